@@ -1,0 +1,171 @@
+"""Every task of development, one session each; `nox --list` shows them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
+
+# What a bootstrapped nox was found through must not be found by the sessions' own Pythons.
+os.environ.pop("PYTHONPATH", None)
+
+from tools import interpreters, system  # noqa: E402
+from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+
+PYTHONS = interpreters.find()
+DIST = ROOT / "dist"
+WHEELHOUSE = DIST / "third-party"
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+CORPORA = "KAKURI_CORPORA"
+
+each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
+
+
+def tools_of(*groups: str) -> list[str]:
+    """Give the requirements of dependency groups of the root."""
+    return list(nox.project.dependency_groups(GROUPS, *groups))
+
+
+def install_editable(session: nox.Session, members: list[Member], *requirements: str) -> None:
+    """Install members as editables, together with whatever else the session needs, in one call."""
+    session.install("-q", *tools_of("build"))
+    editables = [part for member in members for part in ("-e", str(member.folder))]
+    session.install("-q", "--no-build-isolation", *editables, *requirements)
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Check style, spelling of imports and formatting."""
+    session.install("-q", *tools_of("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=PYTHONS[0], default=False, name="format")
+def format_(session: nox.Session) -> None:
+    """Write the style that lint asks for."""
+    session.install("-q", *tools_of("lint"))
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session(python=PYTHONS[0])
+def typecheck(session: nox.Session) -> None:
+    """Run mypy in strict mode over all members and the tools."""
+    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test"))
+    sources = [str(m.folder / "src" / m.import_name) for m in MEMBERS]
+    session.run("mypy", *sources, "tools", "noxfile.py")
+
+
+@nox.session(python=PYTHONS)
+@each_member
+def tests(session: nox.Session, member: str) -> None:
+    """Run one member's tests against the sources of it and of what it needs."""
+    this = BY_NAME[member]
+    install_editable(session, this.closure(), *tools_of("test", "coverage"), *this.group("test"))
+    pytest = ["pytest", str(this.folder / "tests"), f"--ignore={this.folder / 'tests/conformance'}"]
+    if session.python == PYTHONS[0]:
+        data = ROOT / f".coverage.{member}"
+        session.run("coverage", "run", f"--data-file={data}", "-m", *pytest, *session.posargs)
+    else:
+        session.run("python", "-m", *pytest, *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def coverage(session: nox.Session) -> None:
+    """Report what the tests sessions covered."""
+    session.install("-q", *tools_of("coverage"))
+    session.run("coverage", "combine", "--keep", *map(str, ROOT.glob(".coverage.*")))
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS[0])
+def build(session: nox.Session) -> None:
+    """Build every member's wheel and sdist, check them, and collect third-party wheels."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.install("-q", "build", *tools_of("build"))
+    for member in MEMBERS:
+        session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST), str(member.folder),
+                    silent=True)  # fmt: skip
+    session.run("python", "-m", "tools.wheels", str(DIST), env={"PYTHONPATH": str(ROOT)})
+    requirements = third_party(MEMBERS)
+    session.run("pip", "wheel", "-q", "-w", str(WHEELHOUSE), *requirements)
+
+
+def install_wheels(session: nox.Session, *names: str) -> None:
+    """Install members from the wheels that build made; nothing is asked of an index."""
+    if not WHEELHOUSE.is_dir():
+        session.error(f"expected wheels in {DIST}; run 'nox -s build' first")
+    finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
+    session.install("-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""})
+
+
+@nox.session(python=PYTHONS[0], reuse_venv=False)
+@each_member
+def isolation(session: nox.Session, member: str) -> None:
+    """Run one member's tests against its wheel in an otherwise empty environment.
+
+    A sibling that is imported but not declared is missing here, and only here.
+    """
+    this = BY_NAME[member]
+    install_wheels(session, member)
+    session.run("pip", "check", silent=True)
+    session.run("python", str(ROOT / "tools/import_all.py"), this.import_name)
+    session.install("-q", *tools_of("test"), *this.group("test"))
+    tests_folder = this.folder / "tests"
+    session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
+
+
+@nox.session(python=PYTHONS[0], reuse_venv=False)
+def e2e(session: nox.Session) -> None:
+    """Run the services as processes, from their wheels, under real curl and nc."""
+    system.require(session, "curl", "nc")
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane")
+    session.install("-q", *tools_of("test"))
+    session.run("pytest", "tests", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+@each_member
+def conformance(session: nox.Session, member: str) -> None:
+    """Run the public conformance suites that KAKURI_CORPORA holds."""
+    this = BY_NAME[member]
+    folder = this.folder / "tests/conformance"
+    if not folder.is_dir():
+        session.skip(f"{member} has no conformance tests")
+    if not os.environ.get(CORPORA):
+        session.skip(f"left out: {CORPORA} does not name a folder with the conformance suites")
+    install_editable(session, this.closure(), *tools_of("test"), *this.group("test"))
+    session.run("pytest", "-q", str(folder), *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def docs(session: nox.Session) -> None:
+    """Check that every link of the documentation leads somewhere, and generated parts are fresh."""
+    install_editable(session, MEMBERS)
+    session.run("python", "-m", "tools.docs", env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def up(session: nox.Session) -> None:
+    """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
+    install_editable(session, MEMBERS, "rich")
+    session.run("python", "-m", "tools.up", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the members, or those named behind `--`, against their peers."""
+    chosen = [BY_NAME[name] for name in session.posargs] or MEMBERS
+    for member in chosen:
+        for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):
+            install_editable(session, member.closure(), *member.group("bench"))
+            session.run("python", str(script))

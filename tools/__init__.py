@@ -1,0 +1,1 @@
+"""What noxfile.py needs to know and do about this repository."""
