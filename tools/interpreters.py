@@ -1,28 +1,28 @@
 """Which of the supported Pythons this machine has."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
+_PATCH = re.compile(r"\d+\.\d+\.\d+")
 
 
 def adopt_pyenv() -> None:
     """Let pyenv's shims answer for every supported Python that pyenv has installed.
 
-    Without PYENV_VERSION a shim such as python3.12 exists but refuses to run.
+    A shim such as python3.12 refuses to run unless PYENV_VERSION names that version, too.
     """
-    if "PYENV_VERSION" in os.environ:
-        return
+    chosen = [version for version in os.environ.get("PYENV_VERSION", "").split(":") if version]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    newest = [
-        max(found, key=lambda path: [int(part) for part in path.name.split(".")]).name
-        for minor in SUPPORTED
-        if (found := [p for p in versions.glob(f"{minor}.*") if p.name[len(minor) + 1 :].isdigit()])
-    ]
-    if newest:
-        os.environ["PYENV_VERSION"] = ":".join(newest)
+    for minor in SUPPORTED:
+        found = [path.name for path in versions.glob(f"{minor}.*") if _PATCH.fullmatch(path.name)]
+        if found and not any(version.startswith(f"{minor}.") for version in chosen):
+            chosen.append(max(found, key=lambda name: int(name.rpartition(".")[2])))
+    if chosen:
+        os.environ["PYENV_VERSION"] = ":".join(chosen)
 
 
 def find() -> list[str]:
