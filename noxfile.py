@@ -105,7 +105,9 @@ def install_wheels(session: nox.Session, *names: str) -> None:
     if not WHEELHOUSE.is_dir():
         session.error(f"expected wheels in {DIST}; run 'nox -s build' first")
     finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
-    session.install("-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""})
+    session.install(
+        "-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""}
+    )
 
 
 @nox.session(python=PYTHONS[0], reuse_venv=False)

@@ -1,4 +1,4 @@
-"""Endpoints, servers, clients and line framing over TCP and Unix sockets, for asyncio and for plain sockets."""
+"""Endpoints, servers, clients and line framing over TCP and Unix sockets."""
 
 from kakuri_tcp._version import __version__
 
