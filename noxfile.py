@@ -60,7 +60,7 @@ def format_(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def typecheck(session: nox.Session) -> None:
     """Run mypy in strict mode over all members and the tools."""
-    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test"))
+    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "up"))
     sources = [str(m.folder / "src" / m.import_name) for m in MEMBERS]
     session.run("mypy", *sources, "tools", "noxfile.py")
 
@@ -159,15 +159,19 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], default=False)
 def up(session: nox.Session) -> None:
     """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
-    install_editable(session, MEMBERS, "rich")
+    install_editable(session, MEMBERS, *tools_of("up"))
     session.run("python", "-m", "tools.up", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(python=PYTHONS[0], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the members, or those named behind `--`, against their peers."""
-    chosen = [BY_NAME[name] for name in session.posargs] or MEMBERS
-    for member in chosen:
+    """Measure the whole flow, or the members named behind `--`, against their peers."""
+    if not session.posargs:
+        system.require(session, "wrk")
+        install_editable(session, MEMBERS, "uvloop", *tools_of("bench"))
+        session.run("python", "benchmarks/bench_flow.py")
+    for name in session.posargs:
+        member = BY_NAME[name]
+        install_editable(session, member.closure(), *member.group("bench"))
         for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):
-            install_editable(session, member.closure(), *member.group("bench"))
             session.run("python", str(script))

@@ -1,0 +1,36 @@
+"""What a caller of an agent has to reckon with, by what the caller would do about it.
+
+RPCError
+├── AgentError        the agent answered with an error of its own: see its code
+├── AgentUnreachable  it was not asked, or never answered although asked twice: try again later
+├── AgentTimeout      it did not answer in time; whether it acted is unknown
+└── UnexpectedReply   it answered with something that is no reply to that request
+"""
+
+from kakuri_rpc._messages import Error, ErrorCode
+
+
+class RPCError(Exception):
+    """The base of all errors of this package."""
+
+
+class AgentError(RPCError):
+    """The agent refused a request or failed to carry it out."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(error.message)
+        self.code: ErrorCode = error.code
+        self.message = error.message
+        self.workload_id = error.id
+
+
+class AgentUnreachable(RPCError, ConnectionError):
+    """The agent can't be talked to at the moment."""
+
+
+class AgentTimeout(RPCError, TimeoutError):
+    """The agent did not answer in time."""
+
+
+class UnexpectedReply(RPCError):
+    """The agent answered with something that is no reply to the request."""

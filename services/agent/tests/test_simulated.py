@@ -1,0 +1,131 @@
+import asyncio
+
+import pytest
+
+from kakuri_agent import Outcome, SimulatedRuntime, ZoneStatus, read_script
+from kakuri_registry import Workload, WorkloadState
+
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+
+
+class Queue:
+    """An observer that lets a test wait for the next report."""
+
+    def __init__(self):
+        self.reports = asyncio.Queue()
+
+    def zone_changed(self, status):
+        self.reports.put_nowait(status)
+
+    def zone_gone(self, workload_id):
+        self.reports.put_nowait(workload_id)
+
+    async def states(self, count):
+        return [(await self.reports.get()) for _ in range(count)]
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make_one(**outcome):
+        runtime, queue = SimulatedRuntime([Outcome(**({"start_delay": 0} | outcome))]), Queue()
+        runtime.attach(queue)
+        made.append(runtime)
+        return runtime, queue
+
+    yield make_one
+    for runtime in made:
+        runtime.close()
+
+
+def workload(image="nginx"):
+    return Workload("wl-1", image, "edera-zone", 512, 500)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        ({}, [(RUNNING, None, None)]),
+        ({"run_time": 0}, [(RUNNING, None, None), (SUCCEEDED, None, 0)]),
+        ({"run_time": 0, "exit_code": 3}, [(RUNNING, None, None), (FAILED, "Error", 3)]),
+        (
+            {"run_time": 0.001, "exit_code": 137, "failure": "OOMKilled"},
+            [(RUNNING, None, None), (FAILED, "OOMKilled", 137)],
+        ),
+        ({"run_time": 0, "failure": "ImagePullFailed"}, [(FAILED, "ImagePullFailed", None)]),
+    ],
+)
+async def test_every_outcome(make, outcome, expected):
+    runtime, queue = make(**outcome)
+    runtime.start(workload())
+    reports = await queue.states(len(expected))
+    assert [(report.state, report.reason, report.exit_code) for report in reports] == expected
+    assert all(report.handle.container_id == "simulated-wl-1" for report in reports)
+
+
+async def test_stopping_ends_it_and_removing_leaves_nothing(make):
+    runtime, queue = make()
+    runtime.start(workload())
+    await queue.states(1)
+    runtime.stop("wl-1", 10)
+    runtime.stop("wl-1", 10)
+    runtime.remove("wl-1")
+    stopped, gone = await queue.states(2)
+    assert (stopped.state, stopped.reason, stopped.exit_code) == (SUCCEEDED, "Stopped", 0)
+    assert gone == "wl-1"
+    assert queue.reports.empty()
+
+
+async def test_stopping_before_it_runs_is_a_failure(make):
+    runtime, queue = make(start_delay=1000)
+    runtime.start(workload())
+    runtime.stop("wl-1", 10)
+    (report,) = await queue.states(1)
+    assert (report.state, report.reason) == (FAILED, "Stopped")
+
+
+async def test_starting_twice_starts_once_and_stopping_the_unknown_does_nothing(make):
+    runtime, queue = make(run_time=0)
+    runtime.stop("nope", 1)
+    runtime.start(workload())
+    runtime.start(workload())
+    assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]
+    assert queue.reports.empty()
+
+
+async def test_removing_again_is_the_same_answer(make):
+    runtime, queue = make()
+    runtime.remove("wl-1")
+    assert await queue.states(1) == ["wl-1"]
+
+
+async def test_the_first_outcome_that_matches_counts(make):
+    runtime, queue = SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")]), Queue()
+    runtime.attach(queue)
+    runtime.start(workload("job:1"))
+    assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]
+
+
+async def test_nothing_is_told_after_closing(make):
+    runtime, queue = make(start_delay=1000)
+    runtime.start(workload())
+    runtime.close()
+    runtime.stop("wl-1", 1)
+    runtime.remove("wl-1")
+    assert queue.reports.empty()
+
+
+def test_a_script_is_read_with_every_fault(tmp_path):
+    script = tmp_path / "script.toml"
+    script.write_text('[[outcome]]\nimage = "job:*"\nrun_time = 2\nexit_code = 3\n')
+    assert read_script(script) == [Outcome("job:*", 0.05, 2, 3)]
+    script.write_text('[[outcome]]\nrun_time = -1\nexit_code = "3"\nfail = 1\n')
+    with pytest.raises(ValueError, match="outcome") as caught:
+        read_script(script)
+    for path in ("$.outcome[0].run_time", "$.outcome[0].exit_code", "$.outcome[0].fail"):
+        assert path in str(caught.value)
+
+
+def test_a_status_is_a_value():
+    assert ZoneStatus("a", PENDING) == ZoneStatus("a", PENDING)

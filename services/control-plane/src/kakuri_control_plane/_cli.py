@@ -1,0 +1,65 @@
+"""The command `kakuri-control-plane`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from kakuri_control_plane._api import Api
+from kakuri_control_plane._guard import Guard
+from kakuri_control_plane._version import __version__
+from kakuri_daemon import ENDPOINT, DaemonCommand, run
+from kakuri_http import serve
+from kakuri_rpc import AgentClient
+from kakuri_tcp import Endpoint
+
+DRAIN_SECONDS = 10.0
+"""How long a request in flight may take when the control plane is told to stop."""
+
+
+@click.command(
+    cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080"
+)
+@click.option(
+    "--agent",
+    type=ENDPOINT,
+    default="127.0.0.1:9000",
+    show_default=True,
+    metavar="HOST:PORT|unix:PATH",
+    help="Where the node's agent listens.",
+)
+@click.option(
+    "--agent-timeout",
+    type=click.FloatRange(min=0.1, max=300),
+    default=5.0,
+    show_default=True,
+    help="Seconds that the agent may take to answer.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name, besides localhost, under which callers may reach this server; may be repeated.",
+)
+@click.version_option(__version__)
+def main(
+    listen: Endpoint, agent: Endpoint, agent_timeout: float, allowed_hosts: tuple[str, ...]
+) -> None:
+    """Offer workloads over HTTP, and have an agent run them."""
+    run(lambda: control_plane_service(listen, agent, agent_timeout, allowed_hosts))
+
+
+@asynccontextmanager
+async def control_plane_service(
+    listen: Endpoint, agent: Endpoint, agent_timeout: float, allowed_hosts: tuple[str, ...] = ()
+) -> AsyncIterator[Endpoint]:
+    """Serve the API while the context is entered; gives the real endpoint."""
+    client = AgentClient(agent, timeout=agent_timeout)
+    guard = Guard([*allowed_hosts, *([listen.host] if listen.host else [])])
+    server = await serve(listen, Api(client, guard).router())
+    try:
+        yield server.endpoint
+    finally:
+        await server.drain(DRAIN_SECONDS)
+        await client.close()

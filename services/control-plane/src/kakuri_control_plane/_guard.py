@@ -1,0 +1,41 @@
+"""Who may call: nobody through a visitor's browser.
+
+The API listens on loopback and takes JSON whatever its media type is called, so any page that a
+visitor of this machine opens could post to it. Browsers say where a request comes from, and the
+name that they looked up; both are checked (Fetch Metadata; RFC 9110 section 7.4).
+"""
+
+from collections.abc import Iterable
+
+from kakuri_http import Request
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Guard:
+    """Decides whether a request may reach a handler."""
+
+    def __init__(self, allowed_hosts: Iterable[str]) -> None:
+        self._allowed_hosts = LOOPBACK_HOSTS | {host.lower() for host in allowed_hosts}
+
+    def objection(self, request: Request) -> tuple[int, str] | None:
+        """Give the status and the reason of a refusal, or None if the request may pass."""
+        headers = request.headers
+        host = headers.get("host")
+        # HTTP/1.0 may leave it out; a browser never does.
+        if host is not None and _name_of(host) not in self._allowed_hosts:
+            return 421, f"this server is not {host!r}; expected {', '.join(sorted(self._allowed_hosts))}"
+        site = headers.get("sec-fetch-site")
+        if site is not None and site not in ("same-origin", "none"):
+            return 403, "the request comes from another site's page"
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() != (host or "").lower():
+            return 403, f"the request comes from another origin, {origin!r}"
+        return None
+
+
+def _name_of(host: str) -> str:
+    """Give the name or address of a Host field, without its port, in lower case."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1].lower()
+    return host.partition(":")[0].lower()

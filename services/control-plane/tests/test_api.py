@@ -1,0 +1,260 @@
+"""The API over a real socket, with an agent that says what each test wants."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from kakuri_control_plane import control_plane_service
+from kakuri_http import Client
+from kakuri_rpc import (
+    DescribeNode,
+    Error,
+    ErrorCode,
+    GetStatus,
+    ListWorkloads,
+    Node,
+    RemoveWorkload,
+    StartWorkload,
+    State,
+    Status,
+    WorkloadList,
+    serve,
+)
+from kakuri_tcp import Endpoint
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+WORKLOAD = {
+    "id": "wl-1",
+    "image": "nginx:latest",
+    "runtime_class": "edera-zone",
+    "memory_mb": 512,
+    "cpu_millicores": 500,
+}
+
+
+class Api:
+    """Calls the control plane and keeps what the agent was asked."""
+
+    def __init__(self, client, endpoint, asked):
+        self.client, self.endpoint, self.asked = client, endpoint, asked
+
+    async def __call__(self, method, path, document=None, **headers):
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = await self.client.request(
+            method, f"http://{self.endpoint}{path}", body=b"" if document is None else body, headers=fields
+        )
+        return response.status, json.loads(response.body), response.headers
+
+
+@asynccontextmanager
+async def api(reply, *, allowed_hosts=()):
+    """Start a control plane whose agent replies with `reply`, or with what it gives for a request."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return reply(request) if callable(reply) else reply
+
+    async with (
+        await serve(ANY_PORT, answer) as agent,
+        control_plane_service(ANY_PORT, agent.endpoint, 5.0, allowed_hosts) as endpoint,
+        Client() as client,
+    ):
+        yield Api(client, endpoint, asked)
+
+
+async def test_a_new_workload_is_201_with_its_location():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, headers = await call("POST", "/workloads", WORKLOAD)
+        assert (status, body, headers.get("location")) == (201, WORKLOAD, "/workloads/wl-1")
+        assert headers.get("content-type") == "application/json"
+        (asked,) = call.asked
+        assert isinstance(asked, StartWorkload)
+        assert asked.workload.memory_mb == 512
+
+
+async def test_a_known_workload_is_200():
+    async with api(Status("wl-1", State.RUNNING, existing=True)) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD)
+        assert (status, body) == (200, WORKLOAD)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (ErrorCode.NOT_FOUND, 404),
+        (ErrorCode.CONFLICT, 409),
+        (ErrorCode.BAD_REQUEST, 500),
+        (ErrorCode.CAPACITY, 500),
+        (ErrorCode.RUNTIME, 500),
+        (ErrorCode.INTERNAL, 500),
+    ],
+)
+async def test_each_error_of_the_agent_has_its_status(code, expected):
+    async with api(Error(code, "because", "wl-1")) as call:
+        for method, path, document in (
+            ("POST", "/workloads", WORKLOAD),
+            ("GET", "/workloads/wl-1", None),
+            ("DELETE", "/workloads/wl-1", None),
+            ("GET", "/workloads", None),
+        ):
+            status, body, headers = await call(method, path, document)
+            assert (status, body["status"], body["code"], body["detail"]) == (expected, expected, code.value, "because")
+            assert headers.get("content-type") == "application/problem+json"
+
+
+async def test_a_reply_that_is_none_is_500():
+    async with api(Node("1", "x", simulated=False, workloads=0)) as call:
+        status, body, _ = await call("GET", "/workloads/wl-1")
+        assert (status, body["code"]) == (500, "unexpected_reply")
+
+
+async def test_a_status_carries_what_is_set():
+    full = Status("wl-1", State.FAILED, "OOMKilled", "it took too much", 137)
+    async with api(full) as call:
+        assert (await call("GET", "/workloads/wl-1"))[1] == {
+            "id": "wl-1",
+            "state": "failed",
+            "reason": "OOMKilled",
+            "message": "it took too much",
+            "exit_code": 137,
+        }
+
+
+async def test_every_fault_of_a_document_is_told_and_the_agent_is_not_asked():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        faulty = WORKLOAD | {"id": "A", "memory_mb": 0, "cpu_millicores": True, "x": 1}
+        status, body, _ = await call("POST", "/workloads", faulty)
+        assert (status, body["code"]) == (400, "bad_request")
+        paths = {error["path"] for error in body["errors"]}
+        assert paths == {"$.id", "$.memory_mb", "$.cpu_millicores", "$.x"}
+        assert call.asked == []
+
+
+async def test_a_syntax_error_says_where():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("POST", "/workloads", b'{"id":\n nope}')
+        assert status == 400
+        assert "line 2" in body["detail"]
+
+
+async def test_another_runtime_class_is_a_fault_like_any_other():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | {"runtime_class": "runc"})
+        assert (status, body["errors"][0]["path"]) == (400, "$.runtime_class")
+        assert call.asked == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ("application/merge-patch+json", 201),
+        ("application/x-www-form-urlencoded", 201),
+        ("text/plain", 201),
+        ("TEXT/HTML; charset=utf-8", 415),
+        ("image/png", 415),
+        ("multipart/form-data; boundary=x", 415),
+    ],
+)
+async def test_the_content_type_matters_only_if_it_can_not_be_json(content_type, expected):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        assert (await call("POST", "/workloads", WORKLOAD, content_type=content_type))[0] == expected
+
+
+async def test_a_page_of_workloads():
+    page = WorkloadList([Status("a", State.RUNNING), Status("b", State.FAILED, "Error", None, 3)], "b")
+    async with api(page) as call:
+        status, body, _ = await call("GET", "/workloads?limit=2&after=0&state=running")
+        assert status == 200
+        assert body == {
+            "workloads": [
+                {"id": "a", "state": "running"},
+                {"id": "b", "state": "failed", "reason": "Error", "exit_code": 3},
+            ],
+            "next": "b",
+        }
+        assert call.asked == [ListWorkloads(State.RUNNING, "0", 2)]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=501", "limit=x", "limit=1&limit=2", "state=Running", "colour=red", "limit=+1", "limit=%31%"]
+)
+async def test_a_faulty_query_is_400(query):
+    async with api(WorkloadList([], None)) as call:
+        status, body, _ = await call("GET", f"/workloads?{query}")
+        assert (status, body["code"]) == (400, "bad_request"), body
+
+
+async def test_an_id_that_can_not_be_one_is_404_and_the_agent_is_not_asked():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        for path in ("A", "-", "a%2Fb", "a%0A", "x" * 64):
+            for method in ("GET", "DELETE"):
+                assert (await call(method, f"/workloads/{path}"))[0] == 404
+        assert call.asked == []
+
+
+async def test_deleting_is_202_with_the_last_state():
+    async with api(Status("wl-1", State.RUNNING)) as call:
+        status, body, _ = await call("DELETE", "/workloads/wl-1")
+        assert (status, body) == (202, {"id": "wl-1", "state": "running"})
+        assert call.asked == [RemoveWorkload("wl-1")]
+
+
+async def test_ready_asks_the_agent_and_healthy_does_not():
+    async with api(Node("1", "simulated", simulated=True, workloads=0)) as call:
+        assert (await call("GET", "/healthz"))[0] == 200
+        assert call.asked == []
+        status, body, _ = await call("GET", "/readyz")
+        assert (status, call.asked) == (200, [DescribeNode()])
+
+
+async def test_an_agent_that_is_not_there_is_503_with_retry_after():
+    nobody = Endpoint.parse("127.0.0.1:1")
+    async with control_plane_service(ANY_PORT, nobody, 5.0) as endpoint, Client() as client:
+        call = Api(client, endpoint, [])
+        for method, path, document in (("POST", "/workloads", WORKLOAD), ("GET", "/workloads/a", None), ("GET", "/readyz", None)):
+            status, body, headers = await call(method, path, document)
+            assert (status, body["code"], headers.get("retry-after")) == (503, "agent_unreachable", "1")
+
+
+async def test_an_agent_that_does_not_answer_is_504():
+    async def ignore(_reader, writer):
+        await asyncio.Event().wait()
+
+    silent = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    async with silent:
+        port = silent.sockets[0].getsockname()[1]
+        agent = Endpoint.parse(f"127.0.0.1:{port}")
+        async with control_plane_service(ANY_PORT, agent, 0.1) as endpoint, Client() as client:
+            status, body, _ = await Api(client, endpoint, [])("GET", "/workloads/a")
+            assert (status, body["code"]) == (504, "agent_timeout")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, 200),
+        ({"sec_fetch_site": "none"}, 200),
+        ({"sec_fetch_site": "same-origin"}, 200),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"host": "evil.example"}, 421),
+        ({"host": "localhost"}, 200),
+        ({"host": "LOCALHOST:1"}, 200),
+        ({"host": "[::1]:8080"}, 200),
+        ({"host": "kakuri.example"}, 200),
+        ({"host": "localhost", "origin": "http://localhost"}, 200),
+        ({"host": "localhost:1", "origin": "http://localhost:2"}, 403),
+    ],
+)
+async def test_who_may_call(fields, expected):
+    async with api(Status("wl-1", State.RUNNING), allowed_hosts=["kakuri.example"]) as call:
+        assert (await call("GET", "/workloads/wl-1", **fields))[0] == expected
+        assert call.asked == ([GetStatus("wl-1")] if expected == 200 else [])

@@ -1,0 +1,156 @@
+"""The command line of a daemon.
+
+Every option can also be given as a variable and in a TOML file; an option beats a variable, a
+variable beats the file, the file beats the default. For `kakuri-agent --listen` the variable is
+KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the file named by
+`--config` it is `listen = "…"`.
+"""
+
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kakuri_daemon._logs import configure_logs
+from kakuri_tcp import Endpoint, EndpointError
+
+EXIT_USAGE = 2
+"""The exit status for what the operator has to put right: an option, a file, a port."""
+
+
+class DaemonError(click.ClickException):
+    """A daemon can't start or go on for a reason that its operator can put right."""
+
+    exit_code = EXIT_USAGE
+
+
+class EndpointType(click.ParamType):
+    """An address: HOST:PORT, unix:PATH."""
+
+    name = "endpoint"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Endpoint:
+        """Parse an address; what is not one is a usage error."""
+        if isinstance(value, Endpoint):
+            return value
+        if not isinstance(value, str):
+            self.fail(f"expected an address like 127.0.0.1:9000, got {value!r}", param, ctx)
+        try:
+            return Endpoint.parse(value)
+        except EndpointError as error:
+            self.fail(str(error), param, ctx)
+
+
+ENDPOINT = EndpointType()
+
+
+class DaemonCommand(click.Command):
+    """A command with the options that all daemons share, whose errors are one line each."""
+
+    def __init__(self, name: str, *, default_listen: str, **attributes: Any) -> None:
+        super().__init__(name, **attributes)
+        own_options = self.params
+        self.params = [
+            click.Option(
+                ["--config"],
+                type=click.Path(dir_okay=False, path_type=Path),
+                is_eager=True,
+                expose_value=False,
+                callback=_read_config,
+                help="A TOML file with any of these options.",
+            ),
+            click.Option(
+                ["--listen"],
+                type=ENDPOINT,
+                default=default_listen,
+                show_default=True,
+                metavar="HOST:PORT|unix:PATH",
+                help="Where to listen; port 0 lets the kernel choose.",
+            ),
+            click.Option(
+                ["--allow-unauthenticated"],
+                is_flag=True,
+                help="Listen on an address that is not loopback although nobody is asked who "
+                "they are: whoever reaches the port controls this machine's workloads.",
+            ),
+            *own_options,
+            click.Option(
+                ["--log-format"],
+                type=click.Choice(["text", "json"]),
+                default="text",
+                show_default=True,
+                expose_value=False,
+                callback=_keep_log_option,
+                help="How the log on standard error is written.",
+            ),
+            click.Option(
+                ["--log-level"],
+                type=click.Choice(["debug", "info", "warning", "error"]),
+                default="info",
+                show_default=True,
+                expose_value=False,
+                callback=_keep_log_option,
+                help="The least important events that are logged.",
+            ),
+        ]
+        prefix = name.upper().replace("-", "_")
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name is not None:
+                suffix = option.name.upper()
+                option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
+                option.show_envvar = True
+
+    def main(self, args: Sequence[str] | None = None, **_extra: Any) -> Any:
+        """Run the command and exit: 0, or 2 with one line on standard error."""
+        name = self.name or ""
+        try:
+            super().main(args, prog_name=name, standalone_mode=False)
+        except click.ClickException as error:
+            click.echo(f"{name}: {error.format_message()}", err=True)
+            sys.exit(error.exit_code)
+        except click.exceptions.Exit as asked:
+            sys.exit(asked.exit_code)
+        sys.exit(0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Refuse an exposed address, set up the log, then run the daemon."""
+        listen: Endpoint = ctx.params["listen"]
+        if not listen.is_loopback and not ctx.params.pop("allow_unauthenticated"):
+            message = (
+                f"refusing to listen on {listen}: the address is not loopback and callers are not "
+                "authenticated; listen on 127.0.0.1 or unix:PATH, or give --allow-unauthenticated"
+            )
+            raise DaemonError(message)
+        ctx.params.pop("allow_unauthenticated", None)
+        configure_logs(**ctx.meta)
+        return super().invoke(ctx)
+
+
+def _keep_log_option(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    ctx.meta[str(param.name)] = value
+
+
+def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"can't read {path}: {error.strerror}"
+        raise DaemonError(message) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path} is not TOML: {error}"
+        raise DaemonError(message) from error
+    known = {option.name for option in ctx.command.params if option is not param}
+    defaults = {key.replace("-", "_"): value for key, value in settings.items()}
+    unknown = sorted(key for key in settings if key.replace("-", "_") not in known)
+    if unknown:
+        expected = ", ".join(sorted(str(name).replace("_", "-") for name in known))
+        message = f"{path}: unknown option {unknown[0]!r}; expected any of {expected}"
+        raise DaemonError(message)
+    ctx.default_map = defaults

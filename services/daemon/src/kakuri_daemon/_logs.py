@@ -1,0 +1,76 @@
+"""The log: one line an event on standard error, readable or JSON.
+
+What a peer sent may stand in any field, so control characters are escaped (a line stays a line,
+a terminal stays as it is) and long values are cut.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from kakuri_json import dumps
+
+MAX_VALUE_LENGTH = 500
+"""Characters of one logged value: enough to recognize what a peer sent, too few to flood."""
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+Event = MutableMapping[str, Any]
+
+
+def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
+    """Send the events of structlog and of the standard library's loggers to standard error.
+
+    log_format is "text" or "json", log_level one of LEVELS.
+    """
+    level = LEVELS[log_level]
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _make_printable,
+    ]
+    render: structlog.typing.Processor = _render_json
+    if log_format == "text":
+        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[remove_meta, render]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def _make_printable(_logger: Any, _method: str, event: Event) -> Event:
+    return {key: _printable(value) for key, value in event.items()}
+
+
+def _printable(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > MAX_VALUE_LENGTH:
+        text = f"{text[:MAX_VALUE_LENGTH]}… ({len(text)} characters)"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _render_json(_logger: Any, _method: str, event: Event) -> str:
+    return dumps(dict(event))

@@ -1,0 +1,54 @@
+"""The life of a daemon's process: ready, serving, drained, gone."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+
+from kakuri_daemon._command import DaemonError
+from kakuri_tcp import Endpoint, ListenFailed
+
+log = structlog.get_logger()
+
+
+def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
+    """Run a service until SIGTERM or Ctrl-C.
+
+    Entering the context that `service()` gives starts listening and yields the real endpoint;
+    leaving it finishes what is in flight. When ready, the first line on standard output is
+    `listening on HOST:PORT` or `listening on unix:PATH`. A second signal ends the process at once.
+    Raises DaemonError if the service can't listen.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_serve(service))
+        except ListenFailed as error:
+            raise DaemonError(str(error)) from error
+
+
+async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+
+    def stop(number: signal.Signals) -> None:
+        log.info("stopping", signal=number.name)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)  # the next one ends the process at once
+        asked_to_stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    async with service() as endpoint:
+        print(f"listening on {endpoint}", flush=True)
+        await asked_to_stop.wait()
+    log.info("stopped")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,36 @@
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e_processes import Daemon  # see pythonpath in the root pyproject
+
+
+@pytest.fixture
+def start(tmp_path) -> Iterator[Callable[..., Daemon]]:
+    """Start daemons that end with the test."""
+    started: list[Daemon] = []
+
+    def start_one(name: str, *options: str, **how: object) -> Daemon:
+        daemon = Daemon(name, *options, log=tmp_path / f"{name}.log", **how)
+        started.append(daemon)
+        return daemon
+
+    yield start_one
+    for daemon in started:
+        daemon.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def agent(start) -> Daemon:
+    return start("kakuri-agent", "--listen", "127.0.0.1:0")
+
+
+@pytest.fixture
+def control_plane(start, agent) -> Daemon:
+    return start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+
+
+@pytest.fixture
+def url(control_plane) -> str:
+    return f"http://{control_plane.address}"

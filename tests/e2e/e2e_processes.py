@@ -1,0 +1,73 @@
+"""Kakuri's daemons as processes, and the programs that talk to them."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+DEADLINE = 20
+"""Seconds after which whatever a test waits for will not come."""
+
+
+class Daemon:
+    """A running kakuri-agent or kakuri-control-plane; the kernel chose its port."""
+
+    def __init__(self, name: str, *options: str, log: Path, env: dict[str, str] | None = None) -> None:
+        self.name, self.options, self.log = name, options, log
+        with log.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [BIN / name, *options],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, **(env or {})},
+            )
+        self.first_line = self.process.stdout.readline()
+        if not self.first_line.startswith("listening on "):
+            self.end(signal.SIGKILL)
+            raise AssertionError(f"{name} said {self.first_line!r}; {log.read_text()}")
+        self.address = self.first_line.removeprefix("listening on ").strip()
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and give the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(DEADLINE)
+        self.process.stdout.close()
+        return status
+
+
+@dataclass
+class Answer:
+    """What curl printed of a response."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def curl(url: str, *options: str) -> Answer:
+    """Ask for a URL with the real curl."""
+    command = ["curl", "--silent", "--show-error", "--include", "--max-time", str(DEADLINE), *options, url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=2 * DEADLINE)
+    head, _, body = done.stdout.partition("\n\n")
+    while head.startswith("HTTP/1.1 100"):
+        head, _, body = body.partition("\n\n")
+    status_line, *fields = head.splitlines()
+    headers = dict(field.split(": ", 1) for field in fields)
+    return Answer(int(status_line.split()[1]), {k.lower(): v for k, v in headers.items()}, body)
+
+
+def nc(port: int, text: str, *options: str) -> str:
+    """Send text with the real nc, close that half, and give what came back."""
+    command = ["nc", "-N", "-w", str(DEADLINE), *options, "127.0.0.1", str(port)]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, check=True, timeout=2 * DEADLINE
+    ).stdout

@@ -1,0 +1,212 @@
+"""curl → control plane → agent → status, each line of the contract's tables."""
+
+import json
+import signal
+import socket
+
+import pytest
+from e2e_processes import DEADLINE, curl, nc
+
+WORKLOAD = {
+    "id": "test-1",
+    "image": "nginx:latest",
+    "runtime_class": "edera-zone",
+    "memory_mb": 512,
+    "cpu_millicores": 500,
+}
+
+
+def document(**changes):
+    return json.dumps(WORKLOAD | changes, separators=(",", ":"))
+
+
+def until(probe, wanted):
+    """Ask again and again, each time over a process of its own, until the answer is the wanted one."""
+    for _ in range(200):
+        answer = probe()
+        if answer == wanted:
+            return
+    raise AssertionError(f"expected {wanted!r}, last got {answer!r}")
+
+
+def problem(answer):
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = json.loads(answer.body)
+    assert found["status"] == answer.status
+    assert {"title", "detail", "code"} <= set(found)
+    return found
+
+
+def test_the_roadmaps_last_test(url):
+    text = '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
+    made = curl(f"{url}/workloads", "-X", "POST", "-d", text)
+    assert (made.status, made.body) == (201, text)
+    assert made.headers["location"] == "/workloads/test-1"
+    until(lambda: curl(f"{url}/workloads/test-1").body, '{"id":"test-1","state":"running"}')
+
+
+def test_the_roadmaps_post_with_a_content_type_and_white_space(url):
+    made = curl(
+        f"{url}/workloads", "-X", "POST", "-H", "Content-Type: application/json",
+        "-d", json.dumps(WORKLOAD, indent=2),
+    )  # fmt: skip
+    assert made.status == 201
+    assert json.loads(made.body) == WORKLOAD
+
+
+def test_the_roadmaps_line_under_nc(agent):
+    assert nc(agent.port, '{"type":"StartWorkload","workload":' + document(id="wl-123") + "}\n") == (
+        '{"type":"Status","id":"wl-123","state":"Pending"}\n'
+    )
+    running = '{"type":"Status","id":"wl-123","state":"Running"}\n'
+    until(lambda: nc(agent.port, '{"type":"GetStatus","id":"wl-123"}\n'), running)
+
+
+def test_posting_again_is_200_and_another_spec_is_409(url):
+    assert curl(f"{url}/workloads", "-d", document()).status == 201
+    again = curl(f"{url}/workloads", "-d", document())
+    assert (again.status, again.body) == (200, document())
+    other = curl(f"{url}/workloads", "-d", document(memory_mb=1))
+    assert (other.status, problem(other)["code"]) == (409, "conflict")
+
+
+def test_a_faulty_workload_is_400_with_every_fault_and_its_path(url):
+    faulty = {"id": "Not_A_Label", "image": "nginx latest", "runtime_class": "edera-zone", "memory_mb": "512", "disk": 1}
+    answer = curl(f"{url}/workloads", "-d", json.dumps(faulty))
+    assert answer.status == 400
+    errors = problem(answer)["errors"]
+    assert [error["path"] for error in errors] == ["$.id", "$.image", "$.memory_mb", "$.disk", "$.cpu_millicores"]
+    assert all(error["message"] for error in errors)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "not json", "[]", "null", '{"id":NaN}', '{"id":"a","id":"b"}', "\ufeff{}", "[" * 10000]
+)
+def test_what_is_no_workload_is_400(url, text, tmp_path):
+    body = tmp_path / "body"
+    body.write_text(text)
+    answer = curl(f"{url}/workloads", "--data-binary", f"@{body}")
+    assert answer.status == 400
+    problem(answer)
+
+
+def test_another_runtime_class_is_400(url):
+    answer = curl(f"{url}/workloads", "-d", document(runtime_class="runc"))
+    assert answer.status == 400
+    assert [error["path"] for error in problem(answer)["errors"]] == ["$.runtime_class"]
+
+
+def test_a_media_type_that_cannot_be_json_is_415(url):
+    answer = curl(f"{url}/workloads", "-H", "Content-Type: image/png", "-d", document())
+    assert (answer.status, problem(answer)["code"]) == (415, "unsupported_media_type")
+
+
+def test_unknown_things_are_404_and_other_methods_405(url):
+    for path in ("/", "/workloads/nope", "/workloads/UPPER", "/workloads/..%2f..", "/x"):
+        answer = curl(url + path, "--path-as-is")
+        assert answer.status == 404, path
+        problem(answer)
+    answer = curl(f"{url}/workloads/nope", "-X", "PUT")
+    assert answer.status == 405
+    assert {"GET", "DELETE"} <= set(answer.headers["allow"].split(", "))
+
+
+def test_listing_is_paged(url):
+    for name in ("c", "a", "b"):
+        assert curl(f"{url}/workloads", "-d", document(id=name)).status == 201
+    page = json.loads(curl(f"{url}/workloads?limit=2").body)
+    assert [entry["id"] for entry in page["workloads"]] == ["a", "b"]
+    assert page["next"] == "b"
+    rest = json.loads(curl(f"{url}/workloads?limit=2&after=b").body)
+    assert [entry["id"] for entry in rest["workloads"]] == ["c"]
+    assert "next" not in rest
+    assert curl(f"{url}/workloads?limit=x").status == 400
+    assert curl(f"{url}/workloads?limit=0").status == 400
+    assert curl(f"{url}/workloads?colour=red").status == 400
+
+
+def test_deleting_is_202_and_then_404(url):
+    curl(f"{url}/workloads", "-d", document())
+    gone = curl(f"{url}/workloads/test-1", "-X", "DELETE")
+    assert gone.status == 202
+    until(lambda: curl(f"{url}/workloads/test-1").status, 404)
+    assert curl(f"{url}/workloads/test-1", "-X", "DELETE").status == 404
+    assert curl(f"{url}/workloads", "-d", document(memory_mb=1)).status == 201
+
+
+def test_a_page_in_a_browser_can_not_post(url):
+    for field in ("Origin: http://evil.example", "Sec-Fetch-Site: cross-site", "Origin: null"):
+        answer = curl(f"{url}/workloads", "-H", field, "-d", document())
+        assert answer.status == 403, field
+        problem(answer)
+    assert curl(f"{url}/workloads", "-H", "Host: evil.example", "-d", document()).status == 421
+    assert curl(f"{url}/workloads/test-1").status == 404
+
+
+def test_too_large_things_are_413_414_431(url, tmp_path):
+    large = tmp_path / "large"
+    large.write_text(" " * 2_000_000)
+    assert curl(f"{url}/workloads", "-H", "Expect:", "--data-binary", f"@{large}").status == 413
+    assert curl(f"{url}/{'a' * 10000}").status == 414
+    assert curl(f"{url}/workloads", "-H", f"X-Large: {'a' * 100_000}").status == 431
+
+
+def test_the_simulated_outcomes(start, tmp_path):
+    script = tmp_path / "script.toml"
+    script.write_text(
+        '[[outcome]]\nimage = "job:ok"\nstart_delay = 0\nrun_time = 0.01\n'
+        '[[outcome]]\nimage = "job:*"\nstart_delay = 0\nrun_time = 0.01\nexit_code = 3\n'
+        '[[outcome]]\nimage = "missing"\nstart_delay = 0\nrun_time = 0\nfailure = "ImagePullFailed"\n'
+    )
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--simulated-script", str(script))
+    plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+    expected = {
+        "job:ok": {"state": "succeeded", "exit_code": 0},
+        "job:bad": {"state": "failed", "reason": "Error", "exit_code": 3},
+        "missing": {"state": "failed", "reason": "ImagePullFailed"},
+    }
+    for number, (image, outcome) in enumerate(expected.items()):
+        name = f"w{number}"
+        curl(f"http://{plane.address}/workloads", "-d", document(id=name, image=image))
+        url = f"http://{plane.address}/workloads/{name}"
+        until(lambda url=url: json.loads(curl(url).body), {"id": name} | outcome)
+
+
+def test_the_agent_is_killed_and_comes_back(start, agent, control_plane, url):
+    assert curl(f"{url}/workloads", "-d", document()).status == 201
+    assert curl(f"{url}/readyz").status == 200
+    agent.end(signal.SIGKILL)
+    answer = curl(f"{url}/workloads/test-1", "--max-time", "1")
+    assert (answer.status, problem(answer)["code"]) == (503, "agent_unreachable")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert curl(f"{url}/readyz").status == 503
+    assert curl(f"{url}/healthz").status == 200
+    start("kakuri-agent", "--listen", agent.address)
+    until(lambda: curl(f"{url}/readyz").status, 200)
+    assert curl(f"{url}/workloads", "-d", document(id="test-2")).status == 201
+
+
+def test_an_agent_that_does_not_answer_is_504(start):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address, "--agent-timeout", "0.3")
+        answer = curl(f"http://{plane.address}/workloads/test-1")
+        assert (answer.status, problem(answer)["code"]) == (504, "agent_timeout")
+
+
+def test_an_agents_own_error_is_500(start):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
+        with socket.create_connection(("127.0.0.1", plane.port)) as client:
+            client.sendall(b"GET /workloads/test-1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(DEADLINE)
+                assert connection.recv(1000) == b'{"type":"GetStatus","id":"test-1"}\n'
+                connection.sendall(b'{"type":"Error","id":"test-1","code":"runtime","message":"it broke"}\n')
+                client.settimeout(DEADLINE)
+                answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b'"code":"runtime"' in answer
+    assert b"it broke" in answer

@@ -1,0 +1,127 @@
+"""How the daemons start, say that they are ready, and end."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+from e2e_processes import BIN, DEADLINE, curl
+
+DAEMONS = ["kakuri-agent", "kakuri-control-plane"]
+
+
+def fails(name, *options, env=None):
+    """Start a daemon that can't, and give the one line that it says."""
+    done = subprocess.run(
+        [BIN / name, *options], capture_output=True, text=True, timeout=DEADLINE, env=env, check=False
+    )
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name}: ")
+    return line
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_0(start, name, number):
+    daemon = start(name, "--listen", "127.0.0.1:0")
+    assert re.fullmatch(r"listening on 127\.0\.0\.1:[1-9][0-9]*\n", daemon.first_line)
+    assert daemon.end(number) == 0
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_port_that_is_taken(name):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = fails(name, "--listen", f"127.0.0.1:{port}")
+    assert f"127.0.0.1:{port}" in line
+    assert "in use" in line
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:65536", "127.0.0.1:x", ":", "unix:", "http://x:1"])
+def test_an_address_that_is_not_one(name, address):
+    assert "--listen" in fails(name, "--listen", address)
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_file_that_is_not_there_or_not_toml(name, tmp_path):
+    assert "No such file" in fails(name, "--config", str(tmp_path / "none.toml"))
+    bad = tmp_path / "bad.toml"
+    bad.write_text("listen = ")
+    assert "line 1" in fails(name, "--config", str(bad))
+    bad.write_text('lisen = "127.0.0.1:0"')
+    assert "unknown option 'lisen'" in fails(name, "--config", str(bad))
+    bad.write_text("listen = 9000")
+    assert "--listen" in fails(name, "--config", str(bad))
+
+
+def test_a_script_that_is_not_one(tmp_path):
+    script = tmp_path / "script.toml"
+    assert "No such file" in fails("kakuri-agent", "--simulated-script", str(script))
+    script.write_text("[[outcome]]\nrun_time = -1\n")
+    assert "$.outcome[0].run_time" in fails("kakuri-agent", "--simulated-script", str(script))
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
+def test_an_address_that_is_not_loopback_is_refused(start, name, address):
+    assert "--allow-unauthenticated" in fails(name, "--listen", address)
+    assert start(name, "--listen", address, "--allow-unauthenticated").end() == 0
+
+
+def test_option_then_variable_then_file(start, tmp_path):
+    config = tmp_path / "kakuri.toml"
+    sockets = [tmp_path / name for name in ("option", "variable", "file")]
+    option, variable, file = (f"unix:{path}" for path in sockets)
+    config.write_text(f'listen = "{file}"\n')
+    chosen = [
+        start("kakuri-agent", "--config", str(config)),
+        start("kakuri-agent", "--config", str(config), env={"KAKURI_AGENT_LISTEN": variable}),
+        start("kakuri-agent", "--listen", option, env={"KAKURI_LISTEN": variable, "KAKURI_CONFIG": str(config)}),
+    ]
+    assert [daemon.address for daemon in chosen] == [file, variable, option]
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in sockets)
+    assert [daemon.end() for daemon in chosen] == [0, 0, 0]
+    assert not any(path.exists() for path in sockets)
+
+
+def test_the_log_is_text_or_json_one_line_an_event(start):
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--log-format", "json")
+    agent.end()
+    events = [json.loads(line) for line in agent.log.read_text().splitlines()]
+    assert {"event", "level", "timestamp"} <= set(events[0])
+    plain = start("kakuri-control-plane", "--listen", "127.0.0.1:0")
+    plain.end()
+    assert "stopping" in plain.log.read_text()
+
+
+def test_what_is_in_flight_is_finished(start):
+    """A POST that waits for the agent is answered although the control plane was told to stop."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=DEADLINE) as client:
+            client.sendall(b"GET /workloads/w HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(DEADLINE)
+                assert connection.recv(1000)
+                plane.process.send_signal(signal.SIGTERM)
+                while "stopping" not in plane.log.read_text():
+                    pass
+                connection.sendall(b'{"type":"Status","id":"w","state":"Running"}\n')
+                answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b'{"id":"w","state":"running"}')
+    assert plane.end() == 0
+
+
+def test_over_unix_sockets_alone(start, tmp_path):
+    agent = start("kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock")
+    plane = start("kakuri-control-plane", "--listen", f"unix:{tmp_path}/plane.sock", "--agent", agent.address)
+    assert plane.first_line == f"listening on unix:{tmp_path}/plane.sock\n"
+    assert curl("http://localhost/readyz", "--unix-socket", f"{tmp_path}/plane.sock").status == 200

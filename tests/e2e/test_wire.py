@@ -1,0 +1,73 @@
+"""Requests as no well-behaved client sends them."""
+
+import socket
+
+from e2e_processes import DEADLINE, curl, nc
+
+POST = (
+    b"POST /workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 101\r\n\r\n"
+    b'{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":5}'
+).replace(b"101", b"102")
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+CLOSE = b"Connection: close\r\n\r\n"
+
+
+def exchange(port, *pieces):
+    """Send pieces, each in a segment of its own, and give all that comes until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.sendall(piece)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def test_a_request_in_single_bytes(control_plane):
+    whole = POST + GET + CLOSE
+    answer = exchange(control_plane.port, *(bytes([byte]) for byte in whole))
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert answer.startswith(b"HTTP/1.1 201 Created\r\n")
+
+
+def test_two_requests_in_one_write_are_answered_in_order(control_plane):
+    answer = exchange(control_plane.port, POST + POST + GET + CLOSE)
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"200"]
+
+
+def test_a_client_that_goes_away_in_the_middle_harms_nobody(control_plane, url):
+    for end in (10, 70, len(POST) - 1, len(POST)):
+        with socket.create_connection(("127.0.0.1", control_plane.port), timeout=DEADLINE) as client:
+            client.sendall(POST[:end])
+    assert curl(f"{url}/healthz").status == 200
+
+
+def test_what_is_not_http_is_400_and_the_connection_closes(control_plane):
+    assert exchange(control_plane.port, b"hello\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert b"HTTP/1.1 505 " in exchange(control_plane.port, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n")
+
+
+def test_http_1_0_is_answered_and_closed(control_plane):
+    answer = exchange(control_plane.port, b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_lines_that_are_no_message_get_an_error_and_the_connection_goes_on(agent):
+    lines = ["nonsense", "{}", '{"type":"Nope"}', '{"type":1}', "42", "", '{"type":"GetStatus","id":"wl-1"}\r']
+    replies = nc(agent.port, "\n".join(lines) + "\n").splitlines()
+    assert len(replies) == len(lines)
+    assert all(reply.startswith('{"type":"Error",') for reply in replies)
+    assert all('"code":"bad_request"' in reply for reply in replies[:-1])
+    assert '"id":"wl-1","code":"not_found"' in replies[-1]
+
+
+def test_a_line_over_the_limit_gets_an_error_and_the_connection_closes(agent):
+    answer = exchange(agent.port, b"x" * (1024 * 1024 + 1))
+    assert answer.startswith(b'{"type":"Error",')
+    assert answer.endswith(b"\n")
+    assert answer.count(b"\n") == 1
+
+
+def test_the_node_says_that_nothing_really_runs(agent):
+    reply = nc(agent.port, '{"type":"DescribeNode"}\n')
+    assert '"runtime":"simulated","simulated":true' in reply
+    assert "nothing really runs" in reply
+    assert "nothing really runs" in agent.log.read_text()

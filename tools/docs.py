@@ -1,0 +1,57 @@
+"""Check the documentation: every relative link of every Markdown file leads somewhere.
+
+Usage: python -m tools.docs
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+from tools.members import ROOT
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+
+
+def anchors(markdown: str) -> set[str]:
+    """Give the anchors of a page's headings, as the usual renderers make them."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        for heading in HEADING.findall(FENCE.sub("", markdown))
+    }
+
+
+def broken_links(page: Path) -> list[str]:
+    """Give what is wrong with a page's links, a line each."""
+    faults = []
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for match in LINK.finditer(text):
+        target = match[1] or match[2]
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        where = page.relative_to(ROOT)
+        if not linked.exists():
+            faults.append(f"{where}: no such file: {target}")
+        elif anchor and linked.suffix == ".md" and anchor not in anchors(linked.read_text()):
+            faults.append(f"{where}: no such heading: {target}")
+    return faults
+
+
+def main() -> None:
+    """Check every Markdown file that git knows or would add."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    pages = [ROOT / name for name in listed.stdout.splitlines()]
+    faults = [fault for page in pages for fault in broken_links(page)]
+    if faults:
+        raise SystemExit("\n".join(faults))
+    print(f"{len(pages)} pages, every link leads somewhere")
+
+
+if __name__ == "__main__":
+    main()
