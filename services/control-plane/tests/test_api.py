@@ -1,7 +1,7 @@
 """The API over a real socket, with an agent that says what each test wants."""
 
-import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -223,13 +223,8 @@ async def test_an_agent_that_is_not_there_is_503_with_retry_after():
 
 
 async def test_an_agent_that_does_not_answer_is_504():
-    async def ignore(_reader, writer):
-        await asyncio.Event().wait()
-
-    silent = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    async with silent:
-        port = silent.sockets[0].getsockname()[1]
-        agent = Endpoint.parse(f"127.0.0.1:{port}")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        agent = Endpoint.parse(f"127.0.0.1:{silent.getsockname()[1]}")
         async with control_plane_service(ANY_PORT, agent, 0.1) as endpoint, Client() as client:
             status, body, _ = await Api(client, endpoint, [])("GET", "/workloads/a")
             assert (status, body["code"]) == (504, "agent_timeout")

@@ -1,5 +1,65 @@
 """Endpoints, servers, clients and line framing over TCP and Unix sockets."""
 
+from kakuri_tcp._connect import connect
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import (
+    ClientClosed,
+    ConnectFailed,
+    ConnectionFault,
+    ConnectionLost,
+    EndpointError,
+    HandlerFailed,
+    IdleTimeout,
+    IncompleteLine,
+    LineError,
+    LineTooLong,
+    ListenFailed,
+    RequestLost,
+    RequestNotSent,
+    RequestTimeout,
+    TCPError,
+    TooManyRequests,
+    WriteTimeout,
+)
+from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
+from kakuri_tcp._line_client import LineClient
+from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
+from kakuri_tcp._lines import LineDecoder
+from kakuri_tcp._server import Counters, Server, listen
 from kakuri_tcp._version import __version__
 
-__all__ = ["__version__"]
+__all__ = [
+    "ClientClosed",
+    "ConnectFailed",
+    "Connection",
+    "ConnectionFault",
+    "ConnectionLost",
+    "Counters",
+    "Endpoint",
+    "EndpointError",
+    "FaultHandler",
+    "HandlerFailed",
+    "IdleTimeout",
+    "IncompleteLine",
+    "LineClient",
+    "LineClientLimits",
+    "LineDecoder",
+    "LineError",
+    "LineHandler",
+    "LineServerLimits",
+    "LineTooLong",
+    "ListenFailed",
+    "RequestLost",
+    "RequestNotSent",
+    "RequestTimeout",
+    "Server",
+    "ServerLimits",
+    "TCPError",
+    "TooManyRequests",
+    "WriteTimeout",
+    "__version__",
+    "connect",
+    "listen",
+    "listen_lines",
+]

@@ -16,6 +16,9 @@ from kakuri_json import dumps
 MAX_VALUE_LENGTH = 500
 """Characters of one logged value: enough to recognize what a peer sent, too few to flood."""
 
+MAX_TRACE_LENGTH = 8000
+"""Characters of a logged trace, which is ours and worth more."""
+
 LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -58,15 +61,18 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
 
 
 def _make_printable(_logger: Any, _method: str, event: Event) -> Event:
-    return {key: _printable(value) for key, value in event.items()}
+    return {
+        key: _printable(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
+        for key, value in event.items()
+    }
 
 
-def _printable(value: Any) -> Any:
+def _printable(value: Any, limit: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else str(value)
-    if len(text) > MAX_VALUE_LENGTH:
-        text = f"{text[:MAX_VALUE_LENGTH]}… ({len(text)} characters)"
+    if len(text) > limit:
+        text = f"{text[:limit]}… ({len(text)} characters)"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

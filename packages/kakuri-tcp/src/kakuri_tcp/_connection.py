@@ -1,0 +1,264 @@
+"""What every protocol on a stream needs: the base class of connections.
+
+It adds no layer between asyncio and a protocol. asyncio calls the subclass's `data_received`
+itself, and `write` is the transport's own method. No timer runs per connection or per request:
+the server looks at all connections once per `sweep_interval` and calls `sweep`, which compares
+marks that the connection left.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
+from kakuri_tcp._limits import ServerLimits
+
+
+class Owner(Protocol):
+    """Who keeps account of connections: a server or a client."""
+
+    def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
+        """Take note that a connection is gone; `fault` is None when it closed by agreement."""
+
+
+class Connection(asyncio.Protocol):
+    """One stream to a peer. Subclass it to speak a protocol.
+
+    A subclass implements `data_received(data)`, which asyncio calls directly, and where it needs
+    them `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and
+    `closed`. It calls `super().__init__()`, and sets `progressed = True` whenever the peer has
+    brought the exchange forward. That is its own judgement, so that a peer that drips bytes
+    without ever completing anything still runs into the idle timeout.
+
+    Attributes:
+        peer: the other end, as text for logs.
+        limits: of the server, or those of a client.
+        write: sends bytes, in order, without waiting; bytes given after the end are dropped.
+        progressed: whether the peer made progress since the last sweep.
+        is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
+
+    """
+
+    __slots__ = (
+        "__weakref__", "_closing_since", "_eof", "_fault", "_owner", "_quiet_since",
+        "_stalled_since", "_transport", "is_writing_paused", "limits", "peer", "progressed",
+        "write",
+    )  # fmt: skip
+
+    write: Callable[[bytes], None]
+
+    def __init__(self) -> None:
+        self.peer = ""
+        self.limits = ServerLimits()
+        self.write = _drop
+        self.progressed = True
+        self.is_writing_paused = False
+        self._owner: Owner | None = None
+        self._transport: asyncio.Transport | None = None
+        self._quiet_since = 0.0
+        self._stalled_since = 0.0
+        self._closing_since: float | None = None
+        self._eof = False
+        self._fault: ConnectionFault | None = None
+
+    def __repr__(self) -> str:
+        if self._transport is None:
+            state = "new" if self.write is _drop and self._closing_since is None else "closed"
+        elif self._closing_since is not None:
+            state = "closing"
+        else:
+            state = "open, writing paused" if self.is_writing_paused else "open"
+        return f"<{type(self).__name__} {self.peer} {state}>"
+
+    def adopt(self, owner: Owner, peer: str, limits: ServerLimits) -> None:
+        """Set who keeps account of this connection; called once, before it opens."""
+        self._owner = owner
+        self.peer = peer
+        self.limits = limits
+
+    # What a subclass may override.
+
+    def opened(self) -> None:
+        """React to the connection being ready."""
+
+    def receive_eof(self) -> None:
+        """React to the end of what the peer sends; closes unless overridden.
+
+        Over TCP and Unix sockets replies can still be written, and the subclass must close. Over
+        TLS the connection closes when this returns.
+        """
+        self.close()
+
+    def writing_paused(self) -> None:
+        """React to the peer not reading: stop producing."""
+
+    def writing_resumed(self) -> None:
+        """React to the peer having caught up."""
+
+    def drain(self) -> None:
+        """Finish what is in flight, then close; closes at once unless overridden."""
+        self.close()
+
+    def idle(self) -> None:
+        """React to the idle timeout; closes unless overridden."""
+        self.close_with(IdleTimeout(f"expected progress within {self.limits.idle_timeout:g} s"))
+
+    def closed(self, fault: ConnectionFault | None) -> None:
+        """React to the end of the connection; `fault` is None when it closed by agreement."""
+
+    def sweep(self, now: float) -> None:
+        """Enforce the timeouts; override it to add some, or to say that the peer is waiting for us.
+
+        Args:
+            now: the seconds of `time.monotonic`.
+
+        """
+        if self._closing_since is not None:
+            if now - self._closing_since >= self.limits.write_timeout:
+                self.abort(WriteTimeout(self._write_timeout_text()))
+        elif self.is_writing_paused:
+            if now - self._stalled_since >= self.limits.write_timeout:
+                self.abort(WriteTimeout(self._write_timeout_text()))
+        elif self.progressed:
+            self.progressed = False
+            self._quiet_since = now
+        elif now - self._quiet_since >= self.limits.idle_timeout:
+            self.idle()
+
+    # What a subclass calls.
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closing or closed."""
+        return self._transport is None or self._closing_since is not None
+
+    @property
+    def has_eof(self) -> bool:
+        """Whether the peer has ended its side."""
+        return self._eof
+
+    @property
+    def fault(self) -> ConnectionFault | None:
+        """Why the connection ends, if not by agreement."""
+        return self._fault
+
+    def pause_reading(self) -> None:
+        """Receive nothing more for now; may be called again."""
+        if self._transport is not None and not self._eof and not self.is_closing:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Receive again; may be called without a pause."""
+        if self._transport is not None and not self._eof and not self.is_closing:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what was written, then close; aborted if that takes longer than `write_timeout`."""
+        if self._transport is not None and self._closing_since is None:
+            self._closing_since = time.monotonic()
+            self._transport.close()
+
+    def close_with(self, fault: ConnectionFault) -> None:
+        """Close as `close` does, and let `fault` be the reason."""
+        self._fault = self._fault or fault
+        self.close()
+
+    def finish(self) -> None:
+        """Send what was written, end our side, and close when the peer has ended its own.
+
+        What still arrives is dropped, for at most `linger_timeout`. To be used after a last reply
+        to a peer that may still be sending: a plain close would reset the connection, and the
+        reply might be lost with it.
+        """
+        transport = self._transport
+        if transport is None or self._closing_since is not None:
+            return
+        if self._eof or not transport.can_write_eof():
+            self.close()
+            return
+        self._closing_since = time.monotonic()
+        transport.set_protocol(_Lingering(self, transport))
+        transport.write_eof()
+        transport.resume_reading()
+
+    def abort(self, fault: ConnectionFault | None = None) -> None:
+        """Close at once; what was not sent yet is lost."""
+        if self._transport is not None:
+            self._fault = self._fault or fault
+            self._closing_since = self._closing_since or time.monotonic()
+            self._transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; asyncio calls this."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(self.limits.write_buffer)
+        self.write = self._transport.write
+        self._quiet_since = time.monotonic()
+        self.opened()
+
+    def eof_received(self) -> bool:
+        """Take the end of the peer's stream; asyncio calls this."""
+        transport = self._transport
+        self._eof = True
+        self.receive_eof()
+        # True keeps our side open. TLS has no such state in asyncio.
+        return transport is not None and not self.is_closing and transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        """Note that the peer does not read; asyncio calls this."""
+        self.is_writing_paused = True
+        self._stalled_since = time.monotonic()
+        self.writing_paused()
+
+    def resume_writing(self) -> None:
+        """Note that the peer reads again; asyncio calls this."""
+        self.is_writing_paused = False
+        self.writing_resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of the connection; asyncio calls this."""
+        if exc is not None and self._fault is None:
+            self._fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {exc}")
+            self._fault.__cause__ = exc
+        self.write = _drop
+        self._transport = None
+        self._closing_since = self._closing_since or time.monotonic()
+        try:
+            self.closed(self._fault)
+        finally:
+            if self._owner is not None:
+                self._owner.connection_ended(self, self._fault)
+
+    def _write_timeout_text(self) -> str:
+        return f"expected the peer to read within {self.limits.write_timeout:g} s"
+
+
+class _Lingering(asyncio.Protocol):
+    """Stands in for a connection that has said its last word: drops what still arrives."""
+
+    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        limit = connection.limits.linger_timeout
+        # Rare enough for a timer of its own.
+        self._timer = asyncio.get_running_loop().call_later(limit, transport.close)
+
+    def eof_received(self) -> None:
+        self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._connection.is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._connection.is_writing_paused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._timer.cancel()
+        self._connection.connection_lost(exc)
+
+
+def _drop(data: bytes) -> None:
+    """Stand in for `write` where there is no transport."""

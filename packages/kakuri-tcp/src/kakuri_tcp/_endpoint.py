@@ -1,0 +1,153 @@
+"""Where to listen or connect: one value for TCP, TLS and Unix sockets, and its spelling as text."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from kakuri_tcp._errors import EndpointError
+
+# RFC 1123 section 2.1 and RFC 952, with the underscore that names inside clusters use.
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
+_HOST_NAME_LENGTH = 253
+_PORT = re.compile(r"[0-9]{1,5}")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+# sockaddr_un holds 108 bytes on Linux, the closing NUL among them.
+_UNIX_PATH_LENGTH = 107
+
+_FORMS = "HOST:PORT, [IPV6]:PORT, tcp://, tls:// or unix:///PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A place to listen on or to connect to.
+
+    Make one with `parse`, `tcp`, `tls` or `unix`, which check what they are given.
+
+    Attributes:
+        scheme: "tcp", "tls" or "unix".
+        host: a host name or an address without brackets; empty for "unix".
+        port: 0 to 65535, 0 meaning that the kernel chooses; 0 for "unix".
+        path: the absolute path of a Unix socket; empty for the others.
+
+    """
+
+    scheme: Literal["tcp", "tls", "unix"]
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an endpoint from its text.
+
+        Args:
+            text: `HOST:PORT`, `[IPV6]:PORT`, either behind `tcp://` or `tls://`,
+                `unix:///PATH` or `unix:/PATH`.
+
+        Raises:
+            EndpointError: the text is none of these.
+
+        """
+        if text.startswith("unix:"):
+            path = text.removeprefix("unix:")
+            return cls.unix(path.removeprefix("//") if path.startswith("//") else path)
+        scheme, rest = "tcp", text
+        if match := _SCHEME.fullmatch(text):
+            scheme, rest = match[1], match[2]
+        host, colon, port = rest.rpartition(":")
+        if not colon or not _PORT.fullmatch(port):
+            raise EndpointError(f"expected {_FORMS}, got {text!r}")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+            if ":" not in host:
+                raise EndpointError(f"expected an IPv6 address in brackets, got {host!r}")
+        elif ":" in host:
+            raise EndpointError(f"expected an IPv6 address in brackets, got {rest!r}")
+        match scheme:
+            case "tcp":
+                return cls.tcp(host, int(port))
+            case "tls":
+                return cls.tls(host, int(port))
+        raise EndpointError(f"expected tcp://, tls:// or unix://, got {text!r}")
+
+    @classmethod
+    def tcp(cls, host: str, port: int) -> Self:
+        """Give the endpoint of a TCP host and port.
+
+        Raises:
+            EndpointError: the host is neither a name nor an address, or the port is out of range.
+
+        """
+        return cls("tcp", _checked_host(host), _checked_port(port))
+
+    @classmethod
+    def tls(cls, host: str, port: int) -> Self:
+        """Give the endpoint of TLS over a TCP host and port; errors as for `tcp`."""
+        return cls("tls", _checked_host(host), _checked_port(port))
+
+    @classmethod
+    def unix(cls, path: str) -> Self:
+        """Give the endpoint of a Unix socket.
+
+        Raises:
+            EndpointError: the path is not absolute, too long for the system, or names an abstract
+                socket, which has no access rights (the class of CVE-2020-15257).
+
+        """
+        if path.startswith(("@", "\0")):
+            raise EndpointError(f"expected a path, got the abstract socket name {path!r}")
+        if not path.startswith("/") or path.endswith("/") or "\0" in path:
+            raise EndpointError(f"expected the absolute path of a Unix socket, got {path!r}")
+        if len(path.encode("utf-8", "surrogateescape")) > _UNIX_PATH_LENGTH:
+            raise EndpointError(
+                f"expected a Unix socket path of at most {_UNIX_PATH_LENGTH} bytes, got {path!r}"
+            )
+        return cls("unix", path=path)
+
+    @property
+    def address(self) -> str:
+        """The endpoint without its scheme, but for Unix sockets: `HOST:PORT` or `unix:PATH`."""
+        if self.scheme == "unix":
+            return f"unix:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"tls://{self.address}" if self.scheme == "tls" else self.address
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it; a Unix socket counts, `0.0.0.0` does not.
+
+        Of host names, only `localhost` is known to be one (RFC 6761 section 6.3).
+        """
+        if self.scheme == "unix":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return self.host.lower().removesuffix(".") == "localhost"
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # ::ffff:127.0.0.1 is reached through IPv4
+        return address.is_loopback
+
+
+def _checked_host(host: str) -> str:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return host
+    # The system's resolver reads 127.1 and 0x7f.1 as addresses, so what looks like one must be one.
+    last_label = host.removesuffix(".").rpartition(".")[2]
+    if len(host) > _HOST_NAME_LENGTH or not _HOST_NAME.fullmatch(host) or last_label[0].isdigit():
+        raise EndpointError(f"expected a host name or an address, got {host!r}")
+    return host
+
+
+def _checked_port(port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise EndpointError(f"expected a port from 0 to 65535, got {port}")
+    return port

@@ -1,0 +1,160 @@
+"""Every error of this package, by what a caller would do about it.
+
+    TCPError
+    ├── EndpointError        the text names no endpoint: correct it
+    ├── ListenFailed         the endpoint can't be served from here: choose another
+    ├── RequestNotSent       nothing left this process: safe to try again
+    │   ├── ConnectFailed        the peer could not be reached
+    │   ├── TooManyRequests      the client's own limit
+    │   └── ClientClosed         the caller closed the client
+    ├── RequestLost          it was sent and the connection broke: fate unknown, ask first
+    ├── RequestTimeout       no answer in time: fate unknown, ask first
+    ├── ConnectionFault      why a connection ended other than by agreement
+    │   ├── ConnectionLost       the network or the peer broke it
+    │   ├── IdleTimeout          the peer made no progress
+    │   └── WriteTimeout         the peer did not read
+    ├── LineError            the peer broke the framing: the connection can't go on
+    │   ├── LineTooLong
+    │   └── IncompleteLine
+    └── HandlerFailed        our own handler raised; the cause is its exception
+
+Each has the nearest builtin as a second base.
+"""
+
+
+class TCPError(Exception):
+    """The base of every error that this package raises."""
+
+
+class EndpointError(TCPError, ValueError):
+    """A text that should name an endpoint does not."""
+
+
+class ListenFailed(TCPError, OSError):
+    """An endpoint could not be listened on.
+
+    Attributes:
+        endpoint: the endpoint, as text.
+
+    """
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"expected to listen on {endpoint}, but {reason}")
+        self.endpoint = endpoint
+
+
+class RequestNotSent(TCPError):
+    """A request of which surely no byte was sent."""
+
+
+class ConnectFailed(RequestNotSent, ConnectionError):
+    """A peer could not be reached; nothing was sent to it.
+
+    Attributes:
+        endpoint: the endpoint, as text.
+        reason: why, as the operating system or the deadline said it.
+
+    """
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"expected to connect to {endpoint}, but {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
+
+
+class TooManyRequests(RequestNotSent):
+    """A client has as many requests in flight as it may.
+
+    Attributes:
+        limit: the number of requests that may be in flight.
+
+    """
+
+    def __init__(self, endpoint: str, limit: int) -> None:
+        super().__init__(f"expected at most {limit} requests in flight to {endpoint}")
+        self.endpoint = endpoint
+        self.limit = limit
+
+
+class ClientClosed(RequestNotSent):
+    """A request was made on a client that its owner had closed."""
+
+
+class RequestLost(TCPError, ConnectionError):
+    """The connection ended between sending a request and its reply; its fate is unknown.
+
+    Attributes:
+        endpoint: the endpoint, as text.
+        reason: why the connection ended.
+
+    """
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"expected a reply from {endpoint}, but {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
+
+
+class RequestTimeout(TCPError, TimeoutError):
+    """No reply came in time; the fate of the request is unknown.
+
+    Attributes:
+        endpoint: the endpoint, as text.
+        timeout: the seconds that were allowed.
+
+    """
+
+    def __init__(self, endpoint: str, timeout: float) -> None:
+        super().__init__(f"expected a reply from {endpoint} within {timeout:g} s, got none")
+        self.endpoint = endpoint
+        self.timeout = timeout
+
+
+class ConnectionFault(TCPError):
+    """Why a connection ended, when it was not closed by agreement."""
+
+
+class ConnectionLost(ConnectionFault, ConnectionError):
+    """The network or the peer broke the connection; the cause is the system's error."""
+
+
+class IdleTimeout(ConnectionFault, TimeoutError):
+    """The peer made no progress for as long as it may."""
+
+
+class WriteTimeout(ConnectionFault, TimeoutError):
+    """The peer did not read for as long as it may."""
+
+
+class LineError(TCPError, ValueError):
+    """A peer broke the line framing."""
+
+
+class LineTooLong(LineError):
+    """A line is longer than the limit.
+
+    Attributes:
+        limit: bytes that a line may have, its end not counted.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected a line of at most {limit} bytes, got a longer one")
+        self.limit = limit
+
+
+class IncompleteLine(LineError):
+    """The stream ended inside a line.
+
+    Attributes:
+        size: bytes of the line that had arrived.
+
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"expected a line feed, got the end of the stream after {size} bytes")
+        self.size = size
+
+
+class HandlerFailed(TCPError):
+    """A handler raised instead of giving a reply; its exception is the cause."""

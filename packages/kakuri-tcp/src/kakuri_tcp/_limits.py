@@ -1,0 +1,88 @@
+"""What a server allows its peers; every limit has a name, a unit and a reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """Limits of any server; times in seconds, sizes in bytes.
+
+    Attributes:
+        connections: open at a time; one more is closed at once. Below the usual limit of
+            descriptors of a service, so that the service reaches its own limit first.
+        connections_per_peer: of them from one IPv4 address or one IPv6 /64; half of all, so that
+            no single peer can take every place.
+        idle_timeout: without progress by the peer; frees what forgotten connections hold.
+        write_timeout: for a peer to take what made writing pause, and for a close to complete.
+        linger_timeout: to wait, after the last reply, for a peer to stop sending. Closing earlier
+            would make the system send a reset, which destroys the reply.
+        handshake_timeout: for a TLS handshake.
+        write_buffer: waiting to be sent before the connection is told to pause writing; it may
+            go on at a quarter of it.
+        backlog: connections that the kernel holds until they are accepted.
+
+    """
+
+    connections: int = 16_384
+    connections_per_peer: int = 8_192
+    idle_timeout: float = 300.0
+    write_timeout: float = 30.0
+    linger_timeout: float = 2.0
+    handshake_timeout: float = 10.0
+    write_buffer: int = 65_536
+    backlog: int = 1_024
+
+    @property
+    def sweep_interval(self) -> float:
+        """Seconds between two looks at all connections: an eighth of the shortest timeout.
+
+        At most 1 s and at least 10 ms. A timeout ends a connection that much late at most.
+        """
+        shortest = min(self.idle_timeout, self.write_timeout, self.linger_timeout)
+        return min(1.0, max(0.01, shortest / 8))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineServerLimits(ServerLimits):
+    """Limits of a line server.
+
+    Attributes:
+        line: bytes of a line, its end not counted.
+        line_timeout: seconds from the first byte of a line to its end; a peer that drips bytes
+            holds a buffer no longer than that.
+        requests_in_flight: on one connection, received and not yet answered; reading pauses.
+
+    """
+
+    line: int = 1_048_576
+    line_timeout: float = 30.0
+    requests_in_flight: int = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineClientLimits:
+    """Limits of a line client; times in seconds, sizes in bytes.
+
+    Attributes:
+        line: of a request or a reply, its end not counted.
+        requests_in_flight: waiting for a reply or for their turn to be sent.
+        unsent: written in one turn of the event loop before further requests wait.
+        connect_timeout: for a connection to stand, the wait between attempts included; a request
+            while the peer is down fails after no more than this.
+        first_backoff: the wait after the first failure; it doubles with every further one.
+        backoff: the longest wait between two attempts to connect.
+        idle_timeout: after which a connection without requests is closed; shorter than a server's,
+            so that no request meets a connection that the server is just closing.
+        stall_timeout: without any reply, while the oldest request has been given up, after which
+            the connection is given up as well.
+
+    """
+
+    line: int = 1_048_576
+    requests_in_flight: int = 10_000
+    unsent: int = 1_048_576
+    connect_timeout: float = 0.75
+    first_backoff: float = 0.02
+    backoff: float = 0.25
+    idle_timeout: float = 120.0
+    stall_timeout: float = 5.0

@@ -1,0 +1,192 @@
+"""Request and reply, one line each: the client's side.
+
+One connection carries all requests. Those of one turn of the event loop leave in one write; the
+replies come in the same order, so the oldest request without a reply owns the next line. A request
+whose caller gave up keeps its place: its reply is dropped when it comes, and never becomes the
+answer to another request.
+"""
+
+import asyncio
+import random
+import time
+from types import TracebackType
+from typing import Self
+
+from kakuri_tcp._connect import connect
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import ClientClosed, ConnectFailed, LineTooLong, TooManyRequests
+from kakuri_tcp._limits import LineClientLimits
+from kakuri_tcp._line_link import Link
+
+
+class LineClient:
+    """Sends request lines to one peer over one connection and gives back the reply lines.
+
+    It connects when the first request is made, and again after the connection was lost. It never
+    repeats a request. Use it in one event loop, as an async context manager or with `close`.
+
+    Attributes:
+        endpoint: the peer.
+        limits: of this client.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, *, limits: LineClientLimits | None = None) -> None:
+        """Make a client of the peer at `endpoint`; nothing is sent yet."""
+        self.endpoint = endpoint
+        self.limits = limits or LineClientLimits()
+        self._name = str(endpoint)
+        self._link: Link | None = None
+        self._connecting: asyncio.Task[Link] | None = None
+        self._waiting = 0
+        self._failures = 0
+        self._not_before = 0.0
+        self._last_reason = ""
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        if self._is_closed:
+            state = "closed"
+        elif self.is_connected:
+            state = "connected"
+        else:
+            state = f"not connected, {self._failures} failures"
+        return f"<LineClient {self._name} {state}, {self.in_flight} in flight>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection stands at this moment."""
+        return self._link is not None and not self._link.is_closing
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests hold a place: without a reply, or waiting to be sent."""
+        return self._waiting + (len(self._link.pending) if self._link is not None else 0)
+
+    async def request(self, line: bytes, *, timeout: float) -> bytes:
+        """Send a line and give the line that answers it.
+
+        Args:
+            line: the request, without its end and without a line feed.
+            timeout: seconds for everything; it may be noticed up to 20 ms late.
+
+        Raises:
+            RequestNotSent: nothing was sent (ConnectFailed, TooManyRequests, ClientClosed).
+            RequestLost: it was sent, and the connection ended before the reply.
+            RequestTimeout: it was sent, and no reply came in time.
+            LineTooLong: the line is longer than the limit.
+            ValueError: the line contains a line feed, or ends with a carriage return.
+
+        """
+        if b"\n" in line or line[-1:] == b"\r":
+            raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
+        if len(line) > self.limits.line:
+            raise LineTooLong(self.limits.line)
+        link = self._link
+        if (
+            link is None
+            or link.is_closing
+            or not link.is_writable
+            or len(link.pending) + self._waiting >= self.limits.requests_in_flight
+        ):
+            started = time.monotonic()
+            link = await self._ready(timeout)
+            timeout -= time.monotonic() - started
+        return await link.send(line, timeout)
+
+    async def close(self) -> None:
+        """Close the connection; requests without a reply are lost. May be called again."""
+        self._is_closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        if self._link is not None:
+            link = self._link
+            link.abort()
+            await asyncio.shield(link.ended)
+
+    async def _ready(self, timeout: float) -> Link:
+        """Wait for a link that a request may be sent on."""
+        if self._is_closed:
+            raise ClientClosed(f"expected an open client, got one of {self._name} that was closed")
+        if self.in_flight >= self.limits.requests_in_flight:
+            raise TooManyRequests(self._name, self.limits.requests_in_flight)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    link = self._link
+                    if link is None or link.is_closing:
+                        link = await self._connected()
+                    if link.is_writable:
+                        return link
+                    await link.wait_writable()
+        except TimeoutError as error:
+            reason = f"the request could not be sent within {timeout:g} s"
+            raise ConnectFailed(self._name, reason) from error
+        finally:
+            self._waiting -= 1
+
+    async def _connected(self) -> Link:
+        """Join the attempt to connect that is under way, or begin one."""
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add_done_callback(self._connect_done)
+        try:
+            return await asyncio.shield(self._connecting)
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise ClientClosed(f"the client of {self._name} was closed") from None
+            raise
+
+    async def _connect(self) -> Link:
+        budget = self.limits.connect_timeout
+        wait = self._not_before - time.monotonic()
+        if wait >= budget:
+            raise ConnectFailed(self._name, f"{self._last_reason}; next attempt in {wait:.1f} s")
+        if wait > 0:
+            await asyncio.sleep(wait)
+            budget -= wait
+        try:
+            return await connect(
+                self.endpoint,
+                lambda: Link(self._name, self.limits, self._link_closed),
+                timeout=budget,
+            )
+        except ConnectFailed as error:
+            self._last_reason = error.reason
+            self._back_off()
+            raise
+
+    def _connect_done(self, task: asyncio.Task[Link]) -> None:
+        self._connecting = None
+        if not task.cancelled() and task.exception() is None:
+            self._link = task.result()
+
+    def _link_closed(self, link: Link) -> None:
+        if self._link is link:
+            self._link = None
+        if link.replies:
+            self._failures = 0
+            self._not_before = 0.0
+        else:
+            # It accepts and then breaks: as good as down.
+            self._last_reason = str(link.fault or "the connection was closed")
+            self._back_off()
+
+    def _back_off(self) -> None:
+        wait = min(self.limits.backoff, self.limits.first_backoff * 2**self._failures)
+        self._failures = min(self._failures + 1, 30)
+        # Half of it is drawn, so that many clients of one peer don't come back as one.
+        self._not_before = time.monotonic() + wait * random.uniform(0.5, 1)  # noqa: S311

@@ -1,0 +1,177 @@
+"""One connection of a line client: which reply belongs to which request, and until when."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._errors import (
+    ConnectFailed,
+    ConnectionFault,
+    ConnectionLost,
+    IdleTimeout,
+    LineError,
+    RequestLost,
+    RequestTimeout,
+)
+from kakuri_tcp._limits import LineClientLimits
+from kakuri_tcp._lines import LineDecoder
+
+# Seconds between two looks at the deadlines while requests are in flight. One timer for all of
+# them: a timer each would cost more than the rest of a request.
+_TICK = 0.02
+
+
+class Link(Connection):
+    """Writes request lines and hands reply lines to the oldest request without one."""
+
+    __slots__ = (
+        "_decoder", "_endpoint", "_line_limits", "_loop", "_on_closed", "_stalled_at", "_timer",
+        "_unsent", "_unsent_size", "_writable", "ended", "pending", "replies",
+    )  # fmt: skip
+
+    def __init__(
+        self, endpoint: str, limits: LineClientLimits, on_closed: Callable[["Link"], None]
+    ) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._line_limits = limits
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._decoder = LineDecoder(limit=limits.line)
+        self._unsent: list[bytes] = []
+        self._unsent_size = 0
+        self._writable: asyncio.Future[None] | None = None
+        self._stalled_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
+        self.replies = 0
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+
+    def opened(self) -> None:
+        self._timer = self._loop.call_later(self._line_limits.idle_timeout, self._close_idle)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether a request may be sent now."""
+        return not self.is_writing_paused and self._unsent_size < self._line_limits.unsent
+
+    async def wait_writable(self) -> None:
+        """Wait until the peer has taken enough of what was written, or the link is lost."""
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+        await asyncio.shield(self._writable)
+
+    def send(self, line: bytes, timeout: float) -> asyncio.Future[bytes]:
+        """Queue a request line; it leaves at the end of this turn of the event loop."""
+        if not self.pending:
+            self._begin_ticking()
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        self.pending.append((future, self._loop.time() + timeout, timeout))
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(line)
+        self._unsent_size += len(line)
+        return future
+
+    def data_received(self, data: bytes) -> None:
+        decoder = self._decoder
+        pending = self.pending
+        decoder.receive_data(data)
+        try:
+            while (line := decoder.next_line()) is not None:
+                if not pending or len(pending) == len(self._unsent):
+                    self.abort(ConnectionLost("expected no line, for none was asked for"))
+                    return
+                self.replies += 1
+                future = pending.popleft()[0]
+                if not future.done():
+                    future.set_result(line)
+        except LineError as error:
+            fault = ConnectionLost(str(error))
+            fault.__cause__ = error
+            self.abort(fault)
+            return
+        self._stalled_at = 0.0
+
+    def receive_eof(self) -> None:
+        if self.pending or self._decoder.has_partial_line:
+            self.close_with(ConnectionLost("the peer ended the connection"))
+        else:
+            self.close()
+
+    def writing_resumed(self) -> None:
+        self._wake_writers()
+
+    def closed(self, fault: ConnectionFault | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        reason = str(fault or "the connection was closed")
+        sent = len(self.pending) - len(self._unsent)
+        for position, (future, _, _) in enumerate(self.pending):
+            if future.done():
+                continue
+            error: Exception
+            if position < sent:
+                error = RequestLost(self._endpoint, reason)
+            else:
+                error = ConnectFailed(self._endpoint, reason)
+            error.__cause__ = fault
+            future.set_exception(error)
+        self.pending.clear()
+        self._unsent.clear()
+        self._wake_writers()
+        self._on_closed(self)
+        self.ended.set_result(None)
+
+    def _flush(self) -> None:
+        if self._unsent and not self.is_closing:
+            self._unsent.append(b"")
+            data = b"\n".join(self._unsent)
+            self._unsent.clear()
+            self._unsent_size = 0
+            self.write(data)
+            if not self.is_writing_paused:
+                self._wake_writers()
+
+    def _wake_writers(self) -> None:
+        if self._writable is not None:
+            self._writable.set_result(None)
+            self._writable = None
+
+    def _begin_ticking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._stalled_at = 0.0
+        self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _tick(self) -> None:
+        """Fail the requests whose time is over; give the connection up when it serves nobody."""
+        now = self._loop.time()
+        waits = False
+        for future, deadline, timeout in self.pending:
+            if future.done():
+                continue
+            if now < deadline:
+                waits = True
+            else:
+                future.set_exception(RequestTimeout(self._endpoint, timeout))
+        if not self.pending:
+            timeout = self._line_limits.idle_timeout
+            self._timer = self._loop.call_later(timeout, self._close_idle)
+            return
+        if not self.pending[0][0].done():
+            self._stalled_at = 0.0
+        elif not waits:
+            self.abort(ConnectionLost("nobody waited for its replies any longer"))
+            return
+        elif not self._stalled_at:
+            self._stalled_at = now
+        elif now - self._stalled_at >= self._line_limits.stall_timeout:
+            limit = self._line_limits.stall_timeout
+            self.abort(ConnectionLost(f"no reply came in order for {limit:g} s"))
+            return
+        self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _close_idle(self) -> None:
+        self.close_with(IdleTimeout("no request was made for a while"))

@@ -1,0 +1,239 @@
+"""Request and reply, one line each: the server's side.
+
+Replies leave in the order of the requests. A handler that answers at once costs a call; one that
+returns an awaitable gets a place in the queue of the connection, and what was answered after it
+waits behind it.
+"""
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import ConnectionFault, HandlerFailed, IdleTimeout, LineError
+from kakuri_tcp._limits import LineServerLimits
+from kakuri_tcp._lines import LineDecoder
+from kakuri_tcp._server import Server, listen
+
+_log = logging.getLogger("kakuri_tcp")
+
+LineHandler = Callable[[bytes], bytes | Awaitable[bytes]]
+FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
+
+# Lines answered before the loop gets its turn: a few milliseconds of cheap handlers.
+_LINES_PER_TURN = 512
+# Bytes of replies joined before they are written, which is when writing may be paused.
+_REPLY_BATCH = 65_536
+
+
+async def listen_lines(
+    endpoint: Endpoint,
+    handler: LineHandler,
+    *,
+    limits: LineServerLimits | None = None,
+    on_fault: FaultHandler | None = None,
+) -> Server:
+    r"""Listen and answer every line with a line.
+
+    Args:
+        endpoint: where to listen.
+        handler: is given a line without its end and returns the reply without its end, or an
+            awaitable of it. It must not raise for what a peer can send. Awaitables of one
+            connection run side by side, and are cancelled when the connection is lost.
+        limits: what peers are allowed.
+        on_fault: gives the last reply before the connection closes, or None for none. It gets
+            LineTooLong, IncompleteLine, or HandlerFailed when the handler raised.
+
+    Raises:
+        ListenFailed: the endpoint can't be listened on.
+
+    """
+    limits = limits or LineServerLimits()
+    return await listen(endpoint, lambda: _LineConnection(handler, on_fault, limits), limits=limits)
+
+
+class _LineConnection(Connection):
+    __slots__ = (
+        "_decoder", "_handler", "_is_ending", "_is_reading", "_last", "_line_began",
+        "_line_limits", "_loop", "_on_fault", "_takes_requests", "_turn", "_waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self, handler: LineHandler, on_fault: FaultHandler | None, limits: LineServerLimits
+    ) -> None:
+        super().__init__()
+        self._handler = handler
+        self._on_fault = on_fault
+        self._line_limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._decoder = LineDecoder(limit=limits.line)
+        self._waiting: deque[bytes | asyncio.Future[bytes]] = deque()
+        self._turn: asyncio.Handle | None = None  # set while _answer is due
+        self._line_began = 0.0
+        self._is_reading = True
+        self._takes_requests = True  # until the end of the stream, or a drain
+        self._is_ending = False  # no line is answered any more; close once all replies have left
+        self._last: bytes | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._decoder.receive_data(data)
+        if self._turn is None:
+            self._answer()
+
+    def receive_eof(self) -> None:
+        self._decoder.receive_eof()
+        self._takes_requests = False
+        if self._turn is None:
+            self._answer()
+
+    def drain(self) -> None:
+        self._takes_requests = False
+        self.pause_reading()
+        if self._turn is None:
+            self._answer()
+
+    def writing_resumed(self) -> None:
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._answer)
+
+    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - it was logged
+        if self._turn is not None:
+            self._turn.cancel()
+        self._cancel_waiting()
+
+    def sweep(self, now: float) -> None:
+        if self._waiting or self._turn is not None:
+            self.progressed = True  # the peer waits for us
+        if self.progressed or not self._decoder.has_partial_line:
+            self._line_began = now
+        elif now - self._line_began >= self._line_limits.line_timeout:
+            timeout = self._line_limits.line_timeout
+            self.close_with(IdleTimeout(f"expected the end of a line within {timeout:g} s"))
+        super().sweep(now)
+
+    def _answer(self) -> None:
+        """Write what can be written, answer what has arrived, and decide whether to read on."""
+        self._turn = None
+        if self.is_closing:
+            return
+        replies: list[bytes] = []
+        try:
+            self._collect_replies(replies)
+            is_drained = self._is_ending or self._answer_lines(replies)
+        except (LineError, HandlerFailed) as error:
+            self._end(error)
+            self._collect_replies(replies)
+            is_drained = True
+        if replies:
+            self._write_lines(replies)
+        if is_drained and not self._takes_requests:
+            self._is_ending = True
+        if self._is_ending and not self._waiting:
+            if self._last is not None:
+                self._write_lines([self._last])
+            self.finish()
+        elif self._is_reading is not is_drained:
+            self._is_reading = is_drained
+            if is_drained:
+                self.resume_reading()
+            else:
+                self.pause_reading()
+
+    def _answer_lines(self, replies: list[bytes]) -> bool:
+        """Answer lines until none is left (True), or something has to happen first (False)."""
+        waiting = self._waiting
+        handler = self._handler
+        next_line = self._decoder.next_line
+        size = 0
+        for _ in range(_LINES_PER_TURN):
+            if self.is_writing_paused or len(waiting) >= self._line_limits.requests_in_flight:
+                return False
+            line = next_line()
+            if line is None:
+                return True
+            self.progressed = True
+            try:
+                answer = handler(line)
+                reply = answer if isinstance(answer, bytes) else self._start(answer)
+            except Exception as error:
+                raise HandlerFailed(f"expected a reply from {handler!r}, got {error!r}") from error
+            if waiting or not isinstance(reply, bytes):
+                waiting.append(reply)
+                self._collect_replies(replies)
+                continue
+            replies.append(reply)
+            size += len(reply)
+            if size > _REPLY_BATCH:
+                self._write_lines(replies)
+                replies.clear()
+                size = 0
+        self._turn = self._loop.call_soon(self._answer)
+        return False
+
+    def _collect_replies(self, replies: list[bytes]) -> None:
+        """Take those replies from the queue for which nobody has to wait any more."""
+        waiting = self._waiting
+        while waiting:
+            reply = waiting[0]
+            if not isinstance(reply, bytes):
+                if not reply.done():
+                    return
+                waiting.popleft()
+                reply = self._result(reply)
+            else:
+                waiting.popleft()
+            replies.append(reply)
+
+    def _start(self, awaitable: Awaitable[bytes]) -> asyncio.Future[bytes]:
+        future = _start(awaitable, self._loop)
+        if not future.done():
+            future.add_done_callback(self._future_done)
+        return future
+
+    def _future_done(self, future: asyncio.Future[bytes]) -> None:
+        if self._turn is None and self._waiting and self._waiting[0] is future:
+            self._turn = self._loop.call_soon(self._answer)
+
+    def _result(self, future: asyncio.Future[bytes]) -> bytes:
+        try:
+            reply = future.result()
+        except (Exception, asyncio.CancelledError) as error:
+            raise HandlerFailed(f"expected a reply from {future!r}, got {error!r}") from error
+        if not isinstance(reply, bytes):
+            raise HandlerFailed(f"expected bytes from {future!r}, got {reply!r}")
+        return reply
+
+    def _end(self, error: LineError | HandlerFailed) -> None:
+        """Let no more lines be answered; the fault's reply is the last one."""
+        if isinstance(error, HandlerFailed):
+            _log.error("%s: %s", self.peer, error, exc_info=error.__cause__)
+            self._cancel_waiting()  # their requests stand behind the one that failed
+        self._is_ending = True
+        if self._on_fault is not None:
+            self._last = self._on_fault(error)
+
+    def _cancel_waiting(self) -> None:
+        for reply in self._waiting:
+            if not isinstance(reply, bytes):
+                reply.cancel()
+        self._waiting.clear()
+
+    def _write_lines(self, replies: list[bytes]) -> None:
+        data = replies[0] + b"\n" if len(replies) == 1 else b"\n".join([*replies, b""])
+        if data.count(b"\n") != len(replies):
+            _log.error("%s: expected replies without a line feed, got %.200r", self.peer, data)
+            self.abort()
+            return
+        self.write(data)
+
+
+def _start(awaitable: Awaitable[bytes], loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes]:
+    """Run an awaitable; a coroutine that never waits is done at once where Python can do that."""
+    if not isinstance(awaitable, Coroutine):
+        return asyncio.ensure_future(awaitable, loop=loop)
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(awaitable, loop=loop, eager_start=True)
+    return loop.create_task(awaitable)

@@ -1,0 +1,106 @@
+r"""Line framing without I/O: bytes in, lines out.
+
+A line ends with LF; one CR before it is taken off. Nothing else ends a line: not a lone CR, not
+NEL, VT or FS, which `bytes.splitlines` and `str.splitlines` know.
+
+Every byte is looked at once and copied at most twice, however the stream is cut: chunks wait in a
+queue, the newest is searched from where the last line ended, and the start of an unfinished line
+collects in a growing array.
+"""
+
+from collections import deque
+
+from kakuri_tcp._errors import IncompleteLine, LineError, LineTooLong
+
+
+class LineDecoder:
+    """Cuts a stream of bytes into lines.
+
+    Feed it with `receive_data`, then call `next_line` until it gives None. After an error it is
+    of no more use: the same error comes again.
+    """
+
+    __slots__ = ("_chunk", "_eof", "_error", "_partial", "_queue", "_start", "limit")
+
+    def __init__(self, *, limit: int = 1_048_576) -> None:
+        """Make a decoder for lines of at most `limit` bytes, their end not counted."""
+        self.limit = limit
+        self._chunk = b""
+        self._start = 0
+        self._queue: deque[bytes] = deque()
+        self._partial = bytearray()
+        self._eof = False
+        self._error: LineError | None = None
+
+    def __repr__(self) -> str:
+        return f"<LineDecoder limit={self.limit} partial={len(self._partial)}>"
+
+    @property
+    def has_partial_line(self) -> bool:
+        """Whether, once `next_line` gave None, the start of an unfinished line is held."""
+        return bool(self._partial)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the bytes of one read; they are dropped after an error."""
+        if self._error is not None:
+            return
+        if self._start == len(self._chunk):
+            self._chunk = data
+            self._start = 0
+        else:
+            self._queue.append(data)
+
+    def receive_eof(self) -> None:
+        """Take the end of the stream."""
+        self._eof = True
+
+    def next_line(self) -> bytes | None:
+        """Give the next line without its end, or None until more has been received.
+
+        Raises:
+            LineTooLong: the next line has more bytes than the limit; raised as soon as that is
+                sure, without waiting for its end.
+            IncompleteLine: the stream has ended, and bytes without a line feed are left.
+
+        """
+        while self._error is None:
+            end = self._chunk.find(b"\n", self._start)
+            if end >= 0:
+                line = self._chunk[self._start : end]
+                self._start = end + 1
+                if self._partial:
+                    self._partial += line
+                    line = bytes(self._partial)
+                    self._partial.clear()
+                if line[-1:] == b"\r":
+                    line = line[:-1]
+                if len(line) <= self.limit:
+                    return line
+                self._fail(LineTooLong(self.limit))
+            elif self._start < len(self._chunk):
+                self._keep_rest()
+            elif self._queue:
+                self._chunk = self._queue.popleft()
+                self._start = 0
+            elif self._eof and self._partial:
+                self._fail(IncompleteLine(len(self._partial)))
+            else:
+                return None
+        raise self._error
+
+    def _keep_rest(self) -> None:
+        """Move the unfinished line from the end of the chunk to where it can grow."""
+        self._partial += memoryview(self._chunk)[self._start :]
+        self._chunk = b""
+        self._start = 0
+        # A CR at the very end may still turn out to belong to the end of the line.
+        size = len(self._partial) - (self._partial[-1] == 0x0D)
+        if size > self.limit:
+            self._fail(LineTooLong(self.limit))
+
+    def _fail(self, error: LineError) -> None:
+        self._error = error
+        self._chunk = b""
+        self._start = 0
+        self._queue.clear()
+        self._partial = bytearray()

@@ -1,0 +1,102 @@
+import asyncio
+
+import pytest
+from kakuri_tcp import (
+    ClientClosed,
+    ConnectFailed,
+    Endpoint,
+    LineClient,
+    LineClientLimits,
+    LineTooLong,
+    RequestLost,
+    RequestTimeout,
+    TooManyRequests,
+    listen_lines,
+)
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+async def test_many_requests_share_one_connection():
+    async with (
+        await listen_lines(LOCAL, bytes.upper) as server,
+        LineClient(server.endpoint) as client,
+    ):
+        lines = [b"line %d" % n for n in range(1000)]
+        replies = await asyncio.gather(*[client.request(line, timeout=5) for line in lines])
+        assert replies == [line.upper() for line in lines]
+        assert server.counters.accepted == 1
+
+
+async def test_a_peer_that_is_down_fails_fast_and_is_found_again():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        endpoint = server.endpoint
+    async with LineClient(endpoint) as client:
+        for _ in range(3):
+            with pytest.raises(
+                ConnectFailed, match=r"expected to connect to 127.0.0.1:\d+, but connection refused"
+            ):
+                await client.request(b"a", timeout=5)
+        async with await listen_lines(endpoint, bytes.upper):
+            assert await client.request(b"a", timeout=5) == b"A"
+
+
+async def test_a_connection_that_breaks_loses_what_was_sent():
+    arrived = asyncio.Event()
+
+    async def handler(line):
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async with await listen_lines(LOCAL, handler) as server, LineClient(server.endpoint) as client:
+        request = asyncio.create_task(client.request(b"a", timeout=5))
+        await arrived.wait()
+        await server.close()
+        with pytest.raises(RequestLost):
+            await request
+
+
+async def test_a_late_reply_is_never_given_to_another_request():
+    gate = asyncio.Event()
+
+    async def late(line):
+        await gate.wait()
+        return line.upper()
+
+    async with await listen_lines(LOCAL, late) as server, LineClient(server.endpoint) as client:
+        patient = asyncio.create_task(client.request(b"patient", timeout=5))
+        with pytest.raises(RequestTimeout):
+            await client.request(b"late", timeout=0.01)
+        second = asyncio.create_task(client.request(b"second", timeout=5))
+        gate.set()
+        assert (await patient, await second) == (b"PATIENT", b"SECOND")
+
+
+async def test_a_request_must_be_one_line():
+    client = LineClient(Endpoint.tcp("127.0.0.1", 1), limits=LineClientLimits(line=3))
+    for line in (b"a\n", b"a\r", b"\n"):
+        with pytest.raises(ValueError, match="expected a line without its end"):
+            await client.request(line, timeout=1)
+    with pytest.raises(LineTooLong):
+        await client.request(b"abcd", timeout=1)
+
+
+async def test_requests_in_flight_are_bounded():
+    async def never(line):
+        await asyncio.Event().wait()
+
+    limits = LineClientLimits(requests_in_flight=2)
+    async with (
+        await listen_lines(LOCAL, never) as server,
+        LineClient(server.endpoint, limits=limits) as client,
+    ):
+        waiting = [asyncio.create_task(client.request(b"a", timeout=5)) for _ in range(2)]
+        await asyncio.wait(waiting, timeout=0.01)
+        with pytest.raises(TooManyRequests):
+            await client.request(b"b", timeout=5)
+        await client.close()
+        for task in waiting:
+            with pytest.raises(RequestLost):
+                await task
+        with pytest.raises(ClientClosed):
+            await client.request(b"c", timeout=5)

@@ -1,0 +1,100 @@
+import asyncio
+import socket
+
+import pytest
+from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+async def exchange(server, *chunks, end=True):
+    """Send chunks over a plain socket and give everything that came back."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.settimeout(0)
+        await loop.sock_connect(client, (server.endpoint.host, server.endpoint.port))
+        for chunk in chunks:
+            await loop.sock_sendall(client, chunk)
+        if end:
+            client.shutdown(socket.SHUT_WR)
+        received = b""
+        while data := await loop.sock_recv(client, 65536):
+            received += data
+        return received
+
+
+@pytest.mark.parametrize(
+    "chunks", [[b"a\nb\nc\n"], [b"a", b"\nb\r", b"\nc\n"], [b"a\n", b"b\n", b"c\n"]]
+)
+async def test_every_line_is_answered_in_order(chunks):
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        assert await exchange(server, *chunks) == b"A\nB\nC\n"
+    assert server.connections == 0
+
+
+async def test_replies_leave_in_the_order_of_the_requests():
+    gate = asyncio.Event()
+
+    async def wait(line):
+        await gate.wait()
+        return line.upper()
+
+    def handler(line):
+        if line == b"open":
+            gate.set()
+            return b"OPEN"
+        return wait(line)
+
+    async with await listen_lines(LOCAL, handler) as server:
+        assert await exchange(server, b"a\nb\nopen\nc\n") == b"A\nB\nOPEN\nC\n"
+
+
+async def test_a_line_over_the_limit_gets_a_last_reply_although_the_peer_still_sends():
+    limits = LineServerLimits(line=10)
+    async with await listen_lines(
+        LOCAL, bytes.upper, limits=limits, on_fault=lambda error: str(error).encode()
+    ) as server:
+        received = await exchange(server, b"a\n", b"x" * 1_000_000)
+    assert received == b"A\nexpected a line of at most 10 bytes, got a longer one\n"
+
+
+async def test_the_end_inside_a_line_gets_a_last_reply():
+    async with await listen_lines(LOCAL, bytes.upper, on_fault=lambda e: b"fault") as server:
+        assert await exchange(server, b"a\nb") == b"A\nfault\n"
+
+
+async def test_without_on_fault_the_connection_just_closes():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        assert await exchange(server, b"a\nb") == b"A\n"
+
+
+async def test_a_handler_that_raises_ends_the_connection(caplog):
+    def handler(line):
+        return b"%d" % (1 / int(line))
+
+    async with await listen_lines(LOCAL, handler, on_fault=lambda e: b"fault") as server:
+        assert await exchange(server, b"1\n0\n1\n") == b"1\nfault\n"
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_requests_in_flight_are_bounded():
+    most = 0
+    running = 0
+
+    async def handler(line):
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return line
+
+    limits = LineServerLimits(requests_in_flight=3)
+    async with await listen_lines(LOCAL, handler, limits=limits) as server:
+        assert await exchange(server, b"x\n" * 100) == b"x\n" * 100
+    assert most == 3
+
+
+async def test_ten_thousand_lines_in_one_write():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        assert await exchange(server, b"abc\n" * 10_000) == b"ABC\n" * 10_000

@@ -1,0 +1,102 @@
+import click
+import pytest
+
+from kakuri_daemon import ENDPOINT, DaemonCommand, DaemonError
+from kakuri_tcp import Endpoint
+
+
+@pytest.fixture
+def daemon(monkeypatch, capsys):
+    """Call a daemon's command; gives its exit status, its standard error, and what it was called with."""
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: None)
+    called = []
+
+    @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
+    @click.option("--peer", type=ENDPOINT)
+    @click.option("--seconds", type=click.FloatRange(min=0), default=1.0)
+    @click.option("--name", "names", multiple=True)
+    def command(**options):
+        called.append(options)
+        if options["names"] == ("raise",):
+            raise DaemonError("it can't go on")
+
+    def call(*arguments, **variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        called.clear()
+        with pytest.raises(SystemExit) as ended:
+            command.main(list(arguments))
+        return ended.value.code, capsys.readouterr().err, called[0] if called else None
+
+    return call
+
+
+def test_the_default_is_the_last_resort(daemon):
+    status, error, options = daemon()
+    assert (status, error) == (0, "")
+    assert options == {"listen": Endpoint.parse("127.0.0.1:7000"), "peer": None, "seconds": 1.0, "names": ()}
+
+
+def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text('seconds = 2\npeer = "127.0.0.1:1"\nname = ["a", "b"]\nlog-format = "json"\n')
+    use = ["--config", str(config)]
+    options = daemon(*use)[2]
+    assert (options["seconds"], str(options["peer"]), options["names"]) == (2.0, "127.0.0.1:1", ("a", "b"))
+    assert daemon(*use, KAKURI_SECONDS="3")[2]["seconds"] == 3.0
+    assert daemon(*use, TEST_DAEMON_SECONDS="4")[2]["seconds"] == 4.0
+    assert daemon(*use, "--seconds", "5")[2]["seconds"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--listen", "x"], "--listen"),
+        (["--seconds", "-1"], "--seconds"),
+        (["--nope"], "--nope"),
+        (["--log-format", "xml"], "xml"),
+        (["--config", "/does/not/exist"], "can't read /does/not/exist: No such file or directory"),
+        (["--listen", "0.0.0.0:1"], "refusing to listen on 0.0.0.0:1"),
+        (["--name", "raise"], "it can't go on"),
+    ],
+)
+def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):
+    status, error, _ = daemon(*arguments)
+    assert status == 2
+    (line,) = error.splitlines()
+    assert line.startswith("test-daemon: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("listen =", "is not TOML"),
+        ("\x00", "is not TOML"),
+        ("lisen = 1", "unknown option 'lisen'; expected any of allow-unauthenticated, listen, "),
+        ("listen = 1", "--listen"),
+        ("[listen]\na = 1", "--listen"),
+        ('seconds = "soon"', "--seconds"),
+        ('config = "again"', "unknown option 'config'"),
+    ],
+)
+def test_a_faulty_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    status, error, _ = daemon("--config", str(config))
+    assert status == 2
+    (line,) = error.splitlines()
+    assert words in line
+
+
+def test_an_exposed_address_needs_a_word(daemon):
+    status, _, options = daemon("--listen", "0.0.0.0:0", "--allow-unauthenticated")
+    assert (status, str(options["listen"])) == (0, "0.0.0.0:0")
+    assert "allow_unauthenticated" not in options
+
+
+def test_help_names_the_variables(daemon, capsys):
+    with pytest.raises(SystemExit) as ended:
+        click.command(cls=DaemonCommand, name="x-daemon", default_listen="127.0.0.1:1")(lambda: None).main(["--help"])
+    assert ended.value.code == 0
+    assert "X_DAEMON_LISTEN" in capsys.readouterr().out
