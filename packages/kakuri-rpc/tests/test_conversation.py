@@ -1,0 +1,154 @@
+"""Both ends over real sockets, and each end against a peer that misbehaves."""
+
+import asyncio
+
+import pytest
+
+from kakuri_registry import Workload
+from kakuri_rpc import (
+    AgentClient,
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    DescribeNode,
+    Error,
+    ErrorCode,
+    GetStatus,
+    ListWorkloads,
+    Node,
+    RemoveWorkload,
+    StartWorkload,
+    State,
+    Status,
+    StopWorkload,
+    UnexpectedReply,
+    WorkloadList,
+    serve,
+)
+from kakuri_tcp import Endpoint, LineClient, listen_lines
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
+
+
+@pytest.fixture
+async def clients():
+    made = []
+
+    def make(endpoint, **options):
+        made.append(AgentClient(endpoint, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.close()
+
+
+async def test_every_request_reaches_the_handler_and_its_reply_the_caller(clients):
+    node = Node("1", "x", simulated=False, workloads=0)
+    replies = {
+        StartWorkload(WORKLOAD): Status("wl-1", State.PENDING),
+        GetStatus("wl-1"): Status("wl-1", State.RUNNING),
+        StopWorkload("wl-1", 5): Status("wl-1", State.SUCCEEDED),
+        RemoveWorkload("wl-1"): Status("wl-1", State.FAILED, "Error", "m", 1),
+        ListWorkloads(State.RUNNING, "a", 3): WorkloadList([Status("b", State.RUNNING)], "b"),
+        DescribeNode(): node,
+    }
+    async with await serve(ANY_PORT, replies.__getitem__) as server:
+        client = clients(server.endpoint)
+        assert await client.start_workload(WORKLOAD) == Status("wl-1", State.PENDING)
+        assert await client.get_status("wl-1") == Status("wl-1", State.RUNNING)
+        assert await client.stop_workload("wl-1", grace_seconds=5) == Status("wl-1", State.SUCCEEDED)
+        assert (await client.remove_workload("wl-1")).exit_code == 1
+        page = await client.list_workloads(state=State.RUNNING, after="a", limit=3)
+        assert (page.next, len(page.workloads)) == ("b", 1)
+        assert await client.describe_node() == node
+
+
+async def test_many_requests_at_once_get_each_its_own_reply(clients):
+    async with await serve(ANY_PORT, lambda request: Status(request.id, State.RUNNING)) as server:
+        client = clients(server.endpoint)
+        names = [f"wl-{number}" for number in range(500)]
+        statuses = await asyncio.gather(*map(client.get_status, names))
+        assert [status.id for status in statuses] == names
+
+
+async def test_the_agents_error_is_raised_with_its_code(clients):
+    error = Error(ErrorCode.CONFLICT, "it is taken", "wl-1")
+    async with await serve(ANY_PORT, lambda _: error) as server:
+        with pytest.raises(AgentError, match="it is taken") as caught:
+            await clients(server.endpoint).start_workload(WORKLOAD)
+        assert (caught.value.code, caught.value.workload_id) == (ErrorCode.CONFLICT, "wl-1")
+
+
+async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goes_on(clients, caplog):
+    async with await serve(ANY_PORT, {}.__getitem__) as server:
+        client = clients(server.endpoint)
+        for _ in range(2):
+            with pytest.raises(AgentError, match="the agent failed") as caught:
+                await client.get_status("wl-1")
+            assert caught.value.code is ErrorCode.INTERNAL
+    assert "KeyError" in caplog.text
+
+
+async def test_what_is_no_request_gets_every_fault_and_the_connection_goes_on():
+    async with (
+        await serve(ANY_PORT, lambda request: Status(request.id, State.RUNNING)) as server,
+        LineClient(server.endpoint) as lines,
+    ):
+        reply = await lines.request(b'{"type":"StopWorkload","id":"A","grace_seconds":-1}', timeout=5)
+        assert reply.startswith(b'{"type":"Error","code":"bad_request","message":"')
+        assert b"$.id" in reply
+        assert b"$.grace_seconds" in reply
+        assert b"line 1" in await lines.request(b"nonsense", timeout=5)
+        assert await lines.request(b'{"type":"GetStatus","id":"a"}', timeout=5) == (
+            b'{"type":"Status","id":"a","state":"Running"}'
+        )
+
+
+async def test_nobody_there_is_unreachable(clients):
+    with pytest.raises(AgentUnreachable, match=r"127\.0\.0\.1:1\b"):
+        await clients(Endpoint.parse("127.0.0.1:1")).get_status("wl-1")
+
+
+async def test_no_answer_is_a_timeout(clients):
+    async with await listen_lines(ANY_PORT, lambda _: asyncio.Event().wait()) as server:
+        with pytest.raises(AgentTimeout):
+            await clients(server.endpoint, timeout=0.05).get_status("wl-1")
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"{}", b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}']
+)
+async def test_what_is_no_reply_to_the_request_is_unexpected(clients, line):
+    async with await listen_lines(ANY_PORT, lambda _: line) as server:
+        with pytest.raises(UnexpectedReply):
+            await clients(server.endpoint).get_status("wl-1")
+
+
+@pytest.mark.parametrize(("broken", "expected"), [(1, None), (2, AgentUnreachable)])
+async def test_a_request_whose_connection_breaks_is_repeated_once(clients, broken, expected):
+    asked = []
+
+    async def serve_one(reader, writer):
+        asked.append(await reader.readline())
+        if len(asked) > broken:
+            writer.write(b'{"type":"Status","id":"wl-1","state":"Running"}\n')
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        client = clients(Endpoint.parse(f"{host}:{port}"))
+        if expected is None:
+            assert (await client.get_status("wl-1")).state is State.RUNNING
+        else:
+            with pytest.raises(expected):
+                await client.get_status("wl-1")
+    assert asked == [b'{"type":"GetStatus","id":"wl-1"}\n'] * 2
+
+
+async def test_a_client_says_where_it_stands(clients):
+    client = clients(Endpoint.parse("127.0.0.1:1"))
+    assert repr(client).startswith("<AgentClient over <LineClient 127.0.0.1:1")
