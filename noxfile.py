@@ -10,9 +10,6 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
-# What a bootstrapped nox was found through must not be found by the sessions' own Pythons.
-os.environ.pop("PYTHONPATH", None)
-
 from tools import interpreters, system  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
 
@@ -74,9 +71,10 @@ def tests(session: nox.Session, member: str) -> None:
     pytest = ["pytest", str(this.folder / "tests"), f"--ignore={this.folder / 'tests/conformance'}"]
     if session.python == PYTHONS[0]:
         data = ROOT / f".coverage.{member}"
-        session.run("coverage", "run", f"--data-file={data}", "-m", *pytest, *session.posargs)
+        source = f"--source={this.import_name}"
+        session.run("coverage", "run", source, f"--data-file={data}", "-m", *pytest)
     else:
-        session.run("python", "-m", *pytest, *session.posargs)
+        session.run("python", "-m", *pytest)
 
 
 @nox.session(python=PYTHONS[0])

@@ -74,7 +74,7 @@ async def test_many_requests_at_once_get_each_its_own_reply(clients):
 
 
 async def test_the_agents_error_is_raised_with_its_code(clients):
-    error = Error(ErrorCode.CONFLICT, "it is taken", "wl-1")
+    error = Error(ErrorCode.CONFLICT, "it is taken", id="wl-1")
     async with await serve(ANY_PORT, lambda _: error) as server:
         with pytest.raises(AgentError, match="it is taken") as caught:
             await clients(server.endpoint).start_workload(WORKLOAD)

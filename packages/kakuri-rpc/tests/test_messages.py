@@ -43,7 +43,7 @@ REPLIES = [
     ),
     (Error(ErrorCode.INTERNAL, "no"), b'{"type":"Error","code":"internal","message":"no"}'),
     (
-        Error(ErrorCode.NOT_FOUND, "no", "wl-1"),
+        Error(ErrorCode.NOT_FOUND, "no", id="wl-1"),
         b'{"type":"Error","id":"wl-1","code":"not_found","message":"no"}',
     ),
     (WorkloadList([]), b'{"type":"WorkloadList","workloads":[]}'),

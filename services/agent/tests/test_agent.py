@@ -87,7 +87,7 @@ def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime):
 
 def test_another_runtime_class_is_refused(agent, runtime):
     reply = agent.handle(StartWorkload(workload(runtime_class="runc")))
-    assert reply == Error(ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", "wl-1")
+    assert reply == Error(ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1")
     assert runtime.told == []
 
 
@@ -132,7 +132,7 @@ def test_a_report_of_an_unknown_zone_changes_nothing(agent, runtime, registry):
 
 @pytest.mark.parametrize("request_of", [GetStatus, RemoveWorkload, lambda name: StopWorkload(name, 1)])
 def test_an_unknown_workload_is_not_found(agent, request_of):
-    assert agent.handle(request_of("nope")) == Error(ErrorCode.NOT_FOUND, "no workload 'nope'", "nope")
+    assert agent.handle(request_of("nope")) == Error(ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope")
 
 
 def test_stopping_tells_the_runtime_once_it_has_something_to_stop(agent, runtime):

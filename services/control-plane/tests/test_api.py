@@ -94,7 +94,7 @@ async def test_a_known_workload_is_200():
     ],
 )
 async def test_each_error_of_the_agent_has_its_status(code, expected):
-    async with api(Error(code, "because", "wl-1")) as call:
+    async with api(Error(code, "because", id="wl-1")) as call:
         for method, path, document in (
             ("POST", "/workloads", WORKLOAD),
             ("GET", "/workloads/wl-1", None),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, TypeAlias
 
 from kakuri_registry import Range, Workload, WorkloadId, WorkloadState
 
@@ -46,4 +46,118 @@ class ErrorCode(Enum):
     INTERNAL = "internal"
 
 
-# MESSAGES BELOW
+class _Request:
+    """What every request says about its spelling: a wrong field is an error."""
+
+    __slots__ = ()
+    __json__: ClassVar = {"tag": "type", "omit_defaults": True}
+
+
+class _Reply:
+    """What every reply says about its spelling: fields of a newer agent are passed over."""
+
+    __slots__ = ()
+    __json__: ClassVar = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorkload(_Request):
+    """Have a workload run. Repeating it gives the present status."""
+
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(_Request):
+    """Ask how far a workload has come."""
+
+    id: WorkloadId
+
+
+@dataclass(frozen=True, slots=True)
+class StopWorkload(_Request):
+    """Have a workload end: it is asked, and killed after the grace time."""
+
+    id: WorkloadId
+    grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWorkload(_Request):
+    """Have a workload end and be forgotten."""
+
+    id: WorkloadId
+
+
+@dataclass(frozen=True, slots=True)
+class ListWorkloads(_Request):
+    """Ask for a page of statuses in the order of their ids, behind the id `after`."""
+
+    state: State | None = None
+    after: str = ""
+    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeNode(_Request):
+    """Ask what the node is and what it runs workloads with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status(_Reply):
+    """How far a workload has come; existing says that a StartWorkload found it there already."""
+
+    id: str
+    state: State
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    existing: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        workload_id: str,
+        state: WorkloadState,
+        *,
+        reason: str | None = None,
+        message: str | None = None,
+        exit_code: int | None = None,
+        existing: bool = False,
+    ) -> "Status":
+        """Make a status from the registry's state."""
+        return cls(workload_id, State.of(state), reason, message, exit_code, existing)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadList(_Reply):
+    """A page of statuses; next is where the following page begins, if there is one."""
+
+    workloads: list[Status]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node(_Reply):
+    """What a node is: the agent's version, its runtime, and how many workloads it has."""
+
+    version: str
+    runtime: str
+    simulated: bool
+    workloads: int
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Error(_Reply):
+    """Why there is no other reply; id is that of the workload asked about, where there is one."""
+
+    id: str | None = field(default=None, kw_only=True)
+    code: ErrorCode
+    message: str
+
+
+Request: TypeAlias = (
+    StartWorkload | GetStatus | StopWorkload | RemoveWorkload | ListWorkloads | DescribeNode
+)
+Reply: TypeAlias = Status | WorkloadList | Node | Error

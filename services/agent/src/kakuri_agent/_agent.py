@@ -86,12 +86,12 @@ class Agent:
             return Error(
                 ErrorCode.BAD_REQUEST,
                 f"expected runtime class {expected}, got {workload.runtime_class!r}",
-                workload.id,
+                id=workload.id,
             )
         try:
             entry = self._registry.register(workload, now=self._clock())
         except RegistryFull as error:
-            return Error(ErrorCode.CAPACITY, str(error), workload.id)
+            return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
         log.info("workload accepted", id=workload.id, image=workload.image)
         self._runtime.start(workload)
         return status_of(entry)
@@ -99,13 +99,13 @@ class Agent:
     def _start_again(self, known: WorkloadEntry, workload: Workload) -> Reply:
         if workload.id in self._being_removed:
             return Error(
-                ErrorCode.CONFLICT, f"workload {workload.id!r} is being removed", workload.id
+                ErrorCode.CONFLICT, f"workload {workload.id!r} is being removed", id=workload.id
             )
         if known.workload != workload:
             return Error(
                 ErrorCode.CONFLICT,
                 f"workload {workload.id!r} exists with another specification",
-                workload.id,
+                id=workload.id,
             )
         return status_of(known, existing=True)
 
@@ -206,9 +206,9 @@ def status_of(entry: WorkloadEntry, *, existing: bool = False) -> Status:
         reason=entry.reason,
         message=entry.message,
         exit_code=entry.exit_code,
-        existing=existing or None,
+        existing=existing,
     )
 
 
 def _not_found(workload_id: str) -> Error:
-    return Error(ErrorCode.NOT_FOUND, f"no workload {workload_id!r}", workload_id)
+    return Error(ErrorCode.NOT_FOUND, f"no workload {workload_id!r}", id=workload_id)
