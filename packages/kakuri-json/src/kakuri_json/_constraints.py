@@ -1,0 +1,72 @@
+"""Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kakuri_json._shapes import Constraint
+
+_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length")
+
+
+def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
+    """Give the constraints among the metadata of an `Annotated`; the rest means nothing here."""
+    for mark in metadata:
+        if isinstance(mark, type):
+            continue
+        bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
+        bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+        if bounds.get("min_length") == 0:
+            del bounds["min_length"]
+        pattern = getattr(mark, "pattern", None)
+        if isinstance(pattern, re.Pattern):
+            pattern = pattern.pattern
+        if not isinstance(pattern, str) or isinstance(mark, re.Pattern):
+            pattern = mark.pattern if isinstance(mark, re.Pattern) else None
+        description = getattr(mark, "description", None)
+        words = description if isinstance(description, str) else None
+        if bounds or pattern is not None:
+            yield _bounded(bounds, pattern, words)
+        elif type(mark).__name__ == "Predicate" and callable(getattr(mark, "func", None)):
+            name = getattr(mark.func, "__qualname__", repr(mark.func))
+            yield Constraint(mark.func, f"for which {name} holds", words)
+
+
+def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> Constraint:
+    tests = []
+    if "ge" in bounds or "gt" in bounds or "le" in bounds or "lt" in bounds:
+        tests.append(_range_words(bounds))
+    if "multiple_of" in bounds:
+        tests.append(f"that is a multiple of {bounds['multiple_of']}")
+    low, high = bounds.get("min_length"), bounds.get("max_length")
+    if low is not None and high is not None:
+        tests.append(f"of length {low} to {high}")
+    elif low is not None:
+        tests.append(f"of length {low} or more")
+    elif high is not None:
+        tests.append(f"of length {high} or less")
+    if pattern is not None:
+        tests.append(f"that matches {pattern}")
+    fullmatch = None if pattern is None else re.compile(pattern).fullmatch
+
+    def holds(value: Any) -> bool:
+        return (
+            ("ge" not in bounds or value >= bounds["ge"])
+            and ("gt" not in bounds or value > bounds["gt"])
+            and ("le" not in bounds or value <= bounds["le"])
+            and ("lt" not in bounds or value < bounds["lt"])
+            and ("multiple_of" not in bounds or value % bounds["multiple_of"] == 0)
+            and ("min_length" not in bounds or len(value) >= bounds["min_length"])
+            and ("max_length" not in bounds or len(value) <= bounds["max_length"])
+            and (fullmatch is None or fullmatch(value) is not None)
+        )
+
+    return Constraint(holds, " ".join(tests), words, pattern, **bounds)
+
+
+def _range_words(bounds: dict[str, Any]) -> str:
+    low, high = bounds.get("ge"), bounds.get("le")
+    if low is not None and high is not None and len(bounds.keys() & {"gt", "lt"}) == 0:
+        return f"from {low} to {high}"
+    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    return " and ".join(f"{words[name]} {bounds[name]}" for name in words if name in bounds)

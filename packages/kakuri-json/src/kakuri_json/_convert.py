@@ -1,0 +1,224 @@
+"""Converts JSON values to what shapes ask for, gathering every fault."""
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+from kakuri_json._errors import LimitError
+from kakuri_json._formats import READERS
+from kakuri_json._limits import MAX_FAULTS, Limits
+from kakuri_json._shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    Dictionary,
+    Field,
+    Fixed,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+from kakuri_json._words import describe, show
+
+Path: TypeAlias = tuple[str | int, ...]
+
+INVALID = object()
+"""Stands for a value that had a fault."""
+
+
+class Conversion:
+    """One conversion: the faults so far, and how deep it may go."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.faults: list[tuple[Path, str]] = []
+        self.limits = limits
+
+    def fault(self, path: Path, message: str) -> object:
+        """Note a fault."""
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append((path, message))
+        return INVALID
+
+    def mismatch(self, path: Path, shape: Shape, value: Any) -> object:
+        """Note that a value is not what a shape asks for."""
+        return self.fault(path, f"expected {describe(shape)}, got {show(value)}")
+
+    def convert(self, shape: Shape, value: Any, path: Path) -> Any:
+        """Give what the shape makes of the value, or INVALID."""
+        if len(path) > self.limits.max_depth:
+            self.refuse_depth()
+        return _CONVERTERS[type(shape)](self, shape, value, path)
+
+    def refuse_depth(self) -> NoReturn:
+        """Say that the value is too deep."""
+        maximum = self.limits.max_depth
+        raise LimitError(
+            f"expected at most {maximum} levels of nesting, got more",
+            limit="max_depth",
+            maximum=maximum,
+        )
+
+    def _anything(self, shape: Anything, value: Any, path: Path) -> Any:
+        return value
+
+    def _scalar(self, shape: Scalar, value: Any, path: Path) -> Any:
+        kind = type(value)
+        if kind is _KINDS[shape.kind]:
+            return value
+        if shape.kind == "number" and kind is int:
+            try:
+                return float(value)
+            except OverflowError:
+                pass
+        return self.mismatch(path, shape, value)
+
+    def _choice(self, shape: Choice, value: Any, path: Path) -> Any:
+        for written, meant in shape.rows:
+            if written == value and type(written) is type(value):
+                return meant
+        return self.mismatch(path, shape, value)
+
+    def _text(self, shape: Text, value: Any, path: Path) -> Any:
+        if type(value) is _NATIVE.get(shape.format):
+            return value  # not from JSON, but from TOML, say, which has such values
+        if type(value) is str:
+            try:
+                read = READERS[shape.format][1](value)
+            except (ValueError, ArithmeticError):
+                read = None
+            if read is not None:
+                return read
+        return self.mismatch(path, shape, value)
+
+    def _sequence(self, shape: Sequence, value: Any, path: Path) -> Any:
+        if type(value) is not list and type(value) is not tuple:
+            return self.mismatch(path, shape, value)
+        item = shape.item
+        convert = self.convert
+        items = [convert(item, one, (*path, index)) for index, one in enumerate(value)]
+        if shape.build is list:
+            return items
+        if any(one is INVALID for one in items):
+            return INVALID
+        try:
+            built = shape.build(items)
+        except TypeError:
+            return self.fault(path, "expected items that can be told apart, got arrays or objects")
+        if shape.build is not tuple and len(built) != len(items):
+            return self.fault(path, "expected every item once, got an item again")
+        return built
+
+    def _fixed(self, shape: Fixed, value: Any, path: Path) -> Any:
+        if type(value) is not list and type(value) is not tuple:
+            return self.mismatch(path, shape, value)
+        if len(value) != len(shape.items):
+            return self.fault(path, f"expected {describe(shape)}, got {len(value)}")
+        pairs = enumerate(zip(shape.items, value, strict=True))
+        return tuple(self.convert(item, one, (*path, index)) for index, (item, one) in pairs)
+
+    def _dictionary(self, shape: Dictionary, value: Any, path: Path) -> Any:
+        if type(value) is not dict:
+            return self.mismatch(path, shape, value)
+        result = {}
+        for key, one in value.items():
+            inside = (*path, key)
+            meant = self.convert(shape.key, key, inside)
+            converted = self.convert(shape.value, one, inside)
+            if meant in result and meant is not INVALID:
+                self.fault(inside, f"expected every key once, got {show(key)} again")
+            result[meant] = converted
+        return result
+
+    def _constrained(self, shape: Constrained, value: Any, path: Path) -> Any:
+        before = len(self.faults)
+        result = self.convert(shape.inner, value, path)
+        if result is INVALID or len(self.faults) > before:
+            if len(self.faults) == before + 1 and self.faults[-1][0] == path:
+                # The words of the constraint say more than the plain kind.
+                self.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
+            return INVALID
+        for constraint in shape.constraints:
+            if not constraint.holds(result):
+                return self.fault(
+                    path,
+                    f"expected {describe(Constrained(shape.inner, (constraint,)))}, got {show(value)}",
+                )
+        return result
+
+    def _union(self, shape: Union, value: Any, path: Path) -> Any:
+        if shape.tag is not None and type(value) is dict:
+            tag = value.get(shape.tag, INVALID)
+            record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
+            if record is not None:
+                return self._record(record, value, path)
+            got = "nothing" if tag is INVALID else show(tag)
+            tags = ", ".join(map(show, shape.tagged))
+            return self.fault((*path, shape.tag), f"expected one of {tags}, got {got}")
+        likely: Conversion | None = None
+        for member in shape.members:
+            attempt = Conversion(self.limits)
+            result = attempt.convert(member, value, path)
+            if not attempt.faults:
+                return result
+            # Faults inside the value come from the member that it was meant for.
+            if any(place != path for place, _ in attempt.faults):
+                likely = attempt
+        if likely is not None:
+            self.faults.extend(likely.faults[: MAX_FAULTS - len(self.faults)])
+            return INVALID
+        return self.mismatch(path, shape, value)
+
+    def _record(self, shape: Record, value: Any, path: Path) -> Any:
+        if type(value) is not dict:
+            return self.mismatch(path, shape, value)
+        before = len(self.faults)
+        arguments: dict[str, Any] = {}
+        fields = shape.by_json_name
+        if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
+            got = show(value[shape.tag]) if shape.tag in value else "nothing"
+            self.fault((*path, shape.tag), f"expected {show(shape.tag_value)}, got {got}")
+        for key, one in value.items():
+            field = fields.get(key)
+            if field is not None:
+                arguments[field.name] = self.convert(field.shape, one, (*path, key))
+            elif key != shape.tag and not shape.ignore_unknown:
+                known = ", ".join(map(show, fields)) or "no field"
+                self.fault((*path, key), f"expected one of {known}, got {show(key)}")
+        for field in shape.fields:
+            if field.required and field.name not in arguments:
+                missing = (*path, field.json_name)
+                self.fault(missing, f"expected {describe(field.shape)}, got nothing")
+        if len(self.faults) > before:
+            return INVALID
+        if shape.is_dict:
+            return arguments
+        try:
+            return shape.cls(**arguments)
+        except ValueError as error:  # the class's own __post_init__ refuses it
+            return self.fault(path, str(error))
+
+
+_KINDS: dict[str, type[Any]] = {
+    "string": str, "integer": int, "number": float, "boolean": bool, "null": type(None),
+}  # fmt: skip
+_NATIVE: dict[str, type[Any]] = {
+    "datetime": datetime.datetime, "date": datetime.date, "decimal": decimal.Decimal,
+    "bytes": bytes, "uuid": uuid.UUID,
+}  # fmt: skip
+_CONVERTERS: dict[type[Any], Callable[[Conversion, Any, Any, Path], Any]] = {
+    Anything: Conversion._anything,
+    Scalar: Conversion._scalar,
+    Choice: Conversion._choice,
+    Text: Conversion._text,
+    Sequence: Conversion._sequence,
+    Fixed: Conversion._fixed,
+    Dictionary: Conversion._dictionary,
+    Constrained: Conversion._constrained,
+    Union: Conversion._union,
+    Record: Conversion._record,
+}

@@ -1,0 +1,145 @@
+"""Says what is wrong where the parser found no token. Never on the path of a valid document."""
+
+import re
+from typing import Any
+
+from kakuri_json._errors import JSONSyntaxError
+from kakuri_json._source import syntax_error
+
+_SPACE = re.compile(r"[ \t\n\r]*+").match
+_NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
+_NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}").match
+_END = "the end of the document"
+
+
+def _here(text: str, position: int) -> str:
+    if position >= len(text):
+        return _END
+    character = text[position]
+    if character in "\"'":
+        return f"the quote {character}"
+    if character.isprintable():
+        return repr(character)
+    return f"the character U+{ord(character):04X}"
+
+
+def explain_value(text: str, position: int, container: Any) -> JSONSyntaxError:
+    """Explain why no value begins behind the white space at a position."""
+    space = _SPACE(text, position)
+    assert space is not None
+    at = space.end()
+    rest = text[at : at + 16]
+    if rest.startswith('"'):
+        return explain_string(text, at, None)
+    if at == 0 and rest.startswith("\ufeff"):
+        return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
+    if rest.startswith("\x00"):
+        return syntax_error(text, at, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
+    odd = _NON_NUMBER(rest)
+    if odd:
+        return syntax_error(text, at, "a finite number", repr(odd[0]))
+    if rest[:1] in tuple("-0123456789"):
+        return _explain_number(text, at)
+    if rest.startswith("+"):
+        return syntax_error(text, at, "a number without a plus sign", "'+'")
+    if rest.startswith("."):
+        return syntax_error(text, at, "a digit before the decimal point", "'.'")
+    if rest.startswith("'"):
+        return syntax_error(text, at, "a string in double quotes", "a single quote")
+    if rest.startswith(("//", "/*", "#")):
+        return syntax_error(text, at, "a value", "a comment")
+    if rest.startswith("]") and container:
+        return syntax_error(text, at, "a value", "']' after a trailing comma")
+    word = _WORD(text, at)
+    got = repr(word[0]) if word else _here(text, at)
+    return syntax_error(text, at, "a value", got)
+
+
+def _explain_number(text: str, start: int) -> JSONSyntaxError:
+    parts = _NUMBER_PARTS(text, start)
+    assert parts is not None
+    at = start
+    if parts[2] is None:
+        at = parts.end(1)
+        return syntax_error(text, at, "a digit after the minus sign", _here(text, at))
+    if parts[2] == "0" and parts[3] is None and parts[4] is not None:
+        return syntax_error(
+            text, start, "a number without leading zeros", repr(text[start : start + 20])
+        )
+    if parts[3] and not parts[4]:
+        at = parts.end(3)
+        return syntax_error(text, at, "a digit after the decimal point", _here(text, at))
+    if parts[5] and not parts[6]:
+        at = parts.end(5)
+        return syntax_error(text, at, "a digit in the exponent", _here(text, at))
+    at = parts.end()
+    return syntax_error(text, at, "the end of the number", _here(text, at))
+
+
+def explain_key(text: str, position: int, container: Any) -> JSONSyntaxError:
+    """Explain why no key begins behind the white space at a position."""
+    space = _SPACE(text, position)
+    assert space is not None
+    at = space.end()
+    if text.startswith('"', at):
+        return explain_string(text, at, None)
+    if text.startswith("}", at) and container:
+        return syntax_error(text, at, "a key", "'}' after a trailing comma")
+    if text.startswith("'", at):
+        return syntax_error(text, at, "a key in double quotes", "a single quote")
+    if text.startswith(("//", "/*", "#"), at):
+        return syntax_error(text, at, "a key", "a comment")
+    word = _WORD(text, at)
+    if word:
+        return syntax_error(text, at, "a key in double quotes", repr(word[0]))
+    return syntax_error(text, at, "a key in double quotes", _here(text, at))
+
+
+def explain_separator(text: str, position: int, container: Any) -> JSONSyntaxError:
+    """Explain why what follows a value (or a key, when container is str) is wrong."""
+    space = _SPACE(text, position)
+    assert space is not None
+    at = space.end()
+    if isinstance(container, str):
+        expected = "':' after the key"
+    elif container is None:
+        expected = "nothing after the document"
+    else:
+        expected = f"',' or '{']' if isinstance(container, list) else '}'}'"
+    if text.startswith(("//", "/*", "#"), at):
+        return syntax_error(text, at, expected, "a comment")
+    return syntax_error(text, at, expected, _here(text, at))
+
+
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
+_HEX = re.compile(r"[0-9a-fA-F]{4}").match
+
+
+def explain_string(text: str, start: int, position: int | None) -> JSONSyntaxError:
+    """Explain what is wrong at a position in the string that begins at start."""
+    if position is None:
+        plain = _PLAIN(text, start + 1)
+        assert plain is not None
+        position = plain.end()
+    if position >= len(text):
+        return syntax_error(text, len(text), "a closing quote", _END)
+    if text[position] != "\\":
+        code = ord(text[position])
+        return syntax_error(
+            text, position, f"the escape \\u{code:04x}", f"the control character U+{code:04X}"
+        )
+    if text.startswith("\\u", position):
+        if _HEX(text, position + 2):
+            got = f"the lone surrogate {text[position : position + 6]}"
+            return syntax_error(text, position, "a pair of surrogates", got)
+        return syntax_error(
+            text,
+            position,
+            "four hexadecimal digits after \\u",
+            repr(text[position + 2 : position + 6]),
+        )
+    expected = 'one of the escapes \\" \\\\ \\/ \\b \\f \\n \\r \\t \\u'
+    if position + 1 >= len(text):
+        return syntax_error(text, len(text), expected, _END)
+    return syntax_error(text, position, expected, repr(text[position : position + 2]))

@@ -1,0 +1,142 @@
+"""What can be wrong with a document, a value or a type.
+
+JSONError (ValueError)
+├── JSONSyntaxError              the text is no JSON (RFC 8259)
+├── LimitError                   the document or the value exceeds one of the Limits
+├── StructureError               JSON, but not what the type asks for; holds every Fault
+├── UnprintableError             a value that JSON has no spelling for
+└── UnsupportedTypeError (TypeError)   a type that no codec can be made for: the program's mistake
+"""
+
+from dataclasses import dataclass
+
+
+class JSONError(ValueError):
+    """The base of all errors of this package."""
+
+
+class _PlacedError(JSONError):
+    """An error with a place in the document, shown under the message with a caret."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        position: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        excerpt: str | None = None,
+        caret: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
+        self.line = line
+        self.column = column
+        self.excerpt = excerpt
+        self._caret = caret
+
+    def __str__(self) -> str:
+        if self.line is None:
+            return self.message
+        headline = f"{self.message} at line {self.line}, column {self.column}"
+        if not self.excerpt:
+            return headline
+        return f"{headline}\n    {self.excerpt}\n    {' ' * self._caret}^"
+
+
+class JSONSyntaxError(_PlacedError):
+    """The text is no JSON.
+
+    position: index of the first wrong byte (for bytes) or character (for str).
+    line, column: of the first wrong character, both counted from 1; the column in characters.
+    expected, got: the two halves of the message.
+    excerpt: a part of that line.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected: str = "",
+        got: str = "",
+        position: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        excerpt: str | None = None,
+        caret: int = 0,
+    ) -> None:
+        super().__init__(
+            message, position=position, line=line, column=column, excerpt=excerpt, caret=caret
+        )
+        self.expected = expected
+        self.got = got
+
+
+class LimitError(_PlacedError):
+    """A document or a value exceeds a limit.
+
+    limit: the name of the field of Limits.
+    maximum: its value.
+    position, line, column: as in JSONSyntaxError; None when a value was being written.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        maximum: int = 0,
+        position: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        excerpt: str | None = None,
+        caret: int = 0,
+    ) -> None:
+        super().__init__(
+            message, position=position, line=line, column=column, excerpt=excerpt, caret=caret
+        )
+        self.limit = limit
+        self.maximum = maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a document's structure.
+
+    path: from the root, like `$.workload.memory_mb` or `$.items[3]`.
+    message: what was expected and what came.
+    line, column: where the value begins, from 1; for a missing field, where its object begins.
+        None when the value did not come from text.
+    """
+
+    path: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.line is None else f" (line {self.line}, column {self.column})"
+        return f"{self.path}: {self.message}{place}"
+
+
+class StructureError(JSONError):
+    """A document or value is not what the type asks for.
+
+    faults: all that is wrong, in the order of the document, at most MAX_FAULTS.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.faults))
+
+
+class UnprintableError(JSONError):
+    """A value that has no spelling in JSON: NaN, a lone surrogate, a cycle, an unknown type."""
+
+
+class UnsupportedTypeError(JSONError, TypeError):
+    """A type that no codec can be made for."""

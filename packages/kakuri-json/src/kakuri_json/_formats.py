@@ -1,0 +1,76 @@
+"""Values that JSON writes as strings: date-time (RFC 3339), bytes (RFC 4648), decimal, UUID."""
+
+import base64
+import binascii
+import datetime
+import decimal
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+).fullmatch
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
+_DECIMAL = re.compile(
+    r"-?(?:0|[1-9][0-9]{0,999})(?:\.[0-9]{1,1000})?(?:[eE][-+]?[0-9]{1,6})?"
+).fullmatch
+_UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}").fullmatch
+
+
+def _read_date_time(text: str) -> datetime.datetime | None:
+    if not _DATE_TIME(text):
+        return None
+    return datetime.datetime.fromisoformat(text.upper())
+
+
+def _read_date(text: str) -> datetime.date | None:
+    return datetime.date.fromisoformat(text) if _DATE(text) else None
+
+
+def _read_decimal(text: str) -> decimal.Decimal | None:
+    return decimal.Decimal(text) if _DECIMAL(text) else None
+
+
+def _read_bytes(text: str) -> bytes | None:
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # One spelling for each value: no stray bits in the last character (RFC 4648 section 3.5).
+    return value if base64.b64encode(value).decode() == text else None
+
+
+def _read_uuid(text: str) -> uuid.UUID | None:
+    return uuid.UUID(text) if _UUID(text) else None
+
+
+READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "datetime": ("a date and time with offset (RFC 3339)", _read_date_time),
+    "date": ("a date like '2026-01-31'", _read_date),
+    "decimal": ("a decimal number in a string", _read_decimal),
+    "bytes": ("bytes in base64 (RFC 4648)", _read_bytes),
+    "uuid": ("a UUID", _read_uuid),
+}
+"""For each format: what is expected, and the reader, which gives None or ValueError for a fault."""
+
+
+def write_date_time(value: datetime.datetime) -> str | None:
+    """Spell a date and time (RFC 3339); None if it has no offset of whole minutes."""
+    offset = value.utcoffset()
+    if offset is None or offset.total_seconds() % 60:
+        return None
+    text = value.isoformat()
+    return text[:-6] + "Z" if not offset else text
+
+
+def write_decimal(value: decimal.Decimal) -> str | None:
+    """Spell a decimal number; None if it is not finite."""
+    return str(value) if value.is_finite() else None
+
+
+def write_bytes(value: bytes | bytearray) -> str:
+    """Spell bytes in base64."""
+    return base64.b64encode(value).decode()

@@ -1,0 +1,28 @@
+"""What a document may cost before it is refused, each figure with its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on a document, for reading and for writing alike.
+
+    max_depth: arrays and objects inside one another. Real documents stay below 50; the parser
+        needs no stack of its own for more, but programs that walk the result do.
+    max_digits: characters of one number. Converting digits takes quadratic time, so this is what
+        CPython allows by default (CVE-2020-10735).
+    max_length: bytes or characters of a document. Values take up to twenty times the room of
+        their text; longer documents belong to the incremental parser.
+    max_keys: members of one object.
+    """
+
+    max_depth: int = 512
+    max_digits: int = 4300
+    max_length: int = 64 * 2**20
+    max_keys: int = 100_000
+
+
+DEFAULT_LIMITS = Limits()
+
+MAX_FAULTS = 100
+"""Faults that one StructureError gathers: more help nobody, and a peer decides how many there are."""

@@ -1,0 +1,251 @@
+"""Reads types: from annotations to shapes."""
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import types
+import typing
+import uuid
+from collections import abc
+from typing import Any, Literal, TypeAlias
+
+from kakuri_json._constraints import constraints_of
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._options import options_of
+from kakuri_json._shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    Dictionary,
+    Field,
+    Fixed,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+_SIMPLE: dict[Any, Shape] = {
+    str: Scalar("string"),
+    int: Scalar("integer"),
+    float: Scalar("number"),
+    bool: Scalar("boolean"),
+    None: Scalar("null"),
+    type(None): Scalar("null"),
+    Any: Anything(),
+    object: Anything(),
+    decimal.Decimal: Text("decimal"),
+    datetime.datetime: Text("datetime"),
+    datetime.date: Text("date"),
+    bytes: Text("bytes"),
+    uuid.UUID: Text("uuid"),
+    list: Sequence(Anything(), list),
+    tuple: Sequence(Anything(), tuple),
+    set: Sequence(Anything(), set),
+    frozenset: Sequence(Anything(), frozenset),
+    dict: Dictionary(Scalar("string"), Anything()),
+}
+_SEQUENCES: dict[Any, type[Any]] = {
+    list: list, set: set, frozenset: frozenset, abc.Sequence: list, abc.Set: frozenset,
+    abc.Iterable: list, abc.Collection: list, abc.MutableSequence: list,
+}  # fmt: skip
+_DICTIONARIES = (dict, abc.Mapping, abc.MutableMapping)
+_ALIAS = getattr(typing, "TypeAliasType", ())
+_QUALIFIERS = tuple(
+    getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+    if hasattr(typing, name)
+)  # fmt: skip
+
+Bindings: TypeAlias = dict[Any, Any]
+
+_records: dict[tuple[Any, tuple[Any, ...]], Record] = {}
+_aliases: dict[Any, Shape] = {}
+
+
+def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
+    """Give the shape of a type.
+
+    bindings: what the type variables of a generic class stand for.
+    Raises UnsupportedTypeError for a type that JSON values cannot be converted to.
+    """
+    bindings = bindings or {}
+    try:
+        simple = _SIMPLE.get(annotation)
+    except TypeError:  # unhashable metadata in Annotated
+        simple = None
+    if simple is not None:
+        return simple
+    if isinstance(annotation, typing.TypeVar):
+        if annotation in bindings:
+            return shape_of(bindings[annotation], bindings)
+        return shape_of(annotation.__bound__) if annotation.__bound__ else Anything()
+    if isinstance(annotation, typing.NewType):
+        return shape_of(annotation.__supertype__, bindings)
+    if _ALIAS and isinstance(annotation, _ALIAS):
+        return shape_of(annotation.__value__, bindings)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is not None:
+        return _generic(annotation, origin, arguments, bindings)
+    if isinstance(annotation, type):
+        if issubclass(annotation, enum.Enum):
+            return _enum(annotation)
+        if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
+            return record_of(annotation)
+    raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
+
+
+def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], bindings: Bindings) -> Shape:
+    if origin is typing.Annotated:
+        inner = shape_of(annotation.__origin__, bindings)
+        constraints = tuple(constraints_of(annotation.__metadata__))
+        if not constraints:
+            return inner
+        if isinstance(inner, Constrained):
+            return Constrained(inner.inner, inner.constraints + constraints)
+        return Constrained(inner, constraints)
+    if origin in _QUALIFIERS:
+        return shape_of(arguments[0], bindings)
+    if origin is Literal:
+        return Choice(tuple(_literal_row(value) for value in arguments))
+    if origin in (typing.Union, types.UnionType):
+        return _union([shape_of(argument, bindings) for argument in arguments], annotation)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return Sequence(shape_of(arguments[0], bindings), tuple)
+        return Fixed(tuple(shape_of(argument, bindings) for argument in arguments))
+    if origin in _SEQUENCES:
+        return Sequence(shape_of(arguments[0], bindings), _SEQUENCES[origin])
+    if origin in _DICTIONARIES:
+        key = shape_of(arguments[0], bindings)
+        if not _is_textual(key):
+            raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
+        return Dictionary(key, shape_of(arguments[1], bindings))
+    if _ALIAS and isinstance(origin, _ALIAS):
+        parameters = dict(zip(origin.__type_params__, arguments, strict=True))
+        return shape_of(origin.__value__, bindings | parameters)
+    if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
+        bound = tuple(bindings.get(argument, argument) for argument in arguments)
+        return record_of(origin, bound)
+    raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
+
+
+def _literal_row(value: Any) -> tuple[Any, Any]:
+    return (value.value if isinstance(value, enum.Enum) else value), value
+
+
+def _enum(cls: type[enum.Enum]) -> Choice:
+    for member in cls:
+        if type(member.value) not in (str, int, float, bool, type(None)):
+            raise UnsupportedTypeError(f"expected an Enum of JSON values, got {member!r}")
+    return Choice(tuple((member.value, member) for member in cls), cls.__name__)
+
+
+def _is_textual(shape: Shape) -> bool:
+    if isinstance(shape, Constrained):
+        return _is_textual(shape.inner)
+    if isinstance(shape, Choice):
+        return all(type(value) is str for value, _ in shape.rows)
+    return isinstance(shape, Text) or shape == Scalar("string")
+
+
+def _union(members: list[Shape], annotation: Any) -> Shape:
+    flat: list[Shape] = []
+    for member in members:
+        flat.extend(member.members if isinstance(member, Union) else (member,))
+    # The choices come first: text that is one of them is not also any text.
+    flat.sort(key=lambda member: not isinstance(member, Choice))
+    records = [member for member in flat if isinstance(member, Record)]
+    if len(records) < 2:
+        return Union(tuple(flat))
+    tag = next((name for name in _tags(records[0]) if all(name in _tags(r) for r in records)), None)
+    tagged: dict[Any, Record] = {}
+    for record in records if tag is not None else ():
+        for value in _tags(record)[tag]:
+            if tagged.setdefault(value, record) is not record:
+                raise UnsupportedTypeError(
+                    f"expected one class for {tag} {value!r} in {annotation!r}"
+                )
+    if tag is None:
+        raise UnsupportedTypeError(f"expected a tag that tells the classes apart in {annotation!r}")
+    return Union(tuple(flat), tag, tagged)
+
+
+def _tags(record: Record) -> dict[str, tuple[Any, ...]]:
+    tags: dict[str, tuple[Any, ...]] = {}
+    if record.tag is not None:
+        tags[record.tag] = (record.tag_value,)
+    for item in record.fields:
+        if isinstance(item.shape, Choice) and item.shape.name is None:
+            tags[item.json_name] = tuple(value for value, _ in item.shape.rows)
+    return tags
+
+
+def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:
+    """Give the record of a dataclass or TypedDict, the same one each time."""
+    known = _records.get((cls, arguments))
+    if known is not None:
+        return known
+    options = options_of(cls)
+    record = Record(cls, is_dict=typing.is_typeddict(cls))
+    _records[cls, arguments] = record  # before its fields are read: they may speak of it
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        bindings = _bindings(cls, arguments)
+        if record.is_dict:
+            record.fields = tuple(
+                Field(name, name, shape_of(hint, bindings), required=name in cls.__required_keys__)
+                for name, hint in hints.items()
+            )
+        else:
+            record.fields = tuple(_dataclass_fields(cls, hints, bindings))
+    except NameError as error:
+        del _records[cls, arguments]
+        raise UnsupportedTypeError(
+            f"expected annotations that resolve in {cls!r}: {error}"
+        ) from error
+    except BaseException:
+        del _records[cls, arguments]
+        raise
+    record.tag = options.get("tag")
+    record.tag_value = options.get("tag_value", cls.__name__)
+    record.ignore_unknown = options.get("unknown", "error") == "ignore"
+    record.by_name = {item.name: item for item in record.fields}
+    record.by_json_name = {item.json_name: item for item in record.fields}
+    if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
+        raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")
+    return record
+
+
+def _dataclass_fields(cls: Any, hints: dict[str, Any], bindings: Bindings) -> abc.Iterator[Field]:
+    options = options_of(cls)
+    rename = options.get("rename", {})
+    to_json = rename if callable(rename) else lambda name: rename.get(name, name)
+    for item in dataclasses.fields(cls):
+        if not item.init:
+            continue
+        shape = shape_of(hints[item.name], bindings)
+        has_default = item.default is not dataclasses.MISSING
+        factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
+        is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
+        yield Field(
+            item.name,
+            to_json(item.name),
+            shape,
+            required=not has_default and factory is None,
+            default=item.default if has_default else None,
+            default_factory=factory,
+            omit_default=options.get("omit_defaults", False) and not is_tag,
+        )
+
+
+def _bindings(cls: Any, arguments: tuple[Any, ...]) -> Bindings:
+    bindings: Bindings = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
+    for base in getattr(cls, "__orig_bases__", ()):
+        origin = typing.get_origin(base)
+        if origin is not None and origin is not typing.Generic:
+            given = tuple(bindings.get(argument, argument) for argument in typing.get_args(base))
+            bindings |= _bindings(origin, given)
+    return bindings

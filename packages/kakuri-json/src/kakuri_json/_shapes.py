@@ -1,0 +1,121 @@
+"""Shapes: what a type asks of a JSON value, read once from the type's annotations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition on a value; description tells it in words, or None for the built-in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+    description: str | None = None
+    pattern: str | None = None
+    ge: Any = None
+    gt: Any = None
+    le: Any = None
+    lt: Any = None
+    multiple_of: Any = None
+    min_length: int | None = None
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Any JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A value of one simple kind."""
+
+    kind: Literal["string", "integer", "number", "boolean", "null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some values: an Enum, or Literals. Each row: the JSON value and what it becomes."""
+
+    rows: tuple[tuple[Any, Any], ...]
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A value that is written as a string of some format."""
+
+    format: Literal["datetime", "date", "decimal", "bytes", "uuid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """An array of equal items; build is list, tuple, set or frozenset."""
+
+    item: "Shape"
+    build: type[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """An array with a type for each place."""
+
+    items: tuple["Shape", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """An object with any keys."""
+
+    key: "Shape"
+    value: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Constrained:
+    """A value with conditions on it."""
+
+    inner: "Shape"
+    constraints: tuple[Constraint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """One of several shapes; tagged maps tags to the records that they announce."""
+
+    members: tuple["Shape", ...]
+    tag: str | None = None
+    tagged: Mapping[Any, "Record"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a record."""
+
+    name: str
+    json_name: str
+    shape: "Shape"
+    required: bool
+    default: Any = None
+    default_factory: Callable[[], Any] | None = None
+    omit_default: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """An object with named fields: a dataclass or a TypedDict. May contain itself."""
+
+    cls: type[Any]
+    is_dict: bool
+    fields: tuple[Field, ...] = ()
+    tag: str | None = None
+    tag_value: str = ""
+    ignore_unknown: bool = False
+    by_json_name: dict[str, Field] = field(default_factory=dict)
+    by_name: dict[str, Field] = field(default_factory=dict)
+
+
+Shape: TypeAlias = (
+    Anything | Scalar | Choice | Text | Sequence | Fixed | Dictionary | Constrained | Union | Record
+)

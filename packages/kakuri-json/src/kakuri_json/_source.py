@@ -1,0 +1,119 @@
+"""A document as text, and places in it: positions, lines, columns, excerpts."""
+
+from typing import TypeAlias
+
+from kakuri_json._errors import JSONSyntaxError, LimitError
+from kakuri_json._limits import Limits
+
+Data: TypeAlias = str | bytes | bytearray | memoryview
+
+_EXCERPT_BEFORE = 60
+_EXCERPT_AFTER = 20
+_BOMS = (
+    (b"\xef\xbb\xbf", "a byte order mark"),
+    (b"\xff\xfe", "UTF-16 or UTF-32"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+)
+
+
+def read_text(data: Data, limits: Limits) -> str:
+    """Give the document's text.
+
+    Raises JSONSyntaxError for bytes that are not UTF-8, and for what str can hold and UTF-8
+    cannot (lone surrogates); LimitError for a document that is too long.
+    """
+    if not isinstance(data, (str, bytes)):
+        if not isinstance(data, (bytearray, memoryview)):
+            msg = f"expected str, bytes, bytearray or memoryview, got {type(data).__name__}"
+            raise TypeError(msg)
+        data = bytes(data)
+    if len(data) > limits.max_length:
+        raise LimitError(
+            f"expected a document of at most {limits.max_length} "
+            f"{'characters' if isinstance(data, str) else 'bytes'}, got {len(data)}",
+            limit="max_length",
+            maximum=limits.max_length,
+        )
+    if isinstance(data, bytes):
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise _not_utf8(data, error) from None
+    if not data.isascii():
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            message = ("a Unicode character", f"the lone surrogate {ord(data[error.start]):#06x}")
+            raise syntax_error(data, error.start, *message) from None
+    return data
+
+
+def _not_utf8(data: bytes, error: UnicodeDecodeError) -> JSONSyntaxError:
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return _byte_error(data, 0, "UTF-8 without a byte order mark", name)
+    if b"\x00" in data[:4]:
+        return _byte_error(data, data.index(0), "UTF-8", "a zero byte (UTF-16 or UTF-32?)")
+    got = f"the byte {data[error.start]:#04x}"
+    return _byte_error(data, error.start, "UTF-8", f"{got} ({error.reason})")
+
+
+def _byte_error(data: bytes, position: int, expected: str, got: str) -> JSONSyntaxError:
+    # What stands before the first wrong byte is UTF-8.
+    before = data[:position].decode()
+    place = syntax_error(before, len(before), expected, got)
+    place.position = position
+    return place
+
+
+def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSyntaxError:
+    """Make the error for a place in the text."""
+    line, column, excerpt, caret = describe_place(text, position)
+    return JSONSyntaxError(
+        f"expected {expected}, got {got}",
+        expected=expected,
+        got=got,
+        position=position,
+        line=line,
+        column=column,
+        excerpt=excerpt,
+        caret=caret,
+    )
+
+
+def limit_error(text: str, position: int, limits: Limits, name: str, what: str) -> LimitError:
+    """Make the error for a limit that the text exceeds at a place."""
+    line, column, excerpt, caret = describe_place(text, position)
+    maximum = getattr(limits, name)
+    return LimitError(
+        f"expected at most {maximum} {what}, got more",
+        limit=name,
+        maximum=maximum,
+        position=position,
+        line=line,
+        column=column,
+        excerpt=excerpt,
+        caret=caret,
+    )
+
+
+def line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Give line and column of a character, both from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
+def describe_place(text: str, position: int) -> tuple[int, int, str, int]:
+    """Give line, column, a printable part of the line, and where in that part the place is."""
+    line, column = line_and_column(text, position)
+    start = max(position - column + 1, position - _EXCERPT_BEFORE)
+    end = text.find("\n", position, position + _EXCERPT_AFTER)
+    excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
+    printable = "".join(c if c.isprintable() else " " for c in excerpt)
+    return line, column, printable.rstrip(), position - start
+
+
+def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:
+    """Count an error's position in the bytes of the text instead of in its characters."""
+    if error.position is not None:
+        error.position = len(text[: error.position].encode())

@@ -1,0 +1,151 @@
+"""The agent's messages: tagged unions, left-out defaults, constraints by shape, faults in place."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, ClassVar, Literal
+
+import pytest
+
+import kakuri_json
+from kakuri_json import Fault, StructureError
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    pattern: str
+    max_length: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    ge: int
+    le: int
+
+
+Id = Annotated[str, Text("[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", 63, "a label of a-z, 0-9 and '-'")]
+Quantity = Annotated[int, Range(1, 2**31 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    id: Id
+    image: str
+    runtime_class: str
+    memory_mb: Quantity
+    cpu_millicores: Quantity
+
+
+class State(Enum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+
+
+class Message:
+    __slots__ = ()
+    __json__: ClassVar = {"tag": "type", "omit_defaults": True}
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorkload(Message):
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus(Message):
+    id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Message):
+    __json__: ClassVar = {"unknown": "ignore"}
+    id: Id
+    state: State
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+
+
+AnyMessage = StartWorkload | GetStatus | Status
+
+WORKLOAD = Workload("wl-123", "nginx:latest", "edera-zone", 512, 500)
+START = (
+    b'{"type":"StartWorkload","workload":{"id":"wl-123","image":"nginx:latest",'
+    b'"runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (StartWorkload(WORKLOAD), START),
+        (GetStatus("wl-1"), b'{"type":"GetStatus","id":"wl-1"}'),
+        (Status("wl-123", State.PENDING), b'{"type":"Status","id":"wl-123","state":"Pending"}'),
+        (
+            Status("a", State.RUNNING, reason="x", exit_code=0),
+            b'{"type":"Status","id":"a","state":"Running","reason":"x","exit_code":0}',
+        ),
+    ],
+)
+def test_there_and_back(message, line):
+    assert kakuri_json.encode(message) == line
+    assert kakuri_json.decode(line, type=AnyMessage) == message
+    assert kakuri_json.decode(line.decode(), type=type(message)) == message
+
+
+def test_every_fault_has_its_path_and_place():
+    text = """{"type": "StartWorkload",
+ "workload": {"id": "A", "image": 1, "memory_mb": "512",
+   "cpu_millicores": true, "extra": {}}}"""
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(text, type=AnyMessage)
+    integer = "an integer from 1 to 2147483647"
+    assert caught.value.faults == (
+        Fault("$.workload.id", "expected a label of a-z, 0-9 and '-', got 'A'", 2, 21),
+        Fault("$.workload.image", "expected a string, got 1", 2, 35),
+        Fault("$.workload.memory_mb", f"expected {integer}, got '512'", 2, 51),
+        Fault("$.workload.cpu_millicores", f"expected {integer}, got true", 3, 22),
+        Fault(
+            "$.workload.extra",
+            "expected one of 'id', 'image', 'runtime_class', 'memory_mb', 'cpu_millicores', "
+            "got 'extra'",
+            3,
+            37,
+        ),
+        Fault("$.workload.runtime_class", "expected a string, got nothing", 2, 14),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id":"a"}', "expected one of 'StartWorkload', 'GetStatus', 'Status', got nothing"),
+        ('{"type":1}', "expected one of 'StartWorkload', 'GetStatus', 'Status', got 1"),
+        ("42", "expected an object, got 42"),
+    ],
+)
+def test_no_known_message(line, message):
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(line, type=AnyMessage)
+    assert [fault.message for fault in caught.value.faults] == [message]
+
+
+def test_a_class_may_ignore_what_it_does_not_know():
+    line = '{"type":"Status","new":[1],"id":"a","state":"Running"}'
+    assert kakuri_json.decode(line, type=Status) == Status("a", State.RUNNING)
+
+
+def test_a_literal_field_is_a_tag_as_well():
+    @dataclass
+    class Cat:
+        lives: int
+        kind: Literal["cat"] = "cat"
+
+    @dataclass
+    class Dog:
+        name: str
+        kind: Literal["dog"] = "dog"
+
+    assert kakuri_json.decode('{"kind":"dog","name":"x"}', type=Cat | Dog) == Dog("x")
+    assert kakuri_json.convert({"kind": "cat", "lives": 9}, type=Cat | Dog) == Cat(9)
+    assert kakuri_json.encode(Cat(9)) == b'{"lives":9,"kind":"cat"}'
