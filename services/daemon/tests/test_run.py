@@ -10,7 +10,7 @@ from kakuri_tcp import Endpoint, listen_lines
 
 DAEMON = """
 from contextlib import asynccontextmanager
-from kakuri_daemon import run
+from kakuri_daemon import configure_logs, run
 from kakuri_tcp import Endpoint, listen_lines
 
 @asynccontextmanager
@@ -19,13 +19,14 @@ async def service():
         yield server.endpoint
     print("drained", flush=True)
 
+configure_logs()
 run(service)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
-    with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         line = process.stdout.readline()
         host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=10) as client:

@@ -100,8 +100,8 @@ class DaemonCommand(click.Command):
         ]
         prefix = name.upper().replace("-", "_")
         for option in self.params:
-            if isinstance(option, click.Option) and option.name is not None:
-                suffix = option.name.upper()
+            if isinstance(option, click.Option):
+                suffix = _long_name(option).upper().replace("-", "_")
                 option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
                 option.show_envvar = True
 
@@ -146,11 +146,17 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path} is not TOML: {error}"
         raise DaemonError(message) from error
-    known = {option.name for option in ctx.command.params if option is not param}
-    defaults = {key.replace("-", "_"): value for key, value in settings.items()}
-    unknown = sorted(key for key in settings if key.replace("-", "_") not in known)
+    parameters = {
+        _long_name(option): option.name for option in ctx.command.params if option is not param
+    }
+    unknown = sorted(settings.keys() - parameters.keys())
     if unknown:
-        expected = ", ".join(sorted(str(name).replace("_", "-") for name in known))
+        expected = ", ".join(sorted(parameters))
         message = f"{path}: unknown option {unknown[0]!r}; expected any of {expected}"
         raise DaemonError(message)
-    ctx.default_map = defaults
+    ctx.default_map = {str(parameters[key]): value for key, value in settings.items()}
+
+
+def _long_name(option: click.Parameter) -> str:
+    """Give the name of an option as it is typed, without its dashes."""
+    return max(option.opts, key=len).lstrip("-")

@@ -28,6 +28,8 @@ LEVELS = {
 
 Event = MutableMapping[str, Any]
 
+_CONSOLE = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
 
 def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
     """Send the events of structlog and of the standard library's loggers to standard error.
@@ -43,7 +45,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
     ]
     render: structlog.typing.Processor = _render_json
     if log_format == "text":
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        render = _render_text
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -76,6 +78,13 @@ def _printable(value: Any, limit: int) -> Any:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _render_text(logger: Any, method: str, event: Event) -> str:
+    if "exception" in event:  # under its own name the renderer would give it lines of its own
+        event["trace"] = event.pop("exception")
+    rendered = _CONSOLE(logger, method, event)
+    return str(rendered)
 
 
 def _render_json(_logger: Any, _method: str, event: Event) -> str:
