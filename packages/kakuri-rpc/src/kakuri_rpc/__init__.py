@@ -9,6 +9,7 @@ from kakuri_rpc._errors import (
     UnexpectedReply,
 )
 from kakuri_rpc._messages import (
+    MAX_PAGE,
     DescribeNode,
     Error,
     ErrorCode,
@@ -30,6 +31,7 @@ from kakuri_rpc._version import __version__
 __all__ = [
     "DEFAULT_TIMEOUT",
     "MAX_LISTED",
+    "MAX_PAGE",
     "AgentClient",
     "AgentError",
     "AgentTimeout",

@@ -50,4 +50,4 @@ def _last_words(fault: LineError | HandlerFailed) -> bytes:
 def _explain(error: JSONError) -> str:
     if isinstance(error, StructureError):
         return "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
-    return str(error)
+    return str(error).partition("\n")[0]  # without the excerpt and its caret

@@ -4,33 +4,37 @@ The control plane keeps no state. Every answer about a workload is the agent's, 
 moment, so there is nothing here that could be stale or lost.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
-from kakuri_control_plane._guard import Guard
-from kakuri_control_plane._problems import agent_problem, problem
-from kakuri_http import Request, Response, Router
-from kakuri_json import JSONSyntaxError, StructureError, convert, decode, encode
-from kakuri_registry import Range, Workload, WorkloadState
-from kakuri_rpc import AgentClient, RPCError, State, Status
-
-RUNTIME_CLASSES = ("edera-zone",)
-"""The runtime classes that a workload may ask for."""
-
-MAX_PAGE = 500
-"""Workloads in one page, as the agent protocol allows."""
-
-READY_SECONDS = 1.0
+from kakuri_control_plane._problems import agent_problem, document_problem, not_found
+from kakuri_http import Request, Response, Router, problem
+from kakuri_json import Fault, JSONError, StructureError, convert, decode, encode
+from kakuri_registry import WORKLOAD_ID, Range, Workload, WorkloadState
+from kakuri_rpc import MAX_PAGE, AgentClient, RPCError, State, Status
 
 JSON = "application/json"
 
-NOT_JSON = ("multipart/", "image/", "audio/", "video/", "font/", "text/html", "text/xml", "application/xml")
-"""Media types whose content can't be JSON. Any other is taken for it: curl -d names a form."""
+NOT_JSON = re.compile(
+    r"\s*(?:(?:multipart|image|audio|video|font|model)/|text/(?:html|xml|css|csv)\b|application/xml\b)",
+    re.IGNORECASE,
+)
+"""Media types whose content can't be JSON. Any other may be: curl -d calls everything a form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission(Workload):
+    """A workload as a submitter may ask for it: in one of the runtime classes that there are."""
+
+    runtime_class: Literal["edera-zone"]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadView:
     """A workload's state as the API tells it."""
+
+    __json__: ClassVar = {"omit_defaults": True}
 
     id: str
     state: WorkloadState
@@ -43,3 +47,129 @@ class WorkloadView:
         """Put an agent's status into the words of the API."""
         state = status.state.workload_state
         return cls(status.id, state, status.reason, status.message, status.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadPage:
+    """A page of workloads; next is what `after` has to be for the following page."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    workloads: list[WorkloadView]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """What a request for a page may ask for."""
+
+    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = 100
+    after: str = ""
+    state: WorkloadState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer of a probe."""
+
+    status: str
+
+
+OK = encode(Health("ok"))
+
+
+class Api:
+    """The handlers of the API, and the agent that they ask."""
+
+    def __init__(self, agent: AgentClient) -> None:
+        self._agent = agent
+
+    def router(self) -> Router:
+        """Give the routes of the API."""
+        router = Router()
+        router.add("POST", "/workloads", self.create_workload)
+        router.add("GET", "/workloads", self.list_workloads)
+        router.add("GET", "/workloads/:id", self.get_workload)
+        router.add("DELETE", "/workloads/:id", self.delete_workload)
+        router.add("GET", "/healthz", self.healthz)
+        router.add("GET", "/readyz", self.readyz)
+        return router
+
+    async def create_workload(self, request: Request) -> Response:
+        """Have a workload run: 201, or 200 if it is there already."""
+        content_type = request.headers.get("content-type")
+        if content_type is not None and NOT_JSON.match(content_type):
+            detail = f"expected {JSON}, got {content_type!r}"
+            return problem(415, code="unsupported_media_type", detail=detail)
+        try:
+            workload = decode(request.body, type=Submission)
+        except JSONError as error:
+            return document_problem(error)
+        try:
+            status = await self._agent.start_workload(workload)
+        except RPCError as error:
+            return agent_problem(error)
+        headers = {"Location": f"/workloads/{workload.id}"}
+        return Response(200 if status.existing else 201, encode(workload), headers, JSON)
+
+    async def get_workload(self, request: Request) -> Response:
+        """Tell how far a workload has come."""
+        workload_id = request.params["id"]
+        if not re.fullmatch(WORKLOAD_ID, workload_id):
+            return not_found(workload_id)
+        try:
+            status = await self._agent.get_status(workload_id)
+        except RPCError as error:
+            return agent_problem(error)
+        return Response(200, encode(WorkloadView.of(status)), None, JSON)
+
+    async def delete_workload(self, request: Request) -> Response:
+        """Have a workload end and be forgotten: 202 while that is being done."""
+        workload_id = request.params["id"]
+        if not re.fullmatch(WORKLOAD_ID, workload_id):
+            return not_found(workload_id)
+        try:
+            status = await self._agent.remove_workload(workload_id)
+        except RPCError as error:
+            return agent_problem(error)
+        return Response(202, encode(WorkloadView.of(status)), None, JSON)
+
+    async def list_workloads(self, request: Request) -> Response:
+        """Give a page of workloads in the order of their ids."""
+        try:
+            query = _page_query(request)
+        except JSONError as error:
+            return document_problem(error)
+        state = None if query.state is None else State.of(query.state)
+        try:
+            page = await self._agent.list_workloads(
+                state=state, after=query.after, limit=query.limit
+            )
+        except RPCError as error:
+            return agent_problem(error)
+        view = WorkloadPage([WorkloadView.of(status) for status in page.workloads], page.next)
+        return Response(200, encode(view), None, JSON)
+
+    def healthz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
+        """Tell that this process serves."""
+        return Response(200, OK, None, JSON)
+
+    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
+        """Tell whether the agent answers."""
+        try:
+            await self._agent.describe_node()
+        except RPCError as error:
+            answer = agent_problem(error)
+            return answer if answer.status == 503 else problem(503, detail=str(error))
+        return Response(200, OK, None, JSON)
+
+
+def _page_query(request: Request) -> PageQuery:
+    """Read the query by the rules of a document, so that its faults read like a document's."""
+    given: dict[str, object] = {}
+    for name, text in request.query_pairs:
+        if name in given:
+            raise StructureError((Fault(f"$.{name}", "expected it once, got it again"),))
+        is_number = name == "limit" and re.fullmatch("[0-9]{1,9}", text)
+        given[name] = int(text) if is_number else text
+    return convert(given, type=PageQuery)

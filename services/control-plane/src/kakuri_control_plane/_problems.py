@@ -1,4 +1,39 @@
-"""Errors as problem details (RFC 9457)."""
+"""What can go wrong, as problem details (RFC 9457)."""
 
-from kakuri_http import Response
+from kakuri_http import Response, problem
+from kakuri_json import JSONError, StructureError
 from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, ErrorCode, RPCError
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""Seconds: the connection to an agent is tried anew with every request, so soon is not too soon."""
+
+# The agent's other codes are errors of its own and none of the caller's doing.
+_CALLERS_FAULT = {ErrorCode.NOT_FOUND: 404, ErrorCode.CONFLICT: 409}
+
+
+def document_problem(error: JSONError) -> Response:
+    """Answer a document that is no JSON, or not what it has to be: every fault with its path."""
+    if not isinstance(error, StructureError):
+        detail = str(error).partition("\n")[0]  # without the excerpt and its caret
+        return problem(400, code="bad_request", detail=detail)
+    errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
+    faults = "1 fault" if len(errors) == 1 else f"{len(errors)} faults"
+    return problem(400, code="bad_request", detail=f"the document has {faults}", errors=errors)
+
+
+def agent_problem(error: RPCError) -> Response:
+    """Answer a request that the agent refused, failed to carry out, or did not answer."""
+    match error:
+        case AgentError():
+            status = _CALLERS_FAULT.get(error.code, 500)
+            return problem(status, code=error.code.value, detail=error.message)
+        case AgentUnreachable():
+            return problem(503, code="agent_unreachable", detail=str(error), headers=RETRY_AFTER)
+        case AgentTimeout():
+            return problem(504, code="agent_timeout", detail=str(error))
+    return problem(500, code="unexpected_reply", detail=str(error))
+
+
+def not_found(workload_id: str) -> Response:
+    """Answer a request for a workload that can't exist."""
+    return problem(404, code="not_found", detail=f"no workload {workload_id!r}")

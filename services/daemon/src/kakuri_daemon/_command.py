@@ -100,7 +100,7 @@ class DaemonCommand(click.Command):
         ]
         prefix = name.upper().replace("-", "_")
         for option in self.params:
-            if isinstance(option, click.Option):
+            if isinstance(option, click.Option) and option.name != "version":
                 suffix = _long_name(option).upper().replace("-", "_")
                 option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
                 option.show_envvar = True
@@ -135,7 +135,7 @@ def _keep_log_option(ctx: click.Context, param: click.Parameter, value: str) -> 
     ctx.meta[str(param.name)] = value
 
 
-def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
     if path is None:
         return
     try:
@@ -147,7 +147,9 @@ def _read_config(ctx: click.Context, param: click.Parameter, path: Path | None) 
         message = f"{path} is not TOML: {error}"
         raise DaemonError(message) from error
     parameters = {
-        _long_name(option): option.name for option in ctx.command.params if option is not param
+        _long_name(option): option.name
+        for option in ctx.command.params
+        if option.name not in ("config", "version")
     }
     unknown = sorted(settings.keys() - parameters.keys())
     if unknown:
