@@ -58,8 +58,10 @@ def format_(session: nox.Session) -> None:
 def typecheck(session: nox.Session) -> None:
     """Run mypy in strict mode over all members and the tools."""
     install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "up"))
-    sources = [str(m.folder / "src" / m.import_name) for m in MEMBERS]
-    session.run("mypy", *sources, "tools", "noxfile.py")
+    packages = [f"--package={member.import_name}" for member in MEMBERS]
+    session.run(
+        "mypy", *packages, "--package=tools", "--module=noxfile", env={"MYPYPATH": str(ROOT)}
+    )
 
 
 @nox.session(python=PYTHONS)

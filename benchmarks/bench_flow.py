@@ -43,7 +43,9 @@ def processes(*commands: list[str]) -> Iterator[None]:
     started = []
     try:
         for command in commands:
-            started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            started.append(
+                subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            )
         yield
     finally:
         for process in reversed(started):
@@ -84,7 +86,14 @@ def stack_kakuri() -> list[list[str]]:
     quiet = ["--log-level", "warning"]
     return [
         [str(BIN / "kakuri-agent"), "--listen", "127.0.0.1:19000", *quiet],
-        [str(BIN / "kakuri-control-plane"), "--listen", "127.0.0.1:18080", "--agent", "127.0.0.1:19000", *quiet],
+        [
+            str(BIN / "kakuri-control-plane"),
+            "--listen",
+            "127.0.0.1:18080",
+            "--agent",
+            "127.0.0.1:19000",
+            *quiet,
+        ],
     ]
 
 
@@ -105,7 +114,9 @@ STACKS = {
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
-    results: dict[str, dict[str, list[tuple[float, float]]]] = {name: {"POST": [], "GET": []} for name in STACKS}
+    results: dict[str, dict[str, list[tuple[float, float]]]] = {
+        name: {"POST": [], "GET": []} for name in STACKS
+    }
     console = Console()
     with console.status("measuring") as status:
         for number in range(rounds):
@@ -113,10 +124,14 @@ def main() -> None:
                 status.update(f"round {number + 1} of {rounds}: {name}")
                 with processes(*stack()):
                     wait_for(f"{url}/workloads/none")
-                    results[name]["POST"].append(wrk(f"{url}/workloads", seconds, POST.format(prefix="w")))
+                    results[name]["POST"].append(
+                        wrk(f"{url}/workloads", seconds, POST.format(prefix="w"))
+                    )
                     one = b'{"id":"one","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
                     headers = {"Content-Type": "application/json"}
-                    urllib.request.urlopen(urllib.request.Request(f"{url}/workloads", one, headers)).close()
+                    urllib.request.urlopen(
+                        urllib.request.Request(f"{url}/workloads", one, headers)
+                    ).close()
                     results[name]["GET"].append(wrk(f"{url}/workloads/one", seconds))
     table = Table(title=f"the whole flow, wrk -c{CONNECTIONS}, median of {rounds} rounds")
     for column in ("stack", "POST/s", "p99 ms", "GET/s", "p99 ms"):
@@ -124,7 +139,9 @@ def main() -> None:
     median: dict[str, list[float]] = {}
     for name, kinds in results.items():
         median[name] = [
-            statistics.median(values) for kind in ("POST", "GET") for values in zip(*kinds[kind], strict=True)
+            statistics.median(values)
+            for kind in ("POST", "GET")
+            for values in zip(*kinds[kind], strict=True)
         ]
         post, post_p99, get, get_p99 = median[name]
         table.add_row(name, f"{post:,.0f}", f"{post_p99:.1f}", f"{get:,.0f}", f"{get_p99:.1f}")

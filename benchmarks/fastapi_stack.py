@@ -35,11 +35,18 @@ async def agent(port: int) -> None:
             if workload.id not in states:
                 states[workload.id] = "Pending"
                 specs[workload.id] = request["workload"]
-                asyncio.get_running_loop().call_later(0.05, states.__setitem__, workload.id, "Running")
+                asyncio.get_running_loop().call_later(
+                    0.05, states.__setitem__, workload.id, "Running"
+                )
             return {"type": "Status", "id": workload.id, "state": states[workload.id]}
         if request["id"] in states:
             return {"type": "Status", "id": request["id"], "state": states[request["id"]]}
-        return {"type": "Error", "id": request["id"], "code": "not_found", "message": "no such workload"}
+        return {
+            "type": "Error",
+            "id": request["id"],
+            "code": "not_found",
+            "message": "no such workload",
+        }
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -57,7 +64,9 @@ class Pool:
         self.port, self.free = port, []
 
     async def ask(self, message: dict) -> dict:
-        reader, writer = self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = (
+            self.free.pop() if self.free else await asyncio.open_connection("127.0.0.1", self.port)
+        )
         writer.write(json.dumps(message).encode() + b"\n")
         reply = json.loads(await reader.readline())
         self.free.append((reader, writer))
@@ -96,4 +105,6 @@ if __name__ == "__main__":
     if role == "agent":
         asyncio.run(agent(port))
     else:
-        uvicorn.run(control_plane(int(sys.argv[3])), port=port, log_level="warning", access_log=False)
+        uvicorn.run(
+            control_plane(int(sys.argv[3])), port=port, log_level="warning", access_log=False
+        )

@@ -19,7 +19,8 @@ console = Console()
 
 NEXT = """\
 curl -X POST http://{address}/workloads \\
-  -d '{{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}}'
+  -d '{{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,
+       "cpu_millicores":500}}'
 curl http://{address}/workloads/test-1
 curl http://{address}/workloads
 curl -X DELETE http://{address}/workloads/test-1
@@ -33,7 +34,7 @@ class Stop(Exception):
 def start(name: str, *options: str) -> tuple[subprocess.Popen[str], str]:
     """Start a daemon and give it with the address that it announced."""
     # In a process group of its own: Ctrl-C reaches this program, which ends both in order.
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [BIN / name, *options], stdout=subprocess.PIPE, text=True, process_group=0
     )
     assert process.stdout is not None
@@ -48,11 +49,19 @@ def stop(_number: int, _frame: object) -> NoReturn:
     raise Stop
 
 
+def await_end(process: subprocess.Popen[str], ended: threading.Event) -> None:
+    """Wait for a process to end and say that one did."""
+    process.wait()
+    ended.set()
+
+
 def main() -> None:
     """Run both daemons until Ctrl-C, SIGTERM, or the end of one of them."""
     parser = argparse.ArgumentParser(prog="nox -s up --")
     parser.add_argument("--agent", default="127.0.0.1:9000", help="where the agent listens")
-    parser.add_argument("--listen", default="127.0.0.1:8080", help="where the control plane listens")
+    parser.add_argument(
+        "--listen", default="127.0.0.1:8080", help="where the control plane listens"
+    )
     options = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -71,7 +80,7 @@ def main() -> None:
         console.print(Syntax(NEXT.format(address=address), "bash", background_color="default"))
         console.print("[dim]Ctrl-C ends both.[/]\n")
         for process in processes:
-            threading.Thread(target=lambda p=process: (p.wait(), ended.set()), daemon=True).start()
+            threading.Thread(target=await_end, args=(process, ended), daemon=True).start()
         ended.wait()
         console.print("[bold red]a daemon ended by itself; see its log above[/]")
     except Stop:

@@ -4,14 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-
 from kakuri_json import decode, encode
 from kakuri_registry import Workload
 from kakuri_rpc import Reply, Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 EXAMPLES = [
-    line for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
 ]
 REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 WORKLOAD = next(line for line in EXAMPLES if '"type"' not in line)

@@ -2,7 +2,6 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from e2e_processes import Daemon  # see pythonpath in the root pyproject
 
 

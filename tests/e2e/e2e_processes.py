@@ -15,7 +15,9 @@ DEADLINE = 20
 class Daemon:
     """A running kakuri-agent or kakuri-control-plane; the kernel chose its port."""
 
-    def __init__(self, name: str, *options: str, log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, *options: str, log: Path, env: dict[str, str] | None = None
+    ) -> None:
         self.name, self.options, self.log = name, options, log
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
@@ -55,7 +57,16 @@ class Answer:
 
 def curl(url: str, *options: str) -> Answer:
     """Ask for a URL with the real curl."""
-    command = ["curl", "--silent", "--show-error", "--include", "--max-time", str(DEADLINE), *options, url]
+    command = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--include",
+        "--max-time",
+        str(DEADLINE),
+        *options,
+        url,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=2 * DEADLINE)
     head, _, body = done.stdout.partition("\n\n")
     while head.startswith("HTTP/1.1 100"):

@@ -55,9 +55,9 @@ def test_the_roadmaps_post_with_a_content_type_and_white_space(url):
 
 
 def test_the_roadmaps_line_under_nc(agent):
-    assert nc(agent.port, '{"type":"StartWorkload","workload":' + document(id="wl-123") + "}\n") == (
-        '{"type":"Status","id":"wl-123","state":"Pending"}\n'
-    )
+    assert nc(
+        agent.port, '{"type":"StartWorkload","workload":' + document(id="wl-123") + "}\n"
+    ) == ('{"type":"Status","id":"wl-123","state":"Pending"}\n')
     running = '{"type":"Status","id":"wl-123","state":"Running"}\n'
     until(lambda: nc(agent.port, '{"type":"GetStatus","id":"wl-123"}\n'), running)
 
@@ -71,16 +71,39 @@ def test_posting_again_is_200_and_another_spec_is_409(url):
 
 
 def test_a_faulty_workload_is_400_with_every_fault_and_its_path(url):
-    faulty = {"id": "Not_A_Label", "image": "nginx latest", "runtime_class": "edera-zone", "memory_mb": "512", "disk": 1}
+    faulty = {
+        "id": "Not_A_Label",
+        "image": "nginx latest",
+        "runtime_class": "edera-zone",
+        "memory_mb": "512",
+        "disk": 1,
+    }
     answer = curl(f"{url}/workloads", "-d", json.dumps(faulty))
     assert answer.status == 400
     errors = problem(answer)["errors"]
-    assert [error["path"] for error in errors] == ["$.id", "$.image", "$.memory_mb", "$.disk", "$.cpu_millicores"]
+    assert [error["path"] for error in errors] == [
+        "$.id",
+        "$.image",
+        "$.memory_mb",
+        "$.disk",
+        "$.cpu_millicores",
+    ]
     assert all(error["message"] for error in errors)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "not json", "[]", "null", '{"id":NaN}', '{"id":"a","id":"b"}', "\ufeff{}", "[" * 10000]
+    "text",
+    [
+        "",
+        "{",
+        "not json",
+        "[]",
+        "null",
+        '{"id":NaN}',
+        '{"id":"a","id":"b"}',
+        "\ufeff{}",
+        "[" * 10000,
+    ],
 )
 def test_what_is_no_workload_is_400(url, text, tmp_path):
     body = tmp_path / "body"
@@ -189,7 +212,15 @@ def test_the_agent_is_killed_and_comes_back(start, agent, control_plane, url):
 def test_an_agent_that_does_not_answer_is_504(start):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address, "--agent-timeout", "0.3")
+        plane = start(
+            "kakuri-control-plane",
+            "--listen",
+            "127.0.0.1:0",
+            "--agent",
+            address,
+            "--agent-timeout",
+            "0.3",
+        )
         answer = curl(f"http://{plane.address}/workloads/test-1")
         assert (answer.status, problem(answer)["code"]) == (504, "agent_timeout")
 
@@ -199,12 +230,16 @@ def test_an_agents_own_error_is_500(start):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
         with socket.create_connection(("127.0.0.1", plane.port)) as client:
-            client.sendall(b"GET /workloads/test-1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            client.sendall(
+                b"GET /workloads/test-1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(DEADLINE)
                 assert connection.recv(1000) == b'{"type":"GetStatus","id":"test-1"}\n'
-                connection.sendall(b'{"type":"Error","id":"test-1","code":"runtime","message":"it broke"}\n')
+                connection.sendall(
+                    b'{"type":"Error","id":"test-1","code":"runtime","message":"it broke"}\n'
+                )
                 client.settimeout(DEADLINE)
                 answer = b"".join(iter(lambda: client.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 500 ")

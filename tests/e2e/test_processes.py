@@ -15,7 +15,12 @@ DAEMONS = ["kakuri-agent", "kakuri-control-plane"]
 def fails(name, *options, env=None):
     """Start a daemon that can't, and give the one line that it says."""
     done = subprocess.run(
-        [BIN / name, *options], capture_output=True, text=True, timeout=DEADLINE, env=env, check=False
+        [BIN / name, *options],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        env=env,
+        check=False,
     )
     assert done.returncode == 2, done
     assert done.stdout == ""
@@ -42,7 +47,9 @@ def test_a_port_that_is_taken(name):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:65536", "127.0.0.1:x", ":", "unix:", "http://x:1"])
+@pytest.mark.parametrize(
+    "address", ["nonsense", "127.0.0.1:65536", "127.0.0.1:x", ":", "unix:", "http://x:1"]
+)
 def test_an_address_that_is_not_one(name, address):
     assert "--listen" in fails(name, "--listen", address)
 
@@ -81,7 +88,12 @@ def test_option_then_variable_then_file(start, tmp_path):
     chosen = [
         start("kakuri-agent", "--config", str(config)),
         start("kakuri-agent", "--config", str(config), env={"KAKURI_AGENT_LISTEN": variable}),
-        start("kakuri-agent", "--listen", option, env={"KAKURI_LISTEN": variable, "KAKURI_CONFIG": str(config)}),
+        start(
+            "kakuri-agent",
+            "--listen",
+            option,
+            env={"KAKURI_LISTEN": variable, "KAKURI_CONFIG": str(config)},
+        ),
     ]
     assert [daemon.address for daemon in chosen] == [file, variable, option]
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in sockets)
@@ -122,6 +134,8 @@ def test_what_is_in_flight_is_finished(start):
 
 def test_over_unix_sockets_alone(start, tmp_path):
     agent = start("kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock")
-    plane = start("kakuri-control-plane", "--listen", f"unix:{tmp_path}/plane.sock", "--agent", agent.address)
+    plane = start(
+        "kakuri-control-plane", "--listen", f"unix:{tmp_path}/plane.sock", "--agent", agent.address
+    )
     assert plane.first_line == f"listening on unix:{tmp_path}/plane.sock\n"
     assert curl("http://localhost/readyz", "--unix-socket", f"{tmp_path}/plane.sock").status == 200

@@ -35,7 +35,9 @@ def test_two_requests_in_one_write_are_answered_in_order(control_plane):
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(control_plane, url):
     for end in (10, 70, len(POST) - 1, len(POST)):
-        with socket.create_connection(("127.0.0.1", control_plane.port), timeout=DEADLINE) as client:
+        with socket.create_connection(
+            ("127.0.0.1", control_plane.port), timeout=DEADLINE
+        ) as client:
             client.sendall(POST[:end])
     assert curl(f"{url}/healthz").status == 200
 
@@ -51,7 +53,15 @@ def test_http_1_0_is_answered_and_closed(control_plane):
 
 
 def test_lines_that_are_no_message_get_an_error_and_the_connection_goes_on(agent):
-    lines = ["nonsense", "{}", '{"type":"Nope"}', '{"type":1}', "42", "", '{"type":"GetStatus","id":"wl-1"}\r']
+    lines = [
+        "nonsense",
+        "{}",
+        '{"type":"Nope"}',
+        '{"type":1}',
+        "42",
+        "",
+        '{"type":"GetStatus","id":"wl-1"}\r',
+    ]
     replies = nc(agent.port, "\n".join(lines) + "\n").splitlines()
     assert len(replies) == len(lines)
     assert all(reply.startswith('{"type":"Error",') for reply in replies)

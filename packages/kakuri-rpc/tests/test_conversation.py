@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-
 from kakuri_registry import Workload
 from kakuri_rpc import (
     AgentClient,
@@ -58,7 +57,9 @@ async def test_every_request_reaches_the_handler_and_its_reply_the_caller(client
         client = clients(server.endpoint)
         assert await client.start_workload(WORKLOAD) == Status("wl-1", State.PENDING)
         assert await client.get_status("wl-1") == Status("wl-1", State.RUNNING)
-        assert await client.stop_workload("wl-1", grace_seconds=5) == Status("wl-1", State.SUCCEEDED)
+        assert await client.stop_workload("wl-1", grace_seconds=5) == Status(
+            "wl-1", State.SUCCEEDED
+        )
         assert (await client.remove_workload("wl-1")).exit_code == 1
         page = await client.list_workloads(state=State.RUNNING, after="a", limit=3)
         assert (page.next, len(page.workloads)) == ("b", 1)
@@ -81,7 +82,9 @@ async def test_the_agents_error_is_raised_with_its_code(clients):
         assert (caught.value.code, caught.value.workload_id) == (ErrorCode.CONFLICT, "wl-1")
 
 
-async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goes_on(clients, caplog):
+async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goes_on(
+    clients, caplog
+):
     async with await serve(ANY_PORT, {}.__getitem__) as server:
         client = clients(server.endpoint)
         for _ in range(2):
@@ -96,7 +99,9 @@ async def test_what_is_no_request_gets_every_fault_and_the_connection_goes_on():
         await serve(ANY_PORT, lambda request: Status(request.id, State.RUNNING)) as server,
         LineClient(server.endpoint) as lines,
     ):
-        reply = await lines.request(b'{"type":"StopWorkload","id":"A","grace_seconds":-1}', timeout=5)
+        reply = await lines.request(
+            b'{"type":"StopWorkload","id":"A","grace_seconds":-1}', timeout=5
+        )
         assert reply.startswith(b'{"type":"Error","code":"bad_request","message":"')
         assert b"$.id" in reply
         assert b"$.grace_seconds" in reply
@@ -118,7 +123,12 @@ async def test_no_answer_is_a_timeout(clients):
 
 
 @pytest.mark.parametrize(
-    "line", [b"nonsense", b"{}", b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}']
+    "line",
+    [
+        b"nonsense",
+        b"{}",
+        b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}',
+    ],
 )
 async def test_what_is_no_reply_to_the_request_is_unexpected(clients, line):
     async with await listen_lines(ANY_PORT, lambda _: line) as server:

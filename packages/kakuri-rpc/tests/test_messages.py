@@ -1,5 +1,4 @@
 import pytest
-
 from kakuri_json import JSONError, decode, encode
 from kakuri_registry import Workload, WorkloadState
 from kakuri_rpc import (
@@ -28,7 +27,10 @@ REQUESTS = [
     (StopWorkload("wl-1", 3), b'{"type":"StopWorkload","id":"wl-1","grace_seconds":3}'),
     (RemoveWorkload("wl-1"), b'{"type":"RemoveWorkload","id":"wl-1"}'),
     (ListWorkloads(), b'{"type":"ListWorkloads"}'),
-    (ListWorkloads(State.FAILED, "a", 2), b'{"type":"ListWorkloads","state":"Failed","after":"a","limit":2}'),
+    (
+        ListWorkloads(State.FAILED, "a", 2),
+        b'{"type":"ListWorkloads","state":"Failed","after":"a","limit":2}',
+    ),
     (DescribeNode(), b'{"type":"DescribeNode"}'),
 ]
 REPLIES = [
@@ -103,7 +105,9 @@ def test_a_reply_of_a_newer_agent_is_understood():
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"-1") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"true") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b'"512"') + b"}",
-        b'{"type":"StartWorkload","workload":' + SPEC.replace(b"nginx:latest", b"../../etc/passwd") + b"}",
+        b'{"type":"StartWorkload","workload":'
+        + SPEC.replace(b"nginx:latest", b"../../etc/passwd")
+        + b"}",
     ],
 )
 def test_what_is_no_request_is_refused(line):
@@ -112,6 +116,11 @@ def test_what_is_no_request_is_refused(line):
 
 
 def test_the_states_of_the_registry_have_words_and_back():
-    assert [State.of(state).value for state in WorkloadState] == ["Pending", "Running", "Succeeded", "Failed"]
+    assert [State.of(state).value for state in WorkloadState] == [
+        "Pending",
+        "Running",
+        "Succeeded",
+        "Failed",
+    ]
     assert all(State.of(state).workload_state is state for state in WorkloadState)
     assert Status.of("a", WorkloadState.RUNNING) == Status("a", State.RUNNING)

@@ -1,5 +1,4 @@
 import pytest
-
 from kakuri_agent import Agent, ZoneStatus
 from kakuri_registry import Workload, WorkloadRegistry, WorkloadState, ZoneHandle
 from kakuri_rpc import (
@@ -57,7 +56,12 @@ def agent(registry, runtime):
 
 
 def workload(workload_id="wl-1", **changes):
-    fields = {"image": "nginx", "runtime_class": "edera-zone", "memory_mb": 512, "cpu_millicores": 500}
+    fields = {
+        "image": "nginx",
+        "runtime_class": "edera-zone",
+        "memory_mb": 512,
+        "cpu_millicores": 500,
+    }
     return Workload(id=workload_id, **(fields | changes))
 
 
@@ -87,7 +91,9 @@ def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime):
 
 def test_another_runtime_class_is_refused(agent, runtime):
     reply = agent.handle(StartWorkload(workload(runtime_class="runc")))
-    assert reply == Error(ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1")
+    assert reply == Error(
+        ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1"
+    )
     assert runtime.told == []
 
 
@@ -130,9 +136,13 @@ def test_a_report_of_an_unknown_zone_changes_nothing(agent, runtime, registry):
     assert len(registry) == 0
 
 
-@pytest.mark.parametrize("request_of", [GetStatus, RemoveWorkload, lambda name: StopWorkload(name, 1)])
+@pytest.mark.parametrize(
+    "request_of", [GetStatus, RemoveWorkload, lambda name: StopWorkload(name, 1)]
+)
 def test_an_unknown_workload_is_not_found(agent, request_of):
-    assert agent.handle(request_of("nope")) == Error(ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope")
+    assert agent.handle(request_of("nope")) == Error(
+        ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope"
+    )
 
 
 def test_stopping_tells_the_runtime_once_it_has_something_to_stop(agent, runtime):
@@ -180,4 +190,9 @@ def test_listing_is_paged_and_filtered(agent, runtime):
 def test_the_node_is_described(agent):
     agent.handle(StartWorkload(workload()))
     node = agent.handle(DescribeNode())
-    assert (node.runtime, node.simulated, node.workloads, node.message) == ("recording", False, 1, None)
+    assert (node.runtime, node.simulated, node.workloads, node.message) == (
+        "recording",
+        False,
+        1,
+        None,
+    )

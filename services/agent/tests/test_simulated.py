@@ -1,7 +1,6 @@
 import asyncio
 
 import pytest
-
 from kakuri_agent import Outcome, SimulatedRuntime, ZoneStatus, read_script
 from kakuri_registry import Workload, WorkloadState
 
@@ -101,7 +100,10 @@ async def test_removing_again_is_the_same_answer(make):
 
 
 async def test_the_first_outcome_that_matches_counts(make):
-    runtime, queue = SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")]), Queue()
+    runtime, queue = (
+        SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")]),
+        Queue(),
+    )
     runtime.attach(queue)
     runtime.start(workload("job:1"))
     assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]

@@ -5,7 +5,6 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
-
 from kakuri_control_plane import control_plane_service
 from kakuri_http import Client
 from kakuri_rpc import (
@@ -44,7 +43,10 @@ class Api:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         response = await self.client.request(
-            method, f"http://{self.endpoint}{path}", body=b"" if document is None else body, headers=fields
+            method,
+            f"http://{self.endpoint}{path}",
+            body=b"" if document is None else body,
+            headers=fields,
         )
         return response.status, json.loads(response.body), response.headers
 
@@ -102,7 +104,12 @@ async def test_each_error_of_the_agent_has_its_status(code, expected):
             ("GET", "/workloads", None),
         ):
             status, body, headers = await call(method, path, document)
-            assert (status, body["status"], body["code"], body["detail"]) == (expected, expected, code.value, "because")
+            assert (status, body["status"], body["code"], body["detail"]) == (
+                expected,
+                expected,
+                code.value,
+                "because",
+            )
             assert headers.get("content-type") == "application/problem+json"
 
 
@@ -163,11 +170,15 @@ async def test_another_runtime_class_is_a_fault_like_any_other():
 )
 async def test_the_content_type_matters_only_if_it_can_not_be_json(content_type, expected):
     async with api(Status("wl-1", State.PENDING)) as call:
-        assert (await call("POST", "/workloads", WORKLOAD, content_type=content_type))[0] == expected
+        assert (await call("POST", "/workloads", WORKLOAD, content_type=content_type))[
+            0
+        ] == expected
 
 
 async def test_a_page_of_workloads():
-    page = WorkloadList([Status("a", State.RUNNING), Status("b", State.FAILED, "Error", None, 3)], "b")
+    page = WorkloadList(
+        [Status("a", State.RUNNING), Status("b", State.FAILED, "Error", None, 3)], "b"
+    )
     async with api(page) as call:
         status, body, _ = await call("GET", "/workloads?limit=2&after=0&state=running")
         assert status == 200
@@ -182,7 +193,17 @@ async def test_a_page_of_workloads():
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=501", "limit=x", "limit=1&limit=2", "state=Running", "colour=red", "limit=+1", "limit=%31%"]
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "limit=1&limit=2",
+        "state=Running",
+        "colour=red",
+        "limit=+1",
+        "limit=%31%",
+    ],
 )
 async def test_a_faulty_query_is_400(query):
     async with api(WorkloadList([], None)) as call:
@@ -209,7 +230,7 @@ async def test_ready_asks_the_agent_and_healthy_does_not():
     async with api(Node("1", "simulated", simulated=True, workloads=0)) as call:
         assert (await call("GET", "/healthz"))[0] == 200
         assert call.asked == []
-        status, body, _ = await call("GET", "/readyz")
+        status, _, _ = await call("GET", "/readyz")
         assert (status, call.asked) == (200, [DescribeNode()])
 
 
@@ -217,9 +238,17 @@ async def test_an_agent_that_is_not_there_is_503_with_retry_after():
     nobody = Endpoint.parse("127.0.0.1:1")
     async with control_plane_service(ANY_PORT, nobody, 5.0) as endpoint, Client() as client:
         call = Api(client, endpoint, [])
-        for method, path, document in (("POST", "/workloads", WORKLOAD), ("GET", "/workloads/a", None), ("GET", "/readyz", None)):
+        for method, path, document in (
+            ("POST", "/workloads", WORKLOAD),
+            ("GET", "/workloads/a", None),
+            ("GET", "/readyz", None),
+        ):
             status, body, headers = await call(method, path, document)
-            assert (status, body["code"], headers.get("retry-after")) == (503, "agent_unreachable", "1")
+            assert (status, body["code"], headers.get("retry-after")) == (
+                503,
+                "agent_unreachable",
+                "1",
+            )
 
 
 async def test_an_agent_that_does_not_answer_is_504():

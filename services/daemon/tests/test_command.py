@@ -1,7 +1,6 @@
 import click
 import pytest
-
-from kakuri_daemon import ENDPOINT, DaemonCommand, DaemonError
+from kakuri_daemon import DaemonCommand, DaemonError, endpoint
 from kakuri_tcp import Endpoint
 
 
@@ -12,7 +11,7 @@ def daemon(monkeypatch, capsys):
     called = []
 
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
-    @click.option("--peer", type=ENDPOINT)
+    @click.option("--peer", type=endpoint)
     @click.option("--seconds", type=click.FloatRange(min=0), default=1.0)
     @click.option("--name", "names", multiple=True)
     def command(**options):
@@ -34,7 +33,12 @@ def daemon(monkeypatch, capsys):
 def test_the_default_is_the_last_resort(daemon):
     status, error, options = daemon()
     assert (status, error) == (0, "")
-    assert options == {"listen": Endpoint.parse("127.0.0.1:7000"), "peer": None, "seconds": 1.0, "names": ()}
+    assert options == {
+        "listen": Endpoint.parse("127.0.0.1:7000"),
+        "peer": None,
+        "seconds": 1.0,
+        "names": (),
+    }
 
 
 def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_path):
@@ -42,7 +46,11 @@ def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_pat
     config.write_text('seconds = 2\npeer = "127.0.0.1:1"\nname = ["a", "b"]\nlog-format = "json"\n')
     use = ["--config", str(config)]
     options = daemon(*use)[2]
-    assert (options["seconds"], str(options["peer"]), options["names"]) == (2.0, "127.0.0.1:1", ("a", "b"))
+    assert (options["seconds"], str(options["peer"]), options["names"]) == (
+        2.0,
+        "127.0.0.1:1",
+        ("a", "b"),
+    )
     assert daemon(*use, KAKURI_SECONDS="3")[2]["seconds"] == 3.0
     assert daemon(*use, TEST_DAEMON_SECONDS="4")[2]["seconds"] == 4.0
     assert daemon(*use, "--seconds", "5")[2]["seconds"] == 5.0
@@ -97,6 +105,8 @@ def test_an_exposed_address_needs_a_word(daemon):
 
 def test_help_names_the_variables(daemon, capsys):
     with pytest.raises(SystemExit) as ended:
-        click.command(cls=DaemonCommand, name="x-daemon", default_listen="127.0.0.1:1")(lambda: None).main(["--help"])
+        click.command(cls=DaemonCommand, name="x-daemon", default_listen="127.0.0.1:1")(
+            lambda: None
+        ).main(["--help"])
     assert ended.value.code == 0
     assert "X_DAEMON_LISTEN" in capsys.readouterr().out

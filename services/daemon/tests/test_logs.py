@@ -3,7 +3,6 @@ import logging
 
 import pytest
 import structlog
-
 from kakuri_daemon import configure_logs
 
 
@@ -27,7 +26,13 @@ def test_an_event_is_a_line_of_json(lines):
     (line,) = read()
     event = json.loads(line)
     assert event.pop("timestamp").endswith("Z")
-    assert event == {"event": "workload accepted", "level": "info", "id": "wl-1", "memory_mb": 512, "exit_code": None}
+    assert event == {
+        "event": "workload accepted",
+        "level": "info",
+        "id": "wl-1",
+        "memory_mb": 512,
+        "exit_code": None,
+    }
 
 
 def test_an_event_is_a_line_of_text(lines):
@@ -41,7 +46,9 @@ def test_an_event_is_a_line_of_text(lines):
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_hostile_value_stays_in_its_line_and_off_the_terminal(lines, log_format):
     read = lines(log_format=log_format)
-    structlog.get_logger().info("asked", id="a\r\nlevel=error\x1b[31m\u2028", data=b"\x00\xff", much="x" * 100_000)
+    structlog.get_logger().info(
+        "asked", id="a\r\nlevel=error\x1b[31m\u2028", data=b"\x00\xff", much="x" * 100_000
+    )
     (line,) = read()
     assert "\x1b" not in line
     assert "\u2028" not in line

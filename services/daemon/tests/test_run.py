@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from kakuri_daemon import DaemonError, run
 from kakuri_tcp import Endpoint, listen_lines
 
@@ -26,7 +25,9 @@ run(service)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
-    with subprocess.Popen([sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         line = process.stdout.readline()
         host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=10) as client:

@@ -14,7 +14,6 @@ from kakuri_json._shapes import (
     Choice,
     Constrained,
     Dictionary,
-    Field,
     Fixed,
     Record,
     Scalar,

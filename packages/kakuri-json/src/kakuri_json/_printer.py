@@ -4,17 +4,15 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import typing
 import uuid
 from collections import abc
 from collections.abc import Iterator
 from typing import Any
 
-from kakuri_json._errors import LimitError, UnprintableError, UnsupportedTypeError
+from kakuri_json._errors import LimitError, UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._limits import Limits
 from kakuri_json._reading import record_of
-from kakuri_json._shapes import Record
 from kakuri_json._strings import quote
 from kakuri_json._words import show
 

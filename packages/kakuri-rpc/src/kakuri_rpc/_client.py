@@ -4,6 +4,15 @@ from typing import TypeVar
 
 from kakuri_json import JSONError, decode, encode
 from kakuri_registry import Workload
+from kakuri_tcp import (
+    Endpoint,
+    LineClient,
+    LineTooLong,
+    RequestLost,
+    RequestNotSent,
+    RequestTimeout,
+)
+
 from kakuri_rpc._errors import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
 from kakuri_rpc._messages import (
     DescribeNode,
@@ -19,14 +28,6 @@ from kakuri_rpc._messages import (
     Status,
     StopWorkload,
     WorkloadList,
-)
-from kakuri_tcp import (
-    Endpoint,
-    LineClient,
-    LineTooLong,
-    RequestLost,
-    RequestNotSent,
-    RequestTimeout,
 )
 
 DEFAULT_TIMEOUT = 5.0

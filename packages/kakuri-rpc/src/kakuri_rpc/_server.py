@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 
 from kakuri_json import JSONError, StructureError, decode, encode
-from kakuri_rpc._messages import Error, ErrorCode, Reply, Request
 from kakuri_tcp import (
     Endpoint,
     HandlerFailed,
@@ -13,6 +12,8 @@ from kakuri_tcp import (
     Server,
     listen_lines,
 )
+
+from kakuri_rpc._messages import Error, ErrorCode, Reply, Request
 
 log = logging.getLogger("kakuri_rpc")
 

@@ -9,9 +9,6 @@ from collections.abc import Callable
 from typing import assert_never
 
 import structlog
-
-from kakuri_agent._runtime import Runtime, ZoneStatus
-from kakuri_agent._version import __version__
 from kakuri_registry import (
     RegistryFull,
     Workload,
@@ -33,6 +30,9 @@ from kakuri_rpc import (
     StopWorkload,
     WorkloadList,
 )
+
+from kakuri_agent._runtime import Runtime, ZoneStatus
+from kakuri_agent._version import __version__
 
 log = structlog.get_logger()
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 import structlog
-
-from kakuri_agent._agent import Agent
-from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
-from kakuri_agent._version import __version__
 from kakuri_daemon import DaemonCommand, DaemonError, run
 from kakuri_registry import WorkloadRegistry
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint
+
+from kakuri_agent._agent import Agent
+from kakuri_agent._runtime import Runtime
+from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
+from kakuri_agent._version import __version__
 
 log = structlog.get_logger()
 
@@ -37,11 +38,12 @@ DRAIN_SECONDS = 10.0
 @click.version_option(__version__)
 def main(listen: Endpoint, runtime: str, simulated_script: Path | None) -> None:
     """Run the workloads of this machine, for a control plane that asks over TCP."""
-    run(lambda: agent_service(listen, SimulatedRuntime(_outcomes(simulated_script))))
+    runtimes = {"simulated": lambda: SimulatedRuntime(_outcomes(simulated_script))}
+    run(lambda: agent_service(listen, runtimes[runtime]()))
 
 
 @asynccontextmanager
-async def agent_service(listen: Endpoint, runtime: SimulatedRuntime) -> AsyncIterator[Endpoint]:
+async def agent_service(listen: Endpoint, runtime: Runtime) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; gives the real endpoint."""
     agent = Agent(WorkloadRegistry(), runtime)
     server = await serve(listen, agent.handle)

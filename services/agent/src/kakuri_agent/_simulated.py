@@ -18,9 +18,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from kakuri_agent._runtime import Observer, ZoneStatus
 from kakuri_json import convert
 from kakuri_registry import Range, Workload, WorkloadState, ZoneHandle
+
+from kakuri_agent._runtime import Observer, ZoneStatus
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from kakuri_control_plane._problems import agent_problem, document_problem, not_found
 from kakuri_http import Request, Response, Router, problem
 from kakuri_json import Fault, JSONError, StructureError, convert, decode, encode
 from kakuri_registry import WORKLOAD_ID, Range, Workload, WorkloadState
 from kakuri_rpc import MAX_PAGE, AgentClient, RPCError, State, Status
+
+from kakuri_control_plane._problems import agent_problem, document_problem, not_found
 
 JSON = "application/json"
 

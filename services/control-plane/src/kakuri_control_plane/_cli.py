@@ -4,25 +4,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
+from kakuri_daemon import DaemonCommand, endpoint, run
+from kakuri_http import serve
+from kakuri_rpc import AgentClient
+from kakuri_tcp import Endpoint
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
-from kakuri_daemon import ENDPOINT, DaemonCommand, run
-from kakuri_http import serve
-from kakuri_rpc import AgentClient
-from kakuri_tcp import Endpoint
 
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the control plane is told to stop."""
 
 
-@click.command(
-    cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080"
-)
+@click.command(cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080")
 @click.option(
     "--agent",
-    type=ENDPOINT,
+    type=endpoint,
     default="127.0.0.1:9000",
     show_default=True,
     metavar="HOST:PORT|unix:PATH",

@@ -24,7 +24,10 @@ class Guard:
         host = headers.get("host")
         # HTTP/1.0 may leave it out; a browser never does.
         if host is not None and _name_of(host) not in self._allowed_hosts:
-            return 421, f"this server is not {host!r}; expected {', '.join(sorted(self._allowed_hosts))}"
+            return (
+                421,
+                f"this server is not {host!r}; expected {', '.join(sorted(self._allowed_hosts))}",
+            )
         site = headers.get("sec-fetch-site")
         if site is not None and site not in ("same-origin", "none"):
             return 403, "the request comes from another site's page"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from kakuri_tcp import Endpoint, EndpointError
 
 from kakuri_daemon._logs import configure_logs
-from kakuri_tcp import Endpoint, EndpointError
 
 EXIT_USAGE = 2
 """The exit status for what the operator has to put right: an option, a file, a port."""
@@ -27,26 +27,16 @@ class DaemonError(click.ClickException):
     exit_code = EXIT_USAGE
 
 
-class EndpointType(click.ParamType):
-    """An address: HOST:PORT, unix:PATH."""
-
-    name = "endpoint"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Endpoint:
-        """Parse an address; what is not one is a usage error."""
-        if isinstance(value, Endpoint):
-            return value
-        if not isinstance(value, str):
-            self.fail(f"expected an address like 127.0.0.1:9000, got {value!r}", param, ctx)
-        try:
-            return Endpoint.parse(value)
-        except EndpointError as error:
-            self.fail(str(error), param, ctx)
-
-
-ENDPOINT = EndpointType()
+def endpoint(value: object) -> Endpoint:
+    """Parse an option that is an address: HOST:PORT or unix:PATH. To be an option's `type`."""
+    if isinstance(value, Endpoint):
+        return value
+    if not isinstance(value, str):
+        raise click.BadParameter(f"expected an address like 127.0.0.1:9000, got {value!r}")
+    try:
+        return Endpoint.parse(value)
+    except EndpointError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 class DaemonCommand(click.Command):
@@ -66,7 +56,7 @@ class DaemonCommand(click.Command):
             ),
             click.Option(
                 ["--listen"],
-                type=ENDPOINT,
+                type=endpoint,
                 default=default_listen,
                 show_default=True,
                 metavar="HOST:PORT|unix:PATH",
@@ -105,7 +95,7 @@ class DaemonCommand(click.Command):
                 option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
                 option.show_envvar = True
 
-    def main(self, args: Sequence[str] | None = None, **_extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *_more: Any, **_options: Any) -> Any:
         """Run the command and exit: 0, or 2 with one line on standard error."""
         name = self.name or ""
         try:

@@ -10,7 +10,6 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-
 from kakuri_json import dumps
 
 MAX_VALUE_LENGTH = 500

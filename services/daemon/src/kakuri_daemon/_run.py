@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import structlog
+from kakuri_tcp import Endpoint, ListenFailed
 
 from kakuri_daemon._command import DaemonError
-from kakuri_tcp import Endpoint, ListenFailed
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 (an extra: used where it is installed)
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
