@@ -1,16 +1,20 @@
 """The functions that programs call."""
 
+import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from kakuri_json._codecs import Codec, codec_of
 from kakuri_json._convert import Conversion, Path
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
+from kakuri_json._expressions import MISS
 from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._locate import locate
 from kakuri_json._parser import parse
 from kakuri_json._printer import print_value
 from kakuri_json._reading import shape_of
 from kakuri_json._source import Data, in_bytes, read_text
+from kakuri_json._writers import Writer, writer_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -51,6 +55,8 @@ def dumps(
     sort_keys: order keys by their characters.
     Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
     """
+    if indent is None and not sort_keys and limits is DEFAULT_LIMITS:
+        return _compact(value)
     return print_value(value, limits, indent=indent, sort_keys=sort_keys)
 
 
@@ -59,7 +65,27 @@ def encode(value: object) -> bytes:
 
     Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
     """
-    return print_value(value, DEFAULT_LIMITS, indent=None, sort_keys=False).encode()
+    return _compact(value).encode()
+
+
+_writers: dict[type[Any], Writer | None] = {}
+
+
+def _compact(value: object) -> str:
+    """Print a value compactly, through its class's own writer if it has one."""
+    cls = value.__class__
+    try:
+        write = _writers[cls]
+    except KeyError:
+        write = _writers[cls] = writer_of(cls) if dataclasses.is_dataclass(cls) else None
+    if write is not None:
+        try:
+            text = write(value)
+        except ValueError:  # the printer says which limit the integer exceeds
+            text = None
+        if text is not None and len(text) <= DEFAULT_LIMITS.max_length:
+            return text
+    return print_value(value, DEFAULT_LIMITS, indent=None, sort_keys=False)
 
 
 def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
@@ -69,18 +95,33 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
     place, for a document that is not what the type asks for; UnsupportedTypeError for a type
     that has no JSON form.
     """
-    shape = shape_of(type)
-    value = loads(data, limits=limits)
-    conversion = Conversion(limits)
-    result: T = conversion.convert(shape, value, ())
-    if conversion.faults:
+    codec = codec_of(type)
+    if limits is not DEFAULT_LIMITS:
+        return cast("T", _decode_slowly(codec, data, limits))
+    try:
+        text = data.decode() if data.__class__ is bytes else read_text(data, limits)
+    except UnicodeDecodeError:
         text = read_text(data, limits)
+    if len(text) <= limits.max_length // 4:
+        value = codec.read(text)
+        if value is not MISS:
+            return cast("T", value)
+    return cast("T", _decode_slowly(codec, data, limits))
+
+
+def _decode_slowly(codec: Codec, data: Data, limits: Limits) -> Any:
+    parsed = loads(data, limits=limits)
+    conversion = Conversion(limits)
+    result = conversion.convert(codec.shape, parsed, ())
+    text = read_text(data, limits)
+    if conversion.faults:
         places = locate(text, {path for path, _ in conversion.faults})
         raise StructureError(
             tuple(
                 Fault(_spell(path), message, *places[path]) for path, message in conversion.faults
             )
         )
+    codec.learn(text, parsed)
     return result
 
 

@@ -1,0 +1,326 @@
+"""Compiles a shape and a layout into one regular expression and the code that reads its groups.
+
+Everything in the expression is possessive or atomic, so a near miss costs no more than one walk
+over the document. The expression may refuse what is valid (the slow path decides again), but what
+it accepts is valid and complete: bounded numbers, strings without what JSON forbids in them,
+every field at most once.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kakuri_json._construction import constructor_of
+from kakuri_json._formats import READERS
+from kakuri_json._layouts import Layout, record_order
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._patterns import embed
+from kakuri_json._shapes import (
+    Choice,
+    Constrained,
+    Constraint,
+    Dictionary,
+    Field,
+    Fixed,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+from kakuri_json._strings import quote, read_escaped
+
+MISS = object()
+"""What a reader gives for a document that its expression doesn't cover."""
+
+# Opens a captured group. The character can't stand in any other part of an expression, so that
+# the same expression can be had without groups.
+_CAPTURE = "\x01"
+_WS = r"[ \t\n\r]*+"
+# Numbers that the fast path reads have a bounded length, and no double overflows.
+_INTEGER = "-?(?:0|[1-9][0-9]{0,17}+)"
+_NUMBER = rf"{_INTEGER}(?:\.[0-9]{{1,30}}+)?+(?:[eE][-+]?[0-9]{{1,2}}+)?+"
+_PLAIN = r'[^"\\\x00-\x1f]*+'
+_ESCAPED = rf'{_PLAIN}(?:\\["\\/bfnrtu]{_PLAIN})*+'
+
+
+class NotRegular(Exception):
+    """The shape has no expression: it contains itself, or any value at all, or a tagged union."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """An expression, the Python expression for its value, and conditions on its groups."""
+
+    pattern: str
+    code: str
+    conditions: list[str] = field(default_factory=list)
+
+    def unless(self, absent: str, otherwise: str) -> "_Part":
+        """Give the part with another value for when its group took no part in the match."""
+        conditions = [f"({absent} or {' and '.join(self.conditions)})"] if self.conditions else []
+        return _Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
+
+
+def unescape(text: str) -> str:
+    """Give what stands between the quotes of a string; raises JSONSyntaxError."""
+    return read_escaped(text + '"', 0)[0]
+
+
+def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
+    """Give the function that reads a document of a shape in one layout, or gives MISS.
+
+    It may also raise ValueError for a document that the slow path has to explain.
+    Raises NotRegular for a shape that no expression can read.
+    """
+    compiler = _Compiler(layout, [])
+    part = compiler.part(shape, layout.order)
+    pattern = f"{compiler.space}{part.pattern}{compiler.space}"
+    compiler.constants["match"] = re.compile(pattern.replace(_CAPTURE, "(")).fullmatch
+    lines = ["m = match(text)", "if m is None: return MISS"]
+    lines += compiler.unpacking()
+    if part.conditions:
+        lines.append(f"if not ({' and '.join(part.conditions)}): return MISS")
+    return compiler.function([*lines, f"return {part.code}"])
+
+
+class _Compiler:
+    def __init__(self, layout: Layout, inside: list[Record]) -> None:
+        self.layout = layout
+        self.space = _WS if layout.spaced else ""
+        self.constants: dict[str, Any] = {"MISS": MISS, "unescape": unescape}
+        self._groups = 0
+        self._inside = inside
+
+    def unpacking(self) -> list[str]:
+        names = "".join(f"g{number}, " for number in range(self._groups))
+        return [f"{names}= m.groups()"] if names else []
+
+    def function(self, lines: list[str]) -> Callable[[str], Any]:
+        # The source holds names, numbers and bounds that are spelled here, never a part of a
+        # document and no text of a class.
+        exec("\n    ".join(["def read(text):", *lines]), self.constants)  # noqa: S102
+        read: Callable[[str], Any] = self.constants["read"]
+        return read
+
+    def constant(self, value: Any) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def group(self) -> str:
+        self._groups += 1
+        return f"g{self._groups - 1}"
+
+    def part(self, shape: Shape, order: Any, constraints: tuple[Constraint, ...] = ()) -> _Part:
+        match shape:
+            case Constrained():
+                return self.part(shape.inner, order, shape.constraints)
+            case Scalar(kind="string"):
+                return self._string(constraints)
+            case Scalar(kind="integer" | "number"):
+                part = self._number(shape)
+            case Scalar(kind="boolean"):
+                part = _Part(f"{_CAPTURE}true|false)", f"({self.group()} == 'true')")
+            case Scalar(kind="null"):
+                part = _Part("null", "None")
+            case Choice():
+                tokens = {_token(written): meant for written, meant in shape.rows}
+                pattern = "|".join(map(re.escape, tokens))
+                part = _Part(
+                    f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]"
+                )
+            case Text():
+                part = self._text(shape)
+            case Union():
+                part = self._optional(shape, order)
+            case Sequence():
+                part = self._sequence(shape, order)
+            case Fixed():
+                part = self._fixed(shape, order)
+            case Dictionary():
+                part = self._dictionary(shape, order)
+            case Record():
+                part = self._record(shape, order)
+            case _:
+                raise NotRegular
+        if constraints:
+            name = f"x{len(self.constants)}"
+            self.constants[name] = None  # keeps the name for this part
+            tests = [test for c in constraints for test in self._tests(c, name)]
+            part.conditions += [f"(({name} := {part.code}),)", *tests]
+            part.code = name
+        return part
+
+    def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
+        """Give conditions that say what a constraint says, but for a pattern that is embedded."""
+        comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+        sizes = {"min_length": ">=", "max_length": "<="}
+        tests: list[str] = []
+        for key in (*comparisons, *sizes):
+            bound = getattr(constraint, key)
+            if bound is not None and type(bound) is not int:
+                return [f"{self.constant(constraint.holds)}({name})"]
+            if bound is not None:
+                subject = name if key in comparisons else f"len({name})"
+                tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
+        if constraint.pattern is not None and not embedded:
+            tests.append(f"{self.constant(re.compile(constraint.pattern).fullmatch)}({name})")
+        if constraint.multiple_of is not None or not (tests or constraint.pattern is not None):
+            tests.append(f"{self.constant(constraint.holds)}({name})")
+        return tests
+
+    def _string(self, constraints: tuple[Constraint, ...]) -> _Part:
+        name = group = self.group()
+        pattern = _ESCAPED if self.layout.escaped else _PLAIN
+        conditions: list[str] = []
+        if self.layout.escaped:
+            name = group.replace("g", "s")
+            code = rf"{group} if '\\' not in {group} else unescape({group})"
+            conditions.append(f"({name} := {code}) is not None")
+        for constraint in constraints:
+            embedded = None
+            if constraint.pattern is not None and pattern is _PLAIN:
+                embedded = embed(constraint.pattern)
+                pattern = embedded or pattern
+            conditions += self._tests(constraint, name, embedded=embedded is not None)
+        return _Part(f'"{_CAPTURE}{pattern})"', name, conditions)
+
+    def _number(self, shape: Scalar) -> _Part:
+        if shape.kind == "integer":
+            return _Part(f"{_CAPTURE}{_INTEGER})", f"int({self.group()})")
+        return _Part(f"{_CAPTURE}{_NUMBER})", f"float({self.group()})")
+
+    def _text(self, shape: Text) -> _Part:
+        group = self.group()
+        name = group.replace("g", "t")
+        reader = self.constant(READERS[shape.format][1])
+        return _Part(f'"{_CAPTURE}{_PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
+
+    def _optional(self, shape: Union, order: Any) -> _Part:
+        members = [member for member in shape.members if member != Scalar("null")]
+        if len(members) != 1 or len(shape.members) != 2:
+            raise NotRegular
+        marker = self.group()
+        part = self.part(members[0], order).unless(f"{marker} is None", "None")
+        part.pattern = f"(?:null|{_CAPTURE}){part.pattern})"
+        return part
+
+    def _record(self, shape: Record, order: Any) -> _Part:
+        if shape in self._inside:
+            raise NotRegular
+        self._inside.append(shape)
+        orders = dict(order or ())
+        arguments: dict[str, str] = {}
+        conditions: list[str] = []
+        members: list[tuple[str, bool]] = []
+        for key in orders or record_order(shape):
+            item = shape.by_json_name.get(key)
+            if item is None:
+                members.append((self._member(key, re.escape(quote(shape.tag_value))), True))
+                continue
+            part = self._field(item, orders.get(key))
+            members.append((part.pattern, item.required))
+            arguments[item.name] = part.code
+            conditions += part.conditions
+        self._inside.pop()
+        ordered = ", ".join(arguments[item.name] for item in shape.fields)
+        construct = self.constant(constructor_of(shape))
+        return _Part(self._members(members), f"{construct}({ordered})", conditions)
+
+    def _field(self, item: Field, order: Any) -> _Part:
+        if item.required:
+            part = self.part(item.shape, order)
+            part.pattern = self._member(item.json_name, part.pattern)
+            return part
+        marker = self.group()
+        if item.default_factory is not None:
+            default = f"{self.constant(item.default_factory)}()"
+        else:
+            default = self.constant(item.default)
+        part = self.part(item.shape, order).unless(f"{marker} is None", default)
+        part.pattern = f"{_CAPTURE}){self._member(item.json_name, part.pattern)}"
+        return part
+
+    def _member(self, key: str, pattern: str) -> str:
+        return self.space.join(("", re.escape(quote(key)), ":", pattern, ""))
+
+    def _members(self, members: list[tuple[str, bool]]) -> str:
+        """Join members with commas; those that may be absent take theirs along."""
+        any_required = any(required for _, required in members)
+        # Before the first required member the comma stands behind, and only if more follows.
+        end = "," if any_required else rf'(?:,(?={self.space}")|(?=\}}))'
+        joined = ""
+        required_before = False
+        for pattern, required in members:
+            if required:
+                joined += f",{pattern}" if required_before else pattern
+                required_before = True
+            else:
+                joined += f"(?:,{pattern})?+" if required_before else f"(?:{pattern}{end})?+"
+        return rf"\{{{joined}{'' if any_required else self.space}\}}"
+
+    def _items(self, shape: Shape, order: Any, *, keys: bool) -> tuple[str, str]:
+        """Give the expression of items with commas between them, and the code that reads them."""
+        inner = _Compiler(self.layout, self._inside)
+        key = inner.group() if keys else ""
+        part = inner.part(shape, order)
+        if keys:
+            part.code = f"({key}, {part.code})"
+            string = f'"{_CAPTURE}{_PLAIN})"'
+            part.pattern = self.space.join((string, ":", part.pattern))
+        inner.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
+        lines = ["items = []", "for m in find(text):"]
+        lines += [f"    {line}" for line in inner.unpacking()]
+        if part.conditions:
+            lines.append(f"    if not ({' and '.join(part.conditions)}): return None")
+        lines += [f"    items.append({part.code})", "return items"]
+        item = f"{self.space}{part.pattern.replace(_CAPTURE, '(?:')}{self.space}"
+        return f"(?:{item}(?:,{item})*+|{self.space})", self.constant(inner.function(lines))
+
+    def _sequence(self, shape: Sequence, order: Any) -> _Part:
+        items, read = self._items(shape.item, order, keys=False)
+        group = self.group()
+        listed = group.replace("g", "l")
+        part = _Part(
+            rf"{_CAPTURE}\[{items}\])", listed, [f"({listed} := {read}({group})) is not None"]
+        )
+        if shape.build is not list:
+            part.code = group.replace("g", "b")
+            build = self.constant(shape.build)
+            part.conditions.append(f"len({part.code} := {build}({listed})) == len({listed})")
+        return part
+
+    def _fixed(self, shape: Fixed, order: Any) -> _Part:
+        orders = order or (None,) * len(shape.items)
+        if len(orders) != len(shape.items):
+            raise NotRegular
+        parts = [self.part(item, one) for item, one in zip(shape.items, orders, strict=True)]
+        inside = ",".join(f"{self.space}{part.pattern}{self.space}" for part in parts)
+        code = f"({''.join(f'{part.code}, ' for part in parts)})"
+        conditions = [condition for part in parts for condition in part.conditions]
+        return _Part(rf"\[{inside or self.space}\]", code, conditions)
+
+    def _dictionary(self, shape: Dictionary, order: Any) -> _Part:
+        if shape.key != Scalar("string"):
+            raise NotRegular
+        members, read = self._items(shape.value, order, keys=True)
+        group = self.group()
+        pairs, code = group.replace("g", "p"), group.replace("g", "d")
+        conditions = [
+            f"({pairs} := {read}({group})) is not None",
+            f"len({code} := dict({pairs})) == len({pairs}) <= {DEFAULT_LIMITS.max_keys}",
+        ]
+        return _Part(rf"{_CAPTURE}\{{{members}\}})", code, conditions)
+
+
+def _token(value: Any) -> str:
+    if type(value) is str:
+        return quote(value)
+    if value is None or type(value) is bool:
+        return {None: "null", True: "true", False: "false"}[value]
+    if type(value) is int and abs(value) < 10**18:
+        return str(value)
+    raise NotRegular

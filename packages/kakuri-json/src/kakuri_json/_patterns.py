@@ -1,0 +1,70 @@
+"""Decides which patterns of constraints may stand inside a codec's expression.
+
+A pattern in the expression costs no second match. It is safe there only if it can't match the
+quote that ends the string, nor an escape, nor a control character; so only a plain subset passes:
+literals, positive classes, groups, alternatives and quantifiers. Everything else is checked after
+the match. The group is atomic: what that refuses too much, the slow path decides again.
+"""
+
+import re
+
+_QUANTIFIER = re.compile(r"\{[0-9]*(?:,[0-9]*)?\}").match
+_CLASS_ITEM = re.compile(r"(?:\\([dw])|(\\?[^\w\s\\\[\]]|[A-Za-z0-9_])(?:-([A-Za-z0-9]))?)").match
+_SPECIAL = frozenset('.^$"\\[]')
+_FORBIDDEN = frozenset({0x22, 0x5C, *range(0x20)})
+
+
+def embed(pattern: str) -> str | None:
+    """Give the pattern as an atomic group without captures, or None if it must stay outside."""
+    parts: list[str] = []
+    position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        end: int | None = position + 1
+        if character == "(":
+            if pattern.startswith("(?", position):
+                if not pattern.startswith("(?:", position):
+                    return None
+                end = position + 3
+            parts.append("(?:")
+        elif character == "[":
+            end = _skip_class(pattern, position)
+            if end is None:
+                return None
+            parts.append(pattern[position:end])
+        elif character == "\\":
+            escaped = pattern[position + 1 : position + 2]
+            if escaped not in ("d", "w") and (escaped.isalnum() or escaped in ("", '"', "\\", "_")):
+                return None
+            end = position + 2
+            parts.append(pattern[position:end])
+        elif character == "{":
+            quantifier = _QUANTIFIER(pattern, position)
+            if quantifier is None:
+                return None
+            end = quantifier.end()
+            parts.append(quantifier[0])
+        elif character in _SPECIAL or not character.isprintable():
+            return None
+        else:
+            parts.append(character)
+        assert end is not None
+        position = end
+    return f"(?>{''.join(parts)})"
+
+
+def _skip_class(pattern: str, position: int) -> int | None:
+    position += 1
+    first = True
+    while not pattern.startswith("]", position):
+        item = _CLASS_ITEM(pattern, position)
+        if item is None or (first and item[0].startswith("^")):
+            return None
+        first = False
+        if item[2]:
+            low = ord(item[2][-1])
+            high = ord(item[3]) if item[3] else low
+            if not _FORBIDDEN.isdisjoint(range(low, high + 1)):
+                return None
+        position = item.end()
+    return None if first else position + 1
