@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +18,8 @@ C = TypeVar("C", bound=Connection)
 
 # RFC 8305 section 5: the wait before the next address is tried beside the first.
 _ATTEMPT_DELAY = 0.25
+
+_NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 async def connect(
@@ -46,9 +49,11 @@ async def connect(
         async with asyncio.timeout(timeout):
             return await _open(endpoint, factory, context, server_name)
     except TimeoutError as error:
-        raise ConnectFailed(str(endpoint), f"it took longer than {timeout:g} s") from error
+        # The system has a timeout of its own, which has a number.
+        reason = reason_of(error) if error.errno else f"it took longer than {timeout:g} s"
+        raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
-        raise ConnectFailed(str(endpoint), _reason(error)) from error
+        raise ConnectFailed(str(endpoint), reason_of(error)) from error
 
 
 async def _open(
@@ -76,12 +81,15 @@ async def _open(
     return connection
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Say why connecting failed, in the words of the system."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {error.reason or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
-    # asyncio writes its own text over the system's; of several addresses it tells all of them.
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+    # asyncio writes its own text over the system's, and one text for all addresses of a name.
+    numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
+    reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
+    return " and ".join(reasons) or str(error)

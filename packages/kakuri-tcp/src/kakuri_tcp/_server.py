@@ -207,7 +207,11 @@ class Server:
             accepted.close()
             return
         accepted.settimeout(0)
-        connection = self._factory()
+        try:
+            connection = self._factory()
+        except BaseException:
+            accepted.close()
+            raise
         connection.adopt(self, peer.text, self.limits)
         self.counters.accepted += 1
         self._connections[connection] = peer.key
