@@ -19,6 +19,7 @@ from kakuri_tcp._errors import (
     RequestNotSent,
     RequestTimeout,
     TCPError,
+    TLSSettingsError,
     TooManyRequests,
     WriteTimeout,
 )
@@ -26,16 +27,21 @@ from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
 from kakuri_tcp._line_client import LineClient
 from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
 from kakuri_tcp._lines import LineDecoder
+from kakuri_tcp._peers import Credentials
 from kakuri_tcp._server import Counters, Server, listen
+from kakuri_tcp._tls import ClientTLS, ServerTLS
+from kakuri_tcp._unix import UnixAccess
 from kakuri_tcp._version import __version__
 
 __all__ = [
     "ClientClosed",
+    "ClientTLS",
     "ConnectFailed",
     "Connection",
     "ConnectionFault",
     "ConnectionLost",
     "Counters",
+    "Credentials",
     "Endpoint",
     "EndpointError",
     "FaultHandler",
@@ -55,8 +61,11 @@ __all__ = [
     "RequestTimeout",
     "Server",
     "ServerLimits",
+    "ServerTLS",
     "TCPError",
+    "TLSSettingsError",
     "TooManyRequests",
+    "UnixAccess",
     "WriteTimeout",
     "__version__",
     "connect",

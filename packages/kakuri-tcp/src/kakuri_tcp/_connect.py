@@ -1,53 +1,95 @@
 """Connecting: a name or a path in, an open connection or one clear error out."""
 
 import asyncio
+import errno
 import os
+import re
+import socket
+import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed
+from kakuri_tcp._tls import ClientTLS
 
 C = TypeVar("C", bound=Connection)
 
 # RFC 8305 section 5: the wait before the next address is tried beside the first.
 _ATTEMPT_DELAY = 0.25
 
+_NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
-async def connect(endpoint: Endpoint, factory: Callable[[], C], *, timeout: float) -> C:
+
+async def connect(
+    endpoint: Endpoint,
+    factory: Callable[[], C],
+    *,
+    timeout: float,
+    tls: ClientTLS | None = None,
+) -> C:
     """Open a connection to an endpoint.
 
     Args:
         endpoint: where to connect; all addresses of a host name are tried.
         factory: makes the connection, which is given back opened.
         timeout: seconds for name resolution, connecting and the TLS handshake together.
+        tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
+            nobody by default.
 
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
+        TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    loop = asyncio.get_running_loop()
-    if endpoint.scheme != "tcp":
-        raise ConnectFailed(str(endpoint), f"the scheme {endpoint.scheme!r} is not supported")
+    context = (tls or ClientTLS()).context() if endpoint.scheme == "tls" else None
+    server_name = (tls.server_name if tls else None) or endpoint.host
     try:
         async with asyncio.timeout(timeout):
-            transport, connection = await loop.create_connection(
-                factory, endpoint.host, endpoint.port, happy_eyeballs_delay=_ATTEMPT_DELAY
-            )
+            return await _open(endpoint, factory, context, server_name)
     except TimeoutError as error:
-        raise ConnectFailed(str(endpoint), f"it took longer than {timeout:g} s") from error
+        # The system has a timeout of its own, which has a number.
+        reason = reason_of(error) if error.errno else f"it took longer than {timeout:g} s"
+        raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
-        raise ConnectFailed(str(endpoint), _reason(error)) from error
-    # A port of the range that the kernel takes for outgoing connections can be connected to
-    # itself when nobody listens there.
+        raise ConnectFailed(str(endpoint), reason_of(error)) from error
+
+
+async def _open(
+    endpoint: Endpoint,
+    factory: Callable[[], C],
+    context: ssl.SSLContext | None,
+    server_name: str,
+) -> C:
+    loop = asyncio.get_running_loop()
+    if endpoint.scheme == "unix":
+        return (await loop.create_unix_connection(factory, endpoint.path))[1]
+    transport, connection = await loop.create_connection(
+        factory,
+        endpoint.host,
+        endpoint.port,
+        ssl=context,
+        server_hostname=server_name if context else None,
+        happy_eyeballs_delay=_ATTEMPT_DELAY,
+    )
+    # Where nobody listens, a port of the range that the kernel takes for outgoing connections
+    # can be connected to itself.
     if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
         connection.abort()
-        raise ConnectFailed(str(endpoint), "nobody listens there")
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
 
 
-def _reason(error: OSError) -> str:
-    # asyncio writes its own text over the system's; of several addresses it tells all of them.
-    text = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-    return text[:1].lower() + text[1:]
+def reason_of(error: OSError) -> str:
+    """Say why connecting failed, in the words of the system."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate was not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"the TLS handshake failed: {error.reason or error}"
+    if isinstance(error, socket.gaierror):
+        return f"its name was not found: {error.strerror}"
+    # asyncio writes its own text over the system's, and one text for all addresses of a name.
+    numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
+    reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
+    return " and ".join(reasons) or str(error)

@@ -2,6 +2,7 @@
 
     TCPError
     ├── EndpointError        the text names no endpoint: correct it
+    ├── TLSSettingsError     a certificate, key or authority can't be used: correct the settings
     ├── ListenFailed         the endpoint can't be served from here: choose another
     ├── RequestNotSent       nothing left this process: safe to try again
     │   ├── ConnectFailed        the peer could not be reached
@@ -21,6 +22,8 @@
 Each has the nearest builtin as a second base.
 """
 
+import os
+
 
 class TCPError(Exception):
     """The base of every error that this package raises."""
@@ -28,6 +31,19 @@ class TCPError(Exception):
 
 class EndpointError(TCPError, ValueError):
     """A text that should name an endpoint does not."""
+
+
+class TLSSettingsError(TCPError, ValueError):
+    """A file that TLS needs is missing, or does not hold what it should.
+
+    Attributes:
+        path: the file.
+
+    """
+
+    def __init__(self, expected: str, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(f"expected {expected} in {str(path)!r}, but {reason}")
+        self.path = path
 
 
 class ListenFailed(TCPError, OSError):

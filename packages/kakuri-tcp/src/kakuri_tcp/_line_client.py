@@ -14,9 +14,10 @@ from typing import Self
 
 from kakuri_tcp._connect import connect
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ClientClosed, ConnectFailed, LineTooLong, TooManyRequests
+from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests
 from kakuri_tcp._limits import LineClientLimits
 from kakuri_tcp._line_link import Link
+from kakuri_tcp._tls import ClientTLS
 
 
 class LineClient:
@@ -31,11 +32,18 @@ class LineClient:
 
     """
 
-    def __init__(self, endpoint: Endpoint, *, limits: LineClientLimits | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        limits: LineClientLimits | None = None,
+        tls: ClientTLS | None = None,
+    ) -> None:
         """Make a client of the peer at `endpoint`; nothing is sent yet."""
         self.endpoint = endpoint
         self.limits = limits or LineClientLimits()
         self._name = str(endpoint)
+        self._tls = tls
         self._link: Link | None = None
         self._connecting: asyncio.Task[Link] | None = None
         self._waiting = 0
@@ -85,14 +93,14 @@ class LineClient:
             RequestNotSent: nothing was sent (ConnectFailed, TooManyRequests, ClientClosed).
             RequestLost: it was sent, and the connection ended before the reply.
             RequestTimeout: it was sent, and no reply came in time.
-            LineTooLong: the line is longer than the limit.
-            ValueError: the line contains a line feed, or ends with a carriage return.
+            ValueError: the line is longer than the limit, contains a line feed, or ends with a
+                carriage return.
 
         """
         if b"\n" in line or line[-1:] == b"\r":
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         if len(line) > self.limits.line:
-            raise LineTooLong(self.limits.line)
+            raise ValueError(f"expected at most {self.limits.line} bytes, got {len(line)}")
         link = self._link
         if (
             link is None
@@ -129,6 +137,8 @@ class LineClient:
                     link = self._link
                     if link is None or link.is_closing:
                         link = await self._connected()
+                    if link.is_closing:
+                        raise ConnectFailed(self._name, link.reason)
                     if link.is_writable:
                         return link
                     await link.wait_writable()
@@ -163,6 +173,7 @@ class LineClient:
                 self.endpoint,
                 lambda: Link(self._name, self.limits, self._link_closed),
                 timeout=budget,
+                tls=self._tls,
             )
         except ConnectFailed as error:
             self._last_reason = error.reason
@@ -182,7 +193,7 @@ class LineClient:
             self._not_before = 0.0
         else:
             # It accepts and then breaks: as good as down.
-            self._last_reason = str(link.fault or "the connection was closed")
+            self._last_reason = link.reason
             self._back_off()
 
     def _back_off(self) -> None:

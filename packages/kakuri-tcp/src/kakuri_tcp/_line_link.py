@@ -56,6 +56,11 @@ class Link(Connection):
         """Whether a request may be sent now."""
         return not self.is_writing_paused and self._unsent_size < self._line_limits.unsent
 
+    @property
+    def reason(self) -> str:
+        """Why the link ends, as text."""
+        return str(self.fault or "the peer closed the connection")
+
     async def wait_writable(self) -> None:
         """Wait until the peer has taken enough of what was written, or the link is lost."""
         if self._writable is None:
@@ -106,7 +111,7 @@ class Link(Connection):
     def closed(self, fault: ConnectionFault | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        reason = str(fault or "the connection was closed")
+        reason = self.reason
         sent = len(self.pending) - len(self._unsent)
         for position, (future, _, _) in enumerate(self.pending):
             if future.done():

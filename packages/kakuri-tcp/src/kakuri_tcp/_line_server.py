@@ -17,6 +17,8 @@ from kakuri_tcp._errors import ConnectionFault, HandlerFailed, IdleTimeout, Line
 from kakuri_tcp._limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._server import Server, listen
+from kakuri_tcp._tls import ServerTLS
+from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
@@ -35,6 +37,8 @@ async def listen_lines(
     *,
     limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
+    tls: ServerTLS | None = None,
+    access: UnixAccess | None = None,
 ) -> Server:
     r"""Listen and answer every line with a line.
 
@@ -46,13 +50,20 @@ async def listen_lines(
         limits: what peers are allowed.
         on_fault: gives the last reply before the connection closes, or None for none. It gets
             LineTooLong, IncompleteLine, or HandlerFailed when the handler raised.
+        tls: as for `listen`.
+        access: as for `listen`.
 
     Raises:
         ListenFailed: the endpoint can't be listened on.
+        TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    limits = limits or LineServerLimits()
-    return await listen(endpoint, lambda: _LineConnection(handler, on_fault, limits), limits=limits)
+    settings = limits or LineServerLimits()
+
+    def factory() -> Connection:
+        return _LineConnection(handler, on_fault, settings)
+
+    return await listen(endpoint, factory, limits=settings, tls=tls, access=access)
 
 
 class _LineConnection(Connection):
@@ -125,7 +136,6 @@ class _LineConnection(Connection):
             is_drained = self._is_ending or self._answer_lines(replies)
         except (LineError, HandlerFailed) as error:
             self._end(error)
-            self._collect_replies(replies)
             is_drained = True
         if replies:
             self._write_lines(replies)

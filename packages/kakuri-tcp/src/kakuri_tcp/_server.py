@@ -2,29 +2,27 @@
 
 import asyncio
 import contextlib
-import errno
-import ipaddress
 import logging
-import os
 import socket
+import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectionFault, IdleTimeout, ListenFailed, WriteTimeout
 from kakuri_tcp._limits import ServerLimits
-
-_AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+from kakuri_tcp._listeners import Listeners, open_listeners
+from kakuri_tcp._peers import Peer, identify
+from kakuri_tcp._tls import ServerTLS
+from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
-# accept() fails with these when the process or the system has run out of something.
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY_ACCEPT = 0.25  # seconds; a connection that ends tries again at once
 _ACCEPTS_PER_TURN = 64  # so that a storm of connections doesn't starve the ones we have
 
@@ -56,15 +54,19 @@ class Server:
 
     def __init__(
         self,
-        endpoint: Endpoint,
-        sockets: list[socket.socket],
+        listeners: Listeners,
         factory: Callable[[], Connection],
         limits: ServerLimits,
+        tls: ssl.SSLContext | None,
+        access: UnixAccess,
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoint = listeners.endpoint
         self.limits = limits
         self.counters = Counters()
-        self._sockets = sockets
+        self._listeners = listeners
+        self._sockets = listeners.sockets
+        self._tls = tls
+        self._access = access
         self._factory = factory
         self._loop = asyncio.get_running_loop()
         self._connections: dict[Connection, str] = {}
@@ -75,6 +77,7 @@ class Server:
         self._retry: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._is_draining = False
+        self._is_exhausted = False
         self._start_accepting()
         self._sweep()
 
@@ -171,8 +174,7 @@ class Server:
             self._retry = None
         for listener in self._sockets:
             self._loop.remove_reader(listener)
-            listener.close()
-        self._sockets.clear()
+        self._listeners.close()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
@@ -181,49 +183,67 @@ class Server:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
                 self._pause_accepting(error)
                 return
-            self._take(accepted, address)
+            self._is_exhausted = False
+            self._take(accepted, identify(accepted, address))
 
     def _pause_accepting(self, error: OSError) -> None:
-        """Wait for a descriptor; the connections that we have are served meanwhile."""
+        """Wait for a descriptor; the connections that we have are served meanwhile.
+
+        The queue of the listener stays readable, so without the pause the loop would spin.
+        """
         self.counters.accept_failures += 1
-        _log.warning("%s can't accept: %s", self.endpoint, error.strerror)
+        if not self._is_exhausted:
+            self._is_exhausted = True
+            _log.error("%s: expected to accept a connection, got %s", self.endpoint, error)
         for listener in self._sockets:
             self._loop.remove_reader(listener)
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
 
-    def _take(self, accepted: socket.socket, address: object) -> None:
-        key, peer = _describe(address)
-        if (
-            len(self._connections) >= self.limits.connections
-            or (key and self._per_peer[key] >= self.limits.connections_per_peer)
-        ):  # fmt: skip
+    def _take(self, accepted: socket.socket, peer: Peer) -> None:
+        if self._refuses(peer):
             self.counters.refused += 1
             accepted.close()
             return
         accepted.settimeout(0)
-        connection = self._factory()
-        connection.adopt(self, peer, self.limits)
+        try:
+            connection = self._factory()
+        except BaseException:
+            accepted.close()
+            raise
+        connection.adopt(self, peer.text, self.limits)
         self.counters.accepted += 1
-        self._connections[connection] = key
-        self._per_peer[key] += 1
+        self._connections[connection] = peer.key
+        self._per_peer[peer.key] += 1
         self._ended.clear()
         task = self._loop.create_task(self._open(accepted, connection))
         self._openings.add(task)
         task.add_done_callback(self._openings.discard)
 
+    def _refuses(self, peer: Peer) -> bool:
+        return (
+            len(self._connections) >= self.limits.connections
+            or self._per_peer[peer.key] >= self.limits.connections_per_peer
+            or (peer.credentials is not None and not self._access.admits(peer.credentials))
+        )
+
     async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+        timeouts: dict[str, float] = {}
+        if self._tls is not None:
+            timeouts["ssl_handshake_timeout"] = self.limits.handshake_timeout
+            timeouts["ssl_shutdown_timeout"] = self.limits.linger_timeout
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, accepted)
-        except (OSError, asyncio.CancelledError) as error:
-            accepted.close()
+            await self._loop.connect_accepted_socket(
+                lambda: connection, accepted, ssl=self._tls, **timeouts
+            )
+        except OSError as error:
             self.counters.handshakes_failed += 1
+            _log.info("%s: expected a TLS handshake, got %s", connection.peer, error)
             self.connection_ended(connection, None)
-            if isinstance(error, asyncio.CancelledError):
-                raise
+        except BaseException:
+            self.connection_ended(connection, None)
+            raise
 
     # Timeouts
 
@@ -239,75 +259,30 @@ async def listen(
     factory: Callable[[], Connection],
     *,
     limits: ServerLimits | None = None,
+    tls: ServerTLS | None = None,
+    access: UnixAccess | None = None,
 ) -> Server:
     """Listen on an endpoint and make a connection of `factory` for every peer.
 
     A host name is listened on at every address that it has; with port 0 all get the same port.
 
+    Args:
+        endpoint: where to listen.
+        factory: makes the connection of one peer.
+        limits: what peers are allowed.
+        tls: the certificate and so on, for an endpoint with the scheme "tls" and only for that.
+        access: who may connect to a Unix socket; nobody but this user and root by default.
+
     Raises:
         ListenFailed: the address is taken, is not of this machine, or may not be used.
+        TLSSettingsError: a file of the TLS settings can't be used.
 
     """
     limits = limits or ServerLimits()
-    loop = asyncio.get_running_loop()
-    if endpoint.scheme != "tcp":
-        raise ListenFailed(str(endpoint), f"the scheme {endpoint.scheme!r} is not served")
-    try:
-        found = await loop.getaddrinfo(
-            endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        sockets = _bind_all(found, endpoint.port, limits.backlog)
-    except OSError as error:
-        raise ListenFailed(str(endpoint), error.strerror or str(error)) from error
-    port = sockets[0].getsockname()[1]
-    return Server(replace(endpoint, port=port), sockets, factory, limits)
-
-
-def _bind_all(found: Iterable[_AddressInfo], port: int, backlog: int) -> list[socket.socket]:
-    """Listen on every address that a name has, at one port.
-
-    A name may have addresses of a family that this machine doesn't speak (`localhost` where IPv6
-    is off); they are left out as long as one address remains.
-    """
-    sockets: list[socket.socket] = []
-    missing: OSError | None = None
-    for family, _, _, _, address in dict.fromkeys(found):
-        try:
-            listener = socket.socket(family, socket.SOCK_STREAM)
-        except OSError as error:
-            missing = error
-            continue
-        try:
-            listener.settimeout(0)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((address[0], port, *address[2:]))
-            listener.listen(backlog)
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRNOTAVAIL:
-                for other in sockets:
-                    other.close()
-                raise
-            missing = error
-            continue
-        sockets.append(listener)
-        port = listener.getsockname()[1]
-    if not sockets:
-        raise missing or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    return sockets
-
-
-def _describe(address: object) -> tuple[str, str]:
-    """Give what connections of one peer are counted by, and the peer's text for logs."""
-    match address:
-        case (str(host), int(port), *_):
-            ip = ipaddress.ip_address(host)
-            if isinstance(ip, ipaddress.IPv6Address):
-                if ip.ipv4_mapped is not None:
-                    return str(ip.ipv4_mapped), f"{ip.ipv4_mapped}:{port}"
-                # One subscriber holds a whole /64 (RFC 6177).
-                return ip.packed[:8].hex(), f"[{host}]:{port}"
-            return host, f"{host}:{port}"
-    return "", "unix"
+    access = access or UnixAccess()
+    if (endpoint.scheme == "tls") is not (tls is not None):
+        reason = "there is a certificate for it" if tls else "there is no certificate for it"
+        raise ListenFailed(str(endpoint), reason)
+    context = tls.context() if tls is not None else None
+    listeners = await open_listeners(endpoint, limits.backlog, access)
+    return Server(listeners, factory, limits, context, access)

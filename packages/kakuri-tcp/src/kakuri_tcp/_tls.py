@@ -1,0 +1,113 @@
+"""TLS settings for both roles, and the contexts that they stand for.
+
+There is no way to turn verification off. TLS 1.2 is the oldest version (RFC 8996 retired the ones
+before it), and OpenSSL's defaults, which Python keeps to forward-secret ciphers, choose the rest.
+"""
+
+import os
+import ssl
+from dataclasses import dataclass
+
+from kakuri_tcp._errors import TLSSettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTLS:
+    """How a server proves who it is, and whom it serves.
+
+    Attributes:
+        certificate: path of a PEM file with the certificate and its chain.
+        key: path of a PEM file with its private key, where that is not in the same file.
+        client_ca: path of a PEM file with the authorities of client certificates; when set, a
+            peer without such a certificate is refused in the handshake.
+        alpn: application protocols in order of preference (RFC 7301).
+
+    """
+
+    certificate: str | os.PathLike[str]
+    key: str | os.PathLike[str] | None = None
+    client_ca: str | os.PathLike[str] | None = None
+    alpn: tuple[str, ...] = ()
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files and give the context.
+
+        Raises:
+            TLSSettingsError: a file is missing, or does not hold what it should.
+
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        _load_certificate(context, self.certificate, self.key)
+        if self.client_ca is not None:
+            _load_authorities(context, self.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return _with_common_settings(context, self.alpn)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTLS:
+    """Whom a client trusts, and how it proves who it is.
+
+    Attributes:
+        ca: path of a PEM file with the authorities to trust; the system's when None.
+        certificate: path of a PEM file with the client's certificate and its chain.
+        key: path of a PEM file with its private key, where that is not in the same file.
+        server_name: the name that the server's certificate must be for; the endpoint's host when
+            None.
+        alpn: application protocols in order of preference (RFC 7301).
+
+    """
+
+    ca: str | os.PathLike[str] | None = None
+    certificate: str | os.PathLike[str] | None = None
+    key: str | os.PathLike[str] | None = None
+    server_name: str | None = None
+    alpn: tuple[str, ...] = ()
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files and give the context.
+
+        Raises:
+            TLSSettingsError: a file is missing, or does not hold what it should.
+
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self.ca is None:
+            context.load_default_certs()
+        else:
+            _load_authorities(context, self.ca)
+        if self.certificate is not None:
+            _load_certificate(context, self.certificate, self.key)
+        return _with_common_settings(context, self.alpn)
+
+
+def _with_common_settings(context: ssl.SSLContext, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def _load_certificate(
+    context: ssl.SSLContext,
+    certificate: str | os.PathLike[str],
+    key: str | os.PathLike[str] | None,
+) -> None:
+    try:
+        # An encrypted key would make OpenSSL ask on the terminal.
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise TLSSettingsError("a certificate and its key", certificate, str(error)) from error
+
+
+def _load_authorities(context: ssl.SSLContext, path: str | os.PathLike[str]) -> None:
+    try:
+        context.load_verify_locations(path)
+    except OSError as error:
+        raise TLSSettingsError("certificates of authorities", path, str(error)) from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")

@@ -1,0 +1,120 @@
+"""Listening on Unix sockets: the file's mode, and what an earlier server left behind."""
+
+import contextlib
+import fcntl
+import grp
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kakuri_tcp._errors import ListenFailed
+from kakuri_tcp._peers import Credentials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnixAccess:
+    """Who may connect to a Unix socket.
+
+    Attributes:
+        mode: of the socket's file; who may write to it may connect.
+        group: name or number of the group that the file is given to, or None to leave it.
+
+    """
+
+    mode: int = 0o600
+    group: str | int | None = None
+
+    def admits(self, peer: Credentials) -> bool:
+        """Say whether a peer is one that the mode lets in.
+
+        The kernel asks the file's mode when a peer connects. This asks again who it was, for the
+        case that the mode was changed behind our back.
+        """
+        return bool(self.mode & 0o022) or peer.uid in {os.geteuid(), 0}
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """The file of a listening Unix socket, as it was when it was made."""
+
+    path: Path
+    device: int
+    inode: int
+
+    def remove(self) -> None:
+        """Remove the file, unless another one has taken its place."""
+        with contextlib.suppress(OSError):
+            if _status(self.path) == self:
+                self.path.unlink()
+
+
+def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.socket, SocketFile]:
+    """Listen on the absolute path `name`.
+
+    A socket that nobody listens on any more is removed; nothing else is.
+
+    Raises:
+        ListenFailed: the path is in use.
+        OSError: the system refuses.
+
+    """
+    path = Path(name)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.settimeout(0)
+        if os.path.lexists(path):
+            with _lock(path.parent):
+                _remove_stale(path)
+        listener.bind(name)
+        # Nobody can connect before listen(), so the mode is in force in time.
+        path.chmod(access.mode)
+        if access.group is not None:
+            os.chown(path, -1, _group_number(path, access.group))
+        listener.listen(backlog)
+    except (OSError, ListenFailed):
+        listener.close()
+        raise
+    return listener, _status(path)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep two servers from both removing: the second would remove what the first has made."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale(path: Path) -> None:
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise ListenFailed(f"unix:{path}", "a file that is no socket is there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass  # its queue is full, so somebody listens
+    raise ListenFailed(f"unix:{path}", "another process listens there")
+
+
+def _group_number(path: Path, group: str | int) -> int:
+    if isinstance(group, int):
+        return group
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as error:
+        raise ListenFailed(f"unix:{path}", f"there is no group {group!r}") from error
+
+
+def _status(path: Path) -> SocketFile:
+    status = path.lstat()
+    return SocketFile(path, status.st_dev, status.st_ino)

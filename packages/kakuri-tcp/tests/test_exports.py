@@ -1,0 +1,15 @@
+import kakuri_tcp
+
+
+def test_the_public_names_are_these():
+    assert sorted(kakuri_tcp.__all__) == kakuri_tcp.__all__
+    assert set(kakuri_tcp.__all__) == {
+        "ClientClosed", "ClientTLS", "ConnectFailed", "Connection", "ConnectionFault", "ConnectionLost",
+        "Counters", "Credentials", "Endpoint", "EndpointError", "FaultHandler", "HandlerFailed",
+        "IdleTimeout", "IncompleteLine", "LineClient", "LineClientLimits", "LineDecoder", "LineError",
+        "LineHandler", "LineServerLimits", "LineTooLong", "ListenFailed", "RequestLost",
+        "RequestNotSent", "RequestTimeout", "Server", "ServerLimits", "ServerTLS", "TCPError",
+        "TLSSettingsError", "TooManyRequests", "UnixAccess", "WriteTimeout", "__version__", "connect",
+        "listen", "listen_lines",
+    }  # fmt: skip
+    assert all(hasattr(kakuri_tcp, name) for name in kakuri_tcp.__all__)

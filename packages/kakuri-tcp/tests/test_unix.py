@@ -1,0 +1,114 @@
+import asyncio
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from kakuri_tcp import Credentials, Endpoint, LineClient, ListenFailed, UnixAccess, listen_lines
+
+
+@pytest.fixture
+def endpoint(tmp_path):
+    return Endpoint.unix(str(tmp_path / "x.sock"))
+
+
+def leave_stale(path):
+    """Leave a socket file behind, as a process that was killed does."""
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(path)
+        killed.listen()
+
+
+async def test_a_request_over_a_unix_socket(endpoint, tmp_path):
+    async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
+        assert await client.request(b"a", timeout=5) == b"A"
+        assert str(server.endpoint) == f"unix:{tmp_path}/x.sock"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("access", "mode"), [(None, 0o600), (UnixAccess(mode=0o660, group=os.getegid()), 0o660)]
+)
+async def test_the_file_has_its_mode(endpoint, access, mode):
+    async with await listen_lines(endpoint, bytes.upper, access=access):
+        status = Path(endpoint.path).stat()
+        assert stat.S_IMODE(status.st_mode) == mode
+        assert status.st_gid == os.getegid()
+
+
+async def test_a_stale_socket_is_replaced(endpoint):
+    leave_stale(endpoint.path)
+    async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
+        assert await client.request(b"a", timeout=5) == b"A"
+
+
+async def test_a_socket_that_is_listened_on_is_left_alone(endpoint):
+    async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
+        with pytest.raises(ListenFailed, match="another process listens there"):
+            await listen_lines(endpoint, bytes.lower)
+        assert await client.request(b"a", timeout=5) == b"A"
+
+
+async def test_a_file_that_is_no_socket_is_left_alone(endpoint, tmp_path):
+    (tmp_path / "x.sock").write_text("precious")
+    with pytest.raises(ListenFailed, match="a file that is no socket is there"):
+        await listen_lines(endpoint, bytes.upper)
+    assert (tmp_path / "x.sock").read_text() == "precious"
+
+
+async def test_closing_leaves_a_file_that_took_our_place(endpoint, tmp_path):
+    async with await listen_lines(endpoint, bytes.upper):
+        Path(endpoint.path).unlink()
+        leave_stale(endpoint.path)
+    assert (tmp_path / "x.sock").exists()
+
+
+async def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ListenFailed, match="No such file or directory"):
+        await listen_lines(Endpoint.unix(f"{tmp_path}/missing/x.sock"), bytes.upper)
+
+
+async def test_a_group_that_is_not_there_is_an_error(endpoint, tmp_path):
+    with pytest.raises(ListenFailed, match="there is no group 'no-such-group'"):
+        await listen_lines(endpoint, bytes.upper, access=UnixAccess(group="no-such-group"))
+
+
+async def test_a_peer_of_another_user_is_refused_even_if_the_mode_lets_it_in(endpoint, monkeypatch):
+    async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
+        monkeypatch.setattr(UnixAccess, "admits", lambda access, peer: peer.uid != os.geteuid())
+        with pytest.raises(ConnectionError):
+            await client.request(b"a", timeout=5)
+        assert server.counters.refused == 1
+
+
+def test_who_is_admitted():
+    mine, root, other = (Credentials(1, uid, 1) for uid in (os.geteuid(), 0, 12345))
+    assert [UnixAccess().admits(peer) for peer in (mine, root, other)] == [True, True, False]
+    assert UnixAccess(mode=0o660).admits(other)
+
+
+async def test_another_user_cannot_connect():
+    """Only root can take on another user; anybody else sees that the file's mode is closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        endpoint = Endpoint.unix(f"{folder}/x.sock")
+        async with await listen_lines(endpoint, bytes.upper):
+            if os.geteuid():
+                assert not Path(endpoint.path).stat().st_mode & 0o077
+            else:
+                assert await asyncio.to_thread(connect_as_nobody, endpoint.path) == "refused\n"
+
+
+def connect_as_nobody(path):
+    code = (
+        "import os, socket, sys\n"
+        "os.setgroups([])\nos.setgid(65534)\nos.setuid(65534)\n"
+        "try: socket.socket(socket.AF_UNIX).connect(sys.argv[1])\n"
+        "except PermissionError: print('refused')"
+    )
+    command = [sys.executable, "-c", code, path]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
