@@ -64,19 +64,42 @@ def typecheck(session: nox.Session) -> None:
     )
 
 
-@nox.session(python=PYTHONS)
+def environment(session: nox.Session, minor: str) -> str:
+    """Give the Python of the environment that all members' tests share, made once in a run.
+
+    It holds every member as an editable; what a member fails to declare, isolation finds.
+    """
+    folder = ROOT / ".nox" / f"all-{minor}"
+    python = str(folder / "bin" / "python")
+    if minor not in prepared:
+        if not folder.is_dir():
+            make = ["-m", "virtualenv", "-q", "-p", f"python{minor}", str(folder)]
+            session.run(sys.executable, *make, external=True)
+        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        session.run(*pip, *tools_of("build"), external=True)
+        editables = [part for member in MEMBERS for part in ("-e", str(member.folder))]
+        oracles = [requirement for member in MEMBERS for requirement in member.group("test")]
+        needs = [*tools_of("test", "coverage"), *oracles]
+        session.run(*pip, "--no-build-isolation", *editables, *needs, external=True)
+        prepared.add(minor)
+    return python
+
+
+prepared: set[str] = set()
+
+
+@nox.session(python=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
-    """Run one member's tests against the sources of it and of what it needs."""
+    """Run one member's tests on every Python that was found, or on those named behind `--`."""
     this = BY_NAME[member]
-    install_editable(session, this.closure(), *tools_of("test", "coverage"), *this.group("test"))
     pytest = ["pytest", str(this.folder / "tests"), f"--ignore={this.folder / 'tests/conformance'}"]
-    if session.python == PYTHONS[0]:
-        data = ROOT / f".coverage.{member}"
-        source = f"--source={this.import_name}"
-        session.run("coverage", "run", source, f"--data-file={data}", "-m", *pytest)
-    else:
-        session.run("python", "-m", *pytest)
+    for minor in session.posargs or PYTHONS:
+        command = [environment(session, minor), "-m"]
+        if minor == PYTHONS[0]:
+            data = f"--data-file={ROOT / f'.coverage.{member}'}"
+            command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
+        session.run(*command, *pytest, external=True)
 
 
 @nox.session(python=PYTHONS[0])
