@@ -17,6 +17,9 @@ from kakuri_control_plane._problems import agent_problem, document_problem, not_
 
 JSON = "application/json"
 
+MAX_DOCUMENT = 262_144
+"""Bytes of a submitted workload: far more than one needs, and it fits into a line to the agent."""
+
 NOT_JSON = re.compile(
     r"\s*(?:(?:multipart|image|audio|video|font|model)/|text/(?:html|xml|css|csv)\b|application/xml\b)",
     re.IGNORECASE,
@@ -88,7 +91,7 @@ class Api:
     def router(self) -> Router:
         """Give the routes of the API."""
         router = Router()
-        router.add("POST", "/workloads", self.create_workload)
+        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_DOCUMENT)
         router.add("GET", "/workloads", self.list_workloads)
         router.add("GET", "/workloads/:id", self.get_workload)
         router.add("DELETE", "/workloads/:id", self.delete_workload)

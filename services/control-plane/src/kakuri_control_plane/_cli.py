@@ -1,17 +1,21 @@
 """The command `kakuri-control-plane`."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import click
+import structlog
 from kakuri_daemon import DaemonCommand, endpoint, run
-from kakuri_http import serve
+from kakuri_http import Access, serve
 from kakuri_rpc import AgentClient
 from kakuri_tcp import Endpoint
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
+
+log = structlog.get_logger()
 
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the control plane is told to stop."""
@@ -54,10 +58,31 @@ async def control_plane_service(
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; gives the real endpoint."""
     client = AgentClient(agent, timeout=agent_timeout)
-    guard = Guard([*allowed_hosts, *([listen.host] if listen.host else [])])
-    server = await serve(listen, Api(client, guard).router())
+    own_host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    guard = Guard([*allowed_hosts, own_host] if own_host else allowed_hosts)
+    router = Api(client).router()
+    router.check(guard)
+    server = await serve(listen, router, access_log=_log_access if _is_chatty() else None)
     try:
         yield server.endpoint
     finally:
         await server.drain(DRAIN_SECONDS)
         await client.close()
+
+
+def _is_chatty() -> bool:
+    """Whether the log takes a line for each request; else none is put together."""
+    return logging.getLogger().isEnabledFor(logging.INFO)
+
+
+def _log_access(access: Access) -> None:
+    log.info(
+        "request",
+        peer=access.peer,
+        method=access.method,
+        target=access.target,
+        status=access.status,
+        bytes=access.sent,
+        ms=round(access.seconds * 1000, 2),
+        complete=access.complete,
+    )

@@ -7,7 +7,7 @@ name that they looked up; both are checked (Fetch Metadata; RFC 9110 section 7.4
 
 from collections.abc import Iterable
 
-from kakuri_http import Request
+from kakuri_http import Request, Response, problem
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -18,23 +18,27 @@ class Guard:
     def __init__(self, allowed_hosts: Iterable[str]) -> None:
         self._allowed_hosts = LOOPBACK_HOSTS | {host.lower() for host in allowed_hosts}
 
-    def objection(self, request: Request) -> tuple[int, str] | None:
-        """Give the status and the reason of a refusal, or None if the request may pass."""
+    def __call__(self, request: Request) -> Response | None:
+        """Give the refusal, or None if the request may pass."""
         headers = request.headers
         host = headers.get("host")
         # HTTP/1.0 may leave it out; a browser never does.
         if host is not None and _name_of(host) not in self._allowed_hosts:
-            return (
-                421,
-                f"this server is not {host!r}; expected {', '.join(sorted(self._allowed_hosts))}",
-            )
+            expected = ", ".join(sorted(self._allowed_hosts))
+            detail = f"expected a host of {expected}, got {host!r}"
+            return problem(421, code="misdirected_request", detail=detail)
         site = headers.get("sec-fetch-site")
         if site is not None and site not in ("same-origin", "none"):
-            return 403, "the request comes from another site's page"
+            return _cross_site(f"a page of another site, {site!r}")
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != (host or "").lower():
-            return 403, f"the request comes from another origin, {origin!r}"
+            return _cross_site(f"a page of another origin, {origin!r}")
         return None
+
+
+def _cross_site(got: str) -> Response:
+    detail = f"expected a request of this site or of no page, got one of {got}"
+    return problem(403, code="cross_site", detail=detail)
 
 
 def _name_of(host: str) -> str:
