@@ -125,8 +125,8 @@ def test_a_media_type_that_cannot_be_json_is_415(url):
 
 
 def test_unknown_things_are_404_and_other_methods_405(url):
-    for path in ("/", "/workloads/nope", "/workloads/UPPER", "/workloads/..%2f..", "/x"):
-        answer = curl(url + path, "--path-as-is")
+    for path in ("/", "/workloads/nope", "/workloads/UPPER", "/workloads/a%2fb", "/x"):
+        answer = curl(url + path)
         assert answer.status == 404, path
         problem(answer)
     answer = curl(f"{url}/workloads/nope", "-X", "PUT")

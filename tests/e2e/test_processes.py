@@ -58,7 +58,7 @@ def test_an_address_that_is_not_one(name, address):
 def test_a_file_that_is_not_there_or_not_toml(name, tmp_path):
     assert "No such file" in fails(name, "--config", str(tmp_path / "none.toml"))
     bad = tmp_path / "bad.toml"
-    bad.write_text("listen = ")
+    bad.write_text("listen = ]")
     assert "line 1" in fails(name, "--config", str(bad))
     bad.write_text('lisen = "127.0.0.1:0"')
     assert "unknown option 'lisen'" in fails(name, "--config", str(bad))
@@ -129,7 +129,7 @@ def test_what_is_in_flight_is_finished(start):
                 answer = b"".join(iter(lambda: client.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b'{"id":"w","state":"running"}')
-    assert plane.end() == 0
+    assert plane.process.wait(DEADLINE) == 0
 
 
 def test_over_unix_sockets_alone(start, tmp_path):

@@ -109,6 +109,8 @@ def test_a_handle_is_kept_across_states():
     registry.register(workload(), now=0)
     registry.set_handle("wl-1", ZoneHandle("sandbox", "container"))
     assert registry.update("wl-1", RUNNING, now=1).handle == ZoneHandle("sandbox", "container")
+    other = ZoneHandle("sandbox", "another")
+    assert registry.update("wl-1", RUNNING, now=1, handle=other).handle == other
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,12 @@ class WorkloadRegistry:
         reason: str | None = None,
         message: str | None = None,
         exit_code: int | None = None,
+        handle: ZoneHandle | None = None,
     ) -> WorkloadEntry:
         """Move a workload along the state machine, or tell more about its present state.
 
-        A state that is not terminal may be stated again with another reason or message.
+        A state that is not terminal may be stated again with another reason or message. Without
+        a handle, the one that is known stays.
         Raises UnknownWorkload, and IllegalTransition for a step that the table does not have.
         """
         entry = self._known(workload_id)
@@ -84,6 +86,7 @@ class WorkloadRegistry:
             reason=reason,
             message=message,
             exit_code=exit_code,
+            handle=handle or entry.handle,
         )
         self._entries[workload_id] = entry
         return entry

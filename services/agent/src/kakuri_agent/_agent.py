@@ -174,9 +174,8 @@ class Agent:
             reason=status.reason,
             message=status.message,
             exit_code=status.exit_code,
+            handle=status.handle,
         )
-        if status.handle is not None and entry.handle != status.handle:
-            self._registry.set_handle(status.workload_id, status.handle)
         log.info(
             "workload changed",
             id=status.workload_id,

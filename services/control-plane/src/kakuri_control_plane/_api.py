@@ -6,7 +6,7 @@ moment, so there is nothing here that could be stale or lost.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args, get_type_hints
 
 from kakuri_http import Request, Response, Router, problem
 from kakuri_json import Fault, JSONError, StructureError, convert, decode, encode
@@ -32,6 +32,9 @@ class Submission(Workload):
     """A workload as a submitter may ask for it: in one of the runtime classes that there are."""
 
     runtime_class: Literal["edera-zone"]
+
+
+RUNTIME_CLASSES = get_args(get_type_hints(Submission)["runtime_class"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Api:
             detail = f"expected {JSON}, got {content_type!r}"
             return problem(415, code="unsupported_media_type", detail=detail)
         try:
-            workload = decode(request.body, type=Submission)
+            workload = _read_workload(request.body)
         except JSONError as error:
             return document_problem(error)
         try:
@@ -166,6 +169,17 @@ class Api:
             answer = agent_problem(error)
             return answer if answer.status == 503 else problem(503, detail=str(error))
         return Response(200, OK, None, JSON)
+
+
+def _read_workload(document: bytes) -> Workload:
+    """Read a submitted workload. Raises JSONError with every fault of the document."""
+    try:
+        workload = decode(document, type=Workload)
+        if workload.runtime_class in RUNTIME_CLASSES:
+            return workload
+    except StructureError:
+        pass
+    return decode(document, type=Submission)  # which knows all the faults
 
 
 def _page_query(request: Request) -> PageQuery:
