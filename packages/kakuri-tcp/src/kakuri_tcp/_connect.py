@@ -16,9 +16,6 @@ from kakuri_tcp._tls import ClientTLS
 
 C = TypeVar("C", bound=Connection)
 
-# RFC 8305 section 5: the wait before the next address is tried beside the first.
-_ATTEMPT_DELAY = 0.25
-
 _NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
@@ -32,7 +29,7 @@ async def connect(
     """Open a connection to an endpoint.
 
     Args:
-        endpoint: where to connect; all addresses of a host name are tried.
+        endpoint: where to connect; the addresses of a host name are tried one after the other.
         factory: makes the connection, which is given back opened.
         timeout: seconds for name resolution, connecting and the TLS handshake together.
         tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
@@ -71,7 +68,6 @@ async def _open(
         endpoint.port,
         ssl=context,
         server_hostname=server_name if context else None,
-        happy_eyeballs_delay=_ATTEMPT_DELAY,
     )
     # Where nobody listens, a port of the range that the kernel takes for outgoing connections
     # can be connected to itself.
