@@ -15,7 +15,7 @@ from kakuri_json._construction import construction, constructor_of
 from kakuri_json._formats import READERS
 from kakuri_json._layouts import Layout, record_order
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._patterns import embed
+from kakuri_json._patterns import embed, remembering
 from kakuri_json._shapes import (
     Choice,
     Constrained,
@@ -173,7 +173,8 @@ class _Compiler:
                 subject = name if key in comparisons else f"len({name})"
                 tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
         if constraint.pattern is not None and not embedded:
-            tests.append(f"{self.constant(re.compile(constraint.pattern).fullmatch)}({name})")
+            lately, matches = map(self.constant, remembering(constraint.pattern))
+            tests.append(f"({name} in {lately} or {matches}({name}))")
         if constraint.multiple_of is not None or not (tests or constraint.pattern is not None):
             tests.append(f"{self.constant(constraint.holds)}({name})")
         return tests

@@ -1,30 +1,19 @@
 """The general parser: one pass over the text, without recursion (RFC 8259 section 2).
 
-A document is matched token by token. An open container waits on a stack of our own, so depth
-costs memory and never the interpreter's stack. What matches no token goes to the diagnosis,
-which alone knows how to explain it.
+Open containers wait on a stack of our own, so depth costs memory and never the interpreter's
+stack. Where the text is no JSON, the diagnosis is asked for the error; it looks at the text
+again, so that the parser carries nothing along for it.
+
+Written for two readers: the interpreter, and mypyc, which compiles it to C.
 """
 
-import re
 from typing import Any
 
-from kakuri_json._diagnosis import explain_key, explain_separator, explain_value
+from kakuri_json._diagnosis import explain_end, explain_key, explain_separator, explain_value
 from kakuri_json._limits import Limits
+from kakuri_json._scanning import skip_number, skip_plain, skip_space
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
-
-_WS = r"[ \t\n\r]*+"
-_VALUE = re.compile(
-    _WS + r'(?:"([^"\\\x00-\x1f]*+)(["\\])|(-?(?:0(?![0-9])|[1-9][0-9]*+))'
-    r"((?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?(?![.eE]))|(\[)|(\{)|(true|false|null))"
-).match
-_KEY = re.compile(_WS + r'"([^"\\\x00-\x1f]*+)(["\\])').match
-_COLON = re.compile(_WS + ":").match
-_AFTER = re.compile(_WS + r"([,\]}]?)").match
-
-_STRING, _NUMBER, _ARRAY, _OBJECT = 2, 4, 5, 6
-_WORDS = {"true": True, "false": False, "null": None}
-_INFINITIES = (float("inf"), float("-inf"))
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
@@ -32,106 +21,165 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
 
     Raises JSONSyntaxError and LimitError with positions in characters.
     """
-    stack: list[tuple[Any, str]] = []
-    container: Any = None
+    # The containers around the present one, and the keys they wait with. The document's value
+    # becomes the only item of an outermost list.
+    outer: list[Any] = []
+    outer_keys: list[str] = []
+    names: dict[str, str] = {}  # keys come again and again: one copy of each will do
+    items: list[Any] = []
+    members: dict[str, Any] = {}
+    in_object = False
     key = ""
+    value: Any = None
+    depth = 0
+    max_depth = limits.max_depth
     position = 0
-    while True:
-        token = _VALUE(text, position)
-        if token is None:
-            raise explain_value(text, position, container)
-        position = token.end()
-        kind = token.lastindex
-        value: Any
-        if kind == _STRING:
-            if token[2] == '"':
-                value = token[1]
+    key_follows = False
+    try:
+        while True:
+            character = text[position]
+            if character <= " ":
+                position = skip_space(text, position)
+                character = text[position]
+            if key_follows:
+                if character != '"':
+                    raise explain_key(text, position, bool(members))
+                start = position
+                position = skip_plain(text, start + 1)
+                if text[position] == '"':
+                    key = text[start + 1 : position]
+                    position += 1
+                else:
+                    key, position = read_escaped(text, start + 1)
+                if key in members and not last_key_wins:
+                    raise syntax_error(text, start, "every key of an object once", f"{key!r} again")
+                key = names.setdefault(key, key)
+                if text[position] != ":":
+                    position = skip_space(text, position)
+                    if text[position] != ":":
+                        raise explain_separator(text, position, "':' after the key")
+                position += 1
+                character = text[position]
+                if character <= " ":
+                    position = skip_space(text, position)
+                    character = text[position]
+                key_follows = False
+
+            if character == '"':
+                start = position + 1
+                position = skip_plain(text, start)
+                if text[position] == '"':
+                    value = text[start:position]
+                    position += 1
+                else:
+                    value, position = read_escaped(text, start)
+            elif character == "{" or character == "[":
+                if depth >= max_depth:
+                    raise limit_error(text, position, limits, "max_depth", "levels of nesting")
+                depth += 1
+                if in_object:
+                    outer.append(members)
+                    outer_keys.append(key)
+                else:
+                    outer.append(items)
+                position = skip_space(text, position + 1)
+                if character == "{":
+                    in_object = True
+                    members = {}
+                    if text[position] != "}":
+                        key_follows = True
+                        continue
+                    value = members
+                else:
+                    in_object = False
+                    items = []
+                    if text[position] != "]":
+                        continue
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
+            elif character == "t" and text.startswith("true", position):
+                value = True
+                position += 4
+            elif character == "f" and text.startswith("false", position):
+                value = False
+                position += 5
+            elif character == "n" and text.startswith("null", position):
+                value = None
+                position += 4
             else:
-                value, position = read_escaped(text, token.start(1))
-        elif kind == _NUMBER:
-            value = _number(text, token, limits)
-        elif kind == _OBJECT or kind == _ARRAY:
-            if len(stack) >= limits.max_depth:
-                raise limit_error(text, position - 1, limits, "max_depth", "levels of nesting")
-            value = {} if kind == _OBJECT else []
-            after = _AFTER(text, position)
-            assert after is not None
-            if after[1] != ("}" if kind == _OBJECT else "]"):
-                stack.append((container, key))
-                container = value
-                if kind == _OBJECT:
-                    key, position = _read_key(text, position, container, limits, last_key_wins)
-                continue
-            position = after.end()
-        else:
-            value = _WORDS[token[7]]
+                end = skip_number(text, position)
+                if end == position:
+                    raise explain_value(text, position, after_comma=not in_object and bool(items))
+                value = _number(text, position, end, limits)
+                position = end
 
-        # A value is complete; so may be the containers around it.
-        while container is not None:
-            after = _AFTER(text, position)
-            assert after is not None
-            separator = after[1]
-            if type(container) is list:
-                container.append(value)
-                if separator == ",":
-                    position = after.end()
+            # A value is complete, and with it maybe the containers around it.
+            while depth:
+                if in_object:
+                    members[key] = value
+                else:
+                    items.append(value)
+                character = text[position]
+                if character <= " ":
+                    position = skip_space(text, position)
+                    character = text[position]
+                if character == ",":
+                    position += 1
+                    key_follows = in_object
                     break
-                if separator != "]":
-                    raise explain_separator(text, after.start(1), container)
+                if in_object:
+                    if character != "}":
+                        raise explain_separator(text, position, "',' or '}'")
+                    if len(members) > limits.max_keys:
+                        raise limit_error(text, position, limits, "max_keys", "keys in an object")
+                    value = members
+                else:
+                    if character != "]":
+                        raise explain_separator(text, position, "',' or ']'")
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
             else:
-                container[key] = value
-                if separator == ",":
-                    position = after.end()
-                    key, position = _read_key(text, position, container, limits, last_key_wins)
-                    break
-                if separator != "}":
-                    raise explain_separator(text, after.start(1), container)
-            position = after.end()
-            value = container
-            container, key = stack.pop()
-        else:
-            after = _AFTER(text, position)
-            assert after is not None
-            if after.start(1) != len(text):
-                raise explain_separator(text, after.start(1), None)
-            return value
+                position = skip_space(text, position)
+                if position != len(text):
+                    raise explain_separator(text, position, "nothing after the document")
+                return value
+    except IndexError:
+        raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
 
 
-def _read_key(
-    text: str, position: int, container: dict[str, Any], limits: Limits, last_key_wins: bool
-) -> tuple[str, int]:
-    token = _KEY(text, position)
-    if token is None:
-        raise explain_key(text, position, container)
-    if token[2] == '"':
-        key, end = token[1], token.end()
-    else:
-        key, end = read_escaped(text, token.start(1))
-    if key in container and not last_key_wins:
-        start = token.start(1) - 1
-        raise syntax_error(text, start, "every key of an object once", f"{key!r} again")
-    if len(container) >= limits.max_keys:
-        raise limit_error(text, token.start(1) - 1, limits, "max_keys", "keys in an object")
-    colon = _COLON(text, end)
-    if colon is None:
-        raise explain_separator(text, end, key)
-    return key, colon.end()
-
-
-def _number(text: str, token: re.Match[str], limits: Limits) -> int | float:
-    integer, rest = token[3], token[4]
-    if len(integer) + len(rest) > limits.max_digits:
-        raise limit_error(text, token.start(3), limits, "max_digits", "characters in a number")
-    if not rest:
+def _number(text: str, start: int, end: int, limits: Limits) -> Any:
+    if end - start > limits.max_digits:
+        raise limit_error(text, start, limits, "max_digits", "characters in a number")
+    # What follows a complete number must not look like more of it: 01, 1.e5, 1.5.2.
+    if end < len(text) and text[end] in "0123456789.eE+-":
+        raise explain_value(text, start, after_comma=False)
+    spelling = text[start:end]
+    if "." not in spelling and "e" not in spelling and "E" not in spelling:
         try:
-            return int(integer)
+            return int(spelling)
         except ValueError:  # the interpreter was told to convert fewer digits than we allow
             raise limit_error(
-                text, token.start(3), limits, "max_digits", "characters in a number"
+                text, start, limits, "max_digits", "characters in a number"
             ) from None
-    value = float(integer + rest)
-    if value in _INFINITIES:
-        raise syntax_error(
-            text, token.start(3), "a number within the range of a double", integer + rest
-        )
-    return value
+    number = float(spelling)
+    if number - number != 0.0:
+        raise syntax_error(text, start, "a number within the range of a double", spelling)
+    return number
