@@ -8,6 +8,8 @@ _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0
 _NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}").match
 _WHOLE_STRINGS = re.compile(r'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL).match
+_NUMBER_BEFORE = re.compile(r"-?[0-9][-+0-9.eE]*\Z").search
+_LONGEST_NUMBER = 60
 _COMMENTS = ("//", "/*", "#")
 _END = "the end of the document"
 
@@ -109,6 +111,9 @@ def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
     """Explain that something else than a separator stands at a position."""
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, expected, "a comment")
+    number = _NUMBER_BEFORE(text[max(0, at - _LONGEST_NUMBER) : at])
+    if number and text[at : at + 1] in tuple("0123456789.eE+-"):
+        return _explain_number(text, at - len(number[0]))
     return syntax_error(text, at, expected, _here(text, at))
 
 

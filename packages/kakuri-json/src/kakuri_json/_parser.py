@@ -7,13 +7,27 @@ again, so that the parser carries nothing along for it.
 Written for two readers: the interpreter, and mypyc, which compiles it to C.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._diagnosis import explain_end, explain_key, explain_separator, explain_value
 from kakuri_json._limits import Limits
 from kakuri_json._scanning import skip_number, skip_plain, skip_space
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+
+_QUOTE: Final = 0x22
+_COMMA: Final = 0x2C
+_OPEN_ARRAY: Final = 0x5B
+_CLOSE_ARRAY: Final = 0x5D
+_OPEN_OBJECT: Final = 0x7B
+_CLOSE_OBJECT: Final = 0x7D
+_T: Final = 0x74
+_F: Final = 0x66
+_N: Final = 0x6E
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
@@ -31,18 +45,20 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
     in_object = False
     key = ""
     value: Any = None
-    depth = 0
-    max_depth = limits.max_depth
-    position = 0
+    depth: i64 = 0
+    max_depth: i64 = limits.max_depth
+    position: i64 = 0
+    start: i64 = 0
+    end: i64 = 0
     key_follows = False
     try:
         while True:
-            character = text[position]
-            if character <= " ":
+            code = ord(text[position])
+            if code <= 0x20:
                 position = skip_space(text, position)
-                character = text[position]
+                code = ord(text[position])
             if key_follows:
-                if character != '"':
+                if code != _QUOTE:
                     raise explain_key(text, position, bool(members))
                 start = position
                 position = skip_plain(text, start + 1)
@@ -59,13 +75,13 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                     if text[position] != ":":
                         raise explain_separator(text, position, "':' after the key")
                 position += 1
-                character = text[position]
-                if character <= " ":
+                code = ord(text[position])
+                if code <= 0x20:
                     position = skip_space(text, position)
-                    character = text[position]
+                    code = ord(text[position])
                 key_follows = False
 
-            if character == '"':
+            if code == _QUOTE:
                 start = position + 1
                 position = skip_plain(text, start)
                 if text[position] == '"':
@@ -73,7 +89,7 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                     position += 1
                 else:
                     value, position = read_escaped(text, start)
-            elif character == "{" or character == "[":
+            elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:
                 if depth >= max_depth:
                     raise limit_error(text, position, limits, "max_depth", "levels of nesting")
                 depth += 1
@@ -83,7 +99,7 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                 else:
                     outer.append(items)
                 position = skip_space(text, position + 1)
-                if character == "{":
+                if code == _OPEN_OBJECT:
                     in_object = True
                     members = {}
                     if text[position] != "}":
@@ -106,20 +122,24 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                 else:
                     items = around
                     in_object = False
-            elif character == "t" and text.startswith("true", position):
+            elif code == _T and text[position : position + 4] == "true":
                 value = True
                 position += 4
-            elif character == "f" and text.startswith("false", position):
+            elif code == _F and text[position : position + 5] == "false":
                 value = False
                 position += 5
-            elif character == "n" and text.startswith("null", position):
+            elif code == _N and text[position : position + 4] == "null":
                 value = None
                 position += 4
             else:
                 end = skip_number(text, position)
                 if end == position:
                     raise explain_value(text, position, after_comma=not in_object and bool(items))
-                value = _number(text, position, end, limits)
+                if end > 0:
+                    value = _integer(text, position, end, limits)
+                else:
+                    end = -end
+                    value = _float(text, position, end, limits)
                 position = end
 
             # A value is complete, and with it maybe the containers around it.
@@ -128,22 +148,22 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                     members[key] = value
                 else:
                     items.append(value)
-                character = text[position]
-                if character <= " ":
+                code = ord(text[position])
+                if code <= 0x20:
                     position = skip_space(text, position)
-                    character = text[position]
-                if character == ",":
+                    code = ord(text[position])
+                if code == _COMMA:
                     position += 1
                     key_follows = in_object
                     break
                 if in_object:
-                    if character != "}":
+                    if code != _CLOSE_OBJECT:
                         raise explain_separator(text, position, "',' or '}'")
                     if len(members) > limits.max_keys:
                         raise limit_error(text, position, limits, "max_keys", "keys in an object")
                     value = members
                 else:
-                    if character != "]":
+                    if code != _CLOSE_ARRAY:
                         raise explain_separator(text, position, "',' or ']'")
                     value = items
                 position += 1
@@ -165,21 +185,21 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
         raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
 
 
-def _number(text: str, start: int, end: int, limits: Limits) -> Any:
+def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
+    if end - start <= limits.max_digits:
+        try:
+            return int(text[start:end])
+        except ValueError:  # the interpreter was told to convert fewer digits than we allow
+            pass
+    raise limit_error(text, start, limits, "max_digits", "characters in a number")
+
+
+def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
     if end - start > limits.max_digits:
         raise limit_error(text, start, limits, "max_digits", "characters in a number")
-    # What follows a complete number must not look like more of it: 01, 1.e5, 1.5.2.
-    if end < len(text) and text[end] in "0123456789.eE+-":
-        raise explain_value(text, start, after_comma=False)
-    spelling = text[start:end]
-    if "." not in spelling and "e" not in spelling and "E" not in spelling:
-        try:
-            return int(spelling)
-        except ValueError:  # the interpreter was told to convert fewer digits than we allow
-            raise limit_error(
-                text, start, limits, "max_digits", "characters in a number"
-            ) from None
-    number = float(spelling)
+    number = float(text[start:end])
     if number - number != 0.0:
-        raise syntax_error(text, start, "a number within the range of a double", spelling)
+        raise syntax_error(
+            text, start, "a number within the range of a double", text[start : min(end, start + 40)]
+        )
     return number
