@@ -4,7 +4,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from kakuri_json._codecs import Codec, codec_of
+from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of
 from kakuri_json._convert import Conversion, Path
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
 from kakuri_json._expressions import MISS
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 T = TypeVar("T")
+
+_MAX_FAST = 2**20
+"""Bytes of a document that is tried with compiled expressions, far below every limit."""
 
 
 def loads(
@@ -95,18 +98,24 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
     place, for a document that is not what the type asks for; UnsupportedTypeError for a type
     that has no JSON form.
     """
-    codec = codec_of(type)
-    if limits is not DEFAULT_LIMITS:
-        return cast("T", _decode_slowly(codec, data, limits))
-    try:
-        text = data.decode() if data.__class__ is bytes else read_text(data, limits)
-    except UnicodeDecodeError:
-        text = read_text(data, limits)
-    if len(text) <= limits.max_length // 4:
-        value = codec.read(text)
+    if limits is DEFAULT_LIMITS and data.__class__ is bytes and len(data) <= _MAX_FAST:
+        codec = BY_IDENTITY.get(id(type))
+        if codec is not None:
+            try:
+                value = codec.first(data.decode())
+            except ValueError:  # not UTF-8, or refused by a class: what follows says why
+                value = MISS
+            if value is not MISS:
+                return cast("T", value)
+    return cast("T", _decode(codec_of(type), data, limits))
+
+
+def _decode(codec: Codec, data: Data, limits: Limits) -> Any:
+    if limits is DEFAULT_LIMITS and len(data) <= _MAX_FAST:
+        value = codec.read(read_text(data, limits))
         if value is not MISS:
-            return cast("T", value)
-    return cast("T", _decode_slowly(codec, data, limits))
+            return value
+    return _decode_slowly(codec, data, limits)
 
 
 def _decode_slowly(codec: Codec, data: Data, limits: Limits) -> Any:

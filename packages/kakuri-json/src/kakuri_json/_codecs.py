@@ -15,28 +15,32 @@ compilation nor an attempt is free."""
 
 
 class Codec:
-    """Decodes one type."""
+    """Decodes one type.
 
-    __slots__ = ("_known", "_readers", "shape")
+    first: reads a document in the layout that came last: gives a value or MISS, or raises
+        ValueError for what the slow path has to explain.
+    """
 
-    def __init__(self, shape: Shape) -> None:
+    __slots__ = ("_known", "_readers", "annotation", "first", "shape")
+
+    def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
+        self.annotation = annotation
+        self.first: Callable[[str], Any] = lambda _: MISS
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
-        self._add(USUAL)
 
     def read(self, text: str) -> Any:
         """Give the value of a document in a known layout, or MISS."""
+        if not self._known:
+            self._add(USUAL)
         for reader in self._readers:
             try:
                 value = reader(text)
             except ValueError:  # a class or a format refuses it; the slow path says why
                 continue
             if value is not MISS:
-                if reader is not self._readers[0]:
-                    # What came last comes next. A copy, so that another thread's loop is safe.
-                    others = [other for other in self._readers if other is not reader]
-                    self._readers = [reader, *others]
+                self.first = reader  # what came last comes next
                 return value
         return MISS
 
@@ -60,21 +64,24 @@ class UnionCodec(Codec):
 
     __slots__ = ("_find", "_members", "_start")
 
-    def __init__(self, shape: Union) -> None:
-        super().__init__(shape)
+    def __init__(self, shape: Union, annotation: Any) -> None:
+        super().__init__(shape, annotation)
         assert shape.tag is not None
         tag = re.escape(shape.tag)
         self._start = len(f'{{"{shape.tag}":"')
         self._find = re.compile(rf'"{tag}"[ \t\n\r]*+:[ \t\n\r]*+"([^"\\]*+)"').search
-        self._members = {tag: Codec(member) for tag, member in shape.tagged.items()}
+        self._members = {tag: Codec(member, member.cls) for tag, member in shape.tagged.items()}
+        self.first = self._read_usual
+
+    def _read_usual(self, text: str) -> Any:
+        # What is found here only chooses the codec; its expression has the tag in it.
+        member = self._members.get(text[self._start : text.find('"', self._start)])
+        return MISS if member is None else member.first(text)
 
     def read(self, text: str) -> Any:
         """Give the value of a document in a known layout, or MISS."""
-        # What is found here only chooses the codec; its expression has the tag in it.
-        member = self._members.get(text[self._start : text.find('"', self._start)])
-        if member is None:
-            found = self._find(text)
-            member = None if found is None else self._members.get(found[1])
+        found = self._find(text)
+        member = None if found is None else self._members.get(found[1])
         return MISS if member is None else member.read(text)
 
     def learn(self, text: str, value: Any) -> None:
@@ -87,7 +94,9 @@ class UnionCodec(Codec):
 
 
 _codecs: dict[Any, Codec] = {}
-_by_identity: dict[int, tuple[Any, Codec]] = {}
+BY_IDENTITY: dict[int, Codec] = {}
+"""Codecs by the identity of their type: hashing a union takes longer than reading a message.
+The codec keeps its type alive, so an identity stays what it was."""
 _MAX_IDENTITIES = 1024
 
 
@@ -96,11 +105,9 @@ def codec_of(annotation: Any) -> Codec:
 
     Raises UnsupportedTypeError for a type that has none.
     """
-    # Hashing a union takes longer than reading a short message. The tuple keeps the type alive,
-    # so its identity stays its own.
-    known = _by_identity.get(id(annotation))
+    known = BY_IDENTITY.get(id(annotation))
     if known is not None:
-        return known[1]
+        return known
     try:
         codec = _codecs.get(annotation)
         hashable = True
@@ -109,9 +116,9 @@ def codec_of(annotation: Any) -> Codec:
     if codec is None:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
-        codec = UnionCodec(shape) if tagged else Codec(shape)
+        codec = (UnionCodec if tagged else Codec)(shape, annotation)  # type: ignore[arg-type]
         if hashable:
             _codecs[annotation] = codec
-    if len(_by_identity) < _MAX_IDENTITIES:
-        _by_identity[id(annotation)] = (annotation, codec)
+    if codec.annotation is annotation and len(BY_IDENTITY) < _MAX_IDENTITIES:
+        BY_IDENTITY[id(annotation)] = codec
     return codec

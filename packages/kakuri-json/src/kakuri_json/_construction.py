@@ -1,8 +1,11 @@
 """Makes instances of records from their fields, in order.
 
-A frozen dataclass with slots is the best kind of message and the slowest to construct: its
-`__init__` sets each field through `object.__setattr__`. Where `__init__` is the generated one and
-does nothing else, the slots are set directly.
+A frozen dataclass is the best kind of message and the slowest to construct: its `__init__` sets
+each field through `object.__setattr__`. Where `__init__` is the generated one and nothing else
+happens in it, the instance is made as one of a twin: an empty class of the same layout whose
+fields are set by plain assignment, which the interpreter specializes. Then it changes its class.
+Measured for five fields in slots: 770 ns through `__init__`, 500 through the slots' own setters,
+250 through a twin.
 """
 
 from collections.abc import Callable
@@ -14,28 +17,58 @@ from kakuri_json._shapes import Record
 
 def constructor_of(record: Record) -> Callable[..., Any]:
     """Give a function from the values of all fields, in order, to an instance."""
-    cls = record.cls
-    names = [item.name for item in record.fields]
-    parameters = [f"v{number}" for number in range(len(names))]
-    head = f"def make({', '.join(parameters)}):"
-    namespace: dict[str, Any] = {"new": object.__new__, "cls": cls}
-    if record.is_dict:
-        body = f"    return dict({', '.join(map('='.join, zip(names, parameters, strict=True)))})"
-    elif _only_sets_slots(cls, names):
-        namespace |= {f"set_{name}": getattr(cls, name).__set__ for name in names}
-        setters = "".join(
-            f"    set_{name}(self, {value})\n" for name, value in zip(names, parameters, strict=True)
-        )
-        body = f"    self = new(cls)\n{setters}    return self"
-    else:
-        arguments = ", ".join(map("=".join, zip(names, parameters, strict=True)))
-        body = f"    return cls({arguments})"
-    exec(f"{head}\n{body}", namespace)  # noqa: S102 - names of fields are identifiers
-    make: Callable[..., Any] = namespace["make"]
+    values = [f"v{number}" for number in range(len(record.fields))]
+    constants: dict[str, Any] = {}
+    lines = construction(record, values, constants)
+    source = "\n    ".join([f"def make({', '.join(values)}):", *lines])
+    exec(source, constants)  # noqa: S102 - names of fields are identifiers
+    make: Callable[..., Any] = constants["make"]
     return make
 
 
-def _only_sets_slots(cls: type[Any], names: list[str]) -> bool:
+def construction(record: Record, values: list[str], constants: dict[str, Any]) -> list[str]:
+    """Give statements that return an instance made of the values; note what they refer to."""
+    cls = record.cls
+    names = [item.name for item in record.fields]
+    keywords = ", ".join(map("=".join, zip(names, values, strict=True)))
+    constants["cls"] = cls
+    if record.is_dict:
+        return [f"return dict({keywords})"]
+    if not _only_sets_fields(cls, names):
+        return [f"return cls({keywords})"]
+    constants["new"] = object.__new__
+    if cls.__setattr__ is object.__setattr__:
+        return ["self = new(cls)", *_assignments(names, values), "return self"]
+    twin = _twin(cls)
+    if twin is not None:
+        constants["twin"] = twin
+        assignments = _assignments(names, values)
+        return ["self = new(twin)", *assignments, "self.__class__ = cls", "return self"]
+    if all(isinstance(getattr(cls, name, None), MemberDescriptorType) for name in names):
+        constants |= {f"set_{name}": getattr(cls, name).__set__ for name in names}
+        setters = [f"set_{name}(self, {value})" for name, value in zip(names, values, strict=True)]
+        return ["self = new(cls)", *setters, "return self"]
+    return [f"return cls({keywords})"]
+
+
+def _assignments(names: list[str], values: list[str]) -> list[str]:
+    return [f"self.{name} = {value}" for name, value in zip(names, values, strict=True)]
+
+
+def _twin(cls: type[Any]) -> type[Any] | None:
+    # A class with bases gets none: the twin would be one of its base's subclasses, for all to see.
+    if cls.__bases__ != (object,):
+        return None
+    slots = cls.__dict__.get("__slots__")
+    twin = type(cls.__name__, (), {} if slots is None else {"__slots__": slots})
+    try:
+        object.__new__(twin).__class__ = cls
+    except TypeError:  # their layouts differ after all
+        return None
+    return twin
+
+
+def _only_sets_fields(cls: type[Any], names: list[str]) -> bool:
     init = getattr(cls.__init__, "__code__", None)
     return (
         init is not None
@@ -43,7 +76,6 @@ def _only_sets_slots(cls: type[Any], names: list[str]) -> bool:
         and not hasattr(cls, "__post_init__")
         and cls.__new__ is object.__new__
         and type(cls) is type
-        and set(init.co_varnames) == {init.co_varnames[0], *names}
-        and all(isinstance(getattr(cls, name, None), MemberDescriptorType) for name in names)
-        and set(getattr(cls, "__dataclass_fields__", {})) == set(names)
+        and set(init.co_varnames[1:]) == set(names)
+        and set(cls.__dataclass_fields__) >= set(names)
     )

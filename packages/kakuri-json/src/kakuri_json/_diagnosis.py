@@ -1,15 +1,16 @@
 """Says what is wrong where the parser found no token. Never on the path of a valid document."""
 
 import re
-from typing import Any
-
 from kakuri_json._errors import JSONSyntaxError
 from kakuri_json._source import syntax_error
 
-_SPACE = re.compile(r"[ \t\n\r]*+").match
 _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
 _NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}").match
+_WHOLE_STRINGS = re.compile(r'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL).match
+_NUMBER_BEFORE = re.compile(r"-?[0-9][-+0-9.eE]*\Z").search
+_LONGEST_NUMBER = 60
+_COMMENTS = ("//", "/*", "#")
 _END = "the end of the document"
 
 
@@ -24,11 +25,28 @@ def _here(text: str, position: int) -> str:
     return f"the character U+{ord(character):04X}"
 
 
-def explain_value(text: str, position: int, container: Any) -> JSONSyntaxError:
-    """Explain why no value begins behind the white space at a position."""
-    space = _SPACE(text, position)
-    assert space is not None
-    at = space.end()
+def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxError:
+    """Explain what is missing at the end of the text."""
+    complete = _WHOLE_STRINGS(text)
+    assert complete is not None
+    last = text.rstrip(" \t\n\r")[-1:]
+    if complete.end() < len(text):
+        expected = "a closing quote"
+    elif last == "{":
+        expected = "a key or '}'"
+    elif last == "[":
+        expected = "a value or ']'"
+    elif key_follows and last != ":":
+        expected = "a key" if last == "," else "':' after the key"
+    elif last in ("", ",", ":"):
+        expected = "a value"
+    else:
+        expected = "',' or '}'" if in_object else "',' or ']'"
+    return syntax_error(text, len(text), expected, _END)
+
+
+def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
+    """Explain why no value begins at a position behind white space."""
     rest = text[at : at + 16]
     if rest.startswith('"'):
         return explain_string(text, at, None)
@@ -47,9 +65,9 @@ def explain_value(text: str, position: int, container: Any) -> JSONSyntaxError:
         return syntax_error(text, at, "a digit before the decimal point", "'.'")
     if rest.startswith("'"):
         return syntax_error(text, at, "a string in double quotes", "a single quote")
-    if rest.startswith(("//", "/*", "#")):
+    if rest.startswith(_COMMENTS):
         return syntax_error(text, at, "a value", "a comment")
-    if rest.startswith("]") and container:
+    if rest.startswith("]") and after_comma:
         return syntax_error(text, at, "a value", "']' after a trailing comma")
     word = _WORD(text, at)
     got = repr(word[0]) if word else _here(text, at)
@@ -77,38 +95,25 @@ def _explain_number(text: str, start: int) -> JSONSyntaxError:
     return syntax_error(text, at, "the end of the number", _here(text, at))
 
 
-def explain_key(text: str, position: int, container: Any) -> JSONSyntaxError:
-    """Explain why no key begins behind the white space at a position."""
-    space = _SPACE(text, position)
-    assert space is not None
-    at = space.end()
-    if text.startswith('"', at):
-        return explain_string(text, at, None)
-    if text.startswith("}", at) and container:
+def explain_key(text: str, at: int, after_comma: bool) -> JSONSyntaxError:
+    """Explain why no key begins at a position behind white space."""
+    if text.startswith("}", at) and after_comma:
         return syntax_error(text, at, "a key", "'}' after a trailing comma")
     if text.startswith("'", at):
         return syntax_error(text, at, "a key in double quotes", "a single quote")
-    if text.startswith(("//", "/*", "#"), at):
+    if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, "a key", "a comment")
     word = _WORD(text, at)
-    if word:
-        return syntax_error(text, at, "a key in double quotes", repr(word[0]))
-    return syntax_error(text, at, "a key in double quotes", _here(text, at))
+    return syntax_error(text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at))
 
 
-def explain_separator(text: str, position: int, container: Any) -> JSONSyntaxError:
-    """Explain why what follows a value (or a key, when container is str) is wrong."""
-    space = _SPACE(text, position)
-    assert space is not None
-    at = space.end()
-    if isinstance(container, str):
-        expected = "':' after the key"
-    elif container is None:
-        expected = "nothing after the document"
-    else:
-        expected = f"',' or '{']' if isinstance(container, list) else '}'}'"
-    if text.startswith(("//", "/*", "#"), at):
+def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
+    """Explain that something else than a separator stands at a position."""
+    if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, expected, "a comment")
+    number = _NUMBER_BEFORE(text[max(0, at - _LONGEST_NUMBER) : at])
+    if number and text[at : at + 1] in tuple("0123456789.eE+-"):
+        return _explain_number(text, at - len(number[0]))
     return syntax_error(text, at, expected, _here(text, at))
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kakuri_json._construction import constructor_of
+from kakuri_json._construction import construction, constructor_of
 from kakuri_json._formats import READERS
 from kakuri_json._layouts import Layout, record_order
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._patterns import embed
+from kakuri_json._patterns import embed, remembering
 from kakuri_json._shapes import (
     Choice,
     Constrained,
@@ -57,6 +57,12 @@ class _Part:
     pattern: str
     code: str
     conditions: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> list[str]:
+        """Statements that return the value."""
+        return self.statements or [f"return {self.code}"]
 
     def unless(self, absent: str, otherwise: str) -> "_Part":
         """Give the part with another value for when its group took no part in the match."""
@@ -83,7 +89,7 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     lines += compiler.unpacking()
     if part.conditions:
         lines.append(f"if not ({' and '.join(part.conditions)}): return MISS")
-    return compiler.function([*lines, f"return {part.code}"])
+    return compiler.function([*lines, *part.result])
 
 
 class _Compiler:
@@ -167,7 +173,8 @@ class _Compiler:
                 subject = name if key in comparisons else f"len({name})"
                 tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
         if constraint.pattern is not None and not embedded:
-            tests.append(f"{self.constant(re.compile(constraint.pattern).fullmatch)}({name})")
+            lately, matches = map(self.constant, remembering(constraint.pattern))
+            tests.append(f"({name} in {lately} or {matches}({name}))")
         if constraint.multiple_of is not None or not (tests or constraint.pattern is not None):
             tests.append(f"{self.constant(constraint.holds)}({name})")
         return tests
@@ -226,9 +233,14 @@ class _Compiler:
             arguments[item.name] = part.code
             conditions += part.conditions
         self._inside.pop()
-        ordered = ", ".join(arguments[item.name] for item in shape.fields)
+        ordered = [arguments[item.name] for item in shape.fields]
+        pattern = self._members(members)
+        if not self._inside:
+            # The whole document: its construction needs no function of its own.
+            statements = construction(shape, ordered, self.constants)
+            return _Part(pattern, "", conditions, statements)
         construct = self.constant(constructor_of(shape))
-        return _Part(self._members(members), f"{construct}({ordered})", conditions)
+        return _Part(pattern, f"{construct}({', '.join(ordered)})", conditions)
 
     def _field(self, item: Field, order: Any) -> _Part:
         if item.required:
@@ -264,7 +276,7 @@ class _Compiler:
 
     def _items(self, shape: Shape, order: Any, *, keys: bool) -> tuple[str, str]:
         """Give the expression of items with commas between them, and the code that reads them."""
-        inner = _Compiler(self.layout, self._inside)
+        inner = _Compiler(self.layout, [*self._inside, _ITEM])
         key = inner.group() if keys else ""
         part = inner.part(shape, order)
         if keys:
@@ -314,6 +326,10 @@ class _Compiler:
             f"len({code} := dict({pairs})) == len({pairs}) <= {DEFAULT_LIMITS.max_keys}",
         ]
         return _Part(rf"{_CAPTURE}\{{{members}\}})", code, conditions)
+
+
+_ITEM = Record(object, is_dict=False)
+"""Stands for the list or dictionary around an item."""
 
 
 def _token(value: Any) -> str:

@@ -1,30 +1,33 @@
 """The general parser: one pass over the text, without recursion (RFC 8259 section 2).
 
-A document is matched token by token. An open container waits on a stack of our own, so depth
-costs memory and never the interpreter's stack. What matches no token goes to the diagnosis,
-which alone knows how to explain it.
+Open containers wait on a stack of our own, so depth costs memory and never the interpreter's
+stack. Where the text is no JSON, the diagnosis is asked for the error; it looks at the text
+again, so that the parser carries nothing along for it.
+
+Written for two readers: the interpreter, and mypyc, which compiles it to C.
 """
 
-import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from kakuri_json._diagnosis import explain_key, explain_separator, explain_value
+from kakuri_json._diagnosis import explain_end, explain_key, explain_separator, explain_value
 from kakuri_json._limits import Limits
+from kakuri_json._scanning import skip_number, skip_plain, skip_space
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
 
-_WS = r"[ \t\n\r]*+"
-_VALUE = re.compile(
-    _WS + r'(?:"([^"\\\x00-\x1f]*+)(["\\])|(-?(?:0(?![0-9])|[1-9][0-9]*+))'
-    r"((?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?(?![.eE]))|(\[)|(\{)|(true|false|null))"
-).match
-_KEY = re.compile(_WS + r'"([^"\\\x00-\x1f]*+)(["\\])').match
-_COLON = re.compile(_WS + ":").match
-_AFTER = re.compile(_WS + r"([,\]}]?)").match
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
-_STRING, _NUMBER, _ARRAY, _OBJECT = 2, 4, 5, 6
-_WORDS = {"true": True, "false": False, "null": None}
-_INFINITIES = (float("inf"), float("-inf"))
+
+_QUOTE: Final = 0x22
+_COMMA: Final = 0x2C
+_OPEN_ARRAY: Final = 0x5B
+_CLOSE_ARRAY: Final = 0x5D
+_OPEN_OBJECT: Final = 0x7B
+_CLOSE_OBJECT: Final = 0x7D
+_T: Final = 0x74
+_F: Final = 0x66
+_N: Final = 0x6E
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
@@ -32,106 +35,171 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
 
     Raises JSONSyntaxError and LimitError with positions in characters.
     """
-    stack: list[tuple[Any, str]] = []
-    container: Any = None
+    # The containers around the present one, and the keys they wait with. The document's value
+    # becomes the only item of an outermost list.
+    outer: list[Any] = []
+    outer_keys: list[str] = []
+    names: dict[str, str] = {}  # keys come again and again: one copy of each will do
+    items: list[Any] = []
+    members: dict[str, Any] = {}
+    in_object = False
     key = ""
-    position = 0
-    while True:
-        token = _VALUE(text, position)
-        if token is None:
-            raise explain_value(text, position, container)
-        position = token.end()
-        kind = token.lastindex
-        value: Any
-        if kind == _STRING:
-            if token[2] == '"':
-                value = token[1]
+    value: Any = None
+    depth: i64 = 0
+    max_depth: i64 = limits.max_depth
+    position: i64 = 0
+    start: i64 = 0
+    end: i64 = 0
+    key_follows = False
+    try:
+        while True:
+            code = ord(text[position])
+            if code <= 0x20:
+                position = skip_space(text, position)
+                code = ord(text[position])
+            if key_follows:
+                if code != _QUOTE:
+                    raise explain_key(text, position, bool(members))
+                start = position
+                position = skip_plain(text, start + 1)
+                if text[position] == '"':
+                    key = text[start + 1 : position]
+                    position += 1
+                else:
+                    key, position = read_escaped(text, start + 1)
+                if key in members and not last_key_wins:
+                    raise syntax_error(text, start, "every key of an object once", f"{key!r} again")
+                key = names.setdefault(key, key)
+                if text[position] != ":":
+                    position = skip_space(text, position)
+                    if text[position] != ":":
+                        raise explain_separator(text, position, "':' after the key")
+                position += 1
+                code = ord(text[position])
+                if code <= 0x20:
+                    position = skip_space(text, position)
+                    code = ord(text[position])
+                key_follows = False
+
+            if code == _QUOTE:
+                start = position + 1
+                position = skip_plain(text, start)
+                if text[position] == '"':
+                    value = text[start:position]
+                    position += 1
+                else:
+                    value, position = read_escaped(text, start)
+            elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:
+                if depth >= max_depth:
+                    raise limit_error(text, position, limits, "max_depth", "levels of nesting")
+                depth += 1
+                if in_object:
+                    outer.append(members)
+                    outer_keys.append(key)
+                else:
+                    outer.append(items)
+                position = skip_space(text, position + 1)
+                if code == _OPEN_OBJECT:
+                    in_object = True
+                    members = {}
+                    if text[position] != "}":
+                        key_follows = True
+                        continue
+                    value = members
+                else:
+                    in_object = False
+                    items = []
+                    if text[position] != "]":
+                        continue
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
+            elif code == _T and text[position : position + 4] == "true":
+                value = True
+                position += 4
+            elif code == _F and text[position : position + 5] == "false":
+                value = False
+                position += 5
+            elif code == _N and text[position : position + 4] == "null":
+                value = None
+                position += 4
             else:
-                value, position = read_escaped(text, token.start(1))
-        elif kind == _NUMBER:
-            value = _number(text, token, limits)
-        elif kind == _OBJECT or kind == _ARRAY:
-            if len(stack) >= limits.max_depth:
-                raise limit_error(text, position - 1, limits, "max_depth", "levels of nesting")
-            value = {} if kind == _OBJECT else []
-            after = _AFTER(text, position)
-            assert after is not None
-            if after[1] != ("}" if kind == _OBJECT else "]"):
-                stack.append((container, key))
-                container = value
-                if kind == _OBJECT:
-                    key, position = _read_key(text, position, container, limits, last_key_wins)
-                continue
-            position = after.end()
-        else:
-            value = _WORDS[token[7]]
+                end = skip_number(text, position)
+                if end == position:
+                    raise explain_value(text, position, after_comma=not in_object and bool(items))
+                if end > 0:
+                    value = _integer(text, position, end, limits)
+                else:
+                    end = -end
+                    value = _float(text, position, end, limits)
+                position = end
 
-        # A value is complete; so may be the containers around it.
-        while container is not None:
-            after = _AFTER(text, position)
-            assert after is not None
-            separator = after[1]
-            if type(container) is list:
-                container.append(value)
-                if separator == ",":
-                    position = after.end()
+            # A value is complete, and with it maybe the containers around it.
+            while depth:
+                if in_object:
+                    members[key] = value
+                else:
+                    items.append(value)
+                code = ord(text[position])
+                if code <= 0x20:
+                    position = skip_space(text, position)
+                    code = ord(text[position])
+                if code == _COMMA:
+                    position += 1
+                    key_follows = in_object
                     break
-                if separator != "]":
-                    raise explain_separator(text, after.start(1), container)
+                if in_object:
+                    if code != _CLOSE_OBJECT:
+                        raise explain_separator(text, position, "',' or '}'")
+                    if len(members) > limits.max_keys:
+                        raise limit_error(text, position, limits, "max_keys", "keys in an object")
+                    value = members
+                else:
+                    if code != _CLOSE_ARRAY:
+                        raise explain_separator(text, position, "',' or ']'")
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
             else:
-                container[key] = value
-                if separator == ",":
-                    position = after.end()
-                    key, position = _read_key(text, position, container, limits, last_key_wins)
-                    break
-                if separator != "}":
-                    raise explain_separator(text, after.start(1), container)
-            position = after.end()
-            value = container
-            container, key = stack.pop()
-        else:
-            after = _AFTER(text, position)
-            assert after is not None
-            if after.start(1) != len(text):
-                raise explain_separator(text, after.start(1), None)
-            return value
+                position = skip_space(text, position)
+                if position != len(text):
+                    raise explain_separator(text, position, "nothing after the document")
+                return value
+    except IndexError:
+        raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
 
 
-def _read_key(
-    text: str, position: int, container: dict[str, Any], limits: Limits, last_key_wins: bool
-) -> tuple[str, int]:
-    token = _KEY(text, position)
-    if token is None:
-        raise explain_key(text, position, container)
-    if token[2] == '"':
-        key, end = token[1], token.end()
-    else:
-        key, end = read_escaped(text, token.start(1))
-    if key in container and not last_key_wins:
-        start = token.start(1) - 1
-        raise syntax_error(text, start, "every key of an object once", f"{key!r} again")
-    if len(container) >= limits.max_keys:
-        raise limit_error(text, token.start(1) - 1, limits, "max_keys", "keys in an object")
-    colon = _COLON(text, end)
-    if colon is None:
-        raise explain_separator(text, end, key)
-    return key, colon.end()
-
-
-def _number(text: str, token: re.Match[str], limits: Limits) -> int | float:
-    integer, rest = token[3], token[4]
-    if len(integer) + len(rest) > limits.max_digits:
-        raise limit_error(text, token.start(3), limits, "max_digits", "characters in a number")
-    if not rest:
+def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
+    if end - start <= limits.max_digits:
         try:
-            return int(integer)
+            return int(text[start:end])
         except ValueError:  # the interpreter was told to convert fewer digits than we allow
-            raise limit_error(
-                text, token.start(3), limits, "max_digits", "characters in a number"
-            ) from None
-    value = float(integer + rest)
-    if value in _INFINITIES:
+            pass
+    raise limit_error(text, start, limits, "max_digits", "characters in a number")
+
+
+def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
+    if end - start > limits.max_digits:
+        raise limit_error(text, start, limits, "max_digits", "characters in a number")
+    number = float(text[start:end])
+    if number - number != 0.0:
         raise syntax_error(
-            text, token.start(3), "a number within the range of a double", integer + rest
+            text, start, "a number within the range of a double", text[start : min(end, start + 40)]
         )
-    return value
+    return number
