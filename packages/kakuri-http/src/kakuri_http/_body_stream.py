@@ -1,0 +1,76 @@
+"""Content of a request as a streaming handler reads it, with back-pressure."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from kakuri_http._errors import ClientDisconnected
+
+
+class StreamedBody:
+    """Pieces of content, from the connection to one reader."""
+
+    def __init__(
+        self, high_water: int, pause: Callable[[], None], resume: Callable[[], None]
+    ) -> None:
+        self._high_water = high_water
+        self._pause = pause
+        self._resume = resume
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._is_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: Exception | None = None
+        self.has_ended = False
+
+    def __aiter__(self) -> "StreamedBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self.has_ended:
+                raise StopAsyncIteration
+            if self._waiter is not None:
+                raise RuntimeError("expected one reader of a request's content, got two")
+            self._resume_if_paused()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        if self._size * 2 < self._high_water:
+            self._resume_if_paused()
+        return piece
+
+    def _resume_if_paused(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._resume()
+
+    def feed(self, piece: bytes) -> None:
+        """Take a piece; stops the connection's reading when too much waits."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= self._high_water and not self._is_paused:
+            self._is_paused = True
+            self._pause()
+        self._wake()
+
+    def end(self) -> None:
+        """Take note that the content is complete."""
+        self.has_ended = True
+        self._wake()
+
+    def fail(self, error: Exception | None = None) -> None:
+        """Take note that no more will come."""
+        if not self.has_ended and self._error is None:
+            self._error = error or ClientDisconnected("expected more content, got the end")
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

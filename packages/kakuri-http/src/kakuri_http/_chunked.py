@@ -1,0 +1,146 @@
+"""The chunked transfer coding (RFC 9112 7.1), in and out."""
+
+from kakuri_http import _grammar
+from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from kakuri_http._head_parser import parse_field_line
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits
+
+# Sixteen hexadecimal digits hold any size; leading zeros beyond that serve no one.
+_SIZE_DIGITS = 16
+# Fields that would change what has been decided before (RFC 9110 6.5.1): framing, routing,
+# authentication, controls and content format. A trailer with one of them is refused.
+_NOT_IN_TRAILERS = frozenset(
+    b"transfer-encoding content-length host connection trailer te upgrade expect range "
+    b"cache-control authorization proxy-authorization cookie set-cookie content-encoding "
+    b"content-type content-range www-authenticate proxy-authenticate max-forwards".split()
+)
+
+
+class ChunkedReader:
+    """Decodes chunked content; `trailers` is set when it has ended."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left = 0  # of the present chunk's data
+        self._after_data = False  # CR LF is due
+        self._in_trailers = False
+        self._extensions = 0
+        self._trailer_fields: list[tuple[bytes, bytes]] = []
+        self._trailer_size = 0
+        self.trailers: Headers | None = None
+
+    def read(self, data: bytes, position: int) -> tuple[bytes | None, int]:
+        """Return (content, next position); no content: more bytes are needed, or it has ended."""
+        while True:
+            if self._left:
+                piece = data[position : position + self._left]
+                if not piece:
+                    return None, position
+                self._left -= len(piece)
+                self._after_data = not self._left
+                return piece, position + len(piece)
+            if self._after_data:
+                ending = data[position : position + 2]
+                if ending != b"\r\n"[: len(ending)]:
+                    raise RemoteProtocolError(f"expected CR LF behind a chunk, got {ending!r}")
+                if len(ending) < 2:
+                    return None, position
+                position += 2
+                self._after_data = False
+            line, position = self._read_line(data, position)
+            if line is None:
+                return None, position
+            if self._in_trailers:
+                if self._take_trailer(line):
+                    return None, position
+            else:
+                self._take_size(line)
+
+    def _read_line(self, data: bytes, position: int) -> tuple[bytes | None, int]:
+        limit = self._limits.field_line if self._in_trailers else self._limits.chunk_line
+        end = data.find(b"\n", position)
+        length = (end if end >= 0 else len(data)) - position - 1
+        if length > limit:
+            raise LimitExceeded(
+                f"expected a line of at most {limit} bytes, got more",
+                limit="field_line" if self._in_trailers else "chunk_line",
+                status=431 if self._in_trailers else 400,
+                code="header_fields_too_large" if self._in_trailers else "bad_request",
+            )
+        if end < 0:
+            if not self._in_trailers and position < len(data):
+                _check_size_start(data[position])
+            return None, position
+        line = data[position : end + 1]
+        if line[-2:] != b"\r\n" or b"\r" in line[:-2]:
+            raise RemoteProtocolError(f"expected CR LF as line end, got {line[:40]!r}")
+        return line[:-2], end + 1
+
+    def _take_size(self, line: bytes) -> None:
+        match = _grammar.chunk_line.fullmatch(line)
+        if match is None:
+            raise RemoteProtocolError(f"expected a chunk size, got {line[:40]!r}")
+        digits, extensions = match.groups()
+        if len(digits) > _SIZE_DIGITS:
+            raise RemoteProtocolError(f"expected a chunk size, got {len(digits)} digits")
+        self._extensions += len(extensions)
+        if self._extensions > self._limits.chunk_extensions:
+            raise LimitExceeded(
+                f"expected chunk extensions of at most {self._limits.chunk_extensions} bytes, "
+                "got more",
+                limit="chunk_extensions", status=400, code="bad_request",
+            )  # fmt: skip
+        self._left = int(digits, 16)
+        self._in_trailers = not self._left
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the last chunk and the trailers have been read."""
+        return self.trailers is not None
+
+    def announced(self) -> int:
+        """Return how much of the present chunk is still to come, in bytes."""
+        return self._left
+
+    def _take_trailer(self, line: bytes) -> bool:
+        if not line:
+            self.trailers = Headers._parsed(
+                [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._trailer_fields]
+            )
+            return True
+        self._trailer_size += len(line) + 2
+        too_many = len(self._trailer_fields) >= self._limits.trailers
+        if too_many or self._trailer_size > self._limits.head:
+            raise LimitExceeded(
+                f"expected at most {self._limits.trailers} trailers in {self._limits.head} bytes, "
+                "got more",
+                limit="trailers" if too_many else "head", status=431,
+                code="header_fields_too_large",
+            )  # fmt: skip
+        name, value = parse_field_line(line)
+        if name.lower() in _NOT_IN_TRAILERS:
+            raise RemoteProtocolError(f"expected another field as trailer, got {name!r}")
+        self._trailer_fields.append((name, value))
+        return False
+
+
+def _check_size_start(byte: int) -> None:
+    if byte not in b"0123456789abcdefABCDEF":
+        raise RemoteProtocolError(f"expected a chunk size, got {bytes([byte])!r}")
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """Write one chunk; nothing for no data, as an empty chunk would end the content."""
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def encode_last_chunk(trailers: Headers | None) -> bytes:
+    """Write the last chunk and the trailer section."""
+    if not trailers:
+        return b"0\r\n\r\n"
+    for name, _ in trailers:
+        if name.lower().encode("ascii") in _NOT_IN_TRAILERS:
+            raise LocalProtocolError(f"expected another field as trailer, got {name!r}")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+    return b"0\r\n" + lines.encode("latin-1") + b"\r\n"

@@ -1,0 +1,139 @@
+"""The asyncio client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from kakuri_tcp import ClientTLS, Endpoint
+
+from kakuri_http._client_connection import HttpClientConnection
+from kakuri_http._client_request import make_request
+from kakuri_http._errors import RequestTimeout
+from kakuri_http._headers import Headers
+from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._pool import Pool
+from kakuri_http._response import Body, Response
+from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
+from kakuri_http._url import parse_url
+
+Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class StreamedResponse:
+    """A response whose content is still to come: iterate over it, or `read` it."""
+
+    def __init__(self, response: Response, connection: HttpClientConnection) -> None:
+        self.status = response.status
+        self.reason = response.reason
+        self.headers = response.headers
+        self.http_version = response.http_version
+        self._connection = connection
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._connection.pieces()
+
+    async def read(self) -> bytes:
+        """Return all of the content, as far as the limit `body` lets it be."""
+        return b"".join([piece async for piece in self])
+
+    def __repr__(self) -> str:
+        return f"<StreamedResponse {self.status}>"
+
+
+class Client:
+    """Asks for URLs over HTTP/1.1 and keeps connections for the next request.
+
+    Follows no redirects and repeats no request. TLS is verified always; `tls` says whom to trust.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint | str | None = None,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        pool: PoolLimits = DEFAULT_POOL_LIMITS,
+        limits: Limits = DEFAULT_LIMITS,
+        tls: ClientTLS | None = None,
+    ) -> None:
+        """`endpoint`: where to connect whatever a URL says, as `unix:/run/x.sock`; URLs may then
+        be paths alone. `limits`: those on messages bound what a server may send.
+        """  # fmt: skip
+        self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
+        self._timeouts = timeouts
+        self._pool = Pool(pool, limits, tls)
+
+    def __repr__(self) -> str:
+        return f"<Client {self._pool!r}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+        await asyncio.sleep(0)  # the transports end in the next turn of the event loop
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Body = b"",
+        headers: Fields = (),
+        timeouts: Timeouts | None = None,
+    ) -> Response:
+        """Ask and return the response with all of its content as `body`.
+
+        `body`: bytes, or an iterable or async iterable of pieces, which is sent chunked.
+        Raises InvalidUrl, ConnectFailed, ConnectionBroken, RequestTimeout, RemoteProtocolError,
+        or LocalProtocolError for a method or field that may not be sent.
+        """
+        async with self.stream(
+            method, url, body=body, headers=headers, timeouts=timeouts
+        ) as streamed:
+            response = Response._received(streamed.status, streamed.reason or "", streamed.headers)
+            response.http_version = streamed.http_version
+            response.body = await streamed.read()
+            return response
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Body = b"",
+        headers: Fields = (),
+        timeouts: Timeouts | None = None,
+    ) -> AsyncIterator[StreamedResponse]:
+        """Ask and give the response as soon as its head is there; errors as for `request`.
+
+        Leaving the block before the content's end gives up the connection.
+        """
+        timeouts = timeouts or self._timeouts
+        where = parse_url(url, self._through)
+        request = make_request(method, where, headers, body)
+        try:
+            async with asyncio.timeout(timeouts.total):
+                connection = await self._pool.acquire(where.endpoint, timeouts)
+                try:
+                    response = await connection.start(request, body)
+                    yield StreamedResponse(response, connection)
+                finally:
+                    self._pool.release(where.endpoint, connection)
+        except TimeoutError as error:
+            if isinstance(error, RequestTimeout):
+                raise
+            raise RequestTimeout(
+                f"expected all of {url!r} within {timeouts.total} s, got a part", phase="total"
+            ) from error

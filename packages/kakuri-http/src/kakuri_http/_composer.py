@@ -1,0 +1,107 @@
+"""Heads as bytes: what we send, with its framing (RFC 9112 3, 4 and 6)."""
+
+import re
+import time
+
+from kakuri_http._errors import LocalProtocolError
+from kakuri_http._events import InterimResponse
+from kakuri_http._request import Request
+from kakuri_http._response import Response
+from kakuri_http._status import REASONS, has_no_content
+
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
+
+def imf_fixdate(seconds: float) -> str:
+    """Write a time as IMF-fixdate (RFC 9110 5.6.7), from seconds since 1970."""
+    at = time.gmtime(seconds)
+    return (
+        f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} "
+        f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
+    )
+
+
+class ResponseHeads:
+    """Writes heads of responses; the beginnings of usual ones are kept for a second."""
+
+    _KEPT = 256
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._date = ""
+        self._beginnings: dict[tuple[int, str | None], bytes] = {}
+
+    def beginning(self, status: int, content_type: str | None) -> bytes:
+        """Write the status line, Date and Content-Type."""
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._date = imf_fixdate(now)
+            self._beginnings.clear()
+        key = (status, content_type)
+        beginning = self._beginnings.get(key)
+        if beginning is None:
+            head = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\nDate: {self._date}\r\n"
+            if content_type is not None:
+                head += f"Content-Type: {content_type}\r\n"
+            beginning = head.encode("ascii")
+            if len(self._beginnings) < self._KEPT:
+                self._beginnings[key] = beginning
+        return beginning
+
+
+HEADS = ResponseHeads()
+
+
+def compose_response_head(response: Response, *, chunked: bool, close: bool) -> bytes:
+    """Write the head; the length is `response.length`, where it is known."""
+    status = response.status
+    parts = [HEADS.beginning(status, None if has_no_content(status) else response.content_type)]
+    for name, value in response.headers:
+        parts.append(f"{name}: {value}\r\n".encode("latin-1"))
+    if has_no_content(status):
+        pass  # RFC 9110 8.6 and RFC 9112 6.1: no length and no coding where there is no content
+    elif chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif response.length is not None:
+        parts.append(b"Content-Length: %d\r\n" % response.length)
+    if close:
+        parts.append(b"Connection: close\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def compose_interim(response: InterimResponse) -> bytes:
+    """Write a 1xx response; it has neither Date nor length."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+    status = response.status
+    return f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n{lines}\r\n".encode("latin-1")
+
+
+def compose_request_head(request: Request) -> bytes:
+    """Write the head of a request with Host first and its framing last.
+
+    Raises LocalProtocolError for a method or target that is none.
+    """
+    method, target = request.method, request.target
+    if not _METHOD.fullmatch(method) or method == "CONNECT":
+        raise LocalProtocolError(f"expected a method other than CONNECT, got {method!r}")
+    if not _TARGET.fullmatch(target) or not (target[0] == "/" or target == "*"):
+        raise LocalProtocolError(f"expected an origin-form target, got {target!r}")
+    lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in request.headers]
+    if request.length is None:
+        lines.append("Transfer-Encoding: chunked\r\n")
+    elif request.length or method not in {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"}:
+        lines.append(f"Content-Length: {request.length}\r\n")
+    if request.expects_continue:
+        lines.append("Expect: 100-continue\r\n")
+    if not request.keep_alive:
+        lines.append("Connection: close\r\n")
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1")

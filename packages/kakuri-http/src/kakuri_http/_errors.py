@@ -1,0 +1,95 @@
+"""What can go wrong, ordered by what a caller would do about it.
+
+HttpError
+├── ProtocolError (ValueError)
+│   ├── RemoteProtocolError        the peer broke the protocol: answer with `status`, then close
+│   │   └── LimitExceeded          the peer sent more, or slower, than `limit` allows
+│   └── LocalProtocolError         we broke it: a message that may not be sent, or not now
+├── RouteError (ValueError)        a route that cannot be added
+│   └── RouteConflict              … because another route already answers there
+├── ClientError
+│   ├── InvalidUrl (ValueError)    not an http or https URL that this client would follow
+│   ├── ConnectFailed (ConnectionError)      no connection came about: nothing was sent
+│   ├── ConnectionBroken (ConnectionError)   it ended under way: the request's fate is unknown
+│   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
+│   └── TooManyRedirects
+└── ClientDisconnected (ConnectionError)     a server's handler writes or reads, but the client went
+"""
+
+from collections.abc import Sequence
+
+
+class HttpError(Exception):
+    """Anything that this package raises on its own account."""
+
+
+class ProtocolError(HttpError, ValueError):
+    """A message, or an order of messages, that HTTP/1.1 does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what HTTP/1.1 does not allow.
+
+    `status` is what a server answers with; `code` is a short, stable name of the cause.
+    """
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "bad_request") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class LimitExceeded(RemoteProtocolError):
+    """The peer went over a limit; `limit` is its name in `Limits`."""
+
+    def __init__(self, message: str, *, limit: str, status: int, code: str) -> None:
+        super().__init__(message, status=status, code=code)
+        self.limit = limit
+
+
+class LocalProtocolError(ProtocolError):
+    """We were asked to send what HTTP/1.1 does not allow, or does not allow now."""
+
+
+class RouteError(HttpError, ValueError):
+    """A route pattern, method or handler that cannot be added."""
+
+
+class RouteConflict(RouteError):
+    """A route that another one makes unreachable or ambiguous."""
+
+
+class ClientError(HttpError):
+    """A request that the client could not bring to a response."""
+
+
+class InvalidUrl(ClientError, ValueError):
+    """Not an `http:` or `https:` URL that can be asked for."""
+
+
+class ConnectFailed(ClientError, ConnectionError):
+    """No connection came about; the request was surely not processed."""
+
+
+class ConnectionBroken(ClientError, ConnectionError):
+    """The connection ended before the response did; what became of the request is unknown."""
+
+
+class RequestTimeout(ClientError, TimeoutError):
+    """A timeout of the client passed; `phase` is its name in `Timeouts`."""
+
+    def __init__(self, message: str, *, phase: str) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
+class TooManyRedirects(ClientError):
+    """Redirects were asked for, and there were more than allowed; `locations` lists them."""
+
+    def __init__(self, message: str, locations: Sequence[str]) -> None:
+        super().__init__(message)
+        self.locations = tuple(locations)
+
+
+class ClientDisconnected(HttpError, ConnectionError):
+    """The client of a server's handler went away in the middle."""

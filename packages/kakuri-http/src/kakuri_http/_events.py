@@ -1,0 +1,57 @@
+"""What the core reports and is told, beside Request and Response."""
+
+from dataclasses import dataclass
+
+from kakuri_http._headers import Headers
+from kakuri_http._request import Request
+from kakuri_http._response import Response
+
+NO_HEADERS = Headers()
+
+
+@dataclass(frozen=True, slots=True)
+class InterimResponse:
+    """A 1xx response (RFC 9110 15.2); the final one follows."""
+
+    status: int
+    headers: Headers = NO_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A piece of a message's content."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfMessage:
+    """A message has ended; `trailers` came behind its content."""
+
+    trailers: Headers = NO_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """The peer will send no more, and nothing was cut off by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedData:
+    """Nothing to report until `receive_data` or `receive_eof` is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The next message waits until the present exchange has ended."""
+
+
+NEED_DATA = NeedData()
+PAUSED = Paused()
+CONNECTION_CLOSED = ConnectionClosed()
+END_OF_MESSAGE = EndOfMessage()
+
+Event = (
+    Request | Response | InterimResponse | Data | EndOfMessage | ConnectionClosed
+    | NeedData | Paused
+)  # fmt: skip

@@ -1,0 +1,51 @@
+"""The grammar of RFC 9110, RFC 9112 and RFC 3986 as expressions over bytes, by the RFCs' names.
+
+Every expression is meant for `fullmatch`; each is linear, as repetitions are possessive and
+neighbours share no characters.
+"""
+
+import re
+
+# RFC 9110 5.6.2
+TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+TOKEN = TCHAR + rb"++"
+# RFC 9110 5.5: visible characters, obs-text, and SP and HTAB between them; the ends are stripped
+# before this is asked. No control character passes, so no CR, LF or NUL (RFC 9110 5.5 lets NUL and
+# CR be replaced or refused; they are refused).
+FIELD_VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
+# RFC 9110 5.6.4
+QUOTED_STRING = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+
+# RFC 3986 2.2, 2.3, 3.3 and 3.4; a '%' is only ever followed by two hexadecimal digits
+_UNRESERVED_AND_DELIMS = rb"A-Za-z0-9\-._~!$&'()*+,;="
+PCHARS = rb"(?:[" + _UNRESERVED_AND_DELIMS + rb":@]|%[0-9A-Fa-f]{2})*+"
+ABSOLUTE_PATH = rb"(?:/" + PCHARS + rb")++"
+QUERY = rb"(?:[" + _UNRESERVED_AND_DELIMS + rb":@/?]|%[0-9A-Fa-f]{2})*+"
+# RFC 3986 3.2.2. Percent-encoded names are left out: they would be a second spelling of a host that
+# allow-lists compare; and a host may not be empty (RFC 9110 4.2.1).
+REG_NAME = rb"[" + _UNRESERVED_AND_DELIMS + rb"]++"
+IP_LITERAL = rb"\[[0-9A-Fa-f:.]++\]"
+AUTHORITY = rb"(" + IP_LITERAL + rb"|" + REG_NAME + rb")(?::([0-9]*+))?"
+
+token = re.compile(TOKEN)
+field_value = re.compile(FIELD_VALUE)
+authority = re.compile(AUTHORITY)
+origin_form = re.compile(rb"(" + ABSOLUTE_PATH + rb")(?:\?(" + QUERY + rb"))?")
+# RFC 3986 4.3 without userinfo, which RFC 9110 4.2.4 tells recipients to treat as an error
+absolute_form = re.compile(
+    rb"([A-Za-z][A-Za-z0-9+\-.]*+)://([^/?#@]*+)(" + ABSOLUTE_PATH + rb")?(?:\?(" + QUERY + rb"))?"
+)
+http_version = re.compile(rb"HTTP/([0-9])\.([0-9])")
+# RFC 9112 4; the SP after the code may be missing (many servers leave it out with the phrase)
+status_line = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*+))?")
+content_length = re.compile(rb"[0-9]++")
+# RFC 9112 7.1 and 7.1.1: no white space but that after ';', which chunk-ext's BWS is used for
+chunk_line = re.compile(
+    rb"([0-9A-Fa-f]++)((?:;[ \t]*+"
+    + TOKEN
+    + rb"(?:=(?:"
+    + TOKEN
+    + rb"|"
+    + QUOTED_STRING
+    + rb"))?)*+)"
+)

@@ -1,0 +1,118 @@
+"""Header and trailer fields: an ordered list of pairs with case-insensitive names."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Self
+
+from kakuri_http._errors import LocalProtocolError
+
+type_of_pairs = Iterable[tuple[str, str]]
+
+# For what we send: the grammar of RFC 9110 5.1 and 5.5, on text. Values are Latin-1, as they are
+# decoded so, too: what came in can go out again.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
+# A block of field lines that a parser has already found to be well-formed.
+_FIELD_LINE = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r\n")
+
+
+class Headers:
+    """The fields of a message in order; `get` and `in` ignore the case of names.
+
+    Values are text, decoded as ISO-8859-1 (RFC 9110 5.5). Not changed once made.
+    """
+
+    __slots__ = ("_block", "_index", "_pairs")
+
+    def __init__(self, fields: "Headers | Mapping[str, str] | type_of_pairs" = ()) -> None:
+        """Take pairs, a mapping or other headers.
+
+        Raises LocalProtocolError for a name or value that RFC 9110 does not allow, so that
+        nothing can be smuggled into a message through one.
+        """
+        self._block: bytes | None = None
+        self._index: dict[str, str] | None = None
+        if isinstance(fields, Headers):
+            self._pairs = fields._fields()
+            return
+        pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
+        for name, value in pairs:
+            check_field(name, value)
+        self._pairs = pairs
+
+    @classmethod
+    def _parsed(cls, pairs: list[tuple[str, str]]) -> Self:
+        """Take pairs that a parser has checked."""
+        headers = cls.__new__(cls)
+        headers._block = headers._index = None
+        headers._pairs = pairs
+        return headers
+
+    @classmethod
+    def _unread(cls, block: bytes) -> Self:
+        """Take field lines that an expression has checked; they are split when first asked for."""
+        headers = cls.__new__(cls)
+        headers._block = block
+        headers._index = None
+        headers._pairs = []
+        return headers
+
+    def _fields(self) -> list[tuple[str, str]]:
+        if self._block is not None:
+            self._pairs = [
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in _FIELD_LINE.findall(self._block)
+            ]
+            self._block = None
+        return self._pairs
+
+    def _by_name(self) -> dict[str, str]:
+        index = self._index
+        if index is None:
+            index = {}
+            for name, value in self._fields():
+                key = name.lower()
+                index[key] = f"{index[key]}, {value}" if key in index else value
+            self._index = index
+        return index
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        return self._by_name().get(name.lower(), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the values of each line with this name, as `Set-Cookie` needs it."""
+        key = name.lower()
+        return [value for other, value in self._fields() if other.lower() == key]
+
+    def __getitem__(self, name: str) -> str:
+        return self._by_name()[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._by_name()
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields())
+
+    def __len__(self) -> int:
+        return len(self._fields())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            return NotImplemented
+        ours = [(name.lower(), value) for name, value in self]
+        return ours == [(name.lower(), value) for name, value in other]
+
+    def __hash__(self) -> int:
+        return hash(tuple((name.lower(), value) for name, value in self))
+
+    def __repr__(self) -> str:
+        return f"Headers({self._fields()!r})"
+
+
+def check_field(name: str, value: str) -> None:
+    """Raise LocalProtocolError unless a field may be sent as it is (RFC 9110 5.1, 5.5)."""
+    if not _NAME.fullmatch(name):
+        raise LocalProtocolError(f"expected a field name, got {name!r}")
+    if not _VALUE.fullmatch(value):
+        raise LocalProtocolError(f"expected a value for field {name!r}, got {value!r}")

@@ -1,0 +1,53 @@
+"""Problem details (RFC 9457) as `application/problem+json`.
+
+One fixed shape has to be written, so a string escaper is all the JSON there is here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from kakuri_http._headers import Headers
+from kakuri_http._response import Response
+from kakuri_http._status import REASONS
+
+MEDIA_TYPE = "application/problem+json"
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+
+
+def quote(text: str) -> str:
+    """Write text as a JSON string (RFC 8259 7); control characters and lone surrogates escaped."""
+    return '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    return "\\" + character if character in '"\\' else f"\\u{ord(character):04x}"
+
+
+def problem(
+    status: int,
+    *,
+    title: str | None = None,
+    detail: str | None = None,
+    code: str | None = None,
+    errors: Iterable[Mapping[str, str]] = (),
+    headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+) -> Response:
+    """Make a response of problem details: `title`, `status`, `detail`, `code`, `errors`.
+
+    `title` defaults to the status's phrase; `errors` are `{"path": …, "message": …}`, one for
+    each fault of a document. What is not given is left out.
+    """
+    members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
+    if detail is not None:
+        members.append(f'"detail":{quote(detail)}')
+    if code is not None:
+        members.append(f'"code":{quote(code)}')
+    listed = ",".join(
+        f'{{"path":{quote(error["path"])},"message":{quote(error["message"])}}}' for error in errors
+    )
+    if listed:
+        members.append(f'"errors":[{listed}]')
+    body = "{" + ",".join(members) + "}"
+    return Response(status, body.encode(), headers, MEDIA_TYPE)

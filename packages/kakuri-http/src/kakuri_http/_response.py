@@ -1,0 +1,71 @@
+"""A response: what a handler returns, and an event of the core."""
+
+import re
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Self
+
+from kakuri_http._errors import LocalProtocolError
+from kakuri_http._headers import Headers
+
+Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
+
+# What the core alone decides, from the body and the connection's state.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+_NO_FIELDS = Headers()
+
+_CONTENT_TYPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
+
+
+class Response:
+    """One response.
+
+    `body` is all of the content, or an iterable or async iterable of its pieces, which are sent
+    as they come. `content_type` is only stated with a body. Length, coding, `Connection` and
+    `Date` are the server's business and may not be among `headers`.
+    """
+
+    __slots__ = (
+        "body", "content_type", "headers", "http_version", "keep_alive", "length", "reason",
+        "status", "trailers",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: Body = b"",
+        headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        if not 200 <= status <= 599:
+            raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
+        if content_type not in _USUAL_TYPES and not _CONTENT_TYPE.fullmatch(content_type or ""):
+            raise LocalProtocolError(f"expected a content type, got {content_type!r}")
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.reason: str | None = None
+        self.http_version = "1.1"
+        self.keep_alive = True
+        self.length: int | None = None
+        self.trailers: Headers | None = None
+        if headers is None:
+            self.headers = _NO_FIELDS
+        else:
+            self.headers = headers if isinstance(headers, Headers) else Headers(headers)
+            for name, _ in self.headers:
+                if name.lower() in _FRAMING:
+                    raise LocalProtocolError(f"expected no framing field, got {name!r}")
+
+    @classmethod
+    def _received(cls, status: int, reason: str, headers: Headers) -> Self:
+        """Take a head that a parser has checked."""
+        response = cls(200, None)
+        response.status = status
+        response.reason = reason
+        response.headers = headers
+        response.content_type = headers.get("content-type")
+        return response
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"

@@ -1,0 +1,213 @@
+"""From a method and a path to a handler.
+
+Patterns make a tree of segments. A lookup walks it once, so that its time depends on the path's
+length and not on the number of routes; where both a literal segment and a parameter fit, the
+literal is tried first. A path without escapes that a literal pattern names is found in one step.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kakuri_http._errors import RouteConflict, RouteError
+from kakuri_http._patterns import CONVERTERS, Converter, Parameter, Segment, parse_pattern
+from kakuri_http._problems import problem
+from kakuri_http._request import Request
+from kakuri_http._response import Response
+from kakuri_http._target import percent_decode
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+Check = Callable[[Request], Response | None]
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
+_NEVER = frozenset({"TRACE", "CONNECT"})
+_NO_PARAMS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of the table: who answers a method on a pattern.
+
+    `streaming`: the handler is called with the head and reads the content itself. `body_limit`:
+    bytes of content, where it is not the server's.
+    """
+
+    method: str
+    pattern: str
+    handler: Handler
+    streaming: bool = False
+    body_limit: int | None = None
+
+
+@dataclass(slots=True)
+class _Node:
+    children: dict[str, "_Node"] = field(default_factory=dict)
+    parameter: Parameter | None = None
+    behind_parameter: "_Node | None" = None
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+class Router:
+    """A table of routes, and the checks that come before them.
+
+    HEAD is answered by GET's handler, OPTIONS by the table, unless a route is added for them.
+    """
+
+    def __init__(self, converters: Mapping[str, Converter] | None = None) -> None:
+        """`converters`: further types of parameters; each turns text into a value or raises
+        ValueError, which means that the path is not found.
+        """  # fmt: skip
+        self._converters = {**CONVERTERS, **(converters or {})}
+        self._root = _Node()
+        self._literal: dict[str, _Node] = {}
+        self._routes: list[Route] = []
+        self._methods = set(METHODS)
+        self.checks: list[Check] = []
+
+    def add(
+        self,
+        method: str,
+        pattern: str,
+        handler: Handler,
+        *,
+        streaming: bool = False,
+        body_limit: int | None = None,
+    ) -> None:
+        """Let `handler` answer `method` on `pattern`.
+
+        `handler(request)` returns a Response, or an awaitable of one. Raises RouteConflict where
+        another route has the same paths, RouteError for a pattern or method that is none.
+        """
+        if not method.isascii() or not method.isupper() or method in _NEVER:
+            raise RouteError(f"expected a method such as GET, got {method!r}")
+        segments = parse_pattern(pattern, self._converters)
+        node = self._root
+        for segment in segments:
+            node = self._descend(node, segment, pattern)
+        if other := node.routes.get(method):
+            raise RouteConflict(
+                f"expected one route for {method} {pattern}, got {other.pattern} too"
+            )
+        route = Route(method, pattern, handler, streaming, body_limit)
+        node.routes[method] = route
+        if all(isinstance(segment, str) for segment in segments):
+            self._literal[pattern] = node
+        self._routes.append(route)
+        self._methods.add(method)
+
+    @staticmethod
+    def _descend(node: _Node, segment: Segment, pattern: str) -> _Node:
+        if isinstance(segment, str):
+            return node.children.setdefault(segment, _Node())
+        if node.parameter is None or node.behind_parameter is None:
+            node.parameter = segment
+            node.behind_parameter = _Node()
+        elif node.parameter != segment:
+            raise RouteConflict(
+                f"expected {node.parameter} as in another route, got {segment} in {pattern!r}"
+            )
+        return node.behind_parameter
+
+    def check(self, check: Check) -> Check:
+        """Ask `check` about every request before its route is looked up; also a decorator.
+
+        It sees the head alone; a Response that it returns is the answer.
+        """
+        self.checks.append(check)
+        return check
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes in the order of adding."""
+        return tuple(self._routes)
+
+    def resolve(self, request: Request) -> Route | Response:
+        """Find the route of a request and set its `params`, or make the answer where none is.
+
+        404 for an unknown path, 405 with `Allow` for a method it does not have, 501 for one that
+        no path has; the answer to OPTIONS.
+        """
+        for check in self.checks:
+            answer = check(request)
+            if answer is not None:
+                return answer
+        path = request.path
+        node = self._literal.get(path)
+        if node is None:
+            found = self._find(path)
+            if found is None:
+                return self._not_found(request)
+            node, request.params = found
+        method = request.method
+        route = node.routes.get(method)
+        if route is None:
+            if method == "HEAD" and (get := node.routes.get("GET")) is not None:
+                return get
+            return self._not_allowed(request, node)
+        return route
+
+    def _find(self, path: str) -> tuple[_Node, Mapping[str, Any]] | None:
+        segments = path[1:].split("/")
+        try:
+            decoded = [percent_decode(segment) for segment in segments]
+        except ValueError:
+            return None
+        if len(decoded) == 2 and (first := self._root.children.get(decoded[0])):
+            # The usual depth, `/things/:id`, without recursion.
+            last, parameter = first.behind_parameter, first.parameter
+            if last is not None and parameter is not None and last.routes:
+                if decoded[1] not in first.children and decoded[1]:
+                    if parameter.type_name == "str":
+                        return last, {parameter.name: decoded[1]}
+        return self._walk(self._root, decoded, 0, _NO_PARAMS)
+
+    def _walk(
+        self, node: _Node, segments: list[str], index: int, params: Mapping[str, Any]
+    ) -> tuple[_Node, Mapping[str, Any]] | None:
+        if index == len(segments):
+            return (node, params) if node.routes else None
+        segment = segments[index]
+        child = node.children.get(segment)
+        if child is not None:
+            found = self._walk(child, segments, index + 1, params)
+            if found is not None:
+                return found
+        parameter, behind = node.parameter, node.behind_parameter
+        if parameter is None or behind is None or not segment:
+            return None
+        try:
+            value = self._converters[parameter.type_name](segment)
+        except ValueError:
+            return None
+        return self._walk(behind, segments, index + 1, {**params, parameter.name: value})
+
+    # Answers of the table itself.
+
+    def _not_found(self, request: Request) -> Response:
+        if request.method not in self._methods:
+            return self._not_implemented(request)
+        if request.path == "*" and request.method == "OPTIONS":
+            return Response(204, headers={"Allow": ", ".join(sorted(self._methods))})
+        return problem(404, detail=f"nothing is at {request.path}", code="not_found")
+
+    def _not_implemented(self, request: Request) -> Response:
+        return problem(
+            501, detail=f"the method {request.method} is not implemented", code="not_implemented"
+        )
+
+    def _not_allowed(self, request: Request, node: _Node) -> Response:
+        if request.method not in self._methods:
+            return self._not_implemented(request)
+        allowed = {"OPTIONS", *node.routes}
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        headers = {"Allow": ", ".join(sorted(allowed))}
+        if request.method == "OPTIONS":
+            return Response(204, headers=headers)
+        return problem(
+            405,
+            detail=f"{request.path} has no method {request.method}",
+            code="method_not_allowed",
+            headers=headers,
+        )

@@ -1,0 +1,36 @@
+"""Serving a router at an endpoint."""
+
+from kakuri_tcp import Endpoint, Server, ServerTLS, UnixAccess, listen
+
+from kakuri_http._access import AccessLog
+from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._router import Router
+from kakuri_http._server_connection import HttpConnection
+
+
+async def serve(
+    endpoint: Endpoint | str,
+    router: Router,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    access_log: AccessLog | None = None,
+    tls: ServerTLS | None = None,
+    access: UnixAccess | None = None,
+) -> Server:
+    """Answer HTTP/1.1 at an endpoint.
+
+    `access_log` is told of each exchange; `tls` goes with `tls://` endpoints, `access` with Unix
+    sockets. Returns the server of kakuri_tcp: `.endpoint` has the real port, `await
+    .drain(seconds)` finishes what is in flight, `await .close()` does not; `async with` closes.
+
+    Raises kakuri_tcp.ListenFailed.
+    """
+    if isinstance(endpoint, str):
+        endpoint = Endpoint.parse(endpoint)
+    return await listen(
+        endpoint,
+        lambda: HttpConnection(router, limits, access_log),
+        limits=limits,
+        tls=tls,
+        access=access,
+    )

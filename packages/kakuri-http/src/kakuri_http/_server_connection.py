@@ -1,0 +1,361 @@
+"""A server's connection: the core's events to handlers, their responses to the transport.
+
+One exchange at a time. A handler that answers at once costs no task and no turn of the event
+loop; the answers to what came in one read leave in one write.
+"""
+
+import asyncio
+import inspect
+import logging
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from kakuri_tcp import Connection, ConnectionFault
+
+from kakuri_http._access import Access, AccessLog
+from kakuri_http._body_stream import StreamedBody
+from kakuri_http._errors import (
+    ClientDisconnected,
+    LimitExceeded,
+    ProtocolError,
+    RemoteProtocolError,
+)
+from kakuri_http._events import NEED_DATA, PAUSED, ConnectionClosed, Data, InterimResponse
+from kakuri_http._limits import Limits
+from kakuri_http._problems import problem
+from kakuri_http._request import Request
+from kakuri_http._response import Response
+from kakuri_http._router import Route, Router
+from kakuri_http._server_core import ServerConnection
+from kakuri_http._server_deadlines import Deadlines
+from kakuri_http._server_streaming import send_streamed
+from kakuri_http._states import State
+
+log = logging.getLogger("kakuri_http")
+
+_CONTINUE = InterimResponse(100)
+_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class HttpConnection(Connection):
+    """One client of a server."""
+
+    __slots__ = (
+        "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
+        "_is_draining", "_loop", "_out", "_request", "_route", "_router", "_sent", "_started",
+        "_status", "_stream", "_task", "_writable",
+    )  # fmt: skip
+
+    def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
+        super().__init__()
+        self._core = ServerConnection(limits)
+        self._router = router
+        self._http_limits = limits
+        self._access_log = access_log
+        self._loop = asyncio.get_running_loop()
+        self._deadlines: Deadlines | None = None
+        self._request: Request | None = None  # of the present exchange, until it has ended
+        self._route: Route | None = None  # of a request whose content is being gathered
+        self._body: list[bytes] = []
+        self._stream: StreamedBody | None = None
+        self._task: asyncio.Future[Response] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._out: list[bytes] = []
+        self._is_advancing = False
+        self._is_draining = False
+        self._started = 0.0
+        self._status = 0
+        self._sent = 0
+
+    # From the transport.
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; asyncio calls this."""
+        core = self._core
+        core.receive_data(data)
+        if self._request is None or core.request_state is State.BODY:
+            self._advance()
+        elif core.buffered > self._http_limits.pipeline:
+            self.pause_reading()
+
+    def receive_eof(self) -> None:
+        """Take the end of the client's stream; an answer that is due is still given."""
+        self._core.receive_eof()
+        if self._request is None or self._core.request_state is State.BODY:
+            self._advance()
+
+    def writing_resumed(self) -> None:
+        """Go on, as the client has caught up."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        if self._request is None and not self.is_closing:
+            self._advance()
+
+    def drain(self) -> None:
+        """Answer what has begun, then close."""
+        self._is_draining = True
+        self._core.keep_alive = False
+        if self._request is None and not self._core.head_has_begun:
+            self.close()
+
+    def sweep(self, now: float) -> None:
+        """Enforce the timeouts on heads, content and half-closed clients."""
+        if self._deadlines is None:
+            self._deadlines = Deadlines(self._http_limits, now)
+        late = self._deadlines.check(now, self._core, is_half_closed=self.has_eof,
+                                     is_busy=self._task is not None)  # fmt: skip
+        if late is None:
+            if self._request is not None and self._core.request_state is not State.BODY:
+                self.progressed = True  # the client waits for us
+        elif isinstance(late, LimitExceeded):
+            self._refuse(late)
+            self._flush()
+        elif self._task is not None:
+            self._task.cancel()
+        super().sweep(now)
+
+    def closed(self, fault: ConnectionFault | None) -> None:
+        """Let nobody go on for a client that has gone."""
+        if self._task is not None:
+            self._task.cancel()
+        gone = ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
+        if self._stream is not None:
+            self._stream.fail(gone)
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_exception(gone)
+        if self._request is not None and self._task is None:
+            self.end_exchange(complete=False)
+
+    # From events to handlers.
+
+    def _advance(self) -> None:
+        """Walk through the events that the bytes so far make, then write what they brought."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        core = self._core
+        try:
+            while not (self.is_writing_paused and core.request_state is State.IDLE):
+                event = core.next_event()
+                if isinstance(event, Request):
+                    self._begin(event)
+                elif event is NEED_DATA or event is PAUSED:
+                    break
+                elif isinstance(event, Data):
+                    if self._stream is not None:
+                        self._stream.feed(event.data)
+                    elif self._route is not None:
+                        self._body.append(event.data)
+                elif isinstance(event, ConnectionClosed):
+                    if self._request is None:
+                        self._flush()
+                        self.close()
+                    break
+                else:
+                    self._end_content()
+        except RemoteProtocolError as error:
+            self._refuse(error)
+        finally:
+            self._is_advancing = False
+        self._flush()
+
+    def _flush(self) -> None:
+        out = self._out
+        if out:
+            self.write(out[0] if len(out) == 1 else b"".join(out))
+            out.clear()
+
+    def _begin(self, request: Request) -> None:
+        self.progressed = True
+        self._request = request
+        request.peer = self.peer
+        if self._access_log is not None:
+            self._started = time.monotonic()
+        found = self._router.resolve(request)
+        if isinstance(found, Response):
+            self._answer_early(found)
+            return
+        self._route = found
+        if request.length == 0:
+            return  # the end of the message is the next event
+        self._core.limit_body(found.body_limit or self._http_limits.body)
+        if request.expects_continue and not self._core.buffered:
+            self._out.append(self._core.send(_CONTINUE))
+        if found.streaming:
+            self._flush()
+            self._stream = StreamedBody(
+                self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
+            )
+            request.stream_source = self._stream
+            self._call(found, request)
+
+    def _end_content(self) -> None:
+        if self._stream is not None:
+            self._stream.end()
+            self._stream = None
+        route, request = self._route, self._request
+        if route is None or request is None:
+            return  # it was only read to keep the connection
+        if self._body:
+            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+            self._body = []
+        if route.streaming:
+            if request.stream_source is None:
+                empty = StreamedBody(1, self.pause_reading, self.resume_reading)
+                empty.end()
+                request.stream_source = empty
+            else:
+                self._route = None
+                return
+        self._call(route, request)
+
+    def _call(self, route: Route, request: Request) -> None:
+        self._route = None
+        try:
+            result = route.handler(request)
+        except Exception as error:  # noqa: BLE001 - reported by _fault
+            self.respond(self.fault_response(error))
+            return
+        if isinstance(result, Response):
+            self.respond(result)
+            return
+        if inspect.iscoroutine(result):
+            result = self._start(result)
+        if isinstance(result, asyncio.Future):
+            self._task = result
+            if result.done():
+                self._answered(result)
+            else:
+                result.add_done_callback(self._answered)
+            return
+        wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
+        self.respond(self.fault_response(wrong))
+
+    def _start(self, coroutine: Coroutine[Any, Any, Response]) -> asyncio.Task[Response]:
+        """Make a task; from Python 3.12 on only what really waits enters the event loop."""
+        return asyncio.Task(coroutine, loop=self._loop, **_EAGERLY)
+
+    def _answered(self, task: asyncio.Future[Response]) -> None:
+        self._task = None
+        if task.cancelled():
+            if not self.is_closing:
+                self.abort()
+            self.end_exchange(complete=False)
+            return
+        error = task.exception()
+        self.respond(task.result() if error is None else self.fault_response(error))
+
+    def fault_response(self, error: BaseException) -> Response:
+        """Turn what a handler raised into an answer; the trace goes to the log and nowhere else."""
+        if isinstance(error, RemoteProtocolError):
+            return problem(error.status, detail=str(error), code=error.code)
+        if isinstance(error, ClientDisconnected):
+            return problem(400, detail="the content was cut off", code="bad_request")
+        request = self._request
+        log.error("%s: %r failed", self.peer, request, exc_info=error)
+        return problem(500, code="internal")
+
+    # From responses to the transport.
+
+    def _answer_early(self, response: Response) -> None:
+        """Answer before the content was read: read on and drop it, or give up the connection."""
+        request, limits = self._request, self._http_limits
+        if request is not None and request.length != 0:
+            too_long = request.length is not None and request.length > limits.discarded_body
+            if too_long or request.expects_continue:
+                response.keep_alive = False
+            else:
+                self._core.limit_body(limits.discarded_body)
+        self.respond(response)
+
+    def _refuse(self, error: RemoteProtocolError) -> None:
+        """Answer what is not HTTP, or over a limit, and end the connection."""
+        if self._stream is not None:
+            self._stream.fail(ClientDisconnected(str(error)))
+            self._stream = None
+        self._route = None
+        self._core.keep_alive = False
+        if self._core.response_state is State.IDLE and self._task is None:
+            response = problem(error.status, detail=str(error), code=error.code)
+            response.keep_alive = False
+            self.respond(response)
+        elif self._task is None:
+            self.finish()
+
+    def respond(self, response: Response) -> None:
+        """Send a response to the present request, or to what should have been one."""
+        if self.is_closing:
+            self.end_exchange(complete=False)
+            return
+        if self._is_draining or self.has_eof:
+            response.keep_alive = False
+        self._status = response.status
+        if isinstance(response.body, bytes):
+            try:
+                data = self._core.send(response)
+            except ProtocolError as error:
+                log.error("%s: %r could not be sent: %s", self.peer, response, error)
+                self.abort()
+                return
+            self._sent = len(response.body)
+            self._out.append(data)
+            self.end_exchange(complete=True)
+        else:
+            self._flush()
+            self._task = self._loop.create_task(send_streamed(self, self._core, response))
+            self._task.add_done_callback(self._streamed)
+
+    def _streamed(self, task: asyncio.Future[Any]) -> None:
+        self._task = None
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            if error is not None and not isinstance(error, ClientDisconnected):
+                log.error("%s: %r was cut off", self.peer, self._request, exc_info=error)
+            self.abort()  # so that the client can't take it for complete
+            self.end_exchange(complete=False)
+            return
+        self.end_exchange(complete=True)
+
+    def count_sent(self, length: int) -> None:
+        """Take note of streamed content."""
+        self._sent += length
+
+    async def writable(self) -> None:
+        """Wait until the client has caught up; raises ClientDisconnected when it has gone."""
+        if self.is_closing:
+            raise ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
+        if self.is_writing_paused:
+            self._writable = self._loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
+
+    def end_exchange(self, *, complete: bool) -> None:
+        """Log the exchange and go on with the next, or end the connection."""
+        request, core = self._request, self._core
+        self._request = None
+        if self._access_log is not None:
+            method, target = (request.method, request.target) if request is not None else ("", "")
+            seconds = time.monotonic() - self._started if request is not None else 0.0
+            self._access_log(
+                Access(self.peer, method, target, self._status, self._sent, seconds, complete)
+            )
+        self._sent = 0
+        if self.is_closing:
+            return
+        if not core.keep_alive:
+            self._flush()
+            if core.request_state is State.CLOSED and not core.buffered:
+                self.close()
+            else:
+                self.finish()
+            return
+        if self._stream is not None:
+            self._stream = None  # the handler left content unread: it is dropped
+            self.resume_reading()
+        if not self._is_advancing:
+            self.resume_reading()
+            self._advance()

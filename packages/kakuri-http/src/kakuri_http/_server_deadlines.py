@@ -1,0 +1,55 @@
+"""Which of a server's deadlines a connection has passed, looked at from time to time."""
+
+from kakuri_http._errors import LimitExceeded
+from kakuri_http._limits import Limits
+from kakuri_http._server_core import ServerConnection
+from kakuri_http._states import State
+
+
+class HalfClosedTooLong:
+    """The client has shut its side, may be gone, and its time is over."""
+
+
+class Deadlines:
+    """The marks of one connection; made when it is first looked at."""
+
+    __slots__ = ("_body_for", "_exchange", "_half_closed_since", "_head_since", "_last", "_limits")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._last = now
+        self._head_since: float | None = None
+        self._body_for = 0.0
+        self._exchange = -1
+        self._half_closed_since: float | None = None
+
+    def check(
+        self, now: float, core: ServerConnection, *, is_half_closed: bool, is_busy: bool
+    ) -> LimitExceeded | HalfClosedTooLong | None:
+        """Return what is overdue at `now`, in seconds of the monotonic clock."""
+        passed, self._last = now - self._last, now
+        limits = self._limits
+        if core.exchanges != self._exchange:
+            self._exchange = core.exchanges
+            self._head_since, self._body_for = None, 0.0
+        if core.request_state is State.IDLE and core.head_has_begun:
+            self._head_since = self._head_since or now
+            if now - self._head_since >= limits.head_timeout:
+                return _too_slow("a request's head", limits.head_timeout, "head_timeout")
+        elif core.request_state is State.BODY:
+            self._body_for += passed
+            allowed = limits.body_timeout + core.content_received / limits.body_rate
+            if self._body_for >= allowed:
+                return _too_slow("a request's content", allowed, "body_timeout")
+        if is_half_closed and is_busy:
+            self._half_closed_since = self._half_closed_since or now
+            if now - self._half_closed_since >= limits.half_closed_timeout:
+                return HalfClosedTooLong()
+        return None
+
+
+def _too_slow(what: str, seconds: float, limit: str) -> LimitExceeded:
+    return LimitExceeded(
+        f"expected {what} within {seconds:g} s, got a part of it",
+        limit=limit, status=408, code="request_timeout",
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Request targets (RFC 9112 3.2), Host (RFC 9110 7.2) and percent-decoding (RFC 3986 2.1)."""
+
+import re
+from functools import lru_cache
+
+from kakuri_http import _grammar
+from kakuri_http._errors import RemoteProtocolError
+
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DEFAULT_PORT = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
+
+
+def percent_decode(text: str) -> str:
+    """Decode each `%XX` once, as UTF-8.
+
+    Raises ValueError for an escape that is none, and where the bytes are not UTF-8.
+    """
+    if "%" not in text:
+        return text
+    parts = _ESCAPE.split(text)
+    if any("%" in part for part in parts[::2]):
+        raise ValueError(f"expected two hexadecimal digits behind each '%', got {text!r}")
+    raw = bytearray()
+    for literal, escape in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        raw += literal.encode()
+        if escape:
+            raw.append(int(escape, 16))
+    return raw.decode()
+
+
+def parse_authority(value: bytes) -> tuple[str, int | None] | None:
+    """Split `uri-host [ ":" port ]` into the lower-case host and the port; None if it is neither."""
+    match = _grammar.authority.fullmatch(value)
+    if match is None:
+        return None
+    port: int | None = None
+    if digits := match[2]:
+        if len(digits) > 5 or int(digits) > _HIGHEST_PORT:
+            return None
+        port = int(digits)
+    return match[1].decode("ascii").lower(), port
+
+
+def check_path(path: bytes) -> None:
+    """Refuse what has no business in a path that handlers will look at (RFC 3986 3.3, 5.2.4).
+
+    Dot segments, also when encoded: clients resolve them, so whoever sends one hopes that
+    somebody else will. Control characters and what is not UTF-8 behind escapes: ids become log
+    lines, labels and file names.
+    """
+    try:
+        decoded = percent_decode(path.decode("ascii"))
+    except ValueError as error:
+        raise RemoteProtocolError(f"expected UTF-8 in a path, got {path!r}") from error
+    if _CONTROL.search(decoded):
+        raise RemoteProtocolError(f"expected no control character in a path, got {path!r}")
+    if any(segment in {".", ".."} for segment in decoded.split("/")):
+        raise RemoteProtocolError(f"expected no dot segment in a path, got {path!r}")
+
+
+def parse_origin_form(target: bytes) -> tuple[str, str]:
+    """Split `absolute-path [ "?" query ]` into both; the query is empty where there is none."""
+    match = _grammar.origin_form.fullmatch(target)
+    if match is None:
+        raise RemoteProtocolError(f"expected an origin-form target, got {_shown(target)}")
+    path, query = match.groups(b"")
+    check_path(path)
+    return path.decode("ascii"), query.decode("ascii")
+
+
+def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
+    """Split an absolute URI into path and query; its authority has to be the Host field's.
+
+    RFC 9112 3.2.2 lets the target override Host; two names for one request are refused here, as
+    whatever stands before us may have decided by the other.
+    """
+    match = _grammar.absolute_form.fullmatch(target)
+    scheme = match[1].decode("ascii").lower() if match else ""
+    if match is None or scheme not in _DEFAULT_PORT:
+        raise RemoteProtocolError(f"expected an http URI as target, got {_shown(target)}")
+    named = parse_authority(match[2])
+    if named is None:
+        raise RemoteProtocolError(f"expected a host in the target, got {_shown(target)}")
+    given = parse_authority(host)
+    default = _DEFAULT_PORT[scheme]
+    if given is None or (named[0], named[1] or default) != (given[0], given[1] or default):
+        raise RemoteProtocolError(
+            f"expected the target's authority in Host, got {host!r} for {_shown(target)}"
+        )
+    path = match[3] or b"/"
+    check_path(path)
+    return path.decode("ascii"), (match[4] or b"").decode("ascii")
+
+
+def _shown(target: bytes) -> str:
+    return repr(target if len(target) <= 80 else target[:77] + b"...")
+
+
+@lru_cache(maxsize=256)
+def parse_query(query: str) -> tuple[tuple[str, str], ...]:
+    """Split `name=value&…` and decode both once; `+` is a space, as forms write it.
+
+    Raises ValueError for an escape that does not decode.
+    """
+    pairs = []
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.replace("+", " ").partition("=")
+            pairs.append((percent_decode(name), percent_decode(value)))
+    return tuple(pairs)

@@ -1,0 +1,80 @@
+"""Each response of the corpus, cut in several ways, through the client's core."""
+
+import pytest
+from cases import WAYS, load, raw
+from kakuri_http import (
+    NEED_DATA,
+    PAUSED,
+    ClientConnection,
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    Headers,
+    InterimResponse,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Request,
+    Response,
+)
+
+CASES = load("responses.json")
+
+
+def ask(case, pieces):
+    core = ClientConnection()
+    method = case["request_method"]
+    request = Request(method, "/", Headers(), host="a")
+    core.send(request)
+    got = {"interim": [], "body": b"", "head": None, "ended": False}
+    for piece in [*pieces, None]:
+        if piece is None:
+            if not case.get("eof_after"):
+                break
+            core.receive_eof()
+        else:
+            core.receive_data(piece)
+        if got["ended"]:
+            continue
+        while True:
+            event = core.next_event()
+            if isinstance(event, InterimResponse):
+                got["interim"].append(event.status)
+            elif isinstance(event, Response):
+                got["head"] = event
+            elif isinstance(event, Data):
+                got["body"] += event.data
+            elif isinstance(event, EndOfMessage):
+                got["ended"] = True
+                break
+            elif event in {NEED_DATA, PAUSED} or isinstance(event, ConnectionClosed):
+                break
+    return got, core
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_case(case, way):
+    pieces = WAYS[way](raw(case, "response"))
+    if case["request_method"] == "CONNECT":
+        with pytest.raises(LocalProtocolError):
+            ask(case, pieces)
+        return
+    expected = case["hardened"] if case["expect"] == "either" else case["expect"]
+    if expected == "reject":
+        with pytest.raises(RemoteProtocolError):
+            ask(case, pieces)
+        return
+    got, core = ask(case, pieces)
+    assert got["ended"]
+    response = case["response"]
+    assert got["head"].status == response["status"]
+    assert got["body"] == response["body_latin1"].encode("latin-1")
+    if "interim" in response:
+        assert got["interim"] == response["interim"]
+    if "headers_latin1" in response:
+        wanted = {name for name, _ in response["headers_latin1"]}
+        assert [[n, v] for n, v in got["head"].headers if n in wanted] == response["headers_latin1"]
+    if case.get("connection_reusable") is not None:
+        assert core.is_reusable is case["connection_reusable"]
+    if case.get("leftover_latin1"):
+        assert core.leftover == case["leftover_latin1"].encode("latin-1")
