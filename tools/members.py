@@ -44,6 +44,11 @@ class Member:
         """The names of the members that this one requires directly."""
         return {name for name in map(distribution_name, self.requirements) if name in BY_NAME}
 
+    @property
+    def has_conformance(self) -> bool:
+        """Whether the member has tests that read public suites."""
+        return (self.folder / "tests" / "conformance").is_dir()
+
     def closure(self) -> list["Member"]:
         """Give this member and every member that it needs, directly or not, in name order."""
         found: set[str] = set()

@@ -1,14 +1,14 @@
 """The command `kakuri-control-plane`."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
 import structlog
 from kakuri_daemon import DaemonCommand, endpoint, run
 from kakuri_http import Access, serve
-from kakuri_rpc import AgentClient
+from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
 from kakuri_tcp import Endpoint
 
 from kakuri_control_plane._api import Api
@@ -33,7 +33,7 @@ DRAIN_SECONDS = 10.0
 @click.option(
     "--agent-timeout",
     type=click.FloatRange(min=0.1, max=300),
-    default=5.0,
+    default=DEFAULT_TIMEOUT,
     show_default=True,
     help="Seconds that the agent may take to answer.",
 )
@@ -54,9 +54,15 @@ def main(
 
 @asynccontextmanager
 async def control_plane_service(
-    listen: Endpoint, agent: Endpoint, agent_timeout: float, allowed_hosts: tuple[str, ...] = ()
+    listen: Endpoint,
+    agent: Endpoint,
+    agent_timeout: float = DEFAULT_TIMEOUT,
+    allowed_hosts: Iterable[str] = (),
 ) -> AsyncIterator[Endpoint]:
-    """Serve the API while the context is entered; gives the real endpoint."""
+    """Serve the API while the context is entered; gives the real endpoint.
+
+    agent_timeout is in seconds; allowed_hosts are names besides localhost and that of `listen`.
+    """
     client = AgentClient(agent, timeout=agent_timeout)
     own_host = f"[{listen.host}]" if ":" in listen.host else listen.host
     guard = Guard([*allowed_hosts, own_host] if own_host else allowed_hosts)

@@ -31,7 +31,7 @@ class Guard:
         if site is not None and site not in ("same-origin", "none"):
             return _cross_site(f"a page of another site, {site!r}")
         origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != (host or "").lower():
+        if origin is not None and not (host and _authority_of(origin) == host.lower()):
             return _cross_site(f"a page of another origin, {origin!r}")
         return None
 
@@ -46,3 +46,8 @@ def _name_of(host: str) -> str:
     if host.startswith("["):
         return host[: host.find("]") + 1].lower()
     return host.partition(":")[0].lower()
+
+
+def _authority_of(origin: str) -> str:
+    """Give what an Origin field names behind its scheme; nothing if it is opaque, `null`."""
+    return origin.partition("://")[2].lower()

@@ -1,0 +1,34 @@
+import pytest
+
+from kakuri_control_plane import Guard
+from kakuri_http import Headers, Request
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, None),
+        ({"sec-fetch-site": "none"}, None),
+        ({"sec-fetch-site": "same-origin"}, None),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"host": "evil.example"}, 421),
+        ({"host": "localhost.evil.example"}, 421),
+        ({"host": "[::2]"}, 421),
+        ({"host": ""}, 421),
+        ({"host": "localhost"}, None),
+        ({"host": "LOCALHOST:1"}, None),
+        ({"host": "127.0.0.1:8080"}, None),
+        ({"host": "[::1]:8080"}, None),
+        ({"host": "Kakuri.example"}, None),
+        ({"host": "localhost:1", "origin": "http://localhost:1"}, None),
+        ({"host": "localhost:1", "origin": "HTTP://LOCALHOST:1"}, None),
+        ({"host": "localhost:1", "origin": "http://localhost:2"}, 403),
+        ({"host": "localhost:1", "origin": "http://localhost:1.evil.example"}, 403),
+    ],
+)
+def test_who_may_call(fields, expected):
+    answer = Guard(["kakuri.EXAMPLE"])(Request("GET", "/", Headers(fields)))
+    assert (answer and answer.status) == expected
