@@ -17,7 +17,7 @@ def daemon(monkeypatch, capsys):
     def command(**options):
         called.append(options)
         if options["names"] == ("raise",):
-            raise DaemonError("it can't go on")
+            raise DaemonError("it can't\ngo on")
 
     def call(*arguments, **variables):
         for name, value in variables.items():
@@ -65,7 +65,7 @@ def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_pat
         (["--log-format", "xml"], "xml"),
         (["--config", "/does/not/exist"], "can't read /does/not/exist: No such file or directory"),
         (["--listen", "0.0.0.0:1"], "refusing to listen on 0.0.0.0:1"),
-        (["--name", "raise"], "it can't go on"),
+        (["--name", "raise"], "it can't; go on"),
     ],
 )
 def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):

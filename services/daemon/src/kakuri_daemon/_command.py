@@ -101,7 +101,8 @@ class DaemonCommand(click.Command):
         try:
             super().main(args, prog_name=name, standalone_mode=False)
         except click.ClickException as error:
-            click.echo(f"{name}: {error.format_message()}", err=True)
+            line = "; ".join(error.format_message().splitlines())
+            click.echo(f"{name}: {line}", err=True)
             sys.exit(error.exit_code)
         except click.exceptions.Exit as asked:
             sys.exit(asked.exit_code)
