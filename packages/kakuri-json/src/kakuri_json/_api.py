@@ -60,7 +60,7 @@ def dumps(
     """
     if indent is None and not sort_keys and limits is DEFAULT_LIMITS:
         return _compact(value)
-    return print_value(value, limits, indent=indent, sort_keys=sort_keys)
+    return print_value(value, limits, indent=indent, sort_key=str if sort_keys else None)
 
 
 def encode(value: object) -> bytes:
@@ -88,7 +88,7 @@ def _compact(value: object) -> str:
             text = None
         if text is not None and len(text) <= DEFAULT_LIMITS.max_length:
             return text
-    return print_value(value, DEFAULT_LIMITS, indent=None, sort_keys=False)
+    return print_value(value, DEFAULT_LIMITS)
 
 
 def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002

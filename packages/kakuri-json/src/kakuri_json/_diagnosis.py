@@ -95,7 +95,7 @@ def _explain_number(text: str, start: int) -> JSONSyntaxError:
     return syntax_error(text, at, "the end of the number", _here(text, at))
 
 
-def explain_key(text: str, at: int, after_comma: bool) -> JSONSyntaxError:
+def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
     """Explain why no key begins at a position behind white space."""
     if text.startswith("}", at) and after_comma:
         return syntax_error(text, at, "a key", "'}' after a trailing comma")

@@ -81,7 +81,7 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     It may also raise ValueError for a document that the slow path has to explain.
     Raises NotRegular for a shape that no expression can read.
     """
-    compiler = _Compiler(layout, [])
+    compiler = _Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
     pattern = f"{compiler.space}{part.pattern}{compiler.space}"
     compiler.constants["match"] = re.compile(pattern.replace(_CAPTURE, "(")).fullmatch
@@ -93,12 +93,13 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
 
 
 class _Compiler:
-    def __init__(self, layout: Layout, inside: list[Record]) -> None:
+    def __init__(self, layout: Layout, inside: list[Record], whole: Shape | None = None) -> None:
         self.layout = layout
         self.space = _WS if layout.spaced else ""
         self.constants: dict[str, Any] = {"MISS": MISS, "unescape": unescape}
         self._groups = 0
         self._inside = inside
+        self._whole = whole
 
     def unpacking(self) -> list[str]:
         names = "".join(f"g{number}, " for number in range(self._groups))
@@ -235,7 +236,7 @@ class _Compiler:
         self._inside.pop()
         ordered = [arguments[item.name] for item in shape.fields]
         pattern = self._members(members)
-        if not self._inside:
+        if shape is self._whole:
             # The whole document: its construction needs no function of its own.
             statements = construction(shape, ordered, self.constants)
             return _Part(pattern, "", conditions, statements)
@@ -276,7 +277,7 @@ class _Compiler:
 
     def _items(self, shape: Shape, order: Any, *, keys: bool) -> tuple[str, str]:
         """Give the expression of items with commas between them, and the code that reads them."""
-        inner = _Compiler(self.layout, [*self._inside, _ITEM])
+        inner = _Compiler(self.layout, self._inside)
         key = inner.group() if keys else ""
         part = inner.part(shape, order)
         if keys:
@@ -284,7 +285,7 @@ class _Compiler:
             string = f'"{_CAPTURE}{_PLAIN})"'
             part.pattern = self.space.join((string, ":", part.pattern))
         inner.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
-        lines = ["items = []", "for m in find(text):"]
+        lines = ["items = []", "for m in find(text, 1, len(text) - 1):"]
         lines += [f"    {line}" for line in inner.unpacking()]
         if part.conditions:
             lines.append(f"    if not ({' and '.join(part.conditions)}): return None")
@@ -326,10 +327,6 @@ class _Compiler:
             f"len({code} := dict({pairs})) == len({pairs}) <= {DEFAULT_LIMITS.max_keys}",
         ]
         return _Part(rf"{_CAPTURE}\{{{members}\}})", code, conditions)
-
-
-_ITEM = Record(object, is_dict=False)
-"""Stands for the list or dictionary around an item."""
 
 
 def _token(value: Any) -> str:

@@ -59,7 +59,7 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                 code = ord(text[position])
             if key_follows:
                 if code != _QUOTE:
-                    raise explain_key(text, position, bool(members))
+                    raise explain_key(text, position, after_comma=bool(members))
                 start = position
                 position = skip_plain(text, start + 1)
                 if text[position] == '"':

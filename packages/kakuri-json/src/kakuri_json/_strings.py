@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kakuri_json._diagnosis import explain_string
 from kakuri_json._errors import UnprintableError
-from kakuri_json._scanning import skip_plain
+from kakuri_json._scanning import COMPILED, skip_plain
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -66,8 +66,13 @@ _SPELLINGS: Final = {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
 
 def quote(text: str) -> str:
     """Spell a string in JSON, escaping only what must be."""
-    if _SPECIAL.search(text) is None:
-        return f'"{text}"'
+    if COMPILED:
+        plain = text.isascii() and skip_plain(text, 0) == len(text)
+    else:
+        # Printable text has no control characters and no surrogates.
+        plain = '"' not in text and "\\" not in text and text.isprintable()
+    if plain or _SPECIAL.search(text) is None:
+        return '"' + text + '"'
     return f'"{_SPECIAL.sub(_escape, text)}"'
 
 

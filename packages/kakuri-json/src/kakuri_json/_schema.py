@@ -1,0 +1,146 @@
+"""Describes types as JSON Schema (draft 2020-12)."""
+
+from typing import TYPE_CHECKING, Any
+
+from kakuri_json._errors import JSONError
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._parser import parse
+from kakuri_json._printer import print_value
+from kakuri_json._reading import shape_of
+from kakuri_json._shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    Constraint,
+    Dictionary,
+    Field,
+    Fixed,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_FORMATS: dict[str, dict[str, str]] = {
+    "datetime": {"format": "date-time"},
+    "date": {"format": "date"},
+    "decimal": {"pattern": r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"},
+    "bytes": {"contentEncoding": "base64"},
+    "uuid": {"format": "uuid"},
+}
+_BOUNDS = {
+    "ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+}  # fmt: skip
+_SIZES = {"string": "Length", "array": "Items", "object": "Properties"}
+
+
+def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
+    """Describe what decode accepts for a type, as a JSON Schema.
+
+    Classes are described once each under `$defs`. A condition that JSON Schema can't express (a
+    predicate) is left out.
+    Raises UnsupportedTypeError for a type that has no JSON form.
+    """
+    definitions = _Definitions()
+    described = {"$schema": _DIALECT} | definitions.describe(shape_of(type))
+    if definitions.by_name:
+        described["$defs"] = definitions.by_name
+    return described
+
+
+class _Definitions:
+    """The classes met on the way."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, dict[str, Any]] = {}
+        self._names: dict[Record, str] = {}
+
+    def describe(self, shape: Shape) -> dict[str, Any]:
+        match shape:
+            case Anything():
+                return {}
+            case Scalar():
+                return {"type": shape.kind}
+            case Choice():
+                values = [written for written, _ in shape.rows]
+                return {"const": values[0]} if len(values) == 1 else {"enum": values}
+            case Text():
+                return {"type": "string"} | _FORMATS[shape.format]
+            case Sequence():
+                unique = {"uniqueItems": True} if shape.build in (set, frozenset) else {}
+                return {"type": "array", "items": self.describe(shape.item)} | unique
+            case Fixed():
+                count = len(shape.items)
+                items = [self.describe(item) for item in shape.items]
+                return {"type": "array", "prefixItems": items, "items": False, "minItems": count}
+            case Dictionary():
+                names = self.describe(shape.key)
+                keys = {} if names == {"type": "string"} else {"propertyNames": names}
+                return {"type": "object", "additionalProperties": self.describe(shape.value)} | keys
+            case Constrained():
+                return _constrain(self.describe(shape.inner), shape.constraints)
+            case Union():
+                members = [self.describe(member) for member in shape.members]
+                return {"anyOf" if shape.tag is None else "oneOf": members}
+            case Record():
+                return {"$ref": f"#/$defs/{self._define(shape)}"}
+
+    def _define(self, record: Record) -> str:
+        if record in self._names:
+            return self._names[record]
+        name = base = record.cls.__name__
+        number = 1
+        while name in self.by_name:
+            number += 1
+            name = f"{base}{number}"
+        self._names[record] = name
+        described: dict[str, Any] = {"type": "object", "title": base}
+        self.by_name[name] = described
+        properties = {item.json_name: self._property(item) for item in record.fields}
+        required = [item.json_name for item in record.fields if item.required]
+        if record.tag is not None:
+            properties = {record.tag: {"const": record.tag_value}} | properties
+            required = [record.tag, *required]
+        described["properties"] = properties
+        described["required"] = required
+        if not record.ignore_unknown:
+            described["additionalProperties"] = False
+        return name
+
+    def _property(self, item: Field) -> dict[str, Any]:
+        described = self.describe(item.shape)
+        if item.required or item.default_factory is not None:
+            return described
+        try:
+            text = print_value(item.default, DEFAULT_LIMITS, indent=None)
+        except JSONError:  # a default that has no JSON form is not told
+            return described
+        return described | {"default": parse(text, DEFAULT_LIMITS, last_key_wins=False)}
+
+
+def _constrain(described: dict[str, Any], constraints: tuple[Constraint, ...]) -> dict[str, Any]:
+    for constraint in constraints:
+        words: dict[str, Any] = {}
+        for name, keyword in _BOUNDS.items():
+            if getattr(constraint, name) is not None:
+                words[keyword] = getattr(constraint, name)
+        suffix = _SIZES.get(described.get("type", ""))
+        for name, keyword in (("min_length", "min"), ("max_length", "max")):
+            if getattr(constraint, name) is not None and suffix is not None:
+                words[keyword + suffix] = getattr(constraint, name)
+        if constraint.pattern is not None:
+            words["pattern"] = f"^(?:{constraint.pattern})$"
+        if constraint.description is not None:
+            words["description"] = constraint.description
+        # A keyword can be said once; what is said again goes beside.
+        described = described | words if not described.keys() & words.keys() else (
+            {"allOf": [described, words]}
+        )
+    return described

@@ -1,0 +1,288 @@
+"""The compiled expressions and the general way agree on every document."""
+
+import dataclasses
+import datetime
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+import annotated_types as at
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kakuri_json
+from kakuri_json import JSONError, StructureError
+from kakuri_json._api import _decode_slowly, _writers
+from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
+from kakuri_json._expressions import MISS
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._printer import print_value
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    pattern: str
+    description: str
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = 'b"lue'
+    ONE = 1
+    NONE = None
+
+
+class Plain(Enum):
+    A = "a"
+    B = "b-c"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    x: int
+    y: Annotated[int, at.Interval(gt=-5, le=2**40)] = 3
+
+
+@dataclass
+class Loose:
+    __json__: ClassVar = {"rename": {"id_": "id"}, "omit_defaults": True}
+    id_: Annotated[str, Words("[a-z][-a-z0-9]{0,8}", "a name")]
+    tags: list[str] = field(default_factory=list)
+    reason: str | None = None
+    count: int = 0
+    code: int | None = None
+
+
+@dataclass(frozen=True)
+class Everything:
+    text: str
+    flag: bool
+    number: float
+    color: Color
+    plain: Plain
+    kind: Literal["a", "b", 3]
+    maybe: str | None
+    point: Point
+    points: list[Point]
+    pair: tuple[int, str]
+    row: tuple[float, ...]
+    names: frozenset[str]
+    table: dict[str, Point | None]
+    when: datetime.datetime
+    price: Decimal
+    raw: bytes
+    uuid: UUID
+    sized: Annotated[list[int], at.Len(0, 3)]
+    even: Annotated[int, at.MultipleOf(2)]
+    lower: Annotated[str, at.Predicate(str.islower)]
+    short: Annotated[str, at.MinLen(1), at.MaxLen(4)]
+    outer: Point | None = None
+    nested: list[list[str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Nothing is required, so commas are where they hurt."""
+
+    a: int = 1
+    b: str | None = None
+    c: Point = Point(0)
+
+
+TYPES = (Point, Loose, Everything, Late, list[Point], dict[str, int], Point | None, tuple[int, Late])
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+numbers = st.integers() | st.integers(-10, 10)
+points = st.builds(Point, numbers, st.integers(-4, 2**40))
+loose = st.builds(
+    Loose,
+    st.from_regex("[a-z][-a-z0-9]{0,8}", fullmatch=True),
+    st.lists(texts, max_size=3),
+    st.none() | texts,
+    numbers,
+    st.none() | numbers,
+)
+everything = st.builds(
+    Everything,
+    text=texts,
+    flag=st.booleans(),
+    number=st.floats(allow_nan=False, allow_infinity=False),
+    color=st.sampled_from(Color),
+    plain=st.sampled_from(Plain),
+    kind=st.sampled_from(["a", "b", 3]),
+    maybe=st.none() | texts,
+    point=points,
+    points=st.lists(points, max_size=3),
+    pair=st.tuples(numbers, texts),
+    row=st.lists(st.floats(-1e9, 1e9), max_size=3).map(tuple),
+    names=st.frozensets(texts, max_size=3),
+    table=st.dictionaries(texts, st.none() | points, max_size=3),
+    when=st.datetimes(timezones=st.just(datetime.UTC)),
+    price=st.decimals(allow_nan=False, allow_infinity=False, places=2),
+    raw=st.binary(max_size=6),
+    uuid=st.uuids(),
+    sized=st.lists(numbers, max_size=3),
+    even=numbers.map(lambda n: n * 2),
+    lower=st.from_regex("[a-z]{1,3}", fullmatch=True),
+    short=st.text("abé\n", min_size=1, max_size=4),
+    outer=st.none() | points,
+    nested=st.lists(st.lists(texts, max_size=2), max_size=2),
+)
+late = st.builds(Late, numbers, st.none() | texts, points)
+VALUES = {
+    Point: points,
+    Loose: loose,
+    Everything: everything,
+    Late: late,
+    list[Point]: st.lists(points, max_size=3),
+    dict[str, int]: st.dictionaries(texts, numbers, max_size=3),
+    Point | None: st.none() | points,
+    tuple[int, Late]: st.tuples(numbers, late),
+}
+
+
+@st.composite
+def documents(draw):
+    """A type and a document that is one of its values, spelled in any way, or nearly one."""
+    kind = draw(st.sampled_from(TYPES))
+    value = json.loads(kakuri_json.dumps(draw(VALUES[kind])))
+    value = draw(st.just(value) | st.builds(_shuffled, st.just(value), st.randoms()))
+    text = json.dumps(
+        value,
+        ensure_ascii=draw(st.booleans()),
+        indent=draw(st.sampled_from([None, None, 0, 2])),
+        separators=draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :")])),
+    )
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(text)))
+        end = draw(st.integers(place, min(len(text), place + 3)))
+        piece = draw(st.sampled_from(['"', ",", "0", "1", "null", "}", "]", " ", "\\", "a", "", "-", ".5", "e9", "\x01", "é", "{", "[", ":", "true", '"x":1,', ',"x":1']))
+        text = text[:place] + piece + text[end:]
+    return kind, text.encode()
+
+
+def _shuffled(value, random):
+    if isinstance(value, list):
+        return [_shuffled(item, random) for item in value]
+    if isinstance(value, dict):
+        items = [(key, _shuffled(item, random)) for key, item in value.items()]
+        random.shuffle(items)
+        return dict(items)
+    return value
+
+
+def _outcome(function):
+    try:
+        value = function()
+    except StructureError as error:
+        return error.faults
+    except JSONError as error:
+        return type(error), str(error)
+    return value, repr(value)
+
+
+@settings(max_examples=600, deadline=None)
+@given(documents())
+def test_fast_and_slow_agree(document):
+    kind, data = document
+    slow = _outcome(lambda: _decode_slowly(Codec(codec_of(kind).shape, kind), data, DEFAULT_LIMITS))
+    assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == slow
+    # And again, now that the layout may have been learned; and as text.
+    assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == slow
+    if not isinstance(slow[0], type):
+        assert _outcome(lambda: kakuri_json.decode(data.decode(), type=kind)) == slow
+
+
+@settings(max_examples=300, deadline=None)
+@given(documents())
+def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
+    kind, data = document
+    codec = Codec(codec_of(kind).shape, kind)
+    text = data.decode()
+    before = codec.read(text)
+    slow = _outcome(lambda: _decode_slowly(codec, data, DEFAULT_LIMITS))
+    after = codec.read(text)
+    for value in (before, after):
+        assert value is MISS or (value, repr(value)) == slow
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(TYPES).flatmap(lambda kind: VALUES[kind]))
+def test_writers_agree_with_the_printer(value):
+    text = kakuri_json.dumps(value)
+    assert text == print_value(value, DEFAULT_LIMITS)
+    assert json.loads(text) == kakuri_json.loads(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_there_and_back(data):
+    kind = data.draw(st.sampled_from(TYPES))
+    value = data.draw(VALUES[kind])
+    assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+
+
+HOSTILE = [None, True, 1, 10**30, -(10**5000), 1.5, float("nan"), float("inf"), "", 'x","y":"', "\ud800", "\n", "\\", b"x", [], {}, object(), Color.RED, Point(1), datetime.datetime(2026, 1, 1), Decimal("NaN")]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_field_of_another_class_prints_as_the_printer_prints_it(value):
+    for good in (Point(1), Loose("a"), Late()):
+        for name in [item.name for item in dataclasses.fields(good)]:
+            odd = dataclasses.replace(good)
+            object.__setattr__(odd, name, value)
+            assert _outcome(lambda odd=odd: kakuri_json.dumps(odd)) == _outcome(
+                lambda odd=odd: print_value(odd, DEFAULT_LIMITS)
+            )
+
+
+def test_dataclasses_have_compiled_writers():
+    kakuri_json.dumps(Point(1))
+    kakuri_json.dumps(Loose("a"))
+    assert _writers[Point] is not None
+    assert _writers[Loose] is not None
+
+
+def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
+    codec = Codec(codec_of(Point).shape, Point)
+    assert codec.read('{"x":1,"y":2}') == Point(1, 2)
+    assert codec.read('{"x":1}') == Point(1)
+    for spelling in ('{"y":2,"x":1}', ' {\n"x": 1, "y" :5}', '{"y": 2, "x": 1}'):
+        assert codec.read(spelling) is MISS
+        codec.learn(spelling, json.loads(spelling))
+        assert codec.read(spelling) == kakuri_json.decode(spelling, type=Point)
+
+
+def test_a_peer_cannot_make_a_codec_learn_without_end():
+    codec = Codec(codec_of(Everything).shape, Everything)
+    names = [item.name for item in dataclasses.fields(Everything)]
+    codec.read("{}")
+    for turn in range(20):
+        order = names[turn:] + names[:turn]
+        codec.learn(" " * turn, dict.fromkeys(order))
+    assert len(codec._readers) <= 1 + MAX_LEARNED
+
+
+def test_numbers_beyond_what_expressions_read():
+    assert kakuri_json.decode(f'{{"x":{10**30}}}', type=Point) == Point(10**30)
+    with pytest.raises(kakuri_json.LimitError):
+        kakuri_json.decode('{"x":' + "9" * 5000 + "}", type=Point)
+
+
+def test_a_class_that_refuses_is_a_fault():
+    @dataclass
+    class Even:
+        n: int
+
+        def __post_init__(self):
+            if self.n % 2:
+                raise ValueError(f"expected an even number, got {self.n}")
+
+    assert kakuri_json.decode('{"n":2}', type=Even) == Even(2)
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode('{"n":3}', type=Even)
+    assert caught.value.faults[0].message == "expected an even number, got 3"

@@ -1,0 +1,161 @@
+"""What is printed, what is refused, and that nothing is printed that the parser refuses."""
+
+import datetime
+import enum
+from collections import OrderedDict, UserDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import kakuri_json
+from kakuri_json import JSONError, LimitError, Limits, UnprintableError
+
+
+class Letter(str):
+    pass
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Name(enum.StrEnum):
+    A = "a"
+
+
+class Odd(enum.Enum):
+    NONE = None
+    TRUE = True
+    HALF = 0.5
+
+
+@dataclass
+class Node:
+    value: Any
+    next: "Node | None" = None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (-5, "-5"),
+        (1e16, "1e+16"),
+        (5e-324, "5e-324"),
+        (-0.0, "-0.0"),
+        ('a"\\\n\x00\x1f\x7fé\u2028', '"a\\"\\\\\\n\\u0000\\u001f\x7fé\u2028"'),
+        (["a", (1, [])], '["a",[1,[]]]'),
+        ({"b": {}, "a": {"c": 1}}, '{"b":{},"a":{"c":1}}'),
+        (OrderedDict(a=1), '{"a":1}'),
+        (UserDict(a=1), '{"a":1}'),
+        ({"b", "a"}, '["a","b"]'),
+        (frozenset([(1, 2)]), "[[1,2]]"),
+        (Letter("x"), '"x"'),
+        ([Level.LOW, Name.A, *Odd], '[1,"a",null,true,0.5]'),
+        ({Name.A: Level.LOW}, '{"a":1}'),
+        (Decimal("1.50"), '"1.50"'),
+        (datetime.datetime(2026, 1, 2, 3, 4, 5, 60, datetime.UTC), '"2026-01-02T03:04:05.000060Z"'),
+        (datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=-3))), '"2026-01-02T00:00:00-03:00"'),
+        (datetime.date(2026, 1, 2), '"2026-01-02"'),
+        (b"\xff\x00", '"/wA="'),
+        (UUID(int=5), '"00000000-0000-0000-0000-000000000005"'),
+        (Node(1, Node([Node(2)])), '{"value":1,"next":{"value":[{"value":2,"next":null}],"next":null}}'),
+    ],
+)
+def test_values(value, text):
+    assert kakuri_json.dumps(value) == text
+    assert kakuri_json.encode(value) == text.encode()
+    kakuri_json.loads(text)
+
+
+def test_indent_and_sorted_keys():
+    value = {"b": [1, [], {}], "a": Node(None)}
+    assert kakuri_json.dumps(value, indent=2, sort_keys=True) == (
+        '{\n  "a": {\n    "next": null,\n    "value": null\n  },\n'
+        '  "b": [\n    1,\n    [],\n    {}\n  ]\n}'
+    )
+
+
+def _cycle():
+    items: list[Any] = []
+    items.append({"a": items})
+    return items
+
+
+def _deep_sets():
+    value = frozenset()
+    for _ in range(100_000):
+        value = frozenset([value])
+    return value
+
+
+class Same(Mapping):
+    """Two keys with one spelling."""
+
+    def __getitem__(self, key):
+        return 1
+
+    def __iter__(self):
+        return iter(["a", Name.A])
+
+    def __len__(self):
+        return 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: float("nan"), "expected a finite number, got nan"),
+        (lambda: [float("-inf")], "expected a finite number, got -inf"),
+        (lambda: Decimal("Infinity"), "expected a finite number, got Decimal('Infinity')"),
+        (lambda: {"a": "\udc80"}, "expected text that can be written as UTF-8, got the lone surrogate 0xdc80"),
+        (lambda: {1: 2}, "expected text as a key, got 1"),
+        (lambda: {None: 2}, "expected text as a key, got null"),
+        (lambda: Same(), "expected every key once, got keys with the same spelling"),
+        (_cycle, "expected a value without cycles, got list inside itself"),
+        (lambda: datetime.datetime(2026, 1, 1), "expected a date and time with offset, got datetime.datetime(2026, 1, 1, 0, 0)"),
+        (lambda: Node, "expected a value with a JSON form, got <class 'test_printer.Node'> (type)"),
+        (lambda: 1j, "expected a value with a JSON form, got 1j (complex)"),
+    ],
+)
+def test_what_has_no_spelling(make, message):
+    with pytest.raises(UnprintableError) as caught:
+        kakuri_json.dumps(make())
+    assert str(caught.value).replace("packages.kakuri-json.tests.", "") == message
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        ([[[[]]]], "max_depth"),
+        (Node(Node(Node(Node(1)))), "max_depth"),
+        (123456, "max_digits"),
+        ({"a": 1, "b": 2, "c": 3}, "max_keys"),
+        ("x" * 40, "max_length"),
+    ],
+)
+def test_what_the_parser_would_refuse_is_not_printed(value, limit):
+    with pytest.raises(LimitError) as caught:
+        kakuri_json.dumps(value, limits=Limits(3, 5, 40, 2))
+    assert caught.value.limit == limit
+
+
+def test_default_limits_hold_for_every_way_to_print():
+    chain = None
+    for _ in range(2000):
+        chain = Node(1, chain)
+    for value, limit in ((10**4300, "max_digits"), (Node(10**4300), "max_digits"), (chain, "max_depth"), (_deep_sets(), "max_depth")):
+        with pytest.raises(LimitError) as caught:
+            kakuri_json.encode(value)
+        assert caught.value.limit == limit
+    assert kakuri_json.loads(kakuri_json.dumps(10**4299)) == 10**4299
+
+
+def test_every_error_is_one_of_ours():
+    assert issubclass(UnprintableError, JSONError)
+    assert issubclass(JSONError, ValueError)
