@@ -18,7 +18,8 @@ class StreamedBody:
         self._resume = resume
         self._pieces: deque[bytes] = deque()
         self._size = 0
-        self._is_paused = False
+        self.is_paused = False
+        """Whether the connection is not read, as the handler has enough."""
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.has_ended = False
@@ -47,16 +48,16 @@ class StreamedBody:
         return piece
 
     def _resume_if_paused(self) -> None:
-        if self._is_paused:
-            self._is_paused = False
+        if self.is_paused:
+            self.is_paused = False
             self._resume()
 
     def feed(self, piece: bytes) -> None:
         """Take a piece; stops the connection's reading when too much waits."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= self._high_water and not self._is_paused:
-            self._is_paused = True
+        if self._size >= self._high_water and not self.is_paused:
+            self.is_paused = True
             self._pause()
         self._wake()
 

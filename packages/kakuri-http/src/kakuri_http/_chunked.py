@@ -3,7 +3,7 @@
 from kakuri_http import _grammar
 from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from kakuri_http._head_parser import parse_field_line
-from kakuri_http._headers import Headers
+from kakuri_http._headers import Headers, ParsedHeaders
 from kakuri_http._limits import Limits
 
 # Sixteen hexadecimal digits hold any size; leading zeros beyond that serve no one.
@@ -105,9 +105,7 @@ class ChunkedReader:
 
     def _take_trailer(self, line: bytes) -> bool:
         if not line:
-            self.trailers = Headers._parsed(
-                [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._trailer_fields]
-            )
+            self.trailers = ParsedHeaders(self._trailer_fields)
             return True
         self._trailer_size += len(line) + 2
         too_many = len(self._trailer_fields) >= self._limits.trailers

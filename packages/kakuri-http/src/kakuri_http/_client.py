@@ -14,7 +14,7 @@ from kakuri_http._errors import RequestTimeout
 from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._pool import Pool
-from kakuri_http._response import Body, Response
+from kakuri_http._response import Body, ReceivedResponse, Response
 from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
 from kakuri_http._url import parse_url
 
@@ -26,7 +26,7 @@ class StreamedResponse:
 
     def __init__(self, response: Response, connection: HttpClientConnection) -> None:
         self.status = response.status
-        self.reason = response.reason
+        self.reason = response.reason or ""
         self.headers = response.headers
         self.http_version = response.http_version
         self._connection = connection
@@ -57,9 +57,11 @@ class Client:
         limits: Limits = DEFAULT_LIMITS,
         tls: ClientTLS | None = None,
     ) -> None:
-        """`endpoint`: where to connect whatever a URL says, as `unix:/run/x.sock`; URLs may then
-        be paths alone. `limits`: those on messages bound what a server may send.
-        """  # fmt: skip
+        """Take where to connect, whatever a URL says, and what bounds the exchanges.
+
+        With an `endpoint`, as `unix:/run/x.sock`, URLs may be paths alone. Of `limits`, those on
+        messages bound what a server may send.
+        """
         self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
         self._timeouts = timeouts
         self._pool = Pool(pool, limits, tls)
@@ -101,8 +103,9 @@ class Client:
         async with self.stream(
             method, url, body=body, headers=headers, timeouts=timeouts
         ) as streamed:
-            response = Response._received(streamed.status, streamed.reason or "", streamed.headers)
-            response.http_version = streamed.http_version
+            response = ReceivedResponse(
+                streamed.status, streamed.reason, streamed.headers, streamed.http_version
+            )
             response.body = await streamed.read()
             return response
 

@@ -42,9 +42,10 @@ class ClientConnection(Connection):
 
     @property
     def is_reusable(self) -> bool:
-        """Tell whether another request may be sent: nothing is under way, and nothing came
-        that no request asked for.
-        """  # fmt: skip
+        """Tell whether another request may be sent.
+
+        That is: nothing is under way, and nothing came that no request asked for.
+        """
         return (
             self.request_state is State.IDLE
             and self.keep_alive

@@ -37,7 +37,8 @@ def make_request(
         fields,
         host=url.host,
         length=len(body) if isinstance(body, bytes) else 0 if body is None else None,
-        body=body if isinstance(body, bytes) and not expects else b"",
     )
+    if isinstance(body, bytes) and not expects:
+        request.body = body
     request.expects_continue = expects and bool(body or not is_whole)
     return request

@@ -58,8 +58,10 @@ class ResponseHeads:
 HEADS = ResponseHeads()
 
 
-def compose_response_head(response: Response, *, chunked: bool, close: bool) -> bytes:
-    """Write the head; the length is `response.length`, where it is known."""
+def compose_response_head(
+    response: Response, *, length: int | None, chunked: bool, option: bytes
+) -> bytes:
+    """Write the head; `option` is what Connection has to say, empty for nothing."""
     status = response.status
     parts = [HEADS.beginning(status, None if has_no_content(status) else response.content_type)]
     for name, value in response.headers:
@@ -68,10 +70,10 @@ def compose_response_head(response: Response, *, chunked: bool, close: bool) -> 
         pass  # RFC 9110 8.6 and RFC 9112 6.1: no length and no coding where there is no content
     elif chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
-    elif response.length is not None:
-        parts.append(b"Content-Length: %d\r\n" % response.length)
-    if close:
-        parts.append(b"Connection: close\r\n")
+    elif length is not None:
+        parts.append(b"Content-Length: %d\r\n" % length)
+    if option:
+        parts.append(b"Connection: %b\r\n" % option)
     parts.append(b"\r\n")
     return b"".join(parts)
 

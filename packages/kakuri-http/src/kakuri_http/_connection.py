@@ -135,7 +135,8 @@ class Connection:
         reader = self._reader
         if reader is None:
             return END_OF_MESSAGE
-        self._gather()
+        if self._incoming:
+            self._gather()
         piece, self._position = reader.read(self._rest, self._position)
         if piece:
             announced = reader.announced() if isinstance(reader, ChunkedReader) else 0

@@ -2,15 +2,15 @@
 
 It matches only heads that the exact parser accepts too, and then says the same about them; what
 it does not match goes there. A property test holds both to that. Not matched, so not decided here:
-escapes, dot segments and empty segments in a path, other versions, other methods, Transfer-Encoding,
-Expect, Upgrade, Connection with anything but keep-alive, IPv6 hosts, a repeated Host or
+escapes, dot segments and empty segments in a path, other versions, other methods,
+Transfer-Encoding, Expect, Connection with anything but keep-alive, IPv6 hosts, a repeated Host or
 Content-Length, and heads near any limit.
 """
 
 import re
 from collections.abc import Callable
 
-from kakuri_http._headers import Headers
+from kakuri_http._headers import UnreadHeaders
 from kakuri_http._limits import Limits
 from kakuri_http._request import Request
 
@@ -37,7 +37,6 @@ def compile_fast_head(limits: Limits) -> FastHead:
     match_head = re.compile(_PATTERN.replace(b"FIELDS", b"%d" % limits.fields), re.VERBOSE).match
     # A head no longer than each of the bounds on its parts keeps them all.
     longest = min(limits.request_line, limits.field_line, limits.head)
-    unread = Headers._unread
 
     def read(data: bytes, position: int) -> tuple[Request, int] | None:
         match = match_head(data, position)
@@ -47,21 +46,16 @@ def compile_fast_head(limits: Limits) -> FastHead:
         if end - position > longest:
             return None
         method, path, query, block, host, length = match.groups()
-        text = path.decode("ascii")
+        text = path.decode()
         if query is None:
             target, query_string = text, ""
         else:
-            query_string = query.decode("ascii")
+            query_string = query.decode()
             target = f"{text}?{query_string}"
-        request = Request(
-            method.decode("ascii"),
-            target,
-            unread(block),
-            path=text,
-            query_string=query_string,
-            host=host.decode("ascii"),
-            length=int(length) if length else 0,
-        )
-        return request, end
+        fields = UnreadHeaders(block)
+        size = int(length) if length else 0
+        return Request(
+            method.decode(), target, fields, text, query_string, host.decode(), size
+        ), end
 
     return read

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Self
 
 from kakuri_http._errors import LocalProtocolError
 
@@ -33,29 +32,12 @@ class Headers:
         self._block: bytes | None = None
         self._index: dict[str, str] | None = None
         if isinstance(fields, Headers):
-            self._pairs = fields._fields()
+            self._pairs = list(fields)
             return
         pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
         for name, value in pairs:
             check_field(name, value)
         self._pairs = pairs
-
-    @classmethod
-    def _parsed(cls, pairs: list[tuple[str, str]]) -> Self:
-        """Take pairs that a parser has checked."""
-        headers = cls.__new__(cls)
-        headers._block = headers._index = None
-        headers._pairs = pairs
-        return headers
-
-    @classmethod
-    def _unread(cls, block: bytes) -> Self:
-        """Take field lines that an expression has checked; they are split when first asked for."""
-        headers = cls.__new__(cls)
-        headers._block = block
-        headers._index = None
-        headers._pairs = []
-        return headers
 
     def _fields(self) -> list[tuple[str, str]]:
         if self._block is not None:
@@ -108,6 +90,27 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({self._fields()!r})"
+
+
+class ParsedHeaders(Headers):
+    """Fields that a parser has checked."""
+
+    __slots__ = ()
+
+    def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
+        self._block = self._index = None
+        self._pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+
+
+class UnreadHeaders(Headers):
+    """Field lines that an expression has checked; they are split when first asked for."""
+
+    __slots__ = ()
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+        self._index = None
+        self._pairs = []
 
 
 def check_field(name: str, value: str) -> None:

@@ -46,7 +46,7 @@ class Limits(ServerLimits):
     stream_buffer: int = 256 * KIB
     """Content that waits for a streaming handler; then the connection is not read, no status."""
     discarded_body: int = 256 * KIB
-    """Content read only to keep a connection that answered early; above it the connection closes."""
+    """Content read only to keep a connection that answered early; above it, it closes."""
 
     idle_timeout: float = 75.0
     """Between two requests, as browsers and proxies keep connections; closed without an answer."""

@@ -1,13 +1,12 @@
 """A request: an event of the core, and what a handler gets."""
 
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from kakuri_http._errors import RemoteProtocolError
 from kakuri_http._headers import Headers
 from kakuri_http._target import parse_query
-
-_NO_PARAMS: Mapping[str, Any] = {}
 
 
 class BodyStream(Protocol):
@@ -26,23 +25,25 @@ class Request:
     None where it is chunked.
     """
 
-    __slots__ = (
-        "body", "expects_continue", "headers", "host", "http_version", "keep_alive", "length",
-        "method", "params", "path", "peer", "query_string", "stream_source", "target", "trailers",
-    )  # fmt: skip
+    # Defaults of the class: most requests never set these, and a server makes many.
+    http_version = "1.1"
+    keep_alive = True
+    expects_continue = False
+    params: Mapping[str, Any] = MappingProxyType({})
+    peer: object = None
+    stream_source: BodyStream | None = None
+    trailers: Headers | None = None
+    body = b""
 
     def __init__(
         self,
         method: str,
         target: str,
         headers: Headers,
-        *,
         path: str = "",
         query_string: str = "",
         host: str = "",
-        http_version: str = "1.1",
         length: int | None = 0,
-        body: bytes = b"",
     ) -> None:
         self.method = method
         self.target = target
@@ -50,15 +51,7 @@ class Request:
         self.path = path
         self.query_string = query_string
         self.host = host
-        self.http_version = http_version
         self.length = length
-        self.body = body
-        self.keep_alive = True
-        self.expects_continue = False
-        self.params = _NO_PARAMS
-        self.peer: object = None
-        self.stream_source: BodyStream | None = None
-        self.trailers: Headers | None = None
 
     @property
     def query(self) -> dict[str, str]:

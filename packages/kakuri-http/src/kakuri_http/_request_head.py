@@ -3,7 +3,7 @@
 from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
 from kakuri_http._framing import Fields, Framing, check_body_length, read_framing
-from kakuri_http._headers import Headers
+from kakuri_http._headers import ParsedHeaders
 from kakuri_http._limits import Limits
 from kakuri_http._request import Request
 from kakuri_http._target import parse_absolute_form, parse_authority, parse_origin_form
@@ -23,13 +23,14 @@ def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Req
     request = Request(
         method,
         target.decode("ascii"),
-        Headers._parsed([(name.decode("latin-1"), v.decode("latin-1")) for name, v in fields]),
-        path=path,
-        query_string=query,
-        host=host.decode("ascii"),
-        http_version="1.1" if minor else "1.0",
-        length=None if framing.chunked else framing.length or 0,
+        ParsedHeaders(fields),
+        path,
+        query,
+        host.decode("ascii"),
+        None if framing.chunked else framing.length or 0,
     )
+    if not minor:
+        request.http_version = "1.0"
     request.keep_alive = not framing.close and (minor > 0 or framing.keep_alive)
     expectation = [value for name, value in fields if name.lower() == b"expect"]
     if expectation and minor:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Self
 
 from kakuri_http._errors import LocalProtocolError
 from kakuri_http._headers import Headers
@@ -25,10 +24,11 @@ class Response:
     `Date` are the server's business and may not be among `headers`.
     """
 
-    __slots__ = (
-        "body", "content_type", "headers", "http_version", "keep_alive", "length", "reason",
-        "status", "trailers",
-    )  # fmt: skip
+    reason: str | None = None
+    http_version = "1.1"
+    keep_alive = True  # of a received one: whether the server keeps the connection
+    length: int | None = None
+    trailers: Headers | None = None
 
     def __init__(
         self,
@@ -44,11 +44,6 @@ class Response:
         self.status = status
         self.body = body
         self.content_type = content_type
-        self.reason: str | None = None
-        self.http_version = "1.1"
-        self.keep_alive = True
-        self.length: int | None = None
-        self.trailers: Headers | None = None
         if headers is None:
             self.headers = _NO_FIELDS
         else:
@@ -57,15 +52,17 @@ class Response:
                 if name.lower() in _FRAMING:
                     raise LocalProtocolError(f"expected no framing field, got {name!r}")
 
-    @classmethod
-    def _received(cls, status: int, reason: str, headers: Headers) -> Self:
-        """Take a head that a parser has checked."""
-        response = cls(200, None)
-        response.status = status
-        response.reason = reason
-        response.headers = headers
-        response.content_type = headers.get("content-type")
-        return response
-
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
+
+
+class ReceivedResponse(Response):
+    """A response that came from a server; any status, any fields."""
+
+    def __init__(self, status: int, reason: str, headers: Headers, http_version: str) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.http_version = http_version
+        self.content_type = headers.get("content-type")
+        self.body = b""

@@ -3,8 +3,8 @@
 from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
 from kakuri_http._framing import Fields, Framing, read_framing
-from kakuri_http._headers import Headers
-from kakuri_http._response import Response
+from kakuri_http._headers import ParsedHeaders
+from kakuri_http._response import ReceivedResponse, Response
 
 
 def parse_response_head(line: bytes, fields: Fields) -> tuple[Response, Framing]:
@@ -17,10 +17,11 @@ def parse_response_head(line: bytes, fields: Fields) -> tuple[Response, Framing]
         raise RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {line[:80]!r}")
     minor = min(int(match[1]), 1)
     framing = read_framing(fields, minor=minor)
-    headers = Headers._parsed([(n.decode("latin-1"), v.decode("latin-1")) for n, v in fields])
-    response = Response._received(int(match[2]), (match[3] or b"").decode("latin-1"), headers)
-    response.http_version = "1.1" if minor else "1.0"
-    # HTTP/1.0's keep-alive is left alone: what speaks it may not know what it says (RFC 9112 C.2.2).
+    reason = (match[3] or b"").decode("latin-1")
+    headers = ParsedHeaders(fields)
+    response = ReceivedResponse(int(match[2]), reason, headers, "1.1" if minor else "1.0")
+    # HTTP/1.0's keep-alive is left alone: who sends it may not know what it says
+    # (RFC 9112 C.2.2).
     response.keep_alive = not framing.close and minor > 0
     response.length = framing.length
     return response, framing

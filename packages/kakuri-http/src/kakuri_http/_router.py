@@ -22,7 +22,6 @@ Check = Callable[[Request], Response | None]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
 _NEVER = frozenset({"TRACE", "CONNECT"})
-_NO_PARAMS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,10 @@ class Router:
     """
 
     def __init__(self, converters: Mapping[str, Converter] | None = None) -> None:
-        """`converters`: further types of parameters; each turns text into a value or raises
-        ValueError, which means that the path is not found.
-        """  # fmt: skip
+        """Take further types of parameters.
+
+        Each converter turns text into a value, or raises ValueError: then the path is not found.
+        """
         self._converters = {**CONVERTERS, **(converters or {})}
         self._root = _Node()
         self._literal: dict[str, _Node] = {}
@@ -148,19 +148,31 @@ class Router:
         return route
 
     def _find(self, path: str) -> tuple[_Node, Mapping[str, Any]] | None:
-        segments = path[1:].split("/")
-        try:
-            decoded = [percent_decode(segment) for segment in segments]
-        except ValueError:
-            return None
-        if len(decoded) == 2 and (first := self._root.children.get(decoded[0])):
-            # The usual depth, `/things/:id`, without recursion.
-            last, parameter = first.behind_parameter, first.parameter
-            if last is not None and parameter is not None and last.routes:
-                if decoded[1] not in first.children and decoded[1]:
-                    if parameter.type_name == "str":
-                        return last, {parameter.name: decoded[1]}
-        return self._walk(self._root, decoded, 0, _NO_PARAMS)
+        decoded = path[1:].split("/")
+        if "%" in path:
+            try:
+                decoded = [percent_decode(segment) for segment in decoded]
+            except ValueError:
+                return None
+        node = self._root
+        params: dict[str, Any] = {}
+        for index, segment in enumerate(decoded):
+            child, behind = node.children.get(segment), node.behind_parameter
+            if behind is None:
+                if child is None:
+                    return None
+                node = child
+            elif child is not None:
+                return self._walk(node, decoded, index, params)  # both fit: the one place to choose
+            elif (parameter := node.parameter) is None or not segment:
+                return None
+            else:
+                try:
+                    params[parameter.name] = self._converters[parameter.type_name](segment)
+                except ValueError:
+                    return None
+                node = behind
+        return (node, params) if node.routes else None
 
     def _walk(
         self, node: _Node, segments: list[str], index: int, params: Mapping[str, Any]

@@ -9,7 +9,6 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import Coroutine
 from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
@@ -60,7 +59,7 @@ class HttpConnection(Connection):
         self._route: Route | None = None  # of a request whose content is being gathered
         self._body: list[bytes] = []
         self._stream: StreamedBody | None = None
-        self._task: asyncio.Future[Response] | None = None
+        self._task: asyncio.Future[Any] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
@@ -77,7 +76,9 @@ class HttpConnection(Connection):
         core.receive_data(data)
         if self._request is None or core.request_state is State.BODY:
             self._advance()
-        elif core.buffered > self._http_limits.pipeline:
+            if not self.is_writing_paused:
+                return
+        if core.buffered > self._http_limits.pipeline:
             self.pause_reading()
 
     def receive_eof(self) -> None:
@@ -91,6 +92,7 @@ class HttpConnection(Connection):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         if self._request is None and not self.is_closing:
+            self.resume_reading()
             self._advance()
 
     def drain(self) -> None:
@@ -104,19 +106,23 @@ class HttpConnection(Connection):
         """Enforce the timeouts on heads, content and half-closed clients."""
         if self._deadlines is None:
             self._deadlines = Deadlines(self._http_limits, now)
-        late = self._deadlines.check(now, self._core, is_half_closed=self.has_eof,
-                                     is_busy=self._task is not None)  # fmt: skip
-        if late is None:
-            if self._request is not None and self._core.request_state is not State.BODY:
-                self.progressed = True  # the client waits for us
-        elif isinstance(late, LimitExceeded):
+        late = self._deadlines.check(
+            now,
+            self._core,
+            is_reading=self._stream is None or not self._stream.is_paused,
+            is_half_closed=self.has_eof,
+            is_busy=self._task is not None,
+        )
+        if isinstance(late, LimitExceeded):
             self._refuse(late)
             self._flush()
-        elif self._task is not None:
+        elif late is not None and self._task is not None:
             self._task.cancel()
+        if self._request is not None:
+            self.progressed = True  # the client waits for us, or its content has deadlines
         super().sweep(now)
 
-    def closed(self, fault: ConnectionFault | None) -> None:
+    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the log has it
         """Let nobody go on for a client that has gone."""
         if self._task is not None:
             self._task.cancel()
@@ -139,10 +145,10 @@ class HttpConnection(Connection):
         try:
             while not (self.is_writing_paused and core.request_state is State.IDLE):
                 event = core.next_event()
+                if event is NEED_DATA or event is PAUSED:
+                    break
                 if isinstance(event, Request):
                     self._begin(event)
-                elif event is NEED_DATA or event is PAUSED:
-                    break
                 elif isinstance(event, Data):
                     if self._stream is not None:
                         self._stream.feed(event.data)
@@ -173,13 +179,18 @@ class HttpConnection(Connection):
         request.peer = self.peer
         if self._access_log is not None:
             self._started = time.monotonic()
-        found = self._router.resolve(request)
+        try:
+            found = self._router.resolve(request)
+        except Exception as error:  # noqa: BLE001 - reported by fault_response
+            found = self.fault_response(error)
         if isinstance(found, Response):
             self._answer_early(found)
             return
         self._route = found
         if request.length == 0:
-            return  # the end of the message is the next event
+            self._core.next_event()  # its end
+            self._end_content()
+            return
         self._core.limit_body(found.body_limit or self._http_limits.body)
         if request.expects_continue and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
@@ -214,37 +225,36 @@ class HttpConnection(Connection):
     def _call(self, route: Route, request: Request) -> None:
         self._route = None
         try:
-            result = route.handler(request)
-        except Exception as error:  # noqa: BLE001 - reported by _fault
+            result: object = route.handler(request)
+        except Exception as error:  # noqa: BLE001 - reported by fault_response
             self.respond(self.fault_response(error))
             return
         if isinstance(result, Response):
             self.respond(result)
             return
         if inspect.iscoroutine(result):
-            result = self._start(result)
-        if isinstance(result, asyncio.Future):
-            self._task = result
-            if result.done():
-                self._answered(result)
-            else:
-                result.add_done_callback(self._answered)
+            # From Python 3.12 on, only what really waits enters the event loop.
+            task: asyncio.Future[Any] = asyncio.Task(result, loop=self._loop, **_EAGERLY)
+        elif inspect.isawaitable(result):
+            task = asyncio.ensure_future(result)
+        else:
+            wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
+            self.respond(self.fault_response(wrong))
             return
-        wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
-        self.respond(self.fault_response(wrong))
+        self._task = task
+        if task.done():
+            self._answered(task)
+        else:
+            task.add_done_callback(self._answered)
 
-    def _start(self, coroutine: Coroutine[Any, Any, Response]) -> asyncio.Task[Response]:
-        """Make a task; from Python 3.12 on only what really waits enters the event loop."""
-        return asyncio.Task(coroutine, loop=self._loop, **_EAGERLY)
-
-    def _answered(self, task: asyncio.Future[Response]) -> None:
+    def _answered(self, task: asyncio.Future[Any]) -> None:
         self._task = None
-        if task.cancelled():
-            if not self.is_closing:
-                self.abort()
+        if self.is_closing:
             self.end_exchange(complete=False)
             return
-        error = task.exception()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None and not isinstance(task.result(), Response):
+            error = TypeError(f"expected a Response, got {task.result()!r}")
         self.respond(task.result() if error is None else self.fault_response(error))
 
     def fault_response(self, error: BaseException) -> Response:
@@ -265,7 +275,7 @@ class HttpConnection(Connection):
         if request is not None and request.length != 0:
             too_long = request.length is not None and request.length > limits.discarded_body
             if too_long or request.expects_continue:
-                response.keep_alive = False
+                self._core.keep_alive = False
             else:
                 self._core.limit_body(limits.discarded_body)
         self.respond(response)
@@ -273,14 +283,13 @@ class HttpConnection(Connection):
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer what is not HTTP, or over a limit, and end the connection."""
         if self._stream is not None:
-            self._stream.fail(ClientDisconnected(str(error)))
+            is_limit = isinstance(error, LimitExceeded)
+            self._stream.fail(error if is_limit else ClientDisconnected(str(error)))
             self._stream = None
         self._route = None
         self._core.keep_alive = False
         if self._core.response_state is State.IDLE and self._task is None:
-            response = problem(error.status, detail=str(error), code=error.code)
-            response.keep_alive = False
-            self.respond(response)
+            self.respond(problem(error.status, detail=str(error), code=error.code))
         elif self._task is None:
             self.finish()
 
@@ -290,13 +299,13 @@ class HttpConnection(Connection):
             self.end_exchange(complete=False)
             return
         if self._is_draining or self.has_eof:
-            response.keep_alive = False
+            self._core.keep_alive = False
         self._status = response.status
         if isinstance(response.body, bytes):
             try:
                 data = self._core.send(response)
-            except ProtocolError as error:
-                log.error("%s: %r could not be sent: %s", self.peer, response, error)
+            except ProtocolError:
+                log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
                 return
             self._sent = len(response.body)

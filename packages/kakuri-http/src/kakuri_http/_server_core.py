@@ -9,6 +9,7 @@ from kakuri_http._connection import Connection, cut_off
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http._events import (
     CONNECTION_CLOSED,
+    END_OF_MESSAGE,
     NEED_DATA,
     PAUSED,
     ConnectionClosed,
@@ -24,8 +25,11 @@ from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._request import Request
 from kakuri_http._request_head import parse_request_head
 from kakuri_http._response import Response
-from kakuri_http._states import Kind, State
+from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
 from kakuri_http._status import has_no_content
+
+_IDLE, _BODY = State.IDLE, State.BODY
+_REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
 
 _fast_head_for = lru_cache(maxsize=16)(compile_fast_head)
 ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
@@ -53,15 +57,16 @@ class ServerConnection(Connection):
         may still be sent where no response has begun. Afterwards the connection is to be closed.
         """
         state = self.request_state
-        if state is State.DONE:
-            return PAUSED
-        if state.is_terminal:
-            return CONNECTION_CLOSED
         try:
-            if state is State.IDLE:
+            if state is _IDLE:
                 return self._next_head()
-            event = self._read_content()
-            if event is None:
+            if state is _BODY:
+                event = self._read_content()
+                if event is not None:
+                    if event is END_OF_MESSAGE or isinstance(event, EndOfMessage):
+                        self.request_state = REQUEST_TABLE[state][_END]
+                        self._end_exchange()
+                    return event
                 if self._has_eof:
                     raise cut_off("the rest of the content")
                 return NEED_DATA
@@ -69,23 +74,22 @@ class ServerConnection(Connection):
             self._fail()
             self._move_request(Kind.FAULT)
             raise
-        if isinstance(event, EndOfMessage):
-            self._move_request(Kind.END)
-            self._end_exchange()
-        return event
+        return PAUSED if state is State.DONE else CONNECTION_CLOSED
 
     def _next_head(self) -> ServerEvent:
         if self._incoming:
             self._gather()
         if self._parser is None:
             if self._position >= len(self._rest):
-                return self._at_end()
+                self._rest = b""  # an idle connection holds nothing
+                self._position = 0
+                return self._at_end() if self._has_eof else NEED_DATA
             fast = self._read_fast(self._rest, self._position)
             if fast is not None:
                 request, self._position = fast
                 if request.length:
                     self._start_reading(LengthReader(request.length))
-                self._move_request(Kind.REQUEST)
+                self.request_state = REQUEST_TABLE[_IDLE][_REQUEST]
                 self._request = request
                 return request
             self._parser = HeadParser(self.limits, folds=False)
@@ -122,7 +126,7 @@ class ServerConnection(Connection):
         A Response whose body is bytes is sent whole, its end included. With any other body only
         its head is: Data and EndOfMessage follow. The framing is chosen here: none where there
         is no content, the length where it is known, chunked, or, for HTTP/1.0, the connection's
-        end. After a request that was only read in part, the connection is not used again.
+        end. To close behind a response, set `keep_alive` to False before it.
 
         Raises LocalProtocolError for what may not be sent now.
         """
@@ -141,38 +145,41 @@ class ServerConnection(Connection):
     def _send_response(self, response: Response) -> bytes:
         body = response.body
         request = self._request
-        self._move_response(Kind.RESPONSE)
-        if request is None or self.request_state.is_terminal:
+        self._move_response(_RESPONSE)
+        if request is None or self.request_state is State.ERROR:
             self.keep_alive = False
-        if not response.keep_alive:
-            self.keep_alive = False
+        old = request is not None and request.http_version == "1.0"
         if isinstance(body, bytes):
-            close = not self.keep_alive
             length = len(body)
-            is_head = request is not None and request.method == "HEAD"
-            if close or is_head or len(response.headers) or has_no_content(response.status):
-                response.length = length
-                head = compose_response_head(response, chunked=False, close=close)
-                data = head if is_head or has_no_content(response.status) else head + body
+            omits = has_no_content(response.status) or (
+                request is not None and request.method == "HEAD"
+            )
+            if omits or old or response.headers or not self.keep_alive:
+                head = compose_response_head(
+                    response, length=length, chunked=False, option=self._option(is_old=old)
+                )
+                data = head if omits else head + body
             else:
                 data = b"%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(response.status, response.content_type), length, body,
                 )  # fmt: skip
-            self._move_response(Kind.END)
+            self.response_state = RESPONSE_TABLE[_BODY][_END]
             self._end_exchange()
             return data
         self.omits_content = has_no_content(response.status) or (
             request is not None and request.method == "HEAD"
         )
-        old = request is not None and request.http_version == "1.0"
-        chunked = response.length is None and not old
-        if response.length is None and old:
-            self.keep_alive = False
+        length_known = response.length is not None
+        if old and not length_known:
+            self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's
+        chunked = not length_known and not old
         self._start_sending(chunked=chunked, length=response.length)
-        return compose_response_head(response, chunked=chunked, close=not self.keep_alive)
+        option = self._option(is_old=old)
+        return compose_response_head(
+            response, length=response.length, chunked=chunked, option=option
+        )
 
-    def close(self) -> None:
-        """Use the connection for no further exchange than the present one."""
-        self.keep_alive = False
-        if self.request_state is State.IDLE:
-            self._move_request(Kind.CLOSE)
+    def _option(self, *, is_old: bool) -> bytes:
+        if not self.keep_alive:
+            return b"close"
+        return b"keep-alive" if is_old else b""

@@ -24,7 +24,13 @@ class Deadlines:
         self._half_closed_since: float | None = None
 
     def check(
-        self, now: float, core: ServerConnection, *, is_half_closed: bool, is_busy: bool
+        self,
+        now: float,
+        core: ServerConnection,
+        *,
+        is_reading: bool,
+        is_half_closed: bool,
+        is_busy: bool,
     ) -> LimitExceeded | HalfClosedTooLong | None:
         """Return what is overdue at `now`, in seconds of the monotonic clock."""
         passed, self._last = now - self._last, now
@@ -37,7 +43,7 @@ class Deadlines:
             if now - self._head_since >= limits.head_timeout:
                 return _too_slow("a request's head", limits.head_timeout, "head_timeout")
         elif core.request_state is State.BODY:
-            self._body_for += passed
+            self._body_for += passed if is_reading else 0.0
             allowed = limits.body_timeout + core.content_received / limits.body_rate
             if self._body_for >= allowed:
                 return _too_slow("a request's content", allowed, "body_timeout")

@@ -1,8 +1,8 @@
 """Sending a response piece by piece, as fast as the client takes it."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kakuri_http._events import Data, EndOfMessage
 from kakuri_http._headers import Headers
@@ -15,25 +15,24 @@ if TYPE_CHECKING:
 
 async def send_streamed(
     connection: "HttpConnection", core: ServerConnection, response: Response
-) -> Any:
+) -> None:
     """Send a response whose body is an iterable; raises what the iterable raises."""
     connection.write(core.send(response))
     body = response.body
-    if not core.omits_content:
-        if isinstance(body, AsyncIterable):
-            iterator: Any = aiter(body)
-            if hasattr(iterator, "aclose"):
-                async with aclosing(iterator):
-                    await _send_pieces(connection, core, iterator)
-            else:
-                await _send_pieces(connection, core, iterator)
-        elif body is not None:
-            await _send_pieces(connection, core, _as_async(body))
+    if core.omits_content or body is None or isinstance(body, bytes):
+        pass
+    elif isinstance(body, AsyncGenerator):
+        async with aclosing(body):  # so that it ends with the connection, not some time later
+            await _send_pieces(connection, core, body)
+    elif isinstance(body, AsyncIterable):
+        await _send_pieces(connection, core, body)
+    else:
+        await _send_pieces(connection, core, _as_async(body))
     connection.write(core.send(EndOfMessage(response.trailers or Headers())))
 
 
 async def _send_pieces(
-    connection: "HttpConnection", core: ServerConnection, pieces: AsyncIterator[bytes]
+    connection: "HttpConnection", core: ServerConnection, pieces: AsyncIterable[bytes]
 ) -> None:
     async for piece in pieces:
         await connection.writable()
@@ -41,6 +40,6 @@ async def _send_pieces(
         connection.count_sent(len(piece))
 
 
-async def _as_async(pieces: Any) -> AsyncIterator[bytes]:
+async def _as_async(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece

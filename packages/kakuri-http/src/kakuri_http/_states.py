@@ -16,6 +16,8 @@ class State(Enum):
     CLOSED = "closed"
     ERROR = "error"
 
+    __hash__ = object.__hash__  # members are single: the one in C will do, and tables are quick
+
     @property
     def is_terminal(self) -> bool:
         """Tell whether nothing follows on this side."""
@@ -32,6 +34,8 @@ class Kind(Enum):
     END = "end of message"
     CLOSE = "close"
     FAULT = "fault"
+
+    __hash__ = object.__hash__
 
 
 Table = dict[State, dict[Kind, State]]

@@ -31,7 +31,7 @@ def percent_decode(text: str) -> str:
 
 
 def parse_authority(value: bytes) -> tuple[str, int | None] | None:
-    """Split `uri-host [ ":" port ]` into the lower-case host and the port; None if it is neither."""
+    """Split `uri-host [ ":" port ]` into lower-case host and port; None if it is neither."""
     match = _grammar.authority.fullmatch(value)
     if match is None:
         return None
