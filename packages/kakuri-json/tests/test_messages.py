@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, ClassVar, Literal
 
-import kakuri_json
 import pytest
+
+import kakuri_json
 from kakuri_json import Fault, StructureError
 
 

@@ -14,6 +14,7 @@ from kakuri_json._shapes import (
     Choice,
     Constrained,
     Dictionary,
+    Field,
     Fixed,
     Record,
     Scalar,
