@@ -78,15 +78,17 @@ class WorkloadRegistry:
         if not entry.state.can_become(state) and (state is not entry.state or state.is_terminal):
             raise IllegalTransition(workload_id, entry.state, state)
         self._version += 1
-        entry = replace(
-            entry,
-            state=state,
-            version=self._version,
-            changed_at=now,
-            reason=reason,
-            message=message,
-            exit_code=exit_code,
-            handle=handle or entry.handle,
+        # The constructor, because dataclasses.replace takes three times as long.
+        entry = WorkloadEntry(
+            entry.workload,
+            state,
+            self._version,
+            entry.registered_at,
+            now,
+            reason,
+            message,
+            exit_code,
+            handle or entry.handle,
         )
         self._entries[workload_id] = entry
         return entry
