@@ -151,11 +151,16 @@ def isolation(session: nox.Session, member: str) -> None:
 
 @nox.session(python=PYTHONS[0], reuse_venv=False)
 def e2e(session: nox.Session) -> None:
-    """Run the services as processes, from their wheels, under real curl and nc."""
+    """Run the services as processes, from their wheels, under real curl and nc.
+
+    Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
+    """
     system.require(session, "curl", "nc")
     install_wheels(session, "kakuri-agent", "kakuri-control-plane")
     session.install("-q", *tools_of("test"))
     session.run("pytest", "tests", *session.posargs)
+    session.install("-q", "uvloop")
+    session.run("pytest", "tests/e2e", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
