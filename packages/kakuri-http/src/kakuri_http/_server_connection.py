@@ -35,6 +35,9 @@ from kakuri_http._states import State
 log = logging.getLogger("kakuri_http")
 
 _CONTINUE = InterimResponse(100)
+# What gathers of pipelined answers before it is written.
+_WRITE_AT_ONCE = 8192
+_WRITES_TOGETHER = 64
 _EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -310,6 +313,8 @@ class HttpConnection(Connection):
                 return
             self._sent = len(response.body)
             self._out.append(data)
+            if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
+                self._flush()  # so that a client that doesn't read is noticed
             self.end_exchange(complete=True)
         else:
             self._flush()

@@ -1,0 +1,362 @@
+"""The client against servers that do as they like."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from kakuri_http import (
+    Client,
+    ConnectFailed,
+    ConnectionBroken,
+    InvalidUrl,
+    LimitExceeded,
+    Limits,
+    LocalProtocolError,
+    PoolLimits,
+    RemoteProtocolError,
+    RequestTimeout,
+    Response,
+    Router,
+    Timeouts,
+    serve,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@asynccontextmanager
+async def scripted(*replies, hold=True):
+    """Answer the head of each request with the next reply, whatever it is; None closes."""
+    heads = []
+    remaining = list(replies)
+    writers = []
+
+    async def answer(reader, writer):
+        writers.append(writer)
+        try:
+            while remaining:
+                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                reply = remaining.pop(0)
+                if reply is None:
+                    break
+                writer.write(reply)
+                await writer.drain()
+            if hold:
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+    finally:
+        for writer in writers:
+            writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_request_as_it_goes_over_the_wire():
+    async with scripted(OK) as (url, heads), Client() as client:
+        await client.request("POST", f"{url}/a?b=c", body=b"hi", headers={"X-One": "1"})
+    host = url.removeprefix("http://").encode()
+    assert heads == [
+        b"POST /a?b=c HTTP/1.1\r\nHost: " + host + b"\r\nX-One: 1\r\nContent-Length: 2\r\n\r\n"
+    ]
+
+
+async def test_connections_are_used_again():
+    async with scripted(OK, OK, OK) as (url, heads), Client() as client:
+        for _ in range(3):
+            assert (await client.request("GET", url)).body == b"ok"
+        assert len(heads) == 3
+        assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK + b"EXTRA",
+        OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n"),
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ],
+)
+async def test_connections_that_may_not_be_used_again(reply):
+    async with scripted(reply) as (url, _), Client() as client:
+        assert (await client.request("GET", url)).body == b"ok"
+        assert repr(client) == "<Client <Pool 0 in use, 0 idle, 0 waiting>>"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\n" * 1000 + OK,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 10 + b"zz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 1000,
+        b"<html>",
+    ],
+)
+async def test_answers_that_are_none(reply):
+    async with scripted(reply, hold=False) as (url, _), Client() as client:
+        with pytest.raises(RemoteProtocolError):
+            await client.request("GET", url)
+
+
+async def test_a_length_that_lies_is_no_response():
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"
+    async with scripted(reply, hold=False) as (url, _), Client() as client:
+        with pytest.raises(RemoteProtocolError):
+            await client.request("GET", url)
+
+
+async def test_content_over_the_limit():
+    reply = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000
+    async with scripted(reply) as (url, _), Client(limits=Limits(body=1000)) as client:
+        with pytest.raises(LimitExceeded) as caught:
+            await client.request("GET", url)
+    assert caught.value.limit == "body"
+
+
+async def test_a_connection_that_ends_is_no_answer_and_no_second_request():
+    async with scripted(None, hold=False) as (url, heads), Client() as client:
+        with pytest.raises((ConnectionBroken, RemoteProtocolError)):
+            await client.request("POST", url, body=b"once")
+        assert len(heads) == 1
+
+
+async def test_redirects_are_answers():
+    reply = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(reply) as (url, heads), Client() as client:
+        response = await client.request("GET", url)
+        assert (response.status, response.headers["location"]) == (307, "http://169.254.169.254/")
+        assert len(heads) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://", "ftp://a/", "/relative", "http://user@a/", "http://a/\r\nX: y", "http://a/ b",
+        "http://a/%zz", "http://a/ü", "http://a/#fragment", "http://a:99999/", "http://a\r\n/",
+        "http://a/\x00", "//a/b", "http://a b/", "",
+    ],
+)  # fmt: skip
+async def test_urls_that_are_refused(url):
+    async with Client() as client:
+        with pytest.raises(InvalidUrl):
+            await client.request("GET", url)
+
+
+@pytest.mark.parametrize(
+    "method", ["", "GET /admin HTTP/1.1\r\nX:", "G T", "GET\n", "CONNECT", "Gé"]
+)
+async def test_methods_that_are_refused(method):
+    async with scripted(OK) as (url, heads), Client() as client:
+        with pytest.raises(LocalProtocolError):
+            await client.request(method, url)
+        assert heads == []
+        assert "0 in use" in repr(client)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X", "a\r\nY: b"), ("X", "a\nb"), ("X", "a\x00"), ("X", "☃"), ("X ", "a"), ("", "a"),
+        ("X\r\nY", "a"), ("X:", "a"), ("X", " a"), ("Host", "b"), ("Content-Length", "0"),
+        ("Transfer-Encoding", "chunked"), ("Connection", "close"), ("Upgrade", "h2c"),
+    ],
+)  # fmt: skip
+async def test_fields_that_are_refused(name, value):
+    async with scripted(OK) as (url, heads), Client() as client:
+        with pytest.raises(LocalProtocolError):
+            await client.request("GET", url, headers=[(name, value)])
+        assert heads == []
+
+
+async def test_nobody_listens():
+    async with scripted() as (url, _):
+        pass
+    async with Client() as client:
+        with pytest.raises(ConnectFailed, match="refused"):
+            await client.request("GET", url)
+        assert "0 in use" in repr(client)
+
+
+async def test_read_timeout():
+    async with scripted(b"") as (url, _), Client(timeouts=Timeouts(read=0.05)) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            await client.request("GET", url)
+        assert caught.value.phase == "read"
+        assert "0 in use, 0 idle" in repr(client)
+
+
+async def test_content_that_stops_is_a_read_timeout():
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
+    async with scripted(reply) as (url, _), Client(timeouts=Timeouts(read=0.05)) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            await client.request("GET", url)
+        assert caught.value.phase == "read"
+
+
+async def test_total_timeout():
+    async with scripted(b"HTTP/1.1 102 P\r\n\r\n") as (url, _), Client() as client:
+        with pytest.raises(RequestTimeout) as caught:
+            await client.request("GET", url, timeouts=Timeouts(total=0.05))
+        assert caught.value.phase == "total"
+
+
+async def test_pool_timeout():
+    async with scripted(b"") as (url, _), Client(
+        pool=PoolLimits(per_host=1), timeouts=Timeouts(pool=0.05, read=None)
+    ) as client:
+        first = asyncio.ensure_future(client.request("GET", url))
+        with pytest.raises(RequestTimeout) as caught:
+            await asyncio.gather(client.request("GET", url))
+        assert caught.value.phase == "pool"
+        first.cancel()
+
+
+async def test_requests_wait_for_a_place():
+    async with scripted(OK, OK, OK, OK) as (url, heads):
+        async with Client(pool=PoolLimits(per_host=1, connections=1)) as client:
+            answers = await asyncio.gather(*(client.request("GET", url) for _ in range(4)))
+    assert [answer.body for answer in answers] == [b"ok"] * 4
+    assert len(heads) == 4
+
+
+async def test_an_idle_connection_gives_way_to_another_host():
+    async with scripted(OK) as (one, _), scripted(OK) as (two, _):
+        async with Client(pool=PoolLimits(connections=1)) as client:
+            await client.request("GET", one)
+            await client.request("GET", two)
+            assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
+
+
+async def test_an_idle_connection_that_the_server_closed_is_not_used():
+    async with scripted(OK, hold=False) as (url, heads), Client() as client:
+        await client.request("GET", url)
+        while "0 idle" not in repr(client):
+            client._pool._drop_idle()
+            await asyncio.get_running_loop().run_in_executor(None, str)
+    assert len(heads) == 1
+
+
+def echo_router():
+    router = Router()
+    router.add("POST", "/echo", lambda request: Response(200, request.body))
+    router.add("GET", "/lines", lambda request: Response(200, [b"1\n", b"2\n", b"3\n"]))
+
+    async def count(request):
+        total = 0
+        async for piece in request.stream():
+            total += len(piece)
+        return Response(200, b"%d" % total)
+
+    router.add("POST", "/count", count, streaming=True, body_limit=1 << 40)
+    router.add("POST", "/refuse", lambda request: Response(403, b"no"), streaming=True)
+    return router
+
+
+async def test_content_in_pieces():
+    async def later():
+        yield b"one"
+        yield b"two"
+
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint) as client,
+    ):
+        assert (await client.request("POST", "/echo", body=[b"a", b"", b"b"])).body == b"ab"
+        assert (await client.request("POST", "/echo", body=later())).body == b"onetwo"
+        assert server.counters.accepted == 1
+
+
+async def test_expect_continue():
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint) as client,
+    ):
+        ask = {"Expect": "100-continue"}
+        assert (await client.request("POST", "/echo", body=b"hi", headers=ask)).body == b"hi"
+        assert (await client.request("POST", "/nowhere", body=b"hi", headers=ask)).status == 404
+        assert (await client.request("POST", "/echo", body=b"hi", headers=ask)).body == b"hi"
+
+
+async def test_an_early_answer_ends_the_sending():
+    async def endless():
+        while True:
+            yield b"x" * 65536
+
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint) as client,
+    ):
+        response = await client.request("POST", "/refuse", body=endless())
+        assert (response.status, response.body) == (403, b"no")
+        assert (await client.request("POST", "/echo", body=b"next")).body == b"next"
+
+
+async def test_a_body_that_fails_is_the_callers_error():
+    async def breaks():
+        yield b"one"
+        raise ZeroDivisionError
+
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint) as client,
+    ):
+        with pytest.raises(ZeroDivisionError):
+            await client.request("POST", "/count", body=breaks())
+
+
+async def test_streaming_in():
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint) as client,
+    ):
+        async with client.stream("GET", "/lines") as response:
+            assert response.status == 200
+            assert [piece async for piece in response] == [b"1\n", b"2\n", b"3\n"]
+        async with client.stream("GET", "/lines") as response:
+            pass
+        assert (await client.request("POST", "/echo", body=b"x")).body == b"x"
+
+
+async def test_large_content_both_ways_holds_little():
+    size = 64 * 1024 * 1024
+    router = echo_router()
+    router.add("GET", "/big", lambda r: Response(200, (b"x" * 65536 for _ in range(size // 65536))))
+    limits = Limits(body=1 << 40)
+    async with await serve("127.0.0.1:0", router) as server:
+        async with Client(server.endpoint, limits=limits) as client:
+            async with client.stream("GET", "/big") as response:
+                total = 0
+                async for piece in response:
+                    total += len(piece)
+                    assert len(piece) <= 1 << 20
+            assert total == size
+            sent = (b"x" * 65536 for _ in range(size // 65536))
+            assert (await client.request("POST", "/count", body=sent)).body == b"%d" % size
+
+
+async def test_unix_socket(tmp_path):
+    endpoint = f"unix:{tmp_path / 's'}"
+    async with await serve(endpoint, echo_router()), Client(endpoint) as client:
+        assert (await client.request("POST", "/echo", body=b"x")).body == b"x"
+        assert (await client.request("POST", "http://zone/echo", body=b"y")).body == b"y"
+
+
+async def test_closing_the_client_fails_what_is_under_way():
+    async with scripted(b"") as (url, heads), Client() as client:
+        asking = asyncio.ensure_future(client.request("GET", url))
+        while not heads:
+            await asyncio.get_running_loop().run_in_executor(None, str)
+        await client.close()
+        with pytest.raises(ConnectionBroken):
+            await asking

@@ -1,0 +1,128 @@
+"""The fast expression and the exact parser say the same."""
+
+import time
+
+from cases import load, raw
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from kakuri_http import Limits, RemoteProtocolError
+from kakuri_http._fast_head import compile_fast_head
+from kakuri_http._head_parser import HeadParser
+from kakuri_http._request_head import parse_request_head
+
+LIMITS = Limits()
+FAST = compile_fast_head(LIMITS)
+
+
+def exactly(data, limits=LIMITS):
+    parser = HeadParser(limits, folds=False)
+    complete, end = parser.parse(data, 0)
+    if not complete:
+        return None
+    request, framing = parse_request_head(parser.start_line, parser.fields, limits)
+    assert not framing.chunked or request.length is None
+    return request, end
+
+
+def seen(request):
+    return (
+        request.method, request.target, request.path, request.query_string, request.host,
+        request.http_version, request.length, request.keep_alive, request.expects_continue,
+        list(request.headers),
+    )  # fmt: skip
+
+
+def agree(data, fast=FAST, limits=LIMITS):
+    """Tell whether the fast one matched."""
+    quick = fast(data, 0)
+    if quick is None:
+        return False
+    slow = exactly(data, limits)
+    assert slow is not None
+    assert seen(quick[0]) == seen(slow[0])
+    assert quick[1] == slow[1]
+    return True
+
+
+NAMES = st.sampled_from(
+    ["Host", "host", "Content-Length", "CONTENT-LENGTH", "Transfer-Encoding", "Connection",
+     "Expect", "Accept", "X", "Content-Length ", "Hos", "Hostx", "Upgrade", "TE", "", "É"]
+)  # fmt: skip
+VALUES = st.sampled_from(
+    ["a", "a:80", "a:99999", "[::1]", "5", "05", "+5", "", " ", "chunked", "close", "keep-alive",
+     "Keep-Alive", "100-continue", "a\tb", " a ", "\x00", "\r", "é", "a b", "1" * 20, "a:", "*/*"]
+)  # fmt: skip
+SPACES = st.sampled_from(["", " ", "  ", "\t"])
+LINES = st.builds(lambda n, s, v, t: f"{n}:{s}{v}{t}", NAMES, SPACES, VALUES, SPACES)
+TARGETS = st.sampled_from(
+    ["/", "/a", "/a/b", "//", "/a//b", "/.", "/..", "/.a", "/a/../b", "/%41", "/a?b", "/a?", "/a?b?c",
+     "*", "a", "http://a/", "/a#b", "/\x7f", "/ä", "/a?%41", "/a:b@c", "/a/"]
+) | st.from_regex(r"/[a-z/.%?&=]{0,8}", fullmatch=True)  # fmt: skip
+METHODS = st.sampled_from(["GET", "POST", "get", "OPTIONS", "FOO", "CONNECT", "", "HEAD", "PATCH"])
+VERSIONS = st.sampled_from(
+    ["HTTP/1.1", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 "]
+)
+ENDS = st.sampled_from(["\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r"])
+
+
+@st.composite
+def heads(draw):
+    start = f"{draw(METHODS)} {draw(TARGETS)} {draw(VERSIONS)}"
+    lines = [start, *draw(st.lists(LINES, max_size=5))]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(1, len(lines))), "Host: a")
+    return "".join(line + draw(ENDS) for line in [*lines, ""]).encode("latin-1", "replace")
+
+
+@given(heads())
+@settings(max_examples=2000, deadline=None)
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+def test_both_agree(data):
+    agree(data)
+
+
+def test_usual_heads_are_read_fast():
+    assert agree(b"GET /a/b?c=d HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\n\r\nrest")
+    assert agree(
+        b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nConnection: keep-alive\r\n\r\n"
+    )
+
+
+def test_both_agree_on_the_corpus():
+    matched = [agree(raw(case, "request")) for case in load("requests.json")]
+    assert 10 < sum(matched) < len(matched)
+
+
+def test_both_agree_near_the_limits():
+    limits = Limits(fields=3, field_line=40, request_line=60, head=100)
+    fast = compile_fast_head(limits)
+    for fields in range(6):
+        for length in range(110):
+            data = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * fields
+            data += b"X: " + b"x" * length + b"\r\n\r\n"
+            agree(data, fast, limits)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+@settings(max_examples=500, deadline=None)
+def test_both_agree_on_a_head_with_noise(noise, more):
+    agree(b"GET / HTTP/1.1\r\nHost: a\r\n" + noise + b"\r\n\r\n" + more)
+
+
+def test_near_misses_take_linear_time():
+    began = time.perf_counter()
+    for near in (
+        b"GET /" + b"a/" * 32_000 + b"\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000 + b"Z",
+        b"GET / HTTP/1.1\r\nX: " + b" \t" * 32_000 + b"\x00\r\n\r\n",
+        b"GET /?" + b"a=b&" * 16_000 + b" HTTP/1.1\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: " + b"a." * 32_000 + b"\x00\r\n\r\n",
+    ):
+        assert FAST(near, 0) is None
+        try:
+            exactly(
+                near, Limits(head=1 << 20, field_line=1 << 20, request_line=1 << 20, fields=1 << 20)
+            )
+        except RemoteProtocolError:
+            pass
+    assert time.perf_counter() - began < 1.0

@@ -1,0 +1,117 @@
+"""Fields, problems, dates, queries: the small things that messages are made of."""
+
+import email.utils
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_http import (
+    Headers,
+    Limits,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Request,
+    Response,
+    problem,
+)
+from kakuri_http._composer import imf_fixdate
+from kakuri_http._target import percent_decode
+
+
+def test_fields_are_found_in_any_case():
+    headers = Headers([("Set-Cookie", "a=1, x"), ("X", "1"), ("set-cookie", "b=2"), ("x", "2")])
+    assert headers.get("X") == headers["x"] == "1, 2"
+    assert headers.get_all("SET-COOKIE") == ["a=1, x", "b=2"]
+    assert headers.get("y") is None
+    assert "x" in headers
+    assert len(headers) == 4
+    assert Headers({"A": "b"}) == Headers([("a", "b")]) != Headers([("a", "c")])
+    assert hash(Headers({"A": "b"})) == hash(Headers([("a", "b")]))
+    assert list(Headers(headers)) == list(headers)
+
+
+@given(st.text(), st.text())
+def test_a_field_is_sent_as_it_is_or_refused(name, value):
+    try:
+        response = Response(200, b"", [(name, value)])
+    except LocalProtocolError:
+        return
+    assert not set(name + value) & set("\r\n\0")
+    assert list(response.headers) == [(name, value)]
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "DATE"])
+def test_framing_fields_are_the_servers(name):
+    with pytest.raises(LocalProtocolError):
+        Response(200, b"", {name: "1"})
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 101, 600, 999, -1])
+def test_statuses_that_are_none(status):
+    with pytest.raises(LocalProtocolError):
+        Response(status)
+
+
+@pytest.mark.parametrize("content_type", ["", "a\r\nb", " a", "ä", "a\n"])
+def test_content_types_that_are_none(content_type):
+    with pytest.raises(LocalProtocolError):
+        Response(200, b"", None, content_type)
+
+
+@given(st.text(), st.text(), st.text(), st.lists(st.tuples(st.text(), st.text())))
+def test_problems_are_json(title, detail, code, errors):
+    response = problem(
+        400,
+        title=title or None,
+        detail=detail,
+        code=code,
+        errors=[{"path": path, "message": message} for path, message in errors],
+    )
+    assert response.content_type == "application/problem+json"
+    text = response.body.decode()
+    assert not set(text) & {chr(c) for c in range(32)}
+    got = json.loads(text)
+    assert got["title"] == (title or "Bad Request")
+    assert (got["status"], got["detail"], got["code"]) == (400, detail, code)
+    assert [(e["path"], e["message"]) for e in got.get("errors", [])] == errors
+
+
+def test_lone_surrogates_are_escaped():
+    assert json.loads(problem(400, detail="\ud800").body)["detail"] == "\ud800"
+
+
+@given(st.integers(0, 4102444800))
+def test_dates(seconds):
+    assert imf_fixdate(seconds) == email.utils.formatdate(seconds, usegmt=True)
+
+
+def test_query():
+    request = Request("GET", "/", Headers(), "/", "a=1&b=%C3%BC+x&a=2&c&=d&&%2526=e")
+    assert request.query == {"a": "2", "b": "ü x", "c": "", "": "d", "%26": "e"}
+    assert request.query_pairs[0] == ("a", "1")
+    bad = Request("GET", "/", Headers(), "/", "a=%ff")
+    with pytest.raises(RemoteProtocolError):
+        _ = bad.query
+
+
+@given(st.text())
+def test_percent_decoding_undoes_encoding_once(text):
+    encoded = "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace"))
+    assert percent_decode(encoded) == text.encode("utf-8", "replace").decode()
+
+
+@pytest.mark.parametrize("text", ["%", "%4", "%zz", "a%", "%%41", "%ff", "%c0%ae", "%ed%a0%80"])
+def test_percent_decoding_refuses(text):
+    with pytest.raises(ValueError, match="expected|codec"):
+        percent_decode(text)
+
+
+def test_streaming_has_to_be_asked_for():
+    with pytest.raises(RuntimeError, match="streaming=True"):
+        Request("GET", "/", Headers()).stream()
+
+
+def test_limits_are_positive():
+    with pytest.raises(ValueError, match="limit head"):
+        Limits(head=0)

@@ -1,0 +1,118 @@
+"""Routes: patterns, lookups, conflicts, listing."""
+
+import pytest
+from kakuri_http import Headers, Request, Response, RouteConflict, RouteError, Router
+
+
+def ok(request):
+    return Response(200)
+
+
+def ask(router, method, path):
+    request = Request(method, path, Headers(), path)
+    return router.resolve(request), request.params
+
+
+def router_of(*patterns):
+    router = Router()
+    for pattern in patterns:
+        router.add("GET", pattern, ok)
+    return router
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "pattern", "params"),
+    [
+        (["/"], "/", "/", {}),
+        (["/a", "/a/"], "/a/", "/a/", {}),
+        (["/w/:id"], "/w/x", "/w/:id", {"id": "x"}),
+        (["/w/:id"], "/w/a%2Fb", "/w/:id", {"id": "a/b"}),
+        (["/w/:id"], "/w/%2541", "/w/:id", {"id": "%41"}),
+        (["/w/:id"], "/%77/x", "/w/:id", {"id": "x"}),
+        (["/w/:id", "/w/new"], "/w/new", "/w/new", {}),
+        (["/w/:id", "/w/new"], "/w/old", "/w/:id", {"id": "old"}),
+        (["/w/:id/log", "/w/new/x"], "/w/new/log", "/w/:id/log", {"id": "new"}),
+        (["/n/:n<int>"], "/n/-7", "/n/:n<int>", {"n": -7}),
+        (["/l/:l<label>"], "/l/a-b", "/l/:l<label>", {"l": "a-b"}),
+        (["/:a/:b/:c"], "/1/2/3", "/:a/:b/:c", {"a": "1", "b": "2", "c": "3"}),
+    ],
+)
+def test_found(patterns, path, pattern, params):
+    route, got = ask(router_of(*patterns), "GET", path)
+    assert route.pattern == pattern
+    assert dict(got) == params
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/w/:id", "/w/"), ("/w/:id", "/w"), ("/w/:id", "/w/a/b"), ("/w", "/w/"), ("/w", "/W"),
+        ("/w", "//w"), ("/n/:n<int>", "/n/x"), ("/n/:n<int>", "/n/007"), ("/n/:n<int>", "/n/+1"),
+        ("/n/:n<int>", "/n/１"), ("/n/:n<int>", "/n/" + "1" * 5000), ("/l/:l<label>", "/l/A"),
+        ("/l/:l<label>", "/l/a%0A"), ("/w/:id", "/w/%ff"), ("/w", "*"),
+    ],
+)  # fmt: skip
+def test_not_found(pattern, path):
+    answer, _ = ask(router_of(pattern), "GET", path)
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "a", "/a%41", "/:", "/:1", "/a:b", "/:a<>", "/:a<float>", "/:a/:a", "/a b", "/..", "/ä"],
+)
+def test_patterns_that_are_refused(pattern):
+    with pytest.raises(RouteError):
+        router_of(pattern)
+
+
+@pytest.mark.parametrize("method", ["", "get", "TRACE", "CONNECT", "GÉT"])
+def test_methods_that_are_refused(method):
+    with pytest.raises(RouteError):
+        Router().add(method, "/", ok)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("/a", "/a"), ("/:a", "/:a"), ("/:a", "/:b"), ("/:a", "/:a<int>/x")]
+)
+def test_conflicts(one, two):
+    with pytest.raises(RouteConflict):
+        router_of(one, two)
+
+
+def test_own_types():
+    router = Router({"even": lambda text: int(text) if int(text) % 2 == 0 else int("")})
+    router.add("GET", "/:n<even>", ok)
+    assert ask(router, "GET", "/4")[1] == {"n": 4}
+    assert ask(router, "GET", "/5")[0].status == 404
+
+
+def test_own_methods_are_known():
+    router = Router()
+    router.add("PROPFIND", "/", ok)
+    assert ask(router, "PROPFIND", "/")[0].handler is ok
+    assert ask(router, "GET", "/")[0].status == 405
+    assert ask(router, "MKCOL", "/")[0].status == 501
+
+
+def test_listing():
+    router = router_of("/a", "/b/:c")
+    assert [(route.method, route.pattern) for route in router.routes] == [
+        ("GET", "/a"),
+        ("GET", "/b/:c"),
+    ]
+
+
+def test_lookup_does_not_ask_every_route():
+    asked = 0
+
+    def counts(text):
+        nonlocal asked
+        asked += 1
+        return text
+
+    router = Router({"counted": counts})
+    for number in range(2000):
+        router.add("GET", f"/r{number}/:id<counted>/x", ok)
+    assert ask(router, "GET", "/r1999/7/x")[1] == {"id": "7"}
+    assert asked == 1

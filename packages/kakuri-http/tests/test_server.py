@@ -1,0 +1,503 @@
+"""What a server does on the wire: the rules of RFC 9110 and RFC 9112 for responses."""
+
+import asyncio
+import logging
+import re
+import socket
+import struct
+from datetime import UTC, datetime
+
+import pytest
+from kakuri_http import ClientDisconnected, Limits, Response, Router, problem, serve
+from wire import connected, simple_router, wired
+
+GET = b"GET /things/a HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def test_date_is_an_imf_fixdate_of_now():
+    async with wired() as wire:
+        wire.send(GET)
+        _, fields, _ = await wire.read_response()
+    assert re.fullmatch(
+        r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT",
+        fields["date"],
+    )
+    stated = datetime.strptime(fields["date"], "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - stated).total_seconds()) < 5
+
+
+async def test_head_has_the_fields_of_get_and_no_content():
+    async with wired() as wire:
+        wire.send(GET + GET.replace(b"GET", b"HEAD") + GET)
+        _, of_get, body = await wire.read_response()
+        _, of_head, _ = await wire.read_response("HEAD")
+        assert of_head == of_get
+        assert (await wire.read_response())[2] == body == b"a"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_no_content_means_neither_length_nor_coding(status):
+    router = Router()
+    router.add("GET", "/", lambda request: Response(status, b"dropped", content_type="text/plain"))
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        for _ in range(2):
+            got, fields, _ = await wire.read_response()
+            assert got == status
+            assert not {"content-length", "transfer-encoding", "content-type"} & set(fields)
+
+
+async def test_a_hundred_requests_on_one_connection():
+    async with wired() as wire:
+        for number in range(100):
+            wire.send(b"GET /things/%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+            assert (await wire.read_response())[2] == b"%d" % number
+        assert wire.server.counters.accepted == 1
+
+
+async def test_pipelined_answers_keep_their_order_whoever_is_quicker():
+    router = simple_router()
+    gate = asyncio.Event()
+
+    async def slow(request):
+        await gate.wait()
+        return Response(200, b"slow")
+
+    def opens(request):
+        return Response(200, b"quick")
+
+    router.add("GET", "/slow", slow)
+    router.add("GET", "/quick", opens)
+    async with wired(router) as wire:
+        one = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
+        wire.send(b"".join(one % (b"slow" if i % 2 else b"quick") for i in range(20)))
+        assert (await wire.read_response())[2] == b"quick"
+        gate.set()
+        got = [(await wire.read_response())[2] for _ in range(19)]
+    assert got == [b"slow" if i % 2 else b"quick" for i in range(1, 20)]
+
+
+async def test_last_response_says_close():
+    async with wired() as wire:
+        wire.send(GET.replace(b"Host: a", b"Host: a\r\nConnection: close") + GET)
+        status, fields, _ = await wire.read_response()
+        assert (status, fields["connection"]) == (200, "close")
+        assert await wire.read_all() == b""
+
+
+async def test_http_1_0_is_answered_as_1_1_and_closed():
+    async with wired() as wire:
+        wire.send(b"GET /things/a HTTP/1.0\r\n\r\n")
+        reply = await wire.read_all()
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in reply
+
+
+async def test_http_1_0_keep_alive_is_said_back():
+    async with wired() as wire:
+        wire.send(b"GET /things/a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert (await wire.read_response())[1]["connection"] == "keep-alive"
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+
+
+async def test_streamed_response_to_http_1_0_ends_with_the_connection():
+    router = Router()
+    router.add("GET", "/", lambda request: Response(200, [b"one", b"two"]))
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head, _, body = (await wire.read_all()).partition(b"\r\n\r\n")
+    assert body == b"onetwo"
+    assert b"Transfer-Encoding" not in head
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        (b"GET /nowhere HTTP/1.1", 404, "not_found"),
+        (b"PUT /things/a HTTP/1.1", 405, "method_not_allowed"),
+        (b"FOO /things/a HTTP/1.1", 501, "not_implemented"),
+        (b"TRACE /things/a HTTP/1.1", 501, "not_implemented"),
+        (b"CONNECT a:22 HTTP/1.1", 501, "not_implemented"),
+        (b"GET / HTTP/2.0", 505, "version_not_supported"),
+        (b"GET / HTTP/1.1x", 400, "bad_request"),
+        (b"GET /%2e%2e/x HTTP/1.1", 400, "bad_request"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1", 414, "uri_too_long"),
+    ],
+)
+async def test_what_the_server_refuses_is_a_problem(line, status, code):
+    async with wired() as wire:
+        wire.send(line + b"\r\nHost: a\r\n\r\n")
+        got, fields, body = await wire.read_response()
+    assert got == status
+    assert fields["content-type"] == "application/problem+json"
+    assert b'"status":%d' % status in body
+    assert b'"code":"%b"' % code.encode() in body
+    assert (fields.get("allow") is not None) is (status == 405)
+
+
+async def test_allow_lists_the_methods_of_the_resource():
+    async with wired() as wire:
+        wire.send(b"DELETE /things/a HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await wire.read_response())[1]["allow"] == "GET, HEAD, OPTIONS"
+        wire.send(b"OPTIONS /echo HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, fields, _ = await wire.read_response()
+        assert (status, fields["allow"]) == (204, "OPTIONS, POST")
+        wire.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await wire.read_response())[0] == 204
+
+
+async def test_content_of_a_refused_request_is_no_request():
+    hidden = b"GET /things/hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with wired() as wire:
+        wire.send(
+            b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(hidden)
+            + hidden
+            + GET
+        )
+        assert (await wire.read_response())[0] == 405
+        assert (await wire.read_response())[2] == b"a"
+
+
+async def test_continue_comes_before_the_content_and_not_before_a_refusal():
+    async with wired() as wire:
+        head = b"%b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        wire.send(head % b"POST /echo")
+        assert await wire.read_head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"hello")
+        assert (await wire.read_response())[2] == b"hello"
+        wire.send(head % b"POST /nowhere")
+        status, fields, _ = await wire.read_response()
+        assert (status, fields["connection"]) == (404, "close")
+
+
+async def test_no_continue_where_the_content_would_be_too_long():
+    async with wired() as wire:
+        wire.send(
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 10000000000\r\n\r\n"
+        )
+        assert (await wire.read_response())[0] == 413
+
+
+async def test_answer_to_content_over_the_limit_arrives_before_the_end():
+    async with wired() as wire:
+        wire.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
+        wire.send(b"x" * 10_000_000)
+        status, fields, _ = await wire.read_response()
+        assert (status, fields["connection"]) == (413, "close")
+
+
+async def test_chunked_content_over_the_limit():
+    async with wired(limits=Limits(body=1000)) as wire:
+        wire.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        wire.send((b"100\r\n" + b"x" * 256 + b"\r\n") * 4)
+        assert (await wire.read_response())[0] == 413
+
+
+async def test_length_counts_bytes():
+    router = Router()
+    router.add("GET", "/", lambda request: Response(200, "zürich ☃".encode()))
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await wire.read_response())[2].decode() == "zürich ☃"
+
+
+async def test_a_failing_handler_is_a_500_without_its_trace(caplog):
+    router = Router()
+
+    def fails(request):
+        raise RuntimeError("the password is hunter2")
+
+    async def fails_later(request):
+        await asyncio.get_running_loop().run_in_executor(None, str)
+        raise RuntimeError("the password is hunter2")
+
+    router.add("GET", "/now", fails)
+    router.add("GET", "/later", fails_later)
+    router.add("GET", "/nothing", lambda request: None)
+    async with wired(router) as wire:
+        with caplog.at_level(logging.ERROR):
+            for path in (b"now", b"later", b"nothing"):
+                wire.send(b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+                status, _, body = await wire.read_response()
+                assert status == 500
+                assert b"hunter2" not in body
+                assert b"Traceback" not in body
+    assert [record.exc_info[0] for record in caplog.records] == [
+        RuntimeError, RuntimeError, TypeError,
+    ]  # fmt: skip
+
+
+async def test_a_shared_response_stays_as_it_was():
+    router = Router()
+    shared = Response(200, b"shared")
+    router.add("GET", "/", lambda request: shared)
+    async with await serve("127.0.0.1:0", router) as server:
+        for _ in range(2):
+            async with connected(server) as wire:
+                wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert "connection" not in (await wire.read_response())[1]
+                wire.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                assert (await wire.read_response())[1]["connection"] == "close"
+
+
+async def test_checks_come_before_routes_and_content():
+    router = simple_router()
+
+    @router.check
+    def only_ours(request):
+        if request.host != "ours":
+            return problem(403, code="foreign_host")
+        return None
+
+    async with wired(router) as wire:
+        wire.send(
+            b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+            b"GET /things/a HTTP/1.1\r\nHost: ours\r\n\r\n"
+        )
+        assert (await wire.read_response())[0] == 403
+        assert (await wire.read_response())[0] == 200
+
+
+async def test_access_log_is_told_of_everything():
+    entries = []
+    async with wired(access_log=entries.append) as wire:
+        wire.send(
+            GET + b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" + b"x\r\n\r\n"
+        )
+        await wire.read_all()
+    assert [(e.method, e.target, e.status, e.complete) for e in entries] == [
+        ("GET", "/things/a", 200, True),
+        ("POST", "/echo", 200, True),
+        ("", "", 400, True),
+    ]
+    assert entries[1].sent == 2
+    assert all(e.peer.startswith("127.0.0.1") and e.seconds >= 0 for e in entries)
+
+
+async def test_a_client_that_goes_cancels_its_handler():
+    router = Router()
+    began, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def waits(request):
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    router.add("GET", "/", waits)
+    async with wired(router, limits=Limits(half_closed_timeout=0.1)) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await began.wait()
+        wire.writer.transport.abort()
+        await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_a_client_that_shuts_its_side_has_a_moment_to_be_answered():
+    router = Router()
+    cancelled = asyncio.Event()
+    gate = asyncio.Event()
+
+    async def waits(request):
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return Response(200, b"still here")
+
+    router.add("GET", "/", waits)
+    async with await serve("127.0.0.1:0", router, limits=Limits(half_closed_timeout=0.1)) as server:
+        async with connected(server) as wire:
+            wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wire.writer.write_eof()
+            asyncio.get_running_loop().call_later(0.01, gate.set)
+            assert (await wire.read_all()).endswith(b"still here")
+        gate.clear()
+        async with connected(server) as wire:
+            wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wire.writer.write_eof()
+            await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_a_reset_ends_that_connection_only():
+    async with wired() as wire:
+        with socket.create_connection(("127.0.0.1", wire.server.endpoint.port)) as other:
+            other.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+
+
+async def test_drain_finishes_what_is_in_flight():
+    router = simple_router()
+    gate, began = asyncio.Event(), asyncio.Event()
+
+    async def waits(request):
+        began.set()
+        await gate.wait()
+        return Response(200, b"done")
+
+    router.add("GET", "/wait", waits)
+    async with wired(router) as wire, connected(wire.server) as idle:
+        idle.send(GET)
+        await idle.read_response()
+        wire.send(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        await began.wait()
+        draining = asyncio.ensure_future(wire.server.drain(5))
+        assert await idle.read_all() == b""
+        gate.set()
+        status, fields, body = await wire.read_response()
+        assert (status, fields["connection"], body) == (200, "close", b"done")
+        assert await draining == 0
+
+
+async def test_drain_gives_up_at_its_deadline():
+    router = Router()
+    began = asyncio.Event()
+
+    async def waits(request):
+        began.set()
+        await asyncio.Event().wait()
+
+    router.add("GET", "/", waits)
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await began.wait()
+        assert await wire.server.drain(0.01) == 1
+
+
+async def test_content_is_streamed_to_a_handler():
+    router = Router()
+    pieces = asyncio.Queue()
+
+    async def takes(request):
+        async for piece in request.stream():
+            pieces.put_nowait(piece)
+        return Response(200, b"all")
+
+    router.add("POST", "/", takes, streaming=True)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        assert await pieces.get() == b"one"
+        wire.send(b"3\r\ntwo\r\n0\r\n\r\n")
+        assert await pieces.get() == b"two"
+        assert (await wire.read_response())[2] == b"all"
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await wire.read_response())[2] == b"all"
+
+
+async def test_content_that_a_handler_leaves_is_dropped():
+    router = simple_router()
+
+    async def ignores(request):
+        return Response(200, b"ignored")
+
+    router.add("POST", "/", ignores, streaming=True)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        assert (await wire.read_response())[2] == b"ignored"
+        wire.send(b"def" + GET)
+        assert (await wire.read_response())[2] == b"a"
+
+
+async def test_a_streaming_handler_learns_of_a_client_that_went():
+    router = Router()
+    learned = asyncio.Queue()
+
+    async def takes(request):
+        try:
+            async for _ in request.stream():
+                pass
+        except ClientDisconnected as error:
+            learned.put_nowait(error)
+            raise
+
+    router.add("POST", "/", takes, streaming=True)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
+        wire.writer.write_eof()
+        assert isinstance(await asyncio.wait_for(learned.get(), 5), ClientDisconnected)
+
+
+async def test_lines_stream_out_as_they_come():
+    router = Router()
+    lines = asyncio.Queue()
+    closed = asyncio.Event()
+
+    async def watch():
+        try:
+            while True:
+                yield await lines.get()
+        finally:
+            closed.set()
+
+    router.add("GET", "/", lambda r: Response(200, watch(), None, "application/x-ndjson"))
+    async with wired(router, limits=Limits(half_closed_timeout=0.1)) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = await wire.read_head()
+        assert b"Transfer-Encoding: chunked" in head
+        for line in (b'{"n":1}\n', b'{"n":2}\n'):
+            lines.put_nowait(line)
+            assert await wire.reader.readuntil(b"\n\r\n") == b"8\r\n" + line + b"\r\n"
+        wire.writer.transport.abort()
+        await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_a_slow_reader_stops_the_producer():
+    router = Router()
+    produced = 0
+
+    def endless():
+        nonlocal produced
+        while True:
+            produced += 65536
+            yield b"x" * 65536
+
+    router.add("GET", "/", lambda request: Response(200, endless()))
+    limits = Limits(write_timeout=0.2)
+    entries = asyncio.Queue()
+    async with wired(router, limits=limits, access_log=entries.put_nowait) as wire:
+        wire.writer.transport.pause_reading()
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        entry = await asyncio.wait_for(entries.get(), 10)
+    assert entry.complete is False
+    assert produced < 30_000_000
+
+
+async def test_a_broken_stream_is_cut_off():
+    router = Router()
+
+    async def breaks():
+        yield b"first"
+        raise RuntimeError("broken")
+
+    router.add("GET", "/", lambda request: Response(200, breaks()))
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await wire.read_head()
+            await wire.reader.readuntil(b"0\r\n\r\n")
+
+
+async def test_pipelining_without_reading_is_bounded():
+    router = Router()
+    handled = 0
+
+    def big(request):
+        nonlocal handled
+        handled += 1
+        return Response(200, b"x" * 100_000)
+
+    router.add("GET", "/", big)
+    async with wired(router, limits=Limits(write_timeout=0.2)) as wire:
+        wire.writer.transport.pause_reading()
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 100_000)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            while True:
+                await wire.writer.drain()
+                wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+    assert handled < 1000
