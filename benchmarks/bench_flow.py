@@ -54,15 +54,16 @@ def processes(*commands: list[str]) -> Iterator[None]:
 
 
 def wait_for(url: str) -> None:
+    """Wait until a workload that is not there is 404: then the whole stack answers."""
     for _ in range(200):
         try:
             urllib.request.urlopen(url, timeout=1).close()
-        except urllib.error.HTTPError:
-            return
+        except urllib.error.HTTPError as answer:
+            if answer.code == 404:
+                return
         except OSError:
-            time.sleep(0.05)
-        else:
-            return
+            pass
+        time.sleep(0.05)
     raise SystemExit(f"nothing answers at {url}")
 
 
