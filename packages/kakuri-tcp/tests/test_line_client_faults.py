@@ -123,6 +123,16 @@ async def test_a_caller_that_gives_up_keeps_its_place(proxy, client, handled):
     assert handled == [b"a", b"given up", b"kept"]
 
 
+async def test_callers_that_give_up_do_not_cost_the_connection(client, proxy):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(latency=0.05)
+    given_up = asyncio.create_task(client.request(b"given up", timeout=5))
+    await until(lambda: client.in_flight == 1)
+    given_up.cancel()
+    await until(lambda: client.in_flight == 0)
+    assert client.is_connected
+
+
 async def test_an_upstream_that_is_down_fails_fast_and_attempts_are_spaced():
     attempts = []
 
