@@ -66,7 +66,17 @@ class MemoryTransport(asyncio.Transport):
     def join(self, peer: "MemoryTransport") -> None:
         """Make another transport the peer of this one."""
         self._peer = peer
-        self._loop.call_soon(self._pass_on)
+        self._loop.call_soon(self.pass_on)
+
+    def pass_on(self) -> None:
+        """Give the peer what was written, as long as it reads."""
+        peer = self._peer
+        if peer is None or peer.is_closing():
+            return
+        if peer.is_reading() and self._buffer:
+            peer.feed(self.take())
+        if not self._buffer and (self.has_eof or self._is_lost):
+            peer.feed_eof()
 
     # What a transport has to have
 
@@ -93,7 +103,7 @@ class MemoryTransport(asyncio.Transport):
         if not self._is_writing_paused and len(self._buffer) > self._high:
             self._is_writing_paused = True
             self.protocol.pause_writing()
-        self._loop.call_soon(self._pass_on)
+        self._loop.call_soon(self.pass_on)
 
     def can_write_eof(self) -> bool:
         """Say that the protocol can end its side alone."""
@@ -102,7 +112,7 @@ class MemoryTransport(asyncio.Transport):
     def write_eof(self) -> None:
         """Take the end of the protocol's stream."""
         self.has_eof = True
-        self._loop.call_soon(self._pass_on)
+        self._loop.call_soon(self.pass_on)
 
     def pause_reading(self) -> None:
         """Receive nothing for now."""
@@ -112,6 +122,8 @@ class MemoryTransport(asyncio.Transport):
         """Receive again; what waited comes in the next turn of the loop."""
         self._is_reading = True
         self._loop.call_soon(self._deliver)
+        if self._peer is not None:
+            self._loop.call_soon(self._peer.pass_on)
 
     def is_reading(self) -> bool:
         """Say whether the protocol wants data."""
@@ -126,7 +138,7 @@ class MemoryTransport(asyncio.Transport):
         self._is_closing = True
         if not self._buffer:
             self._lose(None)
-        self._loop.call_soon(self._pass_on)
+        self._loop.call_soon(self.pass_on)
 
     def abort(self) -> None:
         """Close at once."""
@@ -153,21 +165,11 @@ class MemoryTransport(asyncio.Transport):
             if not self.protocol.eof_received():
                 self.close()
 
-    def _pass_on(self) -> None:
-        """Give the peer what was written, as long as it reads."""
-        peer = self._peer
-        if peer is None or peer.is_closing():
-            return
-        if peer.is_reading() and self._buffer:
-            peer.feed(self.take())
-        if not self._buffer and (self.has_eof or self._is_lost):
-            peer.feed_eof()
-
     def _lose(self, error: Exception | None) -> None:
         if not self._is_lost:
             self._is_lost = True
             self._loop.call_soon(self.protocol.connection_lost, error)
-            self._loop.call_soon(self._pass_on)
+            self._loop.call_soon(self.pass_on)
 
 
 def pair(

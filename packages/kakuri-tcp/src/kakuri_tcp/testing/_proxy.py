@@ -115,7 +115,7 @@ class FaultProxy:
         try:
             await connect(self.upstream, lambda: _Side(self, client), timeout=_CONNECT_TIMEOUT)
         except ConnectFailed:
-            client.abort()
+            client.reset()
 
 
 class _Side(Connection):
@@ -131,6 +131,7 @@ class _Side(Connection):
         # Pieces towards this side's peer with their time of arrival; None is the end.
         self._transit: deque[tuple[float, bytes | None]] = deque()
         self._transit_size = 0
+        self._early: list[bytes] = []  # what came before the upstream was there
         self._free_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_ended = False
@@ -140,12 +141,12 @@ class _Side(Connection):
         if self.other is None:
             self.pause_reading()
         else:
-            self.other.other = self
-            self.other.resume_reading()
+            self.other.join(self)
 
     def data_received(self, data: bytes) -> None:
-        assert self.other is not None
-        if not self._proxy.faults.black_hole:
+        if self.other is None:
+            self._early.append(data)
+        elif not self._proxy.faults.black_hole:
             self.other.send_later(data)
 
     def receive_eof(self) -> None:
@@ -168,6 +169,14 @@ class _Side(Connection):
     def sweep(self, now: float) -> None:
         self.progressed = True  # the proxy has no timeouts of its own
         super().sweep(now)
+
+    def join(self, upstream: "_Side") -> None:
+        """Pass on to `upstream` from now on, and what has come before."""
+        self.other = upstream
+        for data in self._early:
+            self.data_received(data)
+        self._early.clear()
+        self.resume_reading()
 
     def send_later(self, data: bytes | None) -> None:
         """Send bytes, or the end, to this side's peer, as the faults want it."""
