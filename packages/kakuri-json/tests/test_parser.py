@@ -230,6 +230,7 @@ def test_a_hostile_document_costs_what_the_limit_allows_and_no_more():
             sys.settrace(None)
         return count
 
+    lines_run(1000)  # what is made once is made now
     assert lines_run(2_500_000) == lines_run(250_000) < 20_000
 
 

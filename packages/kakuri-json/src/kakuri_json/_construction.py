@@ -33,7 +33,8 @@ def construction(record: Record, values: list[str], constants: dict[str, Any]) -
     keywords = ", ".join(map("=".join, zip(names, values, strict=True)))
     constants["cls"] = cls
     if record.is_dict:
-        return [f"return dict({keywords})"]
+        items = (f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
+        return [f"return {{{', '.join(items)}}}"]
     if not _only_sets_fields(cls, names):
         return [f"return cls({keywords})"]
     constants["new"] = object.__new__

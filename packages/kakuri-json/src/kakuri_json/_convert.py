@@ -38,6 +38,14 @@ class Conversion:
         self.faults: list[tuple[Path, str]] = []
         self.limits = limits
 
+    def run(self, shape: Shape, value: Any) -> Any:
+        """Convert a whole value; what it gives means nothing if there are faults."""
+        try:
+            return self.convert(shape, value, ())
+        except RecursionError:
+            # A type that contains itself takes frames of the interpreter for each level.
+            self.refuse_depth()
+
     def fault(self, path: Path, message: str) -> object:
         """Note a fault."""
         if len(self.faults) < MAX_FAULTS:

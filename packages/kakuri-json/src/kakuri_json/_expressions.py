@@ -217,7 +217,8 @@ class _Compiler:
         return part
 
     def _record(self, shape: Record, order: Any) -> _Part:
-        if shape in self._inside:
+        optional_keys = shape.is_dict and not all(item.required for item in shape.fields)
+        if shape in self._inside or optional_keys:
             raise NotRegular
         self._inside.append(shape)
         orders = dict(order or ())

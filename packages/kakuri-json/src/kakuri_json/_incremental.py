@@ -243,17 +243,20 @@ class IncrementalParser:
             raise limit_error(self._text, start, self._limits, "max_digits", what)
         if run.end() == len(self._text) and not self._ended:
             return _NEED_DATA
+        end = run.end()
         number = _NUMBER(self._text, start)
+        word = next((word for word in _WORDS if run[0].startswith(word)), None)
         value: Any
-        if number is not None and number.end() == run.end():
+        if number is not None and number.end() == end:
             value = self._number(number)
-        elif run[0] in _WORDS:
-            value = _WORDS[run[0]]
+        elif word is not None:
+            value = _WORDS[word]
+            end = start + len(word)
         else:
             in_array = bool(self._open) and self._open[-1] is None
             after_comma = in_array and self._state is _State.VALUE
             raise explain_value(self._text, start, after_comma=after_comma)
-        self._at = run.end()
+        self._at = end
         self._complete()
         return Event(EventKind.VALUE, value)
 

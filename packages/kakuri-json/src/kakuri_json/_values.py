@@ -11,7 +11,7 @@ from typing import Any
 
 from kakuri_json._errors import LimitError, UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
-from kakuri_json._limits import Limits
+from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._reading import record_of
 from kakuri_json._strings import quote
 from kakuri_json._words import show
@@ -124,6 +124,10 @@ def key_text(key: Any) -> str:
     if type(key) is str:
         return key
     text = key.value if isinstance(key, enum.Enum) else key
+    if isinstance(text, (datetime.date, decimal.Decimal, bytes, uuid.UUID)):
+        quoted = simple_text(text, DEFAULT_LIMITS)
+        assert quoted is not None
+        return quoted[1:-1]
     if not isinstance(text, str):
         raise UnprintableError(f"expected text as a key, got {show(key)}")
     return str.__str__(text)
