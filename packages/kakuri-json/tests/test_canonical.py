@@ -5,11 +5,10 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
+import kakuri_json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import kakuri_json
 from kakuri_json import UnprintableError
 
 

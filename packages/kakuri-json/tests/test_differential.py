@@ -13,23 +13,60 @@ Differences, all decided:
 | depth                        | a crash  | 1024     | 512     |
 """
 
+import contextlib
 import json
 import math
 
+import kakuri_json
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import kakuri_json
 from kakuri_json import JSONError, JSONSyntaxError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
     max_leaves=20,
 )
-PIECES = ["[", "]", "{", "}", ",", ":", '"a"', '"b"', '"', "\\", "\\u0061", "\\ud800", "\\udc00", "1", "-", "0", ".5", "e1", "E+", "true", "nul", "null", " ", "\n", "é", "\U0001f600", "\x01", "NaN", "1e999", "//", "'", "\ufeff"]
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    '"a"',
+    '"b"',
+    '"',
+    "\\",
+    "\\u0061",
+    "\\ud800",
+    "\\udc00",
+    "1",
+    "-",
+    "0",
+    ".5",
+    "e1",
+    "E+",
+    "true",
+    "nul",
+    "null",
+    " ",
+    "\n",
+    "é",
+    "\U0001f600",
+    "\x01",
+    "NaN",
+    "1e999",
+    "//",
+    "'",
+    "\ufeff",
+]
 
 
 class _Refused(Exception):
@@ -55,7 +92,12 @@ def _no_infinity(text):
 
 def strict_json(text):
     try:
-        value = json.loads(text, parse_constant=_no_constants, object_pairs_hook=_no_duplicates, parse_float=_no_infinity)
+        value = json.loads(
+            text,
+            parse_constant=_no_constants,
+            object_pairs_hook=_no_duplicates,
+            parse_float=_no_infinity,
+        )
         json.dumps(value, ensure_ascii=False).encode()
     except (_Refused, ValueError):
         raise _Refused from None
@@ -80,16 +122,21 @@ def test_the_same_documents(text):
         assert repr(value) == repr(expected)
 
 
+def _position(text):
+    try:
+        kakuri_json.loads(text)
+    except JSONSyntaxError as error:
+        return error.position
+    return None
+
+
 def check_place(error, text):
     assert 0 <= error.position <= len(text)
     before = text[: error.position]
     assert error.line == before.count("\n") + 1
     assert error.column == len(before) - (before.rfind("\n") + 1) + 1
-    # What stands before the place is the beginning of some document: it is not refused earlier.
-    try:
-        kakuri_json.loads(before)
-    except JSONSyntaxError as earlier:
-        assert earlier.position <= error.position
+    # What stands before the place is not refused any earlier.
+    assert _position(before) in (None, len(before))
 
 
 @settings(max_examples=300, deadline=None)
@@ -116,18 +163,21 @@ def test_what_is_printed_reads_back(value):
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.binary(max_size=12) | st.lists(st.sampled_from([*"[]{},:\"\\1-0.e ", "é", "tru", "e"]), max_size=10).map("".join).map(str.encode))
+@given(
+    st.binary(max_size=12)
+    | st.lists(st.sampled_from([*'[]{},:"\\1-0.e ', "é", "tru", "e"]), max_size=10)
+    .map("".join)
+    .map(str.encode)
+)
 def test_orjson_refuses_the_same_bytes(data):
     try:
         expected = orjson.loads(data)
     except ValueError:
         expected = _Refused
-    try:
-        value = kakuri_json.loads(data)
-    except JSONError as error:
-        assert expected is _Refused or "again" in str(error)
-    else:
-        assert value == expected
+    value = _Refused
+    with contextlib.suppress(JSONError):
+        value = kakuri_json.loads(data, duplicate_keys="last")
+    assert value == expected
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

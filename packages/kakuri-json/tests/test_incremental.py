@@ -1,15 +1,21 @@
 """The incremental parser tells the same as loads, however the bytes are cut."""
 
+import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import kakuri_json
 from kakuri_json import EventKind, IncrementalParser, JSONError, JSONSyntaxError, LimitError, Limits
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab\\é\"\U0001f600\n", max_size=3), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text('ab\\é"\U0001f600\n', max_size=3), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -40,11 +46,12 @@ def build(found):
             case EventKind.END_ARRAY | EventKind.END_OBJECT:
                 value = outer.pop()
             case EventKind.END:
-                return outer[0][0]
+                break
         if isinstance(outer[-1], dict):
             outer[-1][keys.pop()] = value
         else:
             outer[-1].append(value)
+    return outer[0][0]
 
 
 def bytewise(data):
@@ -70,7 +77,45 @@ def test_escapes_may_be_cut_anywhere():
     assert build(events(bytewise(ESCAPES))) == ["a\n\U0001f600\\", "é"]
 
 
-FAULTY = [b"", b" ", b"[1,]", b'{"a":1,}', b'{"a" 1}', b"[1 2]", b'{"a":1,"\\u0061":2}', b"[\n\n 01]", b"nul", b"-", b"1.", b"1e", b"NaN", b'"\\ud800x"', b'"\\ud800\\n"', b'"\\x"', b'"\\u12', b'"a\n"', b'"\xff"', b'"\xe2\x82', b"[1e999]", b"[", b"{", b'{"a"', b'{"a":', b"[1", b'{"a":1', b"1 2", b"]", b"{]", b"[}", b"{1:2}", b"\xef\xbb\xbf1", b"[truex]", b"[true1]", b'"\xc3\xa9\n', b'{"a":]']
+FAULTY = [
+    b"",
+    b" ",
+    b"[1,]",
+    b'{"a":1,}',
+    b'{"a" 1}',
+    b"[1 2]",
+    b'{"a":1,"\\u0061":2}',
+    b"[\n\n 01]",
+    b"nul",
+    b"-",
+    b"1.",
+    b"1e",
+    b"NaN",
+    b'"\\ud800x"',
+    b'"\\ud800\\n"',
+    b'"\\x"',
+    b'"\\u12',
+    b'"a\n"',
+    b'"\xff"',
+    b'"\xe2\x82',
+    b"[1e999]",
+    b"[",
+    b"{",
+    b'{"a"',
+    b'{"a":',
+    b"[1",
+    b'{"a":1',
+    b"1 2",
+    b"]",
+    b"{]",
+    b"[}",
+    b"{1:2}",
+    b"\xef\xbb\xbf1",
+    b"[truex]",
+    b"[true1]",
+    b'"\xc3\xa9\n',
+    b'{"a":]',
+]
 
 
 @pytest.mark.parametrize("data", FAULTY)
@@ -90,7 +135,35 @@ def test_refuses_what_loads_refuses_in_the_same_place(data):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b",", b":", b'"a"', b'"', b"\\", b"1", b"-", b".5", b"e1", b"true", b" ", b"\n", b"\xc3", b"\xa9", b"\\u00", b"e9"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"[",
+                b"]",
+                b"{",
+                b"}",
+                b",",
+                b":",
+                b'"a"',
+                b'"',
+                b"\\",
+                b"1",
+                b"-",
+                b".5",
+                b"e1",
+                b"true",
+                b" ",
+                b"\n",
+                b"\xc3",
+                b"\xa9",
+                b"\\u00",
+                b"e9",
+            ]
+        ),
+        max_size=12,
+    )
+)
 def test_accepts_and_refuses_the_same_documents(pieces):
     data = b"".join(pieces)
     try:

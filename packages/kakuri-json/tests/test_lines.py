@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import pytest
-
 import kakuri_json
+import pytest
 from kakuri_json import JSONSyntaxError, LimitError, StructureError
 
 

@@ -1,16 +1,15 @@
 """The schema of a type accepts what decode accepts."""
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal
 
 import annotated_types as at
+import kakuri_json
 import pytest
 from jsonschema import Draft202012Validator
-
-import kakuri_json
 from kakuri_json import StructureError
 
 
@@ -97,7 +96,12 @@ def test_the_words_of_a_class():
                 "title": "Leaf",
                 "properties": {
                     "type": {"const": "Leaf"},
-                    "name": {"type": "string", "pattern": "^(?:[a-z]+)$", "description": "letters", "maxLength": 3},
+                    "name": {
+                        "type": "string",
+                        "pattern": "^(?:[a-z]+)$",
+                        "description": "letters",
+                        "maxLength": 3,
+                    },
                     "size": {"type": "integer", "minimum": 1, "exclusiveMaximum": 5, "default": 1},
                 },
                 "required": ["type", "name"],
@@ -111,13 +115,19 @@ def test_the_words_of_a_class():
     [
         (Any, {}),
         (bytes, {"type": "string", "contentEncoding": "base64"}),
-        (datetime.datetime, {"type": "string", "format": "date-time"}),
+        (dt.datetime, {"type": "string", "format": "date-time"}),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
-        (Annotated[int, at.Ge(1), at.Ge(2)], {"allOf": [{"type": "integer", "minimum": 1}, {"minimum": 2}]}),
+        (
+            Annotated[int, at.Ge(1), at.Ge(2)],
+            {"allOf": [{"type": "integer", "minimum": 1}, {"minimum": 2}]},
+        ),
     ],
 )
 def test_simple_types(kind, described):
-    assert kakuri_json.schema(kind) == {"$schema": "https://json-schema.org/draft/2020-12/schema"} | described
+    assert (
+        kakuri_json.schema(kind)
+        == {"$schema": "https://json-schema.org/draft/2020-12/schema"} | described
+    )
 
 
 def test_decimals():

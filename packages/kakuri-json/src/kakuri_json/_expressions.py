@@ -136,9 +136,7 @@ class _Compiler:
             case Choice():
                 tokens = {_token(written): meant for written, meant in shape.rows}
                 pattern = "|".join(map(re.escape, tokens))
-                part = _Part(
-                    f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]"
-                )
+                part = _Part(f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
             case Text():
                 part = self._text(shape)
             case Union():

@@ -58,7 +58,9 @@ _END = Event(EventKind.END)
 _STARTS = {"{": Event(EventKind.START_OBJECT), "[": Event(EventKind.START_ARRAY)}
 _SPACE = re.compile(r"[ \t\n\r]*+").match
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})').match
+_ESCAPE = re.compile(
+    r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
+).match
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
 _WORD_CHARACTERS = re.compile("[a-z]*+").match
@@ -145,7 +147,7 @@ class IncrementalParser:
             error.line += self._lines_before
         return error
 
-    def _next(self) -> Event:
+    def _next(self) -> Event:  # noqa: C901 - the state machine of the drawing above
         while True:
             if self._state is _State.STRING:
                 return self._continue_string()
@@ -266,9 +268,7 @@ class IncrementalParser:
                 return int(token[0])
             except ValueError:  # the interpreter was told to convert fewer digits than we allow
                 what = "characters in a number"
-                raise limit_error(
-                    self._text, self._at, self._limits, "max_digits", what
-                ) from None
+                raise limit_error(self._text, self._at, self._limits, "max_digits", what) from None
         value = float(token[0])
         if value - value != 0:
             expected = "a number within the range of a double"
@@ -344,6 +344,4 @@ class IncrementalParser:
 
 
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z").match
-_HIGH_SURROGATE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
-).match
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match

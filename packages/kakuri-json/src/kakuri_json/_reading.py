@@ -1,7 +1,7 @@
 """Reads types: from annotations to shapes."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import types
@@ -38,8 +38,8 @@ _SIMPLE: dict[Any, Shape] = {
     Any: Anything(),
     object: Anything(),
     decimal.Decimal: Text("decimal"),
-    datetime.datetime: Text("datetime"),
-    datetime.date: Text("date"),
+    dt.datetime: Text("datetime"),
+    dt.date: Text("date"),
     bytes: Text("bytes"),
     uuid.UUID: Text("uuid"),
     list: Sequence(Anything(), list),

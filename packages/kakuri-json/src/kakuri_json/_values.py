@@ -1,7 +1,7 @@
 """How values print that are not None, bool, int, float, str, list or dict themselves."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import uuid
@@ -15,7 +15,6 @@ from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._reading import record_of
 from kakuri_json._strings import quote
 from kakuri_json._words import show
-
 
 _WORDS = {None: "null", True: "true", False: "false"}
 
@@ -53,11 +52,11 @@ def simple_text(
         if value is None or value is True or value is False:
             return _WORDS[value]
     text: str | None
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         text = write_date_time(value)
         if text is None:
             raise UnprintableError(f"expected a date and time with offset, got {value!r}")
-    elif isinstance(value, datetime.date):
+    elif isinstance(value, dt.date):
         text = value.isoformat()
     elif isinstance(value, decimal.Decimal):
         text = write_decimal(value)
@@ -124,7 +123,7 @@ def key_text(key: Any) -> str:
     if type(key) is str:
         return key
     text = key.value if isinstance(key, enum.Enum) else key
-    if isinstance(text, (datetime.date, decimal.Decimal, bytes, uuid.UUID)):
+    if isinstance(text, (dt.date, decimal.Decimal, bytes, uuid.UUID)):
         quoted = simple_text(text, DEFAULT_LIMITS)
         assert quoted is not None
         return quoted[1:-1]

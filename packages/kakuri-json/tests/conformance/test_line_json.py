@@ -4,14 +4,15 @@ import json
 import os
 from pathlib import Path
 
-import pytest
-
 import kakuri_json
+import pytest
 from kakuri_json import JSONError
 
 CASES = [
     pytest.param(case, id=case["name"])
-    for case in json.loads((Path(os.environ["KAKURI_CORPORA"]) / "line-json/cases.json").read_text())
+    for case in json.loads(
+        (Path(os.environ["KAKURI_CORPORA"]) / "line-json/cases.json").read_text()
+    )
     if case.get("level") != "protocol"
 ]
 

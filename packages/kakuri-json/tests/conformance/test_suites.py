@@ -6,9 +6,8 @@ import re
 import struct
 from pathlib import Path
 
-import pytest
-
 import kakuri_json
+import pytest
 from kakuri_json import JSONError
 
 CORPORA = Path(os.environ["KAKURI_CORPORA"])
@@ -110,7 +109,11 @@ def test_floats(path):
     count = 0
     for line in path.read_text().splitlines():
         _, _, bits, text = line.split()
-        if NUMBER.fullmatch(text) is None or bits == "7FF0000000000000" or bits == "FFF0000000000000":
+        if (
+            NUMBER.fullmatch(text) is None
+            or bits == "7FF0000000000000"
+            or bits == "FFF0000000000000"
+        ):
             with pytest.raises(JSONError):
                 kakuri_json.loads(text)
             continue
@@ -169,4 +172,6 @@ def count(value):
 def test_real_lines(path):
     data = path.read_bytes()
     chunks = [data[i : i + 1000] for i in range(0, len(data), 1000)]
-    assert list(kakuri_json.decode_lines(chunks)) == [json.loads(line) for line in data.splitlines()]
+    assert list(kakuri_json.decode_lines(chunks)) == [
+        json.loads(line) for line in data.splitlines()
+    ]
