@@ -1,7 +1,7 @@
 """The compiled expressions and the general way agree on every document."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,11 +10,10 @@ from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import annotated_types as at
+import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import kakuri_json
 from kakuri_json import JSONError, StructureError
 from kakuri_json._api import _decode_slowly, _writers
 from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
@@ -72,7 +71,7 @@ class Everything:
     row: tuple[float, ...]
     names: frozenset[str]
     table: dict[str, Point | None]
-    when: datetime.datetime
+    when: dt.datetime
     price: Decimal
     raw: bytes
     uuid: UUID
@@ -93,7 +92,16 @@ class Late:
     c: Point = Point(0)
 
 
-TYPES = (Point, Loose, Everything, Late, list[Point], dict[str, int], Point | None, tuple[int, Late])
+TYPES = (
+    Point,
+    Loose,
+    Everything,
+    Late,
+    list[Point],
+    dict[str, int],
+    Point | None,
+    tuple[int, Late],
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 numbers = st.integers() | st.integers(-10, 10)
@@ -121,7 +129,7 @@ everything = st.builds(
     row=st.lists(st.floats(-1e9, 1e9), max_size=3).map(tuple),
     names=st.frozensets(texts, max_size=3),
     table=st.dictionaries(texts, st.none() | points, max_size=3),
-    when=st.datetimes(timezones=st.just(datetime.UTC)),
+    when=st.datetimes(timezones=st.just(dt.UTC)),
     price=st.decimals(allow_nan=False, allow_infinity=False, places=2),
     raw=st.binary(max_size=6),
     uuid=st.uuids(),
@@ -160,7 +168,34 @@ def documents(draw):
     if draw(st.booleans()):
         place = draw(st.integers(0, len(text)))
         end = draw(st.integers(place, min(len(text), place + 3)))
-        piece = draw(st.sampled_from(['"', ",", "0", "1", "null", "}", "]", " ", "\\", "a", "", "-", ".5", "e9", "\x01", "é", "{", "[", ":", "true", '"x":1,', ',"x":1']))
+        piece = draw(
+            st.sampled_from(
+                [
+                    '"',
+                    ",",
+                    "0",
+                    "1",
+                    "null",
+                    "}",
+                    "]",
+                    " ",
+                    "\\",
+                    "a",
+                    "",
+                    "-",
+                    ".5",
+                    "e9",
+                    "\x01",
+                    "é",
+                    "{",
+                    "[",
+                    ":",
+                    "true",
+                    '"x":1,',
+                    ',"x":1',
+                ]
+            )
+        )
         text = text[:place] + piece + text[end:]
     return kind, text.encode()
 
@@ -226,7 +261,29 @@ def test_there_and_back(data):
     assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
 
 
-HOSTILE = [None, True, 1, 10**30, -(10**5000), 1.5, float("nan"), float("inf"), "", 'x","y":"', "\ud800", "\n", "\\", b"x", [], {}, object(), Color.RED, Point(1), datetime.datetime(2026, 1, 1), Decimal("NaN")]
+HOSTILE = [
+    None,
+    True,
+    1,
+    10**30,
+    -(10**5000),
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    'x","y":"',
+    "\ud800",
+    "\n",
+    "\\",
+    b"x",
+    [],
+    {},
+    object(),
+    Color.RED,
+    Point(1),
+    dt.datetime(2026, 1, 1),  # noqa: DTZ001
+    Decimal("NaN"),
+]
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, ClassVar, Literal
 
-import pytest
-
 import kakuri_json
+import pytest
 from kakuri_json import Fault, StructureError
 
 

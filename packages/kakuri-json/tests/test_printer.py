@@ -1,6 +1,6 @@
 """What is printed, what is refused, and that nothing is printed that the parser refuses."""
 
-import datetime
+import datetime as dt
 import enum
 from collections import OrderedDict, UserDict
 from collections.abc import Mapping
@@ -9,14 +9,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 import kakuri_json
+import pytest
 from kakuri_json import JSONError, LimitError, Limits, UnprintableError
 
 
 class Letter(str):
-    pass
+    __slots__ = ()
 
 
 class Level(enum.IntEnum):
@@ -59,12 +58,18 @@ class Node:
         ([Level.LOW, Name.A, *Odd], '[1,"a",null,true,0.5]'),
         ({Name.A: Level.LOW}, '{"a":1}'),
         (Decimal("1.50"), '"1.50"'),
-        (datetime.datetime(2026, 1, 2, 3, 4, 5, 60, datetime.UTC), '"2026-01-02T03:04:05.000060Z"'),
-        (datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=-3))), '"2026-01-02T00:00:00-03:00"'),
-        (datetime.date(2026, 1, 2), '"2026-01-02"'),
+        (dt.datetime(2026, 1, 2, 3, 4, 5, 60, dt.UTC), '"2026-01-02T03:04:05.000060Z"'),
+        (
+            dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=-3))),
+            '"2026-01-02T00:00:00-03:00"',
+        ),
+        (dt.date(2026, 1, 2), '"2026-01-02"'),
         (b"\xff\x00", '"/wA="'),
         (UUID(int=5), '"00000000-0000-0000-0000-000000000005"'),
-        (Node(1, Node([Node(2)])), '{"value":1,"next":{"value":[{"value":2,"next":null}],"next":null}}'),
+        (
+            Node(1, Node([Node(2)])),
+            '{"value":1,"next":{"value":[{"value":2,"next":null}],"next":null}}',
+        ),
     ],
 )
 def test_values(value, text):
@@ -113,12 +118,18 @@ class Same(Mapping):
         (lambda: float("nan"), "expected a finite number, got nan"),
         (lambda: [float("-inf")], "expected a finite number, got -inf"),
         (lambda: Decimal("Infinity"), "expected a finite number, got Decimal('Infinity')"),
-        (lambda: {"a": "\udc80"}, "expected text that can be written as UTF-8, got the lone surrogate 0xdc80"),
+        (
+            lambda: {"a": "\udc80"},
+            "expected text that can be written as UTF-8, got the lone surrogate 0xdc80",
+        ),
         (lambda: {1: 2}, "expected text as a key, got 1"),
         (lambda: {None: 2}, "expected text as a key, got null"),
         (lambda: Same(), "expected every key once, got keys with the same spelling"),
         (_cycle, "expected a value without cycles, got list inside itself"),
-        (lambda: datetime.datetime(2026, 1, 1), "expected a date and time with offset, got datetime.datetime(2026, 1, 1, 0, 0)"),
+        (
+            lambda: dt.datetime(2026, 1, 1),  # noqa: DTZ001
+            "expected a date and time with offset, got datetime.datetime(2026, 1, 1, 0, 0)",
+        ),
         (lambda: Node, "expected a value with a JSON form, got <class 'test_printer.Node'> (type)"),
         (lambda: 1j, "expected a value with a JSON form, got 1j (complex)"),
     ],
@@ -149,7 +160,12 @@ def test_default_limits_hold_for_every_way_to_print():
     chain = None
     for _ in range(2000):
         chain = Node(1, chain)
-    for value, limit in ((10**4300, "max_digits"), (Node(10**4300), "max_digits"), (chain, "max_depth"), (_deep_sets(), "max_depth")):
+    for value, limit in (
+        (10**4300, "max_digits"),
+        (Node(10**4300), "max_digits"),
+        (chain, "max_depth"),
+        (_deep_sets(), "max_depth"),
+    ):
         with pytest.raises(LimitError) as caught:
             kakuri_json.encode(value)
         assert caught.value.limit == limit

@@ -121,7 +121,7 @@ def _decode(codec: Codec, data: Data, limits: Limits) -> Any:
 def _decode_slowly(codec: Codec, data: Data, limits: Limits) -> Any:
     parsed = loads(data, limits=limits)
     conversion = Conversion(limits)
-    result = conversion.convert(codec.shape, parsed, ())
+    result = conversion.run(codec.shape, parsed)
     text = read_text(data, limits)
     if conversion.faults:
         places = locate(text, {path for path, _ in conversion.faults})
@@ -140,7 +140,7 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
     Raises StructureError, UnsupportedTypeError and LimitError like decode.
     """
     conversion = Conversion(limits)
-    result: T = conversion.convert(shape_of(type), value, ())
+    result: T = conversion.run(shape_of(type), value)
     if conversion.faults:
         raise StructureError(
             tuple(Fault(_spell(path), message) for path, message in conversion.faults)

@@ -1,5 +1,6 @@
 """One codec a type: compiled readers for the layouts that come, and the slow path for the rest."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from kakuri_json._expressions import MISS, NotRegular, compile_reader
 from kakuri_json._layouts import USUAL, Layout, layout_of
 from kakuri_json._reading import shape_of
-from kakuri_json._shapes import Record, Shape, Union
+from kakuri_json._shapes import Shape, Union
 
 MAX_LEARNED = 4
 """Layouts that a codec learns beyond the usual one: a peer decides how it spells, and neither a
@@ -53,10 +54,8 @@ class Codec:
 
     def _add(self, layout: Layout) -> None:
         self._known.add(layout)
-        try:
+        with contextlib.suppress(NotRegular):  # then only the slow path reads
             self._readers = [*self._readers, compile_reader(self.shape, layout)]
-        except NotRegular:
-            pass
 
 
 class UnionCodec(Codec):

@@ -33,11 +33,12 @@ def construction(record: Record, values: list[str], constants: dict[str, Any]) -
     keywords = ", ".join(map("=".join, zip(names, values, strict=True)))
     constants["cls"] = cls
     if record.is_dict:
-        return [f"return dict({keywords})"]
+        items = (f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
+        return [f"return {{{', '.join(items)}}}"]
     if not _only_sets_fields(cls, names):
         return [f"return cls({keywords})"]
     constants["new"] = object.__new__
-    if cls.__setattr__ is object.__setattr__:
+    if _inherits(cls, "__setattr__"):
         return ["self = new(cls)", *_assignments(names, values), "return self"]
     twin = _twin(cls)
     if twin is not None:
@@ -55,12 +56,18 @@ def _assignments(names: list[str], values: list[str]) -> list[str]:
     return [f"self.{name} = {value}" for name, value in zip(names, values, strict=True)]
 
 
+def _inherits(cls: type[Any], name: str) -> bool:
+    """Tell whether a method of the class is the one that object has."""
+    method: Any = getattr(cls, name)
+    return method is getattr(object, name)
+
+
 def _twin(cls: type[Any]) -> type[Any] | None:
     # A class with bases gets none: the twin would be one of its base's subclasses, for all to see.
     if cls.__bases__ != (object,):
         return None
     slots = cls.__dict__.get("__slots__")
-    twin = type(cls.__name__, (), {} if slots is None else {"__slots__": slots})
+    twin: type[Any] = type(cls.__name__, (), {} if slots is None else {"__slots__": slots})
     try:
         object.__new__(twin).__class__ = cls
     except TypeError:  # their layouts differ after all
@@ -74,7 +81,7 @@ def _only_sets_fields(cls: type[Any], names: list[str]) -> bool:
         init is not None
         and init.co_filename == "<string>"  # written by dataclasses, not by a person
         and not hasattr(cls, "__post_init__")
-        and cls.__new__ is object.__new__
+        and _inherits(cls, "__new__")
         and type(cls) is type
         and set(init.co_varnames[1:]) == set(names)
         and set(cls.__dataclass_fields__) >= set(names)

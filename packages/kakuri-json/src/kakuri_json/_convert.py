@@ -1,6 +1,6 @@
 """Converts JSON values to what shapes ask for, gathering every fault."""
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from kakuri_json._shapes import (
     Choice,
     Constrained,
     Dictionary,
-    Field,
     Fixed,
     Record,
     Scalar,
@@ -37,6 +36,14 @@ class Conversion:
     def __init__(self, limits: Limits) -> None:
         self.faults: list[tuple[Path, str]] = []
         self.limits = limits
+
+    def run(self, shape: Shape, value: Any) -> Any:
+        """Convert a whole value; what it gives means nothing if there are faults."""
+        try:
+            return self.convert(shape, value, ())
+        except RecursionError:
+            # A type that contains itself takes frames of the interpreter for each level.
+            self.refuse_depth()
 
     def fault(self, path: Path, message: str) -> object:
         """Note a fault."""
@@ -63,162 +70,172 @@ class Conversion:
             maximum=maximum,
         )
 
-    def _anything(self, shape: Anything, value: Any, path: Path) -> Any:
+
+def _anything(_run: Conversion, _shape: Anything, value: Any, _path: Path) -> Any:
+    return value
+
+
+def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path) -> Any:
+    kind = type(value)
+    if kind is _KINDS[shape.kind]:
         return value
-
-    def _scalar(self, shape: Scalar, value: Any, path: Path) -> Any:
-        kind = type(value)
-        if kind is _KINDS[shape.kind]:
-            return value
-        if shape.kind == "number" and kind is int:
-            try:
-                return float(value)
-            except OverflowError:
-                pass
-        return self.mismatch(path, shape, value)
-
-    def _choice(self, shape: Choice, value: Any, path: Path) -> Any:
-        for written, meant in shape.rows:
-            if written == value and type(written) is type(value):
-                return meant
-        return self.mismatch(path, shape, value)
-
-    def _text(self, shape: Text, value: Any, path: Path) -> Any:
-        if type(value) is _NATIVE.get(shape.format):
-            return value  # not from JSON, but from TOML, say, which has such values
-        if type(value) is str:
-            try:
-                read = READERS[shape.format][1](value)
-            except (ValueError, ArithmeticError):
-                read = None
-            if read is not None:
-                return read
-        return self.mismatch(path, shape, value)
-
-    def _sequence(self, shape: Sequence, value: Any, path: Path) -> Any:
-        if type(value) is not list and type(value) is not tuple:
-            return self.mismatch(path, shape, value)
-        item = shape.item
-        convert = self.convert
-        items = [convert(item, one, (*path, index)) for index, one in enumerate(value)]
-        if shape.build is list:
-            return items
-        if any(one is INVALID for one in items):
-            return INVALID
+    if shape.kind == "number" and kind is int:
         try:
-            built = shape.build(items)
-        except TypeError:
-            return self.fault(path, "expected items that can be told apart, got arrays or objects")
-        if shape.build is not tuple and len(built) != len(items):
-            return self.fault(path, "expected every item once, got an item again")
-        return built
+            return float(value)
+        except OverflowError:
+            pass
+    return run.mismatch(path, shape, value)
 
-    def _fixed(self, shape: Fixed, value: Any, path: Path) -> Any:
-        if type(value) is not list and type(value) is not tuple:
-            return self.mismatch(path, shape, value)
-        if len(value) != len(shape.items):
-            return self.fault(path, f"expected {describe(shape)}, got {len(value)}")
-        pairs = enumerate(zip(shape.items, value, strict=True))
-        return tuple(self.convert(item, one, (*path, index)) for index, (item, one) in pairs)
 
-    def _dictionary(self, shape: Dictionary, value: Any, path: Path) -> Any:
-        if type(value) is not dict:
-            return self.mismatch(path, shape, value)
-        result = {}
-        for key, one in value.items():
-            inside = (*path, key)
-            meant = self.convert(shape.key, key, inside)
-            converted = self.convert(shape.value, one, inside)
-            if meant in result and meant is not INVALID:
-                self.fault(inside, f"expected every key once, got {show(key)} again")
-            result[meant] = converted
-        return result
+def _choice(run: Conversion, shape: Choice, value: Any, path: Path) -> Any:
+    for written, meant in shape.rows:
+        if written == value and type(written) is type(value):
+            return meant
+    return run.mismatch(path, shape, value)
 
-    def _constrained(self, shape: Constrained, value: Any, path: Path) -> Any:
-        before = len(self.faults)
-        result = self.convert(shape.inner, value, path)
-        if result is INVALID or len(self.faults) > before:
-            if len(self.faults) == before + 1 and self.faults[-1][0] == path:
-                # The words of the constraint say more than the plain kind.
-                self.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
-            return INVALID
-        for constraint in shape.constraints:
-            if not constraint.holds(result):
-                return self.fault(
-                    path,
-                    f"expected {describe(Constrained(shape.inner, (constraint,)))}, got {show(value)}",
-                )
-        return result
 
-    def _union(self, shape: Union, value: Any, path: Path) -> Any:
-        if shape.tag is not None and type(value) is dict:
-            tag = value.get(shape.tag, INVALID)
-            record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
-            if record is not None:
-                return self._record(record, value, path)
-            got = "nothing" if tag is INVALID else show(tag)
-            tags = ", ".join(map(show, shape.tagged))
-            return self.fault((*path, shape.tag), f"expected one of {tags}, got {got}")
-        likely: Conversion | None = None
-        for member in shape.members:
-            attempt = Conversion(self.limits)
-            result = attempt.convert(member, value, path)
-            if not attempt.faults:
-                return result
-            # Faults inside the value come from the member that it was meant for.
-            if any(place != path for place, _ in attempt.faults):
-                likely = attempt
-        if likely is not None:
-            self.faults.extend(likely.faults[: MAX_FAULTS - len(self.faults)])
-            return INVALID
-        return self.mismatch(path, shape, value)
-
-    def _record(self, shape: Record, value: Any, path: Path) -> Any:
-        if type(value) is not dict:
-            return self.mismatch(path, shape, value)
-        before = len(self.faults)
-        arguments: dict[str, Any] = {}
-        fields = shape.by_json_name
-        if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
-            got = show(value[shape.tag]) if shape.tag in value else "nothing"
-            self.fault((*path, shape.tag), f"expected {show(shape.tag_value)}, got {got}")
-        for key, one in value.items():
-            field = fields.get(key)
-            if field is not None:
-                arguments[field.name] = self.convert(field.shape, one, (*path, key))
-            elif key != shape.tag and not shape.ignore_unknown:
-                known = ", ".join(map(show, fields)) or "no field"
-                self.fault((*path, key), f"expected one of {known}, got {show(key)}")
-        for field in shape.fields:
-            if field.required and field.name not in arguments:
-                missing = (*path, field.json_name)
-                self.fault(missing, f"expected {describe(field.shape)}, got nothing")
-        if len(self.faults) > before:
-            return INVALID
-        if shape.is_dict:
-            return arguments
+def _text(run: Conversion, shape: Text, value: Any, path: Path) -> Any:
+    if type(value) is _NATIVE.get(shape.format):
+        return value  # not from JSON, but from TOML, say, which has such values
+    if type(value) is str:
         try:
-            return shape.cls(**arguments)
-        except ValueError as error:  # the class's own __post_init__ refuses it
-            return self.fault(path, str(error))
+            read = READERS[shape.format][1](value)
+        except (ValueError, ArithmeticError):
+            read = None
+        if read is not None:
+            return read
+    return run.mismatch(path, shape, value)
+
+
+def _sequence(run: Conversion, shape: Sequence, value: Any, path: Path) -> Any:
+    if type(value) is not list and type(value) is not tuple:
+        return run.mismatch(path, shape, value)
+    item = shape.item
+    convert = run.convert
+    items = [convert(item, one, (*path, index)) for index, one in enumerate(value)]
+    if shape.build is list:
+        return items
+    if any(one is INVALID for one in items):
+        return INVALID
+    try:
+        built = shape.build(items)
+    except TypeError:
+        return run.fault(path, "expected items that can be told apart, got arrays or objects")
+    if shape.build is not tuple and len(built) != len(items):
+        return run.fault(path, "expected every item once, got an item again")
+    return built
+
+
+def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path) -> Any:
+    if type(value) is not list and type(value) is not tuple:
+        return run.mismatch(path, shape, value)
+    if len(value) != len(shape.items):
+        return run.fault(path, f"expected {describe(shape)}, got {len(value)}")
+    pairs = enumerate(zip(shape.items, value, strict=True))
+    return tuple(run.convert(item, one, (*path, index)) for index, (item, one) in pairs)
+
+
+def _dictionary(run: Conversion, shape: Dictionary, value: Any, path: Path) -> Any:
+    if type(value) is not dict:
+        return run.mismatch(path, shape, value)
+    result = {}
+    for key, one in value.items():
+        inside = (*path, key)
+        meant = run.convert(shape.key, key, inside)
+        converted = run.convert(shape.value, one, inside)
+        if meant in result and meant is not INVALID:
+            run.fault(inside, f"expected every key once, got {show(key)} again")
+        result[meant] = converted
+    return result
+
+
+def _constrained(run: Conversion, shape: Constrained, value: Any, path: Path) -> Any:
+    before = len(run.faults)
+    result = run.convert(shape.inner, value, path)
+    if result is INVALID or len(run.faults) > before:
+        if len(run.faults) == before + 1 and run.faults[-1][0] == path:
+            # The words of the constraint say more than the plain kind.
+            run.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
+        return INVALID
+    for constraint in shape.constraints:
+        if not constraint.holds(result):
+            return run.fault(
+                path,
+                f"expected {describe(Constrained(shape.inner, (constraint,)))}, got {show(value)}",
+            )
+    return result
+
+
+def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
+    if shape.tag is not None and type(value) is dict:
+        tag = value.get(shape.tag, INVALID)
+        record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
+        if record is not None:
+            return _record(run, record, value, path)
+        got = "nothing" if tag is INVALID else show(tag)
+        tags = ", ".join(map(show, shape.tagged))
+        return run.fault((*path, shape.tag), f"expected one of {tags}, got {got}")
+    likely: Conversion | None = None
+    for member in shape.members:
+        attempt = Conversion(run.limits)
+        result = attempt.convert(member, value, path)
+        if not attempt.faults:
+            return result
+        # Faults inside the value come from the member that it was meant for.
+        if any(place != path for place, _ in attempt.faults):
+            likely = attempt
+    if likely is not None:
+        run.faults.extend(likely.faults[: MAX_FAULTS - len(run.faults)])
+        return INVALID
+    return run.mismatch(path, shape, value)
+
+
+def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
+    if type(value) is not dict:
+        return run.mismatch(path, shape, value)
+    before = len(run.faults)
+    arguments: dict[str, Any] = {}
+    fields = shape.by_json_name
+    if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
+        got = show(value[shape.tag]) if shape.tag in value else "nothing"
+        run.fault((*path, shape.tag), f"expected {show(shape.tag_value)}, got {got}")
+    for key, one in value.items():
+        field = fields.get(key)
+        if field is not None:
+            arguments[field.name] = run.convert(field.shape, one, (*path, key))
+        elif key != shape.tag and not shape.ignore_unknown:
+            known = ", ".join(map(show, fields)) or "no field"
+            run.fault((*path, key), f"expected one of {known}, got {show(key)}")
+    for field in shape.fields:
+        if field.required and field.name not in arguments:
+            missing = (*path, field.json_name)
+            run.fault(missing, f"expected {describe(field.shape)}, got nothing")
+    if len(run.faults) > before:
+        return INVALID
+    if shape.is_dict:
+        return arguments
+    try:
+        return shape.cls(**arguments)
+    except ValueError as error:  # the class's own __post_init__ refuses it
+        return run.fault(path, str(error))
 
 
 _KINDS: dict[str, type[Any]] = {
     "string": str, "integer": int, "number": float, "boolean": bool, "null": type(None),
 }  # fmt: skip
 _NATIVE: dict[str, type[Any]] = {
-    "datetime": datetime.datetime, "date": datetime.date, "decimal": decimal.Decimal,
+    "datetime": dt.datetime, "date": dt.date, "decimal": decimal.Decimal,
     "bytes": bytes, "uuid": uuid.UUID,
 }  # fmt: skip
 _CONVERTERS: dict[type[Any], Callable[[Conversion, Any, Any, Path], Any]] = {
-    Anything: Conversion._anything,
-    Scalar: Conversion._scalar,
-    Choice: Conversion._choice,
-    Text: Conversion._text,
-    Sequence: Conversion._sequence,
-    Fixed: Conversion._fixed,
-    Dictionary: Conversion._dictionary,
-    Constrained: Conversion._constrained,
-    Union: Conversion._union,
-    Record: Conversion._record,
+    Anything: _anything,
+    Scalar: _scalar,
+    Choice: _choice,
+    Text: _text,
+    Sequence: _sequence,
+    Fixed: _fixed,
+    Dictionary: _dictionary,
+    Constrained: _constrained,
+    Union: _union,
+    Record: _record,
 }

@@ -1,6 +1,7 @@
 """Says what is wrong where the parser found no token. Never on the path of a valid document."""
 
 import re
+
 from kakuri_json._errors import JSONSyntaxError
 from kakuri_json._source import syntax_error
 
@@ -104,7 +105,9 @@ def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, "a key", "a comment")
     word = _WORD(text, at)
-    return syntax_error(text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at))
+    return syntax_error(
+        text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at)
+    )
 
 
 def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:

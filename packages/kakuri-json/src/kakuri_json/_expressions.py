@@ -136,9 +136,7 @@ class _Compiler:
             case Choice():
                 tokens = {_token(written): meant for written, meant in shape.rows}
                 pattern = "|".join(map(re.escape, tokens))
-                part = _Part(
-                    f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]"
-                )
+                part = _Part(f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
             case Text():
                 part = self._text(shape)
             case Union():
@@ -217,7 +215,8 @@ class _Compiler:
         return part
 
     def _record(self, shape: Record, order: Any) -> _Part:
-        if shape in self._inside:
+        optional_keys = shape.is_dict and not all(item.required for item in shape.fields)
+        if shape in self._inside or optional_keys:
             raise NotRegular
         self._inside.append(shape)
         orders = dict(order or ())

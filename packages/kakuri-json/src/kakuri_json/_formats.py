@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-import datetime
+import datetime as dt
 import decimal
 import re
 import uuid
@@ -20,14 +20,14 @@ _DECIMAL = re.compile(
 _UUID = re.compile("[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}").fullmatch
 
 
-def _read_date_time(text: str) -> datetime.datetime | None:
+def _read_date_time(text: str) -> dt.datetime | None:
     if not _DATE_TIME(text):
         return None
-    return datetime.datetime.fromisoformat(text.upper())
+    return dt.datetime.fromisoformat(text.upper())
 
 
-def _read_date(text: str) -> datetime.date | None:
-    return datetime.date.fromisoformat(text) if _DATE(text) else None
+def _read_date(text: str) -> dt.date | None:
+    return dt.date.fromisoformat(text) if _DATE(text) else None
 
 
 def _read_decimal(text: str) -> decimal.Decimal | None:
@@ -57,7 +57,7 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
 """For each format: what is expected, and the reader, which gives None or ValueError for a fault."""
 
 
-def write_date_time(value: datetime.datetime) -> str | None:
+def write_date_time(value: dt.datetime) -> str | None:
     """Spell a date and time (RFC 3339); None if it has no offset of whole minutes."""
     offset = value.utcoffset()
     if offset is None or offset.total_seconds() % 60:

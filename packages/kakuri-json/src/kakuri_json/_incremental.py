@@ -58,7 +58,9 @@ _END = Event(EventKind.END)
 _STARTS = {"{": Event(EventKind.START_OBJECT), "[": Event(EventKind.START_ARRAY)}
 _SPACE = re.compile(r"[ \t\n\r]*+").match
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})').match
+_ESCAPE = re.compile(
+    r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
+).match
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
 _WORD_CHARACTERS = re.compile("[a-z]*+").match
@@ -145,7 +147,7 @@ class IncrementalParser:
             error.line += self._lines_before
         return error
 
-    def _next(self) -> Event:
+    def _next(self) -> Event:  # noqa: C901 - the state machine of the drawing above
         while True:
             if self._state is _State.STRING:
                 return self._continue_string()
@@ -243,17 +245,20 @@ class IncrementalParser:
             raise limit_error(self._text, start, self._limits, "max_digits", what)
         if run.end() == len(self._text) and not self._ended:
             return _NEED_DATA
+        end = run.end()
         number = _NUMBER(self._text, start)
+        word = next((word for word in _WORDS if run[0].startswith(word)), None)
         value: Any
-        if number is not None and number.end() == run.end():
+        if number is not None and number.end() == end:
             value = self._number(number)
-        elif run[0] in _WORDS:
-            value = _WORDS[run[0]]
+        elif word is not None:
+            value = _WORDS[word]
+            end = start + len(word)
         else:
             in_array = bool(self._open) and self._open[-1] is None
             after_comma = in_array and self._state is _State.VALUE
             raise explain_value(self._text, start, after_comma=after_comma)
-        self._at = run.end()
+        self._at = end
         self._complete()
         return Event(EventKind.VALUE, value)
 
@@ -263,9 +268,7 @@ class IncrementalParser:
                 return int(token[0])
             except ValueError:  # the interpreter was told to convert fewer digits than we allow
                 what = "characters in a number"
-                raise limit_error(
-                    self._text, self._at, self._limits, "max_digits", what
-                ) from None
+                raise limit_error(self._text, self._at, self._limits, "max_digits", what) from None
         value = float(token[0])
         if value - value != 0:
             expected = "a number within the range of a double"
@@ -341,6 +344,4 @@ class IncrementalParser:
 
 
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z").match
-_HIGH_SURROGATE = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z"
-).match
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match

@@ -25,4 +25,4 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 MAX_FAULTS = 100
-"""Faults that one StructureError gathers: more help nobody, and a peer decides how many there are."""
+"""Faults that one StructureError gathers: a peer decides how many there are; more help nobody."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kakuri_json._api import decode
 from kakuri_json._errors import JSONSyntaxError, LimitError, StructureError
@@ -30,9 +30,7 @@ def decode_lines(
     Raises what decode raises, with the line's number in the stream, and LimitError for a longer
     line. After an error there is nothing more.
     """
-    number = 0
-    for line in split_lines(chunks, max_line):
-        number += 1
+    for number, line in enumerate(split_lines(chunks, max_line), 1):
         try:
             value: T = decode(line, type=type)
         except (JSONSyntaxError, LimitError) as error:

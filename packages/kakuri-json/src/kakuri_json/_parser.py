@@ -30,7 +30,9 @@ _F: Final = 0x66
 _N: Final = 0x6E
 
 
-def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
+def parse(  # noqa: C901 - one loop over local variables is what makes it quick
+    text: str, limits: Limits, *, last_key_wins: bool
+) -> Any:
     """Give the value of a document.
 
     Raises JSONSyntaxError and LimitError with positions in characters.
@@ -89,7 +91,7 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
                     position += 1
                 else:
                     value, position = read_escaped(text, start)
-            elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:
+            elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:  # noqa: SIM109 - mypyc would make a tuple
                 if depth >= max_depth:
                     raise limit_error(text, position, limits, "max_depth", "levels of nesting")
                 depth += 1

@@ -98,4 +98,6 @@ def _skip_class(pattern: str, position: int) -> int | None:
             if not _FORBIDDEN.isdisjoint(range(low, high + 1)):
                 return None
         position = item.end()
+        if not item[3] and pattern.startswith("-", position) and pattern[position + 1 :][:1] != "]":
+            return None  # a range whose end is not plain
     return None if first else position + 1

@@ -18,7 +18,7 @@ _MAX_NAMES: Final = 1000
 """Keys whose spelling is remembered: they come again and again, but not without end."""
 
 
-def print_value(
+def print_value(  # noqa: C901 - one loop over local variables is what makes it quick
     value: Any,
     limits: Limits,
     *,

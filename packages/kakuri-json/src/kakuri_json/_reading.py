@@ -1,7 +1,7 @@
 """Reads types: from annotations to shapes."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import types
@@ -38,8 +38,8 @@ _SIMPLE: dict[Any, Shape] = {
     Any: Anything(),
     object: Anything(),
     decimal.Decimal: Text("decimal"),
-    datetime.datetime: Text("datetime"),
-    datetime.date: Text("date"),
+    dt.datetime: Text("datetime"),
+    dt.date: Text("date"),
     bytes: Text("bytes"),
     uuid.UUID: Text("uuid"),
     list: Sequence(Anything(), list),
@@ -60,9 +60,9 @@ _QUALIFIERS = tuple(
 )  # fmt: skip
 
 Bindings: TypeAlias = dict[Any, Any]
+Rename: TypeAlias = abc.Callable[[str], str]
 
 _records: dict[tuple[Any, tuple[Any, ...]], Record] = {}
-_aliases: dict[Any, Shape] = {}
 
 
 def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
@@ -160,27 +160,17 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
     records = [member for member in flat if isinstance(member, Record)]
     if len(records) < 2:
         return Union(tuple(flat))
-    tag = next((name for name in _tags(records[0]) if all(name in _tags(r) for r in records)), None)
-    tagged: dict[Any, Record] = {}
-    for record in records if tag is not None else ():
-        for value in _tags(record)[tag]:
-            if tagged.setdefault(value, record) is not record:
-                raise UnsupportedTypeError(
-                    f"expected one class for {tag} {value!r} in {annotation!r}"
-                )
+    tags = (name for name in records[0].tags if all(name in record.tags for record in records))
+    tag = next(tags, None)
     if tag is None:
         raise UnsupportedTypeError(f"expected a tag that tells the classes apart in {annotation!r}")
+    tagged: dict[Any, Record] = {}
+    for record in records:
+        for value in record.tags[tag]:
+            if tagged.setdefault(value, record) is not record:
+                got = f"{value!r} twice in {annotation!r}"
+                raise UnsupportedTypeError(f"expected different values of {tag!r}, got {got}")
     return Union(tuple(flat), tag, tagged)
-
-
-def _tags(record: Record) -> dict[str, tuple[Any, ...]]:
-    tags: dict[str, tuple[Any, ...]] = {}
-    if record.tag is not None:
-        tags[record.tag] = (record.tag_value,)
-    for item in record.fields:
-        if isinstance(item.shape, Choice) and item.shape.name is None:
-            tags[item.json_name] = tuple(value for value, _ in item.shape.rows)
-    return tags
 
 
 def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:
@@ -188,41 +178,58 @@ def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:
     known = _records.get((cls, arguments))
     if known is not None:
         return known
-    options = options_of(cls)
     record = Record(cls, is_dict=typing.is_typeddict(cls))
     _records[cls, arguments] = record  # before its fields are read: they may speak of it
     try:
-        hints = typing.get_type_hints(cls, include_extras=True)
-        bindings = _bindings(cls, arguments)
-        if record.is_dict:
-            record.fields = tuple(
-                Field(name, name, shape_of(hint, bindings), required=name in cls.__required_keys__)
-                for name, hint in hints.items()
-            )
-        else:
-            record.fields = tuple(_dataclass_fields(cls, hints, bindings))
+        _read_record(record, arguments)
     except NameError as error:
         del _records[cls, arguments]
-        raise UnsupportedTypeError(
-            f"expected annotations that resolve in {cls!r}: {error}"
-        ) from error
+        raise UnsupportedTypeError(f"expected names that resolve in {cls!r}: {error}") from error
     except BaseException:
         del _records[cls, arguments]
         raise
-    record.tag = options.get("tag")
-    record.tag_value = options.get("tag_value", cls.__name__)
-    record.ignore_unknown = options.get("unknown", "error") == "ignore"
-    record.by_name = {item.name: item for item in record.fields}
-    record.by_json_name = {item.json_name: item for item in record.fields}
-    if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
-        raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")
     return record
 
 
-def _dataclass_fields(cls: Any, hints: dict[str, Any], bindings: Bindings) -> abc.Iterator[Field]:
+def _read_record(record: Record, arguments: tuple[Any, ...]) -> None:
+    cls = record.cls
     options = options_of(cls)
     rename = options.get("rename", {})
     to_json = rename if callable(rename) else lambda name: rename.get(name, name)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    record.ignore_unknown = options.get("unknown", "error") == "ignore"
+    # What tells the class apart comes first: a union inside it may need to know.
+    record.tag = options.get("tag")
+    record.tag_value = options.get("tag_value", cls.__name__)
+    if record.tag is not None:
+        record.tags[record.tag] = (record.tag_value,)
+    for name, hint in hints.items():
+        if typing.get_origin(hint) is Literal:
+            record.tags[to_json(name)] = tuple(
+                written for written, _ in map(_literal_row, typing.get_args(hint))
+            )
+    bindings = _bindings(cls, arguments)
+    read = _typed_dict_fields if record.is_dict else _dataclass_fields
+    record.fields = tuple(read(cls, hints, bindings, to_json))
+    record.by_json_name = {item.json_name: item for item in record.fields}
+    if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
+        raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")
+
+
+def _typed_dict_fields(
+    cls: Any, hints: dict[str, Any], bindings: Bindings, to_json: Rename
+) -> abc.Iterator[Field]:
+    for name, hint in hints.items():
+        required = name in cls.__required_keys__
+        yield Field(name, to_json(name), shape_of(hint, bindings), required=required)
+
+
+def _dataclass_fields(
+    cls: Any, hints: dict[str, Any], bindings: Bindings, to_json: Rename
+) -> abc.Iterator[Field]:
+    omit_defaults = options_of(cls).get("omit_defaults", False)
+    if any(isinstance(hint, dataclasses.InitVar) for hint in hints.values()):
+        raise UnsupportedTypeError(f"expected no InitVar, got one in {cls!r}")
     for item in dataclasses.fields(cls):
         if not item.init:
             continue
@@ -237,7 +244,7 @@ def _dataclass_fields(cls: Any, hints: dict[str, Any], bindings: Bindings) -> ab
             required=not has_default and factory is None,
             default=item.default if has_default else None,
             default_factory=factory,
-            omit_default=options.get("omit_defaults", False) and not is_tag,
+            omit_default=omit_defaults and not is_tag,
         )
 
 

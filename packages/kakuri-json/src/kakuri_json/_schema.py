@@ -140,7 +140,9 @@ def _constrain(described: dict[str, Any], constraints: tuple[Constraint, ...]) -
         if constraint.description is not None:
             words["description"] = constraint.description
         # A keyword can be said once; what is said again goes beside.
-        described = described | words if not described.keys() & words.keys() else (
-            {"allOf": [described, words]}
+        described = (
+            described | words
+            if not described.keys() & words.keys()
+            else ({"allOf": [described, words]})
         )
     return described

@@ -104,16 +104,19 @@ class Field:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """An object with named fields: a dataclass or a TypedDict. May contain itself."""
+    """An object with named fields: a dataclass or a TypedDict. May contain itself.
+
+    tags: names of what can tell it apart in a union, and the values that stand there.
+    """
 
     cls: type[Any]
     is_dict: bool
     fields: tuple[Field, ...] = ()
     tag: str | None = None
     tag_value: str = ""
+    tags: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     ignore_unknown: bool = False
     by_json_name: dict[str, Field] = field(default_factory=dict)
-    by_name: dict[str, Field] = field(default_factory=dict)
 
 
 Shape: TypeAlias = (

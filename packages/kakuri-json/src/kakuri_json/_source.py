@@ -23,11 +23,11 @@ def read_text(data: Data, limits: Limits) -> str:
     Raises JSONSyntaxError for bytes that are not UTF-8, and for what str can hold and UTF-8
     cannot (lone surrogates); LimitError for a document that is too long.
     """
-    if not isinstance(data, (str, bytes)):
-        if not isinstance(data, (bytearray, memoryview)):
-            msg = f"expected str, bytes, bytearray or memoryview, got {type(data).__name__}"
-            raise TypeError(msg)
+    if isinstance(data, (bytearray, memoryview)):
         data = bytes(data)
+    elif not isinstance(data, (str, bytes)):
+        name = type(data).__name__  # type: ignore[unreachable]  # by callers without type checker
+        raise TypeError(f"expected str, bytes, bytearray or memoryview, got {name}")
     if len(data) > limits.max_length:
         raise LimitError(
             f"expected a document of at most {limits.max_length} "
@@ -53,8 +53,9 @@ def _not_utf8(data: bytes, error: UnicodeDecodeError) -> JSONSyntaxError:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return _byte_error(data, 0, "UTF-8 without a byte order mark", name)
-    if b"\x00" in data[:4]:
-        return _byte_error(data, data.index(0), "UTF-8", "a zero byte (UTF-16 or UTF-32?)")
+    zero = data.find(0, 0, 4)
+    if 0 <= zero < error.start:
+        return _byte_error(data, zero, "UTF-8", "a zero byte (UTF-16 or UTF-32?)")
     got = f"the byte {data[error.start]:#04x}"
     return _byte_error(data, error.start, "UTF-8", f"{got} ({error.reason})")
 

@@ -29,7 +29,7 @@ def read_escaped(text: str, position: "i64") -> tuple[str, "i64"]:
         if stop > position:
             parts.append(text[position:stop])
         position = stop
-        if position >= end or position + 1 >= end and text[position] == "\\":
+        if position >= end or (position + 1 >= end and text[position] == "\\"):
             raise explain_string(text, start, position)
         if text[position] == '"':
             return "".join(parts), position + 1
@@ -52,7 +52,7 @@ def read_escaped(text: str, position: "i64") -> tuple[str, "i64"]:
 
 
 def _read_unicode_escape(text: str, position: "i64") -> int:
-    """Give the code unit of an escape like \\u00e9, or -1 if none begins here."""
+    r"""Give the code unit of an escape like \u00e9, or -1 if none begins here."""
     if text[position : position + 2] != "\\u" or _HEX(text, position + 2) is None:
         return -1
     return int(text[position + 2 : position + 6], 16)
@@ -79,7 +79,6 @@ def quote(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     spelling = _SPELLINGS.get(match[0])
     if spelling is None:
-        raise UnprintableError(
-            f"expected text that can be written as UTF-8, got the lone surrogate {ord(match[0]):#06x}"
-        )
+        got = f"the lone surrogate {ord(match[0]):#06x}"
+        raise UnprintableError(f"expected text that can be written as UTF-8, got {got}")
     return spelling

@@ -1,7 +1,7 @@
 """How values print that are not None, bool, int, float, str, list or dict themselves."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import uuid
@@ -11,11 +11,10 @@ from typing import Any
 
 from kakuri_json._errors import LimitError, UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
-from kakuri_json._limits import Limits
+from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._reading import record_of
 from kakuri_json._strings import quote
 from kakuri_json._words import show
-
 
 _WORDS = {None: "null", True: "true", False: "false"}
 
@@ -53,11 +52,11 @@ def simple_text(
         if value is None or value is True or value is False:
             return _WORDS[value]
     text: str | None
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         text = write_date_time(value)
         if text is None:
             raise UnprintableError(f"expected a date and time with offset, got {value!r}")
-    elif isinstance(value, datetime.date):
+    elif isinstance(value, dt.date):
         text = value.isoformat()
     elif isinstance(value, decimal.Decimal):
         text = write_decimal(value)
@@ -124,6 +123,10 @@ def key_text(key: Any) -> str:
     if type(key) is str:
         return key
     text = key.value if isinstance(key, enum.Enum) else key
+    if isinstance(text, (dt.date, decimal.Decimal, bytes, uuid.UUID)):
+        quoted = simple_text(text, DEFAULT_LIMITS)
+        assert quoted is not None
+        return quoted[1:-1]
     if not isinstance(text, str):
         raise UnprintableError(f"expected text as a key, got {show(key)}")
     return str.__str__(text)

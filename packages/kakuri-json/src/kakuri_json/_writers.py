@@ -5,7 +5,7 @@ together are printable and hold no quote and no backslash, nothing needs an esca
 gives None, and the general printer decides.
 """
 
-import datetime
+import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable
@@ -31,8 +31,8 @@ from kakuri_json._strings import quote
 Writer: TypeAlias = Callable[[Any], str | None]
 
 _FORMATS: dict[str, tuple[type[Any], Writer]] = {
-    "datetime": (datetime.datetime, write_date_time),
-    "date": (datetime.date, datetime.date.isoformat),
+    "datetime": (dt.datetime, write_date_time),
+    "date": (dt.date, dt.date.isoformat),
     "decimal": (decimal.Decimal, write_decimal),
     "bytes": (bytes, write_bytes),
     "uuid": (uuid.UUID, str),
@@ -85,7 +85,9 @@ _SCALARS: dict[str, Writer] = {
     "number": lambda value: (
         repr(value) if value.__class__ is float and value - value == 0 else None
     ),
-    "boolean": lambda value: {True: "true", False: "false"}[value] if value.__class__ is bool else None,
+    "boolean": lambda value: (
+        {True: "true", False: "false"}[value] if value.__class__ is bool else None
+    ),
     "null": lambda value: "null" if value is None else None,
 }
 
@@ -183,7 +185,9 @@ class _Source:
         if self.integers:
             small = " and ".join(f"{-_LARGE} < {name} < {_LARGE}" for name in self.integers)
             # A short text holds no number that is too long.
-            lines.append(f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None")
+            lines.append(
+                f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None"
+            )
         return "\n    ".join(["def write(value):", *lines, "return text"])
 
     def constant(self, value: Any) -> str:

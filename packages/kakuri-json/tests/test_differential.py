@@ -1,0 +1,188 @@
+"""Against the standard library and orjson: the same values, the same documents refused.
+
+Differences, all decided:
+
+| document                     | json     | orjson   | ours    |
+| NaN, Infinity                | accepts  | refuses  | refuses |
+| a byte order mark            | refuses  | refuses  | refuses |
+| UTF-16, UTF-32               | accepts  | refuses  | refuses |
+| a lone surrogate, escaped    | accepts  | refuses  | refuses |
+| a key twice                  | the last | the last | refuses |
+| a number beyond a double     | inf      | refuses  | refuses |
+| an integer beyond 64 bits    | exact    | a float  | exact   |
+| depth                        | a crash  | 1024     | 512     |
+"""
+
+import contextlib
+import json
+import math
+
+import kakuri_json
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kakuri_json import JSONError, JSONSyntaxError
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=20,
+)
+PIECES = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    '"a"',
+    '"b"',
+    '"',
+    "\\",
+    "\\u0061",
+    "\\ud800",
+    "\\udc00",
+    "1",
+    "-",
+    "0",
+    ".5",
+    "e1",
+    "E+",
+    "true",
+    "nul",
+    "null",
+    " ",
+    "\n",
+    "é",
+    "\U0001f600",
+    "\x01",
+    "NaN",
+    "1e999",
+    "//",
+    "'",
+    "\ufeff",
+]
+
+
+class _Refused(Exception):
+    pass
+
+
+def _no_constants(name):
+    raise _Refused
+
+
+def _no_duplicates(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise _Refused
+    return dict(pairs)
+
+
+def _no_infinity(text):
+    number = float(text)
+    if math.isinf(number):
+        raise _Refused
+    return number
+
+
+def strict_json(text):
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_no_constants,
+            object_pairs_hook=_no_duplicates,
+            parse_float=_no_infinity,
+        )
+        json.dumps(value, ensure_ascii=False).encode()
+    except (_Refused, ValueError):
+        raise _Refused from None
+    return value
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_the_same_documents(text):
+    try:
+        expected = strict_json(text)
+    except _Refused:
+        expected = _Refused
+    try:
+        value = kakuri_json.loads(text)
+    except JSONError as error:
+        assert expected is _Refused
+        if isinstance(error, JSONSyntaxError):
+            check_place(error, text)
+    else:
+        assert value == expected
+        assert repr(value) == repr(expected)
+
+
+def _position(text):
+    try:
+        kakuri_json.loads(text)
+    except JSONSyntaxError as error:
+        return error.position
+    return None
+
+
+def check_place(error, text):
+    assert 0 <= error.position <= len(text)
+    before = text[: error.position]
+    assert error.line == before.count("\n") + 1
+    assert error.column == len(before) - (before.rfind("\n") + 1) + 1
+    # What stands before the place is not refused any earlier.
+    assert _position(before) in (None, len(before))
+
+
+@settings(max_examples=300, deadline=None)
+@given(values, st.booleans(), st.sampled_from([None, 1, 4]))
+def test_the_same_values(value, escape, indent):
+    text = json.dumps(value, ensure_ascii=escape, indent=indent)
+    for data in (text, text.encode()):
+        parsed = kakuri_json.loads(data)
+        assert parsed == value
+        assert repr(parsed) == repr(value)
+    assert kakuri_json.dumps(value, indent=indent) == json.dumps(
+        value, ensure_ascii=False, indent=indent, separators=(",", ":" if indent is None else ": ")
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(values)
+def test_what_is_printed_reads_back(value):
+    data = kakuri_json.encode(value)
+    parsed = kakuri_json.loads(data)
+    assert repr(parsed) == repr(value)
+    assert kakuri_json.encode(parsed) == data
+    assert strict_json(data.decode()) == value
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.binary(max_size=12)
+    | st.lists(st.sampled_from([*'[]{},:"\\1-0.e ', "é", "tru", "e"]), max_size=10)
+    .map("".join)
+    .map(str.encode)
+)
+def test_orjson_refuses_the_same_bytes(data):
+    try:
+        expected = orjson.loads(data)
+    except ValueError:
+        expected = _Refused
+    value = _Refused
+    with contextlib.suppress(JSONError):
+        value = kakuri_json.loads(data, duplicate_keys="last")
+    assert value == expected
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_floats_are_read_exactly_and_printed_shortest(number):
+    text = kakuri_json.dumps(number)
+    assert text == repr(number)
+    assert kakuri_json.loads(text).hex() == number.hex()
+    assert kakuri_json.loads(f"{number:.40e}").hex() == number.hex()

@@ -1,0 +1,198 @@
+"""The expressions are linear: counted in steps of a matcher that we can watch.
+
+The matcher walks the tree that `re` makes of an expression, backtracking as `re` does.
+"""
+
+import re._constants as codes
+import re._parser as sre
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import kakuri_json
+import pytest
+from kakuri_json._codecs import codec_of
+from kakuri_json._expressions import MISS, compile_reader
+from kakuri_json._layouts import USUAL, Layout
+from kakuri_json._patterns import embed
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    id: Annotated[str, Words("[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")]
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    name: str
+    tags: list[str]
+    items: list[Item]
+    table: dict[str, int]
+    reason: str | None = None
+    message: str | None = None
+    item: Item | None = None
+    nested: list[list[int]] = field(default_factory=list)
+
+
+class Steps:
+    """Matches text against a parsed expression and counts what it does."""
+
+    def __init__(self, text):
+        self.text = text
+        self.count = 0
+
+    def ends(self, tokens, at, index=0):
+        """Give every position where tokens[index:] can end, in the order of `re`."""
+        if index == len(tokens):
+            yield at
+            return
+        for end in self.one(*tokens[index], at):
+            yield from self.ends(tokens, end, index + 1)
+
+    def first(self, tokens, at):
+        return next(self.ends(tokens, at), None)
+
+    def one(self, code, what, at):  # noqa: C901
+        self.count += 1
+        text = self.text
+        match code:
+            case codes.LITERAL | codes.NOT_LITERAL | codes.IN:
+                if at < len(text) and self.holds(code, what, ord(text[at])):
+                    yield at + 1
+            case codes.BRANCH:
+                for branch in what[1]:
+                    yield from self.ends(branch, at)
+            case codes.SUBPATTERN:
+                yield from self.ends(what[3], at)
+            case codes.ATOMIC_GROUP:
+                end = self.first(what, at)
+                if end is not None:
+                    yield end
+            case codes.POSSESSIVE_REPEAT:
+                low, high, body = what
+                times = 0
+                while times < high and (end := self.first(body, at)) is not None:
+                    at, times = end, times + 1
+                if times >= low:
+                    yield at
+            case codes.MAX_REPEAT:
+                low, high, body = what
+                places = [at]
+                while len(places) <= high and (end := self.first(body, places[-1])) is not None:
+                    places.append(end)
+                yield from reversed(places[low:])
+            case codes.ASSERT:
+                if self.first(what[1], at) is not None:
+                    yield at
+            case _:
+                raise AssertionError(f"{code} in an expression")
+
+    def holds(self, code, what, character):
+        if code is codes.LITERAL:
+            return character == what
+        if code is codes.NOT_LITERAL:
+            return character != what
+        negate = what[0] == (codes.NEGATE, None)
+        inside = any(
+            character == value if kind is codes.LITERAL else value[0] <= character <= value[1]
+            for kind, value in what[negate:]
+        )
+        return inside != negate
+
+
+def steps(layout, text):
+    shape = codec_of(Order).shape
+    reader = compile_reader(shape, layout)
+    expression = reader.__globals__["match"].__self__
+    watched = Steps(text)
+    end = watched.first(sre.parse(expression.pattern), 0)
+    assert (end == len(text)) == (expression.fullmatch(text) is not None)
+    return watched.count
+
+
+def near_misses(size):
+    head = '{"name":"n","tags":[],"items":[],"table":{}'
+    return {
+        "name": '{"name":"' + "x" * size,
+        "tags": '{"name":"n","tags":[' + '"x",' * (size // 4) + "]",
+        "items": '{"name":"n","tags":[],"items":[' + '{"id":"a"},' * (size // 11) + "x",
+        "an id": '{"name":"n","tags":[],"items":[{"id":"' + "a-" * (size // 2),
+        "table": '{"name":"n","tags":[],"items":[],"table":{' + '"k":1,' * (size // 6) + '"k":x',
+        "spaces": '{"name"' + " " * size + ";",
+        "escapes": '{"name":"' + "\\n" * (size // 2) + "\\",
+        "nested": head + ',"nested":[' + "[1,2]," * (size // 6) + "[",
+        "end": head + ',"reason":"' + "x" * size + '","message":"y"]',
+    }
+
+
+@pytest.mark.parametrize("layout", [USUAL, Layout(None, spaced=True, escaped=True)], ids=repr)
+@pytest.mark.parametrize("name", list(near_misses(8)))
+def test_a_near_miss_takes_steps_in_proportion_to_its_length(layout, name):
+    half = steps(layout, near_misses(2**15)[name])
+    whole = steps(layout, near_misses(2**16)[name])
+    assert whole <= 2.1 * half + 100
+    assert whole <= 12 * 2**16
+
+
+def test_near_misses_are_explained():
+    for text in near_misses(2**16).values():
+        with pytest.raises(kakuri_json.JSONError):
+            kakuri_json.decode(text, type=Order)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside"),
+    [
+        ("[a-z]+", "(?>[a-z]+)"),
+        ("(a|b)*c{1,2}", "(?>(?:a|b)*c{1,2})"),
+        (r"\d\w\.\-[-a\d.]", r"(?>\d\w\.\-[-a\d.])"),
+        ("(?:x)?y z", "(?>(?:x)?y z)"),
+        ('a"', None),
+        (".", None),
+        ("^a", None),
+        ("a$", None),
+        ("[^a]", None),
+        ("[!-~]", None),
+        ("[--~]", None),
+        ("[+-]", "(?>[+-])"),
+        (r"[\!-~]", None),
+        (r"[\d-~]", None),
+        ('["]', None),
+        (r"[\\]", None),
+        (r"\\", None),
+        (r"\"", None),
+        (r"\s", None),
+        (r"\W", None),
+        (r"[\S]", None),
+        (r"(a)\1", None),
+        ("(?=a)", None),
+        ("(?P<n>a)", None),
+        ("(?i:a)", None),
+        ("[]a]", None),
+        ("[[a]", None),
+        ("[]", None),
+        ("[a", None),
+        ("a{x", None),
+        ("a\n", None),
+        ("x\\", None),
+        ("a" * 200, None),
+    ],
+)
+def test_patterns_that_may_stand_inside(pattern, inside):
+    assert embed(pattern) == inside
+
+
+def test_a_pattern_never_reads_beyond_its_string():
+    @dataclass
+    class Odd:
+        a: Annotated[str, Words("[^x]*")]
+        b: str
+
+    assert kakuri_json.decode('{"a":"1","b":"2"}', type=Odd) == Odd("1", "2")
+    reader = compile_reader(codec_of(Odd).shape, USUAL)
+    assert reader('{"a":"x","b":"2"}') is MISS

@@ -1,0 +1,222 @@
+"""The incremental parser tells the same as loads, however the bytes are cut."""
+
+import kakuri_json
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kakuri_json import EventKind, IncrementalParser, JSONError, JSONSyntaxError, LimitError, Limits
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text('ab\\é"\U0001f600\n', max_size=3), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def events(pieces, **settings):
+    parser = IncrementalParser(**settings)
+    found = []
+    for piece in [*(piece for piece in pieces if piece), b""]:
+        parser.receive_data(piece)
+        while (event := parser.next_event()).kind is not EventKind.NEED_DATA:
+            found.append(event)
+            if event.kind is EventKind.END:
+                return found
+    raise AssertionError("no end")
+
+
+def build(found):
+    outer = [[]]
+    keys = []
+    for kind, value in found:
+        match kind:
+            case EventKind.KEY:
+                keys.append(value)
+                continue
+            case EventKind.START_ARRAY | EventKind.START_OBJECT:
+                outer.append([] if kind is EventKind.START_ARRAY else {})
+                continue
+            case EventKind.END_ARRAY | EventKind.END_OBJECT:
+                value = outer.pop()
+            case EventKind.END:
+                break
+        if isinstance(outer[-1], dict):
+            outer[-1][keys.pop()] = value
+        else:
+            outer[-1].append(value)
+    return outer[0][0]
+
+
+def bytewise(data):
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(values, st.booleans(), st.integers(1, 7))
+def test_tells_what_loads_gives(value, pretty, size):
+    data = kakuri_json.dumps(value, indent=1 if pretty else None).encode()
+    for pieces in ([data], bytewise(data), [data[i : i + size] for i in range(0, len(data), size)]):
+        built = build(events(pieces))
+        assert built == value
+        assert repr(built) == repr(value)
+
+
+ESCAPES = rb'["\u0061\n\ud83d\ude00\\","\u00e9"]'
+
+
+def test_escapes_may_be_cut_anywhere():
+    for cut in range(len(ESCAPES)):
+        assert build(events([ESCAPES[:cut], ESCAPES[cut:]])) == ["a\n\U0001f600\\", "é"]
+    assert build(events(bytewise(ESCAPES))) == ["a\n\U0001f600\\", "é"]
+
+
+FAULTY = [
+    b"",
+    b" ",
+    b"[1,]",
+    b'{"a":1,}',
+    b'{"a" 1}',
+    b"[1 2]",
+    b'{"a":1,"\\u0061":2}',
+    b"[\n\n 01]",
+    b"nul",
+    b"-",
+    b"1.",
+    b"1e",
+    b"NaN",
+    b'"\\ud800x"',
+    b'"\\ud800\\n"',
+    b'"\\x"',
+    b'"\\u12',
+    b'"a\n"',
+    b'"\xff"',
+    b'"\xe2\x82',
+    b"[1e999]",
+    b"[",
+    b"{",
+    b'{"a"',
+    b'{"a":',
+    b"[1",
+    b'{"a":1',
+    b"1 2",
+    b"]",
+    b"{]",
+    b"[}",
+    b"{1:2}",
+    b"\xef\xbb\xbf1",
+    b"[truex]",
+    b"[true1]",
+    b'"\xc3\xa9\n',
+    b'{"a":]',
+]
+
+
+@pytest.mark.parametrize("data", FAULTY)
+def test_refuses_what_loads_refuses_in_the_same_place(data):
+    with pytest.raises(JSONSyntaxError) as whole:
+        kakuri_json.loads(data)
+    for pieces in ([data], bytewise(data)):
+        with pytest.raises(JSONSyntaxError) as caught:
+            events(pieces)
+        error = caught.value
+        if "again" not in error.message:  # a key is known to be there again when it is read
+            assert (error.position, error.line, error.column) == (
+                whole.value.position,
+                whole.value.line,
+                whole.value.column,
+            )
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"[",
+                b"]",
+                b"{",
+                b"}",
+                b",",
+                b":",
+                b'"a"',
+                b'"',
+                b"\\",
+                b"1",
+                b"-",
+                b".5",
+                b"e1",
+                b"true",
+                b" ",
+                b"\n",
+                b"\xc3",
+                b"\xa9",
+                b"\\u00",
+                b"e9",
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_accepts_and_refuses_the_same_documents(pieces):
+    data = b"".join(pieces)
+    try:
+        expected = kakuri_json.loads(data)
+    except JSONError:
+        expected = None
+        for cut in (pieces, [data], bytewise(data)):
+            with pytest.raises(JSONError):
+                events(cut)
+    else:
+        for cut in (pieces, [data], bytewise(data)):
+            assert build(events(cut)) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "limit"),
+    [
+        (b"[[[[", "max_depth"),
+        (b"[123456", "max_digits"),
+        (b'{"a":1,"b":2,"c":3', "max_keys"),
+        (b'["' + b"x" * 11, "max_string"),
+        (b'["' + b"\\n" * 11, "max_string"),
+    ],
+)
+def test_limits(data, limit):
+    for pieces in ([data], bytewise(data)):
+        with pytest.raises(LimitError) as caught:
+            events(pieces, limits=Limits(max_depth=3, max_digits=5, max_keys=2), max_string=10)
+        assert caught.value.limit == limit
+
+
+def test_memory_stays_flat():
+    parser = IncrementalParser()
+    parser.receive_data(b"[")
+    chunk = b'{"id":"wl-1","values":[1.5,2,null,"text"]},' * 100
+    most = 0
+    for _ in range(200):
+        parser.receive_data(chunk)
+        while parser.next_event().kind is not EventKind.NEED_DATA:
+            pass
+        most = max(most, parser.buffered)
+    assert most == 0
+    assert repr(parser) == "<IncrementalParser VALUE depth=1 buffered=0>"
+
+
+def test_a_string_in_many_pieces_is_not_read_again_and_again():
+    parser = IncrementalParser()
+    parser.receive_data(b'"')
+    for _ in range(1000):
+        parser.receive_data(b"xxxx\\")
+        assert parser.next_event().kind is EventKind.NEED_DATA
+        assert len(parser._text) - parser._at == 1
+        parser.receive_data(b"n")
+        assert parser.next_event().kind is EventKind.NEED_DATA
+        assert len(parser._text) == parser._at
+    assert parser.buffered == 5000

@@ -1,0 +1,49 @@
+"""One document a line."""
+
+from dataclasses import dataclass
+
+import kakuri_json
+import pytest
+from kakuri_json import JSONSyntaxError, LimitError, StructureError
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+
+
+DATA = b'{"x":1}\r\n {"x": 2} \n{"x":3}'
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_lines(size):
+    chunks = [DATA[i : i + size] for i in range(0, len(DATA), size)]
+    assert list(kakuri_json.decode_lines(chunks, type=Point)) == [Point(1), Point(2), Point(3)]
+    assert list(kakuri_json.decode_lines(chunks)) == [{"x": 1}, {"x": 2}, {"x": 3}]
+
+
+def test_only_lf_ends_a_line():
+    data = '"a\u0085b\u2028"\n"\\n\\u001c"\n'.encode()
+    assert list(kakuri_json.decode_lines([data])) == ["a\x85b\u2028", "\n\x1c"]
+    assert list(kakuri_json.decode_lines([])) == []
+
+
+def test_errors_tell_the_line_of_the_stream():
+    lines = kakuri_json.decode_lines([DATA, b'\n{"x":}'], type=Point)
+    assert [next(lines) for _ in range(3)] == [Point(1), Point(2), Point(3)]
+    with pytest.raises(JSONSyntaxError) as caught:
+        next(lines)
+    assert (caught.value.line, caught.value.column) == (4, 6)
+    with pytest.raises(StructureError) as faulty:
+        list(kakuri_json.decode_lines([b'{"x":1}\n{"x":"1"}\n'], type=Point))
+    assert (faulty.value.faults[0].line, faulty.value.faults[0].column) == (2, 6)
+    with pytest.raises(JSONSyntaxError, match="expected a value"):
+        list(kakuri_json.decode_lines([b"1\n\n2\n"]))
+
+
+@pytest.mark.parametrize("chunks", [[b"12345678\n"], [b"1234", b"5678"], [b"1234567", b"8\n"]])
+def test_long_lines(chunks):
+    with pytest.raises(LimitError) as caught:
+        list(kakuri_json.decode_lines(chunks, max_line=7))
+    assert caught.value.limit == "max_line"
+    assert list(kakuri_json.decode_lines([b"1234567\n1"], max_line=7)) == [1234567, 1]

@@ -1,0 +1,375 @@
+"""The vocabulary of types, and how faults are told."""
+
+import datetime as dt
+import pickle
+import sys
+import typing
+from dataclasses import KW_ONLY, InitVar, dataclass, field
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NewType,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+)
+from uuid import UUID
+
+import annotated_types as at
+import kakuri_json
+import pytest
+from kakuri_json import Fault, JSONError, LimitError, Limits, StructureError, UnsupportedTypeError
+
+T = TypeVar("T")
+
+
+class Color(Enum):
+    RED = "red"
+    TWO = 2
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+UserId = NewType("UserId", int)
+
+
+class Movie(TypedDict):
+    title: str
+    year: NotRequired[int]
+
+
+class Loose(TypedDict, total=False):
+    a: int
+
+
+Odd = TypedDict("Odd", {"odd key'\n": int, "class": str})
+
+
+@dataclass(frozen=True)
+class Tree:
+    value: int
+    children: list["Tree"] = field(default_factory=list)
+
+
+@dataclass
+class Box(Generic[T]):
+    item: T
+    more: list[T] = field(default_factory=list)
+
+
+@dataclass
+class IntBox(Box[int]):
+    extra: bool = False
+
+
+@dataclass
+class Keywords:
+    a: int
+    _: KW_ONLY
+    b: int = 2
+    derived: int = field(init=False, default=7)
+
+
+@dataclass
+class Renamed:
+    __json__: ClassVar = {"rename": lambda name: name.replace("_", "-")}
+    first_name: str
+
+
+@dataclass
+class A:
+    __json__: ClassVar = {"tag": "kind", "tag_value": "a"}
+    x: int
+
+
+@dataclass
+class B:
+    __json__: ClassVar = {"tag": "kind", "tag_value": "b", "unknown": "ignore"}
+    y: str = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Any, '{"a":[1]}', {"a": [1]}),
+        (object, "null", None),
+        (int, "12", 12),
+        (float, "1.5", 1.5),
+        (float, "1", 1.0),
+        (bool, "true", True),
+        (None, "null", None),
+        (str, '"x"', "x"),
+        (Color, '"red"', Color.RED),
+        (Color, "2", Color.TWO),
+        (Level, "1", Level.LOW),
+        (Literal["a", 1, True] | None, "true", True),
+        (Literal["a", 1, True], "1", 1),
+        (Literal[Color.RED], '"red"', Color.RED),
+        (UserId, "5", 5),
+        (
+            Optional[int],  # noqa: UP045
+            "null",
+            None,
+        ),
+        (int | None, "5", 5),
+        (
+            Union[int, str, list[int]],  # noqa: UP007
+            "[1]",
+            [1],
+        ),
+        (str | Color, '"red"', Color.RED),
+        (int | float, "1.5", 1.5),
+        (int | float, "1", 1),
+        (list, "[1,null]", [1, None]),
+        (list[int], "[1,2]", [1, 2]),
+        (typing.Sequence[int], "[1,2]", [1, 2]),
+        (tuple[int, ...], "[1,2]", (1, 2)),
+        (tuple[int, str], '[1,"a"]', (1, "a")),
+        (tuple[()], "[]", ()),
+        (set[int], "[1,2]", {1, 2}),
+        (frozenset[Color], '["red",2]', frozenset(Color)),
+        (dict, '{"a":1}', {"a": 1}),
+        (dict[str, int], '{"a":1}', {"a": 1}),
+        (dict[Color, int], '{"red":1}', None),
+        (typing.Mapping[Literal["a"], int], '{"a":1}', {"a": 1}),
+        (dict[dt.date, int], '{"2026-01-31":1}', {dt.date(2026, 1, 31): 1}),
+        (Movie, '{"title":"x"}', {"title": "x"}),
+        (Movie, '{"year":1,"title":"x"}', {"title": "x", "year": 1}),
+        (Loose, "{}", {}),
+        (Odd, '{"odd key\'\\n":1,"class":"x"}', {"odd key'\n": 1, "class": "x"}),
+        (Tree, '{"value":1,"children":[{"value":2}]}', Tree(1, [Tree(2)])),
+        (Box[int], '{"item":1,"more":[2]}', Box(1, [2])),
+        (Box[Box[str]], '{"item":{"item":"x"}}', Box(Box("x"))),
+        (Box, '{"item":{"item":"x"}}', Box({"item": "x"})),
+        (IntBox, '{"item":1,"extra":true}', IntBox(1, [], True)),
+        (Keywords, '{"a":1,"b":3}', Keywords(1, b=3)),
+        (Renamed, '{"first-name":"x"}', Renamed("x")),
+        (A | B, '{"x":1,"kind":"a"}', A(1)),
+        (A | B | None, '{"kind":"b","new":{}}', B()),
+        (list[A | B], '[{"kind":"b"},{"kind":"a","x":1}]', [B(), A(1)]),
+        (Decimal, '"1.50"', Decimal("1.50")),
+        (
+            dt.datetime,
+            '"2026-01-02T03:04:05Z"',
+            dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
+        ),
+        (
+            dt.datetime,
+            '"2026-01-02t03:04:05.5-01:30"',
+            dt.datetime(
+                2026,
+                1,
+                2,
+                3,
+                4,
+                5,
+                500000,
+                dt.timezone(-dt.timedelta(hours=1, minutes=30)),
+            ),
+        ),
+        (bytes, '"/wA="', b"\xff\x00"),
+        (UUID, '"00000000-0000-0000-0000-000000000005"', UUID(int=5)),
+        (Annotated[int, at.Gt(1), at.Lt(5)], "4", 4),
+        (Annotated[Annotated[str, at.MinLen(1)], at.MaxLen(2)], '"ab"', "ab"),
+        (Annotated[int, "a word that means nothing here", str], "4", 4),
+    ],
+)
+def test_vocabulary(kind, text, value):
+    if value is None and text != "null":
+        with pytest.raises(UnsupportedTypeError, match="expected keys with a string form"):
+            kakuri_json.decode(text, type=kind)
+        return
+    for _ in range(2):
+        result = kakuri_json.decode(text, type=kind)
+        assert (result, type(result)) == (value, type(value))
+    assert kakuri_json.decode(kakuri_json.dumps(value, indent=1), type=kind) == value
+    assert kakuri_json.convert(kakuri_json.loads(text), type=kind) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (int, '"512"', "expected an integer, got '512'"),
+        (int, "1.0", "expected an integer, got 1.0"),
+        (int, "true", "expected an integer, got true"),
+        (float, '"1"', "expected a number, got '1'"),
+        (float, "1" + "0" * 400, "expected a number, got an integer of 1329 bits"),
+        (bool, "1", "expected true or false, got 1"),
+        (str, "null", "expected a string, got null"),
+        (None, "0", "expected null, got 0"),
+        (Color, '"blue"', "expected one of 'red', 2, got 'blue'"),
+        (Color, "2.0", "expected one of 'red', 2, got 2.0"),
+        (Literal[1], "true", "expected 1, got true"),
+        (int | None, '"x"', "expected an integer or null, got 'x'"),
+        (list[int], "{}", "expected an array, got an object"),
+        (dict[str, int], "[]", "expected an object, got an array"),
+        (tuple[int, str], "[1]", "expected an array of 2, got 1"),
+        (set[int], "[1,1]", "expected every item once, got an item again"),
+        (set, "[[]]", "expected items that can be told apart, got arrays or objects"),
+        (Tree, "[]", "expected an object, got an array"),
+        (A | B, "3", "expected an object, got 3"),
+        (Decimal, "1.5", "expected a decimal number in a string, got 1.5"),
+        (Decimal, '"NaN"', "expected a decimal number in a string, got 'NaN'"),
+        (
+            dt.datetime,
+            '"2026-01-02T03:04:05"',
+            "expected a date and time with offset (RFC 3339), got '2026-01-02T03:04:05'",
+        ),
+        (
+            dt.datetime,
+            '"2026-02-30T03:04:05Z"',
+            "expected a date and time with offset (RFC 3339), got '2026-02-30T03:04:05Z'",
+        ),
+        (dt.date, '"2026-13-01"', "expected a date like '2026-01-31', got '2026-13-01'"),
+        (bytes, '"/wB="', "expected bytes in base64 (RFC 4648), got '/wB='"),
+        (UUID, '"5"', "expected a UUID, got '5'"),
+        (Annotated[int, at.Ge(1)], "0", "expected an integer of at least 1, got 0"),
+        (Annotated[int, at.Interval(ge=1, le=9)], "10", "expected an integer from 1 to 9, got 10"),
+        (
+            Annotated[int, at.Interval(gt=1, lt=9)],
+            "9",
+            "expected an integer above 1 and below 9, got 9",
+        ),
+        (
+            Annotated[int, at.MultipleOf(3)],
+            "4",
+            "expected an integer that is a multiple of 3, got 4",
+        ),
+        (Annotated[str, at.Len(2, 3)], '"x"', "expected a string of length 2 to 3, got 'x'"),
+        (
+            Annotated[list[int], at.MaxLen(1)],
+            "[1,2]",
+            "expected an array of length 1 or less, got an array",
+        ),
+        (
+            Annotated[str, at.Predicate(str.isupper)],
+            '"x"',
+            "expected a string for which str.isupper holds, got 'x'",
+        ),
+        (Annotated[int, at.Ge(1)], '"x"', "expected an integer of at least 1, got 'x'"),
+        (str, '["' + "x" * 100 + '"]', "expected a string, got an array"),
+        (int, '"' + "x" * 100 + '"', "expected an integer, got '" + "x" * 60 + "'…"),
+    ],
+)
+def test_faults(kind, text, message):
+    for _ in range(2):
+        with pytest.raises(StructureError) as caught:
+            kakuri_json.decode(text, type=kind)
+        assert caught.value.faults == (Fault("$", message, 1, 1),)
+
+
+def test_paths_and_places_of_faults():
+    text = '{"odd key": [1,\n {"value": "x", "children": [{"value": 1, "kids": 2}, {}]}]}'
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(text, type=dict[str, list[Tree | int]])
+    assert [(fault.path, fault.line, fault.column) for fault in caught.value.faults] == [
+        ("$['odd key'][1].value", 2, 12),
+        ("$['odd key'][1].children[0].kids", 2, 51),
+        ("$['odd key'][1].children[1].value", 2, 55),
+    ]
+    assert str(caught.value).splitlines()[0] == (
+        "$['odd key'][1].value: expected an integer, got 'x' (line 2, column 12)"
+    )
+
+
+def test_faults_of_values_that_were_parsed_elsewhere_have_no_place():
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.convert({"value": "x"}, type=Tree)
+    assert caught.value.faults == (Fault("$.value", "expected an integer, got 'x'"),)
+
+
+def test_native_values_convert():
+    day = dt.date(2026, 1, 1)
+    assert kakuri_json.convert({"a": day, "b": (1, 2)}, type=dict[str, dt.date | list[int]]) == {
+        "a": day,
+        "b": [1, 2],
+    }
+
+
+def test_gathered_faults_are_bounded():
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(
+            "[" + ",".join("x" * 0 + '"x"' for _ in range(5000)) + "]", type=list[int]
+        )
+    assert len(caught.value.faults) == 100
+
+
+@pytest.mark.parametrize("kind", [A, A | B])
+def test_wrong_tag(kind):
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode('{"kind":"c","x":1}', type=kind)
+    expected = "'a'" if kind is A else "one of 'a', 'b'"
+    assert caught.value.faults == (Fault("$.kind", f"expected {expected}, got 'c'", 1, 9),)
+
+
+@dataclass
+class _Init:
+    a: InitVar[int]
+    b: int = 1
+
+
+@dataclass
+class _SameNames:
+    __json__: ClassVar = {"rename": {"a": "b"}}
+    a: int
+    b: int
+
+
+@dataclass
+class _Unresolved:
+    a: "Nowhere"  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        complex,
+        dict[int, int],
+        Tree | Box,
+        type,
+        typing.Callable,
+        _SameNames,
+        _Unresolved,
+        _Init,
+        A | Annotated[A, 1] | Tree,
+        Enum("E", {"X": (1, 2)}),
+    ],
+    ids=str,
+)
+def test_types_without_a_form(kind):
+    for _ in range(2):
+        with pytest.raises(UnsupportedTypeError):
+            kakuri_json.decode("{}", type=kind)
+    assert issubclass(UnsupportedTypeError, TypeError)
+
+
+def test_deep_values_and_types_that_contain_themselves():
+    text = '{"value":1,"children":[' * 600 + "]}" * 600
+    with pytest.raises(LimitError):
+        kakuri_json.decode(text, type=Tree)
+    value: Any = {"value": 1}
+    for _ in range(sys.getrecursionlimit()):
+        value = {"value": 1, "children": [value]}
+    with pytest.raises(LimitError) as caught:
+        kakuri_json.convert(value, type=Tree)
+    assert caught.value.limit == "max_depth"
+    with pytest.raises(LimitError):
+        kakuri_json.convert(value, type=Tree, limits=Limits(max_depth=10**6))
+
+
+def test_errors_survive_pickling():
+    for data, kind in (("[1,]", int), ('"x"', int), ("[" * 600, int)):
+        with pytest.raises(JSONError) as caught:
+            kakuri_json.decode(data, type=kind)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert str(again) == str(caught.value)
+        assert vars(again) == vars(caught.value)
