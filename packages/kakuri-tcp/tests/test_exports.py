@@ -1,4 +1,6 @@
 import kakuri_tcp
+import kakuri_tcp.blocking
+import kakuri_tcp.testing
 
 
 def test_the_public_names_are_these():
@@ -13,3 +15,11 @@ def test_the_public_names_are_these():
         "listen", "listen_lines",
     }  # fmt: skip
     assert all(hasattr(kakuri_tcp, name) for name in kakuri_tcp.__all__)
+
+
+def test_the_public_names_of_the_other_modules_are_these():
+    assert kakuri_tcp.blocking.__all__ == ["Connection", "LineReader", "Server", "connect"]
+    assert kakuri_tcp.testing.__all__ == [
+        "End", "Expect", "FaultProxy", "Faults", "MemoryTransport", "Send", "Step", "pair", "play",
+        "settle", "until",
+    ]  # fmt: skip

@@ -3,6 +3,7 @@ import socket
 
 import pytest
 from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
+from kakuri_tcp.testing import settle
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -85,7 +86,7 @@ async def test_requests_in_flight_are_bounded():
         nonlocal most, running
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        await settle()
         running -= 1
         return line
 

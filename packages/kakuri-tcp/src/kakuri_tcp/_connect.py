@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,8 +16,7 @@ from kakuri_tcp._tls import ClientTLS
 
 C = TypeVar("C", bound=Connection)
 
-# RFC 8305 section 5: the wait before the next address is tried beside the first.
-_ATTEMPT_DELAY = 0.25
+_NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 async def connect(
@@ -29,7 +29,7 @@ async def connect(
     """Open a connection to an endpoint.
 
     Args:
-        endpoint: where to connect; all addresses of a host name are tried.
+        endpoint: where to connect; the addresses of a host name are tried one after the other.
         factory: makes the connection, which is given back opened.
         timeout: seconds for name resolution, connecting and the TLS handshake together.
         tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
@@ -46,9 +46,11 @@ async def connect(
         async with asyncio.timeout(timeout):
             return await _open(endpoint, factory, context, server_name)
     except TimeoutError as error:
-        raise ConnectFailed(str(endpoint), f"it took longer than {timeout:g} s") from error
+        # The system has a timeout of its own, which has a number.
+        reason = reason_of(error) if error.errno else f"it took longer than {timeout:g} s"
+        raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
-        raise ConnectFailed(str(endpoint), _reason(error)) from error
+        raise ConnectFailed(str(endpoint), reason_of(error)) from error
 
 
 async def _open(
@@ -66,7 +68,6 @@ async def _open(
         endpoint.port,
         ssl=context,
         server_hostname=server_name if context else None,
-        happy_eyeballs_delay=_ATTEMPT_DELAY,
     )
     # Where nobody listens, a port of the range that the kernel takes for outgoing connections
     # can be connected to itself.
@@ -76,12 +77,15 @@ async def _open(
     return connection
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Say why connecting failed, in the words of the system."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {error.reason or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
-    # asyncio writes its own text over the system's; of several addresses it tells all of them.
-    return os.strerror(error.errno).lower() if error.errno else str(error)
+    # asyncio writes its own text over the system's, and one text for all addresses of a name.
+    numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
+    reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
+    return " and ".join(reasons) or str(error)

@@ -41,9 +41,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "__weakref__", "_closing_since", "_eof", "_fault", "_owner", "_quiet_since",
-        "_stalled_since", "_transport", "is_writing_paused", "limits", "peer", "progressed",
-        "write",
+        "__weakref__", "_closing_since", "_eof", "_fault", "_is_reading_paused", "_owner",
+        "_quiet_since", "_stalled_since", "_transport", "is_writing_paused", "limits", "peer",
+        "progressed", "write",
     )  # fmt: skip
 
     write: Callable[[bytes], None]
@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._stalled_since = 0.0
         self._closing_since: float | None = None
         self._eof = False
+        self._is_reading_paused = False
         self._fault: ConnectionFault | None = None
 
     def __repr__(self) -> str:
@@ -144,12 +145,14 @@ class Connection(asyncio.Protocol):
         return self._fault
 
     def pause_reading(self) -> None:
-        """Receive nothing more for now; may be called again."""
+        """Receive nothing more for now; what is being read may still come. May be called again."""
+        self._is_reading_paused = True
         if self._transport is not None and not self._eof and not self.is_closing:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Receive again; may be called without a pause."""
+        self._is_reading_paused = False
         if self._transport is not None and not self._eof and not self.is_closing:
             self._transport.resume_reading()
 
@@ -198,6 +201,10 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self._quiet_since = time.monotonic()
         self.opened()
+        if self._is_reading_paused:
+            # uvloop starts reading after this, and by a callback of its own.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._pause_again)
 
     def eof_received(self) -> bool:
         """Take the end of the peer's stream; asyncio calls this."""
@@ -231,6 +238,10 @@ class Connection(asyncio.Protocol):
         finally:
             if self._owner is not None:
                 self._owner.connection_ended(self, self._fault)
+
+    def _pause_again(self) -> None:
+        if self._is_reading_paused:
+            self.pause_reading()
 
     def _write_timeout_text(self) -> str:
         return f"expected the peer to read within {self.limits.write_timeout:g} s"

@@ -26,8 +26,8 @@ class Link(Connection):
     """Writes request lines and hands reply lines to the oldest request without one."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_line_limits", "_loop", "_on_closed", "_stalled_at", "_timer",
-        "_unsent", "_unsent_size", "_writable", "ended", "pending", "replies",
+        "_decoder", "_endpoint", "_is_late", "_line_limits", "_loop", "_on_closed", "_stalled_at",
+        "_timer", "_unsent", "_unsent_size", "_writable", "ended", "pending", "replies",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +43,7 @@ class Link(Connection):
         self._unsent_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
+        self._is_late = False  # a request has timed out, and no reply has come since
         self._timer: asyncio.TimerHandle | None = None
         self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
         self.replies = 0
@@ -98,6 +99,7 @@ class Link(Connection):
             self.abort(fault)
             return
         self._stalled_at = 0.0
+        self._is_late = False
 
     def receive_eof(self) -> None:
         if self.pending or self._decoder.has_partial_line:
@@ -161,13 +163,14 @@ class Link(Connection):
                 waits = True
             else:
                 future.set_exception(RequestTimeout(self._endpoint, timeout))
+                self._is_late = True
         if not self.pending:
             timeout = self._line_limits.idle_timeout
             self._timer = self._loop.call_later(timeout, self._close_idle)
             return
         if not self.pending[0][0].done():
             self._stalled_at = 0.0
-        elif not waits:
+        elif self._is_late and not waits:
             self.abort(ConnectionLost("nobody waited for its replies any longer"))
             return
         elif not self._stalled_at:

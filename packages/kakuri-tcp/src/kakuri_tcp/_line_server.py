@@ -27,8 +27,6 @@ FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
 
 # Lines answered before the loop gets its turn: a few milliseconds of cheap handlers.
 _LINES_PER_TURN = 512
-# Bytes of replies joined before they are written, which is when writing may be paused.
-_REPLY_BATCH = 65_536
 
 
 async def listen_lines(
@@ -176,7 +174,7 @@ class _LineConnection(Connection):
                 continue
             replies.append(reply)
             size += len(reply)
-            if size > _REPLY_BATCH:
+            if size > self.limits.write_buffer:  # time to find out whether the peer reads
                 self._write_lines(replies)
                 replies.clear()
                 size = 0

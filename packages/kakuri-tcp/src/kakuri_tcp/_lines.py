@@ -3,12 +3,10 @@ r"""Line framing without I/O: bytes in, lines out.
 A line ends with LF; one CR before it is taken off. Nothing else ends a line: not a lone CR, not
 NEL, VT or FS, which `bytes.splitlines` and `str.splitlines` know.
 
-Every byte is looked at once and copied at most twice, however the stream is cut: chunks wait in a
-queue, the newest is searched from where the last line ended, and the start of an unfinished line
-collects in a growing array.
+Every byte is looked at once and copied at most three times, however the stream is cut: a chunk is
+searched from where its last line ended, what comes meanwhile waits to become the next chunk, and
+the start of an unfinished line collects in a growing array.
 """
-
-from collections import deque
 
 from kakuri_tcp._errors import IncompleteLine, LineError, LineTooLong
 
@@ -20,14 +18,14 @@ class LineDecoder:
     of no more use: the same error comes again.
     """
 
-    __slots__ = ("_chunk", "_eof", "_error", "_partial", "_queue", "_start", "limit")
+    __slots__ = ("_chunk", "_eof", "_error", "_later", "_partial", "_start", "limit")
 
     def __init__(self, *, limit: int = 1_048_576) -> None:
         """Make a decoder for lines of at most `limit` bytes, their end not counted."""
         self.limit = limit
         self._chunk = b""
         self._start = 0
-        self._queue: deque[bytes] = deque()
+        self._later: list[bytes] = []
         self._partial = bytearray()
         self._eof = False
         self._error: LineError | None = None
@@ -48,7 +46,7 @@ class LineDecoder:
             self._chunk = data
             self._start = 0
         else:
-            self._queue.append(data)
+            self._later.append(data)
 
     def receive_eof(self) -> None:
         """Take the end of the stream."""
@@ -79,9 +77,10 @@ class LineDecoder:
                 self._fail(LineTooLong(self.limit))
             elif self._start < len(self._chunk):
                 self._keep_rest()
-            elif self._queue:
-                self._chunk = self._queue.popleft()
+            elif self._later:
+                self._chunk = b"".join(self._later)
                 self._start = 0
+                self._later.clear()
             elif self._eof and self._partial:
                 self._fail(IncompleteLine(len(self._partial)))
             else:
@@ -102,5 +101,5 @@ class LineDecoder:
         self._error = error
         self._chunk = b""
         self._start = 0
-        self._queue.clear()
+        self._later.clear()
         self._partial = bytearray()

@@ -42,6 +42,12 @@ class Listeners:
 
 
 async def open_listeners(endpoint: Endpoint, backlog: int, access: UnixAccess) -> Listeners:
+    """Listen on an endpoint, without blocking while its name is looked up; errors as below."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, open_listeners_blocking, endpoint, backlog, access)
+
+
+def open_listeners_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) -> Listeners:
     """Listen on an endpoint.
 
     Raises:
@@ -52,7 +58,7 @@ async def open_listeners(endpoint: Endpoint, backlog: int, access: UnixAccess) -
         if endpoint.scheme == "unix":
             listener, file = listen_unix(endpoint.path, backlog, access)
             return Listeners(endpoint, [listener], file)
-        found = await asyncio.get_running_loop().getaddrinfo(
+        found = socket.getaddrinfo(
             endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         sockets = _listen_tcp(list(dict.fromkeys(found)), endpoint.port, backlog)

@@ -117,6 +117,7 @@ class Server:
         """
         self._stop_accepting()
         self._is_draining = True
+        await self._cancel_openings()
         for connection in list(self._connections):
             connection.drain()
         with contextlib.suppress(TimeoutError):
@@ -129,10 +130,7 @@ class Server:
     async def close(self) -> None:
         """Stop listening and abort every connection; may be called again."""
         self._stop_accepting()
-        for task in list(self._openings):
-            task.cancel()
-        if self._openings:
-            await asyncio.wait(self._openings)
+        await self._cancel_openings()
         for connection in list(self._connections):
             connection.abort()
         await self._ended.wait()
@@ -207,7 +205,11 @@ class Server:
             accepted.close()
             return
         accepted.settimeout(0)
-        connection = self._factory()
+        try:
+            connection = self._factory()
+        except BaseException:
+            accepted.close()
+            raise
         connection.adopt(self, peer.text, self.limits)
         self.counters.accepted += 1
         self._connections[connection] = peer.key
@@ -223,6 +225,13 @@ class Server:
             or self._per_peer[peer.key] >= self.limits.connections_per_peer
             or (peer.credentials is not None and not self._access.admits(peer.credentials))
         )
+
+    async def _cancel_openings(self) -> None:
+        """Give up the connections that are not open yet: nothing is in flight on them."""
+        for task in self._openings:
+            task.cancel()
+        if self._openings:
+            await asyncio.wait(self._openings)
 
     async def _open(self, accepted: socket.socket, connection: Connection) -> None:
         timeouts: dict[str, float] = {}
@@ -244,10 +253,10 @@ class Server:
     # Timeouts
 
     def _sweep(self) -> None:
+        self._sweeper = self._loop.call_later(self.limits.sweep_interval, self._sweep)
         now = time.monotonic()
         for connection in list(self._connections):
             connection.sweep(now)
-        self._sweeper = self._loop.call_later(self.limits.sweep_interval, self._sweep)
 
 
 async def listen(

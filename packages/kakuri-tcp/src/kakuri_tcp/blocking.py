@@ -1,0 +1,221 @@
+"""The same framing on plain blocking sockets, for scripts: a server, connections, a line reader.
+
+One call waits for one thing; there are no threads and no event loop in here.
+"""
+
+import selectors
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self, cast
+
+from kakuri_tcp._connect import reason_of
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._lines import LineDecoder
+from kakuri_tcp._listeners import open_listeners_blocking
+from kakuri_tcp._peers import identify
+from kakuri_tcp._unix import UnixAccess
+
+__all__ = ["Connection", "LineReader", "Server", "connect"]
+
+_READ_SIZE = 65_536
+_LINE_LIMIT = 1_048_576
+
+
+class LineReader:
+    """Reads lines from a connection, however the network cuts them."""
+
+    def __init__(self, connection: "Connection", *, limit: int = _LINE_LIMIT) -> None:
+        """Read lines of at most `limit` bytes, their end not counted."""
+        self._connection = connection
+        self._decoder = LineDecoder(limit=limit)
+        self._has_ended = False
+
+    def read_line(self) -> bytes | None:
+        """Wait for the next line and give it without its end; None at the end of the stream.
+
+        Raises:
+            LineTooLong: the next line is longer than the limit.
+            IncompleteLine: the stream ended inside a line.
+            TimeoutError: the connection's timeout passed; what has arrived is kept.
+
+        """
+        while (line := self._decoder.next_line()) is None and not self._has_ended:
+            if data := self._connection.receive():
+                self._decoder.receive_data(data)
+            else:
+                self._has_ended = True
+                self._decoder.receive_eof()
+        return line
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (line := self.read_line()) is not None:
+            yield line
+
+
+class Connection:
+    """One stream to a peer; a context manager that closes it.
+
+    Attributes:
+        peer: the other end, as text for logs.
+
+    """
+
+    def __init__(self, connected: socket.socket, peer: str) -> None:
+        """Take over a connected socket."""
+        self.peer = peer
+        self._socket = connected
+
+    def __repr__(self) -> str:
+        state = "closed" if self._socket.fileno() < 0 else "open"
+        return f"<Connection {self.peer} {state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
+        """Give a reader of this connection's lines; one connection has one reader."""
+        return LineReader(self, limit=limit)
+
+    def receive(self) -> bytes:
+        """Wait for bytes and give them; none at the end of the stream."""
+        return self._socket.recv(_READ_SIZE)
+
+    def send(self, data: bytes) -> None:
+        """Send all bytes."""
+        self._socket.sendall(data)
+
+    def send_line(self, line: bytes) -> None:
+        """Send a line; its end is added.
+
+        Raises:
+            ValueError: the line contains a line feed.
+
+        """
+        if b"\n" in line:
+            raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
+        self.send(line + b"\n")
+
+    def end(self) -> None:
+        """End our side; the peer may still send."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the connection; may be called again."""
+        self._socket.close()
+
+
+class Server:
+    """A listening endpoint; a context manager that closes it.
+
+    Attributes:
+        endpoint: where it listens, with the port that the kernel chose.
+
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float | None = None,
+        backlog: int = 128,
+        access: UnixAccess | None = None,
+    ) -> None:
+        """Listen on a TCP endpoint or a Unix socket.
+
+        Args:
+            endpoint: where to listen; a host name is listened on at every address it has.
+            timeout: seconds that any wait of this server or its connections may take.
+            backlog: connections that the kernel holds until they are accepted.
+            access: who may connect to a Unix socket.
+
+        Raises:
+            ListenFailed: the address is taken, is not of this machine, or may not be used.
+
+        """
+        _refuse_tls(endpoint)
+        self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
+        self._timeout = timeout
+        self.endpoint = self._listeners.endpoint
+
+    def __repr__(self) -> str:
+        state = "listening" if self._listeners.sockets else "closed"
+        return f"<Server {self.endpoint} {state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def accept(self) -> Connection:
+        """Wait for the next connection.
+
+        Raises:
+            TimeoutError: the server's timeout passed.
+
+        """
+        with selectors.DefaultSelector() as selector:
+            for listener in self._listeners.sockets:
+                selector.register(listener, selectors.EVENT_READ)
+            while ready := selector.select(self._timeout):
+                listener = cast("socket.socket", ready[0][0].fileobj)
+                try:
+                    accepted, address = listener.accept()
+                except (BlockingIOError, ConnectionAbortedError):
+                    continue  # it went away before we came
+                accepted.settimeout(self._timeout)
+                return Connection(accepted, identify(accepted, address).text)
+        raise TimeoutError(f"expected a connection to {self.endpoint} within {self._timeout:g} s")
+
+    def close(self) -> None:
+        """Listen no more; connections live on. May be called again."""
+        self._listeners.close()
+
+
+def connect(endpoint: Endpoint, *, timeout: float | None = None) -> Connection:
+    """Open a connection to a TCP endpoint or a Unix socket.
+
+    Args:
+        endpoint: where to connect; the addresses of a host name are tried one after the other.
+        timeout: seconds that connecting to one address, and any later wait, may take.
+
+    Raises:
+        ConnectFailed: it could not be reached; says who, where and why.
+
+    """
+    _refuse_tls(endpoint)
+    try:
+        if endpoint.scheme == "unix":
+            connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connected.settimeout(timeout)
+            try:
+                connected.connect(endpoint.path)
+            except OSError:
+                connected.close()
+                raise
+        else:
+            connected = socket.create_connection((endpoint.host, endpoint.port), timeout)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        raise ConnectFailed(str(endpoint), reason_of(error)) from error
+    return Connection(connected, str(endpoint))
+
+
+def _refuse_tls(endpoint: Endpoint) -> None:
+    if endpoint.scheme == "tls":
+        raise EndpointError(f"expected tcp:// or unix:// for blocking sockets, got '{endpoint}'")

@@ -1,0 +1,20 @@
+"""For tests of what builds on this package: connections without a network, and a bad network."""
+
+from kakuri_tcp.testing._memory import MemoryTransport, pair
+from kakuri_tcp.testing._proxy import FaultProxy, Faults
+from kakuri_tcp.testing._script import End, Expect, Send, Step, play
+from kakuri_tcp.testing._waiting import settle, until
+
+__all__ = [
+    "End",
+    "Expect",
+    "FaultProxy",
+    "Faults",
+    "MemoryTransport",
+    "Send",
+    "Step",
+    "pair",
+    "play",
+    "settle",
+    "until",
+]

@@ -1,0 +1,182 @@
+"""A transport without a socket, for one protocol under test or for two that talk to each other."""
+
+import asyncio
+
+
+class MemoryTransport(asyncio.Transport):
+    """A transport whose other end is the test, or another MemoryTransport.
+
+    The test is the peer: `feed` and `feed_eof` are what the peer sends, `take` is what it reads.
+    What is fed while reading is paused waits, as it would in the kernel.
+
+    Attributes:
+        protocol: what was given, or what took its place.
+        has_eof: whether the protocol has ended its side.
+
+    """
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        """Connect `protocol`: its `connection_made` is called before this returns."""
+        super().__init__()
+        self.protocol = protocol
+        self._is_reading = True
+        self.has_eof = False
+        self._loop = asyncio.get_running_loop()
+        self._high = 65_536
+        self._low = 16_384
+        self._buffer = bytearray()  # written, and not taken yet
+        self._incoming = bytearray()  # fed, and not received yet
+        self._eof_fed = False
+        self._eof_received = False
+        self._is_closing = False
+        self._is_lost = False
+        self._is_writing_paused = False
+        self._peer: MemoryTransport | None = None
+        protocol.connection_made(self)
+
+    # The peer's side
+
+    def feed(self, data: bytes) -> None:
+        """Let the protocol receive bytes, at once if it is reading."""
+        self._incoming += data
+        self._deliver()
+
+    def feed_eof(self) -> None:
+        """Let the protocol see the end of the peer's stream."""
+        self._eof_fed = True
+        self._deliver()
+
+    def take(self, size: int | None = None) -> bytes:
+        """Read what the protocol wrote, at most `size` bytes of it."""
+        taken = bytes(self._buffer[:size])
+        del self._buffer[: len(taken)]
+        if self._is_writing_paused and len(self._buffer) <= self._low:
+            self._is_writing_paused = False
+            self.protocol.resume_writing()
+        if self._is_closing and not self._buffer:
+            self._lose(None)
+        return taken
+
+    def lose(self, error: Exception | None) -> None:
+        """Break the connection, with the error that the system would report."""
+        self._is_closing = True
+        self._buffer.clear()
+        self._lose(error)
+
+    def join(self, peer: "MemoryTransport") -> None:
+        """Make another transport the peer of this one."""
+        self._peer = peer
+        self._loop.call_soon(self.pass_on)
+
+    def pass_on(self) -> None:
+        """Give the peer what was written, as long as it reads."""
+        peer = self._peer
+        if peer is None or peer.is_closing():
+            return
+        if peer.is_reading() and self._buffer:
+            peer.feed(self.take())
+        if not self._buffer and (self.has_eof or self._is_lost):
+            peer.feed_eof()
+
+    # What a transport has to have
+
+    def get_write_buffer_size(self) -> int:
+        """Give how much was written and not taken."""
+        return len(self._buffer)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Give the low and the high limit."""
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set from how much on writing is paused, and down to how much."""
+        self._high = 65_536 if high is None else high
+        self._low = self._high // 4 if low is None else low
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the protocol."""
+        if self.has_eof:
+            raise RuntimeError("expected no write after write_eof")
+        if self._is_closing:
+            return
+        self._buffer += data
+        if not self._is_writing_paused and len(self._buffer) > self._high:
+            self._is_writing_paused = True
+            self.protocol.pause_writing()
+        self._loop.call_soon(self.pass_on)
+
+    def can_write_eof(self) -> bool:
+        """Say that the protocol can end its side alone."""
+        return True
+
+    def write_eof(self) -> None:
+        """Take the end of the protocol's stream."""
+        self.has_eof = True
+        self._loop.call_soon(self.pass_on)
+
+    def pause_reading(self) -> None:
+        """Receive nothing for now."""
+        self._is_reading = False
+
+    def resume_reading(self) -> None:
+        """Receive again; what waited comes in the next turn of the loop."""
+        self._is_reading = True
+        self._loop.call_soon(self._deliver)
+        if self._peer is not None:
+            self._loop.call_soon(self._peer.pass_on)
+
+    def is_reading(self) -> bool:
+        """Say whether the protocol wants data."""
+        return self._is_reading
+
+    def is_closing(self) -> bool:
+        """Say whether it is closing or closed."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Close once everything has been taken."""
+        self._is_closing = True
+        if not self._buffer:
+            self._lose(None)
+        self._loop.call_soon(self.pass_on)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.lose(None)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Put another protocol in the place of this one."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Give the protocol."""
+        return self.protocol
+
+    def _deliver(self) -> None:
+        if not self._is_reading or self._is_closing:
+            return
+        if self._incoming:
+            data = bytes(self._incoming)
+            self._incoming.clear()
+            self.protocol.data_received(data)
+        if self._eof_fed and not self._eof_received and self.is_reading() and not self._is_closing:
+            self._eof_received = True
+            if not self.protocol.eof_received():
+                self.close()
+
+    def _lose(self, error: Exception | None) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._loop.call_soon(self.protocol.connection_lost, error)
+            self._loop.call_soon(self.pass_on)
+
+
+def pair(
+    first: asyncio.Protocol, second: asyncio.Protocol
+) -> tuple[MemoryTransport, MemoryTransport]:
+    """Connect two protocols with each other, without a network."""
+    one, other = MemoryTransport(first), MemoryTransport(second)
+    one.join(other)
+    other.join(one)
+    return one, other

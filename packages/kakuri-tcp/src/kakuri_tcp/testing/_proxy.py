@@ -1,0 +1,234 @@
+"""A network that misbehaves on demand: a proxy on the loopback interface."""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from kakuri_tcp._connect import connect
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import ConnectFailed, ConnectionFault
+from kakuri_tcp._server import Server, listen
+
+_CONNECT_TIMEOUT = 5.0
+# Bytes on their way in one direction before the sender has to wait, as a network's own buffers
+# would make it.
+_IN_TRANSIT = 262_144
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """What happens to the bytes of both directions.
+
+    Attributes:
+        latency: seconds that every byte is on its way.
+        size: bytes of a piece; every piece is sent alone.
+        bandwidth: bytes a second.
+        black_hole: whether bytes vanish, while the connections stay open.
+
+    """
+
+    latency: float = 0.0
+    size: int | None = None
+    bandwidth: float | None = None
+    black_hole: bool = False
+
+
+class FaultProxy:
+    """Passes connections on to `upstream`, with faults that can be changed at any time.
+
+    Use it as an async context manager.
+
+    Attributes:
+        endpoint: where it listens, once the block is entered.
+        faults: what happens to bytes from now on.
+
+    """
+
+    def __init__(self, upstream: Endpoint, faults: Faults | None = None) -> None:
+        """Make a proxy in front of `upstream`."""
+        self.upstream = upstream
+        self.faults = faults or Faults()
+        self.endpoint = Endpoint.tcp("127.0.0.1", 0)
+        self._server: Server | None = None
+        self._sides: set[_Side] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await listen(self.endpoint, lambda: _Side(self))
+        self.endpoint = self._server.endpoint
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.refuse()
+        for task in self._tasks:
+            task.cancel()
+        ended = [side.ended for side in self._sides]
+        for side in list(self._sides):
+            side.abort()
+        await asyncio.gather(*ended)
+
+    @property
+    def connections(self) -> int:
+        """How many connections pass through at the moment."""
+        return sum(side.is_client for side in self._sides)
+
+    async def refuse(self) -> None:
+        """Listen no more and break what there is, as a host whose process ended."""
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
+
+    def reset(self) -> None:
+        """Break every connection with a TCP reset in both directions."""
+        for side in list(self._sides):
+            side.reset()
+
+    def half_close(self) -> None:
+        """End the stream towards the clients; the other direction stays open."""
+        for side in list(self._sides):
+            if side.is_client:
+                side.end()
+
+    def side_opened(self, side: "_Side") -> None:
+        """Take note of an open side, and connect a client's to the upstream."""
+        self._sides.add(side)
+        if side.other is None:
+            task = asyncio.get_running_loop().create_task(self._connect(side))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def side_closed(self, side: "_Side") -> None:
+        """Take note of the end of a side."""
+        self._sides.discard(side)
+
+    async def _connect(self, client: "_Side") -> None:
+        try:
+            await connect(self.upstream, lambda: _Side(self, client), timeout=_CONNECT_TIMEOUT)
+        except ConnectFailed:
+            client.reset()
+
+
+class _Side(Connection):
+    """One of the two connections that the proxy joins."""
+
+    def __init__(self, proxy: FaultProxy, other: "_Side | None" = None) -> None:
+        super().__init__()
+        self.other = other
+        self.is_client = other is None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._proxy = proxy
+        self._loop = asyncio.get_running_loop()
+        # Pieces towards this side's peer with their time of arrival; None is the end.
+        self._transit: deque[tuple[float, bytes | None]] = deque()
+        self._transit_size = 0
+        self._early: list[bytes] = []  # what came before the upstream was there
+        self._free_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_ended = False
+
+    def opened(self) -> None:
+        self._proxy.side_opened(self)
+        if self.other is None:
+            self.pause_reading()
+        else:
+            self.other.join(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is None:
+            self._early.append(data)
+        elif not self._proxy.faults.black_hole:
+            self.other.send_later(data)
+
+    def receive_eof(self) -> None:
+        if self.other is not None and not self._proxy.faults.black_hole:
+            self.other.send_later(None)
+        if self._is_ended:
+            self.close()
+
+    def closed(self, fault: ConnectionFault | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._proxy.side_closed(self)
+        self.ended.set_result(None)
+        if self.other is not None and not self.other.is_closing:
+            if fault is not None:
+                self.other.reset()
+            elif not self._proxy.faults.black_hole:
+                self.other.send_later(None)
+
+    def sweep(self, now: float) -> None:
+        self.progressed = True  # the proxy has no timeouts of its own
+        super().sweep(now)
+
+    def join(self, upstream: "_Side") -> None:
+        """Pass on to `upstream` from now on, and what has come before."""
+        self.other = upstream
+        for data in self._early:
+            self.data_received(data)
+        self._early.clear()
+        self.resume_reading()
+
+    def send_later(self, data: bytes | None) -> None:
+        """Send bytes, or the end, to this side's peer, as the faults want it."""
+        faults = self._proxy.faults
+        now = self._loop.time()
+        width = faults.size or max(len(data or b""), 1)
+        for start in range(0, len(data or b"x"), width):
+            piece = data[start : start + width] if data is not None else None
+            if faults.bandwidth is not None and piece is not None:
+                self._free_at = max(self._free_at, now) + len(piece) / faults.bandwidth
+            self._transit.append((max(self._free_at, now) + faults.latency, piece))
+        self._transit_size += len(data or b"")
+        if self._transit_size > _IN_TRANSIT and self.other is not None:
+            self.other.pause_reading()
+        if self._timer is None:
+            self._arrive()
+
+    def end(self) -> None:
+        """End the stream towards this side's peer."""
+        if self._transport is not None and not self._is_ended and not self.is_closing:
+            self._is_ended = True
+            self._transport.write_eof()
+            if self.has_eof:
+                self.close()
+
+    def reset(self) -> None:
+        """Break the connection to this side's peer with a TCP reset."""
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.abort()
+
+    def _arrive(self) -> None:
+        """Send what has been long enough on its way; one piece a turn, so that it goes alone."""
+        self._timer = None
+        if self._transit and self._transit[0][0] <= self._loop.time() and not self.is_closing:
+            piece = self._transit.popleft()[1]
+            if piece is None:
+                self.end()
+            elif not self._is_ended:
+                self._transit_size -= len(piece)
+                self.write(piece)
+                if self._transit_size <= _IN_TRANSIT // 2 and self.other is not None:
+                    self.other.resume_reading()
+        if self._transit and not self.is_closing:
+            delay = max(0.0, self._transit[0][0] - self._loop.time())
+            self._timer = self._loop.call_later(delay, self._arrive)
+
+    def writing_paused(self) -> None:
+        if self.other is not None:
+            self.other.pause_reading()
+
+    def writing_resumed(self) -> None:
+        if self.other is not None:
+            self.other.resume_reading()

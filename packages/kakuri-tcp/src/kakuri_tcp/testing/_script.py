@@ -1,0 +1,55 @@
+"""Exchanges as data: what the peer sends, what it must get, in order."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kakuri_tcp.testing._memory import MemoryTransport
+from kakuri_tcp.testing._waiting import settle
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """The peer sends these bytes, in one piece or in pieces of `size`."""
+
+    data: bytes
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """The peer must have got exactly these bytes since it last looked."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The peer ends its side."""
+
+
+Step = Send | Expect | End
+
+
+async def play(protocol: asyncio.Protocol, steps: Iterable[Step]) -> MemoryTransport:
+    """Play the peer of `protocol` and give the transport, for a look at what became of it.
+
+    Raises:
+        AssertionError: the peer got something else than it must.
+
+    """
+    transport = MemoryTransport(protocol)
+    for number, step in enumerate(steps, 1):
+        match step:
+            case Send(data, size):
+                width = size or max(len(data), 1)
+                for start in range(0, len(data), width):
+                    transport.feed(data[start : start + width])
+            case Expect(data):
+                got = transport.take()
+                if got != data:
+                    raise AssertionError(f"step {number}: expected {data!r}, got {got!r}")
+            case End():
+                transport.feed_eof()
+        await settle()
+    return transport

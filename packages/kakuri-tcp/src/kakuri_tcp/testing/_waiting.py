@@ -1,0 +1,26 @@
+"""Waiting in tests for what the loop has yet to do, without a guess at how long it takes."""
+
+import asyncio
+from collections.abc import Callable
+
+# Enough turns of the loop for callbacks and tasks that wait for nothing but each other.
+_TURNS = 20
+_PAUSE = 0.001
+
+
+async def settle() -> None:
+    """Let the loop run everything that is due."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
+    """Wait until a condition holds that nothing announces.
+
+    Raises:
+        TimeoutError: it did not hold within `timeout` seconds.
+
+    """
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(_PAUSE)

@@ -1,0 +1,109 @@
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from kakuri_tcp import (
+    ConnectFailed,
+    Endpoint,
+    EndpointError,
+    IncompleteLine,
+    LineTooLong,
+    ListenFailed,
+)
+from kakuri_tcp.blocking import Connection, LineReader, Server, connect
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+@pytest.fixture
+def ends():
+    """Give two connected connections."""
+    near, far = socket.socketpair()
+    with Connection(near, "near") as client, Connection(far, "far") as server:
+        yield client, server
+
+
+def test_a_server_answers_a_client_line_by_line():
+    def serve(server):
+        with server.accept() as connection:
+            for line in connection.reader():
+                connection.send_line(line.upper())
+
+    with Server(LOCAL, timeout=5) as server, ThreadPoolExecutor() as pool:
+        serving = pool.submit(serve, server)
+        with connect(server.endpoint, timeout=5) as connection:
+            reader = connection.reader()
+            connection.send(b"a\nb\r\nc")
+            connection.send_line(b"d")
+            assert [reader.read_line() for _ in range(3)] == [b"A", b"B", b"CD"]
+            connection.end()
+            assert reader.read_line() is None
+            assert reader.read_line() is None
+            assert "open" in repr(connection)
+        serving.result()
+    assert "closed" in repr(server)
+    assert "closed" in repr(connection)
+
+
+@pytest.mark.parametrize("text", ["localhost:0", "unix:{}/x.sock"])
+def test_any_plain_endpoint_is_served(text, tmp_path):
+    with Server(Endpoint.parse(text.format(tmp_path)), timeout=5) as server:
+        with connect(server.endpoint, timeout=5) as client, server.accept() as connection:
+            client.send_line(b"a")
+            assert connection.reader().read_line() == b"a"
+            assert connection.peer.startswith(("unix:pid=", "127.0.0.1:", "[::1]:"))
+        assert "listening" in repr(server)
+
+
+def test_the_framing_is_the_same(ends):
+    client, server = ends
+    client.send(b"toolong\n")
+    with pytest.raises(LineTooLong):
+        server.reader(limit=6).read_line()
+    client.send(b"half")
+    client.end()
+    with pytest.raises(IncompleteLine):
+        LineReader(server).read_line()
+
+
+def test_a_timeout_keeps_what_has_arrived(ends):
+    client, server = ends
+    server._socket.settimeout(0.01)
+    reader = server.reader()
+    client.send(b"ha")
+    with pytest.raises(TimeoutError):
+        reader.read_line()
+    client.send(b"lf\n")
+    assert reader.read_line() == b"half"
+
+
+def test_a_line_must_be_one_line(ends):
+    with pytest.raises(ValueError, match="expected a line without its end"):
+        ends[0].send_line(b"a\nb")
+
+
+def test_nobody_comes():
+    with (
+        Server(LOCAL, timeout=0.01) as server,
+        pytest.raises(TimeoutError, match=r"within 0\.01 s"),
+    ):
+        server.accept()
+
+
+def test_errors_say_who_where_and_why(tmp_path):
+    with Server(LOCAL) as server:
+        with pytest.raises(ListenFailed, match="Address already in use"):
+            Server(server.endpoint)
+        gone = server.endpoint
+    for endpoint, why in (
+        (gone, "connection refused"),
+        (Endpoint.unix(f"{tmp_path}/x"), "no such file or directory"),
+    ):
+        with pytest.raises(ConnectFailed, match=f"expected to connect to {endpoint}, but {why}"):
+            connect(endpoint, timeout=5)
+
+
+def test_tls_is_refused_rather_than_left_out():
+    for call in (connect, Server):
+        with pytest.raises(EndpointError, match="for blocking sockets, got 'tls://localhost:1'"):
+            call(Endpoint.parse("tls://localhost:1"))

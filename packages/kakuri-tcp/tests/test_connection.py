@@ -1,0 +1,218 @@
+import asyncio
+import time
+
+import pytest
+from kakuri_tcp import (
+    Connection,
+    ConnectionLost,
+    IdleTimeout,
+    ServerLimits,
+    WriteTimeout,
+)
+from kakuri_tcp.testing import MemoryTransport, settle
+
+LIMITS = ServerLimits(idle_timeout=10, write_timeout=5, linger_timeout=1, write_buffer=100)
+
+
+class Recorder(Connection):
+    """Notes what happens to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.events = []
+        self.adopt(self, "peer", LIMITS)
+
+    def connection_ended(self, connection, fault):
+        self.events.append("ended")
+
+    def opened(self):
+        self.events.append("opened")
+
+    def data_received(self, data):
+        self.events.append(data)
+
+    def writing_paused(self):
+        self.events.append("paused")
+
+    def writing_resumed(self):
+        self.events.append("resumed")
+
+    def closed(self, fault):
+        self.events.append(fault)
+
+
+@pytest.fixture
+def connection():
+    return Recorder()
+
+
+@pytest.fixture
+async def transport(connection):
+    return MemoryTransport(connection)
+
+
+async def test_what_is_written_is_sent_and_then_it_closes(connection, transport):
+    connection.write(b"a")
+    connection.write(b"b")
+    connection.close()
+    assert "closing" in repr(connection)
+    assert transport.take() == b"ab"
+    await settle()
+    assert connection.events == ["opened", None, "ended"]
+    assert "closed" in repr(connection)
+
+
+async def test_after_the_end_everything_is_harmless(connection, transport):
+    connection.abort()
+    await settle()
+    connection.write(b"dropped")
+    for call in (
+        connection.close,
+        connection.abort,
+        connection.finish,
+        connection.pause_reading,
+        connection.resume_reading,
+    ):
+        call()
+    assert connection.is_closing
+    assert connection.events == ["opened", None, "ended"]
+
+
+async def test_before_the_beginning_everything_is_harmless(connection):
+    connection.write(b"dropped")
+    connection.close()
+    connection.pause_reading()
+    assert connection.events == []
+    assert "new" in repr(connection)
+
+
+async def test_an_error_of_the_system_becomes_a_fault_with_its_cause(connection, transport):
+    error = ConnectionResetError("reset")
+    transport.lose(error)
+    await settle()
+    fault = connection.events[1]
+    assert isinstance(fault, ConnectionLost)
+    assert fault.__cause__ is error
+    assert connection.fault is fault
+
+
+async def test_the_end_of_the_stream_closes_unless_overridden(connection, transport):
+    transport.feed_eof()
+    await settle()
+    assert connection.has_eof
+    assert connection.events == ["opened", None, "ended"]
+
+
+async def test_the_other_direction_stays_open_when_overridden(connection, transport):
+    connection.receive_eof = lambda: None
+    transport.feed_eof()
+    connection.write(b"late")
+    connection.resume_reading()  # must not make the end come twice
+    await settle()
+    assert transport.take() == b"late"
+    assert connection.events == ["opened"]
+    connection.finish()
+    await settle()
+    assert connection.events == ["opened", None, "ended"]
+
+
+async def test_writing_is_paused_above_the_limit_and_resumed_below_a_quarter(connection, transport):
+    connection.write(b"x" * 100)
+    assert connection.events == ["opened"]
+    connection.write(b"x")
+    assert connection.is_writing_paused
+    assert "paused" in repr(connection)
+    transport.take(75)
+    assert connection.is_writing_paused
+    transport.take(1)
+    assert connection.events == ["opened", "paused", "resumed"]
+
+
+async def test_a_peer_that_does_not_read_is_cut_off(connection, transport):
+    connection.write(b"x" * 101)
+    now = time.monotonic()
+    connection.sweep(now + 4.9)
+    assert not connection.is_closing
+    connection.sweep(now + 5.1)
+    await settle()
+    assert isinstance(connection.events[2], WriteTimeout)
+
+
+async def test_a_close_that_cannot_complete_is_cut_off(connection, transport):
+    connection.write(b"x")
+    connection.close()
+    now = time.monotonic()
+    connection.sweep(now + 4.9)
+    await settle()
+    assert connection.events == ["opened"]
+    connection.sweep(now + 5.1)
+    await settle()
+    assert isinstance(connection.events[1], WriteTimeout)
+
+
+async def test_a_peer_without_progress_is_closed_and_progress_starts_anew(connection, transport):
+    connection.sweep(100)  # progress was made by opening
+    connection.sweep(109)
+    connection.progressed = True
+    connection.sweep(109.5)
+    connection.sweep(119)
+    assert not connection.is_closing
+    connection.sweep(119.5)
+    await settle()
+    assert isinstance(connection.events[1], IdleTimeout)
+
+
+async def test_dripping_bytes_are_no_progress(connection, transport):
+    for second in range(100, 111):
+        transport.feed(b"x")
+        connection.sweep(second)
+    await settle()
+    assert isinstance(connection.fault, IdleTimeout)
+
+
+async def test_finishing_drops_what_still_comes_until_the_peer_ends(connection, transport):
+    connection.pause_reading()
+    connection.write(b"last")
+    connection.finish()
+    connection.finish()
+    assert transport.has_eof
+    transport.feed(b"too late")
+    await settle()
+    assert transport.take() == b"last"
+    assert connection.events == ["opened"]
+    transport.feed_eof()
+    await settle()
+    assert connection.events == ["opened", None, "ended"]
+
+
+async def test_finishing_does_not_wait_for_ever(connection):
+    connection.adopt(connection, "peer", ServerLimits(linger_timeout=0.001))
+    ended = asyncio.Event()
+    connection.closed = lambda fault: ended.set()
+    MemoryTransport(connection)
+    connection.finish()
+    await ended.wait()
+
+
+async def test_finishing_minds_back_pressure(connection, transport):
+    connection.write(b"x" * 101)
+    connection.finish()
+    transport.take()
+    assert not connection.is_writing_paused
+
+
+async def test_reading_can_be_paused_any_number_of_times(connection, transport):
+    connection.pause_reading()
+    connection.pause_reading()
+    transport.feed(b"a")
+    assert connection.events == ["opened"]
+    connection.resume_reading()
+    connection.resume_reading()
+    await settle()
+    assert connection.events == ["opened", b"a"]
+
+
+async def test_draining_closes_unless_overridden(connection, transport):
+    connection.drain()
+    await settle()
+    assert connection.events == ["opened", None, "ended"]

@@ -1,0 +1,99 @@
+"""The cases of line-delimited JSON, at the level of framing: which lines a stream has.
+
+What is inside a line is the business of whoever reads it, so `json` stands in for that here.
+"""
+
+import asyncio
+import json
+import random
+import socket
+from pathlib import Path
+
+import pytest
+from kakuri_tcp import Endpoint, LineDecoder, LineError, LineTooLong, listen_lines
+
+CASES = json.loads((Path(__file__).parent / "cases/line-json.json").read_text())
+FOLLOWER = b'{"type":"GetStatus","id":"next"}'
+LIMIT = 1_048_576
+
+
+def stream_of(case):
+    parts = case.get("parts_latin1") or [[chunk, 1] for chunk in case["chunks_latin1"]]
+    return b"".join(text.encode("latin-1") * times for text, times in parts)
+
+
+def ways_to_cut(case, stream):
+    """Give the stream as its case cuts it, whole, in bytes if that is quick, and cut at random."""
+    yield [chunk.encode("latin-1") for chunk in case.get("chunks_latin1", [])] or [stream]
+    yield [stream]
+    if len(stream) < 10_000:
+        yield [stream[i : i + 1] for i in range(len(stream))]
+    generator = random.Random(case["name"])
+    for _ in range(5):
+        cuts = sorted(generator.choices(range(len(stream) + 1), k=20))
+        yield [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+
+def decode(chunks):
+    decoder = LineDecoder(limit=LIMIT)
+    lines = []
+    try:
+        for chunk in chunks:
+            decoder.receive_data(chunk)
+            while (line := decoder.next_line()) is not None:
+                lines.append(line)
+        decoder.receive_eof()
+        decoder.next_line()
+    except LineError as error:
+        return lines, type(error)
+    return lines, None
+
+
+def test_there_are_cases():
+    assert len(CASES) >= 38
+    assert sum("messages" in case and bool(case["messages"]) for case in CASES) >= 9
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_a_case_has_the_same_lines_however_it_is_cut(case):
+    stream = stream_of(case)
+    # The one thing that ends a line is LF; JSON has none inside but escaped.
+    pieces = stream.split(b"\n")
+    expected = [line.removesuffix(b"\r") for line in pieces[:-1]]
+    fault = None
+    for number, line in enumerate(expected):
+        if len(line) > LIMIT:
+            expected, fault = expected[:number], LineTooLong
+            break
+    for chunks in ways_to_cut(case, stream):
+        assert b"".join(chunks) == stream
+        lines, error = decode(chunks)
+        assert lines == expected
+        assert error == (fault or (error if pieces[-1] else None))
+        if not pieces[-1] and fault is None:
+            assert decode([*chunks, FOLLOWER + b"\n"]) == ([*expected, FOLLOWER], None)
+    if case.get("messages"):
+        assert [json.loads(line) for line in expected] == case["messages"]
+    if "count" in case:
+        assert len(expected) == case["count"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_a_case_gets_a_reply_for_every_line(case):
+    """Over a real socket, and with a last reply for what is no line."""
+    stream = stream_of(case)
+    lines, error = decode([stream])
+    async with await listen_lines(
+        Endpoint.parse("127.0.0.1:0"), lambda line: b"ok", on_fault=lambda error: b"fault"
+    ) as server:
+        with socket.socket() as peer:
+            peer.settimeout(0)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(peer, ("127.0.0.1", server.endpoint.port))
+            sending = asyncio.ensure_future(loop.sock_sendall(peer, stream))
+            sending.add_done_callback(lambda sent: peer.shutdown(socket.SHUT_WR))
+            received = b""
+            while data := await loop.sock_recv(peer, 1_000_000):
+                received += data
+            await sending
+    assert received == b"ok\n" * len(lines) + (b"fault\n" if error else b"")

@@ -1,0 +1,259 @@
+"""The line client behind a network that misbehaves."""
+
+import asyncio
+import time
+
+import pytest
+from kakuri_tcp import (
+    ConnectFailed,
+    Connection,
+    Endpoint,
+    LineClient,
+    LineClientLimits,
+    RequestLost,
+    RequestTimeout,
+    listen,
+    listen_lines,
+)
+from kakuri_tcp.testing import FaultProxy, Faults, until
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+@pytest.fixture
+async def handled():
+    """The lines that the server's handler was given."""
+    return []
+
+
+@pytest.fixture
+async def proxy(handled):
+    def handler(line):
+        handled.append(line)
+        return line.upper()
+
+    async with await listen_lines(LOCAL, handler) as server, FaultProxy(server.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def client(proxy):
+    async with LineClient(proxy.endpoint) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(size=1), Faults(size=3, latency=0.005), Faults(bandwidth=200_000)]
+)
+async def test_a_network_that_is_only_slow_changes_nothing(proxy, client, faults):
+    proxy.faults = faults
+    lines = [b"line %d" % number for number in range(50)]
+    replies = await asyncio.gather(*[client.request(line, timeout=10) for line in lines])
+    assert replies == [line.upper() for line in lines]
+
+
+async def test_a_reset_loses_what_was_sent_and_nothing_is_repeated(proxy, client, handled):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(latency=0.2)
+    lost = asyncio.create_task(client.request(b"lost", timeout=5))
+    await until(lambda: client.in_flight == 1)
+    proxy.reset()
+    with pytest.raises(RequestLost, match=f"expected a reply from {proxy.endpoint}, but .*reset"):
+        await lost
+    proxy.faults = Faults()
+    assert await client.request(b"b", timeout=5) == b"B"
+    assert handled == [b"a", b"b"]
+
+
+async def test_a_peer_that_ends_the_stream_loses_what_was_sent(proxy, client):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(latency=0.2)
+    lost = asyncio.create_task(client.request(b"lost", timeout=5))
+    await until(lambda: client.in_flight == 1)
+    proxy.half_close()
+    with pytest.raises(RequestLost, match="the peer ended the connection"):
+        await lost
+    proxy.faults = Faults()
+    assert await client.request(b"b", timeout=5) == b"B"
+
+
+async def test_a_peer_that_ends_between_requests_is_connected_to_again(proxy, client):
+    for line in (b"a", b"b"):
+        assert await client.request(line, timeout=5) == line.upper()
+        proxy.half_close()
+        await until(lambda: not client.is_connected)
+
+
+async def test_a_black_hole_ends_by_timeout_and_frees_the_connection(proxy, client):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(black_hole=True)
+    began = time.monotonic()
+    requests = [asyncio.create_task(client.request(b"x", timeout=0.05)) for _ in range(10)]
+    for request in requests:
+        with pytest.raises(RequestTimeout, match=r"within 0\.05 s"):
+            await request
+    assert 0.05 <= time.monotonic() - began < 1
+    await until(lambda: client.in_flight == 0 and not client.is_connected)
+    proxy.faults = Faults()
+    assert await client.request(b"b", timeout=5) == b"B"
+
+
+async def test_a_request_that_stalls_the_others_costs_the_connection(proxy):
+    limits = LineClientLimits(stall_timeout=0.05)
+    async with LineClient(proxy.endpoint, limits=limits) as client:
+        assert await client.request(b"a", timeout=5) == b"A"
+        proxy.faults = Faults(black_hole=True)
+        first = asyncio.create_task(client.request(b"first", timeout=0.02))
+        await until(lambda: client.in_flight == 1)
+        second = asyncio.create_task(client.request(b"second", timeout=5))
+        with pytest.raises(RequestTimeout):
+            await first
+        with pytest.raises(RequestLost, match="no reply came in order for"):
+            await second
+
+
+async def test_a_caller_that_gives_up_keeps_its_place(proxy, client, handled):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(latency=0.02)
+    given_up = asyncio.create_task(client.request(b"given up", timeout=5))
+    await until(lambda: client.in_flight == 1)
+    kept = asyncio.create_task(client.request(b"kept", timeout=5))
+    given_up.cancel()
+    assert await kept == b"KEPT"
+    assert handled == [b"a", b"given up", b"kept"]
+
+
+async def test_callers_that_give_up_do_not_cost_the_connection(client, proxy):
+    assert await client.request(b"a", timeout=5) == b"A"
+    proxy.faults = Faults(latency=0.05)
+    given_up = asyncio.create_task(client.request(b"given up", timeout=5))
+    await until(lambda: client.in_flight == 1)
+    given_up.cancel()
+    await until(lambda: client.in_flight == 0)
+    assert client.is_connected
+
+
+async def test_an_upstream_that_is_down_fails_fast_and_attempts_are_spaced():
+    attempts = []
+
+    class Slammed(Connection):
+        def opened(self):
+            attempts.append(time.monotonic())
+            self.abort()
+
+    async with await listen(LOCAL, Slammed) as server, LineClient(server.endpoint) as client:
+        began = time.monotonic()
+        while time.monotonic() - began < 0.5:
+            requested = time.monotonic()
+            with pytest.raises((ConnectFailed, RequestLost)):
+                await client.request(b"a", timeout=5)
+            assert time.monotonic() - requested < 0.9
+        assert 2 <= len(attempts) < 15
+
+
+async def test_many_callers_share_one_attempt():
+    accepted = []
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        gone = server.endpoint
+    async with LineClient(gone) as client:
+        results = await asyncio.gather(
+            *[client.request(b"a", timeout=5) for _ in range(500)], return_exceptions=True
+        )
+        assert {type(result) for result in results} == {ConnectFailed}
+        async with await listen_lines(gone, lambda line: accepted.append(line) or line) as server:
+            await asyncio.gather(*[client.request(b"a", timeout=5) for _ in range(500)])
+            assert server.counters.accepted == 1
+            assert len(accepted) == 500
+
+
+async def test_a_connection_without_requests_is_closed():
+    limits = LineClientLimits(idle_timeout=0.02)
+    async with (
+        await listen_lines(LOCAL, bytes.upper) as server,
+        LineClient(server.endpoint, limits=limits) as client,
+    ):
+        assert await client.request(b"a", timeout=5) == b"A"
+        await until(lambda: not client.is_connected and not server.connections)
+        assert await client.request(b"b", timeout=5) == b"B"
+
+
+class Liar(Connection):
+    """Answers whatever it is told to, and closes after what is no line."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def data_received(self, data):
+        self.write(self.answer)
+        if b"\n" not in self.answer:
+            self.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"x" * 200, "expected a line of at most 100 bytes"),
+        (b"half", "the peer ended the connection"),
+    ],
+)
+async def test_a_reply_that_is_no_line_loses_the_request(answer, why):
+    limits = LineClientLimits(line=100)
+    async with (
+        await listen(LOCAL, lambda: Liar(answer)) as server,
+        LineClient(server.endpoint, limits=limits) as client,
+    ):
+        with pytest.raises(RequestLost, match=why):
+            await client.request(b"a", timeout=5)
+
+
+async def test_a_line_that_nobody_asked_for_costs_the_connection():
+    async with (
+        await listen(LOCAL, lambda: Liar(b"A\nB\n")) as server,
+        LineClient(server.endpoint) as client,
+    ):
+        assert await client.request(b"a", timeout=5) == b"A"
+        await until(lambda: not client.is_connected)
+
+
+class Deaf(Connection):
+    """Reads nothing until it is told to, then answers every line."""
+
+    def opened(self):
+        self.pause_reading()
+
+    def data_received(self, data):
+        self.write(b"y\n" * data.count(b"\n"))
+
+
+class Stuck:
+    """Says whether a client has stopped sending: the same number in flight at many looks."""
+
+    def __init__(self, client):
+        self.client = client
+        self.seen = []
+
+    def __call__(self):
+        self.seen.append(self.client._waiting)
+        return self.client.is_connected and self.seen[-1] > 0 and len(set(self.seen[-30:])) == 1
+
+
+async def test_requests_wait_while_the_peer_does_not_read():
+    limits = LineClientLimits(unsent=100_000)
+    deaf = []
+
+    def factory():
+        deaf.append(Deaf())
+        return deaf[0]
+
+    async with (
+        await listen(LOCAL, factory) as server,
+        LineClient(server.endpoint, limits=limits) as client,
+    ):
+        line = b"x" * 500_000
+        requests = [asyncio.create_task(client.request(line, timeout=10)) for _ in range(50)]
+        await until(Stuck(client))
+        with pytest.raises(ConnectFailed, match=r"could not be sent within 0\.05 s"):
+            await client.request(b"z", timeout=0.05)
+        deaf[0].resume_reading()
+        assert await asyncio.gather(*requests) == [b"y"] * 50

@@ -1,0 +1,105 @@
+"""Every input at every state of a line server's connection: replies in order, or a clean end."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_tcp import LineServerLimits
+from kakuri_tcp._line_server import _LineConnection
+from kakuri_tcp.testing import MemoryTransport, settle
+
+LIMITS = LineServerLimits(
+    line=5, requests_in_flight=3, write_buffer=8, idle_timeout=3, line_timeout=2, write_timeout=2
+)
+
+PIECES = [b"i1\n", b"w2\n", b"w3\ni4\n", b"i", b"\n", b"\r\n", b"w"]
+ORDINARY = st.one_of(
+    st.tuples(st.just("feed"), st.sampled_from(PIECES)),
+    st.tuples(st.just("feed"), st.sampled_from(PIECES)),
+    st.tuples(st.just("answer"), st.just(None)),
+    st.tuples(st.just("take"), st.integers(1, 20)),
+    st.tuples(st.just("sweep"), st.integers(0, 1)),
+)
+ENDINGS = st.sampled_from(
+    [
+        ("feed", b"x5\n"),
+        ("feed", b"long!!"),
+        *((verb, None) for verb in ("fail", "eof", "drain", "break")),
+    ]
+)
+
+
+class Peer:
+    """A peer and a handler that do as they are told, and remember what they did."""
+
+    def __init__(self):
+        self.requests = []
+        self.waiting = []
+        self.now = 0.0
+        self.received = b""
+        self.connection = _LineConnection(self.handle, lambda error: b"fault", LIMITS)
+        self.connection.adopt(self, "peer", LIMITS)
+        self.ended = 0
+        self.transport = MemoryTransport(self.connection)
+
+    def connection_ended(self, connection, fault):
+        self.ended += 1
+
+    def handle(self, line):
+        """Answer at once (i), fail (x), or later (w, and anything else)."""
+        self.requests.append(line)
+        if line.startswith(b"i"):
+            return b"<" + line + b">"
+        if line.startswith(b"x"):
+            raise ZeroDivisionError
+        future = asyncio.get_running_loop().create_future()
+        self.waiting.append((future, line))
+        return future
+
+    def act(self, action, argument):
+        match action:
+            case "feed":
+                self.transport.feed(argument)
+            case "eof":
+                self.transport.feed_eof()
+            case "take":
+                self.received += self.transport.take(argument)
+            case "sweep":
+                self.now += argument
+                self.connection.sweep(self.now)
+            case "drain":
+                self.connection.drain()
+            case "break":
+                self.transport.lose(ConnectionResetError())
+            case "answer" if self.waiting:
+                future, line = self.waiting.pop()
+                if not future.done():
+                    future.set_result(b"<" + line + b">")
+            case "fail" if self.waiting:
+                future, _ = self.waiting.pop(0)
+                if not future.done():
+                    future.set_exception(ZeroDivisionError())
+
+
+@given(st.lists(ORDINARY, max_size=20), ENDINGS, st.lists(ORDINARY, max_size=8))
+async def test_replies_are_in_order_whatever_happens(before, ending, after):
+    peer = Peer()
+    for action in [*before, ending, *after]:
+        peer.act(*action)
+        await settle()
+        # What the peer can make us hold is bounded, at any time.
+        assert len(peer.connection._waiting) <= LIMITS.requests_in_flight
+        assert peer.transport.get_write_buffer_size() <= 2 * LIMITS.write_buffer + 3 * len(
+            b"<12345>\n"
+        )
+    peer.received += peer.transport.take()
+    replies = peer.received.split(b"\n")[:-1]
+    expected = [b"<" + request + b">" for request in peer.requests]
+    if b"fault" in replies:
+        assert replies.index(b"fault") == len(replies) - 1
+        replies.pop()
+    assert replies == expected[: len(replies)]
+    peer.connection.abort()
+    await settle()
+    assert peer.ended == 1
+    assert all(future.done() for future, _ in peer.waiting)

@@ -1,0 +1,274 @@
+import asyncio
+import logging
+import resource
+import socket
+
+import pytest
+from kakuri_tcp import (
+    Connection,
+    Endpoint,
+    LineClient,
+    LineServerLimits,
+    ListenFailed,
+    ServerLimits,
+    connect,
+    listen,
+    listen_lines,
+)
+from kakuri_tcp.testing import settle, until
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+class Echo(Connection):
+    """Sends back what it gets."""
+
+    def data_received(self, data):
+        self.progressed = True
+        self.write(data)
+
+
+class Probe(Connection):
+    """A peer that notes what it gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.received = b""
+        self.got = asyncio.Event()
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data):
+        self.received += data
+        self.got.set()
+
+    def closed(self, fault):
+        self.ended.set_result(fault)
+
+
+async def probe(server):
+    return await connect(server.endpoint, Probe, timeout=5)
+
+
+async def probes(server, number):
+    return [await probe(server) for _ in range(number)]
+
+
+async def is_served(peer):
+    """Say whether an echo comes back before the connection ends."""
+    peer.write(b"x")
+    got = asyncio.ensure_future(peer.got.wait())
+    await asyncio.wait([got, peer.ended], return_when=asyncio.FIRST_COMPLETED)
+    got.cancel()
+    return peer.received == b"x"
+
+
+def write_buffer(server):
+    """Give how many bytes the only connection of a server holds for its peer."""
+    transports = [connection._transport for connection in server._connections]
+    return sum(transport.get_write_buffer_size() for transport in transports if transport)
+
+
+def close_all(peers):
+    for peer in peers:
+        peer.abort()
+
+
+async def test_it_listens_at_a_port_of_the_kernels_choice_and_says_which():
+    async with await listen(LOCAL, Echo) as server:
+        assert server.endpoint.port > 0
+        assert repr(server) == f"<Server {server.endpoint} listening, 0 connections>"
+        peer = await probe(server)
+        assert await is_served(peer)
+        assert server.connections == 1
+    assert repr(server) == f"<Server {server.endpoint} closed, 0 connections>"
+    await peer.ended
+    await server.close()
+
+
+async def test_a_name_is_listened_on_at_every_address_at_one_port():
+    async with await listen(Endpoint.parse("localhost:0"), Echo) as server:
+        families = {
+            family for family, *_ in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)
+        }
+        served = 0
+        for host in ("127.0.0.1", "::1"):
+            try:
+                peer = await connect(Endpoint.tcp(host, server.endpoint.port), Probe, timeout=5)
+            except ConnectionError:
+                continue
+            served += await is_served(peer)
+            peer.abort()
+        assert 1 <= served <= len(families)
+
+
+async def test_an_address_of_another_machine_is_an_error():
+    with pytest.raises(
+        ListenFailed, match=r"expected to listen on 192\.0\.2\.1:0, but .*assign requested"
+    ) as caught:
+        await listen(Endpoint.parse("192.0.2.1:0"), Echo)
+    assert caught.value.endpoint == "192.0.2.1:0"
+
+
+async def test_a_name_without_an_address_is_an_error(monkeypatch):
+    def fail(*args, **options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(ListenFailed, match="Name or service not known"):
+        await listen(Endpoint.parse("no-such-host:0"), Echo)
+
+
+async def test_addresses_of_a_family_that_is_not_spoken_here_are_left_out(monkeypatch):
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
+    async with await listen(Endpoint.parse("two-homes:0"), Echo) as server:
+        assert len(server._sockets) == 1
+
+
+async def test_a_port_that_is_taken_is_an_error():
+    async with await listen(LOCAL, Echo) as server:
+        with pytest.raises(ListenFailed, match="Address already in use"):
+            await listen(server.endpoint, Echo)
+
+
+async def test_connections_over_the_limit_are_closed_at_once():
+    async with await listen(LOCAL, Echo, limits=ServerLimits(connections=2)) as server:
+        peers = await probes(server, 3)
+        assert [await is_served(peer) for peer in peers] == [True, True, False]
+        assert server.counters.refused == 1
+        peers[0].close()
+        await peers[0].ended
+        # The server learns of the end after the peer; until then the place is not free.
+        await until(lambda: server.connections == 1)
+        peers.append(await probe(server))
+        assert await is_served(peers[-1])
+        close_all(peers)
+
+
+async def test_connections_of_one_peer_are_limited():
+    async with await listen(LOCAL, Echo, limits=ServerLimits(connections_per_peer=1)) as server:
+        peers = await probes(server, 2)
+        assert [await is_served(peer) for peer in peers] == [True, False]
+        with socket.socket() as other:
+            other.settimeout(0)
+            other.bind(("127.0.0.2", 0))
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(other, ("127.0.0.1", server.endpoint.port))
+            await loop.sock_sendall(other, b"y")
+            assert await loop.sock_recv(other, 1) == b"y"
+        close_all(peers)
+
+
+async def test_an_idle_peer_is_closed_and_counted():
+    limits = ServerLimits(idle_timeout=0.05)
+    async with await listen(LOCAL, Echo, limits=limits) as server:
+        peer = await probe(server)
+        await peer.ended
+        await until(lambda: not server.connections)
+        assert server.counters.idle_timeouts == 1
+
+
+async def test_a_peer_that_never_reads_is_cut_off_and_holds_a_bounded_buffer():
+    limits = LineServerLimits(write_timeout=0.2)
+    async with await listen_lines(LOCAL, lambda line: line * 1000, limits=limits) as server:
+        buffered = []
+        with socket.socket() as deaf:
+            deaf.settimeout(0)
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, ("127.0.0.1", server.endpoint.port))
+            sending = asyncio.ensure_future(loop.sock_sendall(deaf, b"0123456789\n" * 1_000_000))
+            await until(
+                lambda: bool(
+                    buffered.append(write_buffer(server)) or server.counters.write_timeouts
+                )
+            )
+            with pytest.raises(ConnectionError):
+                await sending
+        assert 65_536 < max(buffered) < 400_000
+
+
+async def test_it_survives_running_out_of_descriptors(caplog, monkeypatch):
+    """The process really runs out: the limit is lowered to what is open."""
+    monkeypatch.setattr("kakuri_tcp._server._RETRY_ACCEPT", 0.01)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with await listen(LOCAL, Echo) as server:
+        old = await probe(server)
+        assert await is_served(old)
+        fresh = socket.socket()
+        fresh.settimeout(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (fresh.fileno() + 1, hard))
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(fresh, ("127.0.0.1", server.endpoint.port))
+            await until(lambda: server.counters.accept_failures >= 2)
+            assert "out of descriptors" in repr(server)
+            old.received = b""
+            old.got.clear()
+            assert await is_served(old)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await loop.sock_sendall(fresh, b"y")
+        assert await loop.sock_recv(fresh, 1) == b"y"
+        fresh.close()
+        old.abort()
+    records = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(records) == 1
+    assert "Too many open files" in records[0].getMessage()
+
+
+async def test_a_drain_finishes_what_is_in_flight():
+    gate = asyncio.Event()
+    arrived = asyncio.Event()
+
+    async def handler(line):
+        arrived.set()
+        await gate.wait()
+        return line.upper()
+
+    server = await listen_lines(LOCAL, handler)
+    async with LineClient(server.endpoint) as client:
+        request = asyncio.create_task(client.request(b"a", timeout=5))
+        await arrived.wait()
+        draining = asyncio.create_task(server.drain(5))
+        await settle()
+        assert "draining" in repr(server)
+        with pytest.raises(ConnectionError):
+            await connect(server.endpoint, Probe, timeout=5)
+        gate.set()
+        assert await request == b"A"
+        assert await draining == 0
+
+
+async def test_a_drain_aborts_what_takes_longer_than_the_deadline():
+    arrived = asyncio.Event()
+
+    async def handler(line):
+        arrived.set()
+        await asyncio.Event().wait()
+
+    server = await listen_lines(LOCAL, handler)
+    peer = await probe(server)
+    peer.write(b"a\n")
+    await arrived.wait()
+    assert await server.drain(0.01) == 1
+    await peer.ended
+    assert server.connections == 0
+
+
+async def test_a_connection_whose_factory_fails_costs_nothing(caplog):
+    def fail():
+        raise ZeroDivisionError
+
+    async with await listen(LOCAL, fail) as server:
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: errors.append(context)
+        )
+        peer = await probe(server)
+        await peer.ended
+        assert server.connections == 0
+        assert isinstance(errors[0]["exception"], ZeroDivisionError)

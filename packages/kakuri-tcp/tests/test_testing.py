@@ -1,0 +1,229 @@
+import asyncio
+import time
+
+import pytest
+from kakuri_tcp import Connection, ConnectionLost, Endpoint, connect, listen
+from kakuri_tcp.testing import (
+    End,
+    Expect,
+    FaultProxy,
+    Faults,
+    MemoryTransport,
+    Send,
+    pair,
+    play,
+    settle,
+    until,
+)
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+class Echo(Connection):
+    """Sends back what it gets, and ends when its peer does."""
+
+    def data_received(self, data):
+        self.write(data)
+
+    def receive_eof(self):
+        self.finish()
+
+
+class Probe(Connection):
+    """Notes what it gets, in the pieces it came in."""
+
+    def __init__(self):
+        super().__init__()
+        self.pieces = []
+        self.saw_eof = asyncio.Event()
+        self.ended = asyncio.get_running_loop().create_future()
+
+    @property
+    def received(self):
+        return b"".join(self.pieces)
+
+    def data_received(self, data):
+        self.pieces.append(data)
+
+    def receive_eof(self):
+        self.saw_eof.set()
+
+    def closed(self, fault):
+        self.ended.set_result(fault)
+
+
+async def test_a_script_is_played_against_a_protocol():
+    steps = [Send(b"abc", size=1), Expect(b"abc"), Expect(b""), Send(b"d"), Expect(b"d"), End()]
+    transport = await play(Echo(), steps)
+    assert transport.is_closing()
+
+
+async def test_a_script_that_is_not_kept_to_fails_and_says_where():
+    with pytest.raises(AssertionError, match="step 2: expected b'y', got b'x'"):
+        await play(Echo(), [Send(b"x"), Expect(b"y")])
+
+
+async def test_two_protocols_talk_to_each_other_without_a_network():
+    client = Probe()
+    near, far = pair(client, Echo())
+    client.write(b"hello")
+    await settle()
+    assert client.received == b"hello"
+    client.finish()
+    await until(lambda: near.is_closing() and far.is_closing())
+    assert await client.ended is None
+
+
+async def test_a_peer_that_does_not_read_makes_the_other_pause():
+    client, server = Probe(), Probe()
+    near, far = pair(client, server)
+    server.pause_reading()
+    client.write(b"x" * 70_000)
+    await settle()
+    assert client.is_writing_paused
+    assert near.get_write_buffer_size() == 70_000
+    server.resume_reading()
+    await settle()
+    assert not client.is_writing_paused
+    assert server.received == b"x" * 70_000
+    assert far.get_write_buffer_limits() == (16_384, 65_536)
+
+
+async def test_a_memory_transport_keeps_what_comes_while_reading_is_paused():
+    client = Probe()
+    transport = MemoryTransport(client)
+    client.pause_reading()
+    transport.feed(b"a")
+    transport.feed_eof()
+    assert client.pieces == []
+    client.resume_reading()
+    await settle()
+    assert client.received == b"a"
+    assert client.saw_eof.is_set()
+    transport.write_eof()
+    with pytest.raises(RuntimeError, match="expected no write after write_eof"):
+        transport.write(b"late")
+
+
+async def through(proxy):
+    return await connect(proxy.endpoint, Probe, timeout=5)
+
+
+async def test_a_proxy_without_faults_changes_nothing():
+    async with await listen(LOCAL, Echo) as server, FaultProxy(server.endpoint) as proxy:
+        client = await through(proxy)
+        client.write(b"x" * 1_000_000)
+        await until(lambda: len(client.received) == 1_000_000)
+        assert proxy.connections == 1
+        client.finish()
+        assert await client.ended is None
+        await until(lambda: proxy.connections == 0 and server.connections == 0)
+
+
+async def test_latency_holds_every_byte_back():
+    async with (
+        await listen(LOCAL, Echo) as server,
+        FaultProxy(server.endpoint, Faults(latency=0.03)) as proxy,
+    ):
+        client = await through(proxy)
+        began = time.monotonic()
+        client.write(b"x")
+        await until(lambda: client.received == b"x")
+        assert time.monotonic() - began >= 0.06
+        client.abort()
+
+
+async def test_slices_arrive_in_order():
+    async with (
+        await listen(LOCAL, Echo) as server,
+        FaultProxy(server.endpoint, Faults(size=1)) as proxy,
+    ):
+        client = await through(proxy)
+        client.write(b"0123456789")
+        await until(lambda: client.received == b"0123456789")
+        assert len(client.pieces) > 1
+        client.abort()
+
+
+async def test_bandwidth_holds_bytes_back():
+    async with (
+        await listen(LOCAL, Echo) as server,
+        FaultProxy(server.endpoint, Faults(bandwidth=1_000_000, size=10_000)) as proxy,
+    ):
+        client = await through(proxy)
+        began = time.monotonic()
+        client.write(b"x" * 50_000)
+        await until(lambda: len(client.received) == 50_000)
+        assert time.monotonic() - began >= 0.05
+        client.abort()
+
+
+async def test_a_sender_waits_for_a_slow_network():
+    async with (
+        await listen(LOCAL, Probe) as server,
+        FaultProxy(server.endpoint, Faults(bandwidth=100_000_000, size=65_536)) as proxy,
+    ):
+        client = await through(proxy)
+        client.write(b"x" * 8_000_000)
+        await until(lambda: sum(len(c.received) for c in server._connections) == 8_000_000)
+        client.abort()
+
+
+async def test_a_reset_breaks_both_sides():
+    faults = []
+
+    class Server(Probe):
+        def closed(self, fault):
+            faults.append(fault)
+
+    async with await listen(LOCAL, Server) as server, FaultProxy(server.endpoint) as proxy:
+        client = await through(proxy)
+        client.write(b"x")
+        await until(lambda: server.counters.accepted == 1 and proxy.connections == 1)
+        proxy.reset()
+        assert isinstance(await client.ended, ConnectionLost)
+        await until(lambda: bool(faults))
+        assert isinstance(faults[0], ConnectionLost)
+
+
+async def test_a_half_close_ends_one_direction_only():
+    async with await listen(LOCAL, Probe) as server, FaultProxy(server.endpoint) as proxy:
+        client = await through(proxy)
+        client.write(b"a")
+        await until(lambda: any(c.received == b"a" for c in server._connections))
+        proxy.half_close()
+        await client.saw_eof.wait()
+        client.write(b"b")
+        await until(lambda: any(c.received == b"ab" for c in server._connections))
+        client.finish()
+        await client.ended
+
+
+async def test_a_black_hole_swallows_bytes_and_keeps_the_connection():
+    async with await listen(LOCAL, Echo) as server, FaultProxy(server.endpoint) as proxy:
+        client = await through(proxy)
+        proxy.faults = Faults(black_hole=True)
+        client.write(b"lost")
+        await settle()
+        await until(lambda: proxy.connections == 1)
+        proxy.faults = Faults()
+        client.write(b"kept")
+        await until(lambda: b"kept" in client.received)
+        assert not client.is_closing
+        client.abort()
+
+
+async def test_a_proxy_refuses_where_its_upstream_does():
+    async with await listen(LOCAL, Echo) as server:
+        gone = server.endpoint
+    async with FaultProxy(gone) as proxy:
+        client = await through(proxy)
+        await client.ended
+        await proxy.refuse()
+        with pytest.raises(ConnectionError):
+            await through(proxy)
+
+
+async def test_until_gives_up():
+    with pytest.raises(TimeoutError):
+        await until(lambda: False, timeout=0.01)
