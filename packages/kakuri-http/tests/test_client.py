@@ -212,9 +212,9 @@ async def test_total_timeout():
 
 
 async def test_pool_timeout():
-    async with scripted(b"") as (url, _), Client(
-        pool=PoolLimits(per_host=1), timeouts=Timeouts(pool=0.05, read=None)
-    ) as client:
+    one = PoolLimits(per_host=1)
+    waits = Timeouts(pool=0.05, read=None)
+    async with scripted(b"") as (url, _), Client(pool=one, timeouts=waits) as client:
         first = asyncio.ensure_future(client.request("GET", url))
         with pytest.raises(RequestTimeout) as caught:
             await asyncio.gather(client.request("GET", url))
@@ -223,19 +223,19 @@ async def test_pool_timeout():
 
 
 async def test_requests_wait_for_a_place():
-    async with scripted(OK, OK, OK, OK) as (url, heads):
-        async with Client(pool=PoolLimits(per_host=1, connections=1)) as client:
-            answers = await asyncio.gather(*(client.request("GET", url) for _ in range(4)))
+    one = PoolLimits(per_host=1, connections=1)
+    async with scripted(OK, OK, OK, OK) as (url, heads), Client(pool=one) as client:
+        answers = await asyncio.gather(*(client.request("GET", url) for _ in range(4)))
     assert [answer.body for answer in answers] == [b"ok"] * 4
     assert len(heads) == 4
 
 
 async def test_an_idle_connection_gives_way_to_another_host():
-    async with scripted(OK) as (one, _), scripted(OK) as (two, _):
-        async with Client(pool=PoolLimits(connections=1)) as client:
-            await client.request("GET", one)
-            await client.request("GET", two)
-            assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
+    only = PoolLimits(connections=1)
+    async with scripted(OK) as (one, _), scripted(OK) as (two, _), Client(pool=only) as client:
+        await client.request("GET", one)
+        await client.request("GET", two)
+        assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
 
 
 async def test_an_idle_connection_that_the_server_closed_is_not_used():
@@ -333,16 +333,18 @@ async def test_large_content_both_ways_holds_little():
     router = echo_router()
     router.add("GET", "/big", lambda r: Response(200, (b"x" * 65536 for _ in range(size // 65536))))
     limits = Limits(body=1 << 40)
-    async with await serve("127.0.0.1:0", router) as server:
-        async with Client(server.endpoint, limits=limits) as client:
-            async with client.stream("GET", "/big") as response:
-                total = 0
-                async for piece in response:
-                    total += len(piece)
-                    assert len(piece) <= 1 << 20
-            assert total == size
-            sent = (b"x" * 65536 for _ in range(size // 65536))
-            assert (await client.request("POST", "/count", body=sent)).body == b"%d" % size
+    async with (
+        await serve("127.0.0.1:0", router) as server,
+        Client(server.endpoint, limits=limits) as client,
+    ):
+        async with client.stream("GET", "/big") as response:
+            total = 0
+            async for piece in response:
+                total += len(piece)
+                assert len(piece) <= 1 << 20
+        assert total == size
+        sent = (b"x" * 65536 for _ in range(size // 65536))
+        assert (await client.request("POST", "/count", body=sent)).body == b"%d" % size
 
 
 async def test_unix_socket(tmp_path):

@@ -1,6 +1,7 @@
 """The fast expression and the exact parser say the same."""
 
 import time
+from contextlib import suppress
 
 from cases import load, raw
 from hypothesis import example, given, settings
@@ -119,10 +120,8 @@ def test_near_misses_take_linear_time():
         b"GET / HTTP/1.1\r\nHost: " + b"a." * 32_000 + b"\x00\r\n\r\n",
     ):
         assert FAST(near, 0) is None
-        try:
+        with suppress(RemoteProtocolError):
             exactly(
                 near, Limits(head=1 << 20, field_line=1 << 20, request_line=1 << 20, fields=1 << 20)
             )
-        except RemoteProtocolError:
-            pass
     assert time.perf_counter() - began < 1.0

@@ -48,7 +48,7 @@ def test_found(patterns, path, pattern, params):
     [
         ("/w/:id", "/w/"), ("/w/:id", "/w"), ("/w/:id", "/w/a/b"), ("/w", "/w/"), ("/w", "/W"),
         ("/w", "//w"), ("/n/:n<int>", "/n/x"), ("/n/:n<int>", "/n/007"), ("/n/:n<int>", "/n/+1"),
-        ("/n/:n<int>", "/n/１"), ("/n/:n<int>", "/n/" + "1" * 5000), ("/l/:l<label>", "/l/A"),
+        ("/n/:n<int>", "/n/\uff11"), ("/n/:n<int>", "/n/" + "1" * 5000), ("/l/:l<label>", "/l/A"),
         ("/l/:l<label>", "/l/a%0A"), ("/w/:id", "/w/%ff"), ("/w", "*"),
     ],
 )  # fmt: skip

@@ -47,10 +47,12 @@ class Wire:
 @asynccontextmanager
 async def wired(router=None, **options):
     """Serve a router and open one raw connection to it."""
-    async with await serve("127.0.0.1:0", router or simple_router(), **options) as server:
-        async with connected(server) as wire:
-            wire.server = server
-            yield wire
+    async with (
+        await serve("127.0.0.1:0", router or simple_router(), **options) as server,
+        connected(server) as wire,
+    ):
+        wire.server = server
+        yield wire
 
 
 @asynccontextmanager
