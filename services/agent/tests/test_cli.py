@@ -1,5 +1,4 @@
 import pytest
-
 from kakuri_agent import SimulatedRuntime
 from kakuri_agent._cli import agent_service, main
 from kakuri_registry import Workload

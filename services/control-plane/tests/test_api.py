@@ -11,7 +11,6 @@ from kakuri_rpc import (
     DescribeNode,
     Error,
     ErrorCode,
-    GetStatus,
     ListWorkloads,
     Node,
     RemoveWorkload,

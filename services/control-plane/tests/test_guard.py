@@ -1,5 +1,4 @@
 import pytest
-
 from kakuri_control_plane import Guard
 from kakuri_http import Headers, Request
 
