@@ -5,6 +5,7 @@ rounds. Usage: bench_flow.py [ROUNDS] [SECONDS]
 """
 
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -83,33 +84,29 @@ def wrk(url: str, seconds: int, script: str | None = None) -> tuple[float, float
     return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def stack_kakuri() -> list[list[str]]:
-    quiet = ["--log-level", "warning"]
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def stack_kakuri(port: int, agent_port: int) -> list[list[str]]:
+    listen, agent = f"127.0.0.1:{port}", f"127.0.0.1:{agent_port}"
+    plane = str(BIN / "kakuri-control-plane")
     return [
-        [str(BIN / "kakuri-agent"), "--listen", "127.0.0.1:19000", *quiet],
-        [
-            str(BIN / "kakuri-control-plane"),
-            "--listen",
-            "127.0.0.1:18080",
-            "--agent",
-            "127.0.0.1:19000",
-            *quiet,
-        ],
+        [str(BIN / "kakuri-agent"), "--listen", agent, "--log-level", "warning"],
+        [plane, "--listen", listen, "--agent", agent, "--log-level", "warning"],
     ]
 
 
-def stack_fastapi() -> list[list[str]]:
-    script = str(HERE / "fastapi_stack.py")
+def stack_fastapi(port: int, agent_port: int) -> list[list[str]]:
+    script = [sys.executable, str(HERE / "fastapi_stack.py")]
     return [
-        [sys.executable, script, "agent", "19001"],
-        [sys.executable, script, "control-plane", "18081", "19001"],
+        [*script, "agent", str(agent_port)],
+        [*script, "control-plane", str(port), str(agent_port)],
     ]
 
 
-STACKS = {
-    "Kakuri": (stack_kakuri, "http://127.0.0.1:18080"),
-    "FastAPI + uvicorn + asyncio streams": (stack_fastapi, "http://127.0.0.1:18081"),
-}
+STACKS = {"Kakuri": stack_kakuri, "FastAPI + uvicorn + asyncio streams": stack_fastapi}
 
 
 def main() -> None:
@@ -121,9 +118,11 @@ def main() -> None:
     console = Console()
     with console.status("measuring") as status:
         for number in range(rounds):
-            for name, (stack, url) in STACKS.items():
+            for name, stack in STACKS.items():
                 status.update(f"round {number + 1} of {rounds}: {name}")
-                with processes(*stack()):
+                port, agent_port = free_port(), free_port()
+                url = f"http://127.0.0.1:{port}"
+                with processes(*stack(port, agent_port)):
                     wait_for(f"{url}/workloads/none")
                     results[name]["POST"].append(
                         wrk(f"{url}/workloads", seconds, POST.format(prefix="w"))

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import uvicorn
+import uvloop
 from fastapi import FastAPI, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -103,7 +104,8 @@ def control_plane(agent_port: int) -> FastAPI:
 if __name__ == "__main__":
     role, port = sys.argv[1], int(sys.argv[2])
     if role == "agent":
-        asyncio.run(agent(port))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(agent(port))
     else:
         uvicorn.run(
             control_plane(int(sys.argv[3])), port=port, log_level="warning", access_log=False

@@ -18,30 +18,44 @@ BIN = Path(sys.executable).parent
 console = Console()
 
 NEXT = """\
-curl -X POST http://{address}/workloads \\
-  -d '{{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,
-       "cpu_millicores":500}}'
+curl -X POST http://{address}/workloads -d '{workload}'
 curl http://{address}/workloads/test-1
 curl http://{address}/workloads
 curl -X DELETE http://{address}/workloads/test-1
+echo '{{"type":"GetStatus","id":"test-1"}}' | nc -N {agent}
 """
+WORKLOAD = (
+    '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone",'
+    '"memory_mb":512,"cpu_millicores":500}'
+)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stop(Exception):
     """The user asked both daemons to end."""
 
 
-def start(name: str, *options: str) -> tuple[subprocess.Popen[str], str]:
-    """Start a daemon and give it with the address that it announced."""
-    # In a process group of its own: Ctrl-C reaches this program, which ends both in order.
-    process = subprocess.Popen(
-        [BIN / name, *options], stdout=subprocess.PIPE, text=True, process_group=0
-    )
+def start(processes: list[subprocess.Popen[str]], name: str, *options: str) -> str:
+    """Start a daemon, add it to the processes, and give the address that it announces."""
+    # In a process group of its own: Ctrl-C reaches this program, which ends both in order. No
+    # signal may come between the start and the note that there is something to end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        process = subprocess.Popen(
+            [BIN / name, *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS),  # noqa: PLW1509
+        )
+        processes.append(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("listening on "):
         sys.exit(process.wait() or 1)
-    return process, line.removeprefix("listening on ").strip()
+    return line.removeprefix("listening on ").strip()
 
 
 def stop(_number: int, _frame: object) -> NoReturn:
@@ -63,35 +77,38 @@ def main() -> None:
         "--listen", default="127.0.0.1:8080", help="where the control plane listens"
     )
     options = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, stop)
     processes: list[subprocess.Popen[str]] = []
     ended = threading.Event()
+    failed = False
     try:
-        agent, agent_address = start("kakuri-agent", "--listen", options.agent)
-        processes.append(agent)
-        plane, address = start(
-            "kakuri-control-plane", "--listen", options.listen, "--agent", agent_address
-        )
-        processes.append(plane)
-        console.print(f"\n[bold green]agent[/]          {agent_address}")
+        agent = start(processes, "kakuri-agent", "--listen", options.agent)
+        plane = ["kakuri-control-plane", "--listen", options.listen, "--agent", agent]
+        address = start(processes, *plane)
+        console.print(f"\n[bold green]agent[/]          {agent}")
         console.print(f"[bold green]control plane[/]  http://{address}\n")
         console.print("[bold]Next, in another terminal:[/]\n")
-        console.print(Syntax(NEXT.format(address=address), "bash", background_color="default"))
+        host, _, port = agent.rpartition(":")
+        commands = NEXT.format(address=address, agent=f"{host} {port}", workload=WORKLOAD)
+        console.print(Syntax(commands, "bash", background_color="default", word_wrap=True))
         console.print("[dim]Ctrl-C ends both.[/]\n")
         for process in processes:
             threading.Thread(target=await_end, args=(process, ended), daemon=True).start()
         ended.wait()
+        failed = True
         console.print("[bold red]a daemon ended by itself; see its log above[/]")
     except Stop:
         console.print()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         for process in reversed(processes):
             process.terminate()
-        failed = [process for process in processes if process.wait() != 0]
-    if ended.is_set() or failed:
+        for process in processes:
+            # One that was still starting had no handler yet.
+            failed = process.wait() not in (0, -signal.SIGTERM) or failed
+    if failed:
         sys.exit(1)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class Daemon:
     @property
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
+
+    def await_log(self, words: str) -> None:
+        """Wait until the log has these words."""
+        deadline = time.monotonic() + DEADLINE
+        while words not in self.log.read_text():
+            assert time.monotonic() < deadline, self.log.read_text()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and give the exit status."""

@@ -1,8 +1,11 @@
 """curl → control plane → agent → status, each line of the contract's tables."""
 
 import json
+import re
 import signal
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 from e2e_processes import DEADLINE, curl, nc
@@ -42,7 +45,31 @@ def test_the_roadmaps_last_test(url):
     made = curl(f"{url}/workloads", "-X", "POST", "-d", text)
     assert (made.status, made.body) == (201, text)
     assert made.headers["location"] == "/workloads/test-1"
-    until(lambda: curl(f"{url}/workloads/test-1").body, '{"id":"test-1","state":"running"}')
+    assert curl(f"{url}/workloads/test-1").body == '{"id":"test-1","state":"running"}'
+
+
+def test_the_readmes_answers_are_the_real_ones(agent, control_plane):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (console,) = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
+    steps = re.findall(r"^\$ (.*)\n(.*)\n", console, re.MULTILINE)
+    assert len(steps) == 6
+    for command, answer in steps:
+        real = command.replace("localhost:8080", control_plane.address).replace(
+            "localhost 9000", f"127.0.0.1 {agent.port}"
+        )
+        done = subprocess.run(
+            real, shell=True, capture_output=True, text=True, check=True, timeout=DEADLINE
+        )
+        assert done.stdout.rstrip("\n") == answer, command
+
+
+def test_of_many_equal_posts_one_makes_the_workload(url):
+    posts = [subprocess.Popen(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", document(), f"{url}/workloads"],
+        stdout=subprocess.PIPE, text=True,
+    ) for _ in range(20)]  # fmt: skip
+    statuses = sorted(post.communicate(timeout=DEADLINE)[0] for post in posts)
+    assert statuses == ["200"] * 19 + ["201"]
 
 
 def test_the_roadmaps_post_with_a_content_type_and_white_space(url):

@@ -5,10 +5,14 @@ import re
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
-from e2e_processes import BIN, DEADLINE, curl
+from e2e_processes import BIN, DEADLINE, curl, nc
 
+WORKLOAD = (
+    '{"id":"w","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
+)
 DAEMONS = ["kakuri-agent", "kakuri-control-plane"]
 
 
@@ -123,13 +127,56 @@ def test_what_is_in_flight_is_finished(start):
                 connection.settimeout(DEADLINE)
                 assert connection.recv(1000)
                 plane.process.send_signal(signal.SIGTERM)
-                while "stopping" not in plane.log.read_text():
-                    pass
+                plane.await_log("stopping")
                 connection.sendall(b'{"type":"Status","id":"w","state":"Running"}\n')
                 answer = b"".join(iter(lambda: client.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b'{"id":"w","state":"running"}')
     assert plane.process.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_log_that_nobody_reads_harms_nothing(name):
+    """Its reader goes away before the first line; the daemon serves, and ends when it is told."""
+    process = subprocess.Popen(
+        [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "debug"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        process.stderr.close()
+        port = int(process.stdout.readline().rpartition(":")[2])
+        for _ in range(3):
+            if name == "kakuri-agent":
+                start = f'{{"type":"StartWorkload","workload":{WORKLOAD}}}\n'
+                assert '"state":"' in nc(port, start)
+            else:
+                assert curl(f"http://127.0.0.1:{port}/healthz").status == 200
+        process.terminate()
+        assert process.wait(DEADLINE) == 0
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_readiness_that_can_not_be_announced(name):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "error"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "No space left" in done.stderr
+
+
+def test_a_second_signal_ends_it_at_once(start):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
+        with socket.create_connection(("127.0.0.1", plane.port), timeout=DEADLINE) as client:
+            client.sendall(b"GET /workloads/w HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection, _ = silent.accept()
+            with connection:
+                plane.process.send_signal(signal.SIGTERM)
+                plane.await_log("stopping")
+                assert plane.end(signal.SIGTERM) == -signal.SIGTERM
 
 
 def test_over_unix_sockets_alone(start, tmp_path):

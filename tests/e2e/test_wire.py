@@ -4,10 +4,10 @@ import socket
 
 from e2e_processes import DEADLINE, curl, nc
 
+BODY = b'{"id":"test-1","image":"nginx","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":5}'
 POST = (
-    b"POST /workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 101\r\n\r\n"
-    b'{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":5}'
-).replace(b"101", b"102")
+    b"POST /workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+)
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 

@@ -150,6 +150,17 @@ def test_a_page_can_be_of_one_state():
     assert [entry.workload.id for entry in registry.page(state=PENDING, limit=1)] == ["a"]
 
 
+def test_coming_and_going_leaves_nothing_behind():
+    registry = WorkloadRegistry()
+    registry.register(workload("stays"), now=0)
+    for number in range(10_000):
+        registry.register(workload(f"w-{number}"), now=0)
+        registry.remove(f"w-{number}")
+    assert len(registry._ids) < 3000
+    assert len(registry._gone) < 3000
+    assert [entry.workload.id for entry in registry.page()] == ["stays"]
+
+
 @pytest.mark.parametrize("limit", [0, -1, MAX_PAGE + 1])
 def test_a_limit_outside_its_range_is_refused(limit):
     with pytest.raises(ValueError, match=f"from 1 to {MAX_PAGE}, got {limit}"):

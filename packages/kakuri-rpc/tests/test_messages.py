@@ -99,7 +99,7 @@ def test_a_reply_of_a_newer_agent_is_understood():
         b'{"type":"GetStatus","id":"a\\n"}',
         b'{"type":"GetStatus","id":NaN}',
         b'{"type":"StopWorkload","id":"a","grace_seconds":3601}',
-        b'{"type":"ListWorkloads","limit":501}',
+        b'{"type":"ListWorkloads","limit":101}',
         b'{"type":"ListWorkloads","state":"pending"}',
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"512.5") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"-1") + b"}",
@@ -124,3 +124,12 @@ def test_the_states_of_the_registry_have_words_and_back():
     ]
     assert all(State.of(state).workload_state is state for state in WorkloadState)
     assert Status.of("a", WorkloadState.RUNNING) == Status("a", State.RUNNING)
+
+
+def test_the_longest_page_fits_into_a_line():
+    longest = Status.of(
+        "x" * 63, WorkloadState.SUCCEEDED, reason="\0" * 5000, message="\0" * 5000, exit_code=255
+    )
+    assert len(longest.message) == 1024
+    assert longest.message.endswith("…")
+    assert len(encode(WorkloadList([longest] * 100, "x" * 63))) < 1024 * 1024

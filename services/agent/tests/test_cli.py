@@ -1,6 +1,9 @@
+import sys
+
 import pytest
 from kakuri_agent import SimulatedRuntime
 from kakuri_agent._cli import agent_service, main
+from kakuri_daemon import LogStream
 from kakuri_registry import Workload
 from kakuri_rpc import AgentClient, State
 from kakuri_tcp import Endpoint
@@ -29,7 +32,9 @@ async def test_the_service_runs_a_workload():
 def test_a_script_that_is_not_one_is_one_line_and_status_2(
     monkeypatch, tmp_path, capsys, text, words
 ):
-    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: None)
+    monkeypatch.setattr(
+        "kakuri_daemon._command.configure_logs", lambda **options: LogStream(sys.stderr)
+    )
     script = tmp_path / "script.toml"
     if text is not None:
         script.write_bytes(text.encode("utf-8", "surrogateescape"))

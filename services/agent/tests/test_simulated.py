@@ -121,7 +121,7 @@ async def test_nothing_is_told_after_closing(make):
 def test_a_script_is_read_with_every_fault(tmp_path):
     script = tmp_path / "script.toml"
     script.write_text('[[outcome]]\nimage = "job:*"\nrun_time = 2\nexit_code = 3\n')
-    assert read_script(script) == [Outcome("job:*", 0.05, 2, 3)]
+    assert read_script(script) == [Outcome("job:*", 0, 2, 3)]
     script.write_text('[[outcome]]\nrun_time = -1\nexit_code = "3"\nfail = 1\n')
     with pytest.raises(ValueError, match="outcome") as caught:
         read_script(script)

@@ -162,7 +162,13 @@ async def test_another_runtime_class_is_a_fault_like_any_other():
         ("application/merge-patch+json", 201),
         ("application/x-www-form-urlencoded", 201),
         ("text/plain", 201),
+        ("Application/JSON ;charset=utf-8", 201),
+        ("application/octet-stream", 201),
         ("TEXT/HTML; charset=utf-8", 415),
+        ("application/pdf", 415),
+        ("application/atom+xml", 415),
+        ("text/javascript", 415),
+        ("application/json, image/png", 415),
         ("image/png", 415),
         ("multipart/form-data; boundary=x", 415),
     ],
@@ -172,6 +178,18 @@ async def test_the_content_type_matters_only_if_it_can_not_be_json(content_type,
         assert (await call("POST", "/workloads", WORKLOAD, content_type=content_type))[
             0
         ] == expected
+
+
+async def test_compressed_content_is_415():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        assert (await call("POST", "/workloads", WORKLOAD, content_encoding="gzip"))[0] == 415
+        assert (await call("POST", "/workloads", WORKLOAD, content_encoding="identity"))[0] == 201
+
+
+async def test_an_agent_that_answers_nonsense_is_not_ready():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, headers = await call("GET", "/readyz")
+        assert (status, body["code"], headers.get("retry-after")) == (503, "unexpected_reply", "1")
 
 
 async def test_a_page_of_workloads():
@@ -195,7 +213,7 @@ async def test_a_page_of_workloads():
     "query",
     [
         "limit=0",
-        "limit=501",
+        "limit=101",
         "limit=x",
         "limit=1&limit=2",
         "state=Running",

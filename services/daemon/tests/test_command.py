@@ -4,10 +4,17 @@ from kakuri_daemon import DaemonCommand, DaemonError, endpoint
 from kakuri_tcp import Endpoint
 
 
+class Quiet:
+    """Stands for the log's stream, and for none of it."""
+
+    def close(self, timeout):
+        assert timeout > 0
+
+
 @pytest.fixture
 def daemon(monkeypatch, capsys):
     """Call a daemon's command; gives its exit status, its standard error, and what it was called with."""
-    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: None)
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
@@ -82,9 +89,17 @@ def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):
         ("listen =", "is not TOML"),
         ("\x00", "is not TOML"),
         ("lisen = 1", "unknown option 'lisen'; expected any of allow-unauthenticated, listen, "),
-        ("listen = 1", "--listen"),
+        ("listen = 1", "expected a string for '--listen', got 1"),
         ("[listen]\na = 1", "--listen"),
-        ('seconds = "soon"', "--seconds"),
+        ('seconds = "soon"', "expected a number for '--seconds', got 'soon'"),
+        ("seconds = true", "expected a number for '--seconds', got True"),
+        (
+            "allow-unauthenticated = 2",
+            "expected true or false for '--allow-unauthenticated', got 2",
+        ),
+        ("name = [1]", "expected an array of strings for '--name', got [1]"),
+        ('name = "a"', "expected an array of strings for '--name', got 'a'"),
+        ("peer = 1979-05-27", "expected a string for '--peer'"),
         ('config = "again"', "unknown option 'config'"),
     ],
 )

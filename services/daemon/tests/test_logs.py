@@ -12,8 +12,13 @@ def lines(capsys):
     before = logging.getLogger().handlers[:], logging.getLogger().level
 
     def configure(**options):
-        configure_logs(**options)
-        return lambda: capsys.readouterr().err.splitlines()
+        stream = configure_logs(**options)
+
+        def read():
+            stream.close(10)
+            return capsys.readouterr().err.splitlines()
+
+        return read
 
     yield configure
     structlog.reset_defaults()

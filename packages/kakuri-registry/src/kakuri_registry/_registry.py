@@ -25,6 +25,9 @@ MAX_WORKLOADS = 1_000_000
 MAX_PAGE = 1000
 """The most entries that one page holds."""
 
+SPARE_IDS = 1024
+"""Ids of removed workloads that are kept beyond the number of those that are there."""
+
 
 class WorkloadRegistry:
     """The workloads of one node, by id."""
@@ -110,6 +113,8 @@ class WorkloadRegistry:
         entry = self._known(workload_id)
         del self._entries[workload_id]
         self._gone.add(workload_id)
+        if len(self._gone) > len(self._entries) + SPARE_IDS:
+            self._forget_gone()
         self._version += 1
         return entry
 
@@ -162,10 +167,12 @@ class WorkloadRegistry:
         """Give all ids in order; among them may be some that are gone."""
         # Registering appends and removing only notes, so both stay constant; order is made when
         # it is asked for. Python's sort takes a sorted run with a short tail in linear time.
-        if len(self._gone) > len(self._entries):
-            self._ids = sorted(self._entries)
-            self._gone.clear()
-        elif not self._ids_are_sorted:
+        if not self._ids_are_sorted:
             self._ids.sort()
-        self._ids_are_sorted = True
+            self._ids_are_sorted = True
         return self._ids
+
+    def _forget_gone(self) -> None:
+        self._ids = sorted(self._entries)
+        self._ids_are_sorted = True
+        self._gone.clear()

@@ -1,6 +1,6 @@
 """The messages between Kakuri's control plane and its agents, and both ends of the conversation."""
 
-from kakuri_rpc._client import DEFAULT_TIMEOUT, MAX_LISTED, AgentClient
+from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
 from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
@@ -9,7 +9,9 @@ from kakuri_rpc._errors import (
     UnexpectedReply,
 )
 from kakuri_rpc._messages import (
+    MAX_MESSAGE_LENGTH,
     MAX_PAGE,
+    MAX_REASON_LENGTH,
     DescribeNode,
     Error,
     ErrorCode,
@@ -30,8 +32,9 @@ from kakuri_rpc._version import __version__
 
 __all__ = [
     "DEFAULT_TIMEOUT",
-    "MAX_LISTED",
+    "MAX_MESSAGE_LENGTH",
     "MAX_PAGE",
+    "MAX_REASON_LENGTH",
     "AgentClient",
     "AgentError",
     "AgentTimeout",

@@ -1,5 +1,6 @@
 """The control plane's end of the conversation."""
 
+import time
 from typing import TypeVar
 
 from kakuri_json import JSONError, decode, encode
@@ -14,7 +15,9 @@ from kakuri_tcp import (
 )
 
 from kakuri_rpc._errors import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
+from kakuri_rpc._faults import one_line
 from kakuri_rpc._messages import (
+    MAX_PAGE,
     DescribeNode,
     Error,
     GetStatus,
@@ -33,18 +36,16 @@ from kakuri_rpc._messages import (
 DEFAULT_TIMEOUT = 5.0
 """Seconds for an answer: an agent answers from memory, so this is a stuck agent."""
 
-MAX_LISTED = 100
-"""Workloads in one page, unless asked otherwise."""
-
 R = TypeVar("R", Status, WorkloadList, Node)
 
 
 class AgentClient:
     """Asks one agent, over one connection, many requests at a time.
 
-    Every method may raise AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply. All
-    requests of the protocol may be repeated without harm, so one whose connection broke before
-    the answer came is repeated once.
+    Every method may raise AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply. A
+    request whose connection broke before the answer came is repeated once, which the protocol
+    allows: what the agent had done already it does not do again. The answer is then that to the
+    second request, so a workload may be `existing`, or not found although it was removed just now.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -68,7 +69,7 @@ class AgentClient:
         return await self._ask(RemoveWorkload(workload_id), Status)
 
     async def list_workloads(
-        self, *, state: State | None = None, after: str = "", limit: int = MAX_LISTED
+        self, *, state: State | None = None, after: str = "", limit: int = MAX_PAGE
     ) -> WorkloadList:
         """Give a page of statuses in the order of their ids, behind the id `after`."""
         return await self._ask(ListWorkloads(state, after, limit), WorkloadList)
@@ -86,11 +87,13 @@ class AgentClient:
 
     async def _ask(self, request: Request, wanted: type[R]) -> R:
         line = encode(request)
+        deadline = time.monotonic() + self._timeout
         try:
             try:
                 answer = await self._lines.request(line, timeout=self._timeout)
             except RequestLost:
-                answer = await self._lines.request(line, timeout=self._timeout)
+                rest = max(0.0, deadline - time.monotonic())
+                answer = await self._lines.request(line, timeout=rest)
         except (RequestNotSent, RequestLost) as error:
             raise AgentUnreachable(str(error)) from error
         except RequestTimeout as error:
@@ -100,7 +103,8 @@ class AgentClient:
         try:
             reply: Reply = decode(answer, type=Reply)
         except JSONError as error:
-            raise UnexpectedReply(f"expected a reply of the agent protocol: {error}") from error
+            message = f"expected a reply of the agent protocol, got none: {one_line(error)}"
+            raise UnexpectedReply(message) from error
         if isinstance(reply, wanted):
             return reply
         if isinstance(reply, Error):

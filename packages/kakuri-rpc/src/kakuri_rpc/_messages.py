@@ -9,8 +9,15 @@ from kakuri_registry import Range, Workload, WorkloadId, WorkloadState
 MAX_GRACE_SECONDS = 3600
 """The longest that a workload may take to end by itself."""
 
-MAX_PAGE = 500
-"""Statuses in one reply: with the longest messages they still fit into a line of 1 MiB."""
+MAX_REASON_LENGTH = 64
+"""Characters of a reason, which is a short code."""
+
+MAX_MESSAGE_LENGTH = 1024
+"""Characters of a status's message: the words of a registry or a runtime, at length."""
+
+MAX_PAGE = 100
+"""Statuses in one reply: with the longest messages, every character escaped to six bytes, they
+still fit into a line of 1 MiB."""
 
 
 class State(Enum):
@@ -95,7 +102,7 @@ class ListWorkloads(_Request):
 
     state: State | None = None
     after: str = ""
-    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = 100
+    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +132,15 @@ class Status(_Reply):
         exit_code: int | None = None,
         existing: bool = False,
     ) -> "Status":
-        """Make a status from the registry's state."""
-        return cls(workload_id, State.of(state), reason, message, exit_code, existing)
+        """Make a status from the registry's state; a long reason or message is cut."""
+        return cls(
+            workload_id,
+            State.of(state),
+            reason and _cut(reason, MAX_REASON_LENGTH),
+            message and _cut(message, MAX_MESSAGE_LENGTH),
+            exit_code,
+            existing,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,10 @@ class Error(_Reply):
     id: str | None = field(default=None, kw_only=True)
     code: ErrorCode
     message: str
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 Request: TypeAlias = (

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from kakuri_json import JSONError, StructureError, decode, encode
+from kakuri_json import JSONError, decode, encode
 from kakuri_tcp import (
     Endpoint,
     HandlerFailed,
@@ -13,6 +13,7 @@ from kakuri_tcp import (
     listen_lines,
 )
 
+from kakuri_rpc._faults import one_line
 from kakuri_rpc._messages import Error, ErrorCode, Reply, Request
 
 log = logging.getLogger("kakuri_rpc")
@@ -34,7 +35,7 @@ async def serve(
         try:
             request: Request = decode(line, type=Request)
         except JSONError as error:
-            return encode(Error(ErrorCode.BAD_REQUEST, _explain(error)))
+            return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
         try:
             return encode(handler(request))
         except Exception:
@@ -46,9 +47,3 @@ async def serve(
 
 def _last_words(fault: LineError | HandlerFailed) -> bytes:
     return encode(Error(ErrorCode.BAD_REQUEST, str(fault)))
-
-
-def _explain(error: JSONError) -> str:
-    if isinstance(error, StructureError):
-        return "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
-    return str(error).partition("\n")[0]  # without the excerpt and its caret

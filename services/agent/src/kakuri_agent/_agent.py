@@ -92,8 +92,8 @@ class Agent:
             entry = self._registry.register(workload, now=self._clock())
         except RegistryFull as error:
             return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
-        log.info("workload accepted", id=workload.id, image=workload.image)
         self._runtime.start(workload)
+        log.info("workload accepted", id=workload.id, image=workload.image)
         return status_of(entry)
 
     def _start_again(self, known: WorkloadEntry, workload: Workload) -> Reply:

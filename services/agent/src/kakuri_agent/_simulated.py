@@ -19,11 +19,16 @@ from pathlib import Path
 from typing import Annotated
 
 from kakuri_json import convert
-from kakuri_registry import Range, Workload, WorkloadState, ZoneHandle
+from kakuri_registry import Range, Text, Workload, WorkloadState, ZoneHandle
+from kakuri_rpc import MAX_REASON_LENGTH
 
 from kakuri_agent._runtime import Observer, ZoneStatus
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
+Reason = Annotated[
+    str,
+    Text(pattern=r"[!-~]+", max_length=MAX_REASON_LENGTH, description="a reason like OOMKilled"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,10 @@ class Outcome:
     """What becomes of a zone whose image matches the pattern `image`; times in seconds."""
 
     image: str = "*"
-    start_delay: Seconds = 0.05
+    start_delay: Seconds = 0
     run_time: Seconds | None = None
     exit_code: Annotated[int, Range(ge=0, le=255)] = 0
-    failure: str | None = None
+    failure: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ JSON = "application/json"
 MAX_DOCUMENT = 262_144
 """Bytes of a submitted workload: far more than one needs, and it fits into a line to the agent."""
 
-NOT_JSON = re.compile(
-    r"\s*(?:(?:multipart|image|audio|video|font|model)/|text/(?:html|xml|css|csv)\b|application/xml\b)",
+MAYBE_JSON = re.compile(
+    r"(?:application/(?:[a-z0-9.+-]+\+)?json|text/json|text/plain|application/octet-stream"
+    r"|application/x-www-form-urlencoded)\s*(?:;.*)?",
     re.IGNORECASE,
 )
-"""Media types whose content can't be JSON. Any other may be: curl -d calls everything a form."""
+"""Media types whose content is or may be JSON; curl -d calls everything a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class WorkloadPage:
 class PageQuery:
     """What a request for a page may ask for."""
 
-    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = 100
+    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
     after: str = ""
     state: WorkloadState | None = None
 
@@ -105,8 +106,12 @@ class Api:
     async def create_workload(self, request: Request) -> Response:
         """Have a workload run: 201, or 200 if it is there already."""
         content_type = request.headers.get("content-type")
-        if content_type is not None and NOT_JSON.match(content_type):
+        if content_type is not None and not MAYBE_JSON.fullmatch(content_type):
             detail = f"expected {JSON}, got {content_type!r}"
+            return problem(415, code="unsupported_media_type", detail=detail)
+        coding = request.headers.get("content-encoding")
+        if coding is not None and coding.lower() != "identity":
+            detail = f"expected content without a coding, got {coding!r}"
             return problem(415, code="unsupported_media_type", detail=detail)
         try:
             workload = _read_workload(request.body)
@@ -166,8 +171,7 @@ class Api:
         try:
             await self._agent.describe_node()
         except RPCError as error:
-            answer = agent_problem(error)
-            return answer if answer.status == 503 else problem(503, detail=str(error))
+            return agent_problem(error, status=503)
         return Response(200, OK, None, JSON)
 
 

@@ -1,6 +1,7 @@
 """The command `kakuri-control-plane`."""
 
 import logging
+import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -20,11 +21,18 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the control plane is told to stop."""
 
+MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
+"""Seconds: below, a healthy agent seems stuck; above, a client has long gone."""
+
+HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+"""A name as it stands in a Host field (RFC 9110 section 7.2), without a port."""
+
 
 @click.command(cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080")
 @click.option(
     "--agent",
     type=endpoint,
+    callback=lambda _ctx, _param, value: _check_agent(value),
     default="127.0.0.1:9000",
     show_default=True,
     metavar="HOST:PORT|unix:PATH",
@@ -32,7 +40,8 @@ DRAIN_SECONDS = 10.0
 )
 @click.option(
     "--agent-timeout",
-    type=click.FloatRange(min=0.1, max=300),
+    type=float,
+    callback=lambda _ctx, _param, value: _check_timeout(value),
     default=DEFAULT_TIMEOUT,
     show_default=True,
     help="Seconds that the agent may take to answer.",
@@ -41,6 +50,7 @@ DRAIN_SECONDS = 10.0
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
+    callback=lambda _ctx, _param, names: tuple(map(_check_host, names)),
     metavar="NAME",
     help="A name, besides localhost, under which callers may reach this server; may be repeated.",
 )
@@ -64,8 +74,7 @@ async def control_plane_service(
     agent_timeout is in seconds; allowed_hosts are names besides localhost and that of `listen`.
     """
     client = AgentClient(agent, timeout=agent_timeout)
-    own_host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    guard = Guard([*allowed_hosts, own_host] if own_host else allowed_hosts)
+    guard = Guard([*allowed_hosts, listen.host] if listen.host else allowed_hosts)
     router = Api(client).router()
     router.check(guard)
     server = await serve(listen, router, access_log=_log_access if _is_chatty() else None)
@@ -92,3 +101,22 @@ def _log_access(access: Access) -> None:
         ms=round(access.seconds * 1000, 2),
         complete=access.complete,
     )
+
+
+def _check_agent(agent: Endpoint) -> Endpoint:
+    if agent.scheme != "unix" and agent.port == 0:
+        raise click.BadParameter(f"expected a port to connect to, got {agent}")
+    return agent
+
+
+def _check_timeout(seconds: float) -> float:
+    if not MIN_TIMEOUT <= seconds <= MAX_TIMEOUT:  # which no comparison with NaN is
+        expected = f"expected seconds from {MIN_TIMEOUT:g} to {MAX_TIMEOUT:g}"
+        raise click.BadParameter(f"{expected}, got {seconds:g}")
+    return seconds
+
+
+def _check_host(name: str) -> str:
+    if not HOST_NAME.fullmatch(name):
+        raise click.BadParameter(f"expected a host name without scheme and port, got {name!r}")
+    return name

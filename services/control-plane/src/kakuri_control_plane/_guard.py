@@ -2,14 +2,16 @@
 
 The API listens on loopback and takes JSON whatever its media type is called, so any page that a
 visitor of this machine opens could post to it. Browsers say where a request comes from, and the
-name that they looked up; both are checked (Fetch Metadata; RFC 9110 section 7.4).
+name that they looked up; both are checked (Fetch Metadata; RFC 9110 section 7.4). A Host that is
+an IP address passes: whoever rebinds a name of theirs to our address has the browser send the name.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 from kakuri_http import Request, Response, problem
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOOPBACK_HOSTS = frozenset({"localhost"})
 
 
 class Guard:
@@ -23,8 +25,8 @@ class Guard:
         headers = request.headers
         host = headers.get("host")
         # HTTP/1.0 may leave it out; a browser never does.
-        if host is not None and _name_of(host) not in self._allowed_hosts:
-            expected = ", ".join(sorted(self._allowed_hosts))
+        if host is not None and not self._is_ours(_name_of(host)):
+            expected = ", ".join([*sorted(self._allowed_hosts), "an IP address"])
             detail = f"expected a host of {expected}, got {host!r}"
             return problem(421, code="misdirected_request", detail=detail)
         site = headers.get("sec-fetch-site")
@@ -35,6 +37,15 @@ class Guard:
             return _cross_site(f"a page of another origin, {origin!r}")
         return None
 
+    def _is_ours(self, name: str) -> bool:
+        if name in self._allowed_hosts:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
 
 def _cross_site(got: str) -> Response:
     detail = f"expected a request of this site or of no page, got one of {got}"
@@ -42,10 +53,10 @@ def _cross_site(got: str) -> Response:
 
 
 def _name_of(host: str) -> str:
-    """Give the name or address of a Host field, without its port, in lower case."""
+    """Give the name or address of a Host field: no port, no brackets, no final dot, lower case."""
     if host.startswith("["):
-        return host[: host.find("]") + 1].lower()
-    return host.partition(":")[0].lower()
+        return host[1 : host.find("]")]
+    return host.partition(":")[0].removesuffix(".").lower()
 
 
 def _authority_of(origin: str) -> str:

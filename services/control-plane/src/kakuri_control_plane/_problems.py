@@ -7,6 +7,8 @@ from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, ErrorCode, RP
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: the connection to an agent is tried anew with every request, so soon is not too soon."""
 
+UNAVAILABLE = 503
+
 # The agent's other codes are errors of its own and none of the caller's doing.
 _CALLERS_FAULT = {ErrorCode.NOT_FOUND: 404, ErrorCode.CONFLICT: 409}
 
@@ -21,17 +23,23 @@ def document_problem(error: JSONError) -> Response:
     return problem(400, code="bad_request", detail=f"the document has {faults}", errors=errors)
 
 
-def agent_problem(error: RPCError) -> Response:
-    """Answer a request that the agent refused, failed to carry out, or did not answer."""
+def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
+    """Answer a request that the agent refused, failed to carry out, or did not answer.
+
+    status is for a request whose status doesn't depend on what went wrong.
+    """
     match error:
         case AgentError():
-            status = _CALLERS_FAULT.get(error.code, 500)
-            return problem(status, code=error.code.value, detail=error.message)
+            usual, code = _CALLERS_FAULT.get(error.code, 500), error.code.value
         case AgentUnreachable():
-            return problem(503, code="agent_unreachable", detail=str(error), headers=RETRY_AFTER)
+            usual, code = UNAVAILABLE, "agent_unreachable"
         case AgentTimeout():
-            return problem(504, code="agent_timeout", detail=str(error))
-    return problem(500, code="unexpected_reply", detail=str(error))
+            usual, code = 504, "agent_timeout"
+        case _:
+            usual, code = 500, "unexpected_reply"
+    status = status or usual
+    headers = RETRY_AFTER if status == UNAVAILABLE else None
+    return problem(status, code=code, detail=str(error), headers=headers)
 
 
 def not_found(workload_id: str) -> Response:

@@ -3,12 +3,14 @@
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._run import run
+from kakuri_daemon._stream import LogStream
 from kakuri_daemon._version import __version__
 
 __all__ = [
     "EXIT_USAGE",
     "DaemonCommand",
     "DaemonError",
+    "LogStream",
     "__version__",
     "configure_logs",
     "endpoint",

@@ -20,6 +20,12 @@ from kakuri_daemon._logs import configure_logs
 EXIT_USAGE = 2
 """The exit status for what the operator has to put right: an option, a file, a port."""
 
+EXIT_INTERRUPTED = 130
+"""The exit status after Ctrl-C before the daemon was ready: 128 and the signal's number."""
+
+LAST_LINES_SECONDS = 1.0
+"""How long the end of a process waits for its last log lines to be taken."""
+
 
 class DaemonError(click.ClickException):
     """A daemon can't start or go on for a reason that its operator can put right."""
@@ -106,6 +112,8 @@ class DaemonCommand(click.Command):
             sys.exit(error.exit_code)
         except click.exceptions.Exit as asked:
             sys.exit(asked.exit_code)
+        except click.Abort:
+            sys.exit(EXIT_INTERRUPTED)
         sys.exit(0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -118,8 +126,11 @@ class DaemonCommand(click.Command):
             )
             raise DaemonError(message)
         ctx.params.pop("allow_unauthenticated", None)
-        configure_logs(**ctx.meta)
-        return super().invoke(ctx)
+        stream = configure_logs(**ctx.meta)
+        try:
+            return super().invoke(ctx)
+        finally:
+            stream.close(LAST_LINES_SECONDS)
 
 
 def _keep_log_option(ctx: click.Context, param: click.Parameter, value: str) -> None:
@@ -137,17 +148,36 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{path} is not TOML: {error}"
         raise DaemonError(message) from error
-    parameters = {
-        _long_name(option): option.name
+    options = {
+        _long_name(option): option
         for option in ctx.command.params
         if option.name not in ("config", "version")
     }
-    unknown = sorted(settings.keys() - parameters.keys())
+    unknown = sorted(settings.keys() - options.keys())
     if unknown:
-        expected = ", ".join(sorted(parameters))
+        expected = ", ".join(sorted(options))
         message = f"{path}: unknown option {unknown[0]!r}; expected any of {expected}"
         raise DaemonError(message)
-    ctx.default_map = {str(parameters[key]): value for key, value in settings.items()}
+    for key, value in settings.items():
+        _check_setting(path, key, value, options[key])
+    ctx.default_map = {str(options[key].name): value for key, value in settings.items()}
+
+
+def _check_setting(path: Path, key: str, value: object, option: click.Parameter) -> None:
+    """Refuse a value whose TOML type is not the option's; click would take many of them."""
+    if getattr(option, "is_flag", False):
+        expected, fits = "true or false", isinstance(value, bool)
+    elif option.multiple:
+        expected = "an array of strings"
+        fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    elif option.default is not None and isinstance(option.default, int | float):
+        expected = "a number"
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    else:
+        expected, fits = "a string", isinstance(value, str)
+    if not fits:
+        message = f"{path}: expected {expected} for '--{key}', got {value!r}"
+        raise DaemonError(message)
 
 
 def _long_name(option: click.Parameter) -> str:

@@ -7,10 +7,12 @@ a terminal stays as it is) and long values are cut.
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from kakuri_json import dumps
+
+from kakuri_daemon._stream import LogStream
 
 MAX_VALUE_LENGTH = 500
 """Characters of one logged value: enough to recognize what a peer sent, too few to flood."""
@@ -30,12 +32,14 @@ Event = MutableMapping[str, Any]
 _CONSOLE = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
 
-def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
+def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStream:
     """Send the events of structlog and of the standard library's loggers to standard error.
 
-    log_format is "text" or "json", log_level one of LEVELS.
+    log_format is "text" or "json", log_level one of LEVELS. Gives the stream that takes the
+    lines; close it at the end, so that the last ones are written.
     """
     level = LEVELS[log_level]
+    stream = LogStream(sys.stderr)
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -48,10 +52,10 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -59,6 +63,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    return stream
 
 
 def _make_printable(_logger: Any, _method: str, event: Event) -> Event:

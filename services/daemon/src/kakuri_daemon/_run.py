@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -33,17 +34,27 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
     asked_to_stop = asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
-        log.info("stopping", signal=number.name)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)  # the next one ends the process at once
         asked_to_stop.set()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)  # the next one ends the process at once
+        log.info("stopping", signal=number.name)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     async with service() as endpoint:
-        print(f"listening on {endpoint}", flush=True)
+        _announce(endpoint)
         await asked_to_stop.wait()
     log.info("stopped")
+
+
+def _announce(endpoint: Endpoint) -> None:
+    try:
+        print(f"listening on {endpoint}", flush=True)
+    except OSError as error:
+        sys.stdout = None  # the interpreter would try again at its end, and complain
+        message = f"can't say on standard output that it is ready: {error.strerror}"
+        raise DaemonError(message) from error
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
