@@ -69,12 +69,19 @@ async def _open(
         ssl=context,
         server_hostname=server_name if context else None,
     )
-    # Where nobody listens, a port of the range that the kernel takes for outgoing connections
-    # can be connected to itself.
-    if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+    if is_own_end(transport):
         connection.abort()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
+
+
+def is_own_end(transport: asyncio.BaseTransport) -> bool:
+    """Say whether a connection leads to itself.
+
+    That happens on loopback, where nobody listens at a port of the range that the kernel takes for
+    outgoing connections: it may take that very port (simultaneous open, RFC 9293 section 3.5).
+    """
+    return bool(transport.get_extra_info("sockname") == transport.get_extra_info("peername"))
 
 
 def reason_of(error: OSError) -> str:
@@ -82,7 +89,7 @@ def reason_of(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {error.reason or error}"
+        return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
     # asyncio writes its own text over the system's, and one text for all addresses of a name.
