@@ -34,6 +34,7 @@ def decode(chunks, *, eof=False, limit=LIMIT):
         (b"a\rb\n", [b"a\rb"]),
         (b"a\r\r\n", [b"a\r"]),
         (b"\xc2\x85\x0b\x0c\x1c\n", [b"\xc2\x85\x0b\x0c\x1c"]),
+        (b"\x1d\x1e\x00\xe2\x80\xa8\n", [b"\x1d\x1e\x00\xe2\x80\xa8"]),
         (b"12345678\r\n", [b"12345678"]),
         (b"1234567\r\r\n", [b"1234567\r"]),
         (b"a\nbc", [b"a"]),

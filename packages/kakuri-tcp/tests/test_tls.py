@@ -1,13 +1,17 @@
+import asyncio
+import socket
 import ssl
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from kakuri_tcp import (
     ClientTLS,
     ConnectFailed,
     Connection,
     Endpoint,
     LineClient,
+    LineServerLimits,
     ListenFailed,
     RequestLost,
     ServerTLS,
@@ -15,6 +19,7 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
+from kakuri_tcp.testing import until
 
 LOCAL = Endpoint.parse("tls://localhost:0")
 
@@ -127,6 +132,57 @@ def test_files_that_cannot_be_used_are_named(files, tmp_path):
     ):
         with pytest.raises(TLSSettingsError, match=r"^expected .* in '.*\.pem', but "):
             settings.context()
+
+
+def test_an_encrypted_key_is_refused_rather_than_asked_about(files):
+    key = serialization.load_pem_private_key((files / "client.key").read_bytes(), password=None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    (files / "encrypted.key").write_bytes(encrypted)
+    with pytest.raises(TLSSettingsError, match="the key is encrypted"):
+        ClientTLS(certificate=files / "client.pem", key=files / "encrypted.key").context()
+
+
+async def test_a_handshake_that_does_not_end_is_given_up(files):
+    limits = LineServerLimits(handshake_timeout=0.05)
+    tls = ServerTLS(certificate=files / "server.pem")
+    async with await listen_lines(LOCAL, bytes.upper, limits=limits, tls=tls) as server:
+        with socket.create_connection(("localhost", server.endpoint.port)):
+            await until(lambda: server.connections == 1)
+            await until(lambda: server.counters.handshakes_failed == 1)
+            assert server.connections == 0
+
+
+async def test_a_drain_gives_up_handshakes(files):
+    tls = ServerTLS(certificate=files / "server.pem")
+    server = await listen_lines(LOCAL, bytes.upper, tls=tls)
+    with socket.create_connection(("localhost", server.endpoint.port)):
+        await until(lambda: server.connections == 1)
+        assert await server.drain(5) == 0
+
+
+async def test_a_peer_that_ends_its_side_ends_both(files):
+    """Asyncio knows no half-closed TLS: what is answered at once still arrives, nothing later."""
+    tls = ServerTLS(certificate=files / "server.pem")
+
+    async def later(line):
+        await asyncio.Event().wait()
+
+    def handler(line):
+        return b"now" if line == b"now" else later(line)
+
+    async with await listen_lines(LOCAL, handler, tls=tls) as server:
+        reader, writer = await asyncio.open_connection(
+            "localhost", server.endpoint.port, ssl=ClientTLS(ca=files / "ca.pem").context()
+        )
+        writer.write(b"now\nlater\n")
+        assert await reader.readline() == b"now\n"
+        writer.close()
+        await writer.wait_closed()
+        await until(lambda: server.connections == 0)
 
 
 def test_the_defaults_are_sane(files):
