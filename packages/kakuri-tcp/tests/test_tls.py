@@ -10,6 +10,7 @@ from kakuri_tcp import (
     ConnectFailed,
     Connection,
     Endpoint,
+    EndpointError,
     LineClient,
     LineServerLimits,
     ListenFailed,
@@ -17,9 +18,11 @@ from kakuri_tcp import (
     ServerTLS,
     TLSSettingsError,
     blocking,
+    connect,
     listen,
     listen_lines,
 )
+from kakuri_tcp._tls import client_context
 from kakuri_tcp.testing import until
 
 LOCAL = Endpoint.parse("tls://localhost:0")
@@ -199,6 +202,29 @@ async def test_a_peer_that_ends_its_side_ends_both(files):
         writer.close()
         await writer.wait_closed()
         await until(lambda: server.connections == 0)
+
+
+async def test_tls_settings_need_a_tls_endpoint(files):
+    plain = Endpoint.tcp("localhost", 1)
+    trust = ClientTLS(ca=files / "ca.pem")
+    for use in (LineClient, blocking.connect):
+        with pytest.raises(
+            EndpointError, match="expected tls:// with TLS settings, got 'localhost:1'"
+        ):
+            use(plain, tls=trust)
+    with pytest.raises(EndpointError):
+        await connect(plain, Connection, timeout=1, tls=trust)
+    with pytest.raises(TLSSettingsError):
+        LineClient(LOCAL, tls=ClientTLS(ca=files / "missing.pem"))
+
+
+def test_a_context_is_shared_until_a_file_changes(files, tmp_path):
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes((files / "ca.pem").read_bytes())
+    first = client_context(ClientTLS(ca=authority))
+    assert client_context(ClientTLS(ca=authority)) is first
+    authority.write_bytes((files / "other-ca.pem").read_bytes() + b"\n")
+    assert client_context(ClientTLS(ca=authority)) is not first
 
 
 def test_the_defaults_are_sane(files):

@@ -108,7 +108,7 @@ class _LineConnection(Connection):
         if self._turn is None:
             self._turn = self._loop.call_soon(self._answer)
 
-    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - it was logged
+    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
         if self._turn is not None:
             self._turn.cancel()
         self._cancel_waiting()
