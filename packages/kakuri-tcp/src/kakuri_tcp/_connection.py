@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         "progressed", "write",
     )  # fmt: skip
 
-    write: Callable[[bytes], None]
+    write: Callable[[bytes | bytearray | memoryview], None]
 
     def __init__(self) -> None:
         self.peer = ""
@@ -275,5 +275,5 @@ class _Lingering(asyncio.Protocol):
         self._connection.connection_lost(exc)
 
 
-def _drop(data: bytes) -> None:
+def _drop(data: bytes | bytearray | memoryview) -> None:
     """Stand in for `write` where there is no transport."""

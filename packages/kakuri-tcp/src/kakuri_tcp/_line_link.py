@@ -112,7 +112,7 @@ class Link(Connection):
 
     def receive_eof(self) -> None:
         if self.pending or self._decoder.has_partial_line:
-            self.close_with(ConnectionLost("the peer ended the connection"))
+            self.abort(ConnectionLost("the peer ended the connection"))
         else:
             self.close()
 
