@@ -9,7 +9,6 @@ answer to another request.
 import asyncio
 import random
 import time
-from types import TracebackType
 from typing import Self
 
 from kakuri_tcp._connect import connect, tls_for
@@ -71,12 +70,7 @@ class LineClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @property

@@ -7,7 +7,6 @@ import selectors
 import socket
 import ssl
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self, cast
 
 from kakuri_tcp._connect import reason_of, tls_for
@@ -76,12 +75,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
@@ -162,12 +156,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def accept(self) -> Connection:
