@@ -150,13 +150,15 @@ class LineClient:
 
     async def _connected(self) -> Link:
         """Join the attempt to connect that is under way, or begin one."""
-        if self._connecting is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
-            self._connecting.add_done_callback(self._connect_done)
+        attempt = self._connecting
+        if attempt is None:
+            attempt = asyncio.get_running_loop().create_task(self._connect())
+            attempt.add_done_callback(self._connect_done)
+            self._connecting = attempt
         try:
-            return await asyncio.shield(self._connecting)
+            return await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            if self._is_closed:
+            if attempt.cancelled():  # and not the caller
                 raise ClientClosed(f"the client of {self._name} was closed") from None
             raise
 
