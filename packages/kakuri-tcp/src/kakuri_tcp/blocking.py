@@ -5,16 +5,17 @@ One call waits for one thing; there are no threads and no event loop in here.
 
 import selectors
 import socket
+import ssl
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self, cast
 
-from kakuri_tcp._connect import reason_of
+from kakuri_tcp._connect import reason_of, tls_for
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import open_listeners_blocking
 from kakuri_tcp._peers import identify
+from kakuri_tcp._tls import ClientTLS
 from kakuri_tcp._unix import UnixAccess
 
 __all__ = ["Connection", "LineReader", "Server", "connect"]
@@ -74,12 +75,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
@@ -104,6 +100,10 @@ class Connection:
         if b"\n" in line:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         self.send(line + b"\n")
+
+    def set_timeout(self, seconds: float | None) -> None:
+        """Set how long any later wait may take; None waits for ever."""
+        self._socket.settimeout(seconds)
 
     def end(self) -> None:
         """End our side; the peer may still send."""
@@ -140,9 +140,11 @@ class Server:
 
         Raises:
             ListenFailed: the address is taken, is not of this machine, or may not be used.
+            EndpointError: it is an endpoint of TLS.
 
         """
-        _refuse_tls(endpoint)
+        if endpoint.scheme == "tls":
+            raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
         self._timeout = timeout
         self.endpoint = self._listeners.endpoint
@@ -154,12 +156,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def accept(self) -> Connection:
@@ -187,18 +184,24 @@ class Server:
         self._listeners.close()
 
 
-def connect(endpoint: Endpoint, *, timeout: float | None = None) -> Connection:
-    """Open a connection to a TCP endpoint or a Unix socket.
+def connect(
+    endpoint: Endpoint, *, timeout: float | None = None, tls: ClientTLS | None = None
+) -> Connection:
+    """Open a connection to an endpoint.
 
     Args:
         endpoint: where to connect; the addresses of a host name are tried one after the other.
         timeout: seconds that connecting to one address, and any later wait, may take.
+        tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
+            nobody by default.
 
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
+        TLSSettingsError: a file of the TLS settings can't be used.
+        EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
     """
-    _refuse_tls(endpoint)
+    context, server_name = tls_for(endpoint, tls)
     try:
         if endpoint.scheme == "unix":
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -211,11 +214,16 @@ def connect(endpoint: Endpoint, *, timeout: float | None = None) -> Connection:
         else:
             connected = socket.create_connection((endpoint.host, endpoint.port), timeout)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if context is not None:
+                connected = _wrapped(connected, context, server_name)
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
     return Connection(connected, str(endpoint))
 
 
-def _refuse_tls(endpoint: Endpoint) -> None:
-    if endpoint.scheme == "tls":
-        raise EndpointError(f"expected tcp:// or unix:// for blocking sockets, got '{endpoint}'")
+def _wrapped(connected: socket.socket, context: ssl.SSLContext, name: str) -> socket.socket:
+    try:
+        return context.wrap_socket(connected, server_hostname=name)
+    except OSError:
+        connected.close()
+        raise
