@@ -209,7 +209,10 @@ def compiled(session: nox.Session) -> None:
     wheels = DIST / "compiled"
     session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck"))
     session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
-                str(this.folder), silent=True, env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
+                str(this.folder), silent=True,
+                env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
+    for extension in this.folder.glob("src/**/*.so"):
+        extension.unlink()  # the hook builds in place; the editables here must stay plain
     session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
                     this.name)  # fmt: skip
     session.run("python", "-c", "import kakuri_json._scanning as s; assert s.COMPILED")

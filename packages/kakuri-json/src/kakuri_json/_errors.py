@@ -8,7 +8,7 @@ JSONError (ValueError)
 └── UnsupportedTypeError (TypeError)   a type that no codec can be made for: the program's mistake
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class JSONError(ValueError):
@@ -100,8 +100,7 @@ class LimitError(_PlacedError):
         self.maximum = maximum
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that is wrong with a document's structure.
 
     path: from the root, like `$.workload.memory_mb` or `$.items[3]`.
