@@ -12,7 +12,7 @@ from typing import Any
 import kakuri_json
 
 
-def best(function: Callable[[], Any], seconds: float = 0.3) -> float:
+def best(function: Callable[[], Any], seconds: float = 0.5) -> float:
     """Give the seconds of the fastest call, from rounds that take about the given time."""
     function()
     started = time.perf_counter()
