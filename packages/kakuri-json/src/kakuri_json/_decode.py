@@ -1,7 +1,7 @@
 """Documents and parsed values to checked instances of types."""
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of
 from kakuri_json._convert import Conversion, Path
@@ -37,8 +37,10 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
             except ValueError:  # not UTF-8, or refused by a class: what follows says why
                 value = MISS
             if value is not MISS:
-                return cast("T", value)
-    return cast("T", _decode(codec_of(type), data, limits))
+                decoded: T = value
+                return decoded
+    result: T = _decode(codec_of(type), data, limits)
+    return result
 
 
 def _decode(codec: Codec, data: Data, limits: Limits) -> Any:
