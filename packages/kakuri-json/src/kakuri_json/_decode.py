@@ -81,6 +81,8 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
     return result
 
 
+_LONGEST_STEP = 100
+"""Characters of a key that a path shows: the peer decides how long it is."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
@@ -91,5 +93,6 @@ def _spell(path: Path) -> str:
         if isinstance(step, int):
             parts.append(f"[{step}]")
         else:
-            parts.append(f".{step}" if _NAME(step) else f"[{step!r}]")
+            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
+            parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
     return "".join(parts)

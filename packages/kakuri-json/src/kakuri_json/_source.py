@@ -99,14 +99,9 @@ def limit_error(text: str, position: int, limits: Limits, name: str, what: str) 
     )
 
 
-def line_and_column(text: str, position: int) -> tuple[int, int]:
-    """Give line and column of a character, both from 1."""
-    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-
-
 def describe_place(text: str, position: int) -> tuple[int, int, str, int]:
-    """Give line, column, a printable part of the line, and where in that part the place is."""
-    line, column = line_and_column(text, position)
+    """Give line and column, both from 1, a printable part of the line, and the place in that."""
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
     start = max(position - column + 1, position - _EXCERPT_BEFORE)
     end = text.find("\n", position, position + _EXCERPT_AFTER)
     excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
