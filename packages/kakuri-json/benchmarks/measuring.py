@@ -12,20 +12,24 @@ from typing import Any
 import kakuri_json
 
 
-def best(function: Callable[[], Any], seconds: float = 0.5) -> float:
-    """Give the seconds of the fastest call, from rounds that take about the given time."""
-    function()
-    started = time.perf_counter()
-    function()
-    rounds = max(1, int(seconds / 5 / max(time.perf_counter() - started, 1e-7)))
-    results = []
-    gc.collect()
-    for _ in range(5):
+def compare(functions: dict[str, Callable[[], Any]], seconds: float = 0.1) -> dict[str, float]:
+    """Give the seconds of each function's fastest round, of seven that take turns."""
+    rounds, fastest = {}, {}
+    for name, function in functions.items():
+        function()
         started = time.perf_counter()
-        for _ in range(rounds):
-            function()
-        results.append((time.perf_counter() - started) / rounds)
-    return min(results)
+        function()
+        rounds[name] = max(1, int(seconds / max(time.perf_counter() - started, 1e-7)))
+        fastest[name] = float("inf")
+    gc.collect()
+    for _ in range(7):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            for _ in range(rounds[name]):
+                function()
+            taken = (time.perf_counter() - started) / rounds[name]
+            fastest[name] = min(fastest[name], taken)
+    return fastest
 
 
 def import_time(statement: str) -> float:

@@ -8,7 +8,7 @@ import kakuri_json
 import msgspec
 import orjson
 import pydantic
-from measuring import best
+from measuring import compare
 
 ID = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 IMAGE = "[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?"
@@ -85,21 +85,23 @@ def measure() -> dict[str, dict[str, float]]:
     decoder, encoder = msgspec.json.Decoder(Struct), msgspec.json.Encoder()
     rows = {}
     for name, data in SPELLINGS.items():
-        rows[f"decode, {name}"] = {
-            "kakuri-json": best(lambda data=data: kakuri_json.decode(data, type=Workload)),
-            "json + constructor, unchecked": best(lambda data=data: Plain(**json.loads(data))),
-            "orjson + constructor, unchecked": best(lambda data=data: Plain(**orjson.loads(data))),
-            "pydantic": best(lambda data=data: Model.model_validate_json(data)),
-            "msgspec": best(lambda data=data: decoder.decode(data)),
+        functions = {
+            "kakuri-json": lambda data=data: kakuri_json.decode(data, type=Workload),
+            "json + constructor, unchecked": lambda data=data: Plain(**json.loads(data)),
+            "orjson + constructor, unchecked": lambda data=data: Plain(**orjson.loads(data)),
+            "pydantic": lambda data=data: Model.model_validate_json(data),
+            "msgspec": lambda data=data: decoder.decode(data),
         }
+        rows[f"decode, {name}"] = compare(functions)
     ours, struct = kakuri_json.decode(USUAL, type=Workload), decoder.decode(USUAL)
     model = Model.model_validate_json(USUAL)
     assert kakuri_json.encode(ours) == orjson.dumps(ours) == encoder.encode(struct) == USUAL
-    rows["encode"] = {
-        "kakuri-json": best(lambda: kakuri_json.encode(ours)),
-        "json + asdict": best(lambda: json.dumps(asdict(ours)).encode()),
-        "orjson": best(lambda: orjson.dumps(ours)),
-        "pydantic": best(lambda: model.model_dump_json().encode()),
-        "msgspec": best(lambda: encoder.encode(struct)),
+    functions = {
+        "kakuri-json": lambda: kakuri_json.encode(ours),
+        "json + asdict": lambda: json.dumps(asdict(ours)).encode(),
+        "orjson": lambda: orjson.dumps(ours),
+        "pydantic": lambda: model.model_dump_json().encode(),
+        "msgspec": lambda: encoder.encode(struct),
     }
+    rows["encode"] = compare(functions)
     return rows
