@@ -200,3 +200,37 @@ def bench(session: nox.Session) -> None:
         install_editable(session, member.closure(), *member.group("bench"))
         for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):
             session.run("python", str(script))
+
+
+@nox.session(python=PYTHONS, default=False)
+def compiled(session: nox.Session) -> None:
+    """Build kakuri-json's wheel with mypyc, and run the same tests against it."""
+    this = BY_NAME["kakuri-json"]
+    wheels = DIST / "compiled"
+    session.install("-q", "build", "hatch-mypyc", *tools_of("build", "typecheck"))
+    session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", str(wheels),
+                str(this.folder), silent=True,
+                env={"HATCH_BUILD_HOOK_ENABLE_MYPYC": "1"})  # fmt: skip
+    for extension in this.folder.glob("src/**/*.so"):
+        extension.unlink()  # the hook builds in place; the editables here must stay plain
+    session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
+                    this.name)  # fmt: skip
+    session.run("python", "-c", "import kakuri_json._scanning as s; assert s.COMPILED")
+    session.install("-q", *tools_of("test"), *this.group("test"), *this.group("bench"))
+    tests_folder = this.folder / "tests"
+    session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
+    if session.posargs:
+        session.run("python", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def fuzz(session: nox.Session) -> None:
+    """Let atheris look for what the tests don't think of, a minute a script unless told.
+
+    `nox -s fuzz -- -max_total_time=600` gives each script ten minutes.
+    """
+    arguments = session.posargs or ["-max_total_time=60"]
+    for member in MEMBERS:
+        for script in sorted((member.folder / "fuzz").glob("fuzz_*.py")):
+            install_editable(session, member.closure(), "atheris", *member.group("test"))
+            session.run("python", str(script), *arguments)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, StructureError
-from kakuri_json._api import _decode_slowly, _writers
 from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
+from kakuri_json._decode import _decode_slowly
+from kakuri_json._dumps import writers
 from kakuri_json._expressions import MISS
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._printer import print_value
@@ -300,8 +301,8 @@ def test_a_field_of_another_class_prints_as_the_printer_prints_it(value):
 def test_dataclasses_have_compiled_writers():
     kakuri_json.dumps(Point(1))
     kakuri_json.dumps(Loose("a"))
-    assert _writers[Point] is not None
-    assert _writers[Loose] is not None
+    assert writers[Point] is not None
+    assert writers[Loose] is not None
 
 
 def test_the_usual_and_the_learned_layouts_are_read_by_expressions():

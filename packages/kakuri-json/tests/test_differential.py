@@ -4,7 +4,7 @@ Differences, all decided:
 
 | document                     | json     | orjson   | ours    |
 | NaN, Infinity                | accepts  | refuses  | refuses |
-| a byte order mark            | refuses  | refuses  | refuses |
+| a byte order mark, in bytes  | accepts  | refuses  | refuses |
 | UTF-16, UTF-32               | accepts  | refuses  | refuses |
 | a lone surrogate, escaped    | accepts  | refuses  | refuses |
 | a key twice                  | the last | the last | refuses |

@@ -340,6 +340,9 @@ class _Unresolved:
         _SameNames,
         _Unresolved,
         _Init,
+        list[int] | tuple[str, str],
+        dict[str, int] | Tree,
+        dict[str, int] | Annotated[dict[str, str], at.MinLen(1)],
         A | Annotated[A, 1] | Tree,
         Enum("E", {"X": (1, 2)}),
     ],
@@ -350,6 +353,28 @@ def test_types_without_a_form(kind):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode("{}", type=kind)
     assert issubclass(UnsupportedTypeError, TypeError)
+
+
+ALIASES = """
+type Name = str
+type Either = A | B
+type Pair[T] = tuple[T, T]
+type Chain = int | list[Chain]
+"""
+
+
+def test_aliases_of_the_type_statement():
+    if sys.version_info < (3, 12):
+        with pytest.raises(SyntaxError):
+            compile(ALIASES, "aliases", "exec")
+        return
+    names = {"A": A, "B": B}
+    exec(ALIASES, names)
+    assert kakuri_json.decode('"x"', type=names["Name"]) == "x"
+    assert kakuri_json.decode('{"kind":"a","x":1}', type=names["Either"]) == A(1)
+    assert kakuri_json.decode("[1,2]", type=names["Pair"][int]) == (1, 2)
+    with pytest.raises(UnsupportedTypeError, match="inside itself"):
+        kakuri_json.decode("1", type=names["Chain"])
 
 
 def test_deep_values_and_types_that_contain_themselves():

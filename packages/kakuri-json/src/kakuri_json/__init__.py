@@ -1,22 +1,32 @@
-"""RFC 8259 JSON: a strict parser and serializer, and codecs compiled from dataclasses."""
+"""RFC 8259 JSON: a strict parser and serializer, and codecs compiled from dataclasses.
 
-from kakuri_json._api import convert, decode, dumps, encode, loads
-from kakuri_json._canonical import canonical
-from kakuri_json._errors import (
-    Fault,
-    JSONError,
-    JSONSyntaxError,
-    LimitError,
-    StructureError,
-    UnprintableError,
-    UnsupportedTypeError,
-)
-from kakuri_json._incremental import Event, EventKind, IncrementalParser
-from kakuri_json._limits import Limits
-from kakuri_json._lines import decode_lines
-from kakuri_json._options import Options
-from kakuri_json._schema import schema
+Names are imported when they are first used, so that a program pays for what it uses.
+"""
+
+from importlib import import_module
+
 from kakuri_json._version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_json._canonical import canonical
+    from kakuri_json._decode import convert, decode
+    from kakuri_json._dumps import dumps, encode
+    from kakuri_json._errors import (
+        Fault,
+        JSONError,
+        JSONSyntaxError,
+        LimitError,
+        StructureError,
+        UnprintableError,
+        UnsupportedTypeError,
+    )
+    from kakuri_json._incremental import Event, EventKind, IncrementalParser
+    from kakuri_json._limits import Limits
+    from kakuri_json._lines import decode_lines
+    from kakuri_json._loads import loads
+    from kakuri_json._options import Options
+    from kakuri_json._schema import schema
 
 __all__ = [
     "Event",
@@ -41,3 +51,37 @@ __all__ = [
     "loads",
     "schema",
 ]
+
+_MODULES = {
+    "_canonical": ("canonical",),
+    "_decode": ("convert", "decode"),
+    "_dumps": ("dumps", "encode"),
+    "_errors": (
+        "Fault",
+        "JSONError",
+        "JSONSyntaxError",
+        "LimitError",
+        "StructureError",
+        "UnprintableError",
+        "UnsupportedTypeError",
+    ),
+    "_incremental": ("Event", "EventKind", "IncrementalParser"),
+    "_limits": ("Limits",),
+    "_lines": ("decode_lines",),
+    "_loads": ("loads",),
+    "_options": ("Options",),
+    "_schema": ("schema",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,33 +8,33 @@ JSONError (ValueError)
 └── UnsupportedTypeError (TypeError)   a type that no codec can be made for: the program's mistake
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class JSONError(ValueError):
     """The base of all errors of this package."""
 
 
+class Place(NamedTuple):
+    """Where in a document: index, line and column, a part of the line, the place in that part."""
+
+    position: int | None = None
+    line: int | None = None
+    column: int | None = None
+    excerpt: str = ""
+    caret: int = 0
+
+
+NOWHERE = Place()
+
+
 class _PlacedError(JSONError):
     """An error with a place in the document, shown under the message with a caret."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        position: int | None = None,
-        line: int | None = None,
-        column: int | None = None,
-        excerpt: str | None = None,
-        caret: int = 0,
-    ) -> None:
+    def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
         self.message = message
-        self.position = position
-        self.line = line
-        self.column = column
-        self.excerpt = excerpt
-        self._caret = caret
+        self.position, self.line, self.column, self.excerpt, self._caret = place
 
     def __str__(self) -> str:
         if self.line is None:
@@ -55,20 +55,9 @@ class JSONSyntaxError(_PlacedError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        expected: str = "",
-        got: str = "",
-        position: int | None = None,
-        line: int | None = None,
-        column: int | None = None,
-        excerpt: str | None = None,
-        caret: int = 0,
+        self, message: str, *, expected: str = "", got: str = "", place: Place = NOWHERE
     ) -> None:
-        super().__init__(
-            message, position=position, line=line, column=column, excerpt=excerpt, caret=caret
-        )
+        super().__init__(message, place)
         self.expected = expected
         self.got = got
 
@@ -82,26 +71,14 @@ class LimitError(_PlacedError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        limit: str = "",
-        maximum: int = 0,
-        position: int | None = None,
-        line: int | None = None,
-        column: int | None = None,
-        excerpt: str | None = None,
-        caret: int = 0,
+        self, message: str, *, limit: str = "", maximum: int = 0, place: Place = NOWHERE
     ) -> None:
-        super().__init__(
-            message, position=position, line=line, column=column, excerpt=excerpt, caret=caret
-        )
+        super().__init__(message, place)
         self.limit = limit
         self.maximum = maximum
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that is wrong with a document's structure.
 
     path: from the root, like `$.workload.memory_mb` or `$.items[3]`.

@@ -41,6 +41,7 @@ _CAPTURE = "\x01"
 _WS = r"[ \t\n\r]*+"
 # Numbers that the fast path reads have a bounded length, and no double overflows.
 _INTEGER = "-?(?:0|[1-9][0-9]{0,17}+)"
+_POSITIVE = "[1-9][0-9]{0,17}+"
 _NUMBER = rf"{_INTEGER}(?:\.[0-9]{{1,30}}+)?+(?:[eE][-+]?[0-9]{{1,2}}+)?+"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 _ESCAPED = rf'{_PLAIN}(?:\\["\\/bfnrtu]{_PLAIN})*+'
@@ -128,7 +129,7 @@ class _Compiler:
             case Scalar(kind="string"):
                 return self._string(constraints)
             case Scalar(kind="integer" | "number"):
-                part = self._number(shape)
+                part = self._number(shape, constraints)
             case Scalar(kind="boolean"):
                 part = _Part(f"{_CAPTURE}true|false)", f"({self.group()} == 'true')")
             case Scalar(kind="null"):
@@ -155,7 +156,9 @@ class _Compiler:
             name = f"x{len(self.constants)}"
             self.constants[name] = None  # keeps the name for this part
             tests = [test for c in constraints for test in self._tests(c, name)]
-            part.conditions += [f"(({name} := {part.code}),)", *tests]
+            # The first test names the value where it first speaks of it.
+            tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
+            part.conditions += tests
             part.code = name
         return part
 
@@ -163,17 +166,19 @@ class _Compiler:
         """Give conditions that say what a constraint says, but for a pattern that is embedded."""
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         sizes = {"min_length": ">=", "max_length": "<="}
+        if constraint.pattern is not None and not embedded:
+            lately, matches = map(self.constant, remembering(constraint.holds))
+            return [f"({name} in {lately} or {matches}({name}))"]
         tests: list[str] = []
-        for key in (*comparisons, *sizes):
-            bound = getattr(constraint, key)
-            if bound is not None and type(bound) is not int:
-                return [f"{self.constant(constraint.holds)}({name})"]
+        bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
+        if not all(bound is None or type(bound) is int for bound in bounds.values()):
+            return [f"{self.constant(constraint.holds)}({name})"]
+        if bounds["ge"] is not None and bounds["le"] is not None:
+            tests.append(f"{bounds.pop('ge')} <= {name} <= {bounds.pop('le')}")
+        for key, bound in bounds.items():
             if bound is not None:
                 subject = name if key in comparisons else f"len({name})"
                 tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
-        if constraint.pattern is not None and not embedded:
-            lately, matches = map(self.constant, remembering(constraint.pattern))
-            tests.append(f"({name} in {lately} or {matches}({name}))")
         if constraint.multiple_of is not None or not (tests or constraint.pattern is not None):
             tests.append(f"{self.constant(constraint.holds)}({name})")
         return tests
@@ -194,7 +199,9 @@ class _Compiler:
             conditions += self._tests(constraint, name, embedded=embedded is not None)
         return _Part(f'"{_CAPTURE}{pattern})"', name, conditions)
 
-    def _number(self, shape: Scalar) -> _Part:
+    def _number(self, shape: Scalar, constraints: tuple[Constraint, ...]) -> _Part:
+        if shape.kind == "integer" and any(c.ge == 1 for c in constraints):
+            return _Part(f"{_CAPTURE}{_POSITIVE})", f"int({self.group()})")
         if shape.kind == "integer":
             return _Part(f"{_CAPTURE}{_INTEGER})", f"int({self.group()})")
         return _Part(f"{_CAPTURE}{_NUMBER})", f"float({self.group()})")

@@ -1,10 +1,9 @@
 """What a document may cost before it is refused, each figure with its reason."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on a document, for reading and for writing alike.
 
     max_depth: arrays and objects inside one another. Real documents stay below 50; the parser

@@ -1,10 +1,9 @@
 """Newline-delimited documents: one value a line, from any iterable of bytes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from kakuri_json._api import decode
+from kakuri_json._decode import decode
 from kakuri_json._errors import JSONSyntaxError, LimitError, StructureError
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def decode_lines(
             raise
         except StructureError as error:
             raise StructureError(
-                tuple(replace(fault, line=number) for fault in error.faults)
+                tuple(fault._replace(line=number) for fault in error.faults)
             ) from None
         yield value
 

@@ -70,7 +70,9 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
                 else:
                     key, position = read_escaped(text, start + 1)
                 if key in members and not last_key_wins:
-                    raise syntax_error(text, start, "every key of an object once", f"{key!r} again")
+                    raise syntax_error(
+                        text, start, "every key of an object once", f"{key[:60]!r} again"
+                    )
                 key = names.setdefault(key, key)
                 if text[position] != ":":
                     position = skip_space(text, position)

@@ -19,20 +19,19 @@ _LONGEST_INSIDE = 100
 """Characters of a pattern beyond which remembering what matched is cheaper than matching again."""
 
 _REMEMBERED = 256
-"""Texts that are remembered for a pattern, and characters of the longest of them."""
+"""Texts that are remembered for a constraint, and characters of the longest of them."""
 
 
-def remembering(pattern: str) -> tuple[set[str], Callable[[str], bool]]:
-    """Give a function that matches text as a whole, and the set of what it matched lately.
+def remembering(holds: Callable[[str], bool]) -> tuple[set[str], Callable[[str], bool]]:
+    """Give a function that tests text, and the set of the texts that passed lately.
 
     Names of images and the like come again and again; looking one up is twenty times as fast as
     matching a grammar. The set is small, and emptied when it is full.
     """
-    fullmatch = re.compile(pattern).fullmatch
     lately: set[str] = set()
 
-    def matches(text: str) -> bool:
-        if fullmatch(text) is None:
+    def passes(text: str) -> bool:
+        if not holds(text):
             return False
         if len(text) <= _REMEMBERED:
             if len(lately) >= _REMEMBERED:
@@ -40,7 +39,7 @@ def remembering(pattern: str) -> tuple[set[str], Callable[[str], bool]]:
             lately.add(text)
         return True
 
-    return lately, matches
+    return lately, passes
 
 
 def embed(pattern: str) -> str | None:

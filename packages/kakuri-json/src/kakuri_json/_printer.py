@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from kakuri_json._errors import JSONError, LimitError, UnprintableError
 from kakuri_json._limits import Limits
+from kakuri_json._numbers import float_text, integer_text
 from kakuri_json._strings import quote
-from kakuri_json._values import float_text, integer_text, key_text, open_container, simple_text
 
 _LARGE: Final = 10**18
 """An integer below this has no more digits than any limit allows."""
@@ -51,7 +51,8 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                 key, item = entry
                 name = names.get(key)
                 if name is None:
-                    name = quote(key_text(key)) + colon
+                    text = key if type(key) is str else _values().key_text(key)
+                    name = quote(text) + colon
                     if len(names) < _MAX_NAMES:
                         names[key] = name
                 parts.append(prefix + name)
@@ -80,7 +81,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                 parts.append("false")
             else:
                 if kind is not dict and kind is not list:
-                    text = simple_text(item, limits, number_text)
+                    text = _values().simple_text(item, limits, number_text)
                     if text is not None:
                         parts.append(text)
                         continue
@@ -98,7 +99,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                     items = iter(item.items())
                     empty = not item
                 else:
-                    in_object, items, count = open_container(item, limits, sort_key)
+                    in_object, items, count = _values().open_container(item, limits, sort_key)
                     empty = count == 0
                 parts.append("{" if in_object else "[")
                 prefix = ""
@@ -120,6 +121,13 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
             if indent is not None and outer:
                 separator = ",\n" + " " * (indent * len(outer))
             prefix = separator
+
+
+def _values() -> Any:
+    # Imported late: plain values have no need of it, nor of what it imports.
+    from kakuri_json import _values  # noqa: PLC0415
+
+    return _values
 
 
 def _joined(parts: list[str], limits: Limits) -> str:

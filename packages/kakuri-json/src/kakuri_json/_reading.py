@@ -85,7 +85,7 @@ def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
     if isinstance(annotation, typing.NewType):
         return shape_of(annotation.__supertype__, bindings)
     if _ALIAS and isinstance(annotation, _ALIAS):
-        return shape_of(annotation.__value__, bindings)
+        return _alias(annotation, bindings)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is not None:
         return _generic(annotation, origin, arguments, bindings)
@@ -124,12 +124,19 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], bindings:
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
         return Dictionary(key, shape_of(arguments[1], bindings))
     if _ALIAS and isinstance(origin, _ALIAS):
-        parameters = dict(zip(origin.__type_params__, arguments, strict=True))
-        return shape_of(origin.__value__, bindings | parameters)
+        given = (bindings.get(argument, argument) for argument in arguments)
+        return _alias(origin, bindings | dict(zip(origin.__type_params__, given, strict=True)))
     if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
         bound = tuple(bindings.get(argument, argument) for argument in arguments)
         return record_of(origin, bound)
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
+
+
+def _alias(alias: Any, bindings: Bindings) -> Shape:
+    if alias in bindings:
+        got = f"{alias!r} inside itself"
+        raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
+    return shape_of(alias.__value__, bindings | {alias: alias})
 
 
 def _literal_row(value: Any) -> tuple[Any, Any]:
@@ -158,6 +165,7 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
     # The choices come first: text that is one of them is not also any text.
     flat.sort(key=lambda member: not isinstance(member, Choice))
     records = [member for member in flat if isinstance(member, Record)]
+    _refuse_guessing(flat, annotation)
     if len(records) < 2:
         return Union(tuple(flat))
     tags = (name for name in records[0].tags if all(name in record.tags for record in records))
@@ -171,6 +179,17 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
                 got = f"{value!r} twice in {annotation!r}"
                 raise UnsupportedTypeError(f"expected different values of {tag!r}, got {got}")
     return Union(tuple(flat), tag, tagged)
+
+
+def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
+    """Refuse a union where only a trial tells which member an array or object is meant for."""
+    inner = [member.inner if isinstance(member, Constrained) else member for member in members]
+    arrays = sum(isinstance(member, (Sequence, Fixed)) for member in inner)
+    dictionaries = sum(isinstance(member, Dictionary) for member in inner)
+    objects = dictionaries + any(isinstance(member, Record) for member in inner)
+    if arrays > 1 or objects > 1:
+        kind = "array" if arrays > 1 else "object without a tag"
+        raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
 
 
 def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from kakuri_json._errors import JSONSyntaxError, LimitError
+from kakuri_json._errors import JSONSyntaxError, LimitError, Place
 from kakuri_json._limits import Limits
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
@@ -70,48 +70,28 @@ def _byte_error(data: bytes, position: int, expected: str, got: str) -> JSONSynt
 
 def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSyntaxError:
     """Make the error for a place in the text."""
-    line, column, excerpt, caret = describe_place(text, position)
-    return JSONSyntaxError(
-        f"expected {expected}, got {got}",
-        expected=expected,
-        got=got,
-        position=position,
-        line=line,
-        column=column,
-        excerpt=excerpt,
-        caret=caret,
-    )
+    message = f"expected {expected}, got {got}"
+    return JSONSyntaxError(message, expected=expected, got=got, place=_place(text, position))
 
 
 def limit_error(text: str, position: int, limits: Limits, name: str, what: str) -> LimitError:
     """Make the error for a limit that the text exceeds at a place."""
-    line, column, excerpt, caret = describe_place(text, position)
     maximum = getattr(limits, name)
     return LimitError(
         f"expected at most {maximum} {what}, got more",
         limit=name,
         maximum=maximum,
-        position=position,
-        line=line,
-        column=column,
-        excerpt=excerpt,
-        caret=caret,
+        place=_place(text, position),
     )
 
 
-def line_and_column(text: str, position: int) -> tuple[int, int]:
-    """Give line and column of a character, both from 1."""
-    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
-
-
-def describe_place(text: str, position: int) -> tuple[int, int, str, int]:
-    """Give line, column, a printable part of the line, and where in that part the place is."""
-    line, column = line_and_column(text, position)
+def _place(text: str, position: int) -> Place:
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
     start = max(position - column + 1, position - _EXCERPT_BEFORE)
     end = text.find("\n", position, position + _EXCERPT_AFTER)
     excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
-    printable = "".join(c if c.isprintable() else " " for c in excerpt)
-    return line, column, printable.rstrip(), position - start
+    printable = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
+    return Place(position, line, column, printable, position - start)
 
 
 def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:

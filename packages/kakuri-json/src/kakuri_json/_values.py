@@ -12,35 +12,12 @@ from typing import Any
 from kakuri_json._errors import LimitError, UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._numbers import float_text, integer_text
 from kakuri_json._reading import record_of
 from kakuri_json._strings import quote
 from kakuri_json._words import show
 
 _WORDS = {None: "null", True: "true", False: "false"}
-
-
-def integer_text(value: int, limits: Limits) -> str:
-    """Give the text of an integer of any size."""
-    # A digit takes more than 3.3 bits: too many bits need no conversion to be refused.
-    if value.bit_length() <= limits.max_digits * 10 // 3:
-        try:
-            text = int.__repr__(value)
-        except ValueError:  # more digits than the interpreter converts
-            text = ""
-        if text and len(text) <= limits.max_digits:
-            return text
-    raise LimitError(
-        f"expected at most {limits.max_digits} characters in a number, got more",
-        limit="max_digits",
-        maximum=limits.max_digits,
-    )
-
-
-def float_text(value: float) -> str:
-    """Give the shortest text that reads back as the same number."""
-    if value - value != 0:
-        raise UnprintableError(f"expected a finite number, got {value!r}")
-    return float.__repr__(value)
 
 
 def simple_text(

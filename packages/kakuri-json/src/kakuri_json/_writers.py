@@ -8,9 +8,9 @@ gives None, and the general printer decides.
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
+from kakuri_json._dumps import Writer
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._reading import record_of
@@ -27,8 +27,6 @@ from kakuri_json._shapes import (
     Union,
 )
 from kakuri_json._strings import quote
-
-Writer: TypeAlias = Callable[[Any], str | None]
 
 _FORMATS: dict[str, tuple[type[Any], Writer]] = {
     "datetime": (dt.datetime, write_date_time),

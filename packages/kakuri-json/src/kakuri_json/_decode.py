@@ -1,20 +1,17 @@
-"""The functions that programs call."""
+"""Documents and parsed values to checked instances of types."""
 
-import dataclasses
 import re
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of
 from kakuri_json._convert import Conversion, Path
-from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
+from kakuri_json._errors import Fault, StructureError
 from kakuri_json._expressions import MISS
 from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._loads import loads
 from kakuri_json._locate import locate
-from kakuri_json._parser import parse
-from kakuri_json._printer import print_value
 from kakuri_json._reading import shape_of
-from kakuri_json._source import Data, in_bytes, read_text
-from kakuri_json._writers import Writer, writer_of
+from kakuri_json._source import Data, read_text
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -23,72 +20,6 @@ T = TypeVar("T")
 
 _MAX_FAST = 2**20
 """Bytes of a document that is tried with compiled expressions, far below every limit."""
-
-
-def loads(
-    data: Data,
-    *,
-    limits: Limits = DEFAULT_LIMITS,
-    duplicate_keys: Literal["error", "last"] = "error",
-) -> Any:
-    """Parse a document into None, bool, int, float, str, list and dict (RFC 8259).
-
-    duplicate_keys: what to make of a key that an object has twice; "last" keeps the last value.
-    Raises JSONSyntaxError for text that is no JSON, LimitError for a document beyond the limits.
-    """
-    text = read_text(data, limits)
-    try:
-        return parse(text, limits, last_key_wins=duplicate_keys == "last")
-    except (JSONSyntaxError, LimitError) as error:
-        if not isinstance(data, str):
-            in_bytes(error, text)
-        raise
-
-
-def dumps(
-    value: object,
-    *,
-    indent: int | None = None,
-    sort_keys: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-) -> str:
-    """Print a value as a document: JSON values, dataclasses, enums, and whatever decode can make.
-
-    indent: spaces for each level; None prints no white space at all.
-    sort_keys: order keys by their characters.
-    Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
-    """
-    if indent is None and not sort_keys and limits is DEFAULT_LIMITS:
-        return _compact(value)
-    return print_value(value, limits, indent=indent, sort_key=str if sort_keys else None)
-
-
-def encode(value: object) -> bytes:
-    """Print a value as a compact document in UTF-8.
-
-    Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
-    """
-    return _compact(value).encode()
-
-
-_writers: dict[type[Any], Writer | None] = {}
-
-
-def _compact(value: object) -> str:
-    """Print a value compactly, through its class's own writer if it has one."""
-    cls = value.__class__
-    try:
-        write = _writers[cls]
-    except KeyError:
-        write = _writers[cls] = writer_of(cls) if dataclasses.is_dataclass(cls) else None
-    if write is not None:
-        try:
-            text = write(value)
-        except ValueError:  # the printer says which limit the integer exceeds
-            text = None
-        if text is not None and len(text) <= DEFAULT_LIMITS.max_length:
-            return text
-    return print_value(value, DEFAULT_LIMITS)
 
 
 def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
@@ -106,8 +37,10 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
             except ValueError:  # not UTF-8, or refused by a class: what follows says why
                 value = MISS
             if value is not MISS:
-                return cast("T", value)
-    return cast("T", _decode(codec_of(type), data, limits))
+                decoded: T = value
+                return decoded
+    result: T = _decode(codec_of(type), data, limits)
+    return result
 
 
 def _decode(codec: Codec, data: Data, limits: Limits) -> Any:
@@ -148,6 +81,8 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
     return result
 
 
+_LONGEST_STEP = 100
+"""Characters of a key that a path shows: the peer decides how long it is."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
@@ -158,5 +93,6 @@ def _spell(path: Path) -> str:
         if isinstance(step, int):
             parts.append(f"[{step}]")
         else:
-            parts.append(f".{step}" if _NAME(step) else f"[{step!r}]")
+            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
+            parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
     return "".join(parts)

@@ -1,0 +1,75 @@
+"""Any bytes: a value or an error of ours, the same by every way of reading.
+
+Run by `nox -s fuzz`; arguments are libFuzzer's, for example -max_total_time=600.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import annotated_types as at
+import atheris
+
+with atheris.instrument_imports(include=["kakuri_json"]):
+    import kakuri_json
+    from kakuri_json import EventKind, IncrementalParser, JSONError, StructureError
+    from kakuri_json._codecs import Codec, codec_of
+    from kakuri_json._decode import _decode_slowly
+    from kakuri_json._limits import DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    x: int
+    y: Annotated[int, at.Ge(0)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    id: str
+    points: list[Point] = field(default_factory=list)
+    table: dict[str, float] | None = None
+    reason: str | None = None
+
+
+SHAPE = codec_of(Message).shape
+
+
+def outcome(function):
+    try:
+        return repr(function())
+    except StructureError as error:
+        return error.faults
+    except JSONError as error:
+        return type(error), str(error)
+
+
+def events(data):
+    parser = IncrementalParser()
+    half = len(data) // 2
+    for piece in (*filter(None, (data[:half], data[half:])), b""):
+        parser.receive_data(piece)
+        while (kind := parser.next_event().kind) is not EventKind.NEED_DATA:
+            if kind is EventKind.END:
+                return kind
+    raise AssertionError("no end")
+
+
+def one_input(data: bytes) -> None:
+    """Check one input."""
+    try:
+        value = kakuri_json.loads(data)
+    except JSONError:
+        accepted = False
+    else:
+        accepted = True
+        printed = kakuri_json.encode(value)
+        assert repr(kakuri_json.loads(printed)) == repr(value)
+    assert accepted == (not isinstance(outcome(lambda: events(data)), tuple))
+    slow = outcome(lambda: _decode_slowly(Codec(SHAPE, Message), data, DEFAULT_LIMITS))
+    assert outcome(lambda: kakuri_json.decode(data, type=Message)) == slow
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()
