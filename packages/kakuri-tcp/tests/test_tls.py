@@ -1,3 +1,4 @@
+import asyncio
 import ssl
 
 import pytest
@@ -12,6 +13,7 @@ from kakuri_tcp import (
     RequestLost,
     ServerTLS,
     TLSSettingsError,
+    blocking,
     listen,
     listen_lines,
 )
@@ -43,6 +45,21 @@ async def test_a_request_over_tls(files):
     ):
         assert str(server.endpoint) == f"tls://localhost:{server.endpoint.port}"
         assert await client.request(b"a" * 300_000, timeout=5) == b"A" * 300_000
+
+
+async def test_a_blocking_connection_over_tls(files):
+    def ask(endpoint, trust):
+        with blocking.connect(endpoint, timeout=5, tls=trust) as connection:
+            connection.set_timeout(4)
+            connection.send_line(b"hello")
+            return connection.reader().read_line()
+
+    tls = ServerTLS(certificate=files / "server.pem")
+    async with await listen_lines(LOCAL, bytes.upper, tls=tls) as server:
+        trusting = ClientTLS(ca=files / "ca.pem")
+        assert await asyncio.to_thread(ask, server.endpoint, trusting) == b"HELLO"
+        with pytest.raises(ConnectFailed, match="its certificate was not accepted"):
+            await asyncio.to_thread(ask, server.endpoint, None)
 
 
 @pytest.mark.parametrize(

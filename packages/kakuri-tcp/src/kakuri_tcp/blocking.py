@@ -5,6 +5,7 @@ One call waits for one thing; there are no threads and no event loop in here.
 
 import selectors
 import socket
+import ssl
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, cast
@@ -15,6 +16,7 @@ from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import open_listeners_blocking
 from kakuri_tcp._peers import identify
+from kakuri_tcp._tls import ClientTLS
 from kakuri_tcp._unix import UnixAccess
 
 __all__ = ["Connection", "LineReader", "Server", "connect"]
@@ -105,6 +107,10 @@ class Connection:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         self.send(line + b"\n")
 
+    def set_timeout(self, seconds: float | None) -> None:
+        """Set how long any later wait may take; None waits for ever."""
+        self._socket.settimeout(seconds)
+
     def end(self) -> None:
         """End our side; the peer may still send."""
         self._socket.shutdown(socket.SHUT_WR)
@@ -187,18 +193,23 @@ class Server:
         self._listeners.close()
 
 
-def connect(endpoint: Endpoint, *, timeout: float | None = None) -> Connection:
-    """Open a connection to a TCP endpoint or a Unix socket.
+def connect(
+    endpoint: Endpoint, *, timeout: float | None = None, tls: ClientTLS | None = None
+) -> Connection:
+    """Open a connection to an endpoint.
 
     Args:
         endpoint: where to connect; the addresses of a host name are tried one after the other.
         timeout: seconds that connecting to one address, and any later wait, may take.
+        tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
+            nobody by default.
 
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
+        TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    _refuse_tls(endpoint)
+    context = (tls or ClientTLS()).context() if endpoint.scheme == "tls" else None
     try:
         if endpoint.scheme == "unix":
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -211,9 +222,20 @@ def connect(endpoint: Endpoint, *, timeout: float | None = None) -> Connection:
         else:
             connected = socket.create_connection((endpoint.host, endpoint.port), timeout)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if context is not None:
+                name = (tls.server_name if tls else None) or endpoint.host
+                connected = _wrapped(connected, context, name)
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
     return Connection(connected, str(endpoint))
+
+
+def _wrapped(connected: socket.socket, context: ssl.SSLContext, name: str) -> socket.socket:
+    try:
+        return context.wrap_socket(connected, server_hostname=name)
+    except OSError:
+        connected.close()
+        raise
 
 
 def _refuse_tls(endpoint: Endpoint) -> None:
