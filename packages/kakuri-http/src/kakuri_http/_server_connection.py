@@ -21,7 +21,16 @@ from kakuri_http._errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from kakuri_http._events import NEED_DATA, PAUSED, ConnectionClosed, Data, InterimResponse
+from kakuri_http._events import (
+    NEED_DATA,
+    NO_HEADERS,
+    PAUSED,
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    InterimResponse,
+)
+from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._problems import problem
 from kakuri_http._request import Request
@@ -162,8 +171,8 @@ class HttpConnection(Connection):
                         self._flush()
                         self.close()
                     break
-                else:
-                    self._end_content()
+                elif isinstance(event, EndOfMessage):
+                    self._end_content(event.trailers)
         except RemoteProtocolError as error:
             self._refuse(error)
         finally:
@@ -192,7 +201,7 @@ class HttpConnection(Connection):
         self._route = found
         if request.length == 0:
             self._core.next_event()  # its end
-            self._end_content()
+            self._end_content(NO_HEADERS)
             return
         self._core.limit_body(found.body_limit or self._http_limits.body)
         if request.expects_continue and not self._core.buffered:
@@ -205,24 +214,22 @@ class HttpConnection(Connection):
             request.stream_source = self._stream
             self._call(found, request)
 
-    def _end_content(self) -> None:
+    def _end_content(self, trailers: Headers) -> None:
         if self._stream is not None:
-            self._stream.end()
+            self._stream.end(trailers)
             self._stream = None
         route, request = self._route, self._request
+        if request is not None:
+            request.trailers = trailers
         if route is None or request is None:
-            return  # it was only read to keep the connection
+            return  # a handler has been called already, or it was only read to keep the connection
         if self._body:
             request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body = []
         if route.streaming:
-            if request.stream_source is None:
-                empty = StreamedBody(1, self.pause_reading, self.resume_reading)
-                empty.end()
-                request.stream_source = empty
-            else:
-                self._route = None
-                return
+            empty = StreamedBody(1, self.pause_reading, self.resume_reading)
+            empty.end(trailers)
+            request.stream_source = empty
         self._call(route, request)
 
     def _call(self, route: Route, request: Request) -> None:
@@ -274,13 +281,9 @@ class HttpConnection(Connection):
 
     def _answer_early(self, response: Response) -> None:
         """Answer before the content was read: read on and drop it, or give up the connection."""
-        request, limits = self._request, self._http_limits
-        if request is not None and request.length != 0:
-            too_long = request.length is not None and request.length > limits.discarded_body
-            if too_long or request.expects_continue:
-                self._core.keep_alive = False
-            else:
-                self._core.limit_body(limits.discarded_body)
+        if self._request is not None and self._request.expects_continue:
+            # Whether the content follows is the client's choice: nobody knows what comes next.
+            self._core.keep_alive = False
         self.respond(response)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
@@ -303,6 +306,8 @@ class HttpConnection(Connection):
             return
         if self._is_draining or self.has_eof:
             self._core.keep_alive = False
+        if self._core.request_state is State.BODY:
+            self._core.discard_rest(self._http_limits.discarded_body)
         self._status = response.status
         if isinstance(response.body, bytes):
             try:
