@@ -125,7 +125,7 @@ class HttpConnection(Connection):
             is_half_closed=self.has_eof,
             is_busy=self._task is not None,
         )
-        if isinstance(late, LimitExceeded):
+        if isinstance(late, LimitExceeded) and not self.is_closing:
             self._refuse(late)
             self._flush()
         elif late is not None and self._task is not None:
@@ -301,17 +301,15 @@ class HttpConnection(Connection):
 
     def respond(self, response: Response) -> None:
         """Send a response to the present request, or to what should have been one."""
-        if self.is_closing:
-            self.end_exchange(complete=False)
-            return
+        core = self._core
         if self._is_draining or self.has_eof:
-            self._core.keep_alive = False
-        if self._core.request_state is State.BODY:
-            self._core.discard_rest(self._http_limits.discarded_body)
+            core.keep_alive = False
+        if core.request_state is State.BODY:
+            core.discard_rest(self._http_limits.discarded_body)
         self._status = response.status
         if isinstance(response.body, bytes):
             try:
-                data = self._core.send(response)
+                data = core.send(response)
             except ProtocolError:
                 log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
@@ -323,7 +321,7 @@ class HttpConnection(Connection):
             self.end_exchange(complete=True)
         else:
             self._flush()
-            self._task = self._loop.create_task(send_streamed(self, self._core, response))
+            self._task = self._loop.create_task(send_streamed(self, core, response))
             self._task.add_done_callback(self._streamed)
 
     def _streamed(self, task: asyncio.Future[Any]) -> None:
@@ -363,7 +361,7 @@ class HttpConnection(Connection):
                 Access(self.peer, method, target, self._status, self._sent, seconds, complete)
             )
         self._sent = 0
-        if self.is_closing:
+        if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
             self._flush()

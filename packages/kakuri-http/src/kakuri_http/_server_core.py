@@ -26,9 +26,9 @@ from kakuri_http._request import Request
 from kakuri_http._request_head import parse_request_head
 from kakuri_http._response import Response
 from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
-from kakuri_http._status import has_no_content
+from kakuri_http._status import WITHOUT_CONTENT
 
-_IDLE, _BODY = State.IDLE, State.BODY
+_IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
 
 _fast_head_for = lru_cache(maxsize=16)(compile_fast_head)
@@ -59,13 +59,18 @@ class ServerConnection(Connection):
         state = self.request_state
         try:
             if state is _IDLE:
-                return self._next_head()
+                if self._position < len(self._rest) or self._incoming or self._has_eof:
+                    return self._next_head()
+                self._rest = b""  # an idle connection holds nothing
+                self._position = 0
+                return NEED_DATA
             if state is _BODY:
-                event = self._read_content()
+                event = self._read_content() if self._reader is not None else END_OF_MESSAGE
                 if event is not None:
                     if event is END_OF_MESSAGE or isinstance(event, EndOfMessage):
                         self.request_state = REQUEST_TABLE[state][_END]
-                        self._end_exchange()
+                        if self.response_state is _DONE:
+                            self._end_exchange()
                     return event
                 if self._has_eof:
                     raise cut_off("the rest of the content")
@@ -81,9 +86,7 @@ class ServerConnection(Connection):
             self._gather()
         if self._parser is None:
             if self._position >= len(self._rest):
-                self._rest = b""  # an idle connection holds nothing
-                self._position = 0
-                return self._at_end() if self._has_eof else NEED_DATA
+                return self._at_end()
             fast = self._read_fast(self._rest, self._position)
             if fast is not None:
                 request, self._position = fast
@@ -131,6 +134,24 @@ class ServerConnection(Connection):
         Raises LocalProtocolError for what may not be sent now.
         """
         if isinstance(event, Response):
+            body, request = event.body, self._request
+            if (
+                isinstance(body, bytes)
+                and request is not None
+                and request.method != "HEAD"
+                and request.http_version == "1.1"
+                and not event.has_fields
+                and event.status not in WITHOUT_CONTENT
+                and self.keep_alive
+            ):
+                # The usual response, spared the questions of the others.
+                self._move_response(_RESPONSE)
+                self.response_state = RESPONSE_TABLE[_BODY][_END]
+                if self.request_state is _DONE:
+                    self._end_exchange()
+                return b"%bContent-Length: %d\r\n\r\n%b" % (
+                    HEADS.beginning(event.status, event.content_type), len(body), body,
+                )  # fmt: skip
             return self._send_response(event)
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:
@@ -149,26 +170,18 @@ class ServerConnection(Connection):
         if request is None or self.request_state is State.ERROR:
             self.keep_alive = False
         old = request is not None and request.http_version == "1.0"
+        omits = response.status in WITHOUT_CONTENT or (
+            request is not None and request.method == "HEAD"
+        )
         if isinstance(body, bytes):
-            length = len(body)
-            omits = has_no_content(response.status) or (
-                request is not None and request.method == "HEAD"
+            head = compose_response_head(
+                response, length=len(body), chunked=False, option=self._option(is_old=old)
             )
-            if omits or old or response.headers or not self.keep_alive:
-                head = compose_response_head(
-                    response, length=length, chunked=False, option=self._option(is_old=old)
-                )
-                data = head if omits else head + body
-            else:
-                data = b"%bContent-Length: %d\r\n\r\n%b" % (
-                    HEADS.beginning(response.status, response.content_type), length, body,
-                )  # fmt: skip
+            data = head if omits else head + body
             self.response_state = RESPONSE_TABLE[_BODY][_END]
             self._end_exchange()
             return data
-        self.omits_content = has_no_content(response.status) or (
-            request is not None and request.method == "HEAD"
-        )
+        self.omits_content = omits
         length_known = response.length is not None
         if old and not length_known:
             self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's
