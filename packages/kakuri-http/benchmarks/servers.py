@@ -15,7 +15,7 @@ def text_of(identity):
 
 
 async def kakuri(port):
-    from kakuri_http import Response, Router, serve
+    from kakuri_http import Limits, Response, Router, serve
 
     router = Router()
     router.add(
@@ -23,7 +23,8 @@ async def kakuri(port):
         PATH,
         lambda request: Response(200, text_of(request.params["id"]), None, "application/json"),
     )
-    await serve(f"127.0.0.1:{port}", router)
+    limits = Limits(connections_per_peer=16_384)
+    await serve(f"127.0.0.1:{port}", router, limits=limits)
     await forever()
 
 
@@ -93,8 +94,8 @@ async def uvicorn(port, app=None):
     )
     server = package.Server(config)
     serving = asyncio.ensure_future(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
     print("ready", flush=True)
     await serving
 

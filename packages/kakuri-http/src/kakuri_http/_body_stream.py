@@ -7,6 +7,12 @@ from collections.abc import Callable
 from kakuri_http._errors import ClientDisconnected
 from kakuri_http._headers import Headers
 
+_NO_TRAILERS = Headers()
+
+
+def _nothing() -> None:
+    """Stand in where there is no connection to pause."""
+
 
 class StreamedBody:
     """Pieces of content, from the connection to one reader."""
@@ -25,6 +31,13 @@ class StreamedBody:
         self._error: Exception | None = None
         self.has_ended = False
         self.trailers: Headers | None = None
+
+    @classmethod
+    def empty(cls) -> "StreamedBody":
+        """Make the stream of a message without content."""
+        stream = cls(1, _nothing, _nothing)
+        stream.end(_NO_TRAILERS)
+        return stream
 
     def __aiter__(self) -> "StreamedBody":
         return self

@@ -32,15 +32,15 @@ class ResponseHeads:
     _KEPT = 256
 
     def __init__(self) -> None:
-        self._second = 0
+        self._since = 0
         self._date = ""
         self._beginnings: dict[tuple[int, str | None], bytes] = {}
 
     def beginning(self, status: int, content_type: str | None) -> bytes:
         """Write the status line, Date and Content-Type."""
-        now = int(time.time())
-        if now != self._second:
-            self._second = now
+        now = time.time()
+        if not self._since <= now < self._since + 1:
+            self._since = int(now)
             self._date = imf_fixdate(now)
             self._beginnings.clear()
         key = (status, content_type)

@@ -23,7 +23,6 @@ from kakuri_http._errors import (
 )
 from kakuri_http._events import (
     NEED_DATA,
-    NO_HEADERS,
     PAUSED,
     ConnectionClosed,
     Data,
@@ -55,7 +54,7 @@ class HttpConnection(Connection):
 
     __slots__ = (
         "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
-        "_is_draining", "_loop", "_out", "_request", "_route", "_router", "_sent", "_started",
+        "_is_last", "_loop", "_out", "_request", "_route", "_router", "_sent", "_started",
         "_status", "_stream", "_task", "_writable",
     )  # fmt: skip
 
@@ -75,7 +74,8 @@ class HttpConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
-        self._is_draining = False
+        self._is_last = False
+        """Whether the present exchange is the last: the client or the server wants to end."""
         self._started = 0.0
         self._status = 0
         self._sent = 0
@@ -85,17 +85,27 @@ class HttpConnection(Connection):
     def data_received(self, data: bytes) -> None:
         """Take bytes; asyncio calls this."""
         core = self._core
-        core.receive_data(data)
-        if self._request is None or core.request_state is State.BODY:
+        if self._request is None and not self.is_writing_paused:
+            request = core.receive_request(data)
+            if request is not None:
+                self._is_advancing = True
+                self._begin(request)
+                self._is_advancing = False
+                if core.request_state is State.IDLE and not core.buffered:
+                    self._flush()
+                    return
             self._advance()
-            if not self.is_writing_paused:
-                return
+            return
+        core.receive_data(data)
+        if core.request_state is State.BODY:
+            self._advance()
         if core.buffered > self._http_limits.pipeline:
             self.pause_reading()
 
     def receive_eof(self) -> None:
         """Take the end of the client's stream; an answer that is due is still given."""
         self._core.receive_eof()
+        self._is_last = True
         if self._request is None or self._core.request_state is State.BODY:
             self._advance()
 
@@ -109,7 +119,7 @@ class HttpConnection(Connection):
 
     def drain(self) -> None:
         """Answer what has begun, then close."""
-        self._is_draining = True
+        self._is_last = True
         self._core.keep_alive = False
         if self._request is None and not self._core.head_has_begun:
             self.close()
@@ -198,16 +208,24 @@ class HttpConnection(Connection):
         if isinstance(found, Response):
             self._answer_early(found)
             return
-        self._route = found
         if request.length == 0:
-            self._core.next_event()  # its end
-            self._end_content(NO_HEADERS)
+            if self._core.request_state is State.BODY:
+                self._core.next_event()  # its end
+            if found.streaming:
+                request.stream_source = StreamedBody.empty()
+            self._call(found, request)
             return
-        self._core.limit_body(found.body_limit or self._http_limits.body)
+        try:
+            self._core.limit_body(found.body_limit or self._http_limits.body)
+        except LimitExceeded as error:
+            self._refuse(error)
+            return
+        self._route = found
         if request.expects_continue and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
         if found.streaming:
             self._flush()
+            self._route = None
             self._stream = StreamedBody(
                 self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
             )
@@ -226,14 +244,10 @@ class HttpConnection(Connection):
         if self._body:
             request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body = []
-        if route.streaming:
-            empty = StreamedBody(1, self.pause_reading, self.resume_reading)
-            empty.end(trailers)
-            request.stream_source = empty
+        self._route = None
         self._call(route, request)
 
     def _call(self, route: Route, request: Request) -> None:
-        self._route = None
         try:
             result: object = route.handler(request)
         except Exception as error:  # noqa: BLE001 - reported by fault_response
@@ -302,7 +316,7 @@ class HttpConnection(Connection):
     def respond(self, response: Response) -> None:
         """Send a response to the present request, or to what should have been one."""
         core = self._core
-        if self._is_draining or self.has_eof:
+        if self._is_last:
             core.keep_alive = False
         if core.request_state is State.BODY:
             core.discard_rest(self._http_limits.discarded_body)

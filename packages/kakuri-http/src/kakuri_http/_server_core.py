@@ -50,6 +50,33 @@ class ServerConnection(Connection):
         """Tell whether some bytes, but not all, of a request's head have come."""
         return self._parser is not None and (self._parser.has_begun or bool(self.buffered))
 
+    def receive_request(self, data: bytes) -> Request | None:
+        """Take bytes as `receive_data` does; return the request they begin with, if that is quick.
+
+        The request is the one that `next_event` would return. Where it has no content, its end
+        has been taken, too. None: ask `next_event`, as always.
+        """
+        if (
+            self.request_state is _IDLE
+            and self._position >= len(self._rest)
+            and not self._incoming
+            and self._parser is None
+        ):
+            fast = self._read_fast(data, 0)
+            if fast is not None:
+                request, end = fast
+                self._rest = data
+                self._position = end
+                self._request = request
+                self.request_state = state = REQUEST_TABLE[_IDLE][_REQUEST]
+                if request.length:
+                    self._start_reading(LengthReader(request.length))
+                else:
+                    self.request_state = REQUEST_TABLE[state][_END]
+                return request
+        self.receive_data(data)
+        return None
+
     def next_event(self) -> ServerEvent:
         """Return what came next.
 
