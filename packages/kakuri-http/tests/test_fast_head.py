@@ -89,6 +89,16 @@ def test_usual_heads_are_read_fast():
     )
 
 
+def test_both_agree_on_ports():
+    read_fast = [
+        agree(b"GET / HTTP/1.1\r\nHost: a:%d\r\n\r\n" % port)
+        for port in [0, 1, 80, 999, 6500, 8080, 9999, 10000, 32768, 59999, 60999, 64999]
+    ]
+    assert all(read_fast)
+    assert not agree(b"GET / HTTP/1.1\r\nHost: a:65535\r\n\r\n")
+    assert not FAST(b"GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 0)
+
+
 def test_both_agree_on_the_corpus():
     matched = [agree(raw(case, "request")) for case in load("requests.json")]
     assert 10 < sum(matched) < len(matched)

@@ -548,3 +548,46 @@ async def test_each_limit_has_its_status(limits, data, status):
         wire.send(data.replace(b"CHUNKED", chunked))
         got, fields, _ = await wire.read_response()
         assert (got, fields["connection"]) == (status, "close")
+
+
+async def test_everything_is_answered_to_a_client_that_shut_its_side():
+    router = simple_router()
+
+    async def later(request):
+        await asyncio.get_running_loop().run_in_executor(None, str)
+        return Response(200, b"later")
+
+    router.add("GET", "/later", later)
+    async with wired(router) as wire:
+        wire.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        wire.writer.write_eof()
+        reply = await wire.read_all()
+    assert reply.count(b"later") == 3
+    assert reply.count(b"Connection: close") == 1
+
+
+async def test_an_access_log_that_fails_harms_no_one(caplog):
+    def fails(entry):
+        raise RuntimeError
+
+    async with wired(access_log=fails) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+    assert "to be logged, got an error" in caplog.text
+
+
+async def test_a_streamed_response_of_known_length():
+    router = Router()
+
+    def known(request):
+        response = Response(200, [b"one", b"two"])
+        response.length = 6
+        return response
+
+    router.add("GET", "/", known)
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        for _ in range(2):
+            assert (await wire.read_response())[2] == b"onetwo"

@@ -21,8 +21,9 @@ class Response:
     """One response.
 
     `body` is all of the content, or an iterable or async iterable of its pieces, which are sent
-    as they come. `content_type` is only stated with a body. Length, coding, `Connection` and
-    `Date` are the server's business and may not be among `headers`.
+    as they come: chunked, unless `length` is set to their sum, in bytes. `content_type` is only
+    stated with a body. Length, coding, `Connection` and `Date` are the server's business and may
+    not be among `headers`.
     """
 
     reason: str | None = None

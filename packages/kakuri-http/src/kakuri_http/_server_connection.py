@@ -13,7 +13,7 @@ from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._access import Access, AccessLog
+from kakuri_http._access import Access, AccessLog, tell
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
     ClientDisconnected,
@@ -37,6 +37,7 @@ from kakuri_http._response import Response
 from kakuri_http._router import Route, Router
 from kakuri_http._server_core import ServerConnection
 from kakuri_http._server_deadlines import Deadlines
+from kakuri_http._server_faults import fault_response
 from kakuri_http._server_streaming import send_streamed
 from kakuri_http._states import State
 
@@ -53,9 +54,9 @@ class HttpConnection(Connection):
     """One client of a server."""
 
     __slots__ = (
-        "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
-        "_is_last", "_loop", "_out", "_request", "_route", "_router", "_sent", "_started",
-        "_status", "_stream", "_task", "_writable",
+        "_access_log", "_body", "_core", "_deadlines", "_has_ended", "_http_limits",
+        "_is_advancing", "_is_draining", "_loop", "_out", "_request", "_route", "_router",
+        "_sent", "_started", "_status", "_stream", "_task", "_writable",
     )  # fmt: skip
 
     def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
@@ -74,8 +75,8 @@ class HttpConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
-        self._is_last = False
-        """Whether the present exchange is the last: the client or the server wants to end."""
+        self._has_ended = False  # the client will send no more
+        self._is_draining = False
         self._started = 0.0
         self._status = 0
         self._sent = 0
@@ -105,7 +106,7 @@ class HttpConnection(Connection):
     def receive_eof(self) -> None:
         """Take the end of the client's stream; an answer that is due is still given."""
         self._core.receive_eof()
-        self._is_last = True
+        self._has_ended = True
         if self._request is None or self._core.request_state is State.BODY:
             self._advance()
 
@@ -119,7 +120,7 @@ class HttpConnection(Connection):
 
     def drain(self) -> None:
         """Answer what has begun, then close."""
-        self._is_last = True
+        self._is_draining = True
         self._core.keep_alive = False
         if self._request is None and not self._core.head_has_begun:
             self.close()
@@ -203,8 +204,8 @@ class HttpConnection(Connection):
             self._started = time.monotonic()
         try:
             found = self._router.resolve(request)
-        except Exception as error:  # noqa: BLE001 - reported by fault_response
-            found = self.fault_response(error)
+        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+            found = self._fault_response(error)
         if isinstance(found, Response):
             self._answer_early(found)
             return
@@ -250,8 +251,8 @@ class HttpConnection(Connection):
     def _call(self, route: Route, request: Request) -> None:
         try:
             result: object = route.handler(request)
-        except Exception as error:  # noqa: BLE001 - reported by fault_response
-            self.respond(self.fault_response(error))
+        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+            self.respond(self._fault_response(error))
             return
         if isinstance(result, Response):
             self.respond(result)
@@ -263,7 +264,7 @@ class HttpConnection(Connection):
             task = asyncio.ensure_future(result)
         else:
             wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
-            self.respond(self.fault_response(wrong))
+            self.respond(self._fault_response(wrong))
             return
         self._task = task
         if task.done():
@@ -279,17 +280,10 @@ class HttpConnection(Connection):
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
             error = TypeError(f"expected a Response, got {task.result()!r}")
-        self.respond(task.result() if error is None else self.fault_response(error))
+        self.respond(task.result() if error is None else self._fault_response(error))
 
-    def fault_response(self, error: BaseException) -> Response:
-        """Turn what a handler raised into an answer; the trace goes to the log and nowhere else."""
-        if isinstance(error, RemoteProtocolError):
-            return problem(error.status, detail=str(error), code=error.code)
-        if isinstance(error, ClientDisconnected):
-            return problem(400, detail="the content was cut off", code="bad_request")
-        request = self._request
-        log.error("%s: %r failed", self.peer, request, exc_info=error)
-        return problem(500, code="internal")
+    def _fault_response(self, error: BaseException) -> Response:
+        return fault_response(error, f"{self.peer}: {self._request!r}")
 
     # From responses to the transport.
 
@@ -316,7 +310,7 @@ class HttpConnection(Connection):
     def respond(self, response: Response) -> None:
         """Send a response to the present request, or to what should have been one."""
         core = self._core
-        if self._is_last:
+        if self._is_draining or (self._has_ended and not core.buffered):
             core.keep_alive = False
         if core.request_state is State.BODY:
             core.discard_rest(self._http_limits.discarded_body)
@@ -369,11 +363,7 @@ class HttpConnection(Connection):
         request, core = self._request, self._core
         self._request = None
         if self._access_log is not None:
-            method, target = (request.method, request.target) if request is not None else ("", "")
-            seconds = time.monotonic() - self._started if request is not None else 0.0
-            self._access_log(
-                Access(self.peer, method, target, self._status, self._sent, seconds, complete)
-            )
+            self._tell(self._access_log, request, complete=complete)
         self._sent = 0
         if not self._is_advancing and self.is_closing:
             return
@@ -390,3 +380,11 @@ class HttpConnection(Connection):
         if not self._is_advancing:
             self.resume_reading()
             self._advance()
+
+    def _tell(self, access_log: AccessLog, request: Request | None, *, complete: bool) -> None:
+        method, target, seconds = "", "", 0.0
+        if request is not None:
+            method, target = request.method, request.target
+            seconds = time.monotonic() - self._started
+        entry = Access(self.peer, method, target, self._status, self._sent, seconds, complete)
+        tell(access_log, entry)
