@@ -5,9 +5,7 @@ loop; the answers to what came in one read leave in one write.
 """
 
 import asyncio
-import inspect
 import logging
-import sys
 import time
 from typing import Any
 
@@ -37,25 +35,25 @@ from kakuri_http._response import Response
 from kakuri_http._router import Route, Router
 from kakuri_http._server_core import ServerConnection
 from kakuri_http._server_deadlines import Deadlines
-from kakuri_http._server_faults import fault_response
+from kakuri_http._server_handlers import as_future, fault_response
 from kakuri_http._server_streaming import send_streamed
 from kakuri_http._states import State
 
 log = logging.getLogger("kakuri_http")
 
+_BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)
 # What gathers of pipelined answers before it is written.
 _WRITE_AT_ONCE = 8192
 _WRITES_TOGETHER = 64
-_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class HttpConnection(Connection):
     """One client of a server."""
 
     __slots__ = (
-        "_access_log", "_body", "_core", "_deadlines", "_has_ended", "_http_limits",
-        "_is_advancing", "_is_draining", "_loop", "_out", "_request", "_route", "_router",
+        "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
+        "_is_draining", "_is_ending", "_loop", "_out", "_request", "_route", "_router",
         "_sent", "_started", "_status", "_stream", "_task", "_writable",
     )  # fmt: skip
 
@@ -75,7 +73,7 @@ class HttpConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
-        self._has_ended = False  # the client will send no more
+        self._is_ending = False  # the client sends no more, or we drain: the last exchange closes
         self._is_draining = False
         self._started = 0.0
         self._status = 0
@@ -88,17 +86,16 @@ class HttpConnection(Connection):
         core = self._core
         if self._request is None and not self.is_writing_paused:
             request = core.receive_request(data)
-            if request is not None:
+            if request is None:
+                self._advance()
+            else:
                 self._is_advancing = True
                 self._begin(request)
                 self._is_advancing = False
-                if core.request_state is State.IDLE and not core.buffered:
-                    self._flush()
-                    return
-            self._advance()
+                self._flush()
             return
         core.receive_data(data)
-        if core.request_state is State.BODY:
+        if core.request_state is _BODY:
             self._advance()
         if core.buffered > self._http_limits.pipeline:
             self.pause_reading()
@@ -106,8 +103,8 @@ class HttpConnection(Connection):
     def receive_eof(self) -> None:
         """Take the end of the client's stream; an answer that is due is still given."""
         self._core.receive_eof()
-        self._has_ended = True
-        if self._request is None or self._core.request_state is State.BODY:
+        self._is_ending = True
+        if self._request is None or self._core.request_state is _BODY:
             self._advance()
 
     def writing_resumed(self) -> None:
@@ -120,7 +117,7 @@ class HttpConnection(Connection):
 
     def drain(self) -> None:
         """Answer what has begun, then close."""
-        self._is_draining = True
+        self._is_draining = self._is_ending = True
         self._core.keep_alive = False
         if self._request is None and not self._core.head_has_begun:
             self.close()
@@ -166,7 +163,7 @@ class HttpConnection(Connection):
         self._is_advancing = True
         core = self._core
         try:
-            while not (self.is_writing_paused and core.request_state is State.IDLE):
+            while not (self.is_writing_paused and core.request_state is _IDLE):
                 event = core.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
@@ -210,7 +207,7 @@ class HttpConnection(Connection):
             self._answer_early(found)
             return
         if request.length == 0:
-            if self._core.request_state is State.BODY:
+            if self._core.request_state is _BODY:
                 self._core.next_event()  # its end
             if found.streaming:
                 request.stream_source = StreamedBody.empty()
@@ -257,12 +254,8 @@ class HttpConnection(Connection):
         if isinstance(result, Response):
             self.respond(result)
             return
-        if inspect.iscoroutine(result):
-            # From Python 3.12 on, only what really waits enters the event loop.
-            task: asyncio.Future[Any] = asyncio.Task(result, loop=self._loop, **_EAGERLY)
-        elif inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-        else:
+        task = as_future(result, self._loop)
+        if task is None:
             wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
             self.respond(self._fault_response(wrong))
             return
@@ -302,7 +295,7 @@ class HttpConnection(Connection):
             self._stream = None
         self._route = None
         self._core.keep_alive = False
-        if self._core.response_state is State.IDLE and self._task is None:
+        if self._core.response_state is _IDLE and self._task is None:
             self.respond(problem(error.status, detail=str(error), code=error.code))
         elif self._task is None:
             self.finish()
@@ -310,23 +303,32 @@ class HttpConnection(Connection):
     def respond(self, response: Response) -> None:
         """Send a response to the present request, or to what should have been one."""
         core = self._core
-        if self._is_draining or (self._has_ended and not core.buffered):
+        if self._is_ending and (self._is_draining or not core.buffered):
             core.keep_alive = False
-        if core.request_state is State.BODY:
+        if core.request_state is _BODY:
             core.discard_rest(self._http_limits.discarded_body)
         self._status = response.status
-        if isinstance(response.body, bytes):
+        body = response.body
+        if isinstance(body, bytes):
             try:
                 data = core.send(response)
             except ProtocolError:
                 log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
                 return
-            self._sent = len(response.body)
+            self._sent = len(body)
             self._out.append(data)
             if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
                 self._flush()  # so that a client that doesn't read is noticed
-            self.end_exchange(complete=True)
+            if (
+                core.keep_alive
+                and self._is_advancing
+                and self._access_log is None
+                and self._stream is None
+            ):
+                self._request = None
+            else:
+                self.end_exchange(complete=True)
         else:
             self._flush()
             self._task = self._loop.create_task(send_streamed(self, core, response))
@@ -364,7 +366,6 @@ class HttpConnection(Connection):
         self._request = None
         if self._access_log is not None:
             self._tell(self._access_log, request, complete=complete)
-        self._sent = 0
         if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
@@ -387,4 +388,5 @@ class HttpConnection(Connection):
             method, target = request.method, request.target
             seconds = time.monotonic() - self._started
         entry = Access(self.peer, method, target, self._status, self._sent, seconds, complete)
+        self._sent = 0
         tell(access_log, entry)

@@ -41,6 +41,7 @@ class ServerConnection(Connection):
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self._read_fast: FastHead = _fast_head_for(limits)
+        self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None
         self.omits_content = False  # of the response that is being sent
@@ -51,10 +52,10 @@ class ServerConnection(Connection):
         return self._parser is not None and (self._parser.has_begun or bool(self.buffered))
 
     def receive_request(self, data: bytes) -> Request | None:
-        """Take bytes as `receive_data` does; return the request they begin with, if that is quick.
+        """Take bytes as `receive_data` does; return the request that they are, if that is quick.
 
-        The request is the one that `next_event` would return. Where it has no content, its end
-        has been taken, too. None: ask `next_event`, as always.
+        That is one request, whole, without content, and nothing behind it; `next_event` would
+        return it and its end. None: ask `next_event`, as always.
         """
         if (
             self.request_state is _IDLE
@@ -62,18 +63,19 @@ class ServerConnection(Connection):
             and not self._incoming
             and self._parser is None
         ):
+            self._rest = data
+            self._position = 0
             fast = self._read_fast(data, 0)
             if fast is not None:
                 request, end = fast
-                self._rest = data
+                if request.length or end < len(data):
+                    self._matched = fast
+                    return None
                 self._position = end
                 self._request = request
-                self.request_state = state = REQUEST_TABLE[_IDLE][_REQUEST]
-                if request.length:
-                    self._start_reading(LengthReader(request.length))
-                else:
-                    self.request_state = REQUEST_TABLE[state][_END]
+                self.request_state = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
                 return request
+            return None
         self.receive_data(data)
         return None
 
@@ -114,8 +116,9 @@ class ServerConnection(Connection):
         if self._parser is None:
             if self._position >= len(self._rest):
                 return self._at_end()
-            fast = self._read_fast(self._rest, self._position)
+            fast = self._matched or self._read_fast(self._rest, self._position)
             if fast is not None:
+                self._matched = None
                 request, self._position = fast
                 if request.length:
                     self._start_reading(LengthReader(request.length))
@@ -172,10 +175,16 @@ class ServerConnection(Connection):
                 and self.keep_alive
             ):
                 # The usual response, spared the questions of the others.
-                self._move_response(_RESPONSE)
-                self.response_state = RESPONSE_TABLE[_BODY][_END]
+                state = RESPONSE_TABLE[self.response_state].get(_RESPONSE)
+                if state is None:
+                    self._move_response(_RESPONSE)  # says what is wrong
+                    raise AssertionError
                 if self.request_state is _DONE:
-                    self._end_exchange()
+                    self.exchanges += 1
+                    self._request = None
+                    self.request_state = self.response_state = _IDLE
+                else:
+                    self.response_state = RESPONSE_TABLE[state][_END]
                 return b"%bContent-Length: %d\r\n\r\n%b" % (
                     HEADS.beginning(event.status, event.content_type), len(body), body,
                 )  # fmt: skip
