@@ -18,6 +18,7 @@ from kakuri_http import (
     Response,
     Router,
     Timeouts,
+    TooManyRedirects,
     serve,
 )
 
@@ -362,3 +363,43 @@ async def test_closing_the_client_fails_what_is_under_way():
         await client.close()
         with pytest.raises(ConnectionBroken):
             await asking
+
+
+async def test_redirects_are_followed_when_asked():
+    hop = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+    secret = {"Authorization": "Bearer x", "X-Kept": "1"}
+    async with (
+        Client() as client,
+        scripted(OK) as (other, heads),
+        scripted(hop % b"/b", hop % other.encode()) as (url, first_heads),
+    ):
+        answer = await client.request("GET", f"{url}/a", headers=secret, redirects=2)
+    assert answer.body == b"ok"
+    assert [head.split(b" ")[1] for head in first_heads] == [b"/a", b"/b"]
+    assert all(b"Authorization" in head for head in first_heads)
+    assert b"Authorization" not in heads[0]
+    assert b"X-Kept: 1" in heads[0]
+
+
+async def test_redirects_beyond_what_was_asked():
+    hop = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(*[hop] * 3) as (url, heads), Client() as client:
+        with pytest.raises(TooManyRedirects):
+            await client.request("GET", url, redirects=2)
+    assert len(heads) == 3
+
+
+@pytest.mark.parametrize(
+    "location", [b"file:///etc/passwd", b"//other/", b"http://a b/", b"gopher://x/"]
+)
+async def test_redirects_that_lead_nowhere(location):
+    hop = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(hop) as (url, _), Client() as client:
+        with pytest.raises(InvalidUrl):
+            await client.request("GET", url, redirects=2)
+
+
+async def test_trailers():
+    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 42\r\n\r\n"
+    async with scripted(reply) as (url, _), Client() as client:
+        assert (await client.request("GET", url)).trailers["x-sum"] == "42"

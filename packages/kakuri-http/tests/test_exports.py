@@ -43,6 +43,7 @@ NAMES = [
     "State",
     "StreamedResponse",
     "Timeouts",
+    "TooManyRedirects",
     "__version__",
     "problem",
     "serve",

@@ -6,7 +6,7 @@ from contextlib import suppress
 from cases import load, raw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kakuri_http import Limits, RemoteProtocolError
+from kakuri_http import Headers, Limits, RemoteProtocolError
 from kakuri_http._fast_head import compile_fast_head
 from kakuri_http._head_parser import HeadParser
 from kakuri_http._request_head import parse_request_head
@@ -89,6 +89,16 @@ def test_usual_heads_are_read_fast():
     )
 
 
+def test_both_agree_on_ports():
+    read_fast = [
+        agree(b"GET / HTTP/1.1\r\nHost: a:%d\r\n\r\n" % port)
+        for port in [0, 1, 80, 999, 6500, 8080, 9999, 10000, 32768, 59999, 60999, 64999]
+    ]
+    assert all(read_fast)
+    assert not agree(b"GET / HTTP/1.1\r\nHost: a:65535\r\n\r\n")
+    assert not FAST(b"GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 0)
+
+
 def test_both_agree_on_the_corpus():
     matched = [agree(raw(case, "request")) for case in load("requests.json")]
     assert 10 < sum(matched) < len(matched)
@@ -125,3 +135,20 @@ def test_near_misses_take_linear_time():
                 near, Limits(head=1 << 20, field_line=1 << 20, request_line=1 << 20, fields=1 << 20)
             )
     assert time.perf_counter() - began < 1.0
+
+
+@given(heads(), NAMES)
+@settings(max_examples=500, deadline=None)
+@example(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nx: 2\r\n\r\n", "X")
+@example(b"GET / HTTP/1.1\r\nHost: a\r\nY: x: 1\r\n\r\n", "X")
+def test_a_field_that_is_searched_for_is_the_one_that_is_found_by_splitting(data, name):
+    quick = FAST(data, 0)
+    if quick is None:
+        return
+    searched = quick[0].headers
+    split = Headers(list(FAST(data, 0)[0].headers))
+    assert searched.get(name) == split.get(name)
+    assert (name in searched) is (name in split)
+    if name in split:
+        assert searched[name] == split[name]
+    assert searched == split

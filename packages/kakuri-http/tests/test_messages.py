@@ -53,6 +53,11 @@ def test_statuses_that_are_none(status):
         Response(status)
 
 
+def test_reset_content_has_none():
+    with pytest.raises(LocalProtocolError):
+        Response(205, b"x")
+
+
 @pytest.mark.parametrize("content_type", ["", "a\r\nb", " a", "ä", "a\n"])
 def test_content_types_that_are_none(content_type):
     with pytest.raises(LocalProtocolError):

@@ -504,3 +504,90 @@ async def test_pipelining_without_reading_is_bounded():
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             await flood(wire)
     assert handled < 1000
+
+
+async def test_trailers_reach_the_handler():
+    router = Router()
+    router.add("POST", "/", lambda request: Response(200, request.trailers["x-sum"].encode()))
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        wire.send(b"1\r\nx\r\n0\r\nX-Sum: 42\r\n\r\n")
+        assert (await wire.read_response())[2] == b"42"
+
+
+async def test_content_without_end_is_not_read_for_ever():
+    router = Router()
+    router.add("POST", "/", lambda request: Response(403), streaming=True, body_limit=1 << 40)
+    for framing in (b"Content-Length: 1000000000", b"Transfer-Encoding: chunked"):
+        async with wired(router) as wire:
+            wire.send(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n")
+            assert (await wire.read_response())[0] == 403
+            for _ in range(100):
+                wire.send(b"2710\r\n" + b"x" * 10_000 + b"\r\n")
+            assert await wire.read_all() == b""
+
+
+@pytest.mark.parametrize(
+    ("limits", "data", "status"),
+    [
+        ({"request_line": 20}, b"GET /things/abcdefghijk HTTP/1.1\r\n", 414),
+        ({"request_line": 20}, b"G" * 22, 501),
+        ({"field_line": 20}, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20, 431),
+        ({"fields": 2}, b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX: y\r\n\r\n", 431),
+        ({"head": 40}, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20 + b"\r\n\r\n", 431),
+        ({"body": 2}, b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 413),
+        ({"chunk_line": 9}, b"CHUNKED" + b"1;" + b"x" * 20, 400),
+        ({"chunk_extensions": 9}, b"CHUNKED" + b"1;abc\r\nx\r\n" * 4, 400),
+        ({"trailers": 2}, b"CHUNKED0\r\n" + b"X: y\r\n" * 3, 431),
+        ({"empty_lines": 2}, b"\r\n" * 3, 400),
+    ],
+)
+async def test_each_limit_has_its_status(limits, data, status):
+    chunked = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with wired(limits=Limits(**limits)) as wire:
+        wire.send(data.replace(b"CHUNKED", chunked))
+        got, fields, _ = await wire.read_response()
+        assert (got, fields["connection"]) == (status, "close")
+
+
+async def test_everything_is_answered_to_a_client_that_shut_its_side():
+    router = simple_router()
+
+    async def later(request):
+        await asyncio.get_running_loop().run_in_executor(None, str)
+        return Response(200, b"later")
+
+    router.add("GET", "/later", later)
+    async with wired(router) as wire:
+        wire.send(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        wire.writer.write_eof()
+        reply = await wire.read_all()
+    assert reply.count(b"later") == 3
+    assert reply.count(b"Connection: close") == 1
+
+
+async def test_an_access_log_that_fails_harms_no_one(caplog):
+    def fails(entry):
+        raise RuntimeError
+
+    async with wired(access_log=fails) as wire:
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+        wire.send(GET)
+        assert (await wire.read_response())[0] == 200
+    assert "to be logged, got an error" in caplog.text
+
+
+async def test_a_streamed_response_of_known_length():
+    router = Router()
+
+    def known(request):
+        response = Response(200, [b"one", b"two"])
+        response.length = 6
+        return response
+
+    router.add("GET", "/", known)
+    async with wired(router) as wire:
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        for _ in range(2):
+            assert (await wire.read_response())[2] == b"onetwo"

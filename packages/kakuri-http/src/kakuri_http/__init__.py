@@ -17,6 +17,7 @@ from kakuri_http._errors import (
     RequestTimeout,
     RouteConflict,
     RouteError,
+    TooManyRedirects,
 )
 from kakuri_http._events import (
     CONNECTION_CLOSED,
@@ -83,6 +84,7 @@ __all__ = [
     "State",
     "StreamedResponse",
     "Timeouts",
+    "TooManyRedirects",
     "__version__",
     "problem",
     "serve",

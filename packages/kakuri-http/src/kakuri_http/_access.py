@@ -1,5 +1,6 @@
 """What a server tells about each exchange."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,3 +24,11 @@ class Access:
 
 
 AccessLog = Callable[[Access], None]
+
+
+def tell(access_log: AccessLog, entry: Access) -> None:
+    """Call an access log; its failure harms no exchange."""
+    try:
+        access_log(entry)
+    except Exception:
+        logging.getLogger("kakuri_http").exception("expected %r to be logged, got an error", entry)

@@ -5,6 +5,13 @@ from collections import deque
 from collections.abc import Callable
 
 from kakuri_http._errors import ClientDisconnected
+from kakuri_http._headers import Headers
+
+_NO_TRAILERS = Headers()
+
+
+def _nothing() -> None:
+    """Stand in where there is no connection to pause."""
 
 
 class StreamedBody:
@@ -23,6 +30,14 @@ class StreamedBody:
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.has_ended = False
+        self.trailers: Headers | None = None
+
+    @classmethod
+    def empty(cls) -> "StreamedBody":
+        """Make the stream of a message without content."""
+        stream = cls(1, _nothing, _nothing)
+        stream.end(_NO_TRAILERS)
+        return stream
 
     def __aiter__(self) -> "StreamedBody":
         return self
@@ -61,9 +76,10 @@ class StreamedBody:
             self._pause()
         self._wake()
 
-    def end(self) -> None:
+    def end(self, trailers: Headers) -> None:
         """Take note that the content is complete."""
         self.has_ended = True
+        self.trailers = trailers
         self._wake()
 
     def fail(self, error: Exception | None = None) -> None:

@@ -10,10 +10,11 @@ from kakuri_tcp import ClientTLS, Endpoint
 
 from kakuri_http._client_connection import HttpClientConnection
 from kakuri_http._client_request import make_request
-from kakuri_http._errors import RequestTimeout
+from kakuri_http._errors import RequestTimeout, TooManyRedirects
 from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._pool import Pool
+from kakuri_http._redirects import Hop, next_hop
 from kakuri_http._response import Body, ReceivedResponse, Response
 from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
 from kakuri_http._url import parse_url
@@ -34,6 +35,12 @@ class StreamedResponse:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._connection.pieces()
 
+    @property
+    def trailers(self) -> Headers | None:
+        """The trailer fields; None before the content's end."""
+        stream = self._connection.stream
+        return stream.trailers if stream is not None else None
+
     async def read(self) -> bytes:
         """Return all of the content, as far as the limit `body` lets it be."""
         return b"".join([piece async for piece in self])
@@ -45,7 +52,8 @@ class StreamedResponse:
 class Client:
     """Asks for URLs over HTTP/1.1 and keeps connections for the next request.
 
-    Follows no redirects and repeats no request. TLS is verified always; `tls` says whom to trust.
+    Follows no redirects unless asked, and repeats no request. TLS is verified always; `tls` says
+    whom to trust.
     """
 
     def __init__(
@@ -93,20 +101,38 @@ class Client:
         body: Body = b"",
         headers: Fields = (),
         timeouts: Timeouts | None = None,
+        redirects: int = 0,
     ) -> Response:
         """Ask and return the response with all of its content as `body`.
 
         `body`: bytes, or an iterable or async iterable of pieces, which is sent chunked.
-        Raises InvalidUrl, ConnectFailed, ConnectionBroken, RequestTimeout, RemoteProtocolError,
-        or LocalProtocolError for a method or field that may not be sent.
+        `redirects`: how many to follow; beyond, TooManyRedirects. Raises InvalidUrl,
+        ConnectFailed, ConnectionBroken, RequestTimeout, RemoteProtocolError, or
+        LocalProtocolError for a method or field that may not be sent.
         """
-        async with self.stream(
-            method, url, body=body, headers=headers, timeouts=timeouts
-        ) as streamed:
+        timeouts = timeouts or self._timeouts
+        hop = Hop(method, url, Headers(headers), body)
+        followed: list[str] = []
+        async with _within(timeouts.total, url):
+            while True:
+                response = await self._exchange(hop, timeouts)
+                following = next_hop(hop, response, self._through) if redirects else None
+                if following is None:
+                    return response
+                if len(followed) == redirects:
+                    raise TooManyRedirects(
+                        f"expected at most {redirects} redirects, got more", followed
+                    )
+                followed.append(following.url)
+                hop = following
+
+    async def _exchange(self, hop: Hop, timeouts: Timeouts) -> Response:
+        async with self._open(hop, timeouts) as streamed:
             response = ReceivedResponse(
                 streamed.status, streamed.reason, streamed.headers, streamed.http_version
             )
             response.body = await streamed.read()
+            response.trailers = streamed.trailers
             return response
 
     @asynccontextmanager
@@ -124,19 +150,33 @@ class Client:
         Leaving the block before the content's end gives up the connection.
         """
         timeouts = timeouts or self._timeouts
-        where = parse_url(url, self._through)
-        request = make_request(method, where, headers, body)
+        async with (
+            _within(timeouts.total, url),
+            self._open(Hop(method, url, Headers(headers), body), timeouts) as streamed,
+        ):
+            yield streamed
+
+    @asynccontextmanager
+    async def _open(self, hop: Hop, timeouts: Timeouts) -> AsyncIterator[StreamedResponse]:
+        where = parse_url(hop.url, self._through)
+        request = make_request(hop.method, where, hop.headers, hop.body)
+        connection = await self._pool.acquire(where.endpoint, timeouts)
         try:
-            async with asyncio.timeout(timeouts.total):
-                connection = await self._pool.acquire(where.endpoint, timeouts)
-                try:
-                    response = await connection.start(request, body)
-                    yield StreamedResponse(response, connection)
-                finally:
-                    self._pool.release(where.endpoint, connection)
-        except TimeoutError as error:
-            if isinstance(error, RequestTimeout):
-                raise
-            raise RequestTimeout(
-                f"expected all of {url!r} within {timeouts.total} s, got a part", phase="total"
-            ) from error
+            response = await connection.start(request, hop.body)
+            yield StreamedResponse(response, connection)
+        finally:
+            self._pool.release(where.endpoint, connection)
+
+
+@asynccontextmanager
+async def _within(seconds: float | None, url: str) -> AsyncIterator[None]:
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise RequestTimeout(
+            f"expected all of {url!r} within {seconds} s, got a part", phase="total"
+        ) from error

@@ -10,12 +10,13 @@ from kakuri_http._client_core import ClientConnection
 from kakuri_http._errors import ConnectionBroken, RemoteProtocolError, RequestTimeout
 from kakuri_http._events import (
     END_OF_MESSAGE,
-    NEED_DATA,
-    PAUSED,
     ConnectionClosed,
     Data,
     InterimResponse,
+    NeedData,
+    Paused,
 )
+from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._request import Request
 from kakuri_http._response import Body, Response
@@ -93,9 +94,7 @@ class HttpClientConnection(Connection):
         try:
             while True:
                 event = self.core.next_event()
-                if event is NEED_DATA:
-                    break
-                if event is PAUSED or isinstance(event, ConnectionClosed):
+                if isinstance(event, NeedData | Paused | ConnectionClosed):
                     break
                 if isinstance(event, Data):
                     if self.stream is not None:
@@ -110,18 +109,18 @@ class HttpClientConnection(Connection):
                     if self._head is not None and not self._head.done():
                         self._head.set_result(event)
                 else:
-                    self._end_response()
+                    self._end_response(event.trailers)
                     break
         except RemoteProtocolError as error:
             self._fail(error)
             self.abort()
 
-    def _end_response(self) -> None:
+    def _end_response(self, trailers: Headers) -> None:
         # A response that comes before the request has been sent means: send no more.
         if self._sender is not None and self.core.request_state is State.BODY:
             self._sender.cancel()
         if self.stream is not None:
-            self.stream.end()
+            self.stream.end(trailers)
         if not self.core.is_reusable:
             self.close()
 

@@ -24,7 +24,7 @@ from kakuri_http._request import Request
 from kakuri_http._response import Response
 from kakuri_http._response_head import parse_response_head
 from kakuri_http._states import Kind, State
-from kakuri_http._status import has_no_content
+from kakuri_http._status import WITHOUT_CONTENT
 
 ClientEvent = (
     Response | InterimResponse | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
@@ -163,7 +163,7 @@ class ClientConnection(Connection):
 
     def _choose_reader(self, response: Response, framing: Framing) -> None:
         """RFC 9112 6.3."""
-        if self._method == "HEAD" or has_no_content(response.status):
+        if self._method == "HEAD" or response.status in WITHOUT_CONTENT:
             self._reader = None
         elif framing.chunked:
             self._start_reading(ChunkedReader(self.limits))

@@ -7,7 +7,7 @@ from kakuri_http._errors import LocalProtocolError
 from kakuri_http._events import InterimResponse
 from kakuri_http._request import Request
 from kakuri_http._response import Response
-from kakuri_http._status import REASONS, has_no_content
+from kakuri_http._status import REASONS, WITHOUT_CONTENT
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
@@ -32,15 +32,15 @@ class ResponseHeads:
     _KEPT = 256
 
     def __init__(self) -> None:
-        self._second = 0
+        self._since = 0
         self._date = ""
         self._beginnings: dict[tuple[int, str | None], bytes] = {}
 
     def beginning(self, status: int, content_type: str | None) -> bytes:
         """Write the status line, Date and Content-Type."""
-        now = int(time.time())
-        if now != self._second:
-            self._second = now
+        now = time.time()
+        if not self._since <= now < self._since + 1:
+            self._since = int(now)
             self._date = imf_fixdate(now)
             self._beginnings.clear()
         key = (status, content_type)
@@ -63,10 +63,11 @@ def compose_response_head(
 ) -> bytes:
     """Write the head; `option` is what Connection has to say, empty for nothing."""
     status = response.status
-    parts = [HEADS.beginning(status, None if has_no_content(status) else response.content_type)]
+    has_content = status not in WITHOUT_CONTENT
+    parts = [HEADS.beginning(status, response.content_type if has_content else None)]
     for name, value in response.headers:
         parts.append(f"{name}: {value}\r\n".encode("latin-1"))
-    if has_no_content(status):
+    if not has_content:
         pass  # RFC 9110 8.6 and RFC 9112 6.1: no length and no coding where there is no content
     elif chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")

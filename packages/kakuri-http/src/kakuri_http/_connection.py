@@ -126,6 +126,15 @@ class Connection:
         if isinstance(self._reader, LengthReader):
             self._meter.add(0, self._reader.left)
 
+    def discard_rest(self, limit: int) -> None:
+        """Read no more than `limit` bytes of the present content for the connection's sake.
+
+        Where more has been announced, the connection ends with this exchange.
+        """
+        if isinstance(self._reader, LengthReader) and self._reader.left > limit:
+            self.keep_alive = False
+        self._meter.limit = self._meter.received + limit
+
     def _start_reading(self, reader: Reader) -> None:
         self._reader = reader
         self._meter = BodyMeter(self.limits.body)

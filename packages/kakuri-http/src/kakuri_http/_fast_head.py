@@ -23,7 +23,7 @@ _PATTERN = rb"""
 ((?:
   (?!(?i:host|content-length|transfer-encoding|connection|expect)[:])
   [!\#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n
-| (?i:host):(?(5)(?!))[ ]?([A-Za-z0-9\-._~]++(?::[0-5]?[0-9]{1,4})?+)\r\n
+| (?i:host):(?(5)(?!))[ ]?([A-Za-z0-9\-._~]++(?::(?:6[0-4][0-9]{3}|[1-5]?[0-9]{1,4}))?+)\r\n
 | (?i:content-length):(?(6)(?!))[ ]?([0-9]{1,15})\r\n
 | (?i:connection:[ ]?keep-alive)\r\n
 ){1,FIELDS}+)(?(5)|(?!))\r\n

@@ -11,8 +11,6 @@ type_of_pairs = Iterable[tuple[str, str]]
 # decoded so, too: what came in can go out again.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
-# A block of field lines that a parser has already found to be well-formed.
-_FIELD_LINE = re.compile(rb"([^:\r\n]+):[ \t]*([^\r\n]*?)[ \t]*\r\n")
 
 
 class Headers:
@@ -21,7 +19,7 @@ class Headers:
     Values are text, decoded as ISO-8859-1 (RFC 9110 5.5). Not changed once made.
     """
 
-    __slots__ = ("_block", "_index", "_pairs")
+    __slots__ = ("_index", "_pairs")
 
     def __init__(self, fields: "Headers | Mapping[str, str] | type_of_pairs" = ()) -> None:
         """Take pairs, a mapping or other headers.
@@ -29,7 +27,6 @@ class Headers:
         Raises LocalProtocolError for a name or value that RFC 9110 does not allow, so that
         nothing can be smuggled into a message through one.
         """
-        self._block: bytes | None = None
         self._index: dict[str, str] | None = None
         if isinstance(fields, Headers):
             self._pairs = list(fields)
@@ -40,12 +37,6 @@ class Headers:
         self._pairs = pairs
 
     def _fields(self) -> list[tuple[str, str]]:
-        if self._block is not None:
-            self._pairs = [
-                (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in _FIELD_LINE.findall(self._block)
-            ]
-            self._block = None
         return self._pairs
 
     def _by_name(self) -> dict[str, str]:
@@ -98,19 +89,57 @@ class ParsedHeaders(Headers):
     __slots__ = ()
 
     def __init__(self, fields: list[tuple[bytes, bytes]]) -> None:
-        self._block = self._index = None
+        self._index = None
         self._pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
 class UnreadHeaders(Headers):
-    """Field lines that an expression has checked; they are split when first asked for."""
+    """Field lines that an expression has checked, as bytes.
 
-    __slots__ = ()
+    Single fields are searched for; the lines are split when all are asked for, or one that repeats.
+    """
+
+    __slots__ = ("_block", "_folded")
 
     def __init__(self, block: bytes) -> None:
-        self._block = block
         self._index = None
-        self._pairs = []
+        self._block: bytes | None = block
+        self._folded = b""
+
+    def _fields(self) -> list[tuple[str, str]]:
+        if self._block is not None:
+            self._pairs = []
+            for line in self._block.decode("latin-1").split("\r\n")[:-1]:
+                name, _, value = line.partition(":")
+                self._pairs.append((name, value.strip(" \t")))
+            self._block = None
+        return self._pairs
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        block = self._block
+        if block is None:
+            return self._by_name().get(name.lower(), default)
+        folded = self._folded
+        if not folded:
+            self._folded = folded = b"\n" + block.lower()
+        key = b"\n%b:" % name.lower().encode("latin-1", "replace")
+        at = folded.find(key)
+        if at < 0:
+            return default
+        if folded.find(key, at + 1) >= 0:
+            return self._by_name().get(name.lower(), default)
+        start = at + len(key) - 1  # of the value; the first line feed is not in the block
+        return block[start : block.index(b"\r", start)].strip(b" \t").decode("latin-1")
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
 
 
 def check_field(name: str, value: str) -> None:

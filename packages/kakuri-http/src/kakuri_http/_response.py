@@ -11,6 +11,7 @@ Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
 # What the core alone decides, from the body and the connection's state.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
 _NO_FIELDS = Headers()
+_RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
 
 _CONTENT_TYPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
@@ -20,8 +21,9 @@ class Response:
     """One response.
 
     `body` is all of the content, or an iterable or async iterable of its pieces, which are sent
-    as they come. `content_type` is only stated with a body. Length, coding, `Connection` and
-    `Date` are the server's business and may not be among `headers`.
+    as they come: chunked, unless `length` is set to their sum, in bytes. `content_type` is only
+    stated with a body. Length, coding, `Connection` and `Date` are the server's business and may
+    not be among `headers`.
     """
 
     reason: str | None = None
@@ -29,6 +31,7 @@ class Response:
     keep_alive = True  # of a received one: whether the server keeps the connection
     length: int | None = None
     trailers: Headers | None = None
+    has_fields = False
 
     def __init__(
         self,
@@ -41,12 +44,15 @@ class Response:
             raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
         if content_type not in _USUAL_TYPES and not _CONTENT_TYPE.fullmatch(content_type or ""):
             raise LocalProtocolError(f"expected a content type, got {content_type!r}")
+        if status == _RESET_CONTENT and body:
+            raise LocalProtocolError("expected no content in a 205 response, got some")
         self.status = status
         self.body = body
         self.content_type = content_type
         if headers is None:
             self.headers = _NO_FIELDS
         else:
+            self.has_fields = True
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers:
                 if name.lower() in _FRAMING:

@@ -5,15 +5,13 @@ loop; the answers to what came in one read leave in one write.
 """
 
 import asyncio
-import inspect
 import logging
-import sys
 import time
 from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._access import Access, AccessLog
+from kakuri_http._access import Access, AccessLog, tell
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
     ClientDisconnected,
@@ -21,7 +19,15 @@ from kakuri_http._errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from kakuri_http._events import NEED_DATA, PAUSED, ConnectionClosed, Data, InterimResponse
+from kakuri_http._events import (
+    NEED_DATA,
+    PAUSED,
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    InterimResponse,
+)
+from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._problems import problem
 from kakuri_http._request import Request
@@ -29,16 +35,17 @@ from kakuri_http._response import Response
 from kakuri_http._router import Route, Router
 from kakuri_http._server_core import ServerConnection
 from kakuri_http._server_deadlines import Deadlines
+from kakuri_http._server_handlers import as_future, fault_response
 from kakuri_http._server_streaming import send_streamed
 from kakuri_http._states import State
 
 log = logging.getLogger("kakuri_http")
 
+_BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)
 # What gathers of pipelined answers before it is written.
 _WRITE_AT_ONCE = 8192
 _WRITES_TOGETHER = 64
-_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class HttpConnection(Connection):
@@ -46,8 +53,8 @@ class HttpConnection(Connection):
 
     __slots__ = (
         "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
-        "_is_draining", "_loop", "_out", "_request", "_route", "_router", "_sent", "_started",
-        "_status", "_stream", "_task", "_writable",
+        "_is_draining", "_is_ending", "_loop", "_out", "_request", "_route", "_router",
+        "_sent", "_started", "_status", "_stream", "_task", "_writable",
     )  # fmt: skip
 
     def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
@@ -66,6 +73,7 @@ class HttpConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._out: list[bytes] = []
         self._is_advancing = False
+        self._is_ending = False  # the client sends no more, or we drain: the last exchange closes
         self._is_draining = False
         self._started = 0.0
         self._status = 0
@@ -76,18 +84,27 @@ class HttpConnection(Connection):
     def data_received(self, data: bytes) -> None:
         """Take bytes; asyncio calls this."""
         core = self._core
+        if self._request is None and not self.is_writing_paused:
+            request = core.receive_request(data)
+            if request is None:
+                self._advance()
+            else:
+                self._is_advancing = True
+                self._begin(request)
+                self._is_advancing = False
+                self._flush()
+            return
         core.receive_data(data)
-        if self._request is None or core.request_state is State.BODY:
+        if core.request_state is _BODY:
             self._advance()
-            if not self.is_writing_paused:
-                return
         if core.buffered > self._http_limits.pipeline:
             self.pause_reading()
 
     def receive_eof(self) -> None:
         """Take the end of the client's stream; an answer that is due is still given."""
         self._core.receive_eof()
-        if self._request is None or self._core.request_state is State.BODY:
+        self._is_ending = True
+        if self._request is None or self._core.request_state is _BODY:
             self._advance()
 
     def writing_resumed(self) -> None:
@@ -100,7 +117,7 @@ class HttpConnection(Connection):
 
     def drain(self) -> None:
         """Answer what has begun, then close."""
-        self._is_draining = True
+        self._is_draining = self._is_ending = True
         self._core.keep_alive = False
         if self._request is None and not self._core.head_has_begun:
             self.close()
@@ -116,7 +133,7 @@ class HttpConnection(Connection):
             is_half_closed=self.has_eof,
             is_busy=self._task is not None,
         )
-        if isinstance(late, LimitExceeded):
+        if isinstance(late, LimitExceeded) and not self.is_closing:
             self._refuse(late)
             self._flush()
         elif late is not None and self._task is not None:
@@ -146,7 +163,7 @@ class HttpConnection(Connection):
         self._is_advancing = True
         core = self._core
         try:
-            while not (self.is_writing_paused and core.request_state is State.IDLE):
+            while not (self.is_writing_paused and core.request_state is _IDLE):
                 event = core.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
@@ -162,8 +179,8 @@ class HttpConnection(Connection):
                         self._flush()
                         self.close()
                     break
-                else:
-                    self._end_content()
+                elif isinstance(event, EndOfMessage):
+                    self._end_content(event.trailers)
         except RemoteProtocolError as error:
             self._refuse(error)
         finally:
@@ -184,65 +201,63 @@ class HttpConnection(Connection):
             self._started = time.monotonic()
         try:
             found = self._router.resolve(request)
-        except Exception as error:  # noqa: BLE001 - reported by fault_response
-            found = self.fault_response(error)
+        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+            found = self._fault_response(error)
         if isinstance(found, Response):
             self._answer_early(found)
             return
-        self._route = found
         if request.length == 0:
-            self._core.next_event()  # its end
-            self._end_content()
+            if self._core.request_state is _BODY:
+                self._core.next_event()  # its end
+            if found.streaming:
+                request.stream_source = StreamedBody.empty()
+            self._call(found, request)
             return
-        self._core.limit_body(found.body_limit or self._http_limits.body)
+        try:
+            self._core.limit_body(found.body_limit or self._http_limits.body)
+        except LimitExceeded as error:
+            self._refuse(error)
+            return
+        self._route = found
         if request.expects_continue and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
         if found.streaming:
             self._flush()
+            self._route = None
             self._stream = StreamedBody(
                 self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
             )
             request.stream_source = self._stream
             self._call(found, request)
 
-    def _end_content(self) -> None:
+    def _end_content(self, trailers: Headers) -> None:
         if self._stream is not None:
-            self._stream.end()
+            self._stream.end(trailers)
             self._stream = None
         route, request = self._route, self._request
+        if request is not None:
+            request.trailers = trailers
         if route is None or request is None:
-            return  # it was only read to keep the connection
+            return  # a handler has been called already, or it was only read to keep the connection
         if self._body:
             request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._body = []
-        if route.streaming:
-            if request.stream_source is None:
-                empty = StreamedBody(1, self.pause_reading, self.resume_reading)
-                empty.end()
-                request.stream_source = empty
-            else:
-                self._route = None
-                return
+        self._route = None
         self._call(route, request)
 
     def _call(self, route: Route, request: Request) -> None:
-        self._route = None
         try:
             result: object = route.handler(request)
-        except Exception as error:  # noqa: BLE001 - reported by fault_response
-            self.respond(self.fault_response(error))
+        except Exception as error:  # noqa: BLE001 - reported by _fault_response
+            self.respond(self._fault_response(error))
             return
         if isinstance(result, Response):
             self.respond(result)
             return
-        if inspect.iscoroutine(result):
-            # From Python 3.12 on, only what really waits enters the event loop.
-            task: asyncio.Future[Any] = asyncio.Task(result, loop=self._loop, **_EAGERLY)
-        elif inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-        else:
+        task = as_future(result, self._loop)
+        if task is None:
             wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
-            self.respond(self.fault_response(wrong))
+            self.respond(self._fault_response(wrong))
             return
         self._task = task
         if task.done():
@@ -258,29 +273,18 @@ class HttpConnection(Connection):
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
             error = TypeError(f"expected a Response, got {task.result()!r}")
-        self.respond(task.result() if error is None else self.fault_response(error))
+        self.respond(task.result() if error is None else self._fault_response(error))
 
-    def fault_response(self, error: BaseException) -> Response:
-        """Turn what a handler raised into an answer; the trace goes to the log and nowhere else."""
-        if isinstance(error, RemoteProtocolError):
-            return problem(error.status, detail=str(error), code=error.code)
-        if isinstance(error, ClientDisconnected):
-            return problem(400, detail="the content was cut off", code="bad_request")
-        request = self._request
-        log.error("%s: %r failed", self.peer, request, exc_info=error)
-        return problem(500, code="internal")
+    def _fault_response(self, error: BaseException) -> Response:
+        return fault_response(error, f"{self.peer}: {self._request!r}")
 
     # From responses to the transport.
 
     def _answer_early(self, response: Response) -> None:
         """Answer before the content was read: read on and drop it, or give up the connection."""
-        request, limits = self._request, self._http_limits
-        if request is not None and request.length != 0:
-            too_long = request.length is not None and request.length > limits.discarded_body
-            if too_long or request.expects_continue:
-                self._core.keep_alive = False
-            else:
-                self._core.limit_body(limits.discarded_body)
+        if self._request is not None and self._request.expects_continue:
+            # Whether the content follows is the client's choice: nobody knows what comes next.
+            self._core.keep_alive = False
         self.respond(response)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
@@ -291,34 +295,43 @@ class HttpConnection(Connection):
             self._stream = None
         self._route = None
         self._core.keep_alive = False
-        if self._core.response_state is State.IDLE and self._task is None:
+        if self._core.response_state is _IDLE and self._task is None:
             self.respond(problem(error.status, detail=str(error), code=error.code))
         elif self._task is None:
             self.finish()
 
     def respond(self, response: Response) -> None:
         """Send a response to the present request, or to what should have been one."""
-        if self.is_closing:
-            self.end_exchange(complete=False)
-            return
-        if self._is_draining or self.has_eof:
-            self._core.keep_alive = False
+        core = self._core
+        if self._is_ending and (self._is_draining or not core.buffered):
+            core.keep_alive = False
+        if core.request_state is _BODY:
+            core.discard_rest(self._http_limits.discarded_body)
         self._status = response.status
-        if isinstance(response.body, bytes):
+        body = response.body
+        if isinstance(body, bytes):
             try:
-                data = self._core.send(response)
+                data = core.send(response)
             except ProtocolError:
                 log.exception("%s: %r could not be sent", self.peer, response)
                 self.abort()
                 return
-            self._sent = len(response.body)
+            self._sent = len(body)
             self._out.append(data)
             if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
                 self._flush()  # so that a client that doesn't read is noticed
-            self.end_exchange(complete=True)
+            if (
+                core.keep_alive
+                and self._is_advancing
+                and self._access_log is None
+                and self._stream is None
+            ):
+                self._request = None
+            else:
+                self.end_exchange(complete=True)
         else:
             self._flush()
-            self._task = self._loop.create_task(send_streamed(self, self._core, response))
+            self._task = self._loop.create_task(send_streamed(self, core, response))
             self._task.add_done_callback(self._streamed)
 
     def _streamed(self, task: asyncio.Future[Any]) -> None:
@@ -352,13 +365,8 @@ class HttpConnection(Connection):
         request, core = self._request, self._core
         self._request = None
         if self._access_log is not None:
-            method, target = (request.method, request.target) if request is not None else ("", "")
-            seconds = time.monotonic() - self._started if request is not None else 0.0
-            self._access_log(
-                Access(self.peer, method, target, self._status, self._sent, seconds, complete)
-            )
-        self._sent = 0
-        if self.is_closing:
+            self._tell(self._access_log, request, complete=complete)
+        if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
             self._flush()
@@ -373,3 +381,12 @@ class HttpConnection(Connection):
         if not self._is_advancing:
             self.resume_reading()
             self._advance()
+
+    def _tell(self, access_log: AccessLog, request: Request | None, *, complete: bool) -> None:
+        method, target, seconds = "", "", 0.0
+        if request is not None:
+            method, target = request.method, request.target
+            seconds = time.monotonic() - self._started
+        entry = Access(self.peer, method, target, self._status, self._sent, seconds, complete)
+        self._sent = 0
+        tell(access_log, entry)

@@ -26,9 +26,9 @@ from kakuri_http._request import Request
 from kakuri_http._request_head import parse_request_head
 from kakuri_http._response import Response
 from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
-from kakuri_http._status import has_no_content
+from kakuri_http._status import WITHOUT_CONTENT
 
-_IDLE, _BODY = State.IDLE, State.BODY
+_IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
 
 _fast_head_for = lru_cache(maxsize=16)(compile_fast_head)
@@ -41,6 +41,7 @@ class ServerConnection(Connection):
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self._read_fast: FastHead = _fast_head_for(limits)
+        self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None
         self.omits_content = False  # of the response that is being sent
@@ -49,6 +50,34 @@ class ServerConnection(Connection):
     def head_has_begun(self) -> bool:
         """Tell whether some bytes, but not all, of a request's head have come."""
         return self._parser is not None and (self._parser.has_begun or bool(self.buffered))
+
+    def receive_request(self, data: bytes) -> Request | None:
+        """Take bytes as `receive_data` does; return the request that they are, if that is quick.
+
+        That is one request, whole, without content, and nothing behind it; `next_event` would
+        return it and its end. None: ask `next_event`, as always.
+        """
+        if (
+            self.request_state is _IDLE
+            and self._position >= len(self._rest)
+            and not self._incoming
+            and self._parser is None
+        ):
+            self._rest = data
+            self._position = 0
+            fast = self._read_fast(data, 0)
+            if fast is not None:
+                request, end = fast
+                if request.length or end < len(data):
+                    self._matched = fast
+                    return None
+                self._position = end
+                self._request = request
+                self.request_state = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
+                return request
+            return None
+        self.receive_data(data)
+        return None
 
     def next_event(self) -> ServerEvent:
         """Return what came next.
@@ -59,13 +88,18 @@ class ServerConnection(Connection):
         state = self.request_state
         try:
             if state is _IDLE:
-                return self._next_head()
+                if self._position < len(self._rest) or self._incoming or self._has_eof:
+                    return self._next_head()
+                self._rest = b""  # an idle connection holds nothing
+                self._position = 0
+                return NEED_DATA
             if state is _BODY:
-                event = self._read_content()
+                event = self._read_content() if self._reader is not None else END_OF_MESSAGE
                 if event is not None:
                     if event is END_OF_MESSAGE or isinstance(event, EndOfMessage):
                         self.request_state = REQUEST_TABLE[state][_END]
-                        self._end_exchange()
+                        if self.response_state is _DONE:
+                            self._end_exchange()
                     return event
                 if self._has_eof:
                     raise cut_off("the rest of the content")
@@ -81,11 +115,10 @@ class ServerConnection(Connection):
             self._gather()
         if self._parser is None:
             if self._position >= len(self._rest):
-                self._rest = b""  # an idle connection holds nothing
-                self._position = 0
-                return self._at_end() if self._has_eof else NEED_DATA
-            fast = self._read_fast(self._rest, self._position)
+                return self._at_end()
+            fast = self._matched or self._read_fast(self._rest, self._position)
             if fast is not None:
+                self._matched = None
                 request, self._position = fast
                 if request.length:
                     self._start_reading(LengthReader(request.length))
@@ -131,6 +164,30 @@ class ServerConnection(Connection):
         Raises LocalProtocolError for what may not be sent now.
         """
         if isinstance(event, Response):
+            body, request = event.body, self._request
+            if (
+                isinstance(body, bytes)
+                and request is not None
+                and request.method != "HEAD"
+                and request.http_version == "1.1"
+                and not event.has_fields
+                and event.status not in WITHOUT_CONTENT
+                and self.keep_alive
+            ):
+                # The usual response, spared the questions of the others.
+                state = RESPONSE_TABLE[self.response_state].get(_RESPONSE)
+                if state is None:
+                    self._move_response(_RESPONSE)  # says what is wrong
+                    raise AssertionError
+                if self.request_state is _DONE:
+                    self.exchanges += 1
+                    self._request = None
+                    self.request_state = self.response_state = _IDLE
+                else:
+                    self.response_state = RESPONSE_TABLE[state][_END]
+                return b"%bContent-Length: %d\r\n\r\n%b" % (
+                    HEADS.beginning(event.status, event.content_type), len(body), body,
+                )  # fmt: skip
             return self._send_response(event)
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:
@@ -149,26 +206,18 @@ class ServerConnection(Connection):
         if request is None or self.request_state is State.ERROR:
             self.keep_alive = False
         old = request is not None and request.http_version == "1.0"
+        omits = response.status in WITHOUT_CONTENT or (
+            request is not None and request.method == "HEAD"
+        )
         if isinstance(body, bytes):
-            length = len(body)
-            omits = has_no_content(response.status) or (
-                request is not None and request.method == "HEAD"
+            head = compose_response_head(
+                response, length=len(body), chunked=False, option=self._option(is_old=old)
             )
-            if omits or old or response.headers or not self.keep_alive:
-                head = compose_response_head(
-                    response, length=length, chunked=False, option=self._option(is_old=old)
-                )
-                data = head if omits else head + body
-            else:
-                data = b"%bContent-Length: %d\r\n\r\n%b" % (
-                    HEADS.beginning(response.status, response.content_type), length, body,
-                )  # fmt: skip
+            data = head if omits else head + body
             self.response_state = RESPONSE_TABLE[_BODY][_END]
             self._end_exchange()
             return data
-        self.omits_content = has_no_content(response.status) or (
-            request is not None and request.method == "HEAD"
-        )
+        self.omits_content = omits
         length_known = response.length is not None
         if old and not length_known:
             self.keep_alive = False  # RFC 9112 6.3 rule 8: the connection's end is the content's

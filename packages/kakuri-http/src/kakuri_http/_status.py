@@ -21,6 +21,5 @@ REASONS = {
 }  # fmt: skip
 
 
-def has_no_content(status: int) -> bool:
-    """Tell whether a response with this status ends with its head (RFC 9112 6.3, rule 1)."""
-    return status < 200 or status in {204, 304}
+# A response with one of these ends with its head, as do all 1xx (RFC 9112 6.3, rule 1).
+WITHOUT_CONTENT = frozenset({204, 304})

@@ -1,0 +1,62 @@
+"""Where a redirect leads, for clients that were asked to follow some (RFC 9110 15.4)."""
+
+from dataclasses import dataclass, replace
+
+from kakuri_tcp import Endpoint
+
+from kakuri_http._errors import InvalidUrl
+from kakuri_http._headers import Headers
+from kakuri_http._response import Body, Response
+from kakuri_http._url import parse_url
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME_METHOD = frozenset({307, 308})
+_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One request on the way."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: Body
+
+
+def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | None:
+    """Return the request that a redirect asks for, or None where the response is final.
+
+    GET replaces POST as browsers do it (15.4.2); credentials stay with their origin; content that
+    came in pieces is gone and can't be sent again. Raises InvalidUrl, also for a way from https to
+    http.
+    """
+    location = response.headers.get("location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    here = parse_url(hop.url, through)
+    if location.startswith("//"):
+        raise InvalidUrl(f"expected a location with its scheme, got {location!r}")
+    url = location if "://" in location else here.origin + _path_of(location, here.target)
+    there = parse_url(url, through)
+    if here.origin.startswith("https:") and not there.origin.startswith("https:"):
+        raise InvalidUrl(f"expected a location with https, got {location!r}")
+    if there.origin != here.origin:
+        kept = [field for field in hop.headers if field[0].lower() not in _SECRETS]
+        hop = replace(hop, headers=Headers(kept))
+    if response.status not in _SAME_METHOD and hop.method not in {"GET", "HEAD"}:
+        kept = [field for field in hop.headers if not field[0].lower().startswith("content-")]
+        return Hop("GET", url, Headers(kept), b"")
+    if not isinstance(hop.body, bytes):
+        return None
+    return replace(hop, url=url)
+
+
+def _path_of(location: str, target: str) -> str:
+    """Resolve a relative reference (RFC 3986 5.2), as far as it has no dot segments."""
+    if location.startswith("/"):
+        return location
+    path = target.partition("?")[0]
+    if location.startswith("?"):
+        return path + location
+    return path.rpartition("/")[0] + "/" + location

@@ -1,0 +1,161 @@
+"""The blocking client, against a server in a thread."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import pytest
+import trustme
+from kakuri_http import (
+    ConnectFailed,
+    InvalidUrl,
+    LocalProtocolError,
+    RequestTimeout,
+    Response,
+    Router,
+    Timeouts,
+    TooManyRedirects,
+    serve,
+)
+from kakuri_http.blocking import BlockingClient
+from kakuri_tcp import ClientTLS, ServerTLS
+
+
+def router():
+    table = Router()
+    table.add("GET", "/small", lambda request: Response(200, b"small"))
+    table.add("POST", "/echo", lambda request: Response(200, request.body))
+    table.add("GET", "/pieces", lambda request: Response(200, [b"1\n", b"2\n"]))
+    table.add("GET", "/close", lambda request: Response(200, b"x" * 100_000))
+    table.add("GET", "/a", lambda request: Response(302, b"", {"Location": "/b"}))
+    table.add("GET", "/b", lambda request: Response(302, b"", {"Location": "c?d=e"}))
+    table.add("GET", "/c", lambda request: Response(200, request.query_string.encode()))
+    table.add("GET", "/round", lambda request: Response(302, b"", {"Location": "/round"}))
+    table.add("POST", "/see", lambda request: Response(303, b"", {"Location": "/small"}))
+    table.add("POST", "/same", lambda request: Response(307, b"", {"Location": "/echo"}))
+
+    async def never(request):
+        await asyncio.Event().wait()
+
+    table.add("GET", "/never", never)
+    return table
+
+
+@contextmanager
+def serving(endpoint="127.0.0.1:0", **options):
+    """Run a server in a thread of its own; gives its endpoint."""
+    started, found = threading.Event(), {}
+
+    async def main():
+        found["loop"] = asyncio.get_running_loop()
+        found["stop"] = asyncio.Event()
+        async with await serve(endpoint, router(), **options) as server:
+            found["endpoint"] = server.endpoint
+            started.set()
+            await found["stop"].wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield found["endpoint"]
+    finally:
+        found["loop"].call_soon_threadsafe(found["stop"].set)
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with serving() as where:
+        yield where
+
+
+def test_requests_on_one_connection(endpoint):
+    with BlockingClient() as client:
+        url = f"http://{endpoint}"
+        for _ in range(3):
+            assert client.request("GET", f"{url}/small").body == b"small"
+        assert client.request("HEAD", f"{url}/small").body == b""
+        assert client.request("POST", f"{url}/echo", body=b"whole").body == b"whole"
+        assert client.request("POST", f"{url}/echo", body=[b"in ", b"pieces"]).body == b"in pieces"
+        asked = {"Expect": "100-continue"}
+        assert client.request("POST", f"{url}/echo", body=b"asked", headers=asked).body == b"asked"
+        assert client.request("POST", f"{url}/none", body=b"asked", headers=asked).status == 404
+        assert repr(client) == "<BlockingClient 0 idle>"
+
+
+def test_streaming(endpoint):
+    with BlockingClient(endpoint) as client:
+        with client.stream("GET", "/pieces") as response:
+            assert list(response) == [b"1\n", b"2\n"]
+        with client.stream("GET", "/close") as response:
+            assert response.status == 200
+        assert client.request("GET", "/small").body == b"small"
+
+
+def test_unix_socket(tmp_path):
+    with serving(f"unix:{tmp_path}/s") as where, BlockingClient(where) as client:
+        assert client.request("GET", "/small").body == b"small"
+
+
+def test_tls(tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pem = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+    pem.write_to_path(tmp_path / "server.pem")
+    with serving("tls://127.0.0.1:0", tls=ServerTLS(certificate=tmp_path / "server.pem")) as where:
+        url = f"https://127.0.0.1:{where.port}/small"
+        with BlockingClient(tls=ClientTLS(ca=tmp_path / "ca.pem")) as client:
+            assert client.request("GET", url).body == b"small"
+        with BlockingClient() as client, pytest.raises(ConnectFailed, match="certificate"):
+            client.request("GET", url)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "phase"), [(Timeouts(read=0.05), "read"), (Timeouts(total=0.05), "total")]
+)
+def test_timeouts(endpoint, timeouts, phase):
+    with BlockingClient(endpoint, timeouts=timeouts) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            client.request("GET", "/never")
+        assert caught.value.phase == phase
+        assert repr(client) == "<BlockingClient 0 idle>"
+
+
+def test_redirects_are_followed_as_far_as_asked(endpoint):
+    with BlockingClient(endpoint) as client:
+        assert client.request("GET", "/a").status == 302
+        assert client.request("GET", "/a", redirects=2).body == b"d=e"
+        with pytest.raises(TooManyRedirects) as caught:
+            client.request("GET", "/round", redirects=3)
+        assert len(caught.value.locations) == 3
+        assert client.request("POST", "/see", body=b"x", redirects=1).body == b"small"
+        assert client.request("POST", "/same", body=b"x", redirects=1).body == b"x"
+        assert client.request("POST", "/same", body=[b"x"], redirects=1).status == 307
+
+
+def test_what_is_refused(endpoint):
+    with BlockingClient(endpoint) as client:
+        with pytest.raises(InvalidUrl):
+            client.request("GET", "/a b")
+        with pytest.raises(LocalProtocolError):
+            client.request("G\r\nT", "/")
+        with pytest.raises(LocalProtocolError):
+            client.request("GET", "/", headers={"X": "a\r\nb"})
+
+
+def test_a_server_that_has_gone():
+    with serving() as where, BlockingClient(where) as client:
+        assert client.request("GET", "/small").status == 200
+        stopped = where
+    with BlockingClient(stopped) as client, pytest.raises(ConnectFailed):
+        client.request("GET", "/small")
+
+
+def test_an_idle_connection_that_ended_is_not_used():
+    with BlockingClient() as client:
+        with serving() as where:
+            url = f"http://{where}/small"
+            assert client.request("GET", url).status == 200
+        with pytest.raises(ConnectFailed):
+            client.request("GET", url)
