@@ -8,7 +8,7 @@ import asyncio
 import re
 import signal
 
-from kakuri_tcp import Endpoint, LineError, listen_lines
+from kakuri_tcp import Endpoint, HandlerFailed, LineError, listen_lines
 
 GET_STATUS = re.compile(
     rb'\s*\{\s*"type"\s*:\s*"GetStatus"\s*,\s*"id"\s*:\s*"([a-z0-9-]{1,63})"\s*\}\s*'
@@ -22,8 +22,10 @@ def answer(line: bytes) -> bytes:
     return b'{"type":"Error","code":"bad_request","message":"expected a GetStatus"}'
 
 
-def last_words(error: LineError | Exception) -> bytes:
-    """Answer what is no request line; the connection closes after it."""
+def last_words(error: LineError | HandlerFailed) -> bytes | None:
+    """Answer what is no line, in words without quotes; the connection closes after it."""
+    if isinstance(error, HandlerFailed):
+        return None
     return b'{"type":"Error","code":"bad_request","message":"%b"}' % str(error).encode()
 
 

@@ -104,5 +104,5 @@ def test_errors_say_who_where_and_why(tmp_path):
 
 
 def test_tls_is_refused_for_a_server_rather_than_left_out():
-    with pytest.raises(EndpointError, match="for blocking sockets, got 'tls://localhost:1'"):
+    with pytest.raises(EndpointError, match="to listen on, got 'tls://localhost:1'"):
         Server(Endpoint.parse("tls://localhost:1"))

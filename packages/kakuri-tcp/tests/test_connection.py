@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import time
 
 import pytest
@@ -192,6 +193,16 @@ async def test_finishing_does_not_wait_for_ever(connection):
     MemoryTransport(connection)
     connection.finish()
     await ended.wait()
+
+
+async def test_finishing_after_a_reset_is_the_end(connection, transport, monkeypatch):
+    def fail():
+        raise OSError(errno.ENOTCONN, "not connected")
+
+    monkeypatch.setattr(transport, "write_eof", fail)
+    connection.finish()
+    await settle()
+    assert isinstance(connection.events[1], ConnectionLost)
 
 
 async def test_finishing_minds_back_pressure(connection, transport):

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 
 import pytest
 from kakuri_tcp import (
@@ -12,6 +13,7 @@ from kakuri_tcp import (
     TooManyRequests,
     listen_lines,
 )
+from kakuri_tcp.testing import settle
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -99,3 +101,44 @@ async def test_requests_in_flight_are_bounded():
                 await task
         with pytest.raises(ClientClosed):
             await client.request(b"c", timeout=5)
+
+
+async def test_it_says_what_state_it_is_in():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        client = LineClient(server.endpoint)
+        assert (
+            repr(client) == f"<LineClient {server.endpoint} not connected, 0 failures, 0 in flight>"
+        )
+        await client.request(b"a", timeout=5)
+        assert "connected" in repr(client)
+        await client.close()
+        assert "closed" in repr(client)
+
+
+async def test_closing_ends_an_attempt_to_connect():
+    with socket.socket() as listener:  # with a full queue, so that the attempt lasts
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with socket.socket() as first, socket.socket() as second:
+            for peer in (first, second):
+                peer.settimeout(0)
+                peer.connect_ex(listener.getsockname())
+            client = LineClient(Endpoint.tcp(*listener.getsockname()))
+            request = asyncio.create_task(client.request(b"a", timeout=5))
+            await settle()
+            await client.close()
+            with pytest.raises(ClientClosed):
+                await request
+
+
+async def test_a_wait_longer_than_the_time_to_connect_fails_at_once():
+    limits = LineClientLimits(first_backoff=60, backoff=60)
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        gone = server.endpoint
+    async with LineClient(gone, limits=limits) as client:
+        with pytest.raises(ConnectFailed, match=r"connection refused$"):
+            await client.request(b"a", timeout=5)
+        with pytest.raises(
+            ConnectFailed, match=r"connection refused; next attempt in [3-6]\d\.\d s"
+        ):
+            await client.request(b"a", timeout=5)

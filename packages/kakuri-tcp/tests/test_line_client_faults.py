@@ -92,7 +92,7 @@ async def test_a_black_hole_ends_by_timeout_and_frees_the_connection(proxy, clie
     for request in requests:
         with pytest.raises(RequestTimeout, match=r"within 0\.05 s"):
             await request
-    assert 0.05 <= time.monotonic() - began < 1
+    assert 0.05 <= time.monotonic() - began < 2
     await until(lambda: client.in_flight == 0 and not client.is_connected)
     proxy.faults = Faults()
     assert await client.request(b"b", timeout=5) == b"B"
@@ -147,7 +147,7 @@ async def test_an_upstream_that_is_down_fails_fast_and_attempts_are_spaced():
             requested = time.monotonic()
             with pytest.raises((ConnectFailed, RequestLost)):
                 await client.request(b"a", timeout=5)
-            assert time.monotonic() - requested < 0.9
+            assert time.monotonic() - requested < 1.5
         assert 2 <= len(attempts) < 15
 
 

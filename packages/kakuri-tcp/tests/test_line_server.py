@@ -99,3 +99,17 @@ async def test_requests_in_flight_are_bounded():
 async def test_ten_thousand_lines_in_one_write():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         assert await exchange(server, b"abc\n" * 10_000) == b"ABC\n" * 10_000
+
+
+@pytest.mark.parametrize("reply", [b"two\nlines", "text", None, asyncio.CancelledError])
+async def test_what_is_no_reply_ends_the_connection(reply, caplog):
+    async def later():
+        if reply is asyncio.CancelledError:
+            raise reply
+        return reply
+
+    for handler in (lambda line: reply, lambda line: later()):
+        caplog.clear()
+        async with await listen_lines(LOCAL, handler, on_fault=lambda error: b"fault") as server:
+            assert await exchange(server, b"a\n") in {b"fault\n", b""}
+        assert caplog.records

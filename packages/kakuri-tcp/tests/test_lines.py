@@ -3,26 +3,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_tcp import IncompleteLine, LineDecoder, LineError, LineTooLong
+from kakuri_tcp import IncompleteLine, LineDecoder, LineTooLong
 
 LIMIT = 8
-
-
-def decode(chunks, *, eof=False, limit=LIMIT):
-    """Give the lines of a stream, and the error that ended it, if one did."""
-    decoder = LineDecoder(limit=limit)
-    lines = []
-    try:
-        for chunk in chunks:
-            decoder.receive_data(chunk)
-            while (line := decoder.next_line()) is not None:
-                lines.append(line)
-        if eof:
-            decoder.receive_eof()
-            assert decoder.next_line() is None
-    except LineError as error:
-        return lines, error
-    return lines, None
 
 
 @pytest.mark.parametrize(
@@ -34,6 +17,7 @@ def decode(chunks, *, eof=False, limit=LIMIT):
         (b"a\rb\n", [b"a\rb"]),
         (b"a\r\r\n", [b"a\r"]),
         (b"\xc2\x85\x0b\x0c\x1c\n", [b"\xc2\x85\x0b\x0c\x1c"]),
+        (b"\x1d\x1e\x00\xe2\x80\xa8\n", [b"\x1d\x1e\x00\xe2\x80\xa8"]),
         (b"12345678\r\n", [b"12345678"]),
         (b"1234567\r\r\n", [b"1234567\r"]),
         (b"a\nbc", [b"a"]),
@@ -41,7 +25,7 @@ def decode(chunks, *, eof=False, limit=LIMIT):
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_lines_come_out_however_the_stream_is_cut(stream, lines, size):
+def test_lines_come_out_however_the_stream_is_cut(decode, stream, lines, size):
     chunks = [stream[i : i + size] for i in range(0, len(stream), size)]
     assert decode(chunks) == (lines, None)
 
@@ -50,7 +34,7 @@ def test_lines_come_out_however_the_stream_is_cut(stream, lines, size):
     "stream", [b"123456789\n", b"123456789", b"12345678\rx", b"12345678\r\r\n", b"123456789\r\n"]
 )
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(stream, size):
+def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stream, size):
     stream = b"a\nb\n" + stream
     lines, error = decode([stream[i : i + size] for i in range(0, len(stream), size)])
     assert lines == [b"a", b"b"]
@@ -77,7 +61,7 @@ def test_the_end_inside_a_line_is_an_error_after_the_lines_before_it():
     assert caught.value.size == 2
 
 
-def test_the_end_between_lines_is_none():
+def test_the_end_between_lines_is_none(decode):
     assert decode([b"a\n"], eof=True) == ([b"a"], None)
     assert decode([], eof=True) == ([], None)
 
@@ -94,7 +78,7 @@ def test_an_error_stays():
 @given(
     st.lists(st.binary(max_size=6).filter(lambda b: b"\n" not in b)), st.lists(st.integers(0, 30))
 )
-def test_cutting_never_matters(lines, cuts):
+def test_cutting_never_matters(decode, lines, cuts):
     stream = b"".join(line + b"\r\n" for line in lines)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     chunks = [stream[a:b] for a, b in pairwise(edges)]

@@ -1,22 +1,29 @@
 import asyncio
+import socket
 import ssl
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from kakuri_tcp import (
     ClientTLS,
     ConnectFailed,
     Connection,
     Endpoint,
+    EndpointError,
     LineClient,
+    LineServerLimits,
     ListenFailed,
     RequestLost,
     ServerTLS,
     TLSSettingsError,
     blocking,
+    connect,
     listen,
     listen_lines,
 )
+from kakuri_tcp._tls import client_context
+from kakuri_tcp.testing import until
 
 LOCAL = Endpoint.parse("tls://localhost:0")
 
@@ -144,6 +151,80 @@ def test_files_that_cannot_be_used_are_named(files, tmp_path):
     ):
         with pytest.raises(TLSSettingsError, match=r"^expected .* in '.*\.pem', but "):
             settings.context()
+
+
+def test_an_encrypted_key_is_refused_rather_than_asked_about(files):
+    key = serialization.load_pem_private_key((files / "client.key").read_bytes(), password=None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    (files / "encrypted.key").write_bytes(encrypted)
+    with pytest.raises(TLSSettingsError, match="the key is encrypted"):
+        ClientTLS(certificate=files / "client.pem", key=files / "encrypted.key").context()
+
+
+async def test_a_handshake_that_does_not_end_is_given_up(files):
+    limits = LineServerLimits(handshake_timeout=0.05)
+    tls = ServerTLS(certificate=files / "server.pem")
+    async with await listen_lines(LOCAL, bytes.upper, limits=limits, tls=tls) as server:
+        with socket.create_connection(("localhost", server.endpoint.port)):
+            await until(lambda: server.connections == 1)
+            await until(lambda: server.counters.handshakes_failed == 1)
+            assert server.connections == 0
+
+
+async def test_a_drain_gives_up_handshakes(files):
+    tls = ServerTLS(certificate=files / "server.pem")
+    server = await listen_lines(LOCAL, bytes.upper, tls=tls)
+    with socket.create_connection(("localhost", server.endpoint.port)):
+        await until(lambda: server.connections == 1)
+        assert await server.drain(5) == 0
+
+
+async def test_a_peer_that_ends_its_side_ends_both(files):
+    """Asyncio knows no half-closed TLS: what is answered at once still arrives, nothing later."""
+    tls = ServerTLS(certificate=files / "server.pem")
+
+    async def later(line):
+        await asyncio.Event().wait()
+
+    def handler(line):
+        return b"now" if line == b"now" else later(line)
+
+    async with await listen_lines(LOCAL, handler, tls=tls) as server:
+        reader, writer = await asyncio.open_connection(
+            "localhost", server.endpoint.port, ssl=ClientTLS(ca=files / "ca.pem").context()
+        )
+        writer.write(b"now\nlater\n")
+        assert await reader.readline() == b"now\n"
+        writer.close()
+        await writer.wait_closed()
+        await until(lambda: server.connections == 0)
+
+
+async def test_tls_settings_need_a_tls_endpoint(files):
+    plain = Endpoint.tcp("localhost", 1)
+    trust = ClientTLS(ca=files / "ca.pem")
+    for use in (LineClient, blocking.connect):
+        with pytest.raises(
+            EndpointError, match="expected tls:// with TLS settings, got 'localhost:1'"
+        ):
+            use(plain, tls=trust)
+    with pytest.raises(EndpointError):
+        await connect(plain, Connection, timeout=1, tls=trust)
+    with pytest.raises(TLSSettingsError):
+        LineClient(LOCAL, tls=ClientTLS(ca=files / "missing.pem"))
+
+
+def test_a_context_is_shared_until_a_file_changes(files, tmp_path):
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes((files / "ca.pem").read_bytes())
+    first = client_context(ClientTLS(ca=authority))
+    assert client_context(ClientTLS(ca=authority)) is first
+    authority.write_bytes((files / "other-ca.pem").read_bytes() + b"\n")
+    assert client_context(ClientTLS(ca=authority)) is not first
 
 
 def test_the_defaults_are_sane(files):

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed
-from kakuri_tcp._tls import ClientTLS
+from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._tls import ClientTLS, client_context
 
 C = TypeVar("C", bound=Connection)
 
@@ -38,10 +38,10 @@ async def connect(
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
         TLSSettingsError: a file of the TLS settings can't be used.
+        EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
     """
-    context = (tls or ClientTLS()).context() if endpoint.scheme == "tls" else None
-    server_name = (tls.server_name if tls else None) or endpoint.host
+    context, server_name = tls_for(endpoint, tls)
     try:
         async with asyncio.timeout(timeout):
             return await _open(endpoint, factory, context, server_name)
@@ -69,12 +69,29 @@ async def _open(
         ssl=context,
         server_hostname=server_name if context else None,
     )
-    # Where nobody listens, a port of the range that the kernel takes for outgoing connections
-    # can be connected to itself.
-    if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+    if is_own_end(transport):
         connection.abort()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
+
+
+def tls_for(endpoint: Endpoint, tls: ClientTLS | None) -> tuple[ssl.SSLContext | None, str]:
+    """Give the context to connect with, if any, and the name that the peer has to prove."""
+    if endpoint.scheme != "tls":
+        if tls is not None:
+            raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")
+        return None, ""
+    tls = tls or ClientTLS()
+    return client_context(tls), tls.server_name or endpoint.host
+
+
+def is_own_end(transport: asyncio.BaseTransport) -> bool:
+    """Say whether a connection leads to itself.
+
+    That happens on loopback, where nobody listens at a port of the range that the kernel takes for
+    outgoing connections: it may take that very port (simultaneous open, RFC 9293 section 3.5).
+    """
+    return bool(transport.get_extra_info("sockname") == transport.get_extra_info("peername"))
 
 
 def reason_of(error: OSError) -> str:
@@ -82,7 +99,7 @@ def reason_of(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {error.reason or error}"
+        return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
     # asyncio writes its own text over the system's, and one text for all addresses of a name.

@@ -33,7 +33,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         peer: the other end, as text for logs.
-        limits: of the server, or those of a client.
+        limits: of the server; the defaults on the client's side.
         write: sends bytes, in order, without waiting; bytes given after the end are dropped.
         progressed: whether the peer made progress since the last sweep.
         is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         "progressed", "write",
     )  # fmt: skip
 
-    write: Callable[[bytes], None]
+    write: Callable[[bytes | bytearray | memoryview], None]
 
     def __init__(self) -> None:
         self.peer = ""
@@ -115,12 +115,11 @@ class Connection(asyncio.Protocol):
             now: the seconds of `time.monotonic`.
 
         """
-        if self._closing_since is not None:
-            if now - self._closing_since >= self.limits.write_timeout:
-                self.abort(WriteTimeout(self._write_timeout_text()))
-        elif self.is_writing_paused:
-            if now - self._stalled_since >= self.limits.write_timeout:
-                self.abort(WriteTimeout(self._write_timeout_text()))
+        if self._closing_since is not None or self.is_writing_paused:
+            since = self._closing_since or self._stalled_since
+            if now - since >= self.limits.write_timeout:
+                timeout = self.limits.write_timeout
+                self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
         elif self.progressed:
             self.progressed = False
             self._quiet_since = now
@@ -182,8 +181,12 @@ class Connection(asyncio.Protocol):
             return
         self._closing_since = time.monotonic()
         transport.set_protocol(_Lingering(self, transport))
-        transport.write_eof()
-        transport.resume_reading()
+        try:
+            transport.write_eof()
+        except OSError as error:  # the peer was faster
+            self.abort(self._lost(error))
+        else:
+            transport.resume_reading()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
         """Close at once; what was not sent yet is lost."""
@@ -228,8 +231,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of the connection; asyncio calls this."""
         if exc is not None and self._fault is None:
-            self._fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {exc}")
-            self._fault.__cause__ = exc
+            self._fault = self._lost(exc)
         self.write = _drop
         self._transport = None
         self._closing_since = self._closing_since or time.monotonic()
@@ -243,8 +245,10 @@ class Connection(asyncio.Protocol):
         if self._is_reading_paused:
             self.pause_reading()
 
-    def _write_timeout_text(self) -> str:
-        return f"expected the peer to read within {self.limits.write_timeout:g} s"
+    def _lost(self, cause: Exception) -> ConnectionLost:
+        fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {cause}")
+        fault.__cause__ = cause
+        return fault
 
 
 class _Lingering(asyncio.Protocol):
@@ -271,5 +275,5 @@ class _Lingering(asyncio.Protocol):
         self._connection.connection_lost(exc)
 
 
-def _drop(data: bytes) -> None:
+def _drop(data: bytes | bytearray | memoryview) -> None:
     """Stand in for `write` where there is no transport."""

@@ -38,8 +38,11 @@ class ServerLimits:
 
         At most 1 s and at least 10 ms. A timeout ends a connection that much late at most.
         """
-        shortest = min(self.idle_timeout, self.write_timeout, self.linger_timeout)
-        return min(1.0, max(0.01, shortest / 8))
+        return _interval(self.idle_timeout, self.write_timeout)
+
+
+def _interval(*timeouts: float) -> float:
+    return min(1.0, max(0.01, min(timeouts) / 8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,11 @@ class LineServerLimits(ServerLimits):
     line: int = 1_048_576
     line_timeout: float = 30.0
     requests_in_flight: int = 1_024
+
+    @property
+    def sweep_interval(self) -> float:
+        """As for any server, with the time for a line."""
+        return _interval(self.idle_timeout, self.write_timeout, self.line_timeout)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,9 @@ answer to another request.
 import asyncio
 import random
 import time
-from types import TracebackType
 from typing import Self
 
-from kakuri_tcp._connect import connect
+from kakuri_tcp._connect import connect, tls_for
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests
 from kakuri_tcp._limits import LineClientLimits
@@ -39,7 +38,14 @@ class LineClient:
         limits: LineClientLimits | None = None,
         tls: ClientTLS | None = None,
     ) -> None:
-        """Make a client of the peer at `endpoint`; nothing is sent yet."""
+        """Make a client of the peer at `endpoint`; nothing is sent yet.
+
+        Raises:
+            TLSSettingsError: a file of the TLS settings can't be used.
+            EndpointError: there are TLS settings, and the endpoint is not one of TLS.
+
+        """
+        tls_for(endpoint, tls)
         self.endpoint = endpoint
         self.limits = limits or LineClientLimits()
         self._name = str(endpoint)
@@ -64,12 +70,7 @@ class LineClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @property
@@ -101,6 +102,7 @@ class LineClient:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         if len(line) > self.limits.line:
             raise ValueError(f"expected at most {self.limits.line} bytes, got {len(line)}")
+        deadline = asyncio.get_running_loop().time() + timeout
         link = self._link
         if (
             link is None
@@ -108,10 +110,8 @@ class LineClient:
             or not link.is_writable
             or len(link.pending) + self._waiting >= self.limits.requests_in_flight
         ):
-            started = time.monotonic()
-            link = await self._ready(timeout)
-            timeout -= time.monotonic() - started
-        return await link.send(line, timeout)
+            link = await self._ready(deadline, timeout)
+        return await link.send(line, deadline, timeout)
 
     async def close(self) -> None:
         """Close the connection; requests without a reply are lost. May be called again."""
@@ -124,7 +124,7 @@ class LineClient:
             link.abort()
             await asyncio.shield(link.ended)
 
-    async def _ready(self, timeout: float) -> Link:
+    async def _ready(self, deadline: float, timeout: float) -> Link:
         """Wait for a link that a request may be sent on."""
         if self._is_closed:
             raise ClientClosed(f"expected an open client, got one of {self._name} that was closed")
@@ -132,7 +132,7 @@ class LineClient:
             raise TooManyRequests(self._name, self.limits.requests_in_flight)
         self._waiting += 1
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(deadline):
                 while True:
                     link = self._link
                     if link is None or link.is_closing:
@@ -150,13 +150,15 @@ class LineClient:
 
     async def _connected(self) -> Link:
         """Join the attempt to connect that is under way, or begin one."""
-        if self._connecting is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
-            self._connecting.add_done_callback(self._connect_done)
+        attempt = self._connecting
+        if attempt is None:
+            attempt = asyncio.get_running_loop().create_task(self._connect())
+            attempt.add_done_callback(self._connect_done)
+            self._connecting = attempt
         try:
-            return await asyncio.shield(self._connecting)
+            return await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            if self._is_closed:
+            if attempt.cancelled():  # and not the caller
                 raise ClientClosed(f"the client of {self._name} was closed") from None
             raise
 

@@ -26,8 +26,9 @@ class Link(Connection):
     """Writes request lines and hands reply lines to the oldest request without one."""
 
     __slots__ = (
-        "_decoder", "_endpoint", "_is_late", "_line_limits", "_loop", "_on_closed", "_stalled_at",
-        "_timer", "_unsent", "_unsent_size", "_writable", "ended", "pending", "replies",
+        "_decoder", "_endpoint", "_is_late", "_is_ticking", "_line_limits", "_loop", "_on_closed",
+        "_stalled_at", "_timer", "_unsent", "_unsent_size", "_writable", "ended", "pending",
+        "replies",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Link(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
         self._is_late = False  # a request has timed out, and no reply has come since
+        self._is_ticking = False  # deadlines are looked at; otherwise the timer is the idle one
         self._timer: asyncio.TimerHandle | None = None
         self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
         self.replies = 0
@@ -68,12 +70,19 @@ class Link(Connection):
             self._writable = self._loop.create_future()
         await asyncio.shield(self._writable)
 
-    def send(self, line: bytes, timeout: float) -> asyncio.Future[bytes]:
-        """Queue a request line; it leaves at the end of this turn of the event loop."""
-        if not self.pending:
+    def send(self, line: bytes, deadline: float, timeout: float) -> asyncio.Future[bytes]:
+        """Queue a request line; it leaves at the end of this turn of the event loop.
+
+        Args:
+            line: the request, without its end.
+            deadline: when it is given up, in the loop's time.
+            timeout: what was asked for, for the error's text.
+
+        """
+        if not self._is_ticking:
             self._begin_ticking()
         future: asyncio.Future[bytes] = self._loop.create_future()
-        self.pending.append((future, self._loop.time() + timeout, timeout))
+        self.pending.append((future, deadline, timeout))
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(line)
@@ -103,7 +112,7 @@ class Link(Connection):
 
     def receive_eof(self) -> None:
         if self.pending or self._decoder.has_partial_line:
-            self.close_with(ConnectionLost("the peer ended the connection"))
+            self.abort(ConnectionLost("the peer ended the connection"))
         else:
             self.close()
 
@@ -147,9 +156,9 @@ class Link(Connection):
             self._writable = None
 
     def _begin_ticking(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._stalled_at = 0.0
+        assert self._timer is not None
+        self._timer.cancel()
+        self._is_ticking = True
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def _tick(self) -> None:
@@ -166,6 +175,7 @@ class Link(Connection):
                 self._is_late = True
         if not self.pending:
             timeout = self._line_limits.idle_timeout
+            self._is_ticking = False
             self._timer = self._loop.call_later(timeout, self._close_idle)
             return
         if not self.pending[0][0].done():

@@ -8,7 +8,6 @@ waits behind it.
 import asyncio
 import logging
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 
 from kakuri_tcp._connection import Connection
@@ -79,7 +78,8 @@ class _LineConnection(Connection):
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
-        self._waiting: deque[bytes | asyncio.Future[bytes]] = deque()
+        # A list, though taken from at its head: it is short, and small when empty.
+        self._waiting: list[bytes | asyncio.Future[bytes]] = []
         self._turn: asyncio.Handle | None = None  # set while _answer is due
         self._line_began = 0.0
         self._is_reading = True
@@ -108,7 +108,7 @@ class _LineConnection(Connection):
         if self._turn is None:
             self._turn = self._loop.call_soon(self._answer)
 
-    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - it was logged
+    def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
         if self._turn is not None:
             self._turn.cancel()
         self._cancel_waiting()
@@ -186,14 +186,10 @@ class _LineConnection(Connection):
         waiting = self._waiting
         while waiting:
             reply = waiting[0]
-            if not isinstance(reply, bytes):
-                if not reply.done():
-                    return
-                waiting.popleft()
-                reply = self._result(reply)
-            else:
-                waiting.popleft()
-            replies.append(reply)
+            if not isinstance(reply, bytes) and not reply.done():
+                return
+            del waiting[0]
+            replies.append(reply if isinstance(reply, bytes) else self._result(reply))
 
     def _start(self, awaitable: Awaitable[bytes]) -> asyncio.Future[bytes]:
         future = _start(awaitable, self._loop)

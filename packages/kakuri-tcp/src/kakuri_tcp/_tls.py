@@ -4,9 +4,11 @@ There is no way to turn verification off. TLS 1.2 is the oldest version (RFC 899
 before it), and OpenSSL's defaults, which Python keeps to forward-secret ciphers, choose the rest.
 """
 
+import functools
 import os
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 from kakuri_tcp._errors import TLSSettingsError
 
@@ -80,6 +82,28 @@ class ClientTLS:
         if self.certificate is not None:
             _load_certificate(context, self.certificate, self.key)
         return _with_common_settings(context, self.alpn)
+
+
+def client_context(settings: ClientTLS) -> ssl.SSLContext:
+    """Give a context that connections share; made anew when one of its files has changed.
+
+    Reading the system's authorities takes tens of milliseconds.
+    """
+    files = (settings.ca, settings.certificate, settings.key)
+    return _cached_context(settings, tuple(_version(file) for file in files if file is not None))
+
+
+@functools.lru_cache(maxsize=32)
+def _cached_context(settings: ClientTLS, versions: tuple[object, ...]) -> ssl.SSLContext:  # noqa: ARG001 - part of the key
+    return settings.context()
+
+
+def _version(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None  # reading it says why
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _with_common_settings(context: ssl.SSLContext, alpn: tuple[str, ...]) -> ssl.SSLContext:

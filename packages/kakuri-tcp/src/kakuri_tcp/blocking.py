@@ -7,10 +7,9 @@ import selectors
 import socket
 import ssl
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self, cast
 
-from kakuri_tcp._connect import reason_of
+from kakuri_tcp._connect import reason_of, tls_for
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._lines import LineDecoder
@@ -76,12 +75,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
@@ -146,9 +140,11 @@ class Server:
 
         Raises:
             ListenFailed: the address is taken, is not of this machine, or may not be used.
+            EndpointError: it is an endpoint of TLS.
 
         """
-        _refuse_tls(endpoint)
+        if endpoint.scheme == "tls":
+            raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
         self._timeout = timeout
         self.endpoint = self._listeners.endpoint
@@ -160,12 +156,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def accept(self) -> Connection:
@@ -207,9 +198,10 @@ def connect(
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
         TLSSettingsError: a file of the TLS settings can't be used.
+        EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
     """
-    context = (tls or ClientTLS()).context() if endpoint.scheme == "tls" else None
+    context, server_name = tls_for(endpoint, tls)
     try:
         if endpoint.scheme == "unix":
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -223,8 +215,7 @@ def connect(
             connected = socket.create_connection((endpoint.host, endpoint.port), timeout)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
-                name = (tls.server_name if tls else None) or endpoint.host
-                connected = _wrapped(connected, context, name)
+                connected = _wrapped(connected, context, server_name)
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
     return Connection(connected, str(endpoint))
@@ -236,8 +227,3 @@ def _wrapped(connected: socket.socket, context: ssl.SSLContext, name: str) -> so
     except OSError:
         connected.close()
         raise
-
-
-def _refuse_tls(endpoint: Endpoint) -> None:
-    if endpoint.scheme == "tls":
-        raise EndpointError(f"expected tcp:// or unix:// for blocking sockets, got '{endpoint}'")

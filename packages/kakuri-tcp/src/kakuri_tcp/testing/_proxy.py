@@ -5,7 +5,6 @@ import socket
 import struct
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from kakuri_tcp._connect import connect
@@ -63,12 +62,7 @@ class FaultProxy:
         self.endpoint = self._server.endpoint
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.refuse()
         for task in self._tasks:
             task.cancel()

@@ -1,0 +1,79 @@
+import asyncio
+import socket
+import ssl
+
+import pytest
+from kakuri_tcp import ConnectFailed, Connection, Endpoint, connect, listen
+from kakuri_tcp._connect import is_own_end, reason_of
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+class Quiet(Connection):
+    def data_received(self, data):
+        self.progressed = True
+
+
+async def unused(host="127.0.0.1"):
+    """Give an endpoint where nobody listens any more."""
+    async with await listen(Endpoint.tcp(host, 0), Quiet) as server:
+        return server.endpoint
+
+
+async def failure(endpoint, *, timeout=5.0):
+    with pytest.raises(ConnectFailed, match=r"^expected to connect to .*, but ") as caught:
+        await connect(endpoint, Quiet, timeout=timeout)
+    assert caught.value.endpoint == str(endpoint)
+    return caught.value.reason
+
+
+async def test_nobody_listens():
+    assert await failure(await unused()) == "connection refused"
+
+
+async def test_nobody_listens_at_any_address_of_a_name():
+    assert await failure(await unused("localhost")) == "connection refused"
+
+
+async def test_no_such_socket_file(tmp_path):
+    assert await failure(Endpoint.unix(f"{tmp_path}/x")) == "no such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "its name was not found: Name or"),
+        (OSError("Multiple exceptions: [Errno 111] a, [Errno 101] b, [Errno 111] c"), "connection refused and network is unreachable"),
+        (OSError("something else"), "something else"),
+        (ssl.SSLError(1, "no number"), "the TLS handshake failed: "),
+    ],
+)  # fmt: skip
+def test_the_reason_is_in_the_words_of_the_system(error, reason):
+    assert reason_of(error).startswith(reason)
+
+
+async def test_a_full_queue_ends_by_timeout():
+    """A listener that never accepts, with a queue for one: the kernel answers no more."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        endpoint = Endpoint.tcp("127.0.0.1", listener.getsockname()[1])
+        with socket.socket() as first, socket.socket() as second:
+            for peer in (first, second):
+                peer.settimeout(0)
+                peer.connect_ex(("127.0.0.1", endpoint.port))
+            assert await failure(endpoint, timeout=0.05) == "it took longer than 0.05 s"
+
+
+async def test_a_connection_to_itself_is_recognized():
+    with socket.socket() as alone:
+        alone.bind(("127.0.0.1", 0))
+        alone.connect(alone.getsockname())
+        alone.settimeout(0)
+        transport, _ = await asyncio.get_running_loop().create_connection(Quiet, sock=alone.dup())
+        assert is_own_end(transport)
+        transport.abort()
+    async with await listen(LOCAL, Quiet) as server:
+        peer = await connect(server.endpoint, Quiet, timeout=5)
+        assert not is_own_end(peer._transport)
+        peer.abort()
