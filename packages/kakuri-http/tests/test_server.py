@@ -591,3 +591,13 @@ async def test_a_streamed_response_of_known_length():
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
         for _ in range(2):
             assert (await wire.read_response())[2] == b"onetwo"
+
+
+async def test_a_route_may_take_no_content_at_all():
+    router = Router()
+    router.add("POST", "/", lambda request: Response(204), body_limit=0)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert (await wire.read_response())[0] == 204
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        assert (await wire.read_response())[0] == 413

@@ -214,7 +214,8 @@ class HttpConnection(Connection):
             self._call(found, request)
             return
         try:
-            self._core.limit_body(found.body_limit or self._http_limits.body)
+            own = found.body_limit
+            self._core.limit_body(self._http_limits.body if own is None else own)
         except LimitExceeded as error:
             self._refuse(error)
             return
@@ -267,6 +268,8 @@ class HttpConnection(Connection):
 
     def _answered(self, task: asyncio.Future[Any]) -> None:
         self._task = None
+        if task.cancelled() and self.has_eof:
+            self.abort()  # its client had its time; most likely it has gone
         if self.is_closing:
             self.end_exchange(complete=False)
             return
