@@ -93,6 +93,7 @@ prepared: set[str] = set()
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on every Python that was found, or on those named behind `--`."""
     this = BY_NAME[member]
+    system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
     pytest = ["pytest", str(this.folder / "tests"), f"--ignore={this.folder / 'tests/conformance'}"]
     for minor in session.posargs or PYTHONS:
         command = [environment(session, minor), "-m"]
@@ -141,6 +142,7 @@ def isolation(session: nox.Session, member: str) -> None:
     A sibling that is imported but not declared is missing here, and only here.
     """
     this = BY_NAME[member]
+    system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
     install_wheels(session, member)
     session.run("pip", "check", silent=True)
     session.run("python", str(ROOT / "tools/import_all.py"), this.import_name)
