@@ -4,11 +4,10 @@ import datetime as dt
 import decimal
 import uuid
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
-from kakuri_json._errors import LimitError
 from kakuri_json._formats import READERS
-from kakuri_json._limits import MAX_FAULTS, Limits
+from kakuri_json._limits import MAX_FAULTS, Limits, exceeded
 from kakuri_json._shapes import (
     Anything,
     Choice,
@@ -43,7 +42,7 @@ class Conversion:
             return self.convert(shape, value, ())
         except RecursionError:
             # A type that contains itself takes frames of the interpreter for each level.
-            self.refuse_depth()
+            raise exceeded(self.limits, "max_depth") from None
 
     def fault(self, path: Path, message: str) -> object:
         """Note a fault."""
@@ -58,17 +57,8 @@ class Conversion:
     def convert(self, shape: Shape, value: Any, path: Path) -> Any:
         """Give what the shape makes of the value, or INVALID."""
         if len(path) > self.limits.max_depth:
-            self.refuse_depth()
+            raise exceeded(self.limits, "max_depth")
         return _CONVERTERS[type(shape)](self, shape, value, path)
-
-    def refuse_depth(self) -> NoReturn:
-        """Say that the value is too deep."""
-        maximum = self.limits.max_depth
-        raise LimitError(
-            f"expected at most {maximum} levels of nesting, got more",
-            limit="max_depth",
-            maximum=maximum,
-        )
 
 
 def _anything(_run: Conversion, _shape: Anything, value: Any, _path: Path) -> Any:

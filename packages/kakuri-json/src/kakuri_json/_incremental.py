@@ -218,8 +218,7 @@ class IncrementalParser:
 
     def _start(self, character: str) -> Event:
         if len(self._open) >= self._limits.max_depth:
-            what = "levels of nesting"
-            raise limit_error(self._text, self._at, self._limits, "max_depth", what)
+            raise limit_error(self._text, self._at, self._limits, "max_depth")
         self._open.append(set() if character == "{" else None)
         self._state = _State.FIRST_KEY if character == "{" else _State.FIRST_VALUE
         self._at += 1
@@ -241,8 +240,7 @@ class IncrementalParser:
         run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
         assert run is not None
         if run.end() - start > self._limits.max_digits:
-            what = "characters in a number"
-            raise limit_error(self._text, start, self._limits, "max_digits", what)
+            raise limit_error(self._text, start, self._limits, "max_digits")
         if run.end() == len(self._text) and not self._ended:
             return _NEED_DATA
         end = run.end()
@@ -267,8 +265,7 @@ class IncrementalParser:
             try:
                 return int(token[0])
             except ValueError:  # the interpreter was told to convert fewer digits than we allow
-                what = "characters in a number"
-                raise limit_error(self._text, self._at, self._limits, "max_digits", what) from None
+                raise limit_error(self._text, self._at, self._limits, "max_digits") from None
         value = float(token[0])
         if value - value != 0:
             expected = "a number within the range of a double"
@@ -336,8 +333,7 @@ class IncrementalParser:
             got = f"{text[:60]!r} again"
             raise syntax_error(self._text, self._at, "every key of an object once", got)
         if len(keys) >= self._limits.max_keys:
-            what = "keys in an object"
-            raise limit_error(self._text, self._at, self._limits, "max_keys", what)
+            raise limit_error(self._text, self._at, self._limits, "max_keys")
         keys.add(text)
         self._state = _State.COLON
         return Event(EventKind.KEY, text)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from kakuri_json._errors import NOWHERE, LimitError, Place
+
 
 class Limits(NamedTuple):
     """Bounds on a document, for reading and for writing alike.
@@ -22,6 +24,21 @@ class Limits(NamedTuple):
 
 
 DEFAULT_LIMITS = Limits()
+
+_UNITS = {
+    "max_depth": "levels of nesting",
+    "max_digits": "characters in a number",
+    "max_length": "characters or bytes in a document",
+    "max_keys": "keys in an object",
+}
+
+
+def exceeded(limits: Limits, name: str, place: Place = NOWHERE) -> LimitError:
+    """Make the error for a document or value that exceeds a limit."""
+    maximum = getattr(limits, name)
+    message = f"expected at most {maximum} {_UNITS[name]}, got more"
+    return LimitError(message, limit=name, maximum=maximum, place=place)
+
 
 MAX_FAULTS = 100
 """Faults that one StructureError gathers: a peer decides how many there are; more help nobody."""

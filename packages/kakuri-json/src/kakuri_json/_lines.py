@@ -1,7 +1,7 @@
 """Newline-delimited documents: one value a line, from any iterable of bytes."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kakuri_json._decode import decode
 from kakuri_json._errors import JSONSyntaxError, LimitError, StructureError
@@ -15,12 +15,18 @@ MAX_LINE = 2**20
 """Bytes of a line unless another limit is given."""
 
 
+@overload
+def decode_lines(chunks: Iterable[bytes], *, max_line: int = MAX_LINE) -> Iterator[Any]: ...
+@overload
+def decode_lines(
+    chunks: Iterable[bytes], *, type: "TypeForm[T]", max_line: int = MAX_LINE
+) -> Iterator[T]: ...
 def decode_lines(
     chunks: Iterable[bytes],
     *,
-    type: "TypeForm[T]" = object,  # type: ignore[assignment]  # noqa: A002 - T is object then
+    type: Any = object,  # noqa: A002
     max_line: int = MAX_LINE,
-) -> Iterator[T]:
+) -> Iterator[Any]:
     """Decode one document a line; chunks may be cut anywhere.
 
     A line ends with LF; a CR before it counts as white space. The last one needs no end. An empty
@@ -31,7 +37,7 @@ def decode_lines(
     """
     for number, line in enumerate(split_lines(chunks, max_line), 1):
         try:
-            value: T = decode(line, type=type)
+            value = decode(line, type=type)
         except (JSONSyntaxError, LimitError) as error:
             if error.line is not None:
                 error.line = number

@@ -1,7 +1,7 @@
 """Numbers to text."""
 
-from kakuri_json._errors import LimitError, UnprintableError
-from kakuri_json._limits import Limits
+from kakuri_json._errors import UnprintableError
+from kakuri_json._limits import Limits, exceeded
 
 
 def integer_text(value: int, limits: Limits) -> str:
@@ -14,11 +14,7 @@ def integer_text(value: int, limits: Limits) -> str:
             text = ""
         if text and len(text) <= limits.max_digits:
             return text
-    raise LimitError(
-        f"expected at most {limits.max_digits} characters in a number, got more",
-        limit="max_digits",
-        maximum=limits.max_digits,
-    )
+    raise exceeded(limits, "max_digits")
 
 
 def float_text(value: float) -> str:

@@ -95,7 +95,7 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
                     value, position = read_escaped(text, start)
             elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:  # noqa: SIM109 - mypyc would make a tuple
                 if depth >= max_depth:
-                    raise limit_error(text, position, limits, "max_depth", "levels of nesting")
+                    raise limit_error(text, position, limits, "max_depth")
                 depth += 1
                 if in_object:
                     outer.append(members)
@@ -164,7 +164,7 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
                     if code != _CLOSE_OBJECT:
                         raise explain_separator(text, position, "',' or '}'")
                     if len(members) > limits.max_keys:
-                        raise limit_error(text, position, limits, "max_keys", "keys in an object")
+                        raise limit_error(text, position, limits, "max_keys")
                     value = members
                 else:
                     if code != _CLOSE_ARRAY:
@@ -195,12 +195,12 @@ def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
             return int(text[start:end])
         except ValueError:  # the interpreter was told to convert fewer digits than we allow
             pass
-    raise limit_error(text, start, limits, "max_digits", "characters in a number")
+    raise limit_error(text, start, limits, "max_digits")
 
 
 def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
     if end - start > limits.max_digits:
-        raise limit_error(text, start, limits, "max_digits", "characters in a number")
+        raise limit_error(text, start, limits, "max_digits")
     number = float(text[start:end])
     if number - number != 0.0:
         raise syntax_error(

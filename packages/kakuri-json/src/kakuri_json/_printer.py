@@ -7,8 +7,8 @@ interpreter's stack. Written for the interpreter and for mypyc alike.
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from kakuri_json._errors import JSONError, LimitError, UnprintableError
-from kakuri_json._limits import Limits
+from kakuri_json._errors import JSONError, UnprintableError
+from kakuri_json._limits import Limits, exceeded
 from kakuri_json._numbers import float_text, integer_text
 from kakuri_json._strings import quote
 
@@ -134,19 +134,11 @@ def _joined(parts: list[str], limits: Limits) -> str:
     text = "".join(parts)
     if len(text) <= limits.max_length:
         return text
-    raise LimitError(
-        f"expected a document of at most {limits.max_length} characters, got {len(text)}",
-        limit="max_length",
-        maximum=limits.max_length,
-    )
+    raise exceeded(limits, "max_length")
 
 
 def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
     if any(value is other for other in around):
         kind = type(value).__name__
         return UnprintableError(f"expected a value without cycles, got {kind} inside itself")
-    return LimitError(
-        f"expected at most {limits.max_depth} levels of nesting, got more",
-        limit="max_depth",
-        maximum=limits.max_depth,
-    )
+    return exceeded(limits, "max_depth")

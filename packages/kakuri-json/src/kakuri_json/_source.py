@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from kakuri_json._errors import JSONSyntaxError, LimitError, Place
-from kakuri_json._limits import Limits
+from kakuri_json._limits import Limits, exceeded
 
 Data: TypeAlias = str | bytes | bytearray | memoryview
 
@@ -29,12 +29,7 @@ def read_text(data: Data, limits: Limits) -> str:
         name = type(data).__name__  # type: ignore[unreachable]  # by callers without type checker
         raise TypeError(f"expected str, bytes, bytearray or memoryview, got {name}")
     if len(data) > limits.max_length:
-        raise LimitError(
-            f"expected a document of at most {limits.max_length} "
-            f"{'characters' if isinstance(data, str) else 'bytes'}, got {len(data)}",
-            limit="max_length",
-            maximum=limits.max_length,
-        )
+        raise exceeded(limits, "max_length")
     if isinstance(data, bytes):
         try:
             return data.decode()
@@ -74,15 +69,9 @@ def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSynta
     return JSONSyntaxError(message, expected=expected, got=got, place=_place(text, position))
 
 
-def limit_error(text: str, position: int, limits: Limits, name: str, what: str) -> LimitError:
+def limit_error(text: str, position: int, limits: Limits, name: str) -> LimitError:
     """Make the error for a limit that the text exceeds at a place."""
-    maximum = getattr(limits, name)
-    return LimitError(
-        f"expected at most {maximum} {what}, got more",
-        limit=name,
-        maximum=maximum,
-        place=_place(text, position),
-    )
+    return exceeded(limits, name, _place(text, position))
 
 
 def _place(text: str, position: int) -> Place:

@@ -9,9 +9,9 @@ from collections import abc
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kakuri_json._errors import LimitError, UnprintableError
+from kakuri_json._errors import UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
-from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._numbers import float_text, integer_text
 from kakuri_json._reading import record_of
 from kakuri_json._strings import quote
@@ -87,11 +87,7 @@ def open_container(
     if sort_key is not None:
         pairs.sort(key=lambda pair: sort_key(pair[0]))
     if len(pairs) > limits.max_keys:
-        raise LimitError(
-            f"expected at most {limits.max_keys} keys in an object, got {len(pairs)}",
-            limit="max_keys",
-            maximum=limits.max_keys,
-        )
+        raise exceeded(limits, "max_keys")
     return True, iter(pairs), len(pairs)
 
 
