@@ -289,6 +289,21 @@ def test_faults_of_values_that_were_parsed_elsewhere_have_no_place():
     assert caught.value.faults == (Fault("$.value", "expected an integer, got 'x'"),)
 
 
+@dataclass
+class Careful:
+    n: int
+
+    def __post_init__(self):
+        self.n += 1
+
+
+def test_beyond_the_bound_no_faulty_value_reaches_a_class():
+    text = "[" + ",".join('{"n":"x"}' for _ in range(200)) + "]"
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(text, type=list[Careful])
+    assert len(caught.value.faults) == 100
+
+
 def test_a_predicate_on_a_union_with_a_tag():
     kind = Annotated[A | B, at.Predicate(lambda value: value != A(2))]
     assert kakuri_json.decode('{"kind":"a","x":1}', type=kind) == A(1)
