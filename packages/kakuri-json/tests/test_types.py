@@ -311,6 +311,19 @@ def test_a_predicate_on_a_union_with_a_tag():
         kakuri_json.decode('{"kind":"a","x":2}', type=kind)
 
 
+def test_keys_of_any_kind_are_faults():
+    for key in (1, 1.5, None, ("a",)):
+        for kind in (dict[str, int], Tree):
+            with pytest.raises(StructureError):
+                kakuri_json.convert({key: 1}, type=kind)
+
+
+def test_long_keys_are_shortened_in_paths():
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode('{"' + "k" * 1000 + '":"x"}', type=dict[str, int])
+    assert caught.value.faults[0].path == "$['" + "k" * 100 + "…']"
+
+
 def test_native_values_convert():
     day = dt.date(2026, 1, 1)
     assert kakuri_json.convert({"a": day, "b": (1, 2)}, type=dict[str, dt.date | list[int]]) == {
