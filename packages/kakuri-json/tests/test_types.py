@@ -180,6 +180,8 @@ class B:
         (UUID, '"00000000-0000-0000-0000-000000000005"', UUID(int=5)),
         (Annotated[int, at.Gt(1), at.Lt(5)], "4", 4),
         (Annotated[Annotated[str, at.MinLen(1)], at.MaxLen(2)], '"ab"', "ab"),
+        (Annotated[int | None, at.Gt(1)], "null", None),
+        (Annotated[float, at.Lt(5)], "4", 4.0),
         (Annotated[int, "a word that means nothing here", str], "4", 4),
     ],
 )
@@ -287,6 +289,41 @@ def test_faults_of_values_that_were_parsed_elsewhere_have_no_place():
     assert caught.value.faults == (Fault("$.value", "expected an integer, got 'x'"),)
 
 
+@dataclass
+class Careful:
+    n: int
+
+    def __post_init__(self):
+        self.n += 1
+
+
+def test_beyond_the_bound_no_faulty_value_reaches_a_class():
+    text = "[" + ",".join('{"n":"x"}' for _ in range(200)) + "]"
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(text, type=list[Careful])
+    assert len(caught.value.faults) == 100
+
+
+def test_a_predicate_on_a_union_with_a_tag():
+    kind = Annotated[A | B, at.Predicate(lambda value: value != A(2))]
+    assert kakuri_json.decode('{"kind":"a","x":1}', type=kind) == A(1)
+    with pytest.raises(StructureError, match="for which"):
+        kakuri_json.decode('{"kind":"a","x":2}', type=kind)
+
+
+def test_keys_of_any_kind_are_faults():
+    for key in (1, 1.5, None, ("a",)):
+        for kind in (dict[str, int], Tree):
+            with pytest.raises(StructureError):
+                kakuri_json.convert({key: 1}, type=kind)
+
+
+def test_long_keys_are_shortened_in_paths():
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode('{"' + "k" * 1000 + '":"x"}', type=dict[str, int])
+    assert caught.value.faults[0].path == "$['" + "k" * 100 + "…']"
+
+
 def test_native_values_convert():
     day = dt.date(2026, 1, 1)
     assert kakuri_json.convert({"a": day, "b": (1, 2)}, type=dict[str, dt.date | list[int]]) == {
@@ -341,6 +378,9 @@ class _Unresolved:
         _Unresolved,
         _Init,
         list[int] | tuple[str, str],
+        Annotated[int, at.MinLen(1)],
+        Annotated[str, at.MultipleOf(2)],
+        Annotated[list[int], at.Ge(1)],
         dict[str, int] | Tree,
         dict[str, int] | Annotated[dict[str, str], at.MinLen(1)],
         A | Annotated[A, 1] | Tree,

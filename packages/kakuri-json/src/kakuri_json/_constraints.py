@@ -4,7 +4,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kakuri_json._shapes import Constraint
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._shapes import (
+    Constrained,
+    Constraint,
+    Dictionary,
+    Fixed,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
 
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length")
 
@@ -19,10 +30,8 @@ def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
         if bounds.get("min_length") == 0:
             del bounds["min_length"]
         pattern = getattr(mark, "pattern", None)
-        if isinstance(pattern, re.Pattern):
-            pattern = pattern.pattern
         if not isinstance(pattern, str) or isinstance(mark, re.Pattern):
-            pattern = mark.pattern if isinstance(mark, re.Pattern) else None
+            pattern = None  # a compiled expression has flags, which a schema could not tell
         description = getattr(mark, "description", None)
         words = description if isinstance(description, str) else None
         if bounds or pattern is not None:
@@ -70,3 +79,44 @@ def _range_words(bounds: dict[str, Any]) -> str:
         return f"from {low} to {high}"
     words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
     return " and ".join(f"{words[name]} {bounds[name]}" for name in words if name in bounds)
+
+
+def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
+    """Put constraints on a shape; of a union without tag, on every member but null.
+
+    Raises UnsupportedTypeError for a constraint that says nothing about such values.
+    """
+    match shape:
+        case Union(tag=None):
+            null = Scalar("null")
+            members = (one if one == null else constrain(one, constraints) for one in shape.members)
+            return Union(tuple(members))
+        case Constrained():
+            return constrain(shape.inner, shape.constraints + constraints)
+    for constraint in constraints:
+        bounds = (constraint.ge, constraint.gt, constraint.le, constraint.lt)
+        sizes = (constraint.min_length, constraint.max_length)
+        if (
+            (constraint.pattern is not None and shape != Scalar("string"))
+            or (constraint.multiple_of is not None and not _is_number(shape))
+            or (any(bound is not None for bound in bounds) and not _is_ordered(shape))
+            or (any(size is not None for size in sizes) and not _is_sized(shape))
+        ):
+            kind = type(shape).__name__.lower()
+            raise UnsupportedTypeError(
+                f"expected a constraint that fits, got one {constraint.words} on a {kind}"
+            )
+    return Constrained(shape, constraints)
+
+
+def _is_number(shape: Shape) -> bool:
+    return shape in (Scalar("integer"), Scalar("number"), Text("decimal"))
+
+
+def _is_ordered(shape: Shape) -> bool:
+    return _is_number(shape) or isinstance(shape, Text) or shape == Scalar("string")
+
+
+def _is_sized(shape: Shape) -> bool:
+    others = (Scalar("string"), Text("bytes"))
+    return isinstance(shape, (Sequence, Fixed, Dictionary)) or shape in others

@@ -34,6 +34,7 @@ class Conversion:
 
     def __init__(self, limits: Limits) -> None:
         self.faults: list[tuple[Path, str]] = []
+        self.count = 0  # of all faults, those beyond MAX_FAULTS too
         self.limits = limits
 
     def run(self, shape: Shape, value: Any) -> Any:
@@ -46,6 +47,7 @@ class Conversion:
 
     def fault(self, path: Path, message: str) -> object:
         """Note a fault."""
+        self.count += 1
         if len(self.faults) < MAX_FAULTS:
             self.faults.append((path, message))
         return INVALID
@@ -140,10 +142,10 @@ def _dictionary(run: Conversion, shape: Dictionary, value: Any, path: Path) -> A
 
 
 def _constrained(run: Conversion, shape: Constrained, value: Any, path: Path) -> Any:
-    before = len(run.faults)
+    before = run.count
     result = run.convert(shape.inner, value, path)
-    if result is INVALID or len(run.faults) > before:
-        if len(run.faults) == before + 1 and run.faults[-1][0] == path:
+    if result is INVALID or run.count > before:
+        if run.count == before + 1 and len(run.faults) == run.count and run.faults[-1][0] == path:
             # The words of the constraint say more than the plain kind.
             run.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
         return INVALID
@@ -176,6 +178,7 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
             likely = attempt
     if likely is not None:
         run.faults.extend(likely.faults[: MAX_FAULTS - len(run.faults)])
+        run.count += likely.count
         return INVALID
     return run.mismatch(path, shape, value)
 
@@ -183,7 +186,7 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
 def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
     if type(value) is not dict:
         return run.mismatch(path, shape, value)
-    before = len(run.faults)
+    before = run.count
     arguments: dict[str, Any] = {}
     fields = shape.by_json_name
     if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
@@ -200,7 +203,7 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
         if field.required and field.name not in arguments:
             missing = (*path, field.json_name)
             run.fault(missing, f"expected {describe(field.shape)}, got nothing")
-    if len(run.faults) > before:
+    if run.count > before:
         return INVALID
     if shape.is_dict:
         return arguments

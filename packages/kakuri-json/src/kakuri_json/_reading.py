@@ -10,7 +10,7 @@ import uuid
 from collections import abc
 from typing import Any, Literal, TypeAlias
 
-from kakuri_json._constraints import constraints_of
+from kakuri_json._constraints import constrain, constraints_of
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._options import options_of
 from kakuri_json._shapes import (
@@ -101,11 +101,7 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], bindings:
     if origin is typing.Annotated:
         inner = shape_of(annotation.__origin__, bindings)
         constraints = tuple(constraints_of(annotation.__metadata__))
-        if not constraints:
-            return inner
-        if isinstance(inner, Constrained):
-            return Constrained(inner.inner, inner.constraints + constraints)
-        return Constrained(inner, constraints)
+        return constrain(inner, constraints) if constraints else inner
     if origin in _QUALIFIERS:
         return shape_of(arguments[0], bindings)
     if origin is Literal:
