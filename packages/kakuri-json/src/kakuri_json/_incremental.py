@@ -63,7 +63,7 @@ _ESCAPE = re.compile(
 ).match
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
-_WORD_CHARACTERS = re.compile("[a-z]*+").match
+_WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
 _WORDS = {"true": True, "false": False, "null": None}
 _LONGEST_ESCAPE = 12
 
