@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import IntEnum
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypedDict, TypeVar
 from uuid import UUID
 
 import annotated_types as at
@@ -150,6 +150,17 @@ def test_a_generic_class_that_contains_itself_without_arguments():
         (bytes | decimal.Decimal, decimal.Decimal | bytes, '"1234"', decimal.Decimal(1234)),
     ],
 )
+class Pair(TypedDict):
+    one: int
+    two: int
+
+
+@pytest.mark.parametrize("text", ['{"two":2,"one":1}', '{"two":2, "one":1 }', '{"one":1,"two":2}'])
+def test_a_typed_dict_has_its_keys_in_one_order(text):
+    for _ in range(2):  # the slow path, then what it learned
+        assert list(kakuri_json.decode(text, type=Pair)) == ["one", "two"]
+
+
 def test_the_order_of_a_union_means_nothing(one, other, text, value):
     # They are equal, so a codec made for one serves the other.
     for kind in (one, other, list[one]):

@@ -229,7 +229,8 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
     if len(run.faults) > before:
         return INVALID
     if shape.is_dict:
-        return arguments
+        # In one order, as the compiled readers give them.
+        return {item.name: arguments[item.name] for item in shape.fields if item.name in arguments}
     try:
         return shape.cls(**arguments)
     except ValueError as error:  # the class's own __post_init__ refuses it
