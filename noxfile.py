@@ -216,11 +216,9 @@ def compiled(session: nox.Session) -> None:
     session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
                     this.name)  # fmt: skip
     session.run("python", "-c", "import kakuri_json._scanning as s; assert s.COMPILED")
-    session.install("-q", *tools_of("test"), *this.group("test"), *this.group("bench"))
+    session.install("-q", *tools_of("test"), *this.group("test"))
     tests_folder = this.folder / "tests"
     session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
-    if session.posargs:
-        session.run("python", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0], default=False)

@@ -8,6 +8,7 @@ from kakuri_daemon import DaemonError, run
 from kakuri_tcp import Endpoint, listen_lines
 
 DAEMON = """
+import gc
 from contextlib import asynccontextmanager
 from kakuri_daemon import configure_logs, run
 from kakuri_tcp import Endpoint, listen_lines
@@ -16,7 +17,7 @@ from kakuri_tcp import Endpoint, listen_lines
 async def service():
     async with await listen_lines(Endpoint.parse("127.0.0.1:0"), lambda line: line) as server:
         yield server.endpoint
-    print("drained", flush=True)
+    print("drained", gc.get_threshold()[0], flush=True)
 
 configure_logs()
 run(service)
@@ -34,7 +35,7 @@ def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
             client.sendall(b"hello\n")
             assert client.recv(100) == b"hello\n"
         process.send_signal(number)
-        assert process.stdout.read() == "drained\n"
+        assert process.stdout.read() == "drained 50000\n"
         assert process.wait(10) == 0
 
 
