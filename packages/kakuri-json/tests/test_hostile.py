@@ -13,7 +13,15 @@ from uuid import UUID
 import annotated_types as at
 import kakuri_json
 import pytest
-from kakuri_json import Options, StructureError, UnsupportedTypeError
+from kakuri_json import (
+    EventKind,
+    IncrementalParser,
+    JSONSyntaxError,
+    Limits,
+    Options,
+    StructureError,
+    UnsupportedTypeError,
+)
 from kakuri_json._codecs import Codec
 from kakuri_json._layouts import USUAL
 from kakuri_json._reading import shape_of
@@ -207,6 +215,33 @@ def test_threads_that_meet_a_class_at_the_same_time():
     results.append(kakuri_json.decode('{"x":1}', type=Renaming))
     other.join()
     assert results == [Renaming(1), Renaming(1)]
+
+
+@pytest.mark.parametrize("pieces", [[b"null"], [b"n", b"u", b"l", b"l"]])
+def test_words_are_no_numbers_to_the_incremental_parser(pieces):
+    parser = IncrementalParser(limits=Limits(max_digits=3))
+    for piece in pieces:
+        assert parser.next_event().kind is EventKind.NEED_DATA
+        parser.receive_data(piece)
+    parser.receive_data(b"")
+    assert parser.next_event() == (EventKind.VALUE, None)
+
+
+def test_a_word_without_end_is_not_awaited():
+    parser = IncrementalParser()
+    parser.receive_data(b"x" * 21)
+    with pytest.raises(JSONSyntaxError, match=f"expected a value, got '{'x' * 20}'"):
+        parser.next_event()
+
+
+def test_a_word_in_pieces_is_shown_whole():
+    parser = IncrementalParser()
+    for piece in (b"N", b"a", b"N"):
+        parser.receive_data(piece)
+        assert parser.next_event().kind is EventKind.NEED_DATA
+    parser.receive_data(b"")
+    with pytest.raises(JSONSyntaxError, match="expected a finite number, got 'NaN'"):
+        parser.next_event()
 
 
 def test_a_layout_is_learned_once():

@@ -94,8 +94,6 @@ def _spell(path: Path) -> str:
         if not isinstance(step, str):  # a value from elsewhere may have keys of any kind
             parts.append(f"[{show(step)}]")
         else:
-            shown = str(step)  # a value from elsewhere may have keys of any kind
-            if len(shown) > _LONGEST_STEP:
-                shown = f"{shown[:_LONGEST_STEP]}…"
+            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
             parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
     return "".join(parts)
