@@ -221,7 +221,7 @@ def _outcome(function):
     return value, repr(value)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(documents())
 def test_fast_and_slow_agree(document):
     kind, data = document
@@ -233,7 +233,7 @@ def test_fast_and_slow_agree(document):
         assert _outcome(lambda: kakuri_json.decode(data.decode(), type=kind)) == slow
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(documents())
 def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
     kind, data = document
@@ -246,7 +246,7 @@ def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
         assert value is MISS or (value, repr(value)) == slow
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(TYPES).flatmap(lambda kind: VALUES[kind]))
 def test_writers_agree_with_the_printer(value):
     text = kakuri_json.dumps(value)
@@ -254,7 +254,7 @@ def test_writers_agree_with_the_printer(value):
     assert json.loads(text) == kakuri_json.loads(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_there_and_back(data):
     kind = data.draw(st.sampled_from(TYPES))

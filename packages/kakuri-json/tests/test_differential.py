@@ -104,7 +104,7 @@ def strict_json(text):
     return value
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_the_same_documents(text):
     try:
@@ -139,7 +139,7 @@ def check_place(error, text):
     assert _position(before) in (None, len(before))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(values, st.booleans(), st.sampled_from([None, 1, 4]))
 def test_the_same_values(value, escape, indent):
     text = json.dumps(value, ensure_ascii=escape, indent=indent)
@@ -152,7 +152,7 @@ def test_the_same_values(value, escape, indent):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(values)
 def test_what_is_printed_reads_back(value):
     data = kakuri_json.encode(value)
@@ -162,7 +162,7 @@ def test_what_is_printed_reads_back(value):
     assert strict_json(data.decode()) == value
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.binary(max_size=12)
     | st.lists(st.sampled_from([*'[]{},:"\\1-0.e ', "é", "tru", "e"]), max_size=10)

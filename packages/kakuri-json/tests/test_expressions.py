@@ -133,10 +133,15 @@ def near_misses(size):
 @pytest.mark.parametrize("layout", [USUAL, Layout(None, spaced=True, escaped=True)], ids=repr)
 @pytest.mark.parametrize("name", list(near_misses(8)))
 def test_a_near_miss_takes_steps_in_proportion_to_its_length(layout, name):
-    half = steps(layout, near_misses(2**15)[name])
-    whole = steps(layout, near_misses(2**16)[name])
+    half = steps(layout, near_misses(2**12)[name])
+    whole = steps(layout, near_misses(2**13)[name])
     assert whole <= 2.1 * half + 100
-    assert whole <= 12 * 2**16
+    assert whole <= 12 * 2**13
+
+
+@pytest.mark.parametrize("name", ["an id", "escapes", "spaces"])
+def test_a_near_miss_of_64_kib(name):
+    assert steps(USUAL, near_misses(2**16)[name]) <= 12 * 2**16
 
 
 def test_near_misses_are_explained():

@@ -58,7 +58,7 @@ def bytewise(data):
     return [data[i : i + 1] for i in range(len(data))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values, st.booleans(), st.integers(1, 7))
 def test_tells_what_loads_gives(value, pretty, size):
     data = kakuri_json.dumps(value, indent=1 if pretty else None).encode()
@@ -134,7 +134,7 @@ def test_refuses_what_loads_refuses_in_the_same_place(data):
             )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -200,7 +200,7 @@ def test_memory_stays_flat():
     parser.receive_data(b"[")
     chunk = b'{"id":"wl-1","values":[1.5,2,null,"text"]},' * 100
     most = 0
-    for _ in range(200):
+    for _ in range(50):
         parser.receive_data(chunk)
         while parser.next_event().kind is not EventKind.NEED_DATA:
             pass

@@ -116,6 +116,16 @@ def test_the_words_of_a_class():
         (Any, {}),
         (bytes, {"type": "string", "contentEncoding": "base64"}),
         (dt.datetime, {"type": "string", "format": "date-time"}),
+        (tuple[()], {"type": "array", "maxItems": 0}),
+        (Annotated[bytes, at.MaxLen(3)], {"type": "string", "contentEncoding": "base64"}),
+        (
+            Annotated[dt.datetime, at.Ge(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))],
+            {"type": "string", "format": "date-time"},
+        ),
+        (
+            Annotated[float, at.Interval(ge=0.5, lt=float("inf"))],
+            {"type": "number", "minimum": 0.5},
+        ),
         (int | None, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
         (
             Annotated[int, at.Ge(1), at.Ge(2)],
@@ -124,6 +134,7 @@ def test_the_words_of_a_class():
     ],
 )
 def test_simple_types(kind, described):
+    Draft202012Validator.check_schema(kakuri_json.schema(kind))
     assert (
         kakuri_json.schema(kind)
         == {"$schema": "https://json-schema.org/draft/2020-12/schema"} | described

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from kakuri_json._shapes import Shape, Union
 MAX_LEARNED = 4
 """Layouts that a codec learns beyond the usual one: a peer decides how it spells, and neither a
 compilation nor an attempt is free."""
+_adding = threading.Lock()
 
 
 class Codec:
@@ -48,14 +50,15 @@ class Codec:
     def learn(self, text: str, value: Any) -> None:
         """Note the layout of a document that the slow path decoded, parsed to value."""
         if self._readers and len(self._known) <= MAX_LEARNED:
-            layout = layout_of(self.shape, text, value)
-            if layout not in self._known:
-                self._add(layout)
+            self._add(layout_of(self.shape, text, value))
 
     def _add(self, layout: Layout) -> None:
-        self._known.add(layout)
-        with contextlib.suppress(NotRegular):  # then only the slow path reads
-            self._readers = [*self._readers, compile_reader(self.shape, layout)]
+        with _adding:
+            if layout in self._known or len(self._known) > MAX_LEARNED:
+                return  # maybe another thread was quicker
+            self._known.add(layout)
+            with contextlib.suppress(NotRegular):  # then only the slow path reads
+                self._readers = [*self._readers, compile_reader(self.shape, layout)]
 
 
 class UnionCodec(Codec):

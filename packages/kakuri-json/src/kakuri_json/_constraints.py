@@ -1,7 +1,7 @@
 """Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kakuri_json._errors import UnsupportedTypeError
@@ -34,11 +34,48 @@ def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
             pattern = None  # a compiled expression has flags, which a schema could not tell
         description = getattr(mark, "description", None)
         words = description if isinstance(description, str) else None
+        kind = type(mark).__name__
         if bounds or pattern is not None:
             yield _bounded(bounds, pattern, words)
-        elif type(mark).__name__ == "Predicate" and callable(getattr(mark, "func", None)):
+        elif getattr(mark, "__is_annotated_types_grouped_metadata__", False) is True:
+            yield from constraints_of(tuple(mark))
+        elif kind == "Predicate" and callable(getattr(mark, "func", None)):
             name = getattr(mark.func, "__qualname__", repr(mark.func))
-            yield Constraint(mark.func, f"for which {name} holds", words)
+            yield Constraint(_refusing(mark.func), f"for which {name} holds", words)
+        elif kind == "Timezone" and hasattr(mark, "tz"):
+            yield _zoned(mark.tz, words)
+
+
+def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Let a condition that can't be computed for a value (1e30 % 0.01) not hold for it."""
+
+    def computed(value: Any) -> bool:
+        try:
+            return holds(value)
+        except ArithmeticError:
+            return False
+
+    return computed
+
+
+def _zoned(zone: Any, words: str | None) -> Constraint:
+    """Ask for a time in a zone (name or tzinfo), in any (...), or in none (None)."""
+    if zone is None:
+        return Constraint(lambda value: value.tzinfo is None, "without an offset", words)
+    if zone is Ellipsis:
+        return Constraint(lambda value: value.tzinfo is not None, "with an offset", words)
+    there = zone
+    if isinstance(zone, str):
+        # Imported late: few ask for a zone by its name.
+        from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+        there = ZoneInfo(zone)
+
+    def holds(value: Any) -> bool:
+        offset: Any = value.utcoffset()
+        return offset is not None and offset == value.astimezone(there).utcoffset()
+
+    return Constraint(_refusing(holds), f"with the offset of {zone}", words)
 
 
 def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> Constraint:
@@ -70,7 +107,7 @@ def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> 
             and (fullmatch is None or fullmatch(value) is not None)
         )
 
-    return Constraint(holds, " ".join(tests), words, pattern, **bounds)
+    return Constraint(_refusing(holds), " ".join(tests), words, pattern, **bounds)
 
 
 def _range_words(bounds: dict[str, Any]) -> str:

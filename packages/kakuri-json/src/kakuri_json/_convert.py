@@ -1,5 +1,6 @@
 """Converts JSON values to what shapes ask for, gathering every fault."""
 
+import contextlib
 import datetime as dt
 import decimal
 import uuid
@@ -25,8 +26,15 @@ from kakuri_json._words import describe, show
 
 Path: TypeAlias = tuple[str | int, ...]
 
+_MAX_COLLISIONS = 100
+"""Items of a set that may have the hash of another one."""
+
 INVALID = object()
 """Stands for a value that had a fault."""
+
+
+class _Enough(Exception):
+    """There are MAX_FAULTS faults: what is wrong beyond them changes nothing."""
 
 
 class Conversion:
@@ -34,22 +42,23 @@ class Conversion:
 
     def __init__(self, limits: Limits) -> None:
         self.faults: list[tuple[Path, str]] = []
-        self.count = 0  # of all faults, those beyond MAX_FAULTS too
         self.limits = limits
 
     def run(self, shape: Shape, value: Any) -> Any:
         """Convert a whole value; what it gives means nothing if there are faults."""
         try:
             return self.convert(shape, value, ())
+        except _Enough:
+            return INVALID
         except RecursionError:
             # A type that contains itself takes frames of the interpreter for each level.
             raise exceeded(self.limits, "max_depth") from None
 
     def fault(self, path: Path, message: str) -> object:
         """Note a fault."""
-        self.count += 1
-        if len(self.faults) < MAX_FAULTS:
-            self.faults.append((path, message))
+        self.faults.append((path, message))
+        if len(self.faults) == MAX_FAULTS:
+            raise _Enough
         return INVALID
 
     def mismatch(self, path: Path, shape: Shape, value: Any) -> object:
@@ -109,13 +118,26 @@ def _sequence(run: Conversion, shape: Sequence, value: Any, path: Path) -> Any:
         return items
     if any(one is INVALID for one in items):
         return INVALID
+    if shape.build is tuple:
+        return tuple(items)
     try:
-        built = shape.build(items)
+        built = build_set(shape.build, items)
     except TypeError:
         return run.fault(path, "expected items that can be told apart, got arrays or objects")
-    if shape.build is not tuple and len(built) != len(items):
+    if built is None:
         return run.fault(path, "expected every item once, got an item again")
     return built
+
+
+def build_set(build: type[Any], items: list[Any]) -> Any:
+    """Give the set of the items; None if an item comes again, or too many hashes do.
+
+    A peer can choose numbers that all have one hash, and a set of those takes quadratic time.
+    """
+    if len(items) - len(set(map(hash, items))) > _MAX_COLLISIONS:
+        return None
+    built = build(items)
+    return built if len(built) == len(items) else None
 
 
 def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path) -> Any:
@@ -142,10 +164,10 @@ def _dictionary(run: Conversion, shape: Dictionary, value: Any, path: Path) -> A
 
 
 def _constrained(run: Conversion, shape: Constrained, value: Any, path: Path) -> Any:
-    before = run.count
+    before = len(run.faults)
     result = run.convert(shape.inner, value, path)
-    if result is INVALID or run.count > before:
-        if run.count == before + 1 and len(run.faults) == run.count and run.faults[-1][0] == path:
+    if result is INVALID or len(run.faults) > before:
+        if len(run.faults) == before + 1 and run.faults[-1][0] == path:
             # The words of the constraint say more than the plain kind.
             run.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
         return INVALID
@@ -170,15 +192,16 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
     likely: Conversion | None = None
     for member in shape.members:
         attempt = Conversion(run.limits)
-        result = attempt.convert(member, value, path)
-        if not attempt.faults:
-            return result
+        with contextlib.suppress(_Enough):
+            result = attempt.convert(member, value, path)
+            if not attempt.faults:
+                return result
         # Faults inside the value come from the member that it was meant for.
         if any(place != path for place, _ in attempt.faults):
             likely = attempt
     if likely is not None:
-        run.faults.extend(likely.faults[: MAX_FAULTS - len(run.faults)])
-        run.count += likely.count
+        for place, message in likely.faults:
+            run.fault(place, message)
         return INVALID
     return run.mismatch(path, shape, value)
 
@@ -186,7 +209,7 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
 def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
     if type(value) is not dict:
         return run.mismatch(path, shape, value)
-    before = run.count
+    before = len(run.faults)
     arguments: dict[str, Any] = {}
     fields = shape.by_json_name
     if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
@@ -203,10 +226,11 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
         if field.required and field.name not in arguments:
             missing = (*path, field.json_name)
             run.fault(missing, f"expected {describe(field.shape)}, got nothing")
-    if run.count > before:
+    if len(run.faults) > before:
         return INVALID
     if shape.is_dict:
-        return arguments
+        # In one order, as the compiled readers give them.
+        return {item.name: arguments[item.name] for item in shape.fields if item.name in arguments}
     try:
         return shape.cls(**arguments)
     except ValueError as error:  # the class's own __post_init__ refuses it

@@ -12,6 +12,7 @@ from kakuri_json._loads import loads
 from kakuri_json._locate import locate
 from kakuri_json._reading import shape_of
 from kakuri_json._source import Data, read_text
+from kakuri_json._words import show
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -90,11 +91,9 @@ def _spell(path: Path) -> str:
     """Spell a path like `$.items[3].name`."""
     parts = ["$"]
     for step in path:
-        if isinstance(step, int):
-            parts.append(f"[{step}]")
+        if not isinstance(step, str):  # a value from elsewhere may have keys of any kind
+            parts.append(f"[{show(step)}]")
         else:
-            shown = str(step)  # a value from elsewhere may have keys of any kind
-            if len(shown) > _LONGEST_STEP:
-                shown = f"{shown[:_LONGEST_STEP]}…"
+            shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
             parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
     return "".join(parts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_json._construction import construction, constructor_of
+from kakuri_json._convert import build_set
 from kakuri_json._formats import READERS
 from kakuri_json._layouts import Layout, record_order
 from kakuri_json._limits import DEFAULT_LIMITS
@@ -42,7 +43,8 @@ _WS = r"[ \t\n\r]*+"
 # Numbers that the fast path reads have a bounded length, and no double overflows.
 _INTEGER = "-?(?:0|[1-9][0-9]{0,17}+)"
 _POSITIVE = "[1-9][0-9]{0,17}+"
-_NUMBER = rf"{_INTEGER}(?:\.[0-9]{{1,30}}+)?+(?:[eE][-+]?[0-9]{{1,2}}+)?+"
+# An integer has no negative zero, so -0 is left to the slow path.
+_NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+)?+(?:[eE][-+]?[0-9]{{1,2}}+)?+"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 _ESCAPED = rf'{_PLAIN}(?:\\["\\/bfnrtu]{_PLAIN})*+'
 
@@ -136,7 +138,8 @@ class _Compiler:
                 part = _Part("null", "None")
             case Choice():
                 tokens = {_token(written): meant for written, meant in shape.rows}
-                pattern = "|".join(map(re.escape, tokens))
+                # Longest first: 1 is found where 12 stands.
+                pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
                 part = _Part(f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
             case Text():
                 part = self._text(shape)
@@ -306,10 +309,12 @@ class _Compiler:
         part = _Part(
             rf"{_CAPTURE}\[{items}\])", listed, [f"({listed} := {read}({group})) is not None"]
         )
-        if shape.build is not list:
+        if shape.build is tuple:
+            part.code = f"tuple({listed})"
+        elif shape.build is not list:
             part.code = group.replace("g", "b")
-            build = self.constant(shape.build)
-            part.conditions.append(f"len({part.code} := {build}({listed})) == len({listed})")
+            made = f"{self.constant(build_set)}({self.constant(shape.build)}, {listed})"
+            part.conditions.append(f"({part.code} := {made}) is not None")
         return part
 
     def _fixed(self, shape: Fixed, order: Any) -> _Part:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 _DATE_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
 ).fullmatch
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _DECIMAL = re.compile(

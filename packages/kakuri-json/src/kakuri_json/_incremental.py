@@ -63,9 +63,11 @@ _ESCAPE = re.compile(
 ).match
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
-_WORD_CHARACTERS = re.compile("[a-z]*+").match
+_WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
 _WORDS = {"true": True, "false": False, "null": None}
 _LONGEST_ESCAPE = 12
+_LONGEST_WORD = 20
+"""Letters that are awaited to show what stands where a value should."""
 
 
 class IncrementalParser:
@@ -239,9 +241,11 @@ class IncrementalParser:
         numeric = self._text[start] in "-0123456789"
         run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
         assert run is not None
-        if run.end() - start > self._limits.max_digits:
+        length = run.end() - start
+        if numeric and length > self._limits.max_digits:
             raise limit_error(self._text, start, self._limits, "max_digits")
-        if run.end() == len(self._text) and not self._ended:
+        may_grow = run.end() == len(self._text) and not self._ended
+        if may_grow and (numeric or length <= _LONGEST_WORD):
             return _NEED_DATA
         end = run.end()
         number = _NUMBER(self._text, start)

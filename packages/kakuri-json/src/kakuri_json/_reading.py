@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import threading
 import types
 import typing
 import uuid
@@ -63,6 +64,8 @@ Bindings: TypeAlias = dict[Any, Any]
 Rename: TypeAlias = abc.Callable[[str], str]
 
 _records: dict[tuple[Any, tuple[Any, ...]], Record] = {}
+_reading = threading.RLock()
+"""Held while a class is read: another thread must not see a record without its fields."""
 
 
 def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
@@ -79,7 +82,7 @@ def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
     if simple is not None:
         return simple
     if isinstance(annotation, typing.TypeVar):
-        if annotation in bindings:
+        if bindings.get(annotation, annotation) is not annotation:
             return shape_of(bindings[annotation], bindings)
         return shape_of(annotation.__bound__) if annotation.__bound__ else Anything()
     if isinstance(annotation, typing.NewType):
@@ -158,8 +161,7 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
     flat: list[Shape] = []
     for member in members:
         flat.extend(member.members if isinstance(member, Union) else (member,))
-    # The choices come first: text that is one of them is not also any text.
-    flat.sort(key=lambda member: not isinstance(member, Choice))
+    flat.sort(key=_rank)
     records = [member for member in flat if isinstance(member, Record)]
     _refuse_guessing(flat, annotation)
     if len(records) < 2:
@@ -177,6 +179,24 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
     return Union(tuple(flat), tag, tagged)
 
 
+_FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
+
+
+def _rank(member: Shape) -> int:
+    """Order the members of a union, the narrow ones first.
+
+    A choice or a format is also text, an integer is also a number. Python takes `A | B` and
+    `B | A` for equal, so the order in which they are written can't decide.
+    """
+    if isinstance(member, Constrained):
+        return _rank(member.inner)
+    if isinstance(member, Choice):
+        return 0
+    if isinstance(member, Text):
+        return 1 + _FORMAT_RANKS.index(member.format)
+    return 10 if member == Scalar("integer") else 11
+
+
 def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
     """Refuse a union where only a trial tells which member an array or object is meant for."""
     inner = [member.inner if isinstance(member, Constrained) else member for member in members]
@@ -190,20 +210,24 @@ def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
 
 def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:
     """Give the record of a dataclass or TypedDict, the same one each time."""
-    known = _records.get((cls, arguments))
-    if known is not None:
-        return known
-    record = Record(cls, is_dict=typing.is_typeddict(cls))
-    _records[cls, arguments] = record  # before its fields are read: they may speak of it
-    try:
-        _read_record(record, arguments)
-    except NameError as error:
-        del _records[cls, arguments]
-        raise UnsupportedTypeError(f"expected names that resolve in {cls!r}: {error}") from error
-    except BaseException:
-        del _records[cls, arguments]
-        raise
-    return record
+    with _reading:
+        known = _records.get((cls, arguments))
+        if known is not None:
+            return known
+        complete = len(_records)
+        record = Record(cls, is_dict=typing.is_typeddict(cls))
+        _records[cls, arguments] = record  # before its fields are read: they may speak of it
+        try:
+            _read_record(record, arguments)
+        except BaseException as error:
+            # Those that were read on the way speak of it.
+            for key in [*_records][complete:]:
+                del _records[key]
+            if isinstance(error, NameError):
+                expected = f"expected names that resolve in {cls!r}: {error}"
+                raise UnsupportedTypeError(expected) from error
+            raise
+        return record
 
 
 def _read_record(record: Record, arguments: tuple[Any, ...]) -> None:

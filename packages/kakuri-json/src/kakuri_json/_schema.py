@@ -1,5 +1,6 @@
 """Describes types as JSON Schema (draft 2020-12)."""
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from kakuri_json._errors import JSONError
@@ -45,7 +46,7 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
     """Describe what decode accepts for a type, as a JSON Schema.
 
     Classes are described once each under `$defs`. A condition that JSON Schema can't express (a
-    predicate) is left out.
+    predicate, the length of bytes) is left out.
     Raises UnsupportedTypeError for a type that has no JSON form.
     """
     definitions = _Definitions()
@@ -78,6 +79,8 @@ class _Definitions:
                 return {"type": "array", "items": self.describe(shape.item)} | unique
             case Fixed():
                 count = len(shape.items)
+                if not count:
+                    return {"type": "array", "maxItems": 0}
                 items = [self.describe(item) for item in shape.items]
                 return {"type": "array", "prefixItems": items, "items": False, "minItems": count}
             case Dictionary():
@@ -85,7 +88,8 @@ class _Definitions:
                 keys = {} if names == {"type": "string"} else {"propertyNames": names}
                 return {"type": "object", "additionalProperties": self.describe(shape.value)} | keys
             case Constrained():
-                return _constrain(self.describe(shape.inner), shape.constraints)
+                inside = self.describe(shape.inner)
+                return _constrain(inside, shape.constraints, of_text=isinstance(shape.inner, Text))
             case Union():
                 members = [self.describe(member) for member in shape.members]
                 return {"anyOf" if shape.tag is None else "oneOf": members}
@@ -125,13 +129,17 @@ class _Definitions:
         return described | {"default": parse(text, DEFAULT_LIMITS, last_key_wins=False)}
 
 
-def _constrain(described: dict[str, Any], constraints: tuple[Constraint, ...]) -> dict[str, Any]:
+def _constrain(
+    described: dict[str, Any], constraints: tuple[Constraint, ...], *, of_text: bool
+) -> dict[str, Any]:
+    """Add constraints to a schema; of_text: they are on what a text stands for, not on the text."""
     for constraint in constraints:
         words: dict[str, Any] = {}
         for name, keyword in _BOUNDS.items():
-            if getattr(constraint, name) is not None:
-                words[keyword] = getattr(constraint, name)
-        suffix = _SIZES.get(described.get("type", ""))
+            bound = getattr(constraint, name)
+            if type(bound) is int or (type(bound) is float and isfinite(bound)):
+                words[keyword] = bound
+        suffix = None if of_text else _SIZES.get(described.get("type", ""))
         for name, keyword in (("min_length", "min"), ("max_length", "max")):
             if getattr(constraint, name) is not None and suffix is not None:
                 words[keyword + suffix] = getattr(constraint, name)

@@ -1,0 +1,253 @@
+"""What a peer, another thread or a type's neighbour must not be able to bring about."""
+
+import decimal
+import threading
+import zoneinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import IntEnum
+from typing import Annotated, ClassVar, Generic, Literal, TypedDict, TypeVar
+from uuid import UUID
+
+import annotated_types as at
+import kakuri_json
+import pytest
+from kakuri_json import (
+    EventKind,
+    IncrementalParser,
+    JSONSyntaxError,
+    Limits,
+    Options,
+    StructureError,
+    UnsupportedTypeError,
+)
+from kakuri_json._codecs import Codec
+from kakuri_json._layouts import USUAL
+from kakuri_json._reading import shape_of
+
+T = TypeVar("T")
+
+
+class Month(IntEnum):
+    JANUARY = 1
+    FEBRUARY = 2
+    DECEMBER = 12
+
+
+@pytest.mark.parametrize("kind", [list[Literal[1, 12, 2]], list[Month]])
+def test_a_number_that_begins_like_another_choice(kind):
+    assert kakuri_json.decode(b"[12,1,2]", type=kind) == [12, 1, 2]
+
+
+def test_a_key_with_a_number_that_begins_like_another_choice():
+    assert kakuri_json.decode(b'{"a":12}', type=dict[str, Month]) == {"a": Month.DECEMBER}
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"), [(b"-0", "0.0"), (b" -0 ", "0.0"), (b"-0.0", "-0.0"), (b"-0e0", "-0.0")]
+)
+def test_negative_zero_has_its_sign_if_it_is_spelled_as_a_float(text, printed):
+    assert repr(kakuri_json.decode(text, type=float)) == printed
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Annotated[decimal.Decimal, at.MultipleOf(decimal.Decimal("0.01"))], '"1e30"'),
+        (at.IsFinite[int], "9" * 400),
+        (Annotated[datetime, at.Timezone(zoneinfo.ZoneInfo("UTC"))], '"0001-01-01T00:00:00+09:00"'),
+    ],
+)
+def test_a_constraint_that_cannot_be_computed_does_not_hold(kind, text):
+    with pytest.raises(StructureError):
+        kakuri_json.decode(text, type=kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2026-01-31t10:00:00.123456789z", datetime(2026, 1, 31, 10, 0, 0, 123456, UTC)),
+        ("2026-01-31T10:00:00.5+00:00", datetime(2026, 1, 31, 10, 0, 0, 500000, UTC)),
+        ("2026-01-31T10:00:00+05:60", None),
+        ("2026-01-31T10:00:00+24:00", None),
+        ("2026-01-31T24:00:00Z", None),
+        ("2026-01-31T23:59:60Z", None),
+        ("2026-01-31T10:00:00.Z", None),
+        ("2026-01-31T10:00:00", None),
+    ],
+)
+def test_dates_and_times(text, value):
+    if value is None:
+        with pytest.raises(StructureError, match="expected a date and time with offset"):
+            kakuri_json.decode(f'"{text}"', type=datetime)
+    else:
+        assert kakuri_json.decode(f'"{text}"', type=datetime) == value
+
+
+@pytest.mark.parametrize(
+    ("zone", "holds"),
+    [(UTC, False), ("Asia/Tokyo", True), ("Europe/Berlin", False), (None, False), (..., True)],
+)
+def test_time_zones(zone, holds):
+    kind = Annotated[datetime, at.Timezone(zone)]
+    text = b'"2026-01-31T10:00:00+09:00"'
+    if holds:
+        assert kakuri_json.decode(text, type=kind) == datetime(2026, 1, 31, 1, tzinfo=UTC)
+    else:
+        with pytest.raises(StructureError, match="offset"):
+            kakuri_json.decode(text, type=kind)
+
+
+class Small(at.GroupedMetadata):
+    def __iter__(self) -> Iterator[object]:
+        return iter([at.Ge(0), at.Lt(8)])
+
+
+def test_grouped_constraints():
+    assert kakuri_json.decode("7", type=Annotated[int, Small()]) == 7
+    with pytest.raises(StructureError, match="expected an integer below 8, got 8"):
+        kakuri_json.decode("8", type=Annotated[int, Small()])
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_numbers_of_one_hash_are_no_set(space):
+    modulus = 2**61 - 1
+    text = f"[{','.join(str(modulus * number) for number in range(1, 202))}{space}]"
+    assert len(kakuri_json.decode(text, type=list[int])) == 201
+    with pytest.raises(StructureError, match="expected every item once"):
+        kakuri_json.decode(text, type=frozenset[int])
+
+
+@dataclass
+class Point:
+    x: int
+
+
+def test_faults_beyond_the_maximum_are_not_made():
+    @dataclass
+    class Listening:
+        name: Annotated[int, at.Predicate(lambda value: seen.append(value) is not None)]
+
+    seen: list[int] = []
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.convert([{"name": number} for number in range(1000)], type=list[Listening])
+    assert len(caught.value.faults) == 100
+    assert seen == list(range(100))
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.convert([["x"] * 1000, None], type=list[list[int] | None])
+    assert len(caught.value.faults) == 100
+
+
+@dataclass
+class Box(Generic[T]):
+    value: T
+    box: "Box[T] | None" = None
+
+
+def test_a_generic_class_that_contains_itself_without_arguments():
+    assert kakuri_json.decode('{"value":"a","box":{"value":1}}', type=Box) == Box("a", Box(1))
+
+
+class Pair(TypedDict):
+    one: int
+    two: int
+
+
+@pytest.mark.parametrize("text", ['{"two":2,"one":1}', '{"two":2, "one":1 }', '{"one":1,"two":2}'])
+def test_a_typed_dict_has_its_keys_in_one_order(text):
+    for _ in range(2):  # the slow path, then what it learned
+        assert list(kakuri_json.decode(text, type=Pair)) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "text", "value"),
+    [
+        (int | float, float | int, "1", 1),
+        (str | date, date | str, '"2026-01-31"', date(2026, 1, 31)),
+        (str | UUID, UUID | str, f'"{UUID(int=1)}"', UUID(int=1)),
+        (bytes | decimal.Decimal, decimal.Decimal | bytes, '"1234"', decimal.Decimal(1234)),
+    ],
+)
+def test_the_order_of_a_union_means_nothing(one, other, text, value):
+    # They are equal, so a codec made for one serves the other.
+    for kind in (one, other, list[one]):
+        read = kakuri_json.decode(f"[{text}]" if kind == list[one] else text, type=kind)
+        read = read[0] if kind == list[one] else read
+        assert (type(read), read) == (type(value), value)
+
+
+@dataclass
+class Holder:
+    inside: "Inside"
+    other: complex
+
+
+@dataclass
+class Inside:
+    holder: Holder | None = None
+
+
+def test_a_class_that_cannot_be_read_leaves_none_that_speaks_of_it():
+    for kind in (Holder, Inside, Holder):
+        with pytest.raises(UnsupportedTypeError, match="got <class 'complex'>"):
+            kakuri_json.decode("{}", type=kind)
+
+
+def test_threads_that_meet_a_class_at_the_same_time():
+    results = []
+    other = threading.Thread(
+        target=lambda: results.append(kakuri_json.decode('{"x":1}', type=Renaming))
+    )
+
+    def rename(name):
+        # The class is being read: the other thread has to wait, so this one cannot wait for it.
+        if not results and not other.is_alive():
+            other.start()
+            other.join(0.1)
+        return name
+
+    @dataclass
+    class Renaming:
+        __json__: ClassVar[Options] = {"rename": rename}
+        x: int
+
+    results.append(kakuri_json.decode('{"x":1}', type=Renaming))
+    other.join()
+    assert results == [Renaming(1), Renaming(1)]
+
+
+@pytest.mark.parametrize("pieces", [[b"null"], [b"n", b"u", b"l", b"l"]])
+def test_words_are_no_numbers_to_the_incremental_parser(pieces):
+    parser = IncrementalParser(limits=Limits(max_digits=3))
+    for piece in pieces:
+        assert parser.next_event().kind is EventKind.NEED_DATA
+        parser.receive_data(piece)
+    parser.receive_data(b"")
+    assert parser.next_event() == (EventKind.VALUE, None)
+
+
+def test_a_word_without_end_is_not_awaited():
+    parser = IncrementalParser()
+    parser.receive_data(b"x" * 21)
+    with pytest.raises(JSONSyntaxError, match=f"expected a value, got '{'x' * 20}'"):
+        parser.next_event()
+
+
+def test_a_word_in_pieces_is_shown_whole():
+    parser = IncrementalParser()
+    for piece in (b"N", b"a", b"N"):
+        parser.receive_data(piece)
+        assert parser.next_event().kind is EventKind.NEED_DATA
+    parser.receive_data(b"")
+    with pytest.raises(JSONSyntaxError, match="expected a finite number, got 'NaN'"):
+        parser.next_event()
+
+
+def test_a_layout_is_learned_once():
+    codec = Codec(shape_of(Point), Point)
+    codec.read("{}")
+    codec.learn('{"x": 1}', {"x": 1})
+    codec.learn('{"x": 2}', {"x": 2})
+    assert len(codec._known) == len(codec._readers) == 2
+    assert USUAL in codec._known
