@@ -1,0 +1,71 @@
+"""Each request of the corpus over a socket, all connections at once: what handlers see and answer."""
+
+import asyncio
+import re
+from collections import Counter
+
+import pytest
+from cases import WAYS, load, raw
+from kakuri_http import Limits, Response, Route, Router, serve
+
+CASES = load("requests.json")
+# Short, so that what is incomplete ends by itself; long enough for all connections to be served.
+LIMITS = Limits(head_timeout=1.0, body_timeout=1.0, idle_timeout=1.0)
+
+
+class Everything(Router):
+    """Takes every request there is."""
+
+    def __init__(self, handler):
+        super().__init__()
+        self.route = Route("GET", "/", handler)
+
+    def resolve(self, request):
+        return self.route
+
+
+async def converse(server, pieces, *, eof):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+    try:
+        peer = "{}:{}".format(*writer.get_extra_info("sockname"))
+        for piece in pieces:
+            writer.write(piece)
+        if eof:
+            writer.write_eof()
+        return peer, await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("way", ["whole", "at random"])
+async def test_all_cases(way):
+    reached = Counter()
+
+    def handler(request):
+        reached[request.peer] += 1
+        return Response(200, b"seen")
+
+    async with await serve("127.0.0.1:0", Everything(handler), limits=LIMITS) as server:
+        results = await asyncio.gather(
+            *(
+                converse(server, WAYS[way](raw(case, "request")), eof=case.get("eof_after", False))
+                for case in CASES
+            )
+        )
+    faults = []
+    for case, (peer, reply) in zip(CASES, results, strict=True):
+        statuses = [int(code) for code in re.findall(rb"HTTP/1\.1 ([2-5]\d\d) ", reply)]
+        if reached[peer] > case["max_requests"]:
+            faults.append((case["name"], "reached the handler", reached[peer]))
+        if statuses.count(200) != reached[peer]:
+            faults.append((case["name"], "answers", statuses))
+        if case["expect"] == "accept" and not reached[peer]:
+            faults.append((case["name"], "not accepted", statuses))
+        if case["expect"] == "reject" and (reached[peer] or 200 in statuses):
+            faults.append((case["name"], "accepted", statuses))
+        allowed = {*(case.get("status_if_rejected") or [400]), 408, 200}
+        if not set(statuses) <= allowed:
+            faults.append((case["name"], "status", statuses))
+        if statuses and statuses[-1] >= 400 and b"\r\nConnection: close\r\n" not in reply:
+            faults.append((case["name"], "not closed", statuses))
+    assert faults == []
