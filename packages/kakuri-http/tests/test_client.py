@@ -1,6 +1,7 @@
 """The client against servers that do as they like."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -57,6 +58,13 @@ async def scripted(*replies, hold=True):
             writer.close()
         server.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def silent():
+    """Accept connections and read nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def test_a_request_as_it_goes_over_the_wire():
@@ -210,6 +218,31 @@ async def test_total_timeout():
         with pytest.raises(RequestTimeout) as caught:
             await client.request("GET", url, timeouts=Timeouts(total=0.05))
         assert caught.value.phase == "total"
+
+
+@pytest.mark.parametrize("body", [b"x" * (1 << 26), [b"x" * 65536] * 1024])
+async def test_write_timeout(body):
+    timeouts = Timeouts(write=0.1, read=20)
+    async with silent() as url, Client(timeouts=timeouts) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            await client.request("POST", url, body=body)
+        assert caught.value.phase == "write"
+
+
+async def test_sending_may_take_longer_than_the_read_timeout():
+    loop = asyncio.get_running_loop()
+    timeouts = Timeouts(read=0.2)
+
+    async def steady():
+        until = loop.time() + 0.4
+        while loop.time() < until:
+            yield b"x" * 65536
+
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint, timeouts=timeouts) as client,
+    ):
+        assert int((await client.request("POST", "/count", body=steady())).body) > 0
 
 
 async def test_pool_timeout():
