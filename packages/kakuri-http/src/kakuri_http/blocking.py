@@ -75,24 +75,28 @@ class _Link:
         return event
 
     def send(self, data: bytes, wait: float | None) -> None:
-        try:
-            for start in range(0, len(data), _SEND_SIZE):
-                self._set_timeout(wait)
+        for start in range(0, len(data), _SEND_SIZE):
+            self._set_timeout(wait)
+            try:
                 self.connection.send(data[start : start + _SEND_SIZE])
-        except TimeoutError as error:
-            raise self._timeout(wait, "write") from error
-        except OSError as error:
-            raise ConnectionBroken(f"expected to send a request, got {error}") from error
+            except TimeoutError as error:
+                raise self._timeout(wait, "write") from error
+            except OSError as error:
+                raise ConnectionBroken(f"expected to send a request, got {error}") from error
 
     def _set_timeout(self, wait: float | None) -> None:
         if self.deadline is not None:
-            left = max(self.deadline - time.monotonic(), 0.001)
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise self._timeout(wait, "total")  # however quickly the server sends
             wait = left if wait is None else min(wait, left)
         self.connection.set_timeout(wait)
 
     def _timeout(self, wait: float | None, phase: str) -> RequestTimeout:
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            phase = "total"
+            return RequestTimeout(
+                "expected all of the response within the total time, got a part", phase="total"
+            )
         return RequestTimeout(f"expected progress within {wait} s, got none", phase=phase)
 
 
