@@ -414,6 +414,21 @@ async def test_redirects_are_followed_when_asked():
     assert b"X-Kept: 1" in heads[0]
 
 
+@pytest.mark.parametrize(
+    ("method", "status", "then"),
+    [
+        ("POST", 301, "GET"), ("POST", 302, "GET"), ("POST", 303, "GET"), ("POST", 307, "POST"),
+        ("PUT", 301, "PUT"), ("DELETE", 302, "DELETE"), ("DELETE", 303, "GET"),
+        ("HEAD", 303, "HEAD"), ("PUT", 308, "PUT"),
+    ],
+)  # fmt: skip
+async def test_the_method_behind_a_redirect(method, status, then):
+    hop = b"HTTP/1.1 %d Moved\r\nLocation: /b#part\r\nContent-Length: 0\r\n\r\n" % status
+    async with scripted(hop, OK) as (url, heads), Client() as client:
+        await client.request(method, f"{url}/a", redirects=1)
+    assert heads[1].startswith(f"{then} /b HTTP/1.1\r\n".encode())
+
+
 async def test_redirects_beyond_what_was_asked():
     hop = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
     async with scripted(*[hop] * 3) as (url, heads), Client() as client:
