@@ -6,7 +6,16 @@ from contextlib import suppress
 from cases import load, raw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kakuri_http import Headers, Limits, RemoteProtocolError
+from kakuri_http import (
+    PAUSED,
+    Data,
+    EndOfMessage,
+    Headers,
+    Limits,
+    RemoteProtocolError,
+    Request,
+    ServerConnection,
+)
 from kakuri_http._fast_head import compile_fast_head
 from kakuri_http._head_parser import HeadParser
 from kakuri_http._request_head import parse_request_head
@@ -152,3 +161,32 @@ def test_a_field_that_is_searched_for_is_the_one_that_is_found_by_splitting(data
     if name in split:
         assert searched[name] == split[name]
     assert searched == split
+
+
+def through_events(data):
+    core, seen = ServerConnection(), []
+    core.receive_data(data)
+    while True:
+        event = core.next_event()
+        if isinstance(event, Request):
+            seen.append(event)
+        elif isinstance(event, Data):
+            seen[0].body += event.data
+        elif not isinstance(event, EndOfMessage):
+            return seen[0], event
+
+
+@given(heads(), st.binary(max_size=8))
+@settings(max_examples=1000, deadline=None)
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"")
+@example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", b"ab")
+@example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", b"abc")
+def test_a_request_taken_in_one_step_is_the_one_of_the_events(head, content):
+    core = ServerConnection()
+    request = core.receive_request(head + content)
+    if request is None:
+        return
+    other, last = through_events(head + content)
+    assert seen(request) == seen(other)
+    assert request.body == other.body == content
+    assert core.next_event() is last is PAUSED

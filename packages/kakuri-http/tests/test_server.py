@@ -633,3 +633,41 @@ async def test_a_streamed_response_of_known_length():
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
         for _ in range(2):
             assert (await wire.read_response())[2] == b"onetwo"
+
+
+async def test_a_route_may_take_no_content_at_all():
+    router = Router()
+    router.add("POST", "/", lambda request: Response(204), body_limit=0)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert (await wire.read_response())[0] == 204
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+        assert (await wire.read_response())[0] == 413
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_content_that_comes_with_its_head_is_handled_alike(together):
+    router = simple_router()
+
+    async def gathers(request):
+        return Response(200, b"".join([piece async for piece in request.stream()]))
+
+    router.add("POST", "/stream", gathers, streaming=True)
+    router.add("POST", "/little", lambda request: Response(200, request.body), body_limit=4)
+    async with wired(router, limits=Limits(body=8)) as wire:
+        for path, content, expected in [
+            (b"/echo", b"12345678", (200, b"12345678")),
+            (b"/stream", b"12345678", (200, b"12345678")),
+            (b"/stream", b"", (200, b"")),
+            (b"/little", b"1234", (200, b"1234")),
+            (b"/nowhere", b"1234", (404, None)),
+            (b"/little", b"12345", (413, None)),
+        ]:
+            head = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+            parts = [head % (path, len(content)), content]
+            for part in [b"".join(parts)] if together else parts:
+                wire.send(part)
+                await asyncio.get_running_loop().run_in_executor(None, str)
+            status, _, body = await wire.read_response()
+            assert status == expected[0]
+            assert expected[1] in (None, body)

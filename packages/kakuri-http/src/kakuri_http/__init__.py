@@ -36,7 +36,7 @@ from kakuri_http._limits import Limits
 from kakuri_http._problems import problem
 from kakuri_http._request import Request
 from kakuri_http._response import Response
-from kakuri_http._router import Route, Router
+from kakuri_http._router import Check, Handler, Route, Router
 from kakuri_http._server import serve
 from kakuri_http._server_core import ServerConnection
 from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, State
@@ -52,6 +52,7 @@ __all__ = [
     "RESPONSE_TABLE",
     "Access",
     "AccessLog",
+    "Check",
     "Client",
     "ClientConnection",
     "ClientDisconnected",
@@ -61,6 +62,7 @@ __all__ = [
     "ConnectionClosed",
     "Data",
     "EndOfMessage",
+    "Handler",
     "Headers",
     "HttpError",
     "InterimResponse",

@@ -33,9 +33,11 @@ class StreamedBody:
         self.trailers: Headers | None = None
 
     @classmethod
-    def empty(cls) -> "StreamedBody":
-        """Make the stream of a message without content."""
-        stream = cls(1, _nothing, _nothing)
+    def whole(cls, content: bytes) -> "StreamedBody":
+        """Make the stream of a message that has come as a whole."""
+        stream = cls(len(content) + 1, _nothing, _nothing)
+        if content:
+            stream.feed(content)
         stream.end(_NO_TRAILERS)
         return stream
 

@@ -27,6 +27,7 @@ from kakuri_http._events import (
     EndOfMessage,
     InterimResponse,
 )
+from kakuri_http._framing import check_body_length
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._problems import problem
@@ -205,20 +206,21 @@ class HttpConnection(Connection):
         if isinstance(found, Response):
             self._answer_early(found)
             return
-        if request.length == 0:
-            if self._core.request_state is _BODY:
-                self._core.next_event()  # its end
-            if found.streaming:
-                request.stream_source = StreamedBody.empty()
-            self._call(found, request)
-            return
+        own_limit = found.body_limit
+        limit = self._http_limits.body if own_limit is None else own_limit
         try:
-            self._core.limit_body(found.body_limit or self._http_limits.body)
+            if self._core.request_state is not _BODY:
+                check_body_length(len(request.body), limit)
+                if found.streaming:
+                    request.stream_source = StreamedBody.whole(request.body)
+                self._call(found, request)
+                return
+            self._core.limit_body(limit)
         except LimitExceeded as error:
             self._refuse(error)
             return
         self._route = found
-        if request.expects_continue and not self._core.buffered:
+        if request.expects_continue and request.length != 0 and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
         if found.streaming:
             self._flush()
@@ -266,6 +268,8 @@ class HttpConnection(Connection):
 
     def _answered(self, task: asyncio.Future[Any]) -> None:
         self._task = None
+        if task.cancelled() and self.has_eof:
+            self.abort()  # its client had its time; most likely it has gone
         if self.is_closing:
             self.end_exchange(complete=False)
             return

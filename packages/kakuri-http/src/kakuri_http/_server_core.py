@@ -54,8 +54,8 @@ class ServerConnection(Connection):
     def receive_request(self, data: bytes) -> Request | None:
         """Take bytes as `receive_data` does; return the request that they are, if that is quick.
 
-        That is one request, whole, without content, and nothing behind it; `next_event` would
-        return it and its end. None: ask `next_event`, as always.
+        That is one request, whole, its content in `body`, and nothing behind it; `next_event`
+        would return it, its content and its end. None: ask `next_event`, as always.
         """
         if (
             self.request_state is _IDLE
@@ -68,10 +68,13 @@ class ServerConnection(Connection):
             fast = self._read_fast(data, 0)
             if fast is not None:
                 request, end = fast
-                if request.length or end < len(data):
+                length = request.length or 0
+                if end + length != len(data) or length > self.limits.body:
                     self._matched = fast
                     return None
-                self._position = end
+                if length:
+                    request.body = data[end:]
+                self._position = len(data)
                 self._request = request
                 self.request_state = REQUEST_TABLE[REQUEST_TABLE[_IDLE][_REQUEST]][_END]
                 return request
