@@ -398,6 +398,22 @@ async def test_closing_the_client_fails_what_is_under_way():
             await asking
 
 
+async def test_a_closed_client_connects_no_more():
+    async with scripted(b"") as (url, heads):
+        client = Client(pool=PoolLimits(per_host=1))
+        asking = [asyncio.ensure_future(client.request("GET", url)) for _ in range(3)]
+        while not heads:
+            await asyncio.get_running_loop().run_in_executor(None, str)
+        await client.close()
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            ConnectionBroken, ConnectFailed, ConnectFailed,
+        ]  # fmt: skip
+        with pytest.raises(ConnectFailed, match="closed"):
+            await client.request("GET", url)
+    assert len(heads) == 1
+
+
 async def test_redirects_are_followed_when_asked():
     hop = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
     secret = {"Authorization": "Bearer x", "X-Kept": "1"}
