@@ -68,7 +68,7 @@ def read_h11(connection, data):
 
 
 @given(TARGETS, FIELDS, BODIES, CHUNKED, WAY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_requests_of_h11(target, fields, body, chunked, way):
     def head(framing):
         return h11.Request(method="POST", target=target, headers=[("Host", "a"), *fields, *framing])
@@ -81,7 +81,7 @@ def test_requests_of_h11(target, fields, body, chunked, way):
 
 
 @given(st.integers(200, 599).filter(lambda s: s not in (204, 304)), FIELDS, BODIES, CHUNKED, WAY)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_responses_of_h11(status, fields, body, chunked, way):
     server = h11.Connection(h11.SERVER)
     core = ClientConnection()
@@ -97,7 +97,7 @@ def test_responses_of_h11(status, fields, body, chunked, way):
 
 
 @given(TARGETS, FIELDS, BODIES, CHUNKED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_our_requests(target, fields, body, chunked):
     core = ClientConnection()
     length = None if chunked else sum(map(len, body))
@@ -113,7 +113,7 @@ def test_our_requests(target, fields, body, chunked):
 
 
 @given(st.integers(200, 599).filter(lambda s: s != 205), FIELDS, BODIES, CHUNKED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_our_responses(status, fields, body, chunked):
     client = h11.Connection(h11.CLIENT)
     server = ServerConnection()
@@ -141,7 +141,7 @@ HEAD = st.lists(
 
 
 @given(HEAD | HEAD.map(lambda h: b"GET / HTTP/1.1\r\nHost: a\r\n" + h + b"\r\n\r\n"))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_what_we_accept_h11_accepts_alike(data):
     """Only the other way round may differ: we are stricter."""
     core = ServerConnection()

@@ -1,6 +1,7 @@
 """The blocking client, against a server in a thread."""
 
 import asyncio
+import socket
 import threading
 from contextlib import contextmanager
 
@@ -107,6 +108,9 @@ def test_tls(tmp_path):
         url = f"https://127.0.0.1:{where.port}/small"
         with BlockingClient(tls=ClientTLS(ca=tmp_path / "ca.pem")) as client:
             assert client.request("GET", url).body == b"small"
+            (first,) = client._idle.values()
+            assert client.request("GET", url).body == b"small"
+            assert list(client._idle.values()) == [first]
         with BlockingClient() as client, pytest.raises(ConnectFailed, match="certificate"):
             client.request("GET", url)
 
@@ -120,6 +124,24 @@ def test_timeouts(endpoint, timeouts, phase):
             client.request("GET", "/never")
         assert caught.value.phase == phase
         assert repr(client) == "<BlockingClient 0 idle>"
+
+
+def test_the_total_time_is_that_of_all_redirects(endpoint):
+    with BlockingClient(endpoint, timeouts=Timeouts(total=0.2)) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            client.request("GET", "/round", redirects=1_000_000)
+        assert caught.value.phase == "total"
+
+
+def test_a_server_that_does_not_read_is_a_write_timeout():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        BlockingClient(timeouts=Timeouts(write=0.1)) as client,
+    ):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(RequestTimeout) as caught:
+            client.request("POST", url, body=b"x" * (1 << 26))
+        assert caught.value.phase == "write"
 
 
 def test_redirects_are_followed_as_far_as_asked(endpoint):

@@ -1,6 +1,7 @@
 """The client against servers that do as they like."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -57,6 +58,13 @@ async def scripted(*replies, hold=True):
             writer.close()
         server.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def silent():
+    """Accept connections and read nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def test_a_request_as_it_goes_over_the_wire():
@@ -212,6 +220,31 @@ async def test_total_timeout():
         assert caught.value.phase == "total"
 
 
+@pytest.mark.parametrize("body", [b"x" * (1 << 26), [b"x" * 65536] * 1024])
+async def test_write_timeout(body):
+    timeouts = Timeouts(write=0.1, read=20)
+    async with silent() as url, Client(timeouts=timeouts) as client:
+        with pytest.raises(RequestTimeout) as caught:
+            await client.request("POST", url, body=body)
+        assert caught.value.phase == "write"
+
+
+async def test_sending_may_take_longer_than_the_read_timeout():
+    loop = asyncio.get_running_loop()
+    timeouts = Timeouts(read=0.2)
+
+    async def steady():
+        until = loop.time() + 0.4
+        while loop.time() < until:
+            yield b"x" * 65536
+
+    async with (
+        await serve("127.0.0.1:0", echo_router()) as server,
+        Client(server.endpoint, timeouts=timeouts) as client,
+    ):
+        assert int((await client.request("POST", "/count", body=steady())).body) > 0
+
+
 async def test_pool_timeout():
     one = PoolLimits(per_host=1)
     waits = Timeouts(pool=0.05, read=None)
@@ -365,6 +398,22 @@ async def test_closing_the_client_fails_what_is_under_way():
             await asking
 
 
+async def test_a_closed_client_connects_no_more():
+    async with scripted(b"") as (url, heads):
+        client = Client(pool=PoolLimits(per_host=1))
+        asking = [asyncio.ensure_future(client.request("GET", url)) for _ in range(3)]
+        while not heads:
+            await asyncio.get_running_loop().run_in_executor(None, str)
+        await client.close()
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            ConnectionBroken, ConnectFailed, ConnectFailed,
+        ]  # fmt: skip
+        with pytest.raises(ConnectFailed, match="closed"):
+            await client.request("GET", url)
+    assert len(heads) == 1
+
+
 async def test_redirects_are_followed_when_asked():
     hop = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
     secret = {"Authorization": "Bearer x", "X-Kept": "1"}
@@ -379,6 +428,21 @@ async def test_redirects_are_followed_when_asked():
     assert all(b"Authorization" in head for head in first_heads)
     assert b"Authorization" not in heads[0]
     assert b"X-Kept: 1" in heads[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "then"),
+    [
+        ("POST", 301, "GET"), ("POST", 302, "GET"), ("POST", 303, "GET"), ("POST", 307, "POST"),
+        ("PUT", 301, "PUT"), ("DELETE", 302, "DELETE"), ("DELETE", 303, "GET"),
+        ("HEAD", 303, "HEAD"), ("PUT", 308, "PUT"),
+    ],
+)  # fmt: skip
+async def test_the_method_behind_a_redirect(method, status, then):
+    hop = b"HTTP/1.1 %d Moved\r\nLocation: /b#part\r\nContent-Length: 0\r\n\r\n" % status
+    async with scripted(hop, OK) as (url, heads), Client() as client:
+        await client.request(method, f"{url}/a", redirects=1)
+    assert heads[1].startswith(f"{then} /b HTTP/1.1\r\n".encode())
 
 
 async def test_redirects_beyond_what_was_asked():

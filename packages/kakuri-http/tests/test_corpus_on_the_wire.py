@@ -4,11 +4,11 @@ import asyncio
 import re
 from collections import Counter
 
-import pytest
 from cases import WAYS, load, raw
 from kakuri_http import Limits, Response, Route, Router, serve
 
 CASES = load("requests.json")
+RUNS = [(case, way) for way in ("whole", "at random") for case in CASES]
 # Short, so that what is incomplete ends by itself; long enough for all connections to be served.
 LIMITS = Limits(head_timeout=1.0, body_timeout=1.0, idle_timeout=1.0)
 
@@ -37,8 +37,7 @@ async def converse(server, pieces, *, eof):
         writer.close()
 
 
-@pytest.mark.parametrize("way", ["whole", "at random"])
-async def test_all_cases(way):
+async def test_all_cases():
     reached = Counter()
 
     def handler(request):
@@ -49,11 +48,11 @@ async def test_all_cases(way):
         results = await asyncio.gather(
             *(
                 converse(server, WAYS[way](raw(case, "request")), eof=case.get("eof_after", False))
-                for case in CASES
+                for case, way in RUNS
             )
         )
     faults = []
-    for case, (peer, reply) in zip(CASES, results, strict=True):
+    for (case, _), (peer, reply) in zip(RUNS, results, strict=True):
         statuses = [int(code) for code in re.findall(rb"HTTP/1\.1 ([2-5]\d\d) ", reply)]
         if reached[peer] > case["max_requests"]:
             faults.append((case["name"], "reached the handler", reached[peer]))

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_http import (
+    ClientConnection,
     Headers,
+    InterimResponse,
     Limits,
     LocalProtocolError,
     RemoteProtocolError,
     Request,
     Response,
+    ServerConnection,
     problem,
 )
 from kakuri_http._composer import imf_fixdate
@@ -62,6 +65,47 @@ def test_reset_content_has_none():
 def test_content_types_that_are_none(content_type):
     with pytest.raises(LocalProtocolError):
         Response(200, b"", None, content_type)
+
+
+@pytest.mark.parametrize("body", ["text", bytearray(b"x"), memoryview(b"x")])
+def test_bodies_that_would_be_cut_into_single_items(body):
+    with pytest.raises(TypeError, match="bytes"):
+        Response(200, body)
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a\r\nX: 1", "a\x00", "ü", "a/b", "u@a", "[::", "[1:2]"]
+)
+def test_hosts_that_are_not_sent(host):
+    core = ClientConnection()
+    with pytest.raises(LocalProtocolError):
+        core.send(Request("GET", "/", Headers(), host=host))
+    assert core.send(Request("GET", "/", Headers(), host="a")).startswith(b"GET / ")
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION"])
+def test_framing_is_not_said_twice(name):
+    with pytest.raises(LocalProtocolError):
+        ClientConnection().send(Request("POST", "/", Headers({name: "5"}), host="a"))
+    server = ServerConnection()
+    server.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert server.next_event().method == "GET"
+    with pytest.raises(LocalProtocolError):
+        server.send(InterimResponse(103, Headers({name: "5"})))
+
+
+@pytest.mark.parametrize("host", [b"[1:2:3]", b"[::::]", b"[....]", b"[v1.a]", b"[]"])
+def test_literals_that_are_no_ipv6_address(host):
+    server = ServerConnection()
+    server.receive_data(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+    with pytest.raises(RemoteProtocolError, match="as Host"):
+        server.next_event()
+
+
+def test_absolute_form_of_a_client_without_host():
+    server = ServerConnection()
+    server.receive_data(b"GET http://a/b?c HTTP/1.0\r\n\r\n")
+    assert server.next_event().path == "/b"
 
 
 @given(st.text(), st.text(), st.text(), st.lists(st.tuples(st.text(), st.text())))

@@ -355,6 +355,25 @@ async def test_drain_finishes_what_is_in_flight():
         assert await draining == 0
 
 
+async def test_drain_does_not_wait_for_the_rest_of_a_head():
+    async with wired() as wire:
+        wire.send(GET + GET[:-2])
+        await wire.read_response()
+        assert await wire.server.drain(5) == 0
+        assert await wire.read_all() == b""
+
+
+async def test_drain_lets_an_early_answer_arrive():
+    async with wired() as wire:
+        wire.send(b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        assert (await wire.read_response())[0] == 404
+        draining = asyncio.ensure_future(wire.server.drain(5))
+        assert await wire.read_all() == b""
+        wire.send(b"123456789")
+        wire.writer.write_eof()
+        assert await draining == 0
+
+
 async def test_drain_gives_up_at_its_deadline():
     router = Router()
     began = asyncio.Event()
@@ -504,6 +523,29 @@ async def test_pipelining_without_reading_is_bounded():
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             await flood(wire)
     assert handled < 1000
+
+
+async def test_pipelining_faster_than_the_answers_is_bounded():
+    """Small requests, answered one by one to a client that reads: what waits here stays small."""
+    router = Router()
+    waiting = []
+
+    async def slow(request):
+        (connection,) = wire.server._connections
+        waiting.append(connection._core.buffered)
+        turn = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turn.set)
+        await turn.wait()
+        return Response(200, b"x")
+
+    router.add("GET", "/", slow)
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with wired(router) as wire:
+        wire.send(request * 100_000)
+        for _ in range(1000):
+            assert (await wire.read_response())[0] == 200
+    assert len(waiting) >= 1000
+    assert max(waiting) < 600_000
 
 
 async def test_trailers_reach_the_handler():

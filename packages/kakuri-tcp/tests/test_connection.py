@@ -122,8 +122,10 @@ async def test_writing_is_paused_above_the_limit_and_resumed_below_a_quarter(con
     assert connection.events == ["opened"]
     connection.write(b"x")
     assert connection.is_writing_paused
+    assert connection.unsent == 101
     assert "paused" in repr(connection)
     transport.take(75)
+    assert connection.unsent == 26
     assert connection.is_writing_paused
     transport.take(1)
     assert connection.events == ["opened", "paused", "resumed"]
@@ -193,6 +195,20 @@ async def test_finishing_does_not_wait_for_ever(connection):
     MemoryTransport(connection)
     connection.finish()
     await ended.wait()
+
+
+async def test_finishing_does_not_drop_without_end():
+    connection = Recorder()
+    connection.adopt(connection, "peer", ServerLimits(linger_bytes=10))
+    transport = MemoryTransport(connection)
+    connection.finish()
+    transport.feed(b"x" * 10)
+    await settle()
+    assert not transport.is_closing()
+    transport.feed(b"x")
+    await settle()
+    assert transport.is_closing()
+    assert connection.events == ["opened", None, "ended"]
 
 
 async def test_finishing_after_a_reset_is_the_end(connection, transport, monkeypatch):

@@ -84,6 +84,15 @@ async def test_a_peer_that_ends_between_requests_is_connected_to_again(proxy, cl
         await until(lambda: not client.is_connected)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"), [(5, "5 s"), (4.99964, "5 s"), (0.05, "0.05 s"), (0.0002, "0.0002 s")]
+)
+def test_a_timeout_is_told_as_people_say_it(given, told):
+    error = RequestTimeout("tcp://127.0.0.1:1", given)
+    assert str(error) == f"expected a reply from tcp://127.0.0.1:1 within {told}, got none"
+    assert error.timeout == given
+
+
 async def test_a_black_hole_ends_by_timeout_and_frees_the_connection(proxy, client):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(black_hole=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
-from kakuri_tcp import Connection, ConnectionFault, WriteTimeout
+from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._client_core import ClientConnection
@@ -71,14 +71,8 @@ class HttpClientConnection(Connection):
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """Fail what is under way."""
-        error: Exception
-        if isinstance(fault, WriteTimeout):
-            error = RequestTimeout(str(fault), phase="write")
-        else:
-            error = ConnectionBroken(
-                f"expected {self.peer} to answer, got the end of the connection"
-            )
-            error.__cause__ = fault
+        error = ConnectionBroken(f"expected {self.peer} to answer, got the end of the connection")
+        error.__cause__ = fault
         self._fail(error)
 
     def _fail(self, error: Exception) -> None:
@@ -136,15 +130,25 @@ class HttpClientConnection(Connection):
         self._head = head = loop.create_future()
         head.add_done_callback(_retrieve)
         self.write(self.core.send(request))
+        sending = None
         if self.core.request_state is State.BODY:
             assert body is not None
-            self._sender = loop.create_task(self._send(body, is_asked=request.expects_continue))
+            sending = self._send(body, is_asked=request.expects_continue)
+        elif self.is_writing_paused:
+            sending = self._until_taken()
+        if sending is not None:
+            self._sender = loop.create_task(sending)
             self._sender.add_done_callback(self._sent)
+            # While the request goes out, the time for writing counts, and not that for reading.
+            await asyncio.wait([head, self._sender], return_when=asyncio.FIRST_COMPLETED)
+        deadline = asyncio.timeout(self.timeouts.read)
         try:
-            async with asyncio.timeout(self.timeouts.read):
+            async with deadline:
                 response: Response = await head
                 return response
         except TimeoutError as error:
+            if not deadline.expired():
+                raise  # of the sender, or of the caller's own content
             self.abort()
             raise RequestTimeout(
                 f"expected a response within {self.timeouts.read} s, got none", phase="read"
@@ -168,10 +172,25 @@ class HttpClientConnection(Connection):
 
     async def _send_piece(self, piece: bytes) -> None:
         if self.is_writing_paused:
+            await self._until_taken()
+        self.write(self.core.send(Data(piece)))
+
+    async def _until_taken(self) -> None:
+        """Wait until the server has caught up; raises RequestTimeout where it takes nothing."""
+        seconds = self.timeouts.write
+        while self.is_writing_paused:
+            unsent = self.unsent
             self._writable = asyncio.get_running_loop().create_future()
             self._writable.add_done_callback(_retrieve)
-            await self._writable
-        self.write(self.core.send(Data(piece)))
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._writable
+            except TimeoutError as error:
+                if self.unsent >= unsent:
+                    raise RequestTimeout(
+                        f"expected {self.peer} to read the request, it took nothing for "
+                        f"{seconds} s", phase="write",
+                    ) from error  # fmt: skip
 
     def _allow_content(self) -> None:
         if self._continued is not None and not self._continued.done():

@@ -8,9 +8,12 @@ from kakuri_http._events import InterimResponse
 from kakuri_http._request import Request
 from kakuri_http._response import Response
 from kakuri_http._status import REASONS, WITHOUT_CONTENT
+from kakuri_http._target import parse_authority
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
+# What is written from a message's attributes alone: said twice, two readers may see two messages.
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -80,7 +83,13 @@ def compose_response_head(
 
 
 def compose_interim(response: InterimResponse) -> bytes:
-    """Write a 1xx response; it has neither Date nor length."""
+    """Write a 1xx response; it has neither Date nor length.
+
+    Raises LocalProtocolError for fields of framing (RFC 9110 8.6, RFC 9112 6.1).
+    """
+    for name, _ in response.headers:
+        if name.lower() in _FRAMING:
+            raise LocalProtocolError(f"expected no framing field, got {name!r}")
     lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     status = response.status
     return f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n{lines}\r\n".encode("latin-1")
@@ -89,13 +98,19 @@ def compose_interim(response: InterimResponse) -> bytes:
 def compose_request_head(request: Request) -> bytes:
     """Write the head of a request with Host first and its framing last.
 
-    Raises LocalProtocolError for a method or target that is none.
+    Raises LocalProtocolError for a method, target or host that is none, and for fields that say
+    what `host`, `length` and `keep_alive` say.
     """
     method, target = request.method, request.target
     if not _METHOD.fullmatch(method) or method == "CONNECT":
         raise LocalProtocolError(f"expected a method other than CONNECT, got {method!r}")
     if not _TARGET.fullmatch(target) or not (target[0] == "/" or target == "*"):
         raise LocalProtocolError(f"expected an origin-form target, got {target!r}")
+    if parse_authority(request.host.encode("utf-8", "replace")) is None:
+        raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
+    for name, _ in request.headers:
+        if name.lower() in _FRAMING:
+            raise LocalProtocolError(f"expected no framing field, got {name!r}")
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in request.headers]
     if request.length is None:

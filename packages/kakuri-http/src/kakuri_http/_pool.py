@@ -24,6 +24,7 @@ class Pool:
         self._in_use: set[HttpClientConnection] = set()
         self._count: Counter[Endpoint] = Counter()
         self._waiters: deque[tuple[Endpoint, asyncio.Future[None]]] = deque()
+        self._is_closed = False
 
     def __repr__(self) -> str:
         idle = sum(map(len, self._idle.values()))
@@ -32,12 +33,14 @@ class Pool:
     async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
         """Return a connection that stands; `release` has to follow.
 
-        Raises ConnectFailed, or RequestTimeout when no place becomes free.
+        Raises ConnectFailed, also on a closed client, or RequestTimeout when no place becomes free.
         """
+        self._check_open(endpoint)
         try:
             async with asyncio.timeout(timeouts.pool):
                 while not self._has_place(endpoint):
                     await self._wait(endpoint)
+                    self._check_open(endpoint)
         except TimeoutError as error:
             raise RequestTimeout(
                 f"expected a connection to {endpoint} to become free, all were in use", phase="pool"
@@ -53,6 +56,12 @@ class Pool:
         connection.timeouts = timeouts
         self._in_use.add(connection)
         return connection
+
+    def _check_open(self, endpoint: Endpoint) -> None:
+        if self._is_closed:
+            raise ConnectFailed(
+                f"expected an open client to connect to {endpoint}, got a closed one"
+            )
 
     def _has_place(self, endpoint: Endpoint) -> bool:
         self._drop_idle()
@@ -84,6 +93,11 @@ class Pool:
         except TcpConnectFailed as error:
             raise ConnectFailed(str(error)) from error
         connection.peer = connection.peer or str(endpoint)
+        try:
+            self._check_open(endpoint)
+        except ConnectFailed:
+            connection.abort()
+            raise
         return connection
 
     def release(self, endpoint: Endpoint, connection: HttpClientConnection) -> None:
@@ -135,10 +149,12 @@ class Pool:
                 waiter.set_result(None)
 
     def close(self) -> None:
-        """Close all connections; what is under way fails."""
+        """Close all connections; what is under way fails, and what waits for a place."""
+        self._is_closed = True
         for idle in self._idle.values():
             for connection in idle:
                 connection.abort()
         self._idle.clear()
         for connection in list(self._in_use):
             connection.abort()
+        self._wake()

@@ -10,7 +10,8 @@ from kakuri_http._response import Body, Response
 from kakuri_http._url import parse_url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SAME_METHOD = frozenset({307, 308})
+_SEE_OTHER = 303
+_MAY_REPLACE_POST = frozenset({301, 302})
 _SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -27,9 +28,9 @@ class Hop:
 def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | None:
     """Return the request that a redirect asks for, or None where the response is final.
 
-    GET replaces POST as browsers do it (15.4.2); credentials stay with their origin; content that
-    came in pieces is gone and can't be sent again. Raises InvalidUrl, also for a way from https to
-    http.
+    GET replaces POST as browsers do it (15.4.2), and any method behind 303 (15.4.4); credentials
+    stay with their origin; content that came in pieces is gone and can't be sent again. Raises
+    InvalidUrl, also for a way from https to http.
     """
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or location is None:
@@ -37,6 +38,7 @@ def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | No
     here = parse_url(hop.url, through)
     if location.startswith("//"):
         raise InvalidUrl(f"expected a location with its scheme, got {location!r}")
+    location = location.partition("#")[0]  # a fragment is for whoever shows the page
     url = location if "://" in location else here.origin + _path_of(location, here.target)
     there = parse_url(url, through)
     if here.origin.startswith("https:") and not there.origin.startswith("https:"):
@@ -44,7 +46,8 @@ def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | No
     if there.origin != here.origin:
         kept = [field for field in hop.headers if field[0].lower() not in _SECRETS]
         hop = replace(hop, headers=Headers(kept))
-    if response.status not in _SAME_METHOD and hop.method not in {"GET", "HEAD"}:
+    replaces_post = response.status in _MAY_REPLACE_POST and hop.method == "POST"
+    if replaces_post or (response.status == _SEE_OTHER and hop.method not in {"GET", "HEAD"}):
         kept = [field for field in hop.headers if not field[0].lower().startswith("content-")]
         return Hop("GET", url, Headers(kept), b"")
     if not isinstance(hop.body, bytes):

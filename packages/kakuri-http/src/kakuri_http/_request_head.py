@@ -89,6 +89,4 @@ def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
         return parse_origin_form(target)
     if target == b"*" and method == "OPTIONS":
         return "*", ""
-    if host:
-        return parse_absolute_form(target, host)
-    raise RemoteProtocolError(f"expected an origin-form target, got {target[:80]!r}")
+    return parse_absolute_form(target, host)

@@ -44,6 +44,8 @@ class Response:
             raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
         if content_type not in _USUAL_TYPES and not _CONTENT_TYPE.fullmatch(content_type or ""):
             raise LocalProtocolError(f"expected a content type, got {content_type!r}")
+        if not isinstance(body, bytes) and isinstance(body, str | bytearray | memoryview):
+            raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
         if status == _RESET_CONTENT and body:
             raise LocalProtocolError("expected no content in a 205 response, got some")
         self.status = status

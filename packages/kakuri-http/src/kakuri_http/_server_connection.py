@@ -113,15 +113,15 @@ class HttpConnection(Connection):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         if self._request is None and not self.is_closing:
-            self.resume_reading()
             self._advance()
+            self._resume_unless_full()
 
     def drain(self) -> None:
-        """Answer what has begun, then close."""
+        """Answer the request that has come, then close; a part of a head is none."""
         self._is_draining = self._is_ending = True
         self._core.keep_alive = False
-        if self._request is None and not self._core.head_has_begun:
-            self.close()
+        if self._request is None:  # answered early, a client may still be sending
+            (self.finish if self._core.request_state is _BODY else self.close)()
 
     def sweep(self, now: float) -> None:
         """Enforce the timeouts on heads, content and half-closed clients."""
@@ -189,8 +189,7 @@ class HttpConnection(Connection):
         self._flush()
 
     def _flush(self) -> None:
-        out = self._out
-        if out:
+        if out := self._out:
             self.write(out[0] if len(out) == 1 else b"".join(out))
             out.clear()
 
@@ -383,8 +382,17 @@ class HttpConnection(Connection):
             self._stream = None  # the handler left content unread: it is dropped
             self.resume_reading()
         if not self._is_advancing:
-            self.resume_reading()
             self._advance()
+            self._resume_unless_full()
+
+    def _resume_unless_full(self) -> None:
+        # A turn reads many requests: by resuming behind each, a quick client could make us grow.
+        waits = self._request is not None or self.is_writing_paused
+        is_full = waits and self._core.buffered > self._http_limits.pipeline
+        if self._core.request_state is _BODY:
+            is_full = self._stream is not None and self._stream.is_paused
+        if not is_full:
+            self.resume_reading()
 
     def _tell(self, access_log: AccessLog, request: Request | None, *, complete: bool) -> None:
         method, target, seconds = "", "", 0.0

@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address
 
 from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
@@ -35,6 +36,11 @@ def parse_authority(value: bytes) -> tuple[str, int | None] | None:
     match = _grammar.authority.fullmatch(value)
     if match is None:
         return None
+    if match[1][:1] == b"[":
+        try:
+            IPv6Address(match[1][1:-1].decode("ascii"))
+        except ValueError:
+            return None
     port: int | None = None
     if digits := match[2]:
         if len(digits) > 5 or int(digits) > _HIGHEST_PORT:
@@ -83,7 +89,7 @@ def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
     named = parse_authority(match[2])
     if named is None:
         raise RemoteProtocolError(f"expected a host in the target, got {_shown(target)}")
-    given = parse_authority(host)
+    given = parse_authority(host) if host else named  # HTTP/1.0 may go without Host
     default = _DEFAULT_PORT[scheme]
     if given is None or (named[0], named[1] or default) != (given[0], given[1] or default):
         raise RemoteProtocolError(

@@ -3,6 +3,7 @@
 A client is for one thread. It keeps one connection to each endpoint.
 """
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ __all__ = ["BlockingClient", "BlockingStreamedResponse"]
 Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 Pieces = bytes | Iterable[bytes]
 
+_SEND_SIZE = 1 << 18  # at a time: a server that takes that much has not stopped reading
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
 
 
@@ -73,23 +75,28 @@ class _Link:
         return event
 
     def send(self, data: bytes, wait: float | None) -> None:
-        self._set_timeout(wait)
-        try:
-            self.connection.send(data)
-        except TimeoutError as error:
-            raise self._timeout(wait, "write") from error
-        except OSError as error:
-            raise ConnectionBroken(f"expected to send a request, got {error}") from error
+        for start in range(0, len(data), _SEND_SIZE):
+            self._set_timeout(wait)
+            try:
+                self.connection.send(data[start : start + _SEND_SIZE])
+            except TimeoutError as error:
+                raise self._timeout(wait, "write") from error
+            except OSError as error:
+                raise ConnectionBroken(f"expected to send a request, got {error}") from error
 
     def _set_timeout(self, wait: float | None) -> None:
         if self.deadline is not None:
-            left = max(self.deadline - time.monotonic(), 0.001)
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise self._timeout(wait, "total")  # however quickly the server sends
             wait = left if wait is None else min(wait, left)
         self.connection.set_timeout(wait)
 
     def _timeout(self, wait: float | None, phase: str) -> RequestTimeout:
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            phase = "total"
+            return RequestTimeout(
+                "expected all of the response within the total time, got a part", phase="total"
+            )
         return RequestTimeout(f"expected progress within {wait} s, got none", phase=phase)
 
 
@@ -172,8 +179,9 @@ class BlockingClient:
         """Ask and return the response with all of its content; as `Client.request`."""
         hop = Hop(method, url, Headers(headers), body)
         followed: list[str] = []
+        deadline = self._deadline()
         while True:
-            response = self._exchange(hop)
+            response = self._exchange(hop, deadline)
             following = next_hop(hop, response, self._through) if redirects else None
             if following is None:
                 return response
@@ -184,10 +192,14 @@ class BlockingClient:
             followed.append(following.url)
             hop = following
 
-    def _exchange(self, hop: Hop) -> Response:
+    def _deadline(self) -> float | None:
+        total = self._timeouts.total
+        return None if total is None else time.monotonic() + total
+
+    def _exchange(self, hop: Hop, deadline: float | None) -> Response:
         body = hop.body
         assert isinstance(body, (bytes, Iterable))
-        with self.stream(hop.method, hop.url, body=body, headers=hop.headers) as streamed:
+        with self._open(hop, body, deadline) as streamed:
             response = ReceivedResponse(
                 streamed.status, streamed.reason, streamed.headers, streamed.http_version
             )
@@ -200,11 +212,18 @@ class BlockingClient:
         self, method: str, url: str, *, body: Pieces = b"", headers: Fields = ()
     ) -> Iterator[BlockingStreamedResponse]:
         """Ask and give the response as soon as its head is there; as `Client.stream`."""
-        where = parse_url(url, self._through)
-        request = make_request(method, where, headers, body)
+        hop = Hop(method, url, Headers(headers), body)
+        with self._open(hop, body, self._deadline()) as streamed:
+            yield streamed
+
+    @contextmanager
+    def _open(
+        self, hop: Hop, body: Pieces, deadline: float | None
+    ) -> Iterator[BlockingStreamedResponse]:
+        where = parse_url(hop.url, self._through)
+        request = make_request(hop.method, where, hop.headers, body)
         link = self._take(where.endpoint)
-        total = self._timeouts.total
-        link.deadline = None if total is None else time.monotonic() + total
+        link.deadline = deadline
         try:
             response = self._ask(link, request, body)
             yield BlockingStreamedResponse(response, link, self._timeouts)
@@ -221,7 +240,7 @@ class BlockingClient:
             link.connection.set_timeout(0)
             try:
                 link.connection.receive()
-            except (BlockingIOError, TimeoutError):
+            except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
                 return link
             except OSError:
                 pass

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
 from kakuri_tcp._tls import ClientTLS, client_context
 
 C = TypeVar("C", bound=Connection)
@@ -47,7 +47,7 @@ async def connect(
             return await _open(endpoint, factory, context, server_name)
     except TimeoutError as error:
         # The system has a timeout of its own, which has a number.
-        reason = reason_of(error) if error.errno else f"it took longer than {timeout:g} s"
+        reason = reason_of(error) if error.errno else f"it took longer than {in_seconds(timeout)}"
         raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error

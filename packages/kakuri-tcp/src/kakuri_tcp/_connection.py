@@ -143,6 +143,11 @@ class Connection(asyncio.Protocol):
         """Why the connection ends, if not by agreement."""
         return self._fault
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes that were written the system has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def pause_reading(self) -> None:
         """Receive nothing more for now; what is being read may still come. May be called again."""
         self._is_reading_paused = True
@@ -169,7 +174,8 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         """Send what was written, end our side, and close when the peer has ended its own.
 
-        What still arrives is dropped, for at most `linger_timeout`. To be used after a last reply
+        What still arrives is dropped, at most `linger_bytes` of it and for at most
+        `linger_timeout`. To be used after a last reply
         to a peer that may still be sending: a plain close would reset the connection, and the
         reply might be lost with it.
         """
@@ -257,9 +263,15 @@ class _Lingering(asyncio.Protocol):
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
-        limit = connection.limits.linger_timeout
+        limits = connection.limits
+        self._left = limits.linger_bytes
         # Rare enough for a timer of its own.
-        self._timer = asyncio.get_running_loop().call_later(limit, transport.close)
+        self._timer = asyncio.get_running_loop().call_later(limits.linger_timeout, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.close()
 
     def eof_received(self) -> None:
         self._transport.close()

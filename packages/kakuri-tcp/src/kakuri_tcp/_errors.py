@@ -25,6 +25,11 @@ Each has the nearest builtin as a second base.
 import os
 
 
+def in_seconds(seconds: float) -> str:
+    """Write a duration for people: what is left of 5 s an instant later is still `5 s`."""
+    return f"{round(seconds, 3) or seconds:g} s"
+
+
 class TCPError(Exception):
     """The base of every error that this package raises."""
 
@@ -121,7 +126,7 @@ class RequestTimeout(TCPError, TimeoutError):
     """
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(f"expected a reply from {endpoint} within {timeout:g} s, got none")
+        super().__init__(f"expected a reply from {endpoint} within {in_seconds(timeout)}, got none")
         self.endpoint = endpoint
         self.timeout = timeout
 

@@ -16,6 +16,8 @@ class ServerLimits:
         write_timeout: for a peer to take what made writing pause, and for a close to complete.
         linger_timeout: to wait, after the last reply, for a peer to stop sending. Closing earlier
             would make the system send a reset, which destroys the reply.
+        linger_bytes: that are dropped meanwhile; a peer that pours on is cut off. Far more than an
+            honest peer has under way when the last reply reaches it.
         handshake_timeout: for a TLS handshake.
         write_buffer: waiting to be sent before the connection is told to pause writing; it may
             go on at a quarter of it.
@@ -28,6 +30,7 @@ class ServerLimits:
     idle_timeout: float = 300.0
     write_timeout: float = 30.0
     linger_timeout: float = 2.0
+    linger_bytes: int = 67_108_864
     handshake_timeout: float = 10.0
     write_buffer: int = 65_536
     backlog: int = 1_024

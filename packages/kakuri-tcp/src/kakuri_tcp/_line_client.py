@@ -13,7 +13,7 @@ from typing import Self
 
 from kakuri_tcp._connect import connect, tls_for
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests
+from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, in_seconds
 from kakuri_tcp._limits import LineClientLimits
 from kakuri_tcp._line_link import Link
 from kakuri_tcp._tls import ClientTLS
@@ -143,7 +143,7 @@ class LineClient:
                         return link
                     await link.wait_writable()
         except TimeoutError as error:
-            reason = f"the request could not be sent within {timeout:g} s"
+            reason = f"the request could not be sent within {in_seconds(timeout)}"
             raise ConnectFailed(self._name, reason) from error
         finally:
             self._waiting -= 1
