@@ -249,7 +249,8 @@ async def test_nginx(tmp_path):
             program("nginx"), "-p", str(tmp_path), "-c", str(configuration)
         ) as process:
             async with asyncio.timeout(20):
-                while not (tmp_path / "socket").exists():
+                # The socket is there before nginx listens on it; this file is not.
+                while not (tmp_path / "pid").exists():
                     assert process.returncode is None
                     await asyncio.get_running_loop().run_in_executor(None, str)
             limits = Limits(body=1 << 24)
