@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._diagnosis import explain_end, explain_key, explain_separator, explain_value
 from kakuri_json._limits import Limits
-from kakuri_json._scanning import skip_number, skip_plain, skip_space
+from kakuri_json._scanning import COMPILED, skip_number, skip_plain, skip_space
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
 
@@ -28,6 +28,11 @@ _CLOSE_OBJECT: Final = 0x7D
 _T: Final = 0x74
 _F: Final = 0x66
 _N: Final = 0x6E
+_MINUS: Final = 0x2D
+_ZERO: Final = 0x30
+
+_MACHINE_DIGITS: Final = 18
+"""Characters of an integer that surely fits into 64 bits, its sign among them."""
 
 
 def parse(  # noqa: C901 - one loop over local variables is what makes it quick
@@ -190,12 +195,27 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
 
 
 def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
+    if COMPILED and end - start <= _MACHINE_DIGITS and end - start <= limits.max_digits:
+        return _machine_integer(text, start, end)
     if end - start <= limits.max_digits:
         try:
             return int(text[start:end])
         except ValueError:  # the interpreter was told to convert fewer digits than we allow
             pass
     raise limit_error(text, start, limits, "max_digits")
+
+
+def _machine_integer(text: str, start: "i64", end: "i64") -> "i64":
+    """Give a short integer digit by digit, which only compiled code does quicker than `int`."""
+    position: i64 = start
+    is_negative = ord(text[start]) == _MINUS
+    if is_negative:
+        position += 1
+    number: i64 = 0
+    while position < end:
+        number = number * 10 + ord(text[position]) - _ZERO
+        position += 1
+    return -number if is_negative else number
 
 
 def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
