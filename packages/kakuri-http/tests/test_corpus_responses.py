@@ -82,3 +82,23 @@ def check(case, way):
         assert core.is_reusable is case["connection_reusable"]
     if case.get("leftover_latin1"):
         assert core.leftover == case["leftover_latin1"].encode("latin-1")
+
+
+REUSABLE = [case for case in CASES if case.get("connection_reusable") and not case.get("eof_after")]
+
+
+def test_there_are_cases_that_leave_the_connection_usable():
+    assert len(REUSABLE) >= 10
+
+
+@pytest.mark.parametrize("case", REUSABLE, ids=[case["name"] for case in REUSABLE])
+def test_another_follows(case):
+    """What a response leaves behind in the core must not change how the next one is read."""
+    for way in WAYS:
+        _, core = ask(case, WAYS[way](raw(case, "response")))
+        core.send(Request("GET", "/next", Headers(), host="a"))
+        core.receive_data(b"HTTP/1.1 203 Sure\r\nContent-Length: 5\r\n\r\nagain")
+        head, data, end = (core.next_event() for _ in range(3))
+        assert (head.status, data.data) == (203, b"again")
+        assert isinstance(end, EndOfMessage)
+        assert core.is_reusable
