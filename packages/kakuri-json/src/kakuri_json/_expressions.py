@@ -30,6 +30,7 @@ from kakuri_json._shapes import (
     Shape,
     Text,
     Union,
+    is_string,
 )
 from kakuri_json._strings import quote, read_escaped
 
@@ -284,15 +285,18 @@ class _Compiler:
                 joined += f"(?:,{pattern})?+" if required_before else f"(?:{pattern}{end})?+"
         return rf"\{{{joined}{'' if any_required else self.space}\}}"
 
-    def _items(self, shape: Shape, order: Any, *, keys: bool) -> tuple[str, str]:
-        """Give the expression of items with commas between them, and the code that reads them."""
+    def _items(self, shape: Shape, order: Any, key: Shape | None = None) -> tuple[str, str]:
+        """Give the expression of items with commas between them, and the code that reads them.
+
+        With the shape of a key, they are members of an object, read as pairs.
+        """
         inner = _Compiler(self.layout, self._inside)
-        key = inner.group() if keys else ""
+        named = None if key is None else inner.part(key, None)  # its groups come first
         part = inner.part(shape, order)
-        if keys:
-            part.code = f"({key}, {part.code})"
-            string = f'"{_CAPTURE}{_PLAIN})"'
-            part.pattern = self.space.join((string, ":", part.pattern))
+        if named is not None:
+            part.code = f"({named.code}, {part.code})"
+            part.pattern = self.space.join((named.pattern, ":", part.pattern))
+            part.conditions = named.conditions + part.conditions
         inner.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
         lines = ["items = []", "for m in find(text, 1, len(text) - 1):"]
         lines += [f"    {line}" for line in inner.unpacking()]
@@ -303,7 +307,7 @@ class _Compiler:
         return f"(?:{item}(?:,{item})*+|{self.space})", self.constant(inner.function(lines))
 
     def _sequence(self, shape: Sequence, order: Any) -> _Part:
-        items, read = self._items(shape.item, order, keys=False)
+        items, read = self._items(shape.item, order)
         group = self.group()
         listed = group.replace("g", "l")
         part = _Part(
@@ -328,9 +332,9 @@ class _Compiler:
         return _Part(rf"\[{inside or self.space}\]", code, conditions)
 
     def _dictionary(self, shape: Dictionary, order: Any) -> _Part:
-        if shape.key != Scalar("string"):
+        if not is_string(shape.key):
             raise NotRegular
-        members, read = self._items(shape.value, order, keys=True)
+        members, read = self._items(shape.value, order, shape.key)
         group = self.group()
         pairs, code = group.replace("g", "p"), group.replace("g", "d")
         conditions = [

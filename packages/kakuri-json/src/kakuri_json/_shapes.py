@@ -122,3 +122,8 @@ class Record:
 Shape: TypeAlias = (
     Anything | Scalar | Choice | Text | Sequence | Fixed | Dictionary | Constrained | Union | Record
 )
+
+
+def is_string(shape: Shape) -> bool:
+    """Tell whether values of a shape are plain strings, with or without conditions on them."""
+    return shape == Scalar("string") or (isinstance(shape, Constrained) and is_string(shape.inner))

@@ -25,6 +25,7 @@ from kakuri_json._shapes import (
     Shape,
     Text,
     Union,
+    is_string,
 )
 from kakuri_json._strings import quote
 
@@ -68,7 +69,7 @@ def _value(shape: Shape, inside: list[Record]) -> Writer:
             return _union(shape, inside)
         case Sequence(build=build) if build in (list, tuple):
             return _sequence(build, _value(shape.item, inside))
-        case Dictionary() if shape.key == Scalar("string"):
+        case Dictionary() if is_string(shape.key):
             return _dictionary(_value(shape.value, inside))
         case Record() if not shape.is_dict and shape not in inside:
             return _record(shape, inside)
@@ -210,8 +211,7 @@ class _Source:
             absent = f"{name} is None"
         else:
             default = item.default if item.default_factory is None else item.default_factory()
-            constant, cls = self.constant(default), self.constant(type(default))
-            absent = f"{name}.__class__ is {cls} and {name} == {constant}"
+            absent = self._equality(name, default, made=item.default_factory is not None)
         shape = item.shape
         if isinstance(shape, Union) and item.default is None and item.default_factory is None:
             rest = [member for member in shape.members if member != Scalar("null")]
@@ -228,12 +228,26 @@ class _Source:
                 self.integers.append(f"({name} or 0)" if absent_is_none else name)
         else:
             write = self.constant(_value(shape, self.inside))
-            inner = name.replace("v", "q")
-            self.lines.append(f"{inner} = '' if {absent} else {write}({name})")
-            self.lines.append(f"if {inner} is None: return None")
-            text = f"{{{inner}}}"
+            self.lines += [
+                f"if {absent}: {part} = ''",
+                "else:",
+                f"    {part} = {write}({name})",
+                f"    if {part} is None: return None",
+                f"    {part} = f'{key}{{{part}}}'",
+            ]
+            return part
         self.lines.append(f"{part} = '' if {absent} else f'{key}{text}'")
         return part
+
+    def _equality(self, name: str, default: Any, *, made: bool) -> str:
+        """Give the condition that a value is its default, the quickest there is."""
+        cls = f"{name}.__class__ is {self.constant(type(default))}"
+        if made and type(default) in (list, dict) and not default:
+            return f"not {name} and {cls}"
+        constant = self.constant(default)
+        equal = f"{cls} and {name} == {constant}"
+        # One that was made by a factory is never the same object.
+        return equal if made else f"({name} is {constant} or {equal})"
 
     def _inline(self, shape: Shape, name: str) -> str:
         """Give the piece of the f-string for a value."""
