@@ -2,7 +2,7 @@ import asyncio
 import socket
 
 import pytest
-from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
+from kakuri_tcp import Endpoint, LineError, LineServerLimits, listen_lines
 from kakuri_tcp.testing import settle
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -76,6 +76,17 @@ async def test_a_handler_that_raises_ends_the_connection(caplog):
     async with await listen_lines(LOCAL, handler, on_fault=lambda e: b"fault") as server:
         assert await exchange(server, b"1\n0\n1\n") == b"1\nfault\n"
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_handler_can_end_the_connection_for_what_the_line_is(caplog):
+    def handler(line):
+        if line == b"other protocol":
+            raise LineError("expected ours")
+        return line.upper()
+
+    async with await listen_lines(LOCAL, handler, on_fault=lambda e: str(e).encode()) as server:
+        assert await exchange(server, b"a\nother protocol\nb\n") == b"A\nexpected ours\n"
+    assert not caplog.records
 
 
 async def test_requests_in_flight_are_bounded():

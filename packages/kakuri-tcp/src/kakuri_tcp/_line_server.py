@@ -42,11 +42,13 @@ async def listen_lines(
     Args:
         endpoint: where to listen.
         handler: is given a line without its end and returns the reply without its end, or an
-            awaitable of it. It must not raise for what a peer can send. Awaitables of one
-            connection run side by side, and are cancelled when the connection is lost.
+            awaitable of it. For a line after which the connection has to end it raises a
+            LineError, at once; it must raise nothing else for what a peer can send. Awaitables
+            of one connection run side by side, and are cancelled when the connection is lost.
         limits: what peers are allowed.
         on_fault: gives the last reply before the connection closes, or None for none. It gets
-            LineTooLong, IncompleteLine, or HandlerFailed when the handler raised.
+            LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
+            handler raised anything else.
         tls: as for `listen`.
         access: as for `listen`.
 
@@ -166,6 +168,8 @@ class _LineConnection(Connection):
             try:
                 answer = handler(line)
                 reply = answer if isinstance(answer, bytes) else self._start(answer)
+            except LineError:
+                raise
             except Exception as error:
                 raise HandlerFailed(f"expected a reply from {handler!r}, got {error!r}") from error
             if waiting or not isinstance(reply, bytes):
