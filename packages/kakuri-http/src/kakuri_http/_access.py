@@ -1,8 +1,11 @@
 """What a server tells about each exchange."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from kakuri_http._request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,21 @@ class Access:
     sent: int
     seconds: float
     complete: bool
+
+
+def access_of(
+    request: Request | None,
+    started: float,
+    peer: str,
+    status: int,
+    sent: int,
+    complete: bool,  # noqa: FBT001 (fields in their order)
+) -> Access:
+    """Describe an exchange that has ended; `started` is its begin by the monotonic clock."""
+    if request is None:
+        return Access(peer, "", "", status, sent, 0.0, complete)
+    seconds = time.monotonic() - started
+    return Access(peer, request.method, request.target, status, sent, seconds, complete)
 
 
 AccessLog = Callable[[Access], None]

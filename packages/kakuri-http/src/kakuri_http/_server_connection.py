@@ -11,7 +11,7 @@ from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
-from kakuri_http._access import Access, AccessLog, tell
+from kakuri_http._access import AccessLog, access_of, tell
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
     ClientDisconnected,
@@ -368,7 +368,9 @@ class HttpConnection(Connection):
         request, core = self._request, self._core
         self._request = None
         if self._access_log is not None:
-            self._tell(self._access_log, request, complete=complete)
+            entry = access_of(request, self._started, self.peer, self._status, self._sent, complete)
+            tell(self._access_log, entry)
+            self._sent = 0
         if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
@@ -393,12 +395,3 @@ class HttpConnection(Connection):
             is_full = self._stream is not None and self._stream.is_paused
         if not is_full:
             self.resume_reading()
-
-    def _tell(self, access_log: AccessLog, request: Request | None, *, complete: bool) -> None:
-        method, target, seconds = "", "", 0.0
-        if request is not None:
-            method, target = request.method, request.target
-            seconds = time.monotonic() - self._started
-        entry = Access(self.peer, method, target, self._status, self._sent, seconds, complete)
-        self._sent = 0
-        tell(access_log, entry)
