@@ -6,15 +6,25 @@ import kakuri_registry
 
 def test_the_exported_names_are_these():
     assert sorted(kakuri_registry.__all__) == [
-        "DuplicateWorkload", "IMAGE_REFERENCE", "IllegalTransition", "ImageReference", "MAX_PAGE",
-        "MAX_WORKLOADS", "Quantity", "Range", "RegistryError", "RegistryFull", "RuntimeClass",
-        "TRANSITIONS", "Text", "UnknownWorkload", "WORKLOAD_ID", "Workload", "WorkloadEntry",
-        "WorkloadId", "WorkloadRegistry", "WorkloadState", "ZoneHandle", "__version__",
+        "Arguments", "Change", "DEFAULT_RUNTIME_CLASS", "DuplicateWorkload", "Environment",
+        "History", "IMAGE_REFERENCE", "IllegalTransition", "ImageReference", "JOURNAL_STEPS",
+        "Journal", "Labels", "Loaded", "MAX_FEED", "MAX_HISTORY", "MAX_PAGE", "MAX_RESTARTS",
+        "MAX_WORKLOADS", "MaxLength", "MemoryStore", "Problem", "Quantity", "RESERVE_BYTES",
+        "Range", "RegistryError", "RegistryFull", "RestartPolicy", "RuntimeClass", "RuntimeHealth",
+        "SQLiteStore", "STORE_STEPS", "Store", "StoreError", "StoreFailed", "StoreFull",
+        "StoreLocked", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
+        "UnknownWorkload", "User", "VERSION_GAP", "WORKLOAD_ID", "Wanted", "WorkingDirectory",
+        "Workload", "WorkloadEntry", "WorkloadId", "WorkloadRegistry", "WorkloadState",
+        "ZoneChanged", "ZoneEvent", "ZoneGone", "ZoneHandle", "ZoneSpec", "ZoneStatus",
+        "ZonesListed", "__version__",
     ]  # fmt: skip
     assert all(hasattr(kakuri_registry, name) for name in kakuri_registry.__all__)
 
 
-def test_the_readme_example_runs():
+def test_the_readme_examples_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     readme = (Path(__file__).parents[1] / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})
+    examples = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), {})

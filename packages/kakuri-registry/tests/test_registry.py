@@ -2,18 +2,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_registry import (
+    MAX_HISTORY,
     MAX_PAGE,
     TRANSITIONS,
+    Change,
     DuplicateWorkload,
     IllegalTransition,
     RegistryError,
     RegistryFull,
+    TooLate,
+    Transition,
     UnknownWorkload,
+    Wanted,
     Workload,
     WorkloadRegistry,
     WorkloadState,
     ZoneHandle,
 )
+from kakuri_registry._ordered import MAX_NOTED
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
@@ -156,8 +162,10 @@ def test_coming_and_going_leaves_nothing_behind():
     for number in range(10_000):
         registry.register(workload(f"w-{number}"), now=0)
         registry.remove(f"w-{number}")
-    assert len(registry._ids) < 3000
-    assert len(registry._gone) < 3000
+    index = registry._index
+    for ids in (index._all, *index._states.values()):
+        assert len(ids._noted) <= MAX_NOTED
+        assert sum(map(len, ids._blocks)) <= MAX_NOTED + 1
     assert [entry.workload.id for entry in registry.page()] == ["stays"]
 
 
@@ -191,3 +199,127 @@ def test_listing_agrees_with_a_plain_dict(steps):
     assert (
         repr(registry) == f"<WorkloadRegistry {len(model)} workloads, version {registry.version}>"
     )
+
+
+def ids(entries) -> list[str]:
+    return [entry.workload.id for entry in entries]
+
+
+def test_a_page_can_be_of_one_label_and_of_a_state_besides():
+    registry = WorkloadRegistry()
+    for name, team in [("d", "red"), ("a", "red"), ("c", "blue"), ("b", "red"), ("e", None)]:
+        registry.register(workload(name, labels={"team": team} if team else {}), now=0)
+    registry.update("a", RUNNING, now=1)
+    registry.update("c", RUNNING, now=1)
+    red = ("team", "red")
+    assert ids(registry.page(label=red)) == ["a", "b", "d"]
+    assert ids(registry.page(label=red, after="a", limit=1)) == ["b"]
+    assert ids(registry.page(label=red, state=RUNNING)) == ["a"]
+    assert ids(registry.page(label=red, state=PENDING)) == ["b", "d"]
+    assert ids(registry.page(label=("team", "green"))) == []
+    for name in ("a", "b", "d"):
+        registry.remove(name)
+    assert registry.page(label=red) == []
+    assert set(registry._index._labels) == {("team", "blue")}
+    assert (registry.count(RUNNING), registry.count(PENDING)) == (1, 1)
+
+
+def test_a_page_of_a_rare_state_is_not_found_by_walking_everything(monkeypatch):
+    registry = WorkloadRegistry()
+    for number in range(5000):
+        registry.register(workload(f"w-{number:04}"), now=0)
+    registry.update("w-4999", RUNNING, now=1)
+    assert ids(registry.page(state=RUNNING)) == ["w-4999"]
+    assert list(registry._index.after("", RUNNING, None)) == ["w-4999"]
+
+
+def test_history_tells_states_reasons_and_attempts():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=1)
+    registry.update("wl-1", PENDING, now=2, reason="Pulling", message="nginx:latest")
+    registry.update("wl-1", PENDING, now=3, reason="Pulling", message="half of it")
+    registry.update("wl-1", RUNNING, now=4)
+    registry.set_handle("wl-1", ZoneHandle("s", "c"))
+    registry.restart("wl-1", now=5, restart_at=15, reason="Error", exit_code=3)
+    registry.want("wl-1", Wanted.STOP, now=6)
+    registry.update("wl-1", FAILED, now=7, reason="Stopped", message="m" * 300)
+    assert registry.history("wl-1") == (
+        Transition(1, PENDING),
+        Transition(2, PENDING, 0, "Pulling", "nginx:latest"),
+        Transition(4, RUNNING),
+        Transition(5, PENDING, 1, "Error", None, 3),
+        Transition(7, FAILED, 1, "Stopped", "m" * 255 + "…"),
+    )
+    registry.remove("wl-1")
+    registry.register(workload(), now=8)
+    assert registry.history("wl-1") == (Transition(8, PENDING),)
+
+
+def test_history_is_bounded():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    for number in range(1, 15):
+        registry.restart("wl-1", now=number, restart_at=number)
+    assert len(registry.history("wl-1")) == 15
+    for number in range(15, 40):
+        registry.restart("wl-1", now=number, restart_at=number)
+    history = registry.history("wl-1")
+    assert [step.attempt for step in history] == list(range(40 - MAX_HISTORY, 40))
+
+
+def test_changes_can_be_followed_from_any_version():
+    registry = WorkloadRegistry()
+    begin = registry.version
+    first = registry.register(workload("a"), now=0)
+    second = registry.update("a", RUNNING, now=1)
+    registry.remove("a")
+    changes = registry.changes(begin)
+    assert changes == [
+        Change("a", 1, first, (), True),
+        Change("a", 2, second, (Transition(1, RUNNING),)),
+        Change("a", 3, None),
+    ]
+    assert registry.changes(begin, limit=1) == changes[:1]
+    assert registry.changes(2) == changes[2:]
+    assert registry.changes(3) == []
+    assert changes[-1].version == registry.version
+
+
+def test_a_reader_who_is_too_late_or_too_early_has_to_list_again():
+    registry = WorkloadRegistry(max_feed=3)
+    for name in "abcde":
+        registry.register(workload(name), now=0)
+    assert [change.workload_id for change in registry.changes(2)] == ["c", "d", "e"]
+    with pytest.raises(TooLate, match="expected a version from 2 to 5 to go on from, got 1") as e:
+        registry.changes(1)
+    assert (e.value.version, e.value.oldest, e.value.latest) == (1, 2, 5)
+    with pytest.raises(TooLate):
+        registry.changes(6)
+    with pytest.raises(ValueError, match="limit"):
+        registry.changes(3, limit=0)
+
+
+def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
+    registry = WorkloadRegistry()
+    for name in "abcd":
+        registry.register(workload(name), now=0)
+    registry.update("b", FAILED, now=10)
+    registry.update("a", FAILED, now=20)
+    registry.update("c", RUNNING, now=5)
+    registry.want("b", Wanted.REMOVE, now=25)  # does not make it younger
+    assert registry.removable(now=20, retention=10) == []
+    assert ids(registry.removable(now=21, retention=10)) == ["b"]
+    assert ids(registry.removable(now=31, retention=10)) == ["b", "a"]
+    assert ids(registry.removable(now=31, retention=10, limit=1)) == ["b"]
+    registry.remove("b")
+    assert ids(registry.removable(now=31, retention=10)) == ["a"]
+
+
+def test_a_subscriber_is_told_every_change_until_it_has_enough():
+    registry, told = WorkloadRegistry(), []
+    registry.subscribe(told.append)
+    registry.register(workload("a"), now=0)
+    registry.remove("a")
+    registry.subscribe(None)
+    registry.register(workload("b"), now=0)
+    assert told == registry.changes(0)[:2]

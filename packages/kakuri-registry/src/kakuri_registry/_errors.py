@@ -4,7 +4,13 @@ RegistryError
 ├── DuplicateWorkload   the id is taken (also a ValueError)
 ├── UnknownWorkload     no workload has that id (also a KeyError)
 ├── IllegalTransition   the state machine has no such step (also a ValueError)
-└── RegistryFull        the limit on the number of workloads is reached
+├── RegistryFull        the limit on the number of workloads is reached
+├── TooLate             the feed no longer has these changes: list again (also a LookupError)
+└── StoreError          a store can't be opened, read or written
+    ├── StoreFull       there is no room for it
+    ├── StoreLocked     another process has it open
+    ├── StoreTooNew     a later version of this package has written it
+    └── StoreFailed     anything else: the file system, the disk, a foreign file
 """
 
 from kakuri_registry._state import WorkloadState
@@ -53,3 +59,44 @@ class RegistryFull(RegistryError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the registry is full: it may hold {limit} workloads")
         self.limit = limit
+
+
+class TooLate(RegistryError, LookupError):
+    """The changes behind a version are not remembered any more, or not made yet: list again."""
+
+    def __init__(self, version: int, oldest: int, latest: int) -> None:
+        super().__init__(
+            f"expected a version from {oldest} to {latest} to go on from, got {version}"
+        )
+        self.version = version
+        self.oldest = oldest
+        self.latest = latest
+
+
+class StoreError(RegistryError):
+    """A store can't be opened, read or written."""
+
+
+class StoreFull(StoreError):
+    """There is no room for a change: what is registered can be read, stopped and removed."""
+
+
+class StoreLocked(StoreError):
+    """Another process has the store open."""
+
+
+class StoreTooNew(StoreError):
+    """A later version of this package has written the store."""
+
+    def __init__(self, path: str, expected: int, got: int) -> None:
+        super().__init__(
+            f"expected a database of schema {expected} or earlier in {path!r}, got schema {got}: "
+            "a later version has written it"
+        )
+        self.path = path
+        self.expected = expected
+        self.got = got
+
+
+class StoreFailed(StoreError):
+    """The store could not be read or written for a reason other than room."""

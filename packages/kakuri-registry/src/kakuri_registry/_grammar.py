@@ -1,4 +1,4 @@
-"""The grammars of what a submitter names: workload ids and image references.
+"""The grammars of what a submitter names: ids, image references, labels, variables, users.
 
 The patterns are linear: no two alternatives of a repetition can begin with the same character,
 so a near miss is refused in time proportional to its length.
@@ -29,6 +29,27 @@ _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 _DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
 IMAGE_REFERENCE = f"{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 
+# A program's argument and environment are C strings: no NUL (execve(2)).
+C_STRING = r"[^\0]*"
+ABSOLUTE_PATH = r"/[^\0]*"
+
+VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+"""A name that every shell can say (POSIX.1-2017, Base Definitions, 8.1)."""
+
+USER = f"[0-9]{{1,9}}(?::[0-9]{{1,9}})?|{_ALNUM}[a-z0-9_-]{{0,31}}"
+"""A user id, with a group id if there is a colon; or a name that the image knows."""
+
+# Labels follow the syntax that container tools share: [prefix/]name. Prefixes under which the
+# node itself keeps its books can't be submitted.
+_LABEL_WORD = "[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_LABEL_PREFIX = f"{_DOMAIN_COMPONENT}(?:\\.{_DOMAIN_COMPONENT})*"
+_RESERVED = (
+    r"(?!(?:[A-Za-z0-9.-]*\.)?(?:kakuri\.dev|kubernetes\.io|k8s\.io)/"
+    r"|dev\.edera/|io\.(?:kubernetes|containerd|cri-containerd)\b)"
+)
+LABEL_KEY = f"{_RESERVED}(?:{_LABEL_PREFIX}/)?{_LABEL_WORD}"
+LABEL_VALUE = f"(?:{_LABEL_WORD})?"
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -49,3 +70,10 @@ class Range:
 
     ge: int
     le: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaxLength:
+    """A constraint on a list or a mapping, to stand in `Annotated`: at most this many items."""
+
+    max_length: int

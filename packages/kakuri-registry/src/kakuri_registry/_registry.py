@@ -6,8 +6,7 @@ arguments, and the same calls always give the same registry. It is not locked; s
 threads only behind a lock of your own.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from kakuri_registry._errors import (
@@ -16,8 +15,12 @@ from kakuri_registry._errors import (
     RegistryFull,
     UnknownWorkload,
 )
+from kakuri_registry._feed import MAX_FEED, Change, Feed
+from kakuri_registry._history import History, complete, extended
+from kakuri_registry._index import Index
 from kakuri_registry._state import WorkloadState
-from kakuri_registry._workload import Workload, WorkloadEntry, ZoneHandle
+from kakuri_registry._store import Loaded
+from kakuri_registry._workload import Wanted, Workload, WorkloadEntry, ZoneHandle
 
 MAX_WORKLOADS = 1_000_000
 """The default limit: about 1 GB of snapshots, far beyond what one machine can run."""
@@ -25,21 +28,37 @@ MAX_WORKLOADS = 1_000_000
 MAX_PAGE = 1000
 """The most entries that one page holds."""
 
-SPARE_IDS = 1024
-"""Ids of removed workloads that are kept beyond the number of those that are there."""
-
 
 class WorkloadRegistry:
     """The workloads of one node, by id."""
 
-    def __init__(self, *, max_workloads: int = MAX_WORKLOADS) -> None:
+    def __init__(self, *, max_workloads: int = MAX_WORKLOADS, max_feed: int = MAX_FEED) -> None:
         self._entries: dict[str, WorkloadEntry] = {}
-        # Every id in the order of listing, and those of them that are gone: see _in_order.
-        self._ids: list[str] = []
-        self._ids_are_sorted = True
-        self._gone: set[str] = set()
+        self._histories: dict[str, History] = {}
+        self._index = Index()
         self._version = 0
+        self._feed = Feed(0, size=max_feed)
         self._max_workloads = max_workloads
+        self._on_change: Callable[[Change], None] | None = None
+
+    @classmethod
+    def load(
+        cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_feed: int = MAX_FEED
+    ) -> "WorkloadRegistry":
+        """Make a registry of what a store held; its versions go on from there.
+
+        All of it is taken, even if it is more than max_workloads. The feed begins here: readers
+        from before have to list again.
+        """
+        registry = cls(max_workloads=max_workloads, max_feed=max_feed)
+        registry._entries = {entry.workload.id: entry for entry in loaded.entries}
+        registry._histories = dict(loaded.histories)
+        registry._index = Index(
+            (entry, registry._since(entry)) for entry in registry._entries.values()
+        )
+        registry._version = loaded.version
+        registry._feed = Feed(loaded.version, size=max_feed)
+        return registry
 
     def register(self, workload: Workload, *, now: float) -> WorkloadEntry:
         """Add a workload as pending.
@@ -50,14 +69,10 @@ class WorkloadRegistry:
             raise DuplicateWorkload(workload.id)
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
-        self._version += 1
-        entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version, now, now)
+        entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
-        if workload.id in self._gone:
-            self._gone.remove(workload.id)
-        else:
-            self._ids.append(workload.id)
-            self._ids_are_sorted = False
+        self._index.add(entry)
+        self._publish(Change(workload.id, entry.version, entry, (), True))  # noqa: FBT003
         return entry
 
     def update(
@@ -70,75 +85,189 @@ class WorkloadRegistry:
         message: str | None = None,
         exit_code: int | None = None,
         handle: ZoneHandle | None = None,
+        address: str | None = None,
+        started_at: float | None = None,
+        ended_at: float | None = None,
     ) -> WorkloadEntry:
         """Move a workload along the state machine, or tell more about its present state.
 
-        A state that is not terminal may be stated again with another reason or message. Without
-        a handle, the one that is known stays.
+        A state that is not terminal may be stated again with another reason or message. Handle,
+        address and times that are not given stay what they are.
         Raises UnknownWorkload, and IllegalTransition for a step that the table does not have.
         """
         entry = self._known(workload_id)
         if not entry.state.can_become(state) and (state is not entry.state or state.is_terminal):
             raise IllegalTransition(workload_id, entry.state, state)
-        self._version += 1
         # The constructor, because dataclasses.replace takes three times as long.
-        entry = WorkloadEntry(
-            entry.workload,
-            state,
-            self._version,
-            entry.registered_at,
-            now,
-            reason,
-            message,
-            exit_code,
-            handle or entry.handle,
+        return self._put(
+            entry,
+            WorkloadEntry(
+                entry.workload,
+                state,
+                self._version + 1,
+                entry.registered_at,
+                now,
+                reason,
+                message,
+                exit_code,
+                handle or entry.handle,
+                address or entry.address,
+                entry.started_at if started_at is None else started_at,
+                entry.ended_at if ended_at is None else ended_at,
+                entry.attempt,
+                entry.failures,
+                None,
+                entry.wanted,
+                entry.grace_seconds,
+            ),
         )
-        self._entries[workload_id] = entry
-        return entry
+
+    def restart(
+        self,
+        workload_id: str,
+        *,
+        now: float,
+        restart_at: float,
+        reason: str | None = None,
+        message: str | None = None,
+        exit_code: int | None = None,
+        failures: int = 0,
+    ) -> WorkloadEntry:
+        """Put a workload whose run has ended back to pending, as its next attempt.
+
+        `restart_at` is when that attempt is due; reason, message and exit_code tell how the last
+        one ended, `failures` how many in a row did not run well.
+        Raises UnknownWorkload, and IllegalTransition for a terminal state.
+        """
+        entry = self._known(workload_id)
+        if entry.state.is_terminal:
+            raise IllegalTransition(workload_id, entry.state, WorkloadState.PENDING)
+        return self._put(
+            entry,
+            replace(
+                entry,
+                state=WorkloadState.PENDING,
+                version=self._version + 1,
+                changed_at=now,
+                reason=reason,
+                message=message,
+                exit_code=exit_code,
+                attempt=entry.attempt + 1,
+                failures=failures,
+                restart_at=restart_at,
+            ),
+        )
+
+    def want(
+        self, workload_id: str, wanted: Wanted, *, now: float, grace_seconds: int = 0
+    ) -> WorkloadEntry:
+        """Note what is to become of a workload; nothing changes if that or more is noted already.
+
+        Raises UnknownWorkload.
+        """
+        entry = self._known(workload_id)
+        if not entry.wanted.can_become(wanted):
+            return entry
+        return self._put(
+            entry,
+            replace(
+                entry,
+                version=self._version + 1,
+                changed_at=now,
+                wanted=wanted,
+                grace_seconds=grace_seconds,
+                restart_at=None,
+            ),
+        )
 
     def set_handle(self, workload_id: str, handle: ZoneHandle) -> WorkloadEntry:
         """Note where the runtime keeps a workload. Raises UnknownWorkload."""
         entry = self._known(workload_id)
-        self._version += 1
-        entry = replace(entry, version=self._version, handle=handle)
-        self._entries[workload_id] = entry
-        return entry
+        return self._put(entry, replace(entry, version=self._version + 1, handle=handle))
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
         """Give the present snapshot of a workload, or None if there is no such workload."""
         return self._entries.get(workload_id)
 
+    def history(self, workload_id: str) -> History:
+        """Give what a workload has been through, the oldest first; the oldest steps get lost.
+
+        Raises UnknownWorkload.
+        """
+        entry = self._known(workload_id)
+        return complete(self._histories.get(workload_id, ()), entry)
+
     def remove(self, workload_id: str) -> WorkloadEntry:
         """Forget a workload and give its last snapshot. Raises UnknownWorkload."""
         entry = self._known(workload_id)
         del self._entries[workload_id]
-        self._gone.add(workload_id)
-        if len(self._gone) > len(self._entries) + SPARE_IDS:
-            self._forget_gone()
-        self._version += 1
+        self._histories.pop(workload_id, None)
+        self._index.discard(entry)
+        self._publish(Change(workload_id, self._version + 1, None))
         return entry
 
     def page(
-        self, *, state: WorkloadState | None = None, after: str = "", limit: int = MAX_PAGE
+        self,
+        *,
+        state: WorkloadState | None = None,
+        label: tuple[str, str] | None = None,
+        after: str = "",
+        limit: int = MAX_PAGE,
     ) -> list[WorkloadEntry]:
-        """Give a page of snapshots in the order of their ids.
+        """Give a page of snapshots in the order of their ids, if asked for of one state or label.
 
         The page begins behind the id `after`, which need not exist any more, so paging stays
-        stable while workloads come and go. `limit` is at most MAX_PAGE. Raises ValueError for a
-        limit outside 1 to MAX_PAGE.
+        stable while workloads come and go. It takes time in proportion to the page; with both a
+        state and a label, to the smaller of the two groups. Raises ValueError for a limit outside
+        1 to MAX_PAGE.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            message = f"expected a limit from 1 to {MAX_PAGE}, got {limit}"
-            raise ValueError(message)
-        ids = self._in_order()
+        _check_limit(limit)
         found: list[WorkloadEntry] = []
-        for index in range(bisect_right(ids, after), len(ids)):
-            entry = self._entries.get(ids[index])
-            if entry is not None and (state is None or entry.state is state):
+        for workload_id in self._index.after(after, state, label):
+            entry = self._entries[workload_id]
+            if (state is None or entry.state is state) and (
+                label is None or entry.workload.labels.get(label[0]) == label[1]
+            ):
                 found.append(entry)
                 if len(found) == limit:
                     break
         return found
+
+    def removable(
+        self, *, now: float, retention: float, limit: int = MAX_PAGE
+    ) -> list[WorkloadEntry]:
+        """Give workloads that came to their final state more than `retention` seconds before now.
+
+        Those that ended first come first. Raises ValueError for a limit outside 1 to MAX_PAGE.
+        """
+        _check_limit(limit)
+        found: list[WorkloadEntry] = []
+        for workload_id, since in self._index.finished():
+            if since >= now - retention or len(found) == limit:
+                break
+            found.append(self._entries[workload_id])
+        return found
+
+    def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[Change]:
+        """Give what changed behind a version, the oldest first; none if nothing did.
+
+        A reader begins with `version`, then lists, then asks for what came behind that version,
+        and goes on behind the version of the last change that it got. Raises TooLate if the feed
+        does not reach back so far, and ValueError for a limit outside 1 to MAX_PAGE.
+        """
+        _check_limit(limit)
+        return self._feed.after(after, limit)
+
+    def count(self, state: WorkloadState) -> int:
+        """Tell how many workloads are in a state."""
+        return self._index.count(state)
+
+    def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
+        """Have every change told as it is made, or no longer; there is one subscriber.
+
+        It must not change the registry.
+        """
+        self._on_change = on_change
 
     @property
     def version(self) -> int:
@@ -157,22 +286,37 @@ class WorkloadRegistry:
     def __repr__(self) -> str:
         return f"<WorkloadRegistry {len(self)} workloads, version {self._version}>"
 
+    def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
+        workload_id = entry.workload.id
+        self._entries[workload_id] = entry
+        past = self._histories.get(workload_id, ())
+        history = extended(past, before, entry)
+        if history is not past:
+            self._histories[workload_id] = history
+        if before.state is not entry.state:
+            self._index.move(before.state, entry)
+        self._publish(Change(workload_id, entry.version, entry, history))
+        return entry
+
+    def _publish(self, change: Change) -> None:
+        self._version = change.version
+        self._feed.append(change)
+        if self._on_change is not None:
+            self._on_change(change)
+
     def _known(self, workload_id: str) -> WorkloadEntry:
         entry = self._entries.get(workload_id)
         if entry is None:
             raise UnknownWorkload(workload_id)
         return entry
 
-    def _in_order(self) -> list[str]:
-        """Give all ids in order; among them may be some that are gone."""
-        # Registering appends and removing only notes, so both stay constant; order is made when
-        # it is asked for. Python's sort takes a sorted run with a short tail in linear time.
-        if not self._ids_are_sorted:
-            self._ids.sort()
-            self._ids_are_sorted = True
-        return self._ids
+    def _since(self, entry: WorkloadEntry) -> float:
+        """Tell since when a workload has been in its state."""
+        history = self._histories.get(entry.workload.id)
+        return history[-1].at if history else entry.changed_at
 
-    def _forget_gone(self) -> None:
-        self._ids = sorted(self._entries)
-        self._ids_are_sorted = True
-        self._gone.clear()
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        message = f"expected a limit from 1 to {MAX_PAGE}, got {limit}"
+        raise ValueError(message)

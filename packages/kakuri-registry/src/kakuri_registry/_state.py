@@ -7,6 +7,9 @@
           │           ┌────────┐
           └──────────►│ failed │
                       └────────┘
+
+The table has the steps that a runtime can report. One more is the registry's own: `restart` takes
+a workload whose run has ended from pending or running back to pending, as its next attempt.
 """
 
 from collections.abc import Mapping
@@ -22,6 +25,8 @@ class WorkloadState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is a call in Python
+
     def can_become(self, other: "WorkloadState") -> bool:
         """Tell whether the state machine has a step from this state to the other."""
         return other in TRANSITIONS[self]
@@ -29,7 +34,7 @@ class WorkloadState(Enum):
     @property
     def is_terminal(self) -> bool:
         """Whether a workload in this state never changes again."""
-        return not TRANSITIONS[self]
+        return self in _TERMINAL
 
 
 TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType(
@@ -41,3 +46,6 @@ TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType
     }
 )
 """The states that each state can become."""
+
+# A tuple finds a member by its identity.
+_TERMINAL = tuple(state for state, following in TRANSITIONS.items() if not following)

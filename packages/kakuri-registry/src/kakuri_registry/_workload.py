@@ -1,13 +1,21 @@
 """What a submitter wants to run, and what is known about it."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Annotated, ClassVar
 
 from kakuri_registry._grammar import (
+    ABSOLUTE_PATH,
+    C_STRING,
     IMAGE_REFERENCE,
+    LABEL_KEY,
+    LABEL_VALUE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
+    USER,
+    VARIABLE_NAME,
     WORKLOAD_ID,
+    MaxLength,
     Range,
     Text,
 )
@@ -42,19 +50,97 @@ RuntimeClass = Annotated[
 ]
 Quantity = Annotated[int, Range(ge=1, le=MAX_QUANTITY)]
 
+MAX_ARGUMENTS = 256
+"""Of a command, and variables of an environment; far below what execve(2) takes."""
+
+MAX_TEXT_LENGTH = 4096
+"""Characters of one argument, variable or path: PATH_MAX of Linux."""
+
+MAX_LABELS = 64
+MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
+"""A host name, a slash and a name."""
+
+Argument = Annotated[
+    str, Text(pattern=C_STRING, max_length=MAX_TEXT_LENGTH, description="text without NUL")
+]
+Arguments = Annotated[tuple[Argument, ...], MaxLength(MAX_ARGUMENTS)]
+VariableName = Annotated[
+    str,
+    Text(
+        pattern=VARIABLE_NAME,
+        max_length=MAX_TEXT_LENGTH,
+        description="a variable's name: letters, digits and '_', no digit first",
+    ),
+]
+Environment = Annotated[dict[VariableName, Argument], MaxLength(MAX_ARGUMENTS)]
+WorkingDirectory = Annotated[
+    str,
+    Text(pattern=ABSOLUTE_PATH, max_length=MAX_TEXT_LENGTH, description="an absolute path"),
+]
+User = Annotated[
+    str,
+    Text(
+        pattern=USER,
+        max_length=32,
+        description="a user like '1000', '1000:1000' or 'nobody'",
+    ),
+]
+LabelKey = Annotated[
+    str,
+    Text(
+        pattern=LABEL_KEY,
+        max_length=MAX_LABEL_KEY_LENGTH,
+        description="a label's key like 'team' or 'example.com/team' that is not reserved",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Text(
+        pattern=LABEL_VALUE,
+        max_length=63,
+        description="a label's value: at most 63 of letters, digits, '-', '_' and '.'",
+    ),
+]
+Labels = Annotated[dict[LabelKey, LabelValue], MaxLength(MAX_LABELS)]
+
+
+class RestartPolicy(Enum):
+    """When a workload that has ended is started again, short of being told to stop."""
+
+    NEVER = "never"
+    ON_FAILURE = "on_failure"
+    ALWAYS = "always"
+
+
+MAX_RESTARTS = 100
+"""The restarts that a workload gets unless it says otherwise: at the longest back-off, eight
+hours of failing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A container image to run in a zone of its own, with its limits.
 
-    memory_mb is in units of 2**20 bytes; 1000 cpu_millicores are one core.
+    memory_mb is in units of 2**20 bytes; 1000 cpu_millicores are one core. Without `command` and
+    `args`, the image says what runs; without `working_dir` and `user`, it says where and as whom.
+    max_restarts bounds the restarts between which it never ran well.
     """
+
+    __json__: ClassVar = {"omit_defaults": True}
 
     id: WorkloadId
     image: ImageReference
     runtime_class: RuntimeClass
     memory_mb: Quantity
     cpu_millicores: Quantity
+    command: Arguments = ()
+    args: Arguments = ()
+    env: Environment = field(default_factory=dict)
+    working_dir: WorkingDirectory | None = None
+    user: User | None = None
+    labels: Labels = field(default_factory=dict)
+    restart_policy: RestartPolicy = RestartPolicy.NEVER
+    max_restarts: Annotated[int, Range(ge=0, le=MAX_QUANTITY)] = MAX_RESTARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +151,28 @@ class ZoneHandle:
     container_id: str
 
 
+class Wanted(Enum):
+    """What is to become of a workload; it only ever goes down this list."""
+
+    RUN = "run"
+    STOP = "stop"
+    REMOVE = "remove"
+
+    def can_become(self, other: "Wanted") -> bool:
+        """Tell whether the other is further down the list."""
+        order = list(Wanted)
+        return order.index(other) > order.index(self)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkloadEntry:
     """A snapshot of what the registry knows about one workload; it never changes.
 
     version grows with every change of the registry, so of two snapshots of one workload the one
-    with the larger version is the later. Times are seconds since the epoch, as given to the
-    registry.
+    with the larger version is the later. Times are seconds since the epoch: registered_at,
+    changed_at and restart_at as given to the registry, started_at and ended_at by the runtime's
+    clock. attempt counts the restarts, failures those since it last ran well; address is the
+    zone's. grace_seconds is how long a workload that is to stop may take to end by itself.
     """
 
     workload: Workload
@@ -83,3 +184,11 @@ class WorkloadEntry:
     message: str | None = None
     exit_code: int | None = None
     handle: ZoneHandle | None = None
+    address: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    attempt: int = 0
+    failures: int = 0
+    restart_at: float | None = None
+    wanted: Wanted = Wanted.RUN
+    grace_seconds: int = 0

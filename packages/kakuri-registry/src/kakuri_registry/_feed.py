@@ -1,0 +1,50 @@
+"""What changed in a registry, one change after the other."""
+
+from collections import deque
+from typing import NamedTuple
+
+from kakuri_registry._errors import TooLate
+from kakuri_registry._history import History
+from kakuri_registry._workload import WorkloadEntry
+
+MAX_FEED = 4096
+"""The changes that a registry remembers; a reader further behind than that has to list again."""
+
+
+class Change(NamedTuple):
+    """One change of a registry: a workload's new snapshot, or that it was removed.
+
+    `version` is the registry's after the change. `history` is what came after the registration,
+    and `is_new` tells that this change is the registration.
+    """
+
+    workload_id: str
+    version: int
+    entry: WorkloadEntry | None
+    history: History = ()
+    is_new: bool = False
+
+
+class Feed:
+    """The latest changes; their versions follow on each other without a gap."""
+
+    def __init__(self, version: int, *, size: int = MAX_FEED) -> None:
+        self._changes: deque[Change] = deque(maxlen=size)
+        self._version = version
+
+    def append(self, change: Change) -> None:
+        """Take in the next change."""
+        self._changes.append(change)
+        self._version = change.version
+
+    def after(self, version: int, limit: int) -> list[Change]:
+        """Give the changes behind a version, the oldest first.
+
+        Raises TooLate if they are not all remembered, or if that version is yet to come.
+        """
+        oldest = self._version - len(self._changes)
+        if not oldest <= version <= self._version:
+            raise TooLate(version, oldest, self._version)
+        begin = version - oldest
+        end = min(begin + limit, len(self._changes))
+        return [self._changes[number] for number in range(begin, end)]

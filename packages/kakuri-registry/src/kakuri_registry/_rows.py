@@ -1,0 +1,301 @@
+"""An entry as a row of a table, and back: a column for each field.
+
+Text is text, unless it has what UTF-8 can't say (lone surrogates): then it is bytes. A list is its
+items on lines of their own with backslash, newline and NUL escaped, a mapping is the list of its
+keys and values in turn, and what is empty is NULL.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+from kakuri_registry._feed import Change
+from kakuri_registry._grammar import IMAGE_REFERENCE, MAX_ID_LENGTH, MAX_IMAGE_LENGTH, WORKLOAD_ID
+from kakuri_registry._history import History, Transition
+from kakuri_registry._state import WorkloadState
+from kakuri_registry._workload import (
+    RestartPolicy,
+    Wanted,
+    Workload,
+    WorkloadEntry,
+    ZoneHandle,
+)
+
+Cell: TypeAlias = str | bytes | int | float | None
+"""What SQLite can keep."""
+
+COLUMNS = (
+    "id", "version", "state", "registered_at", "changed_at", "reason", "message", "exit_code",
+    "pod_sandbox_id", "container_id", "address", "started_at", "ended_at", "attempt", "restart_at",
+    "wanted", "grace_seconds", "failures", "image", "runtime_class", "memory_mb", "cpu_millicores",
+    "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
+    "history",
+)  # fmt: skip
+"""The columns of a row, in this order."""
+
+LARGEST = 2**63 - 1
+"""SQLite's integers have 64 bits."""
+
+MAX_STORED_TEXT = 4 << 20
+"""Characters of the longest text that is kept or believed; an agent takes no line so long."""
+
+_NUMBERS = ("version", "exit_code", "attempt", "failures", "grace_seconds", "memory_mb",
+            "cpu_millicores", "max_restarts")  # fmt: skip
+_TIMES = ("registered_at", "changed_at", "started_at", "ended_at", "restart_at")
+_KINDS: dict[str, type] = {
+    name: int if name in _NUMBERS else float if name in _TIMES else str for name in COLUMNS
+}
+_KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time", str: "text"}
+_OPTIONAL = frozenset(
+    ("reason", "message", "exit_code", "pod_sandbox_id", "container_id", "address", "started_at",
+     "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history")
+)  # fmt: skip
+
+MAX_SHARED = 1024
+"""Texts that are kept once for all rows that have them: beyond so many, they are not common."""
+
+_STATES = {state.value: state for state in WorkloadState}
+_WANTED = {wanted.value: wanted for wanted in Wanted}
+_POLICIES = {policy.value: policy for policy in RestartPolicy}
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
+_UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
+_TO_ESCAPE = re.compile(r"[\\\n\0]")
+_TO_UNESCAPE = re.compile(r"\\(?s:.|$)")
+_ID = re.compile(WORKLOAD_ID)
+_IMAGE = re.compile(IMAGE_REFERENCE)
+
+
+class BadRow(ValueError):
+    """A row does not say what an entry is."""
+
+
+def row_of(change: Change) -> tuple[Cell, ...]:
+    """Give the row of a change that is not a removal; `keepable` for what SQLite refuses of it."""
+    entry = change.entry
+    assert entry is not None
+    workload = entry.workload
+    handle = entry.handle
+    message = entry.message
+    if message is not None and len(message) > MAX_STORED_TEXT:
+        message = message[:MAX_STORED_TEXT]
+    return (
+        workload.id,
+        entry.version,
+        entry.state.value,
+        entry.registered_at,
+        entry.changed_at,
+        entry.reason,
+        message,
+        entry.exit_code,
+        None if handle is None else handle.pod_sandbox_id,
+        None if handle is None else handle.container_id,
+        entry.address,
+        entry.started_at,
+        entry.ended_at,
+        entry.attempt,
+        entry.restart_at,
+        entry.wanted.value,
+        entry.grace_seconds,
+        entry.failures,
+        workload.image,
+        workload.runtime_class,
+        workload.memory_mb,
+        workload.cpu_millicores,
+        _lines(workload.command) if workload.command else None,
+        _lines(workload.args) if workload.args else None,
+        _lines(_flat(workload.env)) if workload.env else None,
+        workload.working_dir,
+        workload.user,
+        _lines(_flat(workload.labels)) if workload.labels else None,
+        workload.restart_policy.value,
+        workload.max_restarts,
+        _lines(_steps(change.history)) if change.history else None,
+    )
+
+
+def keepable(cell: Cell) -> Cell:
+    """Give what SQLite can keep of a cell: bytes for lone surrogates, the nearest number."""
+    if isinstance(cell, str):
+        try:
+            cell.encode()
+        except UnicodeEncodeError:
+            return cell.encode("utf-8", "surrogatepass")
+    if isinstance(cell, int):
+        return max(-LARGEST, min(cell, LARGEST))
+    return cell
+
+
+class RowReader:
+    """Reads rows; text that many of them have in common is kept once."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._good_kinds: set[tuple[type, ...]] = set()
+
+    def read(self, row: Sequence[Any]) -> Change:
+        """Give the entry and the history of a row, as the change that wrote it. Raises BadRow."""
+        # Of a million rows most look alike: what is right for one is right for the next.
+        kinds = tuple(map(type, row))
+        if kinds not in self._good_kinds:
+            row = [_checked(*cell) for cell in zip(COLUMNS, row, strict=True)]
+            if bytes not in kinds and len(self._good_kinds) < MAX_SHARED:
+                self._good_kinds.add(kinds)
+        (
+            workload_id, version, state, registered_at, changed_at, reason, message, exit_code,
+            pod_sandbox_id, container_id, address, started_at, ended_at, attempt, restart_at,
+            wanted, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
+            command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
+        ) = row  # fmt: skip
+        if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
+            raise BadRow(f"expected a workload's id, got {short(workload_id)}")
+        if message is not None and len(message) > MAX_STORED_TEXT:
+            raise BadRow(
+                f"expected at most {MAX_STORED_TEXT} characters in message, got {len(message)}"
+            )
+        workload = Workload(
+            workload_id,
+            self._images.get(image) or self._read_image(image),
+            self._names.get(runtime_class) or self._name(runtime_class),
+            memory_mb,
+            cpu_millicores,
+            () if command is None else tuple(_read_lines("command", command)),
+            () if args is None else tuple(_read_lines("args", args)),
+            {} if env is None else _read_mapping("env", env),
+            working_dir,
+            user,
+            {} if labels is None else _read_mapping("labels", labels),
+            _POLICIES.get(restart_policy) or _unknown("restart_policy", restart_policy, _POLICIES),
+            max_restarts,
+        )
+        handle = None
+        if pod_sandbox_id is not None and container_id is not None:
+            handle = ZoneHandle(pod_sandbox_id, container_id)
+        entry = WorkloadEntry(
+            workload,
+            _STATES.get(state) or _unknown("state", state, _STATES),
+            version,
+            registered_at,
+            changed_at,
+            None if reason is None else self._names.get(reason) or self._name(reason),
+            message,
+            exit_code,
+            handle,
+            address,
+            started_at,
+            ended_at,
+            attempt,
+            failures,
+            restart_at,
+            _WANTED.get(wanted) or _unknown("wanted", wanted, _WANTED),
+            grace_seconds,
+        )
+        steps = () if history is None else self._read_steps(history)
+        return Change(workload_id, version, entry, steps)
+
+    def _name(self, text: str) -> str:
+        """Give text that is mostly the same in many rows."""
+        if len(text) > MAX_ID_LENGTH or len(self._names) >= MAX_SHARED:
+            return text
+        return self._names.setdefault(text, text)
+
+    def _read_image(self, image: str) -> str:
+        if len(image) > MAX_IMAGE_LENGTH or not _IMAGE.fullmatch(image):
+            raise BadRow(f"expected an image reference, got {short(image)}")
+        if len(self._images) < MAX_SHARED:
+            self._images[image] = image
+        return image
+
+    def _read_steps(self, text: str) -> History:
+        words = _read_lines("history", text)
+        if len(words) % 6:
+            raise BadRow(f"expected six words for each step of history, got {len(words)}")
+        steps = []
+        try:
+            for start in range(0, len(words), 6):
+                at, state, attempt, reason, message, exit_code = words[start : start + 6]
+                steps.append(
+                    Transition(
+                        float(at),
+                        _STATES.get(state) or _unknown("state", state, _STATES),
+                        int(attempt),
+                        self._name(reason[1:]) if reason else None,
+                        message[1:] if message else None,
+                        int(exit_code) if exit_code else None,
+                    )
+                )
+        except BadRow:
+            raise
+        except ValueError as error:
+            raise BadRow(f"expected numbers in history: {error}") from error
+        return tuple(steps)
+
+
+def _lines(items: Iterable[str]) -> str:
+    text = "\n".join(items := list(items))
+    if text.count("\n") < len(items) and "\\" not in text and "\0" not in text:
+        return text
+    return "\n".join(_TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], item) for item in items)
+
+
+def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
+    for key, value in mapping.items():
+        yield key
+        yield value
+
+
+def _steps(history: History) -> Iterable[str]:
+    for step in history:
+        yield repr(step.at)
+        yield step.state.value
+        yield str(step.attempt)
+        # A mark before the text tells the empty from none.
+        yield "" if step.reason is None else "=" + step.reason
+        yield "" if step.message is None else "=" + step.message
+        yield "" if step.exit_code is None else str(step.exit_code)
+
+
+def _checked(column: str, cell: object) -> object:
+    """Give a cell if a column may hold its kind, and bytes as the text that they are."""
+    kind = _KINDS[column]
+    if cell is None and column in _OPTIONAL:
+        return None
+    if type(cell) is bytes and kind is str:
+        try:
+            return cell.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            pass  # as any other that is no text
+    if type(cell) is not kind:
+        raise BadRow(f"expected {_KIND_NAMES[kind]} in {column}, got {short(cell)}")
+    return cell
+
+
+def _unknown(column: str, cell: str, members: Mapping[str, object]) -> NoReturn:
+    raise BadRow(f"expected {', '.join(members)} in {column}, got {short(cell)}")
+
+
+def _read_lines(column: str, text: str) -> list[str]:
+    items = text.split("\n")
+    if "\\" not in text:
+        return items
+    return [_TO_UNESCAPE.sub(lambda match: _unescaped(column, match[0]), item) for item in items]
+
+
+def _unescaped(column: str, escape: str) -> str:
+    if escape not in _UNESCAPES:
+        raise BadRow(f"expected an escape in {column}, got {escape!r}")
+    return _UNESCAPES[escape]
+
+
+def _read_mapping(column: str, text: str) -> dict[str, str]:
+    items = _read_lines(column, text)
+    mapping = dict(zip(items[::2], items[1::2], strict=False))
+    if 2 * len(mapping) != len(items):
+        raise BadRow(f"expected keys and values in {column}, got {len(items)} lines")
+    return mapping
+
+
+def short(value: object) -> str:
+    """Give a value for a message, cut to what one can read."""
+    text = repr(value[:64] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -1,0 +1,365 @@
+"""The durable store: one SQLite database, written ahead and synchronized at every commit.
+
+What `write` has returned for survives the process and the machine: SQLite appends a transaction to
+the write-ahead log and has the disk confirm it (journal_mode WAL, synchronous FULL); a log that
+ends in the middle of a transaction ends before it. One process has the database at a time.
+
+A batch is one statement for up to 128 workloads, not one for each: the thread gives up the
+interpreter's lock with each statement, and has to get it back from a busy event loop.
+"""
+
+import errno
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
+from kakuri_registry._feed import Change
+from kakuri_registry._history import History
+from kakuri_registry._reserve import Reserve
+from kakuri_registry._rows import BadRow, Cell, RowReader, keepable, row_of, short
+from kakuri_registry._salvage import (
+    beside,
+    finish,
+    logged_pages,
+    salvage,
+    synchronize,
+    text_or_bytes,
+)
+from kakuri_registry._schema import CHUNKS, DELETE, PUT, SELECT, migrate
+from kakuri_registry._store import Loaded, Problem
+from kakuri_registry._workload import WorkloadEntry
+
+PAGE = 4096
+
+MAX_LOG_PAGES = 1000
+"""What SQLite recommends: 4 MiB."""
+
+RESERVE_BYTES = 8 << 20
+"""Kept back for a full disk: the database may grow by the whole log, and then there is as much
+again. New workloads are taken only while this much more is free."""
+
+SMALL_STEP = 16
+"""Workloads in a transaction on a full disk: each may need some pages of 4 KiB."""
+
+VERSION_GAP = 1 << 20
+"""How far the versions of one run begin behind those of the run before.
+
+Readers may have seen versions that never came to the disk; none is given out a second time.
+"""
+
+STORE_STEPS = ("store.before-write", "store.before-commit", "store.after-commit")
+"""What `on_step` of a SQLiteStore is called with, in every transaction."""
+
+
+class _Damaged(sqlite3.DatabaseError):
+    """The database contradicts itself in a way that SQLite did not see."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+class SQLiteStore:
+    """Keeps workloads in a database at `path`, which is made if it is not there.
+
+    Only this user can read it; a folder that has to be made is for this user alone. `reserve` is
+    the room in bytes that is kept back for stopping and removing on a full disk. `on_step` is
+    called with the name of each step (STORE_STEPS), so that a test can end the process there.
+
+    Raises StoreLocked if another process has it open, StoreTooNew if a later version has written
+    it, StoreFull if there is no room to make it, and StoreFailed for other faults.
+    """
+
+    is_instant = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        reserve: int = RESERVE_BYTES,
+        on_step: Callable[[str], None] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._on_step = on_step
+        self._problems: list[Problem] = []
+        self._connection: sqlite3.Connection | None = None
+        self._lock = -1
+        self._reserved = reserve
+        self._one_at_a_time = threading.Lock()  # a store may be closed while a thread writes
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _locked(self._path)
+            self._reserve = Reserve(beside(self._path, ".reserve"), reserve)
+            finish(self._path)
+            try:
+                self._connection = self._opened()
+            except sqlite3.Error as error:
+                if not _tells_of_damage(error):
+                    raise
+                self._salvage(error)
+            self._reserve.has_room()
+        except sqlite3.Error as error:
+            self.close()
+            raise self._translated(error) from error
+        except OSError as error:
+            self.close()
+            raise _of_the_system(error, f"can't open the store {str(path)!r}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def load(self) -> Loaded:
+        """Give everything that is kept; what can't be read is among the problems.
+
+        Its version is far beyond that of the latest change, see VERSION_GAP.
+        """
+        with self._one_at_a_time:
+            return self._read()
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Keep some changes on the disk, at most one of each workload.
+
+        Raises StoreFull if there is no room: for changes of workloads that are there already only
+        when the reserve is used up too.
+        """
+        with self._one_at_a_time:
+            self._write(changes)
+
+    def close(self) -> None:
+        """Let go of the database; closing twice is no error."""
+        with self._one_at_a_time:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+    def __repr__(self) -> str:
+        return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
+
+    def _opened(self) -> sqlite3.Connection:
+        # SQLite gives the log the mode that the database has.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._path.chmod(0o600)
+        synchronize(self._path.parent)
+        whole = logged = logged_pages(self._path)
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=0
+        )
+        try:
+            # Exclusive first: then the log needs no shared memory, a file that could not grow.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages()}")
+            migrate(connection, str(self._path))
+            with suppress(sqlite3.OperationalError):  # a full disk may forbid it
+                (_, whole, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        if whole < logged:
+            self._problems.append(
+                Problem(
+                    f"the log ends in a transaction that is not complete: {logged - whole} of its "
+                    f"{logged} pages are dropped"
+                )
+            )
+        return connection
+
+    def _log_pages(self) -> int:
+        """Give the pages after which the log is brought into the database: half the reserve."""
+        return min(MAX_LOG_PAGES, self._reserved // 2 // PAGE) or MAX_LOG_PAGES
+
+    def _salvage(self, error: sqlite3.Error) -> sqlite3.Connection:
+        """Go on with a new database that has what can be read of the damaged one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        try:
+            aside, count = salvage(self._path)
+        except OSError as failure:
+            raise _of_the_system(failure, f"can't replace {str(self._path)!r}") from failure
+        self._problems.append(
+            Problem(
+                f"the database was damaged ({error}) and is kept as {str(aside)!r}; "
+                f"{count} workloads could be read"
+            )
+        )
+        self._connection = self._opened()
+        return self._connection
+
+    def _read(self) -> Loaded:
+        connection = self._present()
+        try:
+            try:
+                return self._loaded(connection)
+            except sqlite3.Error as error:
+                if _tells_of_damage(error):
+                    connection = self._salvage(error)
+                elif getattr(error, "sqlite_errorcode", None) is not None:
+                    raise  # what sqlite3 itself finds wrong has no code: text that is no UTF-8
+            connection.text_factory = text_or_bytes  # slower
+            return self._loaded(connection)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _loaded(self, connection: sqlite3.Connection) -> Loaded:
+        reader = RowReader()
+        entries: list[WorkloadEntry] = []
+        histories: dict[str, History] = {}
+        problems = list(self._problems)
+        (version,) = connection.execute("SELECT version FROM registry").fetchone()
+        rows = 0
+        for row in connection.execute(SELECT):
+            rows += 1
+            try:
+                change = reader.read(row)
+            except BadRow as error:
+                workload_id = row[0] if isinstance(row[0], str) else short(row[0])
+                problems.append(Problem(f"a workload can't be loaded: {error}", workload_id))
+                continue
+            assert change.entry is not None
+            entries.append(change.entry)
+            if change.history:
+                histories[change.workload_id] = change.history
+            version = max(version, change.version)
+        (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
+        if indexed != rows:
+            raise _Damaged(f"the index has {indexed} workloads, the table {rows}")
+        version += VERSION_GAP
+        try:
+            connection.execute("UPDATE registry SET version = ?", (version,))
+        except sqlite3.OperationalError as error:
+            # On a full disk what runs can still be looked after.
+            problems.append(Problem(f"the versions of this run may be given out again: {error}"))
+        return Loaded(entries, histories, version, tuple(problems))
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        has_new = any(change.is_new for change in changes)
+        if has_new and not self._has_room():
+            raise StoreFull("the disk is full: no room is left for new workloads")
+        try:
+            self._transact(changes)
+        except StoreFull:
+            if has_new:
+                raise
+            self._reserve.give_up()
+            # In small steps, each of which frees the log again.
+            for start in range(0, len(changes), SMALL_STEP):
+                self._checkpoint()
+                self._transact(changes[start : start + SMALL_STEP])
+
+    def _transact(self, changes: Sequence[Change]) -> None:
+        connection = self._present()
+        self._step("store.before-write")
+        removed = [(change.workload_id,) for change in changes if change.entry is None]
+        rows = [row_of(each) for each in changes if each.entry]
+        try:
+            if removed or len(rows) > CHUNKS[-1]:
+                self._transact_in_steps(connection, removed, rows, changes)
+            else:
+                # One statement is a transaction of its own: the thread gives up the interpreter
+                # once, and has to get it back from a busy event loop once.
+                self._step("store.before-commit")
+                _in_chunks(connection, PUT, rows)
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise self._translated(error) from error
+            raise
+        self._step("store.after-commit")
+
+    def _transact_in_steps(
+        self,
+        connection: sqlite3.Connection,
+        removed: Sequence[tuple[Cell, ...]],
+        rows: Sequence[tuple[Cell, ...]],
+        changes: Sequence[Change],
+    ) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        before = connection.total_changes
+        _in_chunks(connection, DELETE, removed)
+        has_removed = connection.total_changes > before
+        _in_chunks(connection, PUT, rows)
+        if has_removed:
+            # What is put has its version in its row. Nothing is written for nothing.
+            version = max(change.version for change in changes)
+            connection.execute("UPDATE registry SET version = max(version, ?)", (version,))
+        self._step("store.before-commit")
+        connection.execute("COMMIT")
+
+    def _checkpoint(self) -> None:
+        """Bring the log into the database, as far as there is room for that."""
+        with suppress(sqlite3.Error):
+            self._present().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _has_room(self) -> bool:
+        try:
+            return self._reserve.has_room()
+        except OSError as error:
+            raise _of_the_system(error, f"can't keep room beside {str(self._path)!r}") from error
+
+    def _present(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreFailed(f"the store {str(self._path)!r} is closed")
+        return self._connection
+
+    def _translated(self, error: sqlite3.Error) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StoreFull(f"the disk is full: can't write {str(self._path)!r}")
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return StoreLocked(f"another process has {str(self._path)!r} open")
+        return StoreFailed(f"the store {str(self._path)!r} failed: {error}")
+
+    def _step(self, name: str) -> None:
+        if self._on_step is not None:
+            self._on_step(name)
+
+
+def _in_chunks(
+    connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Cell, ...]]
+) -> None:
+    """Run as few statements as possible; each is filled up with its last row, said again."""
+    longest = CHUNKS[-1]
+    for start in range(0, len(rows), longest):
+        chunk = rows[start : start + longest]
+        size = next(size for size in CHUNKS if size >= len(chunk))
+        cells = [cell for row in chunk for cell in row]
+        cells += chunk[-1] * (size - len(chunk))
+        try:
+            connection.execute(statements[size], cells)
+        except (UnicodeEncodeError, OverflowError):  # before anything was written
+            connection.execute(statements[size], [keepable(cell) for cell in cells])
+
+
+def _locked(path: Path) -> int:
+    """Take the lock of a store and give its descriptor. Raises StoreLocked."""
+    # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
+    lock = path.with_name(path.name + ".lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StoreLocked(f"another process has {str(path)!r} open") from error
+    return descriptor
+
+
+def _of_the_system(error: OSError, what: str) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(f"{what}: the disk is full")
+    return StoreFailed(f"{what}: {error}")
+
+
+def _tells_of_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

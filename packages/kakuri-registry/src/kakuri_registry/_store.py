@@ -1,0 +1,85 @@
+"""Where a registry is kept: the protocol of a store, and the one that keeps nothing for good."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kakuri_registry._feed import Change
+from kakuri_registry._history import History
+from kakuri_registry._workload import WorkloadEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that was found wrong with a store when it was opened or loaded.
+
+    `workload_id` is the id of a workload that could not be loaded, as far as it is known.
+    """
+
+    message: str
+    workload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a store held: snapshots with their histories, and the version to go on from.
+
+    A history is what came after the registration; one that is not in `histories` is empty.
+    """
+
+    entries: Sequence[WorkloadEntry] = ()
+    histories: Mapping[str, History] = field(default_factory=dict)
+    version: int = 0
+    problems: Sequence[Problem] = ()
+
+
+class Store(Protocol):
+    """Keeps the workloads of one registry. Its calls block; one thread calls at a time."""
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether writing never waits, so that it can be done on an event loop."""
+
+    def load(self) -> Loaded:
+        """Give everything that is kept. Raises StoreError."""
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Keep some changes, at most one of each workload: all of them, or none and it raises.
+
+        Returns when they will survive whatever happens to the process or the machine.
+        Raises StoreFull if there is no room and StoreFailed for what else can go wrong.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; closing twice is no error."""
+
+
+class MemoryStore:
+    """Keeps workloads as long as the process lives: nothing survives it."""
+
+    is_instant = True
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Change] = {}
+        self._version = 0
+
+    def load(self) -> Loaded:
+        """Give everything that was written."""
+        kept = self._kept.values()
+        return Loaded(
+            [change.entry for change in kept if change.entry is not None],
+            {change.workload_id: change.history for change in kept if change.history},
+            self._version,
+        )
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Keep some changes."""
+        for change in changes:
+            if change.entry is None:
+                self._kept.pop(change.workload_id, None)
+            else:
+                self._kept[change.workload_id] = change
+            self._version = max(self._version, change.version)
+
+    def close(self) -> None:
+        """Do nothing: another load still gives everything."""

@@ -1,0 +1,129 @@
+"""Kills processes that commit in a loop and looks at what they left: crashing.py FOLDER ROUNDS SEED.
+
+In each round a child process runs a journal on the database, with some tasks that move workloads
+through their lives: registered, running, succeeded, removed, and again. Before each step it says
+what it begins, and afterwards that it is done. It is killed (SIGKILL) at a named step of the store
+or of the journal, or from outside in the middle of anything. Then the database is opened: each
+workload has come exactly as far as was acknowledged, or one step further if that was begun.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from kakuri_registry import (
+    JOURNAL_STEPS,
+    STORE_STEPS,
+    Journal,
+    SQLiteStore,
+    Workload,
+    WorkloadRegistry,
+    WorkloadState,
+)
+
+TASKS = 8
+LIFE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)
+
+
+def kill_at(step: str | None, count: int):
+    """Give what ends the process when it comes to a step for the nth time."""
+    left = count
+
+    def on_step(name: str) -> None:
+        nonlocal left
+        if name == step:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_step
+
+
+async def work(path: Path, out: int, on_step) -> None:
+    store = SQLiteStore(path, reserve=0, on_step=on_step)
+    registry = WorkloadRegistry.load(store.load())
+    journal = Journal(registry, store, on_step=on_step)
+
+    async def live(name: str) -> None:
+        while True:
+            entry = registry.get(name)
+            place = 0 if entry is None else LIFE.index(entry.state)
+            step = (place + 1) % len(LIFE)
+            os.write(out, f"b {name} {step} 0\n".encode())
+            if step == 1:
+                registry.register(Workload(name, "nginx", "edera-zone", 1, 1), now=time.time())
+            elif step == 0:
+                registry.remove(name)
+            else:
+                registry.update(name, LIFE[step], now=time.time(), reason="Next")
+            version = registry.version
+            await journal.saved(name)
+            os.write(out, f"d {name} {step} {version}\n".encode())
+
+    await asyncio.gather(*[live(f"w-{number}") for number in range(TASKS)])
+
+
+def one_round(path: Path, chance: random.Random) -> tuple[dict[str, set[int]], int, int]:
+    """Run a child until it is killed; give where each workload may be, and how much was done."""
+    step = chance.choice([None, None, *JOURNAL_STEPS, *STORE_STEPS])
+    lines = chance.randrange(1, 200) if step is None else -1
+    count = chance.randrange(1, 12)
+    source, out = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(source)
+            asyncio.run(work(path, out, kill_at(step, count)))
+        finally:
+            os._exit(1)
+    os.close(out)
+    begun: dict[str, int] = {}
+    done: dict[str, int] = {}
+    latest = acknowledged = 0
+    with os.fdopen(source, encoding="ascii") as said:
+        for line in said:
+            kind, name, place, version = line.split()
+            (begun if kind == "b" else done)[name] = int(place)
+            if kind == "d":
+                acknowledged += 1
+                latest = max(latest, int(version))
+            lines -= 1
+            if lines == 0:
+                os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"the child ended by itself: {status}"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    may_be = {name: {place, done.get(name, (place - 1) % 4)} for name, place in begun.items()}
+    return may_be, latest, acknowledged
+
+
+def main(folder: str, rounds: int, seed: int) -> None:
+    chance = random.Random(seed)
+    path = Path(folder) / "kakuri.db"
+    places = {f"w-{number}": 0 for number in range(TASKS)}
+    total = version = 0
+    for number in range(rounds):
+        may_be, latest, acknowledged = one_round(path, chance)
+        total += acknowledged
+        version = max(version, latest)
+        store = SQLiteStore(path, reserve=0)
+        loaded = store.load()
+        registry = WorkloadRegistry.load(loaded)
+        store.close()
+        assert not [each for each in loaded.problems if "not complete" not in each.message]
+        assert registry.version > version, (registry.version, version)
+        for name, before in places.items():
+            entry = registry.get(name)
+            place = 0 if entry is None else LIFE.index(entry.state)
+            allowed = may_be.get(name, {before})
+            assert place in allowed, f"round {number}: {name} is at {place}, not in {allowed}"
+            places[name] = place
+    print(f"{rounds} kills, {total} acknowledged changes, all there")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

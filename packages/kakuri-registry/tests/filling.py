@@ -1,0 +1,140 @@
+"""Fills the disk under a store and looks at what still works: filling.py FOLDER.
+
+FOLDER is a file system of its own of a few MiB. Workloads are registered through a journal until
+there is no room; then what is registered is stopped and removed, with the rest of the disk filled
+by somebody else; then there is room again.
+"""
+
+import asyncio
+import errno
+import os
+import sys
+from pathlib import Path
+
+from kakuri_registry import (
+    Journal,
+    SQLiteStore,
+    StoreFull,
+    Wanted,
+    Workload,
+    WorkloadRegistry,
+    WorkloadState,
+)
+
+RESERVE = 2 << 20
+GROUP = 200
+TALKATIVE = 500
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left, like a log of somebody else's."""
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    size = 1 << 20
+    while size:
+        try:
+            os.write(descriptor, b"x" * size)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            size //= 2
+    os.close(descriptor)
+
+
+def free(folder: Path) -> int:
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize
+
+
+def reopened(store: SQLiteStore, path: Path) -> tuple[SQLiteStore, WorkloadRegistry]:
+    store.close()
+    store = SQLiteStore(path, reserve=RESERVE)
+    loaded = store.load()
+    assert not loaded.problems, loaded.problems
+    return store, WorkloadRegistry.load(loaded)
+
+
+async def register(registry: WorkloadRegistry, journal: Journal, names: list[str]) -> int:
+    """Register some workloads at once; give how many were taken."""
+
+    async def one(name: str) -> bool:
+        workload = Workload(name, "nginx", "edera-zone", 1, 1, args=("x" * 1000,))
+        registry.register(workload, now=1.0)
+        try:
+            await journal.saved(name)
+        except StoreFull:
+            assert name not in registry
+            return False
+        assert name in registry
+        return True
+
+    return sum(await asyncio.gather(*[one(name) for name in names]))
+
+
+async def main(folder: Path) -> None:
+    path = folder / "kakuri.db"
+    old_log = folder / "old.log"
+    old_log.write_bytes(b"x" * (RESERVE + (1 << 20)))
+    reserve = folder / "kakuri.db.reserve"
+    store = SQLiteStore(path, reserve=RESERVE)
+    registry = WorkloadRegistry.load(store.load())
+    journal = Journal(registry, store)
+    for group in range(1000):
+        names = [f"{group}-{number}" for number in range(GROUP)]
+        count = await register(registry, journal, names)
+        assert count in (0, GROUP)
+        if not count:
+            break
+    assert reserve.stat().st_blocks * 512 >= RESERVE
+    fill(folder / "somebody-elses.log")
+    assert free(folder) == 0
+    assert await register(registry, journal, ["one-more"]) == 0
+    taken = len(registry)
+    assert taken > 1000
+
+    # Reading, stopping and removing go on, in groups and one by one, with refusals in between.
+    entries = list(registry)
+    for number, entry in enumerate(entries):
+        name = entry.workload.id
+        registry.want(name, Wanted.STOP, now=2.0, grace_seconds=10)
+        if number < TALKATIVE:
+            message = "x" * 2000  # more than the pages have room for
+            registry.update(name, WorkloadState.FAILED, now=3.0, message=message)
+        elif number % 7 == 0:
+            registry.remove(name)
+        if number % 97 == 0:
+            await journal.saved(name)
+        if number % 997 == 0:
+            assert await register(registry, journal, [f"new-{number}"]) == 0
+    await journal.flushed()
+    assert not reserve.exists()
+    expected = {entry.workload.id: entry for entry in registry}
+    for number, entry in enumerate(entries):
+        kept = expected.get(entry.workload.id)
+        assert (kept is None) == (number >= TALKATIVE and number % 7 == 0)
+        assert kept is None or kept.wanted is Wanted.STOP
+
+    # A restart on the full disk finds it all, and goes on the same way.
+    await journal.close()
+    store, registry = reopened(store, path)
+    assert {entry.workload.id: entry for entry in registry} == expected
+    journal = Journal(registry, store)
+    assert await register(registry, journal, ["one-more"]) == 0
+    for name in list(expected)[:300]:
+        registry.remove(name)
+        del expected[name]
+    await journal.flushed()
+
+    # With room for twice the reserve, it is made again and new workloads are taken.
+    (folder / "somebody-elses.log").unlink()
+    old_log.unlink()
+    assert await register(registry, journal, ["one-more"]) == 1
+    assert reserve.stat().st_size == RESERVE
+    await journal.close()
+    store, registry = reopened(store, path)
+    names = {entry.workload.id for entry in registry}
+    store.close()
+    assert names == {*expected, "one-more"}
+    print(f"{taken} workloads, then the disk was full; all of it came out right")
+
+
+asyncio.run(main(Path(sys.argv[1])))

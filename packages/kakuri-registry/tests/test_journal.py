@@ -1,0 +1,359 @@
+import asyncio
+import threading
+
+import pytest
+from kakuri_registry import (
+    JOURNAL_STEPS,
+    Journal,
+    Loaded,
+    MemoryStore,
+    RegistryError,
+    SQLiteStore,
+    StoreFailed,
+    StoreFull,
+    Wanted,
+    Workload,
+    WorkloadRegistry,
+    WorkloadState,
+)
+
+RUNNING = WorkloadState.RUNNING
+
+
+def workload(workload_id: str) -> Workload:
+    return Workload(workload_id, "nginx", "edera-zone", 512, 500)
+
+
+class ScriptedStore:
+    """A store that waits until it is let go and fails when it is told to."""
+
+    is_instant = False
+
+    def __init__(self) -> None:
+        self.writes: list[list[str]] = []
+        self.kept = MemoryStore()
+        self.faults: list[Exception | None] = []
+        self.refuses_new = False
+        self.threads: set[int] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def load(self) -> Loaded:
+        return self.kept.load()
+
+    def write(self, changes) -> None:
+        assert self.gate.wait(10)
+        self.threads.add(threading.get_ident())
+        self.writes.append([change.workload_id for change in changes])
+        if self.refuses_new and any(change.is_new for change in changes):
+            raise StoreFull("the disk is full: no room is left for new workloads")
+        if self.faults and (fault := self.faults.pop(0)) is not None:
+            raise fault
+        self.kept.write(changes)
+
+    def close(self) -> None:
+        self.gate.set()
+
+    def ids(self) -> list[str]:
+        return sorted(entry.workload.id for entry in self.load().entries)
+
+
+@pytest.fixture
+def store():
+    store = ScriptedStore()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def registry():
+    return WorkloadRegistry()
+
+
+@pytest.fixture
+async def journal(registry, store):
+    return Journal(registry, store)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens on another thread
+            await asyncio.sleep(0)
+
+
+async def test_all_changes_of_one_tick_are_one_write(registry, journal, store):
+    for name in "abc":
+        registry.register(workload(name), now=0)
+    registry.update("a", RUNNING, now=1)
+    assert not journal.is_saved("a")
+    assert journal.backlog == 3
+    await journal.saved("a")
+    assert store.writes == [["a", "b", "c"]]
+    assert journal.is_saved("a")
+    assert journal.backlog == 0
+    assert store.threads.isdisjoint({threading.get_ident()})
+    assert {entry.workload.id: entry.state for entry in store.load().entries}["a"] is RUNNING
+    await journal.close()
+
+
+async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, journal, store):
+    store.gate.clear()
+    registry.register(workload("first"), now=0)
+    await until(lambda: journal._writing is not None)
+    waiting = []
+    for number in range(100):
+        registry.register(workload(f"w-{number}"), now=0)
+        waiting.append(asyncio.ensure_future(journal.saved(f"w-{number}")))
+        await asyncio.sleep(0)
+    first = asyncio.ensure_future(journal.saved("first"))
+    assert journal.backlog == 101
+    store.gate.set()
+    await asyncio.gather(first, *waiting)
+    assert [len(write) for write in store.writes] == [1, 100]
+    await journal.close()
+
+
+async def test_waiting_for_what_is_saved_already_does_not_wait(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    with pytest.raises(StopIteration):
+        journal.saved("a").send(None)
+    await journal.flushed()
+    assert len(store.writes) == 1
+    await journal.close()
+
+
+async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry, journal, store):
+    registry.register(workload("old"), now=0)
+    await journal.flushed()
+    store.refuses_new = True
+    registry.register(workload("new"), now=1)
+    registry.want("old", Wanted.STOP, now=1)
+    new = asyncio.ensure_future(journal.saved("new"))
+    twice = asyncio.ensure_future(journal.saved("new"))
+    old = asyncio.ensure_future(journal.saved("old"))
+    everything = asyncio.ensure_future(journal.flushed())
+    with pytest.raises(StoreFull, match="no room is left for new workloads"):
+        await new
+    assert "new" not in registry
+    await old
+    for other in (twice, everything):
+        with pytest.raises(StoreFull):
+            await other
+    assert store.load().entries[0].wanted is Wanted.STOP
+    assert store.ids() == ["old"]
+    store.refuses_new = False
+    registry.register(workload("new"), now=2)
+    await journal.saved("new")
+    assert journal.error is None
+    assert store.ids() == ["new", "old"]
+    await journal.close()
+
+
+async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
+    registry, journal, store
+):
+    store.refuses_new = True
+    store.gate.clear()
+    registry.register(workload("a"), now=0)
+    await until(lambda: journal._writing is not None)
+    registry.update("a", RUNNING, now=1)
+    later = asyncio.ensure_future(journal.saved("a"))
+    await asyncio.sleep(0)
+    store.gate.set()
+    await later
+    assert "a" not in registry
+    assert store.ids() == []
+    await journal.close()
+
+
+async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_old(
+    registry, journal, store
+):
+    store.faults = [StoreFull("full")]
+    store.gate.clear()
+    registry.register(workload("a"), now=0)
+    first = asyncio.ensure_future(journal.saved("a"))
+    await until(lambda: journal._writing is not None)
+    registry.remove("a")
+    again = registry.register(workload("a"), now=1)
+    second = asyncio.ensure_future(journal.saved("a"))
+    await asyncio.sleep(0)
+    store.gate.set()
+    with pytest.raises(StoreFull):
+        await first
+    await second
+    assert registry.get("a") is again
+    assert store.load().entries == [again]
+    await journal.close()
+
+
+async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
+    registry, journal, store
+):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("input/output error")] * 2
+    entry = registry.update("a", RUNNING, now=1)
+    with pytest.raises(StoreFailed, match="input/output error") as caught:
+        await journal.saved("a")
+    assert isinstance(caught.value.__cause__, StoreFailed)
+    assert "input/output error" in str(journal.error)
+    assert "input/output error" in repr(journal)
+    assert registry.get("a") is entry
+    assert not journal.is_saved("a")
+    await until(lambda: journal.is_saved("a"))
+    assert store.load().entries == [entry]
+    assert journal.error is None
+    await journal.close()
+
+
+async def test_a_failed_change_goes_along_with_the_next_one(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("once")]
+    registry.update("a", RUNNING, now=1)
+    with pytest.raises(StoreFailed):
+        await journal.flushed()
+    registry.register(workload("b"), now=2)
+    await journal.saved("b")
+    assert sorted(store.writes[-1]) == ["a", "b"]
+    assert journal.is_saved("a")
+    assert journal._retry is None
+    await journal.close()
+
+
+async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, journal, store):
+    store.faults = [ZeroDivisionError("a fault in the store")]
+    registry.register(workload("a"), now=0)
+    with pytest.raises(StoreFailed, match="the store failed: ZeroDivisionError"):
+        await journal.saved("a")
+    assert "a" not in registry
+    await journal.close()
+
+
+async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, journal, store):
+    store.gate.clear()
+    registry.register(workload("a"), now=0)
+    gives_up, stays = (asyncio.ensure_future(journal.saved("a")) for _ in range(2))
+    await until(lambda: journal._writing is not None)
+    gives_up.cancel()
+    await asyncio.sleep(0)
+    store.gate.set()
+    await stays
+    assert gives_up.cancelled()
+    await journal.close()
+
+
+async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, journal, store):
+    answers = []
+    end = journal._end
+
+    def end_and_ask(batch, error):
+        # What is asked before the answers are given has to be among them.
+        answers.append(asyncio.ensure_future(journal.flushed()))
+        answers.append(asyncio.ensure_future(journal.saved("a")))
+        end(batch, error)
+
+    journal._end = end_and_ask
+    registry.register(workload("a"), now=0)
+    async with asyncio.timeout(10):
+        await journal.flushed()
+        await asyncio.gather(*answers)
+    await journal.close()
+
+
+async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry, store):
+    async with Journal(registry, store) as journal:
+        store.faults = [StoreFull("full"), None]
+        registry.register(workload("a"), now=0)
+        with pytest.raises(StoreFull):
+            await journal.flushed()
+        store.gate.clear()
+        registry.register(workload("b"), now=0)
+        await until(lambda: journal._writing is not None)
+        registry.register(workload("c"), now=0)
+        store.gate.set()
+    assert store.ids() == ["b", "c"]
+    registry.register(workload("d"), now=0)
+    assert journal.is_saved("d")
+    assert store.ids() == ["b", "c"]
+
+
+async def test_closing_tells_what_can_not_be_written(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("broken")] * 10
+    registry.remove("a")
+    with pytest.raises(StoreFailed, match="broken"):
+        await journal.close()
+
+
+async def test_closing_writes_what_a_refused_registration_left_behind(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.refuses_new = True
+    registry.register(workload("new"), now=0)
+    registry.remove("a")
+    await journal.close()
+    assert store.ids() == []
+    assert "new" not in registry
+
+
+async def test_a_store_in_memory_is_written_at_once(registry):
+    store = MemoryStore()
+    async with Journal(registry, store) as journal:
+        entry = registry.register(workload("a"), now=0)
+        assert journal.is_saved("a")
+        assert store.load().entries == [entry]
+        with pytest.raises(StopIteration):
+            journal.saved("a").send(None)
+        registry.remove("a")
+        assert store.load().entries == []
+        await journal.flushed()
+    assert journal._thread is None
+
+
+async def test_each_step_has_its_name(registry, store):
+    steps = []
+    async with Journal(registry, store, on_step=steps.append) as journal:
+        registry.register(workload("a"), now=0)
+        await journal.saved("a")
+    assert tuple(steps) == JOURNAL_STEPS
+
+
+async def test_with_a_database_it_survives(registry, tmp_path):
+    store = SQLiteStore(tmp_path / "kakuri.db")
+    async with Journal(registry, store) as journal:
+        registry.register(workload("a"), now=1.0)
+        await journal.saved("a")
+        entry = registry.update("a", RUNNING, now=2.0, reason="Started")
+        await journal.saved("a")
+        registry.register(workload("b"), now=1.0)
+        registry.remove("b")
+    store.close()
+    store = SQLiteStore(tmp_path / "kakuri.db")
+    again = WorkloadRegistry.load(store.load())
+    store.close()
+    assert list(again) == [entry]
+    assert again.history("a") == registry.history("a")
+
+
+def test_it_needs_a_running_loop(registry, store):
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Journal(registry, store)
+    assert issubclass(StoreFull, RegistryError)
+
+
+async def test_a_fault_is_logged_once_and_so_is_its_end(registry, journal, store, caplog):
+    caplog.set_level("INFO", "kakuri_registry")
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("input/output error")] * 3
+    registry.update("a", RUNNING, now=1)
+    await until(lambda: not store.faults and journal.error is None)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store takes no changes: input/output error",
+        "the store takes changes again",
+    ]
+    await journal.close()

@@ -1,0 +1,159 @@
+import sqlite3
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_registry import (
+    Change,
+    RestartPolicy,
+    Transition,
+    Wanted,
+    Workload,
+    WorkloadEntry,
+    WorkloadState,
+    ZoneHandle,
+)
+from kakuri_registry._rows import (
+    COLUMNS,
+    LARGEST,
+    MAX_STORED_TEXT,
+    BadRow,
+    RowReader,
+    keepable,
+    row_of,
+)
+from kakuri_registry._schema import PUT, SELECT, migrate
+
+TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
+    ["", "\n", "\\n", "\\", "\0", "\ud800"]
+)
+NUMBER = st.integers(0, 2**31 - 1)
+TIME = st.floats(0, 1e12)
+MAPPING = st.dictionaries(TEXT, TEXT, max_size=4)
+ID = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,5}[a-z0-9])?", fullmatch=True)
+
+WORKLOADS = st.builds(
+    Workload,
+    id=ID,
+    image=st.sampled_from(["nginx", "ghcr.io/a/b:1", "localhost:5000/x@sha256:" + "0" * 64]),
+    runtime_class=ID,
+    memory_mb=NUMBER,
+    cpu_millicores=NUMBER,
+    command=st.lists(TEXT, max_size=4).map(tuple),
+    args=st.lists(TEXT, max_size=4).map(tuple),
+    env=MAPPING,
+    working_dir=st.none() | TEXT,
+    user=st.none() | TEXT,
+    labels=MAPPING,
+    restart_policy=st.sampled_from(RestartPolicy),
+    max_restarts=NUMBER,
+)
+STATES = st.sampled_from(WorkloadState)
+EXIT_CODES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
+ENTRIES = st.builds(
+    WorkloadEntry,
+    WORKLOADS,
+    state=STATES,
+    version=NUMBER,
+    registered_at=TIME,
+    changed_at=TIME,
+    reason=st.none() | TEXT,
+    message=st.none() | TEXT,
+    exit_code=EXIT_CODES,
+    handle=st.none() | st.builds(ZoneHandle, TEXT, TEXT),
+    address=st.none() | TEXT,
+    started_at=st.none() | TIME,
+    ended_at=st.none() | TIME,
+    attempt=NUMBER,
+    restart_at=st.none() | TIME,
+    wanted=st.sampled_from(Wanted),
+    grace_seconds=NUMBER,
+)
+HISTORIES = st.lists(
+    st.builds(Transition, TIME, STATES, NUMBER, st.none() | TEXT, st.none() | TEXT, EXIT_CODES),
+    max_size=3,
+).map(tuple)
+
+
+@pytest.fixture(scope="module")
+def connection():
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection, ":memory:")
+    yield connection
+    connection.close()
+
+
+@given(entry=ENTRIES, history=HISTORIES)
+def test_what_is_written_is_read_back(connection, entry, history):
+    change = Change(entry.workload.id, entry.version, entry, history)
+    connection.execute("DELETE FROM workloads")
+    row = row_of(change)
+    try:
+        connection.execute(PUT[1], row)
+    except UnicodeEncodeError:
+        connection.execute(PUT[1], [keepable(cell) for cell in row])
+    (row,) = connection.execute(SELECT)
+    assert RowReader().read(row) == change
+
+
+def change(**fields: object) -> Change:
+    workload = Workload("wl-1", "nginx", "edera-zone", 512, 500)
+    entry = WorkloadEntry(workload, WorkloadState.PENDING, 1, 0.0, 0.0, **fields)
+    return Change("wl-1", 1, entry)
+
+
+def test_every_field_has_its_column():
+    assert len(row_of(change())) == len(COLUMNS)
+
+
+def test_what_a_runtime_exaggerates_is_cut(connection):
+    connection.execute("DELETE FROM workloads")
+    said = change(exit_code=10**30, message="m" * (MAX_STORED_TEXT + 1))
+    connection.execute(PUT[1], [keepable(cell) for cell in row_of(said)])
+    (row,) = connection.execute(SELECT)
+    entry = RowReader().read(row).entry
+    assert (entry.exit_code, len(entry.message)) == (LARGEST, MAX_STORED_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("id", "No Id", "expected a workload's id, got 'No Id'"),
+        ("id", "a" * 64, "expected a workload's id"),
+        ("id", None, "expected text in id, got None"),
+        ("id", b"\xff", "expected text in id"),
+        ("image", "no image!", "expected an image reference, got 'no image!'"),
+        ("image", "a" * 256, "expected an image reference"),
+        ("image", 5, "expected text in image, got 5"),
+        ("image", None, "expected text in image, got None"),
+        ("state", "flying", "expected pending, running, succeeded, failed in state, got 'flying'"),
+        ("wanted", "rest", "expected run, stop, remove in wanted, got 'rest'"),
+        ("wanted", None, "expected text in wanted, got None"),
+        ("restart_policy", 1, "expected text in restart_policy, got 1"),
+        ("version", "1", "expected a whole number in version, got '1'"),
+        ("memory_mb", None, "expected a whole number in memory_mb, got None"),
+        ("changed_at", "noon", "expected a time in changed_at, got 'noon'"),
+        ("started_at", 1, "expected a time in started_at, got 1"),
+        ("message", "m" * (MAX_STORED_TEXT + 1), "expected at most 4194304 characters in message"),
+        ("message", b"\xff", r"expected text in message, got b'\\xff'"),
+        ("env", "a\nb\nc", "expected keys and values in env, got 3 lines"),
+        ("env", "a\nb\na\nc", "expected keys and values in env, got 4 lines"),
+        ("args", r"\x", r"expected an escape in args, got '\\\\x'"),
+        ("command", "\\", r"expected an escape in command, got '\\\\'"),
+        ("history", "1.0\npending", "expected six words for each step of history, got 2"),
+        ("history", "1.0\npending\nx\n\n\n", "expected numbers in history"),
+        ("history", "1.0\nflying\n1\n\n\n", "in state, got 'flying'"),
+    ],
+)
+def test_a_bad_row_is_told_by_its_column(column, cell, message):
+    row = list(row_of(change()))
+    row[COLUMNS.index(column)] = cell
+    with pytest.raises(BadRow, match=message):
+        RowReader().read(row)
+
+
+def test_common_text_is_kept_once():
+    reader = RowReader()
+    rows = [row_of(change(reason=reason)) for reason in ("".join(["Pull", "ing"]), "Pulling")]
+    first, second = (reader.read(row).entry for row in rows)
+    assert first.reason is second.reason

@@ -1,0 +1,482 @@
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kakuri_registry import (
+    STORE_STEPS,
+    VERSION_GAP,
+    Change,
+    MemoryStore,
+    RestartPolicy,
+    SQLiteStore,
+    StoreFailed,
+    StoreFull,
+    StoreLocked,
+    StoreTooNew,
+    Transition,
+    Workload,
+    WorkloadEntry,
+    WorkloadRegistry,
+    WorkloadState,
+    ZoneHandle,
+)
+from kakuri_registry._schema import SCHEMA_VERSION
+
+CASES = Path(__file__).parent / "cases"
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+
+
+def workload(workload_id: str, **fields: object) -> Workload:
+    return Workload(workload_id, "nginx", "edera-zone", 512, 500, **fields)
+
+
+def put(workload_id: str, version: int = 1, *, is_new: bool = True, **fields: object) -> Change:
+    entry = WorkloadEntry(workload(workload_id), PENDING, version, 0.0, 0.0, **fields)
+    return Change(workload_id, version, entry, (), is_new)
+
+
+def filled(path: Path, count: int) -> list[WorkloadEntry]:
+    with closing(SQLiteStore(path)) as store:
+        changes = [put(f"w-{number:05}", number + 1) for number in range(count)]
+        store.write(changes)
+    return [change.entry for change in changes]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "kakuri.db"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def reopened(request, path):
+    """A function that closes the store, if there is one, and gives it as it is opened next."""
+    stores = []
+
+    def reopen():
+        if request.param == "memory":
+            stores[:] = stores or [MemoryStore()]
+        else:
+            for store in stores:
+                store.close()
+            stores[:] = [SQLiteStore(path)]
+        return stores[0]
+
+    yield reopen
+    for store in stores:
+        store.close()
+
+
+def test_what_was_written_is_loaded(reopened):
+    registry, changes = WorkloadRegistry(), []
+    registry.subscribe(changes.append)
+    store = reopened()
+    for name in ("a", "b", "c"):
+        registry.register(workload(name, labels={"team": "red"}), now=1.0)
+    registry.update("b", RUNNING, now=2.0, handle=ZoneHandle("s", "c"), address="10.0.0.2")
+    registry.remove("c")
+    for change in changes:
+        store.write([change])
+    loaded = reopened().load()
+    again = WorkloadRegistry.load(loaded)
+    assert loaded.problems == ()
+    assert again.page() == registry.page()
+    assert again.page(label=("team", "red"), state=RUNNING) == [registry.get("b")]
+    assert again.history("b") == (Transition(1.0, PENDING), Transition(2.0, RUNNING))
+    assert again.version >= registry.version
+    assert again.changes(again.version) == []
+    assert again.register(workload("d"), now=3.0).version > registry.version
+
+
+def test_a_registry_goes_on_where_it_was(reopened):
+    registry, changes = WorkloadRegistry(), []
+    registry.subscribe(changes.append)
+    registry.register(workload("later"), now=1.0)
+    registry.register(workload("sooner"), now=1.0)
+    registry.update("later", FAILED, now=9.0)
+    registry.update("sooner", FAILED, now=8.0)
+    reopened().write({change.workload_id: change for change in changes}.values())
+    again = WorkloadRegistry.load(reopened().load(), max_workloads=1)
+    removable = again.removable(now=20.0, retention=10.0)
+    assert [entry.workload.id for entry in removable] == ["sooner", "later"]
+    assert len(again) == 2  # nothing is lost because the limit is lower now
+
+
+def test_versions_grow_across_restarts_even_if_nothing_was_written(path):
+    versions = []
+    for _ in range(3):
+        with closing(SQLiteStore(path)) as store:
+            versions.append(store.load().version)
+            store.write([put("a", versions[-1] + 1), Change("b", versions[-1] + 2, None)])
+    assert versions[0] == VERSION_GAP
+    assert versions[1] - versions[0] > VERSION_GAP
+    with closing(SQLiteStore(path)) as store:
+        before = store.load().version
+        assert store.load().version == before + VERSION_GAP
+
+
+def test_many_at_once_and_one_by_one_are_the_same(path):
+    entries = filled(path, 300)
+    with closing(SQLiteStore(path)) as store:
+        assert sorted(store.load().entries, key=lambda entry: entry.version) == entries
+        store.write([Change(f"w-{number:05}", 400, None) for number in range(1, 300)])
+        assert store.load().entries == entries[:1]
+
+
+def test_what_a_database_can_not_say_is_kept_all_the_same(path):
+    odd = put("odd", 2, message="lone \ud800", exit_code=10**30)
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("plain", 1, message="…"), odd, Change("gone \udfff", 3, None)])
+        first, second = store.load().entries
+    assert (first.message, second.message) == ("…", "lone \ud800")
+    assert second.exit_code == 2**63 - 1
+
+
+def test_only_this_user_can_read_it(path):
+    old = os.umask(0)
+    try:
+        with closing(SQLiteStore(path)) as store:
+            store.write([put("a")])
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {"kakuri.db", "kakuri.db-wal", "kakuri.db.lock", "kakuri.db.reserve"} == set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_every_commit_waits_for_the_disk(path):
+    with closing(SQLiteStore(path)) as store:
+        pragmas = ("journal_mode", "synchronous", "locking_mode")
+        values = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+    assert values == ["wal", 2, "exclusive"]
+
+
+def test_a_second_store_on_one_file_is_refused(path):
+    with closing(SQLiteStore(path)):
+        with pytest.raises(StoreLocked, match=r"another process has '.*kakuri\.db' open"):
+            SQLiteStore(path)
+        code = "import sys, kakuri_registry\nkakuri_registry.SQLiteStore(sys.argv[1])"
+        other = subprocess.run(
+            [sys.executable, "-c", code, path], capture_output=True, text=True, check=False
+        )
+        assert "StoreLocked: another process has" in other.stderr
+    SQLiteStore(path).close()
+
+
+def test_a_database_that_another_program_reads_is_refused(path):
+    filled(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreLocked):
+            SQLiteStore(path)
+
+
+def test_a_closed_store_says_so(path):
+    store = SQLiteStore(path)
+    assert repr(store) == f"<SQLiteStore '{path}' open>"
+    store.close()
+    store.close()
+    assert repr(store) == f"<SQLiteStore '{path}' closed>"
+    with pytest.raises(StoreFailed, match="is closed"):
+        store.write([put("a")])
+
+
+def test_an_older_database_is_migrated(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((CASES / "schema-1.sql").read_text())
+    with closing(SQLiteStore(path)) as store:
+        (entry,) = store.load().entries
+        assert entry.workload == Workload(
+            "wl-old", "nginx:latest", "edera-zone", 512, 500, (), ("two", "words"), {"A": "1"},
+            restart_policy=RestartPolicy.ALWAYS,
+        )  # fmt: skip
+        assert (entry.state, entry.version, entry.address) == (RUNNING, 40, "10.0.0.2")
+        store.write([Change("wl-old", 50, entry, (Transition(1001.5, RUNNING),))])
+    with closing(SQLiteStore(path)) as store:
+        assert store.load().histories == {"wl-old": (Transition(1001.5, RUNNING),)}
+    with closing(sqlite3.connect(path)) as new:
+        assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_a_migration_that_fails_leaves_the_old_database(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((CASES / "schema-1.sql").read_text())
+        old.execute("ALTER TABLE workloads ADD COLUMN history TEXT")  # so that it can't be added
+    with pytest.raises(StoreFailed, match="duplicate column"):
+        SQLiteStore(path)
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(path):
+    filled(path, 1)
+    with closing(sqlite3.connect(path)) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew) as caught:
+        SQLiteStore(path)
+    assert str(caught.value) == (
+        f"expected a database of schema {SCHEMA_VERSION} or earlier in '{path}', "
+        f"got schema {SCHEMA_VERSION + 1}: a later version has written it"
+    )
+    assert path.read_bytes() == before
+
+
+def test_another_applications_database_is_refused_and_left_alone(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE workloads (dear TEXT)")
+    with pytest.raises(StoreFailed, match="got another application's"):
+        SQLiteStore(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("state = 'flying'", "got 'flying'"),
+        ("image = 'no image!'", "got 'no image!'"),
+        ("message = CAST(x'ff' AS TEXT)", "expected text in message"),
+        ("memory_mb = 'much'", "expected a whole number in memory_mb"),
+        ("changed_at = NULL", "expected a time in changed_at, got None"),
+    ],
+)
+def test_a_poisoned_row_is_reported_and_the_others_are_loaded(path, change, problem):
+    entries = filled(path, 3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as poison:
+        poison.execute(f"UPDATE workloads SET {change} WHERE id = 'w-00001'")
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        assert loaded.entries == [entries[0], entries[2]]
+        (found,) = loaded.problems
+        assert found.workload_id == "w-00001"
+        assert problem in found.message
+        # It may be registered anew.
+        store.write([put("w-00001", 9)])
+        assert len(store.load().entries) == 3
+        assert store.load().problems == ()
+
+
+def pages_of(path: Path) -> list[int]:
+    """Give the numbers of the pages that hold rows of workloads."""
+    data = path.read_bytes()
+    return [
+        page for page in range(len(data) // 4096)
+        if data[page * 4096] == 0x0D and b"edera-zone" in data[page * 4096 : (page + 1) * 4096]
+    ]  # fmt: skip
+
+
+def overwrite(path: Path, page: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(data)
+
+
+@pytest.mark.parametrize("which", [[0], [-1], [5, 15], [3, 4, -1], [0, 9, 10, -1]])
+def test_of_a_damaged_database_what_can_be_read_is_read(path, which):
+    entries = filled(path, 1000)
+    pages = pages_of(path)
+    lost = set()
+    for index in which:
+        page = pages[index]
+        lost |= set(re.findall(rb"w-\d{5}", path.read_bytes()[page * 4096 : (page + 1) * 4096]))
+        overwrite(path, page, b"\xff" * 4096)
+    damaged = path.read_bytes()
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        kept = [entry for entry in entries if entry.workload.id.encode() not in lost]
+        assert 0 < len(lost) <= 60 * len(which)
+        assert sorted(loaded.entries, key=lambda entry: entry.version) == kept
+        (problem,) = loaded.problems
+        assert f"{len(kept)} workloads could be read" in problem.message
+        aside = path.with_name("kakuri.db.damaged-1")
+        assert f"is kept as '{aside}'" in problem.message
+        assert aside.read_bytes() == damaged
+        store.write([put("again", loaded.version + 1)])
+    with closing(SQLiteStore(path)) as store:
+        assert len(store.load().entries) == len(kept) + 1
+        assert store.load().problems == ()
+
+
+def test_a_file_that_is_no_database_is_kept_aside(path):
+    path.parent.mkdir()
+    for number in (1, 2):
+        path.write_bytes(b"not a database, but as long as one, for sure" * 100)
+        with closing(SQLiteStore(path)) as store:
+            loaded = store.load()
+            assert loaded.entries == []
+            assert "0 workloads could be read" in loaded.problems[0].message
+        assert path.with_name(f"kakuri.db.damaged-{number}").read_bytes().startswith(b"not a")
+
+
+def test_a_truncated_database_is_damaged(path):
+    entries = filled(path, 1000)
+    os.truncate(path, path.stat().st_size // 2)
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert 100 < len(loaded.entries) < 1000
+    assert {entry.workload.id for entry in loaded.entries} < {e.workload.id for e in entries}
+
+
+def test_an_index_that_lacks_a_row_is_damage(path):
+    entries = filled(path, 50)
+    with closing(sqlite3.connect(path, isolation_level=None)) as clever:
+        (sql,) = clever.execute("SELECT sql FROM sqlite_schema WHERE name = 'workloads'").fetchone()
+        clever.execute(sql.replace("workloads", "twin"))
+        clever.execute("INSERT INTO twin SELECT * FROM workloads WHERE number != 8")
+        roots = dict(
+            clever.execute("SELECT tbl_name, rootpage FROM sqlite_schema WHERE type = 'index'")
+        )
+        clever.execute("PRAGMA writable_schema = ON")
+        for table, other in (("workloads", "twin"), ("twin", "workloads")):
+            clever.execute(
+                "UPDATE sqlite_schema SET rootpage = ? WHERE type = 'index' AND tbl_name = ?",
+                (roots[other], table),
+            )
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+        assert loaded.entries == entries
+        assert "the index has 49 workloads, the table 50" in loaded.problems[0].message
+
+
+def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):
+    filled(path, 3)
+    new = path.with_name("kakuri.db.new")
+    filled(new, 2)
+    for name in ("kakuri.db.new.lock", "kakuri.db.new.reserve"):
+        path.with_name(name).unlink()
+    path.with_name("kakuri.db-wal").write_bytes(b"the log of the damaged one")
+    with closing(SQLiteStore(path)) as store:
+        assert len(store.load().entries) == 2
+    assert not new.exists()
+
+
+def image(path: Path, to: Path) -> Path:
+    """Copy a database as a crash would leave it now."""
+    to.mkdir(exist_ok=True)
+    for suffix in ("", "-wal"):
+        with path.with_name(path.name + suffix).open("rb") as file:
+            (to / f"kakuri.db{suffix}").write_bytes(file.read())
+    return to / "kakuri.db"
+
+
+@pytest.mark.parametrize("torn", [1, 100, 4096, 4120, 5000])
+def test_a_torn_write_costs_what_was_not_acknowledged(path, tmp_path, torn):
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("a", 1)])
+        store.write([put("b", 2)])
+        length = path.with_name("kakuri.db-wal").stat().st_size
+        store.write([put("c", 3)])
+        crashed = image(path, tmp_path / "crashed")
+    log = crashed.with_name("kakuri.db-wal")
+    assert length < log.stat().st_size
+    os.truncate(log, max(length + 1, log.stat().st_size - torn))
+    with closing(SQLiteStore(crashed)) as store:
+        loaded = store.load()
+    assert [entry.workload.id for entry in loaded.entries] == ["a", "b"]
+    (problem,) = loaded.problems
+    assert re.match(
+        r"the log ends in a transaction that is not complete: \d of its \d+ pages", problem.message
+    )
+
+
+def test_at_every_step_the_disk_has_the_old_or_the_new(path, tmp_path):
+    images = {}
+
+    def on_step(name: str) -> None:
+        images[name] = image(path, tmp_path / name)
+
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("old", 1)])
+    with closing(SQLiteStore(path, on_step=on_step)) as store:
+        store.write([put("new", 2), Change("old", 3, None)])
+    assert tuple(images) == STORE_STEPS
+    found = {}
+    for name, crashed in images.items():
+        with closing(SQLiteStore(crashed)) as store:
+            found[name] = [entry.workload.id for entry in store.load().entries]
+    assert found == dict(zip(STORE_STEPS, (["old"], ["old"], ["new"]), strict=True))
+
+
+def test_a_fault_between_two_writes_undoes_the_first(path):
+    def on_step(name: str) -> None:
+        if name == "store.before-commit":
+            raise KeyboardInterrupt
+
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("a", 1)])
+        store._on_step = on_step
+        with pytest.raises(KeyboardInterrupt):
+            store.write([put("b", 2)])
+        store._on_step = None
+        store.write([put("c", 3)])
+        assert [entry.workload.id for entry in store.load().entries] == ["a", "c"]
+
+
+def test_without_room_new_workloads_are_refused_and_the_reserve_is_kept(path):
+    reserve = path.with_name("kakuri.db.reserve")
+    with closing(SQLiteStore(path, reserve=1 << 20)) as store:
+        entries = [put(f"w-{number:05}", number + 1) for number in range(100)]
+        store.write(entries)
+        assert reserve.stat().st_blocks * 512 >= 1 << 20
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreFull, match="the disk is full: can't write"):
+            store.write([put(f"x-{number:05}", number + 101) for number in range(100)])
+        assert reserve.exists()
+        # What needs no more room goes on, and none of it needs the reserve.
+        store.write([Change(f"w-{number:05}", number + 301, None) for number in range(50)])
+        assert reserve.exists()
+        # What needs more room than there is takes the reserve, and then is refused as well.
+        with pytest.raises(StoreFull):
+            store.write([put("w-00099", 400, is_new=False, message="m" * 1_000_000)])
+        assert not reserve.exists()
+        # With room again, it is kept back again before anything new is taken.
+        store._connection.execute("PRAGMA max_page_count = 1000000")
+        store.write([put("new", 401)])
+        assert reserve.exists()
+        assert len(store.load().entries) == 51
+
+
+def test_new_workloads_are_refused_while_room_runs_out(path, monkeypatch):
+    with closing(SQLiteStore(path, reserve=1 << 20)) as store:
+        room = os.statvfs(path.parent)
+        free = 1 << 20
+
+        def statvfs(_: object) -> os.statvfs_result:
+            return os.statvfs_result((*room[:1], 1, room[2], room[3], free, *room[5:]))
+
+        monkeypatch.setattr(os, "statvfs", statvfs)
+        store.write([put("a", 1)])
+        free -= 1
+        with pytest.raises(StoreFull, match="no room is left for new workloads"):
+            store.write([put("b", 2)])
+        store.write([put("a", 3, is_new=False, reason="Stopped")])
+        store._reserve.give_up()
+        free = (2 << 20) - 1  # not enough to keep it back again
+        with pytest.raises(StoreFull):
+            store.write([put("b", 4)])
+        free += 1
+        store.write([put("b", 5)])
+        assert path.with_name("kakuri.db.reserve").stat().st_size == 1 << 20
+
+
+def test_removing_what_is_not_there_writes_nothing(path):
+    with closing(SQLiteStore(path)) as store:
+        store.load()
+        before = path.with_name("kakuri.db-wal").stat().st_size
+        store.write([Change("never", 1, None)])
+        assert path.with_name("kakuri.db-wal").stat().st_size == before
+
+
+def test_a_folder_that_can_not_be_made_is_a_failure(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailed, match="can't open the store"):
+        SQLiteStore(tmp_path / "file" / "kakuri.db")
