@@ -12,7 +12,9 @@ from kakuri_rpc import (
     DescribeNode,
     Error,
     ErrorCode,
+    GetHistory,
     GetStatus,
+    History,
     ListWorkloads,
     Node,
     RemoveWorkload,
@@ -20,6 +22,7 @@ from kakuri_rpc import (
     State,
     Status,
     StopWorkload,
+    Transition,
     UnexpectedReply,
     WorkloadList,
     serve,
@@ -45,15 +48,22 @@ async def clients():
 
 async def test_every_request_reaches_the_handler_and_its_reply_the_caller(clients):
     node = Node("1", "x", simulated=False, workloads=0)
-    replies = {
-        StartWorkload(WORKLOAD): Status("wl-1", State.PENDING),
-        GetStatus("wl-1"): Status("wl-1", State.RUNNING),
-        StopWorkload("wl-1", 5): Status("wl-1", State.SUCCEEDED),
-        RemoveWorkload("wl-1"): Status("wl-1", State.FAILED, "Error", "m", 1),
-        ListWorkloads(State.RUNNING, "a", 3): WorkloadList([Status("b", State.RUNNING)], "b"),
-        DescribeNode(): node,
-    }
-    async with await serve(ANY_PORT, replies.__getitem__) as server:
+    replies = [
+        (StartWorkload(WORKLOAD), Status("wl-1", State.PENDING)),
+        (GetStatus("wl-1"), Status("wl-1", State.RUNNING)),
+        (StopWorkload("wl-1", 5), Status("wl-1", State.SUCCEEDED)),
+        (RemoveWorkload("wl-1"), Status("wl-1", State.FAILED, "Error", "m", 1)),
+        (ListWorkloads(State.RUNNING, "a", 3), WorkloadList([Status("b", State.RUNNING)], "b")),
+        (ListWorkloads(label="a=b"), WorkloadList([])),
+        (GetHistory("wl-1"), History("wl-1", [Transition(1.0, State.PENDING)])),
+        (DescribeNode(), node),
+    ]
+
+    def answer(request):
+        (reply,) = [reply for known, reply in replies if known == request]
+        return reply
+
+    async with await serve(ANY_PORT, answer) as server:
         client = clients(server.endpoint)
         assert await client.start_workload(WORKLOAD) == Status("wl-1", State.PENDING)
         assert await client.get_status("wl-1") == Status("wl-1", State.RUNNING)
@@ -63,6 +73,8 @@ async def test_every_request_reaches_the_handler_and_its_reply_the_caller(client
         assert (await client.remove_workload("wl-1")).exit_code == 1
         page = await client.list_workloads(state=State.RUNNING, after="a", limit=3)
         assert (page.next, len(page.workloads)) == ("b", 1)
+        assert (await client.list_workloads(label="a=b")).workloads == []
+        assert (await client.get_history("wl-1")).transitions == [Transition(1.0, State.PENDING)]
         assert await client.describe_node() == node
 
 
@@ -109,6 +121,24 @@ async def test_what_is_no_request_gets_every_fault_and_the_connection_goes_on():
         assert await lines.request(b'{"type":"GetStatus","id":"a"}', timeout=5) == (
             b'{"type":"Status","id":"a","state":"Running"}'
         )
+
+
+async def test_what_a_browser_sends_ends_the_connection_before_its_body(caplog):
+    asked = []
+    async with await serve(ANY_PORT, asked.append) as server:
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(
+            b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nContent-Length: 31\r\n\r\n"
+            b'{"type":"GetStatus","id":"a"}\r\n'
+        )
+        assert await asyncio.wait_for(reader.read(), 5) == (
+            b'{"type":"Error","code":"bad_request",'
+            b'"message":"expected a JSON message, got an HTTP request"}\n'
+        )
+        writer.close()
+        await writer.wait_closed()
+    assert not asked
+    assert not caplog.records  # no fault of ours, so no trace
 
 
 async def test_nobody_there_is_unreachable(clients):

@@ -1,13 +1,22 @@
+from dataclasses import replace
+
 import pytest
 from kakuri_json import JSONError, decode, encode
-from kakuri_registry import Workload, WorkloadState
+from kakuri_registry import Workload, WorkloadEntry, WorkloadRegistry, WorkloadState
 from kakuri_rpc import (
+    MAX_LOG_DATA,
+    MAX_PAGE,
+    MAX_TRANSITIONS,
     DescribeNode,
     Error,
     ErrorCode,
+    GetHistory,
     GetStatus,
+    History,
     ListWorkloads,
+    Log,
     Node,
+    ReadLog,
     RemoveWorkload,
     Reply,
     Request,
@@ -15,6 +24,7 @@ from kakuri_rpc import (
     State,
     Status,
     StopWorkload,
+    Transition,
     WorkloadList,
 )
 
@@ -31,7 +41,17 @@ REQUESTS = [
         ListWorkloads(State.FAILED, "a", 2),
         b'{"type":"ListWorkloads","state":"Failed","after":"a","limit":2}',
     ),
+    (
+        ListWorkloads(label="example.com/team=a"),
+        b'{"type":"ListWorkloads","label":"example.com/team=a"}',
+    ),
     (DescribeNode(), b'{"type":"DescribeNode"}'),
+    (ReadLog("wl-1"), b'{"type":"ReadLog","id":"wl-1"}'),
+    (
+        ReadLog("wl-1", 10, "0:12", 2.5),
+        b'{"type":"ReadLog","id":"wl-1","tail":10,"after":"0:12","wait_seconds":2.5}',
+    ),
+    (GetHistory("wl-1"), b'{"type":"GetHistory","id":"wl-1"}'),
 ]
 REPLIES = [
     (Status("wl-1", State.PENDING), b'{"type":"Status","id":"wl-1","state":"Pending"}'),
@@ -42,6 +62,13 @@ REPLIES = [
     (
         Status("wl-1", State.SUCCEEDED, exit_code=0, existing=True),
         b'{"type":"Status","id":"wl-1","state":"Succeeded","exit_code":0,"existing":true}',
+    ),
+    (
+        Status("wl-1", State.RUNNING, "BackOff", "m", 1, "10.0.0.2", 1.5, 2.25, 3, existing=True),
+        (
+            b'{"type":"Status","id":"wl-1","state":"Running","reason":"BackOff","message":"m","exit_code":1,'
+            b'"address":"10.0.0.2","started_at":1.5,"ended_at":2.25,"attempt":3,"existing":true}'
+        ),
     ),
     (Error(ErrorCode.INTERNAL, "no"), b'{"type":"Error","code":"internal","message":"no"}'),
     (
@@ -56,6 +83,31 @@ REPLIES = [
     (
         Node("1", "simulated", simulated=True, workloads=2, message="m"),
         b'{"type":"Node","version":"1","runtime":"simulated","simulated":true,"workloads":2,"message":"m"}',
+    ),
+    (
+        Node("1", "cri", False, 2, 8192, 512, 4000, 500, False, "m"),
+        (
+            b'{"type":"Node","version":"1","runtime":"cri","simulated":false,"workloads":2,'
+            b'"memory_mb":8192,"memory_mb_used":512,"cpu_millicores":4000,"cpu_millicores_used":500,'
+            b'"runtime_available":false,"message":"m"}'
+        ),
+    ),
+    (
+        Log(b"\xff\0\n", "0:3", ended=False),
+        b'{"type":"Log","data":"/wAK","next":"0:3","ended":false}',
+    ),
+    (
+        History(
+            "wl-1",
+            [
+                Transition(1.5, State.PENDING),
+                Transition(2.0, State.FAILED, "Error", "m", 1, 2),
+            ],
+        ),
+        (
+            b'{"type":"History","id":"wl-1","transitions":[{"at":1.5,"state":"Pending"},'
+            b'{"at":2.0,"state":"Failed","reason":"Error","message":"m","exit_code":1,"attempt":2}]}'
+        ),
     ),
 ]
 
@@ -78,8 +130,33 @@ def test_keys_may_come_in_any_order_with_white_space():
 
 
 def test_a_reply_of_a_newer_agent_is_understood():
-    line = b'{"type":"Status","id":"wl-1","state":"Running","started_at":1}'
+    line = b'{"type":"Status","id":"wl-1","state":"Running","mood":1}'
     assert decode(line, type=Reply) == Status("wl-1", State.RUNNING)
+
+
+def test_a_reply_of_an_older_agent_is_understood():
+    line = b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}'
+    node = decode(line, type=Reply)
+    assert (node.memory_mb, node.cpu_millicores_used, node.runtime_available) == (None, None, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"Log","data":"' + b"AAAA" * 21_846 + b'","next":"1","ended":false}',  # 65538
+        b'{"type":"Log","data":"?","next":"1","ended":false}',
+        b'{"type":"Log","data":"","next":"","ended":false}',
+        b'{"type":"Log","data":"","next":"a b","ended":false}',
+        b'{"type":"Log","data":"","next":"' + b"x" * 129 + b'","ended":false}',
+        b'{"type":"Log","data":"","ended":false}',
+        b'{"type":"Status","id":"a","state":"Running","started_at":-1}',
+        b'{"type":"Status","id":"a","state":"Running","ended_at":1e300}',
+        b'{"type":"History","id":"a","transitions":[{"at":1e300,"state":"Running"}]}',
+    ],
+)
+def test_what_is_no_reply_is_refused(line):
+    with pytest.raises(JSONError):
+        decode(line, type=Reply)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +178,15 @@ def test_a_reply_of_a_newer_agent_is_understood():
         b'{"type":"StopWorkload","id":"a","grace_seconds":3601}',
         b'{"type":"ListWorkloads","limit":101}',
         b'{"type":"ListWorkloads","state":"pending"}',
+        b'{"type":"ListWorkloads","label":"team"}',
+        b'{"type":"ListWorkloads","label":"team=a b"}',
+        b'{"type":"ReadLog"}',
+        b'{"type":"ReadLog","id":"a","tail":-1}',
+        b'{"type":"ReadLog","id":"a","tail":1000001}',
+        b'{"type":"ReadLog","id":"a","after":""}',
+        b'{"type":"ReadLog","id":"a","after":"\xc3\xa9"}',
+        b'{"type":"ReadLog","id":"a","wait_seconds":30.5}',
+        b'{"type":"GetHistory","id":"A"}',
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"512.5") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"-1") + b"}",
         b'{"type":"StartWorkload","workload":' + SPEC.replace(b"512", b"true") + b"}",
@@ -123,13 +209,74 @@ def test_the_states_of_the_registry_have_words_and_back():
         "Failed",
     ]
     assert all(State.of(state).workload_state is state for state in WorkloadState)
-    assert Status.of("a", WorkloadState.RUNNING) == Status("a", State.RUNNING)
+
+
+def test_a_snapshot_of_the_registry_becomes_a_status():
+    registry = WorkloadRegistry()
+    entry = registry.register(WORKLOAD, now=1)
+    assert Status.of_entry(entry) == Status("wl-1", State.PENDING)
+    assert Status.of_entry(entry, existing=True) == Status("wl-1", State.PENDING, existing=True)
+    registry.restart("wl-1", now=2, restart_at=3)
+    entry = registry.update(
+        "wl-1",
+        WorkloadState.FAILED,
+        now=4,
+        reason="r" * 65,
+        message="m" * 1025,
+        exit_code=3,
+        address="a" * 65,
+        started_at=3.5,
+        ended_at=3.75,
+    )
+    assert Status.of_entry(entry) == Status(
+        "wl-1",
+        State.FAILED,
+        "r" * 63 + "…",
+        "m" * 1023 + "…",
+        3,
+        "a" * 63 + "…",
+        3.5,
+        3.75,
+        1,
+    )
+    assert Transition.of(1.0, WorkloadState.FAILED, reason="r" * 65, attempt=2) == Transition(
+        1.0, State.FAILED, "r" * 63 + "…", attempt=2
+    )
 
 
 def test_the_longest_page_fits_into_a_line():
-    longest = Status.of(
-        "x" * 63, WorkloadState.SUCCEEDED, reason="\0" * 5000, message="\0" * 5000, exit_code=255
+    entry = WorkloadEntry(
+        WORKLOAD,
+        WorkloadState.SUCCEEDED,
+        1,
+        0.0,
+        0.0,
+        reason="\0" * 5000,
+        message="\0" * 5000,
+        exit_code=-(2**31),
+        address="\0" * 5000,
+        started_at=253_402_300_798.123456,
+        ended_at=253_402_300_798.123456,
+        attempt=2**31,
     )
+    longest = replace(Status.of_entry(entry, existing=True), id="x" * 63)
     assert len(longest.message) == 1024
     assert longest.message.endswith("…")
-    assert len(encode(WorkloadList([longest] * 100, "x" * 63))) < 1024 * 1024
+    assert len(encode(WorkloadList([longest] * MAX_PAGE, "x" * 63))) < 1024 * 1024
+
+
+def test_the_longest_history_fits_into_a_line():
+    longest = Transition.of(
+        253_402_300_798.123456,
+        WorkloadState.SUCCEEDED,
+        reason="\0" * 5000,
+        message="\0" * 5000,
+        exit_code=-(2**31),
+        attempt=2**31,
+    )
+    assert len(encode(History("x" * 63, [longest] * MAX_TRANSITIONS))) < 1024 * 1024
+
+
+def test_the_most_data_of_a_log_is_read_back():
+    log = Log(bytes(MAX_LOG_DATA), "x" * 128, ended=True)
+    assert decode(encode(log), type=Reply) == log

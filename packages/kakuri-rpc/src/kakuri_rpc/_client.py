@@ -1,46 +1,32 @@
 """The control plane's end of the conversation."""
 
-import time
-from typing import TypeVar
-
-from kakuri_json import JSONError, decode, encode
 from kakuri_registry import Workload
-from kakuri_tcp import (
-    Endpoint,
-    LineClient,
-    LineTooLong,
-    RequestLost,
-    RequestNotSent,
-    RequestTimeout,
-)
+from kakuri_tcp import Endpoint, LineClient
 
-from kakuri_rpc._errors import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
-from kakuri_rpc._faults import one_line
+from kakuri_rpc._exchange import ask
+from kakuri_rpc._log import AgentLog, LogSlots
 from kakuri_rpc._messages import (
-    MAX_PAGE,
     DescribeNode,
-    Error,
+    GetHistory,
     GetStatus,
+    History,
     ListWorkloads,
+    Log,
     Node,
     RemoveWorkload,
-    Reply,
-    Request,
     StartWorkload,
-    State,
     Status,
     StopWorkload,
     WorkloadList,
 )
+from kakuri_rpc._words import MAX_PAGE, State
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds for an answer: an agent answers from memory, so this is a stuck agent."""
 
-R = TypeVar("R", Status, WorkloadList, Node)
-
 
 class AgentClient:
-    """Asks one agent, over one connection, many requests at a time.
+    """Asks one agent, over one connection, many requests at a time; logs have their own.
 
     Every method may raise AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply. A
     request whose connection broke before the answer came is repeated once, which the protocol
@@ -49,65 +35,84 @@ class AgentClient:
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._endpoint = endpoint
         self._lines = LineClient(endpoint)
         self._timeout = timeout
+        self._logs = LogSlots()
 
     async def start_workload(self, workload: Workload) -> Status:
         """Have a workload run; its present status if it is known already."""
-        return await self._ask(StartWorkload(workload), Status)
+        return await ask(self._lines, StartWorkload(workload), Status, self._timeout)
 
     async def get_status(self, workload_id: str) -> Status:
         """Give the status of a workload."""
-        return await self._ask(GetStatus(workload_id), Status)
+        return await ask(self._lines, GetStatus(workload_id), Status, self._timeout)
+
+    async def get_history(self, workload_id: str) -> History:
+        """Give what has happened to a workload."""
+        return await ask(self._lines, GetHistory(workload_id), History, self._timeout)
 
     async def stop_workload(self, workload_id: str, *, grace_seconds: int = 10) -> Status:
         """Have a workload end; it may take the grace time to do so by itself."""
-        return await self._ask(StopWorkload(workload_id, grace_seconds), Status)
+        request = StopWorkload(workload_id, grace_seconds)
+        return await ask(self._lines, request, Status, self._timeout)
 
     async def remove_workload(self, workload_id: str) -> Status:
         """Have a workload end and be forgotten."""
-        return await self._ask(RemoveWorkload(workload_id), Status)
+        return await ask(self._lines, RemoveWorkload(workload_id), Status, self._timeout)
 
     async def list_workloads(
-        self, *, state: State | None = None, after: str = "", limit: int = MAX_PAGE
+        self,
+        *,
+        state: State | None = None,
+        after: str = "",
+        limit: int = MAX_PAGE,
+        label: str | None = None,
     ) -> WorkloadList:
-        """Give a page of statuses in the order of their ids, behind the id `after`."""
-        return await self._ask(ListWorkloads(state, after, limit), WorkloadList)
+        """Give a page of statuses in the order of their ids, behind the id `after`.
+
+        state and label (key=value) leave out all others.
+        """
+        request = ListWorkloads(state, after, limit, label)
+        return await ask(self._lines, request, WorkloadList, self._timeout)
 
     async def describe_node(self) -> Node:
         """Give what the agent says of its node."""
-        return await self._ask(DescribeNode(), Node)
+        return await ask(self._lines, DescribeNode(), Node, self._timeout)
+
+    def open_log(
+        self, workload_id: str, *, tail: int | None = None, after: str | None = None
+    ) -> AgentLog:
+        """Give a reader of a workload's log, to be closed by the caller.
+
+        It begins with the last `tail` lines, or behind the cursor `after`, else at the beginning.
+        Raises TooManyLogs while MAX_OPEN_LOGS are open.
+        """
+        return AgentLog(
+            self._endpoint, workload_id, tail, after, timeout=self._timeout, slots=self._logs
+        )
+
+    async def read_log(
+        self,
+        workload_id: str,
+        *,
+        tail: int | None = None,
+        after: str | None = None,
+        wait_seconds: float = 0.0,
+    ) -> Log:
+        """Give one piece of a workload's log; for more than one, `open_log` costs less.
+
+        It waits for something to be written for as long as wait_seconds, 0 to 30, and takes that
+        and the client's timeout at most. Raises TooManyLogs as well.
+        """
+        async with self.open_log(workload_id, tail=tail, after=after) as log:
+            return await log.read(wait_seconds=wait_seconds)
 
     async def close(self) -> None:
-        """Close the connection; requests without an answer fail."""
+        """Close all connections; requests without an answer fail."""
         await self._lines.close()
+        for log in self._logs.taken():
+            await log.close()
 
     def __repr__(self) -> str:
-        return f"<AgentClient over {self._lines!r}>"
-
-    async def _ask(self, request: Request, wanted: type[R]) -> R:
-        line = encode(request)
-        deadline = time.monotonic() + self._timeout
-        try:
-            try:
-                answer = await self._lines.request(line, timeout=self._timeout)
-            except RequestLost:
-                rest = max(0.0, deadline - time.monotonic())
-                answer = await self._lines.request(line, timeout=rest)
-        except (RequestNotSent, RequestLost) as error:
-            raise AgentUnreachable(str(error)) from error
-        except RequestTimeout as error:
-            raise AgentTimeout(str(error)) from error
-        except LineTooLong as error:
-            raise UnexpectedReply(str(error)) from error
-        try:
-            reply: Reply = decode(answer, type=Reply)
-        except JSONError as error:
-            message = f"expected a reply of the agent protocol, got none: {one_line(error)}"
-            raise UnexpectedReply(message) from error
-        if isinstance(reply, wanted):
-            return reply
-        if isinstance(reply, Error):
-            raise AgentError(reply)
-        message = f"expected {wanted.__name__} for {request!r}, got {reply!r}"
-        raise UnexpectedReply(message)
+        return f"<AgentClient over {self._lines!r}, {len(self._logs)} logs>"

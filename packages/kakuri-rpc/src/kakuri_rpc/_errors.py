@@ -4,10 +4,12 @@ RPCError
 ├── AgentError        the agent answered with an error of its own: see its code
 ├── AgentUnreachable  it was not asked, or never answered although asked twice: try again later
 ├── AgentTimeout      it did not answer in time; whether it acted is unknown
-└── UnexpectedReply   it answered with something that is no reply to that request
+├── UnexpectedReply   it answered with something that is no reply to that request
+└── TooManyLogs       nothing was asked: this client reads as many logs as it may
 """
 
-from kakuri_rpc._messages import Error, ErrorCode
+from kakuri_rpc._messages import Error
+from kakuri_rpc._words import ErrorCode
 
 
 class RPCError(Exception):
@@ -34,3 +36,16 @@ class AgentTimeout(RPCError, TimeoutError):
 
 class UnexpectedReply(RPCError):
     """The agent answered with something that is no reply to the request."""
+
+
+class TooManyLogs(RPCError):
+    """A client reads as many logs at a time as it may.
+
+    Attributes:
+        limit: the number of logs that may be open.
+
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected at most {limit} logs to be read at a time, got one more")
+        self.limit = limit

@@ -1,66 +1,43 @@
 """The vocabulary of the agent protocol: one JSON object a line, told apart by its `type`."""
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Annotated, ClassVar, TypeAlias
 
-from kakuri_registry import Range, Workload, WorkloadId, WorkloadState
+from kakuri_registry import (
+    MaxLength,
+    Range,
+    Workload,
+    WorkloadEntry,
+    WorkloadId,
+    WorkloadState,
+)
 
-MAX_GRACE_SECONDS = 3600
-"""The longest that a workload may take to end by itself."""
-
-MAX_REASON_LENGTH = 64
-"""Characters of a reason, which is a short code."""
-
-MAX_MESSAGE_LENGTH = 1024
-"""Characters of a status's message: the words of a registry or a runtime, at length."""
-
-MAX_PAGE = 100
-"""Statuses in one reply: with the longest messages, every character escaped to six bytes, they
-still fit into a line of 1 MiB."""
-
-
-class State(Enum):
-    """A workload's state in the words of this protocol."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-
-    @classmethod
-    def of(cls, state: WorkloadState) -> "State":
-        """Give the word for a state of the registry."""
-        return _STATES[state]
-
-    @property
-    def workload_state(self) -> WorkloadState:
-        """The state of the registry that this word stands for."""
-        return WorkloadState[self.name]
+from kakuri_rpc._words import (
+    MAX_ADDRESS_LENGTH,
+    MAX_GRACE_SECONDS,
+    MAX_LOG_DATA,
+    MAX_LOG_WAIT,
+    MAX_MESSAGE_LENGTH,
+    MAX_PAGE,
+    MAX_REASON_LENGTH,
+    MAX_TAIL,
+    ErrorCode,
+    LabelSelector,
+    LogCursor,
+    State,
+    Timestamp,
+    cut,
+)
 
 
-_STATES = {state: State[state.name] for state in WorkloadState}
-
-
-class ErrorCode(Enum):
-    """Why a request was refused or failed."""
-
-    BAD_REQUEST = "bad_request"
-    NOT_FOUND = "not_found"
-    CONFLICT = "conflict"
-    CAPACITY = "capacity"
-    RUNTIME = "runtime"
-    INTERNAL = "internal"
-
-
-class _Request:
+class AnyRequest:
     """What every request says about its spelling: a wrong field is an error."""
 
     __slots__ = ()
     __json__: ClassVar = {"tag": "type", "omit_defaults": True}
 
 
-class _Reply:
+class AnyReply:
     """What every reply says about its spelling: fields of a newer agent are passed over."""
 
     __slots__ = ()
@@ -68,21 +45,21 @@ class _Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class StartWorkload(_Request):
+class StartWorkload(AnyRequest):
     """Have a workload run. Repeating it gives the present status."""
 
     workload: Workload
 
 
 @dataclass(frozen=True, slots=True)
-class GetStatus(_Request):
+class GetStatus(AnyRequest):
     """Ask how far a workload has come."""
 
     id: WorkloadId
 
 
 @dataclass(frozen=True, slots=True)
-class StopWorkload(_Request):
+class StopWorkload(AnyRequest):
     """Have a workload end: it is asked, and killed after the grace time."""
 
     id: WorkloadId
@@ -90,61 +67,90 @@ class StopWorkload(_Request):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveWorkload(_Request):
+class RemoveWorkload(AnyRequest):
     """Have a workload end and be forgotten."""
 
     id: WorkloadId
 
 
 @dataclass(frozen=True, slots=True)
-class ListWorkloads(_Request):
-    """Ask for a page of statuses in the order of their ids, behind the id `after`."""
+class ListWorkloads(AnyRequest):
+    """Ask for a page of statuses in the order of their ids, behind the id `after`.
+
+    Only of workloads in that state and with that label, where they are given.
+    """
 
     state: State | None = None
     after: str = ""
     limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
+    label: LabelSelector | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeNode(_Request):
+class ReadLog(AnyRequest):
+    """Ask for what a workload has written from the cursor `after` on.
+
+    Without a cursor, from the last `tail` lines on, or from the beginning; with one, `tail` means
+    nothing. If there is nothing, the reply may wait up to `wait_seconds` for it.
+    """
+
+    id: WorkloadId
+    tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
+    after: LogCursor | None = None
+    wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GetHistory(AnyRequest):
+    """Ask what has happened to a workload."""
+
+    id: WorkloadId
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeNode(AnyRequest):
     """Ask what the node is and what it runs workloads with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status(_Reply):
-    """How far a workload has come; existing says that a StartWorkload found it there already."""
+class Status(AnyReply):
+    """How far a workload has come.
+
+    Times are seconds since the epoch by the runtime's clock, of the present run or the last one;
+    attempt counts the restarts so far; existing says that a StartWorkload found it there already.
+    """
 
     id: str
     state: State
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
+    address: str | None = None
+    started_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
+    attempt: int = 0
     existing: bool = False
 
     @classmethod
-    def of(
-        cls,
-        workload_id: str,
-        state: WorkloadState,
-        *,
-        reason: str | None = None,
-        message: str | None = None,
-        exit_code: int | None = None,
-        existing: bool = False,
-    ) -> "Status":
-        """Make a status from the registry's state; a long reason or message is cut."""
+    def of_entry(cls, entry: WorkloadEntry, *, existing: bool = False) -> "Status":
+        """Put a snapshot of the registry into words; a long reason or message is cut."""
+        reason, message, address = entry.reason, entry.message, entry.address
         return cls(
-            workload_id,
-            State.of(state),
-            reason and _cut(reason, MAX_REASON_LENGTH),
-            message and _cut(message, MAX_MESSAGE_LENGTH),
-            exit_code,
+            entry.workload.id,
+            State.of(entry.state),
+            reason and cut(reason, MAX_REASON_LENGTH),
+            message and cut(message, MAX_MESSAGE_LENGTH),
+            entry.exit_code,
+            address and cut(address, MAX_ADDRESS_LENGTH),
+            entry.started_at,
+            entry.ended_at,
+            entry.attempt,
             existing,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadList(_Reply):
+class WorkloadList(AnyReply):
     """A page of statuses; next is where the following page begins, if there is one."""
 
     workloads: list[Status]
@@ -152,18 +158,84 @@ class WorkloadList(_Reply):
 
 
 @dataclass(frozen=True, slots=True)
-class Node(_Reply):
-    """What a node is: the agent's version, its runtime, and how many workloads it has."""
+class Node(AnyReply):
+    """What a node is: the agent's version, its runtime, and how many workloads it has.
+
+    memory_mb and cpu_millicores are what workloads may take in all, where that is known, and
+    those with `_used` what is taken; units as in Workload. While the runtime is not available,
+    zones run on and nothing is started.
+    """
 
     version: str
     runtime: str
     simulated: bool
     workloads: int
+    memory_mb: int | None = None
+    memory_mb_used: int | None = None
+    cpu_millicores: int | None = None
+    cpu_millicores_used: int | None = None
+    runtime_available: bool = True
     message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Error(_Reply):
+class Log(AnyReply):
+    """A piece of what a workload has written, as it was written.
+
+    next is the cursor behind it. ended says that nothing will ever follow: the workload has ended
+    for good, and this is the rest.
+    """
+
+    data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
+    next: LogCursor
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a workload became, when (seconds since the epoch, the agent's clock), and why."""
+
+    __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
+
+    at: Timestamp
+    state: State
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    attempt: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        at: float,
+        state: WorkloadState,
+        *,
+        reason: str | None = None,
+        message: str | None = None,
+        exit_code: int | None = None,
+        attempt: int = 0,
+    ) -> "Transition":
+        """Make a transition from the registry's words; a long reason or message is cut."""
+        return cls(
+            at,
+            State.of(state),
+            reason and cut(reason, MAX_REASON_LENGTH),
+            message and cut(message, MAX_MESSAGE_LENGTH),
+            exit_code,
+            attempt,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class History(AnyReply):
+    """What has happened to a workload, in the order of events; at most the newest 100."""
+
+    id: str
+    transitions: list[Transition]
+
+
+@dataclass(frozen=True, slots=True)
+class Error(AnyReply):
     """Why there is no other reply; id is that of the workload asked about, where there is one."""
 
     id: str | None = field(default=None, kw_only=True)
@@ -171,11 +243,14 @@ class Error(_Reply):
     message: str
 
 
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 Request: TypeAlias = (
-    StartWorkload | GetStatus | StopWorkload | RemoveWorkload | ListWorkloads | DescribeNode
+    StartWorkload
+    | GetStatus
+    | StopWorkload
+    | RemoveWorkload
+    | ListWorkloads
+    | DescribeNode
+    | ReadLog
+    | GetHistory
 )
-Reply: TypeAlias = Status | WorkloadList | Node | Error
+Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Error

@@ -1,7 +1,9 @@
 """The agent's end of the conversation."""
 
+import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 
 from kakuri_json import JSONError, decode, encode
 from kakuri_tcp import (
@@ -14,35 +16,79 @@ from kakuri_tcp import (
 )
 
 from kakuri_rpc._faults import one_line
-from kakuri_rpc._messages import Error, ErrorCode, Reply, Request
+from kakuri_rpc._messages import AnyReply, Error, Reply, Request
+from kakuri_rpc._words import ErrorCode
 
 log = logging.getLogger("kakuri_rpc")
+
+_HTTP = re.compile(rb"[A-Z]+ \S* HTTP/")
+"""The first line of an HTTP request. A browser can be made to send one here by any page, with a
+body that is a request of ours; so none of what follows is read."""
+
+INTERNAL = encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"))
+
+
+class _SpeaksHttp(LineError):
+    """The peer speaks another protocol: its connection is ended."""
 
 
 async def serve(
     endpoint: Endpoint,
-    handler: Callable[[Request], Reply],
+    handler: Callable[[Request], Reply | Awaitable[Reply]],
     *,
     limits: LineServerLimits | None = None,
 ) -> Server:
     """Listen for control planes and answer each request with what `handler` returns for it.
 
-    The handler answers at once. What is no request never reaches it; if it raises, the answer is
-    an `internal` error and the log has the trace. Raises kakuri_tcp.ListenFailed.
+    The handler answers at once, or with an awaitable; what comes on the same connection is
+    answered behind that, though handled meanwhile. It is cancelled when its connection is lost;
+    one that was merely closed looks like half a close until a reply is written, so no awaitable
+    should take longer than its request allows. What is no request never reaches the handler; if
+    it raises, the answer is an `internal` error and the log has the trace. A line of HTTP ends its
+    connection. Raises kakuri_tcp.ListenFailed.
     """
 
-    def answer(line: bytes) -> bytes:
+    def answer(line: bytes) -> bytes | Awaitable[bytes]:
         try:
             request: Request = decode(line, type=Request)
         except JSONError as error:
+            if _HTTP.match(line):
+                raise _SpeaksHttp("expected a JSON message, got an HTTP request") from None
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
         try:
-            return encode(handler(request))
+            reply = handler(request)
+            if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable
+                return encode(reply)
+            return _later(reply)
         except Exception:
             log.exception("a request could not be answered")
-            return encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"))
+            return INTERNAL
 
     return await listen_lines(endpoint, answer, limits=limits, on_fault=_last_words)
+
+
+def _later(awaitable: Awaitable[Reply]) -> asyncio.Future[bytes]:
+    """Give what a reply will be on the wire; to cancel that is to cancel the awaitable."""
+    # Not a coroutine around it: cancelled before it has begun, that would leave the awaitable,
+    # mostly a coroutine as well, never awaited.
+    handling = asyncio.ensure_future(awaitable)
+    line: asyncio.Future[bytes] = handling.get_loop().create_future()
+
+    def handled(handling: asyncio.Future[Reply]) -> None:
+        if line.cancelled():
+            error = None if handling.cancelled() else handling.exception()
+            if error is not None:
+                log.error("a request of nobody any more failed", exc_info=error)
+            return
+        try:
+            line.set_result(encode(handling.result()))
+        except (Exception, asyncio.CancelledError):
+            log.exception("a request could not be answered")
+            line.set_result(INTERNAL)
+
+    handling.add_done_callback(handled)
+    line.add_done_callback(lambda _: handling.cancel())
+    return line
 
 
 def _last_words(fault: LineError | HandlerFailed) -> bytes:

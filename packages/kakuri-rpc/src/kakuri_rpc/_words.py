@@ -1,0 +1,97 @@
+"""The words that messages are made of, and how long they may be."""
+
+from enum import Enum
+from typing import Annotated
+
+from kakuri_registry import Range, Text, WorkloadState
+
+MAX_GRACE_SECONDS = 3600
+"""The longest that a workload may take to end by itself."""
+
+MAX_REASON_LENGTH = 64
+"""Characters of a reason, which is a short code."""
+
+MAX_MESSAGE_LENGTH = 1024
+"""Characters of a status's message: the words of a registry or a runtime, at length."""
+
+MAX_ADDRESS_LENGTH = 64
+"""Characters of an address: the longest of IPv6 with a zone has 61."""
+
+MAX_PAGE = 100
+"""Statuses in one reply: with the longest messages, every character escaped to six bytes, they
+still fit into a line of 1 MiB."""
+
+MAX_TRANSITIONS = 100
+"""Transitions in one reply, the newest ones; they fit into a line for the same reason."""
+
+MAX_LOG_DATA = 65_536
+"""Bytes of a log in one reply: few replies for a long log, little memory for each reader."""
+
+MAX_TAIL = 1_000_000
+"""The most lines that a reader of a log may ask for from its end."""
+
+MAX_LOG_WAIT = 30
+"""Seconds that a reading of a log may wait for something to be written: shorter than what anything
+between two programs takes for a dead connection."""
+
+LogCursor = Annotated[
+    str,
+    Text(
+        pattern="[!-~]+",
+        max_length=128,
+        description="a cursor: 1 to 128 printable characters that an earlier reply gave",
+    ),
+]
+"""A place in a log; only the agent knows what it means."""
+
+LabelSelector = Annotated[
+    str,
+    Text(
+        pattern="[A-Za-z0-9./_-]{1,317}=[A-Za-z0-9._-]{0,63}",
+        max_length=317 + 1 + 63,
+        description="a label as key=value",
+    ),
+]
+"""A label that a workload has to have; a key is 253 characters, a slash and 63 at most."""
+
+Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
+"""Seconds since the epoch, up to the end of the year 9999, where calendars of four digits end."""
+
+
+class State(Enum):
+    """A workload's state in the words of this protocol."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+    @classmethod
+    def of(cls, state: WorkloadState) -> "State":
+        """Give the word for a state of the registry."""
+        return _STATES[state]
+
+    @property
+    def workload_state(self) -> WorkloadState:
+        """The state of the registry that this word stands for."""
+        return _WORKLOAD_STATES[self]
+
+
+_STATES = {state: State[state.name] for state in WorkloadState}
+_WORKLOAD_STATES = {word: state for state, word in _STATES.items()}
+
+
+class ErrorCode(Enum):
+    """Why a request was refused or failed."""
+
+    BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    CAPACITY = "capacity"
+    RUNTIME = "runtime"
+    INTERNAL = "internal"
+
+
+def cut(text: str, limit: int) -> str:
+    """Give at most so many characters of a text; the last one shows that it was cut."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

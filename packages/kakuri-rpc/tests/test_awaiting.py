@@ -1,0 +1,101 @@
+"""Handlers that answer later."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+from kakuri_rpc import AgentClient, AgentError, ErrorCode, State, Status, serve
+from kakuri_rpc._server import _later
+from kakuri_tcp import Endpoint, LineClient
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+ASK_A = b'{"type":"GetStatus","id":"a"}'
+ASK_B = b'{"type":"GetStatus","id":"b"}'
+
+
+async def test_a_later_reply_comes_before_those_to_later_requests():
+    release = asyncio.Event()
+    asked = []
+
+    async def later(request):
+        await release.wait()
+        return Status(request.id, State.FAILED)
+
+    def answer(request):
+        asked.append(request.id)
+        if request.id == "b":
+            release.set()
+        return later(request) if request.id == "a" else Status(request.id, State.RUNNING)
+
+    async with await serve(ANY_PORT, answer) as server, LineClient(server.endpoint) as lines:
+        replies = await asyncio.gather(
+            lines.request(ASK_A, timeout=5), lines.request(ASK_B, timeout=5)
+        )
+    assert asked == ["a", "b"]
+    assert replies == [
+        b'{"type":"Status","id":"a","state":"Failed"}',
+        b'{"type":"Status","id":"b","state":"Running"}',
+    ]
+
+
+async def raise_something():
+    raise ValueError("secret")
+
+
+async def cancel_itself():
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda _: raise_something(),
+        lambda _: cancel_itself(),
+        lambda _: object(),
+    ],
+)
+async def test_a_later_failure_is_an_internal_error_and_the_connection_goes_on(handler, caplog):
+    async with await serve(ANY_PORT, handler) as server:
+        client = AgentClient(server.endpoint)
+        for _ in range(2):
+            with pytest.raises(AgentError, match="the agent failed") as caught:
+                await client.get_status("a")
+            assert caught.value.code is ErrorCode.INTERNAL
+        await client.close()
+    assert "could not be answered" in caplog.text
+
+
+async def test_a_handler_is_cancelled_when_its_connection_is_lost(caplog):
+    began, cancelled = asyncio.Event(), asyncio.Event()
+    handling = []
+
+    async def wait_for_ever(request):
+        handling.append(asyncio.current_task())
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+            if request.id == "b":
+                raise ValueError("on the way out") from None
+
+    async with await serve(ANY_PORT, wait_for_ever) as server:
+        for line in (ASK_A, ASK_B):
+            began.clear()
+            cancelled.clear()
+            with socket.create_connection((server.endpoint.host, server.endpoint.port)) as peer:
+                peer.sendall(line + b"\n")
+                await began.wait()
+                # A close that resets: anything else could be half a close.
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await cancelled.wait()
+        await asyncio.wait(handling)
+    assert "on the way out" in caplog.text
+
+
+async def test_a_handler_that_never_began_is_cancelled_as_well():
+    line = _later(asyncio.sleep(60))
+    line.cancel()
+    await asyncio.wait([line, *(asyncio.all_tasks() - {asyncio.current_task()})])
+    assert line.cancelled()

@@ -1,0 +1,168 @@
+"""Reading logs from an agent that says what each test wants."""
+
+import asyncio
+import gc
+
+import pytest
+from kakuri_rpc import (
+    MAX_LOG_DATA,
+    MAX_OPEN_LOGS,
+    AgentClient,
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    Error,
+    ErrorCode,
+    Log,
+    ReadLog,
+    State,
+    Status,
+    TooManyLogs,
+    UnexpectedReply,
+    serve,
+)
+from kakuri_tcp import Endpoint, listen_lines
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+
+
+@pytest.fixture
+async def clients():
+    made = []
+
+    def make(endpoint, **options):
+        made.append(AgentClient(endpoint, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.close()
+
+
+async def test_a_reader_goes_on_where_it_was(clients):
+    pieces = {
+        None: Log(b"one\n", "1", ended=False),
+        "1": Log(b"", "1b", ended=False),
+        "1b": Log(b"\xff\0", "2", ended=True),
+    }
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return pieces[request.after]
+
+    async with (
+        await serve(ANY_PORT, answer) as server,
+        clients(server.endpoint).open_log("wl-1", tail=3) as log,
+    ):
+        assert (await log.read()).data == b"one\n"
+        assert (await log.read(wait_seconds=1.5)).data == b""
+        assert not log.has_ended
+        assert (await log.read()).data == b"\xff\0"
+        assert log.has_ended
+        assert repr(log).startswith("<AgentLog of 'wl-1' behind '2' over <LineClient")
+    assert asked == [
+        ReadLog("wl-1", 3),
+        ReadLog("wl-1", None, "1", 1.5),
+        ReadLog("wl-1", None, "1b"),
+    ]
+
+
+async def test_one_piece_from_a_cursor(clients):
+    async with await serve(
+        ANY_PORT, lambda request: Log(repr(request).encode(), "2", ended=False)
+    ) as server:
+        client = clients(server.endpoint)
+        log = await client.read_log("wl-1", after="1", wait_seconds=1.5)
+        assert log.data.decode() == repr(ReadLog("wl-1", None, "1", 1.5))
+        assert "0 logs" in repr(client)
+
+
+async def test_a_waiting_reading_holds_up_nothing_and_ends_when_it_is_closed(clients):
+    waits = asyncio.Event()
+
+    async def wait():
+        waits.set()
+        await asyncio.Event().wait()
+
+    def answer(request):
+        return wait() if isinstance(request, ReadLog) else Status(request.id, State.RUNNING)
+
+    async with await serve(ANY_PORT, answer) as server:
+        client = clients(server.endpoint)
+        log = client.open_log("wl-1")
+        reading = asyncio.create_task(log.read(wait_seconds=30))
+        await waits.wait()
+        assert (await client.get_status("wl-1")).state is State.RUNNING
+        await log.close()
+        with pytest.raises(AgentUnreachable):
+            await reading
+
+
+async def test_closing_the_client_closes_its_logs(clients):
+    waits = asyncio.Event()
+
+    async def wait(request):
+        waits.set()
+        await asyncio.Event().wait()
+
+    async with await serve(ANY_PORT, wait) as server:
+        client = clients(server.endpoint)
+        log = client.open_log("wl-1")
+        reading = asyncio.create_task(log.read(wait_seconds=30))
+        await waits.wait()
+        await client.close()
+        with pytest.raises(AgentUnreachable):
+            await reading
+
+
+async def test_no_reply_within_both_times_is_a_timeout(clients):
+    async with await listen_lines(ANY_PORT, lambda _: asyncio.Event().wait()) as server:
+        client = clients(server.endpoint, timeout=0.05)
+        with pytest.raises(AgentTimeout, match=r"within 0\.1 s"):
+            await client.read_log("wl-1", wait_seconds=0.05)
+
+
+async def test_the_agents_error_is_raised(clients):
+    error = Error(ErrorCode.NOT_FOUND, "no workload", id="wl-1")
+    async with await serve(ANY_PORT, lambda _: error) as server:
+        with pytest.raises(AgentError, match="no workload"):
+            await clients(server.endpoint).read_log("wl-1")
+
+
+async def test_a_piece_over_the_limit_is_no_reply(clients):
+    async with await serve(
+        ANY_PORT, lambda _: Log(bytes(MAX_LOG_DATA + 1), "1", ended=False)
+    ) as server:
+        with pytest.raises(UnexpectedReply, match=r"\$\.data"):
+            await clients(server.endpoint).read_log("wl-1")
+
+
+async def test_a_line_over_the_limit_ends_the_connection(clients):
+    line = b'{"type":"Log","data":"' + b"A" * 500_000
+    async with await listen_lines(ANY_PORT, lambda _: line) as server:
+        with pytest.raises(AgentUnreachable, match="131072"):
+            await clients(server.endpoint).read_log("wl-1")
+
+
+async def test_a_log_for_another_question_is_quoted_in_part(clients):
+    async with await serve(
+        ANY_PORT, lambda _: Log(bytes(MAX_LOG_DATA), "1", ended=False)
+    ) as server:
+        with pytest.raises(UnexpectedReply, match="expected Status") as caught:
+            await clients(server.endpoint).get_status("wl-1")
+        assert len(str(caught.value)) < 1000
+
+
+async def test_the_number_of_open_logs_is_bounded(clients):
+    client = clients(Endpoint.parse("127.0.0.1:1"))
+    logs = [client.open_log("wl-1") for _ in range(MAX_OPEN_LOGS)]
+    with pytest.raises(TooManyLogs, match="at most 64 logs"):
+        client.open_log("wl-1")
+    await logs[0].close()
+    logs[0] = client.open_log("wl-1")
+    with pytest.raises(TooManyLogs):
+        await client.read_log("wl-1")
+    logs.pop()  # which nobody closes, and nobody can read any more
+    gc.collect()
+    client.open_log("wl-1")
