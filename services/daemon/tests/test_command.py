@@ -20,6 +20,7 @@ def daemon(monkeypatch, capsys):
     @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
     @click.option("--peer", type=endpoint)
     @click.option("--seconds", type=click.FloatRange(min=0), default=1.0)
+    @click.option("--size", type=click.IntRange(1))
     @click.option("--name", "names", multiple=True)
     def command(**options):
         called.append(options)
@@ -44,6 +45,7 @@ def test_the_default_is_the_last_resort(daemon):
         "listen": Endpoint.parse("127.0.0.1:7000"),
         "peer": None,
         "seconds": 1.0,
+        "size": None,
         "names": (),
     }
 
@@ -110,6 +112,13 @@ def test_a_faulty_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
     assert status == 2
     (line,) = error.splitlines()
     assert words in line
+
+
+def test_a_number_without_a_default_is_a_number_in_the_file(daemon, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("size = 12000\n")
+    status, error, options = daemon("--config", str(config))
+    assert (status, error, options["size"]) == (0, "", 12000)
 
 
 def test_an_exposed_address_needs_a_word(daemon):

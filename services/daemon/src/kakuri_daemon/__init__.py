@@ -1,5 +1,6 @@
 """What Kakuri's processes have in common: options, logs, readiness and a graceful end."""
 
+from kakuri_daemon._access import access_log
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._run import run
@@ -12,6 +13,7 @@ __all__ = [
     "DaemonError",
     "LogStream",
     "__version__",
+    "access_log",
     "configure_logs",
     "endpoint",
     "run",

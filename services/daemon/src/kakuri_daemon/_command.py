@@ -170,7 +170,7 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
     elif option.multiple:
         expected = "an array of strings"
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    elif option.default is not None and isinstance(option.default, int | float):
+    elif isinstance(option.type, click.types.IntParamType | click.types.FloatParamType):
         expected = "a number"
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     else:

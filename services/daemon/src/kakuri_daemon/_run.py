@@ -11,8 +11,14 @@ import structlog
 from kakuri_tcp import Endpoint, ListenFailed
 
 from kakuri_daemon._command import DaemonError
+from kakuri_daemon._supervision import LoopWatch, Supervisor
 
 log = structlog.get_logger()
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread waits for the interpreter's lock before it asks for it: a write to disk needs
+it a few times, and its waits add up to what a client waits for. Python's own 5 ms are for threads
+that compute."""
 
 GC_THRESHOLDS = (50_000, 20, 20)
 """Objects made until the youngest are looked at, and how often until the older ones are: what is
@@ -24,10 +30,12 @@ def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
 
     Entering the context that `service()` gives starts listening and yields the real endpoint;
     leaving it finishes what is in flight. When ready, the first line on standard output is
-    `listening on HOST:PORT` or `listening on unix:PATH`. A second signal ends the process at once.
+    `listening on HOST:PORT` or `listening on unix:PATH`; systemd is told as well. A second signal
+    ends the process at once, and so does a loop that hangs.
     Raises DaemonError if the service can't listen.
     """
     _calm_garbage_collector()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_serve(service))
@@ -48,10 +56,29 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    supervisor = Supervisor()
+    watch = LoopWatch(loop)
     async with service() as endpoint:
         _announce(endpoint)
-        await asked_to_stop.wait()
+        supervisor.ready()
+        watch.start()
+        try:
+            await _beat_until(asked_to_stop, supervisor)
+        finally:
+            watch.close()
+            supervisor.stopping()
     log.info("stopped")
+
+
+async def _beat_until(asked_to_stop: asyncio.Event, supervisor: Supervisor) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(supervisor.beat_seconds):
+                await asked_to_stop.wait()
+        except TimeoutError:
+            supervisor.beat()
+        else:
+            return
 
 
 def _calm_garbage_collector() -> None:

@@ -1,0 +1,27 @@
+"""A line of log for each HTTP request."""
+
+import logging
+from collections.abc import Callable
+
+import structlog
+from kakuri_http import Access
+
+log = structlog.get_logger()
+
+
+def access_log() -> Callable[[Access], None] | None:
+    """Give what logs requests; None where the log takes no such line, so that none is made."""
+    return _log_access if logging.getLogger().isEnabledFor(logging.INFO) else None
+
+
+def _log_access(access: Access) -> None:
+    log.info(
+        "request",
+        peer=access.peer,
+        method=access.method,
+        target=access.target,
+        status=access.status,
+        bytes=access.sent,
+        ms=round(access.seconds * 1000, 2),
+        complete=access.complete,
+    )

@@ -1,0 +1,27 @@
+import logging
+
+from kakuri_daemon import access_log
+from kakuri_http import Access
+from structlog.testing import capture_logs
+
+ACCESS = Access("127.0.0.1:5", "GET", "/x", 200, 3, 0.0015, complete=True)
+
+
+def test_a_request_is_a_line(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
+    logging.getLogger().manager._clear_cache()
+    write = access_log()
+    with capture_logs() as lines:
+        write(ACCESS)
+    assert lines == [
+        {
+            "event": "request", "log_level": "info", "peer": "127.0.0.1:5", "method": "GET",
+            "target": "/x", "status": 200, "bytes": 3, "ms": 1.5, "complete": True,
+        }
+    ]  # fmt: skip
+
+
+def test_a_quiet_log_costs_nothing(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    logging.getLogger().manager._clear_cache()
+    assert access_log() is None

@@ -1,0 +1,89 @@
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from kakuri_daemon._supervision import EXIT_HUNG, LoopWatch, Supervisor
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """The receiving end of a supervisor's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.settimeout(10)
+        yield receiver
+
+
+def test_states_are_told(systemd):
+    supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
+    for tell, expected in (
+        (supervisor.ready, b"READY=1"),
+        (supervisor.beat, b"WATCHDOG=1"),
+        (supervisor.stopping, b"STOPPING=1"),
+    ):
+        tell()
+        assert systemd.recv(100) == expected
+
+
+def test_an_abstract_socket_is_told():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(f"\0kakuri-test-{os.getpid()}")
+        receiver.settimeout(10)
+        Supervisor({"NOTIFY_SOCKET": f"@kakuri-test-{os.getpid()}"}).ready()
+        assert receiver.recv(100) == b"READY=1"
+
+
+@pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all"])
+def test_nobody_who_listens_is_no_fault(address):
+    Supervisor({"NOTIFY_SOCKET": address}).ready()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "3000000"}, 1.5),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_half_the_watchdogs_time_lies_between_beats(environment, expected):
+    assert Supervisor(environment).beat_seconds == expected
+
+
+async def test_a_loop_that_turns_is_left_alone():
+    ended = threading.Event()
+    watch = LoopWatch(asyncio.get_running_loop(), beats=4, interval=0.5, end=ended.set)
+    watch.start()
+    await asyncio.sleep(2.5)
+    watch.close()
+    assert not ended.is_set()
+
+
+async def test_a_loop_that_hangs_ends():
+    ended = threading.Event()
+    watch = LoopWatch(asyncio.get_running_loop(), beats=3, interval=0.01, end=ended.set)
+    watch.start()
+    assert ended.wait(20)  # this blocks the loop
+    watch.close()
+
+
+def test_a_process_whose_loop_hangs_says_where():
+    program = (
+        "import asyncio, threading\n"
+        "from kakuri_daemon._supervision import LoopWatch\n"
+        "async def main():\n"
+        "    LoopWatch(asyncio.get_running_loop(), beats=2, interval=0.01).start()\n"
+        "    threading.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == EXIT_HUNG
+    assert "the event loop hangs" in run.stderr
+    assert "in main" in run.stderr
