@@ -83,7 +83,7 @@ def main() -> None:
     ended = threading.Event()
     failed = False
     try:
-        agent = start(processes, "kakuri-agent", "--listen", options.agent)
+        agent = start(processes, "kakuri-agent", "--listen", options.agent, "--store", "memory")
         plane = ["kakuri-control-plane", "--listen", options.listen, "--agent", agent]
         address = start(processes, *plane)
         console.print(f"\n[bold green]agent[/]          {agent}")
@@ -91,7 +91,9 @@ def main() -> None:
         console.print("[bold]Next, in another terminal:[/]\n")
         host, _, port = agent.rpartition(":")
         commands = NEXT.format(address=address, agent=f"{host} {port}", workload=WORKLOAD)
-        console.print(Syntax(commands, "bash", background_color="default", word_wrap=True))
+        # Wrapped by the terminal, if at all: a line feed of ours breaks a command that is copied.
+        text = Syntax("", "bash", background_color="default").highlight(commands)
+        console.print(text, soft_wrap=True)
         console.print("[dim]Ctrl-C ends both.[/]\n")
         for process in processes:
             threading.Thread(target=await_end, args=(process, ended), daemon=True).start()

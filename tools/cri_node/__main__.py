@@ -1,0 +1,33 @@
+"""Run a command beside a CRI node, in namespaces that go when it ends.
+
+Usage: python -m tools.cri_node -- COMMAND [ARGUMENT…]
+"""
+
+import argparse
+import sys
+
+from tools import debian
+from tools.cri_node import world
+from tools.cri_node.cache import PROGRAMS, Cache, lacks
+
+
+def main() -> None:
+    """Have what the node needs, then run the command in its world."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.cri_node", description="Run a command beside a CRI node."
+    )
+    parser.add_argument("command", nargs="+", help="the command and its arguments, behind --")
+    options = parser.parse_args()
+    needs = lacks()
+    if needs:
+        sys.exit(f"a CRI node needs {', '.join(needs)}")
+    packages = debian.missing(PROGRAMS)
+    if packages:
+        debian.install(packages)
+    cache = Cache()
+    cache.fill()
+    sys.exit(world.run(options.command, cache))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What the node is made of, fetched once into the repository's `.nox`: packages and a kernel."""
+
+import fcntl
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import debian
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / ".nox" / "cri-node"
+
+PROGRAMS = (
+    "/usr/lib/cni/bridge",
+    "containerd",
+    "docker-registry",
+    "ip",
+    "iptables",
+    "runc",
+    "qemu-system-x86_64",
+)
+
+# Debian's kernel for virtual machines; the node's own may lack modules and may not be readable.
+KERNEL = "linux-image-cloud-amd64"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Folders of fetched packages, each of which is complete if it is there."""
+
+    home: Path = HOME
+
+    @property
+    def images(self) -> Path:
+        """The .deb files that images are made of."""
+        return self.home / "images"
+
+    @property
+    def busybox(self) -> Path:
+        """A static busybox: the system's own may be linked dynamically."""
+        return self.home / "busybox" / "bin" / "busybox"
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel of the virtual machines."""
+        return next((self.home / "kernel" / "boot").glob("vmlinuz-*"))
+
+    @property
+    def modules(self) -> Path:
+        """The folder of that kernel's modules."""
+        return next((self.home / "kernel" / "lib" / "modules").iterdir())
+
+    def fill(self) -> None:
+        """Fetch and unpack what is not there; without network if everything is."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with locked(self.home / "lock"):
+            if not self.images.is_dir():
+                debian.update()
+                names = {"nginx", "nginx-common", *debian.libraries("nginx")}
+                debian.download(sorted(names), self.images)
+            self._unpack("busybox", "busybox-static")
+            kernel = self.home / "kernel"
+            if not kernel.is_dir():
+                debian.update()
+                names = {name for name in debian.depends(KERNEL) if name.startswith("linux-image")}
+                self._unpack("kernel", *names)
+
+    def _unpack(self, name: str, *packages: str) -> None:
+        folder = self.home / name
+        if folder.is_dir():
+            return
+        fetched = self.home / f"{name}-packages"
+        debian.download(packages, fetched)
+        debian.unpack(fetched, folder)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which the kernel takes back from a process that dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def lacks() -> list[str]:
+    """Give what this machine lacks for a node, a phrase each; programs that can be had are not."""
+    found = []
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        found.append("Linux on x86-64")
+    elif not debian.can_install():
+        found.append("root on Debian")
+    elif not _may_unshare():
+        found.append("the right to mount and to make namespaces")
+    elif not (Path("/sys/fs/cgroup/cgroup.controllers").exists() or _has_v1_memory()):
+        found.append("cgroups, v1 or v2, at /sys/fs/cgroup")
+    return found
+
+
+def _may_unshare() -> bool:
+    command = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _has_v1_memory() -> bool:
+    return Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()

@@ -1,0 +1,88 @@
+"""Control groups, version 1 (also beside a version 2 without controllers) and version 2."""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+_CONTROLLERS = ("blkio", "cpu", "cpuacct", "devices", "freezer", "memory", "pids")
+
+# What version 1 says where there is no limit: the greatest number of pages, in bytes.
+_NO_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the kernel holds a group to; None where it holds it to nothing."""
+
+    memory_bytes: int | None
+    cpu_millicores: int | None
+
+
+def is_v2() -> bool:
+    """Tell whether the controllers are those of version 2."""
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def folder(controller: str, path: str) -> Path:
+    """Give the folder that shows a group to a controller, such as memory or cpu."""
+    return (ROOT if is_v2() else ROOT / controller) / path.lstrip("/")
+
+
+def limits(path: str) -> Limits:
+    """Read a group's limits back from the kernel."""
+    memory, cpu = folder("memory", path), folder("cpu", path)
+    if is_v2():
+        most = (memory / "memory.max").read_text().strip()
+        quota, period = (cpu / "cpu.max").read_text().split()
+        memory_bytes = None if most == "max" else int(most)
+        return Limits(memory_bytes, None if quota == "max" else _millicores(quota, period))
+    bytes_ = int((memory / "memory.limit_in_bytes").read_text())
+    quota = (cpu / "cpu.cfs_quota_us").read_text().strip()
+    period = (cpu / "cpu.cfs_period_us").read_text().strip()
+    return Limits(
+        bytes_ if bytes_ < _NO_LIMIT else None,
+        None if quota == "-1" else _millicores(quota, period),
+    )
+
+
+def _millicores(quota: str, period: str) -> int:
+    return round(int(quota) * 1000 / int(period))
+
+
+def create(path: str, memory: int | None, quota: int | None, period: int | None) -> list[Path]:
+    """Make a group with limits: memory in bytes, CPU as microseconds in each period of some.
+
+    Gives its folders, one for each hierarchy.
+    """
+    if is_v2():
+        group = folder("", path)
+        group.mkdir(parents=True, exist_ok=True)
+        for parent in reversed(group.relative_to(ROOT).parents):
+            (ROOT / parent / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+        if memory:
+            (group / "memory.max").write_text(str(memory))
+        if quota and period:
+            (group / "cpu.max").write_text(f"{quota} {period}")
+        return [group]
+    made = [folder(name, path) for name in _CONTROLLERS if (ROOT / name).is_dir()]
+    for group in made:
+        group.mkdir(parents=True, exist_ok=True)
+    if memory:
+        (folder("memory", path) / "memory.limit_in_bytes").write_text(str(memory))
+    if quota and period:
+        (folder("cpu", path) / "cpu.cfs_period_us").write_text(str(period))
+        (folder("cpu", path) / "cpu.cfs_quota_us").write_text(str(quota))
+    return made
+
+
+def remove(path: str) -> None:
+    """Remove a group and those below it from every hierarchy, as far as no process is in them."""
+    for hierarchy in [ROOT, *ROOT.iterdir()]:
+        top = hierarchy / path.lstrip("/")
+        if top.is_dir() and not hierarchy.is_symlink():
+            for name, _, _ in os.walk(top, topdown=False):
+                with suppress(OSError):
+                    Path(name).rmdir()

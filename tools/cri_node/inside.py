@@ -1,0 +1,58 @@
+"""The first two processes of a sealed world (see world.py); not for use by hand.
+
+Usage: python -m tools.cri_node.inside CACHE COMMAND [ARGUMENT…]
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from tools.cri_node import world
+from tools.cri_node.cache import Cache
+from tools.cri_node.daemons import NodeError
+from tools.cri_node.node import CriNode
+
+
+def main() -> None:
+    """Fork: the parent reaps whatever the world orphans, the child does the work."""
+    home, *command = sys.argv[1:]
+    child = os.fork()
+    if child == 0:
+        work(Cache(Path(home)), command)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
+
+
+def work(cache: Cache, command: list[str]) -> NoReturn:
+    """Start the node and become the command, which so can wait for the daemons as its children."""
+    for hidden in world.HIDDEN:
+        _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(hidden))
+    _run("ip", "link", "set", "lo", "up")
+    node = CriNode.from_environment()
+    try:
+        node.start(cache)
+    except NodeError as error:
+        for log in (node.containerd_log, node.registry_log):
+            sys.stderr.write(log.read_text() if log.exists() else "")
+        raise SystemExit(str(error)) from error
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)  # noqa: S606
+    except OSError as error:
+        raise SystemExit(f"expected a program, got {command[0]!r}: {error.strerror}") from error
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Seal a command off: mount, network and process namespaces of its own, and what remains of them.
+
+    python -m tools.cri_node      holds the world's lock, removes the control groups at the end
+      setpriv, unshare            die with it, and take the namespaces' first process with them
+        inside.py                 pid 1: reaps orphans
+          inside.py               starts the node, then becomes the command
+
+The kernel kills all that is in a process namespace when its first process ends: whatever ends the
+outermost process, even SIGKILL, ends every shim and container. Only what has a name outside of the
+namespaces stays, which is the world's folder with its logs and its control groups, by now empty.
+The next world that starts removes those of worlds that nobody holds the lock of.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, NoReturn
+
+from tools.cri_node import cgroups
+from tools.cri_node.cache import ROOT as REPOSITORY
+from tools.cri_node.cache import Cache, locked
+from tools.cri_node.node import ENVIRONMENT, ROOT
+
+# What nodes write to whatever their configuration says, so that it has to be hidden.
+HIDDEN = (ROOT, Path("/var/lib/cni"))
+
+PREFIX = "kakuri-node-"
+
+_SEAL = [
+    "setpriv", "--pdeathsig", "KILL",
+    "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+    "--propagation", "private", "--",
+]  # fmt: skip
+
+
+def run(command: list[str], cache: Cache) -> int:
+    """Run a command in a world of its own and give its exit status."""
+    worlds = cache.home / "worlds"
+    worlds.mkdir(parents=True, exist_ok=True)
+    sweep(worlds)
+    for hidden in HIDDEN:
+        hidden.mkdir(parents=True, exist_ok=True)
+    with locked(worlds / "lock"):
+        folder = worlds / f"{PREFIX}{secrets.token_hex(4)}"
+        folder.mkdir()
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock:
+        inner = [sys.executable, "-m", "tools.cri_node.inside", str(cache.home), *command]
+        paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {
+            **os.environ,
+            ENVIRONMENT: str(folder),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the command as well
+        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGHUP, _leave)
+        process = subprocess.Popen([*_SEAL, *inner], env=environment)
+        try:
+            return process.wait()
+        finally:
+            process.kill()
+            process.wait()
+            cgroups.remove(folder.name)
+
+
+def sweep(worlds: Path) -> None:
+    """Remove the folders and control groups of worlds that have ended."""
+    with locked(worlds / "lock"):
+        for folder in worlds.glob(f"{PREFIX}*"):
+            with (folder / "lock").open("a") as lock:
+                if _acquired(lock):
+                    cgroups.remove(folder.name)
+                    shutil.rmtree(folder)
+
+
+def _acquired(lock: IO[str]) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,137 @@
+"""Debian's packages: which program comes from which, and how to install or unpack one."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+PACKAGES = {
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "containerd": "containerd",
+    "curl": "curl",
+    "docker-registry": "docker-registry",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "nc": "netcat-openbsd",
+    "nginx": "nginx-light",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "runc": "runc",
+    "wrk": "wrk",
+}
+
+# Debian keeps servers where an ordinary user's PATH does not lead.
+SERVERS = "/usr/sbin"
+
+# What a package's maintainer scripts ask before they start a service.
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+_NO_SERVICE = """\
+#!/bin/sh
+# Written for one installation: 101 is "not allowed" to every service's start.
+exit 101
+"""
+
+
+def which(program: str) -> str | None:
+    """Give the path of a program by name or path; None if it is not there."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}{os.pathsep}{SERVERS}")
+
+
+def missing(programs: Iterable[str]) -> list[str]:
+    """Give the packages of those programs that are not there."""
+    return sorted({PACKAGES[program] for program in programs if which(program) is None})
+
+
+def can_install() -> bool:
+    """Tell whether packages can be installed here: by root, on Debian."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install packages, and let none of them start a service."""
+    update()
+    with _no_service_starts():
+        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages])
+
+
+def update() -> None:
+    """Fetch the lists of packages."""
+    _run(["apt-get", "update", "-q"])
+
+
+def download(packages: Iterable[str], folder: Path) -> None:
+    """Fetch packages as files into a folder that appears only when it is complete.
+
+    Nothing is done if the folder is there; delete it to have newer versions.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed away when it is complete; else it goes with all that was fetched.
+    with TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as name:
+        # apt's own user may have no access to the folder.
+        command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root"]
+        _run([*command, *packages], cwd=Path(name))
+        Path(name).rename(folder)
+
+
+def unpack(packages: Path, folder: Path) -> None:
+    """Unpack all .deb files of a folder into another, which appears only when it is complete."""
+    with TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as name:
+        for package in sorted(packages.glob("*.deb")):
+            _run(["dpkg-deb", "--extract", str(package), name])
+        Path(name).rename(folder)
+
+
+def depends(package: str) -> list[str]:
+    """Give the names of the packages that one depends on directly, the first of alternatives."""
+    shown = _run(["apt-cache", "show", "--no-all-versions", package])
+    fields = re.findall(r"^(?:Pre-)?Depends: (.+)$", shown, re.MULTILINE)
+    names = [re.match(r"[a-z0-9][a-z0-9.+-]+", part) for part in ", ".join(fields).split(", ")]
+    return [name.group() for name in names if name is not None]
+
+
+def libraries(package: str) -> set[str]:
+    """Give the names of the libraries that a package needs, directly or not."""
+    found: set[str] = set()
+    waiting = {package}
+    while waiting:
+        needs = {name for name in depends(waiting.pop()) if re.match(r"lib|zlib", name)}
+        waiting |= needs - found
+        found |= needs
+    return found
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    made = False
+    if not POLICY.exists():
+        POLICY.write_text(_NO_SERVICE)
+        POLICY.chmod(0o755)
+        made = True
+    try:
+        yield
+    finally:
+        if made:
+            POLICY.unlink()
+
+
+def _run(command: list[str], cwd: Path | None = None) -> str:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
