@@ -1,0 +1,69 @@
+"""The HTTP API: what containers wrote."""
+
+import re
+from collections.abc import Callable
+
+from kakuri_http import Request, Response, Router
+from kakuri_registry import WORKLOAD_ID
+
+from kakuri_sidecar._api import answering_problems
+from kakuri_sidecar._errors import UnknownZone
+from kakuri_sidecar._log_store import LogStore
+from kakuri_sidecar._queries import DEFAULT_LOG_BYTES, LogQuery, read_query
+from kakuri_sidecar._table import ZoneTable
+
+TEXT = "text/plain; charset=utf-8"
+"""Most of it is; the bytes are given as they were written."""
+
+NEXT_FIELD = "Kakuri-Log-Next"
+ENDED_FIELD = "Kakuri-Log-Ended"
+GAP_FIELD = "Kakuri-Log-Gap"
+
+
+class LogApi:
+    """The handler of logs."""
+
+    def __init__(self, logs: LogStore, table: ZoneTable) -> None:
+        self._logs = logs
+        self._table = table
+
+    def add_to(self, router: Router) -> None:
+        """Add the route."""
+        router.add("GET", "/zones/:id/log", answering_problems(self.log))
+
+    async def log(self, request: Request) -> Response:
+        """Give a zone's log: one piece for a program, or a stream of it."""
+        asked = read_query(request, LogQuery)
+        zone_id: str = request.params["id"]
+        if not re.fullmatch(WORKLOAD_ID, zone_id):
+            raise UnknownZone(f"no zone {zone_id!r}")
+        has_ended = self._end_of(zone_id)
+        if asked.is_for_programs:
+            after = asked.after or None
+            if after is None and asked.tail is not None:
+                after = await self._logs.tail(zone_id, asked.tail)
+            chunk = await self._logs.read(
+                zone_id,
+                after,
+                limit=asked.limit or DEFAULT_LOG_BYTES,
+                wait=asked.wait or 0,
+                has_ended=has_ended,
+            )
+            headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
+            if chunk.has_gap:
+                headers[GAP_FIELD] = "true"
+            return Response(200, chunk.content, headers, TEXT)
+        # Asked first in any case: what isn't there is told before the answer has begun.
+        tail = await self._logs.tail(zone_id, asked.tail or 0)
+        after = tail if asked.tail is not None else None
+        content = self._logs.stream(zone_id, after, follow=asked.follow, has_ended=has_ended)
+        return Response(200, content, None, TEXT)
+
+    def _end_of(self, zone_id: str) -> Callable[[], bool]:
+        """Give what says whether nothing more will be written."""
+
+        def has_ended() -> bool:
+            status = self._table.get(zone_id)
+            return self._table.has_listing and (status is None or status.state.is_terminal)
+
+        return has_ended

@@ -1,0 +1,237 @@
+"""What the runtime has of a zone, and what is true of the zone for that reason."""
+
+import re
+from dataclasses import dataclass, field
+
+from kakuri_json import JSONError, decode
+from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
+
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar import _labels as labels
+
+NANOSECONDS = 1_000_000_000
+
+MAX_MESSAGE = 4096
+"""Characters kept of what a runtime says about a container's end."""
+
+OOM_KILLED = "OOMKilled"
+KILLED = 137
+"""The exit code of a container that was killed: 128 and SIGKILL's number."""
+
+START_ERROR = "StartError"
+
+_SMALL_NUMBER = re.compile("[0-9]{1,10}")
+
+ZONE_LOST = "ZoneLost"
+CREATING = "Creating"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox as the runtime lists it; address is known only of one that was asked for."""
+
+    id: str
+    zone_id: str
+    cri_attempt: int
+    is_ready: bool
+    created_at: int
+    handler: str
+    spec_hash: str
+    attempt: int
+    address: str | None = None
+
+    @classmethod
+    def of(cls, listed: api.PodSandbox, address: str | None = None) -> "Sandbox":
+        """Take what matters from a list's item."""
+        return cls(
+            listed.id,
+            listed.labels.get(labels.WORKLOAD_ID, ""),
+            listed.metadata.attempt,
+            listed.state == api.SANDBOX_READY,
+            listed.created_at,
+            listed.runtime_handler,
+            listed.labels.get(labels.SPEC_HASH, ""),
+            _number(listed.labels.get(labels.ATTEMPT, "")),
+            address,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as the runtime tells it; times are nanoseconds since the epoch, 0 for never."""
+
+    id: str
+    zone_id: str
+    sandbox_id: str
+    cri_attempt: int
+    state: int
+    created_at: int
+    spec_hash: str
+    attempt: int
+    spec: ZoneSpec | None = field(default=None, repr=False)
+    started_at: int = 0
+    finished_at: int = 0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def of(cls, listed: api.Container, status: api.ContainerStatus) -> "Container":
+        """Take what matters from a list's item and the container's status, which is the later."""
+        return cls(
+            listed.id,
+            listed.labels.get(labels.WORKLOAD_ID, ""),
+            listed.pod_sandbox_id,
+            listed.metadata.attempt,
+            status.state,
+            listed.created_at,
+            listed.labels.get(labels.SPEC_HASH, ""),
+            _number(listed.labels.get(labels.ATTEMPT, "")),
+            _spec(listed.annotations.get(labels.SPEC, "")),
+            status.started_at,
+            status.finished_at,
+            status.exit_code,
+            status.reason,
+            status.message[:MAX_MESSAGE],
+        )
+
+    @property
+    def never_ran(self) -> bool:
+        """Whether starting it failed; that may be for nothing but that the caller went away."""
+        is_start_error = self.reason == START_ERROR and self.started_at <= 0
+        return self.state == api.CONTAINER_EXITED and is_start_error
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it runs or has run, as far as is known."""
+        return self.state != api.CONTAINER_CREATED and not self.never_ran
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has run and will never run again."""
+        return self.state == api.CONTAINER_EXITED and not self.never_ran
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it was killed and may yet turn out to have been killed for its memory."""
+        return self.has_ended and self.exit_code == KILLED and self.reason != OOM_KILLED
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFacts:
+    """Everything that the runtime has of one zone: usually one sandbox with one container."""
+
+    id: str
+    sandboxes: tuple[Sandbox, ...]
+    containers: tuple[Container, ...]
+
+    @property
+    def container(self) -> Container | None:
+        """The container that counts: the latest one."""
+        return max(self.containers, key=_age, default=None)
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """The sandbox that counts: that of the container, or the latest one."""
+        if (container := self.container) is not None:
+            return self.sandbox_of(container)
+        return max(self.sandboxes, key=lambda each: (each.cri_attempt, each.created_at))
+
+    def sandbox_of(self, container: Container) -> Sandbox | None:
+        """Give the sandbox of a container, unless that is gone."""
+        return next((each for each in self.sandboxes if each.id == container.sandbox_id), None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the sandbox has ended under a container that has not."""
+        container, sandbox = self.container, self.sandbox
+        return (
+            container is not None
+            and container.state == api.CONTAINER_RUNNING
+            and not (sandbox is not None and sandbox.is_ready)
+        )
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the runtime may be about to say more about an end that it has just told.
+
+        It learns of a container's end and of its sandbox's one after the other, and of the reason
+        "OOMKilled" after both.
+        """
+        container = self.container
+        return self.is_lost or (container is not None and container.is_unsettled)
+
+    def status(self) -> ZoneStatus:
+        """Give what is true of the zone."""
+        container, sandbox = self.container, self.sandbox
+        sandbox_id = sandbox.id if sandbox else None
+        if container is None:
+            attempt = sandbox.attempt if sandbox else 0
+            return ZoneStatus(
+                self.id,
+                WorkloadState.PENDING,
+                CREATING,
+                pod_sandbox_id=sandbox_id,
+                attempt=attempt,
+            )
+        state, reason = _state(container, is_lost=self.is_lost)
+        return ZoneStatus(
+            self.id,
+            state,
+            reason,
+            container.message or None,
+            container.exit_code if container.has_ended else None,
+            sandbox_id,
+            container.id,
+            sandbox.address if sandbox else None,
+            _seconds(container.started_at),
+            # A runtime may read its clock for the end of a short life before that for its start.
+            _seconds(max(container.finished_at, container.started_at))
+            if container.has_ended and container.finished_at
+            else None,
+            container.attempt,
+            container.spec,
+        )
+
+
+COMPLETED = "Completed"
+"""What containerd says of a success, which says so already."""
+
+
+def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str | None]:
+    match container.state:
+        case api.CONTAINER_CREATED:
+            return WorkloadState.PENDING, CREATING
+        case api.CONTAINER_EXITED if container.never_ran:
+            return WorkloadState.PENDING, CREATING
+        case api.CONTAINER_RUNNING if is_lost:
+            return WorkloadState.FAILED, ZONE_LOST
+        case api.CONTAINER_RUNNING:
+            return WorkloadState.RUNNING, None
+        case api.CONTAINER_EXITED if container.exit_code == 0:
+            reason = None if container.reason == COMPLETED else container.reason or None
+            return WorkloadState.SUCCEEDED, reason
+        case api.CONTAINER_EXITED:
+            return WorkloadState.FAILED, container.reason or "Error"
+        case _:
+            return WorkloadState.FAILED, container.reason or "Unknown"
+
+
+def _age(container: Container) -> tuple[int, int, int]:
+    return (container.attempt, container.cri_attempt, container.created_at)
+
+
+def _seconds(nanoseconds: int) -> float | None:
+    return nanoseconds / NANOSECONDS if nanoseconds > 0 else None
+
+
+def _number(text: str) -> int:
+    return int(text) if _SMALL_NUMBER.fullmatch(text) else 0
+
+
+def _spec(document: str) -> ZoneSpec | None:
+    """Read what a zone was made from; None for what another version has written."""
+    try:
+        return decode(document, type=ZoneSpec)
+    except JSONError:
+        return None

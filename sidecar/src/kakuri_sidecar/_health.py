@@ -1,0 +1,99 @@
+"""What the runtime is and whether it can run zones, asked at that moment."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar._cgroups import CgroupParent
+from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._errors import CriError
+from kakuri_sidecar._monitor import Monitor
+
+HEALTH_SECONDS = 5.0
+"""How long the runtime may take to answer a probe."""
+
+REQUIRED_CONDITIONS = ("RuntimeReady", "NetworkReady")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """The runtime's names and versions."""
+
+    name: str
+    version: str
+    api_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the runtime says of a part of itself."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    type: str
+    status: bool
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalCalls:
+    """Which of the calls that a runtime may leave out it has, as far as is known."""
+
+    events: bool
+    runtime_config: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer to a probe; status is "ok" or "unavailable", message says why."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    status: str
+    message: str | None = None
+    runtime: RuntimeInfo | None = None
+    conditions: list[Condition] | None = None
+    handlers: list[str] | None = None
+    optional: OptionalCalls | None = None
+
+
+async def look(
+    cri: CriClient, monitor: Monitor, cgroup_parent: CgroupParent, wanted: Iterable[str]
+) -> Health:
+    """Ask the runtime how it is; wanted are the handlers that zones need."""
+    try:
+        version, status = await asyncio.gather(
+            cri.version(HEALTH_SECONDS), cri.status(HEALTH_SECONDS)
+        )
+        if cgroup_parent.has_runtime_config is None:
+            await cgroup_parent.ask(HEALTH_SECONDS)
+    except CriError as error:
+        return Health("unavailable", str(error))
+    faults = list(_faults(status, wanted))
+    return Health(
+        "unavailable" if faults else "ok",
+        "; ".join(faults) or None,
+        RuntimeInfo(version.runtime_name, version.runtime_version, version.runtime_api_version),
+        [
+            Condition(each.type, each.status, each.reason or None, each.message or None)
+            for each in status.status.conditions
+        ],
+        sorted(each.name for each in status.runtime_handlers) or None,
+        OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config),
+    )
+
+
+def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:
+    conditions = {each.type: each for each in status.status.conditions}
+    for name in REQUIRED_CONDITIONS:
+        condition = conditions.get(name)
+        if condition is None or not condition.status:
+            yield f"{name}: {condition.message if condition else 'not told'}"
+    # Before CRI 1.30 a runtime does not tell its handlers.
+    present = {each.name for each in status.runtime_handlers}
+    if present:
+        for name in sorted(set(wanted) - present):
+            yield f"expected the runtime to have handler {name!r}, got {sorted(present)}"

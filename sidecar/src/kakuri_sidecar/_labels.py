@@ -1,0 +1,67 @@
+"""What is written on sandboxes and containers, so that they are found with no other memory.
+
+The first four are ours. The others are those of the kubelet (pkg/kubelet/types/labels.go), which
+tools such as crictl show.
+"""
+
+from dataclasses import replace
+from hashlib import sha256
+
+from kakuri_json import canonical, encode, loads
+from kakuri_registry import ZoneSpec
+
+MANAGED_BY = "kakuri.dev/managed-by"
+WORKLOAD_ID = "kakuri.dev/workload-id"
+SPEC_HASH = "kakuri.dev/spec-hash"
+ATTEMPT = "kakuri.dev/attempt"
+
+SPEC = "kakuri.dev/spec"
+"""An annotation of containers: the JSON of the ZoneSpec. Not of sandboxes, which would double
+what a list of everything takes and are nothing without a container."""
+
+POD_NAME = "io.kubernetes.pod.name"
+POD_NAMESPACE = "io.kubernetes.pod.namespace"
+POD_UID = "io.kubernetes.pod.uid"
+CONTAINER_NAME = "io.kubernetes.container.name"
+
+OURS = {MANAGED_BY: "kakuri"}
+"""What selects everything that is ours."""
+
+NAMESPACE = "kakuri"
+
+_HASH_DIGITS = 32
+"""Of a SHA-256: no two specs of one id collide, and it fits into any runtime's labels."""
+
+
+def of_zone(zone_id: str) -> dict[str, str]:
+    """Give what selects everything of one zone."""
+    return {**OURS, WORKLOAD_ID: zone_id}
+
+
+def spec_hash(spec: ZoneSpec) -> str:
+    """Give a label value that two specs share if they differ in nothing but the attempt."""
+    document = canonical(loads(encode(replace(spec, attempt=0))))
+    return sha256(document).hexdigest()[:_HASH_DIGITS]
+
+
+def sandbox_labels(spec: ZoneSpec) -> dict[str, str]:
+    """Give the labels of a sandbox: the submitter's, under ours."""
+    return {
+        **spec.labels,
+        **of_zone(spec.id),
+        SPEC_HASH: spec_hash(spec),
+        ATTEMPT: str(spec.attempt),
+        POD_NAME: spec.id,
+        POD_NAMESPACE: NAMESPACE,
+        POD_UID: spec.id,
+    }
+
+
+def container_labels(spec: ZoneSpec) -> dict[str, str]:
+    """Give the labels of a container: the sandbox's and one more."""
+    return {**sandbox_labels(spec), CONTAINER_NAME: spec.id}
+
+
+def container_annotations(spec: ZoneSpec) -> dict[str, str]:
+    """Give the annotations of a container: what it was made from."""
+    return {SPEC: encode(spec).decode()}

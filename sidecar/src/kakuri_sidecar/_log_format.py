@@ -1,0 +1,106 @@
+"""The lines of a CRI log file, without I/O: a file's bytes in, what the container wrote out.
+
+A line is (kubernetes/cri-api, `LogTag`; containerd, `internal/cri/io/logger.go`)
+
+    TIME SP STREAM SP TAGS SP CONTENT LF
+
+with an RFC 3339 time of up to nine fractional digits, `stdout` or `stderr`, and tags of which the
+first says whether a line feed of the container follows the content: `F` one does, `P` none, since
+the runtime cut the line (containerd after 16 KiB) or the stream ended inside it. Further tags
+come after colons and are for others.
+
+A line of another form was written by something else, or broke when a disk was full. It is passed
+on as it is: better a strange line than a lost one.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+MAX_HEADER = 256
+"""Bytes of what comes before the content; 48 are usual, the rest is room for tags to come."""
+
+_TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_HEADER = rb"%b (?:stdout|stderr) (?:F|(P))(?::[^ \n]{0,160})? " % _TIME
+_header = re.compile(_HEADER)
+# The second group is what the container wrote: with the line feed, unless the first says partial.
+_lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
+
+
+class Within(Enum):
+    """Where in a line a position is; the values stand in cursors."""
+
+    START = ""
+    FULL = "f"
+    """In content whose line feed belongs to it."""
+    PARTIAL = "p"
+    """In content whose line feed is the log's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the container wrote, how many bytes of the file that took, and where they end."""
+
+    content: bytes
+    consumed: int
+    within: Within
+
+
+def decode(data: bytes, within: Within, *, is_final: bool = False) -> Decoded:
+    """Decode a block of a log file that begins `within` a line and may end anywhere.
+
+    The end of the block is left unconsumed while it may be the start of a header, unless nothing
+    comes after it. The content is never longer than what it was decoded from.
+    """
+    parts: list[bytes] = []
+    start = 0
+    if within is not Within.START:
+        end = data.find(b"\n")
+        if end < 0:
+            return Decoded(data, len(data), within)
+        start = end + 1
+        parts.append(data[: start if within is Within.FULL else end])
+        within = Within.START
+    last = data.rfind(b"\n") + 1
+    if last > start:
+        parts += [content for _, content in _lines.findall(data, start, last)]
+        start = last
+    if start < len(data):
+        header = _header.match(data, start)
+        if header is not None:
+            within = Within.PARTIAL if header[1] else Within.FULL
+            parts.append(data[header.end() :])
+            start = len(data)
+        elif is_final or len(data) - start >= MAX_HEADER:
+            within = Within.FULL
+            parts.append(data[start:])
+            start = len(data)
+    return Decoded(b"".join(parts), start, within)
+
+
+def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
+    """Decode at most `limit` bytes of the first line of a block that begins where a line does."""
+    header = _header.match(data)
+    if header is None and not is_final and len(data) < MAX_HEADER and b"\n" not in data:
+        return Decoded(b"", 0, Within.START)
+    begin, is_partial = (0, False) if header is None else (header.end(), bool(header[1]))
+    line_feed = data.find(b"\n", begin)
+    end = len(data) if line_feed < 0 else line_feed + (not is_partial)
+    content = data[begin : min(end, begin + limit)]
+    consumed = begin + len(content)
+    if consumed == line_feed and is_partial:
+        consumed += 1
+    if consumed == line_feed + 1 and line_feed >= 0:
+        return Decoded(content, consumed, Within.START)
+    return Decoded(content, consumed, Within.PARTIAL if is_partial else Within.FULL)
+
+
+def is_partial(header: bytes) -> bool:
+    """Tell of the start of a line whether the container's line goes on after it."""
+    found = _header.match(header)
+    return found is not None and bool(found[1])
+
+
+def line_ends(data: bytes) -> list[int]:
+    """Give where in whole lines of a log file the container's lines end."""
+    return [found.end() for found in _lines.finditer(data) if found[1] is None]

@@ -1,0 +1,145 @@
+"""Removing what the runtime has, at once or, when that fails, until it is done."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._errors import CallRefused, CriError, NotFound
+from kakuri_sidecar._facts import ZoneFacts
+from kakuri_sidecar._inspector import Inspector
+
+log = structlog.get_logger()
+
+MAX_ROUNDS = 3
+"""How often a zone is listed and removed until the list is empty: a call that timed out may have
+made something meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryTimes:
+    """Seconds between tries to remove something."""
+
+    first: float = 1.0
+    longest: float = 60.0
+
+
+DEFAULT_RETRIES = RetryTimes()
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Ids of sandboxes and containers."""
+
+    sandboxes: frozenset[str] = frozenset()
+    containers: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, facts: ZoneFacts | None) -> "Objects":
+        """Give everything of a zone."""
+        if facts is None:
+            return cls()
+        return cls(
+            frozenset(each.id for each in facts.sandboxes),
+            frozenset(each.id for each in facts.containers),
+        )
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """All of them."""
+        return self.sandboxes | self.containers
+
+    def __bool__(self) -> bool:
+        return bool(self.ids)
+
+
+class Remover:
+    """Removes sandboxes and containers, and keeps at those that can't be removed."""
+
+    def __init__(
+        self, cri: CriClient, inspector: Inspector, times: RetryTimes = DEFAULT_RETRIES
+    ) -> None:
+        self._cri = cri
+        self._inspector = inspector
+        self._times = times
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is still being removed behind everybody's back."""
+        return bool(self._jobs)
+
+    async def remove(self, objects: Objects) -> None:
+        """Remove objects in the kubelet's order; gone ones are fine. Raises CriError."""
+        for sandbox_id in sorted(objects.sandboxes):
+            await _unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+        for container_id in sorted(objects.containers):
+            await _unless_gone(self._cri.remove_container(container_id))
+        for sandbox_id in sorted(objects.sandboxes):
+            await _unless_gone(self._cri.remove_pod_sandbox(sandbox_id))
+
+    async def remove_zone(self, zone_id: str) -> None:
+        """Remove everything of a zone, and see that nothing is left. Raises CriError."""
+        for _ in range(MAX_ROUNDS):
+            facts = await self._inspector.zone(zone_id, with_hidden=True)
+            if facts is None:
+                return
+            await self.remove(Objects.of(facts))
+        left = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
+        if left:
+            words = f"expected nothing left of {zone_id!r}, got {', '.join(sorted(left.ids))}"
+            raise CallRefused("RemovePodSandbox", words)
+
+    def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
+        """Remove objects in the background, until it is done; from now on they don't count."""
+        new = objects.ids - self._inspector.hidden
+        if new:
+            self._inspector.hidden |= new
+            self._start(self._keep_removing(zone_id, objects, why))
+
+    def stop_later(self, zone_id: str, sandbox_ids: Iterable[str], container_id: str) -> None:
+        """End what is left of a zone that was lost, and leave the records of it."""
+        self._start(self._stop_rest(zone_id, list(sandbox_ids), container_id))
+
+    async def close(self) -> None:
+        """Leave what is not done to the next start of this program, which finds it again."""
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+    def _start(self, work: Awaitable[None]) -> None:
+        job = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _keep_removing(self, zone_id: str, objects: Objects, why: str) -> None:
+        log.info("removing", zone=zone_id, objects=len(objects.ids), why=why)
+        pause = self._times.first
+        while True:
+            try:
+                await self.remove(objects)
+            except CriError as error:
+                log.warning("could not remove, trying again", zone=zone_id, error=str(error))
+            else:
+                self._inspector.hidden -= objects.ids
+                log.info("removed", zone=zone_id, objects=len(objects.ids))
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._times.longest)
+
+    async def _stop_rest(self, zone_id: str, sandbox_ids: list[str], container_id: str) -> None:
+        log.warning("a zone was lost, stopping its rest", zone=zone_id, container=container_id)
+        try:
+            await _unless_gone(self._cri.stop_container(container_id, 0))
+            for sandbox_id in sandbox_ids:
+                await _unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+        except CriError as error:
+            log.warning("could not stop what a zone left", zone=zone_id, error=str(error))
+
+
+async def _unless_gone(call: Awaitable[None]) -> None:
+    with contextlib.suppress(NotFound):
+        await call

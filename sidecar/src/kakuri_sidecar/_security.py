@@ -1,0 +1,92 @@
+"""The profile under which every container runs; nothing that a submitter says weakens it.
+
+A CRI runtime adds none of this by itself: what is not sent is not in force. No mounts, devices,
+host namespaces, privileges or supplemental groups are ever sent, and there is no way to ask.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from kakuri_sidecar import _cri_api_pb2 as api
+
+CAPABILITIES: Mapping[str, str] = MappingProxyType(
+    {
+        "CHOWN": "a service hands its folders to the user that it will run as",
+        "DAC_OVERRIDE": "and reaches them afterwards",
+        "FOWNER": "and sets their modes",
+        "KILL": "a supervisor signals the workers that gave up its user",
+        "NET_BIND_SERVICE": "a service listens below port 1024",
+        "SETGID": "a service gives up its group",
+        "SETUID": "and its user, as nginx's workers do",
+    }
+)
+"""What root may do in a zone, and why: what ordinary services that start as root need. Without
+NET_RAW (forged packets), MKNOD, SYS_CHROOT, SETPCAP, SETFCAP, AUDIT_WRITE and FSETID, which
+container engines usually leave."""
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+"""What tells of the kernel and its machine; the runtime lays something empty over it."""
+
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""What sets the kernel."""
+
+
+def namespaces() -> api.NamespaceOption:
+    """Give the namespaces: none of the host's; processes see only their own container's."""
+    return api.NamespaceOption(network=api.POD, pid=api.CONTAINER, ipc=api.POD)
+
+
+def runtime_default() -> api.SecurityProfile:
+    """Give the runtime's own seccomp profile.
+
+    Its value is zero, so the message is empty, yet it has to be sent: without it there is no
+    profile at all.
+    """
+    return api.SecurityProfile(profile_type=api.SecurityProfile.RuntimeDefault)
+
+
+def sandbox_security() -> api.LinuxSandboxSecurityContext:
+    """Give what holds for a sandbox."""
+    return api.LinuxSandboxSecurityContext(
+        namespace_options=namespaces(), seccomp=runtime_default()
+    )
+
+
+def container_security(user: str | None) -> api.LinuxContainerSecurityContext:
+    """Give what holds for a container that runs as a user, `ID`, `ID:GROUP` or a name."""
+    context = api.LinuxContainerSecurityContext(
+        capabilities=api.Capability(add_capabilities=list(CAPABILITIES), drop_capabilities=["ALL"]),
+        namespace_options=namespaces(),
+        no_new_privs=True,
+        masked_paths=MASKED_PATHS,
+        readonly_paths=READONLY_PATHS,
+        seccomp=runtime_default(),
+    )
+    if user is not None:
+        _set_user(context, user)
+    return context
+
+
+def _set_user(context: api.LinuxContainerSecurityContext, user: str) -> None:
+    number, colon, group = user.partition(":")
+    if not number.isdecimal():
+        context.run_as_username = user
+        return
+    context.run_as_user.value = int(number)
+    context.run_as_user.SetInParent()  # zero is a user, too
+    if colon:
+        context.run_as_group.value = int(group)
+        context.run_as_group.SetInParent()

@@ -1,0 +1,181 @@
+"""One start of a zone, in the kubelet's order: image, sandbox, container, process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
+
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar import _labels as labels
+from kakuri_sidecar._cancellation import Cancellation
+from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._errors import (
+    CallRefused,
+    CriError,
+    StartCancelled,
+    StartFailed,
+    ZoneConflict,
+)
+from kakuri_sidecar._facts import CREATING, START_ERROR, ZoneFacts
+from kakuri_sidecar._images import Images
+from kakuri_sidecar._inspector import Inspector
+from kakuri_sidecar._log_errors import LogError
+from kakuri_sidecar._log_store import LogStore
+from kakuri_sidecar._making import ZoneMaker
+from kakuri_sidecar._removal import Objects, Remover
+from kakuri_sidecar._table import ZoneTable
+
+log = structlog.get_logger()
+
+PULLING = "Pulling"
+
+
+@dataclass(frozen=True, slots=True)
+class StartTools:
+    """What a start works with.
+
+    cancel_patience: seconds that a call that makes something may still take when its start has
+    been cancelled; its answer says what to remove.
+    """
+
+    cri: CriClient
+    inspector: Inspector
+    table: ZoneTable
+    images: Images
+    remover: Remover
+    logs: LogStore
+    cgroup_parent: Callable[[], Awaitable[str]]
+    cancel_patience: float = 10.0
+
+
+class Start:
+    """Carries out one start of a spec by a handler of the runtime."""
+
+    def __init__(self, tools: StartTools, spec: ZoneSpec, handler: str) -> None:
+        self.spec = spec
+        self._tools = tools
+        words = f"zone {spec.id!r} was told to stop before it ran"
+        self._cancellation = Cancellation(words, tools.cancel_patience)
+        self._maker = ZoneMaker(
+            tools.cri,
+            tools.inspector,
+            self._cancellation,
+            tools.cgroup_parent,
+            spec,
+            handler,
+            tools.logs.place(spec.id, spec.attempt),
+        )
+
+    def cancel(self) -> None:
+        """Let the start end with StartCancelled as soon as it can, leaving nothing behind."""
+        self._cancellation.cancel()
+
+    async def run(self) -> bool:
+        """Start the zone, and tell the table of it; gives whether it was there already.
+
+        Raises ZoneConflict, StartFailed and StartCancelled, after which nothing of it is left,
+        and CallUnanswered, after which anything may be.
+        """
+        facts = await self._tools.inspector.zone(self.spec.id)
+        if facts is not None and self._is_there(facts):
+            self._tools.table.learn(self.spec.id, facts)
+            return True
+        self._tell(CREATING)
+        try:
+            await self._start(self._without_rests(facts))
+        except (StartFailed, StartCancelled):
+            await self._roll_back()
+            raise
+        except CallRefused as error:
+            await self._roll_back()
+            raise StartFailed(START_ERROR, error.words) from error
+        except LogError as error:
+            raise StartFailed(START_ERROR, str(error)) from error
+        return False
+
+    def _is_there(self, facts: ZoneFacts) -> bool:
+        """Tell whether this very run is there; raises ZoneConflict for another one in its place."""
+        container = facts.container
+        if container is None or not container.was_started:
+            return False
+        if container.spec_hash != labels.spec_hash(self.spec):
+            raise ZoneConflict(f"zone {self.spec.id!r} exists with another spec")
+        if self.spec.attempt < container.attempt:
+            given = f"attempt {self.spec.attempt}"
+            raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
+        if self.spec.attempt == container.attempt:
+            return True
+        if container.state == api.CONTAINER_RUNNING and not facts.is_lost:
+            raise ZoneConflict(f"attempt {container.attempt} of {self.spec.id!r} still runs")
+        return False
+
+    def _without_rests(self, facts: ZoneFacts | None) -> ZoneFacts | None:
+        """Have what was half made for another spec or attempt removed, and count it no more."""
+        if facts is None:
+            return None
+        maker = self._maker
+        containers = [
+            each for each in facts.containers if each.was_started or maker.is_unstarted(each)
+        ]
+        used = {each.sandbox_id for each in containers}
+        sandboxes = [each for each in facts.sandboxes if each.id in used or maker.fits(each)]
+        kept = ZoneFacts(facts.id, tuple(sandboxes), tuple(containers))
+        self._remove_other(facts, kept, "left by an earlier start")
+        return kept if sandboxes or containers else None
+
+    async def _start(self, before: ZoneFacts | None) -> None:
+        # The log's folder is made while the runtime looks for the image.
+        folder = asyncio.ensure_future(self._tools.logs.prepare(self.spec.id, self.spec.attempt))
+        try:
+            image_ref = await self._cancellation.guard(
+                self._tools.images.ensure(self.spec.image, self._tell_pulling), at_once=True
+            )
+        finally:
+            await folder
+        self._tell(CREATING)
+        sandbox = await self._maker.sandbox(before)
+        container_id = await self._maker.container(before, sandbox, image_ref)
+        container = await self._maker.launch(sandbox, container_id)
+        facts = ZoneFacts(self.spec.id, (sandbox,), (container,))
+        if before is not None:
+            self._remove_other(before, facts, "replaced by a later attempt")
+        self._tools.table.learn(self.spec.id, facts)
+        log.info(
+            "started",
+            zone=self.spec.id,
+            attempt=self.spec.attempt,
+            sandbox=sandbox.id,
+            container=container.id,
+        )
+
+    def _remove_other(self, before: ZoneFacts, kept: ZoneFacts, why: str) -> None:
+        old, new = Objects.of(before), Objects.of(kept)
+        other = Objects(old.sandboxes - new.sandboxes, old.containers - new.containers)
+        self._tools.remover.remove_later(self.spec.id, other, why)
+
+    async def _roll_back(self) -> None:
+        """Remove everything that the runtime has of the zone; in the background if need be."""
+        zone_id, made = self.spec.id, self._maker.made
+        try:
+            facts = await self._tools.inspector.zone(zone_id)
+            found = Objects.of(facts)
+            made = Objects(made.sandboxes | found.sandboxes, made.containers | found.containers)
+            await self._tools.remover.remove_zone(zone_id)
+        except CriError as error:
+            log.warning("could not undo a start", zone=zone_id, error=str(error))
+            self._tools.remover.remove_later(zone_id, made, "its start failed")
+
+    def _tell_pulling(self, words: str) -> None:
+        self._tell(PULLING, words)
+
+    def _tell(self, reason: str, message: str | None = None) -> None:
+        self._tools.table.show_progress(progress(self.spec, reason, message))
+
+
+def progress(spec: ZoneSpec, reason: str, message: str | None = None) -> ZoneStatus:
+    """Give the status of a zone that is being started."""
+    return ZoneStatus(
+        spec.id, WorkloadState.PENDING, reason, message, attempt=spec.attempt, spec=spec
+    )

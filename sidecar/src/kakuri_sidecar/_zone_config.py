@@ -1,0 +1,80 @@
+"""What a zone's spec becomes in the runtime's words: the sandbox and the container in it.
+
+Limits go to both. A runtime that boots a machine for the sandbox sizes it before there is a
+container; one that does not takes the container's.
+"""
+
+from kakuri_registry import ZoneSpec
+
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar import _labels as labels
+from kakuri_sidecar._security import container_security, sandbox_security
+
+# As the kubelet computes them (pkg/kubelet/kuberuntime/helpers.go).
+CPU_PERIOD = 100_000
+"""Microseconds."""
+MIN_CPU_QUOTA = 1_000
+"""Microseconds in each period: the kernel takes no less."""
+MIN_CPU_SHARES = 2
+MAX_CPU_SHARES = 262_144
+"""The kernel takes no more, and runc fails where it took less than was asked for."""
+SHARES_PER_CPU = 1024
+MILLI = 1000
+MEBIBYTE = 2**20
+
+
+def resources(spec: ZoneSpec) -> api.LinuxContainerResources:
+    """Give a zone's limits."""
+    shares = spec.cpu_millicores * SHARES_PER_CPU // MILLI
+    return api.LinuxContainerResources(
+        cpu_period=CPU_PERIOD,
+        cpu_quota=max(MIN_CPU_QUOTA, spec.cpu_millicores * CPU_PERIOD // MILLI),
+        cpu_shares=min(max(MIN_CPU_SHARES, shares), MAX_CPU_SHARES),
+        memory_limit_in_bytes=spec.memory_mb * MEBIBYTE,
+    )
+
+
+def sandbox_config(
+    spec: ZoneSpec, *, cri_attempt: int, cgroup_parent: str, log_directory: str
+) -> api.PodSandboxConfig:
+    """Give the configuration of a zone's sandbox.
+
+    cri_attempt tells sandboxes of one name apart; it is not the spec's attempt.
+    """
+    return api.PodSandboxConfig(
+        metadata=api.PodSandboxMetadata(
+            name=spec.id, uid=spec.id, namespace=labels.NAMESPACE, attempt=cri_attempt
+        ),
+        hostname=spec.id,
+        log_directory=log_directory,
+        labels=labels.sandbox_labels(spec),
+        linux=api.LinuxPodSandboxConfig(
+            cgroup_parent=cgroup_parent,
+            security_context=sandbox_security(),
+            resources=resources(spec),
+        ),
+    )
+
+
+def container_config(
+    spec: ZoneSpec, *, cri_attempt: int, image_ref: str, log_path: str
+) -> api.ContainerConfig:
+    """Give the configuration of a zone's container.
+
+    image_ref is what the runtime called the image when it was pulled or looked up; log_path is
+    relative to the sandbox's log directory.
+    """
+    return api.ContainerConfig(
+        metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
+        image=api.ImageSpec(image=image_ref, user_specified_image=spec.image),
+        command=spec.command,
+        args=spec.args,
+        working_dir=spec.working_dir or "",
+        envs=[api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()],
+        labels=labels.container_labels(spec),
+        annotations=labels.container_annotations(spec),
+        log_path=log_path,
+        linux=api.LinuxContainerConfig(
+            resources=resources(spec), security_context=container_security(spec.user)
+        ),
+    )

@@ -1,0 +1,41 @@
+r"""For tests of what talks to a CRI runtime: one that is not there, and faults in front of one.
+
+    async with FakeCri(images={"web:1": "present", "job:1": FakeImage(exit_code=3)}) as runtime:
+        runtime.faults.set("RunPodSandbox", "1*finish-then-error(UNAVAILABLE)->2*delay(100)")
+        await start_zone(runtime.endpoint)      # what is tested
+        await runtime.calls.wait_for("StartContainer")
+        runtime.write("my-zone", b"hello\n")
+        runtime.exit("my-zone", 137, "OOMKilled")
+        await runtime.restart("dead")           # as after a reboot of the node
+        assert runtime.container("my-zone").exit_code == 137
+
+`CriProxy(Path("/run/containerd/containerd.sock"))` has the same `faults` and `calls` in front of a
+runtime that is there. `Faults` has the language of faults.
+"""
+
+from kakuri_sidecar.testing._calls import Calls, CriCall
+from kakuri_sidecar.testing._cri_proxy import CriProxy
+from kakuri_sidecar.testing._fake_cri import FakeCri
+from kakuri_sidecar.testing._faults import Fault, Faults, Outcome, parse_faults
+from kakuri_sidecar.testing._images import FakeImages
+from kakuri_sidecar.testing._logs import LogWriter, log_line
+from kakuri_sidecar.testing._node import FakeNode
+from kakuri_sidecar.testing._objects import FakeContainer, FakeImage, FakeSandbox
+
+__all__ = [
+    "Calls",
+    "CriCall",
+    "CriProxy",
+    "FakeContainer",
+    "FakeCri",
+    "FakeImage",
+    "FakeImages",
+    "FakeNode",
+    "FakeSandbox",
+    "Fault",
+    "Faults",
+    "LogWriter",
+    "Outcome",
+    "log_line",
+    "parse_faults",
+]

@@ -1,0 +1,153 @@
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import kakuri_json
+import pytest
+from kakuri_http import Client, Timeouts
+from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
+from kakuri_sidecar import Settings, sidecar_service
+from kakuri_sidecar._cri import CallTimeouts
+from kakuri_sidecar._images import PullLimits
+from kakuri_sidecar._monitor import MonitorTimes
+from kakuri_sidecar._removal import RetryTimes
+from kakuri_sidecar.testing import FakeCri
+from kakuri_tcp import Endpoint
+
+QUICK = {
+    "pulls": PullLimits(timeout=20, first_backoff=60, look_interval=0.01),
+    "timeouts": CallTimeouts(usual=10, run_pod_sandbox=10),
+    "monitor": MonitorTimes(
+        interval=0.05, without_events=0.02, gap=0.002, unsettled=0.01, resubscribe=0.01,
+        ask_again=0.1,
+    ),
+    "retries": RetryTimes(first=0.02, longest=0.05),
+    "half_made": 0.15,
+    "settle": 0.05,
+    "cancel_patience": 5.0,
+    "heartbeat": 0.1,
+    "rotate_interval": 0.02,
+    "drain": 1.0,
+}  # fmt: skip
+
+
+@dataclass
+class Problem:
+    status: int
+    code: str
+    detail: str
+    errors: list
+
+
+class Sidecar:
+    """A sidecar and what talks to it."""
+
+    def __init__(self, client, settings):
+        self.client = client
+        self.settings = settings
+
+    @staticmethod
+    def spec(zone="z", image="app:1", **fields):
+        return ZoneSpec(
+            **{"id": zone, "image": image, "memory_mb": 64, "cpu_millicores": 500, **fields}
+        )
+
+    async def request(self, method, path, body=b""):
+        return await self.client.request(method, path, body=body)
+
+    async def get(self, path):
+        return await self.request("GET", path)
+
+    async def post(self, zone="z", image="app:1", **fields):
+        """Ask for a start; gives the answer's status and the zone's, or the problem."""
+        wanted = self.spec(zone, image, **fields)
+        answer = await self.request("POST", "/zones", kakuri_json.encode(wanted))
+        if answer.status in (200, 201):
+            return answer.status, kakuri_json.decode(answer.body, type=ZoneStatus)
+        return self.problem(answer)
+
+    async def stop(self, zone="z", grace=1):
+        answer = await self.request("POST", f"/zones/{zone}/stop?grace_seconds={grace}")
+        if answer.status == 200:
+            return kakuri_json.decode(answer.body, type=ZoneStatus)
+        return self.problem(answer)
+
+    async def delete(self, zone="z", grace=0):
+        answer = await self.request("DELETE", f"/zones/{zone}?grace_seconds={grace}")
+        return 204 if answer.status == 204 else self.problem(answer)
+
+    async def zone(self, zone="z"):
+        answer = await self.get(f"/zones/{zone}")
+        if answer.status == 404:
+            return None
+        assert answer.status == 200, answer.body
+        return kakuri_json.decode(answer.body, type=ZoneStatus)
+
+    async def until(self, condition, zone="z"):
+        """Wait until what is told of a zone meets a condition; gives that."""
+        async for _ in self.events():
+            seen = await self.zone(zone)
+            if condition(seen):
+                return seen
+        raise AssertionError("the stream of events ended")
+
+    async def until_state(self, state, zone="z"):
+        return await self.until(lambda seen: seen is not None and seen.state.value == state, zone)
+
+    async def until_gone(self, zone="z"):
+        return await self.until(lambda seen: seen is None, zone)
+
+    async def until_listed(self):
+        """Wait until the runtime has been listed since: after a break, it answers again."""
+        async for event in self.events():
+            if event == ZonesListed():
+                return
+
+    async def events(self):
+        async with self.client.stream("GET", "/zones?watch") as response:
+            assert response.status == 200
+            rest = b""
+            async for piece in response:
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield kakuri_json.decode(line, type=ZoneEvent)
+
+    @staticmethod
+    def problem(answer):
+        document = kakuri_json.loads(answer.body)
+        return Problem(
+            answer.status, document["code"], document.get("detail", ""), document.get("errors", [])
+        )
+
+
+@pytest.fixture
+async def runtime():
+    async with FakeCri() as fake:
+        yield fake
+
+
+@pytest.fixture
+def run(runtime, tmp_path):
+    """Give what runs a sidecar in front of the runtime; its settings are quick ones."""
+
+    @asynccontextmanager
+    async def start(*, is_seen=True, **changes):
+        settings = Settings(
+            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **QUICK, **changes}
+        )
+        listen = Endpoint.unix(str(runtime.path.with_name("sidecar.sock")))
+        async with (
+            sidecar_service(listen, settings) as endpoint,
+            Client(endpoint, timeouts=Timeouts(total=30)) as client,
+        ):
+            sidecar = Sidecar(client, settings)
+            if is_seen:
+                await sidecar.until_listed()
+            yield sidecar
+
+    return start
+
+
+@pytest.fixture
+async def sidecar(run):
+    async with run() as started:
+        yield started

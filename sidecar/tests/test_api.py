@@ -1,0 +1,186 @@
+import asyncio
+import json
+import stat
+from contextlib import AsyncExitStack
+
+import pytest
+from kakuri_http import Client
+from kakuri_tcp import Endpoint, ListenFailed
+from kakuri_tcp.testing import until
+
+SPEC = {"id": "z", "image": "app:1", "memory_mb": 64, "cpu_millicores": 500}
+
+
+async def test_the_contracts_document_is_answered_in_its_words(runtime, sidecar):
+    answer = await sidecar.request("POST", "/zones", json.dumps(SPEC).encode())
+    document = json.loads(answer.body)
+    assert answer.status == 201
+    assert answer.headers.get("location") == "/zones/z"
+    assert answer.headers.get("content-type") == "application/json"
+    started_at = document.pop("started_at")
+    assert isinstance(started_at, float)
+    assert document == {
+        "id": "z",
+        "state": "running",
+        "pod_sandbox_id": runtime.sandbox("z").id,
+        "container_id": runtime.container("z").id,
+        "address": runtime.sandbox("z").ip,
+        "spec": SPEC,
+    }
+    listed = json.loads((await sidecar.get("/zones")).body)
+    assert listed == {"zones": [{**document, "started_at": started_at}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "paths"),
+    [
+        ({}, ["$.id", "$.image", "$.memory_mb", "$.cpu_millicores"]),
+        ({**SPEC, "privileged": True}, ["$.privileged"]),
+        ({**SPEC, "runtime_class": "runc"}, ["$.runtime_class"]),
+        ({**SPEC, "id": "../z", "memory_mb": 0}, ["$.id", "$.memory_mb"]),
+        ({**SPEC, "labels": {"kakuri.dev/workload-id": "x"}}, ["$.labels"]),
+    ],
+)
+async def test_faults_of_a_document_are_all_told(runtime, sidecar, document, paths):
+    answer = await sidecar.request("POST", "/zones", json.dumps(document).encode())
+    problem = sidecar.problem(answer)
+    assert (problem.status, problem.code) == (400, "bad_request")
+    told = [each["path"] for each in problem.errors]
+    assert len(told) == len(paths)
+    assert all(any(each.startswith(path) for each in told) for path in paths)
+    assert runtime.calls.of("RunPodSandbox") == []
+
+
+async def test_what_is_no_json(sidecar):
+    problem = sidecar.problem(await sidecar.request("POST", "/zones", b"{"))
+    assert (problem.status, problem.code) == (400, "bad_request")
+    assert "\n" not in problem.detail
+
+
+async def test_a_document_has_a_limit(sidecar):
+    document = json.dumps({**SPEC, "args": ["x" * 300_000]}).encode()
+    assert (await sidecar.request("POST", "/zones", document)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/zones/nope", 404),
+        ("GET", "/zones/NO", 404),
+        ("GET", "/zones?what=1", 400),
+        ("GET", "/zones?watch=maybe", 400),
+        ("GET", "/zones?watch&watch", 400),
+        ("GET", "/zones/z?x", 400),
+        ("POST", "/zones?x", 400),
+        ("POST", "/zones/z/stop?grace_seconds=-1", 400),
+        ("POST", "/zones/z/stop?grace_seconds=3601", 400),
+        ("POST", "/zones/z/stop?grace_seconds=soon", 400),
+        ("POST", "/zones/nope/stop", 404),
+        ("DELETE", "/zones/z?grace=1", 400),
+        ("DELETE", "/zones/NO", 404),
+        ("DELETE", "/zones/nope", 204),
+        ("PUT", "/zones/z", 405),
+        ("GET", "/healthz?x", 400),
+    ],
+)
+async def test_requests_that_ask_for_nothing(sidecar, method, target, status):
+    assert (await sidecar.request(method, target)).status == status
+
+
+async def test_stop_and_delete_take_ten_seconds_unless_told(runtime, sidecar):
+    await sidecar.post()
+    assert (await sidecar.request("POST", "/zones/z/stop")).status == 200
+    assert runtime.calls.of("StopContainer")[0].request.timeout == 10
+
+
+async def test_unavailable_says_when_to_come_again(runtime, sidecar):
+    await runtime.crash()
+    answer = await sidecar.request("POST", "/zones", json.dumps(SPEC).encode())
+    assert answer.status == 503
+    assert answer.headers.get("retry-after") == "1"
+
+
+async def test_only_the_owner_may_connect(runtime, sidecar):
+    socket = runtime.path.with_name("sidecar.sock")
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+
+
+async def test_a_second_sidecar_does_not_take_its_place(run, sidecar):
+    with pytest.raises(ListenFailed):
+        async with run():
+            pass
+
+
+async def test_streams_end_with_the_sidecar(runtime, run):
+    listen = Endpoint.unix(str(runtime.path.with_name("sidecar.sock")))
+    async with Client(listen) as client, AsyncExitStack() as stack:
+        async with run():
+            response = await stack.enter_async_context(client.stream("GET", "/zones?watch"))
+            pieces = aiter(response)
+            await anext(pieces)
+        async for _ in pieces:
+            pass  # and then it ends as it should
+
+
+async def test_many_watchers_see_the_same(runtime, sidecar):
+    async def first_running():
+        async for event in sidecar.events():
+            if type(event).__name__ == "ZoneChanged" and event.zone.state.value == "running":
+                return event.zone
+        raise AssertionError("the stream of events ended")
+
+    watching = [asyncio.create_task(first_running()) for _ in range(5)]
+    _, zone = await sidecar.post()
+    assert await asyncio.gather(*watching) == [zone] * 5
+
+
+# Health
+
+
+async def test_health_tells_what_the_runtime_is(runtime, sidecar):
+    answer = await sidecar.get("/healthz")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {
+        "status": "ok",
+        "runtime": {"name": "fake", "version": "1.2.3", "api_version": "v1"},
+        "conditions": [
+            {"type": "RuntimeReady", "status": True},
+            {"type": "NetworkReady", "status": True},
+        ],
+        "handlers": ["", "edera"],
+        "optional": {"events": True, "runtime_config": True},
+    }
+
+
+async def test_health_tells_which_calls_are_missing(runtime, run):
+    runtime.unimplemented |= {"GetContainerEvents", "RuntimeConfig"}
+    async with run() as sidecar:
+        await until(lambda: not runtime.listeners)
+        await sidecar.post()
+        answer = json.loads((await sidecar.get("/healthz")).body)
+        assert answer["optional"] == {"events": False, "runtime_config": False}
+        assert answer["status"] == "ok"
+
+
+@pytest.mark.parametrize("condition", ["RuntimeReady", "NetworkReady"])
+async def test_a_runtime_that_is_not_ready_is_not_healthy(runtime, sidecar, condition):
+    runtime.node.conditions[condition] = False
+    answer = await sidecar.get("/healthz")
+    assert answer.status == 503
+    assert json.loads(answer.body)["message"].startswith(condition)
+
+
+async def test_a_handler_that_is_missing_is_not_healthy(runtime, sidecar):
+    runtime.node.handlers = ["", "runc"]
+    answer = await sidecar.get("/healthz")
+    assert answer.status == 503
+    assert "'edera'" in json.loads(answer.body)["message"]
+    runtime.node.tells_handlers = False
+    assert (await sidecar.get("/healthz")).status == 200
+
+
+async def test_a_runtime_that_is_away_is_not_healthy(runtime, sidecar):
+    await runtime.crash()
+    answer = await sidecar.get("/healthz")
+    assert answer.status == 503
+    assert json.loads(answer.body)["status"] == "unavailable"

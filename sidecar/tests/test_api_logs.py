@@ -1,0 +1,130 @@
+import asyncio
+
+import pytest
+from kakuri_sidecar._log_store import LogStore
+from kakuri_sidecar.testing import FakeImage
+from kakuri_tcp.testing import until
+
+
+async def test_a_log_is_what_the_container_wrote(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"one\n")
+    runtime.write("z", b"two \xff\n", "stderr")
+    answer = await sidecar.get("/zones/z/log")
+    assert answer.status == 200
+    assert answer.headers.get("content-type") == "text/plain; charset=utf-8"
+    assert answer.body == b"one\ntwo \xff\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "content"), [(0, b""), (1, b"3\n"), (2, b"2\n3\n"), (9, b"1\n2\n3\n")]
+)
+async def test_its_last_lines(runtime, sidecar, lines, content):
+    await sidecar.post()
+    runtime.write("z", b"1\n2\n3\n")
+    assert (await sidecar.get(f"/zones/z/log?tail={lines}")).body == content
+
+
+async def test_following_ends_with_the_zone(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"before\n")
+    read = b""
+    async with sidecar.client.stream("GET", "/zones/z/log?follow&tail=1") as response:
+        async for piece in response:
+            read += piece
+            if read == b"before\n":
+                runtime.write("z", b"after\n")
+                runtime.exit("z", 0)
+    assert read == b"before\nafter\n"
+
+
+async def test_following_ends_when_the_zone_is_removed(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"x\n")
+    async with sidecar.client.stream("GET", "/zones/z/log?follow") as response:
+        pieces = aiter(response)
+        await anext(pieces)
+        assert await sidecar.delete() == 204
+        with pytest.raises(StopAsyncIteration):
+            await anext(pieces)
+
+
+async def test_programs_read_piece_by_piece(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"12345\n67890\n")
+    first = await sidecar.get("/zones/z/log?limit=6")
+    assert (first.body, first.headers.get("kakuri-log-ended")) == (b"12345\n", "false")
+    after = first.headers.get("kakuri-log-next")
+    second = await sidecar.get(f"/zones/z/log?after={after}")
+    assert second.body == b"67890\n"
+    after = second.headers.get("kakuri-log-next")
+    waiting = asyncio.create_task(sidecar.get(f"/zones/z/log?after={after}&wait=30"))
+    runtime.write("z", b"more\n")
+    third = await waiting
+    assert third.body == b"more\n"
+    runtime.exit("z", 0)
+    await sidecar.until_state("succeeded")
+    after = third.headers.get("kakuri-log-next")
+    last = await sidecar.get(f"/zones/z/log?after={after}&wait=30")
+    assert (last.body, last.headers.get("kakuri-log-ended")) == (b"", "true")
+
+
+async def test_a_gap_is_told(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"x\n")
+    gap = await sidecar.get("/zones/z/log?after=0.0.999999")
+    assert gap.headers.get("kakuri-log-gap") == "true"
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/zones/nope/log", 404),
+        ("/zones/nope/log?limit=1", 404),
+        ("/zones/NO/log", 404),
+        ("/zones/z/log?after=nonsense", 400),
+        ("/zones/z/log?limit=0", 400),
+        ("/zones/z/log?limit=1048577", 400),
+        ("/zones/z/log?wait=31", 400),
+        ("/zones/z/log?tail=x", 400),
+        ("/zones/z/log?what", 400),
+    ],
+)
+async def test_requests_that_ask_for_nothing(sidecar, target, status):
+    await sidecar.post()
+    assert (await sidecar.get(target)).status == status
+
+
+async def test_a_log_is_rotated_while_it_is_written(runtime, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
+    async with run() as sidecar:
+        await sidecar.post()
+        runtime.write("z", b"x" * 200 + b"\n")
+        await runtime.calls.wait_for("ReopenContainerLog")
+        runtime.write("z", b"after\n")
+        assert (await sidecar.get("/zones/z/log?tail=1")).body == b"after\n"
+        runtime.exit("z", 0)
+        await sidecar.until_state("succeeded")
+        assert (await sidecar.get("/zones/z/log")).body == b"x" * 200 + b"\nafter\n"
+
+
+async def test_a_rotation_that_fails_is_tried_again(runtime, run, monkeypatch):
+    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
+    async with run() as sidecar:
+        await sidecar.post()
+        runtime.faults.set("ReopenContainerLog", "2*error(UNKNOWN: no)")
+        runtime.write("z", b"x" * 200 + b"\n")
+        await runtime.calls.wait_for("ReopenContainerLog", 3)
+        await until(lambda: runtime.calls.of("ReopenContainerLog")[2].code == "OK")
+
+
+def small_logs(root):
+    return LogStore(root, max_file_bytes=100)
+
+
+async def test_the_log_of_an_earlier_attempt_stays(runtime, sidecar):
+    runtime.images.set("app:1", FakeImage(output=b"hello\n", exit_code=1))
+    await sidecar.post()
+    await sidecar.post(attempt=1)
+    await sidecar.until(lambda seen: seen.attempt == 1 and seen.state.is_terminal)
+    assert (await sidecar.get("/zones/z/log")).body == b"hello\nhello\n"

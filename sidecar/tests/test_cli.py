@@ -1,0 +1,65 @@
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+from kakuri_daemon import DaemonError, LogStream
+from kakuri_http import Client
+from kakuri_sidecar._cli import main, read_handlers
+from kakuri_tcp import Endpoint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--listen", "0.0.0.0:0"], "refusing to listen on 0.0.0.0:0"),
+        (["--cri", "127.0.0.1:1"], "expected unix:///PATH for --cri"),
+        (["--handler", "edera-zone="], "like edera-zone=edera, got 'edera-zone='"),
+        (["--handler", "edera-zone"], "got 'edera-zone'"),
+        (["--handler", "a=b", "--handler", "a=c"], "one handler for 'a'"),
+        (["--cgroup-parent", "kakuri"], "expected an absolute path"),
+        (["--cgroup-parent", "/a/../b"], "expected an absolute path"),
+        (["--pull-timeout", "0"], "expected seconds from 1 to 86400, got 0"),
+        (["--pull-stall-timeout", "nan"], "got nan"),
+    ],
+)
+def test_what_can_not_be_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, options, words):
+    monkeypatch.setattr(
+        "kakuri_daemon._command.configure_logs", lambda **given: LogStream(sys.stderr)
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["--listen", f"unix://{tmp_path}/s.sock", *options])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_handlers_are_pairs():
+    assert read_handlers(["edera-zone=edera", "plain=runc"]) == {
+        "edera-zone": "edera",
+        "plain": "runc",
+    }
+    with pytest.raises(DaemonError, match="got none"):
+        read_handlers([])
+
+
+async def test_the_command_serves_until_it_is_told_to_end(runtime, tmp_path):
+    socket = tmp_path / "s.sock"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "kakuri_sidecar", "--listen", f"unix://{socket}",
+        "--cri", f"unix://{runtime.path}", "--log-dir", str(tmp_path / "logs"),
+        "--pull-stall-timeout", "0", "--log-level", "warning",
+        stdout=asyncio.subprocess.PIPE, env=os.environ,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == f"listening on unix:{socket}\n".encode()
+        async with Client(Endpoint.unix(str(socket))) as client:
+            body = b'{"id":"z","image":"app:1","memory_mb":64,"cpu_millicores":500}'
+            assert (await client.request("POST", "/zones", body=body)).status == 201
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    assert runtime.container("z").is_running
+    assert not socket.exists()

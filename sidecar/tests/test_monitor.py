@@ -1,0 +1,172 @@
+import asyncio
+import json
+
+import pytest
+from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
+from kakuri_registry import WorkloadState as State
+from kakuri_sidecar._monitor import MonitorTimes
+from kakuri_sidecar.testing import FakeImage
+from kakuri_tcp.testing import until
+
+ONLY_EVENTS = MonitorTimes(interval=1000, gap=0.001, resubscribe=0.01, unsettled=0.01)
+
+
+async def next_of(events, kind):
+    async for event in events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("the stream of events ended")
+
+
+async def test_the_stream_begins_with_everything_there_is(runtime, sidecar):
+    _, zone = await sidecar.post()
+    events = sidecar.events()
+    assert await anext(events) == RuntimeHealth(available=True)
+    assert await anext(events) == ZoneChanged(zone)
+    assert await anext(events) == ZonesListed()
+    assert await anext(events) == ZonesListed()  # the heartbeat
+    await events.aclose()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "state", "told"),
+    [
+        (0, "", State.SUCCEEDED, None),
+        (3, "", State.FAILED, "Error"),
+        (137, "OOMKilled", State.FAILED, "OOMKilled"),
+        (0, "OOMKilled", State.SUCCEEDED, "OOMKilled"),
+        (137, "", State.FAILED, "Error"),
+    ],
+)
+async def test_an_end_is_told(runtime, sidecar, code, reason, state, told):
+    await sidecar.post()
+    events = sidecar.events()
+    await next_of(events, ZonesListed)
+    runtime.exit("z", code, reason, "words")
+    zone = (await next_of(events, ZoneChanged)).zone
+    assert (zone.state, zone.reason, zone.exit_code, zone.message) == (state, told, code, "words")
+    assert zone.ended_at >= zone.started_at
+    await events.aclose()
+
+
+async def test_a_reason_that_comes_late_is_waited_for(runtime, run):
+    async with run(settle=0.3) as sidecar:
+        await sidecar.post()
+        runtime.exit("z", 137)
+        seen = len(runtime.calls.of("ContainerStatus"))
+        await runtime.calls.wait_for("ContainerStatus", seen + 1)
+        runtime.container("z").reason = "OOMKilled"
+        assert (await sidecar.until_state("failed")).reason == "OOMKilled"
+
+
+async def test_an_event_has_the_runtime_listed_at_once(runtime, run):
+    async with run(monitor=ONLY_EVENTS) as sidecar:
+        await until(lambda: runtime.listeners == 1)
+        await sidecar.post()
+        runtime.exit("z", 5)
+        assert (await sidecar.until_state("failed")).exit_code == 5
+
+
+async def test_a_broken_stream_of_events_is_opened_again(runtime, run):
+    async with run(monitor=ONLY_EVENTS) as sidecar:
+        await until(lambda: runtime.listeners == 1)
+        await sidecar.post()
+        await runtime.break_connections()
+        await until(lambda: runtime.listeners == 1)
+        runtime.exit("z", 5)
+        assert (await sidecar.until_state("failed")).exit_code == 5
+
+
+async def test_without_events_lists_are_enough(runtime, run):
+    runtime.unimplemented.add("GetContainerEvents")
+    async with run() as sidecar:
+        await sidecar.post()
+        runtime.exit("z", 5)
+        assert (await sidecar.until_state("failed")).exit_code == 5
+        assert runtime.listeners == 0
+
+
+async def test_what_others_remove_is_gone(runtime, sidecar):
+    await sidecar.post()
+    events = sidecar.events()
+    await next_of(events, ZonesListed)
+    await runtime.restart("lost")
+    assert (await next_of(events, ZoneGone)).id == "z"
+    await events.aclose()
+
+
+async def test_states_stay_while_the_runtime_is_away(runtime, sidecar):
+    _, zone = await sidecar.post()
+    events = sidecar.events()
+    await next_of(events, ZonesListed)
+    await runtime.crash()
+    health = await next_of(events, RuntimeHealth)
+    assert health.available is False
+    assert await sidecar.zone() == zone
+    assert (await sidecar.post("other")).code == "RuntimeUnavailable"
+    await runtime.restart()
+    while not (await next_of(events, RuntimeHealth)).available:
+        pass
+    assert await sidecar.zone() == zone
+    assert await sidecar.post() == (200, zone)
+    await events.aclose()
+
+
+async def test_six_restarts_of_the_runtime_change_nothing(runtime, sidecar):
+    _, zone = await sidecar.post()
+    for _ in range(6):
+        events = sidecar.events()
+        await next_of(events, ZonesListed)
+        await runtime.restart()
+        await next_of(events, ZonesListed)
+        await events.aclose()
+    assert await sidecar.zone() == zone
+    assert len(runtime.sandboxes) == len(runtime.containers) == 1
+
+
+async def test_a_reboot_ends_what_ran(runtime, sidecar):
+    await sidecar.post()
+    await runtime.restart("dead")
+    zone = await sidecar.until_state("failed")
+    assert (zone.reason, zone.exit_code) == ("Unknown", 255)
+    assert await sidecar.delete() == 204
+
+
+async def test_nothing_is_said_to_be_missing_before_the_runtime_was_listed(runtime, run):
+    await runtime.crash()
+    async with run(is_seen=False) as sidecar:
+        for path in ("/zones", "/zones/z"):
+            problem = sidecar.problem(await sidecar.get(path))
+            assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
+        events = sidecar.events()
+        assert (await anext(events)).available is False
+        assert (await anext(events)).available is False  # the heartbeat
+        await runtime.restart()
+        await next_of(events, ZonesListed)
+        assert await sidecar.zone() is None
+        await events.aclose()
+
+
+async def test_finished_containers_are_asked_about_once(runtime, sidecar):
+    await sidecar.post()
+    runtime.exit("z", 3)
+    await sidecar.until_state("failed")
+    asked = len(runtime.calls.of("ContainerStatus"))
+    await runtime.calls.wait_for("ListContainers", len(runtime.calls.of("ListContainers")) + 3)
+    assert len(runtime.calls.of("ContainerStatus")) == asked
+
+
+async def test_a_start_in_progress_is_pending(runtime, sidecar):
+    runtime.images.set("app:1", FakeImage(state="hanging"))
+    start = asyncio.create_task(sidecar.post(attempt=4))
+    zone = await sidecar.until(lambda seen: seen is not None and seen.reason == "Pulling")
+    assert (zone.state, zone.attempt) == (State.PENDING, 4)
+    assert zone.spec == sidecar.spec(attempt=4)
+    assert "app:1" in zone.message
+    assert [each["id"] for each in await listed(sidecar)] == ["z"]
+    await sidecar.delete()
+    await start
+
+
+async def listed(sidecar):
+    return json.loads((await sidecar.get("/zones")).body)["zones"]

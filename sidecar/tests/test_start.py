@@ -1,0 +1,292 @@
+import asyncio
+
+import pytest
+from kakuri_registry import WorkloadState as State
+from kakuri_sidecar._cri import CallTimeouts
+from kakuri_sidecar.testing import FakeImage
+from kakuri_tcp.testing import until
+
+SHORT = {"timeouts": CallTimeouts(usual=0.15, run_pod_sandbox=0.15)}
+
+
+def nothing_is_left(runtime):
+    return not runtime.sandboxes and not runtime.containers
+
+
+async def test_a_zone_runs_and_is_told(runtime, sidecar):
+    status, zone = await sidecar.post(command=("/bin/app",))
+    assert (status, zone.state) == (201, State.RUNNING)
+    assert zone.pod_sandbox_id == runtime.sandbox("z").id
+    assert zone.container_id == runtime.container("z").id
+    assert zone.address == runtime.sandbox("z").ip
+    assert zone.started_at == runtime.container("z").started_at / 10**9
+    assert zone.spec == sidecar.spec(command=("/bin/app",))
+    assert zone.ended_at is None
+    assert await sidecar.zone() == zone
+    calls = [call.method for call in runtime.calls.all]
+    order = ["ImageStatus", "PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
+    assert [method for method in calls if method in order] == order
+
+
+async def test_the_image_goes_by_the_name_that_the_runtime_gave(runtime, sidecar):
+    await sidecar.post("a")
+    await sidecar.post("b")
+    refs = [call.request.config.image for call in runtime.calls.of("CreateContainer")]
+    assert refs[0].image == refs[1].image
+    assert refs[0].image.startswith("sha256:")
+    assert refs[0].user_specified_image == "app:1"
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
+async def test_the_same_again_makes_nothing(runtime, sidecar):
+    _, first = await sidecar.post()
+    assert await sidecar.post() == (200, first)
+    assert len(runtime.containers) == 1
+
+
+async def test_ten_at_once_make_one(runtime, sidecar):
+    answers = await asyncio.gather(*(sidecar.post() for _ in range(10)))
+    assert {zone.container_id for _, zone in answers} == {runtime.container("z").id}
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_another_spec_is_a_conflict(runtime, sidecar):
+    await sidecar.post()
+    problem = await sidecar.post(memory_mb=65)
+    assert (problem.status, problem.code) == (409, "conflict")
+    assert runtime.container("z").is_running
+
+
+async def test_another_spec_than_the_one_being_started_is_a_conflict(runtime, sidecar):
+    runtime.faults.set("RunPodSandbox", "delay(100)")
+    first = asyncio.create_task(sidecar.post())
+    await runtime.calls.wait_for("RunPodSandbox")
+    assert (await sidecar.post(memory_mb=65)).status == 409
+    assert (await first)[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("RunPodSandbox", "cni plugin not initialized"),
+        ("CreateContainer", "no space left on device"),
+        ("StartContainer", "exec: /nope: no such file"),
+    ],
+)
+async def test_what_the_runtime_refuses_leaves_nothing(runtime, sidecar, tmp_path, method, words):
+    runtime.faults.set(method, f"error(UNKNOWN: {words})")
+    problem = await sidecar.post()
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert words in problem.detail
+    assert nothing_is_left(runtime)
+    assert await sidecar.zone() is None
+    assert not (tmp_path / "logs" / "z").exists()
+    assert (await sidecar.post())[0] == 201
+
+
+async def test_a_program_that_is_not_there_leaves_nothing(runtime, sidecar):
+    runtime.images.set("app:1", FakeImage(start_error='exec: "/nope": not found'))
+    problem = await sidecar.post()
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert "/nope" in problem.detail
+    assert nothing_is_left(runtime)
+
+
+async def test_what_is_refused_is_told_to_watchers_before_it_is_gone(runtime, sidecar):
+    runtime.faults.set("RunPodSandbox", "error(UNKNOWN: no)")
+    events = sidecar.events()
+    async for event in events:
+        if type(event).__name__ == "ZonesListed":
+            break
+    await sidecar.post()
+    seen = []
+    async for event in events:
+        seen.append(event)
+        if type(event).__name__ == "ZoneGone":
+            break
+    last = [each.zone for each in seen if type(each).__name__ == "ZoneChanged"][-1]
+    assert (last.state, last.reason, last.message) == (State.FAILED, "StartError", "no")
+    await events.aclose()
+
+
+async def test_a_failed_roll_back_is_carried_on_in_the_background(runtime, sidecar):
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: device busy)")
+    problem = await sidecar.post()
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert await sidecar.zone() is None  # what is doomed is no zone
+    await until(lambda: nothing_is_left(runtime))
+
+
+async def test_a_start_during_that_uses_another_name(runtime, sidecar):
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    runtime.faults.set("RemovePodSandbox", "1000*error(UNKNOWN: device busy)")
+    await sidecar.post()
+    status, zone = await sidecar.post()
+    assert status == 201
+    assert [each.config.metadata.attempt for each in runtime.sandboxes] == [0, 1]
+    runtime.faults.clear()
+    await until(lambda: len(runtime.sandboxes) == 1)
+    assert await sidecar.zone() == zone
+
+
+async def test_another_handler_than_the_wanted_one_is_torn_down(runtime, sidecar):
+    runtime.faults.set("PodSandboxStatus", "1000*delay(50)")
+    start = asyncio.create_task(sidecar.post())
+    await until(lambda: bool(runtime.sandboxes))
+    runtime.sandbox("z").handler = "runc"
+    problem = await start
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert "'edera', got 'runc'" in problem.detail
+    assert runtime.calls.of("RunPodSandbox")[0].request.runtime_handler == "edera"
+    assert runtime.calls.of("CreateContainer") == []
+    assert nothing_is_left(runtime)
+
+
+async def test_a_handler_that_the_runtime_does_not_have_fails_the_start(run):
+    async with run(handlers={"edera-zone": "nope"}) as sidecar:
+        problem = await sidecar.post()
+        assert (problem.status, problem.code) == (502, "StartError")
+        assert "nope" in problem.detail
+
+
+async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime, run):
+    async with run(**SHORT, half_made=30) as sidecar:
+        runtime.faults.set("RunPodSandbox", "delay(400)")
+        problem = await sidecar.post()
+        assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
+        await until(lambda: bool(runtime.sandboxes))
+        assert (await sidecar.until_state("pending")).reason == "Creating"
+        status, zone = await sidecar.post()
+        assert (status, zone.pod_sandbox_id) == (201, runtime.sandboxes[0].id)
+        assert len(runtime.sandboxes) == 1
+
+
+async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
+    async with run(**SHORT) as sidecar:
+        runtime.faults.set("RunPodSandbox", "delay(600)")
+        assert (await sidecar.post()).status == 503
+        status, zone = await sidecar.post()
+        assert status == 201
+        assert runtime.sandbox(zone.pod_sandbox_id).config.metadata.attempt == 1
+        await until(lambda: len(runtime.sandboxes) == 2)  # the first one after all
+        await until(lambda: len(runtime.sandboxes) == 1)  # which nobody carries on
+        assert await sidecar.zone() == zone
+
+
+async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
+    async with run(**SHORT, half_made=30) as sidecar:
+        runtime.faults.set("CreateContainer", "delay(400)")
+        assert (await sidecar.post()).status == 503
+        await until(lambda: bool(runtime.containers))
+        status, zone = await sidecar.post()
+        assert (status, zone.container_id) == (201, runtime.containers[0].id)
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, run):
+    async with run(**SHORT) as sidecar:
+        runtime.faults.set("CreateContainer", "delay(600)")
+        assert (await sidecar.post()).status == 503
+        status, zone = await sidecar.post()
+        assert status == 201
+        await until(lambda: len(runtime.containers) == 2)
+        await until(lambda: len(runtime.containers) == 1)
+        assert await sidecar.zone() == zone
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+@pytest.mark.parametrize("fault", ["finish-then-close", "finish-then-error(UNAVAILABLE)"])
+async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, method, fault):
+    async with run(half_made=30) as sidecar:
+        runtime.faults.set(method, fault)
+        problem = await sidecar.post()
+        assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
+
+        async def started():
+            while True:
+                answer = await sidecar.post()
+                if isinstance(answer, tuple):
+                    return answer[1]
+
+        async with asyncio.timeout(10):
+            zone = await started()
+        assert zone.state is State.RUNNING
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_start_that_was_done_after_its_deadline_counts(runtime, run):
+    async with run(**SHORT) as sidecar:
+        runtime.faults.set("StartContainer", "finish-then-error(DEADLINE_EXCEEDED)")
+        status, zone = await sidecar.post()
+        assert (status, zone.state) == (201, State.RUNNING)
+
+
+async def test_names_are_not_tried_for_ever(runtime, sidecar):
+    words = 'failed to reserve sandbox name "z": name "z" is reserved for "x"'
+    runtime.faults.set("RunPodSandbox", f"1000*error(UNKNOWN: {words})")
+    problem = await sidecar.post()
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert "is reserved" in problem.detail
+    assert len(runtime.calls.of("RunPodSandbox")) == 10
+
+
+async def test_a_client_that_goes_away_cancels_nothing(runtime, sidecar):
+    runtime.faults.set("RunPodSandbox", "delay(100)")
+    start = asyncio.create_task(sidecar.post())
+    await runtime.calls.wait_for("RunPodSandbox")
+    start.cancel()
+    assert (await sidecar.until_state("running")).container_id == runtime.container("z").id
+
+
+async def test_what_ended_at_once_is_told_as_ended(runtime, sidecar):
+    runtime.images.set("app:1", FakeImage(exit_code=0))
+    status, zone = await sidecar.post()
+    assert (status, zone.state, zone.exit_code) == (201, State.SUCCEEDED, 0)
+
+
+# Attempts
+
+
+async def test_a_later_attempt_gets_a_container_in_the_same_sandbox(runtime, sidecar):
+    _, first = await sidecar.post()
+    runtime.exit("z", 3)
+    await sidecar.until_state("failed")
+    status, second = await sidecar.post(attempt=1)
+    assert (status, second.state, second.attempt) == (201, State.RUNNING, 1)
+    assert second.pod_sandbox_id == first.pod_sandbox_id
+    assert second.container_id != first.container_id
+    await until(lambda: len(runtime.containers) == 1)
+    assert runtime.container("z").config.log_path == "1.log"
+    assert await sidecar.post(attempt=1) == (200, second)
+
+
+async def test_a_later_attempt_gets_a_new_sandbox_if_the_old_one_has_ended(runtime, sidecar):
+    _, first = await sidecar.post()
+    await sidecar.stop()
+    status, second = await sidecar.post(attempt=1)
+    assert (status, second.attempt) == (201, 1)
+    assert second.pod_sandbox_id != first.pod_sandbox_id
+    await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
+    assert await sidecar.zone() == second
+
+
+async def test_attempts_out_of_order_are_conflicts(runtime, sidecar):
+    await sidecar.post(attempt=2)
+    assert (await sidecar.post(attempt=3)).status == 409  # attempt 2 still runs
+    assert (await sidecar.post(attempt=1)).status == 409
+    runtime.exit("z", 1)
+    assert (await sidecar.post(attempt=1)).status == 409
+    assert (await sidecar.post(attempt=3))[0] == 201
+
+
+async def test_a_later_attempt_that_fails_leaves_nothing_but_the_log(runtime, sidecar, tmp_path):
+    await sidecar.post()
+    runtime.exit("z", 1)
+    await sidecar.until_state("failed")
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    assert (await sidecar.post(attempt=1)).code == "StartError"
+    assert nothing_is_left(runtime)
+    assert (tmp_path / "logs" / "z" / "0.log").exists()
+    assert await sidecar.delete() == 204
+    assert not (tmp_path / "logs" / "z").exists()

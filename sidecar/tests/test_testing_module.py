@@ -1,0 +1,42 @@
+import textwrap
+
+import kakuri_sidecar.testing
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._errors import RuntimeUnavailable
+
+
+def test_the_public_names_are_these():
+    assert kakuri_sidecar.testing.__all__ == [
+        "Calls", "CriCall", "CriProxy", "FakeContainer", "FakeCri", "FakeImage", "FakeImages",
+        "FakeNode", "FakeSandbox", "Fault", "Faults", "LogWriter", "Outcome", "log_line",
+        "parse_faults",
+    ]  # fmt: skip
+    assert all(hasattr(kakuri_sidecar.testing, name) for name in kakuri_sidecar.testing.__all__)
+
+
+async def start_zone(endpoint, directory):
+    """Stand for what somebody tests: it finds out what became of an answer that was lost."""
+    metadata = api.PodSandboxMetadata(name="my-zone", uid="my-zone", namespace="kakuri")
+    config = api.PodSandboxConfig(metadata=metadata, log_directory=str(directory))
+    async with CriClient(endpoint) as client:
+        try:
+            sandbox = await client.run_pod_sandbox(config, "edera")
+        except RuntimeUnavailable:
+            [found] = await client.list_pod_sandboxes({})
+            sandbox = found.id
+        container = api.ContainerConfig(
+            metadata=api.ContainerMetadata(name="main"),
+            image=api.ImageSpec(image="web:1"),
+            log_path="0.log",
+        )
+        await client.start_container(await client.create_container(sandbox, container, config))
+
+
+async def test_the_example_runs(tmp_path):
+    example = kakuri_sidecar.testing.__doc__.split("\n\n")[1]
+    names = dict(vars(kakuri_sidecar.testing))
+    names["start_zone"] = lambda endpoint: start_zone(endpoint, tmp_path)
+    exec("async def run():\n" + textwrap.indent(textwrap.dedent(example), "    "), names)
+    await names["run"]()
+    assert (tmp_path / "0.log").read_bytes().endswith(b" stdout F hello\n")
