@@ -1,198 +1,158 @@
 import pytest
-from kakuri_agent import Agent, ZoneStatus
-from kakuri_registry import Workload, WorkloadRegistry, WorkloadState, ZoneHandle
+from kakuri_agent import Agent, Capacity
+from kakuri_registry import WorkloadState, ZoneHandle
 from kakuri_rpc import (
     DescribeNode,
     Error,
     ErrorCode,
+    GetHistory,
     GetStatus,
     ListWorkloads,
+    Log,
+    ReadLog,
     RemoveWorkload,
     StartWorkload,
     State,
     Status,
     StopWorkload,
 )
+from recording_runtime import workload
+
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-class RecordingRuntime:
-    """A runtime that does nothing by itself and remembers what it was told."""
-
-    name = "recording"
-    is_simulated = False
-
-    def __init__(self):
-        self.told = []
-
-    def attach(self, observer):
-        self.observer = observer
-
-    def start(self, workload):
-        self.told.append(("start", workload.id))
-
-    def stop(self, workload_id, grace_seconds):
-        self.told.append(("stop", workload_id, grace_seconds))
-
-    def remove(self, workload_id):
-        self.told.append(("remove", workload_id))
-
-    def close(self):
-        self.told.append(("close",))
-
-
-@pytest.fixture
-def runtime():
-    return RecordingRuntime()
-
-
-@pytest.fixture
-def registry():
-    return WorkloadRegistry(max_workloads=3)
-
-
-@pytest.fixture
-def agent(registry, runtime):
-    return Agent(registry, runtime, clock=lambda: 7.0)
-
-
-def workload(workload_id="wl-1", **changes):
-    fields = {
-        "image": "nginx",
-        "runtime_class": "edera-zone",
-        "memory_mb": 512,
-        "cpu_millicores": 500,
-    }
-    return Workload(id=workload_id, **(fields | changes))
-
-
-def change(runtime, state, **more):
-    runtime.observer.zone_changed(ZoneStatus("wl-1", state, **more))
-
-
-def test_starting_registers_and_tells_the_runtime(agent, runtime, registry):
+async def test_starting_registers_and_tells_the_runtime(agent, runtime, registry, settle):
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.PENDING)
-    assert runtime.told == [("start", "wl-1")]
+    await settle()
+    assert runtime.told == [("start", "wl-1", 0)]
     assert registry.get("wl-1").registered_at == 7.0
 
 
-def test_starting_again_is_the_present_status_and_starts_nothing(agent, runtime):
+async def test_starting_again_is_the_present_status(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.RUNNING)
+    runtime.change(RUNNING)
+    await settle()
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.RUNNING, existing=True)
-    assert runtime.told == [("start", "wl-1")]
 
 
-def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime):
+async def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     reply = agent.handle(StartWorkload(workload(memory_mb=1)))
     assert (reply.code, reply.id) == (ErrorCode.CONFLICT, "wl-1")
+    await settle()
     assert len(runtime.told) == 1
 
 
-def test_another_runtime_class_is_refused(agent, runtime):
+async def test_another_runtime_class_is_refused(agent, runtime, settle):
     reply = agent.handle(StartWorkload(workload(runtime_class="runc")))
     assert reply == Error(
         ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1"
     )
+    await settle()
     assert runtime.told == []
 
 
-def test_a_full_node_is_capacity(agent, runtime):
+async def test_a_full_registry_is_capacity_and_promises_nothing(agent, capacity):
     for name in ("a", "b", "c"):
         agent.handle(StartWorkload(workload(name)))
     reply = agent.handle(StartWorkload(workload("d")))
     assert (reply.code, reply.id) == (ErrorCode.CAPACITY, "d")
-    assert ("start", "d") not in runtime.told
+    assert capacity.memory_mb_used == 3 * 512
 
 
-def test_what_the_runtime_reports_is_the_status(agent, runtime, registry):
+async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, runtime, settle):
+    agent = Agent(registry, journal, runtime, Capacity(memory_mb=1000, memory_floor_mb=300))
+    agent.handle(StartWorkload(workload("a", memory_mb=10)))
+    agent.handle(StartWorkload(workload("b", memory_mb=500)))
+    reply = agent.handle(StartWorkload(workload("c", memory_mb=10)))
+    assert reply == Error(
+        ErrorCode.CAPACITY,
+        "expected at most 200 MB of memory, got 300: 800 of 1000 are promised, "
+        "and no zone takes less than 300 MB",
+        id="c",
+    )
+    runtime.change(SUCCEEDED, "b", exit_code=0)
+    await settle()
+    assert agent.handle(StartWorkload(workload("c", memory_mb=10))).state is State.PENDING
+    agent.close()
+
+
+async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.PENDING, reason="Pulling")
+    runtime.change(PENDING, reason="Pulling")
+    await settle()
     assert agent.handle(GetStatus("wl-1")) == Status("wl-1", State.PENDING, "Pulling")
-    change(runtime, WorkloadState.RUNNING, handle=ZoneHandle("s", "c"))
+    runtime.change(
+        RUNNING, pod_sandbox_id="s", container_id="c", started_at=5.0, address="10.0.0.2"
+    )
+    await settle()
     assert registry.get("wl-1").handle == ZoneHandle("s", "c")
-    change(runtime, WorkloadState.FAILED, reason="Error", message="it broke", exit_code=3)
-    assert agent.handle(GetStatus("wl-1")) == Status("wl-1", State.FAILED, "Error", "it broke", 3)
-
-
-def test_a_report_that_goes_back_is_not_believed(agent, runtime):
-    agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.RUNNING)
-    change(runtime, WorkloadState.PENDING)
-    assert agent.handle(GetStatus("wl-1")).state is State.RUNNING
-
-
-def test_an_end_that_is_reported_again_changes_nothing(agent, runtime, registry):
-    agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.FAILED, reason="Error")
-    before = registry.get("wl-1")
-    change(runtime, WorkloadState.FAILED, reason="Other")
-    assert registry.get("wl-1") is before
-
-
-def test_a_report_of_an_unknown_zone_changes_nothing(agent, runtime, registry):
-    change(runtime, WorkloadState.RUNNING)
-    runtime.observer.zone_gone("wl-1")
-    assert len(registry) == 0
+    status = agent.handle(GetStatus("wl-1"))
+    assert (status.state, status.started_at, status.address) == (State.RUNNING, 5.0, "10.0.0.2")
+    runtime.change(FAILED, reason="Error", message="it broke", exit_code=3, ended_at=6.0)
+    await settle()
+    status = agent.handle(GetStatus("wl-1"))
+    assert (status.reason, status.message, status.exit_code) == ("Error", "it broke", 3)
+    assert (status.started_at, status.ended_at) == (5.0, 6.0)
 
 
 @pytest.mark.parametrize(
-    "request_of", [GetStatus, RemoveWorkload, lambda name: StopWorkload(name, 1)]
+    "request_of",
+    [GetStatus, RemoveWorkload, GetHistory, lambda name: StopWorkload(name, 1)],
 )
-def test_an_unknown_workload_is_not_found(agent, request_of):
+async def test_an_unknown_workload_is_not_found(agent, request_of):
     assert agent.handle(request_of("nope")) == Error(
         ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope"
     )
 
 
-def test_stopping_tells_the_runtime_once_it_has_something_to_stop(agent, runtime):
+async def test_a_log_is_the_runtimes(agent, runtime):
     agent.handle(StartWorkload(workload()))
-    assert agent.handle(StopWorkload("wl-1", 3)).state is State.PENDING
-    assert runtime.told[-1] == ("stop", "wl-1", 3)
-    change(runtime, WorkloadState.FAILED)
-    agent.handle(StopWorkload("wl-1", 4))
-    assert runtime.told[-1] == ("stop", "wl-1", 3)
+    assert await agent.handle(ReadLog("wl-1")) == Log(b"", "start", ended=False)
+    runtime.logs["wl-1"] = b"hello\n"
+    assert await agent.handle(ReadLog("wl-1", after="start")) == Log(b"hello\n", "1", ended=True)
+    assert (await agent.handle(ReadLog("nope"))).code is ErrorCode.NOT_FOUND
 
 
-def test_removing_what_runs_stops_it_first(agent, runtime, registry):
+async def test_a_history_has_the_steps(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.RUNNING)
-    assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
-    assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
-    assert [order[0] for order in runtime.told] == ["start", "stop"]
-    assert agent.handle(StartWorkload(workload())).code is ErrorCode.CONFLICT
-    change(runtime, WorkloadState.SUCCEEDED, exit_code=0)
-    assert runtime.told[-1] == ("remove", "wl-1")
-    runtime.observer.zone_gone("wl-1")
-    assert "wl-1" not in registry
-    assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
+    runtime.change(RUNNING)
+    await settle()
+    runtime.change(FAILED, reason="Error", exit_code=3)
+    await settle()
+    history = agent.handle(GetHistory("wl-1"))
+    assert [step.state for step in history.transitions] == [
+        State.PENDING,
+        State.RUNNING,
+        State.FAILED,
+    ]
+    assert history.transitions[-1].exit_code == 3
 
 
-def test_removing_what_has_ended_removes_it_at_once(agent, runtime):
-    agent.handle(StartWorkload(workload()))
-    change(runtime, WorkloadState.FAILED)
-    agent.handle(RemoveWorkload("wl-1"))
-    assert runtime.told[-1] == ("remove", "wl-1")
-
-
-def test_listing_is_paged_and_filtered(agent, runtime):
+async def test_listing_is_paged_and_filtered(agent, runtime, settle):
     for name in ("b", "a", "wl-1"):
-        agent.handle(StartWorkload(workload(name)))
-    change(runtime, WorkloadState.RUNNING)
+        labels = {"team": "blue"} if name == "a" else {}
+        agent.handle(StartWorkload(workload(name, labels=labels)))
+    runtime.change(RUNNING)
+    await settle()
     first = agent.handle(ListWorkloads(limit=2))
     assert ([status.id for status in first.workloads], first.next) == (["a", "b"], "b")
     rest = agent.handle(ListWorkloads(after="b", limit=2))
     assert ([status.id for status in rest.workloads], rest.next) == (["wl-1"], None)
     running = agent.handle(ListWorkloads(state=State.RUNNING, limit=1))
     assert ([status.id for status in running.workloads], running.next) == (["wl-1"], None)
+    blue = agent.handle(ListWorkloads(label="team=blue"))
+    assert [status.id for status in blue.workloads] == ["a"]
 
 
-def test_the_node_is_described(agent):
+async def test_the_node_is_described(agent, runtime):
     agent.handle(StartWorkload(workload()))
+    runtime.fault = "the sidecar sleeps"
     node = agent.handle(DescribeNode())
     assert (node.runtime, node.simulated, node.workloads, node.message) == (
         "recording",
         False,
         1,
-        None,
+        "the sidecar sleeps",
     )
+    assert (node.memory_mb_used, node.cpu_millicores_used) == (512, 500)

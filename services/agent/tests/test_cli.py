@@ -1,23 +1,106 @@
 import sys
 
 import pytest
-from kakuri_agent import SimulatedRuntime
-from kakuri_agent._cli import agent_service, main
-from kakuri_daemon import LogStream
+from kakuri_agent._cli import Settings, agent_service, main
+from kakuri_agent._state import default_state_dir
+from kakuri_daemon import DaemonError, LogStream
+from kakuri_http import Response, Router, serve
 from kakuri_registry import Workload
 from kakuri_rpc import AgentClient, State
 from kakuri_tcp import Endpoint
 
 
-async def test_the_service_runs_a_workload():
-    async with agent_service(Endpoint.parse("127.0.0.1:0"), SimulatedRuntime()) as endpoint:
+def settings(tmp_path, **more):
+    given = {"runtime": "simulated", "state_dir": tmp_path / "state"} | more
+    return Settings(Endpoint.parse("127.0.0.1:0"), **given)
+
+
+WORKLOAD = Workload("wl-1", "nginx", "edera-zone", 512, 500)
+
+
+async def test_the_service_runs_a_workload(tmp_path):
+    async with agent_service(settings(tmp_path)) as endpoint:
         client = AgentClient(endpoint)
-        workload = Workload("wl-1", "nginx", "edera-zone", 512, 500)
-        assert (await client.start_workload(workload)).state is State.PENDING
+        assert (await client.start_workload(WORKLOAD)).state is State.PENDING
         node = await client.describe_node()
         assert (node.simulated, node.workloads) == (True, 1)
         assert "nothing really runs" in node.message
         await client.close()
+
+
+@pytest.mark.parametrize(("store", "known"), [("auto", 1), ("sqlite", 1), ("memory", 0)])
+async def test_workloads_outlive_the_service_in_a_durable_store(tmp_path, store, known):
+    async with agent_service(settings(tmp_path, store=store)) as endpoint:
+        client = AgentClient(endpoint)
+        await client.start_workload(WORKLOAD)
+        await client.close()
+    async with agent_service(settings(tmp_path, store=store)) as endpoint:
+        client = AgentClient(endpoint)
+        assert (await client.describe_node()).workloads == known
+        await client.close()
+
+
+async def test_two_services_can_not_share_a_state_folder(tmp_path):
+    async with agent_service(settings(tmp_path)):
+        with pytest.raises(DaemonError, match="simulated"):
+            async with agent_service(settings(tmp_path)):
+                raise AssertionError
+
+
+async def test_a_state_folder_that_can_not_be_looked_into_is_told(tmp_path):
+    # As below a folder of another user: also root gets an error for this one.
+    folder = tmp_path / ("x" * 300)
+    with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
+        async with agent_service(settings(folder)):
+            pass
+
+
+async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):
+    nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
+    options = settings(tmp_path, runtime="auto", sidecar=nowhere)
+    async with agent_service(options) as endpoint:
+        client = AgentClient(endpoint)
+        assert (await client.describe_node()).runtime == "simulated"
+        await client.close()
+
+
+async def test_auto_is_the_sidecar_where_one_answers_and_ever_after(tmp_path):
+    there = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
+    options = settings(tmp_path, runtime="auto", sidecar=there)
+    router = Router()
+    router.add("GET", "/healthz", lambda request: Response(503))
+    async with await serve(there, router), agent_service(options) as endpoint:
+        client = AgentClient(endpoint)
+        node = await client.describe_node()
+        assert (node.runtime, node.simulated) == ("sidecar", False)
+        assert node.memory_mb > 0
+        await client.close()
+    async with agent_service(options) as endpoint:
+        client = AgentClient(endpoint)
+        node = await client.describe_node()
+        assert (node.runtime, node.runtime_available) == ("sidecar", False)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/states"}, "/states/kakuri"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.local/state/kakuri"),
+        ({"HOME": "/home/me"}, "/home/me/.local/state/kakuri"),
+    ],
+)
+def test_the_default_state_folder_of_a_user(monkeypatch, environment, expected):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert str(default_state_dir()) == expected
+
+
+def test_the_default_state_folder_of_root(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert str(default_state_dir()) == "/var/lib/kakuri"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +122,8 @@ def test_a_script_that_is_not_one_is_one_line_and_status_2(
     if text is not None:
         script.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(SystemExit) as ended:
-        main(["--listen", "127.0.0.1:0", "--simulated-script", str(script)])
+        main(["--listen", "127.0.0.1:0", "--store", "memory", "--runtime", "simulated",
+              "--simulated-script", str(script)])  # fmt: skip
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line

@@ -1,45 +1,47 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
-from kakuri_agent import Outcome, SimulatedRuntime, ZoneStatus, read_script
-from kakuri_registry import Workload, WorkloadState
+from kakuri_agent import LogPart, LogRequest, NoLog, Outcome, SimulatedRuntime, read_script
+from kakuri_registry import WorkloadState
+from recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
 class Queue:
-    """An observer that lets a test wait for the next report."""
+    """An observer that notes what is true whenever something changed."""
 
-    def __init__(self):
+    def __init__(self, runtime):
+        self.runtime = runtime
         self.reports = asyncio.Queue()
+        runtime.attach(self)
 
-    def zone_changed(self, status):
-        self.reports.put_nowait(status)
+    def zone_changed(self, zone_id):
+        self.reports.put_nowait(self.runtime.status(zone_id))
 
-    def zone_gone(self, workload_id):
-        self.reports.put_nowait(workload_id)
+    def zone_gone(self, zone_id):
+        self.reports.put_nowait(zone_id)
+
+    def zones_listed(self):
+        assert self.runtime.is_listed
 
     async def states(self, count):
         return [(await self.reports.get()) for _ in range(count)]
 
 
 @pytest.fixture
-def make():
+async def make():
     made = []
 
     def make_one(**outcome):
-        runtime, queue = SimulatedRuntime([Outcome(**({"start_delay": 0} | outcome))]), Queue()
-        runtime.attach(queue)
+        runtime = SimulatedRuntime([Outcome(**({"start_delay": 0} | outcome))])
         made.append(runtime)
-        return runtime, queue
+        return runtime, Queue(runtime)
 
     yield make_one
     for runtime in made:
-        runtime.close()
-
-
-def workload(image="nginx"):
-    return Workload("wl-1", image, "edera-zone", 512, 500)
+        await runtime.close()
 
 
 @pytest.mark.parametrize(
@@ -57,19 +59,19 @@ def workload(image="nginx"):
 )
 async def test_every_outcome(make, outcome, expected):
     runtime, queue = make(**outcome)
-    runtime.start(workload())
+    runtime.start(spec())
     reports = await queue.states(len(expected))
     assert [(report.state, report.reason, report.exit_code) for report in reports] == expected
-    assert all(report.handle.container_id == "simulated-wl-1" for report in reports)
+    assert all(report.container_id == "simulated-wl-1-0" for report in reports)
 
 
 async def test_stopping_ends_it_and_removing_leaves_nothing(make):
     runtime, queue = make()
-    runtime.start(workload())
+    runtime.start(spec())
     await queue.states(1)
     runtime.stop("wl-1", 10)
     runtime.stop("wl-1", 10)
-    runtime.remove("wl-1")
+    runtime.remove("wl-1", 10)
     stopped, gone = await queue.states(2)
     assert (stopped.state, stopped.reason, stopped.exit_code) == (SUCCEEDED, "Stopped", 0)
     assert gone == "wl-1"
@@ -78,7 +80,7 @@ async def test_stopping_ends_it_and_removing_leaves_nothing(make):
 
 async def test_stopping_before_it_runs_is_a_failure(make):
     runtime, queue = make(start_delay=1000)
-    runtime.start(workload())
+    runtime.start(spec())
     runtime.stop("wl-1", 10)
     (report,) = await queue.states(1)
     assert (report.state, report.reason) == (FAILED, "Stopped")
@@ -87,34 +89,31 @@ async def test_stopping_before_it_runs_is_a_failure(make):
 async def test_starting_twice_starts_once_and_stopping_the_unknown_does_nothing(make):
     runtime, queue = make(run_time=0)
     runtime.stop("nope", 1)
-    runtime.start(workload())
-    runtime.start(workload())
+    runtime.start(spec())
+    runtime.start(spec())
     assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]
     assert queue.reports.empty()
 
 
 async def test_removing_again_is_the_same_answer(make):
     runtime, queue = make()
-    runtime.remove("wl-1")
+    runtime.remove("wl-1", 10)
     assert await queue.states(1) == ["wl-1"]
 
 
 async def test_the_first_outcome_that_matches_counts(make):
-    runtime, queue = (
-        SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")]),
-        Queue(),
-    )
-    runtime.attach(queue)
-    runtime.start(workload("job:1"))
+    runtime = SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")])
+    queue = Queue(runtime)
+    runtime.start(spec(image="job:1"))
     assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]
 
 
 async def test_nothing_is_told_after_closing(make):
     runtime, queue = make(start_delay=1000)
-    runtime.start(workload())
-    runtime.close()
+    runtime.start(spec())
+    await runtime.close()
     runtime.stop("wl-1", 1)
-    runtime.remove("wl-1")
+    runtime.remove("wl-1", 10)
     assert queue.reports.empty()
 
 
@@ -129,5 +128,20 @@ def test_a_script_is_read_with_every_fault(tmp_path):
         assert path in str(caught.value)
 
 
-def test_a_status_is_a_value():
-    assert ZoneStatus("a", PENDING) == ZoneStatus("a", PENDING)
+async def test_the_next_attempt_runs_anew(make):
+    runtime, queue = make(run_time=0)
+    runtime.start(spec())
+    await queue.states(2)
+    runtime.start(replace(spec(), attempt=1))
+    first, second = await queue.states(2)
+    assert (first.state, first.attempt, second.state) == (RUNNING, 1, SUCCEEDED)
+
+
+async def test_what_never_ran_wrote_nothing(make):
+    runtime, queue = make(run_time=0)
+    with pytest.raises(NoLog):
+        await runtime.read_log("wl-1", LogRequest())
+    runtime.start(spec())
+    assert not (await runtime.read_log("wl-1", LogRequest())).ended
+    await queue.states(2)
+    assert await runtime.read_log("wl-1", LogRequest()) == LogPart(b"", "0", ended=True)

@@ -1,16 +1,21 @@
-"""The agent: it answers the control plane from the registry and has the runtime do the work.
+"""The agent: it answers the control plane from the registry and has the reconciler do the work.
 
-Every request is answered at once from what is known; the runtime works in the background and
-reports what happened, and only such reports move a workload along its states.
+What is asked for is noted, and acknowledged once that is on disk; the reconciler carries it out,
+and only what the runtime reports moves a workload along its states.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import structlog
 from kakuri_registry import (
+    Journal,
     RegistryFull,
+    StoreError,
+    StoreFull,
+    Wanted,
     Workload,
     WorkloadEntry,
     WorkloadRegistry,
@@ -19,19 +24,26 @@ from kakuri_rpc import (
     DescribeNode,
     Error,
     ErrorCode,
+    GetHistory,
     GetStatus,
+    History,
     ListWorkloads,
+    Log,
     Node,
+    ReadLog,
     RemoveWorkload,
     Reply,
     Request,
     StartWorkload,
     Status,
     StopWorkload,
+    Transition,
     WorkloadList,
 )
 
-from kakuri_agent._runtime import Runtime, ZoneStatus
+from kakuri_agent._capacity import Capacity, DoesNotFit
+from kakuri_agent._reconciler import Reconciler
+from kakuri_agent._runtime import LogRequest, NoLog, Runtime, RuntimeFault
 from kakuri_agent._version import __version__
 
 log = structlog.get_logger()
@@ -42,42 +54,69 @@ RUNTIME_CLASSES = frozenset({"edera-zone"})
 REMOVAL_GRACE_SECONDS = 10
 """How long a workload that is removed while it runs may take to end by itself."""
 
+LOG_START = "start"
+"""The cursor at the beginning of a log of which there is nothing yet."""
+
+LOG_POLL_SECONDS = 0.25
+"""How long a reader waits at a time for a log to come to be."""
+
 
 class Agent:
-    """Runs the workloads of one node. It is the runtime's observer."""
+    """Runs the workloads of one node."""
 
     def __init__(
         self,
         registry: WorkloadRegistry,
+        journal: Journal,
         runtime: Runtime,
+        capacity: Capacity | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
+        self._journal = journal
         self._runtime = runtime
+        self._capacity = capacity or Capacity()
         self._clock = clock
-        self._being_removed: set[str] = set()
-        runtime.attach(self)
+        self._capacity.honour(entry.workload for entry in registry if not entry.state.is_terminal)
+        self._reconciler = Reconciler(registry, journal, runtime, self._capacity, clock=clock)
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer one request of the agent protocol."""
         match request:
             case GetStatus(id=workload_id):
-                entry = self._registry.get(workload_id)
-                return _not_found(workload_id) if entry is None else status_of(entry)
+                if not self._is_durable(workload_id):
+                    return self._tell_durable(workload_id, self._get_status)
+                return self._get_status(workload_id)
             case StartWorkload(workload=workload):
                 return self._start(workload)
             case StopWorkload(id=workload_id, grace_seconds=grace_seconds):
-                return self._stop(workload_id, grace_seconds)
+                return self._want(workload_id, Wanted.STOP, grace_seconds)
             case RemoveWorkload(id=workload_id):
-                return self._remove(workload_id)
+                return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
+                if self._journal.backlog and self._journal.error is None:
+                    return self._list_durable(request)
                 return self._list(request)
             case DescribeNode():
                 return self._describe()
+            case ReadLog():
+                return self._read_log(request)
+            case GetHistory(id=workload_id):
+                if not self._is_durable(workload_id):
+                    return self._tell_durable(workload_id, self._get_history)
+                return self._get_history(workload_id)
         assert_never(request)
 
-    def _start(self, workload: Workload) -> Reply:
+    def attend(self, workload_id: str) -> None:
+        """Have a workload attended to whose entry was changed from outside."""
+        self._reconciler.attend(workload_id)
+
+    def close(self) -> None:
+        """Do nothing more; zones go on."""
+        self._reconciler.close()
+
+    def _start(self, workload: Workload) -> Reply | Awaitable[Reply]:
         known = self._registry.get(workload.id)
         if known is not None:
             return self._start_again(known, workload)
@@ -89,15 +128,19 @@ class Agent:
                 id=workload.id,
             )
         try:
+            self._capacity.promise(workload)
+        except DoesNotFit as error:
+            return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
+        try:
             entry = self._registry.register(workload, now=self._clock())
         except RegistryFull as error:
+            self._capacity.release(workload.id)
             return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
-        self._runtime.start(workload)
         log.info("workload accepted", id=workload.id, image=workload.image)
-        return status_of(entry)
+        return self._acknowledge(entry)
 
-    def _start_again(self, known: WorkloadEntry, workload: Workload) -> Reply:
-        if workload.id in self._being_removed:
+    def _start_again(self, known: WorkloadEntry, workload: Workload) -> Reply | Awaitable[Reply]:
+        if known.wanted is Wanted.REMOVE:
             return Error(
                 ErrorCode.CONFLICT, f"workload {workload.id!r} is being removed", id=workload.id
             )
@@ -107,106 +150,145 @@ class Agent:
                 f"workload {workload.id!r} exists with another specification",
                 id=workload.id,
             )
-        return status_of(known, existing=True)
+        return self._acknowledge(known, existing=True)
 
-    def _stop(self, workload_id: str, grace_seconds: int) -> Reply:
+    def _want(
+        self, workload_id: str, wanted: Wanted, grace_seconds: int
+    ) -> Reply | Awaitable[Reply]:
         entry = self._registry.get(workload_id)
         if entry is None:
+            if not self._is_durable(workload_id):
+                return self._tell_durable(workload_id, _not_found)
             return _not_found(workload_id)
-        if not entry.state.is_terminal:
-            log.info("workload is stopped", id=workload_id)
-            self._runtime.stop(workload_id, grace_seconds)
-        return status_of(self._registry.get(workload_id) or entry)
+        if entry.wanted.can_become(wanted) and not (
+            wanted is Wanted.STOP and entry.state.is_terminal
+        ):
+            log.info("workload to end", id=workload_id, wanted=wanted.value)
+            entry = self._registry.want(
+                workload_id, wanted, now=self._clock(), grace_seconds=grace_seconds
+            )
+        return self._acknowledge(entry)
 
-    def _remove(self, workload_id: str) -> Reply:
+    def _acknowledge(
+        self, entry: WorkloadEntry, *, existing: bool = False
+    ) -> Reply | Awaitable[Reply]:
+        """Have a workload attended to, and answer once what is known of it is on disk."""
+        if not self._journal.is_saved(entry.workload.id):
+            return self._acknowledge_when_durable(entry, existing=existing)
+        self._reconciler.attend(entry.workload.id)
+        return Status.of_entry(entry, existing=existing)
+
+    async def _acknowledge_when_durable(self, entry: WorkloadEntry, *, existing: bool) -> Reply:
+        workload_id = entry.workload.id
+        try:
+            await self._journal.saved(workload_id)
+        except StoreFull as error:
+            return Error(ErrorCode.CAPACITY, str(error), id=workload_id)
+        except StoreError as error:
+            return Error(ErrorCode.INTERNAL, str(error), id=workload_id)
+        finally:
+            self._reconciler.attend(workload_id)
+        return Status.of_entry(entry, existing=existing)
+
+    def _is_durable(self, workload_id: str) -> bool:
+        """Whether what is known of a workload may be told: a crash would not take it back.
+
+        While the disk takes nothing, it is told all the same: better than no answer.
+        """
+        return self._journal.is_saved(workload_id) or self._journal.error is not None
+
+    async def _tell_durable(self, workload_id: str, give: Callable[[str], Reply]) -> Reply:
+        """Answer with what is true now, once it is on disk."""
+        reply = give(workload_id)
+        try:
+            await self._journal.saved(workload_id)
+        except StoreError:  # which takes a registration back
+            return give(workload_id)
+        return reply
+
+    async def _list_durable(self, request: ListWorkloads) -> Reply:
+        reply = self._list(request)
+        try:
+            await self._journal.flushed()
+        except StoreError:
+            return self._list(request)
+        return reply
+
+    def _get_status(self, workload_id: str) -> Reply:
         entry = self._registry.get(workload_id)
-        if entry is None:
-            return _not_found(workload_id)
-        if workload_id not in self._being_removed:
-            log.info("workload is removed", id=workload_id, state=entry.state.value)
-            self._being_removed.add(workload_id)
-            if entry.state.is_terminal:
-                self._runtime.remove(workload_id)
-            else:
-                self._runtime.stop(workload_id, REMOVAL_GRACE_SECONDS)
-        return status_of(entry)
+        return _not_found(workload_id) if entry is None else Status.of_entry(entry)
 
     def _list(self, request: ListWorkloads) -> Reply:
         state = None if request.state is None else request.state.workload_state
+        label = None
+        if request.label is not None:
+            key, _, value = request.label.partition("=")
+            label = key, value
         # One more than asked for tells whether anything follows.
-        entries = self._registry.page(state=state, after=request.after, limit=request.limit + 1)
+        entries = self._registry.page(
+            state=state, label=label, after=request.after, limit=request.limit + 1
+        )
         page = entries[: request.limit]
         return WorkloadList(
-            [status_of(entry) for entry in page],
+            [Status.of_entry(entry) for entry in page],
             page[-1].workload.id if len(entries) > len(page) else None,
         )
 
     def _describe(self) -> Reply:
+        capacity = self._capacity
         return Node(
             version=__version__,
             runtime=self._runtime.name,
             simulated=self._runtime.is_simulated,
             workloads=len(self._registry),
-            message="nothing really runs: the runtime is simulated"
-            if self._runtime.is_simulated
-            else None,
+            message=self._words(),
+            runtime_available=self._runtime.fault is None,
+            memory_mb=capacity.memory_mb,
+            cpu_millicores=capacity.cpu_millicores,
+            memory_mb_used=capacity.memory_mb_used,
+            cpu_millicores_used=capacity.cpu_millicores_used,
         )
 
-    def zone_changed(self, status: ZoneStatus) -> None:
-        """Move a workload to the state that the runtime reports."""
-        entry = self._registry.get(status.workload_id)
+    def _words(self) -> str | None:
+        """Say what an operator should know of the node, the worst first."""
+        if self._journal.error is not None:
+            return f"the store takes no changes: {self._journal.error}"
+        if self._runtime.is_simulated:
+            return "nothing really runs: the runtime is simulated"
+        return self._runtime.fault
+
+    async def _read_log(self, request: ReadLog) -> Reply:
+        entry = self._registry.get(request.id)
         if entry is None:
-            return  # removed meanwhile
-        if entry.state is status.state and entry.state.is_terminal:
-            return  # reported again
-        if entry.state is not status.state and not entry.state.can_become(status.state):
-            log.warning(
-                "report not believed",
-                id=status.workload_id,
-                known=entry.state.value,
-                reported=status.state.value,
-            )
-            return
-        self._registry.update(
-            status.workload_id,
-            status.state,
-            now=self._clock(),
-            reason=status.reason,
-            message=status.message,
-            exit_code=status.exit_code,
-            handle=status.handle,
+            return _not_found(request.id)
+        after = None if request.after == LOG_START else request.after
+        wanted = LogRequest(request.tail, after, wait=request.wait_seconds)
+        try:
+            part = await self._runtime.read_log(request.id, wanted)
+        except NoLog:  # it did not run yet, or never will
+            await asyncio.sleep(min(request.wait_seconds, LOG_POLL_SECONDS))
+            return Log(b"", LOG_START, entry.state.is_terminal)
+        except RuntimeFault as error:
+            return Error(ErrorCode.RUNTIME, str(error), id=request.id)
+        return Log(part.data, part.next, part.ended)
+
+    def _get_history(self, workload_id: str) -> Reply:
+        if workload_id not in self._registry:
+            return _not_found(workload_id)
+        return History(
+            workload_id,
+            [
+                Transition.of(
+                    step.at,
+                    step.state,
+                    reason=step.reason,
+                    message=step.message,
+                    exit_code=step.exit_code,
+                    attempt=step.attempt,
+                )
+                for step in self._registry.history(workload_id)
+            ],
         )
-        log.info(
-            "workload changed",
-            id=status.workload_id,
-            state=status.state.value,
-            **{
-                name: value
-                for name in ("reason", "message", "exit_code")
-                if (value := getattr(status, name)) is not None
-            },
-        )
-        if status.state.is_terminal and status.workload_id in self._being_removed:
-            self._runtime.remove(status.workload_id)
-
-    def zone_gone(self, workload_id: str) -> None:
-        """Forget a workload of which nothing is left."""
-        self._being_removed.discard(workload_id)
-        if workload_id in self._registry:
-            self._registry.remove(workload_id)
-            log.info("workload removed", id=workload_id)
-
-
-def status_of(entry: WorkloadEntry, *, existing: bool = False) -> Status:
-    """Put a snapshot into the words of the agent protocol."""
-    return Status.of(
-        entry.workload.id,
-        entry.state,
-        reason=entry.reason,
-        message=entry.message,
-        exit_code=entry.exit_code,
-        existing=existing,
-    )
 
 
 def _not_found(workload_id: str) -> Error:

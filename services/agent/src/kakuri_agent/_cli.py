@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import structlog
-from kakuri_daemon import DaemonCommand, DaemonError, run
-from kakuri_registry import WorkloadRegistry
+from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
+from kakuri_registry import MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint
 
 from kakuri_agent._agent import Agent
+from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
+from kakuri_agent._retention import Retention
 from kakuri_agent._runtime import Runtime
-from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
+from kakuri_agent._runtimes import SIDECAR, choose_runtime
+from kakuri_agent._state import StateFolder, default_state_dir, opened
 from kakuri_agent._version import __version__
 
 log = structlog.get_logger()
@@ -21,49 +25,132 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the agent is told to stop."""
 
+RETENTION_HOURS = 24.0
+"""How long a workload that has ended is kept, with its log."""
+
+MAX_FIGURE = 2**31 - 1
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options of the command say; None stands for what the machine or runtime says."""
+
+    listen: Endpoint
+    runtime: str = "auto"
+    sidecar: Endpoint = SIDECAR
+    simulated_script: Path | None = None
+    state_dir: Path | None = None
+    store: str = "auto"
+    memory_mb: int | None = None
+    cpu_millicores: int | None = None
+    memory_floor_mb: int = MEMORY_FLOOR_MB
+    retention_hours: float = RETENTION_HOURS
+
 
 @click.command(cls=DaemonCommand, name="kakuri-agent", default_listen="127.0.0.1:9000")
 @click.option(
     "--runtime",
-    type=click.Choice(["simulated"]),
-    default="simulated",
+    type=click.Choice(["auto", "sidecar", "simulated"]),
+    default="auto",
     show_default=True,
-    help="What runs the workloads.",
+    help="What runs the workloads; auto takes the sidecar if it answers, or did before.",
+)
+@click.option(
+    "--sidecar",
+    type=endpoint,
+    default=str(SIDECAR),
+    show_default=True,
+    metavar="unix:PATH|HOST:PORT",
+    help="Where the sidecar listens.",
 )
 @click.option(
     "--simulated-script",
     type=click.Path(dir_okay=False, path_type=Path),
     help="A TOML file of outcomes for the simulated runtime, by image.",
 )
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder of the durable store.  [default: /var/lib/kakuri for root, else the user's "
+    "XDG state folder]",
+)
+@click.option(
+    "--store",
+    type=click.Choice(["auto", "sqlite", "memory"]),
+    default="auto",
+    show_default=True,
+    help="Whether workloads outlive this process; auto is sqlite, but memory for the simulated "
+    "runtime without --state-dir: its zones end with this process anyway.",
+)
+@click.option(
+    "--memory-mb",
+    type=click.IntRange(1, MAX_FIGURE),
+    help="Memory for zones, in units of 2^20 bytes.  [default: the machine's; simulated: no limit]",
+)
+@click.option(
+    "--cpu-millicores",
+    type=click.IntRange(1, MAX_FIGURE),
+    help="CPU for zones, 1000 for a core.  [default: the machine's; simulated: no limit]",
+)
+@click.option(
+    "--memory-floor-mb",
+    type=click.IntRange(0, MAX_FIGURE),
+    default=MEMORY_FLOOR_MB,
+    show_default=True,
+    help="What the smallest zone takes; Edera raises less to 300.",
+)
+@click.option(
+    "--retention-hours",
+    type=click.FloatRange(min=0),
+    default=RETENTION_HOURS,
+    show_default=True,
+    help="How long workloads that have ended are kept, with their logs.",
+)
 @click.version_option(__version__)
-def main(listen: Endpoint, runtime: str, simulated_script: Path | None) -> None:
+def main(**options: object) -> None:
     """Run the workloads of this machine, for a control plane that asks over TCP."""
-    runtimes = {"simulated": lambda: SimulatedRuntime(_outcomes(simulated_script))}
-    run(lambda: agent_service(listen, runtimes[runtime]()))
+    settings = Settings(**options)  # type: ignore[arg-type]  # click has checked them
+    run(lambda: agent_service(settings))
 
 
 @asynccontextmanager
-async def agent_service(listen: Endpoint, runtime: Runtime) -> AsyncIterator[Endpoint]:
+async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; gives the real endpoint."""
-    agent = Agent(WorkloadRegistry(), runtime)
-    server = await serve(listen, agent.handle)
+    state = StateFolder(settings.state_dir or default_state_dir())
+    runtime = await choose_runtime(
+        settings.runtime, settings.sidecar, settings.simulated_script, state.runtimes
+    )
+    is_durable = settings.store == "sqlite" or (
+        settings.store == "auto" and not (runtime.is_simulated and settings.state_dir is None)
+    )
+    store = state.store(runtime.name) if is_durable else MemoryStore()
+    async with opened(store) as (registry, journal):
+        agent = Agent(registry, journal, runtime, _capacity(settings, runtime))
+        retention = Retention(registry, agent.attend, settings.retention_hours * SECONDS_PER_HOUR)
+        try:
+            server = await serve(settings.listen, agent.handle)
+            if runtime.is_simulated:
+                log.warning("nothing really runs: the runtime is simulated")
+            else:
+                log.info("zones run", runtime=runtime.name, sidecar=str(settings.sidecar))
+            try:
+                yield server.endpoint
+            finally:
+                await server.drain(DRAIN_SECONDS)
+        finally:
+            retention.close()
+            agent.close()
+            await runtime.close()
+
+
+def _capacity(settings: Settings, runtime: Runtime) -> Capacity:
+    memory_mb, cpu_millicores = settings.memory_mb, settings.cpu_millicores
+    floor = settings.memory_floor_mb
     if runtime.is_simulated:
-        log.warning("nothing really runs: the runtime is simulated")
+        return Capacity(memory_mb, cpu_millicores)
     try:
-        yield server.endpoint
-    finally:
-        await server.drain(DRAIN_SECONDS)
-        runtime.close()
-
-
-def _outcomes(script: Path | None) -> list[Outcome]:
-    if script is None:
-        return []
-    try:
-        return read_script(script)
+        return Capacity(memory_mb or memory_of_machine(), cpu_millicores or cpu_of_machine(), floor)
     except OSError as error:
-        message = f"can't read {script}: {error.strerror}"
-        raise DaemonError(message) from error
-    except ValueError as error:
-        message = f"{script}: {error}"
+        message = f"can't tell this machine's memory; give --memory-mb: {error}"
         raise DaemonError(message) from error

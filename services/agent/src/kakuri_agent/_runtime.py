@@ -1,40 +1,62 @@
 """What the agent asks of whatever runs containers.
 
-A runtime is told what to do and answers at once, before anything is done; what really happened it
-tells its observer, each time with the whole present truth about a zone, so that nothing depends
-on having seen every step.
+A runtime is told what to do and returns at once, before anything is done. It keeps a view of all
+its zones and tells its observer whenever that changes; the observer then looks at the view, so
+that nothing depends on having seen every step.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from kakuri_registry import Workload, WorkloadState, ZoneHandle
+from kakuri_registry import ZoneSpec, ZoneStatus
+
+
+class RuntimeFault(Exception):
+    """A runtime could not give what it was asked for."""
+
+
+class NoLog(RuntimeFault):
+    """There is no zone with that id, or nothing of its log."""
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneStatus:
-    """What is true of a zone now."""
+class LogRequest:
+    """Which part of a log is wanted: the last `tail` lines, or what comes after a cursor.
 
-    workload_id: str
-    state: WorkloadState
-    reason: str | None = None
-    message: str | None = None
-    exit_code: int | None = None
-    handle: ZoneHandle | None = None
+    limit is in bytes; wait, in seconds, is for something to come if there is nothing.
+    """
+
+    tail: int | None = None
+    after: str | None = None
+    limit: int = 65_536
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Bytes as a container wrote them, the cursor behind them, and whether that is all for ever."""
+
+    data: bytes
+    next: str
+    ended: bool
 
 
 class Observer(Protocol):
-    """Who is told what happens to the zones of a runtime."""
+    """Who is told that the view of a runtime has changed."""
 
-    def zone_changed(self, status: ZoneStatus) -> None:
-        """Take note of a zone's present state."""
+    def zone_changed(self, zone_id: str) -> None:
+        """Look at a zone: it changed, came, went, or something that was under way is done."""
 
-    def zone_gone(self, workload_id: str) -> None:
-        """Take note that nothing is left of a zone."""
+    def zone_gone(self, zone_id: str) -> None:
+        """Take note that nothing is left of a zone that was to be removed."""
+
+    def zones_listed(self) -> None:
+        """Look at all zones: the view holds every one that there is."""
 
 
 class Runtime(Protocol):
-    """Runs workloads in zones. No method blocks; each may be called again without harm."""
+    """Runs workloads in zones. No method blocks; commands may be repeated without harm."""
 
     @property
     def name(self) -> str:
@@ -44,17 +66,34 @@ class Runtime(Protocol):
     def is_simulated(self) -> bool:
         """Whether nothing really runs."""
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether a zone that the view doesn't have doesn't exist."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the runtime can't be used at the moment; None if it can."""
+
     def attach(self, observer: Observer) -> None:
-        """Tell this observer, from now on, what happens. Called once, before anything else."""
+        """Begin: look for zones, and tell this observer. Called once, before anything else."""
 
-    def start(self, workload: Workload) -> None:
-        """Begin to run a workload in a zone of its own."""
+    def start(self, spec: ZoneSpec) -> None:
+        """Begin to run a zone, or its next attempt. How a start failed stands in the view."""
 
-    def stop(self, workload_id: str, grace_seconds: int) -> None:
-        """Begin to end a workload: it is asked, and killed after the grace time."""
+    def stop(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end a zone: it is asked, and killed after the grace time."""
 
-    def remove(self, workload_id: str) -> None:
-        """Begin to remove what is left of a zone that has ended."""
+    def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end a zone, and to remove whatever is left of it."""
 
-    def close(self) -> None:
+    def status(self, zone_id: str) -> ZoneStatus | None:
+        """Give what is known of a zone; None if there is nothing."""
+
+    def list(self) -> Collection[ZoneStatus]:
+        """Give what is known of all zones."""
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Give a part of a zone's log. Raises NoLog, and RuntimeFault."""
+
+    async def close(self) -> None:
         """Tell the observer nothing more; zones go on."""

@@ -13,16 +13,17 @@ runtime. The script is a TOML file; the first outcome whose `image` pattern matc
 
 import asyncio
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 from kakuri_json import convert
-from kakuri_registry import Range, Text, Workload, WorkloadState, ZoneHandle
+from kakuri_registry import Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 from kakuri_rpc import MAX_REASON_LENGTH
 
-from kakuri_agent._runtime import Observer, ZoneStatus
+from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 Reason = Annotated[
@@ -60,9 +61,8 @@ def read_script(path: Path) -> list[Outcome]:
 
 @dataclass(slots=True)
 class _Zone:
-    workload: Workload
+    status: ZoneStatus
     outcome: Outcome
-    state: WorkloadState
     timer: asyncio.TimerHandle
 
 
@@ -71,6 +71,8 @@ class SimulatedRuntime:
 
     name = "simulated"
     is_simulated = True
+    is_listed = True
+    fault = None
 
     def __init__(self, outcomes: list[Outcome] | None = None) -> None:
         self._outcomes = outcomes or []
@@ -80,57 +82,86 @@ class SimulatedRuntime:
     def attach(self, observer: Observer) -> None:
         """Tell this observer what happens."""
         self._observer = observer
+        observer.zones_listed()
 
-    def start(self, workload: Workload) -> None:
-        """Let a zone run after its start delay, unless it has been started already."""
-        if workload.id in self._zones:
+    def start(self, spec: ZoneSpec) -> None:
+        """Let a zone run after its start delay, unless that attempt has been started already."""
+        known = self._zones.get(spec.id)
+        if known is not None and known.status.attempt >= spec.attempt:
             return
         outcome = next(
-            (each for each in self._outcomes if fnmatchcase(workload.image, each.image)),
+            (each for each in self._outcomes if fnmatchcase(spec.image, each.image)),
             DEFAULT_OUTCOME,
         )
-        timer = self._after(outcome.start_delay, workload.id)
-        self._zones[workload.id] = _Zone(workload, outcome, WorkloadState.PENDING, timer)
+        status = ZoneStatus(
+            spec.id,
+            WorkloadState.PENDING,
+            pod_sandbox_id=f"simulated-sandbox-{spec.id}",
+            container_id=f"simulated-{spec.id}-{spec.attempt}",
+            attempt=spec.attempt,
+            spec=spec,
+        )
+        timer = self._after(outcome.start_delay, spec.id)
+        self._zones[spec.id] = _Zone(status, outcome, timer)
 
-    def stop(self, workload_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
+    def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """End a zone that has not ended; it needs no grace time."""
-        zone = self._zones.get(workload_id)
-        if zone is None or zone.state.is_terminal:
+        zone = self._zones.get(zone_id)
+        if zone is None or zone.status.state.is_terminal:
             return
         zone.timer.cancel()
-        if zone.state is WorkloadState.RUNNING:
+        if zone.status.state is WorkloadState.RUNNING:
             self._change(zone, WorkloadState.SUCCEEDED, "Stopped", exit_code=_EXIT_STOPPED)
         else:
             self._change(zone, WorkloadState.FAILED, "Stopped", "stopped before it ran")
 
-    def remove(self, workload_id: str) -> None:
-        """Forget a zone that has ended."""
-        zone = self._zones.pop(workload_id, None)
+    def remove(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
+        """Forget a zone."""
+        zone = self._zones.pop(zone_id, None)
         if zone is not None:
             zone.timer.cancel()
         if self._observer is not None:
-            self._observer.zone_gone(workload_id)
+            self._observer.zone_gone(zone_id)
 
-    def close(self) -> None:
+    def status(self, zone_id: str) -> ZoneStatus | None:
+        """Give what is known of a zone."""
+        zone = self._zones.get(zone_id)
+        return None if zone is None else zone.status
+
+    def list(self) -> Collection[ZoneStatus]:
+        """Give what is known of all zones."""
+        return [zone.status for zone in self._zones.values()]
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Give nothing, which is what a zone wrote that never ran."""
+        zone = self._zones.get(zone_id)
+        if zone is None:
+            raise NoLog(f"no log of {zone_id!r}")
+        ended = zone.status.state.is_terminal
+        if not ended:
+            await asyncio.sleep(request.wait)
+        return LogPart(b"", "0", ended)
+
+    async def close(self) -> None:
         """Let no clock go on."""
         self._observer = None
         for zone in self._zones.values():
             zone.timer.cancel()
 
-    def _after(self, delay: float, workload_id: str) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay, self._proceed, workload_id)
+    def _after(self, delay: float, zone_id: str) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay, self._proceed, zone_id)
 
-    def _proceed(self, workload_id: str) -> None:
-        zone = self._zones[workload_id]
+    def _proceed(self, zone_id: str) -> None:
+        zone = self._zones[zone_id]
         outcome = zone.outcome
-        if zone.state is WorkloadState.RUNNING:
+        if zone.status.state is WorkloadState.RUNNING:
             self._end(zone)
         elif outcome.failure is not None and outcome.run_time == 0:
             self._change(zone, WorkloadState.FAILED, outcome.failure)
         else:
             self._change(zone, WorkloadState.RUNNING)
             if outcome.run_time is not None:
-                zone.timer = self._after(outcome.run_time, workload_id)
+                zone.timer = self._after(outcome.run_time, zone_id)
 
     def _end(self, zone: _Zone) -> None:
         code, failure = zone.outcome.exit_code, zone.outcome.failure
@@ -147,10 +178,21 @@ class SimulatedRuntime:
         message: str | None = None,
         exit_code: int | None = None,
     ) -> None:
-        zone.state = state
-        workload_id = zone.workload.id
-        handle = ZoneHandle(f"simulated-sandbox-{workload_id}", f"simulated-{workload_id}")
+        # No times: there is no clock by which a zone that never ran has started.
+        known = zone.status
+        zone.status = ZoneStatus(
+            known.id,
+            state,
+            reason,
+            message,
+            exit_code,
+            known.pod_sandbox_id,
+            known.container_id,
+            attempt=known.attempt,
+            spec=known.spec,
+        )
+        self._tell(known.id)
+
+    def _tell(self, zone_id: str) -> None:
         if self._observer is not None:
-            self._observer.zone_changed(
-                ZoneStatus(workload_id, state, reason, message, exit_code, handle)
-            )
+            self._observer.zone_changed(zone_id)

@@ -1,0 +1,335 @@
+"""The one loop that compares what should be with what is.
+
+What should be stands in the registry, what is in the runtime's view. Whatever happens - a request,
+a report, a crash of anything - ends as a workload that needs attention, and attending to it is
+always the same: take over what is true of its zone, then do the one thing that is missing.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import structlog
+from kakuri_registry import (
+    Journal,
+    RegistryFull,
+    StoreError,
+    Wanted,
+    WorkloadEntry,
+    WorkloadRegistry,
+    WorkloadState,
+    ZoneHandle,
+    ZoneSpec,
+    ZoneStatus,
+)
+
+from kakuri_agent._capacity import Capacity
+from kakuri_agent._restarts import GOOD_RUN, LONGEST_BACK_OFF, back_off, is_restarted
+from kakuri_agent._runtime import Runtime
+
+log = structlog.get_logger()
+
+FULL_PASS_SECONDS = 30.0
+"""How often every unfinished workload is attended to, though nothing was told of it."""
+
+STORE_RETRY_SECONDS = 1.0
+"""How long a step waits that may only be taken once it is on disk, while the disk takes nothing."""
+
+REMOVED_REMEMBERED = 10_000
+"""Removed workloads whose zones are not adopted, should one turn up; the oldest are forgotten."""
+
+WORKLOADS_PER_TURN = 256
+"""Attended to before the event loop gets its turn: some milliseconds."""
+
+
+class Reconciler:
+    """Brings what is to what should be. It is the runtime's observer."""
+
+    def __init__(
+        self,
+        registry: WorkloadRegistry,
+        journal: Journal,
+        runtime: Runtime,
+        capacity: Capacity,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._runtime = runtime
+        self._capacity = capacity
+        self._clock = clock
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self._due: dict[str, None] = {}
+        self._turn: asyncio.Handle | None = None
+        # Back-offs are timed by the loop's clock, which nobody can set. Only after a restart of
+        # this process does the wall clock's restart_at count.
+        self._back_offs: dict[str, asyncio.TimerHandle] = {}
+        self._waited: set[str] = set()
+        self._until_durable: dict[str, None] = {}
+        self._removed: dict[str, None] = {}  # by this process, and so not to be adopted
+        self._vacated: dict[str, str] = {}  # the sandboxes, by workload, that nothing runs in again
+        self._flushing: asyncio.Task[None] | None = None
+        self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
+        runtime.attach(self)
+
+    def attend(self, workload_id: str) -> None:
+        """Have a workload attended to soon."""
+        self._due[workload_id] = None
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._take_turn)
+
+    def zone_changed(self, zone_id: str) -> None:
+        """Attend to the workload of a zone."""
+        self.attend(zone_id)
+
+    def zone_gone(self, zone_id: str) -> None:
+        """Forget a workload of which nothing is left."""
+        entry = self._registry.get(zone_id)
+        if entry is not None and entry.wanted is Wanted.REMOVE:
+            self._registry.remove(zone_id)
+            self._rest(zone_id)
+            self._vacated.pop(zone_id, None)
+            self._removed[zone_id] = None
+            if len(self._removed) > REMOVED_REMEMBERED:
+                del self._removed[next(iter(self._removed))]
+            log.info("workload removed", id=zone_id)
+
+    def zones_listed(self) -> None:
+        """Attend to all workloads that have not ended, and to all zones."""
+        for entry in self._registry:
+            if not entry.state.is_terminal or entry.wanted is Wanted.REMOVE:
+                self.attend(entry.workload.id)
+        for zone in self._runtime.list():
+            self.attend(zone.id)
+
+    def close(self) -> None:
+        """Attend to nothing more."""
+        self._full_pass.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
+        for timer in self._back_offs.values():
+            timer.cancel()
+        if self._flushing is not None:
+            self._flushing.cancel()
+
+    def _pass(self) -> None:
+        """Attend to what has not ended; a removal that is under way goes on by itself."""
+        for state in (WorkloadState.PENDING, WorkloadState.RUNNING):
+            after = ""
+            while page := self._registry.page(state=state, after=after):
+                for entry in page:
+                    self.attend(entry.workload.id)
+                after = page[-1].workload.id
+        self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        for workload_id in list(islice(self._due, WORKLOADS_PER_TURN)):
+            del self._due[workload_id]
+            self._reconcile(workload_id)
+        if self._due and self._turn is None:
+            self._turn = self._loop.call_soon(self._take_turn)
+
+    def _reconcile(self, workload_id: str) -> None:
+        zone = self._runtime.status(workload_id)
+        entry = self._registry.get(workload_id) or self._adopt(zone)
+        if entry is None:
+            self._rest(workload_id)
+            return
+        entry = self._observe(entry, zone)
+        if entry.state.is_terminal:
+            self._rest(workload_id)
+        self._act(entry, zone)
+
+    def _adopt(self, zone: ZoneStatus | None) -> WorkloadEntry | None:
+        """Register a zone that nobody remembers: it runs, so it is a workload."""
+        if zone is None or zone.spec is None:
+            return None
+        if zone.id in self._removed:  # by a start that came late to the runtime
+            self._runtime.remove(zone.id, 0)
+            return None
+        try:
+            entry = self._registry.register(zone.spec.workload(), now=self._clock())
+        except RegistryFull as error:
+            log.warning("zone not adopted", id=zone.id, error=str(error))
+            return None
+        self._capacity.honour([entry.workload])
+        log.warning("zone adopted", id=zone.id, state=zone.state.value)
+        return entry
+
+    def _observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
+        """Take over what is true of a zone."""
+        if entry.state.is_terminal:
+            return entry
+        if zone is None:
+            is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
+            if not is_lost or entry.wanted is Wanted.REMOVE:
+                return entry
+            lost = ZoneStatus(
+                entry.workload.id, WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone"
+            )
+            return self._end(entry, lost)
+        if zone.attempt < entry.attempt:
+            return entry  # what is left of the run before
+        if zone.state.is_terminal:
+            return self._end(entry, zone)
+        if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
+            log.warning("report not believed", id=zone.id, known="running", reported="pending")
+            return entry
+        known = (entry.state, entry.reason, entry.message, entry.started_at, entry.address)
+        if (zone.state, zone.reason, zone.message, zone.started_at, zone.address) == known:
+            return entry
+        return self._update(entry, zone, zone.state, zone.reason)
+
+    def _end(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
+        """Take over the end of a run: it is the workload's, or another run follows."""
+        workload = entry.workload
+        reason = zone.reason
+        if entry.wanted is not Wanted.RUN and reason in (None, "Error"):
+            reason = "Stopped"
+        if entry.state is WorkloadState.PENDING and (
+            zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
+        ):
+            entry = self._update(entry, zone, WorkloadState.RUNNING, None)  # so it was, unseen
+        if entry.wanted is Wanted.RUN and is_restarted(workload.restart_policy, zone.state):
+            failures = 1 if self._ran_well(zone) else entry.failures + 1
+            if failures <= workload.max_restarts:
+                return self._restart(entry, zone, failures)
+        return self._update(entry, zone, zone.state, reason)
+
+    def _ran_well(self, zone: ZoneStatus) -> bool:
+        """Whether a run was long enough; both times are the runtime's, by one clock."""
+        if zone.started_at is None or zone.ended_at is None:
+            return False
+        return zone.ended_at - zone.started_at >= GOOD_RUN
+
+    def _restart(self, entry: WorkloadEntry, zone: ZoneStatus, failures: int) -> WorkloadEntry:
+        workload_id = entry.workload.id
+        now = self._clock()
+        delay = back_off(failures, self._chance())
+        code = "" if zone.exit_code is None else f", exit code {zone.exit_code}"
+        entry = self._registry.restart(
+            workload_id,
+            now=now,
+            restart_at=now + delay,
+            reason="BackOff",
+            message=f"the last run ended: {zone.reason or zone.state.value}{code}",
+            exit_code=zone.exit_code,
+            failures=failures,
+        )
+        self._wait(workload_id, delay)
+        log.info("workload restarts", id=workload_id, attempt=entry.attempt, seconds=round(delay))
+        return entry
+
+    def _update(
+        self, entry: WorkloadEntry, zone: ZoneStatus, state: WorkloadState, reason: str | None
+    ) -> WorkloadEntry:
+        handle = None
+        if zone.pod_sandbox_id is not None and zone.container_id is not None:
+            handle = ZoneHandle(zone.pod_sandbox_id, zone.container_id)
+        updated = self._registry.update(
+            entry.workload.id,
+            state,
+            now=self._clock(),
+            reason=reason,
+            message=zone.message,
+            exit_code=zone.exit_code,
+            handle=handle,
+            address=zone.address,
+            started_at=zone.started_at,
+            ended_at=zone.ended_at,
+        )
+        facts = {"reason": reason, "message": zone.message, "exit_code": zone.exit_code}
+        known = {name: value for name, value in facts.items() if value is not None}
+        log.info("workload changed", id=zone.id, state=state.value, **known)
+        return updated
+
+    def _act(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
+        """Do the one thing that is missing."""
+        workload_id = entry.workload.id
+        is_of_before = zone is not None and zone.attempt < entry.attempt
+        if entry.wanted is not Wanted.RUN and not self._is_noted(workload_id):
+            self._attend_once_durable(workload_id)
+        elif entry.wanted is Wanted.REMOVE:
+            self._runtime.remove(workload_id, entry.grace_seconds)
+        elif entry.state.is_terminal:
+            self._vacate(entry, zone)
+        elif entry.wanted is Wanted.STOP and is_of_before:
+            self._end(entry, ZoneStatus(workload_id, WorkloadState.FAILED, "Stopped"))
+            self._rest(workload_id)
+        elif entry.wanted is Wanted.STOP:
+            self._runtime.stop(workload_id, entry.grace_seconds)
+        elif entry.state is WorkloadState.PENDING and (zone is None or is_of_before):
+            self._start(entry)
+
+    def _vacate(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
+        """Have the sandbox of a workload that has ended for good end too: it may be a machine."""
+        if zone is None:
+            return
+        if zone.state.is_terminal:
+            sandbox_id = zone.pod_sandbox_id
+            if sandbox_id is None or self._vacated.get(zone.id) == sandbox_id:
+                return
+            self._vacated[zone.id] = sandbox_id
+        # Otherwise it is a start that came late to the runtime, after it was told to stop.
+        self._runtime.stop(zone.id, entry.grace_seconds)
+
+    def _start(self, entry: WorkloadEntry) -> None:
+        """Start a workload's next run, once it may and once that is on disk."""
+        workload_id = entry.workload.id
+        if workload_id in self._back_offs:
+            return
+        if entry.restart_at is not None and workload_id not in self._waited:
+            self._wait(workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF))
+        elif self._journal.is_saved(workload_id):
+            self._runtime.start(ZoneSpec.of(entry.workload, entry.attempt))
+        else:
+            self._attend_once_durable(workload_id)
+
+    def _is_noted(self, workload_id: str) -> bool:
+        """Whether a crash would not take back that a workload is to end.
+
+        While the disk takes nothing, it ends all the same.
+        """
+        return self._journal.is_saved(workload_id) or self._journal.error is not None
+
+    def _attend_once_durable(self, workload_id: str) -> None:
+        self._until_durable[workload_id] = None
+        if self._flushing is None:
+            self._flushing = self._loop.create_task(self._attend_when_durable())
+
+    def _wait(self, workload_id: str, seconds: float) -> None:
+        """Wait out a back-off."""
+        self._waited.discard(workload_id)
+        self._back_offs[workload_id] = self._loop.call_later(
+            max(seconds, 0), self._back_off_ended, workload_id
+        )
+
+    def _back_off_ended(self, workload_id: str) -> None:
+        del self._back_offs[workload_id]
+        self._waited.add(workload_id)
+        self.attend(workload_id)
+
+    async def _attend_when_durable(self) -> None:
+        while self._until_durable:
+            waiting, self._until_durable = self._until_durable, {}
+            try:
+                await self._journal.flushed()
+            except StoreError:  # the journal has logged it, and goes on trying
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+            for workload_id in waiting:
+                self.attend(workload_id)
+        self._flushing = None
+
+    def _rest(self, workload_id: str) -> None:
+        """Let no back-off and no promise of a workload go on."""
+        timer = self._back_offs.pop(workload_id, None)
+        if timer is not None:
+            timer.cancel()
+        self._waited.discard(workload_id)
+        self._capacity.release(workload_id)

@@ -1,0 +1,276 @@
+"""The runtime behind a sidecar: HTTP over a Unix socket, a CRI runtime behind it.
+
+A stream of events is the only source of what exists; the answer to a command tells at most why a
+zone did not come to be. Each zone has at most one command under way, repeated until the sidecar
+has carried it out: there, every command is idempotent.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import structlog
+from kakuri_http import Client, HttpError, PoolLimits, Response, Timeouts
+from kakuri_json import JSONError, decode, encode
+from kakuri_registry import ZoneSpec, ZoneStatus
+from kakuri_tcp import Endpoint
+
+from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer, RuntimeFault
+from kakuri_agent._zone_view import ZoneView, follow_events
+
+log = structlog.get_logger()
+
+MAX_CONNECTIONS = 128
+"""To the sidecar at once: commands beyond wait for their turn."""
+
+FIRST_RETRY, LAST_RETRY = 0.1, 3.0
+"""Seconds between attempts to reach a sidecar that does not answer; doubled each time."""
+
+START_TIMEOUT = 600.0
+"""Seconds after which a zone counts as failed that could not be asked for, or not be made."""
+
+LOG_SECONDS = 10.0
+"""For a part of a log, besides what may be waited for it."""
+
+# A command lasts as long as the sidecar needs: it has the deadlines.
+_PATIENT = Timeouts(pool=None, read=None, total=None)
+
+_CREATED, _OK, _NO_CONTENT = 201, 200, 204
+_NOT_FOUND, _UNAVAILABLE = 404, 503
+
+_Run = Callable[[], Coroutine[Any, Any, None]]
+
+
+class _Rank(IntEnum):
+    """A command takes the place of one with a lower rank."""
+
+    START = 0
+    STOP = 1
+    REMOVE = 2
+
+
+@dataclass(slots=True)
+class _Command:
+    rank: _Rank
+    task: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What the sidecar says went wrong (RFC 9457)."""
+
+    __json__: ClassVar = {"unknown": "ignore"}
+
+    detail: str = "the sidecar does not say why"
+    code: str = "StartError"
+
+
+class _NotAnswered(Exception):
+    """The sidecar could not be reached, or could not reach its runtime: ask again."""
+
+
+class SidecarRuntime:
+    """Runs zones through a sidecar."""
+
+    name = "sidecar"
+    is_simulated = False
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        start_timeout: float = START_TIMEOUT,
+        retry: tuple[float, float] = (FIRST_RETRY, LAST_RETRY),
+    ) -> None:
+        """Take where the sidecar listens. Times in seconds; `retry`: the first pause, the last."""
+        self._endpoint = endpoint
+        limits = PoolLimits(connections=MAX_CONNECTIONS, per_host=MAX_CONNECTIONS)
+        self._client = Client(endpoint, pool=limits)
+        self._start_timeout = start_timeout
+        self._retry = retry
+        self._view = ZoneView()
+        self._commands: dict[str, _Command] = {}
+        self._observer: Observer | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SidecarRuntime {self._endpoint} {self._view!r} {len(self._commands)} commands>"
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the stream of events has told every zone."""
+        return self._view.is_listed
+
+    @property
+    def fault(self) -> str | None:
+        """Why zones can't be started or ended at the moment."""
+        return self._view.fault
+
+    def attach(self, observer: Observer) -> None:
+        """Follow the sidecar's events, and tell this observer."""
+        self._observer = observer
+        self._view.observer = observer
+        following = follow_events(self._client, self._view, self._retry)
+        self._following = asyncio.get_running_loop().create_task(following)
+
+    def start(self, spec: ZoneSpec) -> None:
+        """Begin to run a zone."""
+        self._begin(spec.id, _Rank.START, lambda: self._start(spec))
+
+    def stop(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end a zone."""
+        self._begin(zone_id, _Rank.STOP, lambda: self._stop(zone_id, grace_seconds))
+
+    def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end and remove a zone."""
+        self._begin(zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds))
+
+    def status(self, zone_id: str) -> ZoneStatus | None:
+        """Give what is known of a zone."""
+        return self._view.get(zone_id)
+
+    def list(self) -> Collection[ZoneStatus]:
+        """Give what is known of all zones."""
+        return self._view.all()
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Give a part of a zone's log."""
+        query = f"limit={request.limit}&wait={request.wait:g}"
+        if request.after is not None:
+            query += f"&after={request.after}"
+        elif request.tail is not None:
+            query += f"&tail={request.tail}"
+        timeouts = Timeouts(read=LOG_SECONDS + request.wait, total=LOG_SECONDS + request.wait)
+        try:
+            response = await self._client.request(
+                "GET", f"/zones/{zone_id}/log?{query}", timeouts=timeouts
+            )
+        except HttpError as error:
+            raise RuntimeFault(f"no log from the sidecar: {error}") from error
+        following = response.headers.get("kakuri-log-next")
+        if response.status == _NOT_FOUND:
+            raise NoLog(_problem(response).detail)
+        if response.status != _OK or following is None:
+            raise RuntimeFault(f"no log from the sidecar: {_problem(response).detail}")
+        ended = response.headers.get("kakuri-log-ended") == "true"
+        return LogPart(_content(response), following, ended)
+
+    async def close(self) -> None:
+        """Tell nothing more; what the sidecar does it goes on doing."""
+        self._view.observer = None
+        tasks = [command.task for command in self._commands.values()]
+        if self._following is not None:
+            tasks.append(self._following)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.close()
+
+    def _begin(
+        self, zone_id: str, rank: _Rank, run: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Run a command, unless one of its rank or a higher one is under way for the zone."""
+        present = self._commands.get(zone_id)
+        if present is not None:
+            if present.rank >= rank:
+                return
+            present.task.cancel()
+        task = asyncio.get_running_loop().create_task(run())
+        self._commands[zone_id] = _Command(rank, task)
+        task.add_done_callback(lambda task: self._ended(zone_id, task))
+
+    def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
+        command = self._commands.get(zone_id)
+        if command is not None and command.task is task:
+            del self._commands[zone_id]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("command failed", id=zone_id, exc_info=task.exception())
+
+    async def _start(self, spec: ZoneSpec) -> None:
+        body = encode(spec)
+        try:
+            async with asyncio.timeout(self._start_timeout):
+                response = await self._ask("POST", "/zones", body=body, pending=spec)
+        except TimeoutError:
+            fault = self.fault or "the runtime did not start the zone in time"
+            self._view.fail(spec, "RuntimeUnavailable", fault)
+            return
+        if response.status in (_OK, _CREATED):
+            with suppress(JSONError):
+                self._view.started(decode(_content(response), type=ZoneStatus))
+        else:
+            problem = _problem(response)
+            log.warning("zone not started", id=spec.id, code=problem.code, detail=problem.detail)
+            reason = problem.code if problem.code in START_FAILURES else "StartError"
+            self._view.fail(spec, reason, problem.detail)
+
+    async def _stop(self, zone_id: str, grace_seconds: int) -> None:
+        path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
+        response = await self._insist("POST", path, (_OK, _NOT_FOUND))
+        if response.status == _NOT_FOUND or _is_unborn(response):
+            self._view.stopped(zone_id)
+
+    async def _remove(self, zone_id: str, grace_seconds: int) -> None:
+        await self._insist(
+            "DELETE", f"/zones/{zone_id}?grace_seconds={grace_seconds}", (_NO_CONTENT,)
+        )
+        self._view.removed(zone_id)
+
+    async def _insist(self, method: str, path: str, done: tuple[int, ...]) -> Response:
+        """Ask until it is done: what the runtime refuses to end now it may end later."""
+        pause, longest = self._retry
+        while (response := await self._ask(method, path)).status not in done:
+            log.warning("not ended", path=path, detail=_problem(response).detail)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+        return response
+
+    async def _ask(
+        self, method: str, path: str, *, body: bytes = b"", pending: ZoneSpec | None = None
+    ) -> Response:
+        """Ask until there is an answer. `pending`: the zone that waits meanwhile."""
+        pause, longest = self._retry
+        while True:
+            try:
+                return await self._ask_once(method, path, body)
+            except _NotAnswered as error:
+                if pending is not None:
+                    self._view.wait(pending, "RuntimeUnavailable", str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    async def _ask_once(self, method: str, path: str, body: bytes) -> Response:
+        try:
+            response = await self._client.request(method, path, body=body, timeouts=_PATIENT)
+        except HttpError as error:
+            raise _NotAnswered(str(error)) from error
+        if response.status == _UNAVAILABLE:
+            raise _NotAnswered(_problem(response).detail)
+        return response
+
+
+START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
+"""The reasons of a failed start that the sidecar tells."""
+
+
+def _content(response: Response) -> bytes:
+    assert isinstance(response.body, bytes)
+    return response.body
+
+
+def _is_unborn(response: Response) -> bool:
+    """Tell whether a zone was stopped before there was a container."""
+    try:
+        return decode(_content(response), type=ZoneStatus).container_id is None
+    except JSONError:
+        return False
+
+
+def _problem(response: Response) -> _Problem:
+    try:
+        return decode(_content(response), type=_Problem)
+    except JSONError:
+        return _Problem(f"expected an answer of a sidecar, got status {response.status}")

@@ -1,0 +1,71 @@
+"""Where the agent keeps what it has to know after a crash."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from kakuri_daemon import DaemonError
+from kakuri_registry import Journal, SQLiteStore, Store, StoreError, WorkloadRegistry
+
+log = structlog.get_logger()
+
+SUFFIX = ".sqlite"
+
+
+def default_state_dir() -> Path:
+    """Give /var/lib/kakuri for root, else the user's state folder (XDG Base Directory)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/kakuri")
+    states = os.environ.get("XDG_STATE_HOME", "")
+    # A relative path is to be ignored, says the specification.
+    base = Path(states) if states.startswith("/") else Path.home() / ".local/state"
+    return base / "kakuri"
+
+
+class StateFolder:
+    """The stores of one node, one for each runtime: what one runs the other knows nothing of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def runtimes(self) -> frozenset[str]:
+        """The names of the runtimes that have a store here. Raises DaemonError if it can't look."""
+        try:
+            return frozenset(path.stem for path in self._folder.glob(f"*{SUFFIX}"))
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def store(self, runtime: str) -> Store:
+        """Give the store of a runtime's workloads. Raises DaemonError if it can't be used."""
+        try:
+            return SQLiteStore(self._folder / f"{runtime}{SUFFIX}")
+        except (StoreError, OSError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> DaemonError:
+        return DaemonError(f"can't keep workloads in {self._folder}: {error}")
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]]:
+    """Give what a store knows of workloads, and the journal that keeps it; closes the store.
+
+    Raises DaemonError for a store that can't be read.
+    """
+    try:
+        try:
+            loaded = store.load()
+        except StoreError as error:
+            raise DaemonError(str(error)) from error
+        for problem in loaded.problems:
+            log.error("store damaged", problem=problem.message, id=problem.workload_id)
+        registry = WorkloadRegistry.load(loaded)
+        if len(registry):
+            log.info("workloads known", number=len(registry))
+        async with Journal(registry, store) as journal:
+            yield registry, journal
+    finally:
+        store.close()

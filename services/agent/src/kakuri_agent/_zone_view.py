@@ -1,0 +1,207 @@
+"""What an agent knows of the zones behind a sidecar, kept from its stream of events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+
+import structlog
+from kakuri_http import Client, HttpError, Timeouts
+from kakuri_json import JSONError, decode
+from kakuri_registry import (
+    RuntimeHealth,
+    WorkloadState,
+    ZoneChanged,
+    ZoneEvent,
+    ZoneGone,
+    ZonesListed,
+    ZoneSpec,
+    ZoneStatus,
+)
+from kakuri_tcp import LineDecoder, LineError
+
+from kakuri_agent._runtime import Observer
+
+log = structlog.get_logger()
+
+MAX_EVENT = 4 * 1_048_576
+"""Bytes of one event: a zone's specification, every character of it escaped."""
+
+SILENCE = 20.0
+"""Seconds without an event after which the stream counts as broken; a sidecar says something
+every five."""
+
+LISTS_UNTIL_FRESH = 2
+"""Heartbeats after which an event about a removed zone can't be an old one any more: the first
+may have been sent before the removal was told."""
+
+_OK = 200
+
+
+@dataclass(slots=True)
+class _Removed:
+    """A zone of which events from before its removal may still come: they lag behind answers.
+
+    `latest` is what they said last; `successor` is the sandbox of the zone that has taken its
+    place since.
+    """
+
+    latest: ZoneStatus | None = None
+    successor: str | None = None
+    lists: int = 0
+
+
+class ZoneView:
+    """The zones that events told of, and those that could not be started."""
+
+    def __init__(self) -> None:
+        self.observer: Observer | None = None
+        self.is_listed = False
+        self.fault: str | None = "the sidecar has not been reached yet"
+        self._zones: dict[str, ZoneStatus] = {}
+        self._unborn: dict[str, ZoneStatus] = {}  # waiting, or failed, with nothing behind them
+        self._untold: set[str] = set()  # known before the stream broke, and not told of since
+        self._removed: dict[str, _Removed] = {}
+
+    def __repr__(self) -> str:
+        return f"<ZoneView {len(self._zones)} zones, {self.fault or 'no fault'}>"
+
+    def get(self, zone_id: str) -> ZoneStatus | None:
+        """Give what is known of a zone."""
+        zone = self._zones.get(zone_id)
+        unborn = self._unborn.get(zone_id)
+        if zone is not None and (unborn is None or unborn.attempt <= zone.attempt):
+            return zone
+        return unborn
+
+    def all(self) -> Collection[ZoneStatus]:
+        """Give what is known of all zones."""
+        return [*self._zones.values(), *self._unborn.values()]
+
+    def receive(self, event: ZoneEvent) -> None:
+        """Take an event of the stream."""
+        match event:
+            case ZoneChanged(zone=zone):
+                self._receive_zone(zone)
+            case ZoneGone(id=zone_id):
+                removed = self._removed.get(zone_id)
+                if removed is not None:
+                    removed.latest = None
+                self._drop(zone_id)
+            case ZonesListed():
+                self._receive_list()
+            case RuntimeHealth(available=available, message=message):
+                self.fault = None if available else message or "the runtime does not answer"
+
+    def broken(self, fault: str) -> None:
+        """Take note that the stream of events broke: zones may come and go unseen."""
+        if self.fault is None:
+            log.warning("sidecar lost", error=fault)
+        self.is_listed = False
+        self.fault = fault
+        self._untold = set(self._zones)
+
+    def wait(self, spec: ZoneSpec, reason: str, message: str) -> None:
+        """Take note that a zone can't be asked for yet."""
+        self._unborn[spec.id] = ZoneStatus(
+            spec.id, WorkloadState.PENDING, reason, message, attempt=spec.attempt
+        )
+        self.changed(spec.id)
+
+    def fail(self, spec: ZoneSpec, reason: str, message: str) -> None:
+        """Take note that a zone could not be started, and that nothing is left of it."""
+        self._unborn[spec.id] = ZoneStatus(
+            spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt
+        )
+        self.changed(spec.id)
+
+    def stopped(self, zone_id: str) -> None:
+        """Take note that a zone that was to be stopped isn't there."""
+        known = self._unborn.get(zone_id) or self._zones.get(zone_id)
+        attempt = 0 if known is None else known.attempt
+        self._zones.pop(zone_id, None)
+        self._unborn[zone_id] = ZoneStatus(
+            zone_id, WorkloadState.FAILED, "Stopped", "stopped before it ran", attempt=attempt
+        )
+        self.changed(zone_id)
+
+    def started(self, zone: ZoneStatus) -> None:
+        """Take note of what the sidecar says of a zone that it has started."""
+        removed = self._removed.get(zone.id)
+        if removed is not None:
+            removed.successor = zone.pod_sandbox_id
+            if removed.latest is not None:
+                self._receive_zone(removed.latest)
+
+    def removed(self, zone_id: str) -> None:
+        """Take note that the sidecar has removed a zone."""
+        self._zones.pop(zone_id, None)
+        self._unborn.pop(zone_id, None)
+        self._untold.discard(zone_id)
+        self._removed[zone_id] = _Removed()
+        if self.observer is not None:
+            self.observer.zone_gone(zone_id)
+
+    def changed(self, zone_id: str) -> None:
+        """Have the observer look at a zone."""
+        if self.observer is not None:
+            self.observer.zone_changed(zone_id)
+
+    def _receive_zone(self, zone: ZoneStatus) -> None:
+        removed = self._removed.get(zone.id)
+        if removed is not None:
+            if removed.successor is None or zone.pod_sandbox_id != removed.successor:
+                removed.latest = zone
+                return  # for all that is known, told before the removal
+            del self._removed[zone.id]
+        self._untold.discard(zone.id)
+        self._zones[zone.id] = zone
+        unborn = self._unborn.get(zone.id)
+        if unborn is not None and unborn.attempt <= zone.attempt:
+            del self._unborn[zone.id]
+        self.changed(zone.id)
+
+    def _receive_list(self) -> None:
+        for zone_id, removed in list(self._removed.items()):
+            removed.lists += 1
+            if removed.lists >= LISTS_UNTIL_FRESH:
+                del self._removed[zone_id]
+                if removed.latest is not None:
+                    self._receive_zone(removed.latest)
+        was_listed, self.is_listed = self.is_listed, True
+        untold, self._untold = self._untold, set()
+        for zone_id in untold:
+            self._drop(zone_id)
+        if not was_listed and self.observer is not None:
+            self.observer.zones_listed()
+
+    def _drop(self, zone_id: str) -> None:
+        if self._zones.pop(zone_id, None) is not None:
+            self.changed(zone_id)
+
+
+async def follow_events(client: Client, view: ZoneView, retry: tuple[float, float]) -> None:
+    """Let a view receive a sidecar's events, for ever; `retry` is the first pause and the last."""
+    pause, longest = retry
+    while True:
+        try:
+            async for event in _events(client):
+                view.receive(event)
+                pause = retry[0]
+            view.broken("the sidecar ended its stream of events")
+        except (HttpError, LineError, JSONError, ValueError) as error:
+            view.broken(str(error).partition("\n")[0])
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, longest)
+
+
+async def _events(client: Client) -> AsyncIterator[ZoneEvent]:
+    timeouts = Timeouts(pool=None, read=SILENCE, total=None)
+    decoder = LineDecoder(limit=MAX_EVENT)
+    async with client.stream("GET", "/zones?watch", timeouts=timeouts) as response:
+        if response.status != _OK:
+            raise ValueError(f"expected a sidecar's events, got status {response.status}")
+        async for piece in response:
+            decoder.receive_data(piece)
+            while (line := decoder.next_line()) is not None:
+                event: ZoneEvent = decode(line, type=ZoneEvent)
+                yield event

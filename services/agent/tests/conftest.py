@@ -1,0 +1,74 @@
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_registry import Journal, MemoryStore, WorkloadRegistry
+
+sys.path.insert(0, str(Path(__file__).parent))
+from loop_clock import LoopClock
+from recording_runtime import RecordingRuntime
+
+
+@pytest.fixture
+def runtime():
+    return RecordingRuntime()
+
+
+@pytest.fixture
+def registry():
+    return WorkloadRegistry(max_workloads=3)
+
+
+@pytest.fixture
+def capacity():
+    return Capacity()
+
+
+@pytest.fixture
+async def journal(registry):
+    journal = Journal(registry, MemoryStore())
+    yield journal
+    await journal.close()
+
+
+@pytest.fixture
+async def agent(registry, journal, runtime, capacity):
+    agent = Agent(registry, journal, runtime, capacity, clock=lambda: 7.0)
+    yield agent
+    agent.close()
+
+
+@pytest.fixture
+def settle():
+    """Let the reconciler take its turns."""
+
+    async def turns():
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    return turns
+
+
+@pytest.fixture
+async def restarting(monkeypatch, registry, journal, runtime):
+    clock = LoopClock(monkeypatch)
+    reconciler = Reconciler(
+        registry, journal, runtime, Capacity(), clock=lambda: 100.0, chance=lambda: 0.0
+    )
+    yield reconciler, clock
+    reconciler.close()
+
+
+@pytest.fixture
+def crash_folder(tmp_path):
+    """A folder in memory, where there is one: the disk is not what is tested."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)

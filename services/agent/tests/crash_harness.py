@@ -1,0 +1,395 @@
+"""Agents that are killed, one after the other, on one folder and in front of one sidecar.
+
+A kill is what SIGKILL leaves behind: the files as they are at that moment, and requests that the
+sidecar has got already. Everything else of the agent is cut off: whatever its remains still do,
+nobody sees. Time is virtual and chance is seeded, so a seed is a whole story that can be told again.
+"""
+
+import asyncio
+import random
+import shutil
+import traceback
+from collections import Counter, defaultdict
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from crash_clients import Client
+from crash_history import ClientHistory, Violation
+from kakuri_agent import Agent, Capacity, SidecarRuntime
+from kakuri_http import ConnectFailed, HttpError
+from kakuri_json import decode, encode
+from kakuri_registry import (
+    JOURNAL_STEPS,
+    STORE_STEPS,
+    Journal,
+    SQLiteStore,
+    Wanted,
+    WorkloadRegistry,
+    WorkloadState,
+    ZonesListed,
+    ZoneSpec,
+)
+from kakuri_tcp import Endpoint
+from model_sidecar import HEARTBEAT, ModelSidecar
+from virtual_time import Stalled, VirtualLoop
+
+COMMANDS = {"POST": "start", "DELETE": "remove"}
+COMMAND_STEPS = tuple(
+    f"{command}.{moment}"
+    for command in ("start", "stop", "remove")
+    for moment in ("before", "under-way", "after")
+)
+AGENT_STEPS = (
+    "agent.opened", "agent.loaded", "agent.before-request", "agent.before-answer",
+    "agent.after-answer",
+)  # fmt: skip
+STEPS = (*STORE_STEPS, *JOURNAL_STEPS, *COMMAND_STEPS, *AGENT_STEPS)
+"""The moments at which an agent may be killed; another is any time at all."""
+
+THE_END = "the end"  # of a story: not counted among the kills
+LONGEST_LIFE = 120.0
+SETTLING = 2000.0
+MEMORY_MB = 400
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class RecordingStore(SQLiteStore):
+    """Knows what has come to the disk."""
+
+    def load(self):
+        loaded = super().load()
+        self.durable = {entry.workload.id: entry for entry in loaded.entries}
+        return loaded
+
+    def write(self, changes):
+        super().write(changes)
+        self.durable.update({change.workload_id: change.entry for change in changes})
+
+
+class Life:
+    """One agent, from its start until it is killed at the n-th time of a step, or at a time."""
+
+    def __init__(self, world, folder: Path, step: str | None, count: int) -> None:
+        self.world = world
+        self.folder = folder
+        self.corpse: Path | None = None
+        self.end = asyncio.get_running_loop().create_future()
+        self.agent = self.store = self._journal = self._runtime = None
+        self.tasks: set[asyncio.Future] = set()
+        self._step, self._count = step, count
+
+    @property
+    def is_over(self):
+        return self.end.done()
+
+    def begin(self):
+        world = self.world
+        self.store = RecordingStore(self.folder / "sidecar.sqlite", reserve=0, on_step=self.step)
+        world.store = self.store
+        self.step("agent.opened")
+        loaded = self.store.load()
+        self.step("agent.loaded")
+        if loaded.problems:
+            raise Violation(f"the store has problems: {loaded.problems}")
+        self.registry = WorkloadRegistry.load(loaded)
+        world.check_after_start(self.registry)
+        self._journal = Journal(self.registry, self.store, on_step=self.step)
+        self._runtime = SidecarRuntime(Endpoint.parse("unix:/nowhere"))
+        self._runtime._client = Link(self, world.sidecar)
+        self.capacity = Capacity(memory_mb=MEMORY_MB)
+        self.agent = Agent(
+            self.registry, self._journal, self._runtime, self.capacity,
+            clock=world.clock,
+        )  # fmt: skip
+
+    def step(self, name):
+        """Come to a step; Killed is raised if life ends there, or is over already."""
+        if self.is_over:
+            raise Killed(name)
+        self.world.steps[name] += 1
+        if name == self._step:
+            self._count -= 1
+            if self._count == 0:
+                self.kill(name)
+                raise Killed(name)
+
+    def kill(self, name):
+        self.world.note(f"KILLED at {name}")
+        if name != THE_END:
+            self.world.kills[name] += 1
+        self.corpse = self.folder.with_name(f"{self.folder.name}-{self.world.history.now}")
+        shutil.copytree(self.folder, self.corpse)
+        self.end.set_result(name)
+
+    async def ask(self, request):
+        """Have a request answered; None if the agent is killed first."""
+        try:
+            self.step("agent.before-request")
+            reply = self.agent.handle(request)
+            if asyncio.iscoroutine(reply):
+                work = asyncio.ensure_future(reply)
+                self.tasks.add(work)
+                await asyncio.wait((work, self.end), return_when=asyncio.FIRST_COMPLETED)
+                self.tasks.discard(work)
+                if self.is_over:
+                    self.tasks.add(work)
+                    return None
+                reply = work.result()
+            self.step("agent.before-answer")
+        except Killed:
+            return None
+        return reply
+
+    async def bury(self):
+        """Take the remains away; what they still do reaches neither files nor sidecar."""
+        if self.agent is not None:
+            self.agent.close()
+            await self._runtime.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self._journal is not None:  # closing it would wait for answers that never come
+            self.registry.subscribe(None)
+            if self._journal._retry is not None:
+                self._journal._retry.cancel()
+        if self.store is not None:
+            self.store.close()
+        shutil.rmtree(self.folder)
+
+
+class Link:
+    """The way from one agent to the sidecar, as the runtime's HTTP client sees it."""
+
+    def __init__(self, life: Life, sidecar: ModelSidecar) -> None:
+        self._life, self._sidecar = life, sidecar
+
+    async def request(self, method, path, *, body=b"", timeouts=None):
+        command = "stop" if "/stop" in path else COMMANDS[method]
+        life = self._life
+        life.step(f"{command}.before")
+        life.world.check_command(life, command, path, body)
+        work = asyncio.ensure_future(self._sidecar.request(method, path, body))
+        await asyncio.sleep(life.world.chance.random() * 0.05)
+        life.step(f"{command}.under-way")
+        response = await asyncio.shield(work)
+        life.step(f"{command}.after")
+        return response
+
+    @asynccontextmanager
+    async def stream(self, method, path, *, timeouts):
+        if self._life.is_over:
+            raise Killed
+        if self._life.world.chance.random() < 0.1:
+            raise ConnectFailed("connection refused")
+        events = self._sidecar.watch()
+        try:
+            yield EventStream(events, self._life.world.chance)
+        finally:
+            self._sidecar.unwatch(events)
+
+    async def close(self):
+        pass
+
+
+class EventStream:
+    status = 200
+
+    def __init__(self, events, chance):
+        self._events, self._chance = events, chance
+
+    async def __aiter__(self):
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT):
+                    event = await self._events.get()
+            except TimeoutError:
+                event = ZonesListed()
+            if event is None:
+                return
+            await asyncio.sleep(self._chance.random() * 0.1)
+            yield encode(event) + b"\n"
+
+
+class World:
+    """Everything that outlives an agent: folder, sidecar, clients and what they were told."""
+
+    def __init__(self, folder: Path, seed: int, *, lives: int = 8, clients: int = 3) -> None:
+        self.chance = random.Random(seed)
+        self.pace = 1.0
+        self._clock_offset = 0
+        self.seed = seed
+        self.trace: list[str] = []
+        self.steps: Counter = Counter()
+        self.kills: Counter = Counter()
+        self.history = ClientHistory()
+        self.violations: list[str] = []
+        self._folder = folder
+        self._lives, self._clients = lives, clients
+        self.specs: defaultdict = defaultdict(dict)  # what each client has last started, by id
+        self._posted: dict[str, int] = {}  # the largest attempt that was asked for
+        self.life: Life | None = None
+        self.is_up: asyncio.Event
+        self.store: SQLiteStore | None = None
+        self.sidecar: ModelSidecar
+
+    def run(self) -> None:
+        """Live through all of it. Raises Violation, with the trace."""
+        random.seed(self.seed)  # the jitter of back-offs
+        slow = self.chance.choice((0.001, 0.01, 0.1, 0.5))  # the disk
+        loop = VirtualLoop(lambda: self.chance.random() * slow)
+        loop.set_exception_handler(lambda _, context: self._judge(context.get("exception")))
+        structlog.configure(
+            [self._judge_log], wrapper_class=structlog.make_filtering_bound_logger("error")
+        )
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._run())
+        except (Violation, Stalled) as error:
+            trace = "\n".join(self.trace[-150:])
+            raise Violation(f"seed {self.seed}: {error!r}\n{trace}") from error
+        finally:
+            structlog.reset_defaults()
+            if self.store is not None:  # of a life whose story broke off
+                self.store.close()
+
+    def _judge_log(self, _logger, _method, event):
+        self._judge(event.get("exc_info") or RuntimeError(str(event)))
+        raise structlog.DropEvent
+
+    def _judge(self, error):
+        """Take a fault that nobody handled; what is left of the killed may have any."""
+        if error is not None and not isinstance(error, Killed | HttpError):
+            text = "".join(traceback.format_exception(error))
+            if "Killed" not in text:
+                self.complain(text)
+
+    def complain(self, text):
+        """Note a violation from where none can be raised."""
+        self.note(f"VIOLATION {text}")
+        self.violations.append(text)
+
+    def clock(self):
+        """The wall clock, which somebody sets now and then."""
+        if self.chance.random() < 0.02:
+            self._clock_offset = self.chance.choice((0, -3600, 3600, 86_400 * 365))
+        return 1_700_000_000 + self._clock_offset + asyncio.get_running_loop().time()
+
+    def note(self, text):
+        self.trace.append(f"{asyncio.get_running_loop().time():9.3f} {text}")
+
+    async def _run(self):
+        self.is_up = asyncio.Event()
+        self.sidecar = ModelSidecar(self.chance, self.note, self.complain)
+        folder = self._folder / "state"
+        folder.mkdir()
+        clients = [Client(self, name) for name in range(self._clients)]
+        tasks = [asyncio.ensure_future(client.run()) for client in clients]
+        for _ in range(self._lives):
+            step = self.chance.choice((None, *STEPS))
+            life = self._begin(folder, step, self.chance.choice((1, 1, 2, 3, 5, 9)))
+            done, _ = await asyncio.wait(
+                (life.end, *tasks), timeout=LONGEST_LIFE * self.chance.random() ** 2,
+                return_when=asyncio.FIRST_COMPLETED,
+            )  # fmt: skip
+            for task in set(tasks) & done:
+                task.result()
+            if not life.is_over:
+                life.kill("any-time")
+            self.is_up.clear()
+            await life.bury()
+            folder = life.corpse
+            if self.chance.random() < 0.3:
+                self.sidecar.break_streams()
+            await asyncio.sleep(self.chance.random() * 2)
+        life = self._begin(folder, None, 0)
+        await asyncio.sleep(3.0)
+        for client in clients:
+            client.is_to_end = True
+        await asyncio.gather(*tasks)
+        await self._settle(life)
+        life.kill(THE_END)
+        await life.bury()
+        shutil.rmtree(life.corpse)
+        self.sidecar.close()
+
+    def _begin(self, folder, step, count):
+        self.note("agent starts")
+        life = Life(self, folder, step, count)
+        with suppress(Killed):
+            life.begin()
+            self.life = life
+            self.is_up.set()
+        return life
+
+    async def _settle(self, life):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLING
+        while restless := self._restless(life):
+            if loop.time() > deadline:
+                raise Violation(f"does not settle: {restless}")
+            await asyncio.sleep(1.0)
+        self.check_registry(life.registry)
+        self.history.check_answers()
+        used = sum(e.workload.memory_mb for e in life.registry if not e.state.is_terminal)
+        if used != life.capacity.memory_mb_used:
+            raise Violation(f"{life.capacity} is promised, {used} MB are used")
+
+    def _restless(self, life):
+        """What is not as it should be, yet."""
+        zones = self.sidecar.zones
+        found = [f"zone {each} of nobody" for each in zones if each not in life.registry]
+        for entry in life.registry:
+            zone = zones.get(entry.workload.id)
+            is_running = zone is not None and zone.status.state is WorkloadState.RUNNING
+            is_same = (
+                zone is not None
+                and zone.spec.attempt == entry.attempt
+                and zone.spec.labels == entry.workload.labels
+            )
+            if entry.wanted is Wanted.REMOVE:
+                is_right = False
+            elif entry.state.is_terminal:
+                is_right = not is_running
+            elif entry.state is WorkloadState.RUNNING:
+                is_right = is_running and is_same and entry.wanted is Wanted.RUN
+            else:
+                is_right = entry.reason == "BackOff" and entry.wanted is Wanted.RUN
+            if not is_right:
+                found.append(f"{entry} with {zone}")
+        return found
+
+    # What must always be so.
+
+    def check_after_start(self, registry):
+        self.check_registry(registry)
+        for entry in registry:
+            posted = self._posted.get(entry.workload.labels["gen"], 0)
+            if entry.attempt < posted:
+                raise Violation(f"attempt {posted} was started, and is {entry.attempt}: {entry}")
+
+    def check_registry(self, registry):
+        if self.violations:
+            raise Violation(self.violations[0])
+        self.history.check_registry(registry)
+
+    def check_command(self, life, command, path, body):
+        """Take note of what an agent asks of the sidecar."""
+        self.note(f"sidecar is asked to {command} {path}")
+        if command == "start":
+            spec = decode(body, type=ZoneSpec)
+            gen = spec.labels["gen"]
+            self._posted[gen] = max(spec.attempt, self._posted.get(gen, 0))
+            entry = life.store.durable.get(spec.id)
+            if entry is None or entry.attempt < spec.attempt:
+                self.complain(f"{spec} is started before that is on disk")
+            return
+        zone_id = path.partition("?")[0].split("/")[2]
+        entry, known = life.store.durable.get(zone_id), life.registry.get(zone_id)
+        if entry is None or known is None or known.state.is_terminal:
+            return
+        if entry.wanted is Wanted.RUN or (command == "remove" and entry.wanted is Wanted.STOP):
+            self.complain(f"{zone_id} is to {command} before that is on disk")

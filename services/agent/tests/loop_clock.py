@@ -1,0 +1,49 @@
+"""The back-offs of a reconciler, waited out by the test."""
+
+import asyncio
+
+from recording_runtime import workload
+
+
+class LoopClock:
+    """The event loop's time, moved by the test."""
+
+    def __init__(self, monkeypatch):
+        loop = asyncio.get_running_loop()
+        self.timers = []
+        monkeypatch.setattr(loop, "call_later", self._call_later)
+
+    def _call_later(self, delay, call, *arguments):
+        timer = Timer(delay, call, arguments)
+        self.timers.append(timer)
+        return timer
+
+    def due(self):
+        """Give the delays of the back-offs that wait, and let them be over."""
+        waiting = [timer for timer in self.timers if timer.waits]
+        for timer in waiting:
+            timer.run()
+        return [timer.delay for timer in waiting]
+
+
+class Timer:
+    def __init__(self, delay, call, arguments):
+        self.delay, self.call, self.arguments = delay, call, arguments
+        self.is_over = False
+
+    @property
+    def waits(self):
+        return not self.is_over and "back_off" in self.call.__name__
+
+    def cancel(self):
+        self.is_over = True
+
+    def run(self):
+        self.is_over = True
+        self.call(*self.arguments)
+
+
+async def begin(registry, reconciler, settle, **more):
+    registry.register(workload(**more), now=0.0)
+    reconciler.attend("wl-1")
+    await settle()

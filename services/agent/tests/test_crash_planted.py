@@ -1,0 +1,98 @@
+"""The crash harness finds faults: one at a time is planted, and has to be found soon."""
+
+import pytest
+from crash_harness import World
+from crash_history import Violation
+from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_registry import Journal, Wanted, WorkloadRegistry
+from kakuri_rpc import Status, StopWorkload
+
+SEEDS = range(100, 200)
+"""Stories that may be told before the fault is found."""
+
+
+class HastyJournal(Journal):
+    """Says that all is on disk before it is."""
+
+    def is_saved(self, workload_id):
+        return True
+
+    async def saved(self, workload_id):
+        return
+
+
+class ForgetfulAgent(Agent):
+    """Stops what it is told to stop, and makes no note of it."""
+
+    def handle(self, request):
+        entry = self._registry.get(request.id) if isinstance(request, StopWorkload) else None
+        if entry is None:
+            return super().handle(request)
+        self._runtime.stop(request.id, request.grace_seconds)
+        return Status.of_entry(entry)
+
+
+class TalkativeAgent(Agent):
+    """Tells what is not on disk."""
+
+    def _is_durable(self, workload_id):
+        return True
+
+
+class RashReconciler(Reconciler):
+    """Ends workloads before it is on disk that they are to end."""
+
+    def _is_noted(self, workload_id):
+        return True
+
+
+class LeakyCapacity(Capacity):
+    """Takes nothing back."""
+
+    def release(self, workload_id):
+        self._promised.pop(workload_id, None)
+
+
+class UnboundRegistry(WorkloadRegistry):
+    """Begins each workload's attempts again."""
+
+    @classmethod
+    def load(cls, loaded, **limits):
+        registry = super().load(loaded, **limits)
+        for entry in registry:
+            if entry.attempt and not entry.state.is_terminal:
+                registry._entries[entry.workload.id] = type(entry)(
+                    entry.workload, entry.state, entry.version, entry.registered_at,
+                    entry.changed_at, wanted=entry.wanted,
+                )  # fmt: skip
+        return registry
+
+
+def forget_removals(self, workload_id, wanted, *, now, grace_seconds=0, want=WorkloadRegistry.want):
+    if wanted is Wanted.REMOVE:
+        return self.get(workload_id)
+    return want(self, workload_id, wanted, now=now, grace_seconds=grace_seconds)
+
+
+def tell_stories(folder):
+    for seed in SEEDS:
+        (folder / str(seed)).mkdir()
+        World(folder / str(seed), seed).run()
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"),
+    [
+        ("crash_harness.Journal", HastyJournal),
+        ("crash_harness.Agent", ForgetfulAgent),
+        ("crash_harness.Agent", TalkativeAgent),
+        ("kakuri_agent._agent.Reconciler", RashReconciler),
+        ("crash_harness.Capacity", LeakyCapacity),
+        ("crash_harness.WorkloadRegistry", UnboundRegistry),
+        ("kakuri_registry.WorkloadRegistry.want", forget_removals),
+    ],
+)
+def test_a_fault_is_found(monkeypatch, crash_folder, where, fault):
+    monkeypatch.setattr(where, fault)
+    with pytest.raises(Violation, match=r"seed 1\d\d: "):
+        tell_stories(crash_folder)

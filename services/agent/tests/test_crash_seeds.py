@@ -1,0 +1,37 @@
+"""Agents are killed at every step, thousands of times: nothing is lost, nothing is doubled.
+
+KAKURI_CRASHES is how many kills there are to be, 1000 unless it says more; the seeds of the
+stories begin with KAKURI_CRASH_SEED, so that one that failed can be told again alone.
+"""
+
+import os
+from collections import Counter
+
+from crash_harness import STEPS, World
+
+KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
+FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
+
+
+def test_what_was_acknowledged_survives_kills_at_every_step(crash_folder):
+    kills = Counter()
+    seed = FIRST_SEED
+    while kills.total() < KILLS:
+        folder = crash_folder / str(seed)
+        folder.mkdir()
+        world = World(folder, seed)
+        world.run()
+        kills += world.kills
+        seed += 1
+    print(f"{kills.total()} kills in {seed - FIRST_SEED} stories: {dict(kills)}")
+    assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5
+
+
+def test_a_seed_is_the_same_story_again(tmp_path):
+    traces = []
+    for name in ("once", "again"):
+        (tmp_path / name).mkdir()
+        world = World(tmp_path / name, 7)
+        world.run()
+        traces.append(world.trace)
+    assert traces[0] == traces[1]

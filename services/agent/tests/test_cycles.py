@@ -1,0 +1,71 @@
+"""Workloads that come and go leave nothing behind in the agent."""
+
+import asyncio
+import gc
+import threading
+import tracemalloc
+from pathlib import Path
+
+from kakuri_agent._cli import Settings, agent_service
+from kakuri_rpc import AgentClient, AgentError, ErrorCode
+from kakuri_tcp import Endpoint
+from recording_runtime import workload
+
+AT_ONCE = 20
+ROUNDS = 50
+MORE_MEMORY = 512 * 1024
+"""Bytes within which memory is back at the base line: what is kept is bounded, and full by then."""
+
+
+async def cycle(client, workload_id):
+    await client.start_workload(workload(workload_id))
+    await client.stop_workload(workload_id)
+    await client.remove_workload(workload_id)
+    await gone(client, workload_id)
+
+
+async def gone(client, workload_id):
+    try:
+        while True:
+            await client.get_status(workload_id)
+    except AgentError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+
+
+async def cycles(client):
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(cycle(client, f"w{number}") for number in range(AT_ONCE)))
+
+
+def used():
+    gc.collect()
+    return (
+        len(list(Path("/proc/self/fd").iterdir())),
+        threading.active_count(),
+        len(asyncio.all_tasks()),
+    )
+
+
+async def test_a_thousand_cycles_end_where_they_began(crash_folder):
+    settings = Settings(
+        Endpoint.parse("127.0.0.1:0"), runtime="simulated", state_dir=crash_folder, store="sqlite"
+    )
+    async with agent_service(settings) as endpoint:
+        client = AgentClient(endpoint)
+        tracemalloc.start()
+        try:
+            await cycles(client)  # fills what is bounded, like the feed of changes
+            before, memory = used(), tracemalloc.get_traced_memory()[0]
+            await cycles(client)
+            assert used() == before
+            assert tracemalloc.get_traced_memory()[0] - memory < MORE_MEMORY
+            node = await client.describe_node()
+            assert (node.workloads, node.memory_mb_used, node.cpu_millicores_used) == (
+                0,
+                0,
+                0,
+            )
+        finally:
+            tracemalloc.stop()
+            await client.close()

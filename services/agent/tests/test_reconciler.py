@@ -1,0 +1,347 @@
+"""What is and what should be, in every combination that a crash can leave behind."""
+
+import asyncio
+import threading
+
+import pytest
+from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_registry import Journal, MemoryStore, RestartPolicy, Wanted, WorkloadState, ZoneStatus
+from kakuri_rpc import (
+    ErrorCode,
+    GetHistory,
+    GetStatus,
+    ListWorkloads,
+    RemoveWorkload,
+    StartWorkload,
+    State,
+    StopWorkload,
+)
+from loop_clock import LoopClock, begin
+from recording_runtime import spec, workload
+
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+
+
+async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, journal, settle):
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, started_at=3.0, spec=spec(args=("a",)))
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.state, entry.started_at) == (RUNNING, 3.0)
+    assert entry.workload == workload(args=("a",))
+    assert runtime.told == []
+    agent.close()
+
+
+async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, journal, settle):
+    registry.register(workload(), now=1.0)
+    await journal.flushed()
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    assert runtime.told == [("start", "wl-1", 0)]
+    agent.close()
+
+
+async def test_what_runs_already_is_not_started_again(runtime, registry, journal, settle):
+    registry.register(workload(), now=1.0)
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, spec=spec())
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    assert runtime.told == []
+    assert registry.get("wl-1").state is RUNNING
+    agent.close()
+
+
+async def test_a_running_workload_without_a_zone_is_lost_once_all_are_listed(
+    agent, runtime, settle
+):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    runtime.is_listed = False
+    runtime.lose()
+    await settle()
+    assert agent.handle(GetStatus("wl-1")).state is State.RUNNING
+    runtime.is_listed = True
+    runtime.observer.zones_listed()
+    await settle()
+    status = agent.handle(GetStatus("wl-1"))
+    assert (status.state, status.reason) == (State.FAILED, "ZoneLost")
+
+
+async def test_a_report_that_goes_back_is_not_believed(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    runtime.change(PENDING)
+    await settle()
+    assert agent.handle(GetStatus("wl-1")).state is State.RUNNING
+
+
+async def test_an_end_that_is_reported_again_changes_nothing(agent, runtime, registry, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(FAILED, reason="Error")
+    await settle()
+    before = registry.get("wl-1")
+    runtime.change(FAILED, reason="Other")
+    await settle()
+    assert registry.get("wl-1") is before
+
+
+async def test_a_run_too_short_to_be_seen_has_run(agent, runtime, registry, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(SUCCEEDED, exit_code=0, started_at=1.0, ended_at=1.5)
+    await settle()
+    assert [step.state for step in registry.history("wl-1")] == [PENDING, RUNNING, SUCCEEDED]
+
+
+async def test_a_report_of_an_unknown_zone_without_its_spec_changes_nothing(
+    agent, runtime, registry, settle
+):
+    runtime.change(RUNNING)
+    runtime.observer.zone_gone("wl-1")
+    await settle()
+    assert len(registry) == 0
+
+
+async def test_stopping_is_told_until_it_is_done(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    runtime.change(RUNNING)
+    await settle()
+    assert agent.handle(StopWorkload("wl-1", 3)).state is State.RUNNING
+    await settle()
+    assert runtime.told[-1] == ("stop", "wl-1", 3)
+    runtime.change(FAILED, reason="Error", exit_code=143)
+    await settle()
+    status = agent.handle(GetStatus("wl-1"))
+    assert (status.state, status.reason, status.exit_code) == (State.FAILED, "Stopped", 143)
+    agent.handle(StopWorkload("wl-1", 4))
+    await settle()
+    assert [order[0] for order in runtime.told] == ["start", "stop"]
+
+
+async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry, journal, settle):
+    always = workload(restart_policy=RestartPolicy.ALWAYS)
+    agent.handle(StartWorkload(always))
+    await settle()
+    runtime.change(RUNNING)
+    await settle()
+    agent.handle(StopWorkload("wl-1", 3))
+    agent.close()
+    runtime.change(FAILED, reason="Error", exit_code=143)  # while nobody looked
+    following = Agent(registry, journal, runtime)
+    await settle()
+    assert registry.get("wl-1").state is FAILED
+    assert [order[0] for order in runtime.told] == ["start"]
+    following.close()
+
+
+async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
+    assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
+    await settle()
+    assert ("remove", "wl-1", 10) in runtime.told
+    assert agent.handle(StartWorkload(workload())).code is ErrorCode.CONFLICT
+    runtime.lose()
+    await settle()
+    assert registry.get("wl-1").wanted is Wanted.REMOVE  # not gone before the runtime says so
+    runtime.observer.zone_gone("wl-1")
+    assert "wl-1" not in registry
+    assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
+
+
+async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, journal, settle):
+    registry.register(workload(), now=1.0)
+    registry.want("wl-1", Wanted.REMOVE, now=2.0, grace_seconds=4)
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    assert runtime.told == [("remove", "wl-1", 4)]
+    agent.close()
+
+
+async def test_failures_are_tried_again_later_and_later(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
+    waited = []
+    for attempt in range(8):
+        assert runtime.told[-1] == ("start", "wl-1", attempt)
+        runtime.change(FAILED, reason="Error", exit_code=3, attempt=attempt)
+        await settle()
+        entry = registry.get("wl-1")
+        assert (entry.state, entry.reason, entry.exit_code) == (PENDING, "BackOff", 3)
+        assert entry.attempt == attempt + 1
+        waited += clock.due()
+        await settle()
+    assert waited == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert len(runtime.told) == 9
+
+
+async def test_a_good_run_starts_the_counting_again(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    for attempt, seconds in enumerate([5.0, 5.0, 600.0, 5.0]):
+        runtime.change(
+            SUCCEEDED, exit_code=0, attempt=attempt, started_at=1.0, ended_at=1.0 + seconds
+        )
+        await settle()
+        assert clock.due() == [[10], [20], [10], [20]][attempt]
+        await settle()
+
+
+async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    policy = {"restart_policy": RestartPolicy.ON_FAILURE, "max_restarts": 1}
+    await begin(registry, reconciler, settle, **policy)
+    runtime.change(FAILED, reason="Error", exit_code=3)
+    await settle()
+    clock.due()
+    await settle()
+    runtime.change(FAILED, reason="OOMKilled", exit_code=137, attempt=1)
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.state, entry.reason, entry.exit_code) == (FAILED, "OOMKilled", 137)
+
+
+async def test_success_is_no_failure(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
+    runtime.change(SUCCEEDED, exit_code=0)
+    await settle()
+    assert registry.get("wl-1").state is SUCCEEDED
+    assert clock.due() == []
+
+
+async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    runtime.change(FAILED, reason="Error", exit_code=3)
+    await settle()
+    registry.want("wl-1", Wanted.STOP, now=1.0)
+    reconciler.attend("wl-1")
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.state, entry.reason) == (FAILED, "Stopped")
+    assert clock.due() == []
+    assert len(runtime.told) == 1
+
+
+@pytest.mark.parametrize(("restart_at", "waits"), [(130.0, 30.0), (99.0, 0), (1e9, 300.0)])
+async def test_the_next_process_waits_for_the_rest_only(
+    monkeypatch, registry, journal, runtime, settle, restart_at, waits
+):
+    clock = LoopClock(monkeypatch)
+    registry.register(workload(restart_policy=RestartPolicy.ALWAYS), now=0.0)
+    registry.restart("wl-1", now=1.0, restart_at=restart_at, failures=1)
+    await journal.flushed()
+    reconciler = Reconciler(registry, journal, runtime, Capacity(), clock=lambda: 100.0)
+    await settle()
+    assert runtime.told == []
+    assert clock.due() == [waits]
+    await settle()
+    assert runtime.told == [("start", "wl-1", 1)]
+    reconciler.close()
+
+
+class SlowStore(MemoryStore):
+    """Keeps nothing before the test says so."""
+
+    is_instant = False
+
+    def __init__(self):
+        super().__init__()
+        self.may_write = threading.Event()
+
+    def write(self, changes):
+        assert self.may_write.wait(20)
+        super().write(changes)
+
+
+@pytest.fixture
+async def slow(registry):
+    """An agent's parts, with a store that waits, and a workload that runs."""
+    store = SlowStore()
+    journal = Journal(registry, store)
+    registry.register(workload(), now=1.0)
+    registry.update("wl-1", RUNNING, now=2.0)
+    store.may_write.set()
+    await journal.flushed()
+    store.may_write.clear()
+    yield store, journal
+    store.may_write.set()
+    await journal.close()
+
+
+@pytest.mark.parametrize("request_", [StopWorkload("wl-1", 10), RemoveWorkload("wl-1")])
+async def test_nothing_ends_before_that_is_on_disk(slow, registry, runtime, settle, request_):
+    store, journal = slow
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    reply = asyncio.ensure_future(agent.handle(request_))
+    await settle()
+    runtime.change(RUNNING, address="10.0.0.2")
+    await settle()
+    assert runtime.told == []
+    store.may_write.set()
+    await reply
+    await journal.flushed()
+    await settle()
+    assert [order[1] for order in runtime.told][:1] == ["wl-1"]
+    agent.close()
+
+
+async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, settle):
+    store, journal = slow
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    requests = [GetStatus("wl-1"), GetHistory("wl-1"), ListWorkloads()]
+    replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
+    await settle()
+    assert not any(reply.done() for reply in replies)
+    store.may_write.set()
+    status, history, page = await asyncio.gather(*replies)
+    assert status.state is history.transitions[-1].state is page.workloads[0].state is State.FAILED
+    agent.close()
+
+
+async def test_that_it_is_gone_is_not_told_before_it_is_on_disk(slow, registry, runtime, settle):
+    store, journal = slow
+    agent = Agent(registry, journal, runtime)
+    registry.remove("wl-1")
+    requests = [GetStatus("wl-1"), RemoveWorkload("wl-1"), StopWorkload("wl-1", 10)]
+    replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
+    await settle()
+    assert not any(reply.done() for reply in replies)
+    store.may_write.set()
+    assert {reply.code for reply in await asyncio.gather(*replies)} == {ErrorCode.NOT_FOUND}
+    agent.close()
+
+
+async def test_a_start_that_comes_late_is_stopped_again(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    runtime.change(FAILED, reason="Stopped")
+    await settle()
+    runtime.change(RUNNING)
+    await settle()
+    assert runtime.told[-1][:2] == ("stop", "wl-1")
+    assert agent.handle(GetStatus("wl-1")).state is State.FAILED
+
+
+async def test_a_start_that_comes_late_does_not_bring_back_what_was_removed(
+    agent, runtime, registry, settle
+):
+    agent.handle(StartWorkload(workload()))
+    agent.handle(RemoveWorkload("wl-1"))
+    await settle()
+    runtime.observer.zone_gone("wl-1")
+    runtime.told.clear()
+    runtime.change(RUNNING, spec=spec())
+    await settle()
+    assert runtime.told == [("remove", "wl-1", 0)]
+    assert len(registry) == 0

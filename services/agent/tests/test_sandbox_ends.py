@@ -1,0 +1,74 @@
+"""The sandbox of a workload ends with it, and not before its last run."""
+
+from kakuri_agent import Agent
+from kakuri_registry import RestartPolicy, Wanted, WorkloadState
+from kakuri_rpc import RemoveWorkload, StartWorkload
+from loop_clock import begin
+from recording_runtime import workload
+
+SUCCEEDED, FAILED = WorkloadState.SUCCEEDED, WorkloadState.FAILED
+
+
+async def test_what_has_ended_for_good_keeps_no_sandbox(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    for _ in range(2):
+        runtime.change(SUCCEEDED, exit_code=0, pod_sandbox_id="s1", container_id="c1")
+        await settle()
+    assert [order[:2] for order in runtime.told] == [("start", "wl-1"), ("stop", "wl-1")]
+    agent.handle(RemoveWorkload("wl-1"))
+    await settle()
+    assert runtime.told[-1][0] == "remove"
+    runtime.observer.zone_gone("wl-1")
+    runtime.zones.clear()
+    runtime.told.clear()
+    agent.handle(StartWorkload(workload()))  # the same id, and even the same sandbox's
+    await settle()
+    runtime.change(SUCCEEDED, exit_code=0, pod_sandbox_id="s1", container_id="c2")
+    await settle()
+    assert [order[0] for order in runtime.told] == ["start", "stop"]
+
+
+async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
+    agent, runtime, registry, journal, settle
+):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    runtime.change(FAILED, reason="Error", exit_code=1, pod_sandbox_id="s1", container_id="c1")
+    await settle()
+    agent.close()
+    runtime.told.clear()
+    following = Agent(registry, journal, runtime)
+    await settle()
+    assert runtime.told == [("stop", "wl-1", registry.get("wl-1").grace_seconds)]
+    assert registry.get("wl-1").reason == "Error"
+    following.close()
+
+
+async def test_a_sandbox_is_kept_for_the_next_run(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    policy = {"restart_policy": RestartPolicy.ON_FAILURE, "max_restarts": 1}
+    await begin(registry, reconciler, settle, **policy)
+    ended = {"reason": "Error", "exit_code": 3, "pod_sandbox_id": "s1"}
+    runtime.change(FAILED, container_id="c1", **ended)
+    await settle()
+    assert [order[0] for order in runtime.told] == ["start"]
+    clock.due()
+    await settle()
+    runtime.change(FAILED, container_id="c2", attempt=1, **ended)
+    await settle()
+    assert [order[0] for order in runtime.told] == ["start", "start", "stop"]
+
+
+async def test_a_stop_between_runs_ends_the_sandbox(restarting, registry, runtime, settle):
+    reconciler, _ = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    runtime.change(FAILED, reason="Error", pod_sandbox_id="s1", container_id="c1")
+    await settle()
+    registry.want("wl-1", Wanted.STOP, now=1.0)
+    reconciler.attend("wl-1")
+    await settle()
+    assert registry.get("wl-1").state is FAILED
+    runtime.observer.zone_changed("wl-1")
+    await settle()
+    assert [order[0] for order in runtime.told] == ["start", "stop"]

@@ -1,0 +1,346 @@
+"""The runtime behind a sidecar, against a sidecar that the test scripts."""
+
+import asyncio
+
+import pytest
+from kakuri_agent import LogPart, LogRequest, NoLog, RuntimeFault, SidecarRuntime
+from kakuri_http import Response, Router, problem, serve
+from kakuri_json import encode
+from kakuri_registry import (
+    RuntimeHealth,
+    WorkloadState,
+    ZoneChanged,
+    ZoneGone,
+    ZonesListed,
+    ZoneStatus,
+)
+from kakuri_tcp import Endpoint
+from recording_runtime import spec
+
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+UNAVAILABLE = problem(503, code="RuntimeUnavailable", detail="containerd sleeps")
+
+
+class ScriptedSidecar:
+    """Answers what the test wants, and sends the events that it is given."""
+
+    def __init__(self, path):
+        self.endpoint = Endpoint.parse(f"unix:{path}")
+        self.asked = []
+        self.arrived = asyncio.Event()
+        self.answers = {}
+        self.streams = []
+        self.server = None
+
+    async def start(self):
+        router = Router()
+        for method, path in (
+            ("POST", "/zones"),
+            ("POST", "/zones/:id/stop"),
+            ("DELETE", "/zones/:id"),
+            ("GET", "/zones/:id/log"),
+        ):
+            router.add(method, path, self.answer)
+        router.add("GET", "/zones", self.watch)
+        self.server = await serve(self.endpoint, router)
+
+    async def stop(self):
+        for stream in self.streams:
+            stream.put_nowait(None)
+        self.streams.clear()
+        await self.server.close()
+
+    async def answer(self, request):
+        self.asked.append((request.method, request.target, request.body))
+        self.arrived.set()
+        answers = self.answers.get(request.method, [])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            return Response(500)
+        return answer
+
+    async def watch(self, request):
+        assert request.target == "/zones?watch"
+        events = asyncio.Queue()
+        self.streams.append(events)
+        self.arrived.set()
+        return Response(200, self.lines(events), None, "application/x-ndjson")
+
+    async def lines(self, events):
+        while (event := await events.get()) is not None:
+            yield encode(event) + b"\n"
+
+    def tell(self, *events):
+        for stream in self.streams:
+            for event in events:
+                stream.put_nowait(event)
+
+
+class Watcher:
+    """An observer whose news a test can wait for."""
+
+    def __init__(self):
+        self.news = asyncio.Queue()
+
+    def zone_changed(self, zone_id):
+        self.news.put_nowait(("changed", zone_id))
+
+    def zone_gone(self, zone_id):
+        self.news.put_nowait(("gone", zone_id))
+
+    def zones_listed(self):
+        self.news.put_nowait("listed")
+
+    async def next(self):
+        async with asyncio.timeout(20):
+            return await self.news.get()
+
+    async def until(self, wanted):
+        while await self.next() != wanted:
+            pass
+
+
+@pytest.fixture
+async def sidecar(tmp_path):
+    scripted = ScriptedSidecar(tmp_path / "s.sock")
+    await scripted.start()
+    yield scripted
+    await scripted.stop()
+
+
+@pytest.fixture
+def watcher():
+    return Watcher()
+
+
+@pytest.fixture
+async def runtime(sidecar, watcher):
+    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=20, retry=(0.01, 0.05))
+    runtime.attach(watcher)
+    await connected(sidecar)
+    sidecar.tell(RuntimeHealth(available=True), ZonesListed())
+    await watcher.until("listed")
+    yield runtime
+    await runtime.close()
+
+
+async def connected(sidecar):
+    async with asyncio.timeout(20):
+        while not sidecar.streams:
+            sidecar.arrived.clear()
+            await sidecar.arrived.wait()
+
+
+async def asked(sidecar, number):
+    async with asyncio.timeout(20):
+        while len(sidecar.asked) < number:
+            sidecar.arrived.clear()
+            await sidecar.arrived.wait()
+
+
+def zone(state=RUNNING, **more):
+    return ZoneStatus(**({"id": "wl-1", "state": state, "pod_sandbox_id": "s1"} | more))
+
+
+async def test_the_view_is_what_events_tell(runtime, sidecar, watcher):
+    assert (runtime.is_listed, runtime.fault, runtime.status("wl-1")) == (True, None, None)
+    sidecar.tell(ZoneChanged(zone(PENDING, reason="Pulling")), ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1") == zone()
+    assert list(runtime.list()) == [zone()]
+    sidecar.tell(ZoneGone("wl-1"))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1") is None
+
+
+async def test_a_start_sends_the_specification_once(runtime, sidecar, watcher):
+    sidecar.answers["POST"] = [Response(201, encode(zone()))]
+    runtime.start(spec(args=("a",)))
+    runtime.start(spec(args=("a",)))
+    await asked(sidecar, 1)
+    sidecar.tell(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    assert sidecar.asked == [("POST", "/zones", encode(spec(args=("a",))))]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (502, "ImagePullFailed", "ImagePullFailed"),
+        (502, "StartError", "StartError"),
+        (400, "bad_request", "StartError"),
+    ],
+)
+async def test_a_start_that_fails_is_told_with_its_reason(
+    runtime, sidecar, watcher, status, code, reason
+):
+    sidecar.answers["POST"] = [problem(status, code=code, detail="no such image")]
+    runtime.start(spec())
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1") == ZoneStatus("wl-1", FAILED, reason, "no such image")
+
+
+async def test_a_start_waits_for_a_runtime_that_does_not_answer(runtime, sidecar, watcher):
+    sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(201, encode(zone()))]
+    runtime.start(spec())
+    await watcher.until(("changed", "wl-1"))
+    waiting = runtime.status("wl-1")
+    assert (waiting.state, waiting.reason) == (PENDING, "RuntimeUnavailable")
+    assert waiting.message == "containerd sleeps"
+    await asked(sidecar, 3)
+    sidecar.tell(ZoneChanged(zone()))
+    while runtime.status("wl-1").state is not RUNNING:
+        await watcher.next()
+
+
+async def test_a_start_does_not_wait_for_ever(sidecar, watcher):
+    sidecar.answers["POST"] = [UNAVAILABLE]
+    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=0.05, retry=(0.01, 0.01))
+    runtime.attach(watcher)
+    runtime.start(spec())
+    while (status := runtime.status("wl-1")) is None or status.state is not FAILED:
+        await watcher.next()
+    assert status.reason == "RuntimeUnavailable"
+    await runtime.close()
+
+
+async def test_a_stop_takes_the_place_of_a_start(runtime, sidecar, watcher):
+    hanging = asyncio.Event()
+    sidecar.answers["POST"] = [hanging, Response(200, encode(ZoneStatus("wl-1", FAILED)))]
+    runtime.start(spec())
+    await asked(sidecar, 1)
+    runtime.stop("wl-1", 3)
+    await asked(sidecar, 2)
+    assert sidecar.asked[1][:2] == ("POST", "/zones/wl-1/stop?grace_seconds=3")
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1").reason == "Stopped"
+    hanging.set()
+
+
+async def test_stopping_what_is_not_there_is_done(runtime, sidecar, watcher):
+    sidecar.answers["POST"] = [problem(404, code="not_found", detail="no zone")]
+    runtime.stop("wl-1", 3)
+    await watcher.until(("changed", "wl-1"))
+    status = runtime.status("wl-1")
+    assert (status.state, status.reason) == (FAILED, "Stopped")
+
+
+async def test_a_removal_is_repeated_until_it_is_done(runtime, sidecar, watcher):
+    """Nobody else says it again: to them, it is under way."""
+    sidecar.tell(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    refused = problem(502, code="RuntimeError", detail="no such network")
+    sidecar.answers["DELETE"] = [refused, UNAVAILABLE, refused, Response(204)]
+    runtime.remove("wl-1", 7)
+    await watcher.until(("gone", "wl-1"))
+    assert sidecar.asked == [("DELETE", "/zones/wl-1?grace_seconds=7", b"")] * 4
+    assert runtime.status("wl-1") is None
+
+
+async def test_a_stop_is_repeated_until_it_is_done(runtime, sidecar, watcher):
+    refused = problem(502, code="RuntimeError", detail="no such network")
+    sidecar.answers["POST"] = [refused, refused, Response(404)]
+    runtime.stop("wl-1", 7)
+    await watcher.until(("changed", "wl-1"))
+    assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
+
+
+async def test_what_was_told_before_a_removal_does_not_bring_a_zone_back(runtime, sidecar, watcher):
+    sidecar.tell(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    sidecar.answers["DELETE"] = [Response(204)]
+    runtime.remove("wl-1", 4)
+    await watcher.until(("gone", "wl-1"))
+    sidecar.tell(ZoneChanged(zone(FAILED)), ZonesListed(), ZoneChanged(zone(id="other")))
+    await watcher.until(("changed", "other"))
+    assert runtime.status("wl-1") is None
+
+
+async def test_a_zone_that_follows_a_removed_one_is_known_by_its_start(
+    runtime, sidecar, watcher, settle
+):
+    """Even if the removed one was told of only afterwards, and had a sandbox that nobody knew."""
+    sidecar.answers["DELETE"] = [Response(204)]
+    runtime.remove("wl-1", 4)
+    await watcher.until(("gone", "wl-1"))
+    await settle()
+    anew = zone(pod_sandbox_id="s2")
+    sidecar.answers["POST"] = [Response(201, encode(anew), None, "application/json")]
+    sidecar.tell(ZoneChanged(zone(FAILED)), ZoneGone("wl-1"))
+    runtime.start(spec())
+    await asked(sidecar, 2)
+    sidecar.tell(ZoneChanged(zone(FAILED)), ZoneChanged(zone(id="other")))
+    await watcher.until(("changed", "other"))
+    assert runtime.status("wl-1") is None
+    sidecar.tell(ZoneChanged(anew))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1") == anew
+
+
+async def test_a_zone_that_is_told_of_long_after_its_removal_is_another(runtime, sidecar, watcher):
+    sidecar.answers["DELETE"] = [Response(204)]
+    runtime.remove("wl-1", 4)
+    await watcher.until(("gone", "wl-1"))
+    sidecar.tell(ZoneChanged(zone()), ZonesListed(), ZonesListed())
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1") == zone()
+
+
+async def test_a_broken_stream_leaves_what_is_known_until_all_is_listed_again(
+    runtime, sidecar, watcher
+):
+    sidecar.tell(ZoneChanged(zone()), ZoneChanged(zone(id="other")))
+    await watcher.until(("changed", "other"))
+    await sidecar.stop()
+    await sidecar.start()
+    await connected(sidecar)
+    assert not runtime.is_listed
+    assert runtime.fault is not None
+    assert runtime.status("other") is not None
+    sidecar.tell(RuntimeHealth(available=True), ZoneChanged(zone()), ZonesListed())
+    await watcher.until("listed")
+    assert runtime.status("wl-1") == zone()
+    assert runtime.status("other") is None
+    assert runtime.fault is None
+
+
+async def test_a_runtime_that_fails_behind_the_sidecar_is_a_fault(runtime, sidecar, watcher):
+    sidecar.tell(RuntimeHealth(available=False, message="socket gone"), ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.fault == "socket gone"
+    assert runtime.is_listed
+
+
+async def test_an_event_that_is_none_breaks_the_stream_and_not_the_agent(runtime, sidecar, watcher):
+    sidecar.tell({"type": "Surprise"})
+    sidecar.streams.clear()
+    await connected(sidecar)
+    sidecar.tell(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+
+
+async def test_a_log_is_read_in_parts(runtime, sidecar):
+    headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
+    sidecar.answers["GET"] = [Response(200, b"hello\n", headers, "text/plain")]
+    part = await runtime.read_log("wl-1", LogRequest(tail=10))
+    assert part == LogPart(b"hello\n", "0.0.6", ended=True)
+    await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1.5))
+    assert [target for _, target, _ in sidecar.asked] == [
+        "/zones/wl-1/log?limit=65536&wait=0&tail=10",
+        "/zones/wl-1/log?limit=65536&wait=1.5&after=0.0.6",
+    ]
+
+
+async def test_a_log_that_is_not_there(runtime, sidecar):
+    sidecar.answers["GET"] = [problem(404, code="not_found", detail="no zone 'wl-1'")]
+    with pytest.raises(NoLog, match="no zone 'wl-1'"):
+        await runtime.read_log("wl-1", LogRequest())
+    sidecar.answers["GET"] = [problem(500, code="internal", detail="it broke")]
+    with pytest.raises(RuntimeFault, match="it broke"):
+        await runtime.read_log("wl-1", LogRequest())
+    await sidecar.stop()
+    with pytest.raises(RuntimeFault, match="no log from the sidecar"):
+        await runtime.read_log("wl-1", LogRequest())
+    await sidecar.start()

@@ -1,0 +1,56 @@
+"""An event loop whose clock moves only when nothing else can happen: hours pass in no time.
+
+What would run in a thread runs in the loop, after a delay that the test chooses. So a run depends
+on its seed alone, and happens again the same way.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+
+
+class Stalled(BaseException):
+    """Everybody waits, and nothing will ever happen."""
+
+
+class _Selector(selectors.SelectSelector):
+    """Instead of waiting, it moves the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout=None):
+        if timeout is None:
+            raise Stalled
+        self.now += max(timeout, 0.0)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`thread_delay` gives how long each call to a thread takes, in seconds."""
+
+    def __init__(self, thread_delay: Callable[[], float]) -> None:
+        self._clock = _Selector()
+        super().__init__(self._clock)
+        self._thread_delay = thread_delay
+        self.set_exception_handler(lambda *_: None)  # what a killed agent leaves behind
+
+    def time(self) -> float:
+        return self._clock.now
+
+    def run_in_executor(self, executor, func, *args):
+        future = self.create_future()
+        self.call_later(self._thread_delay(), _run, future, func, args)
+        return future
+
+
+def _run(future, func, args):
+    try:
+        result = func(*args)
+    except BaseException as error:  # noqa: BLE001 (as an executor hands it over)
+        if not future.done():
+            future.set_exception(error)
+    else:
+        if not future.done():
+            future.set_result(result)
