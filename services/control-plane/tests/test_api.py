@@ -11,12 +11,15 @@ from kakuri_rpc import (
     DescribeNode,
     Error,
     ErrorCode,
+    GetHistory,
+    History,
     ListWorkloads,
     Node,
     RemoveWorkload,
     StartWorkload,
     State,
     Status,
+    Transition,
     WorkloadList,
     serve,
 )
@@ -89,7 +92,7 @@ async def test_a_known_workload_is_200():
         (ErrorCode.NOT_FOUND, 404),
         (ErrorCode.CONFLICT, 409),
         (ErrorCode.BAD_REQUEST, 500),
-        (ErrorCode.CAPACITY, 500),
+        (ErrorCode.CAPACITY, 503),
         (ErrorCode.RUNTIME, 500),
         (ErrorCode.INTERNAL, 500),
     ],
@@ -101,6 +104,8 @@ async def test_each_error_of_the_agent_has_its_status(code, expected):
             ("GET", "/workloads/wl-1", None),
             ("DELETE", "/workloads/wl-1", None),
             ("GET", "/workloads", None),
+            ("GET", "/workloads/wl-1/log", None),
+            ("GET", "/workloads/wl-1/history", None),
         ):
             status, body, headers = await call(method, path, document)
             assert (status, body["status"], body["code"], body["detail"]) == (
@@ -112,6 +117,12 @@ async def test_each_error_of_the_agent_has_its_status(code, expected):
             assert headers.get("content-type") == "application/problem+json"
 
 
+async def test_a_node_that_is_full_says_when_to_try_again():
+    async with api(Error(ErrorCode.CAPACITY, "full", id="wl-1")) as call:
+        _, _, headers = await call("POST", "/workloads", WORKLOAD)
+        assert headers.get("retry-after") == "30"
+
+
 async def test_a_reply_that_is_none_is_500():
     async with api(Node("1", "x", simulated=False, workloads=0)) as call:
         status, body, _ = await call("GET", "/workloads/wl-1")
@@ -119,7 +130,17 @@ async def test_a_reply_that_is_none_is_500():
 
 
 async def test_a_status_carries_what_is_set():
-    full = Status("wl-1", State.FAILED, "OOMKilled", "it took too much", 137)
+    full = Status(
+        "wl-1",
+        State.FAILED,
+        "OOMKilled",
+        "it took too much",
+        137,
+        "10.0.0.2",
+        1795453445.0,
+        1795453446.123456,
+        2,
+    )
     async with api(full) as call:
         assert (await call("GET", "/workloads/wl-1"))[1] == {
             "id": "wl-1",
@@ -127,6 +148,10 @@ async def test_a_status_carries_what_is_set():
             "reason": "OOMKilled",
             "message": "it took too much",
             "exit_code": 137,
+            "address": "10.0.0.2",
+            "started_at": "2026-11-23T17:04:05.000000Z",
+            "ended_at": "2026-11-23T17:04:06.123456Z",
+            "restarts": 2,
         }
 
 
@@ -137,6 +162,49 @@ async def test_every_fault_of_a_document_is_told_and_the_agent_is_not_asked():
         assert (status, body["code"]) == (400, "bad_request")
         paths = {error["path"] for error in body["errors"]}
         assert paths == {"$.id", "$.memory_mb", "$.cpu_millicores", "$.x"}
+        assert call.asked == []
+
+
+FULL = WORKLOAD | {
+    "command": ["/bin/sh", "-c"],
+    "args": ["echo $A"],
+    "env": {"A": "1"},
+    "working_dir": "/tmp",
+    "user": "1000:1000",
+    "labels": {"example.com/team": "a"},
+    "restart_policy": "on_failure",
+    "max_restarts": 3,
+}
+
+
+async def test_a_workload_comes_back_as_it_was_submitted_without_its_defaults():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        assert (await call("POST", "/workloads", FULL))[:2] == (201, FULL)
+        assert call.asked[0].workload.restart_policy.value == "on_failure"
+        defaults = {"args": [], "env": {}, "user": None, "restart_policy": "never"}
+        assert (await call("POST", "/workloads", WORKLOAD | defaults))[:2] == (201, WORKLOAD)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path"),
+    [
+        ("command", ["a", "b\0"], "$.command[1]"),
+        ("args", "a", "$.args"),
+        ("args", ["a"] * 257, "$.args"),
+        ("env", {"2X": "a"}, "$.env['2X']"),
+        ("env", {"X": 1}, "$.env.X"),
+        ("working_dir", "tmp", "$.working_dir"),
+        ("user", "a b", "$.user"),
+        ("labels", {"kakuri.dev/x": "a"}, "$.labels['kakuri.dev/x']"),
+        ("labels", {"team": "a b"}, "$.labels.team"),
+        ("restart_policy", "sometimes", "$.restart_policy"),
+        ("max_restarts", -1, "$.max_restarts"),
+    ],
+)
+async def test_a_fault_of_an_optional_field_has_its_path(field, value, path):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | {field: value})
+        assert (status, [error["path"] for error in body["errors"]]) == (400, [path])
         assert call.asked == []
 
 
@@ -209,6 +277,40 @@ async def test_a_page_of_workloads():
         assert call.asked == [ListWorkloads(State.RUNNING, "0", 2)]
 
 
+@pytest.mark.parametrize("query", ["label=a/team=b", "label=a%2Fteam%3Db"])
+async def test_a_page_of_workloads_with_a_label(query):
+    async with api(WorkloadList([])) as call:
+        assert (await call("GET", f"/workloads?{query}"))[0] == 200
+        assert call.asked == [ListWorkloads(label="a/team=b")]
+
+
+async def test_what_has_happened_to_a_workload():
+    history = History(
+        "wl-1",
+        [
+            Transition(1795453445.0, State.PENDING),
+            Transition(1795453446.5, State.FAILED, "Error", "m", 3, 1),
+        ],
+    )
+    async with api(history) as call:
+        status, body, _ = await call("GET", "/workloads/wl-1/history")
+        assert (status, call.asked) == (200, [GetHistory("wl-1")])
+        assert body == {
+            "id": "wl-1",
+            "transitions": [
+                {"at": "2026-11-23T17:04:05.000000Z", "state": "pending"},
+                {
+                    "at": "2026-11-23T17:04:06.500000Z",
+                    "state": "failed",
+                    "reason": "Error",
+                    "message": "m",
+                    "exit_code": 3,
+                    "restarts": 1,
+                },
+            ],
+        }
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -219,6 +321,8 @@ async def test_a_page_of_workloads():
         "state=Running",
         "colour=red",
         "limit=+1",
+        "label=team",
+        "label=team%3Da+b",
     ],
 )
 async def test_a_faulty_query_is_400(query):
@@ -232,6 +336,8 @@ async def test_an_id_that_can_not_be_one_is_404_and_the_agent_is_not_asked():
         for path in ("A", "-", "a%2Fb", "x" * 64):
             for method in ("GET", "DELETE"):
                 assert (await call(method, f"/workloads/{path}"))[0] == 404
+            assert (await call("GET", f"/workloads/{path}/log"))[0] == 404
+            assert (await call("GET", f"/workloads/{path}/history"))[0] == 404
         assert call.asked == []
 
 

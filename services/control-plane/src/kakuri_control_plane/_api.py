@@ -6,16 +6,23 @@ moment, so there is nothing here that could be stale or lost.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 from kakuri_http import Request, Response, Router, problem
-from kakuri_json import Fault, JSONError, StructureError, convert, decode, encode
-from kakuri_registry import WORKLOAD_ID, Range, Workload, WorkloadState
-from kakuri_rpc import MAX_PAGE, AgentClient, RPCError, State, Status
+from kakuri_json import JSONError, StructureError, decode, encode
+from kakuri_registry import WORKLOAD_ID, Workload
+from kakuri_rpc import AgentClient, RPCError, State
 
+from kakuri_control_plane._logs import Logs
 from kakuri_control_plane._problems import agent_problem, document_problem, not_found
+from kakuri_control_plane._queries import LogQuery, PageQuery, read_query
+from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 
 JSON = "application/json"
+
+LOG_TYPE = "text/plain; charset=utf-8"
+LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
+"""A workload writes what it likes: a browser is to show it, and never to run it."""
 
 MAX_DOCUMENT = 262_144
 """Bytes of a submitted workload: far more than one needs, and it fits into a line to the agent."""
@@ -39,44 +46,6 @@ RUNTIME_CLASSES = get_args(get_type_hints(Submission)["runtime_class"])
 
 
 @dataclass(frozen=True, slots=True)
-class WorkloadView:
-    """A workload's state as the API tells it."""
-
-    __json__: ClassVar = {"omit_defaults": True}
-
-    id: str
-    state: WorkloadState
-    reason: str | None = None
-    message: str | None = None
-    exit_code: int | None = None
-
-    @classmethod
-    def of(cls, status: Status) -> "WorkloadView":
-        """Put an agent's status into the words of the API."""
-        state = status.state.workload_state
-        return cls(status.id, state, status.reason, status.message, status.exit_code)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadPage:
-    """A page of workloads; next is what `after` has to be for the following page."""
-
-    __json__: ClassVar = {"omit_defaults": True}
-
-    workloads: list[WorkloadView]
-    next: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PageQuery:
-    """What a request for a page may ask for."""
-
-    limit: Annotated[int, Range(ge=1, le=MAX_PAGE)] = MAX_PAGE
-    after: str = ""
-    state: WorkloadState | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
     """The answer of a probe."""
 
@@ -91,6 +60,7 @@ class Api:
 
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
+        self._logs = Logs(agent)
 
     def router(self) -> Router:
         """Give the routes of the API."""
@@ -98,6 +68,8 @@ class Api:
         router.add("POST", "/workloads", self.create_workload, body_limit=MAX_DOCUMENT)
         router.add("GET", "/workloads", self.list_workloads)
         router.add("GET", "/workloads/:id", self.get_workload)
+        router.add("GET", "/workloads/:id/log", self.get_log)
+        router.add("GET", "/workloads/:id/history", self.get_history)
         router.add("DELETE", "/workloads/:id", self.delete_workload)
         router.add("GET", "/healthz", self.healthz)
         router.add("GET", "/readyz", self.readyz)
@@ -135,6 +107,39 @@ class Api:
             return agent_problem(error)
         return Response(200, encode(WorkloadView.of(status)), None, JSON)
 
+    async def get_log(self, request: Request) -> Response:
+        """Give what a workload has written, and with `follow` what it is yet to write."""
+        workload_id = request.params["id"]
+        if not re.fullmatch(WORKLOAD_ID, workload_id):
+            return not_found(workload_id)
+        try:
+            query = read_query(request, LogQuery)
+        except JSONError as error:
+            return document_problem(error)
+        try:
+            if request.method == "HEAD":
+                await self._logs.check(workload_id)
+                return Response(200, iter(()), LOG_HEADERS, LOG_TYPE)
+            pieces = await self._logs.open(workload_id, query)
+        except RPCError as error:
+            return agent_problem(error)
+        return Response(200, pieces, LOG_HEADERS, LOG_TYPE)
+
+    async def get_history(self, request: Request) -> Response:
+        """Tell what has happened to a workload."""
+        workload_id = request.params["id"]
+        if not re.fullmatch(WORKLOAD_ID, workload_id):
+            return not_found(workload_id)
+        try:
+            history = await self._agent.get_history(workload_id)
+        except RPCError as error:
+            return agent_problem(error)
+        return Response(200, encode(HistoryView.of(history)), None, JSON)
+
+    async def end_followed_logs(self) -> None:
+        """Cut off those who follow a log, so that the server can be drained."""
+        await self._logs.end_followed()
+
     async def delete_workload(self, request: Request) -> Response:
         """Have a workload end and be forgotten: 202 while that is being done."""
         workload_id = request.params["id"]
@@ -149,18 +154,17 @@ class Api:
     async def list_workloads(self, request: Request) -> Response:
         """Give a page of workloads in the order of their ids."""
         try:
-            query = _page_query(request)
+            query = read_query(request, PageQuery)
         except JSONError as error:
             return document_problem(error)
         state = None if query.state is None else State.of(query.state)
         try:
             page = await self._agent.list_workloads(
-                state=state, after=query.after, limit=query.limit
+                state=state, after=query.after, limit=query.limit, label=query.label
             )
         except RPCError as error:
             return agent_problem(error)
-        view = WorkloadPage([WorkloadView.of(status) for status in page.workloads], page.next)
-        return Response(200, encode(view), None, JSON)
+        return Response(200, encode(WorkloadPage.of(page)), None, JSON)
 
     def healthz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
         """Tell that this process serves."""
@@ -184,14 +188,3 @@ def _read_workload(document: bytes) -> Workload:
     except StructureError:
         pass
     return decode(document, type=Submission)  # which knows all the faults
-
-
-def _page_query(request: Request) -> PageQuery:
-    """Read the query by the rules of a document, so that its faults read like a document's."""
-    given: dict[str, object] = {}
-    for name, text in request.query_pairs:
-        if name in given:
-            raise StructureError((Fault(f"$.{name}", "expected it once, got it again"),))
-        is_number = name == "limit" and re.fullmatch("[0-9]{1,9}", text)
-        given[name] = int(text) if is_number else text
-    return convert(given, type=PageQuery)

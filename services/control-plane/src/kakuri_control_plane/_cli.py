@@ -1,22 +1,18 @@
 """The command `kakuri-control-plane`."""
 
-import logging
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
-import structlog
-from kakuri_daemon import DaemonCommand, endpoint, run
-from kakuri_http import Access, serve
+from kakuri_daemon import DaemonCommand, access_log, endpoint, run
+from kakuri_http import serve
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
 from kakuri_tcp import Endpoint
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
-
-log = structlog.get_logger()
 
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the control plane is told to stop."""
@@ -75,32 +71,16 @@ async def control_plane_service(
     """
     client = AgentClient(agent, timeout=agent_timeout)
     guard = Guard([*allowed_hosts, listen.host] if listen.host else allowed_hosts)
-    router = Api(client).router()
+    api = Api(client)
+    router = api.router()
     router.check(guard)
-    server = await serve(listen, router, access_log=_log_access if _is_chatty() else None)
+    server = await serve(listen, router, access_log=access_log())
     try:
         yield server.endpoint
     finally:
+        await api.end_followed_logs()
         await server.drain(DRAIN_SECONDS)
         await client.close()
-
-
-def _is_chatty() -> bool:
-    """Whether the log takes a line for each request; else none is put together."""
-    return logging.getLogger().isEnabledFor(logging.INFO)
-
-
-def _log_access(access: Access) -> None:
-    log.info(
-        "request",
-        peer=access.peer,
-        method=access.method,
-        target=access.target,
-        status=access.status,
-        bytes=access.sent,
-        ms=round(access.seconds * 1000, 2),
-        complete=access.complete,
-    )
 
 
 def _check_agent(agent: Endpoint) -> Endpoint:

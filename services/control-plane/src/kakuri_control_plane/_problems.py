@@ -2,15 +2,29 @@
 
 from kakuri_http import Response, problem
 from kakuri_json import JSONError, StructureError
-from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, ErrorCode, RPCError
+from kakuri_rpc import (
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    ErrorCode,
+    RPCError,
+    TooManyLogs,
+)
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: the connection to an agent is tried anew with every request, so soon is not too soon."""
 
+RETRY_WHEN_FREED = {"Retry-After": "30"}
+"""Seconds: a node has room again once some workload has ended, and nobody knows when."""
+
 UNAVAILABLE = 503
 
 # The agent's other codes are errors of its own and none of the caller's doing.
-_CALLERS_FAULT = {ErrorCode.NOT_FOUND: 404, ErrorCode.CONFLICT: 409}
+_STATUSES = {
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.CAPACITY: UNAVAILABLE,  # the same request can succeed later, without a change
+}
 
 
 def document_problem(error: JSONError) -> Response:
@@ -28,17 +42,22 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
 
     status is for a request whose status doesn't depend on what went wrong.
     """
+    retry = RETRY_AFTER
     match error:
         case AgentError():
-            usual, code = _CALLERS_FAULT.get(error.code, 500), error.code.value
+            usual, code = _STATUSES.get(error.code, 500), error.code.value
+            if error.code is ErrorCode.CAPACITY:
+                retry = RETRY_WHEN_FREED
         case AgentUnreachable():
             usual, code = UNAVAILABLE, "agent_unreachable"
         case AgentTimeout():
             usual, code = 504, "agent_timeout"
+        case TooManyLogs():
+            usual, code = UNAVAILABLE, "too_many_logs"
         case _:
             usual, code = 500, "unexpected_reply"
     status = status or usual
-    headers = RETRY_AFTER if status == UNAVAILABLE else None
+    headers = retry if status == UNAVAILABLE else None
     return problem(status, code=code, detail=str(error), headers=headers)
 
 

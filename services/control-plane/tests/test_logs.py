@@ -1,0 +1,403 @@
+"""Logs through the API, from an agent that gives them as each test wants."""
+
+import asyncio
+import hashlib
+import json
+import socket
+import struct
+from contextlib import asynccontextmanager
+
+import pytest
+from kakuri_control_plane import _logs, control_plane_service
+from kakuri_http import Client, HttpError, Limits
+from kakuri_json import decode, encode
+from kakuri_rpc import (
+    MAX_LOG_DATA,
+    MAX_OPEN_LOGS,
+    Error,
+    ErrorCode,
+    Log,
+    ReadLog,
+    Request,
+    State,
+    Status,
+    serve,
+)
+from kakuri_tcp import Endpoint, listen_lines
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+BIG = 100 * 1024 * 1024
+
+
+@asynccontextmanager
+async def control_plane(agent, timeout=5.0):
+    async with (
+        control_plane_service(ANY_PORT, agent.endpoint, timeout) as endpoint,
+        Client(endpoint) as client,
+    ):
+        yield client, endpoint
+
+
+@asynccontextmanager
+async def api(answer, timeout=5.0):
+    """Start a control plane whose agent replies with what `answer` gives for a request."""
+    async with (
+        await serve(ANY_PORT, answer) as agent,
+        control_plane(agent, timeout) as (client, endpoint),
+    ):
+        yield client, endpoint
+
+
+class Agent:
+    """An agent that notices when the connection of a log is closed."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.closed = asyncio.Semaphore(0)
+        self.tasks = []
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self.serve_one, "127.0.0.1", 0)
+        host, port = self.server.sockets[0].getsockname()
+        self.endpoint = Endpoint.parse(f"{host}:{port}")
+        return self
+
+    async def __aexit__(self, *error):
+        self.server.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def serve_one(self, reader, writer):
+        self.tasks.append(asyncio.current_task())
+        try:
+            while line := await reader.readline():
+                reply = self.answer(decode(line, type=Request))
+                if reply is not None:
+                    writer.write(encode(reply) + b"\n")
+        finally:
+            writer.close()
+            self.closed.release()
+
+
+def ask(endpoint):
+    """Follow a log over a plain socket."""
+    peer = socket.create_connection((endpoint.host, endpoint.port))
+    peer.sendall(b"GET /workloads/wl-1/log?follow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return peer
+
+
+def leave(peer):
+    """Close with a reset: anything else could be half a close, which costs some seconds."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+def pieces(*data, then_ended=False):
+    """Answer readings with these pieces in turn, then with nothing."""
+
+    def answer(request):
+        index = int(request.after or 0)
+        ended = then_ended and index >= len(data) - 1
+        return Log(data[index] if index < len(data) else b"", str(index + 1), ended)
+
+    return answer
+
+
+async def test_what_is_there_now_comes_as_it_was_written():
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return pieces(b"one\n\xff\0", b"two")(request)
+
+    async with api(answer) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log?tail=7")
+    assert (response.status, response.body) == (200, b"one\n\xff\0two")
+    assert response.headers.get("content-type") == "text/plain; charset=utf-8"
+    assert response.headers.get("x-content-type-options") == "nosniff"
+    assert asked == [ReadLog("wl-1", 7), ReadLog("wl-1", None, "1"), ReadLog("wl-1", None, "2")]
+
+
+@pytest.mark.parametrize("query", ["", "?follow", "?follow=true&tail=0"])
+async def test_the_end_of_a_log_is_the_end_of_the_answer(query):
+    async with api(pieces(b"one\n", b"two\n", then_ended=True)) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log{query}")
+        assert (response.status, response.body) == (200, b"one\ntwo\n")
+
+
+async def test_a_log_without_anything_is_empty():
+    async with api(pieces()) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log?follow=false")
+        assert (response.status, response.body) == (200, b"")
+
+
+async def test_what_is_written_later_is_sent_when_it_is_written():
+    written = asyncio.Queue()
+
+    async def wait(request):
+        data, ended = await written.get()
+        return Log(data, "x", ended)
+
+    def answer(request):
+        return wait(request) if request.wait_seconds else Log(b"", "x", ended=False)
+
+    async with (
+        api(answer) as (client, _),
+        client.stream("GET", "/workloads/wl-1/log?follow") as response,
+    ):
+        received = aiter(response)
+        for data in (b"one\n", b"two\n"):
+            written.put_nowait((b"", False))
+            written.put_nowait((data, False))
+            assert await anext(received) == data
+        written.put_nowait((b"three\n", True))
+        assert [piece async for piece in received] == [b"three\n"]
+
+
+async def test_what_is_written_as_quickly_as_it_is_read_has_an_end_all_the_same():
+    async with api(lambda _: Log(b"x", "x", ended=False)) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log")
+        assert response.body == b"x" * 256
+
+
+async def test_pieces_that_end_with_a_line_are_no_sign_of_the_end():
+    line = b"%80d\n" % 0
+    piece = line * (MAX_LOG_DATA // len(line))
+    assert len(piece) < MAX_LOG_DATA
+    async with (
+        api(pieces(*[piece] * 300)) as (_, endpoint),
+        Client(endpoint, limits=Limits(body=300 * MAX_LOG_DATA)) as client,
+    ):
+        response = await client.request("GET", "/workloads/wl-1/log")
+        assert len(response.body) == 300 * len(piece)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (lambda _: Error(ErrorCode.NOT_FOUND, "no workload"), 404, "not_found"),
+        (lambda _: Error(ErrorCode.RUNTIME, "it failed"), 500, "runtime"),
+        (lambda _: Status("wl-1", State.RUNNING), 500, "unexpected_reply"),
+        (lambda _: Log(bytes(MAX_LOG_DATA + 1), "x", ended=False), 500, "unexpected_reply"),
+        (lambda _: Log(b"", "x" * 129, ended=False), 500, "unexpected_reply"),
+        (lambda _: asyncio.Event().wait(), 504, "agent_timeout"),
+    ],
+)
+@pytest.mark.parametrize("query", ["", "?follow"])
+async def test_what_goes_wrong_at_first_is_a_problem(answer, status, code, query):
+    async with api(answer, timeout=0.2) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log{query}")
+        assert (response.status, json.loads(response.body)["code"]) == (status, code)
+        assert response.headers.get("content-type") == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["tail=-1", "tail=x", "tail=1000001", "tail=1&tail=2", "follow=maybe", "colour=red"],
+)
+async def test_a_faulty_query_is_400(query):
+    async with api(pieces()) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log?{query}")
+        assert (response.status, json.loads(response.body)["code"]) == (400, "bad_request")
+
+
+async def test_the_head_alone_leaves_no_log_open():
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return Log(b"", "x", ended=False)
+
+    async with Agent(answer) as agent, control_plane(agent) as (client, _):
+        response = await client.request("HEAD", "/workloads/wl-1/log?follow")
+        assert (response.status, response.body) == (200, b"")
+        assert response.headers.get("content-type") == "text/plain; charset=utf-8"
+        await agent.closed.acquire()
+    assert asked == [ReadLog("wl-1", 0)]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        Error(ErrorCode.NOT_FOUND, "it was removed"),
+        Log(bytes(MAX_LOG_DATA + 1), "x", ended=False),
+        Status("wl-1", State.RUNNING),
+    ],
+    ids=["removed", "over the limit", "no log"],
+)
+@pytest.mark.parametrize("query", ["", "?follow"])
+async def test_what_goes_wrong_later_cuts_the_answer_off(last, query, caplog):
+    def answer(request):
+        return last if request.after else Log(b"one", "x", ended=False)
+
+    async with (
+        api(answer) as (client, _),
+        client.stream("GET", f"/workloads/wl-1/log{query}") as response,
+    ):
+        with pytest.raises(HttpError):
+            await response.read()
+    assert "was cut off" in caplog.text
+
+
+async def test_a_runtime_that_comes_back_goes_on_where_it_was():
+    asked = []
+
+    def answer(request):
+        asked.append(request.after)
+        if asked.count("1") == 1 and request.after == "1":
+            return Error(ErrorCode.RUNTIME, "no log from the sidecar")
+        return pieces(b"one", b"two", then_ended=True)(request)
+
+    async with api(answer) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log?follow")
+    assert response.body == b"onetwo"
+    assert asked == [None, "1", "1"]
+
+
+async def test_an_agent_that_comes_back_is_asked_on():
+    agent = await serve(ANY_PORT, pieces(b"one"))
+    async with (
+        control_plane(agent) as (client, _),
+        client.stream("GET", "/workloads/wl-1/log?follow") as response,
+    ):
+        received = aiter(response)
+        assert await anext(received) == b"one"
+        await agent.close()
+        async with await serve(agent.endpoint, pieces(b"one", b"two", then_ended=True)):
+            assert [piece async for piece in received] == [b"two"]
+
+
+async def test_an_agent_that_stays_away_cuts_the_answer_off(monkeypatch):
+    monkeypatch.setattr(_logs, "RETURN_SECONDS", 0.1)
+    agent = await serve(ANY_PORT, pieces(b"one"))
+    async with (
+        control_plane(agent) as (client, _),
+        client.stream("GET", "/workloads/wl-1/log?follow") as response,
+    ):
+        received = aiter(response)
+        assert await anext(received) == b"one"
+        await agent.close()
+        with pytest.raises(HttpError):
+            await anext(received)
+
+
+async def test_the_agent_is_asked_no_more_once_the_client_has_left():
+    waits = asyncio.Event()
+
+    def answer(request):
+        if request.wait_seconds:
+            waits.set()
+            return None
+        return Log(b"", "x", ended=False)
+
+    async with Agent(answer) as agent, control_plane(agent) as (_, endpoint):
+        peer = ask(endpoint)
+        await waits.wait()
+        leave(peer)
+        await agent.closed.acquire()
+
+
+async def test_a_client_that_leaves_before_the_answer_leaves_no_log_open():
+    waits = asyncio.Event()
+
+    def answer(request):
+        waits.set()
+
+    async with Agent(answer) as agent, control_plane(agent) as (_, endpoint):
+        peer = ask(endpoint)
+        await waits.wait()
+        leave(peer)
+        await agent.closed.acquire()
+
+
+async def test_the_number_of_readers_is_bounded():
+    waiting = asyncio.Semaphore(0)
+
+    def answer(request):
+        if request.wait_seconds:
+            waiting.release()
+            return None
+        return Log(b"", "x", ended=False)
+
+    async with Agent(answer) as agent, control_plane(agent) as (client, endpoint):
+        peers = [ask(endpoint) for _ in range(MAX_OPEN_LOGS)]
+        for _ in peers:
+            await waiting.acquire()
+        response = await client.request("GET", "/workloads/wl-1/log")
+        assert (response.status, json.loads(response.body)["code"]) == (503, "too_many_logs")
+        assert response.headers.get("retry-after") == "1"
+        leave(peers.pop())
+        await agent.closed.acquire()
+        assert (await client.request("GET", "/workloads/wl-1/log")).status == 200
+        for peer in peers:
+            leave(peer)
+
+
+async def test_a_service_that_stops_does_not_wait_for_those_who_follow():
+    waits = asyncio.Event()
+
+    async def wait():
+        waits.set()
+        await asyncio.Event().wait()
+
+    def answer(request):
+        return wait() if request.wait_seconds else Log(b"one", "x", ended=False)
+
+    async with (
+        await serve(ANY_PORT, answer) as agent,
+        Client() as client,
+        asyncio.timeout(8) as limit,  # shorter than what a request in flight is given
+    ):
+        async with control_plane_service(ANY_PORT, agent.endpoint, 5.0) as endpoint:
+            opened = client.stream("GET", f"http://{endpoint}/workloads/wl-1/log?follow")
+            response = await opened.__aenter__()
+            await waits.wait()
+        with pytest.raises(HttpError):
+            await response.read()
+        await opened.__aexit__(None, None, None)
+    assert not limit.expired()
+
+
+async def test_a_slow_reader_of_a_big_log_holds_little_of_it():
+    """It reads nothing until no more is asked for; all it gets then is what was written."""
+    block = bytes(range(256)) * (MAX_LOG_DATA // 256)
+    asked = asyncio.Event()
+    given = 0
+
+    def log_line(line):
+        nonlocal given
+        given += MAX_LOG_DATA
+        asked.set()
+        return first if given < BIG else last
+
+    first = encode(Log(block, "x", ended=False))
+    last = encode(Log(block, "x", ended=True))
+    async with (
+        await listen_lines(ANY_PORT, log_line) as agent,
+        control_plane(agent) as (_, endpoint),
+    ):
+        peer = socket.socket()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        peer.connect((endpoint.host, endpoint.port))
+        reader, writer = await asyncio.open_connection(sock=peer, limit=4096)
+        writer.write(b"GET /workloads/wl-1/log?follow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            while True:
+                asked.clear()
+                await asyncio.wait_for(asked.wait(), 0.25)
+        except TimeoutError:
+            pass
+        assert given < 16 * 1024 * 1024  # what the system holds for a connection
+        await reader.readuntil(b"\r\n\r\n")
+        digest = hashlib.sha256()
+        received = 0
+        while size := int(await reader.readline(), 16):
+            digest.update(await reader.readexactly(size))
+            await reader.readexactly(2)
+            received += size
+            assert given - received < 16 * 1024 * 1024
+        writer.close()
+        await writer.wait_closed()
+    assert received == BIG
+    assert digest.digest() == hashlib.sha256(block * (BIG // MAX_LOG_DATA)).digest()
