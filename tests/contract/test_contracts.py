@@ -5,36 +5,82 @@ from pathlib import Path
 
 import pytest
 from kakuri_json import decode, encode
-from kakuri_registry import Workload
+from kakuri_registry import Workload, WorkloadState, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_rpc import Reply, Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
-EXAMPLES = [
-    line
-    for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def examples(section, kind):
+    """Give the examples of a section that are of a kind: with a type, a state, or neither."""
+    lines = [
+        line
+        for block in re.findall(r"```json\n(.*?)```", SECTIONS[section], re.DOTALL)
+        for line in block.splitlines()
+    ]
+    return [line for line in lines if kind(line)]
+
+
+def is_typed(line):
+    return line.startswith('{"type"')
+
+
+def is_status(line):
+    return '"state":' in line and not is_typed(line)
+
+
+def is_spec(line):
+    return not is_typed(line) and not is_status(line)
+
+
+WORKLOADS = examples("Workload", is_spec)
+REPLIES = examples("Agent protocol", is_typed)
+ZONE_SPECS = examples("Sidecar API", is_spec)
+ZONE_STATUSES = examples("Sidecar API", is_status)
+ZONE_EVENTS = examples("Sidecar API", is_typed)
 REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
-WORKLOAD = next(line for line in EXAMPLES if '"type"' not in line)
 
 
-def test_there_are_examples():
-    assert len(EXAMPLES) >= 6
-    assert len(REQUESTS) == 6
+def test_there_are_examples_of_everything():
+    counts = [WORKLOADS, REPLIES, REQUESTS, ZONE_SPECS, ZONE_STATUSES, ZONE_EVENTS]
+    assert [len(lines) for lines in counts] == [2, 10, 8, 2, 3, 5]
 
 
-def test_the_workload():
-    assert encode(decode(WORKLOAD, type=Workload)).decode() == WORKLOAD
+@pytest.mark.parametrize("line", WORKLOADS)
+def test_a_workload(line):
+    assert encode(decode(line, type=Workload)).decode() == line
 
 
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if '"type"' in line])
+@pytest.mark.parametrize("line", REPLIES)
 def test_a_reply(line):
     assert encode(decode(line, type=Reply)).decode() == line
 
 
+@pytest.mark.parametrize("line", ZONE_SPECS)
+def test_what_a_zone_is_made_from(line):
+    assert encode(decode(line, type=ZoneSpec)).decode() == line
+
+
+@pytest.mark.parametrize("line", ZONE_STATUSES)
+def test_what_is_true_of_a_zone(line):
+    assert encode(decode(line, type=ZoneStatus)).decode() == line
+
+
+@pytest.mark.parametrize("line", ZONE_EVENTS)
+def test_what_happens_to_a_zone(line):
+    assert encode(decode(line, type=ZoneEvent)).decode() == line
+
+
+def test_each_reason_has_a_state_that_there_is():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (\w+) \| ", SECTIONS["Workload"], re.MULTILINE)
+    states = {state for reasons, state in rows if reasons[1].isupper()}
+    assert states == {WorkloadState.PENDING.value, WorkloadState.FAILED.value}
+
+
 @pytest.mark.parametrize("line", REQUESTS)
 def test_a_request(line):
-    line = line.replace("{…}", WORKLOAD)
+    line = line.replace("{…}", WORKLOADS[0])
     request = decode(line, type=Request)
     assert decode(encode(request), type=Request) == request
     assert encode(request).startswith(line[:-1].encode())

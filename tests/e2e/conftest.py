@@ -10,8 +10,11 @@ def start(tmp_path) -> Iterator[Callable[..., Daemon]]:
     """Start daemons that end with the test."""
     started: list[Daemon] = []
 
-    def start_one(name: str, *options: str, **how: object) -> Daemon:
-        daemon = Daemon(name, *options, log=tmp_path / f"{name}.log", **how)
+    def start_one(
+        name: str, *options: str, env: dict[str, str] | None = None, **how: object
+    ) -> Daemon:
+        variables = {"KAKURI_AGENT_RUNTIME": "simulated"} | (env or {})
+        daemon = Daemon(name, *options, log=tmp_path / f"{name}.log", env=variables, **how)
         started.append(daemon)
         return daemon
 

@@ -222,7 +222,11 @@ def test_the_simulated_outcomes(start, tmp_path):
         until(lambda url=url: json.loads(curl(url).body), {"id": name} | outcome)
 
 
-def test_the_agent_is_killed_and_comes_back(start, agent, control_plane, url):
+def test_the_agent_is_killed_and_comes_back(start, tmp_path):
+    durable = ["--store", "sqlite", "--state-dir", str(tmp_path / "state")]
+    agent = start("kakuri-agent", "--listen", "127.0.0.1:0", *durable)
+    plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+    url = f"http://{plane.address}"
     assert curl(f"{url}/workloads", "-d", document()).status == 201
     assert curl(f"{url}/readyz").status == 200
     agent.end(signal.SIGKILL)
@@ -231,8 +235,9 @@ def test_the_agent_is_killed_and_comes_back(start, agent, control_plane, url):
     assert int(answer.headers["retry-after"]) >= 1
     assert curl(f"{url}/readyz").status == 503
     assert curl(f"{url}/healthz").status == 200
-    start("kakuri-agent", "--listen", agent.address)
+    start("kakuri-agent", "--listen", agent.address, *durable)
     until(lambda: curl(f"{url}/readyz").status, 200)
+    assert curl(f"{url}/workloads/test-1").status == 200
     assert curl(f"{url}/workloads", "-d", document(id="test-2")).status == 201
 
 

@@ -1,0 +1,16 @@
+"""The examples of the posts in docs/learning that cross distributions do what they say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+LEARNING = Path(__file__).resolve().parents[2] / "docs" / "learning"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["who-owns-what.md"])
+def test_the_examples_of_a_post_run(name):
+    blocks = BLOCK.findall((LEARNING / name).read_text(encoding="utf-8"))
+    assert blocks
+    exec(compile("\n".join(blocks), name, "exec"), {"__name__": "post"})

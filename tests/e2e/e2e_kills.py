@@ -1,0 +1,190 @@
+"""Agents as processes that are killed, in front of a sidecar whose container runtime is a fake."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from crash_history import ClientHistory, Violation
+from kakuri_json import decode, encode
+from kakuri_registry import SQLiteStore, WorkloadRegistry
+from kakuri_rpc import ListWorkloads, Reply
+from kakuri_sidecar import Settings, sidecar_service
+from kakuri_sidecar.testing import FakeCri, FakeImage
+from kakuri_tcp import Endpoint
+
+PATIENCE = 30
+IMAGES = {
+    "server": FakeImage(state="present"),
+    "job": FakeImage(state="present", exit_code=0),
+    "crash": FakeImage(state="present", exit_code=3),
+    "oom": FakeImage(state="present", exit_code=137),
+    "missing": FakeImage(state="missing"),
+    "broken": FakeImage(state="present", start_error="exec: not found"),
+}
+
+
+class Forker:
+    """Starts agents, each in a process of its own."""
+
+    def __init__(self, log: Path, command: Sequence[str] = ()) -> None:
+        """Take where agents log to, and what runs the forker if it is to be run by something."""
+        self._log = log
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [*command, sys.executable, Path(__file__).with_name("e2e_agent.py")],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+            )  # fmt: skip
+
+    def start(self, *options: str) -> int:
+        """Start an agent and give its process id."""
+        self._process.stdin.write("\t".join(options) + "\n")
+        self._process.stdin.flush()
+        pid = self._process.stdout.readline()
+        assert pid, f"no agent can be forked: {self._log.read_text()}"
+        return int(pid)
+
+    def close(self):
+        with self._process:
+            self._process.stdin.close()
+
+
+class AgentProcess:
+    """An agent over a Unix socket; clients ask it."""
+
+    def __init__(self, forker: Forker, folder: Path, *options: str) -> None:
+        self.socket = folder / "agent.sock"
+        self.is_over = False
+        self.pid = forker.start(
+            "--listen", f"unix:{self.socket}",
+            "--state-dir", str(folder / "state"),
+            "--log-level", "error",
+            *options,
+        )  # fmt: skip
+
+    async def serves(self):
+        """Wait until it answers."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.ask(ListWorkloads()) is None:
+                assert self.is_alive, "the agent has ended"
+
+    async def ask(self, request):
+        """Have a request answered over a connection of its own; None if it is not."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.socket)
+        except OSError:
+            await asyncio.sleep(0)
+            return None
+        try:
+            writer.write(encode(request) + b"\n")
+            line = await reader.readline()
+        except OSError:
+            return None
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+        return decode(line, type=Reply) if line.endswith(b"\n") else None
+
+    def step(self, name):
+        pass
+
+    @property
+    def is_alive(self):
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill(self):
+        self.is_over = True
+        os.kill(self.pid, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        while self.is_alive:
+            assert time.monotonic() < deadline
+
+
+class Node:
+    """What clients see of agents that come and go; it is their world."""
+
+    def __init__(self, folder: Path, cri: FakeCri, seed: int) -> None:
+        self.folder, self.cri = folder, cri
+        self.forker = Forker(folder / "agent.log")
+        self.chance = random.Random(seed)
+        self.pace = 0.005
+        self.history = ClientHistory()
+        self.specs: defaultdict = defaultdict(dict)
+        self.is_up = asyncio.Event()
+        self.life: AgentProcess | None = None
+        self.violations: list[str] = []
+        self.clients: list[asyncio.Future] = []
+
+    def note(self, text):
+        pass
+
+    def complain(self, text):
+        self.violations.append(text)
+
+    async def start(self):
+        self.life = AgentProcess(
+            self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self.folder}/sidecar.sock",
+            "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
+        )  # fmt: skip
+        await self.life.serves()
+        self.is_up.set()
+
+    async def kill(self):
+        """Kill the agent, and look at what it leaves behind."""
+        self.is_up.clear()
+        self.life.kill()
+        async with asyncio.timeout(PATIENCE):
+            while any(ask.end is None for asks in self.history.asks.values() for ask in asks):
+                await asyncio.wait(self.clients, timeout=0.001)
+        store = SQLiteStore(self.folder / "state" / "sidecar.sqlite")
+        try:
+            loaded = store.load()
+        finally:
+            store.close()
+        # A kill in the middle of a write leaves a transaction that nobody was told of.
+        damage = [each for each in loaded.problems if "not complete" not in each.message]
+        if damage or self.violations:
+            raise Violation(f"{damage} {self.violations}")
+        self.history.check_registry(WorkloadRegistry.load(loaded))
+
+    async def until(self, condition):
+        """Wait for a condition, which may depend on what the agent says."""
+        async with asyncio.timeout(PATIENCE):
+            while not await condition():
+                pass
+
+    async def is_settled(self):
+        told = await self.life.ask(ListWorkloads())
+        names = [each.config.labels["kakuri.dev/workload-id"] for each in self.cri.containers
+                 if each.is_running]  # fmt: skip
+        assert len(names) == len(set(names)), f"doubled: {names}"
+        running = sorted(each.id for each in told.workloads if each.state.value == "Running")
+        waiting = [each for each in told.workloads
+                   if each.state.value == "Pending" and each.reason != "BackOff"]  # fmt: skip
+        return running == sorted(names) and not waiting
+
+
+@asynccontextmanager
+async def node(folder: Path, seed: int):
+    async with FakeCri(images=IMAGES) as cri:
+        settings = Settings(cri=cri.endpoint, log_dir=folder / "logs")
+        async with sidecar_service(Endpoint.parse(f"unix:{folder}/sidecar.sock"), settings):
+            made = Node(folder, cri, seed)
+            try:
+                yield made
+            finally:
+                if made.life is not None and not made.life.is_over:
+                    made.life.kill()
+                made.forker.close()

@@ -1,0 +1,124 @@
+"""An agent that is paused, and one whose disk is full."""
+
+import asyncio
+import errno
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from e2e_kills import AgentProcess, Forker, node
+from kakuri_rpc import (
+    AgentClient,
+    AgentTimeout,
+    Error,
+    ErrorCode,
+    GetStatus,
+    ListWorkloads,
+    RemoveWorkload,
+    StartWorkload,
+    State,
+    Status,
+    StopWorkload,
+)
+from kakuri_tcp import Endpoint
+from recording_runtime import workload
+
+PAUSED_TIMEOUT = 0.2
+
+
+def server(workload_id):
+    return workload(workload_id, image="server", memory_mb=50)
+
+
+async def test_a_pause_carries_out_nothing_twice(tmp_path):
+    """SIGSTOP: what was asked meanwhile is answered afterwards, or its connection has ended."""
+    async with node(tmp_path, seed=1) as world:
+        await world.start()
+        endpoint = Endpoint.parse(f"unix:{world.life.socket}")
+        before = AgentClient(endpoint)
+        await before.start_workload(server("before"))
+        os.kill(world.life.pid, signal.SIGSTOP)
+        impatient = AgentClient(endpoint, timeout=PAUSED_TIMEOUT)
+        for name in ("before", "given-up", "given-up"):
+            with pytest.raises(AgentTimeout):
+                await impatient.start_workload(server(name))
+        waiting = asyncio.ensure_future(before.start_workload(server("waiting")))
+        await asyncio.sleep(0)
+        os.kill(world.life.pid, signal.SIGCONT)
+        assert not (await waiting).existing
+        again = await before.start_workload(server("given-up"))
+        assert (await before.start_workload(server("given-up"))).existing
+        assert again.attempt == 0
+        await impatient.close()
+        await before.close()
+        await world.until(world.is_settled)
+        names = [each.config.labels["kakuri.dev/workload-id"] for each in world.cri.containers]
+        assert sorted(names) == ["before", "given-up", "waiting"]
+
+
+UNSHARE = ["unshare", "--mount"]
+if os.geteuid() != 0:
+    UNSHARE += ["--user", "--map-root-user"]
+DISK = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Give a folder, and what starts agents that see a disk of 24 MiB there.
+
+    That takes root, or a kernel that gives every user namespaces.
+    """
+    folder = tmp_path / "state"
+    folder.mkdir()
+    forker = Forker(tmp_path / "agent.log", [*UNSHARE, "sh", "-c", DISK, str(folder)])
+    yield forker
+    forker.close()
+
+
+async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path, small_disk):
+    agent = AgentProcess(small_disk, tmp_path, "--runtime", "simulated")
+    try:
+        await agent.serves()
+        for name in ("stays", "stops", "goes"):
+            assert isinstance(await agent.ask(StartWorkload(server(name))), Status)
+        filling = Path(f"/proc/{agent.pid}/root{tmp_path}/state/filling")
+        fill(filling)
+        number, refused = 0, None
+        while not isinstance(refused, Error):
+            refused = await agent.ask(StartWorkload(server(f"more-{number}")))
+            number += 1
+        assert (refused.code, "full" in refused.message) == (ErrorCode.CAPACITY, True)
+        assert (await agent.ask(GetStatus("stays"))).state is State.RUNNING
+        await agent.ask(StopWorkload("stops", 0))
+        await agent.ask(RemoveWorkload("goes"))
+        await until(agent, "stops", lambda told: told.state is State.SUCCEEDED)
+        await until(agent, "goes", lambda told: isinstance(told, Error))
+        filling.unlink()
+        await until_started(agent, "afterwards")
+        listed = await agent.ask(ListWorkloads())
+        assert {"afterwards", "stays", "stops"} <= {each.id for each in listed.workloads}
+    finally:
+        agent.kill()
+
+
+def fill(path):
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(65536))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
+async def until(agent, workload_id, condition):
+    async with asyncio.timeout(20):
+        while not condition(await agent.ask(GetStatus(workload_id))):
+            pass
+
+
+async def until_started(agent, workload_id):
+    async with asyncio.timeout(20):
+        while isinstance(await agent.ask(StartWorkload(server(workload_id))), Error):
+            pass
