@@ -1,5 +1,6 @@
 """Every task of development, one session each; `nox --list` shows them."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
 from tools import interpreters, system  # noqa: E402
+from tools.cri_node.cache import lacks  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
@@ -22,6 +24,8 @@ DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 CORPORA = "KAKURI_CORPORA"
+REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
+ZONES_LACK = ", ".join(lacks())
 
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
 
@@ -158,11 +162,42 @@ def e2e(session: nox.Session) -> None:
     Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
     """
     system.require(session, "curl", "nc")
-    install_wheels(session, "kakuri-agent", "kakuri-control-plane")
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     session.install("-q", *tools_of("test"))
-    session.run("pytest", "tests", *session.posargs)
+    session.run("pytest", "tests", "--ignore=tests/zones", *session.posargs)
     session.install("-q", "uvloop")
     session.run("pytest", "tests/e2e", *session.posargs)
+
+
+@nox.session(
+    python=PYTHONS[0], reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ
+)
+def zones(session: nox.Session) -> None:
+    """Run the services, from their wheels, on real containers beside a real CRI runtime.
+
+    Where that can't be, the default run leaves it out and says so, unless KAKURI_REQUIRE_ZONES is
+    set.
+    """
+    if ZONES_LACK:
+        session.error(f"zones needs what is not here: {ZONES_LACK}")
+    services = ("kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    install_wheels(session, *(name for name in services if name in BY_NAME))
+    session.install("-q", *tools_of("test", "coverage"))
+    settings = "--rcfile=tests/zones/coverage.toml"
+    session.run("coverage", "erase", settings)
+    measured = ["coverage", "run", settings, "-m", "tools.cri_node", "--"]
+    session.run(*measured, "pytest", "tests/zones", *session.posargs)
+    if not session.posargs:
+        session.run("coverage", "combine", "-q", settings)
+        session.run("coverage", "report", settings)
+
+
+@nox.session(python=False, default=bool(ZONES_LACK) and REQUIRE_ZONES not in os.environ)
+def zones_left_out(session: nox.Session) -> None:
+    """Say at the very end that zones was left out, and why."""
+    why = f"zones was left out: it needs what is not here: {ZONES_LACK}"
+    atexit.register(print, why, file=sys.stderr)
+    session.skip(why)
 
 
 @nox.session(python=PYTHONS[0])

@@ -1,0 +1,145 @@
+"""Faults between the sidecar and a real runtime: calls that fail, hang, or whose answer is lost."""
+
+import asyncio
+import threading
+
+import pytest
+from kakuri_sidecar.testing import CriProxy
+from zones_system import IDLE, await_that
+
+MAKING = ("ImageStatus", "RunPodSandbox", "PodSandboxStatus", "CreateContainer", "StartContainer")
+LOOKING = ("ListPodSandbox", "ListContainers", "ContainerStatus", "PodSandboxStatus")
+ENDING = (
+    "StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox", "ListPodSandbox",
+)  # fmt: skip
+PASSING = (
+    "2*error(UNAVAILABLE)",
+    "close",
+    "delay(700)",
+    "finish-then-close",
+    "finish-then-error(UNAVAILABLE)",
+)
+"""Faults after which it is worth asking again."""
+
+
+class Proxy:
+    """A proxy in front of the runtime, in a thread of its own."""
+
+    def __init__(self, upstream, path):
+        self._upstream, self.path = upstream, path
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+        self._ready = threading.Event()
+
+    async def _serve(self):
+        self._end = asyncio.Event()
+        async with CriProxy(self._upstream, path=self.path) as self._proxy:
+            self._ready.set()
+            await self._end.wait()
+
+    def start(self):
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def close(self):
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._loop.close()
+
+    def fail(self, method, script):
+        """Let calls of a method go wrong, from now on."""
+        done = threading.Event()
+
+        def set_faults():
+            self._proxy.faults.set(method, script)
+            done.set()
+
+        self._loop.call_soon_threadsafe(set_faults)
+        assert done.wait(20)
+
+
+@pytest.fixture(scope="module")
+def proxy(node, tmp_path_factory):
+    proxy = Proxy(node.socket, tmp_path_factory.mktemp("proxy") / "cri.sock")
+    proxy.start()
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(start_system, proxy):
+    return start_system(cri=proxy.path)
+
+
+@pytest.fixture
+def system(behind_proxy):
+    yield behind_proxy
+    behind_proxy.clear()
+
+
+def sandboxes_and_containers(system):
+    return len(system.ctr("containers", "ls", "-q").split())
+
+
+@pytest.mark.parametrize("script", PASSING)
+@pytest.mark.parametrize("method", MAKING)
+def test_a_start_survives(system, proxy, method, script):
+    proxy.fail(method, script)
+    system.run("starting", *IDLE)
+    assert system.await_state("starting", "running", "failed")["state"] == "running"
+    await_that("one of each", lambda: sandboxes_and_containers(system) == 2)
+    assert system.containers() == ["starting"]
+    system.remove("starting")
+    await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+def test_a_refusal_is_told_and_leaves_nothing(system, proxy, method):
+    proxy.fail(method, "error(UNKNOWN: the runtime is in a bad mood)")
+    system.run("refused", *IDLE)
+    told = system.await_end("refused")
+    assert (told["state"], told["reason"]) == ("failed", "StartError")
+    assert "bad mood" in told["message"]
+    await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
+    system.run("after", *IDLE)
+    system.await_state("after", "running")
+
+
+@pytest.mark.parametrize("method", ["StopPodSandbox", "RemovePodSandbox"])
+def test_a_rollback_that_fails_too_is_done_later(system, proxy, method):
+    proxy.fail("CreateContainer", "error(UNKNOWN: no)")
+    proxy.fail(method, "2*error(UNKNOWN: no, neither)")
+    system.run("twice", *IDLE)
+    assert system.await_end("twice")["reason"] == "StartError"
+    await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
+
+
+@pytest.mark.parametrize("script", PASSING)
+@pytest.mark.parametrize("method", ENDING)
+def test_a_removal_survives(system, proxy, method, script):
+    system.run("ending", *IDLE)
+    system.await_state("ending", "running")
+    proxy.fail(method, script)
+    system.remove("ending")
+    await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
+
+
+@pytest.mark.parametrize("script", ["3*error(UNAVAILABLE)", "2*close", "3*error(INTERNAL)"])
+@pytest.mark.parametrize("method", LOOKING)
+def test_what_runs_is_not_lost_because_nobody_could_look(system, proxy, method, script):
+    system.run("running", *IDLE)
+    before = system.await_state("running", "running")
+    system.run("brief", "sh", "-c", "sleep 0.5; exit 4")  # its end has to be found all the same
+    system.await_state("brief", "running")
+    proxy.fail(method, script)
+    assert system.await_end("brief")["exit_code"] == 4
+    assert system.workload("running") == before
+
+
+def test_a_pull_that_fails_once_is_the_workloads_end(system, proxy):
+    proxy.fail("PullImage", "error(UNKNOWN: the registry is closed)")
+    status, _ = system.submit("pulling", image="not-there:1")
+    assert status == 201
+    told = system.await_end("pulling")
+    assert (told["reason"], told["state"]) == ("ImagePullFailed", "failed")
+    assert "the registry is closed" in told["message"]

@@ -1,0 +1,190 @@
+"""What the node is made of, each part by itself."""
+
+import io
+import os
+import signal
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from zones_processes import ended_after
+
+from tools.cri_node import cgroups, pause, readiness
+from tools.cri_node.cache import Cache
+from tools.cri_node.cgroups import Limits
+from tools.cri_node.daemons import Daemon, NodeError, await_condition
+from tools.cri_node.layers import Layer, digest, image
+from tools.cri_node.vm.__main__ import parse, to_signal
+from tools.cri_node.vm.cpio import Archive
+from tools.cri_node.vm.guest import run_script
+
+
+@pytest.fixture
+def first(tmp_path):
+    """The process id of pause as the first process of a process namespace."""
+    program = tmp_path / "pause"
+    program.write_bytes(pause.program())
+    program.chmod(0o755)
+    command = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child", program]
+    with ended_after(subprocess.Popen(command)) as outer:
+        await_condition("pause", lambda: [call(pid) for pid in children(outer.pid)] == ["128"])
+        yield outer, *children(outer.pid)
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def call(pid):
+    """The number of the system call that a process is in; 128 is rt_sigtimedwait."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_pause_ends_when_told(first, number):
+    outer, pid = first
+    os.kill(pid, number)
+    assert outer.wait(10) == 0
+
+
+def test_pause_leaves_no_zombies(first):
+    outer, pid = first
+    orphan = "(sleep 0.05 & sleep 0.05 &)"
+    subprocess.run(
+        ["nsenter", f"--target={pid}", "--pid", "--mount", "sh", "-c", orphan], check=True
+    )
+    await_condition("no child, dead or alive", lambda: not children(pid))
+    os.kill(pid, signal.SIGHUP)
+    assert outer.poll() is None
+
+
+def test_the_same_files_are_the_same_layer():
+    def made():
+        return Layer().folder("etc").file("etc/name", "value").link("name", "etc/name").finish()
+
+    assert made() == made()
+    with tarfile.open(fileobj=io.BytesIO(made().data)) as tar:
+        assert tar.getnames() == ["etc", "etc/name", "name"]
+        assert tar.extractfile("etc/name").read() == b"value"
+
+
+def test_a_later_file_replaces_an_earlier_one():
+    layer = Layer().file("name", "old").file("name", "new").finish()
+    with tarfile.open(fileobj=io.BytesIO(layer.data)) as tar:
+        assert [tar.extractfile(member).read() for member in tar] == [b"new"]
+
+
+def test_an_image_names_its_parts():
+    layer = Layer().file("name", "value").finish()
+    made = image("amd64", [layer], {"Cmd": ["name"]})
+    assert digest(layer.data) in made.blobs
+    assert all(name.encode() in made.manifest for name in made.blobs)
+
+
+def test_an_archive_is_what_busybox_unpacks(tmp_path):
+    source = tmp_path / "source"
+    (source / "folder").mkdir(parents=True)
+    (source / "folder" / "file").write_text("content")
+    (source / "link").symlink_to("folder/file")
+    (source / "left-out").write_text("")
+    archive = Archive()
+    archive.file("first", b"odd")
+    archive.tree(source, "root", {"left-out"})
+    target = tmp_path / "target"
+    target.mkdir()
+    command = [Cache().busybox, "cpio", "-id"]
+    subprocess.run(command, input=archive.finish(), cwd=target, check=True, capture_output=True)
+    assert (target / "first").read_bytes() == b"odd"
+    assert (target / "root" / "link").read_text() == "content"
+    assert not (target / "root" / "left-out").exists()
+
+
+def test_conditions_are_read():
+    ready = b"\x0a\x0c" + b"RuntimeReady" + b"\x10\x01"
+    network = b"\x0a\x0c" + b"NetworkReady"  # false is not written
+    status = b"".join(b"\x0a" + bytes([len(part)]) + part for part in (ready, network))
+    message = b"\x0a" + bytes([len(status)]) + status
+    found = {"RuntimeReady": True, "NetworkReady": False}
+    assert readiness.parse_status(message) == found
+    assert readiness.parse_status(message + b"\x12\x00") == found
+
+
+@pytest.mark.parametrize("message", [b"", b"\x0a", b"\x0a\x80", b"\x0d\x00\x00\x00\x00"])
+def test_what_has_no_conditions_is_not_ready(message):
+    with pytest.raises(readiness.NotReady):
+        readiness.parse_status(message)
+
+
+def test_a_runtimes_command_line():
+    line = ["--root", "/r", "--systemd-cgroup", "create", "--bundle=/b", "--pid-file", "/p", "one"]
+    options, rest = parse(line)
+    assert options == {
+        "--root": "/r", "--systemd-cgroup": "", "--bundle": "/b", "--pid-file": "/p",
+    }  # fmt: skip
+    assert rest == ["create", "one"]
+    assert to_signal("15") == to_signal("TERM") == to_signal("SIGTERM") == signal.SIGTERM
+
+
+def test_a_guests_script_quotes():
+    process = {"args": ["echo", "it's"], "cwd": "/a b", "env": ["A=$x y", "not-a-name=1"]}
+    script = run_script(process)
+    assert "not-a-name" not in script
+    rehearsal = script.replace("exec chroot /rootfs /bin/sh -c", "printf %s")
+    done = subprocess.run(["sh", "-c", rehearsal], capture_output=True, text=True, check=True)
+    assert done.stdout == "cd '/a b' && exec echo 'it'\"'\"'s'"
+
+
+@pytest.mark.parametrize(
+    ("memory", "cpu", "limits"),
+    [
+        ("67108864", "50000 100000", Limits(64 << 20, 500)),
+        ("max", "max 100000", Limits(None, None)),
+    ],
+)
+def test_limits_of_version_2(tmp_path, monkeypatch, memory, cpu, limits):
+    """A folder stands for the kernel's: a machine has one version only."""
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    [group] = cgroups.create("/pods/one", 1 << 20, 1000, 2000)
+    assert cgroups.limits("/pods/one") == Limits(1 << 20, 500)
+    for parent in (tmp_path, tmp_path / "pods"):
+        assert "+memory" in (parent / "cgroup.subtree_control").read_text()
+    (group / "memory.max").write_text(f"{memory}\n")
+    (group / "cpu.max").write_text(f"{cpu}\n")
+    assert cgroups.limits("/pods/one") == limits
+
+
+def test_a_group_of_this_machine_is_made_and_removed(node):
+    path = f"{node.cgroup_parent}/outer/inner"
+    made = cgroups.create(path, 8 << 20, 20_000, 100_000)
+    assert cgroups.limits(path) == Limits(8 << 20, 200)
+    cgroups.remove(f"{node.cgroup_parent}/outer")
+    assert not any(folder.exists() for folder in made)
+
+
+def test_a_daemon_that_was_not_started(tmp_path):
+    daemon = Daemon("no-such-program", pid_file=tmp_path / "pid", log=tmp_path / "log")
+    assert not daemon.runs
+    with pytest.raises(NodeError, match="was not started"):
+        daemon.send(signal.SIGTERM)
+    with pytest.raises(NodeError, match="expected the program no-such-program"):
+        daemon.start()
+
+
+def test_a_daemon_is_started_and_ended(tmp_path):
+    daemon = Daemon("sleep", "1000", pid_file=tmp_path / "pid", log=tmp_path / "log")
+    daemon.start()
+    assert "pid" in repr(daemon)
+    with pytest.raises(NodeError, match="expected sleep to be down"):
+        daemon.start()
+    daemon.end(signal.SIGTERM)
+    assert not daemon.runs
+    daemon.start()
+    daemon.end(signal.SIGKILL)
+    assert "down" in repr(daemon)
+
+
+def test_a_condition_that_does_not_come():
+    with pytest.raises(NodeError, match=r"expected rain within 0\.02 s"):
+        await_condition("rain", lambda: False, 0.02)

@@ -1,0 +1,48 @@
+"""Agent and sidecar die together, as on a machine that runs out of memory."""
+
+import subprocess
+
+import pytest
+from zones_system import IDLE, PATIENCE, await_that
+
+
+def kill_both(system):
+    system.kill("sidecar")
+    system.kill("agent")
+    await_that("an answer", lambda: system.request("GET", "/workloads")[0] == 200)
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_start_is_carried_on(system, moment):
+    """The runtime's calls that are under way end with the sidecar, StartContainer for one."""
+    system.run("starting", *IDLE)
+    for _ in range(moment * 4):
+        system.ask_sidecar("/zones/starting")
+    kill_both(system)
+    told = system.await_state("starting", "running", "failed")
+    assert told["state"] == "running", told
+    await_that("one container", lambda: system.containers() == ["starting"])
+    await_that("one sandbox", lambda: len(system.ctr("containers", "ls", "-q").split()) == 2)
+
+
+def test_what_has_ended_keeps_its_end_its_log_and_no_sandbox(system):
+    system.run("ended", "sh", "-c", "echo words; exit 3")
+    before = system.await_end("ended")
+    await_that("the sandbox's end", lambda: system.ctr("tasks", "ls", "-q") == "")
+    kill_both(system)
+    assert system.workload("ended") == before
+    assert system.log("ended") == b"words\n"
+
+
+def test_a_followed_log_goes_on(system):
+    lines = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); usleep 100000; done"
+    system.run("counting", "sh", "-c", lines)
+    system.await_state("counting", "running")
+    command = ["curl", "-sS", "-N", "--max-time", str(PATIENCE)]
+    with subprocess.Popen(
+        [*command, system.url("/workloads/counting/log?follow")], stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout.readline() == b"0\n"
+        kill_both(system)
+        assert reader.stdout.read() == b"".join(b"%d\n" % number for number in range(1, 40))
+        assert reader.wait() == 0

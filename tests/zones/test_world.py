@@ -1,0 +1,95 @@
+"""A world takes everything with it, however it ends; here worlds run within the tests' own."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from zones_processes import ended_after
+
+from tools.cri_node import cgroups
+from tools.cri_node.cache import ROOT
+from tools.cri_node.world import sweep
+
+WORLD = [sys.executable, "-m", "tools.cri_node", "--"]
+
+BUSY = """
+image=127.0.0.1:5000/library/busybox:latest
+ctr images pull --plain-http $image >/dev/null
+ctr run --detach --cgroup "/$(basename "$KAKURI_CRI_NODE")/busy" $image busy sleep 1000
+echo "$KAKURI_CRI_NODE"
+readlink /proc/self/ns/pid
+exec sleep 1000
+"""
+
+
+def members(namespace):
+    """The processes of a process namespace, as descriptors by what they run."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if str((entry / "ns" / "pid").readlink()) == namespace:
+                name = (entry / "comm").read_text().strip()
+                found[name] = os.pidfd_open(int(entry.name))
+    return found
+
+
+def await_end(descriptor):
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    assert poll.poll(30_000)
+    os.close(descriptor)
+
+
+def traces():
+    """What a world could leave behind besides processes: mounts and network devices."""
+    devices = [line.split(":")[0] for line in Path("/proc/net/dev").read_text().splitlines()]
+    return Path("/proc/self/mountinfo").read_text(), devices
+
+
+@pytest.fixture
+def busy():
+    """A world with a running container: its outermost process, folder and process namespace."""
+    process = subprocess.Popen(
+        [*WORLD, "sh", "-c", BUSY], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with ended_after(process):
+        folder, namespace = (process.stdout.readline().strip() for _ in range(2))
+        yield process, Path(folder), namespace
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_end_of_the_outermost_process_ends_all(busy, number):
+    before = traces()
+    process, folder, namespace = busy
+    found = members(namespace)
+    assert {"containerd", "containerd-shim", "docker-registry"} <= set(found)
+    process.send_signal(number)
+    assert process.wait(30) == (-number if number == signal.SIGKILL else 128 + number)
+    for descriptor in found.values():
+        await_end(descriptor)
+    assert traces() == before
+    sweep(folder.parent)
+    assert not folder.exists()
+    assert not list(cgroups.ROOT.glob(f"*/{folder.name}"))
+
+
+def test_worlds_run_side_by_side(busy, node):
+    _, folder, _ = busy
+    sweep(folder.parent)
+    assert folder.is_dir()
+    assert node.folder.is_dir()
+    other = ["ctr", "--namespace", "default", "tasks", "list", "--quiet"]
+    assert subprocess.run(other, capture_output=True, check=True, text=True).stdout == ""
+
+
+def test_the_status_is_the_commands():
+    assert subprocess.run([*WORLD, "sh", "-c", "exit 7"], cwd=ROOT).returncode == 7
+    assert subprocess.run([*WORLD, "sh", "-c", "kill -9 $$"], cwd=ROOT).returncode == 137
+    done = subprocess.run([*WORLD, "no-such-program"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "expected a program, got 'no-such-program': No such file or directory\n"

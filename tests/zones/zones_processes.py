@@ -1,0 +1,15 @@
+"""Processes that end with the test, whatever becomes of it."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def ended_after(process: subprocess.Popen) -> Iterator[subprocess.Popen]:
+    """Kill a process at the end, if it still runs, and wait for it."""
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -1,0 +1,192 @@
+"""All of Kakuri as processes, in front of the real container runtime of a CRI node."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from e2e_processes import DEADLINE, Answer, Daemon, curl
+from kakuri_http import Timeouts
+from kakuri_http.blocking import BlockingClient
+
+PATIENCE = 60
+"""Seconds after which whatever a test waits for will not come: a machine may be slow."""
+
+POLL_SECONDS = 0.02
+
+IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait")
+"""A command that runs until it is told to end, and then does not wait to be killed."""
+
+
+def await_that(what, condition):
+    """Wait for a condition and give what it gave; AssertionError says what did not come."""
+    deadline = time.monotonic() + PATIENCE
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(POLL_SECONDS)
+    return result
+
+
+class System:
+    """Sidecar, agent and control plane; each can be killed and started again."""
+
+    def __init__(
+        self, node, folder: Path, *, handler: str = "edera", cri=None, sidecar_options=()
+    ) -> None:
+        self.node = node
+        self.folder = folder
+        self.log_dir = folder / "logs"
+        self.socket = folder / "sidecar.sock"
+        self._sidecar_options = [
+            "--listen", f"unix:{self.socket}",
+            "--cri", f"unix:{cri or node.socket}",
+            "--handler", f"edera-zone={handler}",
+            "--cgroup-parent", node.cgroup_parent,
+            "--log-dir", str(self.log_dir),
+            *sidecar_options,
+        ]  # fmt: skip
+        self.agent_port = 0
+        self.port = 0
+        self.sidecar = self.agent = self.plane = None
+        self._http = BlockingClient(timeouts=Timeouts(total=PATIENCE, read=PATIENCE))
+
+    def start(self) -> None:
+        self.start_sidecar()
+        self.start_agent()
+        self.start_plane()
+
+    def start_sidecar(self) -> None:
+        self.sidecar = Daemon(
+            "kakuri-sidecar", *self._sidecar_options, log=self.folder / "sidecar.log"
+        )
+
+    def start_agent(self) -> None:
+        self.agent = Daemon(
+            "kakuri-agent",
+            "--listen", f"127.0.0.1:{self.agent_port}",
+            "--runtime", "sidecar",
+            "--sidecar", f"unix:{self.socket}",
+            "--state-dir", str(self.folder / "state"),
+            "--memory-mb", "16000",
+            "--cpu-millicores", "64000",
+            log=self.folder / "agent.log",
+        )  # fmt: skip
+        self.agent_port = self.agent.port
+
+    def start_plane(self) -> None:
+        self.plane = Daemon(
+            "kakuri-control-plane",
+            "--listen", f"127.0.0.1:{self.port}",
+            "--agent", f"127.0.0.1:{self.agent_port}",
+            log=self.folder / "plane.log",
+        )  # fmt: skip
+        self.port = self.plane.port
+
+    def close(self) -> None:
+        self._http.close()
+        for daemon in (self.plane, self.agent, self.sidecar):
+            if daemon is not None:
+                daemon.end()
+
+    # What an operator does.
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, dict]:
+        response = self._http.request(method, self.url(path), body=body)
+        return response.status, json.loads(response.body) if response.body else {}
+
+    def submit(self, workload_id: str, image: str = "busybox:latest", **more) -> tuple[int, dict]:
+        workload = {
+            "id": workload_id,
+            "image": image,
+            "runtime_class": "edera-zone",
+            "memory_mb": 64,
+            "cpu_millicores": 250,
+        }
+        return self.request("POST", "/workloads", json.dumps(workload | more).encode())
+
+    def run(self, workload_id: str, *command: str, **more) -> None:
+        """Submit a workload that runs a command of busybox."""
+        status, answer = self.submit(workload_id, command=list(command), **more)
+        assert status == 201, answer
+
+    def workload(self, workload_id: str) -> dict:
+        status, answer = self.request("GET", f"/workloads/{workload_id}")
+        return answer if status == 200 else {}
+
+    def await_state(self, workload_id: str, *states: str) -> dict:
+        """Wait until a workload is in one of the states, and give what is told of it."""
+
+        def reached():
+            told = self.workload(workload_id)
+            return told if told.get("state") in states else None
+
+        return await_that(f"{workload_id} {' or '.join(states)}", reached)
+
+    def await_end(self, workload_id: str) -> dict:
+        return self.await_state(workload_id, "succeeded", "failed")
+
+    def remove(self, *workload_ids: str) -> None:
+        """Delete workloads and wait until they are gone."""
+        for workload_id in workload_ids:
+            status, answer = self.request("DELETE", f"/workloads/{workload_id}")
+            assert status in (202, 404), answer
+        for workload_id in workload_ids:
+            await_that(f"removal of {workload_id}", lambda name=workload_id: self._is_gone(name))
+
+    def clear(self) -> None:
+        """Remove whatever a test has left."""
+        _, page = self.request("GET", "/workloads")
+        self.remove(*(workload["id"] for workload in page["workloads"]))
+
+    def _is_gone(self, workload_id: str) -> bool:
+        return self.request("GET", f"/workloads/{workload_id}")[0] == 404
+
+    def log(self, workload_id: str, query: str = "") -> bytes:
+        """Read a log with the real curl."""
+        command = ["curl", "-sS", "-N", "--fail", "--max-time", str(PATIENCE)]
+        done = subprocess.run(
+            [*command, self.url(f"/workloads/{workload_id}/log{query}")],
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout
+
+    def ask_sidecar(self, path: str, *options: str) -> Answer:
+        return curl(f"http://localhost{path}", "--unix-socket", str(self.socket), *options)
+
+    def zone(self, workload_id: str) -> dict:
+        return json.loads(self.ask_sidecar(f"/zones/{workload_id}").body)
+
+    # What the runtime itself says.
+
+    def containers(self) -> list[str]:
+        """Give the names of the zones that containerd has a container for, by its own tool.
+
+        Sandboxes are containers there, too.
+        """
+        listed = self.ctr("containers", "ls", "-q").split()
+        names = []
+        for container_id in listed:
+            labels = json.loads(self.ctr("containers", "info", container_id)).get("Labels", {})
+            if labels.get("io.cri-containerd.kind") == "container":
+                names.append(labels["kakuri.dev/workload-id"])
+        return sorted(names)
+
+    def ctr(self, *arguments: str) -> str:
+        command = ["ctr", "--address", str(self.node.socket), "--namespace", "k8s.io", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=DEADLINE
+        ).stdout
+
+    def kill(self, name: str) -> None:
+        """End a daemon as a crash would, and start it again."""
+        if name == "containerd":
+            self.node.kill_containerd()
+            self.node.start_containerd()
+            return
+        getattr(self, name).end(signal.SIGKILL)
+        getattr(self, f"start_{name}")()
