@@ -1,7 +1,7 @@
 """POST and GET per second through control plane and agent, beside FastAPI with asyncio streams.
 
-Both stacks run in turn on the same machine under the same wrk; each figure is the median of the
-rounds. Usage: bench_flow.py [ROUNDS] [SECONDS]
+The stacks run in turn on the same machine under the same wrk; each figure is the median of the
+rounds. Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS]
 """
 
 import re
@@ -22,7 +22,6 @@ from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
-CONNECTIONS = 64
 
 POST = """
 local number = 0
@@ -68,9 +67,9 @@ def wait_for(url: str) -> None:
     raise SystemExit(f"nothing answers at {url}")
 
 
-def wrk(url: str, seconds: int, script: str | None = None) -> tuple[float, float]:
+def wrk(url: str, seconds: int, connections: int, script: str | None = None) -> tuple[float, float]:
     """Give requests a second and the 99th percentile of latency in milliseconds."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         if script is not None:
             file.write(script)
@@ -89,16 +88,19 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def stack_kakuri(port: int, agent_port: int) -> list[list[str]]:
-    listen, agent = f"127.0.0.1:{port}", f"127.0.0.1:{agent_port}"
-    plane = str(BIN / "kakuri-control-plane")
-    return [
-        [str(BIN / "kakuri-agent"), "--listen", agent, "--log-level", "warning"],
-        [plane, "--listen", listen, "--agent", agent, "--log-level", "warning"],
-    ]
+def stack_kakuri(port: int, agent_port: int, state: str, *store: str) -> list[list[str]]:
+    listen, address = f"127.0.0.1:{port}", f"127.0.0.1:{agent_port}"
+    quiet = ["--log-level", "warning"]
+    agent = [str(BIN / "kakuri-agent"), "--listen", address, "--runtime", "simulated"]
+    plane = [str(BIN / "kakuri-control-plane"), "--listen", listen, "--agent", address]
+    return [[*agent, *quiet, "--state-dir", state, *store], [*plane, *quiet]]
 
 
-def stack_fastapi(port: int, agent_port: int) -> list[list[str]]:
+def stack_memory(port: int, agent_port: int, state: str) -> list[list[str]]:
+    return stack_kakuri(port, agent_port, state, "--store", "memory")
+
+
+def stack_fastapi(port: int, agent_port: int, _state: str) -> list[list[str]]:
     script = [sys.executable, str(HERE / "fastapi_stack.py")]
     return [
         [*script, "agent", str(agent_port)],
@@ -106,12 +108,17 @@ def stack_fastapi(port: int, agent_port: int) -> list[list[str]]:
     ]
 
 
-STACKS = {"Kakuri": stack_kakuri, "FastAPI + uvicorn + asyncio streams": stack_fastapi}
+STACKS = {
+    "Kakuri, memory": stack_memory,
+    "Kakuri, durable": stack_kakuri,
+    "FastAPI + uvicorn + asyncio streams": stack_fastapi,
+}
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    connections = int(sys.argv[3]) if len(sys.argv) > 3 else 64
     results: dict[str, dict[str, list[tuple[float, float]]]] = {
         name: {"POST": [], "GET": []} for name in STACKS
     }
@@ -122,18 +129,21 @@ def main() -> None:
                 status.update(f"round {number + 1} of {rounds}: {name}")
                 port, agent_port = free_port(), free_port()
                 url = f"http://127.0.0.1:{port}"
-                with processes(*stack(port, agent_port)):
+                with (
+                    tempfile.TemporaryDirectory(dir=Path.home()) as state,  # on a disk, not a tmpfs
+                    processes(*stack(port, agent_port, state)),
+                ):
                     wait_for(f"{url}/workloads/none")
                     results[name]["POST"].append(
-                        wrk(f"{url}/workloads", seconds, POST.format(prefix="w"))
+                        wrk(f"{url}/workloads", seconds, connections, POST.format(prefix="w"))
                     )
                     one = b'{"id":"one","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
                     headers = {"Content-Type": "application/json"}
                     urllib.request.urlopen(
                         urllib.request.Request(f"{url}/workloads", one, headers)
                     ).close()
-                    results[name]["GET"].append(wrk(f"{url}/workloads/one", seconds))
-    table = Table(title=f"the whole flow, wrk -c{CONNECTIONS}, median of {rounds} rounds")
+                    results[name]["GET"].append(wrk(f"{url}/workloads/one", seconds, connections))
+    table = Table(title=f"the whole flow, wrk -c{connections}, median of {rounds} rounds")
     for column in ("stack", "POST/s", "p99 ms", "GET/s", "p99 ms"):
         table.add_column(column, justify="left" if column == "stack" else "right")
     median: dict[str, list[float]] = {}
@@ -145,8 +155,13 @@ def main() -> None:
         ]
         post, post_p99, get, get_p99 = median[name]
         table.add_row(name, f"{post:,.0f}", f"{post_p99:.1f}", f"{get:,.0f}", f"{get_p99:.1f}")
-    ours, theirs = median.values()
-    table.add_row("ratio", f"{ours[0] / theirs[0]:.1f} ×", "", f"{ours[2] / theirs[2]:.1f} ×", "")
+    memory, durable, theirs = median.values()
+    for what, ours, other in (
+        ("memory : FastAPI", memory, theirs),
+        ("durable : memory", durable, memory),
+    ):
+        ratios = [f"{one / another:.2f} ×" for one, another in zip(ours, other, strict=True)]
+        table.add_row(what, *ratios)
     console.print(table)
 
 
