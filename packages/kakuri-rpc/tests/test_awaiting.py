@@ -6,7 +6,6 @@ import struct
 
 import pytest
 from kakuri_rpc import AgentClient, AgentError, ErrorCode, State, Status, serve
-from kakuri_rpc._server import _later
 from kakuri_tcp import Endpoint, LineClient
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -92,10 +91,3 @@ async def test_a_handler_is_cancelled_when_its_connection_is_lost(caplog):
             await cancelled.wait()
         await asyncio.wait(handling)
     assert "on the way out" in caplog.text
-
-
-async def test_a_handler_that_never_began_is_cancelled_as_well():
-    line = _later(asyncio.sleep(60))
-    line.cancel()
-    await asyncio.wait([line, *(asyncio.all_tasks() - {asyncio.current_task()})])
-    assert line.cancelled()

@@ -89,6 +89,17 @@ async def test_a_handler_can_end_the_connection_for_what_the_line_is(caplog):
     assert not caplog.records
 
 
+async def test_what_is_awaited_may_be_finished_when_its_turn_comes():
+    async def handler(line):
+        return int(line)
+
+    def finish(future):
+        return b"no number" if future.exception() else b"%d" % (future.result() + 1)
+
+    async with await listen_lines(LOCAL, handler, finish=finish) as server:
+        assert await exchange(server, b"1\nx\n41\n") == b"2\nno number\n42\n"
+
+
 async def test_requests_in_flight_are_bounded():
     most = 0
     running = 0

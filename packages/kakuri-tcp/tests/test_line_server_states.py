@@ -1,6 +1,7 @@
 """Every input at every state of a line server's connection: replies in order, or a clean end."""
 
 import asyncio
+from asyncio import Future
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,9 @@ class Peer:
         self.waiting = []
         self.now = 0.0
         self.received = b""
-        self.connection = _LineConnection(self.handle, lambda error: b"fault", LIMITS)
+        self.connection = _LineConnection(
+            self.handle, lambda error: b"fault", Future.result, LIMITS
+        )
         self.connection.adopt(self, "peer", LIMITS)
         self.ended = 0
         self.transport = MemoryTransport(self.connection)

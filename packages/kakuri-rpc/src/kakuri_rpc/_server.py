@@ -48,7 +48,7 @@ async def serve(
     connection. Raises kakuri_tcp.ListenFailed.
     """
 
-    def answer(line: bytes) -> bytes | Awaitable[bytes]:
+    def answer(line: bytes) -> bytes | Awaitable[Reply]:
         try:
             request: Request = decode(line, type=Request)
         except JSONError as error:
@@ -59,36 +59,21 @@ async def serve(
             reply = handler(request)
             if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable
                 return encode(reply)
-            return _later(reply)
+            return asyncio.ensure_future(reply)
         except Exception:
             log.exception("a request could not be answered")
             return INTERNAL
 
-    return await listen_lines(endpoint, answer, limits=limits, on_fault=_last_words)
+    return await listen_lines(endpoint, answer, limits=limits, on_fault=_last_words, finish=_finish)
 
 
-def _later(awaitable: Awaitable[Reply]) -> asyncio.Future[bytes]:
-    """Give what a reply will be on the wire; to cancel that is to cancel the awaitable."""
-    # Not a coroutine around it: cancelled before it has begun, that would leave the awaitable,
-    # mostly a coroutine as well, never awaited.
-    handling = asyncio.ensure_future(awaitable)
-    line: asyncio.Future[bytes] = handling.get_loop().create_future()
-
-    def handled(handling: asyncio.Future[Reply]) -> None:
-        if line.cancelled():
-            error = None if handling.cancelled() else handling.exception()
-            if error is not None:
-                log.error("a request of nobody any more failed", exc_info=error)
-            return
-        try:
-            line.set_result(encode(handling.result()))
-        except (Exception, asyncio.CancelledError):
-            log.exception("a request could not be answered")
-            line.set_result(INTERNAL)
-
-    handling.add_done_callback(handled)
-    line.add_done_callback(lambda _: handling.cancel())
-    return line
+def _finish(handling: asyncio.Future[Reply]) -> bytes:
+    """Give what a reply that was waited for is on the wire."""
+    try:
+        return encode(handling.result())
+    except (Exception, asyncio.CancelledError):
+        log.exception("a request could not be answered")
+        return INTERNAL
 
 
 def _last_words(fault: LineError | HandlerFailed) -> bytes:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
@@ -21,7 +22,8 @@ from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
-LineHandler = Callable[[bytes], bytes | Awaitable[bytes]]
+LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
+Finish = Callable[["asyncio.Future[Any]"], bytes]
 FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
 
 # Lines answered before the loop gets its turn: a few milliseconds of cheap handlers.
@@ -34,6 +36,7 @@ async def listen_lines(
     *,
     limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
+    finish: Finish | None = None,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -49,6 +52,8 @@ async def listen_lines(
         on_fault: gives the last reply before the connection closes, or None for none. It gets
             LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
             handler raised anything else.
+        finish: gives the reply of an awaitable that is done, or has failed, when its turn has come;
+            without it, its result is the reply. Raises nothing.
         tls: as for `listen`.
         access: as for `listen`.
 
@@ -60,28 +65,33 @@ async def listen_lines(
     settings = limits or LineServerLimits()
 
     def factory() -> Connection:
-        return _LineConnection(handler, on_fault, settings)
+        return _LineConnection(handler, on_fault, finish or _result_of, settings)
 
     return await listen(endpoint, factory, limits=settings, tls=tls, access=access)
 
 
 class _LineConnection(Connection):
     __slots__ = (
-        "_decoder", "_handler", "_is_ending", "_is_reading", "_last", "_line_began",
+        "_decoder", "_finish", "_handler", "_is_ending", "_is_reading", "_last", "_line_began",
         "_line_limits", "_loop", "_on_fault", "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
 
     def __init__(
-        self, handler: LineHandler, on_fault: FaultHandler | None, limits: LineServerLimits
+        self,
+        handler: LineHandler,
+        on_fault: FaultHandler | None,
+        finish: Finish,
+        limits: LineServerLimits,
     ) -> None:
         super().__init__()
         self._handler = handler
+        self._finish = finish
         self._on_fault = on_fault
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
         # A list, though taken from at its head: it is short, and small when empty.
-        self._waiting: list[bytes | asyncio.Future[bytes]] = []
+        self._waiting: list[bytes | asyncio.Future[Any]] = []
         self._turn: asyncio.Handle | None = None  # set while _answer is due
         self._line_began = 0.0
         self._is_reading = True
@@ -195,19 +205,19 @@ class _LineConnection(Connection):
             del waiting[0]
             replies.append(reply if isinstance(reply, bytes) else self._result(reply))
 
-    def _start(self, awaitable: Awaitable[bytes]) -> asyncio.Future[bytes]:
+    def _start(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
         future = _start(awaitable, self._loop)
         if not future.done():
             future.add_done_callback(self._future_done)
         return future
 
-    def _future_done(self, future: asyncio.Future[bytes]) -> None:
+    def _future_done(self, future: asyncio.Future[Any]) -> None:
         if self._turn is None and self._waiting and self._waiting[0] is future:
             self._turn = self._loop.call_soon(self._answer)
 
-    def _result(self, future: asyncio.Future[bytes]) -> bytes:
+    def _result(self, future: asyncio.Future[Any]) -> bytes:
         try:
-            reply = future.result()
+            reply = self._finish(future)
         except (Exception, asyncio.CancelledError) as error:
             raise HandlerFailed(f"expected a reply from {future!r}, got {error!r}") from error
         if not isinstance(reply, bytes):
@@ -227,6 +237,7 @@ class _LineConnection(Connection):
         for reply in self._waiting:
             if not isinstance(reply, bytes):
                 reply.cancel()
+                reply.add_done_callback(_see)
         self._waiting.clear()
 
     def _write_lines(self, replies: list[bytes]) -> None:
@@ -238,7 +249,18 @@ class _LineConnection(Connection):
         self.write(data)
 
 
-def _start(awaitable: Awaitable[bytes], loop: asyncio.AbstractEventLoop) -> asyncio.Future[bytes]:
+def _result_of(future: asyncio.Future[Any]) -> bytes:
+    reply: bytes = future.result()
+    return reply
+
+
+def _see(cancelled: asyncio.Future[Any]) -> None:
+    error = None if cancelled.cancelled() else cancelled.exception()
+    if error is not None:
+        _log.error("what was to be a reply to nobody any more failed", exc_info=error)
+
+
+def _start(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
     """Run an awaitable; a coroutine that never waits is done at once where Python can do that."""
     if not isinstance(awaitable, Coroutine):
         return asyncio.ensure_future(awaitable, loop=loop)
