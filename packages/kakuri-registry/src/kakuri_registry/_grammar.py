@@ -36,16 +36,17 @@ ABSOLUTE_PATH = r"/[^\0]*"
 VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 """A name that every shell can say (POSIX.1-2017, Base Definitions, 8.1)."""
 
-USER = f"[0-9]{{1,9}}(?::[0-9]{{1,9}})?|{_ALNUM}[a-z0-9_-]{{0,31}}"
+USER = "[0-9]{1,9}(?::[0-9]{1,9})?|[a-z_][a-z0-9_-]{0,31}"
 """A user id, with a group id if there is a colon; or a name that the image knows."""
 
-# Labels follow the syntax that container tools share: [prefix/]name. Prefixes under which the
-# node itself keeps its books can't be submitted.
+# Labels follow the syntax that container tools share: [prefix/]name. What the node itself keeps
+# its books under, or acts upon (containerd restarts what has containerd.io/restart.status), can't
+# be submitted.
 _LABEL_WORD = "[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LABEL_PREFIX = f"{_DOMAIN_COMPONENT}(?:\\.{_DOMAIN_COMPONENT})*"
 _RESERVED = (
-    r"(?!(?:[A-Za-z0-9.-]*\.)?(?:kakuri\.dev|kubernetes\.io|k8s\.io)/"
-    r"|dev\.edera/|io\.(?:kubernetes|containerd|cri-containerd)\b)"
+    r"(?!(?i:(?:[a-z0-9.-]*\.)?(?:kakuri\.dev|kubernetes\.io|k8s\.io|containerd\.io|edera\.dev)/"
+    r"|dev\.edera\b|nerdctl/|io\.(?:kubernetes|containerd|cri-containerd)\b))"
 )
 LABEL_KEY = f"{_RESERVED}(?:{_LABEL_PREFIX}/)?{_LABEL_WORD}"
 LABEL_VALUE = f"(?:{_LABEL_WORD})?"
