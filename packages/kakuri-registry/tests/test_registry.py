@@ -315,6 +315,37 @@ def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
     assert ids(registry.removable(now=31, retention=10)) == ["a"]
 
 
+def test_what_ended_while_the_clock_was_ahead_keeps_nothing_else():
+    registry = WorkloadRegistry()
+    for name, ended in (("ahead", 9999), ("b", 20)):
+        registry.register(workload(name), now=1)
+        registry.update(name, FAILED, now=ended)
+    assert ids(registry.removable(now=31, retention=10)) == ["b"]
+    assert ids(registry.removable(now=99999, retention=10)) == ["ahead", "b"]
+
+
+def test_another_run_has_its_own_times_and_address():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=1)
+    registry.update("a", RUNNING, now=2, started_at=1.5, address="10.0.0.2")
+    registry.update("a", RUNNING, now=3, ended_at=2.5)
+    entry = registry.restart("a", now=3, restart_at=13, failures=1)
+    assert (entry.started_at, entry.ended_at, entry.address) == (1.5, 2.5, None)
+    entry = registry.update("a", PENDING, now=13, reason="Creating")
+    assert (entry.started_at, entry.ended_at) == (1.5, 2.5)
+    entry = registry.update("a", RUNNING, now=14)
+    assert (entry.started_at, entry.ended_at, entry.address) == (None, None, None)
+
+
+def test_a_restart_may_be_told_of_a_later_attempt():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=1)
+    entry = registry.restart("a", now=2, restart_at=None, attempt=5)
+    assert (entry.attempt, entry.restart_at) == (5, None)
+    with pytest.raises(ValueError, match="expected an attempt after 5, got 5"):
+        registry.restart("a", now=2, restart_at=None, attempt=5)
+
+
 def test_a_subscriber_is_told_every_change_until_it_has_enough():
     registry, told = WorkloadRegistry(), []
     registry.subscribe(told.append)

@@ -92,12 +92,16 @@ class WorkloadRegistry:
         """Move a workload along the state machine, or tell more about its present state.
 
         A state that is not terminal may be stated again with another reason or message. Handle,
-        address and times that are not given stay what they are.
+        address and times that are not given stay what they are, but for the times of the run
+        before, when another one begins.
         Raises UnknownWorkload, and IllegalTransition for a step that the table does not have.
         """
         entry = self._known(workload_id)
         if not entry.state.can_become(state) and (state is not entry.state or state.is_terminal):
             raise IllegalTransition(workload_id, entry.state, state)
+        begins = entry.state is WorkloadState.PENDING and state is WorkloadState.RUNNING
+        started_before = None if begins else entry.started_at
+        ended_before = None if begins else entry.ended_at
         # The constructor, because dataclasses.replace takes three times as long.
         return self._put(
             entry,
@@ -112,8 +116,8 @@ class WorkloadRegistry:
                 exit_code,
                 handle or entry.handle,
                 address or entry.address,
-                entry.started_at if started_at is None else started_at,
-                entry.ended_at if ended_at is None else ended_at,
+                started_before if started_at is None else started_at,
+                ended_before if ended_at is None else ended_at,
                 entry.attempt,
                 entry.failures,
                 None,
@@ -127,21 +131,28 @@ class WorkloadRegistry:
         workload_id: str,
         *,
         now: float,
-        restart_at: float,
+        restart_at: float | None,
         reason: str | None = None,
         message: str | None = None,
         exit_code: int | None = None,
         failures: int = 0,
+        attempt: int | None = None,
     ) -> WorkloadEntry:
         """Put a workload whose run has ended back to pending, as its next attempt.
 
-        `restart_at` is when that attempt is due; reason, message and exit_code tell how the last
-        one ended, `failures` how many in a row did not run well.
-        Raises UnknownWorkload, and IllegalTransition for a terminal state.
+        `restart_at` is when that attempt is due, if it has not begun; reason, message and
+        exit_code tell how the last one ended, `failures` how many in a row did not run well.
+        `attempt` is for a later one than the next. Times stay those of the last run.
+        Raises UnknownWorkload, IllegalTransition for a terminal state, and ValueError for an
+        attempt that has been.
         """
         entry = self._known(workload_id)
         if entry.state.is_terminal:
             raise IllegalTransition(workload_id, entry.state, WorkloadState.PENDING)
+        if attempt is None:
+            attempt = entry.attempt + 1
+        elif attempt <= entry.attempt:
+            raise ValueError(f"expected an attempt after {entry.attempt}, got {attempt}")
         return self._put(
             entry,
             replace(
@@ -152,7 +163,8 @@ class WorkloadRegistry:
                 reason=reason,
                 message=message,
                 exit_code=exit_code,
-                attempt=entry.attempt + 1,
+                attempt=attempt,
+                address=None,
                 failures=failures,
                 restart_at=restart_at,
             ),
@@ -243,6 +255,8 @@ class WorkloadRegistry:
         _check_limit(limit)
         found: list[WorkloadEntry] = []
         for workload_id, since in self._index.finished():
+            if since > now:
+                continue  # the clock was set back: it keeps none that ended after it
             if since >= now - retention or len(found) == limit:
                 break
             found.append(self._entries[workload_id])
