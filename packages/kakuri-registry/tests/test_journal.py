@@ -188,6 +188,21 @@ async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_ol
     await journal.close()
 
 
+async def test_a_removal_is_not_forgotten_for_a_registration_that_came_and_went_behind_it(
+    registry, journal, store
+):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    registry.remove("a")
+    registry.register(workload("a"), now=1)
+    registry.remove("a")
+    store.faults = [StoreFailed("no disk")]
+    with pytest.raises(StoreFailed):
+        await journal.flushed()
+    await journal.flushed()
+    assert (store.ids(), journal.error) == ([], None)
+
+
 async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
     registry, journal, store
 ):
@@ -230,6 +245,22 @@ async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, journal, s
         await journal.saved("a")
     assert "a" not in registry
     await journal.close()
+
+
+async def test_whoever_is_to_be_told_is(registry, journal, store):
+    told = []
+    registry.register(workload("a"), now=0)
+    journal.when_saved("a", told.append)
+    journal.when_saved("nobody", lambda error: told.append("at once"))
+    assert told == ["at once"]
+    await journal.flushed()
+    assert told == ["at once", None]
+    registry.update("a", RUNNING, now=1)
+    store.faults = [StoreFailed("no")]
+    journal.when_saved("a", told.append)
+    with pytest.raises(StoreFailed):
+        await journal.flushed()
+    assert isinstance(told[-1], StoreFailed)
 
 
 async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, journal, store):

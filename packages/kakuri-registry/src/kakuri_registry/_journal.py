@@ -2,7 +2,8 @@
 
 All changes of one pass of the event loop, and all that come while a write is under way, go to the
 store together, from one thread of the journal's own: whoever needs to know waits for one write at
-most, and a thousand who wait share it (group commit).
+most, and a thousand who wait share it (group commit). What nobody waits for goes along with the
+next write, or has one of its own a little later: it would only be in the way of others.
 
 A write that fails takes no part back but the registrations in it: those workloads are withdrawn
 from the registry, and who waits for them is told. Everything else stays as the registry has it and
@@ -13,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Self
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
@@ -26,8 +28,15 @@ FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 """How long a failed write waits before it is tried again; it doubles in between."""
 
+UNHURRIED_SECONDS = 0.02
+"""How long a change that nobody waits for may wait for others."""
+
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
+
+
+Told = Callable[[StoreError | None], None]
+"""Is called with what became of a write; it raises nothing."""
 
 
 class _Batch:
@@ -39,7 +48,7 @@ class _Batch:
         self.changes: dict[str, Change] = {}
         self.new: set[str] = set()
         # What a waiter asks for is one workload, or everything.
-        self.waiting: list[tuple[str | None, asyncio.Future[None]]] = []
+        self.waiting: list[tuple[str | None, Told]] = []
 
 
 class Journal:
@@ -63,6 +72,7 @@ class Journal:
         self._open = _Batch()
         self._writing: _Batch | None = None
         self._is_due = False  # the open batch is written as soon as that can be
+        self._unhurried: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
         self._error: StoreError | None = None
@@ -96,10 +106,21 @@ class Journal:
         Raises StoreFull or StoreFailed if it can't be: a workload that was to be registered is
         then withdrawn from the registry; any other change stands and is tried again later.
         """
-        if workload_id in self._open.changes:
-            await self._answer_to(workload_id, self._open)
-        elif self._writing is not None and workload_id in self._writing.changes:
-            await self._answer_to(workload_id, self._writing)
+        batch = self._batch_of(workload_id)
+        if batch is not None:
+            await self._answer_to(workload_id, batch)
+
+    def when_saved(self, workload_id: str, told: Told) -> None:
+        """Do as `saved` does, with a call in place of a wait: for whoever has many of them.
+
+        `told` is called with None, or with what `saved` would raise; at once if there is nothing
+        to wait for.
+        """
+        batch = self._batch_of(workload_id)
+        if batch is None:
+            told(None)
+        else:
+            self._wait(batch, workload_id, told)
 
     async def flushed(self) -> None:
         """Wait until everything that the registry knows now is in the store.
@@ -129,8 +150,9 @@ class Journal:
         finally:
             self._is_closed = True
             self._registry.subscribe(None)
-            if self._retry is not None:
-                self._retry.cancel()
+            for timer in (self._retry, self._unhurried):
+                if timer is not None:
+                    timer.cancel()
             if self._thread is not None:
                 self._thread.shutdown()  # so that nobody closes the store under a write
 
@@ -148,29 +170,47 @@ class Journal:
 
     def _note(self, change: Change) -> None:
         batch = self._open
-        batch.changes[change.workload_id] = change
         if change.is_new:
             batch.new.add(change.workload_id)
-        if not self._is_due:
+        elif change.workload_id in batch.new and change.entry is not None:
+            change = change._replace(is_new=True)  # to the store it still is
+        batch.changes[change.workload_id] = change
+        if self._unhurried is None:
+            self._unhurried = self._loop.call_later(UNHURRIED_SECONDS, self._make_due)
+
+    def _wait(self, batch: _Batch, workload_id: str | None, told: Told) -> None:
+        batch.waiting.append((workload_id, told))
+        if batch is self._open and not self._is_due:
             self._make_due()
 
     def _make_due(self) -> None:
         self._is_due = True
         self._loop.call_soon(self._begin)
 
+    def _batch_of(self, workload_id: str) -> _Batch | None:
+        """Give the batch with the latest change of a workload that is not in the store yet."""
+        for batch in (self._open, self._writing):
+            if batch is not None and workload_id in batch.changes:
+                return batch
+        return None
+
     def _answer_to(self, workload_id: str | None, batch: _Batch) -> asyncio.Future[None]:
         # A future each: were it shared, one waiter that is cancelled would take it from all.
         future: asyncio.Future[None] = self._loop.create_future()
-        batch.waiting.append((workload_id, future))
+        self._wait(batch, workload_id, partial(_resolve, future))
         return future
 
     def _begin(self) -> None:
         """Write the open batch."""
-        if self._writing is not None or not self._open.changes or self._is_closed:
+        if self._writing is not None or self._is_closed:
             return
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        self._is_due = False
+        if not self._open.changes:
+            return
+        for timer in (self._retry, self._unhurried):
+            if timer is not None:
+                timer.cancel()
+        self._retry = self._unhurried = None
         batch, self._open = self._open, _Batch()
         self._writing = batch
         changes = list(batch.changes.values())
@@ -191,7 +231,6 @@ class Journal:
         if self._on_step is not None:
             self._on_step("journal.before-answer")
         self._writing = None
-        self._is_due = False
         if error is None:
             if self._error is not None:
                 _log.info("the store takes changes again")
@@ -200,7 +239,9 @@ class Journal:
             _answer(batch.waiting, None)
         else:
             self._fail(batch, error)
-        if self._open.changes and not self._is_due and self._retry is None:
+        if self._open.changes and self._retry is None and self._unhurried is None:
+            self._unhurried = self._loop.call_later(UNHURRIED_SECONDS, self._make_due)
+        if self._is_due or self._open.waiting:
             self._make_due()
 
     def _fail(self, batch: _Batch, error: BaseException) -> None:
@@ -214,11 +255,12 @@ class Journal:
             if workload_id in self._registry:
                 self._registry.remove(workload_id)
         for workload_id, change in batch.changes.items():
-            if workload_id not in batch.new:
+            # A removal may be of what an earlier batch has brought to the disk.
+            if workload_id not in batch.new or change.entry is None:
                 later.changes.setdefault(workload_id, change)
         if batch.new:
             # The rest may well succeed without the registrations, so its waiters wait on.
-            refused: list[tuple[str | None, asyncio.Future[None]]] = []
+            refused: list[tuple[str | None, Told]] = []
             for waiter in batch.waiting:
                 is_refused = waiter[0] is None or waiter[0] in batch.new
                 (refused if is_refused else later.waiting).append(waiter)
@@ -229,19 +271,21 @@ class Journal:
         self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
 
 
-def _answer(
-    waiting: list[tuple[str | None, asyncio.Future[None]]], error: StoreError | None
-) -> None:
-    for _, future in waiting:
-        if future.done():
-            continue  # its waiter was cancelled
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(_told(error))
+def _answer(waiting: list[tuple[str | None, Told]], error: StoreError | None) -> None:
+    for _, told in waiting:
+        told(None if error is None else _own(error))
 
 
-def _told(error: StoreError) -> StoreError:
+def _resolve(future: asyncio.Future[None], error: StoreError | None) -> None:
+    if future.done():
+        return  # its waiter was cancelled
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+def _own(error: StoreError) -> StoreError:
     """Give one waiter an error of its own: each raise adds a traceback to the object."""
     told = StoreFull(str(error)) if isinstance(error, StoreFull) else StoreFailed(str(error))
     told.__cause__ = error
