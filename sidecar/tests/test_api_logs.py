@@ -118,6 +118,20 @@ async def test_a_rotation_that_fails_is_tried_again(runtime, run, monkeypatch):
         await until(lambda: runtime.calls.of("ReopenContainerLog")[2].code == "OK")
 
 
+async def test_a_rotation_that_hangs_holds_up_no_other(runtime, run, monkeypatch):
+    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
+    async with run() as sidecar:
+        for zone in ("hangs", "other"):
+            await sidecar.post(zone)
+        runtime.faults.set("ReopenContainerLog", "delay(60000)")
+        runtime.write("hangs", b"x" * 200 + b"\n")
+        await runtime.calls.wait_for("ReopenContainerLog")
+        runtime.write("other", b"x" * 200 + b"\n")
+        await runtime.calls.wait_for("ReopenContainerLog", 2)
+        other = runtime.container("other").id
+        assert runtime.calls.of("ReopenContainerLog")[1].request.container_id == other
+
+
 def small_logs(root):
     return LogStore(root, max_file_bytes=100)
 

@@ -4,11 +4,13 @@ import json
 import pytest
 from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
 from kakuri_registry import WorkloadState as State
-from kakuri_sidecar._monitor import MonitorTimes
+from kakuri_sidecar._monitor import DEFAULT_TIMES, MonitorTimes
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 
-ONLY_EVENTS = MonitorTimes(interval=1000, gap=0.001, resubscribe=0.01, unsettled=0.01)
+ONLY_EVENTS = MonitorTimes(
+    interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, unsettled=0.01
+)
 
 
 async def next_of(events, kind):
@@ -47,6 +49,52 @@ async def test_an_end_is_told(runtime, sidecar, code, reason, state, told):
     assert (zone.state, zone.reason, zone.exit_code, zone.message) == (state, told, code, "words")
     assert zone.ended_at >= zone.started_at
     await events.aclose()
+
+
+def test_changes_are_seen_within_a_second_by_default():
+    assert max(DEFAULT_TIMES.interval, DEFAULT_TIMES.without_events) <= 1.0
+
+
+@pytest.mark.parametrize("method", ["ContainerStatus", "PodSandboxStatus"])
+@pytest.mark.parametrize("fault", ["delay(60000)", "error(UNKNOWN: a guest does not answer)"])
+async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, method, fault):
+    monkeypatch.setattr("kakuri_sidecar._inspector.STUCK_SECONDS", 0.02)
+    async with run() as sidecar:
+        await sidecar.post("stuck")
+        await sidecar.post("other")
+    runtime.faults.set(method, f"1000*{fault}")  # a new sidecar knows neither
+    async with run() as sidecar:
+        assert (await sidecar.zone("stuck")).state is State.RUNNING
+        runtime.faults.set(method, fault)
+        runtime.exit("other", 3)
+        assert (await sidecar.until_state("failed", "other")).exit_code == 3
+        assert (await sidecar.get("/healthz")).status == 200
+
+
+async def test_a_stuck_one_that_has_ended_is_told_when_it_can_be(runtime, run, monkeypatch):
+    monkeypatch.setattr("kakuri_sidecar._inspector.STUCK_SECONDS", 0.02)
+    async with run() as sidecar:
+        await sidecar.post()
+        runtime.exit("z", 3)
+        await sidecar.until_state("failed")
+    runtime.faults.set("ContainerStatus", "100000*error(INTERNAL: stuck)")
+    async with run() as sidecar:
+        assert (await sidecar.zone()).state is State.RUNNING
+        runtime.faults.clear()
+        assert (await sidecar.until_state("failed")).exit_code == 3
+
+
+async def test_the_heartbeat_comes_however_much_is_told(runtime, run):
+    async with run(heartbeat=0.02) as sidecar:
+        await sidecar.post()
+        events = sidecar.events()
+        for _ in range(5):
+            runtime.container("z").message = "more"
+            task = asyncio.create_task(sidecar.post("other"))
+            assert await next_of(events, ZonesListed) == ZonesListed()
+            await task
+            await sidecar.delete("other")
+        await events.aclose()
 
 
 async def test_a_reason_that_comes_late_is_waited_for(runtime, run):

@@ -43,6 +43,14 @@ def state(table):
 PENDING = ZoneStatus("z", State.PENDING, "Pulling")
 
 
+def test_a_listing_gives_what_of_it_is_not_outdated(table):
+    begun = table.begin_listing()
+    table.learn("z", facts())
+    assert table.end_listing({"z": facts(api.CONTAINER_CREATED)}, begun) == {}
+    begun = table.begin_listing()
+    assert table.end_listing({"z": facts()}, begun) == {"z": facts()}
+
+
 def test_a_listing_is_the_truth(table):
     assert not table.has_listing
     listing(table, facts())

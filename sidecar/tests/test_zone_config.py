@@ -125,6 +125,16 @@ def test_the_container_byte_for_byte():
     assert encoded(config) == encoded(expected)
 
 
+def test_a_submitters_labels_are_the_containers_alone():
+    # A sandbox with 64 of the longest would be 25 kB of each list of all sandboxes.
+    spec = ZoneSpec("a", "b", 1, 1, labels={"team": "x"})
+    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
+    container = container_config(spec, cri_attempt=0, image_ref="", log_path="")
+    assert dict(container.labels).items() - dict(sandbox.labels).items() == {
+        ("team", "x"), ("io.kubernetes.container.name", "a"),
+    }  # fmt: skip
+
+
 def test_a_seccomp_profile_is_sent_although_it_is_empty():
     # Field 9 of the one and 15 of the other, length-delimited, no bytes: absent would be
     # unconfined.

@@ -1,7 +1,7 @@
 """What the runtime has of a zone, and what is true of the zone for that reason."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kakuri_json import JSONError, decode
 from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
@@ -74,6 +74,20 @@ class Container:
     exit_code: int = 0
     reason: str = ""
     message: str = ""
+    is_stale: bool = field(default=False, compare=False)
+    """Whether the runtime did not answer when it was asked about it last."""
+
+    @classmethod
+    def of_listed(cls, listed: api.Container) -> "Container":
+        """Take what a list tells of a container about which the runtime does not answer.
+
+        Of one that has ended it does not tell how, so that counts as running still.
+        """
+        state = listed.state
+        if state == api.CONTAINER_EXITED:
+            state = api.CONTAINER_RUNNING
+        unknown = api.ContainerStatus(id=listed.id, state=state)
+        return replace(cls.of(listed, unknown), is_stale=True)
 
     @classmethod
     def of(cls, listed: api.Container, status: api.ContainerStatus) -> "Container":
@@ -147,6 +161,7 @@ class ZoneFacts:
         container, sandbox = self.container, self.sandbox
         return (
             container is not None
+            and not container.is_stale
             and container.state == api.CONTAINER_RUNNING
             and not (sandbox is not None and sandbox.is_ready)
         )

@@ -1,19 +1,32 @@
 """Looking at what the runtime has, asking about nothing twice that can't have changed."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import structlog
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import CallRefused, NotFound
+from kakuri_sidecar._errors import CallRefused, CallTimeout, CriError, NotFound
 from kakuri_sidecar._facts import Container, Sandbox, ZoneFacts
+
+log = structlog.get_logger()
 
 TOO_LARGE = "RESOURCE_EXHAUSTED"
 
+STUCK_SECONDS = 2.0
+"""How long the runtime may take to tell of one container or sandbox, when all are looked at."""
+
+MAX_ASKING = 16
+"""Containers and sandboxes that are asked about at a time."""
+
 MAX_ASKED = 4
 """How often one is asked about a killed container whose reason may come late."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +56,20 @@ class Inspector:
         self._timeout = timeout
         self._containers: dict[str, _Asked] = {}
         self._addresses: dict[str, str] = {}
+        self._stuck: set[str] = set()
         self.hidden: set[str] = set()
 
     async def all(self) -> dict[str, ZoneFacts]:
-        """List every zone by its id. Raises CriError."""
+        """List every zone by its id. Raises CriError.
+
+        Of a container or sandbox about which the runtime gives no answer, while it lists it, what
+        was known of it stands: one that is stuck is not to hide what becomes of all others.
+        """
         sandboxes = await self._cri.list_pod_sandboxes(labels.OURS, self._timeout)
         containers = await self._list_containers(sandboxes)
         known = {each.id for each in containers} | {each.id for each in sandboxes}
         self._forget(known)
-        return await self._facts(sandboxes, containers)
+        return await self._facts(sandboxes, containers, is_patient=False)
 
     async def zone(self, zone_id: str, *, with_hidden: bool = False) -> ZoneFacts | None:
         """Look at one zone now; None if the runtime has nothing of it. Raises CriError."""
@@ -62,33 +80,6 @@ class Inspector:
         )
         found = await self._facts(sandboxes, containers, with_hidden=with_hidden)
         return found.get(zone_id)
-
-    async def container(self, listed: api.Container) -> Container | None:
-        """Ask about one container, unless nothing can have changed; None if it is gone."""
-        asked = self._containers.get(listed.id)
-        if asked is not None and asked.is_settled(listed.state):
-            return asked.container
-        try:
-            status = await self._cri.container_status(listed.id, self._timeout)
-        except NotFound:
-            return None
-        found = Container.of(listed, status)
-        times = asked.times + 1 if asked is not None else 1
-        self._containers[listed.id] = _Asked(listed.state, found, times)
-        return found
-
-    async def address(self, sandbox_id: str) -> str | None:
-        """Ask for the address of a ready sandbox, once."""
-        address = self._addresses.get(sandbox_id)
-        if address is not None:
-            return address
-        try:
-            status = await self._cri.pod_sandbox_status(sandbox_id, self._timeout)
-        except NotFound:
-            return None
-        if status.network.ip:
-            self._addresses[sandbox_id] = status.network.ip
-        return status.network.ip or None
 
     async def _list_containers(self, sandboxes: Iterable[api.PodSandbox]) -> list[api.Container]:
         try:
@@ -110,33 +101,96 @@ class Inspector:
         listed_containers: Iterable[api.Container],
         *,
         with_hidden: bool = False,
+        is_patient: bool = True,
     ) -> dict[str, ZoneFacts]:
         hidden = set() if with_hidden else self.hidden
-        sandboxes: dict[str, list[Sandbox]] = {}
-        containers: dict[str, list[Container]] = {}
-        for each in listed_sandboxes:
-            sandbox = Sandbox.of(each)
-            if sandbox.zone_id and sandbox.id not in hidden:
-                if sandbox.is_ready:
-                    sandbox = replace(sandbox, address=await self.address(sandbox.id))
-                sandboxes.setdefault(sandbox.zone_id, []).append(sandbox)
-        for item in listed_containers:
-            if item.id in hidden:
+        seen: list[Sandbox | Container] = []
+        asking: list[Coroutine[Any, Any, Sandbox | Container | None]] = []
+        for sandbox in listed_sandboxes:
+            address = self._addresses.get(sandbox.id)
+            if sandbox.id in hidden:
                 continue
-            container = await self.container(item)
-            if container is not None and container.zone_id:
-                containers.setdefault(container.zone_id, []).append(container)
+            if sandbox.state != api.SANDBOX_READY or address is not None:
+                seen.append(Sandbox.of(sandbox, address))
+            else:
+                asking.append(self._ask_sandbox(sandbox, is_patient=is_patient))
+        for container in listed_containers:
+            asked = self._containers.get(container.id)
+            if container.id in hidden:
+                continue
+            if asked is not None and asked.is_settled(container.state):
+                seen.append(asked.container)
+            else:
+                asking.append(self._ask_container(container, is_patient=is_patient))
+        seen += [each for each in await _few_at_a_time(asking) if each is not None]
+        zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
+        for found in seen:
+            sandboxes, containers = zones.setdefault(found.zone_id, ([], []))
+            if isinstance(found, Sandbox):
+                sandboxes.append(found)
+            else:
+                containers.append(found)
         return {
-            zone_id: ZoneFacts(
-                zone_id,
-                tuple(sandboxes.get(zone_id, ())),
-                tuple(containers.get(zone_id, ())),
-            )
-            for zone_id in sandboxes.keys() | containers.keys()
+            zone_id: ZoneFacts(zone_id, tuple(sandboxes), tuple(containers))
+            for zone_id, (sandboxes, containers) in zones.items()
+            if zone_id
         }
+
+    async def _ask_sandbox(self, listed: api.PodSandbox, *, is_patient: bool) -> Sandbox:
+        """Ask for the address of a ready sandbox; without one while it can't be told."""
+        timeout = self._timeout if is_patient else STUCK_SECONDS
+        try:
+            status = await self._cri.pod_sandbox_status(listed.id, timeout)
+        except NotFound:
+            return Sandbox.of(listed)
+        except (CallTimeout, CallRefused) as error:
+            if is_patient:
+                raise
+            self._note_stuck(listed.id, error)
+            return Sandbox.of(listed)
+        self._stuck.discard(listed.id)
+        if status.network.ip:
+            self._addresses[listed.id] = status.network.ip
+        return Sandbox.of(listed, status.network.ip or None)
+
+    async def _ask_container(self, listed: api.Container, *, is_patient: bool) -> Container | None:
+        """Ask about a container; None if it is gone."""
+        asked = self._containers.get(listed.id)
+        timeout = self._timeout if is_patient else STUCK_SECONDS
+        try:
+            status = await self._cri.container_status(listed.id, timeout)
+        except NotFound:
+            return None
+        except (CallTimeout, CallRefused) as error:
+            if is_patient:
+                raise
+            self._note_stuck(listed.id, error)
+            known = Container.of_listed(listed) if asked is None else asked.container
+            return replace(known, is_stale=True)
+        self._stuck.discard(listed.id)
+        found = Container.of(listed, status)
+        times = asked.times + 1 if asked is not None else 1
+        self._containers[listed.id] = _Asked(listed.state, found, times)
+        return found
+
+    def _note_stuck(self, object_id: str, error: CriError) -> None:
+        if object_id not in self._stuck:
+            self._stuck.add(object_id)
+            log.warning("the runtime tells nothing of this one", id=object_id, error=str(error))
 
     def _forget(self, known: set[str]) -> None:
         for gone in self._containers.keys() - known:
             del self._containers[gone]
         for gone in self._addresses.keys() - known:
             del self._addresses[gone]
+        self._stuck &= known
+
+
+async def _few_at_a_time(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    few = asyncio.Semaphore(MAX_ASKING)
+
+    async def one(call: Coroutine[Any, Any, T]) -> T:
+        async with few:
+            return await call
+
+    return await asyncio.gather(*map(one, calls))

@@ -45,9 +45,8 @@ def spec_hash(spec: ZoneSpec) -> str:
 
 
 def sandbox_labels(spec: ZoneSpec) -> dict[str, str]:
-    """Give the labels of a sandbox: the submitter's, under ours."""
+    """Give the labels of a sandbox: ours alone, since all of them have to fit into one list."""
     return {
-        **spec.labels,
         **of_zone(spec.id),
         SPEC_HASH: spec_hash(spec),
         ATTEMPT: str(spec.attempt),
@@ -58,8 +57,8 @@ def sandbox_labels(spec: ZoneSpec) -> dict[str, str]:
 
 
 def container_labels(spec: ZoneSpec) -> dict[str, str]:
-    """Give the labels of a container: the sandbox's and one more."""
-    return {**sandbox_labels(spec), CONTAINER_NAME: spec.id}
+    """Give the labels of a container: the submitter's, under the sandbox's and one more."""
+    return {**spec.labels, **sandbox_labels(spec), CONTAINER_NAME: spec.id}
 
 
 def container_annotations(spec: ZoneSpec) -> dict[str, str]:

@@ -59,8 +59,8 @@ class Monitor:
         self._on_listed = on_listed
         self._times = times
         self._wanted = asyncio.Event()
-        self.has_events = True
-        """Whether the runtime reports events, as far as is known."""
+        self.has_events: bool | None = None
+        """Whether the runtime reports events; None until it has reported one, or refused to."""
 
     async def run(self) -> None:
         """List and listen, for ever."""
@@ -96,8 +96,7 @@ class Monitor:
         if not self._table.health.available:
             log.info("the runtime answers", zones=len(facts))
         self._table.set_health(RuntimeHealth(available=True))
-        self._table.end_listing(facts, begun)
-        self._on_listed(facts)
+        self._on_listed(self._table.end_listing(facts, begun))
 
     async def _follow_events(self) -> None:
         while True:
@@ -107,7 +106,7 @@ class Monitor:
                     self.has_events = True
                     self.wake()
             except CallRefused as error:
-                if self.has_events:
+                if self.has_events is not False:
                     log.info("the runtime reports no events", error=str(error))
                 self.has_events = False
                 pause = self._times.ask_again

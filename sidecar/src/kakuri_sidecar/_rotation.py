@@ -1,6 +1,7 @@
 """Keeping logs from growing without end: those of running containers are looked at now and then."""
 
 import asyncio
+from functools import partial
 
 import structlog
 from kakuri_registry import WorkloadState, ZoneStatus
@@ -17,6 +18,9 @@ ROTATE_INTERVAL = 1.0
 """Seconds between looks: between two of them a log can outgrow its limit, by tens of megabytes if
 a container does nothing but write. A look costs a stat of each running zone's log."""
 
+REOPEN_SECONDS = 10.0
+"""How long the runtime may take to open a log file again."""
+
 
 class LogRotation:
     """Rotates the logs of running zones until it is cancelled."""
@@ -32,23 +36,41 @@ class LogRotation:
         self._table = table
         self._logs = logs
         self._interval = interval
+        self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Look again and again."""
-        while True:
-            await asyncio.sleep(self._interval)
-            await self.look()
+        try:
+            while True:
+                await asyncio.sleep(self._interval)
+                self.look()
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def look(self) -> None:
-        """Rotate what has grown too large; what fails is logged and tried at the next look."""
+    def look(self) -> None:
+        """Begin to rotate what has grown too large; what fails is tried again at the next look.
+
+        A zone whose log is being looked at is left out: one that hangs holds up no other.
+        """
         for status in self._table.all():
-            if status.state is WorkloadState.RUNNING and status.container_id is not None:
-                await self._look_at(status, status.container_id)
+            is_running = status.state is WorkloadState.RUNNING and status.container_id is not None
+            if is_running and status.id not in self._under_way:
+                task = asyncio.create_task(self._look_at(status))
+                self._under_way[status.id] = task
+                task.add_done_callback(partial(self._done, status.id))
 
-    async def _look_at(self, status: ZoneStatus, container_id: str) -> None:
+    def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
+        del self._under_way[zone_id]
+
+    async def _look_at(self, status: ZoneStatus) -> None:
+        container_id = status.container_id or ""
         try:
             rotated = await self._logs.rotate(
-                status.id, status.attempt, lambda: self._cri.reopen_container_log(container_id)
+                status.id,
+                status.attempt,
+                lambda: self._cri.reopen_container_log(container_id, REOPEN_SECONDS),
             )
         except (CriError, LogError) as error:
             log.warning("could not rotate a log", zone=status.id, error=str(error))

@@ -64,17 +64,22 @@ class ZoneTable:
         """Say that the runtime is about to be listed; gives what `end_listing` has to be told."""
         return self._steps
 
-    def end_listing(self, facts: Mapping[str, ZoneFacts], begun: int) -> None:
-        """Take everything that the runtime has."""
+    def end_listing(self, facts: Mapping[str, ZoneFacts], begun: int) -> dict[str, ZoneFacts]:
+        """Take everything that the runtime has; gives what of it is not outdated already."""
+        current: dict[str, ZoneFacts] = {}
         for zone_id in self._facts.keys() | facts.keys() | self._told.keys():
             if self._touched.get(zone_id, 0) <= begun:
-                self._set_facts(zone_id, facts.get(zone_id))
+                found = facts.get(zone_id)
+                self._set_facts(zone_id, found)
                 self._refresh(zone_id)
+                if found is not None:
+                    current[zone_id] = found
         self._touched = {key: step for key, step in self._touched.items() if step > begun}
         self.has_listing = True
         for watcher in self._watchers:
             if not watcher.has_listing:
                 watcher.listed()
+        return current
 
     def learn(self, zone_id: str, facts: ZoneFacts | None) -> None:
         """Take what the runtime has of one zone now, for good; None for nothing."""
