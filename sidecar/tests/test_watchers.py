@@ -48,9 +48,13 @@ async def test_a_zone_that_comes_back_is_told():
 
 async def test_listed_comes_behind_what_was_listed():
     watcher = Watcher(HEALTHY, [])
-    watcher.listed()
     watcher.changed(RUNNING)
-    assert await taken(watcher) == [HEALTHY, ZoneChanged(RUNNING), ZonesListed()]
+    watcher.listed()
+    later = ZoneStatus("later", State.PENDING)
+    watcher.changed(later)
+    watcher.changed(FAILED)
+    told = [HEALTHY, ZoneChanged(FAILED), ZonesListed(), ZoneChanged(later)]
+    assert await taken(watcher) == told
 
 
 async def test_a_reader_waits_for_what_comes():
@@ -69,3 +73,11 @@ async def test_a_reader_that_is_too_far_behind_starts_anew(monkeypatch):
         watcher.gone(name)
     assert watcher.is_closed
     assert await taken(watcher) == [HEALTHY]
+
+
+async def test_what_there_is_at_the_beginning_does_not_put_a_reader_behind(monkeypatch):
+    monkeypatch.setattr("kakuri_sidecar._watchers.MAX_WAITING", 2)
+    zones = [ZoneStatus(name, State.RUNNING) for name in "abcd"]
+    watcher = Watcher(HEALTHY, zones)
+    watcher.gone("e")
+    assert await taken(watcher) == [HEALTHY, *map(ZoneChanged, zones), ZoneGone("e")]

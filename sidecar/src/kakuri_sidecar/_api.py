@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kakuri_http import Request, Response, Router
 from kakuri_json import Fault, JSONError, StructureError, decode, encode
-from kakuri_registry import WORKLOAD_ID, ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
+from kakuri_registry import WORKLOAD_ID, ZoneSpec, ZoneStatus
 
 from kakuri_sidecar._errors import RuntimeUnavailable, SidecarError, UnknownZone
 from kakuri_sidecar._health import Health
@@ -14,6 +14,7 @@ from kakuri_sidecar._log_errors import LogError
 from kakuri_sidecar._problems import document_problem, zone_problem
 from kakuri_sidecar._queries import EndQuery, ListQuery, NoQuery, read_query
 from kakuri_sidecar._table import ZoneTable
+from kakuri_sidecar._watchers import Watcher
 from kakuri_sidecar._zones import Zones
 
 JSON = "application/json"
@@ -116,22 +117,25 @@ class Api:
         """Give a line for each event until the reader goes or the table is closed."""
         watcher = self._table.watch()
         self._wake()
+        heart = asyncio.create_task(self._beat(watcher))
         try:
-            while True:
-                event: ZoneEvent | None
-                try:
-                    async with asyncio.timeout(self._heartbeat):
-                        event = await watcher.next()
-                except TimeoutError:
-                    # It says that the stream is alive, and claims no more than is known.
-                    health = self._table.health
-                    is_known = watcher.has_listing and health.available
-                    event = ZonesListed() if is_known else health
-                if event is None:
-                    return
+            while (event := await watcher.next()) is not None:
                 yield encode(event) + b"\n"
         finally:
+            heart.cancel()
             self._table.unwatch(watcher)
+
+    async def _beat(self, watcher: Watcher) -> None:
+        """Say again and again that the stream is alive, claiming no more than is known.
+
+        It stands in the queue behind what was true before, however many other events there are.
+        """
+        while True:
+            await asyncio.sleep(self._heartbeat)
+            if watcher.has_listing and self._table.health.available:
+                watcher.listed()
+            else:
+                watcher.health(self._table.health)
 
 
 def answering_problems(handler: Handler) -> Handler:

@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneEvent, ZoneGone, ZonesListed, ZoneStatus
 
 MAX_WAITING = 10_000
-"""Zones with changes that a reader has not read; one that is further behind starts anew."""
+"""Zones with changes that a reader has not read, beyond those that there were when it began; one
+that is further behind starts anew."""
+
+NO_ZONE = ""
+"""Where what is said of all zones waits among those."""
 
 
 class Watcher:
@@ -19,12 +23,11 @@ class Watcher:
     def __init__(self, health: RuntimeHealth, zones: Iterable[ZoneStatus]) -> None:
         self._health: RuntimeHealth | None = health
         self._zones: dict[str, list[ZoneEvent]] = {}
-        self._listed: ZonesListed | None = None
         self._something = asyncio.Event()
         self.has_listing = False
         self.is_closed = False
-        for status in zones:
-            self.changed(status)
+        self._zones.update((status.id, [ZoneChanged(status)]) for status in zones)
+        self._most = len(self._zones) + MAX_WAITING
         self._something.set()
 
     def changed(self, status: ZoneStatus) -> None:
@@ -44,10 +47,9 @@ class Watcher:
         self._something.set()
 
     def listed(self) -> None:
-        """Take that every zone has been told."""
+        """Take that every zone has been told: it is said behind all that waits now."""
         self.has_listing = True
-        self._listed = ZonesListed()
-        self._something.set()
+        self._put(NO_ZONE, [ZonesListed()])
 
     def close(self) -> None:
         """Let the reader come to the end of what waits, and of the stream."""
@@ -64,9 +66,8 @@ class Watcher:
             await self._something.wait()
 
     def _put(self, zone_id: str, events: list[ZoneEvent]) -> None:
-        if len(self._zones) >= MAX_WAITING and zone_id not in self._zones:
+        if len(self._zones) >= self._most and zone_id not in self._zones:
             self._zones.clear()
-            self._listed = None
             self.close()
             return
         self._zones[zone_id] = events
@@ -82,5 +83,4 @@ class Watcher:
             if not events:
                 del self._zones[zone_id]
             return event
-        event, self._listed = self._listed, None
-        return event
+        return None
