@@ -61,6 +61,14 @@ async def test_waiters_share_a_pull(runtime, images):
     assert len(runtime.calls.of("PullImage")) == 1
 
 
+async def test_no_tag_is_the_tag_latest(runtime, images):
+    runtime.images.set("host:5000/app:latest", FakeImage())
+    names = ["host:5000/app", "host:5000/app:latest"]
+    refs = await asyncio.gather(*(images.ensure(name, ignore) for name in names))
+    assert len(set(refs)) == 1
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
 async def test_different_images_are_pulled_at_the_same_time(runtime, images):
     runtime.images.set("slow:1", FakeImage(state="hanging"))
     slow = asyncio.create_task(images.ensure("slow:1", ignore))

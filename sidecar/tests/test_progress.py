@@ -46,10 +46,12 @@ def test_a_shrinking_file_system_is_none_but_growth_after_it_is():
     assert progress.stalled_for(2.0) == 0.0
 
 
-def test_nothing_told_is_no_progress():
+def test_nothing_told_is_no_progress_and_no_figure():
     progress = PullProgress(5.0)
     progress.look([], 6.0)
-    assert progress.stalled_for(8.0) == 3.0
+    assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, False)
+    progress.look(usage(0), 6.0)
+    assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, True)
 
 
 def test_the_disk_is_read_where_it_can_be(tmp_path):

@@ -1,12 +1,13 @@
 import asyncio
 
 import pytest
+from kakuri_json import encode
 from kakuri_registry import WorkloadState as State
 from kakuri_sidecar._cri import CallTimeouts
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 
-SHORT = {"timeouts": CallTimeouts(usual=0.15, run_pod_sandbox=0.15)}
+SHORT = {"timeouts": CallTimeouts(usual=0.3, run_pod_sandbox=0.3)}
 
 
 def nothing_is_left(runtime):
@@ -152,7 +153,7 @@ async def test_a_handler_that_the_runtime_does_not_have_fails_the_start(run):
 
 async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime, run):
     async with run(**SHORT, half_made=30) as sidecar:
-        runtime.faults.set("RunPodSandbox", "delay(400)")
+        runtime.faults.set("RunPodSandbox", "delay(700)")
         problem = await sidecar.post()
         assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
         await until(lambda: bool(runtime.sandboxes))
@@ -164,7 +165,7 @@ async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime,
 
 async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
     async with run(**SHORT) as sidecar:
-        runtime.faults.set("RunPodSandbox", "delay(600)")
+        runtime.faults.set("RunPodSandbox", "delay(1000)")
         assert (await sidecar.post()).status == 503
         status, zone = await sidecar.post()
         assert status == 201
@@ -176,7 +177,7 @@ async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
 
 async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
     async with run(**SHORT, half_made=30) as sidecar:
-        runtime.faults.set("CreateContainer", "delay(400)")
+        runtime.faults.set("CreateContainer", "delay(700)")
         assert (await sidecar.post()).status == 503
         await until(lambda: bool(runtime.containers))
         status, zone = await sidecar.post()
@@ -186,7 +187,7 @@ async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
 
 async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, run):
     async with run(**SHORT) as sidecar:
-        runtime.faults.set("CreateContainer", "delay(600)")
+        runtime.faults.set("CreateContainer", "delay(1000)")
         assert (await sidecar.post()).status == 503
         status, zone = await sidecar.post()
         assert status == 201
@@ -216,10 +217,73 @@ async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, m
 
 
 async def test_a_start_that_was_done_after_its_deadline_counts(runtime, run):
-    async with run(**SHORT) as sidecar:
+    async with run() as sidecar:
         runtime.faults.set("StartContainer", "finish-then-error(DEADLINE_EXCEEDED)")
         status, zone = await sidecar.post()
         assert (status, zone.state) == (201, State.RUNNING)
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+async def test_a_runtime_that_was_away_may_stumble_once(runtime, sidecar, method):
+    await runtime.crash()
+    assert (await sidecar.post()).status == 503
+    await runtime.restart()
+    await sidecar.until_listed()
+    runtime.faults.set(method, "error(UNKNOWN: rename new-1 to 87: file exists)")
+    status, zone = await sidecar.post()
+    assert (status, zone.state) == (201, State.RUNNING)
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+    await sidecar.delete()
+    runtime.faults.set(method, "2*error(UNKNOWN: no)")
+    assert (await sidecar.post()).status == 502
+    assert nothing_is_left(runtime)
+
+
+async def test_a_fault_of_ours_leaves_nothing(runtime, sidecar, monkeypatch):
+    def fail(*args, **more):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("kakuri_sidecar._making.container_config", fail)
+    assert (await sidecar.request("POST", "/zones", encode(sidecar.spec()))).status == 500
+    assert len(runtime.calls.of("RunPodSandbox")) == 1
+    assert nothing_is_left(runtime)
+
+
+async def test_a_runtime_that_dies_while_it_makes_a_sandbox(runtime, run):
+    async with run(half_made=30) as sidecar:
+        runtime.faults.set("RunPodSandbox", "delay(60000)")
+        start = asyncio.create_task(sidecar.post())
+        await runtime.calls.wait_for("RunPodSandbox")
+        await runtime.crash()
+        assert (await start).status == 503
+        await runtime.restart()
+        await sidecar.until_listed()
+        assert (await sidecar.post())[0] == 201
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_sandbox_that_died_half_made_is_replaced(runtime, run):
+    async with run(half_made=30) as sidecar:
+        runtime.faults.set("CreateContainer", "delay(60000)")
+        start = asyncio.create_task(sidecar.post())
+        await runtime.calls.wait_for("CreateContainer")
+        (half_made,) = runtime.sandboxes
+        await runtime.crash()
+        assert (await start).status == 503
+        await runtime.restart("dead")
+        await sidecar.until_listed()
+        status, zone = await sidecar.post()
+        assert status == 201
+        assert zone.pod_sandbox_id != half_made.id
+        await until(lambda: len(runtime.sandboxes) == 1)
+
+
+async def test_what_a_submitter_says_is_not_taken_for_the_runtimes_words(runtime, sidecar):
+    words = 'exec: "unknown service runtime.v1.": not found'
+    runtime.faults.set("StartContainer", f"error(UNKNOWN: {words})")
+    problem = await sidecar.post()
+    assert (problem.status, problem.code) == (502, "StartError")
+    assert nothing_is_left(runtime)
 
 
 async def test_names_are_not_tried_for_ever(runtime, sidecar):
@@ -269,6 +333,15 @@ async def test_a_later_attempt_gets_a_new_sandbox_if_the_old_one_has_ended(runti
     assert second.pod_sandbox_id != first.pod_sandbox_id
     await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
     assert await sidecar.zone() == second
+
+
+async def test_an_earlier_attempt_than_one_half_made_is_a_conflict(runtime, run):
+    async with run(half_made=30) as sidecar:
+        runtime.faults.set("StartContainer", "close")
+        assert (await sidecar.post(attempt=1)).status == 503
+        await sidecar.until_listed()
+        assert (await sidecar.post(attempt=0)).status == 409
+        assert (await sidecar.post(attempt=1))[0] in (200, 201)
 
 
 async def test_attempts_out_of_order_are_conflicts(runtime, sidecar):

@@ -1,6 +1,7 @@
 """A client of the CRI on gRPC: each call with its deadline, each failure as one of our errors."""
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -48,7 +49,8 @@ MAX_WORDS = 4096
 """Characters kept of what a runtime says about a failure: some quote whole command lines."""
 
 _RESERVED = re.compile(r"\bname\b.*\b(?:is reserved|already in use|already exists)", re.DOTALL)
-# The socket is there before the server behind it has read what it knew.
+# The socket is there before the server behind it has read what it knew, or has all its services.
+# Only at the beginning: further on, words may quote what a submitter wrote.
 _STARTING = re.compile(r"server is not initialized yet|unknown service runtime\.v1\.")
 
 
@@ -76,6 +78,7 @@ class CriClient:
         self._timeouts = timeouts
         self._channel = grpc.aio.insecure_channel(f"unix:{endpoint.path}", options=OPTIONS)
         self._methods: dict[str, Any] = {}
+        self._silent_at = -math.inf
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +93,11 @@ class CriClient:
 
     def __repr__(self) -> str:
         return f"<CriClient {self._endpoint}>"
+
+    @property
+    def seconds_since_silence(self) -> float:
+        """The seconds since a call found nobody to answer it; infinite if none has."""
+        return time.monotonic() - self._silent_at
 
     async def close(self) -> None:
         """Close the channel; calls under way fail."""
@@ -188,10 +196,10 @@ class CriClient:
         request = api.ListContainersRequest(filter=selected)
         return list((await self._call(calls.LIST_CONTAINERS, request, timeout)).containers)
 
-    async def reopen_container_log(self, container_id: str) -> None:
+    async def reopen_container_log(self, container_id: str, timeout: float | None = None) -> None:
         """Have the runtime open a container's log file again, after it was renamed."""
         request = api.ReopenContainerLogRequest(container_id=container_id)
-        await self._call(calls.REOPEN_CONTAINER_LOG, request)
+        await self._call(calls.REOPEN_CONTAINER_LOG, request, timeout)
 
     async def container_events(self) -> AsyncIterator[api.ContainerEventResponse]:
         """Follow what happens to containers until the stream breaks; optional in runtimes.
@@ -245,6 +253,8 @@ class CriClient:
             answer: Response = await method(request, timeout=timeout or self._timeouts.usual)
         except grpc.aio.AioRpcError as error:
             translated = _translate(call.name, error)
+            if isinstance(translated, RuntimeUnavailable):
+                self._silent_at = time.monotonic()
             log.debug("cri", call=call.name, ms=_ms_since(began), error=str(translated))
             raise translated from error
         except asyncio.CancelledError:
@@ -264,7 +274,7 @@ def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
     words = (error.details() or status.name.lower().replace("_", " "))[:MAX_WORDS]
     kind: type[CriError]
     match status:
-        case _ if _STARTING.search(words):
+        case _ if _STARTING.match(words):
             kind = RuntimeUnavailable
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             kind = RuntimeUnavailable

@@ -1,20 +1,23 @@
 """What the runtime is and whether it can run zones, asked at that moment."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cgroups import CgroupParent
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import CriError
+from kakuri_sidecar._errors import CallRefused, CriError, Unimplemented
 from kakuri_sidecar._monitor import Monitor
 
 HEALTH_SECONDS = 5.0
 """How long the runtime may take to answer a probe."""
 
 REQUIRED_CONDITIONS = ("RuntimeReady", "NetworkReady")
+
+NO_CONTAINER = "kakuri-probe"
+"""An id that no container has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class OptionalCalls:
-    """Which of the calls that a runtime may leave out it has, as far as is known."""
+    """Which of the calls that a runtime may leave out it has; None where that is not known yet."""
 
-    events: bool
-    runtime_config: bool | None = None
+    events: bool | None
+    runtime_config: bool | None
+    reopen_container_log: bool | None
+    image_fs_info: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,10 @@ async def look(
             await cgroup_parent.ask(HEALTH_SECONDS)
     except CriError as error:
         return Health("unavailable", str(error))
+    reopen, usage = await asyncio.gather(
+        _is_there(cri.reopen_container_log(NO_CONTAINER, HEALTH_SECONDS)),
+        _is_there(cri.image_fs_info(HEALTH_SECONDS)),
+    )
     faults = list(_faults(status, wanted))
     return Health(
         "unavailable" if faults else "ok",
@@ -82,8 +91,21 @@ async def look(
             for each in status.status.conditions
         ],
         sorted(each.name for each in status.runtime_handlers) or None,
-        OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config),
+        OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
     )
+
+
+async def _is_there(call: Awaitable[object]) -> bool | None:
+    """Tell whether the runtime has a call, whatever else it says."""
+    try:
+        await call
+    except Unimplemented:
+        return False
+    except CallRefused:
+        return True
+    except CriError:
+        return None
+    return True
 
 
 def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:

@@ -38,7 +38,8 @@ class PullLimits:
 
     timeout: float = 1800.0
     stall_timeout: float = 120.0
-    """Without any sign of progress; 0 for no such limit."""
+    """Without any sign of progress; 0 for no such limit, nor is there one where the runtime tells
+    nothing of its file systems."""
     first_backoff: float = 10.0
     max_backoff: float = 300.0
     """The kubelet's two figures: the time doubles with each failure in a row."""
@@ -85,6 +86,7 @@ class Images:
         it can't be had, CallUnanswered if the runtime does not answer. A caller that is cancelled
         cancels the pull, unless others wait for it as well.
         """
+        image = _tagged(image)
         present = await self._cri.image_status(image)
         if present is not None:
             self._failures.pop(image, None)
@@ -156,7 +158,7 @@ class Images:
             progress.look(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
         now = self._clock()
         stalled = progress.stalled_for(now)
-        if self._limits.stall_timeout and stalled >= self._limits.stall_timeout:
+        if 0 < self._limits.stall_timeout <= stalled and progress.has_figures:
             raise _Stalled(f"no progress for {stalled:.0f} s")
         words = f"pulling {image} for {now - progress.began:.0f} s"
         if progress.bytes_seen:
@@ -185,6 +187,14 @@ class Images:
             del self._failures[next(iter(self._failures))]
         log.warning("pull failed", image=image, error=words, backoff=backoff)
         return StartFailed(IMAGE_PULL_FAILED, words)
+
+
+def _tagged(image: str) -> str:
+    """Spell a reference without tag and digest as what it means.
+
+    What a name without a registry means is the runtime's affair.
+    """
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 class _Stalled(Exception):

@@ -59,6 +59,8 @@ class PullProgress:
     began: float
     received_by: Callable[[str], int | None] = received
     bytes_seen: int = 0
+    has_figures: bool = False
+    """Whether there was anything that could be seen to grow."""
     _grown_at: float = field(init=False)
     _most: dict[str, int] = field(init=False, default_factory=dict)
 
@@ -72,6 +74,7 @@ class PullProgress:
             path = usage.fs_id.mountpoint
             figures = {path: usage.used_bytes.value, f"{path} received": self.received_by(path)}
             grown = max(grown, *(self._growth(key, value) for key, value in figures.items()))
+            self.has_figures = True
         if grown >= NOTICEABLE:
             self._grown_at = now
             self.bytes_seen += grown

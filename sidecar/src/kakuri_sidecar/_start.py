@@ -13,8 +13,8 @@ from kakuri_sidecar._cancellation import Cancellation
 from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import (
     CallRefused,
+    CallUnanswered,
     CriError,
-    StartCancelled,
     StartFailed,
     ZoneConflict,
 )
@@ -30,6 +30,10 @@ from kakuri_sidecar._table import ZoneTable
 log = structlog.get_logger()
 
 PULLING = "Pulling"
+
+RECOVERY_SECONDS = 30.0
+"""How long after it has been away a runtime's refusal is not taken for its last word: it may have
+stumbled over what its own end has left (containerd: "rename …/snapshots/new-…: file exists")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +88,41 @@ class Start:
             return True
         self._tell(CREATING)
         try:
-            await self._start(self._without_rests(facts))
-        except (StartFailed, StartCancelled):
-            await self._roll_back()
-            raise
+            await self._try(self._without_rests(facts))
+        except StartFailed as error:
+            silent_for = self._tools.cri.seconds_since_silence
+            if error.reason != START_ERROR or silent_for > RECOVERY_SECONDS:
+                raise
+            log.warning("start tried again", zone=self.spec.id, error=str(error))
+            await self._try(None)
+        return False
+
+    async def _try(self, before: ZoneFacts | None) -> None:
+        """Start the zone; what fails leaves nothing behind, unless the runtime does not answer."""
+        try:
+            await self._start(before)
+        except CallUnanswered:
+            raise  # the runtime may be at it still
         except CallRefused as error:
             await self._roll_back()
             raise StartFailed(START_ERROR, error.words) from error
         except LogError as error:
+            await self._roll_back()
             raise StartFailed(START_ERROR, str(error)) from error
-        return False
+        except Exception:  # a fault of ours, too
+            await self._roll_back()
+            raise
 
     def _is_there(self, facts: ZoneFacts) -> bool:
         """Tell whether this very run is there; raises ZoneConflict for another one in its place."""
         container = facts.container
+        if container is not None and self.spec.attempt < container.attempt:
+            given = f"attempt {self.spec.attempt}"
+            raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
         if container is None or not container.was_started:
             return False
         if container.spec_hash != labels.spec_hash(self.spec):
             raise ZoneConflict(f"zone {self.spec.id!r} exists with another spec")
-        if self.spec.attempt < container.attempt:
-            given = f"attempt {self.spec.attempt}"
-            raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
         if self.spec.attempt == container.attempt:
             return True
         if container.state == api.CONTAINER_RUNNING and not facts.is_lost:
