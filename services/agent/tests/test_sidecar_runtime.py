@@ -3,7 +3,15 @@
 import asyncio
 
 import pytest
-from kakuri_agent import LogPart, LogRequest, NoLog, RuntimeFault, SidecarRuntime
+from kakuri_agent import (
+    LogPart,
+    LogRequest,
+    NoLog,
+    RuntimeFault,
+    SidecarRuntime,
+    UnknownCursor,
+)
+from kakuri_agent._sidecar import MAX_STARTS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
 from kakuri_registry import (
@@ -321,16 +329,46 @@ async def test_an_event_that_is_none_breaks_the_stream_and_not_the_agent(runtime
     await watcher.until(("changed", "wl-1"))
 
 
+async def test_starts_that_hang_hold_up_nothing_else(runtime, sidecar, watcher):
+    hanging = asyncio.Event()
+    sidecar.answers = {
+        "POST": [hanging], "DELETE": [Response(204)],
+        "GET": [Response(200, b"words", {"Kakuri-Log-Next": "1"})],
+    }  # fmt: skip
+    for number in range(MAX_STARTS + 1):
+        runtime.start(spec(f"wl-{number}"))
+    await asked(sidecar, MAX_STARTS)
+    assert (await runtime.read_log("running", LogRequest())).data == b"words"
+    runtime.remove("running", 0)
+    await watcher.until(("gone", "running"))
+    hanging.set()
+
+
 async def test_a_log_is_read_in_parts(runtime, sidecar):
     headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
     sidecar.answers["GET"] = [Response(200, b"hello\n", headers, "text/plain")]
     part = await runtime.read_log("wl-1", LogRequest(tail=10))
     assert part == LogPart(b"hello\n", "0.0.6", ended=True)
-    await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1.5))
+    await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/log?limit=65536&wait=0&tail=10",
-        "/zones/wl-1/log?limit=65536&wait=1.5&after=0.0.6",
+        "/zones/wl-1/log?limit=65536&wait=1&after=0.0.6",
     ]
+
+
+@pytest.mark.parametrize("cursor", ["1&tail=5", "1#", "nope"])
+async def test_a_cursor_that_is_none(runtime, sidecar, cursor):
+    sidecar.answers["GET"] = [problem(400, code="bad_request", detail="no cursor")]
+    with pytest.raises(UnknownCursor, match="cursor"):
+        await runtime.read_log("wl-1", LogRequest(after=cursor))
+    assert all(target == "/zones/wl-1/log?limit=65536&wait=0&after=nope"
+               for _, target, _ in sidecar.asked)  # fmt: skip
+
+
+async def test_part_of_a_second_is_waited_for_as_a_whole_one(runtime, sidecar):
+    sidecar.answers["GET"] = [Response(200, b"", {"Kakuri-Log-Next": "1"})]
+    await runtime.read_log("wl-1", LogRequest(wait=0.5))
+    assert sidecar.asked[0][1] == "/zones/wl-1/log?limit=65536&wait=1"
 
 
 async def test_a_log_that_is_not_there(runtime, sidecar):

@@ -3,7 +3,15 @@
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import Capacity, DoesNotFit
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer, Runtime, RuntimeFault
+from kakuri_agent._runtime import (
+    LogPart,
+    LogRequest,
+    NoLog,
+    Observer,
+    Runtime,
+    RuntimeFault,
+    UnknownCursor,
+)
 from kakuri_agent._sidecar import SidecarRuntime
 from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
 from kakuri_agent._version import __version__
@@ -22,6 +30,7 @@ __all__ = [
     "RuntimeFault",
     "SidecarRuntime",
     "SimulatedRuntime",
+    "UnknownCursor",
     "__version__",
     "read_script",
 ]

@@ -20,6 +20,10 @@ class NoLog(RuntimeFault):
     """There is no zone with that id, or nothing of its log."""
 
 
+class UnknownCursor(RuntimeFault):
+    """A log can't be read from there: the runtime has given no such cursor."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogRequest:
     """Which part of a log is wanted: the last `tail` lines, or what comes after a cursor.
@@ -81,7 +85,10 @@ class Runtime(Protocol):
         """Begin to run a zone, or its next attempt. How a start failed stands in the view."""
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end a zone: it is asked, and killed after the grace time."""
+        """Begin to end a zone: it is asked, and killed after the grace time.
+
+        Of one that isn't there the view then says that it has failed, with reason "Stopped".
+        """
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to end a zone, and to remove whatever is left of it."""
@@ -93,7 +100,7 @@ class Runtime(Protocol):
         """Give what is known of all zones."""
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Give a part of a zone's log. Raises NoLog, and RuntimeFault."""
+        """Give a part of a zone's log. Raises NoLog, UnknownCursor, and RuntimeFault."""
 
     async def close(self) -> None:
         """Tell the observer nothing more; zones go on."""

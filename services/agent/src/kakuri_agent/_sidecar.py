@@ -6,10 +6,12 @@ has carried it out: there, every command is idempotent.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from math import ceil
 from typing import Any, ClassVar
 
 import structlog
@@ -18,13 +20,23 @@ from kakuri_json import JSONError, decode, encode
 from kakuri_registry import ZoneSpec, ZoneStatus
 from kakuri_tcp import Endpoint
 
-from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer, RuntimeFault
+from kakuri_agent._runtime import (
+    LogPart,
+    LogRequest,
+    NoLog,
+    Observer,
+    RuntimeFault,
+    UnknownCursor,
+)
 from kakuri_agent._zone_view import ZoneView, follow_events
 
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 128
-"""To the sidecar at once: commands beyond wait for their turn."""
+"""To the sidecar at once, for ends and for reads each: what is beyond waits for its turn."""
+
+MAX_STARTS = 1024
+"""At once: one that waits for its turn does so in its own time, and pulls may hang."""
 
 FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts to reach a sidecar that does not answer; doubled each time."""
@@ -39,7 +51,10 @@ LOG_SECONDS = 10.0
 _PATIENT = Timeouts(pool=None, read=None, total=None)
 
 _CREATED, _OK, _NO_CONTENT = 201, 200, 204
-_NOT_FOUND, _UNAVAILABLE = 404, 503
+_BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 400, 404, 503
+
+_CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""What goes into a query as it is; cursors of sidecars are made of it."""
 
 _Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -87,8 +102,11 @@ class SidecarRuntime:
     ) -> None:
         """Take where the sidecar listens. Times in seconds; `retry`: the first pause, the last."""
         self._endpoint = endpoint
-        limits = PoolLimits(connections=MAX_CONNECTIONS, per_host=MAX_CONNECTIONS)
-        self._client = Client(endpoint, pool=limits)
+        # A pool each: starts may hang, ends take their grace time, and neither holds up the others.
+        self._starts = _client(endpoint, MAX_STARTS)
+        self._ends = _client(endpoint, MAX_CONNECTIONS)
+        self._reads = _client(endpoint, MAX_CONNECTIONS)
+        self._events = _client(endpoint, 1)
         self._start_timeout = start_timeout
         self._retry = retry
         self._view = ZoneView()
@@ -113,7 +131,7 @@ class SidecarRuntime:
         """Follow the sidecar's events, and tell this observer."""
         self._observer = observer
         self._view.observer = observer
-        following = follow_events(self._client, self._view, self._retry)
+        following = follow_events(self._events, self._view, self._retry)
         self._following = asyncio.get_running_loop().create_task(following)
 
     def start(self, spec: ZoneSpec) -> None:
@@ -138,14 +156,16 @@ class SidecarRuntime:
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
         """Give a part of a zone's log."""
-        query = f"limit={request.limit}&wait={request.wait:g}"
+        query = f"limit={request.limit}&wait={ceil(request.wait)}"
         if request.after is not None:
+            if not _CURSOR.fullmatch(request.after):
+                raise UnknownCursor(f"expected a cursor of this log, got {request.after!r}")
             query += f"&after={request.after}"
         elif request.tail is not None:
             query += f"&tail={request.tail}"
         timeouts = Timeouts(read=LOG_SECONDS + request.wait, total=LOG_SECONDS + request.wait)
         try:
-            response = await self._client.request(
+            response = await self._reads.request(
                 "GET", f"/zones/{zone_id}/log?{query}", timeouts=timeouts
             )
         except HttpError as error:
@@ -153,6 +173,8 @@ class SidecarRuntime:
         following = response.headers.get("kakuri-log-next")
         if response.status == _NOT_FOUND:
             raise NoLog(_problem(response).detail)
+        if response.status == _BAD_REQUEST:
+            raise UnknownCursor(_problem(response).detail)
         if response.status != _OK or following is None:
             raise RuntimeFault(f"no log from the sidecar: {_problem(response).detail}")
         ended = response.headers.get("kakuri-log-ended") == "true"
@@ -167,7 +189,8 @@ class SidecarRuntime:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client.close()
+        for client in (self._starts, self._ends, self._reads, self._events):
+            await client.close()
 
     def _begin(
         self, zone_id: str, rank: _Rank, run: Callable[[], Coroutine[Any, Any, None]]
@@ -193,7 +216,7 @@ class SidecarRuntime:
         body = encode(spec)
         try:
             async with asyncio.timeout(self._start_timeout):
-                response = await self._ask("POST", "/zones", body=body, pending=spec)
+                response = await self._ask(self._starts, "POST", "/zones", body=body, pending=spec)
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.fail(spec, "RuntimeUnavailable", fault)
@@ -222,38 +245,49 @@ class SidecarRuntime:
     async def _insist(self, method: str, path: str, done: tuple[int, ...]) -> Response:
         """Ask until it is done: what the runtime refuses to end now it may end later."""
         pause, longest = self._retry
-        while (response := await self._ask(method, path)).status not in done:
+        while (response := await self._ask(self._ends, method, path)).status not in done:
             log.warning("not ended", path=path, detail=_problem(response).detail)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
         return response
 
     async def _ask(
-        self, method: str, path: str, *, body: bytes = b"", pending: ZoneSpec | None = None
+        self,
+        client: Client,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        pending: ZoneSpec | None = None,
     ) -> Response:
         """Ask until there is an answer. `pending`: the zone that waits meanwhile."""
         pause, longest = self._retry
         while True:
             try:
-                return await self._ask_once(method, path, body)
+                return await _ask_once(client, method, path, body)
             except _NotAnswered as error:
                 if pending is not None:
                     self._view.wait(pending, "RuntimeUnavailable", str(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
-    async def _ask_once(self, method: str, path: str, body: bytes) -> Response:
-        try:
-            response = await self._client.request(method, path, body=body, timeouts=_PATIENT)
-        except HttpError as error:
-            raise _NotAnswered(str(error)) from error
-        if response.status == _UNAVAILABLE:
-            raise _NotAnswered(_problem(response).detail)
-        return response
-
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
 """The reasons of a failed start that the sidecar tells."""
+
+
+def _client(endpoint: Endpoint, connections: int) -> Client:
+    return Client(endpoint, pool=PoolLimits(connections=connections, per_host=connections))
+
+
+async def _ask_once(client: Client, method: str, path: str, body: bytes) -> Response:
+    try:
+        response = await client.request(method, path, body=body, timeouts=_PATIENT)
+    except HttpError as error:
+        raise _NotAnswered(str(error)) from error
+    if response.status == _UNAVAILABLE:
+        raise _NotAnswered(_problem(response).detail)
+    return response
 
 
 def _content(response: Response) -> bytes:
