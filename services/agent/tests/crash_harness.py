@@ -6,6 +6,7 @@ nobody sees. Time is virtual and chance is seeded, so a seed is a whole story th
 """
 
 import asyncio
+import inspect
 import random
 import shutil
 import traceback
@@ -31,7 +32,7 @@ from kakuri_registry import (
     ZoneSpec,
 )
 from kakuri_tcp import Endpoint
-from model_sidecar import HEARTBEAT, ModelSidecar
+from model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
 from virtual_time import Stalled, VirtualLoop
 
 COMMANDS = {"POST": "start", "DELETE": "remove"}
@@ -99,7 +100,9 @@ class Life:
         world.check_after_start(self.registry)
         self._journal = Journal(self.registry, self.store, on_step=self.step)
         self._runtime = SidecarRuntime(Endpoint.parse("unix:/nowhere"))
-        self._runtime._client = Link(self, world.sidecar)
+        link = Link(self, world.sidecar)
+        self._runtime._starts = self._runtime._ends = link
+        self._runtime._reads = self._runtime._events = link
         self.capacity = Capacity(memory_mb=MEMORY_MB)
         self.agent = Agent(
             self.registry, self._journal, self._runtime, self.capacity,
@@ -130,7 +133,7 @@ class Life:
         try:
             self.step("agent.before-request")
             reply = self.agent.handle(request)
-            if asyncio.iscoroutine(reply):
+            if inspect.isawaitable(reply):
                 work = asyncio.ensure_future(reply)
                 self.tasks.add(work)
                 await asyncio.wait((work, self.end), return_when=asyncio.FIRST_COMPLETED)
@@ -220,6 +223,7 @@ class World:
     def __init__(self, folder: Path, seed: int, *, lives: int = 8, clients: int = 3) -> None:
         self.chance = random.Random(seed)
         self.pace = 1.0
+        self.kinds = [{"image": image} for image in IMAGES]
         self._clock_offset = 0
         self.seed = seed
         self.trace: list[str] = []
@@ -276,6 +280,9 @@ class World:
         """The wall clock, which somebody sets now and then."""
         if self.chance.random() < 0.02:
             self._clock_offset = self.chance.choice((0, -3600, 3600, 86_400 * 365))
+        return self.wall_time()
+
+    def wall_time(self):
         return 1_700_000_000 + self._clock_offset + asyncio.get_running_loop().time()
 
     def note(self, text):
@@ -283,7 +290,7 @@ class World:
 
     async def _run(self):
         self.is_up = asyncio.Event()
-        self.sidecar = ModelSidecar(self.chance, self.note, self.complain)
+        self.sidecar = ModelSidecar(self.chance, self.note, self.complain, self.wall_time)
         folder = self._folder / "state"
         folder.mkdir()
         clients = [Client(self, name) for name in range(self._clients)]

@@ -39,12 +39,14 @@ class Zone:
 class ModelSidecar:
     """Zones that go on whoever watches; `chance` decides how long things take and what fails."""
 
-    def __init__(self, chance: random.Random, note, complain, *, fault_rate: float = 0.05) -> None:
+    def __init__(
+        self, chance: random.Random, note, complain, wall_time, *, fault_rate: float = 0.05
+    ) -> None:
         self.zones: dict[str, Zone] = {}
         self.runs: Counter = Counter()
         self._fault_rate = fault_rate
         self._chance = chance
-        self._note, self._complain = note, complain
+        self._note, self._complain, self._wall_time = note, complain, wall_time
         self._streams: list[asyncio.Queue] = []
         self._made = 0
 
@@ -142,7 +144,7 @@ class ModelSidecar:
         self._note(f"zone {zone.spec.id} runs: generation {run[0]}, attempt {run[1]}")
         if self.runs[run] > 1:
             self._complain(f"{zone.spec.id} attempt {run[1]} ran twice")
-        now = asyncio.get_running_loop().time()
+        now = self._wall_time()
         zone.is_starting = False
         zone.status = replace(
             zone.status, state=RUNNING, reason=None, address="10.0.0.2", started_at=now
@@ -151,7 +153,7 @@ class ModelSidecar:
         self._tell(zone)
 
     def _end(self, zone, state, reason, code):
-        now = asyncio.get_running_loop().time()
+        now = self._wall_time()
         self._note(f"zone {zone.spec.id} ends: {state.value} {code}")
         zone.status = replace(zone.status, state=state, reason=reason, exit_code=code, ended_at=now)
         self._tell(zone)

@@ -192,6 +192,76 @@ async def test_a_good_run_starts_the_counting_again(restarting, registry, runtim
         await settle()
 
 
+async def test_what_was_seen_to_run_is_timed_by_a_clock_that_nobody_sets(
+    monkeypatch, restarting, registry, runtime, settle
+):
+    loop = asyncio.get_running_loop()
+    passed, time = 0.0, loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + passed)
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    waited = []
+    for attempt, seconds in enumerate([5.0, 5.0, 600.0, 5.0]):
+        runtime.change(RUNNING, attempt=attempt, started_at=100.0)
+        await settle()
+        passed += seconds
+        # The wall clock was set ahead by an hour meanwhile, and then back.
+        ended_at = 3700.0 if seconds == 5.0 else 101.0
+        runtime.change(FAILED, attempt=attempt, started_at=100.0, ended_at=ended_at)
+        await settle()
+        waited += clock.due()
+        await settle()
+    assert waited == [10, 20, 10, 20]
+
+
+async def test_a_run_that_began_before_this_process_has_its_whole_age(
+    monkeypatch, restarting, registry, runtime, settle
+):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    runtime.change(FAILED, exit_code=1)
+    await settle()
+    assert clock.due() == [10]
+    await settle()
+    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock says 100
+    await settle()
+    runtime.change(FAILED, attempt=1, exit_code=1)
+    await settle()
+    assert clock.due() == [10]
+
+
+async def test_a_restored_store_takes_over_a_later_attempt(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    policy = {"restart_policy": RestartPolicy.ALWAYS, "max_restarts": 1}
+    await begin(registry, reconciler, settle, **policy)
+    runtime.told.clear()
+    runtime.change(RUNNING, attempt=5, started_at=90.0, address="10.0.0.2")
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.state, entry.attempt, entry.address) == (RUNNING, 5, "10.0.0.2")
+    runtime.change(FAILED, attempt=5, reason="Error", exit_code=1)
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.reason, entry.attempt, entry.address) == ("BackOff", 6, None)
+    clock.due()
+    await settle()
+    assert runtime.told == [("start", "wl-1", 6)]
+
+
+async def test_a_second_run_has_its_own_times(restarting, registry, runtime, settle):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    runtime.change(FAILED, reason="Error", exit_code=7, started_at=1.0, ended_at=2.0)
+    await settle()
+    assert [step.exit_code for step in registry.history("wl-1")] == [None, None, 7]
+    clock.due()
+    await settle()
+    runtime.change(RUNNING, attempt=1, started_at=3.0)
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.started_at, entry.ended_at, entry.exit_code) == (3.0, None, None)
+
+
 async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     policy = {"restart_policy": RestartPolicy.ON_FAILURE, "max_restarts": 1}

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 
 import structlog
@@ -70,6 +71,7 @@ class Reconciler:
         # this process does the wall clock's restart_at count.
         self._back_offs: dict[str, asyncio.TimerHandle] = {}
         self._waited: set[str] = set()
+        self._began: dict[str, float] = {}  # runs that were seen running, by the loop's clock
         self._until_durable: dict[str, None] = {}
         self._removed: dict[str, None] = {}  # by this process, and so not to be adopted
         self._vacated: dict[str, str] = {}  # the sandboxes, by workload, that nothing runs in again
@@ -81,7 +83,11 @@ class Reconciler:
         """Have a workload attended to soon."""
         self._due[workload_id] = None
         if self._turn is None:
-            self._turn = self._loop.call_soon(self._take_turn)
+            self._turn = self._loop.call_soon(self._wait_a_turn)
+
+    def _wait_a_turn(self) -> None:
+        """Let replies leave first: they are about to be written, and their clients wait."""
+        self._turn = self._loop.call_soon(self._take_turn)
 
     def zone_changed(self, zone_id: str) -> None:
         """Attend to the workload of a zone."""
@@ -133,7 +139,7 @@ class Reconciler:
             del self._due[workload_id]
             self._reconcile(workload_id)
         if self._due and self._turn is None:
-            self._turn = self._loop.call_soon(self._take_turn)
+            self._turn = self._loop.call_soon(self._wait_a_turn)
 
     def _reconcile(self, workload_id: str) -> None:
         zone = self._runtime.status(workload_id)
@@ -141,14 +147,17 @@ class Reconciler:
         if entry is None:
             self._rest(workload_id)
             return
-        entry = self._observe(entry, zone)
+        entry = self._observe(self._caught_up(entry, zone), zone)
         if entry.state.is_terminal:
             self._rest(workload_id)
         self._act(entry, zone)
 
     def _adopt(self, zone: ZoneStatus | None) -> WorkloadEntry | None:
-        """Register a zone that nobody remembers: it runs, so it is a workload."""
-        if zone is None or zone.spec is None:
+        """Register a zone that nobody remembers: it has run, so it is a workload.
+
+        What is half made is none; the sidecar removes it.
+        """
+        if zone is None or zone.spec is None or zone.state is WorkloadState.PENDING:
             return None
         if zone.id in self._removed:  # by a start that came late to the runtime
             self._runtime.remove(zone.id, 0)
@@ -161,6 +170,21 @@ class Reconciler:
         self._capacity.honour([entry.workload])
         log.warning("zone adopted", id=zone.id, state=zone.state.value)
         return entry
+
+    def _caught_up(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
+        """Take over a later attempt than any that is known here: the store is a restored one."""
+        if zone is None or zone.attempt <= entry.attempt or entry.state.is_terminal:
+            return entry
+        log.warning("attempt taken over", id=zone.id, known=entry.attempt, attempt=zone.attempt)
+        self._rest_from_back_off(zone.id)
+        self._began.pop(zone.id, None)
+        return self._registry.restart(
+            zone.id,
+            now=self._clock(),
+            restart_at=None,
+            failures=entry.failures,
+            attempt=zone.attempt,
+        )
 
     def _observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
         """Take over what is true of a zone."""
@@ -181,6 +205,8 @@ class Reconciler:
         if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
             log.warning("report not believed", id=zone.id, known="running", reported="pending")
             return entry
+        if zone.state is WorkloadState.RUNNING and zone.id not in self._began:
+            self._began[zone.id] = self._loop.time() - self._age(zone)
         known = (entry.state, entry.reason, entry.message, entry.started_at, entry.address)
         if (zone.state, zone.reason, zone.message, zone.started_at, zone.address) == known:
             return entry
@@ -195,15 +221,24 @@ class Reconciler:
         if entry.state is WorkloadState.PENDING and (
             zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
         ):
-            entry = self._update(entry, zone, WorkloadState.RUNNING, None)  # so it was, unseen
+            running = replace(zone, message=None, exit_code=None, ended_at=None)
+            entry = self._update(entry, running, WorkloadState.RUNNING, None)  # so it was, unseen
         if entry.wanted is Wanted.RUN and is_restarted(workload.restart_policy, zone.state):
             failures = 1 if self._ran_well(zone) else entry.failures + 1
             if failures <= workload.max_restarts:
                 return self._restart(entry, zone, failures)
         return self._update(entry, zone, zone.state, reason)
 
+    def _age(self, zone: ZoneStatus) -> float:
+        """Give the seconds that a zone has run: the one thing that the wall clock is asked for."""
+        return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
+
     def _ran_well(self, zone: ZoneStatus) -> bool:
-        """Whether a run was long enough; both times are the runtime's, by one clock."""
+        """Whether a run was long enough."""
+        began = self._began.pop(zone.id, None)
+        if began is not None:
+            return self._loop.time() - began >= GOOD_RUN
+        # Nobody has seen it run. Both times are the runtime's, by one clock.
         if zone.started_at is None or zone.ended_at is None:
             return False
         return zone.ended_at - zone.started_at >= GOOD_RUN
@@ -328,8 +363,12 @@ class Reconciler:
 
     def _rest(self, workload_id: str) -> None:
         """Let no back-off and no promise of a workload go on."""
+        self._rest_from_back_off(workload_id)
+        self._began.pop(workload_id, None)
+        self._capacity.release(workload_id)
+
+    def _rest_from_back_off(self, workload_id: str) -> None:
         timer = self._back_offs.pop(workload_id, None)
         if timer is not None:
             timer.cancel()
         self._waited.discard(workload_id)
-        self._capacity.release(workload_id)
