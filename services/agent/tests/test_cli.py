@@ -5,8 +5,8 @@ from kakuri_agent._cli import Settings, agent_service, main
 from kakuri_agent._state import default_state_dir
 from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
-from kakuri_registry import Workload
-from kakuri_rpc import AgentClient, State
+from kakuri_registry import StoreFailed, Workload
+from kakuri_rpc import AgentClient, AgentError, State
 from kakuri_tcp import Endpoint
 
 
@@ -53,6 +53,40 @@ async def test_a_state_folder_that_can_not_be_looked_into_is_told(tmp_path):
     with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
         async with agent_service(settings(folder)):
             pass
+
+
+async def test_changes_that_the_store_does_not_take_are_told_at_the_end(tmp_path, monkeypatch):
+    service = agent_service(settings(tmp_path))
+    client = AgentClient(await service.__aenter__())
+    await client.start_workload(WORKLOAD)
+    while (await client.get_status("wl-1")).state is not State.RUNNING:
+        pass
+
+    def fail(store, changes):
+        raise StoreFailed("no disk")
+
+    monkeypatch.setattr("kakuri_registry.SQLiteStore.write", fail)
+    with pytest.raises(AgentError, match="no disk"):
+        await client.stop_workload("wl-1")
+    await client.close()
+    with pytest.raises(DaemonError, match="changes of 1 workloads were not kept: no disk"):
+        await service.__aexit__(None, None, None)
+
+
+async def test_what_has_ended_is_removed_after_a_while(tmp_path):
+    script = tmp_path / "script.toml"
+    script.write_text("[[outcome]]\nrun_time = 0\n")
+    async with agent_service(settings(tmp_path, simulated_script=script)) as endpoint:
+        client = AgentClient(endpoint)
+        await client.start_workload(WORKLOAD)
+        while (await client.get_status("wl-1")).state is not State.SUCCEEDED:
+            pass
+        await client.close()
+    async with agent_service(settings(tmp_path, retention_hours=0)) as endpoint:
+        client = AgentClient(endpoint)
+        while (await client.describe_node()).workloads:
+            pass
+        await client.close()
 
 
 async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):

@@ -86,9 +86,18 @@ async def test_stopping_before_it_runs_is_a_failure(make):
     assert (report.state, report.reason) == (FAILED, "Stopped")
 
 
-async def test_starting_twice_starts_once_and_stopping_the_unknown_does_nothing(make):
+async def test_what_is_not_there_has_failed_once_it_is_stopped(make):
+    runtime, queue = make()
+    runtime.stop("wl-1", 1)
+    runtime.start(spec())
+    (report,) = await queue.states(1)
+    assert (report.state, report.reason) == (FAILED, "Stopped")
+    runtime.stop("wl-1", 1)
+    assert queue.reports.empty()
+
+
+async def test_starting_twice_starts_once(make):
     runtime, queue = make(run_time=0)
-    runtime.stop("nope", 1)
     runtime.start(spec())
     runtime.start(spec())
     assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]

@@ -15,6 +15,9 @@ LOOK_SECONDS = 60.0
 REMOVED_PER_LOOK = 1000
 """Workloads removed at a time, the earliest first."""
 
+NEXT_LOOK_SECONDS = 1.0
+"""When it is looked again if there may be more of them."""
+
 
 class Retention:
     """Keeps ended workloads for `seconds`; what is to be removed it tells `attend`."""
@@ -43,7 +46,8 @@ class Retention:
             log.info("workload kept long enough", id=workload_id, state=entry.state.value)
             self._registry.want(workload_id, Wanted.REMOVE, now=now)
             self._attend(workload_id)
-        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self.look)
+        pause = LOOK_SECONDS if len(ended) < REMOVED_PER_LOOK else NEXT_LOOK_SECONDS
+        self._timer = asyncio.get_running_loop().call_later(pause, self.look)
 
     def close(self) -> None:
         """Look no more."""

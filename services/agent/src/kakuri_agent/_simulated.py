@@ -63,7 +63,12 @@ def read_script(path: Path) -> list[Outcome]:
 class _Zone:
     status: ZoneStatus
     outcome: Outcome
-    timer: asyncio.TimerHandle
+    timer: asyncio.TimerHandle | None = None
+
+    def cancel(self) -> None:
+        """Let it change no more by the clock."""
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class SimulatedRuntime:
@@ -107,9 +112,12 @@ class SimulatedRuntime:
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
         """End a zone that has not ended; it needs no grace time."""
         zone = self._zones.get(zone_id)
-        if zone is None or zone.status.state.is_terminal:
+        if zone is None:
+            never = ZoneStatus(zone_id, WorkloadState.PENDING)
+            zone = self._zones[zone_id] = _Zone(never, DEFAULT_OUTCOME)
+        if zone.status.state.is_terminal:
             return
-        zone.timer.cancel()
+        zone.cancel()
         if zone.status.state is WorkloadState.RUNNING:
             self._change(zone, WorkloadState.SUCCEEDED, "Stopped", exit_code=_EXIT_STOPPED)
         else:
@@ -119,7 +127,7 @@ class SimulatedRuntime:
         """Forget a zone."""
         zone = self._zones.pop(zone_id, None)
         if zone is not None:
-            zone.timer.cancel()
+            zone.cancel()
         if self._observer is not None:
             self._observer.zone_gone(zone_id)
 
@@ -146,7 +154,7 @@ class SimulatedRuntime:
         """Let no clock go on."""
         self._observer = None
         for zone in self._zones.values():
-            zone.timer.cancel()
+            zone.cancel()
 
     def _after(self, delay: float, zone_id: str) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay, self._proceed, zone_id)

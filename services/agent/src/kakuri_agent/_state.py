@@ -53,7 +53,8 @@ class StateFolder:
 async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]]:
     """Give what a store knows of workloads, and the journal that keeps it; closes the store.
 
-    Raises DaemonError for a store that can't be read.
+    Raises DaemonError for a store that can't be read, and at the end for one that did not take
+    the last changes.
     """
     try:
         try:
@@ -65,7 +66,18 @@ async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]
         registry = WorkloadRegistry.load(loaded)
         if len(registry):
             log.info("workloads known", number=len(registry))
-        async with Journal(registry, store) as journal:
+        journal = Journal(registry, store)
+        try:
             yield registry, journal
+        finally:
+            await _close(journal)
     finally:
         store.close()
+
+
+async def _close(journal: Journal) -> None:
+    lost = journal.backlog
+    try:
+        await journal.close()
+    except StoreError as error:
+        raise DaemonError(f"changes of {lost} workloads were not kept: {error}") from error
