@@ -47,7 +47,7 @@ def settle():
     """Let the reconciler take its turns."""
 
     async def turns():
-        for _ in range(5):
+        for _ in range(10):
             await asyncio.sleep(0)
 
     return turns

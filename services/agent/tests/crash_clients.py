@@ -14,7 +14,6 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from model_sidecar import IMAGES
 from recording_runtime import workload
 
 IDS = tuple(f"w{number}" for number in range(6))
@@ -58,7 +57,7 @@ class Client:
         if workload_id not in sent or chance.random() < 0.6:
             sent[workload_id] = workload(
                 workload_id,
-                image=chance.choice(IMAGES),
+                **chance.choice(self._world.kinds),
                 memory_mb=100,
                 labels={"gen": f"{self._name}-{self._world.history.now}"},
                 restart_policy=chance.choice(list(RestartPolicy)),

@@ -1,6 +1,6 @@
 import pytest
-from kakuri_agent import Agent, Capacity
-from kakuri_registry import WorkloadState, ZoneHandle
+from kakuri_agent import Agent, Capacity, SimulatedRuntime
+from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle
 from kakuri_rpc import (
     DescribeNode,
     Error,
@@ -77,6 +77,18 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, run
     agent.close()
 
 
+async def test_a_stop_right_behind_the_start_ends_it(registry, journal, settle):
+    runtime = SimulatedRuntime()
+    agent = Agent(registry, journal, runtime)
+    agent.handle(StartWorkload(workload()))
+    agent.handle(StopWorkload("wl-1", 0))
+    await settle()
+    status = agent.handle(GetStatus("wl-1"))
+    assert (status.state, status.reason) == (State.FAILED, "Stopped")
+    agent.close()
+    await runtime.close()
+
+
 async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(PENDING, reason="Pulling")
@@ -106,12 +118,27 @@ async def test_an_unknown_workload_is_not_found(agent, request_of):
     )
 
 
-async def test_a_log_is_the_runtimes(agent, runtime):
+async def test_a_log_is_the_runtimes(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     assert await agent.handle(ReadLog("wl-1")) == Log(b"", "start", ended=False)
     runtime.logs["wl-1"] = b"hello\n"
+    runtime.change(SUCCEEDED, exit_code=0)
+    await settle()
     assert await agent.handle(ReadLog("wl-1", after="start")) == Log(b"hello\n", "1", ended=True)
     assert (await agent.handle(ReadLog("nope"))).code is ErrorCode.NOT_FOUND
+
+
+async def test_the_log_of_a_workload_that_is_restarted_has_not_ended(agent, runtime, settle):
+    runtime.logs["wl-1"] = b"words"
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    assert await agent.handle(ReadLog("wl-1")) == Log(b"words", "1", ended=False)
+    runtime.logs["wl-1"] = b""
+    assert await agent.handle(ReadLog("wl-1")) == Log(b"", "1", ended=False)
+    agent.handle(StopWorkload("wl-1", 0))
+    await settle()
+    assert await agent.handle(ReadLog("wl-1")) == Log(b"", "1", ended=True)
 
 
 async def test_a_history_has_the_steps(agent, runtime, settle):

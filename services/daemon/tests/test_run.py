@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -5,6 +6,7 @@ import sys
 
 import pytest
 from kakuri_daemon import DaemonError, run
+from kakuri_daemon._supervision import EXIT_HUNG
 from kakuri_tcp import Endpoint, listen_lines
 
 DAEMON = """
@@ -52,3 +54,38 @@ def test_an_address_that_is_taken_is_a_daemon_error():
 
         with pytest.raises(DaemonError, match="in use"):
             run(Service)
+
+
+def test_systemd_is_told_that_it_serves_that_it_lives_and_that_it_ends(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        told = {"NOTIFY_SOCKET": systemd.getsockname(), "WATCHDOG_USEC": "100000"}
+        with subprocess.Popen(
+            [sys.executable, "-c", DAEMON], env={**os.environ, **told}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", *[b"WATCHDOG=1"] * 2]
+            process.terminate()
+            while (state := systemd.recv(100)) == b"WATCHDOG=1":
+                pass
+            assert state == b"STOPPING=1"
+
+
+def test_a_loop_that_hangs_ends_the_process():
+    hanging = DAEMON.replace("lambda line: line", "hang").replace(
+        "configure_logs()",
+        "from kakuri_daemon import _supervision\n"
+        "_supervision.LoopWatch.__init__.__kwdefaults__.update(beats=2, interval=0.05)\n"
+        "def hang(line):\n    import threading; threading.Event().wait()\n"
+        "configure_logs()",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hanging], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        line = process.stdout.readline()
+        host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            client.sendall(b"hello\n")
+            assert process.wait(20) == EXIT_HUNG
+        assert "in hang" in process.stderr.read()

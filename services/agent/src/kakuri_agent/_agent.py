@@ -43,7 +43,7 @@ from kakuri_rpc import (
 
 from kakuri_agent._capacity import Capacity, DoesNotFit
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._runtime import LogRequest, NoLog, Runtime, RuntimeFault
+from kakuri_agent._runtime import LogRequest, NoLog, Runtime, RuntimeFault, UnknownCursor
 from kakuri_agent._version import __version__
 
 log = structlog.get_logger()
@@ -178,17 +178,24 @@ class Agent:
         self._reconciler.attend(entry.workload.id)
         return Status.of_entry(entry, existing=existing)
 
-    async def _acknowledge_when_durable(self, entry: WorkloadEntry, *, existing: bool) -> Reply:
+    def _acknowledge_when_durable(
+        self, entry: WorkloadEntry, *, existing: bool
+    ) -> asyncio.Future[Reply]:
+        # Without a task for each: with many at a time they would cost as much as all the rest.
         workload_id = entry.workload.id
-        try:
-            await self._journal.saved(workload_id)
-        except StoreFull as error:
-            return Error(ErrorCode.CAPACITY, str(error), id=workload_id)
-        except StoreError as error:
-            return Error(ErrorCode.INTERNAL, str(error), id=workload_id)
-        finally:
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def told(error: StoreError | None) -> None:
+            if not reply.done():  # else nobody waits for it any more
+                reply.set_result(
+                    Status.of_entry(entry, existing=existing)
+                    if error is None
+                    else _not_kept(error, workload_id)
+                )
             self._reconciler.attend(workload_id)
-        return Status.of_entry(entry, existing=existing)
+
+        self._journal.when_saved(workload_id, told)
+        return reply
 
     def _is_durable(self, workload_id: str) -> bool:
         """Whether what is known of a workload may be told: a crash would not take it back.
@@ -268,9 +275,19 @@ class Agent:
         except NoLog:  # it did not run yet, or never will
             await asyncio.sleep(min(request.wait_seconds, LOG_POLL_SECONDS))
             return Log(b"", LOG_START, entry.state.is_terminal)
+        except UnknownCursor as error:
+            return Error(ErrorCode.BAD_REQUEST, str(error), id=request.id)
         except RuntimeFault as error:
             return Error(ErrorCode.RUNTIME, str(error), id=request.id)
-        return Log(part.data, part.next, part.ended)
+        if not part.ended or self._has_ended(request.id):
+            return Log(part.data, part.next, part.ended)
+        if not part.data:  # the run has ended, and another one follows
+            await asyncio.sleep(min(request.wait_seconds, LOG_POLL_SECONDS))
+        return Log(part.data, part.next, False)  # noqa: FBT003 (fields in their order)
+
+    def _has_ended(self, workload_id: str) -> bool:
+        entry = self._registry.get(workload_id)
+        return entry is None or entry.state.is_terminal
 
     def _get_history(self, workload_id: str) -> Reply:
         if workload_id not in self._registry:
@@ -289,6 +306,11 @@ class Agent:
                 for step in self._registry.history(workload_id)
             ],
         )
+
+
+def _not_kept(error: StoreError, workload_id: str) -> Error:
+    code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
+    return Error(code, str(error), id=workload_id)
 
 
 def _not_found(workload_id: str) -> Error:
