@@ -180,6 +180,7 @@ def zones(session: nox.Session) -> None:
     """
     if ZONES_LACK:
         session.error(f"zones needs what is not here: {ZONES_LACK}")
+    system.require(session, "curl", "nc")
     services = ("kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     install_wheels(session, *(name for name in services if name in BY_NAME))
     session.install("-q", *tools_of("test", "coverage"))
@@ -227,12 +228,22 @@ def up(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the whole flow, or the members named behind `--`, against their peers."""
+    """Measure the whole flow, or what is named behind `--`: members, cycles, memory, zone_start.
+
+    At 64 connections against FastAPI, and at 32 the durable store against memory.
+    """
     if not session.posargs:
         system.require(session, "wrk")
         install_editable(session, MEMBERS, "uvloop", *tools_of("bench"))
         session.run("python", "benchmarks/bench_flow.py")
+        session.run("python", "benchmarks/bench_flow.py", "5", "3", "32")
     for name in session.posargs:
+        script = ROOT / "benchmarks" / f"bench_{name}.py"
+        if script.exists():
+            install_editable(session, MEMBERS, "uvloop", *tools_of("bench"))
+            world = ["-m", "tools.cri_node", "--", "python"] if name == "zone_start" else []
+            session.run("python", *world, str(script))
+            continue
         member = BY_NAME[name]
         install_editable(session, member.closure(), *member.group("bench"))
         for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):

@@ -83,7 +83,9 @@ def main() -> None:
     ended = threading.Event()
     failed = False
     try:
-        agent = start(processes, "kakuri-agent", "--listen", options.agent, "--store", "memory")
+        # Simulated, even beside a sidecar: that one has an agent of its own.
+        simulated = ["--runtime", "simulated", "--store", "memory"]
+        agent = start(processes, "kakuri-agent", "--listen", options.agent, *simulated)
         plane = ["kakuri-control-plane", "--listen", options.listen, "--agent", agent]
         address = start(processes, *plane)
         console.print(f"\n[bold green]agent[/]          {agent}")

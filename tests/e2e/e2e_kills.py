@@ -1,4 +1,4 @@
-"""Agents as processes that are killed, in front of a sidecar whose container runtime is a fake."""
+"""Agents as processes that are killed, in front of a sidecar and a container runtime."""
 
 import asyncio
 import os
@@ -8,14 +8,15 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from crash_clients import Client
 from crash_history import ClientHistory, Violation
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
-from kakuri_rpc import ListWorkloads, Reply
+from kakuri_rpc import ListWorkloads, RemoveWorkload, Reply
 from kakuri_sidecar import Settings, sidecar_service
 from kakuri_sidecar.testing import FakeCri, FakeImage
 from kakuri_tcp import Endpoint
@@ -59,14 +60,15 @@ class Forker:
 class AgentProcess:
     """An agent over a Unix socket; clients ask it."""
 
-    def __init__(self, forker: Forker, folder: Path, *options: str) -> None:
+    def __init__(self, forker: Forker, folder: Path, sidecar: Path) -> None:
         self.socket = folder / "agent.sock"
         self.is_over = False
         self.pid = forker.start(
             "--listen", f"unix:{self.socket}",
             "--state-dir", str(folder / "state"),
+            "--runtime", "sidecar", "--sidecar", f"unix:{sidecar}",
+            "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             "--log-level", "error",
-            *options,
         )  # fmt: skip
 
     async def serves(self):
@@ -104,6 +106,14 @@ class AgentProcess:
             return False
         return True
 
+    async def pause(self, seconds):
+        """Stop it, as a machine does that swaps or is moved, and let it go on."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def kill(self):
         self.is_over = True
         os.kill(self.pid, signal.SIGKILL)
@@ -113,13 +123,27 @@ class AgentProcess:
 
 
 class Node:
-    """What clients see of agents that come and go; it is their world."""
+    """What clients see of agents that come and go; it is their world.
 
-    def __init__(self, folder: Path, cri: FakeCri, seed: int) -> None:
-        self.folder, self.cri = folder, cri
+    `running` gives the ids of the workloads that the runtime itself says run; `kinds` are what
+    clients make workloads of.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sidecar: Path,
+        running: Callable[[], list[str]],
+        kinds: Sequence[dict],
+        seed: int,
+        *,
+        pace: float = 0.005,
+    ) -> None:
+        self.folder, self.kinds = folder, kinds
+        self._sidecar, self._running = sidecar, running
         self.forker = Forker(folder / "agent.log")
         self.chance = random.Random(seed)
-        self.pace = 0.005
+        self.pace = pace
         self.history = ClientHistory()
         self.specs: defaultdict = defaultdict(dict)
         self.is_up = asyncio.Event()
@@ -134,10 +158,7 @@ class Node:
         self.violations.append(text)
 
     async def start(self):
-        self.life = AgentProcess(
-            self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self.folder}/sidecar.sock",
-            "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
-        )  # fmt: skip
+        self.life = AgentProcess(self.forker, self.folder, self._sidecar)
         await self.life.serves()
         self.is_up.set()
 
@@ -167,24 +188,59 @@ class Node:
 
     async def is_settled(self):
         told = await self.life.ask(ListWorkloads())
-        names = [each.config.labels["kakuri.dev/workload-id"] for each in self.cri.containers
-                 if each.is_running]  # fmt: skip
+        names = self._running()
         assert len(names) == len(set(names)), f"doubled: {names}"
         running = sorted(each.id for each in told.workloads if each.state.value == "Running")
         waiting = [each for each in told.workloads
                    if each.state.value == "Pending" and each.reason != "BackOff"]  # fmt: skip
         return running == sorted(names) and not waiting
 
+    async def live(self, kills: int, clients: int) -> int:
+        """Have clients ask agents that are killed again and again; gives how many requests."""
+        asking = [Client(self, name) for name in range(clients)]
+        self.clients = [asyncio.ensure_future(client.run()) for client in asking]
+        for _ in range(kills):
+            await self.start()
+            answers = self.history.now + 2 * self.chance.choice((0, 1, 3, 10, 30))
+            if self.chance.random() < 0.1:
+                await self.life.pause(0.1)
+            while self.history.now < answers:
+                ended, _ = await asyncio.wait(self.clients, timeout=0.001)
+                assert not ended
+            await self.kill()
+        await self.start()
+        for client in asking:
+            client.is_to_end = True
+        await asyncio.gather(*self.clients)
+        await self.until(self.is_settled)
+        await self.kill()
+        self.history.check_answers()
+        return sum(map(len, self.history.asks.values()))
+
+    async def remove_all(self):
+        for each in (await self.life.ask(ListWorkloads())).workloads:
+            await self.life.ask(RemoveWorkload(each.id))
+
+    def close(self):
+        if self.life is not None and not self.life.is_over:
+            self.life.kill()
+        self.forker.close()
+
 
 @asynccontextmanager
 async def node(folder: Path, seed: int):
+    """Give a node whose container runtime is a fake."""
+
+    def running():
+        return [each.config.labels["kakuri.dev/workload-id"] for each in cri.containers
+                if each.is_running]  # fmt: skip
+
     async with FakeCri(images=IMAGES) as cri:
         settings = Settings(cri=cri.endpoint, log_dir=folder / "logs")
-        async with sidecar_service(Endpoint.parse(f"unix:{folder}/sidecar.sock"), settings):
-            made = Node(folder, cri, seed)
+        socket = folder / "sidecar.sock"
+        async with sidecar_service(Endpoint.unix(str(socket)), settings):
+            made = Node(folder, socket, running, [{"image": image} for image in IMAGES], seed)
             try:
                 yield made
             finally:
-                if made.life is not None and not made.life.is_over:
-                    made.life.kill()
-                made.forker.close()
+                made.close()

@@ -21,15 +21,25 @@ def start_system(node, tmp_path_factory):
     """
     started = []
 
-    def start(**how) -> System:
+    def start(*, has_agent=True, **how) -> System:
         folder = tmp_path_factory.mktemp("kakuri")
-        started.append(System(node, folder, sidecar_options=SIDECAR_OPTIONS, **how))
-        started[-1].start()
-        return started[-1]
+        system = System(node, folder, sidecar_options=SIDECAR_OPTIONS, **how)
+        started.append(system)
+        system.start_sidecar()
+        if has_agent:
+            system.start_agent()
+            system.start_plane()
+        return system
 
     yield start
     for system in started:
         system.close()
+
+
+@pytest.fixture
+def start_sidecar(start_system):
+    """Start a sidecar alone, for agents of the test's own."""
+    return lambda: start_system(has_agent=False)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from e2e_processes import DEADLINE, Answer, Daemon, curl
@@ -50,11 +51,6 @@ class System:
         self.port = 0
         self.sidecar = self.agent = self.plane = None
         self._http = BlockingClient(timeouts=Timeouts(total=PATIENCE, read=PATIENCE))
-
-    def start(self) -> None:
-        self.start_sidecar()
-        self.start_agent()
-        self.start_plane()
 
     def start_sidecar(self) -> None:
         self.sidecar = Daemon(
@@ -168,13 +164,36 @@ class System:
 
         Sandboxes are containers there, too.
         """
-        listed = self.ctr("containers", "ls", "-q").split()
+        return sorted(self._names(self.ctr("containers", "ls", "-q").split()))
+
+    def running(self) -> list[str]:
+        """Give the names of the zones whose container runs, by the same tool."""
+        tasks = [line.split() for line in self.ctr("tasks", "ls").splitlines()[1:]]
+        return sorted(self._names([each[0] for each in tasks if each[2] == "RUNNING"]))
+
+    def _names(self, container_ids: list[str]) -> list[str]:
         names = []
-        for container_id in listed:
-            labels = json.loads(self.ctr("containers", "info", container_id)).get("Labels", {})
+        for container_id in container_ids:
+            try:
+                labels = json.loads(self.ctr("containers", "info", container_id)).get("Labels", {})
+            except subprocess.CalledProcessError:
+                continue  # removed meanwhile
             if labels.get("io.cri-containerd.kind") == "container":
                 names.append(labels["kakuri.dev/workload-id"])
-        return sorted(names)
+        return names
+
+    def rests(self) -> list[str]:
+        """Give what is left of zones beside the runtime's books."""
+        processes = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it may end meanwhile
+                processes.append((entry / "comm").read_text().strip())
+        return [
+            *sorted(name for name in processes if name in ("containerd-shim", "pause")),
+            *map(str, self.node.addresses),
+            *map(str, self.node.network_namespaces),
+            *map(str, self.node.pod_cgroups),
+        ]
 
     def ctr(self, *arguments: str) -> str:
         command = ["ctr", "--address", str(self.node.socket), "--namespace", "k8s.io", *arguments]

@@ -15,6 +15,7 @@ state = "{root}/state"
 temp = "{root}/tmp"
 oom_score = 0
 disabled_plugins = [
+  "io.containerd.internal.v1.restart",
   "io.containerd.internal.v1.opt",
   "io.containerd.internal.v1.tracing",
   "io.containerd.snapshotter.v1.aufs",

@@ -129,6 +129,21 @@ class CriNode:
         """Give the path of a container's group, if its pod was made in `cgroup_parent`."""
         return f"{self.cgroup_parent}/{container_id}"
 
+    @property
+    def pod_cgroups(self) -> list[Path]:
+        """The groups that there are of pods and containers."""
+        return sorted(cgroups.folder("memory", self.cgroup_parent).glob("*/"))
+
+    @property
+    def addresses(self) -> list[Path]:
+        """The files that reserve pods' addresses."""
+        return sorted((ROOT / "addresses").glob("*/10.*"))
+
+    @property
+    def network_namespaces(self) -> list[Path]:
+        """The files that hold pods' network namespaces."""
+        return sorted(ROOT.glob("**/netns/*"))
+
     def limits(self, container_id: str) -> cgroups.Limits:
         """Read back what the kernel holds a container to."""
         return cgroups.limits(self.cgroup(container_id))

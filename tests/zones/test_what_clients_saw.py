@@ -1,0 +1,39 @@
+"""The story of clients and agents that are killed, with real containers.
+
+KAKURI_ZONE_KILLS is how many kills there are to be, 12 unless it says more.
+"""
+
+import os
+
+import pytest
+from e2e_kills import Node
+from zones_system import IDLE
+
+KILLS = int(os.environ.get("KAKURI_ZONE_KILLS", "12"))
+
+BUSYBOX = "busybox:latest"
+KINDS = (
+    {"image": BUSYBOX, "command": IDLE},
+    {"image": BUSYBOX, "command": ("true",)},
+    {"image": BUSYBOX, "command": ("sh", "-c", "exit 3")},
+    {"image": BUSYBOX, "command": ("sh", "-c", "kill -9 $$")},
+    {"image": BUSYBOX, "command": ("/bin/nothing",)},
+    {"image": "nowhere:nothing"},
+)
+
+
+@pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
+async def test_nothing_is_lost_and_nothing_goes_back(start_sidecar, tmp_path):
+    system = start_sidecar()
+    world = Node(tmp_path, system.socket, system.running, KINDS, seed=1, pace=0.1)
+    try:
+        print(await world.live(KILLS, clients=3), "requests")
+        await world.start()
+        await world.remove_all()
+        await world.until(lambda: told_nothing(system))
+    finally:
+        world.close()
+
+
+async def told_nothing(system):
+    return system.ctr("containers", "ls", "-q") == "" and not list(system.log_dir.iterdir())
