@@ -68,8 +68,7 @@ def test_a_registry_that_hangs_holds_up_nobody_else(system):
     system.node.pause_registry()
     try:
         system.submit("hanging", image="never-seen:latest")
-        told = system.await_state("hanging", "pending")
-        assert told.get("reason", "Pulling") == "Pulling"
+        await_that("a pull", lambda: system.workload("hanging").get("reason") == "Pulling")
         system.run("beside", "sh", "-c", "exit 0")
         assert system.await_end("beside")["state"] == "succeeded"
         told = system.await_end("hanging")  # the sidecar gives up by itself

@@ -1,0 +1,47 @@
+"""Zones that come and go leave nothing behind, in the daemons or on the machine."""
+
+from pathlib import Path
+
+from zones_system import IDLE, await_that
+
+AT_ONCE = 8
+ROUNDS = 5
+POOLED = 2 * AT_ONCE
+"""Connections that starts and ends may keep open more than after the first round; a descriptor
+lost in each cycle would be more than twice as many."""
+MORE_KB = 4096
+
+
+def cycle(system):
+    names = [f"cycle-{number}" for number in range(AT_ONCE)]
+    for name in names:
+        system.run(name, *IDLE)
+    for name in names:
+        system.await_state(name, "running")
+    system.remove(*names)
+
+
+def used(daemon):
+    """Descriptors and threads of a daemon, and its memory in kB."""
+    folder = Path(f"/proc/{daemon.process.pid}")
+    lines = (folder / "status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    resident = int(status["VmRSS"].split()[0])
+    return (len(list((folder / "fd").iterdir())), int(status["Threads"])), resident
+
+
+def test_cycles_end_where_they_began(system):
+    daemons = (system.sidecar, system.agent, system.plane)
+    cycle(system)
+    rests = system.rests()  # of what was before
+    before = [used(daemon) for daemon in daemons]
+    for _ in range(ROUNDS):
+        cycle(system)
+    for daemon, (counted, memory) in zip(daemons, before, strict=True):
+        descriptors, threads = used(daemon)[0]
+        assert descriptors <= counted[0] + POOLED, daemon.name
+        assert threads <= counted[1], daemon.name
+        assert used(daemon)[1] - memory < MORE_KB, daemon.name
+    assert system.ctr("containers", "ls", "-q") == ""
+    await_that("nothing more", lambda: system.rests() == rests)
+    assert list(system.log_dir.iterdir()) == []
