@@ -1,8 +1,9 @@
 """Looking at what the runtime has, asking about nothing twice that can't have changed."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -105,7 +106,7 @@ class Inspector:
     ) -> dict[str, ZoneFacts]:
         hidden = set() if with_hidden else self.hidden
         seen: list[Sandbox | Container] = []
-        asking: list[Coroutine[Any, Any, Sandbox | Container | None]] = []
+        asking: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
         for sandbox in listed_sandboxes:
             address = self._addresses.get(sandbox.id)
             if sandbox.id in hidden:
@@ -113,7 +114,7 @@ class Inspector:
             if sandbox.state != api.SANDBOX_READY or address is not None:
                 seen.append(Sandbox.of(sandbox, address))
             else:
-                asking.append(self._ask_sandbox(sandbox, is_patient=is_patient))
+                asking.append(partial(self._ask_sandbox, sandbox, is_patient=is_patient))
         for container in listed_containers:
             asked = self._containers.get(container.id)
             if container.id in hidden:
@@ -121,7 +122,7 @@ class Inspector:
             if asked is not None and asked.is_settled(container.state):
                 seen.append(asked.container)
             else:
-                asking.append(self._ask_container(container, is_patient=is_patient))
+                asking.append(partial(self._ask_container, container, is_patient=is_patient))
         seen += [each for each in await _few_at_a_time(asking) if each is not None]
         zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
         for found in seen:
@@ -186,11 +187,11 @@ class Inspector:
         self._stuck &= known
 
 
-async def _few_at_a_time(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def _few_at_a_time(calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
     few = asyncio.Semaphore(MAX_ASKING)
 
-    async def one(call: Coroutine[Any, Any, T]) -> T:
+    async def one(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         async with few:
-            return await call
+            return await call()
 
     return await asyncio.gather(*map(one, calls))
