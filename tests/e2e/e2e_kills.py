@@ -60,15 +60,14 @@ class Forker:
 class AgentProcess:
     """An agent over a Unix socket; clients ask it."""
 
-    def __init__(self, forker: Forker, folder: Path, sidecar: Path) -> None:
+    def __init__(self, forker: Forker, folder: Path, *options: str) -> None:
         self.socket = folder / "agent.sock"
         self.is_over = False
         self.pid = forker.start(
             "--listen", f"unix:{self.socket}",
             "--state-dir", str(folder / "state"),
-            "--runtime", "sidecar", "--sidecar", f"unix:{sidecar}",
-            "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             "--log-level", "error",
+            *options,
         )  # fmt: skip
 
     async def serves(self):
@@ -140,7 +139,7 @@ class Node:
         pace: float = 0.005,
     ) -> None:
         self.folder, self.kinds = folder, kinds
-        self._sidecar, self._running = sidecar, running
+        self._sidecar, self.running = sidecar, running
         self.forker = Forker(folder / "agent.log")
         self.chance = random.Random(seed)
         self.pace = pace
@@ -158,7 +157,10 @@ class Node:
         self.violations.append(text)
 
     async def start(self):
-        self.life = AgentProcess(self.forker, self.folder, self._sidecar)
+        self.life = AgentProcess(
+            self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self._sidecar}",
+            "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
+        )  # fmt: skip
         await self.life.serves()
         self.is_up.set()
 
@@ -188,7 +190,7 @@ class Node:
 
     async def is_settled(self):
         told = await self.life.ask(ListWorkloads())
-        names = self._running()
+        names = self.running()
         assert len(names) == len(set(names)), f"doubled: {names}"
         running = sorted(each.id for each in told.workloads if each.state.value == "Running")
         waiting = [each for each in told.workloads
