@@ -76,7 +76,7 @@ def test_a_loop_that_hangs_ends_the_process():
     hanging = DAEMON.replace("lambda line: line", "hang").replace(
         "configure_logs()",
         "from kakuri_daemon import _supervision\n"
-        "_supervision.LoopWatch.__init__.__kwdefaults__.update(beats=2, interval=0.05)\n"
+        "_supervision.LoopWatch.__init__.__kwdefaults__.update(beats=4, interval=0.25)\n"
         "def hang(line):\n    import threading; threading.Event().wait()\n"
         "configure_logs()",
     )
