@@ -136,13 +136,14 @@ def test_four_at_once_and_eight_in_a_row(system):
 
 
 def test_a_restart_is_another_run_of_the_same_workload(system):
-    system.run("again", "sh", "-c", "echo run; exit 7", restart_policy="on_failure")
-    told = system.await_state("again", "pending")
+    policy = {"restart_policy": "on_failure", "max_restarts": 1}
+    system.run("again", "sh", "-c", "echo run; exit 7", **policy)
     await_that("a back-off", lambda: system.workload("again").get("reason") == "BackOff")
     told = system.workload("again")
     assert (told["exit_code"], told["restarts"]) == (7, 1)
-    assert await_that("the second run", lambda: system.workload("again").get("restarts") == 2)
-    assert system.log("again") == b"run\nrun\n"
+    assert system.log("again", "?follow") == b"run\nrun\n"  # to its end for good
+    told = system.workload("again")
+    assert (told["state"], told["exit_code"], told["restarts"]) == ("failed", 7, 1)
     system.remove("again")
 
 
