@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from crash_clients import Client
 from crash_history import ClientHistory, Violation
+from e2e_agent import STEPS
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
 from kakuri_rpc import ListWorkloads, RemoveWorkload, Reply
@@ -60,10 +61,15 @@ class Forker:
 class AgentProcess:
     """An agent over a Unix socket; clients ask it."""
 
-    def __init__(self, forker: Forker, folder: Path, *options: str) -> None:
+    def __init__(
+        self, forker: Forker, folder: Path, *options: str, die_at: str | None = None
+    ) -> None:
+        """Start it; it may be told to die at a step, for the n-th time: STEP:COUNT."""
         self.socket = folder / "agent.sock"
         self.is_over = False
+        self.die_at = die_at
         self.pid = forker.start(
+            *([] if die_at is None else [f"die-at={die_at}"]),
             "--listen", f"unix:{self.socket}",
             "--state-dir", str(folder / "state"),
             "--log-level", "error",
@@ -71,10 +77,12 @@ class AgentProcess:
         )  # fmt: skip
 
     async def serves(self):
-        """Wait until it answers."""
+        """Wait until it answers, or has died as it was told to."""
         async with asyncio.timeout(PATIENCE):
             while await self.ask(ListWorkloads()) is None:
-                assert self.is_alive, "the agent has ended"
+                if not self.is_alive:
+                    assert self.die_at is not None, "the agent has ended"
+                    return
 
     async def ask(self, request):
         """Have a request answered over a connection of its own; None if it is not."""
@@ -107,15 +115,18 @@ class AgentProcess:
 
     async def pause(self, seconds):
         """Stop it, as a machine does that swaps or is moved, and let it go on."""
-        os.kill(self.pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
-            os.kill(self.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
         self.is_over = True
-        os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have died as it was told to
+            os.kill(self.pid, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while self.is_alive:
             assert time.monotonic() < deadline
@@ -148,6 +159,7 @@ class Node:
         self.is_up = asyncio.Event()
         self.life: AgentProcess | None = None
         self.violations: list[str] = []
+        self.kills: Counter = Counter()
         self.clients: list[asyncio.Future] = []
 
     def note(self, text):
@@ -156,10 +168,11 @@ class Node:
     def complain(self, text):
         self.violations.append(text)
 
-    async def start(self):
+    async def start(self, die_at=None):
         self.life = AgentProcess(
             self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self._sidecar}",
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
+            die_at=die_at,
         )  # fmt: skip
         await self.life.serves()
         self.is_up.set()
@@ -167,6 +180,8 @@ class Node:
     async def kill(self):
         """Kill the agent, and look at what it leaves behind."""
         self.is_up.clear()
+        died = not self.life.is_alive
+        self.kills[self.life.die_at.partition(":")[0] if died else "any-time"] += 1
         self.life.kill()
         async with asyncio.timeout(PATIENCE):
             while any(ask.end is None for asks in self.history.asks.values() for ask in asks):
@@ -198,15 +213,20 @@ class Node:
         return running == sorted(names) and not waiting
 
     async def live(self, kills: int, clients: int) -> int:
-        """Have clients ask agents that are killed again and again; gives how many requests."""
+        """Have clients ask agents that are killed again and again; gives how many requests.
+
+        Two thirds of them are told to die at a step, and do unless their time is over before.
+        """
         asking = [Client(self, name) for name in range(clients)]
         self.clients = [asyncio.ensure_future(client.run()) for client in asking]
         for _ in range(kills):
-            await self.start()
-            answers = self.history.now + 2 * self.chance.choice((0, 1, 3, 10, 30))
+            step, count = self.chance.choice(STEPS), self.chance.choice((1, 1, 2, 3, 5, 9))
+            await self.start(f"{step}:{count}" if self.chance.random() < 0.67 else None)
+            most = 60 if self.life.die_at is not None else self.chance.choice((0, 1, 3, 10, 30))
+            answers = self.history.now + 2 * most
             if self.chance.random() < 0.1:
                 await self.life.pause(0.1)
-            while self.history.now < answers:
+            while self.history.now < answers and self.life.is_alive:
                 ended, _ = await asyncio.wait(self.clients, timeout=0.001)
                 assert not ended
             await self.kill()

@@ -1,10 +1,12 @@
-"""SIGKILL for the agent as a process, again and again, with requests in flight.
+"""SIGKILL for the agent as a process, at every step and at any time, with requests in flight.
 
 KAKURI_KILLS is how many there are to be, 100 unless it says more: in stories of a hundred each.
 """
 
 import os
+from collections import Counter
 
+from e2e_agent import STEPS
 from e2e_kills import node
 
 KILLS = int(os.environ.get("KAKURI_KILLS", "100"))
@@ -12,9 +14,13 @@ A_STORY = 100
 
 
 async def test_what_was_acknowledged_survives_sigkill(tmp_path):
+    kills = Counter()
     for number, first in enumerate(range(0, KILLS, A_STORY)):
         folder = tmp_path / str(number)
         folder.mkdir()
         async with node(folder, seed=number) as world:
             requests = await world.live(min(A_STORY, KILLS - first), clients=4)
             print(requests, "requests")
+        kills += world.kills
+    print(dict(kills))
+    assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5
