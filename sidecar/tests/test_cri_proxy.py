@@ -56,7 +56,7 @@ def events(channel):
         cri.GET_CONTAINER_EVENTS.path,
         request_serializer=api.GetEventsRequest.SerializeToString,
         response_deserializer=api.ContainerEventResponse.FromString,
-    )(api.GetEventsRequest())
+    )(api.GetEventsRequest(), wait_for_ready=True)
 
 
 async def refused(call):

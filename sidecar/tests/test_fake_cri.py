@@ -40,7 +40,7 @@ class Client:
             call.path,
             request_serializer=call.request.SerializeToString,
             response_deserializer=call.response.FromString,
-        )(api.GetEventsRequest())
+        )(api.GetEventsRequest(), wait_for_ready=True)
 
     async def sandbox(self, config=None, handler="edera", **options):
         request = api.RunPodSandboxRequest(
