@@ -17,7 +17,7 @@ from kakuri_registry import (
     WorkloadState,
 )
 
-RUNNING = WorkloadState.RUNNING
+PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 
 
 def workload(workload_id: str) -> Workload:
@@ -87,7 +87,7 @@ async def test_all_changes_of_one_tick_are_one_write(registry, journal, store):
     registry.update("a", RUNNING, now=1)
     assert not journal.is_saved("a")
     assert journal.backlog == 3
-    await journal.saved("a")
+    await asyncio.gather(*map(journal.saved, "abc"))
     assert store.writes == [["a", "b", "c"]]
     assert journal.is_saved("a")
     assert journal.backlog == 0
@@ -111,6 +111,32 @@ async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, j
     await asyncio.gather(first, *waiting)
     assert [len(write) for write in store.writes] == [1, 100]
     await journal.close()
+
+
+async def test_what_nobody_waits_for_goes_behind_what_somebody_does(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.saved("a")
+    registry.update("a", PENDING, now=1, reason="Pulling")
+    registry.register(workload("b"), now=1)
+    await journal.saved("b")
+    assert not journal.is_saved("a")
+    registry.update("a", RUNNING, now=2)
+    await until(lambda: journal.is_saved("a"))
+    assert store.writes == [["a"], ["b"], ["a"]]
+    assert [entry.state for entry in store.load().entries] == [RUNNING, PENDING]
+    await journal.close()
+
+
+async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(registry, store):
+    async with Journal(registry, store) as journal:
+        await journal.flushed()
+        journal._lose_patience = pytest.fail
+        for name in "ab":
+            registry.register(workload(name), now=0)
+        await journal.saved("b")
+        assert store.writes == [["b"]]
+        await journal.saved("a")
+        assert store.writes == [["b"], ["a"]]
 
 
 async def test_waiting_for_what_is_saved_already_does_not_wait(registry, journal, store):
@@ -342,7 +368,7 @@ async def test_a_store_in_memory_is_written_at_once(registry):
         registry.remove("a")
         assert store.load().entries == []
         await journal.flushed()
-    assert journal._thread is None
+    assert journal._executor is None
 
 
 async def test_each_step_has_its_name(registry, store):

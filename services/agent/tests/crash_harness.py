@@ -33,7 +33,7 @@ from kakuri_registry import (
 )
 from kakuri_tcp import Endpoint
 from model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
-from virtual_time import Stalled, VirtualLoop
+from virtual_time import Stalled, VirtualLoop, VirtualThread
 
 COMMANDS = {"POST": "start", "DELETE": "remove"}
 COMMAND_STEPS = tuple(
@@ -98,7 +98,7 @@ class Life:
             raise Violation(f"the store has problems: {loaded.problems}")
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
-        self._journal = Journal(self.registry, self.store, on_step=self.step)
+        self._journal = Journal(self.registry, self.store, on_step=self.step, executor=world.thread)
         self._runtime = SidecarRuntime(Endpoint.parse("unix:/nowhere"))
         link = Link(self, world.sidecar)
         self._runtime._starts = self._runtime._ends = link
@@ -239,12 +239,14 @@ class World:
         self.is_up: asyncio.Event
         self.store: SQLiteStore | None = None
         self.sidecar: ModelSidecar
+        self.thread: VirtualThread
 
     def run(self) -> None:
         """Live through all of it. Raises Violation, with the trace."""
         random.seed(self.seed)  # the jitter of back-offs
         slow = self.chance.choice((0.001, 0.01, 0.1, 0.5))  # the disk
         loop = VirtualLoop(lambda: self.chance.random() * slow)
+        self.thread = VirtualThread(loop)
         loop.set_exception_handler(lambda _, context: self._judge(context.get("exception")))
         structlog.configure(
             [self._judge_log], wrapper_class=structlog.make_filtering_bound_logger("error")

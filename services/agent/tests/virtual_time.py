@@ -33,24 +33,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, thread_delay: Callable[[], float]) -> None:
         self._clock = _Selector()
         super().__init__(self._clock)
-        self._thread_delay = thread_delay
+        self.thread_delay = thread_delay
         self.set_exception_handler(lambda *_: None)  # what a killed agent leaves behind
 
     def time(self) -> float:
         return self._clock.now
 
-    def run_in_executor(self, executor, func, *args):
-        future = self.create_future()
-        self.call_later(self._thread_delay(), _run, future, func, args)
-        return future
 
+class VirtualThread:
+    """Runs what is submitted in the loop, after a delay."""
 
-def _run(future, func, args):
-    try:
-        result = func(*args)
-    except BaseException as error:  # noqa: BLE001 (as an executor hands it over)
-        if not future.done():
-            future.set_exception(error)
-    else:
-        if not future.done():
-            future.set_result(result)
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def submit(self, func, *args):
+        self._loop.call_later(self._loop.thread_delay(), func, *args)
+
+    def shutdown(self):
+        pass

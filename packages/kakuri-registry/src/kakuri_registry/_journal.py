@@ -2,8 +2,8 @@
 
 All changes of one pass of the event loop, and all that come while a write is under way, go to the
 store together, from one thread of the journal's own: whoever needs to know waits for one write at
-most, and a thousand who wait share it (group commit). What nobody waits for goes along with the
-next write, or has one of its own a little later: it would only be in the way of others.
+most, and a thousand who wait share it (group commit). What nobody waits for stays behind a little,
+to go together or not at all if it changes again: it would only be in the way of others.
 
 A write that fails takes no part back but the registrations in it: those workloads are withdrawn
 from the registry, and who waits for them is told. Everything else stays as the registry has it and
@@ -13,7 +13,7 @@ is written again until it succeeds, so that a workload can be stopped while the 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self
 
@@ -29,7 +29,7 @@ LONGEST_RETRY_SECONDS = 5.0
 """How long a failed write waits before it is tried again; it doubles in between."""
 
 UNHURRIED_SECONDS = 0.02
-"""How long a change that nobody waits for may wait for others."""
+"""How long a change that nobody waits for stays behind."""
 
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
@@ -50,12 +50,20 @@ class _Batch:
         # What a waiter asks for is one workload, or everything.
         self.waiting: list[tuple[str | None, Told]] = []
 
+    def note(self, change: Change) -> None:
+        """Take the latest change of a workload."""
+        if change.is_new:
+            self.new.add(change.workload_id)
+        elif change.workload_id in self.new and change.entry is not None:
+            change = change._replace(is_new=True)  # to the store it still is
+        self.changes[change.workload_id] = change
+
 
 class Journal:
     """Keeps a store up to date with a registry. To be made and used on a running event loop.
 
     `on_step` is called with the name of each step (JOURNAL_STEPS), so that a test can end the
-    process there.
+    process there. `executor` runs the writes, one at a time; it is a thread unless one is given.
     """
 
     def __init__(
@@ -64,20 +72,23 @@ class Journal:
         store: Store,
         *,
         on_step: Callable[[str], None] | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._registry = registry
         self._store = store
         self._on_step = on_step
         self._loop = asyncio.get_running_loop()
+        # From the unhurried to the open ones, once somebody waits or has waited; then in writing.
+        self._unhurried = _Batch()
         self._open = _Batch()
         self._writing: _Batch | None = None
-        self._is_due = False  # the open batch is written as soon as that can be
-        self._unhurried: asyncio.TimerHandle | None = None
+        self._next: asyncio.Handle | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
         self._error: StoreError | None = None
         self._is_closed = False
-        self._thread: ThreadPoolExecutor | None = None
+        self._executor = executor
         # A store that never waits gains nothing by batches.
         registry.subscribe(self._pass_on if store.is_instant else self._note)
 
@@ -90,14 +101,16 @@ class Journal:
     def backlog(self) -> int:
         """How many workloads have changes that are not in the store yet."""
         writing = () if self._writing is None else self._writing.changes
-        return len({*self._open.changes, *writing})
+        return len({*self._unhurried.changes, *self._open.changes, *writing})
 
     def is_saved(self, workload_id: str) -> bool:
         """Tell whether all that the registry knows of a workload is in the store."""
         if self._store.is_instant:
             return self._error is None  # who asks can only be told after the write
-        return workload_id not in self._open.changes and (
-            self._writing is None or workload_id not in self._writing.changes
+        return (
+            workload_id not in self._open.changes
+            and workload_id not in self._unhurried.changes
+            and (self._writing is None or workload_id not in self._writing.changes)
         )
 
     async def saved(self, workload_id: str) -> None:
@@ -127,6 +140,7 @@ class Journal:
 
         Raises StoreFull or StoreFailed if not all of it can be; see `saved`.
         """
+        self._hurry_all()
         answers = [
             self._answer_to(None, batch)
             for batch in (self._writing, self._open)
@@ -150,11 +164,11 @@ class Journal:
         finally:
             self._is_closed = True
             self._registry.subscribe(None)
-            for timer in (self._retry, self._unhurried):
+            for timer in (self._retry, self._patience):
                 if timer is not None:
                     timer.cancel()
-            if self._thread is not None:
-                self._thread.shutdown()  # so that nobody closes the store under a write
+            if self._executor is not None:
+                self._executor.shutdown()  # so that nobody closes the store under a write
 
     async def __aenter__(self) -> Self:
         return self
@@ -169,26 +183,40 @@ class Journal:
         self._store.write((change,))
 
     def _note(self, change: Change) -> None:
-        batch = self._open
-        if change.is_new:
-            batch.new.add(change.workload_id)
-        elif change.workload_id in batch.new and change.entry is not None:
-            change = change._replace(is_new=True)  # to the store it still is
-        batch.changes[change.workload_id] = change
-        if self._unhurried is None:
-            self._unhurried = self._loop.call_later(UNHURRIED_SECONDS, self._make_due)
+        workload_id = change.workload_id
+        batch = self._open if workload_id in self._open.changes else self._unhurried
+        batch.note(change)
+        if batch is self._unhurried and self._patience is None:
+            self._patience = self._loop.call_later(UNHURRIED_SECONDS, self._lose_patience)
+
+    def _hurry(self, workload_id: str) -> None:
+        """Move a change to the open batch."""
+        unhurried = self._unhurried
+        self._open.changes[workload_id] = unhurried.changes.pop(workload_id)
+        if workload_id in unhurried.new:
+            unhurried.new.discard(workload_id)
+            self._open.new.add(workload_id)
+
+    def _hurry_all(self) -> None:
+        self._open.changes.update(self._unhurried.changes)
+        self._open.new.update(self._unhurried.new)
+        self._unhurried = _Batch()
+
+    def _lose_patience(self) -> None:
+        self._patience = None
+        self._hurry_all()
+        if self._retry is None:
+            self._begin_soon()
 
     def _wait(self, batch: _Batch, workload_id: str | None, told: Told) -> None:
         batch.waiting.append((workload_id, told))
-        if batch is self._open and not self._is_due:
-            self._make_due()
-
-    def _make_due(self) -> None:
-        self._is_due = True
-        self._loop.call_soon(self._begin)
+        if batch is self._open:
+            self._begin_soon()
 
     def _batch_of(self, workload_id: str) -> _Batch | None:
         """Give the batch with the latest change of a workload that is not in the store yet."""
+        if workload_id in self._unhurried.changes:
+            self._hurry(workload_id)
         for batch in (self._open, self._writing):
             if batch is not None and workload_id in batch.changes:
                 return batch
@@ -200,49 +228,54 @@ class Journal:
         self._wait(batch, workload_id, partial(_resolve, future))
         return future
 
+    def _begin_soon(self) -> None:
+        """Write the open batch with all that this pass of the event loop still brings."""
+        if self._writing is None and self._next is None:
+            self._next = self._loop.call_soon(self._begin)
+
     def _begin(self) -> None:
         """Write the open batch."""
-        if self._writing is not None or self._is_closed:
+        self._next = None
+        if self._writing is not None or self._is_closed or not self._open.changes:
             return
-        self._is_due = False
-        if not self._open.changes:
-            return
-        for timer in (self._retry, self._unhurried):
-            if timer is not None:
-                timer.cancel()
-        self._retry = self._unhurried = None
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         batch, self._open = self._open, _Batch()
         self._writing = batch
-        changes = list(batch.changes.values())
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="kakuri-journal")
-        written = self._loop.run_in_executor(self._thread, self._write, changes)
-        written.add_done_callback(lambda future: self._end(batch, future.exception()))
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="kakuri-journal")
+        self._executor.submit(self._write, batch, list(batch.changes.values()))
 
-    def _write(self, changes: Sequence[Change]) -> None:
-        if self._on_step is not None:
-            self._on_step("journal.before-write")
-        self._store.write(changes)
-        if self._on_step is not None:
-            self._on_step("journal.after-write")
+    def _write(self, batch: _Batch, changes: Sequence[Change]) -> None:
+        error: BaseException | None = None
+        try:
+            self._step("journal.before-write")
+            self._store.write(changes)
+            self._step("journal.after-write")
+        except BaseException as failure:  # noqa: BLE001 (it is told to who waits)
+            error = failure
+        self._loop.call_soon_threadsafe(self._end, batch, error)
 
     def _end(self, batch: _Batch, error: BaseException | None) -> None:
         """Tell who waits what became of a batch, and go on to the next."""
-        if self._on_step is not None:
-            self._on_step("journal.before-answer")
+        self._step("journal.before-answer")
         self._writing = None
-        if error is None:
-            if self._error is not None:
-                _log.info("the store takes changes again")
-            self._error = None
-            self._delay = FIRST_RETRY_SECONDS
-            _answer(batch.waiting, None)
-        else:
+        if error is not None:
             self._fail(batch, error)
-        if self._open.changes and self._retry is None and self._unhurried is None:
-            self._unhurried = self._loop.call_later(UNHURRIED_SECONDS, self._make_due)
-        if self._is_due or self._open.waiting:
-            self._make_due()
+            if self._open.waiting:
+                self._begin_soon()
+            return
+        if self._error is not None:
+            _log.info("the store takes changes again")
+        self._error = None
+        self._delay = FIRST_RETRY_SECONDS
+        self._begin()  # the disk has work while answers leave
+        _answer(batch.waiting, None)
+
+    def _step(self, name: str) -> None:
+        if self._on_step is not None:
+            self._on_step(name)
 
     def _fail(self, batch: _Batch, error: BaseException) -> None:
         if not isinstance(error, StoreError):
@@ -251,6 +284,7 @@ class Journal:
             _log.error("the store takes no changes: %s", error)
         self._error = error
         later = self._open
+        self._hurry_all()
         for workload_id in batch.new - later.new:  # unless it was registered anew since
             if workload_id in self._registry:
                 self._registry.remove(workload_id)
@@ -264,6 +298,7 @@ class Journal:
             for waiter in batch.waiting:
                 is_refused = waiter[0] is None or waiter[0] in batch.new
                 (refused if is_refused else later.waiting).append(waiter)
+            self._begin_soon()
             _answer(refused, error)
             return
         _answer(batch.waiting, error)

@@ -14,6 +14,7 @@ class Reserve:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
+        self._folder = str(path.parent)  # it is asked for at every write
         self._size = size
         self._is_there = path.exists() and path.stat().st_blocks * 512 >= size
 
@@ -21,7 +22,7 @@ class Reserve:
         """Tell whether there is room for new workloads; take back the reserve if there is again."""
         if not self._size:
             return True
-        system = os.statvfs(self._path.parent)
+        system = os.statvfs(self._folder)
         free = system.f_bavail * system.f_frsize
         if self._is_there:
             return free >= self._size
