@@ -60,9 +60,13 @@ def test_what_has_ended(code, reason, state, told):
 
 
 def test_what_was_made_and_not_started():
-    assert status(container(api.CONTAINER_CREATED)).reason == "Creating"
+    assert status(container(api.CONTAINER_CREATED)).reason == "Starting"
     zone = status()
-    assert (zone.state, zone.reason, zone.container_id) == (State.PENDING, "Creating", None)
+    assert (zone.state, zone.reason, zone.container_id) == (
+        State.PENDING,
+        "CreatingContainer",
+        None,
+    )
     assert zone.attempt == 3
 
 

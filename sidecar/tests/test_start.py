@@ -1,8 +1,10 @@
 import asyncio
+from itertools import groupby
 
 import pytest
 from kakuri_json import encode
 from kakuri_registry import WorkloadState as State
+from kakuri_registry import ZoneChanged
 from kakuri_sidecar._cri import CallTimeouts
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
@@ -27,6 +29,31 @@ async def test_a_zone_runs_and_is_told(runtime, sidecar):
     calls = [call.method for call in runtime.calls.all]
     order = ["ImageStatus", "PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
     assert [method for method in calls if method in order] == order
+
+
+async def test_each_step_is_told_with_what_it_has_made(runtime, sidecar):
+    for method in ("PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"):
+        runtime.faults.set(method, "delay(50)")
+    told = []
+
+    async def watch():
+        async for event in sidecar.events():
+            if isinstance(event, ZoneChanged):
+                zone = event.zone
+                told.append((zone.reason, bool(zone.pod_sandbox_id), bool(zone.container_id)))
+
+    watching = asyncio.ensure_future(watch())
+    await sidecar.post()
+    await until(lambda: (None, True, True) in told)
+    watching.cancel()
+    # A pull is told with how far it has come.
+    assert [step for step, _ in groupby(told) if step != (None, False, False)] == [
+        ("Pulling", False, False),
+        ("CreatingSandbox", False, False),
+        ("CreatingContainer", True, False),
+        ("Starting", True, True),
+        (None, True, True),
+    ]
 
 
 async def test_the_image_goes_by_the_name_that_the_runtime_gave(runtime, sidecar):
@@ -157,7 +184,7 @@ async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime,
         problem = await sidecar.post()
         assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
         await until(lambda: bool(runtime.sandboxes))
-        assert (await sidecar.until_state("pending")).reason == "Creating"
+        assert (await sidecar.until_state("pending")).reason == "CreatingContainer"
         status, zone = await sidecar.post()
         assert (status, zone.pod_sandbox_id) == (201, runtime.sandboxes[0].id)
         assert len(runtime.sandboxes) == 1

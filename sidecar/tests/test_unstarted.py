@@ -25,7 +25,7 @@ async def test_it_has_not_ended(runtime, run, given_up):
     async with run(half_made=30) as sidecar:
         await sidecar.until_listed()
         zone = await sidecar.zone()
-        assert (zone.state, zone.reason, zone.container_id) == (State.PENDING, "Creating", given_up)
+        assert (zone.state, zone.reason, zone.container_id) == (State.PENDING, "Starting", given_up)
         assert (zone.exit_code, zone.ended_at) == (None, None)
 
 

@@ -34,6 +34,24 @@ def test_the_roadmaps_final_test(system):
     assert list(system.log_dir.iterdir()) == []
 
 
+def test_each_step_is_kept(system):
+    system.run("steps", *IDLE)
+    system.await_state("steps", "running")
+    system.kill("agent")
+    told = await_that("history", lambda: history(system, "steps"))
+    steps = [step.get("reason") for step in told if step["state"] == "pending"]
+    assert [step for step in steps if step not in (None, "Pulling")] == [
+        "CreatingSandbox", "CreatingContainer", "Starting"
+    ]  # fmt: skip
+    assert told[-1]["state"] == "running"
+    system.remove("steps")
+
+
+def history(system, workload_id):
+    status, told = system.request("GET", f"/workloads/{workload_id}/history")
+    return told["transitions"] if status == 200 else None
+
+
 @pytest.mark.parametrize(
     ("code", "state", "reason"), [(0, "succeeded", None), (3, "failed", "Error")]
 )

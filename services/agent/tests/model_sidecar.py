@@ -80,14 +80,11 @@ class ModelSidecar:
             if known.spec.attempt > spec.attempt or not known.status.state.is_terminal:
                 return problem(409, code="conflict", detail="another attempt")
         self._made += 1
-        status = ZoneStatus(
-            spec.id, PENDING, "Pulling", pod_sandbox_id=f"s{self._made}", attempt=spec.attempt,
-            spec=spec,
-        )  # fmt: skip
+        status = ZoneStatus(spec.id, PENDING, "Pulling", attempt=spec.attempt, spec=spec)
         zone = Zone(spec, status, asyncio.get_running_loop().create_future())
         self.zones[spec.id] = zone
         self._tell(zone)
-        zone.work = asyncio.ensure_future(self._live(zone))
+        zone.work = asyncio.ensure_future(self._live(zone, self._made))
         return await asyncio.shield(zone.answer)
 
     async def _stop(self, zone_id):
@@ -120,15 +117,19 @@ class ModelSidecar:
 
     # What happens by itself.
 
-    async def _live(self, zone):
+    async def _live(self, zone, number):
         image = zone.spec.image
         await self._pause(0.5)
         if image == "missing":
             self._unmake(zone, "ImagePullFailed")
             return
-        zone.status = replace(zone.status, reason="Creating", container_id=f"c{self._made}")
-        self._tell(zone)
-        await self._pause(0.5)
+        sandbox, container = {"pod_sandbox_id": f"s{number}"}, {"container_id": f"c{number}"}
+        for step, made in (
+            ("CreatingSandbox", {}), ("CreatingContainer", sandbox), ("Starting", container)
+        ):  # fmt: skip
+            zone.status = replace(zone.status, reason=step, **made)
+            self._tell(zone)
+            await self._pause(0.2)
         if image == "broken":
             self._unmake(zone, "StartError")
             return

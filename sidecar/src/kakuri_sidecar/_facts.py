@@ -23,7 +23,11 @@ START_ERROR = "StartError"
 _SMALL_NUMBER = re.compile("[0-9]{1,10}")
 
 ZONE_LOST = "ZoneLost"
-CREATING = "Creating"
+
+CREATING_SANDBOX = "CreatingSandbox"
+CREATING_CONTAINER = "CreatingContainer"
+STARTING = "Starting"
+"""The steps of a start once the image is there, each told when it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ class ZoneFacts:
             return ZoneStatus(
                 self.id,
                 WorkloadState.PENDING,
-                CREATING,
+                CREATING_CONTAINER,
                 pod_sandbox_id=sandbox_id,
                 attempt=attempt,
             )
@@ -216,9 +220,9 @@ COMPLETED = "Completed"
 def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str | None]:
     match container.state:
         case api.CONTAINER_CREATED:
-            return WorkloadState.PENDING, CREATING
+            return WorkloadState.PENDING, STARTING
         case api.CONTAINER_EXITED if container.never_ran:
-            return WorkloadState.PENDING, CREATING
+            return WorkloadState.PENDING, STARTING
         case api.CONTAINER_RUNNING if is_lost:
             return WorkloadState.FAILED, ZONE_LOST
         case api.CONTAINER_RUNNING:

@@ -18,7 +18,13 @@ from kakuri_sidecar._errors import (
     StartFailed,
     ZoneConflict,
 )
-from kakuri_sidecar._facts import CREATING, START_ERROR, ZoneFacts
+from kakuri_sidecar._facts import (
+    CREATING_CONTAINER,
+    CREATING_SANDBOX,
+    START_ERROR,
+    STARTING,
+    ZoneFacts,
+)
 from kakuri_sidecar._images import Images
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._log_errors import LogError
@@ -86,7 +92,7 @@ class Start:
         if facts is not None and self._is_there(facts):
             self._tools.table.learn(self.spec.id, facts)
             return True
-        self._tell(CREATING)
+        self._tell(None)
         try:
             await self._try(self._without_rests(facts))
         except StartFailed as error:
@@ -152,9 +158,11 @@ class Start:
             )
         finally:
             await folder
-        self._tell(CREATING)
+        self._tell(CREATING_SANDBOX)
         sandbox = await self._maker.sandbox(before)
+        self._tell(CREATING_CONTAINER, sandbox_id=sandbox.id)
         container_id = await self._maker.container(before, sandbox, image_ref)
+        self._tell(STARTING, sandbox_id=sandbox.id, container_id=container_id)
         container = await self._maker.launch(sandbox, container_id)
         facts = ZoneFacts(self.spec.id, (sandbox,), (container,))
         if before is not None:
@@ -188,12 +196,24 @@ class Start:
     def _tell_pulling(self, words: str) -> None:
         self._tell(PULLING, words)
 
-    def _tell(self, reason: str, message: str | None = None) -> None:
-        self._tools.table.show_progress(progress(self.spec, reason, message))
-
-
-def progress(spec: ZoneSpec, reason: str, message: str | None = None) -> ZoneStatus:
-    """Give the status of a zone that is being started."""
-    return ZoneStatus(
-        spec.id, WorkloadState.PENDING, reason, message, attempt=spec.attempt, spec=spec
-    )
+    def _tell(
+        self,
+        step: str | None,
+        message: str | None = None,
+        *,
+        sandbox_id: str | None = None,
+        container_id: str | None = None,
+    ) -> None:
+        """Say which step the start has come to, and what it has made."""
+        self._tools.table.show_progress(
+            ZoneStatus(
+                self.spec.id,
+                WorkloadState.PENDING,
+                step,
+                message,
+                pod_sandbox_id=sandbox_id,
+                container_id=container_id,
+                attempt=self.spec.attempt,
+                spec=self.spec,
+            )
+        )
