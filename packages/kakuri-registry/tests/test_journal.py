@@ -176,6 +176,34 @@ async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry,
     await journal.close()
 
 
+async def test_what_there_is_of_others_settles_though_new_ones_are_refused(
+    registry, journal, store
+):
+    store.refuses_new = True
+    registry.register(workload("new"), now=0)
+    assert journal.is_new("new")
+    await journal.settled()
+    assert ("new" in registry, journal.error, journal.backlog) == (False, None, 0)
+    store.refuses_new = False
+    registry.register(workload("old"), now=1)
+    await journal.settled()
+    store.refuses_new = True
+    store.gate.clear()
+    registry.update("old", RUNNING, now=2)
+    registry.register(workload("new"), now=2)
+    settled = asyncio.ensure_future(journal.settled())
+    refused = asyncio.ensure_future(journal.saved("new"))
+    await asyncio.sleep(0)
+    store.gate.set()
+    with pytest.raises(StoreFull):
+        await refused
+    assert not journal.is_saved("old")
+    assert journal.error is None  # so nothing that is not on disk is told meanwhile
+    await settled
+    assert [entry.state for entry in store.load().entries] == [RUNNING]
+    await journal.close()
+
+
 async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
     registry, journal, store
 ):
@@ -187,7 +215,8 @@ async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
     later = asyncio.ensure_future(journal.saved("a"))
     await asyncio.sleep(0)
     store.gate.set()
-    await later
+    with pytest.raises(StoreFull):
+        await later
     assert "a" not in registry
     assert store.ids() == []
     await journal.close()

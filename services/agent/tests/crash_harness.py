@@ -3,10 +3,15 @@
 A kill is what SIGKILL leaves behind: the files as they are at that moment, and requests that the
 sidecar has got already. Everything else of the agent is cut off: whatever its remains still do,
 nobody sees. Time is virtual and chance is seeded, so a seed is a whole story that can be told again.
+
+The disk is full at times, so that it takes no new workloads, or takes nothing at all; and it may
+have got only some sectors of what was written last. What is answered while it takes nothing is no
+promise, and so to the clients of a story it is no answer.
 """
 
 import asyncio
 import inspect
+import logging
 import random
 import shutil
 import traceback
@@ -16,6 +21,7 @@ from pathlib import Path
 
 import structlog
 from crash_clients import Client
+from crash_disk import TornWrite
 from crash_history import ClientHistory, Violation
 from kakuri_agent import Agent, Capacity, SidecarRuntime
 from kakuri_http import ConnectFailed, HttpError
@@ -25,6 +31,7 @@ from kakuri_registry import (
     STORE_STEPS,
     Journal,
     SQLiteStore,
+    StoreFailed,
     Wanted,
     WorkloadRegistry,
     WorkloadState,
@@ -45,7 +52,8 @@ AGENT_STEPS = (
     "agent.opened", "agent.loaded", "agent.before-request", "agent.before-answer",
     "agent.after-answer",
 )  # fmt: skip
-STEPS = (*STORE_STEPS, *JOURNAL_STEPS, *COMMAND_STEPS, *AGENT_STEPS)
+TORN = "store.torn-write"
+STEPS = (*STORE_STEPS, TORN, *JOURNAL_STEPS, *COMMAND_STEPS, *AGENT_STEPS)
 """The moments at which an agent may be killed; another is any time at all."""
 
 THE_END = "the end"  # of a story: not counted among the kills
@@ -53,13 +61,27 @@ LONGEST_LIFE = 120.0
 SETTLING = 2000.0
 MEMORY_MB = 400
 
+WELL, FULL, FAILING = "well", "full", "failing"
+"""What the disk can be. It is full for new workloads; when it fails, for all."""
+
+LONGEST_ILLNESS = 30.0
+DOUBT_SECONDS = 10.0
+"""How long after a failed write a zone may be told to end before that is on disk: the next write
+may have begun before."""
+
 
 class Killed(BaseException):
     """The process ends here."""
 
 
 class RecordingStore(SQLiteStore):
-    """Knows what has come to the disk."""
+    """Knows what has come to the disk, which is not always well."""
+
+    def __init__(self, life, path):
+        self._life = life
+        self.failures = 0
+        self.failed_at = -DOUBT_SECONDS
+        super().__init__(path, reserve=0, on_step=life.step)
 
     def load(self):
         loaded = super().load()
@@ -67,8 +89,22 @@ class RecordingStore(SQLiteStore):
         return loaded
 
     def write(self, changes):
+        if self._life.world.disk == FAILING:
+            self.failures += 1
+            self.failed_at = asyncio.get_running_loop().time()
+            raise StoreFailed("the disk takes nothing")
         super().write(changes)
         self.durable.update({change.workload_id: change.entry for change in changes})
+
+    def _has_room(self):
+        return self._life.world.disk != FULL
+
+    def _transact(self, changes):
+        torn = TornWrite(self._path) if self._life.is_about_to(TORN) else None
+        super()._transact(changes)
+        if torn is not None:
+            self._life.world.is_torn = torn.tear(self._life.world.chance)
+        self._life.step(TORN)
 
 
 class Life:
@@ -89,13 +125,15 @@ class Life:
 
     def begin(self):
         world = self.world
-        self.store = RecordingStore(self.folder / "sidecar.sqlite", reserve=0, on_step=self.step)
+        self.store = RecordingStore(self, self.folder / "sidecar.sqlite")
         world.store = self.store
         self.step("agent.opened")
         loaded = self.store.load()
         self.step("agent.loaded")
-        if loaded.problems:
-            raise Violation(f"the store has problems: {loaded.problems}")
+        was_torn, world.is_torn = world.is_torn, False
+        for problem in loaded.problems:
+            if not (was_torn and "not complete" in problem.message):
+                raise Violation(f"the store has problems: {problem}")
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
         self._journal = Journal(self.registry, self.store, on_step=self.step, executor=world.thread)
@@ -108,6 +146,10 @@ class Life:
             self.registry, self._journal, self._runtime, self.capacity,
             clock=world.clock,
         )  # fmt: skip
+
+    def is_about_to(self, name):
+        """Whether life ends when it comes to this step."""
+        return not self.is_over and (name, 1) == (self._step, self._count)
 
     def step(self, name):
         """Come to a step; Killed is raised if life ends there, or is over already."""
@@ -129,7 +171,8 @@ class Life:
         self.end.set_result(name)
 
     async def ask(self, request):
-        """Have a request answered; None if the agent is killed first."""
+        """Have a request answered; None if the agent is killed first, or can't promise anything."""
+        was_stuck, failures = self._is_stuck, self.store.failures
         try:
             self.step("agent.before-request")
             reply = self.agent.handle(request)
@@ -145,7 +188,13 @@ class Life:
             self.step("agent.before-answer")
         except Killed:
             return None
-        return reply
+        is_in_doubt = was_stuck or self._is_stuck or self.store.failures > failures
+        return None if is_in_doubt else reply
+
+    @property
+    def _is_stuck(self):
+        """Whether the store takes nothing; one that is full has only refused new workloads."""
+        return isinstance(self._journal.error, StoreFailed)
 
     async def bury(self):
         """Take the remains away; what they still do reaches neither files nor sidecar."""
@@ -225,6 +274,8 @@ class World:
         self.pace = 1.0
         self.kinds = [{"image": image} for image in IMAGES]
         self._clock_offset = 0
+        self.disk = WELL
+        self.is_torn = False
         self.seed = seed
         self.trace: list[str] = []
         self.steps: Counter = Counter()
@@ -251,6 +302,7 @@ class World:
         structlog.configure(
             [self._judge_log], wrapper_class=structlog.make_filtering_bound_logger("error")
         )
+        logging.getLogger("kakuri_registry").disabled = True  # its faults are part of the story
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._run())
@@ -258,6 +310,7 @@ class World:
             trace = "\n".join(self.trace[-150:])
             raise Violation(f"seed {self.seed}: {error!r}\n{trace}") from error
         finally:
+            logging.getLogger("kakuri_registry").disabled = False
             structlog.reset_defaults()
             if self.store is not None:  # of a life whose story broke off
                 self.store.close()
@@ -290,8 +343,20 @@ class World:
     def note(self, text):
         self.trace.append(f"{asyncio.get_running_loop().time():9.3f} {text}")
 
+    async def _have_a_disk(self):
+        """Let the disk be full or fail now and then."""
+        chance = self.chance
+        while True:
+            self.disk = WELL
+            await asyncio.sleep(chance.expovariate(1 / LONGEST_ILLNESS))
+            self.disk = chance.choice((FULL, FAILING))
+            self.note(f"the disk is {self.disk}")
+            await asyncio.sleep(LONGEST_ILLNESS * chance.random() ** 2)
+            self.note("the disk is well")
+
     async def _run(self):
         self.is_up = asyncio.Event()
+        disk = asyncio.ensure_future(self._have_a_disk())
         self.sidecar = ModelSidecar(self.chance, self.note, self.complain, self.wall_time)
         folder = self._folder / "state"
         folder.mkdir()
@@ -314,6 +379,8 @@ class World:
             if self.chance.random() < 0.3:
                 self.sidecar.break_streams()
             await asyncio.sleep(self.chance.random() * 2)
+        disk.cancel()
+        self.disk = WELL
         life = self._begin(folder, None, 0)
         await asyncio.sleep(3.0)
         for client in clients:
@@ -399,6 +466,8 @@ class World:
         zone_id = path.partition("?")[0].split("/")[2]
         entry, known = life.store.durable.get(zone_id), life.registry.get(zone_id)
         if entry is None or known is None or known.state.is_terminal:
+            return
+        if asyncio.get_running_loop().time() - life.store.failed_at < DOUBT_SECONDS:
             return
         if entry.wanted is Wanted.RUN or (command == "remove" and entry.wanted is Wanted.STOP):
             self.complain(f"{zone_id} is to {command} before that is on disk")

@@ -4,7 +4,7 @@ import pytest
 from crash_harness import World
 from crash_history import Violation
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import Journal, Wanted, WorkloadRegistry
+from kakuri_registry import Journal, StoreFull, Wanted, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
 
 SEEDS = range(100, 200)
@@ -19,6 +19,21 @@ class HastyJournal(Journal):
 
     async def saved(self, workload_id):
         return
+
+
+class AlarmedJournal(Journal):
+    """Takes a store that refuses new workloads for one that takes nothing."""
+
+    @property
+    def error(self):
+        return StoreFull("the disk is full") if self._logged else None
+
+
+class RemovingReconciler(Reconciler):
+    """Leaves nothing of a zone though its removal can't be noted."""
+
+    def _remove(self, entry):
+        self._runtime.remove(entry.workload.id, entry.grace_seconds)
 
 
 class ForgetfulAgent(Agent):
@@ -84,9 +99,11 @@ def tell_stories(folder):
     ("where", "fault"),
     [
         ("crash_harness.Journal", HastyJournal),
+        ("crash_harness.Journal", AlarmedJournal),
         ("crash_harness.Agent", ForgetfulAgent),
         ("crash_harness.Agent", TalkativeAgent),
         ("kakuri_agent._agent.Reconciler", RashReconciler),
+        ("kakuri_agent._agent.Reconciler", RemovingReconciler),
         ("crash_harness.Capacity", LeakyCapacity),
         ("crash_harness.WorkloadRegistry", UnboundRegistry),
         ("kakuri_registry.WorkloadRegistry.want", forget_removals),

@@ -5,7 +5,16 @@ import threading
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import Journal, MemoryStore, RestartPolicy, Wanted, WorkloadState, ZoneStatus
+from kakuri_registry import (
+    Journal,
+    MemoryStore,
+    RestartPolicy,
+    StoreFailed,
+    StoreFull,
+    Wanted,
+    WorkloadState,
+    ZoneStatus,
+)
 from kakuri_rpc import (
     ErrorCode,
     GetHistory,
@@ -324,9 +333,14 @@ class SlowStore(MemoryStore):
     def __init__(self):
         super().__init__()
         self.may_write = threading.Event()
+        self.refuses_new = self.takes_nothing = False
 
     def write(self, changes):
         assert self.may_write.wait(20)
+        if self.takes_nothing:
+            raise StoreFailed("input/output error")
+        if self.refuses_new and any(change.is_new for change in changes):
+            raise StoreFull("the disk is full")
         super().write(changes)
 
 
@@ -376,6 +390,49 @@ async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, set
     store.may_write.set()
     status, history, page = await asyncio.gather(*replies)
     assert status.state is history.transitions[-1].state is page.workloads[0].state is State.FAILED
+    agent.close()
+
+
+async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, settle):
+    """New ones are refused, and what is known of the others is on disk a write later."""
+    store, journal = slow
+    store.refuses_new = True
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    requests = [
+        StartWorkload(workload("wl-2")), StopWorkload("wl-2", 0), GetStatus("wl-2"),
+        ListWorkloads(), GetStatus("wl-1"),
+    ]  # fmt: skip
+    replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
+    await settle()
+    assert not any(reply.done() for reply in replies)
+    store.may_write.set()
+    refused, stop, status, page, known = await asyncio.gather(*replies)
+    assert refused.code is ErrorCode.CAPACITY
+    assert stop.code is status.code is ErrorCode.NOT_FOUND
+    assert [each.id for each in page.workloads] == ["wl-1"]
+    assert known.state is page.workloads[0].state is State.FAILED
+    assert store.load().entries == [registry.get("wl-1")]
+    agent.close()
+
+
+async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry, runtime, settle):
+    store, journal = slow
+    store.takes_nothing = True
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    reply = asyncio.ensure_future(agent.handle(RemoveWorkload("wl-1")))
+    store.may_write.set()
+    assert (await reply).code is ErrorCode.INTERNAL
+    await settle()
+    assert {order[0] for order in runtime.told} == {"stop"}
+    store.takes_nothing = False
+    await journal.flushed()
+    agent.attend("wl-1")
+    await settle()
+    assert runtime.told[-1][:2] == ("remove", "wl-1")
     agent.close()
 
 

@@ -38,6 +38,10 @@ JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-
 Told = Callable[[StoreError | None], None]
 """Is called with what became of a write; it raises nothing."""
 
+EVERYTHING = ""
+THE_REST = "*"
+"""No ids: in place of one, what a waiter waits for. The rest is all but what was refused."""
+
 
 class _Batch:
     """Changes that are written together, and who waits for them."""
@@ -47,8 +51,8 @@ class _Batch:
     def __init__(self) -> None:
         self.changes: dict[str, Change] = {}
         self.new: set[str] = set()
-        # What a waiter asks for is one workload, or everything.
-        self.waiting: list[tuple[str | None, Told]] = []
+        # What a waiter asks for is one workload, EVERYTHING or THE_REST.
+        self.waiting: list[tuple[str, Told]] = []
 
     def note(self, change: Change) -> None:
         """Take the latest change of a workload."""
@@ -87,6 +91,7 @@ class Journal:
         self._retry: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
         self._error: StoreError | None = None
+        self._logged = ""
         self._is_closed = False
         self._executor = executor
         # A store that never waits gains nothing by batches.
@@ -94,7 +99,10 @@ class Journal:
 
     @property
     def error(self) -> StoreError | None:
-        """Why the latest write failed, or None if it did not."""
+        """Why the store takes nothing at the time, or None if it does.
+
+        A store that refuses new workloads only takes what there is of the others.
+        """
         return self._error
 
     @property
@@ -140,15 +148,32 @@ class Journal:
 
         Raises StoreFull or StoreFailed if not all of it can be; see `saved`.
         """
+        await self._all(EVERYTHING)
+
+    async def settled(self) -> None:
+        """Do as `flushed`, but for workloads that the store refuses: those are withdrawn.
+
+        Raises StoreFull or StoreFailed if the store takes nothing.
+        """
+        await self._all(THE_REST)
+
+    async def _all(self, what: str) -> None:
         self._hurry_all()
         answers = [
-            self._answer_to(None, batch)
+            self._answer_to(what, batch)
             for batch in (self._writing, self._open)
             if batch is not None and batch.changes
         ]
         for result in await asyncio.gather(*answers, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+
+    def is_new(self, workload_id: str) -> bool:
+        """Tell whether a workload's registration is not in the store yet, and may be withdrawn."""
+        return any(
+            batch is not None and workload_id in batch.new
+            for batch in (self._unhurried, self._open, self._writing)
+        )
 
     async def close(self) -> None:
         """Write what is left and end. The store stays open, for its owner to close.
@@ -158,9 +183,9 @@ class Journal:
         """
         try:
             try:
-                await self.flushed()
+                await self.settled()
             except StoreError:
-                await self.flushed()  # what was refused for good is withdrawn by now
+                await self.settled()
         finally:
             self._is_closed = True
             self._registry.subscribe(None)
@@ -208,7 +233,7 @@ class Journal:
         if self._retry is None:
             self._begin_soon()
 
-    def _wait(self, batch: _Batch, workload_id: str | None, told: Told) -> None:
+    def _wait(self, batch: _Batch, workload_id: str, told: Told) -> None:
         batch.waiting.append((workload_id, told))
         if batch is self._open:
             self._begin_soon()
@@ -222,7 +247,7 @@ class Journal:
                 return batch
         return None
 
-    def _answer_to(self, workload_id: str | None, batch: _Batch) -> asyncio.Future[None]:
+    def _answer_to(self, workload_id: str, batch: _Batch) -> asyncio.Future[None]:
         # A future each: were it shared, one waiter that is cancelled would take it from all.
         future: asyncio.Future[None] = self._loop.create_future()
         self._wait(batch, workload_id, partial(_resolve, future))
@@ -266,7 +291,8 @@ class Journal:
             if self._open.waiting:
                 self._begin_soon()
             return
-        if self._error is not None:
+        if self._logged and (batch.new or self._error is not None):
+            self._logged = ""
             _log.info("the store takes changes again")
         self._error = None
         self._delay = FIRST_RETRY_SECONDS
@@ -280,33 +306,38 @@ class Journal:
     def _fail(self, batch: _Batch, error: BaseException) -> None:
         if not isinstance(error, StoreError):
             error = StoreFailed(f"the store failed: {error!r}")
-        if str(error) != str(self._error):  # once, however often it is tried again
-            _log.error("the store takes no changes: %s", error)
-        self._error = error
-        later = self._open
-        self._hurry_all()
-        for workload_id in batch.new - later.new:  # unless it was registered anew since
+        if str(error) != self._logged:  # once, however often it is tried again
+            self._logged = str(error)
+            what = "new workloads" if batch.new else "changes"
+            _log.error("the store takes no %s: %s", what, error)
+        # Those that were registered anew since stand.
+        withdrawn = batch.new - self._open.new - self._unhurried.new
+        for workload_id in withdrawn:
             if workload_id in self._registry:
                 self._registry.remove(workload_id)
+        self._hurry_all()
+        later = self._open
         for workload_id, change in batch.changes.items():
             # A removal may be of what an earlier batch has brought to the disk.
             if workload_id not in batch.new or change.entry is None:
                 later.changes.setdefault(workload_id, change)
         if batch.new:
             # The rest may well succeed without the registrations, so its waiters wait on.
-            refused: list[tuple[str | None, Told]] = []
-            for waiter in batch.waiting:
-                is_refused = waiter[0] is None or waiter[0] in batch.new
-                (refused if is_refused else later.waiting).append(waiter)
+            asked = {EVERYTHING, *batch.new}
+            refused = [each for each in batch.waiting if each[0] in asked]
+            refused += [each for each in later.waiting if each[0] in withdrawn]
+            kept = [each for each in batch.waiting if each[0] not in asked]
+            later.waiting = kept + [each for each in later.waiting if each[0] not in withdrawn]
             self._begin_soon()
             _answer(refused, error)
             return
+        self._error = error
         _answer(batch.waiting, error)
         self._retry = self._loop.call_later(self._delay, self._begin)
         self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
 
 
-def _answer(waiting: list[tuple[str | None, Told]], error: StoreError | None) -> None:
+def _answer(waiting: list[tuple[str, Told]], error: StoreError | None) -> None:
     for _, told in waiting:
         told(None if error is None else _own(error))
 

@@ -7,6 +7,7 @@ and only what the runtime reports moves a workload along its states.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import assert_never
 
 import structlog
@@ -190,12 +191,19 @@ class Agent:
                 reply.set_result(
                     Status.of_entry(entry, existing=existing)
                     if error is None
-                    else _not_kept(error, workload_id)
+                    else self._not_kept(error, entry)
                 )
             self._reconciler.attend(workload_id)
 
         self._journal.when_saved(workload_id, told)
         return reply
+
+    def _not_kept(self, error: StoreError, entry: WorkloadEntry) -> Error:
+        workload_id = entry.workload.id
+        if entry.wanted is not Wanted.RUN and workload_id not in self._registry:
+            return _not_found(workload_id)  # what was to end was not accepted
+        code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
+        return Error(code, str(error), id=workload_id)
 
     def _is_durable(self, workload_id: str) -> bool:
         """Whether what is known of a workload may be told: a crash would not take it back.
@@ -206,19 +214,19 @@ class Agent:
 
     async def _tell_durable(self, workload_id: str, give: Callable[[str], Reply]) -> Reply:
         """Answer with what is true now, once it is on disk."""
-        reply = give(workload_id)
-        try:
-            await self._journal.saved(workload_id)
-        except StoreError:  # which takes a registration back
-            return give(workload_id)
-        return reply
+        while not self._is_durable(workload_id):
+            reply = give(workload_id)
+            try:
+                await self._journal.saved(workload_id)
+            except StoreError:  # which takes a registration back: what was before it is true
+                continue
+            return reply
+        return give(workload_id)
 
     async def _list_durable(self, request: ListWorkloads) -> Reply:
         reply = self._list(request)
-        try:
-            await self._journal.flushed()
-        except StoreError:
-            return self._list(request)
+        with suppress(StoreError):  # then nothing is durable, and it is told all the same
+            await self._journal.settled()
         return reply
 
     def _get_status(self, workload_id: str) -> Reply:
@@ -237,7 +245,12 @@ class Agent:
         )
         page = entries[: request.limit]
         return WorkloadList(
-            [Status.of_entry(entry) for entry in page],
+            # One that is about to be accepted may still be refused.
+            [
+                Status.of_entry(entry)
+                for entry in page
+                if not self._journal.is_new(entry.workload.id)
+            ],
             page[-1].workload.id if len(entries) > len(page) else None,
         )
 
@@ -306,11 +319,6 @@ class Agent:
                 for step in self._registry.history(workload_id)
             ],
         )
-
-
-def _not_kept(error: StoreError, workload_id: str) -> Error:
-    code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
-    return Error(code, str(error), id=workload_id)
 
 
 def _not_found(workload_id: str) -> Error:

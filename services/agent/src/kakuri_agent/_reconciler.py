@@ -291,7 +291,7 @@ class Reconciler:
         if entry.wanted is not Wanted.RUN and not self._is_noted(workload_id):
             self._attend_once_durable(workload_id)
         elif entry.wanted is Wanted.REMOVE:
-            self._runtime.remove(workload_id, entry.grace_seconds)
+            self._remove(entry)
         elif entry.state.is_terminal:
             self._vacate(entry, zone)
         elif entry.wanted is Wanted.STOP and is_of_before:
@@ -301,6 +301,19 @@ class Reconciler:
             self._runtime.stop(workload_id, entry.grace_seconds)
         elif entry.state is WorkloadState.PENDING and (zone is None or is_of_before):
             self._start(entry)
+
+    def _remove(self, entry: WorkloadEntry) -> None:
+        """Have a zone removed; only stopped while that can't be noted.
+
+        A crash would take the removal back, and without the zone it would look as if it never ran.
+        """
+        workload_id = entry.workload.id
+        if self._journal.is_saved(workload_id):
+            self._runtime.remove(workload_id, entry.grace_seconds)
+            return
+        if not entry.state.is_terminal:
+            self._runtime.stop(workload_id, entry.grace_seconds)
+        self._attend_once_durable(workload_id)
 
     def _vacate(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Have the sandbox of a workload that has ended for good end too: it may be a machine."""
@@ -354,7 +367,7 @@ class Reconciler:
         while self._until_durable:
             waiting, self._until_durable = self._until_durable, {}
             try:
-                await self._journal.flushed()
+                await self._journal.settled()
             except StoreError:  # the journal has logged it, and goes on trying
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             for workload_id in waiting:
