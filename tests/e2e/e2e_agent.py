@@ -1,23 +1,28 @@
 """Forks an agent for each line of options, and prints its process id.
 
-Everything has been imported once, before: so an agent starts in milliseconds. A first option
-`die-at=STEP:COUNT` has SIGKILL end the agent when it comes to a step for the n-th time.
+Everything has been imported once, before: so an agent starts in milliseconds. Before its options
+may come `clock=jumping`, for an agent whose wall clock somebody sets now and then, and
+`die-at=STEP:COUNT`, to have SIGKILL end it when it comes to a step for the n-th time.
 """
 
 import asyncio
 import os
+import random
 import signal
 import sys
+import time
 from functools import partial
 
+from crash_disk import TORN, TornWrite
 from kakuri_agent import Agent, _sidecar, _state
 from kakuri_agent._cli import main
+from kakuri_agent._retention import Retention
 from kakuri_registry import JOURNAL_STEPS, STORE_STEPS, Journal, SQLiteStore
 
 MOMENTS = ("before", "under-way", "after")
 COMMANDS = ("start", "stop", "remove")
 STEPS = (
-    *STORE_STEPS, *JOURNAL_STEPS,
+    *STORE_STEPS, TORN, *JOURNAL_STEPS,
     *(f"{command}.{moment}" for command in COMMANDS for moment in MOMENTS),
     "agent.before-request", "agent.before-answer",
 )  # fmt: skip
@@ -29,6 +34,9 @@ class Steps:
     def __init__(self, step: str, count: int) -> None:
         self._step, self._left = step, count
 
+    def is_next(self, name: str) -> bool:
+        return (name, 1) == (self._step, self._left)
+
     def __call__(self, name: str) -> None:
         if name == self._step:
             self._left -= 1
@@ -36,10 +44,34 @@ class Steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class TearingStore(SQLiteStore):
+    """Dies with its machine, if that is the step to die at: not all of a write is on the disk."""
+
+    def _transact(self, changes):
+        torn = TornWrite(self._path) if self._on_step.is_next(TORN) else None
+        super()._transact(changes)
+        if torn is not None:
+            torn.tear(random.Random())
+        self._on_step(TORN)
+
+
+def jumping_clock():
+    """Give a clock that is set back or ahead by some hours now and then."""
+    ahead = 0
+
+    def clock():
+        nonlocal ahead
+        if random.random() < 0.02:
+            ahead = random.choice((0, -3600, 3600, 6 * 3600))
+        return time.time() + ahead
+
+    return clock
+
+
 def die_at(step: str, count: int) -> None:
     """Put the steps into the agent's parts."""
     steps = Steps(step, count)
-    _state.SQLiteStore = partial(SQLiteStore, on_step=steps)
+    _state.SQLiteStore = partial(TearingStore, on_step=steps)
     _state.Journal = partial(Journal, on_step=steps)
     ask_once, handle = _sidecar._ask_once, Agent.handle
 
@@ -65,6 +97,11 @@ def be_agent(options: list[str]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)  # its `listening on` is not asked for
+    if options[0] == "clock=jumping":
+        del options[0]
+        clock = jumping_clock()
+        for timed in (Agent, Retention):
+            timed.__init__.__kwdefaults__["clock"] = clock
     if options[0].startswith("die-at="):
         step, _, count = options.pop(0).removeprefix("die-at=").partition(":")
         die_at(step, int(count))

@@ -1,8 +1,13 @@
-"""Agents as processes that are killed, in front of a sidecar and a container runtime."""
+"""Agents as processes that are killed, in front of a sidecar and a container runtime.
+
+Their disk is a small one, which is full at times; and the wall clock is set now and then.
+"""
 
 import asyncio
+import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,17 +17,28 @@ from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import crash_disk
 from crash_clients import Client
+from crash_disk import TORN
 from crash_history import ClientHistory, Violation
 from e2e_agent import STEPS
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
-from kakuri_rpc import ListWorkloads, RemoveWorkload, Reply
+from kakuri_rpc import Error, ErrorCode, ListWorkloads, RemoveWorkload, Reply, StartWorkload
 from kakuri_sidecar import Settings, sidecar_service
 from kakuri_sidecar.testing import FakeCri, FakeImage
 from kakuri_tcp import Endpoint
+from recording_runtime import workload
 
 PATIENCE = 30
+
+UNSHARE = ["unshare", "--mount"]
+if os.geteuid() != 0:
+    UNSHARE += ["--user", "--map-root-user"]
+DISK = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
+"""Has a command see a disk of 24 MiB in a folder. That takes root, or a kernel that gives every
+user namespaces."""
+
 IMAGES = {
     "server": FakeImage(state="present"),
     "job": FakeImage(state="present", exit_code=0),
@@ -34,16 +50,36 @@ IMAGES = {
 
 
 class Forker:
-    """Starts agents, each in a process of its own."""
+    """Starts agents, each in a process of its own; all see a small disk in their folder `state`."""
 
-    def __init__(self, log: Path, command: Sequence[str] = ()) -> None:
-        """Take where agents log to, and what runs the forker if it is to be run by something."""
-        self._log = log
-        with log.open("ab") as stderr:
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "agent.log"
+        state = folder / "state"
+        state.mkdir()
+        command = [*UNSHARE, "sh", "-c", DISK, state]
+        with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 [*command, sys.executable, Path(__file__).with_name("e2e_agent.py")],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
+                env=os.environ | {"PYTHONPATH": str(Path(crash_disk.__file__).parent)},
             )  # fmt: skip
+        self.disk = Path(f"/proc/{self._process.pid}/root{state}")
+        """The small disk, as it is seen from outside."""
+        self._filling = self.disk / "filling"
+
+    def fill(self) -> None:
+        """Fill the disk."""
+        with self._filling.open("ab", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+
+    def free(self) -> None:
+        """Let the disk be free again."""
+        self._filling.unlink(missing_ok=True)
 
     def start(self, *options: str) -> int:
         """Start an agent and give its process id."""
@@ -62,13 +98,19 @@ class AgentProcess:
     """An agent over a Unix socket; clients ask it."""
 
     def __init__(
-        self, forker: Forker, folder: Path, *options: str, die_at: str | None = None
+        self,
+        forker: Forker,
+        folder: Path,
+        *options: str,
+        die_at: str | None = None,
+        has_jumping_clock: bool = False,
     ) -> None:
         """Start it; it may be told to die at a step, for the n-th time: STEP:COUNT."""
         self.socket = folder / "agent.sock"
         self.is_over = False
         self.die_at = die_at
         self.pid = forker.start(
+            *(["clock=jumping"] if has_jumping_clock else []),
             *([] if die_at is None else [f"die-at={die_at}"]),
             "--listen", f"unix:{self.socket}",
             "--state-dir", str(folder / "state"),
@@ -151,7 +193,7 @@ class Node:
     ) -> None:
         self.folder, self.kinds = folder, kinds
         self._sidecar, self.running = sidecar, running
-        self.forker = Forker(folder / "agent.log")
+        self.forker = Forker(folder)
         self.chance = random.Random(seed)
         self.pace = pace
         self.history = ClientHistory()
@@ -160,10 +202,12 @@ class Node:
         self.life: AgentProcess | None = None
         self.violations: list[str] = []
         self.kills: Counter = Counter()
+        self.refused = 0
+        self._is_full = False
         self.clients: list[asyncio.Future] = []
 
     def note(self, text):
-        pass
+        self.refused += "the disk is full" in text
 
     def complain(self, text):
         self.violations.append(text)
@@ -172,7 +216,7 @@ class Node:
         self.life = AgentProcess(
             self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self._sidecar}",
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
-            die_at=die_at,
+            die_at=die_at, has_jumping_clock=True,
         )  # fmt: skip
         await self.life.serves()
         self.is_up.set()
@@ -186,16 +230,37 @@ class Node:
         async with asyncio.timeout(PATIENCE):
             while any(ask.end is None for asks in self.history.asks.values() for ask in asks):
                 await asyncio.wait(self.clients, timeout=0.001)
-        store = SQLiteStore(self.folder / "state" / "sidecar.sqlite")
+        left = self.folder / "left"
+        left.mkdir(exist_ok=True)
+        for file in self.forker.disk.glob("sidecar.sqlite*"):
+            if file.suffix != ".reserve":
+                shutil.copy(file, left)
+        store = SQLiteStore(left / "sidecar.sqlite")
         try:
             loaded = store.load()
         finally:
             store.close()
+            shutil.rmtree(left)
         # A kill in the middle of a write leaves a transaction that nobody was told of.
         damage = [each for each in loaded.problems if "not complete" not in each.message]
         if damage or self.violations:
             raise Violation(f"{damage} {self.violations}")
         self.history.check_registry(WorkloadRegistry.load(loaded))
+
+    def _fill(self):
+        self.forker.fill()
+        self._is_full = True
+
+    def _free(self):
+        self.forker.free()
+        self._is_full = False
+
+    async def _refuses(self):
+        """See that the full disk takes no new workload, if the agent lives so long."""
+        reply = await self.life.ask(StartWorkload(workload("too-much", memory_mb=1)))
+        if reply is not None:
+            assert isinstance(reply, Error), reply
+            assert reply.code is ErrorCode.CAPACITY, reply
 
     async def until(self, condition):
         """Wait for a condition, which may depend on what the agent says."""
@@ -215,21 +280,32 @@ class Node:
     async def live(self, kills: int, clients: int) -> int:
         """Have clients ask agents that are killed again and again; gives how many requests.
 
-        Two thirds of them are told to die at a step, and do unless their time is over before.
+        Two thirds of them are told to die at a step, and do unless their time is over before. Some
+        live with a full disk from the beginning or from somewhere on, others are paused.
         """
         asking = [Client(self, name) for name in range(clients)]
         self.clients = [asyncio.ensure_future(client.run()) for client in asking]
-        for _ in range(kills):
+        for number in range(kills):
+            if number % 12 == 3:
+                self._fill()
             step, count = self.chance.choice(STEPS), self.chance.choice((1, 1, 2, 3, 5, 9))
-            await self.start(f"{step}:{count}" if self.chance.random() < 0.67 else None)
+            die_at = f"{step}:{count}" if self.chance.random() < 0.67 else None
+            await self.start(f"{TORN}:1" if number % 12 == 6 else die_at)
             most = 60 if self.life.die_at is not None else self.chance.choice((0, 1, 3, 10, 30))
             answers = self.history.now + 2 * most
+            if number % 12 == 8:
+                self._fill()
+            if self._is_full:
+                await self._refuses()
             if self.chance.random() < 0.1:
                 await self.life.pause(0.1)
             while self.history.now < answers and self.life.is_alive:
                 ended, _ = await asyncio.wait(self.clients, timeout=0.001)
                 assert not ended
             await self.kill()
+            if number % 12 in (4, 8):
+                self._free()
+        self._free()
         await self.start()
         for client in asking:
             client.is_to_end = True

@@ -1,10 +1,8 @@
 """An agent that is paused, and one whose disk is full."""
 
 import asyncio
-import errno
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from e2e_kills import AgentProcess, Forker, node
@@ -56,33 +54,14 @@ async def test_a_pause_carries_out_nothing_twice(tmp_path):
         assert sorted(world.running()) == ["before", "given-up", "waiting"]
 
 
-UNSHARE = ["unshare", "--mount"]
-if os.geteuid() != 0:
-    UNSHARE += ["--user", "--map-root-user"]
-DISK = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Give a folder, and what starts agents that see a disk of 24 MiB there.
-
-    That takes root, or a kernel that gives every user namespaces.
-    """
-    folder = tmp_path / "state"
-    folder.mkdir()
-    forker = Forker(tmp_path / "agent.log", [*UNSHARE, "sh", "-c", DISK, str(folder)])
-    yield forker
-    forker.close()
-
-
-async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path, small_disk):
-    agent = AgentProcess(small_disk, tmp_path, "--runtime", "simulated")
+async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path):
+    forker = Forker(tmp_path)
+    agent = AgentProcess(forker, tmp_path, "--runtime", "simulated")
     try:
         await agent.serves()
         for name in ("stays", "stops", "goes"):
             assert isinstance(await agent.ask(StartWorkload(server(name))), Status)
-        filling = Path(f"/proc/{agent.pid}/root{tmp_path}/state/filling")
-        fill(filling)
+        forker.fill()
         number, refused = 0, None
         while not isinstance(refused, Error):
             refused = await agent.ask(StartWorkload(server(f"more-{number}")))
@@ -93,22 +72,13 @@ async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path, small_disk):
         await agent.ask(RemoveWorkload("goes"))
         await until(agent, "stops", lambda told: told.state is State.SUCCEEDED)
         await until(agent, "goes", lambda told: isinstance(told, Error))
-        filling.unlink()
+        forker.free()
         await until_started(agent, "afterwards")
         listed = await agent.ask(ListWorkloads())
         assert {"afterwards", "stays", "stops"} <= {each.id for each in listed.workloads}
     finally:
         agent.kill()
-
-
-def fill(path):
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(65536))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
+        forker.close()
 
 
 async def until(agent, workload_id, condition):

@@ -14,7 +14,7 @@ A_STORY = 100
 
 
 async def test_what_was_acknowledged_survives_sigkill(tmp_path):
-    kills = Counter()
+    kills, refused = Counter(), 0
     for number, first in enumerate(range(0, KILLS, A_STORY)):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -22,5 +22,7 @@ async def test_what_was_acknowledged_survives_sigkill(tmp_path):
             requests = await world.live(min(A_STORY, KILLS - first), clients=4)
             print(requests, "requests")
         kills += world.kills
-    print(dict(kills))
+        refused += world.refused
+    print(dict(kills), "and", refused, "refused for the disk")
+    assert refused > 0
     assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5

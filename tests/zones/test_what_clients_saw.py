@@ -27,7 +27,7 @@ async def test_nothing_is_lost_and_nothing_goes_back(start_sidecar, tmp_path):
     system = start_sidecar()
     world = Node(tmp_path, system.socket, system.running, KINDS, seed=1, pace=0.1)
     try:
-        print(await world.live(KILLS, clients=3), "requests")
+        print(await world.live(KILLS, clients=3), "requests,", dict(world.kills))
         await world.start()
         await world.remove_all()
         await world.until(lambda: told_nothing(system))

@@ -3,6 +3,9 @@
 import random
 from pathlib import Path
 
+TORN = "store.torn-write"
+"""The step at which a process dies with its machine."""
+
 SECTOR = 512
 
 

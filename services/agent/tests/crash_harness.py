@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 from crash_clients import Client
-from crash_disk import TornWrite
+from crash_disk import TORN, TornWrite
 from crash_history import ClientHistory, Violation
 from kakuri_agent import Agent, Capacity, SidecarRuntime
 from kakuri_http import ConnectFailed, HttpError
@@ -52,7 +52,6 @@ AGENT_STEPS = (
     "agent.opened", "agent.loaded", "agent.before-request", "agent.before-answer",
     "agent.after-answer",
 )  # fmt: skip
-TORN = "store.torn-write"
 STEPS = (*STORE_STEPS, TORN, *JOURNAL_STEPS, *COMMAND_STEPS, *AGENT_STEPS)
 """The moments at which an agent may be killed; another is any time at all."""
 
