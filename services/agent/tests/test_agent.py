@@ -172,6 +172,16 @@ async def test_listing_is_paged_and_filtered(agent, runtime, settle):
     assert [status.id for status in blue.workloads] == ["a"]
 
 
+async def test_after_a_restart_only_what_has_not_ended_counts(registry, journal, runtime):
+    for name in ("waits", "runs", "ended"):
+        registry.register(workload(name), now=1.0)
+    registry.update("runs", RUNNING, now=2.0)
+    registry.update("ended", FAILED, now=2.0)
+    agent = Agent(registry, journal, runtime, capacity := Capacity(memory_mb=2000))
+    assert capacity.memory_mb_used == 2 * 512
+    agent.close()
+
+
 async def test_the_node_is_described(agent, runtime):
     agent.handle(StartWorkload(workload()))
     runtime.fault = "the sidecar sleeps"
