@@ -306,11 +306,13 @@ def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
     registry.update("b", FAILED, now=10)
     registry.update("a", FAILED, now=20)
     registry.update("c", RUNNING, now=5)
-    registry.want("b", Wanted.REMOVE, now=25)  # does not make it younger
+    registry.want("b", Wanted.STOP, now=25)  # does not make it younger
     assert registry.removable(now=20, retention=10) == []
     assert ids(registry.removable(now=21, retention=10)) == ["b"]
     assert ids(registry.removable(now=31, retention=10)) == ["b", "a"]
     assert ids(registry.removable(now=31, retention=10, limit=1)) == ["b"]
+    registry.want("b", Wanted.REMOVE, now=31)
+    assert ids(registry.removable(now=31, retention=10)) == ["a"]
     registry.remove("b")
     assert ids(registry.removable(now=31, retention=10)) == ["a"]
 

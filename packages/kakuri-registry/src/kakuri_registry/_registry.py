@@ -250,7 +250,8 @@ class WorkloadRegistry:
     ) -> list[WorkloadEntry]:
         """Give workloads that came to their final state more than `retention` seconds before now.
 
-        Those that ended first come first. Raises ValueError for a limit outside 1 to MAX_PAGE.
+        Those that ended first come first; one that is being removed is left out. Raises ValueError
+        for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
         found: list[WorkloadEntry] = []
@@ -259,7 +260,9 @@ class WorkloadRegistry:
                 continue  # the clock was set back: it keeps none that ended after it
             if since >= now - retention or len(found) == limit:
                 break
-            found.append(self._entries[workload_id])
+            entry = self._entries[workload_id]
+            if entry.wanted is not Wanted.REMOVE:
+                found.append(entry)
         return found
 
     def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[Change]:
