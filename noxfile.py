@@ -228,9 +228,10 @@ def up(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the whole flow, or what is named behind `--`: members, cycles, memory, zone_start.
+    """Measure the whole flow, or what is named behind `--`.
 
-    At 64 connections against FastAPI, and at 32 the durable store against memory.
+    That is members, or cycles, memory, ownership, zone_start. The flow is measured at 64
+    connections against FastAPI, and at 32 the durable store against memory.
     """
     if not session.posargs:
         system.require(session, "wrk")
