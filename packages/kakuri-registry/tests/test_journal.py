@@ -99,7 +99,7 @@ async def test_all_changes_of_one_tick_are_one_write(registry, journal, store):
 async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, journal, store):
     store.gate.clear()
     registry.register(workload("first"), now=0)
-    await until(lambda: journal._writing is not None)
+    await until(lambda: journal._writing)
     waiting = []
     for number in range(100):
         registry.register(workload(f"w-{number}"), now=0)
@@ -127,10 +127,11 @@ async def test_what_nobody_waits_for_goes_behind_what_somebody_does(registry, jo
     await journal.close()
 
 
-async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(registry, store):
+async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(
+    monkeypatch, registry, store
+):
+    monkeypatch.setattr("kakuri_registry._journal.UNHURRIED_SECONDS", 3600)
     async with Journal(registry, store) as journal:
-        await journal.flushed()
-        journal._lose_patience = pytest.fail
         for name in "ab":
             registry.register(workload(name), now=0)
         await journal.saved("b")
@@ -182,11 +183,14 @@ async def test_what_there_is_of_others_settles_though_new_ones_are_refused(
     store.refuses_new = True
     registry.register(workload("new"), now=0)
     assert journal.is_new("new")
-    await journal.settled()
+    await journal.settled()  # it is not waited for
+    with pytest.raises(StoreFull):
+        await journal.flushed()
     assert ("new" in registry, journal.error, journal.backlog) == (False, None, 0)
+    assert "no room" in str(journal.refusal)
     store.refuses_new = False
     registry.register(workload("old"), now=1)
-    await journal.settled()
+    await journal.flushed()
     store.refuses_new = True
     store.gate.clear()
     registry.update("old", RUNNING, now=2)
@@ -195,13 +199,93 @@ async def test_what_there_is_of_others_settles_though_new_ones_are_refused(
     refused = asyncio.ensure_future(journal.saved("new"))
     await asyncio.sleep(0)
     store.gate.set()
-    with pytest.raises(StoreFull):
-        await refused
-    assert not journal.is_saved("old")
-    assert journal.error is None  # so nothing that is not on disk is told meanwhile
     await settled
     assert [entry.state for entry in store.load().entries] == [RUNNING]
+    assert not refused.done()
+    with pytest.raises(StoreFull):
+        await refused
+    assert journal.error is None
     await journal.close()
+
+
+async def test_refusals_keep_nothing_else_waiting(registry, journal, store):
+    registry.register(workload("old"), now=0)
+    await journal.flushed()
+    store.refuses_new = True
+    is_over = False
+
+    async def knock(name):
+        number = 0
+        while not is_over:
+            number += 1
+            registry.register(workload(f"{name}-{number}"), now=0)
+            with pytest.raises(StoreFull):
+                await journal.saved(f"{name}-{number}")
+
+    knocking = [asyncio.ensure_future(knock(name)) for name in ("a", "b", "c")]
+    for number in range(20):
+        registry.update("old", PENDING, now=number, reason=f"step-{number}")
+        async with asyncio.timeout(10):
+            await journal.saved("old")
+    is_over = True
+    await asyncio.gather(*knocking)
+    assert store.load().entries == [registry.get("old")]
+    assert (journal.backlog, journal.error) == (0, None)
+    await journal.close()
+
+
+async def test_what_was_refused_leaves_nothing_behind(registry, journal, store):
+    """While the store takes nothing at all, either."""
+    registry.register(workload("old"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("input/output error")] * 1000
+    registry.update("old", RUNNING, now=1)
+    for number in range(100):
+        registry.register(workload(f"w-{number}"), now=1)
+        with pytest.raises(StoreFailed):
+            await journal.saved(f"w-{number}")
+    assert (journal.backlog, len(registry)) == (1, 1)
+    assert max(map(len, store.writes)) <= 2
+    store.faults.clear()
+    await journal.close()
+    assert store.load().entries == [registry.get("old")]
+
+
+async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(registry, journal, store):
+    registry.register(workload("old"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("input/output error")] * 1000
+    registry.update("old", RUNNING, now=1)
+    for _ in range(3):
+        with pytest.raises(StoreFailed):
+            await journal.saved("old")
+    assert len(store.writes) == 4
+    store.faults.clear()
+    await journal.close()
+
+
+async def test_closing_again_after_a_failure_is_no_error(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    await journal.flushed()
+    store.faults = [StoreFailed("input/output error")] * 1000
+    registry.remove("a")
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreFailed):
+            await journal.close()
+        await journal.close()
+        await journal.saved("a")
+    assert store.ids() == ["a"]
+
+
+async def test_what_changes_while_it_closes_is_kept_too(registry, journal, store):
+    registry.register(workload("a"), now=0)
+    store.gate.clear()
+    closing = asyncio.ensure_future(journal.close())
+    await until(lambda: journal._writing)
+    registry.update("a", RUNNING, now=1)
+    store.gate.set()
+    await closing
+    assert store.load().entries == [registry.get("a")]
 
 
 async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
@@ -210,7 +294,7 @@ async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
     store.refuses_new = True
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    await until(lambda: journal._writing is not None)
+    await until(lambda: journal._writing)
     registry.update("a", RUNNING, now=1)
     later = asyncio.ensure_future(journal.saved("a"))
     await asyncio.sleep(0)
@@ -229,7 +313,7 @@ async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_ol
     store.gate.clear()
     registry.register(workload("a"), now=0)
     first = asyncio.ensure_future(journal.saved("a"))
-    await until(lambda: journal._writing is not None)
+    await until(lambda: journal._writing)
     registry.remove("a")
     again = registry.register(workload("a"), now=1)
     second = asyncio.ensure_future(journal.saved("a"))
@@ -278,7 +362,7 @@ async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
     await journal.close()
 
 
-async def test_a_failed_change_goes_along_with_the_next_one(registry, journal, store):
+async def test_a_failed_change_is_tried_again_once_another_succeeds(registry, journal, store):
     registry.register(workload("a"), now=0)
     await journal.flushed()
     store.faults = [StoreFailed("once")]
@@ -287,8 +371,8 @@ async def test_a_failed_change_goes_along_with_the_next_one(registry, journal, s
         await journal.flushed()
     registry.register(workload("b"), now=2)
     await journal.saved("b")
-    assert sorted(store.writes[-1]) == ["a", "b"]
-    assert journal.is_saved("a")
+    await until(lambda: journal.is_saved("a"))
+    assert store.writes == [["a"], ["a"], ["b"], ["a"]]
     assert journal._retry is None
     await journal.close()
 
@@ -322,7 +406,7 @@ async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, journal,
     store.gate.clear()
     registry.register(workload("a"), now=0)
     gives_up, stays = (asyncio.ensure_future(journal.saved("a")) for _ in range(2))
-    await until(lambda: journal._writing is not None)
+    await until(lambda: journal._writing)
     gives_up.cancel()
     await asyncio.sleep(0)
     store.gate.set()
@@ -335,11 +419,11 @@ async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, journal, 
     answers = []
     end = journal._end
 
-    def end_and_ask(batch, error):
+    def end_and_ask(error):
         # What is asked before the answers are given has to be among them.
         answers.append(asyncio.ensure_future(journal.flushed()))
         answers.append(asyncio.ensure_future(journal.saved("a")))
-        end(batch, error)
+        end(error)
 
     journal._end = end_and_ask
     registry.register(workload("a"), now=0)
@@ -357,7 +441,7 @@ async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry,
             await journal.flushed()
         store.gate.clear()
         registry.register(workload("b"), now=0)
-        await until(lambda: journal._writing is not None)
+        await until(lambda: journal._writing)
         registry.register(workload("c"), now=0)
         store.gate.set()
     assert store.ids() == ["b", "c"]

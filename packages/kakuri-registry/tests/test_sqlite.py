@@ -100,7 +100,7 @@ def test_a_registry_goes_on_where_it_was(reopened):
     registry.register(workload("sooner"), now=1.0)
     registry.update("later", FAILED, now=9.0)
     registry.update("sooner", FAILED, now=8.0)
-    reopened().write({change.workload_id: change for change in changes}.values())
+    reopened().write(list({change.workload_id: change for change in changes}.values()))
     again = WorkloadRegistry.load(reopened().load(), max_workloads=1)
     removable = again.removable(now=20.0, retention=10.0)
     assert [entry.workload.id for entry in removable] == ["sooner", "later"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kakuri_registry import (
     STORE_STEPS,
     SQLiteStore,
@@ -111,6 +111,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
         self.unsaved = {}
         self.disk = dict(self.model)
 
+    @precondition(lambda self: self.unsaved)
     @rule(step=st.sampled_from(STORE_STEPS))
     def crash_in_a_write(self, step) -> None:
         where = self.next_folder()
@@ -158,7 +159,8 @@ class RegistryAndDatabase(RuleBasedStateMachine):
                 assert self.registry.page(state=state, label=label) == [
                     entry for entry in found if label in entry.workload.labels.items()
                 ]
-        ended = [entry for entry in entries if entry.state.is_terminal]
+        ended = [each for each in entries if each.state.is_terminal]
+        ended = [each for each in ended if each.wanted is not Wanted.REMOVE]
         ended.sort(key=lambda entry: self.model[entry.workload.id][1][-1].at)
         assert self.registry.removable(now=self.now + 1, retention=0) == ended
 

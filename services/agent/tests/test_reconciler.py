@@ -401,19 +401,63 @@ async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, s
     agent = Agent(registry, journal, runtime)
     await settle()
     requests = [
-        StartWorkload(workload("wl-2")), StopWorkload("wl-2", 0), GetStatus("wl-2"),
+        StartWorkload(workload("wl-2")), StopWorkload("wl-2", 0),
+        StartWorkload(workload("wl-2")), GetStatus("wl-2"),
         ListWorkloads(), GetStatus("wl-1"),
     ]  # fmt: skip
     replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
     await settle()
     assert not any(reply.done() for reply in replies)
     store.may_write.set()
-    refused, stop, status, page, known = await asyncio.gather(*replies)
-    assert refused.code is ErrorCode.CAPACITY
+    refused, stop, again, status, page, known = await asyncio.gather(*replies)
+    assert refused.code is again.code is ErrorCode.CAPACITY
     assert stop.code is status.code is ErrorCode.NOT_FOUND
     assert [each.id for each in page.workloads] == ["wl-1"]
     assert known.state is page.workloads[0].state is State.FAILED
     assert store.load().entries == [registry.get("wl-1")]
+    agent.close()
+
+
+async def test_a_zone_is_adopted_though_the_disk_is_full(slow, registry, runtime, settle):
+    store, journal = slow
+    store.refuses_new = True
+    store.may_write.set()
+    runtime.zones["found"] = ZoneStatus("found", RUNNING, spec=spec("found"))
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    await journal.flushed()
+    assert "found" in {entry.workload.id for entry in store.load().entries}
+    agent.close()
+
+
+async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, settle):
+    """Else a stop would wait for the disk for ever: each look at it would be a change to keep."""
+    store, journal = slow
+    registry.update("wl-1", RUNNING, now=2.0, started_at=2.0, address="10.0.0.2")
+    registry.restart("wl-1", now=3.0, restart_at=None)
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", PENDING, "Pulling", attempt=1)
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    version = registry.version
+    reply = asyncio.ensure_future(agent.handle(StopWorkload("wl-1", 10)))
+    await settle()
+    store.may_write.set()
+    await reply
+    await settle()
+    assert runtime.told == [("stop", "wl-1", 10)]
+    assert registry.version == version + 1
+    agent.close()
+
+
+async def test_a_start_waits_until_the_last_one_is_gone_for_good(slow, registry, runtime, settle):
+    store, journal = slow
+    agent = Agent(registry, journal, runtime)
+    registry.remove("wl-1")
+    reply = asyncio.ensure_future(agent.handle(StartWorkload(workload())))
+    await settle()
+    assert "wl-1" not in registry
+    store.may_write.set()
+    assert (await reply).existing is False
     agent.close()
 
 

@@ -1,18 +1,21 @@
 """Writes what changes in a registry to its store, many changes at a time.
 
-All changes of one pass of the event loop, and all that come while a write is under way, go to the
-store together, from one thread of the journal's own: whoever needs to know waits for one write at
-most, and a thousand who wait share it (group commit). What nobody waits for stays behind a little,
-to go together or not at all if it changes again: it would only be in the way of others.
+What somebody waits for is written as soon as the store is free: all changes of one pass of the
+event loop, and all that came while a write was under way, together, from one thread of the
+journal's own. So whoever waits waits for two writes at most, and a thousand who wait share one
+(group commit). What nobody waits for stays behind a little, to go together, or not at all if it
+changes again: it would only be in the way of others.
 
-A write that fails takes no part back but the registrations in it: those workloads are withdrawn
-from the registry, and who waits for them is told. Everything else stays as the registry has it and
-is written again until it succeeds, so that a workload can be stopped while the disk is full.
+A store may have no room for new workloads and still take changes of others. So once a write has
+failed, the two are written apart until it takes new ones again. A registration that fails is
+withdrawn from the registry, and who waits for it is told. Everything else stays as the registry
+has it and is written again until it succeeds, so that a workload can be stopped while the disk is
+full.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self
@@ -34,40 +37,37 @@ UNHURRIED_SECONDS = 0.02
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
 
-
 Told = Callable[[StoreError | None], None]
 """Is called with what became of a write; it raises nothing."""
 
-EVERYTHING = ""
-THE_REST = "*"
-"""No ids: in place of one, what a waiter waits for. The rest is all but what was refused."""
 
+class _Pending:
+    """The latest change of a workload that is not in the store, and who waits for it.
 
-class _Batch:
-    """Changes that are written together, and who waits for them."""
+    It is a return if it registers a workload that the store may still have from before.
+    """
 
-    __slots__ = ("changes", "new", "waiting")
+    __slots__ = ("change", "is_return", "waiting")
 
-    def __init__(self) -> None:
-        self.changes: dict[str, Change] = {}
-        self.new: set[str] = set()
-        # What a waiter asks for is one workload, EVERYTHING or THE_REST.
-        self.waiting: list[tuple[str, Told]] = []
+    def __init__(self, change: Change, *, is_return: bool) -> None:
+        self.change = change
+        self.is_return = is_return
+        self.waiting: list[Told] = []
 
-    def note(self, change: Change) -> None:
-        """Take the latest change of a workload."""
-        if change.is_new:
-            self.new.add(change.workload_id)
-        elif change.workload_id in self.new and change.entry is not None:
+    def becomes(self, change: Change) -> None:
+        """Take a later change in its place."""
+        if self.change.is_new and change.entry is not None:
             change = change._replace(is_new=True)  # to the store it still is
-        self.changes[change.workload_id] = change
+        self.is_return |= change.is_new and self.change.entry is None
+        self.change = change
 
 
 class Journal:
     """Keeps a store up to date with a registry. To be made and used on a running event loop.
 
     `on_step` is called with the name of each step (JOURNAL_STEPS), so that a test can end the
-    process there. `executor` runs the writes, one at a time; it is a thread unless one is given.
+    process there. `executor` runs the writes, one at a time, and stays its owner's; without one
+    the journal has a thread.
     """
 
     def __init__(
@@ -82,43 +82,54 @@ class Journal:
         self._store = store
         self._on_step = on_step
         self._loop = asyncio.get_running_loop()
-        # From the unhurried to the open ones, once somebody waits or has waited; then in writing.
-        self._unhurried = _Batch()
-        self._open = _Batch()
-        self._writing: _Batch | None = None
+        self._pending: dict[str, _Pending] = {}
+        self._hurried: dict[str, None] = {}  # the pending ones that somebody waits for
+        self._writing: dict[str, _Pending] = {}
+        self._is_due = False  # all that is pending is to be written, hurried or not
+        self._is_apart = False  # registrations are written apart from other changes
         self._next: asyncio.Handle | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
+        self._failed_at = 0.0
         self._error: StoreError | None = None
-        self._logged = ""
+        self._refusal: StoreError | None = None
         self._is_closed = False
         self._executor = executor
+        self._thread: ThreadPoolExecutor | None = None
         # A store that never waits gains nothing by batches.
         registry.subscribe(self._pass_on if store.is_instant else self._note)
 
     @property
     def error(self) -> StoreError | None:
-        """Why the store takes nothing at the time, or None if it does.
-
-        A store that refuses new workloads only takes what there is of the others.
-        """
+        """Why the store takes nothing, not even of the workloads that it has; None if it does."""
         return self._error
+
+    @property
+    def refusal(self) -> StoreError | None:
+        """Why the store did not take the latest new workload; None if it did."""
+        return self._refusal
 
     @property
     def backlog(self) -> int:
         """How many workloads have changes that are not in the store yet."""
-        writing = () if self._writing is None else self._writing.changes
-        return len({*self._unhurried.changes, *self._open.changes, *writing})
+        return len(self._pending.keys() | self._writing.keys())
 
     def is_saved(self, workload_id: str) -> bool:
         """Tell whether all that the registry knows of a workload is in the store."""
-        if self._store.is_instant:
-            return self._error is None  # who asks can only be told after the write
-        return (
-            workload_id not in self._open.changes
-            and workload_id not in self._unhurried.changes
-            and (self._writing is None or workload_id not in self._writing.changes)
+        return workload_id not in self._pending and workload_id not in self._writing
+
+    def is_settled(self, workload_id: str) -> bool:
+        """Tell whether waiting would change nothing: it is saved, or the store takes nothing."""
+        return self.is_saved(workload_id) or (
+            self._error is not None and not self.is_new(workload_id)
+        )
+
+    def is_new(self, workload_id: str) -> bool:
+        """Tell whether a workload's registration is not in the store yet, and may be withdrawn."""
+        return any(
+            workload_id in those and those[workload_id].change.is_new
+            for those in (self._pending, self._writing)
         )
 
     async def saved(self, workload_id: str) -> None:
@@ -127,9 +138,7 @@ class Journal:
         Raises StoreFull or StoreFailed if it can't be: a workload that was to be registered is
         then withdrawn from the registry; any other change stands and is tried again later.
         """
-        batch = self._batch_of(workload_id)
-        if batch is not None:
-            await self._answer_to(workload_id, batch)
+        await self._all_saved([] if self.is_saved(workload_id) else [workload_id])
 
     def when_saved(self, workload_id: str, told: Told) -> None:
         """Do as `saved` does, with a call in place of a wait: for whoever has many of them.
@@ -137,63 +146,47 @@ class Journal:
         `told` is called with None, or with what `saved` would raise; at once if there is nothing
         to wait for.
         """
-        batch = self._batch_of(workload_id)
-        if batch is None:
-            told(None)
+        pending = self._pending.get(workload_id)
+        if pending is not None:
+            pending.waiting.append(told)
+            self._hurry(workload_id)
+        elif workload_id in self._writing:
+            self._writing[workload_id].waiting.append(told)
         else:
-            self._wait(batch, workload_id, told)
+            told(None)
 
     async def flushed(self) -> None:
         """Wait until everything that the registry knows now is in the store.
 
         Raises StoreFull or StoreFailed if not all of it can be; see `saved`.
         """
-        await self._all(EVERYTHING)
+        await self._all_saved([*self._pending.keys() | self._writing.keys()])
 
     async def settled(self) -> None:
-        """Do as `flushed`, but for workloads that the store refuses: those are withdrawn.
+        """Do as `flushed`, but for workloads that are new: those the store may still refuse.
 
         Raises StoreFull or StoreFailed if the store takes nothing.
         """
-        await self._all(THE_REST)
-
-    async def _all(self, what: str) -> None:
-        self._hurry_all()
-        answers = [
-            self._answer_to(what, batch)
-            for batch in (self._writing, self._open)
-            if batch is not None and batch.changes
-        ]
-        for result in await asyncio.gather(*answers, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
-
-    def is_new(self, workload_id: str) -> bool:
-        """Tell whether a workload's registration is not in the store yet, and may be withdrawn."""
-        return any(
-            batch is not None and workload_id in batch.new
-            for batch in (self._unhurried, self._open, self._writing)
-        )
+        unsaved = self._pending.keys() | self._writing.keys()
+        await self._all_saved([each for each in unsaved if not self.is_new(each)])
 
     async def close(self) -> None:
         """Write what is left and end. The store stays open, for its owner to close.
 
         Raises StoreFull or StoreFailed if something can't be written even at the second try; it
-        is lost then.
+        is lost then. Closing twice is no error.
         """
         try:
-            try:
-                await self.settled()
-            except StoreError:
-                await self.settled()
+            has_failed = False
+            while self.backlog and not self._is_closed:
+                try:
+                    await self.flushed()
+                except StoreError:  # once: what was refused for good is withdrawn by now
+                    if has_failed:
+                        raise
+                    has_failed = True
         finally:
-            self._is_closed = True
-            self._registry.subscribe(None)
-            for timer in (self._retry, self._patience):
-                if timer is not None:
-                    timer.cancel()
-            if self._executor is not None:
-                self._executor.shutdown()  # so that nobody closes the store under a write
+            self._end_all()
 
     async def __aenter__(self) -> Self:
         return self
@@ -204,75 +197,97 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal backlog={self.backlog} error={self._error!r}>"
 
+    # What changes, and who waits.
+
     def _pass_on(self, change: Change) -> None:
         self._store.write((change,))
 
     def _note(self, change: Change) -> None:
         workload_id = change.workload_id
-        batch = self._open if workload_id in self._open.changes else self._unhurried
-        batch.note(change)
-        if batch is self._unhurried and self._patience is None:
+        pending = self._pending.get(workload_id)
+        if pending is not None:
+            pending.becomes(change)
+            return
+        written = self._writing.get(workload_id)
+        is_return = change.is_new and written is not None and written.change.entry is None
+        self._pending[workload_id] = _Pending(change, is_return=is_return)
+        if self._patience is None:
             self._patience = self._loop.call_later(UNHURRIED_SECONDS, self._lose_patience)
 
     def _hurry(self, workload_id: str) -> None:
-        """Move a change to the open batch."""
-        unhurried = self._unhurried
-        self._open.changes[workload_id] = unhurried.changes.pop(workload_id)
-        if workload_id in unhurried.new:
-            unhurried.new.discard(workload_id)
-            self._open.new.add(workload_id)
-
-    def _hurry_all(self) -> None:
-        self._open.changes.update(self._unhurried.changes)
-        self._open.new.update(self._unhurried.new)
-        self._unhurried = _Batch()
+        self._hurried[workload_id] = None
+        if self._retry is not None and not self.is_new(workload_id):
+            # The store takes nothing, but may do so by now: it is asked, if not again and again.
+            self._retry.cancel()
+            self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
+        self._begin_soon()
 
     def _lose_patience(self) -> None:
         self._patience = None
-        self._hurry_all()
-        if self._retry is None:
-            self._begin_soon()
+        self._is_due = True
+        self._begin_soon()
 
-    def _wait(self, batch: _Batch, workload_id: str, told: Told) -> None:
-        batch.waiting.append((workload_id, told))
-        if batch is self._open:
-            self._begin_soon()
-
-    def _batch_of(self, workload_id: str) -> _Batch | None:
-        """Give the batch with the latest change of a workload that is not in the store yet."""
-        if workload_id in self._unhurried.changes:
-            self._hurry(workload_id)
-        for batch in (self._open, self._writing):
-            if batch is not None and workload_id in batch.changes:
-                return batch
-        return None
-
-    def _answer_to(self, workload_id: str, batch: _Batch) -> asyncio.Future[None]:
-        # A future each: were it shared, one waiter that is cancelled would take it from all.
+    async def _all_saved(self, workload_ids: Sequence[str]) -> None:
+        """Wait for some workloads. Raises what the first error is about."""
+        if not workload_ids:
+            return
         future: asyncio.Future[None] = self._loop.create_future()
-        self._wait(batch, workload_id, partial(_resolve, future))
-        return future
+        left = len(workload_ids)
+        failure: StoreError | None = None
+
+        def told(error: StoreError | None) -> None:
+            nonlocal left, failure
+            left -= 1
+            failure = failure or error
+            if left or future.done():  # its waiter may have been cancelled
+                return
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(failure)
+
+        for workload_id in workload_ids:
+            self.when_saved(workload_id, told)
+        await future
+
+    # Writing.
 
     def _begin_soon(self) -> None:
-        """Write the open batch with all that this pass of the event loop still brings."""
-        if self._writing is None and self._next is None:
+        """Write with all that this pass of the event loop still brings."""
+        if not self._writing and self._next is None:
             self._next = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        """Write the open batch."""
         self._next = None
-        if self._writing is not None or self._is_closed or not self._open.changes:
+        if self._writing or self._is_closed:
             return
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        batch, self._open = self._open, _Batch()
-        self._writing = batch
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="kakuri-journal")
-        self._executor.submit(self._write, batch, list(batch.changes.values()))
+        chosen = self._choose()
+        if not chosen:
+            return
+        for workload_id in chosen:
+            self._hurried.pop(workload_id, None)
+            self._writing[workload_id] = self._pending.pop(workload_id)
+        changes = [each.change for each in self._writing.values()]
+        self._submit(partial(self._write, changes))
 
-    def _write(self, batch: _Batch, changes: Sequence[Change]) -> None:
+    def _choose(self) -> Iterable[str]:
+        """Give the ids of what is to be written now."""
+        due = list(self._pending if self._is_due else self._hurried)
+        was_due, self._is_due = self._is_due, False
+        if not self._is_apart:
+            return due
+        others = [each for each in due if not self._pending[each].change.is_new]
+        if others and self._retry is None:
+            self._is_due = was_due
+            return others
+        return [each for each in due if self._pending[each].change.is_new]
+
+    def _submit(self, write: Callable[[], None]) -> None:
+        if self._executor is None:
+            self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-journal")
+        self._executor.submit(write)
+
+    def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
         try:
             self._step("journal.before-write")
@@ -280,75 +295,118 @@ class Journal:
             self._step("journal.after-write")
         except BaseException as failure:  # noqa: BLE001 (it is told to who waits)
             error = failure
-        self._loop.call_soon_threadsafe(self._end, batch, error)
+        self._loop.call_soon_threadsafe(self._end, error)
 
-    def _end(self, batch: _Batch, error: BaseException | None) -> None:
-        """Tell who waits what became of a batch, and go on to the next."""
+    def _end(self, error: BaseException | None) -> None:
+        """Tell who waits what became of a write, and go on to the next."""
         self._step("journal.before-answer")
-        self._writing = None
-        if error is not None:
-            self._fail(batch, error)
-            if self._open.waiting:
-                self._begin_soon()
-            return
-        if self._logged and (batch.new or self._error is not None):
-            self._logged = ""
-            _log.info("the store takes changes again")
-        self._error = None
-        self._delay = FIRST_RETRY_SECONDS
-        self._begin()  # the disk has work while answers leave
-        _answer(batch.waiting, None)
+        written, self._writing = self._writing, {}
+        if error is None:
+            self._succeed(written)
+            waiting = [told for each in written.values() for told in each.waiting]
+        else:
+            if not isinstance(error, StoreError):
+                error = StoreFailed(f"the store failed: {error!r}")
+            waiting = self._fail(written, error)
+        if self._hurried or self._is_due:
+            self._begin()  # the disk has work while answers leave
+        for told in waiting:
+            told(None if error is None else _own(error))
+
+    def _succeed(self, written: dict[str, _Pending]) -> None:
+        has_new = any(each.change.is_new for each in written.values())
+        has_others = not all(each.change.is_new for each in written.values())
+        if (has_new and self._refusal) or (has_others and self._error):
+            _log.info("the store takes %s again", "new workloads" if has_new else "changes")
+        if has_new:
+            self._is_apart, self._refusal = False, None
+        if has_others:
+            self._error, self._delay = None, FIRST_RETRY_SECONDS
+        if self._retry is not None:
+            self._retry.cancel()
+            self._try_again()
+
+    def _fail(self, written: dict[str, _Pending], error: StoreError) -> list[Told]:
+        """Put back what has to be written; gives whom to tell that it was not."""
+        is_mixed = len({each.change.is_new for each in written.values()}) == 2
+        self._is_apart = True
+        if is_mixed:
+            self._put_back(written)
+            return []
+        if all(each.change.is_new for each in written.values()):
+            self._refusal = self._logged("new workloads", self._refusal, error)
+            return self._withdraw(written)
+        self._error = self._logged("changes", self._error, error)
+        waiting = [told for each in written.values() for told in each.waiting]
+        for each in written.values():
+            each.waiting = []
+        self._put_back(written)
+        self._failed_at = self._loop.time()
+        self._retry_at(self._failed_at + self._delay)
+        self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
+        return waiting
+
+    def _put_back(self, written: dict[str, _Pending]) -> None:
+        """Let changes be pending again, unless there are later ones of the same workloads."""
+        self._is_due = True
+        for workload_id, pending in written.items():
+            later = self._pending.get(workload_id)
+            if later is not None:
+                pending.becomes(later.change)
+                pending.is_return |= later.is_return
+                pending.waiting += later.waiting
+            self._pending[workload_id] = pending
+            if pending.waiting:
+                self._hurried[workload_id] = None
+
+    def _withdraw(self, written: dict[str, _Pending]) -> list[Told]:
+        """Take registrations back; gives who is to be told."""
+        waiting: list[Told] = []
+        for workload_id, refused in written.items():
+            waiting += refused.waiting
+            later = self._pending.get(workload_id)
+            if later is not None and (later.change.is_new or later.change.entry is None):
+                continue  # removed meanwhile, and perhaps registered anew
+            if later is not None:
+                waiting += later.waiting
+                later.waiting = []
+            if workload_id in self._registry:
+                self._registry.remove(workload_id)
+            if not refused.is_return:  # the store does not know it
+                self._pending.pop(workload_id, None)
+            self._hurried.pop(workload_id, None)
+        return waiting
+
+    def _retry_at(self, when: float) -> None:
+        self._retry = self._loop.call_at(when, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._is_due = True
+        self._begin_soon()
+
+    def _logged(self, what: str, known: StoreError | None, error: StoreError) -> StoreError:
+        """Log an error once, however often it comes again; gives it."""
+        if str(error) != str(known):
+            _log.error("the store takes no %s: %s", what, error)
+        return error
+
+    def _end_all(self) -> None:
+        self._is_closed = True
+        self._registry.subscribe(None)
+        for timer in (self._retry, self._patience, self._next):
+            if timer is not None:
+                timer.cancel()
+        if self._thread is not None:
+            self._thread.shutdown()  # so that nobody closes the store under a write
+        left = [*self._pending.values(), *self._writing.values()]
+        self._pending, self._hurried, self._writing = {}, {}, {}
+        for told in [told for each in left for told in each.waiting]:
+            told(StoreFailed("the journal is closed"))
 
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
-    def _fail(self, batch: _Batch, error: BaseException) -> None:
-        if not isinstance(error, StoreError):
-            error = StoreFailed(f"the store failed: {error!r}")
-        if str(error) != self._logged:  # once, however often it is tried again
-            self._logged = str(error)
-            what = "new workloads" if batch.new else "changes"
-            _log.error("the store takes no %s: %s", what, error)
-        # Those that were registered anew since stand.
-        withdrawn = batch.new - self._open.new - self._unhurried.new
-        for workload_id in withdrawn:
-            if workload_id in self._registry:
-                self._registry.remove(workload_id)
-        self._hurry_all()
-        later = self._open
-        for workload_id, change in batch.changes.items():
-            # A removal may be of what an earlier batch has brought to the disk.
-            if workload_id not in batch.new or change.entry is None:
-                later.changes.setdefault(workload_id, change)
-        if batch.new:
-            # The rest may well succeed without the registrations, so its waiters wait on.
-            asked = {EVERYTHING, *batch.new}
-            refused = [each for each in batch.waiting if each[0] in asked]
-            refused += [each for each in later.waiting if each[0] in withdrawn]
-            kept = [each for each in batch.waiting if each[0] not in asked]
-            later.waiting = kept + [each for each in later.waiting if each[0] not in withdrawn]
-            self._begin_soon()
-            _answer(refused, error)
-            return
-        self._error = error
-        _answer(batch.waiting, error)
-        self._retry = self._loop.call_later(self._delay, self._begin)
-        self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
-
-
-def _answer(waiting: list[tuple[str, Told]], error: StoreError | None) -> None:
-    for _, told in waiting:
-        told(None if error is None else _own(error))
-
-
-def _resolve(future: asyncio.Future[None], error: StoreError | None) -> None:
-    if future.done():
-        return  # its waiter was cancelled
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
 
 
 def _own(error: StoreError) -> StoreError:

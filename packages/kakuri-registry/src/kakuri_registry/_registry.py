@@ -60,9 +60,13 @@ class WorkloadRegistry:
         registry._feed = Feed(loaded.version, size=max_feed)
         return registry
 
-    def register(self, workload: Workload, *, now: float) -> WorkloadEntry:
+    def register(
+        self, workload: Workload, *, now: float, is_adopted: bool = False
+    ) -> WorkloadEntry:
         """Add a workload as pending.
 
+        One that is adopted, because it runs already, is no new one to a store: it is kept though
+        there is no room for others.
         Raises DuplicateWorkload if its id is taken and RegistryFull at the limit.
         """
         if workload.id in self._entries:
@@ -72,7 +76,7 @@ class WorkloadRegistry:
         entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
         self._index.add(entry)
-        self._publish(Change(workload.id, entry.version, entry, (), True))  # noqa: FBT003
+        self._publish(Change(workload.id, entry.version, entry, (), not is_adopted))
         return entry
 
     def update(

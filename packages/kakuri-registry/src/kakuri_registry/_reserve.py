@@ -18,6 +18,11 @@ class Reserve:
         self._size = size
         self._is_there = path.exists() and path.stat().st_blocks * 512 >= size
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether there is to be a reserve and is none."""
+        return self._size > 0 and not self._is_there
+
     def has_room(self) -> bool:
         """Tell whether there is room for new workloads; take back the reserve if there is again."""
         if not self._size:

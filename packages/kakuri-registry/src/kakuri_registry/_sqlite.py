@@ -46,6 +46,9 @@ again. New workloads are taken only while this much more is free."""
 SMALL_STEP = 16
 """Workloads in a transaction on a full disk: each may need some pages of 4 KiB."""
 
+LARGE_STEP = 1024
+"""Workloads in a transaction otherwise, if none is new: the log is not to outgrow the reserve."""
+
 VERSION_GAP = 1 << 20
 """How far the versions of one run begin behind those of the run before.
 
@@ -241,19 +244,26 @@ class SQLiteStore:
         return Loaded(entries, histories, version, tuple(problems))
 
     def _write(self, changes: Sequence[Change]) -> None:
-        has_new = any(change.is_new for change in changes)
-        if has_new and not self._has_room():
-            raise StoreFull("the disk is full: no room is left for new workloads")
+        if any(change.is_new for change in changes):
+            if not self._has_room():
+                raise StoreFull("the disk is full: no room is left for new workloads")
+            self._transact(changes)  # all or none: they may be withdrawn
+            return
+        if self._reserve.is_given_up and not self._has_room():
+            self._write_in_steps(changes)
+            return
         try:
-            self._transact(changes)
+            for start in range(0, len(changes), LARGE_STEP):
+                self._transact(changes[start : start + LARGE_STEP])
         except StoreFull:
-            if has_new:
-                raise
             self._reserve.give_up()
-            # In small steps, each of which frees the log again.
-            for start in range(0, len(changes), SMALL_STEP):
-                self._checkpoint()
-                self._transact(changes[start : start + SMALL_STEP])
+            self._write_in_steps(changes)
+
+    def _write_in_steps(self, changes: Sequence[Change]) -> None:
+        """Write on a full disk: each step frees the log again, so that the reserve lasts."""
+        for start in range(0, len(changes), SMALL_STEP):
+            self._checkpoint()
+            self._transact(changes[start : start + SMALL_STEP])
 
     def _transact(self, changes: Sequence[Change]) -> None:
         connection = self._present()

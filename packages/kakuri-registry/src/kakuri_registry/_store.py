@@ -44,8 +44,9 @@ class Store(Protocol):
         """Give everything that is kept. Raises StoreError."""
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Keep some changes, at most one of each workload: all of them, or none and it raises.
+        """Keep some changes, at most one of each workload.
 
+        If it raises, it has kept none of those that register a workload; of others perhaps some.
         Returns when they will survive whatever happens to the process or the machine.
         Raises StoreFull if there is no room and StoreFailed for what else can go wrong.
         """

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from inspect import isawaitable
 from typing import assert_never
 
 import structlog
@@ -96,7 +97,7 @@ class Agent:
             case RemoveWorkload(id=workload_id):
                 return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
-                if self._journal.backlog and self._journal.error is None:
+                if self._journal.backlog:
                     return self._list_durable(request)
                 return self._list(request)
             case DescribeNode():
@@ -119,8 +120,12 @@ class Agent:
 
     def _start(self, workload: Workload) -> Reply | Awaitable[Reply]:
         known = self._registry.get(workload.id)
+        if known is not None and known.workload == workload and known.wanted is not Wanted.REMOVE:
+            return self._acknowledge(known, existing=True)
+        if not self._journal.is_settled(workload.id):
+            return self._start_when_durable(workload)
         if known is not None:
-            return self._start_again(known, workload)
+            return _conflict(known)
         if workload.runtime_class not in RUNTIME_CLASSES:
             expected = ", ".join(sorted(RUNTIME_CLASSES))
             return Error(
@@ -137,21 +142,14 @@ class Agent:
         except RegistryFull as error:
             self._capacity.release(workload.id)
             return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
-        log.info("workload accepted", id=workload.id, image=workload.image)
-        return self._acknowledge(entry)
+        return self._acknowledge(entry, existing=False)
 
-    def _start_again(self, known: WorkloadEntry, workload: Workload) -> Reply | Awaitable[Reply]:
-        if known.wanted is Wanted.REMOVE:
-            return Error(
-                ErrorCode.CONFLICT, f"workload {workload.id!r} is being removed", id=workload.id
-            )
-        if known.workload != workload:
-            return Error(
-                ErrorCode.CONFLICT,
-                f"workload {workload.id!r} exists with another specification",
-                id=workload.id,
-            )
-        return self._acknowledge(known, existing=True)
+    async def _start_when_durable(self, workload: Workload) -> Reply:
+        """Start once it is certain what is in the way: a crash could take it back."""
+        with suppress(StoreError):  # which takes a registration back
+            await self._journal.saved(workload.id)
+        reply = self._start(workload)
+        return await reply if isawaitable(reply) else reply
 
     def _want(
         self, workload_id: str, wanted: Wanted, grace_seconds: int
@@ -171,16 +169,19 @@ class Agent:
         return self._acknowledge(entry)
 
     def _acknowledge(
-        self, entry: WorkloadEntry, *, existing: bool = False
+        self, entry: WorkloadEntry, *, existing: bool | None = None
     ) -> Reply | Awaitable[Reply]:
-        """Have a workload attended to, and answer once what is known of it is on disk."""
+        """Have a workload attended to, and answer once what is known of it is on disk.
+
+        `existing` is whether one that is to be started was there; None if it is to end.
+        """
         if not self._journal.is_saved(entry.workload.id):
             return self._acknowledge_when_durable(entry, existing=existing)
         self._reconciler.attend(entry.workload.id)
-        return Status.of_entry(entry, existing=existing)
+        return self._kept(entry, existing=existing)
 
     def _acknowledge_when_durable(
-        self, entry: WorkloadEntry, *, existing: bool
+        self, entry: WorkloadEntry, *, existing: bool | None
     ) -> asyncio.Future[Reply]:
         # Without a task for each: with many at a time they would cost as much as all the rest.
         workload_id = entry.workload.id
@@ -189,19 +190,27 @@ class Agent:
         def told(error: StoreError | None) -> None:
             if not reply.done():  # else nobody waits for it any more
                 reply.set_result(
-                    Status.of_entry(entry, existing=existing)
+                    self._kept(entry, existing=existing)
                     if error is None
-                    else self._not_kept(error, entry)
+                    else self._not_kept(error, entry, existing=existing)
                 )
             self._reconciler.attend(workload_id)
 
         self._journal.when_saved(workload_id, told)
         return reply
 
-    def _not_kept(self, error: StoreError, entry: WorkloadEntry) -> Error:
+    def _kept(self, entry: WorkloadEntry, *, existing: bool | None) -> Reply:
+        if existing is False:
+            log.info("workload accepted", id=entry.workload.id, image=entry.workload.image)
+        return Status.of_entry(entry, existing=bool(existing))
+
+    def _not_kept(self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None) -> Error:
         workload_id = entry.workload.id
-        if entry.wanted is not Wanted.RUN and workload_id not in self._registry:
+        if existing is None and workload_id not in self._registry:
             return _not_found(workload_id)  # what was to end was not accepted
+        if existing is False:
+            log.warning("workload refused", id=workload_id, error=str(error))
+            self._capacity.release(workload_id)
         code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
         return Error(code, str(error), id=workload_id)
 
@@ -210,7 +219,7 @@ class Agent:
 
         While the disk takes nothing, it is told all the same: better than no answer.
         """
-        return self._journal.is_saved(workload_id) or self._journal.error is not None
+        return self._journal.is_settled(workload_id)
 
     async def _tell_durable(self, workload_id: str, give: Callable[[str], Reply]) -> Reply:
         """Answer with what is true now, once it is on disk."""
@@ -273,11 +282,16 @@ class Agent:
         """Say what an operator should know of the node, the worst first."""
         if self._journal.error is not None:
             return f"the store takes no changes: {self._journal.error}"
+        if self._journal.refusal is not None:
+            return f"the store takes no new workloads: {self._journal.refusal}"
         if self._runtime.is_simulated:
             return "nothing really runs: the runtime is simulated"
         return self._runtime.fault
 
     async def _read_log(self, request: ReadLog) -> Reply:
+        if not self._is_durable(request.id):
+            with suppress(StoreError):
+                await self._journal.saved(request.id)
         entry = self._registry.get(request.id)
         if entry is None:
             return _not_found(request.id)
@@ -300,7 +314,8 @@ class Agent:
 
     def _has_ended(self, workload_id: str) -> bool:
         entry = self._registry.get(workload_id)
-        return entry is None or entry.state.is_terminal
+        is_terminal = entry is None or entry.state.is_terminal
+        return is_terminal and self._is_durable(workload_id)
 
     def _get_history(self, workload_id: str) -> Reply:
         if workload_id not in self._registry:
@@ -319,6 +334,13 @@ class Agent:
                 for step in self._registry.history(workload_id)
             ],
         )
+
+
+def _conflict(known: WorkloadEntry) -> Error:
+    workload_id = known.workload.id
+    is_ending = known.wanted is Wanted.REMOVE
+    what = "is being removed" if is_ending else "exists with another specification"
+    return Error(ErrorCode.CONFLICT, f"workload {workload_id!r} {what}", id=workload_id)
 
 
 def _not_found(workload_id: str) -> Error:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -72,10 +73,9 @@ class Reconciler:
         self._back_offs: dict[str, asyncio.TimerHandle] = {}
         self._waited: set[str] = set()
         self._began: dict[str, float] = {}  # runs that were seen running, by the loop's clock
-        self._until_durable: dict[str, None] = {}
+        self._until_durable: dict[str, asyncio.TimerHandle | None] = {}
         self._removed: dict[str, None] = {}  # by this process, and so not to be adopted
         self._vacated: dict[str, str] = {}  # the sandboxes, by workload, that nothing runs in again
-        self._flushing: asyncio.Task[None] | None = None
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
@@ -118,10 +118,9 @@ class Reconciler:
         self._full_pass.cancel()
         if self._turn is not None:
             self._turn.cancel()
-        for timer in self._back_offs.values():
-            timer.cancel()
-        if self._flushing is not None:
-            self._flushing.cancel()
+        for timer in (*self._back_offs.values(), *self._until_durable.values()):
+            if timer is not None:
+                timer.cancel()
 
     def _pass(self) -> None:
         """Attend to what has not ended; a removal that is under way goes on by itself."""
@@ -163,7 +162,9 @@ class Reconciler:
             self._runtime.remove(zone.id, 0)
             return None
         try:
-            entry = self._registry.register(zone.spec.workload(), now=self._clock())
+            entry = self._registry.register(
+                zone.spec.workload(), now=self._clock(), is_adopted=True
+            )
         except RegistryFull as error:
             log.warning("zone not adopted", id=zone.id, error=str(error))
             return None
@@ -208,7 +209,9 @@ class Reconciler:
         if zone.state is WorkloadState.RUNNING and zone.id not in self._began:
             self._began[zone.id] = self._loop.time() - self._age(zone)
         known = (entry.state, entry.reason, entry.message, entry.started_at, entry.address)
-        if (zone.state, zone.reason, zone.message, zone.started_at, zone.address) == known:
+        # What is not told stays as it is known.
+        times = zone.started_at or entry.started_at, zone.address or entry.address
+        if (zone.state, zone.reason, zone.message, *times) == known:
             return entry
         return self._update(entry, zone, zone.state, zone.reason)
 
@@ -227,6 +230,8 @@ class Reconciler:
             failures = 1 if self._ran_well(zone) else entry.failures + 1
             if failures <= workload.max_restarts:
                 return self._restart(entry, zone, failures)
+            words = f"not restarted any more: {failures} runs in a row were no good ones"
+            zone = replace(zone, message=f"{zone.message}; {words}" if zone.message else words)
         return self._update(entry, zone, zone.state, reason)
 
     def _age(self, zone: ZoneStatus) -> float:
@@ -291,7 +296,7 @@ class Reconciler:
         if entry.wanted is not Wanted.RUN and not self._is_noted(workload_id):
             self._attend_once_durable(workload_id)
         elif entry.wanted is Wanted.REMOVE:
-            self._remove(entry)
+            self._remove(entry, zone)
         elif entry.state.is_terminal:
             self._vacate(entry, zone)
         elif entry.wanted is Wanted.STOP and is_of_before:
@@ -302,7 +307,7 @@ class Reconciler:
         elif entry.state is WorkloadState.PENDING and (zone is None or is_of_before):
             self._start(entry)
 
-    def _remove(self, entry: WorkloadEntry) -> None:
+    def _remove(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Have a zone removed; only stopped while that can't be noted.
 
         A crash would take the removal back, and without the zone it would look as if it never ran.
@@ -311,7 +316,7 @@ class Reconciler:
         if self._journal.is_saved(workload_id):
             self._runtime.remove(workload_id, entry.grace_seconds)
             return
-        if not entry.state.is_terminal:
+        if zone is not None and not zone.state.is_terminal:
             self._runtime.stop(workload_id, entry.grace_seconds)
         self._attend_once_durable(workload_id)
 
@@ -344,12 +349,24 @@ class Reconciler:
 
         While the disk takes nothing, it ends all the same.
         """
-        return self._journal.is_saved(workload_id) or self._journal.error is not None
+        return self._journal.is_settled(workload_id)
 
     def _attend_once_durable(self, workload_id: str) -> None:
-        self._until_durable[workload_id] = None
-        if self._flushing is None:
-            self._flushing = self._loop.create_task(self._attend_when_durable())
+        if workload_id not in self._until_durable:
+            self._until_durable[workload_id] = None
+            self._journal.when_saved(workload_id, partial(self._durable, workload_id))
+
+    def _durable(self, workload_id: str, error: StoreError | None) -> None:
+        if error is None:
+            self._attend_now(workload_id)
+        else:  # the journal has logged it, and goes on trying
+            self._until_durable[workload_id] = self._loop.call_later(
+                STORE_RETRY_SECONDS, self._attend_now, workload_id
+            )
+
+    def _attend_now(self, workload_id: str) -> None:
+        del self._until_durable[workload_id]
+        self.attend(workload_id)
 
     def _wait(self, workload_id: str, seconds: float) -> None:
         """Wait out a back-off."""
@@ -362,17 +379,6 @@ class Reconciler:
         del self._back_offs[workload_id]
         self._waited.add(workload_id)
         self.attend(workload_id)
-
-    async def _attend_when_durable(self) -> None:
-        while self._until_durable:
-            waiting, self._until_durable = self._until_durable, {}
-            try:
-                await self._journal.settled()
-            except StoreError:  # the journal has logged it, and goes on trying
-                await asyncio.sleep(STORE_RETRY_SECONDS)
-            for workload_id in waiting:
-                self.attend(workload_id)
-        self._flushing = None
 
     def _rest(self, workload_id: str) -> None:
         """Let no back-off and no promise of a workload go on."""
