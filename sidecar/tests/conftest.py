@@ -51,8 +51,8 @@ class Sidecar:
             **{"id": zone, "image": image, "memory_mb": 64, "cpu_millicores": 500, **fields}
         )
 
-    async def request(self, method, path, body=b""):
-        return await self.client.request(method, path, body=body)
+    async def request(self, method, path, body=b"", **headers):
+        return await self.client.request(method, path, body=body, headers=headers)
 
     async def get(self, path):
         return await self.request("GET", path)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from kakuri_http import Client
+from kakuri_json import encode
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
 
@@ -132,6 +133,55 @@ async def test_many_watchers_see_the_same(runtime, sidecar):
     watching = [asyncio.create_task(first_running()) for _ in range(5)]
     _, zone = await sidecar.post()
     assert await asyncio.gather(*watching) == [zone] * 5
+
+
+# Agents
+
+
+@pytest.fixture
+def take_over(sidecar):
+    """Open the stream of events as an agent, and close it again."""
+
+    async def open_stream(agent):
+        watching = sidecar.client.stream("GET", "/zones?watch", headers={"Kakuri-Agent": agent})
+        async with watching as response:
+            assert response.status == 200
+
+    return open_stream
+
+
+async def test_of_two_agents_the_later_is_obeyed(runtime, sidecar, take_over):
+    await take_over("one")
+    body = encode(sidecar.spec())
+    answer = await sidecar.request("POST", "/zones", body, **{"Kakuri-Agent": "one"})
+    assert answer.status == 201
+    await take_over("two")
+    for method, path in (
+        ("POST", "/zones"), ("POST", "/zones/z/stop"), ("DELETE", "/zones/z"),
+    ):  # fmt: skip
+        answer = await sidecar.request(method, path, body, **{"Kakuri-Agent": "one"})
+        assert (answer.status, json.loads(answer.body)["code"]) == (409, "stale_agent")
+    assert runtime.container("z").is_running
+    assert await sidecar.delete() == 204  # whoever is no agent is obeyed
+
+
+async def test_a_start_that_waits_for_a_removal_is_refused_once_its_agent_is_not_the_latest(
+    runtime, sidecar, take_over
+):
+    await take_over("one")
+    await sidecar.post()
+    runtime.faults.set("RemovePodSandbox", "delay(300)")
+    removal = asyncio.ensure_future(sidecar.delete())
+    await until(lambda: runtime.calls.of("RemovePodSandbox"))
+    body = encode(sidecar.spec())
+    start = asyncio.ensure_future(
+        sidecar.request("POST", "/zones", body, **{"Kakuri-Agent": "one"})
+    )
+    await asyncio.sleep(0.05)
+    await take_over("two")
+    assert await removal == 204
+    assert (await start).status == 409
+    assert not runtime.containers
 
 
 # Health

@@ -75,11 +75,11 @@ def die_at(step: str, count: int) -> None:
     _state.Journal = partial(Journal, on_step=steps)
     ask_once, handle = _sidecar._ask_once, Agent.handle
 
-    async def stepping_ask(client, method, path, body):
+    async def stepping_ask(client, method, path, *more):
         command = "remove" if method == "DELETE" else "start" if path == "/zones" else "stop"
         steps(f"{command}.before")
         asyncio.get_running_loop().call_later(0.001, steps, f"{command}.under-way")
-        response = await ask_once(client, method, path, body)
+        response = await ask_once(client, method, path, *more)
         steps(f"{command}.after")
         return response
 

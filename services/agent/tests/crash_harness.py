@@ -42,6 +42,7 @@ from kakuri_tcp import Endpoint
 from model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
 from virtual_time import Stalled, VirtualLoop, VirtualThread
 
+AGENT = "Kakuri-Agent"
 COMMANDS = {"POST": "start", "DELETE": "remove"}
 COMMAND_STEPS = tuple(
     f"{command}.{moment}"
@@ -218,12 +219,12 @@ class Link:
     def __init__(self, life: Life, sidecar: ModelSidecar) -> None:
         self._life, self._sidecar = life, sidecar
 
-    async def request(self, method, path, *, body=b"", timeouts=None):
+    async def request(self, method, path, *, headers, body=b"", timeouts=None):
         command = "stop" if "/stop" in path else COMMANDS[method]
         life = self._life
         life.step(f"{command}.before")
         life.world.check_command(life, command, path, body)
-        work = asyncio.ensure_future(self._sidecar.request(method, path, body))
+        work = asyncio.ensure_future(self._sidecar.request(method, path, body, headers[AGENT]))
         await asyncio.sleep(life.world.chance.random() * 0.05)
         life.step(f"{command}.under-way")
         response = await asyncio.shield(work)
@@ -231,12 +232,12 @@ class Link:
         return response
 
     @asynccontextmanager
-    async def stream(self, method, path, *, timeouts):
+    async def stream(self, method, path, *, headers, timeouts):
         if self._life.is_over:
             raise Killed
         if self._life.world.chance.random() < 0.1:
             raise ConnectFailed("connection refused")
-        events = self._sidecar.watch()
+        events = self._sidecar.watch(headers[AGENT])
         try:
             yield EventStream(events, self._life.world.chance)
         finally:

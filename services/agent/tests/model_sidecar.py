@@ -49,10 +49,11 @@ class ModelSidecar:
         self._note, self._complain, self._wall_time = note, complain, wall_time
         self._streams: list[asyncio.Queue] = []
         self._made = 0
+        self._agent = None
 
     # What an agent asks.
 
-    async def request(self, method, path, body):
+    async def request(self, method, path, body, agent):
         if self._fails():
             raise ConnectFailed("connection refused")
         await self._pause(0.02)
@@ -60,6 +61,8 @@ class ModelSidecar:
         zone_id = path.split("/")[2] if path != "/zones" else None
         if self._fails():
             return _unavailable()
+        if self._agent not in (None, agent):
+            return problem(409, code="stale_agent", detail="another agent has taken over")
         if method == "POST" and zone_id is None:
             answer = await self._start(decode(body, type=ZoneSpec))
         elif method == "POST":
@@ -178,7 +181,8 @@ class ModelSidecar:
 
     # The stream of events.
 
-    def watch(self):
+    def watch(self, agent):
+        self._agent = agent
         stream = asyncio.Queue()
         self._streams.append(stream)
         stream.put_nowait(RuntimeHealth(available=True))

@@ -23,6 +23,7 @@ from kakuri_registry import (
     ZoneStatus,
 )
 from kakuri_tcp import Endpoint
+from kakuri_tcp.testing import until
 from recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -35,6 +36,7 @@ class ScriptedSidecar:
     def __init__(self, path):
         self.endpoint = Endpoint.parse(f"unix:{path}")
         self.asked = []
+        self.headers = []
         self.arrived = asyncio.Event()
         self.answers = {}
         self.streams = []
@@ -60,6 +62,7 @@ class ScriptedSidecar:
 
     async def answer(self, request):
         self.asked.append((request.method, request.target, request.body))
+        self.headers.append(request.headers)
         self.arrived.set()
         answers = self.answers.get(request.method, [])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -253,6 +256,48 @@ async def test_a_stop_is_repeated_until_it_is_done(runtime, sidecar, watcher):
     runtime.stop("wl-1", 7)
     await watcher.until(("changed", "wl-1"))
     assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
+
+
+async def test_a_removal_is_over_when_the_starts_before_it_are(runtime, sidecar, watcher, settle):
+    """The sidecar may have had them after the removal: then it is asked once more."""
+    hanging = asyncio.Event()
+    sidecar.answers = {"POST": [hanging], "DELETE": [Response(204)]}
+    runtime.start(spec())
+    await asked(sidecar, 1)
+    runtime.remove("wl-1", 0)
+    await asked(sidecar, 2)
+    await settle()
+    assert watcher.news.empty()
+    hanging.set()
+    await watcher.until(("gone", "wl-1"))
+    assert [method for method, _, _ in sidecar.asked] == ["POST", "DELETE", "DELETE"]
+
+
+async def test_commands_wait_until_this_agent_has_taken_over(sidecar, watcher, settle):
+    sidecar.answers["POST"] = [Response(201, encode(zone()))]
+    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=20, retry=(0.01, 0.05))
+    runtime.attach(watcher)
+    runtime.start(spec())
+    await connected(sidecar)
+    await settle()
+    assert sidecar.asked == []
+    assert runtime.status("wl-1").reason == "RuntimeUnavailable"
+    sidecar.tell(RuntimeHealth(available=True))
+    await asked(sidecar, 1)
+    await runtime.close()
+
+
+async def test_what_another_agent_has_taken_over_is_asked_for_again(runtime, sidecar, watcher):
+    stale = problem(409, code="stale_agent", detail="another agent has taken over")
+    sidecar.answers["POST"] = [stale, stale, Response(201, encode(zone()))]
+    runtime.start(spec())
+    await watcher.until(("changed", "wl-1"))
+    waiting = runtime.status("wl-1")
+    assert (waiting.state, waiting.message) == (PENDING, "another agent has taken over")
+    assert runtime.fault == "another agent has taken over"
+    await until(lambda: runtime.fault is None)
+    assert len(sidecar.asked) == 3
+    assert len({headers["kakuri-agent"] for headers in sidecar.headers}) == 1
 
 
 async def test_what_was_told_before_a_removal_does_not_bring_a_zone_back(runtime, sidecar, watcher):

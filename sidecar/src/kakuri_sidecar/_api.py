@@ -8,7 +8,7 @@ from kakuri_http import Request, Response, Router
 from kakuri_json import Fault, JSONError, StructureError, decode, encode
 from kakuri_registry import WORKLOAD_ID, ZoneSpec, ZoneStatus
 
-from kakuri_sidecar._errors import RuntimeUnavailable, SidecarError, UnknownZone
+from kakuri_sidecar._errors import RuntimeUnavailable, SidecarError, StaleAgent, UnknownZone
 from kakuri_sidecar._health import Health
 from kakuri_sidecar._log_errors import LogError
 from kakuri_sidecar._problems import document_problem, zone_problem
@@ -22,6 +22,9 @@ LINES = "application/x-ndjson"
 
 MAX_DOCUMENT = 262_144
 """Bytes of a spec: as many as the control plane takes of a workload."""
+
+AGENT = "kakuri-agent"
+"""The header with the name of the agent that asks."""
 
 HEARTBEAT_SECONDS = 5.0
 """The longest silence of a stream of events."""
@@ -49,6 +52,7 @@ class Api:
         self._health = health
         self._wake = wake
         self._heartbeat = heartbeat
+        self._agent: str | None = None
 
     def add_to(self, router: Router) -> None:
         """Add the routes."""
@@ -68,7 +72,7 @@ class Api:
             expected = " or ".join(repr(name) for name in sorted(classes))
             words = f"expected {expected}, got {spec.runtime_class!r}"
             raise StructureError((Fault("$.runtime_class", words),))
-        status, existed = await self._zones.start(spec)
+        status, existed = await self._zones.start(spec, lambda: self._obey(request))
         headers = {"Location": f"/zones/{spec.id}"}
         return Response(200 if existed else 201, encode(status), headers, JSON)
 
@@ -85,6 +89,7 @@ class Api:
     async def list(self, request: Request) -> Response:
         """Tell what is true of every zone, once or from now on."""
         if read_query(request, ListQuery).watch:
+            self._agent = request.headers.get(AGENT, self._agent)
             return Response(200, self._events(), None, LINES)
         self._expect_listing()
         zones = b",".join(map(encode, self._table.all()))
@@ -93,11 +98,13 @@ class Api:
     async def stop(self, request: Request) -> Response:
         """Stop a zone and wait for its end."""
         asked = read_query(request, EndQuery)
+        self._obey(request)
         return _json(await self._zones.stop(_zone_id(request), asked.grace_seconds))
 
     async def remove(self, request: Request) -> Response:
         """Remove a zone, if there is one."""
         asked = read_query(request, EndQuery)
+        self._obey(request)
         await self._zones.remove(_zone_id(request), asked.grace_seconds)
         return Response(204)
 
@@ -106,6 +113,16 @@ class Api:
         read_query(request, NoQuery)
         health = await self._health()
         return Response(200 if health.status == "ok" else 503, encode(health), None, JSON)
+
+    def _obey(self, request: Request) -> None:
+        """Refuse what an agent asks, or has asked, after another one has taken over.
+
+        Requests arrive late: their agent may have died, and the next one have removed what they
+        would start. Whoever does not say who asks is no agent.
+        """
+        agent = request.headers.get(AGENT)
+        if agent is not None and self._agent is not None and agent != self._agent:
+            raise StaleAgent("another agent has taken over")
 
     def _expect_listing(self) -> None:
         """Refuse to say that something is not there before the runtime was ever listed."""

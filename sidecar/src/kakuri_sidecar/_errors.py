@@ -11,6 +11,7 @@
     │       └── Unimplemented            the runtime has no such call
     └── ZoneError                a request for a zone can't be met
         ├── ZoneConflict             another zone has this id, or it is in no state for this
+        ├── StaleAgent               another agent has taken over
         ├── UnknownZone              there is no zone of this id
         ├── StartFailed              it could not be started; nothing of it is left
         └── StartCancelled           it was told to stop before it ran; nothing of it is left
@@ -74,6 +75,10 @@ class ZoneError(SidecarError):
 
 class ZoneConflict(ZoneError):
     """Another zone has this id, or this one is in no state for what was asked."""
+
+
+class StaleAgent(ZoneError):
+    """The agent that asks is not the one that opened the stream of events last."""
 
 
 class UnknownZone(ZoneError, LookupError):

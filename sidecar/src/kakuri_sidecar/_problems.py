@@ -7,6 +7,7 @@ from kakuri_sidecar._errors import (
     CallUnanswered,
     CriError,
     SidecarError,
+    StaleAgent,
     StartCancelled,
     StartFailed,
     UnknownZone,
@@ -33,6 +34,8 @@ def zone_problem(error: SidecarError | LogError) -> Response:
     match error:
         case ZoneConflict():
             return problem(409, code="conflict", detail=str(error))
+        case StaleAgent():
+            return problem(409, code="stale_agent", detail=str(error))
         case UnknownZone() | UnknownLog():
             return not_found(str(error))
         case StartFailed():

@@ -92,7 +92,6 @@ class Start:
         if facts is not None and self._is_there(facts):
             self._tools.table.learn(self.spec.id, facts)
             return True
-        self._tell(None)
         try:
             await self._try(self._without_rests(facts))
         except StartFailed as error:
@@ -198,7 +197,7 @@ class Start:
 
     def _tell(
         self,
-        step: str | None,
+        step: str,
         message: str | None = None,
         *,
         sandbox_id: str | None = None,

@@ -8,7 +8,7 @@ told to all watchers, once. Nothing ever goes back: an end that was told of a co
 import time
 from collections.abc import Callable, Mapping
 
-from kakuri_registry import RuntimeHealth, ZoneStatus
+from kakuri_registry import RuntimeHealth, WorkloadState, ZoneStatus
 
 from kakuri_sidecar._facts import ZoneFacts
 from kakuri_sidecar._watchers import Watcher
@@ -169,7 +169,8 @@ class ZoneTable:
         if told is not None and (is_same or is_rest) and told.state.is_terminal:
             self._unsettled.pop(zone_id, None)
             return told
-        if told is not None and is_same and not is_settled and self._waits(zone_id, facts):
+        was_begun = told is not None and told.state is not WorkloadState.PENDING
+        if was_begun and is_same and not is_settled and self._waits(zone_id, facts):
             return told
         self._unsettled.pop(zone_id, None)
         return status

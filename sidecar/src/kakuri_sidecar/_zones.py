@@ -70,14 +70,18 @@ class Zones:
         """What zones can be run by."""
         return frozenset(self._handlers)
 
-    async def start(self, spec: ZoneSpec) -> tuple[ZoneStatus, bool]:
+    async def start(
+        self, spec: ZoneSpec, check: Callable[[], None] = lambda: None
+    ) -> tuple[ZoneStatus, bool]:
         """Start a zone, or join the start that is under way; waits until it runs or can't.
 
-        Gives its status and whether it was there before. Raises ZoneConflict; StartFailed and
-        StartCancelled, after which nothing of it is left; CriError if the outcome is unknown.
+        Gives its status and whether it was there before. `check` is called before anything is
+        begun, and may raise. Raises ZoneConflict; StartFailed and StartCancelled, after which
+        nothing of it is left; CriError if the outcome is unknown.
         """
         while ends := self._ends.get(spec.id):
             await asyncio.wait(set(ends))
+        check()
         if (under_way := self._starts.get(spec.id)) is not None:
             start, task = under_way
             if start.spec != spec:

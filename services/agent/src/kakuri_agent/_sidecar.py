@@ -3,11 +3,16 @@
 A stream of events is the only source of what exists; the answer to a command tells at most why a
 zone did not come to be. Each zone has at most one command under way, repeated until the sidecar
 has carried it out: there, every command is idempotent.
+
+What has once been sent may arrive late, though nobody waits for it any more. So a removal is over
+only when the starts before it are, and what an agent that has died has sent is refused once the
+next one has opened the stream: each tells its name with whatever it asks for.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Coroutine
+import secrets
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -51,7 +56,8 @@ LOG_SECONDS = 10.0
 _PATIENT = Timeouts(pool=None, read=None, total=None)
 
 _CREATED, _OK, _NO_CONTENT = 201, 200, 204
-_BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 400, 404, 503
+_BAD_REQUEST, _NOT_FOUND, _CONFLICT, _UNAVAILABLE = 400, 404, 409, 503
+_STALE_AGENT = "stale_agent"
 
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """What goes into a query as it is; cursors of sidecars are made of it."""
@@ -87,6 +93,10 @@ class _NotAnswered(Exception):
     """The sidecar could not be reached, or could not reach its runtime: ask again."""
 
 
+class _Stale(_NotAnswered):
+    """Another agent has taken over; it may be gone later."""
+
+
 class SidecarRuntime:
     """Runs zones through a sidecar."""
 
@@ -102,6 +112,8 @@ class SidecarRuntime:
     ) -> None:
         """Take where the sidecar listens. Times in seconds; `retry`: the first pause, the last."""
         self._endpoint = endpoint
+        self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
+        self._usurped: str | None = None
         # A pool each: starts may hang, ends take their grace time, and neither holds up the others.
         self._starts = _client(endpoint, MAX_STARTS)
         self._ends = _client(endpoint, MAX_CONNECTIONS)
@@ -111,6 +123,8 @@ class SidecarRuntime:
         self._retry = retry
         self._view = ZoneView()
         self._commands: dict[str, _Command] = {}
+        self._slots = asyncio.Semaphore(MAX_STARTS)
+        self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # starts that are not answered
         self._observer: Observer | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -125,13 +139,13 @@ class SidecarRuntime:
     @property
     def fault(self) -> str | None:
         """Why zones can't be started or ended at the moment."""
-        return self._view.fault
+        return self._usurped or self._view.fault
 
     def attach(self, observer: Observer) -> None:
         """Follow the sidecar's events, and tell this observer."""
         self._observer = observer
         self._view.observer = observer
-        following = follow_events(self._events, self._view, self._retry)
+        following = follow_events(self._events, self._view, self._retry, self._headers)
         self._following = asyncio.get_running_loop().create_task(following)
 
     def start(self, spec: ZoneSpec) -> None:
@@ -183,9 +197,10 @@ class SidecarRuntime:
     async def close(self) -> None:
         """Tell nothing more; what the sidecar does it goes on doing."""
         self._view.observer = None
-        tasks = [command.task for command in self._commands.values()]
+        tasks: list[asyncio.Task[Any]] = [command.task for command in self._commands.values()]
         if self._following is not None:
             tasks.append(self._following)
+        tasks += [task for sent in self._sent.values() for task in sent]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -216,8 +231,10 @@ class SidecarRuntime:
         body = encode(spec)
         try:
             async with asyncio.timeout(self._start_timeout):
-                response = await self._ask(self._starts, "POST", "/zones", body=body, pending=spec)
+                response = await self._ask(lambda: self._send_start(spec.id, body), pending=spec)
         except TimeoutError:
+            for task in self._sent.get(spec.id, ()):
+                task.cancel()
             fault = self.fault or "the runtime did not start the zone in time"
             self._view.fail(spec, "RuntimeUnavailable", fault)
             return
@@ -237,15 +254,40 @@ class SidecarRuntime:
             self._view.stopped(zone_id)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        await self._insist(
-            "DELETE", f"/zones/{zone_id}?grace_seconds={grace_seconds}", (_NO_CONTENT,)
-        )
+        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
+        await self._insist("DELETE", path, (_NO_CONTENT,))
+        while sent := self._sent.get(zone_id):  # which the sidecar may have had after the removal
+            await asyncio.wait(set(sent))
+            await self._insist("DELETE", path, (_NO_CONTENT,))
         self._view.removed(zone_id)
+
+    async def _send_start(self, zone_id: str, body: bytes) -> Response:
+        """Ask for a start; when this is cancelled the request goes on, as the sidecar would."""
+        await self._slots.acquire()
+        request = _ask_once(self._starts, "POST", "/zones", body, self._headers)
+        task = asyncio.get_running_loop().create_task(request)
+        sent = self._sent.setdefault(zone_id, set())
+        sent.add(task)
+
+        def answered(task: asyncio.Task[Response]) -> None:
+            self._slots.release()
+            sent.discard(task)
+            if not sent and self._sent.get(zone_id) is sent:
+                del self._sent[zone_id]
+            if not task.cancelled():
+                task.exception()  # which nobody may wait for
+
+        task.add_done_callback(answered)
+        return await asyncio.shield(task)
 
     async def _insist(self, method: str, path: str, done: tuple[int, ...]) -> Response:
         """Ask until it is done: what the runtime refuses to end now it may end later."""
         pause, longest = self._retry
-        while (response := await self._ask(self._ends, method, path)).status not in done:
+
+        def ask() -> Coroutine[Any, Any, Response]:
+            return _ask_once(self._ends, method, path, b"", self._headers)
+
+        while (response := await self._ask(ask)).status not in done:
             log.warning("not ended", path=path, detail=_problem(response).detail)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
@@ -253,23 +295,34 @@ class SidecarRuntime:
 
     async def _ask(
         self,
-        client: Client,
-        method: str,
-        path: str,
+        ask: Callable[[], Coroutine[Any, Any, Response]],
         *,
-        body: bytes = b"",
         pending: ZoneSpec | None = None,
     ) -> Response:
         """Ask until there is an answer. `pending`: the zone that waits meanwhile."""
         pause, longest = self._retry
+        if not self._view.opened.is_set():  # before that, this agent has not taken over
+            if pending is not None:
+                self._view.wait(pending, "RuntimeUnavailable", self.fault or "")
+            await self._view.opened.wait()
         while True:
             try:
-                return await _ask_once(client, method, path, body)
+                response = await ask()
             except _NotAnswered as error:
+                if isinstance(error, _Stale):
+                    self._note_usurped(str(error))
                 if pending is not None:
                     self._view.wait(pending, "RuntimeUnavailable", str(error))
+            else:
+                self._usurped = None
+                return response
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
+
+    def _note_usurped(self, words: str) -> None:
+        if self._usurped is None:
+            log.error("commands refused", sidecar=str(self._endpoint), error=words)
+        self._usurped = words
 
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
@@ -280,13 +333,17 @@ def _client(endpoint: Endpoint, connections: int) -> Client:
     return Client(endpoint, pool=PoolLimits(connections=connections, per_host=connections))
 
 
-async def _ask_once(client: Client, method: str, path: str, body: bytes) -> Response:
+async def _ask_once(
+    client: Client, method: str, path: str, body: bytes, headers: Mapping[str, str]
+) -> Response:
     try:
-        response = await client.request(method, path, body=body, timeouts=_PATIENT)
+        response = await client.request(method, path, headers=headers, body=body, timeouts=_PATIENT)
     except HttpError as error:
         raise _NotAnswered(str(error)) from error
     if response.status == _UNAVAILABLE:
         raise _NotAnswered(_problem(response).detail)
+    if response.status == _CONFLICT and _problem(response).code == _STALE_AGENT:
+        raise _Stale(_problem(response).detail)
     return response
 
 

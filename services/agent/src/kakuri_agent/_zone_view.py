@@ -1,7 +1,7 @@
 """What an agent knows of the zones behind a sidecar, kept from its stream of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -55,6 +55,7 @@ class ZoneView:
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
+        self.opened = asyncio.Event()  # the stream has been, at least once
         self.is_listed = False
         self.fault: str | None = "the sidecar has not been reached yet"
         self._zones: dict[str, ZoneStatus] = {}
@@ -79,6 +80,7 @@ class ZoneView:
 
     def receive(self, event: ZoneEvent) -> None:
         """Take an event of the stream."""
+        self.opened.set()
         match event:
             case ZoneChanged(zone=zone):
                 self._receive_zone(zone)
@@ -179,12 +181,14 @@ class ZoneView:
             self.changed(zone_id)
 
 
-async def follow_events(client: Client, view: ZoneView, retry: tuple[float, float]) -> None:
+async def follow_events(
+    client: Client, view: ZoneView, retry: tuple[float, float], headers: Mapping[str, str]
+) -> None:
     """Let a view receive a sidecar's events, for ever; `retry` is the first pause and the last."""
     pause, longest = retry
     while True:
         try:
-            async for event in _events(client):
+            async for event in _events(client, headers):
                 view.receive(event)
                 pause = retry[0]
             view.broken("the sidecar ended its stream of events")
@@ -194,10 +198,11 @@ async def follow_events(client: Client, view: ZoneView, retry: tuple[float, floa
         pause = min(pause * 2, longest)
 
 
-async def _events(client: Client) -> AsyncIterator[ZoneEvent]:
+async def _events(client: Client, headers: Mapping[str, str]) -> AsyncIterator[ZoneEvent]:
     timeouts = Timeouts(pool=None, read=SILENCE, total=None)
     decoder = LineDecoder(limit=MAX_EVENT)
-    async with client.stream("GET", "/zones?watch", timeouts=timeouts) as response:
+    opened = client.stream("GET", "/zones?watch", headers=headers, timeouts=timeouts)
+    async with opened as response:
         if response.status != _OK:
             raise ValueError(f"expected a sidecar's events, got status {response.status}")
         async for piece in response:
