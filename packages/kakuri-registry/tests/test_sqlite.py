@@ -220,6 +220,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(path):
     filled(path, 1)
     with closing(sqlite3.connect(path)) as newer:
         newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    path.chmod(0o640)
     before = path.read_bytes()
     with pytest.raises(StoreTooNew) as caught:
         SQLiteStore(path)
@@ -228,14 +229,20 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(path):
         f"got schema {SCHEMA_VERSION + 1}: a later version has written it"
     )
     assert path.read_bytes() == before
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_another_applications_database_is_refused_and_left_alone(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE workloads (dear TEXT)")
+    path.chmod(0o664)
+    before = path.read_bytes()
     with pytest.raises(StoreFailed, match="got another application's"):
         SQLiteStore(path)
+    assert path.read_bytes() == before
+    assert path.stat().st_mode & 0o777 == 0o664
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from kakuri_registry._state import WorkloadState
 from kakuri_registry._workload import WorkloadEntry
 
 MAX_HISTORY = 16
-"""The transitions that are kept of a workload: the last three runs of one that crashes."""
+"""The transitions that are kept of a workload: two or three runs of one that crashes."""
 
 MAX_HISTORY_MESSAGE = 256
 """Characters of a message that history keeps; the entry has the whole of the latest."""

@@ -6,6 +6,7 @@ column of its own; `_rows` says how. The one row of `registry` has the version o
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed, StoreTooNew
 from kakuri_registry._rows import COLUMNS
@@ -57,6 +58,10 @@ MIGRATIONS = (
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
+# The database's header (SQLite's file format, section 1.3).
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
+
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """How many workloads one statement writes: few sizes, so that statements are prepared once, and
 close enough to fill them up with a workload said twice."""
@@ -83,6 +88,36 @@ def select(names: Sequence[str | None], condition: str) -> str:
     return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
 
 
+def refuse_foreign(path: Path) -> None:
+    """Look at a file before anything of it is changed.
+
+    What is in the log of a database alone, `migrate` sees. Raises StoreTooNew for a database of a
+    later version, StoreFailed for another application's, and OSError.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        return
+    pages, version, application_id = (
+        int.from_bytes(header[at : at + 4], "big") for at in (28, 60, 68)
+    )
+    has_log = path.with_name(path.name + "-wal").exists()
+    # A database of ours has no mark yet while its first transaction is in the log only.
+    if application_id != APPLICATION_ID and (application_id or (pages > 1 and not has_log)):
+        raise _foreign(str(path))
+    if application_id == APPLICATION_ID and version > SCHEMA_VERSION:
+        raise StoreTooNew(str(path), SCHEMA_VERSION, version)
+
+
+def _foreign(path: str) -> StoreFailed:
+    return StoreFailed(
+        f"expected a database of this package in {path!r}, got another application's"
+    )
+
+
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a database to the present schema, all of the way or not at all.
 
@@ -92,8 +127,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application_id != APPLICATION_ID and (tables or application_id or version):
-        message = f"expected a database of this package in {path!r}, got another application's"
-        raise StoreFailed(message)
+        raise _foreign(path)
     if version > SCHEMA_VERSION:
         raise StoreTooNew(path, SCHEMA_VERSION, version)
     if version == SCHEMA_VERSION:

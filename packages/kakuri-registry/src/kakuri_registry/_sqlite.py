@@ -30,7 +30,7 @@ from kakuri_registry._salvage import (
     synchronize,
     text_or_bytes,
 )
-from kakuri_registry._schema import CHUNKS, DELETE, PUT, SELECT, migrate
+from kakuri_registry._schema import CHUNKS, DELETE, PUT, SELECT, migrate, refuse_foreign
 from kakuri_registry._store import Loaded, Problem
 from kakuri_registry._workload import WorkloadEntry
 
@@ -94,6 +94,7 @@ class SQLiteStore:
         self._one_at_a_time = threading.Lock()  # a store may be closed while a thread writes
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            refuse_foreign(self._path)
             self._lock = _locked(self._path)
             self._reserve = Reserve(beside(self._path, ".reserve"), reserve)
             finish(self._path)

@@ -1,5 +1,6 @@
 """The command `kakuri-agent`."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ DRAIN_SECONDS = 10.0
 RETENTION_HOURS = 24.0
 """How long a workload that has ended is kept, with its log."""
 
+MAX_RETENTION_HOURS = 1_000_000.0
+"""More than a hundred years."""
+
 MAX_FIGURE = 2**31 - 1
 SECONDS_PER_HOUR = 3600
 
@@ -44,8 +48,14 @@ class Settings:
     store: str = "auto"
     memory_mb: int | None = None
     cpu_millicores: int | None = None
-    memory_floor_mb: int = MEMORY_FLOOR_MB
+    memory_floor_mb: int | None = None
     retention_hours: float = RETENTION_HOURS
+
+
+def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # neither below nor above any limit
+        raise click.BadParameter(f"expected a number, got {value}")
+    return value
 
 
 @click.command(cls=DaemonCommand, name="kakuri-agent", default_listen="127.0.0.1:9000")
@@ -96,13 +106,13 @@ class Settings:
 @click.option(
     "--memory-floor-mb",
     type=click.IntRange(0, MAX_FIGURE),
-    default=MEMORY_FLOOR_MB,
-    show_default=True,
-    help="What the smallest zone takes; Edera raises less to 300.",
+    help=f"What the smallest zone takes.  [default: {MEMORY_FLOOR_MB}, to which Edera raises less; "
+    "simulated: none]",
 )
 @click.option(
     "--retention-hours",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, MAX_RETENTION_HOURS),
+    callback=_refuse_nan,
     default=RETENTION_HOURS,
     show_default=True,
     help="How long workloads that have ended are kept, with their logs.",
@@ -133,7 +143,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
             if runtime.is_simulated:
                 log.warning("nothing really runs: the runtime is simulated")
             else:
-                log.info("zones run", runtime=runtime.name, sidecar=str(settings.sidecar))
+                log.info("zones are run", by=runtime.name, sidecar=str(settings.sidecar))
             try:
                 yield server.endpoint
             finally:
@@ -148,7 +158,9 @@ def _capacity(settings: Settings, runtime: Runtime) -> Capacity:
     memory_mb, cpu_millicores = settings.memory_mb, settings.cpu_millicores
     floor = settings.memory_floor_mb
     if runtime.is_simulated:
-        return Capacity(memory_mb, cpu_millicores)
+        return Capacity(memory_mb, cpu_millicores, floor or 0)
+    if floor is None:
+        floor = MEMORY_FLOOR_MB
     try:
         return Capacity(memory_mb or memory_of_machine(), cpu_millicores or cpu_of_machine(), floor)
     except OSError as error:

@@ -58,6 +58,7 @@ class ZoneView:
         self.opened = asyncio.Event()  # the stream has been, at least once
         self.is_listed = False
         self.fault: str | None = "the sidecar has not been reached yet"
+        self._is_out = False  # as far as the log has it
         self._zones: dict[str, ZoneStatus] = {}
         self._unborn: dict[str, ZoneStatus] = {}  # waiting, or failed, with nothing behind them
         self._untold: set[str] = set()  # known before the stream broke, and not told of since
@@ -91,16 +92,25 @@ class ZoneView:
                 self._drop(zone_id)
             case ZonesListed():
                 self._receive_list()
-            case RuntimeHealth(available=available, message=message):
-                self.fault = None if available else message or "the runtime does not answer"
+            case RuntimeHealth(available=True):
+                self.fault = None
+                if self._is_out:
+                    self._is_out = False
+                    log.info("zones can be reached again")
+            case RuntimeHealth(message=message):
+                self._fail("runtime lost", message or "the runtime does not answer")
 
     def broken(self, fault: str) -> None:
         """Take note that the stream of events broke: zones may come and go unseen."""
-        if self.fault is None:
-            log.warning("sidecar lost", error=fault)
         self.is_listed = False
-        self.fault = fault
+        self._fail("sidecar lost", fault)
         self._untold = set(self._zones)
+
+    def _fail(self, what: str, fault: str) -> None:
+        self.fault = fault
+        if not self._is_out:
+            self._is_out = True
+            log.warning(what, error=fault)
 
     def wait(self, spec: ZoneSpec, reason: str, message: str) -> None:
         """Take note that a zone can't be asked for yet."""

@@ -170,7 +170,10 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
     elif option.multiple:
         expected = "an array of strings"
         fits = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    elif isinstance(option.type, click.types.IntParamType | click.types.FloatParamType):
+    elif isinstance(option.type, click.types.IntParamType):
+        expected = "a whole number"
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    elif isinstance(option.type, click.types.FloatParamType):
         expected = "a number"
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     else:

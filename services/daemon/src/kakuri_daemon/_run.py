@@ -94,7 +94,9 @@ def _calm_garbage_collector() -> None:
 
 def _announce(endpoint: Endpoint) -> None:
     try:
-        print(f"listening on {endpoint}", flush=True)
+        # In one piece, though it may be unbuffered: logs may go to the same place.
+        sys.stdout.write(f"listening on {endpoint}\n")
+        sys.stdout.flush()
     except OSError as error:
         sys.stdout = None  # the interpreter would try again at its end, and complain
         message = f"can't say on standard output that it is ready: {error.strerror}"
