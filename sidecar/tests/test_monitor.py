@@ -1,5 +1,6 @@
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
@@ -160,16 +161,26 @@ async def test_states_stay_while_the_runtime_is_away(runtime, sidecar):
     await events.aclose()
 
 
+def used():
+    """Count descriptors and tasks of this process."""
+    return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
+
+
 async def test_six_restarts_of_the_runtime_change_nothing(runtime, sidecar):
     _, zone = await sidecar.post()
+    counts = []
     for _ in range(6):
         events = sidecar.events()
         await next_of(events, ZonesListed)
         await runtime.restart()
         await next_of(events, ZonesListed)
+        counts.append(used())
         await events.aclose()
     assert await sidecar.zone() == zone
     assert len(runtime.sandboxes) == len(runtime.containers) == 1
+    descriptors, tasks = zip(*counts, strict=True)
+    assert max(descriptors) <= descriptors[0] + 1  # a connection of the test's own
+    assert max(tasks) <= tasks[0] + 2
 
 
 async def test_a_reboot_ends_what_ran(runtime, sidecar):

@@ -1,5 +1,6 @@
 """curl → control plane → agent → status, each line of the contract's tables."""
 
+import asyncio
 import json
 import re
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from e2e_processes import DEADLINE, curl, nc
+from kakuri_tcp import Endpoint
+from kakuri_tcp.testing import FaultProxy, Faults
 
 WORKLOAD = {
     "id": "test-1",
@@ -235,10 +238,54 @@ def test_the_agent_is_killed_and_comes_back(start, tmp_path):
     assert int(answer.headers["retry-after"]) >= 1
     assert curl(f"{url}/readyz").status == 503
     assert curl(f"{url}/healthz").status == 200
+    refused = curl(f"{url}/workloads", "-d", document(id="half"))
+    assert (refused.status, problem(refused)["code"]) == (503, "agent_unreachable")
     start("kakuri-agent", "--listen", agent.address, *durable)
     until(lambda: curl(f"{url}/readyz").status, 200)
     assert curl(f"{url}/workloads/test-1").status == 200
+    assert curl(f"{url}/workloads/half").status == 404
     assert curl(f"{url}/workloads", "-d", document(id="test-2")).status == 201
+
+
+@pytest.fixture
+async def cut_off(start, agent):
+    """A control plane behind a network that fails, and what asks it without blocking that."""
+    async with FaultProxy(Endpoint.parse(agent.address)) as proxy:
+        options = ["--agent", str(proxy.endpoint), "--agent-timeout", "2"]
+        plane = await asyncio.to_thread(
+            start, "kakuri-control-plane", "--listen", "127.0.0.1:0", *options
+        )
+        url = f"http://{plane.address}"
+        yield proxy, lambda path, *more: asyncio.to_thread(curl, url + path, *more)
+
+
+async def test_workloads_go_on_while_the_agent_is_cut_off(agent, cut_off):
+    proxy, ask = cut_off
+    assert (await ask("/workloads", "-d", document())).status == 201
+    proxy.faults = Faults(black_hole=True)
+    answer = await ask("/workloads/test-1")
+    assert (answer.status, problem(answer)["code"]) == (504, "agent_timeout")
+    told = await asyncio.to_thread(nc, agent.port, '{"type":"GetStatus","id":"test-1"}\n')
+    assert json.loads(told)["state"] == "Running"
+    proxy.faults = Faults()
+    proxy.reset()
+    assert json.loads((await ask("/workloads/test-1")).body)["state"] == "running"
+
+
+async def test_a_start_whose_connection_is_reset_is_carried_out_once(agent, cut_off):
+    proxy, ask = cut_off
+    assert (await ask("/readyz")).status == 200
+    proxy.faults = Faults(latency=0.5)
+    posted = asyncio.ensure_future(ask("/workloads", "-d", document()))
+    while "not_found" in await asyncio.to_thread(
+        nc, agent.port, '{"type":"GetStatus","id":"test-1"}\n'
+    ):
+        pass
+    proxy.reset()
+    proxy.faults = Faults()
+    assert (await posted).status == 200  # it was there already
+    listed = await asyncio.to_thread(nc, agent.port, '{"type":"ListWorkloads"}\n')
+    assert [each.get("attempt", 0) for each in json.loads(listed)["workloads"]] == [0]
 
 
 def test_an_agent_that_does_not_answer_is_504(start):

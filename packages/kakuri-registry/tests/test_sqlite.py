@@ -25,6 +25,7 @@ from kakuri_registry import (
     WorkloadRegistry,
     WorkloadState,
     ZoneHandle,
+    _salvage,
 )
 from kakuri_registry._schema import SCHEMA_VERSION
 
@@ -351,6 +352,53 @@ def test_an_index_that_lacks_a_row_is_damage(path):
         loaded = store.load()
         assert loaded.entries == entries
         assert "the index has 49 workloads, the table 50" in loaded.problems[0].message
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+def crash_at(monkeypatch, step):
+    """Let the process end at the n-th change of a name in the folder."""
+    left = step
+
+    def stepping(change):
+        def call(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Crash
+            return change(*arguments, **options)
+
+        return call
+
+    for owner, name in (
+        (os, "link"),
+        (Path, "replace"),
+        (Path, "unlink"),
+        (_salvage, "synchronize"),
+    ):
+        monkeypatch.setattr(owner, name, stepping(getattr(owner, name)))
+
+
+def test_a_crash_at_any_step_of_the_replacement_loses_nothing(path, monkeypatch):
+    entries = filled(path, 1000)
+    overwrite(path, pages_of(path)[3], b"\xff" * 4096)
+    damaged = path.read_bytes()
+    for step in range(1, 100):
+        with monkeypatch.context() as patched:
+            crash_at(patched, step)
+            try:
+                with closing(SQLiteStore(path)) as store:
+                    store.load()
+                break
+            except Crash:
+                pass
+        with closing(SQLiteStore(path)) as store:
+            loaded = store.load().entries
+        assert 900 < len(loaded) < len(entries)
+        path.write_bytes(damaged)
+    assert step > 5
 
 
 def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):

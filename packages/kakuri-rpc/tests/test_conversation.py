@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from kakuri_json import encode
 from kakuri_registry import Workload
 from kakuri_rpc import (
     AgentClient,
@@ -166,8 +167,11 @@ async def test_what_is_no_reply_to_the_request_is_unexpected(clients, line):
             await clients(server.endpoint).get_status("wl-1")
 
 
+@pytest.mark.parametrize("request_", [GetStatus("wl-1"), StartWorkload(WORKLOAD)])
 @pytest.mark.parametrize(("broken", "expected"), [(1, None), (2, AgentUnreachable)])
-async def test_a_request_whose_connection_breaks_is_repeated_once(clients, broken, expected):
+async def test_a_request_whose_connection_breaks_is_repeated_once(
+    clients, request_, broken, expected
+):
     asked = []
 
     async def serve_one(reader, writer):
@@ -181,12 +185,16 @@ async def test_a_request_whose_connection_breaks_is_repeated_once(clients, broke
     async with server:
         host, port = server.sockets[0].getsockname()
         client = clients(Endpoint.parse(f"{host}:{port}"))
+        ask = client.get_status("wl-1")
+        if isinstance(request_, StartWorkload):
+            ask.close()
+            ask = client.start_workload(WORKLOAD)
         if expected is None:
-            assert (await client.get_status("wl-1")).state is State.RUNNING
+            assert (await ask).state is State.RUNNING
         else:
             with pytest.raises(expected):
-                await client.get_status("wl-1")
-    assert asked == [b'{"type":"GetStatus","id":"wl-1"}\n'] * 2
+                await ask
+    assert asked == [encode(request_) + b"\n"] * 2
 
 
 async def test_a_client_says_where_it_stands(clients):

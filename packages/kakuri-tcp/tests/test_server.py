@@ -191,6 +191,21 @@ async def test_a_peer_that_never_reads_is_cut_off_and_holds_a_bounded_buffer():
         assert 65_536 < max(buffered) < 400_000
 
 
+async def test_a_thousand_idle_connections_hold_up_nobody():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    try:
+        async with await listen(LOCAL, Echo) as server:
+            idle = await probes(server, 1000)
+            late = await probe(server)
+            assert await is_served(late)
+            assert await is_served(idle[0])
+            for peer in (*idle, late):
+                peer.abort()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_it_survives_running_out_of_descriptors(caplog, monkeypatch):
     """The process really runs out: the limit is lowered to what is open."""
     monkeypatch.setattr("kakuri_tcp._server._RETRY_ACCEPT", 0.01)

@@ -35,6 +35,17 @@ async def test_starting_again_is_the_present_status(agent, runtime, settle):
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.RUNNING, existing=True)
 
 
+async def test_what_has_ended_is_not_started_again(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(FAILED, reason="Error")
+    await settle()
+    runtime.told.clear()
+    reply = agent.handle(StartWorkload(workload()))
+    assert reply == Status("wl-1", State.FAILED, "Error", existing=True)
+    await settle()
+    assert ("start", "wl-1", 0) not in runtime.told
+
+
 async def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     reply = agent.handle(StartWorkload(workload(memory_mb=1)))
