@@ -109,7 +109,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         _lines(_flat(workload.labels)) if workload.labels else None,
         workload.restart_policy.value,
         workload.max_restarts,
-        _lines(_steps(change.history)) if change.history else None,
+        _history(change.history) if change.history else None,
     )
 
 
@@ -235,7 +235,7 @@ def _lines(items: Iterable[str]) -> str:
     text = "\n".join(items := list(items))
     if text.count("\n") < len(items) and "\\" not in text and "\0" not in text:
         return text
-    return "\n".join(_TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], item) for item in items)
+    return "\n".join(map(_escaped, items))
 
 
 def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
@@ -244,15 +244,22 @@ def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
         yield value
 
 
-def _steps(history: History) -> Iterable[str]:
+def _history(history: History) -> str:
+    """Give six lines for each step; a mark before a text tells the empty from none."""
+    steps = []
     for step in history:
-        yield repr(step.at)
-        yield step.state.value
-        yield str(step.attempt)
-        # A mark before the text tells the empty from none.
-        yield "" if step.reason is None else "=" + step.reason
-        yield "" if step.message is None else "=" + step.message
-        yield "" if step.exit_code is None else str(step.exit_code)
+        reason, message = step.reason, step.message
+        reason = "" if reason is None else "=" + _escaped(reason)
+        message = "" if message is None else "=" + _escaped(message)
+        code = "" if step.exit_code is None else step.exit_code
+        steps.append(
+            f"{step.at!r}\n{step.state.value}\n{step.attempt}\n{reason}\n{message}\n{code}"
+        )
+    return "\n".join(steps)
+
+
+def _escaped(text: str) -> str:
+    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
 
 
 def _checked(column: str, cell: object) -> object:

@@ -15,6 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
@@ -344,7 +345,7 @@ def _in_chunks(
     for start in range(0, len(rows), longest):
         chunk = rows[start : start + longest]
         size = next(size for size in CHUNKS if size >= len(chunk))
-        cells = [cell for row in chunk for cell in row]
+        cells = list(chain.from_iterable(chunk))
         cells += chunk[-1] * (size - len(chunk))
         try:
             connection.execute(statements[size], cells)
