@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
-from rich.syntax import Syntax
+from rich.text import Text
 
 BIN = Path(sys.executable).parent
 console = Console()
@@ -94,8 +94,7 @@ def main() -> None:
         host, _, port = agent.rpartition(":")
         commands = NEXT.format(address=address, agent=f"{host} {port}", workload=WORKLOAD)
         # Wrapped by the terminal, if at all: a line feed of ours breaks a command that is copied.
-        text = Syntax("", "bash", background_color="default").highlight(commands)
-        console.print(text, soft_wrap=True)
+        console.print(Text(commands, style="cyan"), soft_wrap=True)  # on dark and on light
         console.print("[dim]Ctrl-C ends both.[/]\n")
         for process in processes:
             threading.Thread(target=await_end, args=(process, ended), daemon=True).start()

@@ -11,6 +11,7 @@ from kakuri_tcp import Endpoint, listen_lines
 
 DAEMON = """
 import gc
+import resource
 from contextlib import asynccontextmanager
 from kakuri_daemon import configure_logs, run
 from kakuri_tcp import Endpoint, listen_lines
@@ -19,7 +20,8 @@ from kakuri_tcp import Endpoint, listen_lines
 async def service():
     async with await listen_lines(Endpoint.parse("127.0.0.1:0"), lambda line: line) as server:
         yield server.endpoint
-    print("drained", gc.get_threshold()[0], flush=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    print("drained", gc.get_threshold()[0], soft == hard, flush=True)
 
 configure_logs()
 run(service)
@@ -28,16 +30,18 @@ run(service)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
+    few = ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"']
     with subprocess.Popen(
-        [sys.executable, "-c", DAEMON], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+        [*few, sys.executable, "-c", DAEMON],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
         line = process.stdout.readline()
         host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=10) as client:
             client.sendall(b"hello\n")
             assert client.recv(100) == b"hello\n"
         process.send_signal(number)
-        assert process.stdout.read() == "drained 50000\n"
+        assert process.stdout.read() == "drained 50000 True\n"
         assert process.wait(10) == 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
     Raises DaemonError if the service can't listen.
     """
     _calm_garbage_collector()
+    _raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
@@ -79,6 +81,16 @@ async def _beat_until(asked_to_stop: asyncio.Event, supervisor: Supervisor) -> N
             supervisor.beat()
         else:
             return
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as this process may have.
+
+    The usual soft limit of 1024 is for programs that call select(2): idle connections would use
+    it up, and leave none to reach the next daemon with.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _calm_garbage_collector() -> None:
