@@ -97,7 +97,7 @@ class Agent:
             case RemoveWorkload(id=workload_id):
                 return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
-                if self._journal.backlog:
+                if self._journal.backlog and self._journal.error is None:
                     return self._list_durable(request)
                 return self._list(request)
             case DescribeNode():
@@ -210,7 +210,6 @@ class Agent:
             return _not_found(workload_id)  # what was to end was not accepted
         if existing is False:
             log.warning("workload refused", id=workload_id, error=str(error))
-            self._capacity.release(workload_id)
         code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
         return Error(code, str(error), id=workload_id)
 
