@@ -16,7 +16,7 @@ from kakuri_daemon._supervision import LoopWatch, Supervisor
 
 log = structlog.get_logger()
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How long a thread waits for the interpreter's lock before it asks for it: a write to disk needs
 it a few times, and its waits add up to what a client waits for. Python's own 5 ms are for threads
 that compute."""
