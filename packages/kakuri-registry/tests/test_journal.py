@@ -99,7 +99,7 @@ async def test_all_changes_of_one_tick_are_one_write(registry, journal, store):
 async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, journal, store):
     store.gate.clear()
     registry.register(workload("first"), now=0)
-    await until(lambda: journal._writing)
+    await until(lambda: journal._backlog.writing)
     waiting = []
     for number in range(100):
         registry.register(workload(f"w-{number}"), now=0)
@@ -281,7 +281,7 @@ async def test_what_changes_while_it_closes_is_kept_too(registry, journal, store
     registry.register(workload("a"), now=0)
     store.gate.clear()
     closing = asyncio.ensure_future(journal.close())
-    await until(lambda: journal._writing)
+    await until(lambda: journal._backlog.writing)
     registry.update("a", RUNNING, now=1)
     store.gate.set()
     await closing
@@ -294,7 +294,7 @@ async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
     store.refuses_new = True
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    await until(lambda: journal._writing)
+    await until(lambda: journal._backlog.writing)
     registry.update("a", RUNNING, now=1)
     later = asyncio.ensure_future(journal.saved("a"))
     await asyncio.sleep(0)
@@ -313,7 +313,7 @@ async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_ol
     store.gate.clear()
     registry.register(workload("a"), now=0)
     first = asyncio.ensure_future(journal.saved("a"))
-    await until(lambda: journal._writing)
+    await until(lambda: journal._backlog.writing)
     registry.remove("a")
     again = registry.register(workload("a"), now=1)
     second = asyncio.ensure_future(journal.saved("a"))
@@ -406,7 +406,7 @@ async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, journal,
     store.gate.clear()
     registry.register(workload("a"), now=0)
     gives_up, stays = (asyncio.ensure_future(journal.saved("a")) for _ in range(2))
-    await until(lambda: journal._writing)
+    await until(lambda: journal._backlog.writing)
     gives_up.cancel()
     await asyncio.sleep(0)
     store.gate.set()
@@ -441,7 +441,7 @@ async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry,
             await journal.flushed()
         store.gate.clear()
         registry.register(workload("b"), now=0)
-        await until(lambda: journal._writing)
+        await until(lambda: journal._backlog.writing)
         registry.register(workload("c"), now=0)
         store.gate.set()
     assert store.ids() == ["b", "c"]

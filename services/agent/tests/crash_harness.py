@@ -269,9 +269,24 @@ class EventStream:
 class World:
     """Everything that outlives an agent: folder, sidecar, clients and what they were told."""
 
-    def __init__(self, folder: Path, seed: int, *, lives: int = 8, clients: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        lives: int = 8,
+        clients: int = 3,
+        pace: float | None = None,
+        health: float = 30.0,
+    ) -> None:
+        """Take a story's seed and what it is made of.
+
+        `pace` is a factor of how long clients pause, drawn by lot if it is None; `health` is how
+        long the disk is well, on average, in seconds.
+        """
         self.chance = random.Random(seed)
-        self.pace = 1.0
+        self.pace = pace or self.chance.choice((1.0, 1.0, 0.1))
+        self._health = health
         self.kinds = [{"image": image} for image in IMAGES]
         self._clock_offset = 0
         self.disk = WELL
@@ -348,7 +363,7 @@ class World:
         chance = self.chance
         while True:
             self.disk = WELL
-            await asyncio.sleep(chance.expovariate(1 / LONGEST_ILLNESS))
+            await asyncio.sleep(chance.expovariate(1 / self._health))
             self.disk = chance.choice((FULL, FAILING))
             self.note(f"the disk is {self.disk}")
             await asyncio.sleep(LONGEST_ILLNESS * chance.random() ** 2)

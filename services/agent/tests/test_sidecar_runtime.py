@@ -1,6 +1,7 @@
 """The runtime behind a sidecar, against a sidecar that the test scripts."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from kakuri_agent import (
@@ -236,6 +237,21 @@ async def test_stopping_what_is_not_there_is_done(runtime, sidecar, watcher):
     await watcher.until(("changed", "wl-1"))
     status = runtime.status("wl-1")
     assert (status.state, status.reason) == (FAILED, "Stopped")
+
+
+async def test_a_stop_ends_the_run_that_waits_behind_the_last_one(runtime, sidecar, watcher):
+    """The sidecar has only the last one, and says so; nobody tells of the next one's end."""
+    last = zone(FAILED, container_id="c1")
+    sidecar.tell(ZoneChanged(last))
+    await watcher.until(("changed", "wl-1"))
+    sidecar.answers["POST"] = [UNAVAILABLE, Response(200, encode(last))]
+    runtime.start(replace(spec(), attempt=1))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.status("wl-1").state is PENDING
+    runtime.stop("wl-1", 3)
+    await watcher.until(("changed", "wl-1"))
+    told = runtime.status("wl-1")
+    assert (told.state, told.reason, told.attempt) == (FAILED, "Stopped", 1)
 
 
 async def test_a_removal_is_repeated_until_it_is_done(runtime, sidecar, watcher):

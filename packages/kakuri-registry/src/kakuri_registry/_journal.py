@@ -15,11 +15,12 @@ full.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self
 
+from kakuri_registry._backlog import Backlog, Told, Written
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
 from kakuri_registry._feed import Change
 from kakuri_registry._registry import WorkloadRegistry
@@ -36,30 +37,6 @@ UNHURRIED_SECONDS = 0.02
 
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
-
-Told = Callable[[StoreError | None], None]
-"""Is called with what became of a write; it raises nothing."""
-
-
-class _Pending:
-    """The latest change of a workload that is not in the store, and who waits for it.
-
-    It is a return if it registers a workload that the store may still have from before.
-    """
-
-    __slots__ = ("change", "is_return", "waiting")
-
-    def __init__(self, change: Change, *, is_return: bool) -> None:
-        self.change = change
-        self.is_return = is_return
-        self.waiting: list[Told] = []
-
-    def becomes(self, change: Change) -> None:
-        """Take a later change in its place."""
-        if self.change.is_new and change.entry is not None:
-            change = change._replace(is_new=True)  # to the store it still is
-        self.is_return |= change.is_new and self.change.entry is None
-        self.change = change
 
 
 class Journal:
@@ -82,11 +59,7 @@ class Journal:
         self._store = store
         self._on_step = on_step
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[str, _Pending] = {}
-        self._hurried: dict[str, None] = {}  # the pending ones that somebody waits for
-        self._writing: dict[str, _Pending] = {}
-        self._is_due = False  # all that is pending is to be written, hurried or not
-        self._is_apart = False  # registrations are written apart from other changes
+        self._backlog = Backlog()
         self._next: asyncio.Handle | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -113,11 +86,11 @@ class Journal:
     @property
     def backlog(self) -> int:
         """How many workloads have changes that are not in the store yet."""
-        return len(self._pending.keys() | self._writing.keys())
+        return len(self._backlog.ids)
 
     def is_saved(self, workload_id: str) -> bool:
         """Tell whether all that the registry knows of a workload is in the store."""
-        return workload_id not in self._pending and workload_id not in self._writing
+        return not self._backlog.has(workload_id)
 
     def is_settled(self, workload_id: str) -> bool:
         """Tell whether waiting would change nothing: it is saved, or the store takes nothing."""
@@ -127,10 +100,7 @@ class Journal:
 
     def is_new(self, workload_id: str) -> bool:
         """Tell whether a workload's registration is not in the store yet, and may be withdrawn."""
-        return any(
-            workload_id in those and those[workload_id].change.is_new
-            for those in (self._pending, self._writing)
-        )
+        return self._backlog.is_new(workload_id)
 
     async def saved(self, workload_id: str) -> None:
         """Wait until all that the registry knows now of a workload is in the store.
@@ -146,29 +116,29 @@ class Journal:
         `told` is called with None, or with what `saved` would raise; at once if there is nothing
         to wait for.
         """
-        pending = self._pending.get(workload_id)
-        if pending is not None:
-            pending.waiting.append(told)
-            self._hurry(workload_id)
-        elif workload_id in self._writing:
-            self._writing[workload_id].waiting.append(told)
-        else:
+        if not self._backlog.has(workload_id):
             told(None)
+            return
+        self._backlog.wait(workload_id, told)
+        if self._retry is not None and not self.is_new(workload_id):
+            # The store takes nothing, but may do so by now: it is asked, if not again and again.
+            self._retry.cancel()
+            self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
+        self._begin_soon()
 
     async def flushed(self) -> None:
         """Wait until everything that the registry knows now is in the store.
 
         Raises StoreFull or StoreFailed if not all of it can be; see `saved`.
         """
-        await self._all_saved([*self._pending.keys() | self._writing.keys()])
+        await self._all_saved(self._backlog.ids)
 
     async def settled(self) -> None:
         """Do as `flushed`, but for workloads that are new: those the store may still refuse.
 
         Raises StoreFull or StoreFailed if the store takes nothing.
         """
-        unsaved = self._pending.keys() | self._writing.keys()
-        await self._all_saved([each for each in unsaved if not self.is_new(each)])
+        await self._all_saved([each for each in self._backlog.ids if not self.is_new(each)])
 
     async def close(self) -> None:
         """Write what is left and end. The store stays open, for its owner to close.
@@ -203,31 +173,16 @@ class Journal:
         self._store.write((change,))
 
     def _note(self, change: Change) -> None:
-        workload_id = change.workload_id
-        pending = self._pending.get(workload_id)
-        if pending is not None:
-            pending.becomes(change)
-            return
-        written = self._writing.get(workload_id)
-        is_return = change.is_new and written is not None and written.change.entry is None
-        self._pending[workload_id] = _Pending(change, is_return=is_return)
+        self._backlog.note(change)
         if self._patience is None:
             self._patience = self._loop.call_later(UNHURRIED_SECONDS, self._lose_patience)
 
-    def _hurry(self, workload_id: str) -> None:
-        self._hurried[workload_id] = None
-        if self._retry is not None and not self.is_new(workload_id):
-            # The store takes nothing, but may do so by now: it is asked, if not again and again.
-            self._retry.cancel()
-            self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
-        self._begin_soon()
-
     def _lose_patience(self) -> None:
         self._patience = None
-        self._is_due = True
+        self._backlog.is_due = True
         self._begin_soon()
 
-    async def _all_saved(self, workload_ids: Sequence[str]) -> None:
+    async def _all_saved(self, workload_ids: Collection[str]) -> None:
         """Wait for some workloads. Raises what the first error is about."""
         if not workload_ids:
             return
@@ -254,33 +209,16 @@ class Journal:
 
     def _begin_soon(self) -> None:
         """Write with all that this pass of the event loop still brings."""
-        if not self._writing and self._next is None:
+        if not self._backlog.writing and self._next is None:
             self._next = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._next = None
-        if self._writing or self._is_closed:
+        if self._backlog.writing or self._is_closed:
             return
-        chosen = self._choose()
-        if not chosen:
-            return
-        for workload_id in chosen:
-            self._hurried.pop(workload_id, None)
-            self._writing[workload_id] = self._pending.pop(workload_id)
-        changes = [each.change for each in self._writing.values()]
-        self._submit(partial(self._write, changes))
-
-    def _choose(self) -> Iterable[str]:
-        """Give the ids of what is to be written now."""
-        due = list(self._pending if self._is_due else self._hurried)
-        was_due, self._is_due = self._is_due, False
-        if not self._is_apart:
-            return due
-        others = [each for each in due if not self._pending[each].change.is_new]
-        if others and self._retry is None:
-            self._is_due = was_due
-            return others
-        return [each for each in due if self._pending[each].change.is_new]
+        changes = self._backlog.take(only_new=self._retry is not None)
+        if changes:
+            self._submit(partial(self._write, changes))
 
     def _submit(self, write: Callable[[], None]) -> None:
         if self._executor is None:
@@ -300,7 +238,7 @@ class Journal:
     def _end(self, error: BaseException | None) -> None:
         """Tell who waits what became of a write, and go on to the next."""
         self._step("journal.before-answer")
-        written, self._writing = self._writing, {}
+        written = self._backlog.written()
         if error is None:
             self._succeed(written)
             waiting = [told for each in written.values() for told in each.waiting]
@@ -308,88 +246,57 @@ class Journal:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(written, error)
-        if self._hurried or self._is_due:
+        if self._backlog.is_hurried:
             self._begin()  # the disk has work while answers leave
         for told in waiting:
             told(None if error is None else _own(error))
 
-    def _succeed(self, written: dict[str, _Pending]) -> None:
-        has_new = any(each.change.is_new for each in written.values())
-        has_others = not all(each.change.is_new for each in written.values())
+    def _succeed(self, written: Written) -> None:
+        has_new, has_others = _kinds(written)
         if (has_new and self._refusal) or (has_others and self._error):
             _log.info("the store takes %s again", "new workloads" if has_new else "changes")
         if has_new:
-            self._is_apart, self._refusal = False, None
+            self._backlog.is_apart, self._refusal = False, None
         if has_others:
             self._error, self._delay = None, FIRST_RETRY_SECONDS
         if self._retry is not None:
             self._retry.cancel()
             self._try_again()
 
-    def _fail(self, written: dict[str, _Pending], error: StoreError) -> list[Told]:
-        """Put back what has to be written; gives whom to tell that it was not."""
-        is_mixed = len({each.change.is_new for each in written.values()}) == 2
-        self._is_apart = True
-        if is_mixed:
-            self._put_back(written)
+    def _fail(self, written: Written, error: StoreError) -> list[Told]:
+        """See to what was not written; gives whom to tell."""
+        backlog = self._backlog
+        backlog.is_apart = True
+        has_new, has_others = _kinds(written)
+        if has_new and has_others:
+            backlog.put_back(written)  # each kind alone shows which of them it is
             return []
-        if all(each.change.is_new for each in written.values()):
-            self._refusal = self._logged("new workloads", self._refusal, error)
-            return self._withdraw(written)
-        self._error = self._logged("changes", self._error, error)
+        if has_new:
+            _log_once("new workloads", self._refusal, error)
+            self._refusal = error
+            return backlog.withdraw(written, self._forget)
+        _log_once("changes", self._error, error)
+        self._error = error
         waiting = [told for each in written.values() for told in each.waiting]
         for each in written.values():
             each.waiting = []
-        self._put_back(written)
+        backlog.put_back(written)
         self._failed_at = self._loop.time()
         self._retry_at(self._failed_at + self._delay)
         self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
         return waiting
 
-    def _put_back(self, written: dict[str, _Pending]) -> None:
-        """Let changes be pending again, unless there are later ones of the same workloads."""
-        self._is_due = True
-        for workload_id, pending in written.items():
-            later = self._pending.get(workload_id)
-            if later is not None:
-                pending.becomes(later.change)
-                pending.is_return |= later.is_return
-                pending.waiting += later.waiting
-            self._pending[workload_id] = pending
-            if pending.waiting:
-                self._hurried[workload_id] = None
-
-    def _withdraw(self, written: dict[str, _Pending]) -> list[Told]:
-        """Take registrations back; gives who is to be told."""
-        waiting: list[Told] = []
-        for workload_id, refused in written.items():
-            waiting += refused.waiting
-            later = self._pending.get(workload_id)
-            if later is not None and (later.change.is_new or later.change.entry is None):
-                continue  # removed meanwhile, and perhaps registered anew
-            if later is not None:
-                waiting += later.waiting
-                later.waiting = []
-            if workload_id in self._registry:
-                self._registry.remove(workload_id)
-            if not refused.is_return:  # the store does not know it
-                self._pending.pop(workload_id, None)
-            self._hurried.pop(workload_id, None)
-        return waiting
+    def _forget(self, workload_id: str) -> None:
+        if workload_id in self._registry:
+            self._registry.remove(workload_id)
 
     def _retry_at(self, when: float) -> None:
         self._retry = self._loop.call_at(when, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None
-        self._is_due = True
+        self._backlog.is_due = True
         self._begin_soon()
-
-    def _logged(self, what: str, known: StoreError | None, error: StoreError) -> StoreError:
-        """Log an error once, however often it comes again; gives it."""
-        if str(error) != str(known):
-            _log.error("the store takes no %s: %s", what, error)
-        return error
 
     def _end_all(self) -> None:
         self._is_closed = True
@@ -399,14 +306,24 @@ class Journal:
                 timer.cancel()
         if self._thread is not None:
             self._thread.shutdown()  # so that nobody closes the store under a write
-        left = [*self._pending.values(), *self._writing.values()]
-        self._pending, self._hurried, self._writing = {}, {}, {}
-        for told in [told for each in left for told in each.waiting]:
+        for told in self._backlog.clear():
             told(StoreFailed("the journal is closed"))
 
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
+
+
+def _kinds(written: Written) -> tuple[bool, bool]:
+    """Tell whether there are registrations, and whether there is anything else."""
+    is_new = {each.is_new for each in written.values()}
+    return True in is_new, False in is_new
+
+
+def _log_once(what: str, known: StoreError | None, error: StoreError) -> None:
+    """Log an error that is not the one before."""
+    if str(error) != str(known):
+        _log.error("the store takes no %s: %s", what, error)
 
 
 def _own(error: StoreError) -> StoreError:

@@ -250,8 +250,14 @@ class SidecarRuntime:
     async def _stop(self, zone_id: str, grace_seconds: int) -> None:
         path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
         response = await self._insist("POST", path, (_OK, _NOT_FOUND))
-        if response.status == _NOT_FOUND or _is_unborn(response):
-            self._view.stopped(zone_id)
+        ran: int | None = None
+        if response.status == _OK:
+            try:
+                zone = decode(_content(response), type=ZoneStatus)
+            except JSONError:
+                return
+            ran = None if zone.container_id is None else zone.attempt
+        self._view.stopped(zone_id, ran)
 
     async def _remove(self, zone_id: str, grace_seconds: int) -> None:
         path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
@@ -350,14 +356,6 @@ async def _ask_once(
 def _content(response: Response) -> bytes:
     assert isinstance(response.body, bytes)
     return response.body
-
-
-def _is_unborn(response: Response) -> bool:
-    """Tell whether a zone was stopped before there was a container."""
-    try:
-        return decode(_content(response), type=ZoneStatus).container_id is None
-    except JSONError:
-        return False
 
 
 def _problem(response: Response) -> _Problem:

@@ -126,11 +126,17 @@ class ZoneView:
         )
         self.changed(spec.id)
 
-    def stopped(self, zone_id: str) -> None:
-        """Take note that a zone that was to be stopped isn't there."""
+    def stopped(self, zone_id: str, ran: int | None) -> None:
+        """Take note that a zone was stopped; `ran` is its latest attempt that had a container.
+
+        One that waits to begin after that one never will.
+        """
         known = self._unborn.get(zone_id) or self._zones.get(zone_id)
         attempt = 0 if known is None else known.attempt
-        self._zones.pop(zone_id, None)
+        if ran is None:
+            self._zones.pop(zone_id, None)
+        elif attempt <= ran:
+            return  # events tell of its end
         self._unborn[zone_id] = ZoneStatus(
             zone_id, WorkloadState.FAILED, "Stopped", "stopped before it ran", attempt=attempt
         )
