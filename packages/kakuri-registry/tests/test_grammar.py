@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from kakuri_registry import IMAGE_REFERENCE, WORKLOAD_ID
-from kakuri_registry._grammar import LABEL_KEY, MAX_IMAGE_LENGTH, USER
+from kakuri_registry._grammar import (
+    LABEL_KEY,
+    MAX_IMAGE_LENGTH,
+    USER,
+    VARIABLE_NAME,
+    WORKING_DIRECTORY,
+)
 
 CASES = Path(__file__).parent / "cases"
 IDS = json.loads((CASES / "workload-ids.json").read_text())
@@ -60,13 +66,65 @@ def test_labels_that_the_node_keeps_for_itself_or_that_are_none(key):
     assert not re.fullmatch(LABEL_KEY, key)
 
 
-@pytest.mark.parametrize("user", ["0", "1000", "1000:1000", "nobody", "www-data", "_apt"])
-def test_users(user):
+@pytest.mark.parametrize(
+    "user",
+    [
+        "0", "1000", "1000:1000", "1000650000", "4294967294", "0:4294967294", "nobody", "www-data",
+        "_apt", "Debian-exim", "systemd-network", "machine$", "j.doe", "1st", "jürgen", "app:staff",
+        "app:0", "1000:staff", "x" * 32,
+    ],
+)  # fmt: skip
+def test_user_by_id_or_name_with_optional_group_is_accepted(user):
     assert re.fullmatch(USER, user)
 
 
 @pytest.mark.parametrize(
-    "user", ["", "4294967296", "99999999999999999999", "1000:", ":1", "1:2:3", "Root", "a b", "a:b"]
-)
-def test_users_that_are_none(user):
+    "user",
+    [
+        "", "4294967295", "4294967296", "9" * 20, "1000:", ":1", "1:2:3", "1000:4294967295", "a b",
+        "-x", "+x", "~x", "a/b", "a,b", "a\n", "a\x7f", "a\u202eb", "x" * 33,
+    ],
+)  # fmt: skip
+def test_user_that_useradd_refuses_or_beyond_32_bits_is_refused(user):
     assert not re.fullmatch(USER, user)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH", "2X", "discovery.type", "spring.datasource.url", "ProgramFiles(x86)", "a-b", "a b",
+        "BASH_FUNC_x%%", "größe", "変数", " ", "$", '"', "\\",
+    ],
+)  # fmt: skip
+def test_variable_name_of_printable_text_is_accepted(name):
+    assert re.fullmatch(VARIABLE_NAME, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "=", "a=b", "a\0", "a\n", "a\x1b[0m", "\x7f", "\x9b", "\u202e"]
+)
+def test_variable_name_with_equals_sign_or_control_character_is_refused(name):
+    assert not re.fullmatch(VARIABLE_NAME, name)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/tmp", "/tmp/", "/a//b", "/.a/b..", "/process", "/sysadmin"]
+)
+def test_working_directory_that_is_absolute_is_accepted(path):
+    assert re.fullmatch(WORKING_DIRECTORY, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "tmp", "./tmp", "/a\0", "/proc", "/proc/self/fd/7", "//proc", "/sys/", "/a/../proc/1",
+        "/.", "/..", "/./proc", "/a/.",
+    ],
+)  # fmt: skip
+def test_working_directory_in_proc_or_sys_or_with_dot_segments_is_refused(path):
+    assert not re.fullmatch(WORKING_DIRECTORY, path)
+
+
+@pytest.mark.parametrize("name", ["sha256:cafe", "sha512:0", "sha256:" + "a" * 64])
+def test_image_id_is_no_reference(name):
+    assert not re.fullmatch(IMAGE_REFERENCE, name)

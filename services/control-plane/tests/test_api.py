@@ -92,6 +92,7 @@ async def test_a_known_workload_is_200():
         (ErrorCode.NOT_FOUND, 404),
         (ErrorCode.CONFLICT, 409),
         (ErrorCode.BAD_REQUEST, 500),
+        (ErrorCode.TOO_LARGE, 413),
         (ErrorCode.CAPACITY, 503),
         (ErrorCode.RUNTIME, 500),
         (ErrorCode.INTERNAL, 500),
@@ -190,8 +191,10 @@ async def test_a_workload_comes_back_as_it_was_submitted_without_its_defaults():
     [
         ("command", ["a", "b\0"], "$.command[1]"),
         ("args", "a", "$.args"),
-        ("args", ["a"] * 257, "$.args"),
-        ("env", {"2X": "a"}, "$.env['2X']"),
+        ("args", ["a", "x" * 131_072], "$.args[1]"),
+        ("args", ["a", "é" * 65_536], "$.args[1]"),
+        ("env", {"A=B": "a"}, "$.env['A=B']"),
+        ("env", {"A": "x" * 131_070}, "$.env['A']"),
         ("env", {"X": 1}, "$.env.X"),
         ("working_dir", "tmp", "$.working_dir"),
         ("user", "a b", "$.user"),
@@ -205,6 +208,34 @@ async def test_a_fault_of_an_optional_field_has_its_path(field, value, path):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {field: value})
         assert (status, [error["path"] for error in body["errors"]]) == (400, [path])
+        assert call.asked == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"args": ["a"] * 40_000},
+        {"env": {f"a.b-{n}(x)": "v" for n in range(10_000)}},
+        {"env": {"A": "x" * 120_000, "B": "é" * 60_000}},
+        {"command": ["/bin/sh", "-c", "# ünï" * 15_000]},
+    ],
+)
+async def test_document_of_240_kb_of_whatever_shape_is_passed_on_whole(fields):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | fields)
+        assert (status, body) == (201, WORKLOAD | fields)
+        (request,) = call.asked
+        for name, value in fields.items():
+            asked = getattr(request.workload, name)
+            assert (asked if isinstance(value, dict) else list(asked)) == value
+
+
+async def test_document_beyond_its_budget_is_413_and_names_both_sizes():
+    async with api(Status("wl-1", State.PENDING)) as call:
+        env = {f"V{n}": "x" * 1000 for n in range(270)}
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | {"env": env})
+        assert (status, body["code"]) == (413, "too_large")
+        assert "at most 262144 bytes in its compact encoding, got 27" in body["detail"]
         assert call.asked == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from kakuri_http import Request, Response, Router
 from kakuri_json import Fault, JSONError, StructureError, decode, encode
-from kakuri_registry import WORKLOAD_ID, ZoneSpec, ZoneStatus
+from kakuri_registry import MAX_SPEC_BYTES, WORKLOAD_ID, ZoneSpec, ZoneStatus
 
 from kakuri_sidecar._errors import RuntimeUnavailable, SidecarError, StaleAgent, UnknownZone
 from kakuri_sidecar._health import Health
@@ -19,9 +19,6 @@ from kakuri_sidecar._zones import Zones
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
-
-MAX_DOCUMENT = 262_144
-"""Bytes of a spec: as many as the control plane takes of a workload."""
 
 AGENT = "kakuri-agent"
 """The header with the name of the agent that asks."""
@@ -56,7 +53,7 @@ class Api:
 
     def add_to(self, router: Router) -> None:
         """Add the routes."""
-        router.add("POST", "/zones", answering_problems(self.start), body_limit=MAX_DOCUMENT)
+        router.add("POST", "/zones", answering_problems(self.start), body_limit=MAX_SPEC_BYTES)
         router.add("GET", "/zones", answering_problems(self.list))
         router.add("GET", "/zones/:id", answering_problems(self.get))
         router.add("POST", "/zones/:id/stop", answering_problems(self.stop))

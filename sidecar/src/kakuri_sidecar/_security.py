@@ -66,7 +66,7 @@ def sandbox_security() -> api.LinuxSandboxSecurityContext:
 
 
 def container_security(user: str | None) -> api.LinuxContainerSecurityContext:
-    """Give what holds for a container that runs as a user, `ID`, `ID:GROUP` or a name."""
+    """Return the security context of a container that runs as a user, `USER[:GROUP]`."""
     context = api.LinuxContainerSecurityContext(
         capabilities=api.Capability(add_capabilities=list(CAPABILITIES), drop_capabilities=["ALL"]),
         namespace_options=namespaces(),
@@ -81,12 +81,16 @@ def container_security(user: str | None) -> api.LinuxContainerSecurityContext:
 
 
 def _set_user(context: api.LinuxContainerSecurityContext, user: str) -> None:
-    number, colon, group = user.partition(":")
-    if not number.isdecimal():
+    name, _, group = user.partition(":")
+    if group and not group.isdecimal():
+        # CRI has no field for a group's name; containerd and CRI-O resolve both parts of this one.
         context.run_as_username = user
         return
-    context.run_as_user.value = int(number)
-    context.run_as_user.SetInParent()  # zero is a user, too
-    if colon:
+    if name.isdecimal():
+        context.run_as_user.value = int(name)
+        context.run_as_user.SetInParent()  # zero is a user, too
+    else:
+        context.run_as_username = name
+    if group:
         context.run_as_group.value = int(group)
         context.run_as_group.SetInParent()

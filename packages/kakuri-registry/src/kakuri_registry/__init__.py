@@ -1,5 +1,6 @@
 """Workloads, their state machine, and the registry that holds them."""
 
+from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, oversized_strings
 from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
@@ -41,6 +42,7 @@ from kakuri_registry._workload import (
 )
 from kakuri_registry._zone import (
     DEFAULT_RUNTIME_CLASS,
+    MAX_SPEC_BYTES,
     RuntimeHealth,
     ZoneChanged,
     ZoneEvent,
@@ -54,10 +56,13 @@ __all__ = [
     "DEFAULT_RUNTIME_CLASS",
     "IMAGE_REFERENCE",
     "JOURNAL_STEPS",
+    "MAX_DOCUMENT_BYTES",
     "MAX_FEED",
     "MAX_HISTORY",
     "MAX_PAGE",
     "MAX_RESTARTS",
+    "MAX_SPEC_BYTES",
+    "MAX_STRING_BYTES",
     "MAX_WORKLOADS",
     "RESERVE_BYTES",
     "STORE_STEPS",
@@ -111,4 +116,5 @@ __all__ = [
     "ZoneStatus",
     "ZonesListed",
     "__version__",
+    "oversized_strings",
 ]

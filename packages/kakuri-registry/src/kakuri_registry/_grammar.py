@@ -12,6 +12,9 @@ MAX_ID_LENGTH = 63
 MAX_IMAGE_LENGTH = 255
 """The longest image reference; registries allow a repository name of no more."""
 
+MAX_NAME_LENGTH = 32
+"""Characters of a user's or a group's name (useradd(8))."""
+
 _ALNUM = "[a-z0-9]"
 WORKLOAD_ID = f"{_ALNUM}(?:[-a-z0-9]{{0,{MAX_ID_LENGTH - 2}}}{_ALNUM})?"
 """RFC 1123 section 2.1, lower case, one label."""
@@ -27,17 +30,38 @@ _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 # Only registered algorithms (OCI image specification, "Registered algorithms"): anything else
 # could not be verified.
 _DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
-IMAGE_REFERENCE = f"{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
+# `sha256:…` would be a name with a tag, but runtimes take it for the id of an image or a prefix of
+# one, and run what no registry was asked for.
+_NO_ID = "(?!sha(?:256|384|512):)"
+IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 
 # A program's argument and environment are C strings: no NUL (execve(2)).
 C_STRING = r"[^\0]*"
-ABSOLUTE_PATH = r"/[^\0]*"
 
-VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
-"""A name that every shell can say (POSIX.1-2017, Base Definitions, 8.1)."""
+# Neither inside /proc or /sys, where a folder may be a door to the host (CVE-2024-21626), nor with
+# `.` and `..`, which would lead there by another name.
+_END = r"(?:/|\Z)"
+WORKING_DIRECTORY = rf"(?!/+(?:proc|sys){_END})(?:/(?!\.\.?{_END})[^/\0]*)+"
 
-USER = "[0-9]{1,9}(?::[0-9]{1,9})?|[a-z_][a-z0-9_-]{0,31}"
-"""A user id, with a group id if there is a colon; or a name that the image knows."""
+# What text can have that shows nothing: controls, line separators and directional formatting.
+_UNPRINTABLE = (
+    r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+
+VARIABLE_NAME = f"[^={_UNPRINTABLE}]+"
+"""A name as execve(2) allows it, of printable text: Kubernetes' relaxed rule and beyond ASCII."""
+
+# 0 to 2**32 - 2; the largest of 32 bits stands for "no id" in chown(2) and setresuid(2).
+_UNIX_ID = (
+    "(?:[0-9]{1,9}|[0-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}"
+    "|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-4])"
+)
+# Debian's useradd refuses these and nothing else; what is all digits is an id.
+_UNIX_NAME = (
+    rf"(?=[0-9]*[^0-9:])[^\s:,/+~{_UNPRINTABLE}-][^\s:,/{_UNPRINTABLE}]{{0,{MAX_NAME_LENGTH - 1}}}"
+)
+USER = f"(?:{_UNIX_ID}|{_UNIX_NAME})(?::(?:{_UNIX_ID}|{_UNIX_NAME}))?"
+"""A user by id or by a name that the image knows, with a group by id or name after a colon."""
 
 # Labels follow the syntax that container tools share: [prefix/]name. What the node itself keeps
 # its books under, or acts upon (containerd restarts what has containerd.io/restart.status), can't

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
+from kakuri_registry._document import MAX_PATH_BYTES, MAX_STRING_BYTES
 from kakuri_registry._grammar import (
-    ABSOLUTE_PATH,
     C_STRING,
     IMAGE_REFERENCE,
     LABEL_KEY,
     LABEL_VALUE,
     MAX_ID_LENGTH,
     MAX_IMAGE_LENGTH,
+    MAX_NAME_LENGTH,
     USER,
     VARIABLE_NAME,
+    WORKING_DIRECTORY,
     WORKLOAD_ID,
     MaxLength,
     Range,
@@ -50,39 +52,43 @@ RuntimeClass = Annotated[
 ]
 Quantity = Annotated[int, Range(ge=1, le=MAX_QUANTITY)]
 
-MAX_ARGUMENTS = 256
-"""Of a command, and variables of an environment; far below what execve(2) takes."""
-
-MAX_TEXT_LENGTH = 4096
-"""Characters of one argument, variable or path: PATH_MAX of Linux."""
-
 MAX_LABELS = 64
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 """A host name, a slash and a name."""
 
+# Characters bound what is read here; `oversized_strings` counts bytes.
 Argument = Annotated[
-    str, Text(pattern=C_STRING, max_length=MAX_TEXT_LENGTH, description="text without NUL")
+    str,
+    Text(
+        pattern=C_STRING,
+        max_length=MAX_STRING_BYTES,
+        description=f"text of at most {MAX_STRING_BYTES} bytes without NUL",
+    ),
 ]
-Arguments = Annotated[tuple[Argument, ...], MaxLength(MAX_ARGUMENTS)]
+Arguments = tuple[Argument, ...]
 VariableName = Annotated[
     str,
     Text(
         pattern=VARIABLE_NAME,
-        max_length=MAX_TEXT_LENGTH,
-        description="a variable's name: letters, digits and '_', no digit first",
+        max_length=MAX_STRING_BYTES - 1,
+        description="a variable's name: printable text without '='",
     ),
 ]
-Environment = Annotated[dict[VariableName, Argument], MaxLength(MAX_ARGUMENTS)]
+Environment = dict[VariableName, Argument]
 WorkingDirectory = Annotated[
     str,
-    Text(pattern=ABSOLUTE_PATH, max_length=MAX_TEXT_LENGTH, description="an absolute path"),
+    Text(
+        pattern=WORKING_DIRECTORY,
+        max_length=MAX_PATH_BYTES,
+        description="an absolute path without '.' and '..', outside /proc and /sys",
+    ),
 ]
 User = Annotated[
     str,
     Text(
         pattern=USER,
-        max_length=32,
-        description="a user like '1000', '1000:1000' or 'nobody'",
+        max_length=2 * MAX_NAME_LENGTH + 1,
+        description="a user like '1000', '1000:1000', 'nobody' or 'app:staff'",
     ),
 ]
 LabelKey = Annotated[

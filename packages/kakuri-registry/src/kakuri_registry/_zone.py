@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, TypeAlias
 
+from kakuri_registry._document import MAX_DOCUMENT_BYTES
 from kakuri_registry._grammar import Range
 from kakuri_registry._state import WorkloadState
 from kakuri_registry._workload import (
@@ -18,6 +19,9 @@ from kakuri_registry._workload import (
     Workload,
     WorkloadId,
 )
+
+MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 32
+"""Bytes of a ZoneSpec in its compact JSON encoding: those of its workload and the attempt."""
 
 DEFAULT_RUNTIME_CLASS = "edera-zone"
 """What a zone is run by unless it says otherwise."""

@@ -1,10 +1,12 @@
 """The messages between Kakuri's control plane and its agents, and both ends of the conversation."""
 
 from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
+from kakuri_rpc._document import check_document
 from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
+    DocumentTooLarge,
     RPCError,
     TooManyLogs,
     UnexpectedReply,
@@ -63,6 +65,7 @@ __all__ = [
     "AgentTimeout",
     "AgentUnreachable",
     "DescribeNode",
+    "DocumentTooLarge",
     "Error",
     "ErrorCode",
     "GetHistory",
@@ -87,5 +90,6 @@ __all__ = [
     "UnexpectedReply",
     "WorkloadList",
     "__version__",
+    "check_document",
     "serve",
 ]

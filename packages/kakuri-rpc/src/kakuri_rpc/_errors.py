@@ -5,7 +5,8 @@ RPCError
 ├── AgentUnreachable  it was not asked, or never answered although asked twice: try again later
 ├── AgentTimeout      it did not answer in time; whether it acted is unknown
 ├── UnexpectedReply   it answered with something that is no reply to that request
-└── TooManyLogs       nothing was asked: this client reads as many logs as it may
+├── TooManyLogs       nothing was asked: this client reads as many logs as it may
+└── DocumentTooLarge  a workload is larger than it may be (also a ValueError)
 """
 
 from kakuri_rpc._messages import Error
@@ -36,6 +37,24 @@ class AgentTimeout(RPCError, TimeoutError):
 
 class UnexpectedReply(RPCError):
     """The agent answered with something that is no reply to the request."""
+
+
+class DocumentTooLarge(RPCError, ValueError):
+    """A workload is larger than it may be.
+
+    Attributes:
+        size: bytes of its compact encoding.
+        limit: bytes that it may have.
+
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"expected a workload of at most {limit} bytes in its compact encoding, "
+            f"got {size} bytes"
+        )
+        self.size = size
+        self.limit = limit
 
 
 class TooManyLogs(RPCError):

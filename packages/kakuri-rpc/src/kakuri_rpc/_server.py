@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from kakuri_json import JSONError, decode, encode
+from kakuri_registry import MAX_DOCUMENT_BYTES
 from kakuri_tcp import (
     Endpoint,
     HandlerFailed,
@@ -15,8 +16,10 @@ from kakuri_tcp import (
     listen_lines,
 )
 
+from kakuri_rpc._document import check_document
+from kakuri_rpc._errors import DocumentTooLarge
 from kakuri_rpc._faults import one_line
-from kakuri_rpc._messages import AnyReply, Error, Reply, Request
+from kakuri_rpc._messages import AnyReply, Error, Reply, Request, StartWorkload
 from kakuri_rpc._words import ErrorCode
 
 log = logging.getLogger("kakuri_rpc")
@@ -37,6 +40,7 @@ async def serve(
     handler: Callable[[Request], Reply | Awaitable[Reply]],
     *,
     limits: LineServerLimits | None = None,
+    max_document: int = MAX_DOCUMENT_BYTES,
 ) -> Server:
     """Listen for control planes and answer each request with what `handler` returns for it.
 
@@ -45,16 +49,21 @@ async def serve(
     one that was merely closed looks like half a close until a reply is written, so no awaitable
     should take longer than its request allows. What is no request never reaches the handler; if
     it raises, the answer is an `internal` error and the log has the trace. A line of HTTP ends its
-    connection. Raises kakuri_tcp.ListenFailed.
+    connection. A workload of more than `max_document` bytes in its compact encoding is refused with
+    `too_large`. Raises kakuri_tcp.ListenFailed.
     """
 
     def answer(line: bytes) -> bytes | Awaitable[Reply]:
         try:
             request: Request = decode(line, type=Request)
+            if isinstance(request, StartWorkload):
+                check_document(request.workload, len(line), limit=max_document)
         except JSONError as error:
             if _HTTP.match(line):
                 raise _SpeaksHttp("expected a JSON message, got an HTTP request") from None
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
+        except DocumentTooLarge as error:
+            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
         try:
             reply = handler(request)
             if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable

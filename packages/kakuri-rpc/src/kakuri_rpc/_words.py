@@ -85,6 +85,7 @@ class ErrorCode(Enum):
     """Why a request was refused or failed."""
 
     BAD_REQUEST = "bad_request"
+    TOO_LARGE = "too_large"
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     CAPACITY = "capacity"

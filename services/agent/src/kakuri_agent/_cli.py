@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import structlog
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
-from kakuri_registry import MemoryStore
+from kakuri_registry import MAX_DOCUMENT_BYTES, MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint
 
@@ -32,6 +32,9 @@ RETENTION_HOURS = 24.0
 MAX_RETENTION_HOURS = 1_000_000.0
 """More than a hundred years."""
 
+MIN_DOCUMENT_BYTES = 1024
+"""Below, hardly any workload could be submitted."""
+
 MAX_FIGURE = 2**31 - 1
 SECONDS_PER_HOUR = 3600
 
@@ -50,6 +53,7 @@ class Settings:
     cpu_millicores: int | None = None
     memory_floor_mb: int | None = None
     retention_hours: float = RETENTION_HOURS
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
 
 
 def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
@@ -117,6 +121,13 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     show_default=True,
     help="How long workloads that have ended are kept, with their logs.",
 )
+@click.option(
+    "--max-document-bytes",
+    type=click.IntRange(MIN_DOCUMENT_BYTES, MAX_DOCUMENT_BYTES),
+    default=MAX_DOCUMENT_BYTES,
+    show_default=True,
+    help="Bytes that a workload may have in its compact JSON encoding.",
+)
 @click.version_option(__version__)
 def main(**options: object) -> None:
     """Run the workloads of this machine, for a control plane that asks over TCP."""
@@ -139,7 +150,9 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
         agent = Agent(registry, journal, runtime, _capacity(settings, runtime))
         retention = Retention(registry, agent.attend, settings.retention_hours * SECONDS_PER_HOUR)
         try:
-            server = await serve(settings.listen, agent.handle)
+            server = await serve(
+                settings.listen, agent.handle, max_document=settings.max_document_bytes
+            )
             if runtime.is_simulated:
                 log.warning("nothing really runs: the runtime is simulated")
             else:

@@ -10,11 +10,11 @@ from typing import Literal, get_args, get_type_hints
 
 from kakuri_http import Request, Response, Router, problem
 from kakuri_json import JSONError, StructureError, decode, encode
-from kakuri_registry import WORKLOAD_ID, Workload
-from kakuri_rpc import AgentClient, RPCError, State
+from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
+from kakuri_rpc import AgentClient, DocumentTooLarge, RPCError, State, check_document
 
 from kakuri_control_plane._logs import Logs
-from kakuri_control_plane._problems import agent_problem, document_problem, not_found
+from kakuri_control_plane._problems import agent_problem, document_problem, not_found, too_large
 from kakuri_control_plane._queries import LogQuery, PageQuery, read_query
 from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 
@@ -24,8 +24,9 @@ LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """A workload writes what it likes: a browser is to show it, and never to run it."""
 
-MAX_DOCUMENT = 262_144
-"""Bytes of a submitted workload: far more than one needs, and it fits into a line to the agent."""
+MAX_BODY = 2 * MAX_DOCUMENT_BYTES
+"""Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
+agent gets it in its compact encoding, which fits into a line."""
 
 MAYBE_JSON = re.compile(
     r"(?:application/(?:[a-z0-9.+-]+\+)?json|text/json|text/plain|application/octet-stream"
@@ -65,7 +66,7 @@ class Api:
     def router(self) -> Router:
         """Give the routes of the API."""
         router = Router()
-        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_DOCUMENT)
+        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_BODY)
         router.add("GET", "/workloads", self.list_workloads)
         router.add("GET", "/workloads/:id", self.get_workload)
         router.add("GET", "/workloads/:id/log", self.get_log)
@@ -89,6 +90,8 @@ class Api:
             workload = _read_workload(request.body)
         except JSONError as error:
             return document_problem(error)
+        except DocumentTooLarge as error:
+            return too_large(error)
         try:
             status = await self._agent.start_workload(workload)
         except RPCError as error:
@@ -180,11 +183,16 @@ class Api:
 
 
 def _read_workload(document: bytes) -> Workload:
-    """Read a submitted workload. Raises JSONError with every fault of the document."""
+    """Read a submitted workload.
+
+    Raises JSONError with every fault of the document, and DocumentTooLarge.
+    """
     try:
         workload = decode(document, type=Workload)
-        if workload.runtime_class in RUNTIME_CLASSES:
-            return workload
+        is_whole = workload.runtime_class in RUNTIME_CLASSES
     except StructureError:
-        pass
-    return decode(document, type=Submission)  # which knows all the faults
+        is_whole = False
+    if not is_whole:
+        workload = decode(document, type=Submission)  # which knows all the faults
+    check_document(workload, len(document))
+    return workload

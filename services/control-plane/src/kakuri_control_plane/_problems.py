@@ -6,6 +6,7 @@ from kakuri_rpc import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
+    DocumentTooLarge,
     ErrorCode,
     RPCError,
     TooManyLogs,
@@ -22,6 +23,7 @@ UNAVAILABLE = 503
 # The agent's other codes are errors of its own and none of the caller's doing.
 _STATUSES = {
     ErrorCode.NOT_FOUND: 404,
+    ErrorCode.TOO_LARGE: 413,
     ErrorCode.CONFLICT: 409,
     ErrorCode.CAPACITY: UNAVAILABLE,  # the same request can succeed later, without a change
 }
@@ -59,6 +61,11 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     status = status or usual
     headers = retry if status == UNAVAILABLE else None
     return problem(status, code=code, detail=str(error), headers=headers)
+
+
+def too_large(error: DocumentTooLarge) -> Response:
+    """Return the answer to a workload that is larger than it may be."""
+    return problem(413, code=ErrorCode.TOO_LARGE.value, detail=str(error))
 
 
 def not_found(workload_id: str) -> Response:

@@ -1,0 +1,76 @@
+"""How large a workload's document may be, and each string in it.
+
+A document has one budget. What Linux refuses is checked beside it: execve(2) takes no argument
+and no environment entry of more than MAX_ARG_STRLEN bytes. Their sum needs no check: whatever
+fits into a document stays below the 2 MiB that execve(2) takes under the usual stack limit, also
+with the pointer that each string costs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+MAX_DOCUMENT_BYTES = 262_144
+"""Bytes of a workload in its compact JSON encoding, in UTF-8 and without whitespace."""
+
+MAX_STRING_BYTES = 131_071
+"""Bytes of one argument or of one `NAME=value`: MAX_ARG_STRLEN without the final NUL."""
+
+MAX_PATH_BYTES = 4_095
+"""Bytes of a path: PATH_MAX without the final NUL."""
+
+_MAX_SHOWN = 100
+"""Characters of a variable's name that a path shows."""
+
+
+class Spec(Protocol):
+    """What has the strings of a workload: a Workload or a ZoneSpec."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """The arguments that replace the image's entry point."""
+
+    @property
+    def args(self) -> Sequence[str]:
+        """The arguments that replace the image's command."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment by name."""
+
+    @property
+    def working_dir(self) -> str | None:
+        """The folder in which the process starts."""
+
+
+def oversized_strings(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a spec that the kernel would refuse for their length.
+
+    The types of the fields bound characters; this counts bytes of UTF-8, and a variable's name
+    and value together.
+
+    Args:
+        spec: A workload or a zone's spec.
+
+    Yields:
+        The path of the string (`$.args[2]`, `$.env['NAME']`) and a message with both sizes.
+
+    """
+    for field, items in (("command", spec.command), ("args", spec.args)):
+        for index, item in enumerate(items):
+            if (size := _size(item)) > MAX_STRING_BYTES:
+                yield f"$.{field}[{index}]", _message("an argument", MAX_STRING_BYTES, size)
+    for name, value in spec.env.items():
+        if (size := _size(name) + 1 + _size(value)) > MAX_STRING_BYTES:
+            shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
+            what = "a variable, NAME=value,"
+            yield f"$.env[{shown!r}]", _message(what, MAX_STRING_BYTES, size)
+    if spec.working_dir is not None and (size := _size(spec.working_dir)) > MAX_PATH_BYTES:
+        yield "$.working_dir", _message("a path", MAX_PATH_BYTES, size)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _message(what: str, limit: int, size: int) -> str:
+    return f"expected {what} of at most {limit} bytes, got {size} bytes"

@@ -1,0 +1,102 @@
+"""The budget of a workload's document, in its compact encoding."""
+
+import pytest
+from kakuri_json import StructureError, encode
+from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
+from kakuri_rpc import (
+    AgentClient,
+    AgentError,
+    DocumentTooLarge,
+    ErrorCode,
+    State,
+    Status,
+    check_document,
+    serve,
+)
+from kakuri_tcp import Endpoint
+
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+
+
+def workload(**fields):
+    return Workload("wl-1", "nginx:latest", "edera-zone", 512, 500, **fields)
+
+
+def filled(size, text="x"):
+    """Return a workload whose encoding has exactly `size` bytes."""
+    room = size - len(encode(workload(env={"A": "", "B": "", "C": ""})))
+    pieces = [text * (room // 3 // (len(encode(text)) - 2))] * 2
+    rest = room - sum(len(encode(piece)) - 2 for piece in pieces)
+    made = workload(env=dict(zip("ABC", [*pieces, "x" * rest], strict=True)))
+    assert len(encode(made)) == size
+    return made
+
+
+@pytest.mark.parametrize("text", ["x", "é", "\x1b", '"'])
+def test_document_of_the_largest_size_passes_and_one_byte_more_is_too_large(text):
+    largest = filled(MAX_DOCUMENT_BYTES, text)
+    check_document(largest, len(encode(largest)))
+    larger = filled(MAX_DOCUMENT_BYTES + 1, text)
+    with pytest.raises(DocumentTooLarge, match=r"at most 262144 bytes .* got 262145 bytes"):
+        check_document(larger, len(encode(larger)))
+
+
+def test_whitespace_as_received_does_not_count():
+    check_document(workload(), 10 * MAX_DOCUMENT_BYTES)
+
+
+def test_document_that_grows_when_it_is_encoded_is_measured_as_encoded():
+    document = workload(env={"A": "\x1b" * 50_000})
+    with pytest.raises(DocumentTooLarge):
+        check_document(document, 50_100)
+
+
+def test_argument_that_linux_refuses_has_its_path():
+    document = workload(args=("a", "x" * 131_072))
+    with pytest.raises(StructureError) as failure:
+        check_document(document, len(encode(document)))
+    assert [fault.path for fault in failure.value.faults] == ["$.args[1]"]
+
+
+def test_long_working_directory_is_found_in_a_small_document():
+    document = workload(working_dir="/" + "é" * 4000)
+    with pytest.raises(StructureError):
+        check_document(document, len(encode(document)))
+
+
+def test_spec_of_the_largest_workload_fits_what_the_sidecar_takes():
+    spec = ZoneSpec.of(filled(MAX_DOCUMENT_BYTES), attempt=2**31 - 1)
+    assert len(encode(spec)) <= MAX_SPEC_BYTES
+
+
+async def test_server_takes_the_largest_document_and_refuses_a_larger_one():
+    taken = []
+
+    def handle(request):
+        taken.append(request.workload)
+        return Status("wl-1", State.PENDING)
+
+    server = await serve(ANY_PORT, handle)
+    client = AgentClient(server.endpoint)
+    try:
+        largest = filled(MAX_DOCUMENT_BYTES, "\x1b")
+        await client.start_workload(largest)
+        with pytest.raises(AgentError) as refusal:
+            await client.start_workload(filled(MAX_DOCUMENT_BYTES + 1))
+        assert refusal.value.code is ErrorCode.TOO_LARGE
+        assert taken == [largest]
+    finally:
+        await client.close()
+        await server.close()
+
+
+async def test_server_refuses_what_is_beyond_a_lower_limit():
+    server = await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING), max_document=1024)
+    client = AgentClient(server.endpoint)
+    try:
+        await client.start_workload(workload())
+        with pytest.raises(AgentError, match="at most 1024 bytes"):
+            await client.start_workload(filled(1025))
+    finally:
+        await client.close()
+        await server.close()
