@@ -226,6 +226,12 @@ async def test_a_runtime_that_is_not_ready_is_not_healthy(runtime, sidecar, cond
     assert json.loads(answer.body)["message"].startswith(condition)
 
 
+async def test_health_shows_only_printable_text_of_the_runtime(runtime, sidecar):
+    runtime.node.handlers = ["", "edera", "\x1b[2J\x9b\u202e"]
+    answer = await sidecar.get("/healthz")
+    assert json.loads(answer.body)["handlers"] == ["", "\\x1b[2J\\x9b\\u202e", "edera"]
+
+
 async def test_a_handler_that_is_missing_is_not_healthy(runtime, sidecar):
     runtime.node.handlers = ["", "runc"]
     answer = await sidecar.get("/healthz")

@@ -30,9 +30,6 @@ async def cri(runtime):
         ("error(RESOURCE_EXHAUSTED: no)", CallRefused, "RESOURCE_EXHAUSTED"),
         ("error(NOT_FOUND: no)", NotFound, "NOT_FOUND"),
         ("error(ALREADY_EXISTS: no)", NameReserved, "ALREADY_EXISTS"),
-        ('error(UNKNOWN: failed to reserve name "z": name "z" is reserved for "x")',
-         NameReserved, "UNKNOWN"),
-        ("error(UNKNOWN: the container name is already in use)", NameReserved, "UNKNOWN"),
         ("error(UNIMPLEMENTED: no)", Unimplemented, "UNIMPLEMENTED"),
         ("error(UNIMPLEMENTED: unknown service runtime.v1.RuntimeService)",
          RuntimeUnavailable, "UNIMPLEMENTED"),
@@ -52,11 +49,44 @@ async def test_failures_are_errors_of_ours(runtime, cri, fault, kind, code):
     assert str(failure.value) == f"Version: {failure.value.words}"
 
 
-async def test_long_words_are_cut(runtime, cri):
+RESERVED = [
+    'failed to reserve name "z": name "z" is reserved for "x"',
+    "the container name is already in use",
+    'pod sandbox with name "z" already exists',
+]
+
+
+@pytest.mark.parametrize("words", RESERVED)
+async def test_name_that_is_taken_is_recognized_where_names_are_reserved(runtime, cri, words):
+    runtime.faults.set("RunPodSandbox", f"error(UNKNOWN: {words})")
+    config = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="z"))
+    with pytest.raises(NameReserved):
+        await cri.run_pod_sandbox(config, "edera")
+    runtime.faults.set("CreateContainer", f"error(UNKNOWN: {words})")
+    with pytest.raises(NameReserved):
+        await cri.create_container("s", api.ContainerConfig(), config)
+
+
+@pytest.mark.parametrize("words", RESERVED)
+async def test_registry_that_speaks_of_a_reserved_name_is_only_refusing(runtime, cri, words):
+    runtime.faults.set("PullImage", f"error(UNKNOWN: {words})")
+    with pytest.raises(CallRefused) as failure:
+        await cri.pull_image("evil.example/x", 5.0)
+    assert type(failure.value) is CallRefused
+
+
+async def test_long_message_of_the_runtime_is_cut(runtime, cri):
     runtime.faults.set("Version", f"error(UNKNOWN: {'x' * 5000})")
     with pytest.raises(CallRefused) as failure:
         await cri.version()
-    assert len(failure.value.words) == 4096
+    assert failure.value.words == "x" * 4095 + "…"
+
+
+async def test_message_of_the_runtime_is_printable(runtime, cri):
+    runtime.faults.set("PullImage", "error(UNKNOWN: a\x1b[2J\x9b\u202e\u2028\ufeff z)")
+    with pytest.raises(CallRefused) as failure:
+        await cri.pull_image("evil.example/x", 5.0)
+    assert failure.value.words == "a\\x1b[2J\\x9b\\u202e\\u2028\\ufeff z"
 
 
 async def test_every_call_has_a_deadline(runtime):

@@ -40,6 +40,18 @@ def test_what_runs():
     assert zone.spec == SPEC
 
 
+FOREIGN = "a\x1b[2J\x9b\u202e\u2028\ufeff"
+SHOWN = "a\\x1b[2J\\x9b\\u202e\\u2028\\ufeff"
+
+
+def test_status_has_only_printable_text_of_the_runtime():
+    listed = api.PodSandbox(id="s", labels=labels.sandbox_labels(SPEC), state=api.SANDBOX_READY)
+    ended = container(api.CONTAINER_EXITED, exit_code=1, reason=FOREIGN, message=FOREIGN)
+    zone = status(ended, sandboxes=(Sandbox.of(listed, FOREIGN),))
+    assert (zone.reason, zone.message, zone.address) == (SHOWN, SHOWN, SHOWN)
+    assert status(container(name=FOREIGN)).container_id == SHOWN
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "state", "told"),
     [

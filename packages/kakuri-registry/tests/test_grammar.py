@@ -117,7 +117,7 @@ def test_working_directory_that_is_absolute_is_accepted(path):
 @pytest.mark.parametrize(
     "path",
     [
-        "", "tmp", "./tmp", "/a\0", "/proc", "/proc/self/fd/7", "//proc", "/sys/", "/a/../proc/1",
+        "", "tmp", "./tmp", "/a\0", "/proc", "/proc/self/fd/7", "/dev/fd/7", "/dev//fd", "//proc", "/sys/", "/a/../proc/1",
         "/.", "/..", "/./proc", "/a/.",
     ],
 )  # fmt: skip

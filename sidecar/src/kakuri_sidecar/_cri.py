@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import grpc
 import structlog
+from kakuri_registry import printable
 from kakuri_tcp import Endpoint
 
 from kakuri_sidecar import _cri_api_pb2 as api
@@ -48,10 +49,14 @@ OPTIONS: tuple[tuple[str, Any], ...] = (
 MAX_WORDS = 4096
 """Characters kept of what a runtime says about a failure: some quote whole command lines."""
 
-_RESERVED = re.compile(r"\bname\b.*\b(?:is reserved|already in use|already exists)", re.DOTALL)
-# The socket is there before the server behind it has read what it knew, or has all its services.
-# Only at the beginning: further on, words may quote what a submitter wrote.
-_STARTING = re.compile(r"server is not initialized yet|unknown service runtime\.v1\.")
+_NAMED_CALLS = frozenset({calls.RUN_POD_SANDBOX.name, calls.CREATE_CONTAINER.name})
+"""The calls that reserve a name. Other answers carry the words of registries and submitters."""
+
+_RESERVED = re.compile("is reserved|already in use|already exists")
+"""How containerd and CRI-O say that a name is taken, where the status does not say so."""
+
+_STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
+"""How a runtime refuses whose socket is there before it has read its state or has all services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,10 +276,12 @@ def _ms_since(began: float) -> float:
 def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
     """Turn a failure of gRPC into one of ours."""
     status = error.code()
-    words = (error.details() or status.name.lower().replace("_", " "))[:MAX_WORDS]
+    details = error.details() or status.name.lower().replace("_", " ")
+    words = printable(details, MAX_WORDS)
     kind: type[CriError]
     match status:
-        case _ if _STARTING.match(words):
+        # Only at the beginning: further on, the message may quote what a submitter wrote.
+        case _ if words.startswith(_STARTING):
             kind = RuntimeUnavailable
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             kind = RuntimeUnavailable
@@ -286,8 +293,13 @@ def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
             kind = Unimplemented
         case grpc.StatusCode.ALREADY_EXISTS:
             kind = NameReserved
-        case _ if _RESERVED.search(words):
+        case _ if call in _NAMED_CALLS and _says_reserved(words):
             kind = NameReserved
         case _:
             kind = CallRefused
     return kind(call, words, status.name)
+
+
+def _says_reserved(words: str) -> bool:
+    """Whether the runtime refused to reserve a name because it is taken."""
+    return "name" in words and _RESERVED.search(words) is not None

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 from kakuri_json import JSONError, decode
-from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus, printable
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
@@ -13,6 +13,15 @@ NANOSECONDS = 1_000_000_000
 
 MAX_MESSAGE = 4096
 """Characters kept of what a runtime says about a container's end."""
+
+MAX_ID = 256
+"""Characters of an id of a sandbox or a container; containerd's have 64."""
+
+MAX_REASON = 64
+"""Characters of a reason: as many as the agent protocol carries."""
+
+MAX_ADDRESS = 64
+"""Characters of an address: the longest of IPv6 with a zone has 61."""
 
 OOM_KILLED = "OOMKilled"
 KILLED = 137
@@ -56,7 +65,7 @@ class Sandbox:
             listed.runtime_handler,
             listed.labels.get(labels.SPEC_HASH, ""),
             _number(listed.labels.get(labels.ATTEMPT, "")),
-            address,
+            address and printable(address, MAX_ADDRESS),
         )
 
 
@@ -109,8 +118,8 @@ class Container:
             status.started_at,
             status.finished_at,
             status.exit_code,
-            status.reason,
-            status.message[:MAX_MESSAGE],
+            printable(status.reason, MAX_REASON),
+            printable(status.message, MAX_MESSAGE),
         )
 
     @property
@@ -183,7 +192,7 @@ class ZoneFacts:
     def status(self) -> ZoneStatus:
         """Give what is true of the zone."""
         container, sandbox = self.container, self.sandbox
-        sandbox_id = sandbox.id if sandbox else None
+        sandbox_id = printable(sandbox.id, MAX_ID) if sandbox else None
         if container is None:
             attempt = sandbox.attempt if sandbox else 0
             return ZoneStatus(
@@ -201,7 +210,7 @@ class ZoneFacts:
             container.message or None,
             container.exit_code if container.has_ended else None,
             sandbox_id,
-            container.id,
+            printable(container.id, MAX_ID),
             sandbox.address if sandbox else None,
             _seconds(container.started_at),
             # A runtime may read its clock for the end of a short life before that for its start.

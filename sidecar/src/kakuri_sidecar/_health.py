@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from kakuri_registry import printable
+
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cgroups import CgroupParent
 from kakuri_sidecar._cri import CriClient
@@ -15,6 +17,12 @@ HEALTH_SECONDS = 5.0
 """How long the runtime may take to answer a probe."""
 
 REQUIRED_CONDITIONS = ("RuntimeReady", "NetworkReady")
+
+MAX_NAME = 128
+"""Characters of a name, version or reason that the runtime reports about itself."""
+
+MAX_MESSAGE = 1024
+"""Characters of what the runtime says about a condition."""
 
 NO_CONTAINER = "kakuri-probe"
 """An id that no container has."""
@@ -85,14 +93,27 @@ async def look(
     return Health(
         "unavailable" if faults else "ok",
         "; ".join(faults) or None,
-        RuntimeInfo(version.runtime_name, version.runtime_version, version.runtime_api_version),
+        RuntimeInfo(
+            _name(version.runtime_name),
+            _name(version.runtime_version),
+            _name(version.runtime_api_version),
+        ),
         [
-            Condition(each.type, each.status, each.reason or None, each.message or None)
+            Condition(
+                _name(each.type),
+                each.status,
+                _name(each.reason) or None,
+                printable(each.message, MAX_MESSAGE) or None,
+            )
             for each in status.status.conditions
         ],
-        sorted(each.name for each in status.runtime_handlers) or None,
+        sorted(_name(each.name) for each in status.runtime_handlers) or None,
         OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
     )
+
+
+def _name(text: str) -> str:
+    return printable(text, MAX_NAME)
 
 
 async def _is_there(call: Awaitable[object]) -> bool | None:
@@ -113,9 +134,10 @@ def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:
     for name in REQUIRED_CONDITIONS:
         condition = conditions.get(name)
         if condition is None or not condition.status:
-            yield f"{name}: {condition.message if condition else 'not told'}"
+            message = printable(condition.message, MAX_MESSAGE) if condition else "not told"
+            yield f"{name}: {message}"
     # Before CRI 1.30 a runtime does not tell its handlers.
-    present = {each.name for each in status.runtime_handlers}
+    present = {_name(each.name) for each in status.runtime_handlers}
     if present:
         for name in sorted(set(wanted) - present):
             yield f"expected the runtime to have handler {name!r}, got {sorted(present)}"

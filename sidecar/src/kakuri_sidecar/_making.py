@@ -11,14 +11,22 @@ where it should not.
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from kakuri_registry import ZoneSpec
+from kakuri_registry import ZoneSpec, printable
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._cancellation import Cancellation
 from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import CallRefused, CallTimeout, NameReserved, StartFailed
-from kakuri_sidecar._facts import START_ERROR, Container, Sandbox, ZoneFacts
+from kakuri_sidecar._facts import (
+    MAX_ADDRESS,
+    MAX_MESSAGE,
+    MAX_REASON,
+    START_ERROR,
+    Container,
+    Sandbox,
+    ZoneFacts,
+)
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._log_store import LogPlace
 from kakuri_sidecar._removal import Objects
@@ -166,8 +174,8 @@ class ZoneMaker:
             started_at=status.started_at,
             finished_at=status.finished_at,
             exit_code=status.exit_code,
-            reason=status.reason,
-            message=status.message,
+            reason=printable(status.reason, MAX_REASON),
+            message=printable(status.message, MAX_MESSAGE),
         )
 
     async def _checked(self, sandbox: Sandbox) -> Sandbox:
@@ -175,7 +183,8 @@ class ZoneMaker:
         if status.runtime_handler != self._handler:
             expected = f"expected the sandbox to be run by handler {self._handler!r}"
             raise StartFailed(START_ERROR, f"{expected}, got {status.runtime_handler!r}")
-        return replace(sandbox, address=status.network.ip or None, created_at=status.created_at)
+        address = printable(status.network.ip, MAX_ADDRESS) or None
+        return replace(sandbox, address=address, created_at=status.created_at)
 
     async def _new_sandbox(self, known: set[str]) -> Sandbox | None:
         facts = await self._inspector.zone(self._spec.id)

@@ -12,17 +12,26 @@ from kakuri_http._status import REASONS
 
 MEDIA_TYPE = "application/problem+json"
 
-_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+_SPECIAL = re.compile(r'["\\]|[^ -~]')
 
 
 def quote(text: str) -> str:
-    """Write text as a JSON string (RFC 8259 7); control characters and lone surrogates escaped."""
-    return '"' + _ESCAPED.sub(_escape, text) + '"'
+    """Write text as a JSON string (RFC 8259 section 7) that a terminal shows as it is.
+
+    Whatever `str.isprintable` does not count as printable is escaped: controls, bidirectional
+    and other format characters, lone surrogates.
+    """
+    return '"' + _SPECIAL.sub(_escape, text) + '"'
 
 
 def _escape(match: re.Match[str]) -> str:
     character = match[0]
-    return "\\" + character if character in '"\\' else f"\\u{ord(character):04x}"
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def problem(

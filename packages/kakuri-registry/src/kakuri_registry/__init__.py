@@ -22,6 +22,7 @@ from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
 from kakuri_registry._sqlite import RESERVE_BYTES, STORE_STEPS, VERSION_GAP, SQLiteStore
 from kakuri_registry._state import TRANSITIONS, WorkloadState
 from kakuri_registry._store import Loaded, MemoryStore, Problem, Store
+from kakuri_registry._text import printable
 from kakuri_registry._version import __version__
 from kakuri_registry._workload import (
     MAX_RESTARTS,
@@ -117,4 +118,5 @@ __all__ = [
     "ZonesListed",
     "__version__",
     "oversized_strings",
+    "printable",
 ]

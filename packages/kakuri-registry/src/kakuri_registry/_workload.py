@@ -80,7 +80,7 @@ WorkingDirectory = Annotated[
     Text(
         pattern=WORKING_DIRECTORY,
         max_length=MAX_PATH_BYTES,
-        description="an absolute path without '.' and '..', outside /proc and /sys",
+        description="an absolute path without '.' and '..', outside /proc, /sys and /dev/fd",
     ),
 ]
 User = Annotated[

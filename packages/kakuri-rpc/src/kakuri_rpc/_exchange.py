@@ -4,12 +4,13 @@ import time
 from typing import TypeVar
 
 from kakuri_json import JSONError, decode, encode
+from kakuri_registry import printable
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
 
 from kakuri_rpc._errors import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
 from kakuri_rpc._faults import one_line
 from kakuri_rpc._messages import Error, History, Log, Node, Reply, Request, Status, WorkloadList
-from kakuri_rpc._words import cut
+from kakuri_rpc._replies import cleaned, mismatch
 
 MAX_QUOTED = 500
 """Characters of a wrong reply in an error's text; a log's data could be a hundred times that."""
@@ -37,11 +38,16 @@ async def ask(lines: LineClient, request: Request, wanted: type[R], timeout: flo
     try:
         reply: Reply = decode(answer, type=Reply)
     except JSONError as error:
-        message = f"expected a reply of the agent protocol, got none: {one_line(error)}"
+        faults = printable(one_line(error), MAX_QUOTED)
+        message = f"expected a reply of the agent protocol, got none: {faults}"
         raise UnexpectedReply(message) from error
-    if isinstance(reply, wanted):
-        return reply
+    if not isinstance(reply, wanted | Error):
+        quoted = printable(repr(reply), MAX_QUOTED)
+        raise UnexpectedReply(
+            f"expected {wanted.__name__} for {type(request).__name__}, got {quoted}"
+        )
+    if (fault := mismatch(request, reply)) is not None:
+        raise UnexpectedReply(printable(fault, MAX_QUOTED))
     if isinstance(reply, Error):
-        raise AgentError(reply)
-    message = f"expected {wanted.__name__} for {request!r}, got {cut(repr(reply), MAX_QUOTED)}"
-    raise UnexpectedReply(message)
+        raise AgentError(cleaned(reply))
+    return cleaned(reply)

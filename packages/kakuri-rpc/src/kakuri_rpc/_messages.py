@@ -10,6 +10,7 @@ from kakuri_registry import (
     WorkloadEntry,
     WorkloadId,
     WorkloadState,
+    printable,
 )
 
 from kakuri_rpc._words import (
@@ -21,12 +22,15 @@ from kakuri_rpc._words import (
     MAX_PAGE,
     MAX_REASON_LENGTH,
     MAX_TAIL,
+    MAX_TRANSITIONS,
+    Attempt,
+    Count,
     ErrorCode,
+    ExitCode,
     LabelSelector,
     LogCursor,
     State,
     Timestamp,
-    cut,
 )
 
 
@@ -120,15 +124,15 @@ class Status(AnyReply):
     attempt counts the restarts so far; existing says that a StartWorkload found it there already.
     """
 
-    id: str
+    id: WorkloadId
     state: State
     reason: str | None = None
     message: str | None = None
-    exit_code: int | None = None
+    exit_code: ExitCode | None = None
     address: str | None = None
     started_at: Timestamp | None = None
     ended_at: Timestamp | None = None
-    attempt: int = 0
+    attempt: Attempt = 0
     existing: bool = False
 
     @classmethod
@@ -138,10 +142,10 @@ class Status(AnyReply):
         return cls(
             entry.workload.id,
             State.of(entry.state),
-            reason and cut(reason, MAX_REASON_LENGTH),
-            message and cut(message, MAX_MESSAGE_LENGTH),
+            reason and printable(reason, MAX_REASON_LENGTH),
+            message and printable(message, MAX_MESSAGE_LENGTH),
             entry.exit_code,
-            address and cut(address, MAX_ADDRESS_LENGTH),
+            address and printable(address, MAX_ADDRESS_LENGTH),
             entry.started_at,
             entry.ended_at,
             entry.attempt,
@@ -153,8 +157,8 @@ class Status(AnyReply):
 class WorkloadList(AnyReply):
     """A page of statuses; next is where the following page begins, if there is one."""
 
-    workloads: list[Status]
-    next: str | None = None
+    workloads: Annotated[list[Status], MaxLength(MAX_PAGE)]
+    next: WorkloadId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +173,11 @@ class Node(AnyReply):
     version: str
     runtime: str
     simulated: bool
-    workloads: int
-    memory_mb: int | None = None
-    memory_mb_used: int | None = None
-    cpu_millicores: int | None = None
-    cpu_millicores_used: int | None = None
+    workloads: Count
+    memory_mb: Count | None = None
+    memory_mb_used: Count | None = None
+    cpu_millicores: Count | None = None
+    cpu_millicores_used: Count | None = None
     runtime_available: bool = True
     message: str | None = None
 
@@ -201,8 +205,8 @@ class Transition:
     state: State
     reason: str | None = None
     message: str | None = None
-    exit_code: int | None = None
-    attempt: int = 0
+    exit_code: ExitCode | None = None
+    attempt: Attempt = 0
 
     @classmethod
     def of(
@@ -219,8 +223,8 @@ class Transition:
         return cls(
             at,
             State.of(state),
-            reason and cut(reason, MAX_REASON_LENGTH),
-            message and cut(message, MAX_MESSAGE_LENGTH),
+            reason and printable(reason, MAX_REASON_LENGTH),
+            message and printable(message, MAX_MESSAGE_LENGTH),
             exit_code,
             attempt,
         )
@@ -230,8 +234,8 @@ class Transition:
 class History(AnyReply):
     """What has happened to a workload, in the order of events; at most the newest 100."""
 
-    id: str
-    transitions: list[Transition]
+    id: WorkloadId
+    transitions: Annotated[list[Transition], MaxLength(MAX_TRANSITIONS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,12 @@ MAX_MESSAGE_LENGTH = 1024
 MAX_ADDRESS_LENGTH = 64
 """Characters of an address: the longest of IPv6 with a zone has 61."""
 
+MAX_NAME_LENGTH = 64
+"""Characters of a version or of a runtime's name."""
+
+MAX_ERROR_LENGTH = 4096
+"""Characters of an error's message: all faults of a request, each with its path."""
+
 MAX_PAGE = 100
 """Statuses in one reply: with the longest messages, every character escaped to six bytes, they
 still fit into a line of 1 MiB."""
@@ -53,6 +59,14 @@ LabelSelector = Annotated[
     ),
 ]
 """A label that a workload has to have; a key is 253 characters, a slash and 63 at most."""
+
+Count = Annotated[int, Range(ge=0, le=2**53)]
+"""A number of workloads, or what they take: whole in every JSON reader (RFC 8259 section 6)."""
+
+Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
+
+ExitCode = Annotated[int, Range(ge=-(2**31), le=2**31 - 1)]
+"""An exit code as CRI has it, an int32."""
 
 Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
 """Seconds since the epoch, up to the end of the year 9999, where calendars of four digits end."""
@@ -91,8 +105,3 @@ class ErrorCode(Enum):
     CAPACITY = "capacity"
     RUNTIME = "runtime"
     INTERNAL = "internal"
-
-
-def cut(text: str, limit: int) -> str:
-    """Give at most so many characters of a text; the last one shows that it was cut."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,106 @@
+"""Checking a reply against its request: an agent's word counts for what was asked, no more.
+
+Types bound each field as it is decoded. This module compares the reply with the request, and makes
+the agent's messages printable: what an agent of another version, or a hostile one, says ends up in
+front of an operator.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from kakuri_registry import printable
+
+from kakuri_rpc._messages import (
+    AnyReply,
+    Error,
+    History,
+    ListWorkloads,
+    Log,
+    Node,
+    Request,
+    StartWorkload,
+    Status,
+    Transition,
+    WorkloadList,
+)
+from kakuri_rpc._words import (
+    MAX_ADDRESS_LENGTH,
+    MAX_ERROR_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_REASON_LENGTH,
+)
+
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, Error)
+
+
+def mismatch(request: Request, reply: AnyReply) -> str | None:
+    """Return why `reply` can't be the reply to `request`, or None if it can."""
+    match request, reply:
+        case ListWorkloads(), WorkloadList():
+            return next(_page_faults(request, reply), None)
+        case StartWorkload(workload=workload), Status() | History() | Error():
+            asked: str | None = workload.id
+        case _, Status() | History() | Error():
+            asked = getattr(request, "id", None)
+        case _:
+            return None
+    if reply.id == asked or (isinstance(reply, Error) and reply.id is None):
+        return None
+    return f"expected a reply about {asked!r}, got one about {reply.id!r}"
+
+
+def cleaned(reply: R) -> R:
+    """Return the reply with every text of the agent's own printable and within its limit."""
+    match reply:
+        case Status():
+            return _clean_status(reply)
+        case WorkloadList():
+            return replace(reply, workloads=[_clean_status(each) for each in reply.workloads])
+        case History():
+            return replace(reply, transitions=[_clean_status(each) for each in reply.transitions])
+        case Node():
+            return replace(
+                reply,
+                version=printable(reply.version, MAX_NAME_LENGTH),
+                runtime=printable(reply.runtime, MAX_NAME_LENGTH),
+                message=_clean(reply.message, MAX_MESSAGE_LENGTH),
+            )
+        case Error():
+            return replace(reply, message=printable(reply.message, MAX_ERROR_LENGTH))
+        case _:
+            return reply
+
+
+def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
+    if len(page.workloads) > request.limit:
+        yield f"expected at most {request.limit} workloads, got {len(page.workloads)}"
+    last = request.after
+    for status in page.workloads:
+        if status.id <= last:
+            yield f"expected ids in order, after {last!r}, got {status.id!r}"
+        if request.state is not None and status.state is not request.state:
+            yield f"expected workloads that are {request.state.value}, got {status.state.value}"
+        last = status.id
+    if page.next is not None and (page.next < last or page.next <= request.after):
+        yield f"expected the next page to begin after {last!r}, got {page.next!r}"
+
+
+S = TypeVar("S", Status, Transition)
+
+
+def _clean_status(status: S) -> S:
+    reason = _clean(status.reason, MAX_REASON_LENGTH)
+    message = _clean(status.message, MAX_MESSAGE_LENGTH)
+    if reason is not status.reason or message is not status.message:
+        status = replace(status, reason=reason, message=message)
+    if isinstance(status, Status):
+        address = _clean(status.address, MAX_ADDRESS_LENGTH)
+        if address is not status.address:
+            status = replace(status, address=address)
+    return status
+
+
+def _clean(text: str | None, max_length: int) -> str | None:
+    return text if text is None else printable(text, max_length)
