@@ -67,7 +67,6 @@ async def test_reply_about_another_workload_is_unexpected(answered, ask):
         WorkloadList([Status("d", State.RUNNING), Status("c", State.RUNNING)]),
         WorkloadList([Status("c", State.RUNNING), Status("c", State.RUNNING)]),
         WorkloadList([Status("b", State.RUNNING)]),
-        WorkloadList([Status("c", State.PENDING)]),
         WorkloadList([Status("d", State.RUNNING)], next="c"),
         WorkloadList([], next="b"),
     ],
