@@ -25,7 +25,7 @@ class ChunkedReader:
         self._left = 0  # of the present chunk's data
         self._after_data = False  # CR LF is due
         self._in_trailers = False
-        self._extensions = 0
+        self._extensions = 0  # bytes of extensions that no content has paid for
         self._trailer_fields: list[tuple[bytes, bytes]] = []
         self._trailer_size = 0
         self.trailers: Headers | None = None
@@ -87,11 +87,13 @@ class ChunkedReader:
         self._extensions += len(extensions)
         if self._extensions > self._limits.chunk_extensions:
             raise LimitExceeded(
-                f"expected chunk extensions of at most {self._limits.chunk_extensions} bytes, "
-                "got more",
+                f"expected chunk extensions of at most {self._limits.chunk_extensions} bytes "
+                "beyond the content's size, got more",
                 limit="chunk_extensions", status=400, code="bad_request",
             )  # fmt: skip
         self._left = int(digits, 16)
+        # Content pays for extensions, so that a stream without end may have some on each chunk.
+        self._extensions = max(0, self._extensions - self._left)
         self._in_trailers = not self._left
 
     @property

@@ -11,6 +11,7 @@ from kakuri_tcp import ClientTLS, Endpoint
 from kakuri_http._client_connection import HttpClientConnection
 from kakuri_http._client_request import make_request
 from kakuri_http._errors import RequestTimeout, TooManyRedirects
+from kakuri_http._framing import NO_BODY_LIMIT, check_body_length
 from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._pool import Pool
@@ -25,12 +26,15 @@ Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 class StreamedResponse:
     """A response whose content is still to come: iterate over it, or `read` it."""
 
-    def __init__(self, response: Response, connection: HttpClientConnection) -> None:
+    def __init__(
+        self, response: Response, connection: HttpClientConnection, read_limit: int
+    ) -> None:
         self.status = response.status
         self.reason = response.reason or ""
         self.headers = response.headers
         self.http_version = response.http_version
         self._connection = connection
+        self._read_limit = read_limit
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._connection.pieces()
@@ -42,8 +46,24 @@ class StreamedResponse:
         return stream.trailers if stream is not None else None
 
     async def read(self) -> bytes:
-        """Return all of the content, as far as the limit `body` lets it be."""
-        return b"".join([piece async for piece in self])
+        """Return the rest of the content in one piece.
+
+        It is held in memory, so it is bounded: by `body_limit` of the request where that is set,
+        otherwise by the client's `Limits.body`. Iterating has no such bound.
+
+        Raises:
+            LimitExceeded: the content is larger.
+            ConnectionBroken: the connection ended before the content did.
+            RequestTimeout: the server sent nothing for `Timeouts.read`.
+
+        """
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self:
+            size += len(piece)
+            check_body_length(size, self._read_limit)
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def __repr__(self) -> str:
         return f"<StreamedResponse {self.status}>"
@@ -72,6 +92,7 @@ class Client:
         """
         self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
         self._timeouts = timeouts
+        self._limits = limits
         self._pool = Pool(pool, limits, tls)
 
     def __repr__(self) -> str:
@@ -127,7 +148,7 @@ class Client:
                 hop = following
 
     async def _exchange(self, hop: Hop, timeouts: Timeouts) -> Response:
-        async with self._open(hop, timeouts) as streamed:
+        async with self._open(hop, timeouts, self._limits.body) as streamed:
             response = ReceivedResponse(
                 streamed.status, streamed.reason, streamed.headers, streamed.http_version
             )
@@ -144,26 +165,45 @@ class Client:
         body: Body = b"",
         headers: Fields = (),
         timeouts: Timeouts | None = None,
+        body_limit: int | None = None,
     ) -> AsyncIterator[StreamedResponse]:
-        """Ask and give the response as soon as its head is there; errors as for `request`.
+        """Send a request and yield the response as soon as its head has arrived.
 
-        Leaving the block before the content's end gives up the connection.
+        The content may be of any size: at most `Limits.stream_buffer` bytes of it wait in memory,
+        then the connection is not read until the caller catches up. Leaving the block before the
+        end of the content closes the connection.
+
+        Args:
+            method: as for `request`; so are `url`, `body` and `headers`.
+            timeouts: instead of the client's; `total` counts until the block ends.
+            body_limit: largest content of the response in bytes; None for no limit.
+
+        Raises:
+            LimitExceeded: the content is larger than `body_limit`; raised with the head when the
+                response announces it, otherwise while the content is read.
+
+        Other errors are those of `request`.
+
         """
         timeouts = timeouts or self._timeouts
         async with (
             _within(timeouts.total, url),
-            self._open(Hop(method, url, Headers(headers), body), timeouts) as streamed,
+            self._open(Hop(method, url, Headers(headers), body), timeouts, body_limit) as streamed,
         ):
             yield streamed
 
     @asynccontextmanager
-    async def _open(self, hop: Hop, timeouts: Timeouts) -> AsyncIterator[StreamedResponse]:
+    async def _open(
+        self, hop: Hop, timeouts: Timeouts, body_limit: int | None
+    ) -> AsyncIterator[StreamedResponse]:
         where = parse_url(hop.url, self._through)
         request = make_request(hop.method, where, hop.headers, hop.body)
         connection = await self._pool.acquire(where.endpoint, timeouts)
         try:
-            response = await connection.start(request, hop.body)
-            yield StreamedResponse(response, connection)
+            total = NO_BODY_LIMIT if body_limit is None else body_limit
+            response = await connection.start(request, hop.body, body_limit=total)
+            held = self._limits.body if body_limit is None else body_limit
+            yield StreamedResponse(response, connection, held)
         finally:
             self._pool.release(where.endpoint, connection)
 

@@ -120,13 +120,16 @@ class HttpClientConnection(Connection):
 
     # For the client.
 
-    async def start(self, request: Request, body: Body) -> Response:
+    async def start(self, request: Request, body: Body, *, body_limit: int) -> Response:
         """Send a request and return the head of its response; `stream` has the content.
+
+        `body_limit` bounds the content of the response, in bytes.
 
         Raises ConnectionBroken, RequestTimeout or RemoteProtocolError.
         """
         loop = asyncio.get_running_loop()
         self.stream = None
+        self.core.body_limit = body_limit
         self._head = head = loop.create_future()
         head.add_done_callback(_retrieve)
         self.write(self.core.send(request))

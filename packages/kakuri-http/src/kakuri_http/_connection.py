@@ -36,6 +36,8 @@ class Connection:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
+        self.body_limit = limits.body
+        """Largest content of each message that begins from now on, in bytes."""
         self.request_state = State.IDLE
         self.response_state = State.IDLE
         self.keep_alive = True
@@ -137,7 +139,7 @@ class Connection:
 
     def _start_reading(self, reader: Reader) -> None:
         self._reader = reader
-        self._meter = BodyMeter(self.limits.body)
+        self._meter = BodyMeter(self.body_limit)
 
     def _read_content(self) -> Data | EndOfMessage | None:
         """Read a piece or the end of the content; None where bytes are missing."""

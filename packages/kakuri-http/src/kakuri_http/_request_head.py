@@ -2,7 +2,7 @@
 
 from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
-from kakuri_http._framing import Fields, Framing, check_body_length, read_framing
+from kakuri_http._framing import NO_BODY_LIMIT, Fields, Framing, check_body_length, read_framing
 from kakuri_http._headers import ParsedHeaders
 from kakuri_http._limits import Limits
 from kakuri_http._request import Request
@@ -42,7 +42,7 @@ def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Req
         request.expects_continue = True
     if framing.length is not None:
         # A bound that no route can lift: what is over it is no length that anybody means.
-        check_body_length(framing.length, max(limits.body, (1 << 63) - 1))
+        check_body_length(framing.length, max(limits.body, NO_BODY_LIMIT))
     return request, framing
 
 

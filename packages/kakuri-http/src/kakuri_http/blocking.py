@@ -31,6 +31,7 @@ from kakuri_http._events import (
     EndOfMessage,
     InterimResponse,
 )
+from kakuri_http._framing import NO_BODY_LIMIT, check_body_length
 from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._redirects import Hop, next_hop
@@ -103,7 +104,9 @@ class _Link:
 class BlockingStreamedResponse:
     """A response whose content is still to come: iterate over it, or `read` it."""
 
-    def __init__(self, response: Response, link: _Link, timeouts: Timeouts) -> None:
+    def __init__(
+        self, response: Response, link: _Link, timeouts: Timeouts, read_limit: int
+    ) -> None:
         self.status = response.status
         self.reason = response.reason or ""
         self.headers = response.headers
@@ -111,6 +114,7 @@ class BlockingStreamedResponse:
         self.trailers: Headers | None = None
         self._link = link
         self._timeouts = timeouts
+        self._read_limit = read_limit
         self._has_ended = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -123,8 +127,14 @@ class BlockingStreamedResponse:
                 self._has_ended = True
 
     def read(self) -> bytes:
-        """Return all of the content, as far as the limit `body` lets it be."""
-        return b"".join(self)
+        """Return the rest of the content in one piece, bounded as `StreamedResponse.read`."""
+        pieces: list[bytes] = []
+        size = 0
+        for piece in self:
+            size += len(piece)
+            check_body_length(size, self._read_limit)
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def __repr__(self) -> str:
         return f"<BlockingStreamedResponse {self.status}>"
@@ -199,7 +209,7 @@ class BlockingClient:
     def _exchange(self, hop: Hop, deadline: float | None) -> Response:
         body = hop.body
         assert isinstance(body, (bytes, Iterable))
-        with self._open(hop, body, deadline) as streamed:
+        with self._open(hop, body, deadline, self._limits.body) as streamed:
             response = ReceivedResponse(
                 streamed.status, streamed.reason, streamed.headers, streamed.http_version
             )
@@ -209,24 +219,32 @@ class BlockingClient:
 
     @contextmanager
     def stream(
-        self, method: str, url: str, *, body: Pieces = b"", headers: Fields = ()
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Pieces = b"",
+        headers: Fields = (),
+        body_limit: int | None = None,
     ) -> Iterator[BlockingStreamedResponse]:
-        """Ask and give the response as soon as its head is there; as `Client.stream`."""
+        """Send a request and yield the response once its head has arrived; as `Client.stream`."""
         hop = Hop(method, url, Headers(headers), body)
-        with self._open(hop, body, self._deadline()) as streamed:
+        with self._open(hop, body, self._deadline(), body_limit) as streamed:
             yield streamed
 
     @contextmanager
     def _open(
-        self, hop: Hop, body: Pieces, deadline: float | None
+        self, hop: Hop, body: Pieces, deadline: float | None, body_limit: int | None
     ) -> Iterator[BlockingStreamedResponse]:
         where = parse_url(hop.url, self._through)
         request = make_request(hop.method, where, hop.headers, body)
         link = self._take(where.endpoint)
         link.deadline = deadline
+        link.core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit
         try:
             response = self._ask(link, request, body)
-            yield BlockingStreamedResponse(response, link, self._timeouts)
+            held = self._limits.body if body_limit is None else body_limit
+            yield BlockingStreamedResponse(response, link, self._timeouts, held)
         finally:
             if link.core.is_reusable and where.endpoint not in self._idle:
                 self._idle[where.endpoint] = link
