@@ -30,8 +30,8 @@ class Limits(ServerLimits):
     """Request line and all field lines together; what a connection can hold before a route is
     known; 431."""
     body: int = 1 * MIB
-    """The content of a message, where a route sets no bound of its own; 413. The content of a response
-    that a client streams has no limit in total unless `stream(body_limit=)` sets one."""
+    """The content of a message, where a route sets no bound of its own; 413. What a client
+    streams has no limit in total unless `stream(body_limit=)` sets one."""
     chunk_line: int = 1 * KIB
     """A chunk's size with its extensions, which nobody uses; 400."""
     chunk_extensions: int = 16 * KIB
