@@ -1,8 +1,9 @@
 import asyncio
+import contextlib
 import socket
 
 import pytest
-from kakuri_tcp import Endpoint, LineError, LineServerLimits, listen_lines
+from kakuri_tcp import Endpoint, LineError, LineServerLimits, UnexpectedProtocol, listen_lines
 from kakuri_tcp.testing import settle
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -135,3 +136,45 @@ async def test_what_is_no_reply_ends_the_connection(reply, caplog):
         async with await listen_lines(LOCAL, handler, on_fault=lambda error: b"fault") as server:
             assert await exchange(server, b"a\n") in {b"fault\n", b""}
         assert caplog.records
+
+
+async def until_the_end(server, data):
+    """Send bytes over a plain socket; return what came back until the end or a reset."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.settimeout(0)
+        await loop.sock_connect(client, (server.endpoint.host, server.endpoint.port))
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            await loop.sock_sendall(client, data)
+            while piece := await loop.sock_recv(client, 65536):
+                received += piece
+        return received
+
+
+@pytest.mark.parametrize("first", [bytes([byte]) for byte in range(256) if byte not in b"{["])
+async def test_connection_beginning_with_another_byte_is_aborted_unread(first):
+    lines = []
+
+    def handler(line):
+        lines.append(line)
+        return line
+
+    server = await listen_lines(LOCAL, handler, on_fault=lambda e: b"fault", first_byte=b"{[")
+    async with server:
+        assert await until_the_end(server, first + b'{"a":1}\n{"a":1}\n') == b""
+    assert lines == []
+    assert server.counters.faults == 1
+
+
+async def test_connection_beginning_with_an_allowed_byte_is_answered():
+    async with await listen_lines(LOCAL, bytes.upper, first_byte=b"{[") as server:
+        assert await exchange(server, b"{", b"a}\nb\n") == b"{A}\nB\n"
+        assert await exchange(server, b"[a]\n") == b"[A]\n"
+    assert server.counters.faults == 0
+
+
+def test_unexpected_protocol_names_both_bytes():
+    error = UnexpectedProtocol(b"{", b"\x16")
+    assert str(error) == "expected a connection that begins with b'{', got b'\\x16'"
+    assert (error.expected, error.got) == (b"{", b"\x16")

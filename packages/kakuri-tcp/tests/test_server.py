@@ -287,3 +287,40 @@ async def test_a_connection_whose_factory_fails_costs_nothing(caplog):
         await peer.ended
         assert server.connections == 0
         assert isinstance(errors[0]["exception"], ZeroDivisionError)
+
+
+class PausedFromTheStart(Connection):
+    def __init__(self):
+        super().__init__()
+        self.received = []
+
+    def opened(self):
+        self.pause_reading()
+
+    def data_received(self, data):
+        self.received.append(data)
+
+
+async def test_pause_reading_in_opened_holds_data_back_until_resume_reading():
+    connections = []
+
+    def factory():
+        connections.append(PausedFromTheStart())
+        return connections[-1]
+
+    async with await listen(LOCAL, factory) as server:
+        peer = await connect(server.endpoint, Connection, timeout=5)
+        await until(lambda: connections and not connections[0].is_closing)
+        await turn_often()
+        peer.write(b"early")
+        await turn_often()
+        assert connections[0].received == []
+        connections[0].resume_reading()
+        await until(lambda: connections[0].received == [b"early"])
+        peer.close()
+
+
+async def turn_often():
+    """Let the event loop check many times which sockets are readable."""
+    for _ in range(50):
+        await asyncio.sleep(0)

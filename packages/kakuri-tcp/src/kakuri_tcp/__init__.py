@@ -21,6 +21,7 @@ from kakuri_tcp._errors import (
     TCPError,
     TLSSettingsError,
     TooManyRequests,
+    UnexpectedProtocol,
     WriteTimeout,
 )
 from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
@@ -65,6 +66,7 @@ __all__ = [
     "TCPError",
     "TLSSettingsError",
     "TooManyRequests",
+    "UnexpectedProtocol",
     "UnixAccess",
     "WriteTimeout",
     "__version__",

@@ -14,6 +14,9 @@ from typing import Protocol, cast
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
 from kakuri_tcp._limits import ServerLimits
 
+# Reasons not to read from a peer; it is read when none of them applies.
+_BY_PROTOCOL = 1
+
 
 class Owner(Protocol):
     """Who keeps account of connections: a server or a client."""
@@ -41,9 +44,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "__weakref__", "_closing_since", "_eof", "_fault", "_is_reading_paused", "_owner",
-        "_quiet_since", "_stalled_since", "_transport", "is_writing_paused", "limits", "peer",
-        "progressed", "write",
+        "__weakref__", "_closing_since", "_eof", "_fault", "_owner", "_pauses", "_quiet_since",
+        "_stalled_since", "_transport", "is_writing_paused", "limits", "peer", "progressed",
+        "write",
     )  # fmt: skip
 
     write: Callable[[bytes | bytearray | memoryview], None]
@@ -60,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._stalled_since = 0.0
         self._closing_since: float | None = None
         self._eof = False
-        self._is_reading_paused = False
+        self._pauses = 0
         self._fault: ConnectionFault | None = None
 
     def __repr__(self) -> str:
@@ -149,16 +152,16 @@ class Connection(asyncio.Protocol):
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
-        """Receive nothing more for now; what is being read may still come. May be called again."""
-        self._is_reading_paused = True
-        if self._transport is not None and not self._eof and not self.is_closing:
-            self._transport.pause_reading()
+        """Receive nothing more until `resume_reading`.
+
+        May be called at any time, from `opened` too, and again. What one read of the event loop
+        brings may still arrive; from `opened` that can be so on uvloop only.
+        """
+        self._pause(_BY_PROTOCOL)
 
     def resume_reading(self) -> None:
         """Receive again; may be called without a pause."""
-        self._is_reading_paused = False
-        if self._transport is not None and not self._eof and not self.is_closing:
-            self._transport.resume_reading()
+        self._resume(_BY_PROTOCOL)
 
     def close(self) -> None:
         """Send what was written, then close; aborted if that takes longer than `write_timeout`."""
@@ -210,9 +213,11 @@ class Connection(asyncio.Protocol):
         self.write = self._transport.write
         self._quiet_since = time.monotonic()
         self.opened()
-        if self._is_reading_paused:
-            # uvloop starts reading after this, and by a callback of its own.
+        if self._pauses:
+            # The event loop starts reading after this call, whatever was said meanwhile: asyncio
+            # before Python 3.11.7 in its next callback, uvloop at once.
             loop = asyncio.get_running_loop()
+            loop.call_soon(self._pause_again)
             loop.call_soon(loop.call_soon, self._pause_again)
 
     def eof_received(self) -> bool:
@@ -247,9 +252,23 @@ class Connection(asyncio.Protocol):
             if self._owner is not None:
                 self._owner.connection_ended(self, self._fault)
 
+    def _pause(self, reason: int) -> None:
+        self._pauses |= reason
+        transport = self._transport
+        if transport is not None and not self._eof and not self.is_closing:
+            transport.pause_reading()
+
+    def _resume(self, reason: int) -> None:
+        self._pauses &= ~reason
+        transport = self._transport
+        if not self._pauses and transport is not None and not self._eof and not self.is_closing:
+            transport.resume_reading()
+
     def _pause_again(self) -> None:
-        if self._is_reading_paused:
-            self.pause_reading()
+        transport = self._transport
+        if self._pauses and transport is not None and not self._eof and not self.is_closing:
+            transport.resume_reading()  # a transport that believes to be paused would do nothing
+            transport.pause_reading()
 
     def _lost(self, cause: Exception) -> ConnectionLost:
         fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {cause}")

@@ -13,7 +13,8 @@
     ├── ConnectionFault      why a connection ended other than by agreement
     │   ├── ConnectionLost       the network or the peer broke it
     │   ├── IdleTimeout          the peer made no progress
-    │   └── WriteTimeout         the peer did not read
+    │   ├── WriteTimeout         the peer did not read
+    │   └── UnexpectedProtocol   its first byte belongs to another protocol
     ├── LineError            the peer broke the framing: the connection can't go on
     │   ├── LineTooLong
     │   └── IncompleteLine
@@ -145,6 +146,21 @@ class IdleTimeout(ConnectionFault, TimeoutError):
 
 class WriteTimeout(ConnectionFault, TimeoutError):
     """The peer did not read for as long as it may."""
+
+
+class UnexpectedProtocol(ConnectionFault, ValueError):
+    """A connection began with a byte that no connection of its server's protocol begins with.
+
+    Attributes:
+        expected: the bytes that a connection may begin with.
+        got: the byte that it began with.
+
+    """
+
+    def __init__(self, expected: bytes, got: bytes) -> None:
+        super().__init__(f"expected a connection that begins with {expected!r}, got {got!r}")
+        self.expected = expected
+        self.got = got
 
 
 class LineError(TCPError, ValueError):

@@ -13,7 +13,13 @@ from typing import Any
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectionFault, HandlerFailed, IdleTimeout, LineError
+from kakuri_tcp._errors import (
+    ConnectionFault,
+    HandlerFailed,
+    IdleTimeout,
+    LineError,
+    UnexpectedProtocol,
+)
 from kakuri_tcp._limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._server import Server, listen
@@ -37,6 +43,7 @@ async def listen_lines(
     limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
     finish: Finish | None = None,
+    first_byte: bytes | None = None,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -54,6 +61,10 @@ async def listen_lines(
             handler raised anything else.
         finish: gives the reply of an awaitable that is done, or has failed, when its turn has come;
             without it, its result is the reply. Raises nothing.
+        first_byte: the bytes that a connection may begin with, such as `b"{"` where every line is
+            a JSON object. A connection that begins with another byte speaks another protocol and
+            is aborted with the fault UnexpectedProtocol: no line of it reaches the handler, and
+            it gets no answer.
         tls: as for `listen`.
         access: as for `listen`.
 
@@ -65,15 +76,15 @@ async def listen_lines(
     settings = limits or LineServerLimits()
 
     def factory() -> Connection:
-        return _LineConnection(handler, on_fault, finish or _result_of, settings)
+        return _LineConnection(handler, on_fault, finish or _result_of, first_byte, settings)
 
     return await listen(endpoint, factory, limits=settings, tls=tls, access=access)
 
 
 class _LineConnection(Connection):
     __slots__ = (
-        "_decoder", "_finish", "_handler", "_is_ending", "_is_reading", "_last", "_line_began",
-        "_line_limits", "_loop", "_on_fault", "_takes_requests", "_turn", "_waiting",
+        "_decoder", "_finish", "_first_byte", "_handler", "_is_ending", "_is_reading", "_last",
+        "_line_began", "_line_limits", "_loop", "_on_fault", "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -81,12 +92,14 @@ class _LineConnection(Connection):
         handler: LineHandler,
         on_fault: FaultHandler | None,
         finish: Finish,
+        first_byte: bytes | None,
         limits: LineServerLimits,
     ) -> None:
         super().__init__()
         self._handler = handler
         self._finish = finish
         self._on_fault = on_fault
+        self._first_byte = first_byte  # until the first byte has come
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
@@ -100,6 +113,11 @@ class _LineConnection(Connection):
         self._last: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
+        if self._first_byte is not None:
+            if data[0] not in self._first_byte:
+                self.abort(UnexpectedProtocol(self._first_byte, data[:1]))
+                return
+            self._first_byte = None
         self._decoder.receive_data(data)
         if self._turn is None:
             self._answer()
