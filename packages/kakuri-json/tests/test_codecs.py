@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import json
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -14,7 +15,7 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json import JSONError, StructureError
+from kakuri_json import JSONError, JSONSyntaxError, StructureError
 from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
 from kakuri_json._decode import _decode_slowly
 from kakuri_json._dumps import writers
@@ -154,6 +155,32 @@ VALUES = {
 }
 
 
+ANYWHERE = [
+    '"', ",", "0", "1", "null", "}", "]", " ", "\\", "a", "", "-", ".5", "e9", "\x01", "é",
+    "{", "[", ":", "true", '"x":1,', ',"x":1',
+]  # fmt: skip
+# A number that ends too soon, separators that are missing, doubled or of the other kind.
+BEHIND_A_VALUE = [
+    "", ",", ",,", ":", ":}", "}", "]", "}}", "]]", '"', "'", "e", "1e", ".", "1.5e", "1.", "e+",
+    "-", "0", "00", "x", "\\", "//", "nul", "{", "[", '"a"', '"a":', " ", "\n,", ", }", "\x00",
+]  # fmt: skip
+_BEHIND = re.compile(r'(?<=["0-9a-z\]}])[,:}\]]?')
+
+
+@st.composite
+def mutations(draw, text):
+    """Text with one place changed: anywhere, or what follows a value or a key."""
+    ends = [match.span() for match in _BEHIND.finditer(text)]
+    if ends and draw(st.booleans()):
+        place, end = draw(st.sampled_from(ends))
+        piece = draw(st.sampled_from(BEHIND_A_VALUE))
+        place -= draw(st.integers(0, min(place, 2)))
+        return text[:place] + piece + text[end:]
+    place = draw(st.integers(0, len(text)))
+    end = draw(st.integers(place, min(len(text), place + 3)))
+    return text[:place] + draw(st.sampled_from(ANYWHERE)) + text[end:]
+
+
 @st.composite
 def documents(draw):
     """A type and a document that is one of its values, spelled in any way, or nearly one."""
@@ -166,38 +193,8 @@ def documents(draw):
         indent=draw(st.sampled_from([None, None, 0, 2])),
         separators=draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :")])),
     )
-    if draw(st.booleans()):
-        place = draw(st.integers(0, len(text)))
-        end = draw(st.integers(place, min(len(text), place + 3)))
-        piece = draw(
-            st.sampled_from(
-                [
-                    '"',
-                    ",",
-                    "0",
-                    "1",
-                    "null",
-                    "}",
-                    "]",
-                    " ",
-                    "\\",
-                    "a",
-                    "",
-                    "-",
-                    ".5",
-                    "e9",
-                    "\x01",
-                    "é",
-                    "{",
-                    "[",
-                    ":",
-                    "true",
-                    '"x":1,',
-                    ',"x":1',
-                ]
-            )
-        )
-        text = text[:place] + piece + text[end:]
+    for _ in range(draw(st.integers(0, 2))):
+        text = draw(mutations(text))
     return kind, text.encode()
 
 
@@ -260,6 +257,85 @@ def test_there_and_back(data):
     kind = data.draw(st.sampled_from(TYPES))
     value = data.draw(VALUES[kind])
     assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
+
+
+@settings(max_examples=150, deadline=None)
+@given(documents())
+def test_decode_refuses_what_the_parser_refuses_with_the_same_words(document):
+    kind, data = document
+    parsed = _outcome(lambda: kakuri_json.loads(data))
+    if isinstance(parsed[0], type):
+        assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == parsed
+
+
+def learned(kind, *spellings):
+    """Give a codec that reads these spellings by its expressions."""
+    codec = Codec(codec_of(kind).shape, kind)
+    for spelling in spellings:
+        codec.read(spelling)
+        codec.learn(spelling, kakuri_json.loads(spelling))
+    return codec
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (Late, '{"a":7"b":"z","c":{"x":1}}', "expected ',' or '}', got the quote \""),
+        (Late, '{"a":7,"b":"z"c":{"x":1}}', "expected ',' or '}', got 'c'"),
+        (Late, '{"a":7,"b":"z,"c":{"x":1}}', "expected ',' or '}', got 'c'"),
+        (Point, '{"x":3"y":4}', "expected ',' or '}', got the quote \""),
+        (Point, '{"x":1.5e}', "expected a digit in the exponent, got '}'"),
+        (Point, '{"x":1.5e,"y":1}', "expected a digit in the exponent, got ','"),
+        (Point, '{"x":1e', "expected a digit in the exponent, got the end of the document"),
+        (Point, '{"x":1.}', "expected a digit after the decimal point, got '}'"),
+        (Point, '{"x":-}', "expected a digit after the minus sign, got '}'"),
+        (Point, '{"x":01}', "expected a number without leading zeros, got '01}'"),
+        (Point, '{"x":1,"y":}', "expected a value, got '}'"),
+        (Point, '{"x":}', "expected a value, got '}'"),
+        (Point, '{"x":1,}', "expected a key, got '}' after a trailing comma"),
+        (Point, '{"x":1,,"y":2}', "expected a key in double quotes, got ','"),
+        (Point, '{"x":1:"y":2}', "expected ',' or '}', got ':'"),
+        (Point, '{"x":1 "y":2}', "expected ',' or '}', got the quote \""),
+        (list[float], "[1.5e]", "expected a digit in the exponent, got ']'"),
+        (list[float], "[1e,2]", "expected a digit in the exponent, got ','"),
+        (list[float], "[1.5e+]", "expected a digit in the exponent, got ']'"),
+        (list[float], "[1.5.2]", "expected the end of the number, got '.'"),
+        (list[int], "[1 2]", "expected ',' or ']', got '2'"),
+        (list[int], "[1,,2]", "expected a value, got ','"),
+        (list[int], "[1,2,]", "expected a value, got ']' after a trailing comma"),
+        (list[int], "[1,2", "expected ',' or ']', got the end of the document"),
+        (list[str], '["a""b"]', "expected ',' or ']', got the quote \""),
+        (list[str], '["a,"b"]', "expected ',' or ']', got 'b'"),
+        (dict[str, int], '{"a":1"b":2}', "expected ',' or '}', got the quote \""),
+        (dict[str, int], '{"a":1e}', "expected a digit in the exponent, got '}'"),
+        (dict[str, int], '{"a" 1}', "expected ':' after the key, got '1'"),
+        (float, "1e", "expected a digit in the exponent, got the end of the document"),
+        (float, "1.5e", "expected a digit in the exponent, got the end of the document"),
+        (int, "1e", "expected a digit in the exponent, got the end of the document"),
+    ],
+)
+def test_decode_of_what_wrongly_follows_a_value_is_a_syntax_error(kind, text, message):
+    for _ in range(2):
+        with pytest.raises(JSONSyntaxError) as caught:
+            kakuri_json.decode(text, type=kind)
+        assert caught.value.message == message
+    with pytest.raises(JSONSyntaxError):
+        kakuri_json.loads(text)
+
+
+def test_decode_of_learned_spellings_refuses_a_missing_quote():
+    kind = Late
+    spellings = ['{"c": {"x": 1}, "b": "z", "a": 7}', '{"b":"z","a":7}', '{ "a":7,"b":"\\n" }']
+    codec = learned(kind, *spellings)
+    assert len(codec._readers) == 4
+    for spelling in spellings:
+        assert codec.read(spelling) is not MISS
+        for place in range(len(spelling)):
+            for end in (place + 1, place + 2):
+                broken = spelling[:place] + spelling[end:]
+                outcome = _outcome(lambda broken=broken: kakuri_json.loads(broken))
+                if isinstance(outcome[0], type):
+                    assert codec.read(broken) is MISS
 
 
 HOSTILE = [

@@ -3,13 +3,17 @@
 The matcher walks the tree that `re` makes of an expression, backtracking as `re` does.
 """
 
+import re
 import re._constants as codes
 import re._parser as sre
+import warnings
 from dataclasses import dataclass, field
 from typing import Annotated
 
 import kakuri_json
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kakuri_json._codecs import codec_of
 from kakuri_json._expressions import MISS, compile_reader
 from kakuri_json._layouts import USUAL, Layout
@@ -89,6 +93,9 @@ class Steps:
             case codes.ASSERT:
                 if self.first(what[1], at) is not None:
                     yield at
+            case codes.ASSERT_NOT:
+                if self.first(what[1], at) is None:
+                    yield at
             case _:
                 raise AssertionError(f"{code} in an expression")
 
@@ -148,6 +155,34 @@ def test_near_misses_are_explained():
     for text in near_misses(2**16).values():
         with pytest.raises(kakuri_json.JSONError):
             kakuri_json.decode(text, type=Order)
+
+
+PIECES = st.sampled_from(
+    ["a", "b", "[ab]*+", "[ab]++", "c{1,2}+", "(a)", "(?:a|b)", "a?", "(?!b)", "(?=a)"]
+)
+EXPRESSIONS = st.recursive(
+    PIECES,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
+        st.tuples(inner, st.sampled_from(["{0,3}", "{0,4095}", "{1,2}"])).map(
+            lambda pair: f"(?>(?:{pair[0]}){pair[1]})"
+        ),
+        inner.map(lambda one: f"(?:,{one}|)"),
+        inner.map(lambda one: f"(?>{one})"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(EXPRESSIONS, st.text("abc,", max_size=8))
+def test_atomic_groups_of_this_interpreter_match_as_they_should(pattern, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = re.match(pattern, text)
+        end = Steps(text).first(sre.parse(pattern), 0)
+    assert (found.end() if found else None) == end
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Compiles a shape and a layout into one regular expression and the code that reads its groups.
 
-Everything in the expression is possessive or atomic, so a near miss costs no more than one walk
-over the document. The expression may refuse what is valid (the slow path decides again), but what
-it accepts is valid and complete: bounded numbers, strings without what JSON forbids in them,
-every field at most once.
+Runs of characters are possessive, loops are atomic, and alternatives begin differently, so a near
+miss costs no more than one walk over the document. Groups are never repeated possessively: CPython
+before 3.11.5 forgets to go back to where a failed try began (gh-100061, gh-106052). The expression
+may refuse what is valid (the slow path decides again), but what it accepts is valid and complete:
+bounded numbers, strings without what JSON forbids in them, every field at most once.
 """
 
 import re
@@ -42,12 +43,16 @@ MISS = object()
 _CAPTURE = "\x01"
 _WS = r"[ \t\n\r]*+"
 # Numbers that the fast path reads have a bounded length, and no double overflows.
-_INTEGER = "-?(?:0|[1-9][0-9]{0,17}+)"
+# A lookahead instead of an alternative: it leaves nothing to go back to.
+_INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the slow path.
-_NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+)?+(?:[eE][-+]?[0-9]{{1,2}}+)?+"
+_NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
-_ESCAPED = rf'{_PLAIN}(?:\\["\\/bfnrtu]{_PLAIN})*+'
+_MOST = 4095
+"""Items behind the first one, or escapes, that one loop covers: what it holds for each until it
+ends is about 100 bytes."""
+_ESCAPED = rf'{_PLAIN}(?>(?:\\["\\/bfnrtu]{_PLAIN}){{0,{_MOST}}})'
 
 
 class NotRegular(Exception):
@@ -282,7 +287,7 @@ class _Compiler:
                 joined += f",{pattern}" if required_before else pattern
                 required_before = True
             else:
-                joined += f"(?:,{pattern})?+" if required_before else f"(?:{pattern}{end})?+"
+                joined += f"(?:,{pattern}|)" if required_before else f"(?:{pattern}{end}|)"
         return rf"\{{{joined}{'' if any_required else self.space}\}}"
 
     def _items(self, shape: Shape, order: Any, key: Shape | None = None) -> tuple[str, str]:
@@ -304,7 +309,9 @@ class _Compiler:
             lines.append(f"    if not ({' and '.join(part.conditions)}): return None")
         lines += [f"    items.append({part.code})", "return items"]
         item = f"{self.space}{part.pattern.replace(_CAPTURE, '(?:')}{self.space}"
-        return f"(?:{item}(?:,{item})*+|{self.space})", self.constant(inner.function(lines))
+        return f"(?:{item}(?>(?:,{item}){{0,{_MOST}}})|{self.space})", self.constant(
+            inner.function(lines)
+        )
 
     def _sequence(self, shape: Sequence, order: Any) -> _Part:
         items, read = self._items(shape.item, order)

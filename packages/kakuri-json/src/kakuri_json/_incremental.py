@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from kakuri_json._diagnosis import explain_key, explain_separator, explain_string, explain_value
 from kakuri_json._errors import JSONSyntaxError, LimitError
 from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._scanning import skip_number
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
 
@@ -61,7 +62,6 @@ _PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
 _ESCAPE = re.compile(
     r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
 ).match
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?+([eE][-+]?[0-9]++)?+").match
 _NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
 _WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
 _WORDS = {"true": True, "false": False, "null": None}
@@ -248,11 +248,11 @@ class IncrementalParser:
         if may_grow and (numeric or length <= _LONGEST_WORD):
             return _NEED_DATA
         end = run.end()
-        number = _NUMBER(self._text, start)
+        number = skip_number(self._text, start)
         word = next((word for word in _WORDS if run[0].startswith(word)), None)
         value: Any
-        if number is not None and number.end() == end:
-            value = self._number(number)
+        if numeric and number in (end, -end):
+            value = self._number(run[0], is_integer=number == end)
         elif word is not None:
             value = _WORDS[word]
             end = start + len(word)
@@ -264,16 +264,16 @@ class IncrementalParser:
         self._complete()
         return Event(EventKind.VALUE, value)
 
-    def _number(self, token: re.Match[str]) -> int | float:
-        if token.lastindex is None:
+    def _number(self, token: str, *, is_integer: bool) -> int | float:
+        if is_integer:
             try:
-                return int(token[0])
+                return int(token)
             except ValueError:  # the interpreter was told to convert fewer digits than we allow
                 raise limit_error(self._text, self._at, self._limits, "max_digits") from None
-        value = float(token[0])
+        value = float(token)
         if value - value != 0:
             expected = "a number within the range of a double"
-            raise syntax_error(self._text, self._at, expected, token[0][:40])
+            raise syntax_error(self._text, self._at, expected, token[:40])
         return value
 
     def _begin_string(self, *, is_key: bool) -> None:

@@ -15,7 +15,10 @@ COMPILED: Final = not __file__.endswith(".py")
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*+').match
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:(\.)[0-9]++)?+(?:([eE])[-+]?[0-9]++)?+").match
+_NUMBER: Final = re.compile(
+    # The last group is empty: it only says that the number is not an integer.
+    r"-?(?:0|[1-9][0-9]*+)(?:(?:\.[0-9]++(?:[eE][-+]?[0-9]++|)|[eE][-+]?[0-9]++)()|)"
+).match
 
 
 def skip_space(text: str, position: "i64") -> "i64":
