@@ -25,9 +25,7 @@ from kakuri_tcp import Endpoint
     ],
 )
 def test_what_can_not_be_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, options, words):
-    monkeypatch.setattr(
-        "kakuri_daemon._command.configure_logs", lambda **given: LogStream(sys.stderr)
-    )
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **given: LogStream(2))
     with pytest.raises(SystemExit) as ended:
         main(["--listen", f"unix://{tmp_path}/s.sock", *options])
     assert ended.value.code == 2
@@ -50,7 +48,7 @@ async def test_the_command_serves_until_it_is_told_to_end(runtime, tmp_path):
         sys.executable, "-m", "kakuri_sidecar", "--listen", f"unix://{socket}",
         "--cri", f"unix://{runtime.path}", "--log-dir", str(tmp_path / "logs"),
         "--pull-stall-timeout", "0", "--log-level", "warning",
-        stdout=asyncio.subprocess.PIPE, env=os.environ,
+        stdout=asyncio.subprocess.PIPE, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     try:
         assert process.stdout is not None

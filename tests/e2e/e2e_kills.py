@@ -22,6 +22,7 @@ from crash_clients import Client
 from crash_disk import TORN
 from crash_history import ClientHistory, Violation
 from e2e_agent import STEPS
+from e2e_processes import clean_environment
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
 from kakuri_rpc import Error, ErrorCode, ListWorkloads, RemoveWorkload, Reply, StartWorkload
@@ -61,7 +62,7 @@ class Forker:
             self._process = subprocess.Popen(
                 [*command, sys.executable, Path(__file__).with_name("e2e_agent.py")],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
-                env=os.environ | {"PYTHONPATH": str(Path(crash_disk.__file__).parent)},
+                env=clean_environment(PYTHONPATH=str(Path(crash_disk.__file__).parent)),
             )  # fmt: skip
         self.disk = Path(f"/proc/{self._process.pid}/root{state}")
         """The small disk, as it is seen from outside."""

@@ -13,8 +13,22 @@ DEADLINE = 20
 """Seconds after which whatever a test waits for will not come."""
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return the environment that a service manager gives a daemon: PATH, HOME and `more`.
+
+    A developer's own variables change what is tested: PYTHONUNBUFFERED, for one, hides what a
+    daemon still has to write when it exits. Coverage measures through variables of its own.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME") or name.startswith("COVERAGE_")
+    }
+    return kept | more
+
+
 class Daemon:
-    """A running kakuri-agent or kakuri-control-plane; the kernel chose its port."""
+    """A running daemon, with a clean environment; the kernel chose its port."""
 
     def __init__(
         self, name: str, *options: str, log: Path, env: dict[str, str] | None = None
@@ -26,7 +40,7 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                env={**os.environ, **(env or {})},
+                env=clean_environment(**(env or {})),
             )
         self.first_line = self.process.stdout.readline()
         if not self.first_line.startswith("listening on "):

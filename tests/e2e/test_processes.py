@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e_processes import BIN, DEADLINE, curl, nc
+from e2e_processes import BIN, DEADLINE, clean_environment, curl, nc
 
 WORKLOAD = (
     '{"id":"w","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
@@ -23,7 +23,7 @@ def fails(name, *options, env=None):
         capture_output=True,
         text=True,
         timeout=DEADLINE,
-        env=env,
+        env=clean_environment(**(env or {})),
         check=False,
     )
     assert done.returncode == 2, done
@@ -34,7 +34,7 @@ def fails(name, *options, env=None):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_with_0(start, name, number):
     daemon = start(name, "--listen", "127.0.0.1:0")
     assert re.fullmatch(r"listening on 127\.0\.0\.1:[1-9][0-9]*\n", daemon.first_line)
@@ -140,7 +140,7 @@ def test_a_log_that_nobody_reads_harms_nothing(name):
     """Its reader goes away before the first line; the daemon serves, and ends when it is told."""
     process = subprocess.Popen(
         [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "debug"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
     )  # fmt: skip
     with process:
         process.stderr.close()
@@ -161,6 +161,7 @@ def test_readiness_that_can_not_be_announced(name):
         done = subprocess.run(
             [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "error"],
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
+            env=clean_environment(),
         )  # fmt: skip
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert "No space left" in done.stderr

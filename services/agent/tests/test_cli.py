@@ -1,4 +1,3 @@
-import sys
 
 import pytest
 from kakuri_agent._cli import Settings, agent_service, main
@@ -149,9 +148,7 @@ def test_the_default_state_folder_of_root(monkeypatch):
 def test_a_script_that_is_not_one_is_one_line_and_status_2(
     monkeypatch, tmp_path, capsys, text, words
 ):
-    monkeypatch.setattr(
-        "kakuri_daemon._command.configure_logs", lambda **options: LogStream(sys.stderr)
-    )
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: LogStream(2))
     script = tmp_path / "script.toml"
     if text is not None:
         script.write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -1,13 +1,15 @@
 import json
 import logging
+import re
 
 import pytest
 import structlog
 from kakuri_daemon import configure_logs
+from kakuri_daemon._logs import TextRenderer
 
 
 @pytest.fixture
-def lines(capsys):
+def lines(capfd):
     """Set the log up, and later give the lines that it wrote."""
     before = logging.getLogger().handlers[:], logging.getLogger().level
 
@@ -16,7 +18,7 @@ def lines(capsys):
 
         def read():
             stream.close(10)
-            return capsys.readouterr().err.splitlines()
+            return capfd.readouterr().err.splitlines()
 
         return read
 
@@ -61,17 +63,59 @@ def test_a_hostile_value_stays_in_its_line_and_off_the_terminal(lines, log_forma
     assert "(100000 characters)" in line
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_trace_is_one_line(lines, log_format):
-    read = lines(log_format=log_format)
+def fail_with_a_trace():
     try:
         raise ValueError("it\nbroke")
     except ValueError:
         logging.getLogger("kakuri_tcp").exception("a handler failed")
+
+
+def test_trace_as_text_is_one_line_with_each_line_feed_escaped_once(lines):
+    read = lines()
+    fail_with_a_trace()
     (line,) = read()
     assert "a handler failed" in line
-    assert "test_logs.py" in line
-    assert "ValueError" in line
+    assert r" trace=Traceback (most recent call last):\n  File " in line
+    assert r"test_logs.py" in line
+    assert line.endswith(r"ValueError: it\nbroke")
+
+
+def test_trace_as_json_has_real_line_feeds_once_decoded(lines):
+    read = lines(log_format="json")
+    fail_with_a_trace()
+    (line,) = read()
+    assert json.loads(line)["exception"].endswith("\nValueError: it\nbroke")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("plain", "plain"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("a=b", '"a=b"'),
+        ('say "hi"', r'"say \"hi\""'),
+        ("line\nfeed", r'"line\nfeed"'),
+        (r"back\nslash", r'"back\\nslash"'),
+        ("\u202eabc\x9b", r'"\u202eabc\x9b"'),
+        (7, "7"),
+        (None, "None"),
+    ],
+)
+def test_text_renderer_quotes_values_unambiguously(value, shown):
+    event = {"timestamp": "T", "level": "info", "event": "asked", "id": value}
+    line = TextRenderer(has_colors=False)(None, "info", event)
+    assert line == f"T [info    ] asked                          id={shown}"
+
+
+def test_text_renderer_with_colors_adds_styles_only():
+    def rendered(*, has_colors):
+        event = {"timestamp": "T", "level": "error", "event": "x", "id": "a b", "exception": "E"}
+        return TextRenderer(has_colors=has_colors)(None, "error", event)
+
+    colored = rendered(has_colors=True)
+    assert "\x1b[31merror" in colored
+    assert re.sub(r"\x1b\[\d+m", "", colored) == rendered(has_colors=False)
 
 
 def test_less_important_events_are_left_out(lines):

@@ -27,13 +27,28 @@ configure_logs()
 run(service)
 """
 
+COMMAND = f"""
+import click
+from kakuri_daemon import DaemonCommand
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:0")
+def main(listen):
+    exec({DAEMON.replace("configure_logs()", "")!r}, {{}})
+
+main()
+"""
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+"""What a service manager gives a daemon; PYTHONUNBUFFERED would hide what its exit does."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
     few = ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"']
     with subprocess.Popen(
         [*few, sys.executable, "-c", DAEMON],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env=ENVIRONMENT,
     ) as process:  # fmt: skip
         line = process.stdout.readline()
         host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
@@ -43,6 +58,45 @@ def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
         process.send_signal(number)
         assert process.stdout.read() == "drained 50000 True\n"
         assert process.wait(10) == 0
+
+
+def test_sighup_under_nohup_is_ignored():
+    ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{DAEMON}"
+    with subprocess.Popen(
+        [sys.executable, "-c", ignoring], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=ENVIRONMENT, text=True,
+    ) as process:  # fmt: skip
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        process.terminate()
+        assert process.wait(10) == 0
+        assert "signal=SIGTERM" in process.stderr.readline()
+
+
+def test_daemon_whose_log_reader_is_gone_ends_with_status_0():
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=ENVIRONMENT, text=True,
+    ) as process:  # fmt: skip
+        process.stderr.close()
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("descriptor", [0, 1, 2])
+def test_daemon_with_a_closed_standard_stream_serves_and_ends_with_status_0(descriptor, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        with subprocess.Popen(
+            ["sh", "-c", f'exec "$0" "$@" {descriptor}>&-', sys.executable, "-c", COMMAND],
+            env={**ENVIRONMENT, "NOTIFY_SOCKET": systemd.getsockname()},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            assert systemd.recv(100) == b"READY=1"
+            process.terminate()
+            assert process.wait(10) == 0
 
 
 def test_an_address_that_is_taken_is_a_daemon_error():
@@ -66,7 +120,7 @@ def test_systemd_is_told_that_it_serves_that_it_lives_and_that_it_ends(tmp_path)
         systemd.settimeout(10)
         told = {"NOTIFY_SOCKET": systemd.getsockname(), "WATCHDOG_USEC": "100000"}
         with subprocess.Popen(
-            [sys.executable, "-c", DAEMON], env={**os.environ, **told}, stdout=subprocess.DEVNULL,
+            [sys.executable, "-c", DAEMON], env={**ENVIRONMENT, **told}, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", *[b"WATCHDOG=1"] * 2]
@@ -85,8 +139,9 @@ def test_a_loop_that_hangs_ends_the_process():
         "configure_logs()",
     )
     with subprocess.Popen(
-        [sys.executable, "-c", hanging], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        [sys.executable, "-c", hanging], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=ENVIRONMENT,
+    ) as process:  # fmt: skip
         line = process.stdout.readline()
         host, port = line.removeprefix("listening on ").strip().rsplit(":", 1)
         with socket.create_connection((host, int(port)), timeout=10) as client:

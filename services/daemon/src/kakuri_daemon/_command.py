@@ -9,6 +9,7 @@ KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the 
 import sys
 import tomllib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 from kakuri_tcp import Endpoint, EndpointError
 
 from kakuri_daemon._logs import configure_logs
+from kakuri_daemon._standard_streams import discard_unread_output, open_standard_streams
 
 EXIT_USAGE = 2
 """The exit status for what the operator has to put right: an option, a file, a port."""
@@ -103,18 +105,27 @@ class DaemonCommand(click.Command):
 
     def main(self, args: Sequence[str] | None = None, *_more: Any, **_options: Any) -> Any:
         """Run the command and exit: 0, or 2 with one line on standard error."""
+        open_standard_streams()
+        try:
+            status = self._run(args)
+        finally:
+            discard_unread_output()
+        sys.exit(status)
+
+    def _run(self, args: Sequence[str] | None) -> int:
         name = self.name or ""
         try:
             super().main(args, prog_name=name, standalone_mode=False)
         except click.ClickException as error:
             line = "; ".join(error.format_message().splitlines())
-            click.echo(f"{name}: {line}", err=True)
-            sys.exit(error.exit_code)
+            with suppress(OSError):  # nobody may read it
+                click.echo(f"{name}: {line}", err=True)
+            return error.exit_code
         except click.exceptions.Exit as asked:
-            sys.exit(asked.exit_code)
+            return asked.exit_code
         except click.Abort:
-            sys.exit(EXIT_INTERRUPTED)
-        sys.exit(0)
+            return EXIT_INTERRUPTED
+        return 0
 
     def invoke(self, ctx: click.Context) -> Any:
         """Refuse an exposed address, set up the log, then run the daemon."""

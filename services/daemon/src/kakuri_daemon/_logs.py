@@ -1,11 +1,12 @@
 """The log: one line an event on standard error, readable or JSON.
 
-What a peer sent may stand in any field, so control characters are escaped (a line stays a line,
-a terminal stays as it is) and long values are cut.
+What a peer sent may stand in any field, so long values are cut and what a terminal would obey is
+escaped, once: a line stays a line.
 """
 
 import logging
-import sys
+import os
+import re
 from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
@@ -29,26 +30,44 @@ LEVELS = {
 
 Event = MutableMapping[str, Any]
 
-_CONSOLE = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+_STDERR = 2
+_EVENT_WIDTH = 30
+_NEEDS_QUOTES = re.compile(r"""[\s="'\\]|^$""")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", '"': '\\"'}
+_RESET = "\x1b[0m"
+_STYLES = {
+    "time": "\x1b[2m",
+    "event": "\x1b[1m",
+    "key": "\x1b[36m",
+    "debug": "\x1b[32m",
+    "info": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+    "critical": "\x1b[31m",
+}
 
 
 def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStream:
     """Send the events of structlog and of the standard library's loggers to standard error.
 
-    log_format is "text" or "json", log_level one of LEVELS. Gives the stream that takes the
-    lines; close it at the end, so that the last ones are written.
+    Args:
+        log_format: "text" or "json".
+        log_level: The least important level that is logged, one of LEVELS.
+
+    Returns:
+        The stream that writes the lines; close it at the end, so that the last ones are written.
     """
     level = LEVELS[log_level]
-    stream = LogStream(sys.stderr)
+    stream = LogStream(_STDERR)
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _make_printable,
+        _shorten,
     ]
     render: structlog.typing.Processor = _render_json
     if log_format == "text":
-        render = _render_text
+        render = TextRenderer(has_colors=os.isatty(_STDERR))
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -66,30 +85,68 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     return stream
 
 
-def _make_printable(_logger: Any, _method: str, event: Event) -> Event:
+def _shorten(_logger: Any, _method: str, event: Event) -> Event:
     return {
-        key: _printable(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
+        key: _shortened(value, MAX_TRACE_LENGTH if key == "exception" else MAX_VALUE_LENGTH)
         for key, value in event.items()
     }
 
 
-def _printable(value: Any, limit: int) -> Any:
+def _shortened(value: Any, limit: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = value if isinstance(value, str) else str(value)
     if len(text) > limit:
-        text = f"{text[:limit]}… ({len(text)} characters)"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def _render_text(logger: Any, method: str, event: Event) -> str:
-    if "exception" in event:  # under its own name the renderer would give it lines of its own
-        event["trace"] = event.pop("exception")
-    rendered = _CONSOLE(logger, method, event)
-    return str(rendered)
+        return f"{text[:limit]}… ({len(text)} characters)"
+    return text
 
 
 def _render_json(_logger: Any, _method: str, event: Event) -> str:
-    return dumps(dict(event))
+    """Return the event as JSON, which itself escapes the line feeds of a trace."""
+    return dumps(
+        {
+            key: _printable(value, "\n\t") if isinstance(value, str) else value
+            for key, value in event.items()
+        }
+    )
+
+
+class TextRenderer:
+    """Renders an event as `time [level] event key=value …`; a trace comes last."""
+
+    def __init__(self, *, has_colors: bool) -> None:
+        self._has_colors = has_colors
+
+    def __call__(self, _logger: Any, _method: str, event: Event) -> str:
+        timestamp, level, text, trace = (
+            event.pop(key, "") for key in ("timestamp", "level", "event", "exception")
+        )
+        style = self._style
+        parts = [
+            style("time", timestamp),
+            f"[{style(level, f'{level:<8}')}]",
+            style("event", f"{_printable(str(text)):<{_EVENT_WIDTH}}"),
+            *(f"{style('key', key)}={_quoted(value)}" for key, value in event.items()),
+        ]
+        if trace:
+            # Without quotes: a trace is full of them.
+            escaped = _printable(trace.replace("\\", "\\\\"))
+            parts.append(f"{style('key', 'trace')}={escaped}")
+        return " ".join(parts).rstrip()
+
+    def _style(self, name: str, text: str) -> str:
+        return f"{_STYLES.get(name, '')}{text}{_RESET}" if self._has_colors else text
+
+
+def _quoted(value: Any) -> str:
+    text = str(value)
+    if text.isprintable() and not _NEEDS_QUOTES.search(text):
+        return text
+    return f'"{"".join(_ESCAPES.get(c) or _printable(c) for c in text)}"'
+
+
+def _printable(text: str, also: str = "") -> str:
+    """Return the text with every character escaped that is not printable nor in `also`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in also else ascii(c)[1:-1] for c in text)

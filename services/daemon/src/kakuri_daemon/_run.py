@@ -27,7 +27,7 @@ made in cycles meanwhile takes a few megabytes at most."""
 
 
 def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
-    """Run a service until SIGTERM or Ctrl-C.
+    """Run a service until SIGTERM, SIGHUP or Ctrl-C.
 
     Entering the context that `service()` gives starts listening and yields the real endpoint;
     leaving it finishes what is in flight. When ready, the first line on standard output is
@@ -51,12 +51,17 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
 
     def stop(number: signal.Signals) -> None:
         asked_to_stop.set()
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in handled:
             loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)  # the next one ends the process at once
+            # The next one ends the process at once; but a terminal that closes may send SIGHUP
+            # more than once.
+            signal.signal(each, signal.SIG_IGN if each is signal.SIGHUP else signal.SIG_DFL)
         log.info("stopping", signal=number.name)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    handled = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup(1) has it
+        handled.append(signal.SIGHUP)
+    for number in handled:
         loop.add_signal_handler(number, stop, number)
     supervisor = Supervisor()
     watch = LoopWatch(loop)
@@ -110,7 +115,6 @@ def _announce(endpoint: Endpoint) -> None:
         sys.stdout.write(f"listening on {endpoint}\n")
         sys.stdout.flush()
     except OSError as error:
-        sys.stdout = None  # the interpreter would try again at its end, and complain
         message = f"can't say on standard output that it is ready: {error.strerror}"
         raise DaemonError(message) from error
 

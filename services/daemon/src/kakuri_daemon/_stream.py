@@ -1,22 +1,28 @@
 """A stream for log lines that never makes a daemon wait and never fails it.
 
 Standard error may be a pipe whose reader is slow, stuck or gone. A thread of its own writes to
-it; what it can't take is dropped and counted, and the count is written when it takes lines again.
+it; lines that it can't write are dropped and counted, and the count is written as soon as lines
+can be written again.
+
+The thread writes to the descriptor, not to `sys.stderr`: a Python stream keeps what it could not
+write and fails the interpreter's exit with it (status 120), and a thread that is stuck inside one
+holds a lock that the exit needs.
 """
 
+import os
+import select
 import threading
 from collections import deque
-from typing import TextIO
 
 MAX_WAITING_LINES = 10_000
 """Lines that wait for the writer: seconds of a busy log, a few megabytes."""
 
 
 class LogStream:
-    """Takes lines at once and writes them behind the caller's back."""
+    """A text stream that returns at once and writes from a thread of its own."""
 
-    def __init__(self, target: TextIO, *, max_waiting: int = MAX_WAITING_LINES) -> None:
-        self._target = target
+    def __init__(self, descriptor: int, *, max_waiting: int = MAX_WAITING_LINES) -> None:
+        self._descriptor = descriptor
         self._waiting: deque[str] = deque()
         self._max_waiting = max_waiting
         self._dropped = 0
@@ -26,7 +32,7 @@ class LogStream:
         self._writer.start()
 
     def write(self, text: str) -> int:
-        """Take text; drop it if too much waits already."""
+        """Queue text; drop it if too much waits already."""
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 self._dropped += 1
@@ -39,7 +45,7 @@ class LogStream:
         """Do nothing: the writer flushes."""
 
     def close(self, timeout: float) -> None:
-        """Write what waits, for as long as the timeout allows, and take no more seconds."""
+        """Write what is queued, for at most `timeout` seconds."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -58,7 +64,14 @@ class LogStream:
                     text += f"{self._dropped} pieces of the log were dropped: nobody read it\n"
                     self._dropped = 0
             try:
-                self._target.write(text)
-                self._target.flush()
-            except (OSError, ValueError):
-                continue  # the reader is gone or the stream closed: there is nobody to tell
+                self._write(text.encode("utf-8", "backslashreplace"))
+            except OSError:
+                continue  # the reader is gone: there is nobody to tell
+
+    def _write(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except BlockingIOError:  # another process made the shared pipe or terminal non-blocking
+                select.select([], [self._descriptor], [])

@@ -1,0 +1,36 @@
+"""Standard input, output and error, whatever the parent process has made of them."""
+
+import os
+import sys
+
+_STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
+
+
+def open_standard_streams() -> None:
+    """Open each standard stream that the parent process has closed on /dev/null.
+
+    The kernel would give its number to the next socket or database that is opened, and a line of
+    the log would go there.
+    """
+    for descriptor, name, mode in _STREAMS:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115
+
+
+def discard_unread_output() -> None:
+    """Drop what standard output and error hold and nobody can read any more.
+
+    The interpreter flushes both when it exits, and makes the exit status 120 if that fails.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
