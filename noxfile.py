@@ -1,6 +1,7 @@
 """Every task of development, one session each; `nox --list` shows them."""
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -11,15 +12,20 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
-from tools import interpreters, system  # noqa: E402
+from tools import interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
+from tools.environments import Environment  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
+# nox looks for a tool that it then does without, and says so in words that look like an error.
+logging.getLogger("nox").addFilter(lambda record: "uv binary" not in str(record.msg))
 
 PYTHONS = interpreters.find()
+PYTHON = str(PYTHONS[0].path)
+"""The Python that runs nox, on which everything is done that is done once."""
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -42,7 +48,16 @@ def install_editable(session: nox.Session, members: list[Member], *requirements:
     session.install("-q", "--no-build-isolation", *editables, *requirements)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=False)
+def pythons(session: nox.Session) -> None:
+    """Show on which Pythons the tests run, and which of the supported ones this machine lacks."""
+    for interpreter in PYTHONS:
+        session.log(f"tests run on Python {interpreter.name:<9} {interpreter.path}")
+    if missing := interpreters.missing(PYTHONS):
+        session.warn(f"not found, so not tested: Python {', '.join(missing)}")
+
+
+@nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """Check style, spelling of imports and formatting."""
     session.install("-q", *tools_of("lint"))
@@ -50,7 +65,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python=PYTHONS[0], default=False, name="format")
+@nox.session(python=PYTHON, default=False, name="format")
 def format_(session: nox.Session) -> None:
     """Write the style that lint asks for."""
     session.install("-q", *tools_of("lint"))
@@ -58,7 +73,7 @@ def format_(session: nox.Session) -> None:
     session.run("ruff", "format", ".")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHON)
 def typecheck(session: nox.Session) -> None:
     """Run mypy in strict mode over all members and the tools."""
     install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "up"))
@@ -68,46 +83,33 @@ def typecheck(session: nox.Session) -> None:
     )
 
 
-def environment(session: nox.Session, minor: str) -> str:
-    """Give the Python of the environment that all members' tests share, made once in a run.
-
-    It holds every member as an editable; what a member fails to declare, isolation finds.
-    """
-    folder = ROOT / ".nox" / f"all-{minor}"
-    python = str(folder / "bin" / "python")
-    if minor not in prepared:
-        if not folder.is_dir():
-            make = ["-m", "virtualenv", "-q", "-p", f"python{minor}", str(folder)]
-            session.run(sys.executable, *make, external=True)
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        session.run(*pip, *tools_of("build"), external=True)
-        editables = [part for member in MEMBERS for part in ("-e", str(member.folder))]
-        oracles = [requirement for member in MEMBERS for requirement in member.group("test")]
-        needs = [*tools_of("test", "coverage"), *oracles]
-        session.run(*pip, "--no-build-isolation", *editables, *needs, external=True)
-        prepared.add(minor)
-    return python
-
-
-prepared: set[str] = set()
-
-
 @nox.session(python=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
-    """Run one member's tests on every Python that was found, or on those named behind `--`."""
+    """Run one member's tests on every Python that was found, or on those named behind `--`.
+
+    As many Pythons at once as there are cores.
+    """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
-    pytest = ["pytest", str(this.folder / "tests"), f"--ignore={this.folder / 'tests/conformance'}"]
-    for minor in session.posargs or PYTHONS:
-        command = [environment(session, minor), "-m"]
-        if minor == PYTHONS[0]:
+    oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
+    needs = (*tools_of("build", "test", "coverage"), *oracles)
+    folder = this.folder / "tests"
+    pytest = ["pytest", "-p", "no:cacheprovider", str(folder), f"--ignore={folder / 'conformance'}"]
+    commands = {}
+    for interpreter in interpreters.chosen(PYTHONS, session.posargs):
+        environment = Environment(interpreter, needs)
+        environment.prepare()
+        command = [environment.python, "-m"]
+        if interpreter == PYTHONS[0]:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
-        session.run(*command, *pytest, external=True)
+        commands[f"{member} on Python {interpreter.name}"] = [*command, *pytest]
+    if failed := side_by_side.run(commands):
+        session.error(f"failed: {', '.join(failed)}")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHON)
 def coverage(session: nox.Session) -> None:
     """Report what the tests sessions covered."""
     session.install("-q", *tools_of("coverage"))
@@ -115,7 +117,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHON)
 def build(session: nox.Session) -> None:
     """Build every member's wheel and sdist, check them, and collect third-party wheels."""
     shutil.rmtree(DIST, ignore_errors=True)
@@ -138,24 +140,20 @@ def install_wheels(session: nox.Session, *names: str) -> None:
     )
 
 
-@nox.session(python=PYTHONS[0], reuse_venv=False)
+@nox.session(python=PYTHON, reuse_venv=False)
 @each_member
 def isolation(session: nox.Session, member: str) -> None:
-    """Run one member's tests against its wheel in an otherwise empty environment.
+    """Try one member's wheel in an otherwise empty environment.
 
-    A sibling that is imported but not declared is missing here, and only here.
+    All its modules are imported, its README's examples run, its commands print their help. A
+    sibling that is imported but not declared is missing here, and only here.
     """
-    this = BY_NAME[member]
-    system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
     install_wheels(session, member)
     session.run("pip", "check", silent=True)
-    session.run("python", str(ROOT / "tools/import_all.py"), this.import_name)
-    session.install("-q", *tools_of("test"), *this.group("test"))
-    tests_folder = this.folder / "tests"
-    session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
+    session.run("python", "-W", "error", str(ROOT / "tools/try_wheel.py"), member)
 
 
-@nox.session(python=PYTHONS[0], reuse_venv=False)
+@nox.session(python=PYTHON, reuse_venv=False)
 def e2e(session: nox.Session) -> None:
     """Run the services as processes, from their wheels, under real curl and nc.
 
@@ -169,9 +167,7 @@ def e2e(session: nox.Session) -> None:
     session.run("pytest", "tests/e2e", *session.posargs)
 
 
-@nox.session(
-    python=PYTHONS[0], reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ
-)
+@nox.session(python=PYTHON, reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ)
 def zones(session: nox.Session) -> None:
     """Run the services, from their wheels, on real containers beside a real CRI runtime.
 
@@ -201,7 +197,7 @@ def zones_left_out(session: nox.Session) -> None:
     session.skip(why)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHON)
 @nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS if m.has_conformance])
 def conformance(session: nox.Session, member: str) -> None:
     """Run the public conformance suites that KAKURI_CORPORA holds."""
@@ -212,21 +208,21 @@ def conformance(session: nox.Session, member: str) -> None:
     session.run("pytest", "-q", str(this.folder / "tests/conformance"), *session.posargs)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Check that every link of the documentation leads somewhere."""
     install_editable(session, MEMBERS)
     session.run("python", "-m", "tools.docs", env={"PYTHONPATH": str(ROOT)})
 
 
-@nox.session(python=PYTHONS[0], default=False)
+@nox.session(python=PYTHON, default=False)
 def up(session: nox.Session) -> None:
     """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
     install_editable(session, MEMBERS, *tools_of("up"))
     session.run("python", "-m", "tools.up", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 
-@nox.session(python=PYTHONS[0], default=False)
+@nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
     """Measure the whole flow, or what is named behind `--`.
 
@@ -251,7 +247,8 @@ def bench(session: nox.Session) -> None:
             session.run("python", str(script))
 
 
-@nox.session(python=PYTHONS, default=False)
+@nox.session(default=False)
+@nox.parametrize("python", [nox.param(str(each.path), id=each.name) for each in PYTHONS])
 def compiled(session: nox.Session) -> None:
     """Build kakuri-json's wheel with mypyc, and run the same tests against it."""
     this = BY_NAME["kakuri-json"]
@@ -270,7 +267,7 @@ def compiled(session: nox.Session) -> None:
     session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")
 
 
-@nox.session(python=PYTHONS[0], default=False)
+@nox.session(python=PYTHON, default=False)
 def fuzz(session: nox.Session) -> None:
     """Let atheris look for what the tests don't think of, a minute a script unless told.
 

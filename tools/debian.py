@@ -29,6 +29,9 @@ SERVERS = "/usr/sbin"
 # What a package's maintainer scripts ask before they start a service.
 POLICY = Path("/usr/sbin/policy-rc.d")
 
+_UNIT = re.compile(r"(?:/usr)?/lib/systemd/system/([^/@]+\.(?:service|socket|timer|path))")
+_INIT_SCRIPT = re.compile(r"/etc/init\.d/([^/]+)")
+
 _NO_SERVICE = """\
 #!/bin/sh
 # Written for one installation: 101 is "not allowed" to every service's start.
@@ -51,11 +54,24 @@ def can_install() -> bool:
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
-def install(packages: Iterable[str]) -> None:
-    """Install packages, and let none of them start a service."""
+def install(packages: Iterable[str]) -> list[str]:
+    """Install packages, whose services start neither now nor at the next boot.
+
+    What else they depend on, such as logrotate, is left as its own package wants it.
+
+    Returns:
+        The services that were kept from starting; `systemctl enable` lets one start again.
+    """
+    asked = set(packages)
+    before = _installed()
     update()
     with _no_service_starts():
-        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages])
+        _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *sorted(asked)])
+    after = _installed()
+    sources = {after[name] for name in asked}
+    return _disable_services(
+        [name for name in sorted(after.keys() - before.keys()) if after[name] in sources]
+    )
 
 
 def update() -> None:
@@ -104,6 +120,30 @@ def libraries(package: str) -> set[str]:
         waiting |= needs - found
         found |= needs
     return found
+
+
+def _installed() -> dict[str, str]:
+    """Return the source package of each package that is installed: nginx of nginx-common."""
+    columns = "${db:Status-Status} ${Package} ${source:Package}\\n"
+    listed = _run(["dpkg-query", "--show", f"--showformat={columns}"])
+    found = (line.split() for line in listed.splitlines())
+    return {name: source for status, name, source in found if status == "installed"}
+
+
+def _disable_services(packages: list[str]) -> list[str]:
+    """Disable all services of packages, which their installation has enabled."""
+    if not packages:
+        return []
+    files = _run(["dpkg-query", "--listfiles", *packages]).splitlines()
+    units = sorted({match[1] for match in map(_UNIT.fullmatch, files) if match is not None})
+    if units and shutil.which("systemctl") is not None:
+        _run(["systemctl", "disable", *units])
+    scripts = sorted(
+        {match[1] for match in map(_INIT_SCRIPT.fullmatch, files) if match is not None}
+    )
+    for script in scripts:
+        _run(["update-rc.d", script, "disable"])
+    return units or scripts
 
 
 @contextmanager

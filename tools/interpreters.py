@@ -1,47 +1,127 @@
-"""Which of the supported Pythons this machine has."""
+"""The Pythons of this machine that the tests run on."""
 
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 SUPPORTED = ("3.11", "3.12", "3.13")
-_PATCH = re.compile(r"\d+\.\d+\.\d+")
+
+SYSTEM_FOLDER = Path("/usr/bin")
+"""Where a distribution keeps its own Python, whatever PATH says."""
+
+_PATCH = re.compile(r"3\.\d+\.\d+")
+_ASK = """
+import os, platform, sys
+base = getattr(sys, "_base_executable", None) or sys.executable
+print(platform.python_implementation())
+print(platform.python_version())
+print(os.path.realpath(base))
+"""
 
 
-def adopt_pyenv() -> None:
-    """Let pyenv's shims answer for every supported Python that pyenv has installed.
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """One CPython: builds of the same minor version differ, so each is one of its own."""
 
-    A shim such as python3.12 refuses to run unless PYENV_VERSION names that version, too.
+    name: str
+    """The full version, such as "3.11.2"; a second build of it is "3.11.2-2"."""
+    path: Path
+
+    @property
+    def minor(self) -> str:
+        """The version without its patch number, such as "3.11"."""
+        return self.name.rpartition(".")[0]
+
+    def answers_to(self, name: str) -> bool:
+        """Return whether a name such as "3.11", "3.11.2" or a path means this interpreter."""
+        return name in (self.name, self.minor) or (
+            "/" in name and Path(name).resolve() == self.path
+        )
+
+
+def find(running: Path = Path(sys.executable)) -> list[Interpreter]:
+    """Return the supported Pythons of this machine; the one that `running` belongs to is first.
+
+    They are looked for in /usr/bin, in every folder of PATH and among pyenv's versions. Two names
+    of the same file are one interpreter.
+
+    Raises:
+        SystemExit: There is none.
     """
-    chosen = [version for version in os.environ.get("PYENV_VERSION", "").split(":") if version]
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for minor in SUPPORTED:
-        found = [path.name for path in versions.glob(f"{minor}.*") if _PATCH.fullmatch(path.name)]
-        if found and not any(version.startswith(f"{minor}.") for version in chosen):
-            chosen.append(max(found, key=lambda name: int(name.rpartition(".")[2])))
-    if chosen:
-        os.environ["PYENV_VERSION"] = ":".join(chosen)
+    versions: dict[Path, str] = {}
+    for candidate in [running, *_candidates()]:
+        answer = _ask(candidate)
+        if answer is not None:
+            path, version = answer
+            versions.setdefault(path, version)
+    names: dict[Path, str] = {}
+    for path, version in versions.items():
+        same = sum(name.partition("-")[0] == version for name in names.values())
+        names[path] = f"{version}-{same + 1}" if same else version
+    if not names:
+        raise SystemExit(f"expected one of Python {', '.join(SUPPORTED)} on PATH, found none")
+    first, *others = names
+    others.sort(key=lambda path: _sort_key(names[path]))
+    return [Interpreter(names[path], path) for path in (first, *others)]
 
 
-def find() -> list[str]:
-    """Give the supported Pythons that really run here; never none of them."""
-    adopt_pyenv()
-    found = [minor for minor in SUPPORTED if _runs(minor)]
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if running in SUPPORTED and running not in found:
-        found = sorted([*found, running])
-    if not found:
-        message = f"expected one of Python {', '.join(SUPPORTED)} on PATH, found none"
-        raise SystemExit(message)
-    return found
+def missing(found: Iterable[Interpreter]) -> list[str]:
+    """Return the supported minor versions that no interpreter has."""
+    minors = {interpreter.minor for interpreter in found}
+    return [minor for minor in SUPPORTED if minor not in minors]
 
 
-def _runs(minor: str) -> bool:
-    command = [f"python{minor}", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+def chosen(found: list[Interpreter], names: Iterable[str]) -> list[Interpreter]:
+    """Return the interpreters that any of the names means; all of them for no name.
+
+    Raises:
+        SystemExit: A name means none of them.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if not any(interpreter.answers_to(name) for interpreter in found):
+            has = ", ".join(interpreter.name for interpreter in found)
+            raise SystemExit(f"expected a Python of this machine, one of {has}; got {name!r}")
+    return [each for each in found if not wanted or any(map(each.answers_to, wanted))]
+
+
+def _candidates() -> Iterator[Path]:
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    folders = [SYSTEM_FOLDER, *map(Path, filter(None, os.environ.get("PATH", "").split(":")))]
+    for folder in dict.fromkeys(folders):
+        if folder == pyenv / "shims":
+            continue  # what they lead to comes below, and they are slow
+        for name in ("python3", *(f"python{minor}" for minor in SUPPORTED)):
+            if (path := folder / name).exists():
+                yield path
+    for folder in sorted(pyenv.glob("versions/*")):
+        if _PATCH.fullmatch(folder.name):
+            yield folder / "bin" / "python"
+
+
+def _ask(path: Path) -> tuple[Path, str] | None:
+    """Return where an interpreter really is and its version; None if it is not a supported one.
+
+    An environment's Python and a shim answer with the Python behind them.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return False
-    return done.returncode == 0 and done.stdout.strip() == minor
+        done = subprocess.run(
+            [path, "-I", "-c", _ASK], capture_output=True, text=True, check=False, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = done.stdout.splitlines()
+    if done.returncode != 0 or len(lines) != 3 or lines[0] != "CPython":
+        return None
+    _, version, real = lines
+    if version.rpartition(".")[0] not in SUPPORTED:
+        return None
+    return Path(real), version
+
+
+def _sort_key(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]

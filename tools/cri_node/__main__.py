@@ -23,7 +23,12 @@ def main() -> None:
         sys.exit(f"a CRI node needs {', '.join(needs)}")
     packages = debian.missing(PROGRAMS)
     if packages:
-        debian.install(packages)
+        print(f"installing {' '.join(packages)}", file=sys.stderr)
+        if services := debian.install(packages):
+            print(
+                f"disabled, so that they don't start at boot: {', '.join(services)}",
+                file=sys.stderr,
+            )
     cache = Cache()
     cache.fill()
     sys.exit(world.run(options.command, cache))

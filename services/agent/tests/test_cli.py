@@ -1,4 +1,3 @@
-
 import pytest
 from kakuri_agent._cli import Settings, agent_service, main
 from kakuri_agent._state import default_state_dir
