@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 import socket
 import stat
@@ -51,6 +52,57 @@ async def test_a_socket_that_is_listened_on_is_left_alone(endpoint):
         with pytest.raises(ListenFailed, match="another process listens there"):
             await listen_lines(endpoint, bytes.lower)
         assert await client.request(b"a", timeout=5) == b"A"
+
+
+async def test_lock_that_others_hold_on_the_folder_does_not_keep_a_server_away(endpoint, tmp_path):
+    leave_stale(endpoint.path)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # as every user may who can open the folder
+        async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
+            assert await client.request(b"a", timeout=5) == b"A"
+    finally:
+        os.close(folder)
+
+
+async def test_server_that_begins_to_listen_keeps_another_away(endpoint, tmp_path):
+    leave_stale(endpoint.path)
+    with (tmp_path / "x.sock.lock").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ListenFailed, match="another process begins to listen there"):
+            await listen_lines(endpoint, bytes.upper)
+    assert (tmp_path / "x.sock.lock").exists()  # it is the other one's
+
+
+async def test_lock_file_of_a_killed_server_is_no_obstacle(endpoint, tmp_path):
+    leave_stale(endpoint.path)
+    (tmp_path / "x.sock.lock").touch(mode=0o644)
+    async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
+        assert await client.request(b"a", timeout=5) == b"A"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder", "dangling"])
+async def test_lock_that_is_no_regular_file_is_refused_and_left_alone(endpoint, tmp_path, kind):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    lock = tmp_path / "x.sock.lock"
+    match kind:
+        case "link":
+            lock.symlink_to(victim)
+        case "fifo":
+            os.mkfifo(lock, 0o644)
+        case "folder":
+            lock.mkdir()
+        case "dangling":
+            lock.symlink_to(tmp_path / "made")
+    before = lock.lstat()
+    with pytest.raises(ListenFailed):
+        await listen_lines(endpoint, bytes.upper)
+    assert (lock.lstat().st_mode, lock.lstat().st_ino) == (before.st_mode, before.st_ino)
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o644
+    assert not (tmp_path / "made").exists()
 
 
 async def test_a_file_that_is_no_socket_is_left_alone(endpoint, tmp_path):

@@ -30,16 +30,16 @@ _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 # Only registered algorithms (OCI image specification, "Registered algorithms"): anything else
 # could not be verified.
 _DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
-# `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes take them for
-# the id of an image or a prefix of one, and run what no registry was asked for.
+# `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes take them
+# for the id of an image or a prefix of one, and run what no registry was asked for.
 _NO_ID = r"(?!sha(?:256|384|512):|[a-f0-9]{64}\Z)"
 IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 
 # A program's argument and environment are C strings: no NUL (execve(2)).
 C_STRING = r"[^\0]*"
 
-# Neither inside /proc or /sys, where a folder may be a door to the host (CVE-2024-21626), nor inside
-# /dev/fd, which is a link into /proc, nor with `.` and `..`, which would lead there by another name.
+# Neither inside /proc or /sys, where a folder may be a door to the host (CVE-2024-21626), nor in
+# /dev/fd, a link into /proc, nor with `.` and `..`, which would lead there by another name.
 _END = r"(?:/|\Z)"
 WORKING_DIRECTORY = rf"(?!/+(?:proc|sys|dev/+fd){_END})(?:/(?!\.\.?{_END})[^/\0]*)+"
 

@@ -54,7 +54,9 @@ class SocketFile:
 def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.socket, SocketFile]:
     """Listen on the absolute path `name`.
 
-    A socket that nobody listens on any more is removed; nothing else is.
+    A socket that no process listens on any more is removed; nothing else is. Meanwhile a lock
+    file of mode 0600 beside it, `name` with `.lock` appended, keeps other servers from doing the
+    same. A lock on the folder could be held by every user who can open the folder.
 
     Raises:
         ListenFailed: the path is in use.
@@ -65,15 +67,15 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.settimeout(0)
-        if os.path.lexists(path):
-            with _lock(path.parent):
+        with _lock(path):
+            if os.path.lexists(path):
                 _remove_stale(path)
-        listener.bind(name)
-        # Nobody can connect before listen(), so the mode is in force in time.
-        path.chmod(access.mode)
-        if access.group is not None:
-            os.chown(path, -1, _group_number(path, access.group))
-        listener.listen(backlog)
+            listener.bind(name)
+            # Nobody can connect before listen(), so the mode is in force in time.
+            path.chmod(access.mode)
+            if access.group is not None:
+                os.chown(path, -1, _group_number(path, access.group))
+            listener.listen(backlog)
     except (OSError, ListenFailed):
         listener.close()
         raise
@@ -81,14 +83,27 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
 
 
 @contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Keep two servers from both removing: the second would remove what the first has made."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a socket's path: of two servers, the second would remove the first's."""
+    lock = path.with_name(f"{path.name}.lock")
+    # Whatever another user has put there is neither followed, nor waited for, nor changed.
+    flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(lock, flags, 0o600), "rb") as file:  # noqa: PTH123 - of a descriptor
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise ListenFailed(f"unix:{path}", f"{str(lock)!r} is not a file of this user")
+        os.fchmod(file.fileno(), 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_current = os.path.samestat(status, lock.lstat())
+        except (BlockingIOError, FileNotFoundError):
+            is_current = False
+        if not is_current:  # another server holds the lock, or has just removed this file
+            raise ListenFailed(f"unix:{path}", "another process begins to listen there")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _remove_stale(path: Path) -> None:
