@@ -1,7 +1,9 @@
 """Requests as no well-behaved client sends them."""
 
 import socket
+import subprocess
 
+import pytest
 from e2e_processes import DEADLINE, curl, nc
 
 BODY = b'{"id":"test-1","image":"nginx","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":5}'
@@ -9,6 +11,7 @@ POST = (
     b"POST /workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 )
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+CURL_EMPTY_REPLY, CURL_RECEIVE_ERROR = 52, 56
 CLOSE = b"Connection: close\r\n\r\n"
 
 
@@ -52,28 +55,58 @@ def test_http_1_0_is_answered_and_closed(control_plane):
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_lines_that_are_no_message_get_an_error_and_the_connection_goes_on(agent):
+def test_agent_answers_requests_with_faults_after_the_first_one(agent):
     lines = [
-        "nonsense",
+        '{"type":"GetStatus","id":"wl-1"}\r',
         "{}",
         '{"type":"Nope"}',
         '{"type":1}',
         "42",
-        "",
-        '{"type":"GetStatus","id":"wl-1"}\r',
+        '{"type":"GetStatus","id":"wl-2"}',
     ]
-    replies = nc(agent.port, "\n".join(lines) + "\n").splitlines()
-    assert len(replies) == len(lines)
-    assert all(reply.startswith('{"type":"Error",') for reply in replies)
-    assert all('"code":"bad_request"' in reply for reply in replies[:-1])
-    assert '"id":"wl-1","code":"not_found"' in replies[-1]
+    first, *faulty, last = nc(agent.port, "\n".join(lines) + "\n").splitlines()
+    assert '"id":"wl-1","code":"not_found"' in first
+    assert '"id":"wl-2","code":"not_found"' in last
+    assert len(faulty) == 4
+    assert all(reply.startswith('{"type":"Error","code":"bad_request"') for reply in faulty)
 
 
-def test_a_line_over_the_limit_gets_an_error_and_the_connection_closes(agent):
-    answer = exchange(agent.port, b"x" * (1024 * 1024 + 1))
+@pytest.mark.parametrize("first", ["{}", "{nonsense", '{"type":"Nope"}'])
+def test_agent_ends_a_connection_that_does_not_begin_with_a_request(agent, first):
+    (reply,) = nc(agent.port, f'{first}\n{{"type":"DescribeNode"}}\n').splitlines()
+    assert reply.startswith('{"type":"Error","code":"bad_request"')
+
+
+def test_agent_ends_a_connection_at_a_line_that_is_not_json(agent):
+    replies = nc(agent.port, '{"type":"DescribeNode"}\nnonsense\n{"type":"DescribeNode"}\n')
+    node, error = replies.splitlines()
+    assert node.startswith('{"type":"Node"')
+    assert error.startswith('{"type":"Error","code":"bad_request"')
+
+
+def test_agent_ends_a_connection_at_a_line_over_the_limit(agent):
+    answer = exchange(agent.port, b"{" + b"x" * (1024 * 1024))
     assert answer.startswith(b'{"type":"Error",')
     assert answer.endswith(b"\n")
     assert answer.count(b"\n") == 1
+
+
+def test_agent_closes_an_http_request_unread(agent):
+    start = '{"type":"StartWorkload","workload":' + BODY.decode() + "}"
+    command = [
+        "curl",
+        "-sS",
+        "-m",
+        "10",
+        "--data-binary",
+        f"\n{start}\n",
+        f"127.0.0.1:{agent.port}",
+    ]
+    posted = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert posted.returncode in {CURL_EMPTY_REPLY, CURL_RECEIVE_ERROR}, posted.stderr
+    assert posted.stdout == ""
+    reply = nc(agent.port, '{"type":"GetStatus","id":"test-1"}\n')
+    assert '"code":"not_found"' in reply
 
 
 def test_the_node_says_that_nothing_really_runs(agent):

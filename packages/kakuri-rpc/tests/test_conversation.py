@@ -28,7 +28,7 @@ from kakuri_rpc import (
     WorkloadList,
     serve,
 )
-from kakuri_tcp import Endpoint, LineClient, listen_lines
+from kakuri_tcp import Endpoint, listen_lines
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -105,41 +105,6 @@ async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goe
                 await client.get_status("wl-1")
             assert caught.value.code is ErrorCode.INTERNAL
     assert "KeyError" in caplog.text
-
-
-async def test_what_is_no_request_gets_every_fault_and_the_connection_goes_on():
-    async with (
-        await serve(ANY_PORT, lambda request: Status(request.id, State.RUNNING)) as server,
-        LineClient(server.endpoint) as lines,
-    ):
-        reply = await lines.request(
-            b'{"type":"StopWorkload","id":"A","grace_seconds":-1}', timeout=5
-        )
-        assert reply.startswith(b'{"type":"Error","code":"bad_request","message":"')
-        assert b"$.id" in reply
-        assert b"$.grace_seconds" in reply
-        assert b"line 1" in await lines.request(b"nonsense", timeout=5)
-        assert await lines.request(b'{"type":"GetStatus","id":"a"}', timeout=5) == (
-            b'{"type":"Status","id":"a","state":"Running"}'
-        )
-
-
-async def test_what_a_browser_sends_ends_the_connection_before_its_body(caplog):
-    asked = []
-    async with await serve(ANY_PORT, asked.append) as server:
-        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
-        writer.write(
-            b"POST /x HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nContent-Length: 31\r\n\r\n"
-            b'{"type":"GetStatus","id":"a"}\r\n'
-        )
-        assert await asyncio.wait_for(reader.read(), 5) == (
-            b'{"type":"Error","code":"bad_request",'
-            b'"message":"expected a JSON message, got an HTTP request"}\n'
-        )
-        writer.close()
-        await writer.wait_closed()
-    assert not asked
-    assert not caplog.records  # no fault of ours, so no trace
 
 
 async def test_nobody_there_is_unreachable(clients):

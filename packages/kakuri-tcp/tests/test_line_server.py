@@ -178,3 +178,19 @@ def test_unexpected_protocol_names_both_bytes():
     error = UnexpectedProtocol(b"{", b"\x16")
     assert str(error) == "expected a connection that begins with b'{', got b'\\x16'"
     assert (error.expected, error.got) == (b"{", b"\x16")
+
+
+async def test_first_line_is_answered_by_its_own_handler_and_the_others_are_not():
+    def strict(line):
+        if line != b"hello":
+            raise LineError("expected hello")
+        return b"welcome"
+
+    def fault(error):
+        return str(error).encode()
+
+    server = await listen_lines(LOCAL, bytes.upper, on_fault=fault, first_line=strict)
+    async with server:
+        assert await exchange(server, b"hello\na\nb\n") == b"welcome\nA\nB\n"
+        assert await exchange(server, b"hel", b"lo\n", b"hello\n") == b"welcome\nHELLO\n"
+        assert await exchange(server, b"a\nhello\nb\n") == b"expected hello\n"

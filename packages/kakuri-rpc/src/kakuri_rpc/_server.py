@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
-from kakuri_json import JSONError, decode, encode
+from kakuri_json import JSONError, StructureError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES
 from kakuri_tcp import (
     Endpoint,
@@ -13,6 +12,7 @@ from kakuri_tcp import (
     LineError,
     LineServerLimits,
     Server,
+    UnixAccess,
     listen_lines,
 )
 
@@ -24,15 +24,15 @@ from kakuri_rpc._words import ErrorCode
 
 log = logging.getLogger("kakuri_rpc")
 
-_HTTP = re.compile(rb"[A-Z]+ \S* HTTP/")
-"""The first line of an HTTP request. A browser can be made to send one here by any page, with a
-body that is a request of ours; so none of what follows is read."""
+OPENING = b"{"
+"""The byte that every connection begins with. No request line, banner or handshake of another
+protocol does, and white space or a byte order mark before the first message is not accepted."""
 
 INTERNAL = encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"))
 
 
-class _SpeaksHttp(LineError):
-    """The peer speaks another protocol: its connection is ended."""
+class _NotARequest(LineError):
+    """A line after which its connection has to end."""
 
 
 async def serve(
@@ -41,39 +41,70 @@ async def serve(
     *,
     limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
+    access: UnixAccess | None = None,
 ) -> Server:
     """Listen for control planes and answer each request with what `handler` returns for it.
+
+    The port fails closed, because whatever carries a line feed and bytes of somebody's choice
+    (a web page's POST, a session ticket in a TLS handshake) could carry a request as well:
+
+    - A connection that does not begin with `{` is aborted; none of it is read.
+    - A first line that is not a valid request gets an `Error`, and the connection closes.
+    - So does any later line that is not JSON. One that is JSON but no valid request gets an
+      `Error` with every fault, and the connection goes on.
 
     The handler answers at once, or with an awaitable; what comes on the same connection is
     answered behind that, though handled meanwhile. It is cancelled when its connection is lost;
     one that was merely closed looks like half a close until a reply is written, so no awaitable
-    should take longer than its request allows. What is no request never reaches the handler; if
-    it raises, the answer is an `internal` error and the log has the trace. A line of HTTP ends its
-    connection. A workload of more than `max_document` bytes in its compact encoding is refused with
-    `too_large`. Raises kakuri_tcp.ListenFailed.
+    should take longer than its request allows. If the handler raises, the answer is an `internal`
+    error and the log has the trace. A workload of more than `max_document` bytes in its compact
+    encoding is refused with `too_large`. `access` is as for `kakuri_tcp.listen`.
+
+    Raises:
+        ListenFailed: (of kakuri_tcp) the endpoint can't be listened on.
+
     """
 
     def answer(line: bytes) -> bytes | Awaitable[Reply]:
         try:
             request: Request = decode(line, type=Request)
-            if isinstance(request, StartWorkload):
-                check_document(request.workload, len(line), limit=max_document)
-        except JSONError as error:
-            if _HTTP.match(line):
-                raise _SpeaksHttp("expected a JSON message, got an HTTP request") from None
+        except StructureError as error:
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
-        except DocumentTooLarge as error:
-            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
+        except JSONError as error:
+            raise _NotARequest(one_line(error)) from error
+        return perform(request, len(line))
+
+    def answer_first(line: bytes) -> bytes | Awaitable[Reply]:
         try:
+            request: Request = decode(line, type=Request)
+        except JSONError as error:
+            raise _NotARequest(one_line(error)) from error
+        return perform(request, len(line))
+
+    def perform(request: Request, size: int) -> bytes | Awaitable[Reply]:
+        try:
+            if isinstance(request, StartWorkload):
+                check_document(request.workload, size, limit=max_document)
             reply = handler(request)
             if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable
                 return encode(reply)
             return asyncio.ensure_future(reply)
+        except DocumentTooLarge as error:
+            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
         except Exception:
             log.exception("a request could not be answered")
             return INTERNAL
 
-    return await listen_lines(endpoint, answer, limits=limits, on_fault=_last_words, finish=_finish)
+    return await listen_lines(
+        endpoint,
+        answer,
+        limits=limits,
+        on_fault=_last_words,
+        finish=_finish,
+        first_byte=OPENING,
+        first_line=answer_first,
+        access=access,
+    )
 
 
 def _finish(handling: asyncio.Future[Reply]) -> bytes:

@@ -44,6 +44,7 @@ async def listen_lines(
     on_fault: FaultHandler | None = None,
     finish: Finish | None = None,
     first_byte: bytes | None = None,
+    first_line: LineHandler | None = None,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -65,6 +66,9 @@ async def listen_lines(
             a JSON object. A connection that begins with another byte speaks another protocol and
             is aborted with the fault UnexpectedProtocol: no line of it reaches the handler, and
             it gets no answer.
+        first_line: answers the first line of each connection in place of `handler`, which answers
+            the others. It may demand more: by a LineError for a line that a peer of this protocol
+            would not begin with, it ends the connection before anything else of it is read.
         tls: as for `listen`.
         access: as for `listen`.
 
@@ -76,15 +80,18 @@ async def listen_lines(
     settings = limits or LineServerLimits()
 
     def factory() -> Connection:
-        return _LineConnection(handler, on_fault, finish or _result_of, first_byte, settings)
+        return _LineConnection(
+            handler, on_fault, finish or _result_of, first_byte, first_line, settings
+        )
 
     return await listen(endpoint, factory, limits=settings, tls=tls, access=access)
 
 
 class _LineConnection(Connection):
     __slots__ = (
-        "_decoder", "_finish", "_first_byte", "_handler", "_is_ending", "_is_reading", "_last",
-        "_line_began", "_line_limits", "_loop", "_on_fault", "_takes_requests", "_turn", "_waiting",
+        "_decoder", "_finish", "_first_byte", "_first_line", "_handler", "_is_ending",
+        "_is_reading", "_last", "_line_began", "_line_limits", "_loop", "_on_fault",
+        "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +100,7 @@ class _LineConnection(Connection):
         on_fault: FaultHandler | None,
         finish: Finish,
         first_byte: bytes | None,
+        first_line: LineHandler | None,
         limits: LineServerLimits,
     ) -> None:
         super().__init__()
@@ -100,6 +108,7 @@ class _LineConnection(Connection):
         self._finish = finish
         self._on_fault = on_fault
         self._first_byte = first_byte  # until the first byte has come
+        self._first_line = first_line  # until the first line has come
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
@@ -194,7 +203,7 @@ class _LineConnection(Connection):
                 return True
             self.progressed = True
             try:
-                answer = handler(line)
+                answer = handler(line) if self._first_line is None else self._answer_first(line)
                 reply = answer if isinstance(answer, bytes) else self._start(answer)
             except LineError:
                 raise
@@ -212,6 +221,11 @@ class _LineConnection(Connection):
                 size = 0
         self._turn = self._loop.call_soon(self._answer)
         return False
+
+    def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
+        assert self._first_line is not None
+        handler, self._first_line = self._first_line, None
+        return handler(line)
 
     def _collect_replies(self, replies: list[bytes]) -> None:
         """Take those replies from the queue for which nobody has to wait any more."""
