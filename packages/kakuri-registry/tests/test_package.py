@@ -10,14 +10,14 @@ def test_the_exported_names_are_these():
         "History", "IMAGE_REFERENCE", "IllegalTransition", "ImageReference", "JOURNAL_STEPS",
         "Journal", "Labels", "Loaded", "MAX_DOCUMENT_BYTES", "MAX_FEED", "MAX_HISTORY", "MAX_PAGE",
         "MAX_RESTARTS", "MAX_SPEC_BYTES", "MAX_STRING_BYTES", "MAX_WORKLOADS", "MaxLength",
-        "MemoryStore", "Problem", "Quantity", "RESERVE_BYTES",
+        "MemoryStore", "Problem", "PullPolicy", "Quantity", "RESERVE_BYTES",
         "Range", "RegistryError", "RegistryFull", "RestartPolicy", "RuntimeClass", "RuntimeHealth",
         "SQLiteStore", "STORE_STEPS", "Store", "StoreError", "StoreFailed", "StoreFull",
         "StoreLocked", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
         "UnknownWorkload", "User", "VERSION_GAP", "WORKLOAD_ID", "Wanted", "WorkingDirectory",
         "Workload", "WorkloadEntry", "WorkloadId", "WorkloadRegistry", "WorkloadState",
         "ZoneChanged", "ZoneEvent", "ZoneGone", "ZoneHandle", "ZoneSpec", "ZoneStatus",
-        "ZonesListed", "__version__", "oversized_strings",
+        "ZonesListed", "__version__", "oversized_strings", "printable",
     ]  # fmt: skip
     assert all(hasattr(kakuri_registry, name) for name in kakuri_registry.__all__)
 

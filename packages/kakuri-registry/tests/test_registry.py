@@ -329,14 +329,17 @@ def test_what_ended_while_the_clock_was_ahead_keeps_nothing_else():
 def test_another_run_has_its_own_times_and_address():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=1)
-    registry.update("a", RUNNING, now=2, started_at=1.5, address="10.0.0.2")
+    registry.update(
+        "a", RUNNING, now=2, started_at=1.5, address="10.0.0.2", image_digest="sha256:0f"
+    )
     registry.update("a", RUNNING, now=3, ended_at=2.5)
     entry = registry.restart("a", now=3, restart_at=13, failures=1)
     assert (entry.started_at, entry.ended_at, entry.address) == (1.5, 2.5, None)
     entry = registry.update("a", PENDING, now=13, reason="Creating")
-    assert (entry.started_at, entry.ended_at) == (1.5, 2.5)
+    assert (entry.started_at, entry.ended_at, entry.image_digest) == (1.5, 2.5, "sha256:0f")
     entry = registry.update("a", RUNNING, now=14)
     assert (entry.started_at, entry.ended_at, entry.address) == (None, None, None)
+    assert entry.image_digest is None
 
 
 def test_a_restart_may_be_told_of_a_later_attempt():

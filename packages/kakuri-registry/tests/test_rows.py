@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_registry import (
     Change,
+    PullPolicy,
     RestartPolicy,
     Transition,
     Wanted,
@@ -47,6 +48,7 @@ WORKLOADS = st.builds(
     labels=MAPPING,
     restart_policy=st.sampled_from(RestartPolicy),
     max_restarts=NUMBER,
+    pull=st.none() | st.sampled_from(PullPolicy),
 )
 STATES = st.sampled_from(WorkloadState)
 EXIT_CODES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
@@ -68,6 +70,7 @@ ENTRIES = st.builds(
     restart_at=st.none() | TIME,
     wanted=st.sampled_from(Wanted),
     grace_seconds=NUMBER,
+    image_digest=st.none() | TEXT,
 )
 HISTORIES = st.lists(
     st.builds(Transition, TIME, STATES, NUMBER, st.none() | TEXT, st.none() | TEXT, EXIT_CODES),
@@ -129,6 +132,8 @@ def test_what_a_runtime_exaggerates_is_cut(connection):
         ("state", "flying", "expected pending, running, succeeded, failed in state, got 'flying'"),
         ("wanted", "rest", "expected run, stop, remove in wanted, got 'rest'"),
         ("wanted", None, "expected text in wanted, got None"),
+        ("pull", "often", "expected missing, always, never in pull, got 'often'"),
+        ("image_digest", 1, "expected text in image_digest, got 1"),
         ("restart_policy", 1, "expected text in restart_policy, got 1"),
         ("version", "1", "expected a whole number in version, got '1'"),
         ("memory_mb", None, "expected a whole number in memory_mb, got None"),

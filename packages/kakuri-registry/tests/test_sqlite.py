@@ -13,6 +13,7 @@ from kakuri_registry import (
     VERSION_GAP,
     Change,
     MemoryStore,
+    PullPolicy,
     RestartPolicy,
     SQLiteStore,
     StoreFailed,
@@ -78,8 +79,15 @@ def test_what_was_written_is_loaded(reopened):
     registry.subscribe(changes.append)
     store = reopened()
     for name in ("a", "b", "c"):
-        registry.register(workload(name, labels={"team": "red"}), now=1.0)
-    registry.update("b", RUNNING, now=2.0, handle=ZoneHandle("s", "c"), address="10.0.0.2")
+        registry.register(workload(name, labels={"team": "red"}, pull=PullPolicy.NEVER), now=1.0)
+    registry.update(
+        "b",
+        RUNNING,
+        now=2.0,
+        handle=ZoneHandle("s", "c"),
+        address="10.0.0.2",
+        image_digest="sha256:0f",
+    )
     registry.remove("c")
     for change in changes:
         store.write([change])

@@ -64,6 +64,10 @@ REPLIES = [
         b'{"type":"Status","id":"wl-1","state":"Succeeded","exit_code":0,"existing":true}',
     ),
     (
+        Status("wl-1", State.RUNNING, image_digest="sha256:0f"),
+        b'{"type":"Status","id":"wl-1","state":"Running","image_digest":"sha256:0f"}',
+    ),
+    (
         Status("wl-1", State.RUNNING, "BackOff", "m", 1, "10.0.0.2", 1.5, 2.25, 3, existing=True),
         (
             b'{"type":"Status","id":"wl-1","state":"Running","reason":"BackOff","message":"m","exit_code":1,'
@@ -227,6 +231,7 @@ def test_a_snapshot_of_the_registry_becomes_a_status():
         address="a" * 65,
         started_at=3.5,
         ended_at=3.75,
+        image_digest="d" * 136,
     )
     assert Status.of_entry(entry) == Status(
         "wl-1",
@@ -238,6 +243,7 @@ def test_a_snapshot_of_the_registry_becomes_a_status():
         3.5,
         3.75,
         1,
+        image_digest="d" * 134 + "…",
     )
     assert Transition.of(1.0, WorkloadState.FAILED, reason="r" * 65, attempt=2) == Transition(
         1.0, State.FAILED, "r" * 63 + "…", attempt=2
@@ -258,6 +264,7 @@ def test_the_longest_page_fits_into_a_line():
         started_at=253_402_300_798.123456,
         ended_at=253_402_300_798.123456,
         attempt=2**31,
+        image_digest="\0" * 5000,
     )
     longest = replace(Status.of_entry(entry, existing=True), id="x" * 63)
     assert len(longest.message) == 1024

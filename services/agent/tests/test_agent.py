@@ -109,6 +109,10 @@ async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, 
         RUNNING, pod_sandbox_id="s", container_id="c", started_at=5.0, address="10.0.0.2"
     )
     await settle()
+    assert agent.handle(GetStatus("wl-1")).image_digest is None
+    runtime.change(RUNNING, started_at=5.0, address="10.0.0.2", image_digest="sha256:0f")
+    await settle()
+    assert agent.handle(GetStatus("wl-1")).image_digest == "sha256:0f"
     assert registry.get("wl-1").handle == ZoneHandle("s", "c")
     status = agent.handle(GetStatus("wl-1"))
     assert (status.state, status.started_at, status.address) == (State.RUNNING, 5.0, "10.0.0.2")

@@ -141,6 +141,7 @@ async def test_a_status_carries_what_is_set():
         1795453445.0,
         1795453446.123456,
         2,
+        image_digest="sha256:0f",
     )
     async with api(full) as call:
         assert (await call("GET", "/workloads/wl-1"))[1] == {
@@ -153,6 +154,7 @@ async def test_a_status_carries_what_is_set():
             "started_at": "2026-11-23T17:04:05.000000Z",
             "ended_at": "2026-11-23T17:04:06.123456Z",
             "restarts": 2,
+            "image_digest": "sha256:0f",
         }
 
 
@@ -175,6 +177,7 @@ FULL = WORKLOAD | {
     "labels": {"example.com/team": "a"},
     "restart_policy": "on_failure",
     "max_restarts": 3,
+    "pull": "always",
 }
 
 
@@ -201,6 +204,7 @@ async def test_a_workload_comes_back_as_it_was_submitted_without_its_defaults():
         ("labels", {"kakuri.dev/x": "a"}, "$.labels['kakuri.dev/x']"),
         ("labels", {"team": "a b"}, "$.labels.team"),
         ("restart_policy", "sometimes", "$.restart_policy"),
+        ("pull", "often", "$.pull"),
         ("max_restarts", -1, "$.max_restarts"),
     ],
 )

@@ -92,12 +92,13 @@ class WorkloadRegistry:
         address: str | None = None,
         started_at: float | None = None,
         ended_at: float | None = None,
+        image_digest: str | None = None,
     ) -> WorkloadEntry:
         """Move a workload along the state machine, or tell more about its present state.
 
         A state that is not terminal may be stated again with another reason or message. Handle,
-        address and times that are not given stay what they are, but for the times of the run
-        before, when another one begins.
+        address, digest and times that are not given stay what they are, but for the digest and the
+        times of the run before, when another one begins.
         Raises UnknownWorkload, and IllegalTransition for a step that the table does not have.
         """
         entry = self._known(workload_id)
@@ -127,6 +128,7 @@ class WorkloadRegistry:
                 None,
                 entry.wanted,
                 entry.grace_seconds,
+                image_digest or (None if begins else entry.image_digest),
             ),
         )
 

@@ -14,6 +14,7 @@ from kakuri_registry._grammar import IMAGE_REFERENCE, MAX_ID_LENGTH, MAX_IMAGE_L
 from kakuri_registry._history import History, Transition
 from kakuri_registry._state import WorkloadState
 from kakuri_registry._workload import (
+    PullPolicy,
     RestartPolicy,
     Wanted,
     Workload,
@@ -29,7 +30,7 @@ COLUMNS = (
     "pod_sandbox_id", "container_id", "address", "started_at", "ended_at", "attempt", "restart_at",
     "wanted", "grace_seconds", "failures", "image", "runtime_class", "memory_mb", "cpu_millicores",
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
-    "history",
+    "history", "pull", "image_digest",
 )  # fmt: skip
 """The columns of a row, in this order."""
 
@@ -48,7 +49,8 @@ _KINDS: dict[str, type] = {
 _KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time", str: "text"}
 _OPTIONAL = frozenset(
     ("reason", "message", "exit_code", "pod_sandbox_id", "container_id", "address", "started_at",
-     "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history")
+     "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history",
+     "pull", "image_digest")
 )  # fmt: skip
 
 MAX_SHARED = 1024
@@ -57,6 +59,7 @@ MAX_SHARED = 1024
 _STATES = {state.value: state for state in WorkloadState}
 _WANTED = {wanted.value: wanted for wanted in Wanted}
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
+_PULLS = {policy.value: policy for policy in PullPolicy}
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
 _UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
 _TO_ESCAPE = re.compile(r"[\\\n\0]")
@@ -110,6 +113,8 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         workload.restart_policy.value,
         workload.max_restarts,
         _history(change.history) if change.history else None,
+        None if workload.pull is None else workload.pull.value,
+        entry.image_digest,
     )
 
 
@@ -146,6 +151,7 @@ class RowReader:
             pod_sandbox_id, container_id, address, started_at, ended_at, attempt, restart_at,
             wanted, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
             command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
+            pull, image_digest,
         ) = row  # fmt: skip
         if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
             raise BadRow(f"expected a workload's id, got {short(workload_id)}")
@@ -167,6 +173,7 @@ class RowReader:
             {} if labels is None else _read_mapping("labels", labels),
             _POLICIES.get(restart_policy) or _unknown("restart_policy", restart_policy, _POLICIES),
             max_restarts,
+            None if pull is None else _PULLS.get(pull) or _unknown("pull", pull, _PULLS),
         )
         handle = None
         if pod_sandbox_id is not None and container_id is not None:
@@ -189,6 +196,7 @@ class RowReader:
             restart_at,
             _WANTED.get(wanted) or _unknown("wanted", wanted, _WANTED),
             grace_seconds,
+            image_digest,
         )
         steps = () if history is None else self._read_steps(history)
         return Change(workload_id, version, entry, steps)

@@ -53,6 +53,10 @@ MIGRATIONS = (
     """,
     "ALTER TABLE workloads ADD COLUMN history TEXT;",
     "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;",
+    """
+    ALTER TABLE workloads ADD COLUMN pull TEXT;
+    ALTER TABLE workloads ADD COLUMN image_digest TEXT;
+    """,
 )
 """What makes schema n + 1 of schema n; schema 0 is an empty file."""
 

@@ -118,6 +118,14 @@ class RestartPolicy(Enum):
     ALWAYS = "always"
 
 
+class PullPolicy(Enum):
+    """When the image is pulled before a container is created (Kubernetes' imagePullPolicy)."""
+
+    MISSING = "missing"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 MAX_RESTARTS = 100
 """The restarts that a workload gets unless it says otherwise: at the longest back-off, eight
 hours of failing."""
@@ -129,7 +137,8 @@ class Workload:
 
     memory_mb is in units of 2**20 bytes; 1000 cpu_millicores are one core. Without `command` and
     `args`, the image says what runs; without `working_dir` and `user`, it says where and as whom.
-    max_restarts bounds the restarts between which it never ran well.
+    max_restarts bounds the restarts between which it never ran well. Without `pull`, an image
+    without tag or with the tag `latest` is pulled always, any other one when it is missing.
     """
 
     __json__: ClassVar = {"omit_defaults": True}
@@ -147,6 +156,7 @@ class Workload:
     labels: Labels = field(default_factory=dict)
     restart_policy: RestartPolicy = RestartPolicy.NEVER
     max_restarts: Annotated[int, Range(ge=0, le=MAX_QUANTITY)] = MAX_RESTARTS
+    pull: PullPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +189,7 @@ class WorkloadEntry:
     changed_at and restart_at as given to the registry, started_at and ended_at by the runtime's
     clock. attempt counts the restarts, failures those since it last ran well; address is the
     zone's. grace_seconds is how long a workload that is to stop may take to end by itself.
+    image_digest is that of the image that ran, where it is known.
     """
 
     workload: Workload
@@ -198,3 +209,4 @@ class WorkloadEntry:
     restart_at: float | None = None
     wanted: Wanted = Wanted.RUN
     grace_seconds: int = 0
+    image_digest: str | None = None

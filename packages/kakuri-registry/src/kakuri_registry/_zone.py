@@ -12,6 +12,7 @@ from kakuri_registry._workload import (
     Environment,
     ImageReference,
     Labels,
+    PullPolicy,
     Quantity,
     RuntimeClass,
     User,
@@ -48,6 +49,7 @@ class ZoneSpec:
     user: User | None = None
     labels: Labels = field(default_factory=dict)
     attempt: Annotated[int, Range(ge=0, le=MAX_QUANTITY)] = 0
+    pull: PullPolicy | None = None
 
     @classmethod
     def of(cls, workload: Workload, attempt: int = 0) -> "ZoneSpec":
@@ -65,6 +67,7 @@ class ZoneSpec:
             workload.user,
             workload.labels,
             attempt,
+            workload.pull,
         )
 
     def workload(self) -> Workload:
@@ -81,6 +84,7 @@ class ZoneSpec:
             self.working_dir,
             self.user,
             self.labels,
+            pull=self.pull,
         )
 
 
@@ -89,7 +93,7 @@ class ZoneStatus:
     """What is true of a zone now; times are seconds since the epoch, by the runtime's clock.
 
     `spec` is what the zone was made from, where that is known: enough to adopt a zone that
-    nobody remembers.
+    nobody remembers. `image_digest` is that of the image that its container was created from.
     """
 
     __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
@@ -106,6 +110,7 @@ class ZoneStatus:
     ended_at: float | None = None
     attempt: int = 0
     spec: ZoneSpec | None = None
+    image_digest: str | None = None
 
 
 class _Event:

@@ -15,6 +15,7 @@ from kakuri_registry import (
 
 from kakuri_rpc._words import (
     MAX_ADDRESS_LENGTH,
+    MAX_DIGEST_LENGTH,
     MAX_GRACE_SECONDS,
     MAX_LOG_DATA,
     MAX_LOG_WAIT,
@@ -121,7 +122,8 @@ class Status(AnyReply):
     """How far a workload has come.
 
     Times are seconds since the epoch by the runtime's clock, of the present run or the last one;
-    attempt counts the restarts so far; existing says that a StartWorkload found it there already.
+    attempt counts the restarts so far; existing says that a StartWorkload found it there already;
+    image_digest is that of the image that ran, where it is known.
     """
 
     id: WorkloadId
@@ -134,6 +136,7 @@ class Status(AnyReply):
     ended_at: Timestamp | None = None
     attempt: Attempt = 0
     existing: bool = False
+    image_digest: str | None = None
 
     @classmethod
     def of_entry(cls, entry: WorkloadEntry, *, existing: bool = False) -> "Status":
@@ -150,6 +153,7 @@ class Status(AnyReply):
             entry.ended_at,
             entry.attempt,
             existing,
+            entry.image_digest and printable(entry.image_digest, MAX_DIGEST_LENGTH),
         )
 
 

@@ -23,6 +23,9 @@ MAX_NAME_LENGTH = 64
 MAX_ERROR_LENGTH = 4096
 """Characters of an error's message: all faults of a request, each with its path."""
 
+MAX_DIGEST_LENGTH = 135
+"""Characters of an image's digest: the longest, of SHA-512, with the algorithm's name."""
+
 MAX_PAGE = 100
 """Statuses in one reply: with the longest messages, every character escaped to six bytes, they
 still fit into a line of 1 MiB."""

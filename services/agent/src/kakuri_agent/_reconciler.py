@@ -208,10 +208,19 @@ class Reconciler:
             return entry
         if zone.state is WorkloadState.RUNNING and zone.id not in self._began:
             self._began[zone.id] = self._loop.time() - self._age(zone)
-        known = (entry.state, entry.reason, entry.message, entry.started_at, entry.address)
+        known = (entry.started_at, entry.address, entry.image_digest)
         # What is not told stays as it is known.
-        times = zone.started_at or entry.started_at, zone.address or entry.address
-        if (zone.state, zone.reason, zone.message, *times) == known:
+        told = (
+            zone.started_at or entry.started_at,
+            zone.address or entry.address,
+            zone.image_digest or entry.image_digest,
+        )
+        is_same = (zone.state, zone.reason, zone.message) == (
+            entry.state,
+            entry.reason,
+            entry.message,
+        )
+        if is_same and told == known:
             return entry
         return self._update(entry, zone, zone.state, zone.reason)
 
@@ -283,6 +292,7 @@ class Reconciler:
             address=zone.address,
             started_at=zone.started_at,
             ended_at=zone.ended_at,
+            image_digest=zone.image_digest,
         )
         facts = {"reason": reason, "message": zone.message, "exit_code": zone.exit_code}
         known = {name: value for name, value in facts.items() if value is not None}

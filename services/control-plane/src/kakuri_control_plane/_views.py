@@ -23,6 +23,7 @@ class WorkloadView:
     started_at: str | None = None
     ended_at: str | None = None
     restarts: int = 0
+    image_digest: str | None = None
 
     @classmethod
     def of(cls, status: Status) -> "WorkloadView":
@@ -38,6 +39,7 @@ class WorkloadView:
             None if started_at is None else date_time(started_at),
             None if ended_at is None else date_time(ended_at),
             status.attempt,
+            status.image_digest,
         )
 
 
