@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 from kakuri_http import Client
-from kakuri_json import encode
+from kakuri_json import decode, encode
+from kakuri_registry import ZoneSpec
+from kakuri_sidecar._labels import spec_hash
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
 
@@ -26,10 +28,13 @@ async def test_the_contracts_document_is_answered_in_its_words(runtime, sidecar)
         "pod_sandbox_id": runtime.sandbox("z").id,
         "container_id": runtime.container("z").id,
         "address": runtime.sandbox("z").ip,
-        "spec": SPEC,
+        "spec_hash": spec_hash(decode(json.dumps(SPEC), type=ZoneSpec)),
     }
+    document["started_at"] = started_at
     listed = json.loads((await sidecar.get("/zones")).body)
-    assert listed == {"zones": [{**document, "started_at": started_at}]}
+    assert listed == {"zones": [document]}
+    alone = json.loads((await sidecar.get("/zones/z")).body)
+    assert alone == {**document, "spec": SPEC}
 
 
 @pytest.mark.parametrize(

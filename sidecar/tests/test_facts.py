@@ -24,7 +24,9 @@ def container(state=api.CONTAINER_RUNNING, *, spec=SPEC, name="c", created_at=1,
         labels=labels.container_labels(spec),
         annotations=labels.container_annotations(spec),
     )
-    return Container.of(listed, api.ContainerStatus(id=name, state=state, **fields))
+    return Container.of_listed(listed).with_status(
+        api.ContainerStatus(id=name, state=state, **fields)
+    )
 
 
 def status(*containers, sandboxes=None):
@@ -37,7 +39,7 @@ def test_what_runs():
     assert (zone.id, zone.state, zone.reason, zone.exit_code) == ("z", State.RUNNING, None, None)
     assert (zone.pod_sandbox_id, zone.container_id, zone.address) == ("s", "c", "10.0.0.2")
     assert (zone.started_at, zone.ended_at, zone.attempt) == (7.0, None, 3)
-    assert zone.spec == SPEC
+    assert (zone.spec, zone.spec_hash) == (None, labels.spec_hash(SPEC))
 
 
 FOREIGN = "a\x1b[2J\x9b\u202e\u2028\ufeff"
@@ -115,7 +117,9 @@ def test_what_another_version_has_written_is_no_obstacle():
         labels={labels.WORKLOAD_ID: "z", labels.ATTEMPT: "x"},
         annotations={labels.SPEC: '{"id":"z","new":1}'},
     )
-    odd = Container.of(listed, api.ContainerStatus(id="c", state=api.CONTAINER_RUNNING))
+    odd = Container.of_listed(listed).with_status(
+        api.ContainerStatus(id="c", state=api.CONTAINER_RUNNING)
+    )
     zone = status(odd)
     assert (zone.state, zone.attempt, zone.spec) == (State.RUNNING, 0, None)
 

@@ -1,8 +1,11 @@
+import gc
+from contextlib import contextmanager
+
 import pytest
 from kakuri_registry import ZoneSpec
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
-from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._cri import OPTIONS, CriClient
 from kakuri_sidecar._errors import CallRefused
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._zone_config import container_config, sandbox_config
@@ -16,11 +19,30 @@ async def cri(runtime):
         yield client
 
 
-async def make(cri, spec=SPEC, *, start=True):
-    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
+@contextmanager
+def uncollected():
+    """Turn the collector off; gives what returns the objects that it would have freed."""
+    gc.collect()
+    gc.disable()
+
+    def kept():
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return list(gc.garbage)
+
+    try:
+        yield kept
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
+    sandbox = sandbox_config(spec, cri_attempt=cri_attempt, cgroup_parent="", log_directory="")
     sandbox_id = await cri.run_pod_sandbox(sandbox, "edera")
     image = await cri.pull_image(spec.image, 10)
-    config = container_config(spec, cri_attempt=0, image_ref=image, log_path="")
+    config = container_config(spec, cri_attempt=cri_attempt, image_ref=image, log_path="")
     container_id = await cri.create_container(sandbox_id, config, sandbox)
     if start:
         await cri.start_container(container_id)
@@ -93,3 +115,103 @@ async def test_long_specs_fill_no_list_of_sandboxes(cri, runtime):
     await make(cri, ZoneSpec("z", "app:1", 64, 500, args=("x" * 4000,) * 50))
     (listed,) = await cri.list_pod_sandboxes(labels.OURS)
     assert listed.ByteSize() < 1000
+
+
+LARGE_ENV = {f"VARIABLE_{number}": "x" * 1000 for number in range(200)}
+
+
+async def large_zones(cri, runtime, count):
+    """Make zones whose containers together exceed one answer of the runtime."""
+    for number in range(count):
+        await make(cri, ZoneSpec(f"z{number}", "app:1", 64, 500, env=LARGE_ENV))
+
+
+@pytest.fixture
+def small_answers(monkeypatch):
+    """Let a refusal need 21 zones instead of 85: an answer is 4 MiB at most."""
+    options = tuple(
+        (name, 4 * 2**20 if name == "grpc.max_receive_message_length" else value)
+        for name, value in OPTIONS
+    )
+    monkeypatch.setattr("kakuri_sidecar._cri.OPTIONS", options)
+
+
+async def test_list_that_is_refused_as_too_large_is_asked_for_in_parts_from_then_on(
+    small_answers, runtime
+):
+    async with CriClient(runtime.endpoint) as cri:
+        await large_zones(cri, runtime, 22)
+        inspector = Inspector(cri)
+        first = await inspector.all()
+        assert len(first) == 22
+        runtime.calls.clear()
+        assert await inspector.all() == first
+        assert len(runtime.calls.of("ListContainers")) == 22
+
+
+async def test_list_in_parts_leaves_out_zones_that_have_ended(small_answers, runtime):
+    async with CriClient(runtime.endpoint) as cri:
+        await large_zones(cri, runtime, 22)
+        inspector = Inspector(cri)
+        await inspector.all()
+        for number in range(20):
+            runtime.exit(f"z{number}", 0)
+            await cri.stop_pod_sandbox(runtime.sandbox(f"z{number}").id)
+        told = await inspector.all()
+        runtime.calls.clear()
+        assert await inspector.all() == told
+        assert len(runtime.calls.of("ListContainers")) == 2
+        assert sum(facts.container.has_ended for facts in told.values()) == 20
+
+
+async def test_list_in_parts_is_whole_again_once_it_fits_one_answer(small_answers, runtime):
+    async with CriClient(runtime.endpoint) as cri:
+        await large_zones(cri, runtime, 22)
+        inspector = Inspector(cri)
+        await inspector.all()
+        for number in range(10):
+            await cri.remove_pod_sandbox(runtime.sandbox(f"z{number}").id)
+        await inspector.all()
+        runtime.calls.clear()
+        assert len(await inspector.all()) == 12
+        assert len(runtime.calls.of("ListContainers")) == 1
+
+
+async def test_container_that_outlives_its_sandbox_is_listed_in_parts_as_well(
+    small_answers, runtime
+):
+    async with CriClient(runtime.endpoint) as cri:
+        await large_zones(cri, runtime, 22)
+        inspector = Inspector(cri)
+        await inspector.all()
+        runtime._runtime.sandboxes.pop(runtime.sandbox("z3").id)
+        assert (await inspector.all())["z3"].is_lost
+
+
+async def test_refused_lists_leave_nothing_that_only_the_collector_frees(small_answers, runtime):
+    async with CriClient(runtime.endpoint) as cri:
+        await large_zones(cri, runtime, 22)
+        inspector = Inspector(cri)
+        await inspector.all()
+        with uncollected() as kept:
+            for _ in range(5):
+                with pytest.raises(CallRefused):
+                    await cri.list_containers(labels.OURS)
+                await inspector.all()
+            found = [each for each in kept() if isinstance(each, api.Container | BaseException)]
+        assert found == []
+
+
+async def test_spec_is_that_of_the_latest_container(cri):
+    await make(cri)
+    later = ZoneSpec("z", "app:1", 64, 500, attempt=2)
+    await make(cri, later, cri_attempt=1)
+    inspector = Inspector(cri)
+    assert await inspector.spec("z") == later
+    assert await inspector.spec("nope") is None
+
+
+async def test_spec_that_another_version_has_written_is_none(cri, runtime):
+    await make(cri)
+    runtime.container("z").config.annotations[labels.SPEC] = '{"id":"z","new":1}'
+    assert await Inspector(cri).spec("z") is None

@@ -220,7 +220,7 @@ async def test_a_start_in_progress_is_pending(runtime, sidecar):
     start = asyncio.create_task(sidecar.post(attempt=4))
     zone = await sidecar.until(lambda seen: seen is not None and seen.reason == "Pulling")
     assert (zone.state, zone.attempt) == (State.PENDING, 4)
-    assert zone.spec == sidecar.spec(attempt=4)
+    assert await sidecar.spec_of() == sidecar.spec(attempt=4)
     assert "app:1" in zone.message
     assert [each["id"] for each in await listed(sidecar)] == ["z"]
     await sidecar.delete()

@@ -6,6 +6,7 @@ from kakuri_json import encode
 from kakuri_registry import WorkloadState as State
 from kakuri_registry import ZoneChanged
 from kakuri_sidecar._cri import CallTimeouts
+from kakuri_sidecar._labels import spec_hash
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 
@@ -23,7 +24,7 @@ async def test_a_zone_runs_and_is_told(runtime, sidecar):
     assert zone.container_id == runtime.container("z").id
     assert zone.address == runtime.sandbox("z").ip
     assert zone.started_at == runtime.container("z").started_at / 10**9
-    assert zone.spec == sidecar.spec(command=("/bin/app",))
+    assert (zone.spec, zone.spec_hash) == (None, spec_hash(sidecar.spec(command=("/bin/app",))))
     assert zone.ended_at is None
     assert await sidecar.zone() == zone
     calls = [call.method for call in runtime.calls.all]

@@ -245,7 +245,7 @@ async def test_half_made_things_of_another_spec_are_replaced(runtime, run):
         async with asyncio.timeout(10):
             while not isinstance(answer := await sidecar.post(memory_mb=99), tuple):
                 assert answer.status == 503
-        assert answer[1].spec.memory_mb == 99
+        assert (await sidecar.spec_of()).memory_mb == 99
         await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
 
 

@@ -67,6 +67,11 @@ class ModelSidecar:
             answer = await self._start(decode(body, type=ZoneSpec))
         elif method == "POST":
             answer = await self._stop(zone_id)
+        elif method == "GET":
+            zone = self.zones.get(zone_id)
+            answer = problem(404, code="not_found", detail="no zone")
+            if zone is not None:
+                answer = Response(200, encode(replace(zone.status, spec=zone.spec)))
         else:
             answer = await self._remove(zone_id)
         if self._fails():
@@ -83,7 +88,9 @@ class ModelSidecar:
             if known.spec.attempt > spec.attempt or not known.status.state.is_terminal:
                 return problem(409, code="conflict", detail="another attempt")
         self._made += 1
-        status = ZoneStatus(spec.id, PENDING, "Pulling", attempt=spec.attempt, spec=spec)
+        status = ZoneStatus(
+            spec.id, PENDING, "Pulling", attempt=spec.attempt, spec_hash=str(hash(spec.image))
+        )
         zone = Zone(spec, status, asyncio.get_running_loop().create_future())
         self.zones[spec.id] = zone
         self._tell(zone)

@@ -36,6 +36,10 @@ class RecordingRuntime:
     def list(self):
         return list(self.zones.values())
 
+    def spec(self, zone_id):
+        zone = self.zones.get(zone_id)
+        return None if zone is None else zone.spec
+
     async def read_log(self, zone_id, request):
         if zone_id not in self.logs:
             raise NoLog(f"no log of {zone_id!r}")

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+import structlog
 from kakuri_agent import (
     LogPart,
     LogRequest,
@@ -13,6 +14,7 @@ from kakuri_agent import (
     UnknownCursor,
 )
 from kakuri_agent._sidecar import MAX_STARTS
+from kakuri_agent._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
 from kakuri_registry import (
@@ -50,6 +52,7 @@ class ScriptedSidecar:
             ("POST", "/zones/:id/stop"),
             ("DELETE", "/zones/:id"),
             ("GET", "/zones/:id/log"),
+            ("GET", "/zones/:id"),
         ):
             router.add(method, path, self.answer)
         router.add("GET", "/zones", self.watch)
@@ -440,6 +443,67 @@ async def test_a_log_that_is_not_there(runtime, sidecar):
     with pytest.raises(RuntimeFault, match="it broke"):
         await runtime.read_log("wl-1", LogRequest())
     await sidecar.stop()
-    with pytest.raises(RuntimeFault, match="no log from the sidecar"):
+    with pytest.raises(RuntimeFault, match="no log: "):
         await runtime.read_log("wl-1", LogRequest())
     await sidecar.start()
+
+
+async def test_spec_of_a_zone_is_asked_for_once_and_told_as_a_change(runtime, sidecar, watcher):
+    described = zone(spec=spec(args=("a",)), spec_hash="h1")
+    sidecar.answers["GET"] = [Response(200, encode(described))]
+    sidecar.tell(ZoneChanged(zone(spec_hash="h1")))
+    await watcher.until(("changed", "wl-1"))
+    assert [runtime.spec("wl-1"), runtime.spec("wl-1")] == [None, None]
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.spec("wl-1") == spec(args=("a",))
+    assert [path for _, path, _ in sidecar.asked] == ["/zones/wl-1"]
+
+
+async def test_spec_of_another_zone_of_the_same_id_is_not_taken(runtime, sidecar, watcher):
+    sidecar.answers["GET"] = [
+        Response(200, encode(zone(spec=spec(args=("old",)), spec_hash="old"))),
+        Response(200, encode(zone(spec=spec(args=("new",)), spec_hash="new"))),
+    ]
+    sidecar.tell(ZoneChanged(zone(spec_hash="new")))
+    await watcher.until(("changed", "wl-1"))
+    for _ in range(2):
+        assert runtime.spec("wl-1") is None
+        await watcher.until(("changed", "wl-1"))
+    assert runtime.spec("wl-1") == spec(args=("new",))
+
+
+async def test_spec_of_a_zone_that_is_gone_meanwhile_is_not_asked_for_again(
+    runtime, sidecar, watcher
+):
+    sidecar.answers["GET"] = [problem(404, code="not_found", detail="no zone")]
+    sidecar.tell(ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.spec("wl-1") is None
+    await asked(sidecar, 1)
+    assert runtime.spec("nope") is None
+
+
+async def test_stream_that_keeps_breaking_before_the_list_is_one_error(sidecar, watcher):
+    with structlog.testing.capture_logs() as logs:
+        runtime = SidecarRuntime(sidecar.endpoint, retry=(0.001, 0.001))
+        runtime.attach(watcher)
+        for _ in range(MAX_BREAKS + 2):
+            await connected(sidecar)
+            stream = sidecar.streams.pop()
+            stream.put_nowait(RuntimeHealth(available=True))
+            stream.put_nowait(None)
+        await connected(sidecar)
+        await runtime.close()
+    levels = [each["log_level"] for each in logs]
+    assert (levels.count("error"), levels.count("warning")) == (1, 1)
+    assert not [each for each in logs if str(sidecar.endpoint.path) in str(each)]
+
+
+async def test_sidecar_that_is_away_is_no_path_in_what_callers_are_told(tmp_path, watcher):
+    runtime = SidecarRuntime(Endpoint.unix(str(tmp_path / "nobody.sock")), retry=(0.01, 0.01))
+    runtime.attach(watcher)
+    with pytest.raises(RuntimeFault) as raised:
+        await runtime.read_log("wl-1", LogRequest())
+    await until(lambda: runtime.fault == "the sidecar can't be reached")
+    assert str(raised.value) == "no log: the sidecar can't be reached"
+    await runtime.close()

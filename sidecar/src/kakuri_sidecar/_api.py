@@ -3,12 +3,20 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 
 from kakuri_http import Request, Response, Router
 from kakuri_json import Fault, JSONError, StructureError, decode, encode
 from kakuri_registry import MAX_SPEC_BYTES, WORKLOAD_ID, ZoneSpec, ZoneStatus
 
-from kakuri_sidecar._errors import RuntimeUnavailable, SidecarError, StaleAgent, UnknownZone
+from kakuri_sidecar._errors import (
+    CriError,
+    RuntimeUnavailable,
+    SidecarError,
+    StaleAgent,
+    UnknownZone,
+)
 from kakuri_sidecar._health import Health
 from kakuri_sidecar._log_errors import LogError
 from kakuri_sidecar._problems import document_problem, zone_problem
@@ -74,14 +82,18 @@ class Api:
         return Response(200 if existed else 201, encode(status), headers, JSON)
 
     async def get(self, request: Request) -> Response:
-        """Tell what is true of a zone."""
+        """Return a zone's status, with its spec if the runtime can be asked for it."""
         read_query(request, NoQuery)
         zone_id = request.params["id"]
+        spec: ZoneSpec | None = None
+        if self._table.get(zone_id) is not None:
+            with suppress(CriError):
+                spec = await self._zones.spec(zone_id)
         status = self._table.get(zone_id)
         if status is None:
             self._expect_listing()
             raise UnknownZone(f"no zone {zone_id!r}")
-        return _json(status)
+        return _json(replace(status, spec=spec))
 
     async def list(self, request: Request) -> Response:
         """Tell what is true of every zone, once or from now on."""

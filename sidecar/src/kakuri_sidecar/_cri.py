@@ -190,14 +190,10 @@ class CriClient:
         return (await self._call(calls.CONTAINER_STATUS, request, timeout)).status
 
     async def list_containers(
-        self,
-        labels: Mapping[str, str],
-        *,
-        sandbox_id: str = "",
-        timeout: float | None = None,
+        self, labels: Mapping[str, str], *, timeout: float | None = None
     ) -> list[api.Container]:
-        """List the containers that have all these labels, of one sandbox or of all."""
-        selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
+        """List the containers that have all these labels."""
+        selected = api.ContainerFilter(label_selector=labels)
         request = api.ListContainersRequest(filter=selected)
         return list((await self._call(calls.LIST_CONTAINERS, request, timeout)).containers)
 
@@ -221,7 +217,7 @@ class CriClient:
             async for event in stream:
                 yield event
         except grpc.aio.AioRpcError as error:
-            raise _translate(call.name, error) from error
+            raise _translate(call.name, error) from error.with_traceback(None)
         finally:
             stream.cancel()
 
@@ -257,16 +253,22 @@ class CriClient:
         try:
             answer: Response = await method(request, timeout=timeout or self._timeouts.usual)
         except grpc.aio.AioRpcError as error:
-            translated = _translate(call.name, error)
-            if isinstance(translated, RuntimeUnavailable):
-                self._silent_at = time.monotonic()
-            log.debug("cri", call=call.name, ms=_ms_since(began), error=str(translated))
-            raise translated from error
+            # No name of this frame may hold what is raised: its traceback holds the frame, and
+            # such a cycle keeps the frames above with all that they have received.
+            raise self._failed(call.name, error, began) from error.with_traceback(None)
         except asyncio.CancelledError:
             log.debug("cri", call=call.name, ms=_ms_since(began), error="cancelled")
             raise
         log.debug("cri", call=call.name, ms=_ms_since(began))
         return answer
+
+    def _failed(self, call: str, error: grpc.aio.AioRpcError, began: float) -> CriError:
+        """Return the error to raise for a failed call."""
+        translated = _translate(call, error)
+        if isinstance(translated, RuntimeUnavailable):
+            self._silent_at = time.monotonic()
+        log.debug("cri", call=call, ms=_ms_since(began), error=str(translated))
+        return translated
 
 
 def _ms_since(began: float) -> float:

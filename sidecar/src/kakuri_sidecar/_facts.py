@@ -3,8 +3,7 @@
 import re
 from dataclasses import dataclass, field, replace
 
-from kakuri_json import JSONError, decode
-from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus, printable
+from kakuri_registry import WorkloadState, ZoneStatus, printable
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
@@ -81,7 +80,6 @@ class Container:
     created_at: int
     spec_hash: str
     attempt: int
-    spec: ZoneSpec | None = field(default=None, repr=False)
     started_at: int = 0
     finished_at: int = 0
     exit_code: int = 0
@@ -92,35 +90,38 @@ class Container:
 
     @classmethod
     def of_listed(cls, listed: api.Container) -> "Container":
-        """Take what a list tells of a container about which the runtime does not answer.
-
-        Of one that has ended it does not tell how, so that counts as running still.
-        """
-        state = listed.state
-        if state == api.CONTAINER_EXITED:
-            state = api.CONTAINER_RUNNING
-        unknown = api.ContainerStatus(id=listed.id, state=state)
-        return replace(cls.of(listed, unknown), is_stale=True)
-
-    @classmethod
-    def of(cls, listed: api.Container, status: api.ContainerStatus) -> "Container":
-        """Take what matters from a list's item and the container's status, which is the later."""
+        """Return what a list says of a container: without times, exit code and reason."""
         return cls(
             listed.id,
             listed.labels.get(labels.WORKLOAD_ID, ""),
             listed.pod_sandbox_id,
             listed.metadata.attempt,
-            status.state,
+            listed.state,
             listed.created_at,
             listed.labels.get(labels.SPEC_HASH, ""),
             _number(listed.labels.get(labels.ATTEMPT, "")),
-            _spec(listed.annotations.get(labels.SPEC, "")),
-            status.started_at,
-            status.finished_at,
-            status.exit_code,
-            printable(status.reason, MAX_REASON),
-            printable(status.message, MAX_MESSAGE),
         )
+
+    def with_status(self, status: api.ContainerStatus) -> "Container":
+        """Return the container with its status, which is newer than the list."""
+        return replace(
+            self,
+            state=status.state,
+            started_at=status.started_at,
+            finished_at=status.finished_at,
+            exit_code=status.exit_code,
+            reason=printable(status.reason, MAX_REASON),
+            message=printable(status.message, MAX_MESSAGE),
+            is_stale=False,
+        )
+
+    def as_stale(self) -> "Container":
+        """Return the container as one about which the runtime does not answer.
+
+        A list does not say how a container ended, so an ended one still counts as running.
+        """
+        state = api.CONTAINER_RUNNING if self.state == api.CONTAINER_EXITED else self.state
+        return replace(self, state=state, is_stale=True)
 
     @property
     def never_ran(self) -> bool:
@@ -155,7 +156,7 @@ class ZoneFacts:
     @property
     def container(self) -> Container | None:
         """The container that counts: the latest one."""
-        return max(self.containers, key=_age, default=None)
+        return max(self.containers, key=age, default=None)
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -201,6 +202,7 @@ class ZoneFacts:
                 CREATING_CONTAINER,
                 pod_sandbox_id=sandbox_id,
                 attempt=attempt,
+                spec_hash=printable(sandbox.spec_hash, MAX_ID) or None if sandbox else None,
             )
         state, reason = _state(container, is_lost=self.is_lost)
         return ZoneStatus(
@@ -218,7 +220,7 @@ class ZoneFacts:
             if container.has_ended and container.finished_at
             else None,
             container.attempt,
-            container.spec,
+            spec_hash=printable(container.spec_hash, MAX_ID) or None,
         )
 
 
@@ -245,7 +247,8 @@ def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str |
             return WorkloadState.FAILED, container.reason or "Unknown"
 
 
-def _age(container: Container) -> tuple[int, int, int]:
+def age(container: Container) -> tuple[int, int, int]:
+    """Return what orders the containers of a zone: the latest one is the greatest."""
     return (container.attempt, container.cri_attempt, container.created_at)
 
 
@@ -255,11 +258,3 @@ def _seconds(nanoseconds: int) -> float | None:
 
 def _number(text: str) -> int:
     return int(text) if _SMALL_NUMBER.fullmatch(text) else 0
-
-
-def _spec(document: str) -> ZoneSpec | None:
-    """Read what a zone was made from; None for what another version has written."""
-    try:
-        return decode(document, type=ZoneSpec)
-    except JSONError:
-        return None

@@ -7,16 +7,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from kakuri_json import JSONError, decode
+from kakuri_registry import ZoneSpec
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
+from kakuri_sidecar._container_list import ContainerList
 from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import CallRefused, CallTimeout, CriError, NotFound
-from kakuri_sidecar._facts import Container, Sandbox, ZoneFacts
+from kakuri_sidecar._facts import Container, Sandbox, ZoneFacts, age
 
 log = structlog.get_logger()
-
-TOO_LARGE = "RESOURCE_EXHAUSTED"
 
 STUCK_SECONDS = 2.0
 """How long the runtime may take to tell of one container or sandbox, when all are looked at."""
@@ -56,6 +57,7 @@ class Inspector:
         self._cri = cri
         self._timeout = timeout
         self._containers: dict[str, _Asked] = {}
+        self._list = ContainerList(cri, self._is_final, timeout=timeout)
         self._addresses: dict[str, str] = {}
         self._stuck: set[str] = set()
         self.hidden: set[str] = set()
@@ -67,7 +69,7 @@ class Inspector:
         was known of it stands: one that is stuck is not to hide what becomes of all others.
         """
         sandboxes = await self._cri.list_pod_sandboxes(labels.OURS, self._timeout)
-        containers = await self._list_containers(sandboxes)
+        containers = await self._list.all(sandboxes)
         known = {each.id for each in containers} | {each.id for each in sandboxes}
         self._forget(known)
         return await self._facts(sandboxes, containers, is_patient=False)
@@ -76,30 +78,44 @@ class Inspector:
         """Look at one zone now; None if the runtime has nothing of it. Raises CriError."""
         selected = labels.of_zone(zone_id)
         sandboxes, containers = await asyncio.gather(
-            self._cri.list_pod_sandboxes(selected, self._timeout),
-            self._cri.list_containers(selected, timeout=self._timeout),
+            self._cri.list_pod_sandboxes(selected, self._timeout), self._containers_of(zone_id)
         )
         found = await self._facts(sandboxes, containers, with_hidden=with_hidden)
         return found.get(zone_id)
 
-    async def _list_containers(self, sandboxes: Iterable[api.PodSandbox]) -> list[api.Container]:
+    async def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone's latest container was made from.
+
+        None if there is no container, or another version of this program has written its spec.
+        Raises CriError.
+        """
+        listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)
+        document: str | None = None
+        latest: Container | None = None
+        for each in listed:
+            container = Container.of_listed(each)
+            if each.id not in self.hidden and (latest is None or age(container) > age(latest)):
+                latest, document = container, each.annotations.get(labels.SPEC, "")
+        if document is None:
+            return None
         try:
-            return await self._cri.list_containers(labels.OURS, timeout=self._timeout)
-        except CallRefused as error:
-            if error.code != TOO_LARGE:
-                raise
-        # Each carries the spec that it was made from: together they can exceed one answer.
-        found: list[api.Container] = []
-        for sandbox in sandboxes:
-            found += await self._cri.list_containers(
-                labels.OURS, sandbox_id=sandbox.id, timeout=self._timeout
-            )
-        return found
+            return decode(document, type=ZoneSpec)
+        except JSONError:
+            return None
+
+    async def _containers_of(self, zone_id: str) -> list[Container]:
+        listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)
+        return [Container.of_listed(each) for each in listed]
+
+    def _is_final(self, listed: Container) -> bool:
+        asked = self._containers.get(listed.id)
+        has_exited = listed.state == api.CONTAINER_EXITED
+        return has_exited and asked is not None and asked.is_settled(listed.state)
 
     async def _facts(
         self,
         listed_sandboxes: Iterable[api.PodSandbox],
-        listed_containers: Iterable[api.Container],
+        listed_containers: Iterable[Container],
         *,
         with_hidden: bool = False,
         is_patient: bool = True,
@@ -154,7 +170,7 @@ class Inspector:
             self._addresses[listed.id] = status.network.ip
         return Sandbox.of(listed, status.network.ip or None)
 
-    async def _ask_container(self, listed: api.Container, *, is_patient: bool) -> Container | None:
+    async def _ask_container(self, listed: Container, *, is_patient: bool) -> Container | None:
         """Ask about a container; None if it is gone."""
         asked = self._containers.get(listed.id)
         timeout = self._timeout if is_patient else STUCK_SECONDS
@@ -166,10 +182,9 @@ class Inspector:
             if is_patient:
                 raise
             self._note_stuck(listed.id, error)
-            known = Container.of_listed(listed) if asked is None else asked.container
-            return replace(known, is_stale=True)
+            return listed.as_stale() if asked is None else replace(asked.container, is_stale=True)
         self._stuck.discard(listed.id)
-        found = Container.of(listed, status)
+        found = listed.with_status(status)
         times = asked.times + 1 if asked is not None else 1
         self._containers[listed.id] = _Asked(listed.state, found, times)
         return found

@@ -20,8 +20,6 @@ from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import CallRefused, CallTimeout, NameReserved, StartFailed
 from kakuri_sidecar._facts import (
     MAX_ADDRESS,
-    MAX_MESSAGE,
-    MAX_REASON,
     START_ERROR,
     Container,
     Sandbox,
@@ -40,6 +38,7 @@ class ZoneMaker:
     """Makes what a spec asks for.
 
     Attributes:
+        spec_hash: identifies the spec, whatever the attempt.
         made: what was made, as far as the runtime has answered.
 
     """
@@ -61,18 +60,18 @@ class ZoneMaker:
         self._spec = spec
         self._handler = handler
         self._place = place
-        self._hash = labels.spec_hash(spec)
+        self.spec_hash = labels.spec_hash(spec)
         self.made = Objects()
 
     def fits(self, sandbox: Sandbox) -> bool:
         """Whether a sandbox is ready and was made for this spec, whatever the attempt."""
-        return sandbox.is_ready and sandbox.spec_hash == self._hash
+        return sandbox.is_ready and sandbox.spec_hash == self.spec_hash
 
     def is_unstarted(self, container: Container) -> bool:
         """Whether a container was made for this run and can still be started."""
         identity = (container.spec_hash, container.attempt)
         is_created = container.state == api.CONTAINER_CREATED
-        return is_created and identity == (self._hash, self._spec.attempt)
+        return is_created and identity == (self.spec_hash, self._spec.attempt)
 
     async def sandbox(self, before: ZoneFacts | None) -> Sandbox:
         """Take over a sandbox or make one, and see who runs it.
@@ -106,7 +105,7 @@ class ZoneMaker:
                 is_ready=True,
                 created_at=0,
                 handler=self._handler,
-                spec_hash=self._hash,
+                spec_hash=self.spec_hash,
                 attempt=self._spec.attempt,
             )
             return await self._checked(made)
@@ -168,15 +167,9 @@ class ZoneMaker:
             cri_attempt=status.metadata.attempt,
             state=status.state,
             created_at=status.created_at,
-            spec_hash=self._hash,
+            spec_hash=self.spec_hash,
             attempt=self._spec.attempt,
-            spec=self._spec,
-            started_at=status.started_at,
-            finished_at=status.finished_at,
-            exit_code=status.exit_code,
-            reason=printable(status.reason, MAX_REASON),
-            message=printable(status.message, MAX_MESSAGE),
-        )
+        ).with_status(status)
 
     async def _checked(self, sandbox: Sandbox) -> Sandbox:
         status = await self._guard(self._cri.pod_sandbox_status(sandbox.id))

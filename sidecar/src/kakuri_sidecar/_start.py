@@ -8,7 +8,6 @@ import structlog
 from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._cancellation import Cancellation
 from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import (
@@ -126,7 +125,7 @@ class Start:
             raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
         if container is None or not container.was_started:
             return False
-        if container.spec_hash != labels.spec_hash(self.spec):
+        if container.spec_hash != self._maker.spec_hash:
             raise ZoneConflict(f"zone {self.spec.id!r} exists with another spec")
         if self.spec.attempt == container.attempt:
             return True
@@ -213,6 +212,6 @@ class Start:
                 pod_sandbox_id=sandbox_id,
                 container_id=container_id,
                 attempt=self.spec.attempt,
-                spec=self.spec,
+                spec_hash=self._maker.spec_hash,
             )
         )

@@ -79,24 +79,39 @@ class Zones:
         begun, and may raise. Raises ZoneConflict; StartFailed and StartCancelled, after which
         nothing of it is left; CriError if the outcome is unknown.
         """
-        while ends := self._ends.get(spec.id):
-            await asyncio.wait(set(ends))
+        while self._ends.get(spec.id):
+            await asyncio.wait(set(self._ends[spec.id]))
         check()
+        # The task has no name here. It holds what it raises, whose traceback holds this frame: with
+        # a name for the task that were a cycle, and would keep the spec of each failed start.
+        existed = await asyncio.shield(self._started(spec))
+        status = self._tools.table.get(spec.id)
+        if status is None:
+            raise StartCancelled(f"zone {spec.id!r} was removed as soon as it was started")
+        return status, existed
+
+    def _started(self, spec: ZoneSpec) -> asyncio.Task[bool]:
+        """Return the task of a start: of the one under way, or of a new one."""
         if (under_way := self._starts.get(spec.id)) is not None:
             start, task = under_way
             if start.spec != spec:
                 given = f"attempt {start.spec.attempt}"
                 raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
-        else:
-            start = Start(self._tools, spec, self._handlers[spec.runtime_class])
-            task = asyncio.create_task(self._run_start(start))
-            task.add_done_callback(_see)
-            self._starts[spec.id] = (start, task)
-        existed = await asyncio.shield(task)
-        status = self._tools.table.get(spec.id)
-        if status is None:
-            raise StartCancelled(f"zone {spec.id!r} was removed as soon as it was started")
-        return status, existed
+            return task
+        start = Start(self._tools, spec, self._handlers[spec.runtime_class])
+        task = asyncio.create_task(self._run_start(start))
+        task.add_done_callback(_see)
+        self._starts[spec.id] = (start, task)
+        return task
+
+    async def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone is being started from, or what the runtime has of it was made from.
+
+        None if neither is known. Raises CriError.
+        """
+        if (under_way := self._starts.get(zone_id)) is not None:
+            return under_way[0].spec
+        return await self._tools.inspector.spec(zone_id)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
         """Let a zone's container end, kill it after the grace time, and give its last status.
@@ -141,7 +156,8 @@ class Zones:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> T:
+    def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Begin to end a zone; cancelling what is returned cancels nothing of it."""
         task = asyncio.create_task(work)
         ends = self._ends.setdefault(zone_id, set())
         ends.add(task)
@@ -153,7 +169,7 @@ class Zones:
             _see(ended)
 
         task.add_done_callback(forget)
-        return await asyncio.shield(task)
+        return asyncio.shield(task)
 
     async def _run_start(self, start: Start) -> bool:
         spec, table = start.spec, self._tools.table
@@ -161,12 +177,12 @@ class Zones:
             return await start.run()
         except StartFailed as error:
             log.warning("start failed", zone=spec.id, reason=error.reason, error=str(error))
-            await self._forget_log(spec)
+            await self._forget_log(spec.id, spec.attempt)
             table.show_progress(_failed(spec, error.reason, str(error)))
             table.learn(spec.id, None)
             raise
         except StartCancelled as error:
-            await self._forget_log(spec)
+            await self._forget_log(spec.id, spec.attempt)
             table.show_progress(_failed(spec, STOPPED, str(error)))
             table.learn(spec.id, None)
             raise
@@ -174,13 +190,13 @@ class Zones:
             del self._starts[spec.id]
             table.end_progress(spec.id)
 
-    async def _forget_log(self, spec: ZoneSpec) -> None:
+    async def _forget_log(self, zone_id: str, attempt: int) -> None:
         """Remove the log of a zone that never ran; that of earlier attempts stays."""
-        if spec.attempt == 0:
+        if attempt == 0:
             try:
-                await self._tools.logs.remove(spec.id)
+                await self._tools.logs.remove(zone_id)
             except LogError as error:
-                log.warning("could not remove a log", zone=spec.id, error=str(error))
+                log.warning("could not remove a log", zone=zone_id, error=str(error))
 
     async def _cancel_start(self, zone_id: str) -> ZoneStatus | None:
         """Cancel a start under way; gives the status of a zone that did not come to run."""
@@ -260,9 +276,9 @@ class Zones:
 
     def _sweep(self, facts: ZoneFacts, objects: Objects) -> None:
         self._tools.remover.remove_later(facts.id, objects, "half made, and nobody carried on")
-        spec = facts.container.spec if facts.container else None
-        if spec is not None and objects == Objects.of(facts):
-            chore = asyncio.create_task(self._forget_log(spec))
+        container = facts.container
+        if container is not None and objects == Objects.of(facts):
+            chore = asyncio.create_task(self._forget_log(facts.id, container.attempt))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
 
@@ -280,9 +296,7 @@ def _runs(container: Container) -> bool:
 
 
 def _failed(spec: ZoneSpec, reason: str, message: str) -> ZoneStatus:
-    return ZoneStatus(
-        spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt, spec=spec
-    )
+    return ZoneStatus(spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt)
 
 
 def _see(task: asyncio.Task[Any]) -> None:

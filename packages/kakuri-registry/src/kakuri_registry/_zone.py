@@ -92,8 +92,10 @@ class ZoneSpec:
 class ZoneStatus:
     """What is true of a zone now; times are seconds since the epoch, by the runtime's clock.
 
-    `spec` is what the zone was made from, where that is known: enough to adopt a zone that
-    nobody remembers. `image_digest` is that of the image that its container was created from.
+    `spec_hash` identifies what the zone was made from, whatever the attempt. `spec` is that itself:
+    enough to adopt a zone that is in no registry. It is large, so only the answer about a single
+    zone has it; lists and events have the hash alone. `image_digest` is that of the image that its
+    container was created from.
     """
 
     __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
@@ -111,6 +113,7 @@ class ZoneStatus:
     attempt: int = 0
     spec: ZoneSpec | None = None
     image_digest: str | None = None
+    spec_hash: str | None = None
 
 
 class _Event:

@@ -154,17 +154,19 @@ class Reconciler:
     def _adopt(self, zone: ZoneStatus | None) -> WorkloadEntry | None:
         """Register a zone that nobody remembers: it has run, so it is a workload.
 
-        What is half made is none; the sidecar removes it.
+        What is half made is none; the sidecar removes it. Its spec may have to be asked for, and
+        then the zone is attended to again.
         """
-        if zone is None or zone.spec is None or zone.state is WorkloadState.PENDING:
+        if zone is None or zone.state is WorkloadState.PENDING:
             return None
         if zone.id in self._removed:  # by a start that came late to the runtime
             self._runtime.remove(zone.id, 0)
             return None
+        spec = self._runtime.spec(zone.id)
+        if spec is None:
+            return None
         try:
-            entry = self._registry.register(
-                zone.spec.workload(), now=self._clock(), is_adopted=True
-            )
+            entry = self._registry.register(spec.workload(), now=self._clock(), is_adopted=True)
         except RegistryFull as error:
             log.warning("zone not adopted", id=zone.id, error=str(error))
             return None

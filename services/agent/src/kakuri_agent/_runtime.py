@@ -99,6 +99,13 @@ class Runtime(Protocol):
     def list(self) -> Collection[ZoneStatus]:
         """Give what is known of all zones."""
 
+    def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone was made from, to adopt it.
+
+        None if that has to be asked for: the observer is told of a change of the zone once it is
+        known.
+        """
+
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
         """Give a part of a zone's log. Raises NoLog, UnknownCursor, and RuntimeFault."""
 

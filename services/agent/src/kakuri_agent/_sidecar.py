@@ -33,7 +33,8 @@ from kakuri_agent._runtime import (
     RuntimeFault,
     UnknownCursor,
 )
-from kakuri_agent._zone_view import ZoneView, follow_events
+from kakuri_agent._zone_specs import ZoneSpecs
+from kakuri_agent._zone_view import ZoneView, fault_of, follow_events
 
 log = structlog.get_logger()
 
@@ -122,6 +123,7 @@ class SidecarRuntime:
         self._start_timeout = start_timeout
         self._retry = retry
         self._view = ZoneView()
+        self._specs = ZoneSpecs(self._fetch, self._view.changed)
         self._commands: dict[str, _Command] = {}
         self._slots = asyncio.Semaphore(MAX_STARTS)
         self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # starts that are not answered
@@ -168,6 +170,11 @@ class SidecarRuntime:
         """Give what is known of all zones."""
         return self._view.all()
 
+    def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone was made from; None until the sidecar has said so."""
+        zone = self._view.get(zone_id)
+        return None if zone is None else self._specs.take(zone)
+
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
         """Give a part of a zone's log."""
         query = f"limit={request.limit}&wait={ceil(request.wait)}"
@@ -183,14 +190,15 @@ class SidecarRuntime:
                 "GET", f"/zones/{zone_id}/log?{query}", timeouts=timeouts
             )
         except HttpError as error:
-            raise RuntimeFault(f"no log from the sidecar: {error}") from error
+            log.warning("no log from the sidecar", id=zone_id, error=str(error))
+            raise RuntimeFault(f"no log: {fault_of(error)}") from error
         following = response.headers.get("kakuri-log-next")
         if response.status == _NOT_FOUND:
             raise NoLog(_problem(response).detail)
         if response.status == _BAD_REQUEST:
             raise UnknownCursor(_problem(response).detail)
         if response.status != _OK or following is None:
-            raise RuntimeFault(f"no log from the sidecar: {_problem(response).detail}")
+            raise RuntimeFault(f"no log: {_problem(response).detail}")
         ended = response.headers.get("kakuri-log-ended") == "true"
         return LogPart(_content(response), following, ended)
 
@@ -204,6 +212,7 @@ class SidecarRuntime:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._specs.close()
         for client in (self._starts, self._ends, self._reads, self._events):
             await client.close()
 
@@ -226,6 +235,20 @@ class SidecarRuntime:
             del self._commands[zone_id]
         if not task.cancelled() and task.exception() is not None:
             log.error("command failed", id=zone_id, exc_info=task.exception())
+
+    async def _fetch(self, zone_id: str) -> ZoneStatus | None:
+        """Ask the sidecar about one zone, for its spec; None if there is no such zone."""
+
+        def ask() -> Coroutine[Any, Any, Response]:
+            return _ask_once(self._reads, "GET", f"/zones/{zone_id}", b"", self._headers)
+
+        response = await self._ask(ask)
+        if response.status != _OK:
+            return None
+        try:
+            return decode(_content(response), type=ZoneStatus)
+        except JSONError:
+            return None
 
     async def _start(self, spec: ZoneSpec) -> None:
         body = encode(spec)
@@ -345,7 +368,8 @@ async def _ask_once(
     try:
         response = await client.request(method, path, headers=headers, body=body, timeouts=_PATIENT)
     except HttpError as error:
-        raise _NotAnswered(str(error)) from error
+        log.debug("no answer", method=method, path=path, error=str(error))
+        raise _NotAnswered(fault_of(error)) from error
     if response.status == _UNAVAILABLE:
         raise _NotAnswered(_problem(response).detail)
     if response.status == _CONFLICT and _problem(response).code == _STALE_AGENT:

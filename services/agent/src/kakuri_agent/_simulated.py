@@ -140,6 +140,11 @@ class SimulatedRuntime:
         """Give what is known of all zones."""
         return [zone.status for zone in self._zones.values()]
 
+    def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone was made from."""
+        zone = self._zones.get(zone_id)
+        return None if zone is None else zone.status.spec
+
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
         """Give nothing, which is what a zone wrote that never ran."""
         zone = self._zones.get(zone_id)

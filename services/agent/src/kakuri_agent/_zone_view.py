@@ -5,7 +5,14 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
-from kakuri_http import Client, HttpError, Timeouts
+from kakuri_http import (
+    Client,
+    ConnectFailed,
+    ConnectionBroken,
+    HttpError,
+    RequestTimeout,
+    Timeouts,
+)
 from kakuri_json import JSONError, decode
 from kakuri_registry import (
     RuntimeHealth,
@@ -23,12 +30,15 @@ from kakuri_agent._runtime import Observer
 
 log = structlog.get_logger()
 
-MAX_EVENT = 4 * 1_048_576
-"""Bytes of one event: a zone's specification, every character of it escaped."""
+MAX_EVENT = 65_536
+"""Bytes of one event: it has no spec, so most of it is a message of at most 4096 characters."""
 
 SILENCE = 20.0
 """Seconds without an event after which the stream counts as broken; a sidecar says something
 every five."""
+
+MAX_BREAKS = 3
+"""Breaks in a row of a stream that has not listed all zones, after which that is an error."""
 
 LISTS_UNTIL_FRESH = 2
 """Heartbeats after which an event about a removed zone can't be an old one any more: the first
@@ -59,6 +69,8 @@ class ZoneView:
         self.is_listed = False
         self.fault: str | None = "the sidecar has not been reached yet"
         self._is_out = False  # as far as the log has it
+        self._breaks = 0  # of streams that had begun, since all zones were last listed
+        self._has_begun = False  # whether the present stream has brought an event
         self._zones: dict[str, ZoneStatus] = {}
         self._unborn: dict[str, ZoneStatus] = {}  # waiting, or failed, with nothing behind them
         self._untold: set[str] = set()  # known before the stream broke, and not told of since
@@ -82,6 +94,7 @@ class ZoneView:
     def receive(self, event: ZoneEvent) -> None:
         """Take an event of the stream."""
         self.opened.set()
+        self._has_begun = True
         match event:
             case ZoneChanged(zone=zone):
                 self._receive_zone(zone)
@@ -94,17 +107,30 @@ class ZoneView:
                 self._receive_list()
             case RuntimeHealth(available=True):
                 self.fault = None
-                if self._is_out:
-                    self._is_out = False
-                    log.info("zones can be reached again")
+                if self.is_listed:
+                    self._note_reached()
             case RuntimeHealth(message=message):
                 self._fail("runtime lost", message or "the runtime does not answer")
 
     def broken(self, fault: str) -> None:
-        """Take note that the stream of events broke: zones may come and go unseen."""
+        """Take note that the stream of events broke: zones may come and go unseen.
+
+        A stream that breaks again and again before it has listed all zones does not recover by
+        itself. That is one error in the log, however often it is tried.
+        """
         self.is_listed = False
+        self._breaks += self._has_begun
+        if self._has_begun and self._breaks == MAX_BREAKS:
+            log.error("the sidecar's events keep breaking before all zones are listed", error=fault)
+        self._has_begun = False
         self._fail("sidecar lost", fault)
         self._untold = set(self._zones)
+
+    def _note_reached(self) -> None:
+        self._breaks = 0
+        if self._is_out and self.fault is None:
+            self._is_out = False
+            log.info("zones can be reached again")
 
     def _fail(self, what: str, fault: str) -> None:
         self.fault = fault
@@ -186,6 +212,7 @@ class ZoneView:
                 if removed.latest is not None:
                     self._receive_zone(removed.latest)
         was_listed, self.is_listed = self.is_listed, True
+        self._note_reached()
         untold, self._untold = self._untold, set()
         for zone_id in untold:
             self._drop(zone_id)
@@ -197,6 +224,23 @@ class ZoneView:
             self.changed(zone_id)
 
 
+def fault_of(error: HttpError) -> str:
+    """Return what a failed request says to callers.
+
+    Without the text of the error: it names the sidecar's socket, which is no affair of theirs.
+    """
+    match error:
+        case ConnectFailed():
+            return "the sidecar can't be reached"
+        case RequestTimeout(phase="pool"):
+            return "the agent asks the sidecar for too much at once"
+        case RequestTimeout():
+            return "the sidecar does not answer in time"
+        case ConnectionBroken():
+            return "the connection to the sidecar broke"
+    return "the sidecar's answer is not valid HTTP"
+
+
 async def follow_events(
     client: Client, view: ZoneView, retry: tuple[float, float], headers: Mapping[str, str]
 ) -> None:
@@ -206,9 +250,12 @@ async def follow_events(
         try:
             async for event in _events(client, headers):
                 view.receive(event)
-                pause = retry[0]
+                if view.is_listed:
+                    pause = retry[0]
             view.broken("the sidecar ended its stream of events")
-        except (HttpError, LineError, JSONError, ValueError) as error:
+        except HttpError as error:
+            view.broken(fault_of(error))
+        except (LineError, JSONError, ValueError) as error:
             view.broken(str(error).partition("\n")[0])
         await asyncio.sleep(pause)
         pause = min(pause * 2, longest)
