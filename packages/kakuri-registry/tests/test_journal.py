@@ -15,6 +15,7 @@ from kakuri_registry import (
     Workload,
     WorkloadRegistry,
     WorkloadState,
+    _journal,
 )
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
@@ -34,6 +35,8 @@ class ScriptedStore:
         self.kept = MemoryStore()
         self.faults: list[Exception | None] = []
         self.refuses_new = False
+        self.tidied = 0
+        self.untidy = 1  # how often it has to be tidied
         self.threads: set[int] = set()
         self.gate = threading.Event()
         self.gate.set()
@@ -50,6 +53,13 @@ class ScriptedStore:
         if self.faults and (fault := self.faults.pop(0)) is not None:
             raise fault
         self.kept.write(changes)
+
+    def tidy(self) -> bool:
+        assert self.gate.wait(10)
+        self.tidied += 1
+        if self.faults and (fault := self.faults.pop(0)) is not None:
+            raise fault
+        return self.tidied < self.untidy
 
     def close(self) -> None:
         self.gate.set()
@@ -527,3 +537,51 @@ async def test_a_fault_is_logged_once_and_so_is_its_end(registry, journal, store
         "the store takes changes again",
     ]
     await journal.close()
+
+
+@pytest.fixture
+def tidied(monkeypatch):
+    """No delay before the store is tidied."""
+    monkeypatch.setattr(_journal, "TIDY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("tidied")
+async def test_store_is_tidied_after_a_removal_until_nothing_is_left(registry, store):
+    store.untidy = 3
+    async with Journal(registry, store) as journal:
+        registry.register(workload("a"), now=0)
+        await journal.flushed()
+        assert (journal._tidying, store.tidied) == (None, 0)
+        registry.remove("a")
+        await journal.flushed()
+        await until(lambda: store.tidied == 3 and journal._tidying is None)
+    assert store.tidied == 3
+
+
+@pytest.mark.usefixtures("tidied")
+async def test_store_that_can_not_be_tidied_is_tried_again_after_the_next_removal(
+    registry, store, caplog
+):
+    async with Journal(registry, store) as journal:
+        for name in "ab":
+            registry.register(workload(name), now=0)
+        await journal.flushed()
+        store.faults = [None, StoreFailed("the disk stumbled")]
+        registry.remove("a")
+        await journal.flushed()
+        await until(lambda: store.tidied == 1 and journal._tidying is None)
+        assert "the store was not tidied: the disk stumbled" in caplog.text
+        registry.remove("b")
+        await journal.flushed()
+        await until(lambda: store.tidied == 2)
+
+
+async def test_closed_journal_tidies_nothing(registry, store):
+    async with Journal(registry, store) as journal:
+        registry.register(workload("a"), now=0)
+        await journal.flushed()
+        registry.remove("a")
+        await journal.flushed()
+        timer = journal._tidying
+    assert timer.cancelled()
+    assert store.tidied == 0

@@ -23,7 +23,8 @@ from kakuri_registry._rows import (
     keepable,
     row_of,
 )
-from kakuri_registry._schema import PUT, SELECT, migrate
+from kakuri_registry._schema import migrate
+from kakuri_registry._statements import PUT, SELECT
 
 TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
     ["", "\n", "\\n", "\\", "\0", "\ud800"]

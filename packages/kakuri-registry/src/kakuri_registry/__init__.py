@@ -14,11 +14,12 @@ from kakuri_registry._errors import (
     TooLate,
     UnknownWorkload,
 )
-from kakuri_registry._feed import MAX_FEED, Change
+from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload
 from kakuri_registry._grammar import IMAGE_REFERENCE, WORKLOAD_ID, MaxLength, Range, Text
 from kakuri_registry._history import MAX_HISTORY, History, Transition
 from kakuri_registry._journal import JOURNAL_STEPS, Journal
 from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
+from kakuri_registry._sizes import entry_size, spec_size
 from kakuri_registry._sqlite import RESERVE_BYTES, STORE_STEPS, VERSION_GAP, SQLiteStore
 from kakuri_registry._state import TRANSITIONS, WorkloadState
 from kakuri_registry._store import Loaded, MemoryStore, Problem, Store
@@ -73,6 +74,7 @@ __all__ = [
     "WORKLOAD_ID",
     "Arguments",
     "Change",
+    "ChangedWorkload",
     "DuplicateWorkload",
     "Environment",
     "History",
@@ -119,6 +121,8 @@ __all__ = [
     "ZoneStatus",
     "ZonesListed",
     "__version__",
+    "entry_size",
     "oversized_strings",
     "printable",
+    "spec_size",
 ]

@@ -43,10 +43,10 @@ class IllegalTransition(RegistryError, ValueError):
     """The state machine has no step from the present state to the wanted one."""
 
     def __init__(self, workload_id: str, current: WorkloadState, wanted: WorkloadState) -> None:
-        possible = ", ".join(state.value for state in WorkloadState if current.can_become(state))
+        possible = " or ".join(state.value for state in WorkloadState if current.can_become(state))
+        why = f"expected {possible}" if possible else f"{current.value} is a final state"
         super().__init__(
-            f"workload {workload_id!r} can't go from {current.value} to {wanted.value}; "
-            f"expected {possible or 'no change, the state is terminal'}"
+            f"workload {workload_id!r} can't go from {current.value} to {wanted.value}: {why}"
         )
         self.workload_id = workload_id
         self.current = current

@@ -25,20 +25,31 @@ class Change(NamedTuple):
     is_new: bool = False
 
 
+class ChangedWorkload(NamedTuple):
+    """A workload that was registered, changed or removed, and the registry's version after that.
+
+    The registry has its present snapshot, or none once it is removed: the feed holds no
+    specification, so that what is removed does not stay in memory.
+    """
+
+    workload_id: str
+    version: int
+
+
 class Feed:
     """The latest changes; their versions follow on each other without a gap."""
 
     def __init__(self, version: int, *, size: int = MAX_FEED) -> None:
-        self._changes: deque[Change] = deque(maxlen=size)
+        self._changes: deque[ChangedWorkload] = deque(maxlen=size)
         self._version = version
 
     def append(self, change: Change) -> None:
-        """Take in the next change."""
-        self._changes.append(change)
+        """Add the next change."""
+        self._changes.append(ChangedWorkload(change.workload_id, change.version))
         self._version = change.version
 
-    def after(self, version: int, limit: int) -> list[Change]:
-        """Give the changes behind a version, the oldest first.
+    def after(self, version: int, limit: int) -> list[ChangedWorkload]:
+        """Return the changes after a version, the oldest first.
 
         Raises TooLate if they are not all remembered, or if that version is yet to come.
         """

@@ -35,6 +35,10 @@ LONGEST_RETRY_SECONDS = 5.0
 UNHURRIED_SECONDS = 0.02
 """How long a change that nobody waits for stays behind."""
 
+TIDY_SECONDS = 5.0
+"""How long after a removal the store is tidied: for many removals together, and out of the way of
+those that wait."""
+
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
 
@@ -63,6 +67,7 @@ class Journal:
         self._next: asyncio.Handle | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
         self._failed_at = 0.0
         self._error: StoreError | None = None
@@ -251,7 +256,29 @@ class Journal:
         for told in waiting:
             told(None if error is None else _own(error))
 
+    def _tidy(self) -> None:
+        self._submit(self._tidy_in_thread)
+
+    def _tidy_in_thread(self) -> None:
+        has_more = False
+        try:
+            has_more = self._store.tidy()
+        except StoreError as error:  # the next removal has it tried again
+            _log.warning("the store was not tidied: %s", error)
+        self._loop.call_soon_threadsafe(self._tidied, has_more)
+
+    def _tidied(self, has_more: bool) -> None:  # noqa: FBT001 (from call_soon_threadsafe)
+        self._tidying = None
+        if has_more:
+            self._tidy_later()
+
+    def _tidy_later(self) -> None:
+        if self._tidying is None and not self._is_closed:
+            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
+
     def _succeed(self, written: Written) -> None:
+        if any(each.change.entry is None for each in written.values()):
+            self._tidy_later()
         has_new, has_others = _kinds(written)
         if (has_new and self._refusal) or (has_others and self._error):
             _log.info("the store takes %s again", "new workloads" if has_new else "changes")
@@ -301,7 +328,7 @@ class Journal:
     def _end_all(self) -> None:
         self._is_closed = True
         self._registry.subscribe(None)
-        for timer in (self._retry, self._patience, self._next):
+        for timer in (self._retry, self._patience, self._next, self._tidying):
             if timer is not None:
                 timer.cancel()
         if self._thread is not None:

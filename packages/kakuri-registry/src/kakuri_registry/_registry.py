@@ -8,22 +8,26 @@ threads only behind a lock of your own.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
+from kakuri_registry._ended import Ended, EndedWorkloads
 from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
     RegistryFull,
     UnknownWorkload,
 )
-from kakuri_registry._feed import MAX_FEED, Change, Feed
+from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload, Feed
+from kakuri_registry._frozen import frozen
 from kakuri_registry._history import History, complete, extended
 from kakuri_registry._index import Index
+from kakuri_registry._sizes import entry_size
 from kakuri_registry._state import WorkloadState
 from kakuri_registry._store import Loaded
 from kakuri_registry._workload import Wanted, Workload, WorkloadEntry, ZoneHandle
 
-MAX_WORKLOADS = 1_000_000
-"""The default limit: about 1 GB of snapshots, far beyond what one machine can run."""
+MAX_WORKLOADS = 200_000
+"""The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
 
 MAX_PAGE = 1000
 """The most entries that one page holds."""
@@ -36,6 +40,7 @@ class WorkloadRegistry:
         self._entries: dict[str, WorkloadEntry] = {}
         self._histories: dict[str, History] = {}
         self._index = Index()
+        self._ended = EndedWorkloads()
         self._version = 0
         self._feed = Feed(0, size=max_feed)
         self._max_workloads = max_workloads
@@ -51,10 +56,13 @@ class WorkloadRegistry:
         from before have to list again.
         """
         registry = cls(max_workloads=max_workloads, max_feed=max_feed)
-        registry._entries = {entry.workload.id: entry for entry in loaded.entries}
+        registry._entries = {entry.workload.id: _frozen(entry) for entry in loaded.entries}
         registry._histories = dict(loaded.histories)
-        registry._index = Index(
-            (entry, registry._since(entry)) for entry in registry._entries.values()
+        registry._index = Index(registry._entries.values())
+        ended = [each for each in registry._entries.values() if each.state.is_terminal]
+        registry._ended = EndedWorkloads(
+            (registry._as_ended(each) for each in ended if each.wanted is not Wanted.REMOVE),
+            (registry._as_ended(each) for each in ended if each.wanted is Wanted.REMOVE),
         )
         registry._version = loaded.version
         registry._feed = Feed(loaded.version, size=max_feed)
@@ -63,7 +71,7 @@ class WorkloadRegistry:
     def register(
         self, workload: Workload, *, now: float, is_adopted: bool = False
     ) -> WorkloadEntry:
-        """Add a workload as pending.
+        """Add a workload as pending; what its mappings and lists hold is copied.
 
         One that is adopted, because it runs already, is no new one to a store: it is kept though
         there is no room for others.
@@ -73,7 +81,7 @@ class WorkloadRegistry:
             raise DuplicateWorkload(workload.id)
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
-        entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version + 1, now, now)
+        entry = WorkloadEntry(frozen(workload), WorkloadState.PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
         self._index.add(entry)
         self._publish(Change(workload.id, entry.version, entry, (), not is_adopted))
@@ -186,6 +194,8 @@ class WorkloadRegistry:
         entry = self._known(workload_id)
         if not entry.wanted.can_become(wanted):
             return entry
+        if wanted is Wanted.REMOVE:
+            self._ended.set_removing(workload_id)
         return self._put(
             entry,
             replace(
@@ -221,6 +231,7 @@ class WorkloadRegistry:
         del self._entries[workload_id]
         self._histories.pop(workload_id, None)
         self._index.discard(entry)
+        self._ended.discard(workload_id)
         self._publish(Change(workload_id, self._version + 1, None))
         return entry
 
@@ -234,48 +245,53 @@ class WorkloadRegistry:
     ) -> list[WorkloadEntry]:
         """Give a page of snapshots in the order of their ids, if asked for of one state or label.
 
-        The page begins behind the id `after`, which need not exist any more, so paging stays
-        stable while workloads come and go. It takes time in proportion to the page; with both a
-        state and a label, to the smaller of the two groups. Raises ValueError for a limit outside
-        1 to MAX_PAGE.
+        The page begins after the id `after`, which need not exist any more, so paging stays
+        stable while workloads come and go. It takes time in proportion to the page, whatever is
+        asked for. Raises ValueError for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
-        found: list[WorkloadEntry] = []
-        for workload_id in self._index.after(after, state, label):
-            entry = self._entries[workload_id]
-            if (state is None or entry.state is state) and (
-                label is None or entry.workload.labels.get(label[0]) == label[1]
-            ):
-                found.append(entry)
-                if len(found) == limit:
-                    break
-        return found
+        ids = islice(self._index.after(after, state, label), limit)
+        return [self._entries[workload_id] for workload_id in ids]
 
     def removable(
-        self, *, now: float, retention: float, limit: int = MAX_PAGE
+        self, *, now: float, retention: float, budget: int | None = None, limit: int = MAX_PAGE
     ) -> list[WorkloadEntry]:
-        """Give workloads that came to their final state more than `retention` seconds before now.
+        """Return workloads that have ended and need not be kept, the one that ended first in front.
 
-        Those that ended first come first; one that is being removed is left out. Raises ValueError
-        for a limit outside 1 to MAX_PAGE.
+        They came to their final state more than `retention` seconds before now, or are in the way
+        of later ones: without them, `ended_bytes` is at most `budget`. One that is being removed
+        is left out. Raises ValueError for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
+        excess = 0 if budget is None else self.ended_bytes - budget
         found: list[WorkloadEntry] = []
-        for workload_id, since in self._index.finished():
-            if since > now:
-                continue  # the clock was set back: it keeps none that ended after it
-            if since >= now - retention or len(found) == limit:
+        for workload_id, since, size in self._ended:
+            if len(found) == limit:
                 break
-            entry = self._entries[workload_id]
-            if entry.wanted is not Wanted.REMOVE:
-                found.append(entry)
+            if excess <= 0:
+                if since > now:
+                    continue  # the clock was set back: it keeps none that ended after it
+                if since >= now - retention:
+                    break
+            excess -= size
+            found.append(self._entries[workload_id])
         return found
 
-    def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[Change]:
-        """Give what changed behind a version, the oldest first; none if nothing did.
+    @property
+    def ended_bytes(self) -> int:
+        """The size in bytes of all workloads that have ended and are not being removed."""
+        return self._ended.kept_bytes
 
-        A reader begins with `version`, then lists, then asks for what came behind that version,
-        and goes on behind the version of the last change that it got. Raises TooLate if the feed
+    @property
+    def removing_bytes(self) -> int:
+        """The size in bytes of all workloads that have ended and are being removed."""
+        return self._ended.removing_bytes
+
+    def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[ChangedWorkload]:
+        """Return which workloads changed after a version, the oldest change first.
+
+        A reader begins with `version`, then lists, then asks for what came after that version,
+        and goes on after the version of the last change that it got. Raises TooLate if the feed
         does not reach back so far, and ValueError for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
@@ -318,6 +334,8 @@ class WorkloadRegistry:
             self._histories[workload_id] = history
         if before.state is not entry.state:
             self._index.move(before.state, entry)
+            if entry.state.is_terminal:
+                self._ended.add(self._as_ended(entry), is_removing=entry.wanted is Wanted.REMOVE)
         self._publish(Change(workload_id, entry.version, entry, history))
         return entry
 
@@ -333,10 +351,17 @@ class WorkloadRegistry:
             raise UnknownWorkload(workload_id)
         return entry
 
-    def _since(self, entry: WorkloadEntry) -> float:
-        """Tell since when a workload has been in its state."""
-        history = self._histories.get(entry.workload.id)
-        return history[-1].at if history else entry.changed_at
+    def _as_ended(self, entry: WorkloadEntry) -> Ended:
+        workload_id = entry.workload.id
+        history = self._histories.get(workload_id, ())
+        # Of what has ended, later changes are no steps: the last one is the end.
+        since = history[-1].at if history else entry.changed_at
+        return Ended(workload_id, since, entry_size(entry, history))
+
+
+def _frozen(entry: WorkloadEntry) -> WorkloadEntry:
+    workload = frozen(entry.workload)
+    return entry if workload is entry.workload else replace(entry, workload=workload)
 
 
 def _check_limit(limit: int) -> None:

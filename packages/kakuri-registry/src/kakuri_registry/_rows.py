@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from kakuri_registry._feed import Change
+from kakuri_registry._frozen import EMPTY, FrozenDict
 from kakuri_registry._grammar import IMAGE_REFERENCE, MAX_ID_LENGTH, MAX_IMAGE_LENGTH, WORKLOAD_ID
 from kakuri_registry._history import History, Transition
 from kakuri_registry._state import WorkloadState
@@ -167,10 +168,10 @@ class RowReader:
             cpu_millicores,
             () if command is None else tuple(_read_lines("command", command)),
             () if args is None else tuple(_read_lines("args", args)),
-            {} if env is None else _read_mapping("env", env),
+            EMPTY if env is None else FrozenDict(_read_mapping("env", env)),
             working_dir,
             user,
-            {} if labels is None else _read_mapping("labels", labels),
+            EMPTY if labels is None else FrozenDict(_read_mapping("labels", labels)),
             _POLICIES.get(restart_policy) or _unknown("restart_policy", restart_policy, _POLICIES),
             max_restarts,
             None if pull is None else _PULLS.get(pull) or _unknown("pull", pull, _PULLS),

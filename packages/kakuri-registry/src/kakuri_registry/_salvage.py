@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kakuri_registry._rows import COLUMNS
-from kakuri_registry._schema import PUT, migrate, select
+from kakuri_registry._schema import migrate, prepare
+from kakuri_registry._statements import PUT, select
 
 MAX_FAILED_READS = 10_000
 """Reads that may fail before the rest is given up: a second's work, and hundreds of pages."""
@@ -36,6 +37,7 @@ def salvage(path: Path) -> tuple[Path, int]:
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        prepare(connection)
         connection.execute("PRAGMA synchronous = FULL")
         migrate(connection, str(part))
         connection.execute("BEGIN")

@@ -5,11 +5,9 @@ column of its own; `_rows` says how. The one row of `registry` has the version o
 """
 
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed, StoreTooNew
-from kakuri_registry._rows import COLUMNS
 
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), for us and for file(1)."""
@@ -66,31 +64,6 @@ SCHEMA_VERSION = len(MIGRATIONS)
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
-CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""How many workloads one statement writes: few sizes, so that statements are prepared once, and
-close enough to fill them up with a workload said twice."""
-
-# The names in these statements are this package's own; values only ever come as parameters.
-_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
-_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
-_ROW = f"({', '.join('?' * len(COLUMNS))})"
-SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
-PUT = {
-    count: f"INSERT INTO workloads ({_NAMES}) VALUES {', '.join([_ROW] * count)} "  # noqa: S608
-    f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
-    for count in CHUNKS
-}
-DELETE = {
-    count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
-    for count in CHUNKS
-}
-
-
-def select(names: Sequence[str | None], condition: str) -> str:
-    """Give the statement that reads the number and these columns, NULL for one without a name."""
-    columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
-    return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
-
 
 def refuse_foreign(path: Path) -> None:
     """Look at a file before anything of it is changed.
@@ -114,6 +87,20 @@ def refuse_foreign(path: Path) -> None:
         raise _foreign(str(path))
     if application_id == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StoreTooNew(str(path), SCHEMA_VERSION, version)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Set how a database keeps what was removed from it. To be called before anything else.
+
+    Pages are overwritten with zeros when their content is removed (not every build of SQLite does
+    that by itself): a removed workload may have had secrets in its environment. A database that
+    is made now can give pages back to the file system; one of an earlier version keeps them for
+    what comes.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if not pages:  # to an existing database this would be a write
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _foreign(path: str) -> StoreFailed:

@@ -15,14 +15,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
 from kakuri_registry._feed import Change
 from kakuri_registry._history import History
 from kakuri_registry._reserve import Reserve
-from kakuri_registry._rows import BadRow, Cell, RowReader, keepable, row_of, short
+from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
 from kakuri_registry._salvage import (
     beside,
     finish,
@@ -31,7 +30,8 @@ from kakuri_registry._salvage import (
     synchronize,
     text_or_bytes,
 )
-from kakuri_registry._schema import CHUNKS, DELETE, PUT, SELECT, migrate, refuse_foreign
+from kakuri_registry._schema import migrate, prepare, refuse_foreign
+from kakuri_registry._statements import CHUNKS, DELETE, PUT, SELECT, in_chunks, is_large
 from kakuri_registry._store import Loaded, Problem
 from kakuri_registry._workload import WorkloadEntry
 
@@ -49,6 +49,9 @@ SMALL_STEP = 16
 
 LARGE_STEP = 1024
 """Workloads in a transaction otherwise, if none is new: the log is not to outgrow the reserve."""
+
+PAGES_PER_TIDY = 1024
+"""Pages given back at a time: 4 MiB, so that a write waits for some milliseconds at most."""
 
 VERSION_GAP = 1 << 20
 """How far the versions of one run begin behind those of the run before.
@@ -133,6 +136,26 @@ class SQLiteStore:
         with self._one_at_a_time:
             self._write(changes)
 
+    def tidy(self) -> bool:
+        """Give some free pages back to the file system, and empty the log.
+
+        Removed workloads then have left both files. Returns whether there is more to do; nothing
+        is done while the disk is full. Raises StoreFull and StoreFailed.
+        """
+        with self._one_at_a_time:
+            if self._reserve.is_given_up:
+                return False
+            connection = self._present()
+            try:
+                (before,) = connection.execute("PRAGMA freelist_count").fetchone()
+                # Each step of the statement frees one page, so all of them have to be fetched.
+                connection.execute(f"PRAGMA incremental_vacuum({PAGES_PER_TIDY})").fetchall()
+                (after,) = connection.execute("PRAGMA freelist_count").fetchone()
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+            self._checkpoint()
+            return 0 < int(after) < int(before)
+
     def close(self) -> None:
         """Let go of the database; closing twice is no error."""
         with self._one_at_a_time:
@@ -156,6 +179,7 @@ class SQLiteStore:
             self._path, isolation_level=None, check_same_thread=False, timeout=0
         )
         try:
+            prepare(connection)
             # Exclusive first: then the log needs no shared memory, a file that could not grow.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -273,13 +297,13 @@ class SQLiteStore:
         removed = [(change.workload_id,) for change in changes if change.entry is None]
         rows = [row_of(each) for each in changes if each.entry]
         try:
-            if removed or len(rows) > CHUNKS[-1]:
+            if removed or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
                 self._transact_in_steps(connection, removed, rows, changes)
             else:
                 # One statement is a transaction of its own: the thread gives up the interpreter
                 # once, and has to get it back from a busy event loop once.
                 self._step("store.before-commit")
-                _in_chunks(connection, PUT, rows)
+                in_chunks(connection, PUT, rows)
         except BaseException as error:
             with suppress(sqlite3.Error):
                 if connection.in_transaction:
@@ -298,9 +322,9 @@ class SQLiteStore:
     ) -> None:
         connection.execute("BEGIN IMMEDIATE")
         before = connection.total_changes
-        _in_chunks(connection, DELETE, removed)
+        in_chunks(connection, DELETE, removed)
         has_removed = connection.total_changes > before
-        _in_chunks(connection, PUT, rows)
+        in_chunks(connection, PUT, rows)
         if has_removed:
             # What is put has its version in its row. Nothing is written for nothing.
             version = max(change.version for change in changes)
@@ -335,22 +359,6 @@ class SQLiteStore:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
-
-def _in_chunks(
-    connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Cell, ...]]
-) -> None:
-    """Run as few statements as possible; each is filled up with its last row, said again."""
-    longest = CHUNKS[-1]
-    for start in range(0, len(rows), longest):
-        chunk = rows[start : start + longest]
-        size = next(size for size in CHUNKS if size >= len(chunk))
-        cells = list(chain.from_iterable(chunk))
-        cells += chunk[-1] * (size - len(chunk))
-        try:
-            connection.execute(statements[size], cells)
-        except (UnicodeEncodeError, OverflowError):  # before anything was written
-            connection.execute(statements[size], [keepable(cell) for cell in cells])
 
 
 def _locked(path: Path) -> int:

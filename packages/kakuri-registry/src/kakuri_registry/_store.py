@@ -51,6 +51,12 @@ class Store(Protocol):
         Raises StoreFull if there is no room and StoreFailed for what else can go wrong.
         """
 
+    def tidy(self) -> bool:
+        """Give back some of the room that removed workloads took, in a few milliseconds.
+
+        Returns whether there is more to do. Raises StoreError.
+        """
+
     def close(self) -> None:
         """Let go of everything; closing twice is no error."""
 
@@ -81,6 +87,10 @@ class MemoryStore:
             else:
                 self._kept[change.workload_id] = change
             self._version = max(self._version, change.version)
+
+    def tidy(self) -> bool:
+        """Do nothing: Python gives memory back by itself."""
+        return False
 
     def close(self) -> None:
         """Do nothing: another load still gives everything."""

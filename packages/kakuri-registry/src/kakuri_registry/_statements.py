@@ -1,0 +1,62 @@
+"""The statements that read and write workloads, and how many rows go into each."""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+
+from kakuri_registry._rows import COLUMNS, Cell, keepable
+
+CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+"""How many workloads one statement writes: few sizes, so that statements are prepared once, and
+close enough to fill them up with a workload said twice."""
+
+LARGE_ROW = 16_384
+"""Characters of a text from which on its row is written by a statement of its own: SQLite keeps a
+copy of what a statement was last given."""
+
+# The names in these statements are this package's own; values only ever come as parameters.
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
+_ROW = f"({', '.join('?' * len(COLUMNS))})"
+SELECT = f"SELECT {_NAMES} FROM workloads"  # noqa: S608
+PUT = {
+    count: f"INSERT INTO workloads ({_NAMES}) VALUES {', '.join([_ROW] * count)} "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
+    for count in CHUNKS
+}
+DELETE = {
+    count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
+    for count in CHUNKS
+}
+
+
+def select(names: Sequence[str | None], condition: str) -> str:
+    """Give the statement that reads the number and these columns, NULL for one without a name."""
+    columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
+    return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
+
+
+def in_chunks(
+    connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Cell, ...]]
+) -> None:
+    """Run as few statements as possible; each is filled up with its last row, said again."""
+    large = [row for row in rows if is_large(row)]
+    if large and len(rows) > 1:
+        for row in large:
+            in_chunks(connection, statements, [row])
+        rows = [row for row in rows if not is_large(row)]
+    longest = CHUNKS[-1]
+    for start in range(0, len(rows), longest):
+        chunk = rows[start : start + longest]
+        size = next(size for size in CHUNKS if size >= len(chunk))
+        cells = list(chain.from_iterable(chunk))
+        cells += chunk[-1] * (size - len(chunk))
+        try:
+            connection.execute(statements[size], cells)
+        except (UnicodeEncodeError, OverflowError):  # before anything was written
+            connection.execute(statements[size], [keepable(cell) for cell in cells])
+
+
+def is_large(row: Sequence[Cell]) -> bool:
+    """Return whether a row has to be written by a statement of its own."""
+    return any(isinstance(cell, str | bytes) and len(cell) >= LARGE_ROW for cell in row)

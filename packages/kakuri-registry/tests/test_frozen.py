@@ -1,0 +1,87 @@
+import copy
+import pickle
+
+import pytest
+from kakuri_registry import Loaded, SQLiteStore, Workload, WorkloadEntry, WorkloadRegistry
+from kakuri_registry import WorkloadState as State
+from kakuri_registry._frozen import EMPTY, FrozenDict, frozen
+
+
+def workload(**fields: object) -> Workload:
+    return Workload("w", "nginx", "edera-zone", 1, 1, **fields)
+
+
+def test_registered_workload_does_not_follow_the_callers_mappings_and_lists():
+    labels, env, args = {"team": "a"}, {"X": "1"}, ["one"]
+    registry = WorkloadRegistry()
+    given = workload(labels=labels, env=env, args=args)
+    registry.register(given, now=0)
+    snapshot = registry.get("w")
+    labels["team"], env["X"] = "b", "2"
+    args.append("two")
+    given.labels["more"] = "c"
+    assert snapshot.workload == workload(labels={"team": "a"}, env={"X": "1"}, args=("one",))
+    assert [each.workload.id for each in registry.page(label=("team", "a"))] == ["w"]
+    assert registry.page(label=("team", "b")) == []
+    assert registry.remove("w") is snapshot
+    assert len(registry) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.__setitem__("team", "b"),
+        lambda d: d.__delitem__("team"),
+        lambda d: d.__ior__({"team": "b"}),
+        lambda d: d.clear(),
+        lambda d: d.pop("team"),
+        lambda d: d.popitem(),
+        lambda d: d.setdefault("other", "b"),
+        lambda d: d.update(team="b"),
+    ],
+)
+def test_frozen_dict_refuses_every_change(change):
+    registry = WorkloadRegistry()
+    snapshot = registry.register(workload(labels={"team": "a"}), now=0)
+    with pytest.raises(TypeError, match=r"FrozenDict is immutable: make a changed copy with dict"):
+        change(snapshot.workload.labels)
+    assert snapshot.workload.labels == {"team": "a"}
+
+
+def test_frozen_dict_is_a_dict_that_can_be_copied_pickled_and_hashed():
+    labels = FrozenDict({"team": "a"})
+    assert labels == {"team": "a"}
+    assert repr(labels) == "FrozenDict({'team': 'a'})"
+    for again in (copy.copy(labels), copy.deepcopy(labels), pickle.loads(pickle.dumps(labels))):
+        assert (type(again), again) == (FrozenDict, {"team": "a"})
+    assert hash(labels) == hash(FrozenDict({"team": "a"}))
+    assert type(labels | {"x": "y"}) is dict
+
+
+def test_entry_can_be_hashed_pickled_and_copied():
+    entry = WorkloadRegistry().register(workload(labels={"team": "a"}, env={"A": "b"}), now=0)
+    assert pickle.loads(pickle.dumps(entry)) == copy.deepcopy(entry) == entry
+    assert hash(entry) == hash(copy.deepcopy(entry))
+
+
+def test_frozen_returns_the_same_workload_when_nothing_can_change():
+    registry = WorkloadRegistry()
+    first = registry.register(workload(labels={"a": "b"}, command=["sh"]), now=0).workload
+    assert frozen(first) is first
+    assert first.env is EMPTY
+
+
+def test_loaded_workloads_are_frozen_whatever_the_store_returned(tmp_path):
+    entry = WorkloadEntry(workload(labels={"a": "b"}), State.PENDING, 1, 0.0, 0.0)
+    registry = WorkloadRegistry.load(Loaded([entry]))
+    assert type(registry.get("w").workload.labels) is FrozenDict
+    store = SQLiteStore(tmp_path / "db")
+    changes = []
+    written = WorkloadRegistry()
+    written.subscribe(changes.append)
+    written.register(workload(labels={"a": "b"}), now=0)
+    store.write(changes)
+    (again,) = store.load().entries
+    store.close()
+    assert type(again.workload.labels) is FrozenDict
+    assert again.workload.env is EMPTY
