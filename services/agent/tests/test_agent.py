@@ -1,6 +1,6 @@
 import pytest
-from kakuri_agent import Agent, Capacity, SimulatedRuntime
-from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle
+from kakuri_agent import Agent, Capacity, SimulatedRuntime, _agent
+from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle, spec_size
 from kakuri_rpc import (
     DescribeNode,
     Error,
@@ -86,6 +86,63 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, run
     await settle()
     assert agent.handle(StartWorkload(workload("c", memory_mb=10))).state is State.PENDING
     agent.close()
+
+
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        ({"memory_mb": 1001}, "1000 MB of memory, which is all that this node has, got 1001"),
+        (
+            {"cpu_millicores": 901},
+            "900 millicores of CPU, which is all that this node has, got 901",
+        ),
+    ],
+)
+async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_node_is_empty(
+    registry, journal, runtime, needs, message
+):
+    agent = Agent(registry, journal, runtime, Capacity(memory_mb=1000, cpu_millicores=900))
+    reply = agent.handle(StartWorkload(workload("a", **needs)))
+    assert reply == Error(ErrorCode.NEVER_FITS, f"expected at most {message}", id="a")
+    agent.handle(StartWorkload(workload("b", memory_mb=1000, cpu_millicores=1)))
+    assert agent.handle(StartWorkload(workload("c", memory_mb=1))).code is ErrorCode.CAPACITY
+    agent.close()
+
+
+async def test_specifications_of_live_workloads_share_a_budget(registry, journal, runtime, settle):
+    large = {"env": {"X": "x" * 10_000}}
+    one = spec_size(workload("a", **large))
+    agent = Agent(registry, journal, runtime, capacity := Capacity(spec_bytes=2 * one + 1000))
+    for name in "ab":
+        assert agent.handle(StartWorkload(workload(name, **large))).state is State.PENDING
+    reply = agent.handle(StartWorkload(workload("c", **large)))
+    assert reply == Error(
+        ErrorCode.CAPACITY,
+        f"expected at most 1000 bytes of specifications, got {one}: "
+        f"{2 * one} of {2 * one + 1000} are promised",
+        id="c",
+    )
+    runtime.change(FAILED, "b")
+    await settle()
+    assert capacity.spec_bytes_used == one
+    assert agent.handle(StartWorkload(workload("c", **large))).state is State.PENDING
+    agent.close()
+
+
+async def test_nothing_is_started_while_too_much_waits_for_its_removal(
+    registry, agent, runtime, settle, monkeypatch
+):
+    agent.handle(StartWorkload(workload("a", env={"X": "x" * 5000})))
+    runtime.change(FAILED, "a")
+    await settle()
+    monkeypatch.setattr(_agent, "MAX_REMOVING_BYTES", 5000)
+    assert agent.handle(StartWorkload(workload("b"))).state is State.PENDING
+    agent.handle(RemoveWorkload("a"))
+    reply = agent.handle(StartWorkload(workload("c")))
+    assert reply.code is ErrorCode.CAPACITY
+    assert reply.message == (
+        f"{registry.removing_bytes} bytes of ended workloads wait to be removed by the runtime"
+    )
 
 
 async def test_a_stop_right_behind_the_start_ends_it(registry, journal, settle):

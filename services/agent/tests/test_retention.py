@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import contextmanager
 
-from kakuri_agent._retention import REMOVED_PER_LOOK, Retention
+from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
 from kakuri_registry import Wanted, WorkloadRegistry, WorkloadState
 from recording_runtime import workload
 from virtual_time import VirtualLoop
@@ -52,10 +52,10 @@ def test_what_has_ended_is_removed_when_its_time_is_over():
 def test_of_many_the_first_go_first_and_the_others_soon():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
-        for number in range(2 * REMOVED_PER_LOOK + 1):
-            end(registry, f"w-{number}", at=number - 2 * REMOVED_PER_LOOK - KEPT - 2)
+        for number in range(2 * REMOVED_PER_CHECK + 1):
+            end(registry, f"w-{number}", at=number - 2 * REMOVED_PER_CHECK - KEPT - 2)
         with retention(registry, loop.time) as attended:
-            assert len(attended) == REMOVED_PER_LOOK
+            assert len(attended) == REMOVED_PER_CHECK
             assert attended[0] == "w-0"
             await asyncio.sleep(2.5)
             assert len(attended) == len(registry) == len(set(attended))
@@ -73,5 +73,61 @@ def test_a_clock_that_is_set_back_ends_nothing_early_and_stops_nothing():
             end(registry, "now", at=0)
             await asyncio.sleep(KEPT + 70)
             assert attended == ["now"]
+
+    in_virtual_time(tell)
+
+
+def test_budget_removes_what_ended_first_as_soon_as_others_end():
+    async def tell():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        attended = []
+        end(registry, "a", at=-3)
+        one = registry.ended_bytes
+        keeps = Retention(registry, attended.append, KEPT, budget=2 * one, clock=loop.time)
+        end(registry, "b", at=-2)
+        keeps.workload_ended()
+        assert keeps._timer.when() == CHECK_SECONDS  # it fits
+        end(registry, "c", at=-1)
+        end(registry, "d", at=0)
+        keeps.workload_ended()
+        keeps.workload_ended()
+        await asyncio.sleep(0.001)
+        assert attended == ["a", "b"]
+        assert registry.ended_bytes == 2 * one
+        assert registry.get("c").wanted is Wanted.RUN
+        await asyncio.sleep(KEPT + CHECK_SECONDS)
+        assert attended == ["a", "b", "c", "d"]  # their time is over
+        keeps.close()
+
+    in_virtual_time(tell)
+
+
+def test_budget_holds_for_what_ended_before_the_start():
+    async def tell():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        for number in range(5):
+            end(registry, f"w-{number}", at=number - 10)
+        attended = []
+        one = registry.ended_bytes // 5
+        Retention(registry, attended.append, KEPT, budget=2 * one, clock=loop.time).close()
+        assert attended == ["w-0", "w-1", "w-2"]
+
+    in_virtual_time(tell)
+
+
+def test_budget_is_kept_in_steps_when_very_many_have_to_go():
+    async def tell():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        for number in range(2 * REMOVED_PER_CHECK + 1):
+            end(registry, f"w-{number}", at=0)
+        attended = []
+        keeps = Retention(registry, attended.append, KEPT, budget=0, clock=loop.time)
+        assert len(attended) == REMOVED_PER_CHECK
+        keeps.workload_ended()  # which brings the next check forward
+        await asyncio.sleep(0.001)
+        assert len(attended) == 2 * REMOVED_PER_CHECK
+        await asyncio.sleep(2)
+        assert registry.ended_bytes == 0
+        keeps.close()
 
     in_virtual_time(tell)

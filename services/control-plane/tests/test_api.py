@@ -93,6 +93,7 @@ async def test_a_known_workload_is_200():
         (ErrorCode.CONFLICT, 409),
         (ErrorCode.BAD_REQUEST, 500),
         (ErrorCode.TOO_LARGE, 413),
+        (ErrorCode.NEVER_FITS, 422),
         (ErrorCode.CAPACITY, 503),
         (ErrorCode.RUNTIME, 500),
         (ErrorCode.INTERNAL, 500),

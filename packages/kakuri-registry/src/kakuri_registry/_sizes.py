@@ -4,7 +4,7 @@ These are charges rather than measurements: the same workload always has the sam
 next process, and the size is never much below what the process really uses for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from kakuri_registry._history import History
 from kakuri_registry._workload import Workload, WorkloadEntry
@@ -22,7 +22,9 @@ TEXT_BYTES = 64
 def spec_size(workload: Workload) -> int:
     """Return the size of a workload's specification in bytes."""
     size = ENTRY_BYTES + _size(workload.image) + _size(workload.working_dir) + _size(workload.user)
-    size += _sizes(workload.command) + _sizes(workload.args)
+    for texts in (workload.command, workload.args):
+        if texts:
+            size += _sizes(texts)
     for mapping in (workload.env, workload.labels):
         if mapping:
             size += _sizes(mapping.keys()) + _sizes(mapping.values())
@@ -37,7 +39,9 @@ def entry_size(entry: WorkloadEntry, history: History) -> int:
     return size
 
 
-def _sizes(texts: Iterable[str]) -> int:
+def _sizes(texts: Collection[str]) -> int:
+    if all(map(str.isascii, texts)):  # an argument list may have a hundred thousand items
+        return TEXT_BYTES * len(texts) + sum(map(len, texts))
     return sum(map(_size, texts))
 
 

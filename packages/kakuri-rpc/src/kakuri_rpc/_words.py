@@ -106,5 +106,6 @@ class ErrorCode(Enum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     CAPACITY = "capacity"
+    NEVER_FITS = "never_fits"
     RUNTIME = "runtime"
     INTERNAL = "internal"

@@ -43,7 +43,7 @@ from kakuri_rpc import (
     WorkloadList,
 )
 
-from kakuri_agent._capacity import Capacity, DoesNotFit
+from kakuri_agent._capacity import Capacity, DoesNotFit, NeverFits
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._runtime import LogRequest, NoLog, Runtime, RuntimeFault, UnknownCursor
 from kakuri_agent._version import __version__
@@ -52,6 +52,10 @@ log = structlog.get_logger()
 
 RUNTIME_CLASSES = frozenset({"edera-zone"})
 """The runtime classes that a workload may ask for."""
+
+MAX_REMOVING_BYTES = 256 << 20
+"""What ended workloads that wait for their removal may take before new ones are refused: they are
+over their budget already, and while the runtime does not answer, they can't leave."""
 
 REMOVAL_GRACE_SECONDS = 10
 """How long a workload that is removed while it runs may take to end by itself."""
@@ -114,6 +118,10 @@ class Agent:
         """Have a workload attended to whose entry was changed from outside."""
         self._reconciler.attend(workload_id)
 
+    def notify_ends(self, on_end: Callable[[], None]) -> None:
+        """Call a function whenever a workload has ended for good."""
+        self._reconciler.notify_ends(on_end)
+
     def close(self) -> None:
         """Do nothing more; zones go on."""
         self._reconciler.close()
@@ -133,8 +141,14 @@ class Agent:
                 f"expected runtime class {expected}, got {workload.runtime_class!r}",
                 id=workload.id,
             )
+        removing = self._registry.removing_bytes
+        if removing > MAX_REMOVING_BYTES:
+            message = f"{removing} bytes of ended workloads wait to be removed by the runtime"
+            return Error(ErrorCode.CAPACITY, message, id=workload.id)
         try:
             self._capacity.promise(workload)
+        except NeverFits as error:
+            return Error(ErrorCode.NEVER_FITS, str(error), id=workload.id)
         except DoesNotFit as error:
             return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
         try:

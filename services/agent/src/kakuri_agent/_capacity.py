@@ -5,39 +5,68 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kakuri_registry import Workload
+from kakuri_registry import Workload, spec_size
 
 MEMORY_FLOOR_MB = 300
 """The least memory that a zone takes: below, Edera's hypervisor gives it this much anyway."""
+
+
+SPEC_BYTES = 256 << 20
+"""What the specifications of workloads that have not ended may take in all: a thousand of the
+largest documents, and a quarter of a million of ordinary ones."""
 
 
 class DoesNotFit(Exception):
     """A workload needs more than the node has left."""
 
 
+class NeverFits(DoesNotFit):
+    """A workload needs more than the node has in all."""
+
+
 @dataclass
 class Capacity:
-    """Memory in units of 2**20 bytes, CPU in thousandths of a core; None is without a limit."""
+    """What workloads that have not ended may take; None is without a limit.
+
+    Memory is in units of 2**20 bytes, CPU in thousandths of a core; `spec_bytes` bounds what the
+    agent itself keeps in memory and on disk for them.
+    """
 
     memory_mb: int | None = None
     cpu_millicores: int | None = None
     memory_floor_mb: int = 0
+    spec_bytes: int = SPEC_BYTES
     memory_mb_used: int = 0
     cpu_millicores_used: int = 0
-    _promised: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+    spec_bytes_used: int = 0
+    _promised: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)
 
     def promise(self, workload: Workload) -> None:
-        """Set aside what a workload needs. Raises DoesNotFit, with the figures."""
+        """Reserve what a workload needs.
+
+        Raises:
+            NeverFits: it needs more than the node has; the message has the figures.
+            DoesNotFit: it needs more than is left at the moment; the message has the figures.
+
+        """
         needed = self._needs(workload)
         for what, unit, need, used, total in (
             ("memory", "MB", needed[0], self.memory_mb_used, self.memory_mb),
             ("CPU", "millicores", needed[1], self.cpu_millicores_used, self.cpu_millicores),
+            ("specifications", "bytes", needed[2], self.spec_bytes_used, self.spec_bytes),
         ):
-            if total is not None and used + need > total:
-                raise DoesNotFit(
-                    f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
-                    f"{used} of {total} are promised{self._floor_words(workload, what)}"
+            if total is None or used + need <= total:
+                continue
+            floor = self._floor_words(workload, what)
+            if need > total:
+                raise NeverFits(
+                    f"expected at most {total} {unit} of {what}, which is all that this node has, "
+                    f"got {need}{floor}"
                 )
+            raise DoesNotFit(
+                f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
+                f"{used} of {total} are promised{floor}"
+            )
         self._set_aside(workload.id, needed)
 
     def honour(self, workloads: Iterable[Workload]) -> None:
@@ -47,23 +76,26 @@ class Capacity:
 
     def release(self, workload_id: str) -> None:
         """Take back what was set aside for a workload; once is enough."""
-        memory, cpu = self._promised.pop(workload_id, (0, 0))
+        memory, cpu, spec = self._promised.pop(workload_id, (0, 0, 0))
         self.memory_mb_used -= memory
         self.cpu_millicores_used -= cpu
+        self.spec_bytes_used -= spec
 
     def _floor_words(self, workload: Workload, what: str) -> str:
-        if what == "CPU" or workload.memory_mb >= self.memory_floor_mb:
+        if what != "memory" or workload.memory_mb >= self.memory_floor_mb:
             return ""
         return f", and no zone takes less than {self.memory_floor_mb} MB"
 
-    def _needs(self, workload: Workload) -> tuple[int, int]:
-        return max(workload.memory_mb, self.memory_floor_mb), workload.cpu_millicores
+    def _needs(self, workload: Workload) -> tuple[int, int, int]:
+        memory_mb = max(workload.memory_mb, self.memory_floor_mb)
+        return memory_mb, workload.cpu_millicores, spec_size(workload)
 
-    def _set_aside(self, workload_id: str, needed: tuple[int, int]) -> None:
+    def _set_aside(self, workload_id: str, needed: tuple[int, int, int]) -> None:
         self.release(workload_id)
         self._promised[workload_id] = needed
         self.memory_mb_used += needed[0]
         self.cpu_millicores_used += needed[1]
+        self.spec_bytes_used += needed[2]
 
 
 def memory_of_machine() -> int:

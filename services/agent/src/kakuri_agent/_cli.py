@@ -29,6 +29,10 @@ DRAIN_SECONDS = 10.0
 RETENTION_HOURS = 24.0
 """How long a workload that has ended is kept, with its log."""
 
+ENDED_BUDGET_MB = 64
+"""What workloads that have ended may take together: tens of thousands of ordinary ones, 256 with
+the largest specifications, and less than what the agent needs for those that run."""
+
 MAX_RETENTION_HOURS = 1_000_000.0
 """More than a hundred years."""
 
@@ -53,6 +57,7 @@ class Settings:
     cpu_millicores: int | None = None
     memory_floor_mb: int | None = None
     retention_hours: float = RETENTION_HOURS
+    ended_budget_mb: int = ENDED_BUDGET_MB
     max_document_bytes: int = MAX_DOCUMENT_BYTES
 
 
@@ -122,6 +127,15 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     help="How long workloads that have ended are kept, with their logs.",
 )
 @click.option(
+    "--ended-budget-mb",
+    type=click.IntRange(1, MAX_FIGURE),
+    default=ENDED_BUDGET_MB,
+    show_default=True,
+    help="What workloads that have ended may take, in units of 2^20 bytes: their specifications, "
+    "messages and histories, in memory and in the store. Those that ended first are removed, with "
+    "their logs, to make room for later ones.",
+)
+@click.option(
     "--max-document-bytes",
     type=click.IntRange(MIN_DOCUMENT_BYTES, MAX_DOCUMENT_BYTES),
     default=MAX_DOCUMENT_BYTES,
@@ -148,7 +162,13 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     store = state.store(runtime.name) if is_durable else MemoryStore()
     async with opened(store) as (registry, journal):
         agent = Agent(registry, journal, runtime, _capacity(settings, runtime))
-        retention = Retention(registry, agent.attend, settings.retention_hours * SECONDS_PER_HOUR)
+        retention = Retention(
+            registry,
+            agent.attend,
+            settings.retention_hours * SECONDS_PER_HOUR,
+            budget=settings.ended_budget_mb << 20,
+        )
+        agent.notify_ends(retention.workload_ended)
         try:
             server = await serve(
                 settings.listen, agent.handle, max_document=settings.max_document_bytes

@@ -76,6 +76,7 @@ class Reconciler:
         self._until_durable: dict[str, asyncio.TimerHandle | None] = {}
         self._removed: dict[str, None] = {}  # by this process, and so not to be adopted
         self._vacated: dict[str, str] = {}  # the sandboxes, by workload, that nothing runs in again
+        self._on_end: Callable[[], None] | None = None
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
@@ -84,6 +85,10 @@ class Reconciler:
         self._due[workload_id] = None
         if self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
+
+    def notify_ends(self, on_end: Callable[[], None]) -> None:
+        """Call a function whenever a workload has ended for good."""
+        self._on_end = on_end
 
     def _wait_a_turn(self) -> None:
         """Let replies leave first: they are about to be written, and their clients wait."""
@@ -299,6 +304,8 @@ class Reconciler:
         facts = {"reason": reason, "message": zone.message, "exit_code": zone.exit_code}
         known = {name: value for name, value in facts.items() if value is not None}
         log.info("workload changed", id=zone.id, state=state.value, **known)
+        if state.is_terminal and self._on_end is not None:
+            self._on_end()
         return updated
 
     def _act(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:

@@ -25,6 +25,7 @@ _STATUSES = {
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.CONFLICT: 409,
+    ErrorCode.NEVER_FITS: 422,  # no node that we know could ever run it
     ErrorCode.CAPACITY: UNAVAILABLE,  # the same request can succeed later, without a change
 }
 
