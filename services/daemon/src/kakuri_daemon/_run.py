@@ -1,7 +1,6 @@
 """The life of a daemon's process: ready, serving, drained, gone."""
 
 import asyncio
-import gc
 import resource
 import signal
 import sys
@@ -11,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 from kakuri_tcp import Endpoint, ListenFailed
 
+from kakuri_daemon import _memory
 from kakuri_daemon._command import DaemonError
 from kakuri_daemon._supervision import LoopWatch, Supervisor
 
@@ -20,10 +20,6 @@ SWITCH_SECONDS = 0.0001
 """How long a thread waits for the interpreter's lock before it asks for it: a write to disk needs
 it a few times, and its waits add up to what a client waits for. Python's own 5 ms are for threads
 that compute."""
-
-GC_THRESHOLDS = (50_000, 20, 20)
-"""Objects made until the youngest are looked at, and how often until the older ones are: what is
-made in cycles meanwhile takes a few megabytes at most."""
 
 
 def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
@@ -35,7 +31,7 @@ def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
     ends the process at once, and so does a loop that hangs.
     Raises DaemonError if the service can't listen.
     """
-    _calm_garbage_collector()
+    _memory.prepare()
     _raise_descriptor_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -65,6 +61,8 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
         loop.add_signal_handler(number, stop, number)
     supervisor = Supervisor()
     watch = LoopWatch(loop)
+    collector = _memory.Collector(loop)
+    collector.start()
     async with service() as endpoint:
         _announce(endpoint)
         supervisor.ready()
@@ -74,6 +72,7 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
         finally:
             watch.close()
             supervisor.stopping()
+    collector.close()
     log.info("stopped")
 
 
@@ -96,17 +95,6 @@ def _raise_descriptor_limit() -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _calm_garbage_collector() -> None:
-    """Let the collector of cycles look less often, and never at what the start has made.
-
-    A daemon makes many objects that live long and form no cycles; the usual thresholds stop every
-    request for tens of milliseconds to look at all of them again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _announce(endpoint: Endpoint) -> None:

@@ -1,0 +1,154 @@
+"""The garbage collector runs by time and by growth of the process."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+from kakuri_daemon import _memory
+from kakuri_daemon._memory import FREEZE_SECONDS, GROWTH_BYTES, THAW_BYTES, Collector
+
+
+class Payload:
+    """A cycle that holds something."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture
+def collections(monkeypatch):
+    """What was asked of the garbage collector, in order; Python's own collections are off."""
+    asked = []
+    collect = gc.collect
+    monkeypatch.setattr(
+        gc, "collect", lambda generation=2: (asked.append(generation), collect())[1]
+    )
+    monkeypatch.setattr(gc, "freeze", lambda: asked.append("freeze"))
+    monkeypatch.setattr(gc, "unfreeze", lambda: asked.append("unfreeze"))
+    gc.disable()
+    yield asked
+    gc.enable()
+
+
+class Process:
+    """A process whose size and clock the test sets."""
+
+    def __init__(self) -> None:
+        self.size = 50 << 20
+        self.seconds = 0.0  # that a full collection takes
+        self._now = 0.0
+
+    def memory(self) -> int:
+        return self.size
+
+    def clock(self) -> float:
+        self._now += self.seconds
+        return self._now
+
+    def collector(self) -> Collector:
+        loop = asyncio.new_event_loop()
+        loop.close()
+        return Collector(loop, memory=self.memory, timer=self.clock)
+
+
+def test_young_cycles_are_collected_at_every_check(collections):
+    process = Process()
+    collector = process.collector()
+    lost = weakref.ref(Payload())
+    assert lost() is not None
+    collector.check()
+    assert lost() is None
+    assert collections == [1]
+
+
+def test_everything_is_collected_when_the_process_has_grown(collections):
+    process = Process()
+    collector = process.collector()
+    process.size += GROWTH_BYTES - 1
+    collector.check()
+    assert collections == [1]
+    process.size += 1
+    collector.check()
+    assert collections == [1, 1, 2]
+    collector.check()  # the growth is counted from there
+    assert collections == [1, 1, 2, 1]
+
+
+def test_growth_is_counted_from_the_smallest_size_since(collections):
+    process = Process()
+    collector = process.collector()
+    process.size -= GROWTH_BYTES
+    collector.check()
+    process.size += GROWTH_BYTES
+    collector.check()
+    assert collections == [1, 1, 2]
+
+
+def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):
+    process = Process()
+    collector = process.collector()
+    process.size += GROWTH_BYTES
+    process.seconds = FREEZE_SECONDS
+    collector.check()
+    assert "freeze" not in collections
+    process.size += GROWTH_BYTES
+    process.seconds = FREEZE_SECONDS + 0.001
+    collector.check()
+    assert collections == [1, 2, 1, 2, "freeze"]
+
+
+def test_frozen_objects_are_looked_at_again_when_a_large_process_has_doubled(collections):
+    process = Process()
+    collector = process.collector()
+    process.size = THAW_BYTES - 1
+    collector.check()
+    assert "unfreeze" not in collections
+    for size, thaws in ((THAW_BYTES + GROWTH_BYTES, 1), (2 * THAW_BYTES, 1), (3 * THAW_BYTES, 2)):
+        process.size = size
+        collector.check()
+        assert collections.count("unfreeze") == thaws
+
+
+def test_collector_checks_again_and_again_until_it_is_closed(monkeypatch):
+    monkeypatch.setattr(_memory, "COLLECT_SECONDS", 0.0)
+
+    async def run() -> int:
+        loop = asyncio.get_running_loop()
+        enough = asyncio.Event()
+        checks = 0
+
+        def memory() -> int:
+            nonlocal checks
+            checks += 1
+            if checks >= 3:
+                enough.set()
+            return 0
+
+        collector = Collector(loop, memory=memory)
+        collector.start()
+        await enough.wait()
+        collector.close()
+        counted = checks
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert checks == counted
+        return checks
+
+    assert asyncio.run(run()) >= 3
+
+
+def test_prepare_leaves_full_collections_to_the_collector():
+    before = gc.get_threshold()
+    try:
+        _memory.prepare()
+        assert gc.get_threshold() == (_memory.YOUNG_THRESHOLD, 20, _memory.NEVER)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def test_resident_bytes_is_the_size_of_this_process():
+    size = _memory.resident_bytes()
+    assert 1 << 20 < size < 1 << 34
