@@ -90,7 +90,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set how a database keeps what was removed from it. To be called before anything else.
+    """Set how a database keeps what was removed from it. To be called before anything is written.
 
     Pages are overwritten with zeros when their content is removed (not every build of SQLite does
     that by itself): a removed workload may have had secrets in its environment. A database that

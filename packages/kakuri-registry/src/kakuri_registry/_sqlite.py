@@ -179,9 +179,9 @@ class SQLiteStore:
             self._path, isolation_level=None, check_same_thread=False, timeout=0
         )
         try:
-            prepare(connection)
             # Exclusive first: then the log needs no shared memory, a file that could not grow.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            prepare(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA temp_store = MEMORY")
