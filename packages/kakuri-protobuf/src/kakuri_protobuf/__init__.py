@@ -1,0 +1,127 @@
+"""Protocol buffers: the wire format, with frozen dataclasses as messages.
+
+Names are imported when they are first used, so that a program pays for what it uses.
+"""
+
+from importlib import import_module
+
+from kakuri_protobuf._version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_protobuf._codecs import decode, encode
+    from kakuri_protobuf._errors import (
+        DecodeError,
+        EncodeError,
+        LimitError,
+        ProtobufError,
+        ProtoSyntaxError,
+        UnsupportedTypeError,
+    )
+    from kakuri_protobuf._inspect import inspect
+    from kakuri_protobuf._kinds import (
+        Default,
+        Double,
+        Enum,
+        Fixed32,
+        Fixed64,
+        Float,
+        Group,
+        Int32,
+        Int64,
+        OneOf,
+        Required,
+        SFixed32,
+        SFixed64,
+        SInt32,
+        SInt64,
+        UInt32,
+        UInt64,
+        Unknown,
+        Unpacked,
+    )
+    from kakuri_protobuf._limits import Limits
+    from kakuri_protobuf._method import Method
+
+__all__ = [
+    "DecodeError",
+    "Default",
+    "Double",
+    "EncodeError",
+    "Enum",
+    "Fixed32",
+    "Fixed64",
+    "Float",
+    "Group",
+    "Int32",
+    "Int64",
+    "LimitError",
+    "Limits",
+    "Method",
+    "OneOf",
+    "ProtoSyntaxError",
+    "ProtobufError",
+    "Required",
+    "SFixed32",
+    "SFixed64",
+    "SInt32",
+    "SInt64",
+    "UInt32",
+    "UInt64",
+    "Unknown",
+    "Unpacked",
+    "UnsupportedTypeError",
+    "__version__",
+    "decode",
+    "encode",
+    "inspect",
+]
+
+_MODULES = {
+    "_codecs": ("decode", "encode"),
+    "_errors": (
+        "DecodeError",
+        "EncodeError",
+        "LimitError",
+        "ProtoSyntaxError",
+        "ProtobufError",
+        "UnsupportedTypeError",
+    ),
+    "_inspect": ("inspect",),
+    "_kinds": (
+        "Default",
+        "Double",
+        "Enum",
+        "Fixed32",
+        "Fixed64",
+        "Float",
+        "Group",
+        "Int32",
+        "Int64",
+        "OneOf",
+        "Required",
+        "SFixed32",
+        "SFixed64",
+        "SInt32",
+        "SInt64",
+        "UInt32",
+        "UInt64",
+        "Unknown",
+        "Unpacked",
+    ),
+    "_limits": ("Limits",),
+    "_method": ("Method",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

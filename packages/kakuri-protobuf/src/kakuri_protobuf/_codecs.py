@@ -1,0 +1,153 @@
+"""The public functions, and the codecs that they compile when a class is first used.
+
+Nothing is compiled at import: a class costs about a millisecond, and a program uses few of the
+classes that a generated module has.
+"""
+
+import struct
+from typing import Any, TypeVar, cast
+
+from kakuri_protobuf._decoder import compile_decoder
+from kakuri_protobuf._encoder import Encoder, compile_encoder
+from kakuri_protobuf._errors import EncodeError, LimitError
+from kakuri_protobuf._faults import find_fault
+from kakuri_protobuf._fields import Schema, schema_of
+from kakuri_protobuf._limits import DEFAULT_LIMITS, Limits
+from kakuri_protobuf._value_writer import Decoder
+
+T = TypeVar("T")
+
+_LIMIT_TEXTS = {
+    "depth": "at most {} levels of nested messages",
+    "elements": "at most {} elements in all",
+}
+
+
+class Codec:
+    """What is compiled for one class.
+
+    It is an attribute of the class, so it goes when the class goes, and a subclass, which inherits
+    the attribute, is told apart by `cls`.
+    """
+
+    __slots__ = ("cls", "counting_decoder", "decoder", "encoder", "schema")
+
+    def __init__(self, cls: type[Any]) -> None:
+        self.cls = cls
+        self.schema: Schema = schema_of(cls)
+        # Each compiles its successor when it is first called.
+        self.encoder: Encoder = self._first_encode
+        self.decoder: Decoder = self._first_decode
+        self.counting_decoder: Decoder = self._first_counting_decode
+
+    def _first_encode(self, *arguments: Any) -> bytes:
+        self.encoder = compile_encoder(self.schema, _encoder_of)
+        return self.encoder(*arguments)
+
+    def _first_decode(self, *arguments: Any) -> Any:
+        self.decoder = compile_decoder(self.schema, _decoder_of, is_counting=False)
+        return self.decoder(*arguments)
+
+    def _first_counting_decode(self, *arguments: Any) -> Any:
+        self.counting_decoder = compile_decoder(self.schema, _counting_decoder_of, is_counting=True)
+        return self.counting_decoder(*arguments)
+
+
+def codec_of(cls: type[Any]) -> Codec:
+    """Return the codec of a class.
+
+    Raises:
+        UnsupportedTypeError: the class does not describe a message.
+
+    """
+    codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)
+    if codec is None or codec.cls is not cls:
+        codec = Codec(cls)
+        cls.__kakuri_protobuf_codec__ = codec
+    return codec
+
+
+def _encoder_of(cls: type[Any]) -> Encoder:
+    return codec_of(cls).encoder
+
+
+def _decoder_of(cls: type[Any]) -> Decoder:
+    return codec_of(cls).decoder
+
+
+def _counting_decoder_of(cls: type[Any]) -> Decoder:
+    return codec_of(cls).counting_decoder
+
+
+def _schema_of(cls: type[Any]) -> Schema:
+    return codec_of(cls).schema
+
+
+def encode(message: object, *, deterministic: bool = False, limits: Limits | None = None) -> bytes:
+    """Return a message in the wire format of protocol buffers.
+
+    Fields are written in the order of their numbers. A field without presence is left out if it
+    is zero; a field that may be None is written if it is not None, an empty message included.
+
+    Args:
+        message: an instance of a dataclass whose fields have numbers.
+        deterministic: write the entries of maps in the order of their keys, so that equal
+            messages give equal bytes. Otherwise they keep the order of the mapping.
+        limits: `depth` bounds how deeply messages nest; the other limits are for decoding.
+
+    Raises:
+        EncodeError: a field holds a value that its kind cannot encode; says which.
+        UnsupportedTypeError: the class does not describe a message.
+
+    Source: protobuf.dev/programming-guides/encoding.
+
+    """
+    codec = codec_of(type(message))
+    depth = DEFAULT_LIMITS.depth if limits is None else limits.depth
+    try:
+        data = codec.encoder(message, deterministic, depth)
+        return data if data.__class__ is bytes else bytes(data)
+    except (TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
+        fault = find_fault(message, codec.schema, _schema_of, depth)
+        raise fault or EncodeError(f"expected a message, got {error!r}") from error
+
+
+def decode(
+    data: bytes | bytearray | memoryview,
+    *,
+    type: type[T],  # noqa: A002 - as in kakuri-json
+    limits: Limits | None = None,
+) -> T:
+    """Return the message that some bytes encode.
+
+    Fields may come in any order. Of a field that comes twice the last one counts, and messages are
+    merged. Unknown fields are skipped, or kept by a class that has an attribute for them.
+
+    Args:
+        data: the whole message.
+        type: a dataclass whose fields have numbers.
+        limits: what the message may take.
+
+    Raises:
+        DecodeError: the data is not a valid message of the type; says where and at which byte.
+        LimitError: it exceeds a limit. This is a DecodeError, too.
+        UnsupportedTypeError: the class does not describe a message.
+
+    Source: protobuf.dev/programming-guides/encoding.
+
+    """
+    limits = limits or DEFAULT_LIMITS
+    b = data if isinstance(data, bytes) else bytes(memoryview(data))
+    size = len(b)
+    if size > limits.size:
+        text = f"expected at most {limits.size} bytes, got {size}"
+        raise LimitError(text, "", 0, "size", limits.size)
+    codec = codec_of(type)
+    # A message of n bytes has n elements at most.
+    decoder = codec.decoder if size <= limits.elements else codec.counting_decoder
+    try:
+        return cast("T", decoder(b, 0, size, limits.depth, [limits.elements]))
+    except LimitError as error:
+        maximum: int = getattr(limits, error.limit)
+        text = f"expected {_LIMIT_TEXTS[error.limit].format(maximum)}"
+        raise LimitError(text, error.path, error.position, error.limit, maximum) from None

@@ -1,0 +1,221 @@
+"""Writes, for each message class, the function that encodes it.
+
+A generated function takes a message, whether maps are sorted, and how deeply messages may still
+nest, and returns bytes. It does what a correct message needs and lets anything else raise; then
+`_faults` goes over the message once more to find the field and say what was expected.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from kakuri_protobuf._errors import EncodeError
+from kakuri_protobuf._fields import Field, Label, Schema
+from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, VARINT, Kind
+from kakuri_protobuf._snippets import STRUCTS, indent
+from kakuri_protobuf._wire import ONE_BYTE, write_varint
+
+Encoder = Callable[..., bytes]
+
+_FEW = 4
+_ZERO_BYTES = {I32: bytes(4), I64: bytes(8)}
+
+
+def compile_encoder(schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) -> Encoder:
+    """Return the encoder of a message.
+
+    Args:
+        schema: the message.
+        encoder_of: returns the encoder of a nested message; called when one is first met.
+
+    """
+    return _Writer(schema, encoder_of).compile()
+
+
+class _Writer:
+    """Writes the source of one message's encoder."""
+
+    def __init__(self, schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) -> None:
+        self._schema = schema
+        self._encoder_of = encoder_of
+        self._names: dict[str, Any] = {
+            "varint": write_varint,
+            "ONE": ONE_BYTE,
+            "EncodeError": EncodeError,
+            "cls": schema.cls,
+        }
+
+    def compile(self) -> Encoder:
+        """Return the compiled function."""
+        lines = []
+        for field in self._schema.fields:
+            lines += self._field(field)
+        lines += self._oneofs()
+        if self._schema.unknown is not None:
+            lines += [f"out += m.{self._schema.unknown}"]
+        body = [
+            "if m.__class__ is not cls or d < 0: raise TypeError",
+            f"out = {_empty(self._schema)}",
+            *lines,
+            "return out",
+        ]
+        exec(  # noqa: S102 - names of fields are identifiers
+            "\n".join(["def encode(m, is_sorted, d):", *indent(*body)]), self._names
+        )
+        encode: Encoder = self._names["encode"]
+        return encode
+
+    def _oneofs(self) -> list[str]:
+        """Return statements that refuse a oneof with two members."""
+        groups: dict[str, list[str]] = {}
+        for field in self._schema.fields:
+            if field.oneof is not None:
+                groups.setdefault(field.oneof, []).append(field.name)
+        return [
+            f"if {' + '.join(f'(m.{name} is not None)' for name in members)} > 1: raise ValueError"
+            for members in groups.values()
+            if len(members) > 1
+        ]
+
+    def _field(self, field: Field) -> list[str]:
+        value = [f"v = m.{field.name}"]
+        if field.label is Label.REPEATED:
+            return [*value, "if v:", *indent(*self._repeated(field)), *_otherwise("tuple", "list")]
+        if field.label is Label.MAP:
+            return [*value, "if v:", *indent(*self._map(field)), "elif v is None: raise TypeError"]
+        tagged = self._tagged(field.number, field)
+        if field.label is Label.OPTIONAL:
+            return [*value, "if v is not None:", *indent(*tagged)]
+        if field.label is Label.REQUIRED:
+            return [*value, *tagged]
+        if field.kind in (Kind.FLOAT, Kind.DOUBLE):
+            # -0.0 equals 0.0 and is another value, so the bytes decide.
+            zero = _ZERO_BYTES[field.kind.wire_type]
+            tag = write_varint(field.number << 3 | field.kind.wire_type)
+            return [
+                *value,
+                f"x = {self._pack(field.kind)}(v)",
+                f"if x != {zero!r}: out += {tag!r} + x",
+            ]
+        names = {Kind.STRING: ("str",), Kind.BYTES: ("bytes", "bytearray", "memoryview")}
+        return [*value, "if v:", *indent(*tagged), *_otherwise(*names.get(field.kind, ("int",)))]
+
+    def _repeated(self, field: Field) -> list[str]:
+        if field.is_packed:
+            tag = write_varint(field.number << 3 | LEN)
+            return [*self._packed(field), f"out += {tag!r} + varint(len(x)) + x"]
+        return ["for v in v:", *indent(*self._tagged(field.number, field))]
+
+    def _packed(self, field: Field) -> list[str]:
+        """Return statements that set `x` to the elements of `v`, one after another."""
+        kind = field.kind
+        if kind.wire_type != VARINT:
+            letter = STRUCTS[kind][1]
+            self._names["pack"] = struct.pack
+            return [f'x = pack(f"<{{len(v)}}{letter}", *v)']
+        return [
+            "x = bytearray()",
+            "for v in v:",
+            *indent(*self._number(kind, "x")),
+        ]
+
+    def _map(self, field: Field) -> list[str]:
+        assert field.key is not None
+        tag = write_varint(field.number << 3 | LEN)
+        key = Field("key", 1, field.key, Label.REQUIRED)
+        value = Field("value", 2, field.kind, Label.REQUIRED, field.type)
+        return [
+            "for k, w in sorted(v.items()) if is_sorted else v.items():",
+            *indent(
+                "total, out = out, bytearray()",
+                "v = k",
+                *self._tagged(1, key),
+                "v = w",
+                *self._tagged(2, value, name=f"encode{field.number}"),
+                f"total += {tag!r} + varint(len(out)) + out",
+                "out = total",
+            ),
+        ]
+
+    def _tagged(self, number: int, field: Field, name: str | None = None) -> list[str]:
+        """Return statements that write the value `v` with its tag."""
+        kind = field.kind
+        tag = write_varint(number << 3 | kind.wire_type)
+        if kind in (Kind.STRING, Kind.BYTES, Kind.MESSAGE):
+            prefixes = [tag + ONE_BYTE[length] for length in range(128)]
+            self._names[f"prefix{number}"] = prefixes
+            content = {Kind.STRING: "v.encode()", Kind.BYTES: "bytes_of(v)"}.get(kind)
+            if kind is Kind.BYTES:
+                self._names["bytes_of"] = _bytes_of
+            if content is None:
+                content = self._call(field, name or f"encode{number}")
+            return [
+                f"x = {content}",
+                "n = len(x)",
+                f"out += prefix{number}[n] if n < 128 else {tag!r} + varint(n)",
+                "out += x",
+            ]
+        if kind is Kind.GROUP:
+            end = write_varint(number << 3 | END_GROUP)
+            call = self._call(field, name or f"encode{number}")
+            return [f"out += {tag!r} + {call} + {end!r}"]
+        if kind.wire_type == VARINT:
+            return [f"out += {tag!r}", *self._number(kind, "out")]
+        return [f"out += {tag!r} + {self._pack(kind)}(v)"]
+
+    def _number(self, kind: Kind, out: str) -> list[str]:
+        """Return statements that write the integer `v` as a varint."""
+        if kind is Kind.BOOL:
+            return [
+                "if v.__class__ is not bool: raise TypeError",
+                f"{out} += ONE[v]",
+            ]
+        assert kind.bounds is not None
+        low, high = kind.bounds
+        if kind in (Kind.SINT32, Kind.SINT64):
+            return [
+                f"if not {low} <= v <= {high}: raise ValueError",
+                f"{out} += varint(v << 1 ^ v >> 63)",
+            ]
+        lines = [
+            f"if 0 <= v < 128: {out} += ONE[v]",
+            f"elif 0 <= v <= {high}: {out} += varint(v)",
+        ]
+        if low < 0:
+            lines.append(f"elif {low} <= v < 0: {out} += varint(v + 0x10000000000000000)")
+        return [*lines, "else: raise ValueError"]
+
+    def _pack(self, kind: Kind) -> str:
+        name = f"pack_{kind.value}"
+        self._names[name] = struct.Struct(STRUCTS[kind]).pack
+        return name
+
+    def _call(self, field: Field, name: str) -> str:
+        names, cls, encoder_of = self._names, field.type, self._encoder_of
+
+        def first(*arguments: Any) -> bytes:
+            data = encoder_of(cls)(*arguments)
+            names[name] = encoder_of(cls)  # compiled by now
+            return data
+
+        names.setdefault(name, first)
+        return f"{name}(v, is_sorted, d - 1)"
+
+
+def _empty(schema: Schema) -> str:
+    """Return what a message's bytes are added to: for a few scalars, `bytes` take less time."""
+    is_small = len(schema.fields) <= _FEW and all(
+        field.label in (Label.IMPLICIT, Label.OPTIONAL) and field.kind is not Kind.GROUP
+        for field in schema.fields
+    )
+    return 'b""' if is_small else "bytearray()"
+
+
+def _otherwise(*names: str) -> list[str]:
+    """Return statements that refuse what is false and of another type, which would be left out."""
+    types = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    return [f"elif not isinstance(v, {types}): raise TypeError"]
+
+
+def _bytes_of(value: Any) -> bytes:
+    return value if value.__class__ is bytes else bytes(memoryview(value))

@@ -1,0 +1,122 @@
+"""Finds out why a message could not be encoded: which field, and what was expected there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kakuri_protobuf._errors import EncodeError
+from kakuri_protobuf._fields import Field, Label, Schema
+from kakuri_protobuf._kinds import Kind
+
+_LONGEST = 60
+_FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and what would follow
+
+
+def find_fault(message: Any, schema: Schema, schemas: Any, depth: int) -> EncodeError | None:
+    """Return what is wrong with a message, or None if nothing is.
+
+    Args:
+        message: the value that could not be encoded.
+        schema: what it should be.
+        schemas: a function that returns the schema of a class.
+        depth: how deeply messages may still nest.
+
+    """
+    for path, text in _message(message, schema, schemas, depth):
+        return EncodeError(text, path)
+    return None
+
+
+def _message(message: Any, schema: Schema, schemas: Any, depth: int) -> Iterator[tuple[str, str]]:
+    if type(message) is not schema.cls:
+        yield "", f"expected {schema.cls.__qualname__}, got {_shown(message)}"
+        return
+    if depth < 0:
+        yield "", "expected messages to nest less deeply"
+        return
+    for field in schema.fields:
+        yield from _field(getattr(message, field.name), field, schemas, depth)
+    yield from _oneofs(message, schema)
+    if schema.unknown is not None and not isinstance(getattr(message, schema.unknown), bytes):
+        yield schema.unknown, f"expected bytes, got {_shown(getattr(message, schema.unknown))}"
+
+
+def _oneofs(message: Any, schema: Schema) -> Iterator[tuple[str, str]]:
+    members: dict[str, list[str]] = {}
+    for field in schema.fields:
+        if field.oneof is not None and getattr(message, field.name) is not None:
+            members.setdefault(field.oneof, []).append(field.name)
+    for name, those in members.items():
+        if len(those) > 1:
+            yield name, f"expected one member of the oneof at most, got {', '.join(those)}"
+
+
+def _field(value: Any, field: Field, schemas: Any, depth: int) -> Iterator[tuple[str, str]]:
+    if field.label is Label.REPEATED:
+        if not isinstance(value, (tuple, list)):
+            yield field.name, f"expected a tuple, got {_shown(value)}"
+            return
+        for index, element in enumerate(value):
+            yield from _value(element, field, f"{field.name}[{index}]", schemas, depth)
+    elif field.label is Label.MAP:
+        if not isinstance(value, Mapping):
+            yield field.name, f"expected a mapping, got {_shown(value)}"
+            return
+        assert field.key is not None
+        key_field = Field("key", 1, field.key, Label.REQUIRED)
+        for key, element in value.items():
+            path = f"{field.name}[{_shown(key)}]"
+            yield from _value(key, key_field, path, schemas, depth)
+            yield from _value(element, field, path, schemas, depth)
+    elif value is not None or field.label is not Label.OPTIONAL:
+        yield from _value(value, field, field.name, schemas, depth)
+
+
+def _value(
+    value: Any, field: Field, path: str, schemas: Any, depth: int
+) -> Iterator[tuple[str, str]]:
+    kind = field.kind
+    if kind in (Kind.MESSAGE, Kind.GROUP):
+        for inner, text in _message(value, schemas(field.type), schemas, depth - 1):
+            yield f"{path}.{inner}" if inner else path, text
+        return
+    expected = _expectation(value, kind)
+    if expected:
+        yield path, f"expected {expected}, got {_shown(value)}"
+
+
+def _expectation(value: Any, kind: Kind) -> str:
+    """Return what a value of the kind would be; empty if this is one."""
+    if kind is Kind.STRING:
+        if not isinstance(value, str):
+            return "str"
+        return "text without lone surrogates" if _has_surrogate(value) else ""
+    if kind is Kind.BYTES:
+        return "" if isinstance(value, (bytes, bytearray, memoryview)) else "bytes"
+    if kind is Kind.BOOL:
+        return "" if isinstance(value, bool) else "bool"
+    if kind in (Kind.FLOAT, Kind.DOUBLE):
+        return _real_expectation(value, kind)
+    assert kind.bounds is not None
+    low, high = kind.bounds
+    if not isinstance(value, int):
+        return f"an integer ({kind.value})"
+    return "" if low <= value <= high else f"an integer from {low} to {high} ({kind.value})"
+
+
+def _real_expectation(value: Any, kind: Kind) -> str:
+    if not isinstance(value, (int, float)):
+        return "a number"
+    finite = value == value and abs(value) != float("inf")
+    largest = _FLOAT_MAX if kind is Kind.FLOAT else 1.7976931348623157e308
+    if finite and abs(value) >= largest and not (kind is Kind.DOUBLE and abs(value) == largest):
+        return f"a number that a {kind.value} can hold"
+    return ""
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"

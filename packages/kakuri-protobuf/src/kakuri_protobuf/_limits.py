@@ -1,0 +1,35 @@
+"""Bounds on what decoding one message may cost."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one message may take.
+
+    Attributes:
+        size: bytes of the encoded message. 64 MiB: the largest message that other libraries read
+            by default.
+        depth: nested messages and groups, known and unknown alike. 100, as in the official
+            libraries, so that what they write can be read; each level takes a frame of the
+            interpreter's stack.
+        elements: elements of repeated fields and entries of maps, in the whole message. An empty
+            message is 2 bytes on the wire and 100 times as much in memory, so a limit on bytes
+            does not bound memory.
+
+    """
+
+    size: int = 64 << 20
+    depth: int = 100
+    elements: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"expected an integer as {name}, got {value!r}")
+            if value < 1:
+                raise ValueError(f"expected {name} of at least 1, got {value}")
+
+
+DEFAULT_LIMITS = Limits()

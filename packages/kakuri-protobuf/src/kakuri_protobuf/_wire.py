@@ -1,0 +1,140 @@
+"""Varints, tags and unknown fields: the wire format below messages.
+
+Source: protobuf.dev/programming-guides/encoding. Functions take `(data, position)`, return the new
+position last, and raise DecodeError without a place, which the message's decoder adds. Reading past
+the end of the data raises IndexError, which the decoder reports as a truncated field.
+"""
+
+from kakuri_protobuf._errors import DecodeError, LimitError
+from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, START_GROUP, VARINT
+
+_MAX_TAG = (1 << 32) - 1
+_SIZES = {I32: 4, I64: 8}
+
+
+def read_varint(b: bytes, p: int) -> tuple[int, int]:
+    """Read a varint of more than one byte.
+
+    Its first byte is known to have the continuation bit. Ten bytes are the most that 64 bits need;
+    bits above the 64th are dropped, as the official libraries do.
+    """
+    # Each step adds a byte and takes the continuation bit of the byte before it away.
+    v = b[p] + (b[p + 1] << 7) - 0x80
+    if v < 1 << 14:
+        return v, p + 2
+    v += (b[p + 2] << 14) - (1 << 14)
+    if v < 1 << 21:
+        return v, p + 3
+    v += (b[p + 3] << 21) - (1 << 21)
+    if v < 1 << 28:
+        return v, p + 4
+    v += (b[p + 4] << 28) - (1 << 28)
+    if v < 1 << 35:
+        return v, p + 5
+    return _read_long_varint(b, p + 5, v - (1 << 35))
+
+
+def _read_long_varint(b: bytes, p: int, v: int) -> tuple[int, int]:
+    """Go on with a varint after five bytes."""
+    shift = 35
+    while shift < 63:
+        byte = b[p]
+        p += 1
+        if byte < 0x80:
+            return v | byte << shift, p
+        v |= (byte & 0x7F) << shift
+        shift += 7
+    if b[p] > 0x7F:
+        raise DecodeError("expected a varint of at most 10 bytes")
+    return v | (b[p] & 1) << 63, p + 1
+
+
+def read_tag(b: bytes, p: int) -> tuple[int, int]:
+    """Read a tag of more than one byte; `p` is the position after its first byte."""
+    second = b[p]
+    if second < 0x80:
+        return b[p - 1] - 0x80 + (second << 7), p + 1
+    tag, p = read_varint(b, p - 1)
+    if tag > _MAX_TAG:
+        raise DecodeError(f"expected a tag of at most 32 bits, got {tag}")
+    return tag, p
+
+
+def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
+    """Return the position after the value of an unknown field.
+
+    Groups may nest in it; a stack of their numbers takes the place of recursion.
+
+    Args:
+        b: the data.
+        p: position after the tag.
+        end: where the enclosing message ends.
+        tag: number and wire type of the field.
+        depth: how many more groups may nest.
+
+    Raises:
+        DecodeError: the value is malformed or goes beyond the end.
+        LimitError: groups nest too deeply.
+
+    """
+    open_groups: list[int] = []
+    while True:
+        number, wire_type = tag >> 3, tag & 7
+        if number == 0:
+            raise DecodeError("expected a field number of at least 1, got 0")
+        if wire_type == VARINT:
+            p = p + 1 if b[p] < 0x80 else read_varint(b, p)[1]
+        elif wire_type == LEN:
+            length, p = (b[p], p + 1) if b[p] < 0x80 else read_varint(b, p)
+            p += length
+        elif wire_type == START_GROUP:
+            if len(open_groups) >= depth:
+                raise LimitError("expected groups to nest less deeply", limit="depth")
+            open_groups.append(number)
+        elif wire_type == END_GROUP:
+            if not open_groups or open_groups.pop() != number:
+                raise DecodeError(f"expected a field, got the end of group {number}")
+        elif wire_type in _SIZES:
+            p += _SIZES[wire_type]
+        else:
+            raise DecodeError(f"expected a wire type from 0 to 5, got {wire_type}")
+        if p > end:
+            raise DecodeError("expected the rest of the field, got the end of the message")
+        if not open_groups:
+            return p
+        if p >= end:
+            raise DecodeError(f"expected the end of group {open_groups[-1]}")
+        tag = b[p]
+        p += 1
+        if tag > 0x7F:
+            tag, p = read_tag(b, p)
+
+
+def group_end(b: bytes, p: int, end: int, number: int, depth: int) -> tuple[int, int]:
+    """Return where the content of a group ends, and the position after its end tag."""
+    while p < end:
+        content_end = p
+        tag = b[p]
+        p += 1
+        if tag > 0x7F:
+            tag, p = read_tag(b, p)
+        if tag == number << 3 | END_GROUP:
+            return content_end, p
+        p = skip(b, p, end, tag, depth)
+    raise DecodeError(f"expected the end of group {number}")
+
+
+def write_varint(value: int) -> bytes:
+    """Return the varint of an integer from 0 to 2**64-1."""
+    if value < 0x80:
+        return ONE_BYTE[value]
+    pieces = bytearray()
+    while value > 0x7F:
+        pieces.append(value & 0x7F | 0x80)
+        value >>= 7
+    pieces.append(value)
+    return bytes(pieces)
+
+
+ONE_BYTE = [bytes((value,)) for value in range(256)]
+"""All bytes, for varints below 128."""

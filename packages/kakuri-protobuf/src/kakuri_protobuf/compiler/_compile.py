@@ -1,0 +1,97 @@
+"""From the text of .proto files to the source of a module."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kakuri_protobuf._errors import ProtoSyntaxError
+from kakuri_protobuf.compiler._parser import parse
+from kakuri_protobuf.compiler._resolver import Scope, check
+from kakuri_protobuf.compiler._tree import FileNode
+from kakuri_protobuf.compiler._writer import Writer
+
+MAX_FILE = 16 << 20
+"""Bytes of one .proto file; the largest that people use has a few megabytes."""
+
+
+def compile_text(
+    text: str,
+    file: str,
+    *,
+    read_import: Callable[[str], str | None] = lambda _: None,
+    keep_unknown: bool = False,
+) -> str:
+    """Return the source of a Python module with the messages of a .proto file.
+
+    Args:
+        text: the file's content.
+        file: its name, for errors and for the module's docstring.
+        read_import: returns the content of an imported file, or None if it is not there. That is
+            an error only if one of its types is used.
+        keep_unknown: give each message an attribute `unknown_fields` that keeps unknown fields.
+
+    Raises:
+        ProtoSyntaxError: the file is not valid, or uses a type that is not declared.
+
+    """
+    root = _parsed(text, file)
+    scope = Scope()
+    scope.add(root)
+    seen = {file}
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        for name, _, _ in node.imports:
+            if name in seen:
+                continue
+            seen.add(name)
+            content = read_import(name)
+            if content is None:
+                scope.missing.append(name)
+                continue
+            imported = _parsed(content, name)
+            scope.add(imported)
+            waiting.append(imported)
+    return Writer(root, scope, keep_unknown=keep_unknown).write()
+
+
+def compile_file(path: Path, *, include: Sequence[Path] = (), keep_unknown: bool = False) -> str:
+    """Return the source of a Python module with the messages of a .proto file.
+
+    Args:
+        path: the file.
+        include: folders in which imported files are looked up; the file's own folder is the last.
+        keep_unknown: as for `compile_text`.
+
+    Raises:
+        ProtoSyntaxError: a file is not valid.
+        OSError: the file cannot be read.
+
+    """
+    folders = [*include, path.parent]
+
+    def read_import(name: str) -> str | None:
+        for folder in folders:
+            candidate = folder / name
+            if candidate.is_file():
+                return _read(candidate)
+        return None
+
+    return compile_text(_read(path), str(path), read_import=read_import, keep_unknown=keep_unknown)
+
+
+def _parsed(text: str, file: str) -> FileNode:
+    node = parse(text, file)
+    check(node)
+    return node
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as opened:
+        content = opened.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise ProtoSyntaxError(f"expected at most {MAX_FILE} bytes", str(path), 1, 1)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ProtoSyntaxError("expected UTF-8", str(path), line, 1) from None

@@ -1,0 +1,196 @@
+"""Checks a parsed file and finds out what each name in it refers to.
+
+Source: protobuf.dev/programming-guides/proto3 and proto2; scopes as in C++: a name is looked up
+from the innermost message outwards, and a leading dot makes it absolute.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from kakuri_protobuf._errors import ProtoSyntaxError
+from kakuri_protobuf._fields import MAX_NUMBER
+from kakuri_protobuf._kinds import Kind
+from kakuri_protobuf.compiler._tree import (
+    EnumNode,
+    FieldNode,
+    FileNode,
+    MessageNode,
+    Position,
+)
+
+SCALARS = {kind.value: kind for kind in Kind if kind not in (Kind.ENUM, Kind.MESSAGE, Kind.GROUP)}
+_KEYS = SCALARS.keys() - {"float", "double", "bytes"}
+_RESERVED = (19_000, 19_999)
+
+
+@dataclass(slots=True)
+class Scope:
+    """All messages and enums that a file can refer to, by full name.
+
+    Attributes:
+        missing: names of imported files that were not found, for errors about unknown types.
+
+    """
+
+    messages: dict[str, tuple[MessageNode, FileNode]] = field(default_factory=dict)
+    enums: dict[str, tuple[EnumNode, FileNode]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, file: FileNode) -> None:
+        """Declare the messages and enums of a file.
+
+        Raises:
+            ProtoSyntaxError: a name is taken.
+
+        """
+        for message in file.messages:
+            self._add_message(message, file.package, file)
+        for enum in file.enums:
+            self._add_enum(enum, file.package, file)
+
+    def _add_message(self, message: MessageNode, parent: str, file: FileNode) -> None:
+        message.full_name = self._claim(message.name, parent, message.position, file)
+        self.messages[message.full_name] = message, file
+        for nested in message.messages:
+            self._add_message(nested, message.full_name, file)
+        for enum in message.enums:
+            self._add_enum(enum, message.full_name, file)
+
+    def _add_enum(self, enum: EnumNode, parent: str, file: FileNode) -> None:
+        enum.full_name = self._claim(enum.name, parent, enum.position, file)
+        self.enums[enum.full_name] = enum, file
+
+    def _claim(self, name: str, parent: str, position: Position, file: FileNode) -> str:
+        full_name = f"{parent}.{name}" if parent else name
+        if full_name in self.messages or full_name in self.enums:
+            raise ProtoSyntaxError(f"{full_name!r} is declared twice", file.name, *position)
+        return full_name
+
+    def resolve(self, name: str, scope: str, position: Position, file: FileNode) -> str:
+        """Return the full name of the message or enum that a name refers to.
+
+        Raises:
+            ProtoSyntaxError: there is no such type.
+
+        """
+        if name.startswith("."):
+            candidates = [name[1:]]
+        else:
+            parts = scope.split(".") if scope else []
+            candidates = [".".join([*parts[:end], name]) for end in range(len(parts), -1, -1)]
+        for candidate in candidates:
+            if candidate in self.messages or candidate in self.enums:
+                return candidate
+        hint = f"; not found: {', '.join(self.missing)}" if self.missing else ""
+        raise ProtoSyntaxError(
+            f"expected a type, got {name!r}, which is not declared{hint}", file.name, *position
+        )
+
+
+def check(file: FileNode) -> None:
+    """Check what the grammar leaves open: numbers, names, labels and options.
+
+    Raises:
+        ProtoSyntaxError: the file breaks a rule of its syntax; says which and where.
+
+    """
+    for message in file.messages:
+        _check_message(message, file)
+    for enum in file.enums:
+        _check_enum(enum, file)
+    for service in file.services:
+        names: set[str] = set()
+        for method in service.methods:
+            if method.name in names:
+                raise _error(file, method.position, f"method {method.name!r} is declared twice")
+            names.add(method.name)
+
+
+def all_messages(messages: list[MessageNode]) -> Iterator[MessageNode]:
+    """Yield messages and those declared in them, outer ones first."""
+    for message in messages:
+        yield message
+        yield from all_messages(message.messages)
+
+
+def _error(file: FileNode, position: Position, message: str) -> ProtoSyntaxError:
+    return ProtoSyntaxError(message, file.name, *position)
+
+
+def _check_message(message: MessageNode, file: FileNode) -> None:
+    numbers: dict[int, str] = {}
+    names: set[str] = {name for name, _ in message.oneofs}
+    for one in message.fields:
+        _check_number(one, message, file)
+        if one.number in numbers:
+            raise _error(
+                file, one.position, f"number {one.number} is taken by {numbers[one.number]!r}"
+            )
+        if one.name in names:
+            raise _error(file, one.position, f"field {one.name!r} is declared twice")
+        if one.name in message.reserved_names:
+            raise _error(file, one.position, f"name {one.name!r} is reserved")
+        numbers[one.number] = one.name
+        names.add(one.name)
+        _check_label(one, file)
+    for oneof, position in message.oneofs:
+        if all(one.oneof != oneof for one in message.fields):
+            raise _error(file, position, f"expected a field in oneof {oneof!r}")
+    for nested in message.messages:
+        _check_message(nested, file)
+    for enum in message.enums:
+        _check_enum(enum, file)
+
+
+def _check_number(one: FieldNode, message: MessageNode, file: FileNode) -> None:
+    low, high = _RESERVED
+    if not 1 <= one.number <= MAX_NUMBER or low <= one.number <= high:
+        raise _error(
+            file,
+            one.position,
+            f"expected a number from 1 to {MAX_NUMBER} and outside {low} to {high},"
+            f" got {one.number}",
+        )
+    for first, last in message.reserved_numbers:
+        if first <= one.number <= last:
+            raise _error(file, one.position, f"number {one.number} is reserved")
+
+
+def _check_label(one: FieldNode, file: FileNode) -> None:
+    if file.syntax == "proto3":
+        if one.label == "required" or one.is_group or "default" in one.options:
+            what = "a group" if one.is_group else one.label or "a default"
+            raise _error(file, one.position, f"expected a field of proto3, got {what}")
+    elif not one.label and not one.oneof and one.type != "map":
+        raise _error(
+            file, one.position, "expected 'optional', 'required' or 'repeated' before the type"
+        )
+    if one.type == "map":
+        if one.key not in _KEYS:
+            raise _error(
+                file, one.position, f"expected integers, bool or string as keys, got {one.key}"
+            )
+        if one.label or one.oneof:
+            raise _error(file, one.position, "expected a map without label and outside oneofs")
+    if "packed" in one.options and (
+        one.label != "repeated" or one.type in ("string", "bytes") or one.is_group
+    ):
+        raise _error(file, one.position, "expected 'packed' on a repeated scalar field")
+
+
+def _check_enum(enum: EnumNode, file: FileNode) -> None:
+    if file.syntax == "proto3" and enum.values[0][1] != 0:
+        raise _error(file, enum.values[0][2], "expected the first value of an enum to be 0")
+    names: set[str] = set()
+    numbers: dict[int, str] = {}
+    for name, number, position in enum.values:
+        if name in names:
+            raise _error(file, position, f"value {name!r} is declared twice")
+        if number in numbers and enum.options.get("allow_alias") is not True:
+            raise _error(
+                file,
+                position,
+                f"number {number} is taken by {numbers[number]!r}; 'allow_alias' permits that",
+            )
+        names.add(name)
+        numbers.setdefault(number, name)

@@ -1,0 +1,283 @@
+"""Writes the Python module of a resolved file."""
+
+import keyword
+from typing import Any
+
+from kakuri_protobuf._errors import ProtoSyntaxError
+from kakuri_protobuf.compiler._resolver import SCALARS, Scope, all_messages
+from kakuri_protobuf.compiler._tree import EnumNode, FieldNode, FileNode, MessageNode, ServiceNode
+
+_ALIASES = {
+    "int32": "Int32",
+    "int64": "Int64",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+    "sint32": "SInt32",
+    "sint64": "SInt64",
+    "fixed32": "Fixed32",
+    "fixed64": "Fixed64",
+    "sfixed32": "SFixed32",
+    "sfixed64": "SFixed64",
+    "float": "Float",
+    "double": "Double",
+    "bool": "bool",
+    "string": "str",
+    "bytes": "bytes",
+}
+_ZEROS = {"bool": "False", "string": '""', "bytes": 'b""', "float": "0.0", "double": "0.0"}
+_USED_IN_CLASSES = {"bool", "bytes", "field", "str", "tuple"}
+"""Names that the body of a class refers to, which a field must not hide."""
+
+_ENUM_NAMES = {"name", "value", "mro"}
+"""Attributes of enum classes and their members that a value must not hide."""
+
+
+class Writer:
+    """Collects the lines of a module and what it has to import."""
+
+    def __init__(self, file: FileNode, scope: Scope, *, keep_unknown: bool) -> None:
+        self._file = file
+        self._scope = scope
+        self._keep_unknown = keep_unknown
+        self._imports: set[str] = set()
+        self._used: set[str] = set()
+        self._is_enum_needed = False
+        self._is_mapping_needed = False
+        self._is_field_needed = False
+        self._names: dict[str, str] = {}
+
+    def write(self) -> str:
+        """Return the module's source.
+
+        Raises:
+            ProtoSyntaxError: a name refers to nothing, or two names become one in Python.
+
+        """
+        order = self._needed()
+        names = self._names = self._class_names(order)
+        body: list[str] = []
+        for name in order:
+            if name in self._scope.enums:
+                body += self._enum(self._scope.enums[name][0], names[name])
+        for name in order:
+            if name in self._scope.messages:
+                message, file = self._scope.messages[name]
+                body += self._message(message, file, names[name])
+        for service in self._file.services:
+            body += self._service(service)
+        return "\n".join([*self._head(), *body]) + "\n"
+
+    # Which classes.
+
+    def _needed(self) -> list[str]:
+        """Return the full names of the file's own types and of imported ones that they use."""
+        order: dict[str, None] = {}
+        waiting: list[str] = [enum.full_name for enum in self._file.enums]
+        for message in all_messages(self._file.messages):
+            waiting += [enum.full_name for enum in message.enums]
+            waiting.append(message.full_name)
+        for service in self._file.services:
+            for method in service.methods:
+                for name in (method.request, method.response):
+                    waiting.append(
+                        self._scope.resolve(name, self._file.package, method.position, self._file)
+                    )
+        waiting.reverse()
+        while waiting:
+            name = waiting.pop()
+            if name in order:
+                continue
+            order[name] = None
+            if name in self._scope.messages:
+                message, file = self._scope.messages[name]
+                for one in message.fields:
+                    resolved = self._resolve(one, message, file)
+                    if resolved is not None:
+                        waiting.append(resolved)
+        return list(order)
+
+    def _resolve(self, one: FieldNode, message: MessageNode, file: FileNode) -> str | None:
+        """Return the full name of a field's message or enum; None for scalars."""
+        name = one.value if one.type == "map" else one.type
+        if name in SCALARS:
+            return None
+        return self._scope.resolve(name, message.full_name, one.position, file)
+
+    def _class_names(self, order: list[str]) -> dict[str, str]:
+        """Return a class name for each full name: `Outer.Inner` becomes `OuterInner`."""
+        names: dict[str, str] = {}
+        owners: dict[str, str] = {}
+        for full_name in order:
+            node, file = self._scope.messages.get(full_name) or self._scope.enums[full_name]
+            package = f"{file.package}." if file.package else ""
+            parts = full_name.removeprefix(package).split(".")
+            name = "".join(part[0].upper() + part[1:] for part in parts)
+            if keyword.iskeyword(name):
+                name += "_"
+            if name in owners:
+                raise ProtoSyntaxError(
+                    f"{full_name!r} and {owners[name]!r} would both be class {name}",
+                    file.name,
+                    *node.position,
+                )
+            owners[name] = full_name
+            names[full_name] = name
+        return names
+
+    # The parts of the module.
+
+    def _head(self) -> list[str]:
+        source = self._file.name.replace("\\", "/").rpartition("/")[2]
+        lines = [
+            f'"""Messages of {source}. Generated by kakuri_protobuf; do not edit."""',
+            "",
+            "# ruff: noqa",
+            "# fmt: off",
+            "",
+            "from __future__ import annotations",
+            "",
+        ]
+        if self._is_mapping_needed:
+            lines.append("from collections.abc import Mapping")
+        dataclass_names = "dataclass, field" if self._is_field_needed else "dataclass"
+        if any(name in self._scope.messages for name in self._names):
+            lines.append(f"from dataclasses import {dataclass_names}")
+        if self._is_enum_needed:
+            lines.append("from enum import IntEnum")
+        if self._is_annotated_needed():
+            lines.append("from typing import Annotated")
+        if self._imports:
+            lines += ["", "from kakuri_protobuf import ("]
+            lines += [f"    {name}," for name in sorted(self._imports)]
+            lines.append(")")
+        return lines
+
+    def _is_annotated_needed(self) -> bool:
+        messages = [
+            self._scope.messages[name] for name in self._names if name in self._scope.messages
+        ]
+        return any(message.fields or self._keep_unknown for message, _ in messages)
+
+    def _enum(self, enum: EnumNode, name: str) -> list[str]:
+        _, file = self._scope.enums[enum.full_name]
+        base = "Enum"
+        if file.syntax == "proto2":
+            base = "IntEnum"
+            self._is_enum_needed = True
+        else:
+            self._imports.add("Enum")
+        lines = ["", "", f"class {name}({base}):", f'    """Enum {enum.full_name}."""', ""]
+        for value, number, _ in enum.values:
+            lines.append(f"    {_enum_attribute(value)} = {number}")
+        return lines
+
+    def _message(self, message: MessageNode, file: FileNode, name: str) -> list[str]:
+        lines = [
+            "",
+            "",
+            "@dataclass(frozen=True, slots=True, kw_only=True)",
+            f"class {name}:",
+            f'    """Message {message.full_name}."""',
+        ]
+        if message.fields or self._keep_unknown:
+            lines.append("")
+        for one in message.fields:
+            lines.append(f"    {self._field(one, message, file)}")
+        if self._keep_unknown:
+            self._imports.add("Unknown")
+            lines.append('    unknown_fields: Annotated[bytes, Unknown] = b""')
+        return lines
+
+    def _field(self, one: FieldNode, message: MessageNode, file: FileNode) -> str:
+        marks = [str(one.number)]
+        default = ""
+        resolved = self._resolve(one, message, file)
+        is_message = resolved in self._scope.messages
+        if one.type == "map":
+            self._is_mapping_needed = self._is_field_needed = True
+            hint = f"Mapping[{self._type(one.key, None)}, {self._type(one.value, resolved)}]"
+            default = "field(default_factory=dict)"
+        elif one.label == "repeated":
+            hint = f"tuple[{self._type(one.type, resolved)}, ...]"
+            default = "()"
+            is_packable = not is_message and one.type not in ("string", "bytes")
+            if is_packable and not one.options.get("packed", file.syntax == "proto3"):
+                marks.append(self._import("Unpacked"))
+        elif one.label == "required":
+            hint = self._type(one.type, resolved)
+            marks.append(self._import("Required"))
+        elif one.label or one.oneof or is_message:
+            hint = f"{self._type(one.type, resolved)} | None"
+            default = "None"
+        else:
+            hint = self._type(one.type, resolved)
+            default = self._zero(one.type, resolved)
+        if one.is_group:
+            marks.append(self._import("Group"))
+        if one.oneof:
+            marks.append(f'{self._import("OneOf")}("{one.oneof}")')
+        if "default" in one.options:
+            marks.append(f"{self._import('Default')}({self._default(one, resolved)})")
+        written = f"{attribute_name(one.name)}: Annotated[{hint}, {', '.join(marks)}]"
+        return f"{written} = {default}" if default else written
+
+    def _import(self, name: str) -> str:
+        self._imports.add(name)
+        return name
+
+    def _type(self, name: str, resolved: str | None) -> str:
+        if resolved is not None:
+            return self._names[resolved]
+        alias = _ALIASES[name]
+        return alias if alias in ("bool", "str", "bytes") else self._import(alias)
+
+    def _zero(self, name: str, resolved: str | None) -> str:
+        if resolved is None:
+            return _ZEROS.get(name, "0")
+        first = self._scope.enums[resolved][0].values[0][0]
+        return f"{self._names[resolved]}.{_enum_attribute(first)}"
+
+    def _default(self, one: FieldNode, resolved: str | None) -> str:
+        value: Any = one.options["default"]
+        if resolved is not None:
+            return f"{self._names[resolved]}.{_enum_attribute(str(value))}"
+        if one.type == "string":
+            return (
+                repr(value.decode("utf-8", "replace")) if isinstance(value, bytes) else repr(value)
+            )
+        if one.type in ("float", "double"):
+            return f'float("{float(value)}")'
+        return repr(value)
+
+    def _service(self, service: ServiceNode) -> list[str]:
+        self._imports.add("Method")
+        package = f"{self._file.package}." if self._file.package else ""
+        lines = ["", "", f"class {service.name}:", f'    """Service {package}{service.name}."""']
+        if service.methods:
+            lines.append("")
+        for method in service.methods:
+            request, response = (
+                self._names[
+                    self._scope.resolve(name, self._file.package, method.position, self._file)
+                ]
+                for name in (method.request, method.response)
+            )
+            streams = ", client_streams=True" if method.client_streams else ""
+            streams += ", server_streams=True" if method.server_streams else ""
+            path = f"/{package}{service.name}/{method.name}"
+            name = attribute_name(method.name)
+            lines.append(f'    {name} = Method("{path}", {request}, {response}{streams})')
+        return lines
+
+
+def attribute_name(name: str) -> str:
+    """Return the attribute for a field: Python reserves some names, and mangles others."""
+    if name.startswith("__"):
+        return f"u{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name in _USED_IN_CLASSES else name
+
+
+def _enum_attribute(name: str) -> str:
+    if name.startswith("_"):  # an enum's private names are no members
+        return f"u{name}"
+    return f"{name}_" if keyword.iskeyword(name) or name in _ENUM_NAMES else name

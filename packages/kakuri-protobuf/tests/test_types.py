@@ -1,0 +1,120 @@
+"""Which classes describe a message, and what is said of those that do not."""
+
+import gc
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any
+
+import kakuri_protobuf as kp
+import pytest
+from kakuri_protobuf import UnsupportedTypeError, decode, encode
+
+
+@dataclass(frozen=True)
+class Part:
+    name: Annotated[str, 1] = ""
+
+
+REFUSED = [
+    ("a number", str, "expected one field number"),
+    ("two numbers", Annotated[str, 1, 2], "expected one field number"),
+    ("a number of 0", Annotated[str, 0], "expected a number from 1 to 536870911"),
+    ("a number that is too large", Annotated[str, 1 << 29], "expected a number from 1"),
+    ("a number that is reserved", Annotated[str, 19_000], "outside 19000 to 19999"),
+    ("int without a kind", Annotated[int, 1], "such as Int32 or UInt64, got int"),
+    ("a kind of another type", Annotated[str, kp.Int32.__metadata__[0], 1], "that int32 fits"),
+    ("a message that is not optional", Annotated[Part, 1], "expected Part | None"),
+    ("a union", Annotated[str | bytes, 1], "expected X or X | None"),
+    ("a list", Annotated[list[str], 1], "expected a type with a wire format"),
+    ("a tuple of two", Annotated[tuple[str, str], 1], "expected tuple[X, ...]"),
+    ("a mapping by float", Annotated[Mapping[float, str], 1], "integers, bool or str as keys"),
+    ("a mapping by bytes", Annotated[Mapping[bytes, str], 1], "integers, bool or str as keys"),
+    ("a group of text", Annotated[str | None, 1, kp.Group], "expected a message as a group"),
+    ("a oneof of a list", Annotated[tuple[str, ...], 1, kp.OneOf("x")], "to be optional"),
+    ("a required optional", Annotated[str | None, 1, kp.Required], "expected X or X | None"),
+    ("an unknown mark", Annotated[str, 1, "packed"], "expected a mark of this package"),
+    ("unknown text", Annotated[str, kp.Unknown], "expected one field of bytes as Unknown"),
+    ("an object", Annotated[object, 1], "expected a type with a wire format"),
+    ("a name that is not there", "Missing", "name 'Missing' is not defined"),
+]
+
+
+@pytest.mark.parametrize(
+    ("hint", "message"), [pytest.param(hint, message, id=name) for name, hint, message in REFUSED]
+)
+def test_field_without_a_wire_format_is_refused_when_the_class_is_first_used(hint, message):
+    cls = make_dataclass("Wrong", [("one", hint, None)])
+    for use in (lambda: encode(cls()), lambda: decode(b"", type=cls)):
+        with pytest.raises(UnsupportedTypeError) as caught:
+            use()
+        assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [3, "text", None, {"a": 1}, object()])
+def test_value_that_is_not_a_message_is_refused(value):
+    with pytest.raises(UnsupportedTypeError, match="expected a dataclass"):
+        encode(value)
+
+
+def test_class_that_is_not_a_dataclass_is_refused():
+    with pytest.raises(UnsupportedTypeError, match="expected a dataclass, got <class 'int'>"):
+        decode(b"", type=int)
+
+
+def test_number_that_is_taken_names_the_other_field():
+    cls = make_dataclass("Twice", [("a", Annotated[str, 1], ""), ("b", Annotated[str, 1], "")])
+    with pytest.raises(UnsupportedTypeError, match=r"Twice\.b: number 1 is taken by 'a'"):
+        encode(cls())
+
+
+def test_field_that_init_does_not_take_is_refused():
+    cls = make_dataclass("Hidden", [("a", Annotated[str, 1], field(init=False, default=""))])
+    with pytest.raises(UnsupportedTypeError, match="got init=False"):
+        encode(cls())
+
+
+def test_post_init_runs_and_its_values_are_kept():
+    @dataclass(frozen=True)
+    class Checked:
+        name: Annotated[str, 1] = ""
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "name", self.name.upper())
+
+    assert decode(encode(Part("abc")), type=Checked) == Checked("ABC")
+
+
+@pytest.mark.parametrize("options", [{}, {"frozen": True}, {"slots": True}, {"kw_only": True},
+                                     {"frozen": True, "slots": True}, {"eq": False}])  # fmt: skip
+def test_dataclasses_of_all_options_are_read(options):
+    cls: Any = make_dataclass("One", [("name", Annotated[str, 1], "")], **options)
+    message = decode(b"\x0a\x01a", type=cls)
+    assert type(message) is cls
+    assert message.name == "a"
+    assert encode(message) == b"\x0a\x01a"
+
+
+def test_subclass_has_a_codec_of_its_own():
+    encode(Part("a"))
+
+    @dataclass(frozen=True)
+    class More(Part):
+        size: Annotated[kp.Int32, 2] = 0
+
+    assert decode(encode(More("a", 3)), type=More) == More("a", 3)
+    assert encode(Part("a")) == b"\x0a\x01a"
+
+
+def test_field_names_that_are_builtins_hide_nothing(everything):
+    message = everything.Everything(bytes_="x", a_bytes=b"y", class_="z")
+    assert decode(encode(message), type=everything.Everything) == message
+
+
+def test_class_made_at_run_time_is_freed_with_its_codec():
+    cls = make_dataclass("Passing", [("name", Annotated[str, 1], "")])
+    assert decode(encode(cls("a")), type=cls) == cls("a")
+    reference = weakref.ref(cls)
+    del cls
+    gc.collect()
+    assert reference() is None
