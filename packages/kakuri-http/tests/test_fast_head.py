@@ -1,5 +1,7 @@
 """The fast expression and the exact parser say the same."""
 
+import os
+import random
 import time
 from contextlib import suppress
 
@@ -121,6 +123,73 @@ def test_both_agree_near_the_limits():
             data = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * fields
             data += b"X: " + b"x" * length + b"\r\n\r\n"
             agree(data, fast, limits)
+
+
+# Raise it for a long run: KAKURI_HEADS=1000000.
+MUTATED_HEADS = int(os.environ.get("KAKURI_HEADS", "4000"))
+ORDINARY = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /a/b?c=d&e HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\nUser-Agent: x/1\r\n\r\n",
+    b"POST /workloads HTTP/1.1\r\nHost: a.b:1\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
+    b"PUT /a-b/~c/ HTTP/1.1\r\nhost:a\r\ncontent-length:0\r\nConnection: keep-alive\r\n\r\n",
+    b"DELETE /a/.b HTTP/1.1\r\nHost: [::1]:80\r\nTE: trailers\r\nExpect: 100-continue\r\n\r\n",
+    b"GET /%41/b%2Fc?d=%20 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+]  # fmt: skip
+# What may not follow where it is put, most of the time.
+TOKENS = [
+    b"/", b".", b"/.", b"/..", b"//", b"%", b"%4", b"%2e", b":", b":8", b":65536", b":064", b"?",
+    b" ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n ", b"\x00", b"\xff", b"#", b",", b"0", b"+", b"a",
+    b"Host: b\r\n", b"HOST: b\r\n", b"Content-Length: 5\r\n", b"CONTENT-LENGTH: 6\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Expect: x\r\n", b"X: y\r\n",
+    b"Cookie: a\r\n", b"Hosts: a\r\n", b"Content-Lengths: 1\r\n", b"Connection: keep-alive, x\r\n",
+]  # fmt: skip
+
+
+def mutated(chance):
+    """Change an ordinary head in one to three places."""
+    head = bytearray(chance.choice(ORDINARY))
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        # A token is most likely to be wrong at the end of another one.
+        ends = [at for at, byte in enumerate(head) if byte in b"/?: .\r\n%"]
+        at = chance.choice(ends) if ends and chance.random() < 0.7 else chance.randrange(len(head))
+        until = min(len(head), at + chance.choice([0, 0, 1, 1, 2, 8]))
+        replacement = chance.choice([b"", chance.choice(TOKENS), chance.randbytes(1)])
+        head[at:until] = replacement
+        head = head or bytearray(b"G")
+    return bytes(head)
+
+
+def test_both_agree_on_heads_with_each_token_at_each_place():
+    heads_with_one_change = (
+        head[:at] + token + head[until:]
+        for head in ORDINARY
+        for at in range(len(head))
+        for until in (at, at + 1)
+        for token in [*TOKENS, b""]
+    )
+    assert sum(map(agree, heads_with_one_change)) > 5000
+
+
+def test_both_agree_on_mutated_heads():
+    chance = random.Random(20261126)
+    matched = sum(agree(mutated(chance)) for _ in range(MUTATED_HEADS))
+    assert MUTATED_HEADS // 20 < matched < MUTATED_HEADS
+
+
+def test_dot_segment_at_the_end_of_a_path_is_not_read_fast():
+    for target in (b"/.", b"/..", b"/a/.", b"/a/..", b"/a/.b", b"/a//", b"//"):
+        assert FAST(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n", 0) is None
+
+
+def test_host_with_an_empty_or_repeated_port_is_not_read_fast():
+    for host in (b"a:", b"a:80:", b"a:80:80", b"a:8x", b"a: ", b":80", b""):
+        assert FAST(b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n", 0) is None
+
+
+def test_head_of_one_field_is_read_fast_when_one_is_allowed():
+    fast = compile_fast_head(Limits(fields=1))
+    assert fast(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0)
+    assert fast(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", 0) is None
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))

@@ -1,7 +1,9 @@
 """The grammar of RFC 9110, RFC 9112 and RFC 3986 as expressions over bytes, by the RFCs' names.
 
-Every expression is meant for `fullmatch`; each is linear, as repetitions are possessive and
-neighbours share no characters.
+Every expression is meant for `fullmatch` and takes linear time: no two neighbours can begin with
+the same character, so giving back a repetition never finds another match. Only sets of characters
+are repeated possessively, never groups: before 3.11.5, `re` matches `(?:…)*+` and `(?:…)?+`
+wrongly (CPython gh-100061, gh-106052), and Debian 12 has 3.11.2.
 """
 
 import re
@@ -14,13 +16,15 @@ TOKEN = TCHAR + rb"++"
 # CR be replaced or refused; they are refused).
 FIELD_VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"
 # RFC 9110 5.6.4
-QUOTED_STRING = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_QDTEXT = rb"[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]*+"
+QUOTED_STRING = rb'"' + _QDTEXT + rb"(?:\\[\t\x20-\x7e\x80-\xff]" + _QDTEXT + rb')*"'
 
 # RFC 3986 2.2, 2.3, 3.3 and 3.4; a '%' is only ever followed by two hexadecimal digits
 _UNRESERVED_AND_DELIMS = rb"A-Za-z0-9\-._~!$&'()*+,;="
-PCHARS = rb"(?:[" + _UNRESERVED_AND_DELIMS + rb":@]|%[0-9A-Fa-f]{2})*+"
-ABSOLUTE_PATH = rb"(?:/" + PCHARS + rb")++"
-QUERY = rb"(?:[" + _UNRESERVED_AND_DELIMS + rb":@/?]|%[0-9A-Fa-f]{2})*+"
+_PATH_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/]*+"
+ABSOLUTE_PATH = rb"/" + _PATH_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _PATH_CHARS + rb")*"
+_QUERY_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/?]*+"
+QUERY = _QUERY_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _QUERY_CHARS + rb")*"
 # RFC 3986 3.2.2. Percent-encoded names are left out: they would be a second spelling of a host that
 # allow-lists compare; and a host may not be empty (RFC 9110 4.2.1).
 REG_NAME = rb"[" + _UNRESERVED_AND_DELIMS + rb"]++"
@@ -47,5 +51,5 @@ chunk_line = re.compile(
     + TOKEN
     + rb"|"
     + QUOTED_STRING
-    + rb"))?)*+)"
+    + rb"))?)*)"
 )
