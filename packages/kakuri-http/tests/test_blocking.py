@@ -16,10 +16,12 @@ from kakuri_http import (
     Router,
     Timeouts,
     TooManyRedirects,
+    UntrustedServer,
     serve,
 )
 from kakuri_http.blocking import BlockingClient
-from kakuri_tcp import ClientTLS, ServerTLS
+from kakuri_tcp import ClientTLS, Credentials, ServerTLS, UnixAccess
+from kakuri_tcp import _peers as peers
 
 
 def router():
@@ -97,6 +99,17 @@ def test_streaming(endpoint):
 def test_unix_socket(tmp_path):
     with serving(f"unix:{tmp_path}/s") as where, BlockingClient(where) as client:
         assert client.request("GET", "/small").body == b"small"
+
+
+def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
+    anybody = UnixAccess(mode=0o666)  # the server sees the same user
+    with serving(f"unix:{tmp_path}/s", access=anybody) as where:
+        with BlockingClient(where) as client, pytest.raises(UntrustedServer) as caught:
+            client.request("GET", "/small")
+        assert caught.value.uid == 4711
+        with BlockingClient(where, trusted_uids=[4711]) as client:
+            assert client.request("GET", "/small").body == b"small"
 
 
 def test_tls(tmp_path):

@@ -20,8 +20,11 @@ from kakuri_http import (
     Router,
     Timeouts,
     TooManyRedirects,
+    UntrustedServer,
     serve,
 )
+from kakuri_tcp import Credentials, UnixAccess
+from kakuri_tcp import _peers as peers
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -386,6 +389,18 @@ async def test_unix_socket(tmp_path):
     async with await serve(endpoint, echo_router()), Client(endpoint) as client:
         assert (await client.request("POST", "/echo", body=b"x")).body == b"x"
         assert (await client.request("POST", "http://zone/echo", body=b"y")).body == b"y"
+
+
+async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
+    anybody = UnixAccess(mode=0o666)  # the server sees the same user
+    async with await serve(f"unix:{tmp_path}/s", echo_router(), access=anybody) as server:
+        async with Client(server.endpoint) as client:
+            with pytest.raises(UntrustedServer, match="user 4711 listens there") as caught:
+                await client.request("POST", "/count", body=b"secret")
+            assert caught.value.uid == 4711
+        async with Client(server.endpoint, trusted_uids=[4711]) as client:
+            assert (await client.request("POST", "/count", body=b"public")).body == b"6"
 
 
 async def test_closing_the_client_fails_what_is_under_way():

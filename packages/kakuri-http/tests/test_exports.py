@@ -46,6 +46,7 @@ NAMES = [
     "StreamedResponse",
     "Timeouts",
     "TooManyRedirects",
+    "UntrustedServer",
     "__version__",
     "problem",
     "serve",

@@ -11,7 +11,8 @@ def test_the_public_names_are_these():
         "IdleTimeout", "IncompleteLine", "LineClient", "LineClientLimits", "LineDecoder", "LineError",
         "LineHandler", "LineServerLimits", "LineTooLong", "ListenFailed", "RequestLost",
         "RequestNotSent", "RequestTimeout", "Server", "ServerLimits", "ServerTLS", "TCPError",
-        "TLSSettingsError", "TooManyRequests", "UnexpectedProtocol", "UnixAccess", "WriteTimeout",
+        "TLSSettingsError", "TooManyRequests", "UnexpectedProtocol", "UnixAccess", "UntrustedServer",
+        "WriteTimeout",
         "__version__", "connect", "listen", "listen_lines",
     }  # fmt: skip
     assert all(hasattr(kakuri_tcp, name) for name in kakuri_tcp.__all__)

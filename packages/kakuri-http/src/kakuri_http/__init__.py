@@ -18,6 +18,7 @@ from kakuri_http._errors import (
     RouteConflict,
     RouteError,
     TooManyRedirects,
+    UntrustedServer,
 )
 from kakuri_http._events import (
     CONNECTION_CLOSED,
@@ -87,6 +88,7 @@ __all__ = [
     "StreamedResponse",
     "Timeouts",
     "TooManyRedirects",
+    "UntrustedServer",
     "__version__",
     "problem",
     "serve",

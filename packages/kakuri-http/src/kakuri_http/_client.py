@@ -1,7 +1,7 @@
 """The asyncio client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -84,16 +84,25 @@ class Client:
         pool: PoolLimits = DEFAULT_POOL_LIMITS,
         limits: Limits = DEFAULT_LIMITS,
         tls: ClientTLS | None = None,
+        trusted_uids: Collection[int] = (),
     ) -> None:
-        """Take where to connect, whatever a URL says, and what bounds the exchanges.
+        """Make a client; nothing is sent yet.
 
-        With an `endpoint`, as `unix:/run/x.sock`, URLs may be paths alone. Of `limits`, those on
-        messages bound what a server may send.
+        Args:
+            endpoint: where to connect whatever a URL says, as `unix:/run/x.sock`; URLs may then be
+                paths alone.
+            timeouts: for every request that has none of its own.
+            pool: how many connections to keep.
+            limits: what a server may send; only those on messages count.
+            tls: whom to trust, and who to be.
+            trusted_uids: users whose servers on Unix sockets are trusted besides root and the user
+                of this process.
+
         """
         self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
         self._timeouts = timeouts
         self._limits = limits
-        self._pool = Pool(pool, limits, tls)
+        self._pool = Pool(pool, limits, tls, trusted_uids)
 
     def __repr__(self) -> str:
         return f"<Client {self._pool!r}>"

@@ -10,6 +10,7 @@ HttpError
 ├── ClientError
 │   ├── InvalidUrl (ValueError)    not an http or https URL that this client would follow
 │   ├── ConnectFailed (ConnectionError)      no connection came about: nothing was sent
+│   │   └── UntrustedServer              another user listens on the Unix socket: don't repeat
 │   ├── ConnectionBroken (ConnectionError)   it ended under way: the request's fate is unknown
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   └── TooManyRedirects
@@ -17,6 +18,8 @@ HttpError
 """
 
 from collections.abc import Sequence
+
+import kakuri_tcp
 
 
 class HttpError(Exception):
@@ -69,6 +72,24 @@ class InvalidUrl(ClientError, ValueError):
 
 class ConnectFailed(ClientError, ConnectionError):
     """No connection came about; the request was surely not processed."""
+
+
+class UntrustedServer(ConnectFailed):
+    """The server of a Unix socket is neither root nor this process's user nor a trusted one.
+
+    Nothing was sent to it; `uid` is the user that listens there.
+    """
+
+    def __init__(self, message: str, *, uid: int) -> None:
+        super().__init__(message)
+        self.uid = uid
+
+
+def connect_error(error: kakuri_tcp.ConnectFailed) -> ConnectFailed:
+    """Translate an error of kakuri-tcp into the one of this package."""
+    if isinstance(error, kakuri_tcp.UntrustedServer):
+        return UntrustedServer(str(error), uid=error.uid)
+    return ConnectFailed(str(error))
 
 
 class ConnectionBroken(ClientError, ConnectionError):

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import Counter, deque
+from collections.abc import Collection
 
 from kakuri_tcp import ClientTLS, Endpoint, connect
-from kakuri_tcp import ConnectFailed as TcpConnectFailed
+from kakuri_tcp import ConnectFailed as TCPConnectFailed
 
 from kakuri_http._client_connection import HttpClientConnection
-from kakuri_http._errors import ConnectFailed, RequestTimeout
+from kakuri_http._errors import ConnectFailed, RequestTimeout, connect_error
 from kakuri_http._limits import Limits
 from kakuri_http._timeouts import PoolLimits, Timeouts
 
@@ -16,10 +17,17 @@ from kakuri_http._timeouts import PoolLimits, Timeouts
 class Pool:
     """Gives out one connection to one request at a time."""
 
-    def __init__(self, limits: PoolLimits, messages: Limits, tls: ClientTLS | None) -> None:
+    def __init__(
+        self,
+        limits: PoolLimits,
+        messages: Limits,
+        tls: ClientTLS | None,
+        trusted_uids: Collection[int],
+    ) -> None:
         self._limits = limits
         self._messages = messages
         self._tls = tls
+        self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, deque[HttpClientConnection]] = {}
         self._in_use: set[HttpClientConnection] = set()
         self._count: Counter[Endpoint] = Counter()
@@ -89,9 +97,15 @@ class Pool:
 
         try:
             tls = self._tls if endpoint.scheme == "tls" else None
-            connection = await connect(endpoint, make, timeout=timeouts.connect, tls=tls)
-        except TcpConnectFailed as error:
-            raise ConnectFailed(str(error)) from error
+            connection = await connect(
+                endpoint,
+                make,
+                timeout=timeouts.connect,
+                tls=tls,
+                trusted_uids=self._trusted_uids,
+            )
+        except TCPConnectFailed as error:
+            raise connect_error(error) from error
         connection.peer = connection.peer or str(endpoint)
         try:
             self._check_open(endpoint)

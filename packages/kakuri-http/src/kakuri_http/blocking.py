@@ -5,23 +5,23 @@ A client is for one thread. It keeps one connection to each endpoint.
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from kakuri_tcp import ClientTLS, Endpoint
-from kakuri_tcp import ConnectFailed as TcpConnectFailed
+from kakuri_tcp import ConnectFailed as TCPConnectFailed
 from kakuri_tcp.blocking import Connection, connect
 
 from kakuri_http._client_core import ClientConnection, ClientEvent
 from kakuri_http._client_request import make_request
 from kakuri_http._errors import (
-    ConnectFailed,
     ConnectionBroken,
     HttpError,
     RequestTimeout,
     TooManyRedirects,
+    connect_error,
 )
 from kakuri_http._events import (
     END_OF_MESSAGE,
@@ -150,12 +150,14 @@ class BlockingClient:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         limits: Limits = DEFAULT_LIMITS,
         tls: ClientTLS | None = None,
+        trusted_uids: Collection[int] = (),
     ) -> None:
-        """Take where to connect, whatever a URL says, and what bounds the exchanges."""
+        """Make a client; the arguments are those of `Client`."""
         self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
         self._timeouts = timeouts
         self._limits = limits
         self._tls = tls
+        self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, _Link] = {}
 
     def __repr__(self) -> str:
@@ -265,9 +267,14 @@ class BlockingClient:
             link.connection.close()
         try:
             tls = self._tls if endpoint.scheme == "tls" else None
-            connection = connect(endpoint, timeout=self._timeouts.connect, tls=tls)
-        except TcpConnectFailed as error:
-            raise ConnectFailed(str(error)) from error
+            connection = connect(
+                endpoint,
+                timeout=self._timeouts.connect,
+                tls=tls,
+                trusted_uids=self._trusted_uids,
+            )
+        except TCPConnectFailed as error:
+            raise connect_error(error) from error
         return _Link(connection, self._limits)
 
     def _ask(self, link: _Link, request: Request, body: Pieces) -> Response:

@@ -22,6 +22,7 @@ from kakuri_tcp._errors import (
     TLSSettingsError,
     TooManyRequests,
     UnexpectedProtocol,
+    UntrustedServer,
     WriteTimeout,
 )
 from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
@@ -68,6 +69,7 @@ __all__ = [
     "TooManyRequests",
     "UnexpectedProtocol",
     "UnixAccess",
+    "UntrustedServer",
     "WriteTimeout",
     "__version__",
     "connect",

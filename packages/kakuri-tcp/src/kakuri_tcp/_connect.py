@@ -6,15 +6,20 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
+from kakuri_tcp._peers import check_server
 from kakuri_tcp._tls import ClientTLS, client_context
 
 C = TypeVar("C", bound=Connection)
+
+# Seconds between two attempts while the queue of a Unix server is full, which Linux gives no way to
+# wait for.
+_QUEUE_FULL_WAIT = 0.01
 
 _NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
@@ -25,6 +30,7 @@ async def connect(
     *,
     timeout: float,
     tls: ClientTLS | None = None,
+    trusted_uids: Collection[int] = (),
 ) -> C:
     """Open a connection to an endpoint.
 
@@ -34,9 +40,12 @@ async def connect(
         timeout: seconds for name resolution, connecting and the TLS handshake together.
         tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
             nobody by default.
+        trusted_uids: for the scheme "unix", users whose servers are trusted besides root and the
+            user of this process.
 
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
+        UntrustedServer: another user listens on the Unix socket.
         TLSSettingsError: a file of the TLS settings can't be used.
         EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
@@ -44,7 +53,11 @@ async def connect(
     context, server_name = tls_for(endpoint, tls)
     try:
         async with asyncio.timeout(timeout):
+            if endpoint.scheme == "unix":
+                return await _open_unix(endpoint, factory, trusted_uids)
             return await _open(endpoint, factory, context, server_name)
+    except ConnectFailed:
+        raise
     except TimeoutError as error:
         # The system has a timeout of its own, which has a number.
         reason = reason_of(error) if error.errno else f"it took longer than {in_seconds(timeout)}"
@@ -60,8 +73,6 @@ async def _open(
     server_name: str,
 ) -> C:
     loop = asyncio.get_running_loop()
-    if endpoint.scheme == "unix":
-        return (await loop.create_unix_connection(factory, endpoint.path))[1]
     transport, connection = await loop.create_connection(
         factory,
         endpoint.host,
@@ -73,6 +84,27 @@ async def _open(
         connection.abort()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
+
+
+async def _open_unix(
+    endpoint: Endpoint, factory: Callable[[], C], trusted_uids: Collection[int]
+) -> C:
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(0)
+        while True:
+            try:
+                connected.connect(endpoint.path)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_QUEUE_FULL_WAIT)
+        # Before the protocol can read or write anything.
+        check_server(connected, str(endpoint), trusted_uids)
+        loop = asyncio.get_running_loop()
+        return (await loop.create_unix_connection(factory, sock=connected))[1]
+    except BaseException:
+        connected.close()
+        raise
 
 
 def tls_for(endpoint: Endpoint, tls: ClientTLS | None) -> tuple[ssl.SSLContext | None, str]:

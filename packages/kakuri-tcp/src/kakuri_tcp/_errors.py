@@ -6,6 +6,7 @@
     ├── ListenFailed         the endpoint can't be served from here: choose another
     ├── RequestNotSent       nothing left this process: safe to try again
     │   ├── ConnectFailed        the peer could not be reached
+    │   │   └── UntrustedServer      another user listens on the Unix socket: don't repeat
     │   ├── TooManyRequests      the client's own limit
     │   └── ClientClosed         the caller closed the client
     ├── RequestLost          it was sent and the connection broke: fate unknown, ask first
@@ -82,6 +83,21 @@ class ConnectFailed(RequestNotSent, ConnectionError):
         super().__init__(f"expected to connect to {endpoint}, but {reason}")
         self.endpoint = endpoint
         self.reason = reason
+
+
+class UntrustedServer(ConnectFailed):
+    """The server of a Unix socket is neither root nor this process's user; nothing was sent to it.
+
+    Attributes:
+        uid: the user that listens there.
+
+    """
+
+    def __init__(self, endpoint: str, uid: int) -> None:
+        super().__init__(
+            endpoint, f"user {uid} listens there, which is neither root nor our own nor trusted"
+        )
+        self.uid = uid
 
 
 class TooManyRequests(RequestNotSent):

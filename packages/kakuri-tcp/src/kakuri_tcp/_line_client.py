@@ -9,6 +9,7 @@ answer to another request.
 import asyncio
 import random
 import time
+from collections.abc import Collection
 from typing import Self
 
 from kakuri_tcp._connect import connect, tls_for
@@ -37,8 +38,16 @@ class LineClient:
         *,
         limits: LineClientLimits | None = None,
         tls: ClientTLS | None = None,
+        trusted_uids: Collection[int] = (),
     ) -> None:
         """Make a client of the peer at `endpoint`; nothing is sent yet.
+
+        Args:
+            endpoint: where to connect.
+            limits: of this client.
+            tls: for the scheme "tls", whom to trust and who to be.
+            trusted_uids: for the scheme "unix", users whose servers are trusted besides root and
+                the user of this process.
 
         Raises:
             TLSSettingsError: a file of the TLS settings can't be used.
@@ -50,6 +59,7 @@ class LineClient:
         self.limits = limits or LineClientLimits()
         self._name = str(endpoint)
         self._tls = tls
+        self._trusted_uids = frozenset(trusted_uids)
         self._link: Link | None = None
         self._connecting: asyncio.Task[Link] | None = None
         self._waiting = 0
@@ -176,6 +186,7 @@ class LineClient:
                 lambda: Link(self._name, self.limits, self._link_closed),
                 timeout=budget,
                 tls=self._tls,
+                trusted_uids=self._trusted_uids,
             )
         except ConnectFailed as error:
             self._last_reason = error.reason

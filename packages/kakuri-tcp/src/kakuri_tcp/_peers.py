@@ -1,9 +1,13 @@
-"""Who is at the other end of an accepted socket: what it is counted by, and its text for logs."""
+"""The other end of a connection: a server's peer by address or user, a Unix server by its user."""
 
 import ipaddress
+import os
 import socket
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from kakuri_tcp._errors import UntrustedServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,37 @@ def identify(accepted: socket.socket, address: object) -> Peer:
             if isinstance(ip, ipaddress.IPv6Address):
                 return Peer(ip.packed[:8].hex(), f"[{host}]:{port}")
             return Peer(host, f"{host}:{port}")
-    found = _credentials(accepted)
+    found = credentials_of(accepted)
     if found is None:
         return Peer("unix", "unix")
     return Peer(f"uid={found.uid}", f"unix:pid={found.pid},uid={found.uid}", found)
 
 
-def _credentials(accepted: socket.socket) -> Credentials | None:
+def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collection[int]) -> None:
+    """Check that the server of a Unix socket is root, this process's own user or a named one.
+
+    Whoever may create a file in the socket's folder can put a server of their own there. The kernel
+    notes the server's user when it calls listen(), so there is nothing that it could forge. Systems
+    without SO_PEERCRED are not checked.
+
+    Args:
+        connected: the client's socket.
+        endpoint: where it is connected to, for the error.
+        trusted_uids: users whose servers are trusted besides root and our own.
+
+    Raises:
+        UntrustedServer: another user listens there.
+
+    """
+    server = credentials_of(connected)
+    if server is not None and server.uid not in {0, os.geteuid(), *trusted_uids}:
+        raise UntrustedServer(endpoint, server.uid)
+
+
+def credentials_of(connected: socket.socket) -> Credentials | None:
+    """Return who is at the other end of a Unix socket; None where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     size = struct.calcsize("3i")  # struct ucred of unix(7)
-    raw = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     return Credentials(*struct.unpack("3i", raw))

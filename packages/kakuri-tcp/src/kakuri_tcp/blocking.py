@@ -6,7 +6,7 @@ One call waits for one thing; there are no threads and no event loop in here.
 import selectors
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Self, cast
 
 from kakuri_tcp._connect import reason_of, tls_for
@@ -14,7 +14,7 @@ from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import open_listeners_blocking
-from kakuri_tcp._peers import identify
+from kakuri_tcp._peers import check_server, identify
 from kakuri_tcp._tls import ClientTLS
 from kakuri_tcp._unix import UnixAccess
 
@@ -185,7 +185,11 @@ class Server:
 
 
 def connect(
-    endpoint: Endpoint, *, timeout: float | None = None, tls: ClientTLS | None = None
+    endpoint: Endpoint,
+    *,
+    timeout: float | None = None,
+    tls: ClientTLS | None = None,
+    trusted_uids: Collection[int] = (),
 ) -> Connection:
     """Open a connection to an endpoint.
 
@@ -194,9 +198,12 @@ def connect(
         timeout: seconds that connecting to one address, and any later wait, may take.
         tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
             nobody by default.
+        trusted_uids: for the scheme "unix", users whose servers are trusted besides root and the
+            user of this process.
 
     Raises:
         ConnectFailed: it could not be reached; says who, where and why.
+        UntrustedServer: another user listens on the Unix socket.
         TLSSettingsError: a file of the TLS settings can't be used.
         EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
@@ -208,6 +215,7 @@ def connect(
             connected.settimeout(timeout)
             try:
                 connected.connect(endpoint.path)
+                check_server(connected, str(endpoint), trusted_uids)
             except OSError:
                 connected.close()
                 raise
@@ -216,6 +224,8 @@ def connect(
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
                 connected = _wrapped(connected, context, server_name)
+    except ConnectFailed:
+        raise
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
     return Connection(connected, str(endpoint))

@@ -1,0 +1,169 @@
+"""Clients of Unix sockets against servers of several users."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+from kakuri_tcp import (
+    ConnectFailed,
+    Connection,
+    Credentials,
+    Endpoint,
+    LineClient,
+    UnixAccess,
+    UntrustedServer,
+    blocking,
+    connect,
+    listen_lines,
+)
+from kakuri_tcp import _peers as peers
+
+# The server sees the same user, and would turn it away.
+ANYBODY = UnixAccess(mode=0o666)
+OTHER = os.geteuid() + 12345
+
+# Binds, becomes the user, listens: the kernel notes who called listen().
+LISTENER = """
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+if int(sys.argv[2]) != os.geteuid():
+    os.setuid(int(sys.argv[2]))
+listener.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+async def with_connect(endpoint, **options):
+    connection = await connect(endpoint, Connection, timeout=5.0, **options)
+    connection.abort()
+
+
+async def with_line_client(endpoint, **options):
+    async with LineClient(endpoint, **options) as client:
+        assert await client.request(b"hello", timeout=5.0) == b"HELLO"
+
+
+async def with_blocking(endpoint, **options):
+    def open_and_close():
+        blocking.connect(endpoint, timeout=5.0, **options).close()
+
+    await asyncio.to_thread(open_and_close)
+
+
+EACH_CLIENT = pytest.mark.parametrize("client", [with_connect, with_line_client, with_blocking])
+
+
+@pytest.fixture
+async def endpoint(tmp_path):
+    where = Endpoint.unix(f"{tmp_path}/socket")
+    async with await listen_lines(where, bytes.upper, access=ANYBODY) as server:
+        yield server.endpoint
+
+
+@pytest.fixture
+def listening_as(monkeypatch):
+    """Return a function that sets the user who seems to listen, of what system calls report."""
+
+    def listening_as(uid):
+        monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, uid, uid))
+
+    return listening_as
+
+
+@EACH_CLIENT
+@pytest.mark.parametrize("uid", [0, os.geteuid()])
+async def test_unix_server_of_root_or_of_the_own_user_is_trusted(
+    client, uid, endpoint, listening_as
+):
+    listening_as(uid)
+    await client(endpoint)
+
+
+@EACH_CLIENT
+@pytest.mark.parametrize("trusted", [(), [OTHER + 1], {1, 2}])
+async def test_unix_server_of_another_user_raises_untrusted_server(
+    client, trusted, endpoint, listening_as
+):
+    listening_as(OTHER)
+    with pytest.raises(UntrustedServer, match=f"user {OTHER} listens there") as caught:
+        await client(endpoint, trusted_uids=trusted)
+    assert (caught.value.uid, caught.value.endpoint) == (OTHER, str(endpoint))
+    assert isinstance(caught.value, ConnectFailed)
+
+
+@EACH_CLIENT
+async def test_unix_server_of_a_named_user_is_trusted(client, endpoint, listening_as):
+    listening_as(OTHER)
+    await client(endpoint, trusted_uids=[OTHER])
+
+
+@EACH_CLIENT
+async def test_unix_server_is_trusted_where_the_system_has_no_credentials(
+    client, endpoint, monkeypatch
+):
+    monkeypatch.setattr(peers, "credentials_of", lambda connected: None)
+    await client(endpoint)
+
+
+async def test_untrusted_server_receives_no_byte(tmp_path, listening_as):
+    received = []
+
+    class Server(asyncio.Protocol):
+        def data_received(self, data):
+            received.append(data)
+
+        def connection_lost(self, exc):
+            closed.set_result(None)
+
+    loop = asyncio.get_running_loop()
+    closed = loop.create_future()
+    server = await loop.create_unix_server(Server, f"{tmp_path}/socket")
+    listening_as(OTHER)
+    with pytest.raises(UntrustedServer):
+        await with_line_client(Endpoint.unix(f"{tmp_path}/socket"))
+    await closed
+    server.close()
+    assert not received
+
+
+@contextlib.contextmanager
+def listening_process(path, uid):
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENER, str(path), str(uid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        yield Endpoint.unix(str(path))
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("client", [with_connect, with_blocking])
+async def test_kernel_reports_the_user_that_listens(client, tmp_path):
+    # Only root can have a child of another user; anybody else sees that the own one is reported.
+    uid = 65534 if os.geteuid() == 0 else os.geteuid()
+    with listening_process(tmp_path / "socket", uid) as endpoint:
+        if uid == os.geteuid():
+            await client(endpoint)
+        else:
+            with pytest.raises(UntrustedServer, match=f"user {uid} listens there"):
+                await client(endpoint)
+            await client(endpoint, trusted_uids=[uid])
+
+
+async def test_unix_server_with_a_full_queue_is_waited_for(tmp_path):
+    endpoint = Endpoint.unix(f"{tmp_path}/socket")
+    with (
+        blocking.Server(endpoint, backlog=0, timeout=5.0) as server,
+        blocking.connect(endpoint, timeout=5.0),
+    ):
+        waiting = asyncio.create_task(with_connect(endpoint))
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not waiting.done()
+        server.accept().close()
+        await waiting
