@@ -39,7 +39,7 @@ class Peer:
         self.now = 0.0
         self.received = b""
         self.connection = _LineConnection(
-            self.handle, lambda error: b"fault", Future.result, LIMITS
+            self.handle, lambda error: b"fault", Future.result, None, None, LIMITS
         )
         self.connection.adopt(self, "peer", LIMITS)
         self.ended = 0
