@@ -33,6 +33,16 @@ def test_what_can_not_be_is_one_line_and_status_2(monkeypatch, tmp_path, capsys,
     assert words in line
 
 
+def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **given: LogStream(2))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs").chmod(0o777)
+    with pytest.raises(SystemExit) as ended:
+        main(["--listen", f"unix://{tmp_path}/s.sock", "--log-dir", str(tmp_path / "logs")])
+    assert ended.value.code == 2
+    assert "others may write to it" in capsys.readouterr().err
+
+
 def test_handlers_are_pairs():
     assert read_handlers(["edera-zone=edera", "plain=runc"]) == {
         "edera-zone": "edera",

@@ -126,6 +126,16 @@ async def test_nothing_outside_is_touched_through_links(store, tmp_path):
     assert (outside / "0.log").read_bytes() == b"secret\n"
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
+    store.root.mkdir()
+    store.root.chmod(mode)
+    for call in (store.prepare("zone", 0), store.read("zone"), store.remove("zone")):
+        with pytest.raises(LogStorageError, match="others may write to it"):
+            await call
+    assert list(store.root.iterdir()) == []
+
+
 async def test_a_file_in_place_of_the_folder_is_an_error(store):
     store.root.mkdir()
     (store.root / "zone").touch()

@@ -36,7 +36,7 @@ PATIENCE = 30
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE += ["--user", "--map-root-user"]
-DISK = 'mount -t tmpfs -o size=24m none "$0" && exec "$@"'
+DISK = 'mount -t tmpfs -o size=24m,mode=0700 none "$0" && exec "$@"'
 """Has a command see a disk of 24 MiB in a folder. That takes root, or a kernel that gives every
 user namespaces."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE += ["--user", "--map-root-user"]
-SCRIPT = 'mount -t tmpfs -o size=12m none "$1" && exec "$2" "$3" "$1"'
+SCRIPT = 'mount -t tmpfs -o size=12m,mode=0700 none "$1" && exec "$2" "$3" "$1"'
 
 
 def test_on_a_full_disk_all_but_registering_goes_on(tmp_path):

@@ -9,7 +9,8 @@ def test_the_exported_names_are_these():
         "Arguments", "Change", "ChangedWorkload", "DEFAULT_RUNTIME_CLASS",
         "DuplicateWorkload", "Environment",
         "History", "IMAGE_REFERENCE", "IllegalTransition", "ImageReference", "JOURNAL_STEPS",
-        "Journal", "Labels", "Loaded", "MAX_DOCUMENT_BYTES", "MAX_FEED", "MAX_HISTORY", "MAX_PAGE",
+        "Journal", "LABEL_KEY", "Labels", "Loaded", "MAX_DOCUMENT_BYTES", "MAX_FEED",
+        "MAX_HISTORY", "MAX_PAGE",
         "MAX_RESTARTS", "MAX_SPEC_BYTES", "MAX_STRING_BYTES", "MAX_WORKLOADS", "MaxLength",
         "MemoryStore", "Problem", "PullPolicy", "Quantity", "RESERVE_BYTES",
         "Range", "RegistryError", "RegistryFull", "RestartPolicy", "RuntimeClass", "RuntimeHealth",
@@ -18,7 +19,8 @@ def test_the_exported_names_are_these():
         "UnknownWorkload", "User", "VERSION_GAP", "WORKLOAD_ID", "Wanted", "WorkingDirectory",
         "Workload", "WorkloadEntry", "WorkloadId", "WorkloadRegistry", "WorkloadState",
         "ZoneChanged", "ZoneEvent", "ZoneGone", "ZoneHandle", "ZoneSpec", "ZoneStatus",
-        "ZonesListed", "__version__", "entry_size", "oversized_strings", "printable", "spec_size",
+        "ZonesListed", "__version__", "entry_size", "open_private_folder", "oversized_strings",
+        "printable", "spec_size",
     ]  # fmt: skip
     assert all(hasattr(kakuri_registry, name) for name in kakuri_registry.__all__)
 

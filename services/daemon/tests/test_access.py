@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 from kakuri_daemon import access_log
 from kakuri_http import Access
@@ -19,6 +20,15 @@ def test_a_request_is_a_line(monkeypatch):
             "target": "/x", "status": 200, "bytes": 3, "ms": 1.5, "complete": True,
         }
     ]  # fmt: skip
+
+
+def test_logged_request_shows_that_there_was_a_query_and_not_what_it_said(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
+    logging.getLogger().manager._clear_cache()
+    write = access_log()
+    with capture_logs() as lines:
+        write(replace(ACCESS, target="/x?token=SECRET&b=%3F"))
+    assert lines[0]["target"] == "/x?…"
 
 
 def test_a_quiet_log_costs_nothing(monkeypatch):

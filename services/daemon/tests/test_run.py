@@ -21,7 +21,8 @@ async def service():
     async with await listen_lines(Endpoint.parse("127.0.0.1:0"), lambda line: line) as server:
         yield server.endpoint
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    print("drained", gc.get_threshold()[0], soft == hard, flush=True)
+    core, _ = resource.getrlimit(resource.RLIMIT_CORE)
+    print("drained", gc.get_threshold()[0], soft == hard, core, flush=True)
 
 configure_logs()
 run(service)

@@ -1,13 +1,14 @@
 """The command `kakuri-sidecar`."""
 
 import logging
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
-from kakuri_registry import WORKLOAD_ID
+from kakuri_registry import WORKLOAD_ID, open_private_folder
 from kakuri_tcp import Endpoint
 
 from kakuri_sidecar._images import DEFAULT_PULL_LIMITS, PullLimits
@@ -82,6 +83,7 @@ def main(
     """Run zones in a container runtime, for an agent that asks over a Unix socket."""
     if cri.scheme != "unix":
         raise DaemonError(f"expected unix:///PATH for --cri, got {cri}")
+    _check_log_dir(log_dir)
     settings = Settings(
         cri=cri,
         handlers=read_handlers(handlers),
@@ -110,6 +112,16 @@ def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     if not handlers:
         raise DaemonError("expected a handler like edera-zone=edera, got none")
     return handlers
+
+
+def _check_log_dir(log_dir: Path) -> None:
+    """Refuse a folder that is another user's, or that others may write to; none is no fault."""
+    try:
+        os.close(open_private_folder(log_dir, make=False))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DaemonError(f"can't keep logs in {log_dir}: {error.strerror}") from error
 
 
 def _check_cgroup(path: str | None) -> str | None:

@@ -10,7 +10,8 @@ good, and a position in a file stays true under whichever name. The file without
 one after the greatest number.
 
 Everything is opened relative to a descriptor of the folder that holds it, and a symbolic link is
-never followed, so that whatever lies in the folder, nothing outside of it is touched.
+never followed, so that whatever lies in the folder, nothing outside of it is touched. ROOT has to
+be this user's, and no other user may write to it.
 
 All of this blocks and is called by one thread at a time.
 """
@@ -25,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kakuri_registry import WORKLOAD_ID
+from kakuri_registry import WORKLOAD_ID, open_private_folder
 
 from kakuri_sidecar._log_cursor import Segment
 from kakuri_sidecar._log_errors import LogNameError, LogStorageError, UnknownLog
@@ -89,7 +90,11 @@ def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
     """
     check_zone(zone)
     try:
-        folder = os.open(root / zone, _FOLDER)
+        above = open_private_folder(root, make=False)
+        try:
+            folder = os.open(zone, _FOLDER, dir_fd=above)
+        finally:
+            os.close(above)
     except FileNotFoundError as error:
         raise UnknownLog(zone) from error
     except OSError as error:
@@ -111,9 +116,12 @@ def make_folder(root: Path, zone: str) -> None:
     """
     check_zone(zone)
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            (root / zone).mkdir(mode=0o700)
+        above = open_private_folder(root)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(zone, 0o700, dir_fd=above)
+        finally:
+            os.close(above)
     except OSError as error:
         raise LogStorageError(zone, "make a folder for", str(error.strerror)) from error
     with open_folder(root, zone, "make a folder for") as folder:
@@ -129,9 +137,11 @@ def remove_folder(root: Path, zone: str) -> None:
     """
     check_zone(zone)
     try:
-        above = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        above = open_private_folder(root, make=False)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise LogStorageError(zone, "remove", str(error.strerror)) from error
     try:
         with suppress(FileNotFoundError):
             if stat.S_ISDIR(os.lstat(zone, dir_fd=above).st_mode):

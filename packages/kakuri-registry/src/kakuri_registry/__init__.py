@@ -15,7 +15,15 @@ from kakuri_registry._errors import (
     UnknownWorkload,
 )
 from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload
-from kakuri_registry._grammar import IMAGE_REFERENCE, WORKLOAD_ID, MaxLength, Range, Text
+from kakuri_registry._folder import open_private_folder
+from kakuri_registry._grammar import (
+    IMAGE_REFERENCE,
+    LABEL_KEY,
+    WORKLOAD_ID,
+    MaxLength,
+    Range,
+    Text,
+)
 from kakuri_registry._history import MAX_HISTORY, History, Transition
 from kakuri_registry._journal import JOURNAL_STEPS, Journal
 from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
@@ -59,6 +67,7 @@ __all__ = [
     "DEFAULT_RUNTIME_CLASS",
     "IMAGE_REFERENCE",
     "JOURNAL_STEPS",
+    "LABEL_KEY",
     "MAX_DOCUMENT_BYTES",
     "MAX_FEED",
     "MAX_HISTORY",
@@ -122,6 +131,7 @@ __all__ = [
     "ZonesListed",
     "__version__",
     "entry_size",
+    "open_private_folder",
     "oversized_strings",
     "printable",
     "spec_size",

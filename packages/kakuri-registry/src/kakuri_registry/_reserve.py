@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from kakuri_registry._folder import open_file
+
 
 class Reserve:
     """A file beside the store that takes up room, to be given back when the disk is full.
@@ -39,7 +41,7 @@ class Reserve:
         self._path.unlink(missing_ok=True)
 
     def _make(self) -> bool:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
         try:
             # Blocks, not a hole: a file that is only long keeps nothing back.
             os.posix_fallocate(descriptor, 0, self._size)

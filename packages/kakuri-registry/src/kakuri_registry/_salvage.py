@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from kakuri_registry._folder import open_file
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._statements import PUT, select
@@ -35,7 +36,7 @@ def salvage(path: Path) -> tuple[Path, int]:
     rows, version = _read(path)
     part = beside(path, ".part")
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
         prepare(connection)
         connection.execute("PRAGMA synchronous = FULL")
@@ -45,7 +46,7 @@ def salvage(path: Path) -> tuple[Path, int]:
         connection.execute("UPDATE registry SET version = ?", (version,))
         connection.execute("COMMIT")
     number = 1
-    while beside(path, f".damaged-{number}").exists():
+    while os.path.lexists(beside(path, f".damaged-{number}")):
         number += 1
     aside = beside(path, f".damaged-{number}")
     os.link(path, aside)
@@ -95,7 +96,7 @@ def logged_pages(path: Path) -> int:
     Source: SQLite, "WAL-mode File Format".
     """
     try:
-        log = beside(path, "-wal").open("rb")
+        log = os.fdopen(open_file(beside(path, "-wal"), os.O_RDONLY), "rb")
     except FileNotFoundError:
         return 0
     with log:

@@ -4,10 +4,12 @@ A row of `workloads` is one workload: what was asked for and how far it has come
 column of its own; `_rows` says how. The one row of `registry` has the version of the latest change.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed, StoreTooNew
+from kakuri_registry._folder import open_file
 
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), for us and for file(1)."""
@@ -72,7 +74,7 @@ def refuse_foreign(path: Path) -> None:
     later version, StoreFailed for another application's, and OSError.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
             header = file.read(_HEADER_BYTES)
     except FileNotFoundError:
         return

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
 from kakuri_registry._feed import Change
+from kakuri_registry._folder import check_files, open_file, open_private_folder
 from kakuri_registry._history import History
 from kakuri_registry._reserve import Reserve
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
@@ -97,7 +98,7 @@ class SQLiteStore:
         self._reserved = reserve
         self._one_at_a_time = threading.Lock()  # a store may be closed while a thread writes
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_folder()
             refuse_foreign(self._path)
             self._lock = _locked(self._path)
             self._reserve = Reserve(beside(self._path, ".reserve"), reserve)
@@ -169,10 +170,21 @@ class SQLiteStore:
     def __repr__(self) -> str:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
+    def _check_folder(self) -> None:
+        """Refuse a folder, or a file of the store in it, that another user may have prepared."""
+        folder = open_private_folder(self._path.parent)
+        try:
+            check_files(folder, self._path)
+        finally:
+            os.close(folder)
+
     def _opened(self) -> sqlite3.Connection:
         # SQLite gives the log the mode that the database has.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._path.chmod(0o600)
+        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
         synchronize(self._path.parent)
         whole = logged = logged_pages(self._path)
         connection = sqlite3.connect(
@@ -185,6 +197,8 @@ class SQLiteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA temp_store = MEMORY")
+            # Variables of a removed workload do not stay in free pages, whatever SQLite's default.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages()}")
             migrate(connection, str(self._path))
             with suppress(sqlite3.OperationalError):  # a full disk may forbid it
@@ -365,7 +379,7 @@ def _locked(path: Path) -> int:
     """Take the lock of a store and give its descriptor. Raises StoreLocked."""
     # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
     lock = path.with_name(path.name + ".lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

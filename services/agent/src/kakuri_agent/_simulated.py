@@ -12,13 +12,13 @@ runtime. The script is a TOML file; the first outcome whose `image` pattern matc
 """
 
 import asyncio
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
+from kakuri_daemon import read_toml
 from kakuri_json import convert
 from kakuri_registry import Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 from kakuri_rpc import MAX_REASON_LENGTH
@@ -56,7 +56,7 @@ _EXIT_STOPPED = 0
 
 def read_script(path: Path) -> list[Outcome]:
     """Read a script of outcomes. Raises OSError, and ValueError that says what is wrong where."""
-    return convert(tomllib.loads(path.read_text(encoding="utf-8")), type=Script).outcome
+    return convert(read_toml(path), type=Script).outcome
 
 
 @dataclass(slots=True)

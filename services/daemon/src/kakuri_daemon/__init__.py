@@ -4,6 +4,7 @@ from kakuri_daemon._access import access_log
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._run import run
+from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
 from kakuri_daemon._version import __version__
 
@@ -16,5 +17,6 @@ __all__ = [
     "access_log",
     "configure_logs",
     "endpoint",
+    "read_toml",
     "run",
 ]

@@ -19,9 +19,15 @@ def _log_access(access: Access) -> None:
         "request",
         peer=access.peer,
         method=access.method,
-        target=access.target,
+        target=_without_query(access.target),
         status=access.status,
         bytes=access.sent,
         ms=round(access.seconds * 1000, 2),
         complete=access.complete,
     )
+
+
+def _without_query(target: str) -> str:
+    """Return a target as it may be logged: callers put tokens into queries."""
+    path, mark, _ = target.partition("?")
+    return f"{path}?…" if mark else path

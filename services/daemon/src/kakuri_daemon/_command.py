@@ -7,7 +7,6 @@ KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the 
 """
 
 import sys
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import click
 from kakuri_tcp import Endpoint, EndpointError
 
 from kakuri_daemon._logs import configure_logs
+from kakuri_daemon._settings import read_toml
 from kakuri_daemon._standard_streams import discard_unread_output, open_standard_streams
 
 EXIT_USAGE = 2
@@ -152,11 +152,11 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
     if path is None:
         return
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = read_toml(path)
     except OSError as error:
         message = f"can't read {path}: {error.strerror}"
         raise DaemonError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         message = f"{path} is not TOML: {error}"
         raise DaemonError(message) from error
     options = {

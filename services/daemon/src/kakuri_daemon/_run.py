@@ -33,6 +33,7 @@ def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
     """
     _memory.prepare()
     _raise_descriptor_limit()
+    _forbid_core_files()
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
@@ -95,6 +96,12 @@ def _raise_descriptor_limit() -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _forbid_core_files() -> None:
+    """Leave no core file: it would hold the variables of every workload."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _announce(endpoint: Endpoint) -> None:

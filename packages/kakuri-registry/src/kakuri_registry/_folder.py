@@ -1,0 +1,101 @@
+"""A folder for this user's files alone, in which no other user can have left a trap.
+
+A link would have us change the file that it leads to, a FIFO would have us wait, and a device or
+another user's file is not ours to make private. So the folder has to be ours, and whatever is
+opened in it is a regular file, reached without following a link.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_private_folder(path: Path, *, make: bool = True) -> int:
+    """Open a folder that belongs to this user and that no other user can write to.
+
+    The path may be a link: what is checked is the folder that is opened. Open what is in it
+    relative to the descriptor.
+
+    Args:
+        path: the folder.
+        make: whether to make it, with mode 0700, if it is not there.
+
+    Returns:
+        A descriptor of the folder, for the caller to close.
+
+    Raises:
+        PermissionError: it belongs to another user, or others may write to it.
+        OSError: it can't be made or opened.
+
+    """
+    if make:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = os.open(path, _FOLDER)
+    status = os.fstat(folder)
+    if status.st_uid != os.geteuid():
+        fault = f"it belongs to user {status.st_uid}"
+    elif status.st_mode & OTHERS_MAY_WRITE:
+        fault = f"its mode is {stat.S_IMODE(status.st_mode):04o}: others may write to it"
+    else:
+        return folder
+    os.close(folder)
+    expected = f"expected a folder of user {os.geteuid()} that no other may write to, but {fault}"
+    raise PermissionError(errno.EPERM, expected, str(path))
+
+
+def check_files(folder: int, path: Path) -> None:
+    """Check that whatever bears the name of a file, or begins with it, is a file of this user.
+
+    Args:
+        folder: a descriptor of the folder that `path` is in.
+        path: the file; `path` itself and names like `path-wal` and `path.lock` are checked.
+
+    Raises:
+        PermissionError: something of that name is not a regular file, or is another user's.
+
+    """
+    for name in os.listdir(folder):
+        if name == path.name or name.startswith((f"{path.name}-", f"{path.name}.")):
+            _check(os.stat(name, dir_fd=folder, follow_symlinks=False), path.with_name(name))
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a regular file of this user, without following a link or waiting for a FIFO's peer.
+
+    Args:
+        path: the file; a new one gets mode 0600.
+        flags: as for `os.open`.
+
+    Returns:
+        A descriptor of the file, for the caller to close.
+
+    Raises:
+        PermissionError: it is not a regular file, or is another user's.
+        OSError: it can't be opened; ELOOP if it is a link.
+
+    """
+    descriptor = os.open(path, flags | _FILE, 0o600)
+    try:
+        _check(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        fault = "it is not a regular file"
+    elif status.st_uid != os.geteuid():
+        fault = f"it belongs to user {status.st_uid}"
+    else:
+        return
+    raise PermissionError(
+        errno.EPERM, f"expected a file of user {os.geteuid()}, but {fault}", str(path)
+    )

@@ -1,0 +1,37 @@
+"""Reading the files that an operator names: small, regular, TOML."""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 1 << 20
+"""Bytes of a file of settings: a thousand times what one needs."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that an operator named.
+
+    Links are followed: that is how configuration is mounted and exchanged. A device or a FIFO is
+    not read: the one may never end, the other may never begin.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it can't be read, is not a regular file, or is larger than 1 MiB.
+        ValueError: it is not TOML.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is not a regular file", str(path))
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise OSError(0, f"it is larger than {MAX_BYTES} bytes", str(path))
+    try:
+        return tomllib.loads(content.decode())
+    except RecursionError as error:
+        raise ValueError("its arrays or tables are nested too deeply") from error

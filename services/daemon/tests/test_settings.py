@@ -1,0 +1,36 @@
+import os
+
+import pytest
+from kakuri_daemon import read_toml
+
+
+def test_settings_are_read_also_behind_a_link(tmp_path):
+    (tmp_path / "real.toml").write_text('listen = "127.0.0.1:1"\n')
+    (tmp_path / "link.toml").symlink_to("real.toml")
+    assert read_toml(tmp_path / "link.toml") == {"listen": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_settings_on_a_device_are_refused(tmp_path, device):
+    (tmp_path / "link.toml").symlink_to(device)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_toml(tmp_path / "link.toml")
+
+
+def test_settings_in_a_fifo_are_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "fifo.toml")
+    with pytest.raises(OSError, match="not a regular file"):
+        read_toml(tmp_path / "fifo.toml")
+
+
+def test_settings_without_end_are_refused(tmp_path):
+    (tmp_path / "large.toml").write_bytes(b"#" * (1024 * 1024 + 1))
+    with pytest.raises(OSError, match="larger than 1048576 bytes"):
+        read_toml(tmp_path / "large.toml")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000 + "]" * 3000, "a =", b"\xff"])
+def test_settings_that_are_not_toml_are_refused(tmp_path, text):
+    (tmp_path / "x.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are tomllib's
+        read_toml(tmp_path / "x.toml")
