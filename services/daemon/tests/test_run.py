@@ -57,7 +57,7 @@ def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
             client.sendall(b"hello\n")
             assert client.recv(100) == b"hello\n"
         process.send_signal(number)
-        assert process.stdout.read() == "drained 50000 True\n"
+        assert process.stdout.read() == "drained 50000 True 0\n"
         assert process.wait(10) == 0
 
 
