@@ -49,6 +49,7 @@ def test_nobody_who_listens_is_no_fault(address):
         ({"WATCHDOG_USEC": "3000000"}, 1.5),
         ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}, None),
         ({"WATCHDOG_USEC": "soon"}, None),
+        ({"WATCHDOG_USEC": "9" * 4000}, None),
     ],
 )
 def test_half_the_watchdogs_time_lies_between_beats(environment, expected):

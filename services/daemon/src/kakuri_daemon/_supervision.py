@@ -7,6 +7,7 @@ event loop besides, because a daemon whose loop hangs answers nobody and still l
 import asyncio
 import faulthandler
 import os
+import re
 import socket
 import sys
 import threading
@@ -35,7 +36,8 @@ class Supervisor:
         self._address = given.get("NOTIFY_SOCKET", "")
         asked = given.get("WATCHDOG_USEC", "")
         is_ours = given.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self._watchdog = int(asked) / 1e6 if asked.isdigit() and is_ours else None
+        is_number = re.fullmatch("[0-9]{1,18}", asked) is not None
+        self._watchdog = int(asked) / 1e6 if is_number and is_ours else None
 
     def ready(self) -> None:
         """Tell that the daemon serves."""
