@@ -3,8 +3,9 @@ import os
 import signal
 import sys
 
+import click
 import pytest
-from kakuri_daemon import DaemonError, LogStream
+from kakuri_daemon import LogStream
 from kakuri_http import Client
 from kakuri_sidecar._cli import main, read_handlers
 from kakuri_tcp import Endpoint
@@ -14,7 +15,7 @@ from kakuri_tcp import Endpoint
     ("options", "words"),
     [
         (["--listen", "0.0.0.0:0"], "refusing to listen on 0.0.0.0:0"),
-        (["--cri", "127.0.0.1:1"], "expected unix:///PATH for --cri"),
+        (["--cri", "127.0.0.1:1"], "expected unix:///PATH, got 127.0.0.1:1"),
         (["--handler", "edera-zone="], "like edera-zone=edera, got 'edera-zone='"),
         (["--handler", "edera-zone"], "got 'edera-zone'"),
         (["--handler", "a=b", "--handler", "a=c"], "one handler for 'a'"),
@@ -48,7 +49,7 @@ def test_handlers_are_pairs():
         "edera-zone": "edera",
         "plain": "runc",
     }
-    with pytest.raises(DaemonError, match="got none"):
+    with pytest.raises(click.BadParameter, match="got none"):
         read_handlers([])
 
 

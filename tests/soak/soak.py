@@ -14,6 +14,7 @@ again and again how it is. At the end there is a table; the exit status is 1 if
 import argparse
 import asyncio
 import contextlib
+import os
 import re
 import statistics
 import subprocess
@@ -37,6 +38,12 @@ MIN_GROWTH_MB = 16
 
 WARM_UP = 0.25
 """The part of the time after which memory is compared: clients arrive, caches fill."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Runtime:
@@ -66,6 +73,7 @@ class Watched:
     late: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     megabytes: list[tuple[float, float]] = field(default_factory=list)
+    cpu_seconds: float = 0
     status: int | None = None
 
     @property
@@ -92,8 +100,10 @@ class Watched:
 
     async def weigh(self) -> None:
         """Note the resident memory each half second, until cancelled or until the process ends."""
+        before = cpu_seconds(self.daemon.process.pid)
         status = Path(f"/proc/{self.daemon.process.pid}/status")
         while match := re.search(r"VmRSS:\s+(\d+) kB", status.read_text()):
+            self.cpu_seconds = cpu_seconds(self.daemon.process.pid) - before
             self.megabytes.append((time.monotonic(), int(match[1]) / 1024))
             await asyncio.sleep(0.5)
 
@@ -147,7 +157,7 @@ def start_node(folder: Path) -> tuple[Runtime, list[Watched]]:
         "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *common,
         log=folder / "control-plane.log",
     )  # fmt: skip
-    kinds = ("http", "lines", "http")
+    kinds = ("zone", "lines", "http")
     return runtime, [Watched(*pair) for pair in zip((sidecar, agent, plane), kinds, strict=True)]
 
 
@@ -176,13 +186,16 @@ def figures(seconds: list[float]) -> str:
 
 def table(node: list[Watched], start: float, end: float) -> str:
     """Return what was measured of each daemon."""
-    lines = [f"{'':14}{'answers':>8}{'median':>9}{'99 %':>9}{'longest':>9}{'memory, MB':>24}"]
+    lines = [
+        f"{'':14}{'answers':>8}{'median':>9}{'99 %':>9}{'longest':>9}{'CPU':>7}{'memory, MB':>26}"
+    ]
     for watched in node:
         times = figures(watched.answers)
         first, last = watched.thirds(start, end)
         most = max(mb for _, mb in watched.megabytes)
         memory = f"{first:.0f} to {last:.0f}, most {most:.0f}"
-        lines.append(f"{watched.name:14}{len(watched.answers):>8}{times}{memory:>24}")
+        cpu = f"{watched.cpu_seconds / (end - start) * (1 - WARM_UP) * 100:>5.0f} %"
+        lines.append(f"{watched.name:14}{len(watched.answers):>8}{times}{cpu}{memory:>26}")
     late = [seconds for watched in node for seconds in watched.late]
     lines.append(f"{'machine late':14}{len(late):>8}{figures(late)}")
     return "\n".join(lines)

@@ -12,9 +12,11 @@ import time
 INTERVAL_SECONDS = 0.05
 TIMEOUT_SECONDS = 30
 
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 QUESTIONS = {
-    "http": (HEALTH, b"HTTP/1.1 200 "),
+    "http": (GET % b"/healthz", b"HTTP/1.1 200 "),
+    # Not the sidecar's /healthz: that asks the container runtime, which is a fake one here.
+    "zone": (GET % b"/zones/talker", b"HTTP/1.1 200 "),
     "lines": (b'{"type":"DescribeNode"}\n', b'{"type":"Node"'),
 }
 

@@ -90,18 +90,28 @@ def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):
     [
         ("listen =", "is not TOML"),
         ("\x00", "is not TOML"),
-        ("lisen = 1", "unknown option 'lisen'; expected any of allow-unauthenticated, listen, "),
-        ("listen = 1", "expected a string for '--listen', got 1"),
-        ("[listen]\na = 1", "--listen"),
-        ('seconds = "soon"', "expected a number for '--seconds', got 'soon'"),
-        ("seconds = true", "expected a number for '--seconds', got True"),
+        ("lisen = 1", "unknown option 'lisen'; did you mean 'listen'?"),
+        (
+            "zzz = 1",
+            "unknown option 'zzz'; expected any of allow-unauthenticated, listen, log-format",
+        ),
+        ("PEER_ = 1", "unknown option 'PEER_'; did you mean 'peer'?"),
+        ("log_level = 'info'", "unknown option 'log_level'; did you mean 'log-level'?"),
+        ("listen = 1", "expected a string for 'listen', got 1"),
+        ("[listen]\na = 1", "'listen'"),
+        ('listen = "nonsense"', "Invalid value for 'listen' in {config}: "),
+        ('listen = "0.0.0.0:1"', "Invalid value for 'listen' in {config}: refusing to listen on 0"),
+        ("seconds = -1", "Invalid value for 'seconds' in {config}: -1"),
+        ('log-level = "loud"', "Invalid value for 'log-level' in {config}: 'loud' is not one of"),
+        ('seconds = "soon"', "expected a number for 'seconds', got 'soon'"),
+        ("seconds = true", "expected a number for 'seconds', got True"),
         (
             "allow-unauthenticated = 2",
-            "expected true or false for '--allow-unauthenticated', got 2",
+            "expected true or false for 'allow-unauthenticated', got 2",
         ),
-        ("name = [1]", "expected an array of strings for '--name', got [1]"),
-        ('name = "a"', "expected an array of strings for '--name', got 'a'"),
-        ("peer = 1979-05-27", "expected a string for '--peer'"),
+        ("name = [1]", "expected an array of strings for 'name', got [1]"),
+        ('name = "a"', "expected an array of strings for 'name', got 'a'"),
+        ("peer = 1979-05-27", "expected a string for 'peer'"),
         ('config = "again"', "unknown option 'config'"),
     ],
 )
@@ -111,7 +121,52 @@ def test_a_faulty_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
     status, error, _ = daemon("--config", str(config))
     assert status == 2
     (line,) = error.splitlines()
-    assert words in line
+    assert words.replace("{config}", str(config)) in line
+    assert str(config) in line
+
+
+def test_value_faulty_in_a_variable_is_an_error_that_names_the_variable(daemon):
+    _, error, _ = daemon(TEST_DAEMON_SECONDS="-1")
+    assert "Invalid value for TEST_DAEMON_SECONDS: -1" in error
+    _, error, _ = daemon("--seconds", "-1")
+    assert "Invalid value for '--seconds'" in error
+
+
+def test_value_faulty_on_the_command_line_does_not_blame_the_file(daemon, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text("seconds = 1\n")
+    _, error, _ = daemon("--config", str(config), "--seconds", "-1")
+    assert "Invalid value for '--seconds'" in error
+    assert str(config) not in error
+
+
+@pytest.mark.parametrize("level", ["WARNING", "Warning", "warning"])
+def test_log_level_is_accepted_in_any_case(daemon, level):
+    assert daemon("--log-level", level)[:2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("TEST_DAEMON_SECOND", None),  # of a program that is not one of Kakuri's
+        ("KAKURI_TEST_SECOND", "; did you mean KAKURI_TEST_SECONDS?"),
+        ("KAKURI_TEST_ZZZZZZZZZZZZZZ", ""),
+        ("KAKURI_LISTN", "; did you mean KAKURI_LISTEN?"),
+        ("KAKURI_LOG_DIR", None),  # an option of another daemon
+        ("KAKURI_CORPORA", None),
+        ("KAKURI_TEST_SECONDS", None),
+    ],
+)
+def test_unknown_variable_is_reported_if_it_looks_meant_for_this_daemon(
+    monkeypatch, name, expected
+):
+    monkeypatch.setenv(name, "1")
+    command = DaemonCommand(
+        "kakuri-test", default_listen="127.0.0.1:0", params=[click.Option(["--seconds"])]
+    )
+    assert command.unknown_variables() == (
+        [] if expected is None else [f"unknown variable {name}{expected}"]
+    )
 
 
 def test_a_number_without_a_default_is_a_number_in_the_file(daemon, tmp_path):

@@ -27,6 +27,7 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 @click.option(
     "--cri",
     type=endpoint,
+    callback=lambda _ctx, _param, cri: _check_unix(cri),
     default="unix:///var/lib/edera/protect/cri.socket",
     show_default=True,
     metavar="unix:///PATH",
@@ -36,6 +37,7 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     "--handler",
     "handlers",
     multiple=True,
+    callback=lambda _ctx, _param, pairs: read_handlers(pairs),
     default=[f"{name}={handler}" for name, handler in DEFAULT_HANDLERS.items()],
     show_default=True,
     metavar="CLASS=HANDLER",
@@ -74,19 +76,17 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 def main(
     listen: Endpoint,
     cri: Endpoint,
-    handlers: tuple[str, ...],
+    handlers: dict[str, str],
     cgroup_parent: str | None,
     log_dir: Path,
     pull_timeout: float,
     pull_stall_timeout: float,
 ) -> None:
     """Run zones in a container runtime, for an agent that asks over a Unix socket."""
-    if cri.scheme != "unix":
-        raise DaemonError(f"expected unix:///PATH for --cri, got {cri}")
     _check_log_dir(log_dir)
     settings = Settings(
         cri=cri,
-        handlers=read_handlers(handlers),
+        handlers=handlers,
         cgroup_parent=cgroup_parent,
         log_dir=log_dir.absolute(),
         pulls=PullLimits(timeout=pull_timeout, stall_timeout=pull_stall_timeout),
@@ -98,19 +98,22 @@ def main(
 def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     """Read `CLASS=HANDLER` pairs.
 
-    Raises DaemonError for a class that comes twice, for none at all, and for an empty handler:
-    that would be the runtime's default one, which isolates nothing.
+    Raises:
+        click.BadParameter: A class comes twice, there is none at all, or a handler is empty: that
+            would be the runtime's default one, which isolates nothing.
     """
     handlers: dict[str, str] = {}
     for pair in pairs:
         name, _, handler = pair.partition("=")
         if not re.fullmatch(WORKLOAD_ID, name) or not _HANDLER.fullmatch(handler):
-            raise DaemonError(f"expected a handler like edera-zone=edera, got {pair!r}")
+            raise click.BadParameter(f"expected a handler like edera-zone=edera, got {pair!r}")
         if name in handlers:
-            raise DaemonError(f"expected one handler for {name!r}, got another one, {handler!r}")
+            raise click.BadParameter(
+                f"expected one handler for {name!r}, got another one, {handler!r}"
+            )
         handlers[name] = handler
     if not handlers:
-        raise DaemonError("expected a handler like edera-zone=edera, got none")
+        raise click.BadParameter("expected a handler like edera-zone=edera, got none")
     return handlers
 
 
@@ -122,6 +125,12 @@ def _check_log_dir(log_dir: Path) -> None:
         return
     except OSError as error:
         raise DaemonError(f"can't keep logs in {log_dir}: {error.strerror}") from error
+
+
+def _check_unix(cri: Endpoint) -> Endpoint:
+    if cri.scheme != "unix":
+        raise click.BadParameter(f"expected unix:///PATH, got {cri}")
+    return cri
 
 
 def _check_cgroup(path: str | None) -> str | None:

@@ -3,16 +3,20 @@
 Every option can also be given as a variable and in a TOML file; an option beats a variable, a
 variable beats the file, the file beats the default. For `kakuri-agent --listen` the variable is
 KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the file named by
-`--config` it is `listen = "…"`.
+`--config` it is `listen = "…"`. An error names the place that the value came from.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
+from click.core import ParameterSource
 from kakuri_tcp import Endpoint, EndpointError
 
 from kakuri_daemon._logs import configure_logs
@@ -25,8 +29,13 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 """The exit status after Ctrl-C before the daemon was ready: 128 and the signal's number."""
 
+SURELY_MEANT = 0.9
+"""How similar a variable that other daemons may read has to be to one of this daemon's."""
+
 LAST_LINES_SECONDS = 1.0
 """How long the end of a process waits for its last log lines to be taken."""
+
+log = structlog.get_logger()
 
 
 class DaemonError(click.ClickException):
@@ -88,7 +97,7 @@ class DaemonCommand(click.Command):
             ),
             click.Option(
                 ["--log-level"],
-                type=click.Choice(["debug", "info", "warning", "error"]),
+                type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
                 default="info",
                 show_default=True,
                 expose_value=False,
@@ -117,6 +126,8 @@ class DaemonCommand(click.Command):
         try:
             super().main(args, prog_name=name, standalone_mode=False)
         except click.ClickException as error:
+            if isinstance(error, click.BadParameter):
+                _name_origin(error)
             line = "; ".join(error.format_message().splitlines())
             with suppress(OSError):  # nobody may read it
                 click.echo(f"{name}: {line}", err=True)
@@ -135,13 +146,44 @@ class DaemonCommand(click.Command):
                 f"refusing to listen on {listen}: the address is not loopback and callers are not "
                 "authenticated; listen on 127.0.0.1 or unix:PATH, or give --allow-unauthenticated"
             )
-            raise DaemonError(message)
+            (option,) = (each for each in self.params if each.name == "listen")
+            raise click.BadParameter(message, ctx, option)
         ctx.params.pop("allow_unauthenticated", None)
         stream = configure_logs(**ctx.meta)
         try:
+            for line in self.unknown_variables():
+                log.warning(line)
             return super().invoke(ctx)
         finally:
             stream.close(LAST_LINES_SECONDS)
+
+    def unknown_variables(self) -> list[str]:
+        """Return a line for each variable that looks meant for this daemon and is not one of it."""
+        own = f"{(self.name or '').upper().replace('-', '_')}_"
+        known = {name for option in self.params for name in option.envvar or ()}
+        lines = []
+        for name in sorted(os.environ.keys() - known):
+            if not name.startswith("KAKURI_"):
+                continue
+            is_own = name.startswith(own)
+            # One of another daemon may be spelled alike.
+            meant = get_close_matches(name, known, 1, 0.6 if is_own else SURELY_MEANT)
+            if is_own or meant:
+                suggestion = f"; did you mean {meant[0]}?" if meant else ""
+                lines.append(f"unknown variable {name}{suggestion}")
+        return lines
+
+
+def _name_origin(error: click.BadParameter) -> None:
+    """Have an error name the variable or the file that the value came from."""
+    ctx, param = error.ctx, error.param
+    if ctx is None or param is None or param.name is None:
+        return
+    source = ctx.get_parameter_source(param.name)
+    if source is ParameterSource.DEFAULT_MAP:
+        error.param_hint = f"'{_long_name(param)}' in {ctx.obj}"
+    elif source is ParameterSource.ENVIRONMENT:
+        error.param_hint = next(name for name in param.envvar or () if name in os.environ)
 
 
 def _keep_log_option(ctx: click.Context, param: click.Parameter, value: str) -> None:
@@ -161,14 +203,16 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
         raise DaemonError(message) from error
     options = {
         _long_name(option): option
-        for option in ctx.command.params
+        for option in sorted(ctx.command.params, key=_long_name)
         if option.name not in ("config", "version")
     }
     unknown = sorted(settings.keys() - options.keys())
     if unknown:
-        expected = ", ".join(sorted(options))
-        message = f"{path}: unknown option {unknown[0]!r}; expected any of {expected}"
+        meant = get_close_matches(unknown[0].lower().replace("_", "-"), options, 1)
+        help_ = f"did you mean {meant[0]!r}?" if meant else f"expected any of {', '.join(options)}"
+        message = f"{path}: unknown option {unknown[0]!r}; {help_}"
         raise DaemonError(message)
+    ctx.obj = path
     for key, value in settings.items():
         _check_setting(path, key, value, options[key])
     ctx.default_map = {str(options[key].name): value for key, value in settings.items()}
@@ -190,7 +234,7 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
     else:
         expected, fits = "a string", isinstance(value, str)
     if not fits:
-        message = f"{path}: expected {expected} for '--{key}', got {value!r}"
+        message = f"{path}: expected {expected} for '{key}', got {value!r}"
         raise DaemonError(message)
 
 
