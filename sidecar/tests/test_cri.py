@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 import pytest
 from kakuri_sidecar import _cri_api_pb2 as api
@@ -47,6 +48,16 @@ async def test_failures_are_errors_of_ours(runtime, cri, fault, kind, code):
     assert type(failure.value) is kind
     assert (failure.value.call, failure.value.code) == ("Version", code)
     assert str(failure.value) == f"Version: {failure.value.words}"
+
+
+async def test_socket_of_another_user_gets_no_call(runtime, cri, monkeypatch):
+    await cri.version()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    os.chown(runtime.path, 54321, -1)
+    with pytest.raises(RuntimeUnavailable, match="belongs to user 54321"):
+        await cri.version()
+    with pytest.raises(RuntimeUnavailable, match="belongs to user 54321"):
+        await anext(cri.container_events())
 
 
 RESERVED = [

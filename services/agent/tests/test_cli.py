@@ -1,3 +1,8 @@
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from kakuri_agent._cli import Settings, agent_service, main
 from kakuri_agent._state import default_state_dir
@@ -5,7 +10,7 @@ from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
 from kakuri_registry import StoreFailed, Workload
 from kakuri_rpc import AgentClient, AgentError, State
-from kakuri_tcp import Endpoint
+from kakuri_tcp import Endpoint, UnixAccess
 
 
 def settings(tmp_path, **more):
@@ -24,6 +29,16 @@ async def test_the_service_runs_a_workload(tmp_path):
         assert (node.simulated, node.workloads) == (True, 1)
         assert "nothing really runs" in node.message
         await client.close()
+
+
+async def test_socket_of_the_agent_lets_its_group_in(tmp_path):
+    at = Endpoint.parse(f"unix:{tmp_path}/agent.sock")
+    access = UnixAccess(mode=0o660, group=os.getegid())
+    async with agent_service(replace(settings(tmp_path), listen=at, access=access)):
+        status = Path(at.path).stat()
+        assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getegid())
+    async with agent_service(replace(settings(tmp_path), listen=at)):
+        assert stat.S_IMODE(Path(at.path).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(("store", "known"), [("auto", 1), ("sqlite", 1), ("memory", 0)])

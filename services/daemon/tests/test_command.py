@@ -1,7 +1,7 @@
 import click
 import pytest
-from kakuri_daemon import DaemonCommand, DaemonError, endpoint
-from kakuri_tcp import Endpoint
+from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group
+from kakuri_tcp import Endpoint, UnixAccess
 
 
 class Quiet:
@@ -36,6 +36,31 @@ def daemon(monkeypatch, capsys):
         return ended.value.code, capsys.readouterr().err, called[0] if called else None
 
     return call
+
+
+def test_listen_group_goes_with_a_unix_socket(capsys, monkeypatch):
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
+    called = []
+
+    @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:7000")
+    @listen_group
+    def command(listen, access):
+        called.append((listen.path, access))
+
+    for arguments, status in [
+        (["--listen-group", "x", "--listen", "unix:/run/x.sock"], 0),
+        (["--listen", "unix:/run/x.sock"], 0),
+        (["--listen-group", "x"], 2),
+        (["--listen-group", "x", "--listen", "127.0.0.1:0"], 2),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            command.main(arguments)
+        assert ended.value.code == status
+    assert called == [
+        ("/run/x.sock", UnixAccess(mode=0o660, group="x")),
+        ("/run/x.sock", None),
+    ]
+    assert "expected --listen unix:PATH for --listen-group" in capsys.readouterr().err
 
 
 def test_the_default_is_the_last_resort(daemon):

@@ -2,10 +2,12 @@
 
 import asyncio
 import math
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -208,6 +210,7 @@ class CriClient:
         Ends like any iterator if the runtime ends the stream.
         """
         call = calls.GET_CONTAINER_EVENTS
+        self._check_owner(call.name)
         stream = self._channel.unary_stream(
             call.path,
             request_serializer=call.request.SerializeToString,
@@ -242,6 +245,7 @@ class CriClient:
     async def _call(
         self, call: Call[Request, Response], request: Request, timeout: float | None = None
     ) -> Response:
+        self._check_owner(call.name)
         method = self._methods.get(call.name)
         if method is None:
             method = self._methods[call.name] = self._channel.unary_unary(
@@ -269,6 +273,20 @@ class CriClient:
             self._silent_at = time.monotonic()
         log.debug("cri", call=call, ms=_ms_since(began), error=str(translated))
         return translated
+
+    def _check_owner(self, call: str) -> None:
+        """Refuse a socket of another user: it would be given every zone's variables.
+
+        gRPC does not show the connection, whose peer the kernel could name; the owner of the file
+        is who made it.
+        """
+        try:
+            owner = Path(self._endpoint.path).stat().st_uid
+        except OSError:
+            return  # gRPC says so, and tries again
+        if owner not in {0, os.geteuid()}:
+            words = f"the socket belongs to user {owner}, who is neither root nor this user"
+            raise RuntimeUnavailable(call, words, "PERMISSION_DENIED")
 
 
 def _ms_since(began: float) -> float:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 import structlog
-from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
+from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run
 from kakuri_registry import MAX_DOCUMENT_BYTES, MemoryStore
 from kakuri_rpc import serve
-from kakuri_tcp import Endpoint
+from kakuri_tcp import Endpoint, UnixAccess
 
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
@@ -48,6 +48,7 @@ class Settings:
     """What the options of the command say; None stands for what the machine or runtime says."""
 
     listen: Endpoint
+    access: UnixAccess | None = None
     runtime: str = "auto"
     sidecar: Endpoint = SIDECAR
     simulated_script: Path | None = None
@@ -68,6 +69,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 
 
 @click.command(cls=DaemonCommand, name="kakuri-agent", default_listen="127.0.0.1:9000")
+@listen_group
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "sidecar", "simulated"]),
@@ -144,7 +146,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 )
 @click.version_option(__version__)
 def main(**options: object) -> None:
-    """Run the workloads of this machine, for a control plane that asks over TCP."""
+    """Run the workloads of this machine, for a control plane that asks over a socket."""
     settings = Settings(**options)  # type: ignore[arg-type]  # click has checked them
     run(lambda: agent_service(settings))
 
@@ -171,7 +173,10 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
         agent.notify_ends(retention.workload_ended)
         try:
             server = await serve(
-                settings.listen, agent.handle, max_document=settings.max_document_bytes
+                settings.listen,
+                agent.handle,
+                max_document=settings.max_document_bytes,
+                access=settings.access,
             )
             if runtime.is_simulated:
                 log.warning("nothing really runs: the runtime is simulated")

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
-from kakuri_daemon import DaemonCommand, access_log, endpoint, run
+from kakuri_daemon import DaemonCommand, access_log, endpoint, listen_group, run
 from kakuri_http import serve
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
-from kakuri_tcp import Endpoint
+from kakuri_tcp import Endpoint, UnixAccess
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._guard import Guard
@@ -25,6 +25,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 
 @click.command(cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080")
+@listen_group
 @click.option(
     "--agent",
     type=endpoint,
@@ -52,10 +53,14 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 )
 @click.version_option(__version__)
 def main(
-    listen: Endpoint, agent: Endpoint, agent_timeout: float, allowed_hosts: tuple[str, ...]
+    listen: Endpoint,
+    agent: Endpoint,
+    agent_timeout: float,
+    allowed_hosts: tuple[str, ...],
+    access: UnixAccess | None,
 ) -> None:
     """Offer workloads over HTTP, and have an agent run them."""
-    run(lambda: control_plane_service(listen, agent, agent_timeout, allowed_hosts))
+    run(lambda: control_plane_service(listen, agent, agent_timeout, allowed_hosts, access=access))
 
 
 @asynccontextmanager
@@ -64,17 +69,20 @@ async def control_plane_service(
     agent: Endpoint,
     agent_timeout: float = DEFAULT_TIMEOUT,
     allowed_hosts: Iterable[str] = (),
+    *,
+    access: UnixAccess | None = None,
 ) -> AsyncIterator[Endpoint]:
     """Serve the API while the context is entered; gives the real endpoint.
 
-    agent_timeout is in seconds; allowed_hosts are names besides localhost and that of `listen`.
+    agent_timeout is in seconds; allowed_hosts are names besides localhost and that of `listen`;
+    access says who may connect to a Unix socket.
     """
     client = AgentClient(agent, timeout=agent_timeout)
     guard = Guard([*allowed_hosts, listen.host] if listen.host else allowed_hosts)
     api = Api(client)
     router = api.router()
     router.check(guard)
-    server = await serve(listen, router, access_log=access_log())
+    server = await serve(listen, router, access_log=access_log(), access=access)
     try:
         yield server.endpoint
     finally:

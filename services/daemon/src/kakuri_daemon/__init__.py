@@ -2,6 +2,7 @@
 
 from kakuri_daemon._access import access_log
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
+from kakuri_daemon._listen_group import listen_group
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
@@ -17,6 +18,7 @@ __all__ = [
     "access_log",
     "configure_logs",
     "endpoint",
+    "listen_group",
     "read_toml",
     "run",
 ]

@@ -82,8 +82,9 @@ class DaemonCommand(click.Command):
             click.Option(
                 ["--allow-unauthenticated"],
                 is_flag=True,
-                help="Listen on an address that is not loopback although nobody is asked who "
-                "they are: whoever reaches the port controls this machine's workloads.",
+                help="Listen on an address that is not loopback although callers are not "
+                "authenticated: whoever reaches the port controls this machine's workloads, and "
+                "zones are among those who reach 0.0.0.0.",
             ),
             *own_options,
             click.Option(
@@ -149,6 +150,8 @@ class DaemonCommand(click.Command):
             (option,) = (each for each in self.params if each.name == "listen")
             raise click.BadParameter(message, ctx, option)
         ctx.params.pop("allow_unauthenticated", None)
+        if ctx.params.get("access") is not None and listen.scheme != "unix":
+            raise DaemonError(f"expected --listen unix:PATH for --listen-group, got {listen}")
         stream = configure_logs(**ctx.meta)
         try:
             for line in self.unknown_variables():

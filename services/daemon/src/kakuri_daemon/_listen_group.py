@@ -1,0 +1,20 @@
+"""The option that lets a group connect to a daemon's Unix socket."""
+
+import click
+from kakuri_tcp import UnixAccess
+
+GROUP_MODE = 0o660
+"""The mode of a socket that a group may connect to, besides its owner and root."""
+
+listen_group = click.option(
+    "--listen-group",
+    "access",
+    callback=lambda _ctx, _param, group: _access(group),
+    metavar="GROUP",
+    help="A group that may connect to the Unix socket, besides this user and root.",
+)
+"""Decorate a command with `--listen-group`; it gets `access`, a UnixAccess or None."""
+
+
+def _access(group: str | None) -> UnixAccess | None:
+    return None if group is None else UnixAccess(mode=GROUP_MODE, group=group)
