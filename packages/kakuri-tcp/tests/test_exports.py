@@ -9,7 +9,7 @@ def test_the_public_names_are_these():
         "ClientClosed", "ClientTLS", "ConnectFailed", "Connection", "ConnectionFault", "ConnectionLost",
         "Counters", "Credentials", "Endpoint", "EndpointError", "FaultHandler", "HandlerFailed",
         "IdleTimeout", "IncompleteLine", "LineClient", "LineClientLimits", "LineDecoder", "LineError",
-        "LineHandler", "LineServerLimits", "LineTooLong", "ListenFailed", "RequestLost",
+        "LineHandler", "LineServerLimits", "LineTooLong", "ListenFailed", "Overloaded", "RequestLost",
         "RequestNotSent", "RequestTimeout", "Server", "ServerLimits", "ServerTLS", "TCPError",
         "TLSSettingsError", "TooManyRequests", "UnexpectedProtocol", "UnixAccess", "UntrustedServer",
         "WriteTimeout",

@@ -64,7 +64,7 @@ async def is_served(peer):
 
 def write_buffer(server):
     """Give how many bytes the only connection of a server holds for its peer."""
-    transports = [connection._transport for connection in server._connections]
+    transports = [connection._transport for connection in server._places.connections]
     return sum(transport.get_write_buffer_size() for transport in transports if transport)
 
 
@@ -134,8 +134,16 @@ async def test_a_port_that_is_taken_is_an_error():
             await listen(server.endpoint, Echo)
 
 
-async def test_connections_over_the_limit_are_closed_at_once():
-    async with await listen(LOCAL, Echo, limits=ServerLimits(connections=2)) as server:
+class Busy(Echo):
+    """An Echo that owes its peer something."""
+
+    @property
+    def is_busy(self):
+        return True
+
+
+async def test_connection_over_the_limit_is_refused_while_all_others_are_busy():
+    async with await listen(LOCAL, Busy, limits=ServerLimits(connections=2)) as server:
         peers = await probes(server, 3)
         assert [await is_served(peer) for peer in peers] == [True, True, False]
         assert server.counters.refused == 1
@@ -148,18 +156,43 @@ async def test_connections_over_the_limit_are_closed_at_once():
         close_all(peers)
 
 
-async def test_connections_of_one_peer_are_limited():
-    async with await listen(LOCAL, Echo, limits=ServerLimits(connections_per_peer=1)) as server:
+async def test_connection_over_the_limit_of_its_peer_is_refused_while_all_others_are_busy():
+    limits = ServerLimits(connections_per_peer=1)
+    async with await listen(LOCAL, Busy, limits=limits) as server:
         peers = await probes(server, 2)
         assert [await is_served(peer) for peer in peers] == [True, False]
+        close_all(peers)
+
+
+@pytest.mark.parametrize(
+    "limits", [ServerLimits(connections=2), ServerLimits(connections_per_peer=2)]
+)
+async def test_connection_over_the_limit_takes_the_place_of_the_longest_idle(limits):
+    async with await listen(LOCAL, Echo, limits=limits) as server:
+        peers = []
+        for _ in range(4):
+            peers.append(await probe(server))
+            assert await is_served(peers[-1])
+        await asyncio.gather(*(peer.ended for peer in peers[:2]))
+        assert [peer.is_closing for peer in peers] == [True, True, False, False]
+        assert (server.counters.evicted, server.counters.refused) == (2, 0)
+        assert server.connections == 2
+        close_all(peers)
+
+
+async def test_loopback_addresses_are_one_peer():
+    limits = ServerLimits(connections_per_peer=1)
+    async with await listen(LOCAL, Busy, limits=limits) as server:
+        first = await probe(server)
+        assert await is_served(first)
         with socket.socket() as other:
             other.settimeout(0)
             other.bind(("127.0.0.2", 0))
             loop = asyncio.get_running_loop()
             await loop.sock_connect(other, ("127.0.0.1", server.endpoint.port))
-            await loop.sock_sendall(other, b"y")
-            assert await loop.sock_recv(other, 1) == b"y"
-        close_all(peers)
+            assert await loop.sock_recv(other, 1) == b""
+        assert server.counters.refused == 1
+        first.close()
 
 
 async def test_an_idle_peer_is_closed_and_counted():

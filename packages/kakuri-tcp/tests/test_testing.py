@@ -165,7 +165,7 @@ async def test_a_sender_waits_for_a_slow_network():
     ):
         client = await through(proxy)
         client.write(b"x" * 8_000_000)
-        await until(lambda: sum(len(c.received) for c in server._connections) == 8_000_000)
+        await until(lambda: sum(len(c.received) for c in server._places.connections) == 8_000_000)
         client.abort()
 
 
@@ -190,11 +190,11 @@ async def test_a_half_close_ends_one_direction_only():
     async with await listen(LOCAL, Probe) as server, FaultProxy(server.endpoint) as proxy:
         client = await through(proxy)
         client.write(b"a")
-        await until(lambda: any(c.received == b"a" for c in server._connections))
+        await until(lambda: any(c.received == b"a" for c in server._places.connections))
         proxy.half_close()
         await client.saw_eof.wait()
         client.write(b"b")
-        await until(lambda: any(c.received == b"ab" for c in server._connections))
+        await until(lambda: any(c.received == b"ab" for c in server._places.connections))
         client.finish()
         await client.ended
 

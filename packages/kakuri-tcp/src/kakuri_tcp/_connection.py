@@ -7,15 +7,18 @@ marks that the connection left.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
 from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._shared import Shared
+from kakuri_tcp._turns import Turns
 
 # Reasons not to read from a peer; it is read when none of them applies.
-_BY_PROTOCOL = 1
+_BY_PROTOCOL, _BY_TURNS, _BY_BUDGET = 1, 2, 4
 
 
 class Owner(Protocol):
@@ -40,13 +43,15 @@ class Connection(asyncio.Protocol):
         write: sends bytes, in order, without waiting; bytes given after the end are dropped.
         progressed: whether the peer made progress since the last sweep.
         is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
+        turns: of the server; `turns.clock() >= turns.deadline` says that this connection's slice
+            of time is over.
 
     """
 
     __slots__ = (
-        "__weakref__", "_closing_since", "_eof", "_fault", "_owner", "_pauses", "_quiet_since",
-        "_stalled_since", "_transport", "is_writing_paused", "limits", "peer", "progressed",
-        "write",
+        "__weakref__", "_closing_since", "_eof", "_fault", "_held", "_is_new", "_owner", "_pauses",
+        "_quiet_since", "_shared", "_stalled_since", "_transport", "is_writing_paused", "limits",
+        "peer", "progressed", "turns", "write",
     )  # fmt: skip
 
     write: Callable[[bytes | bytearray | memoryview], None]
@@ -60,10 +65,14 @@ class Connection(asyncio.Protocol):
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
         self._quiet_since = 0.0
+        self._is_new = True  # until the first sweep
         self._stalled_since = 0.0
         self._closing_since: float | None = None
         self._eof = False
         self._pauses = 0
+        self._shared: Shared | None = None
+        self.turns = _UNLIMITED
+        self._held = 0  # unprocessed bytes, as they were last reported
         self._fault: ConnectionFault | None = None
 
     def __repr__(self) -> str:
@@ -75,11 +84,16 @@ class Connection(asyncio.Protocol):
             state = "open, writing paused" if self.is_writing_paused else "open"
         return f"<{type(self).__name__} {self.peer} {state}>"
 
-    def adopt(self, owner: Owner, peer: str, limits: ServerLimits) -> None:
-        """Set who keeps account of this connection; called once, before it opens."""
+    def adopt(
+        self, owner: Owner, peer: str, limits: ServerLimits, shared: Shared | None = None
+    ) -> None:
+        """Set what keeps account of this connection; called once, before it opens."""
         self._owner = owner
         self.peer = peer
         self.limits = limits
+        if shared is not None:
+            self._shared = shared
+            self.turns = shared.turns
 
     # What a subclass may override.
 
@@ -111,6 +125,25 @@ class Connection(asyncio.Protocol):
     def closed(self, fault: ConnectionFault | None) -> None:
         """React to the end of the connection; `fault` is None when it closed by agreement."""
 
+    def work(self) -> None:
+        """Process what has been received, until the slice of this connection is over.
+
+        `process` calls this, at once or when it is this connection's turn. With
+        `turns.clock() >= turns.deadline` and something left, call `process_later` and return.
+        """
+
+    def unprocessed(self) -> int:
+        """Return the number of bytes that were received and not processed yet; 0 by default.
+
+        Call `account` whenever it has changed.
+        """
+        return 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the peer waits for this side: such a connection is not closed to make room."""
+        return self.unsent > 0
+
     def sweep(self, now: float) -> None:
         """Enforce the timeouts; override it to add some, or to say that the peer is waiting for us.
 
@@ -124,7 +157,7 @@ class Connection(asyncio.Protocol):
                 timeout = self.limits.write_timeout
                 self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
         elif self.progressed:
-            self.progressed = False
+            self.progressed = self._is_new = False
             self._quiet_since = now
         elif now - self._quiet_since >= self.limits.idle_timeout:
             self.idle()
@@ -142,6 +175,11 @@ class Connection(asyncio.Protocol):
         return self._eof
 
     @property
+    def quiet_since(self) -> float:
+        """When the peer last made progress, by `time.monotonic`; inf if since the last sweep."""
+        return math.inf if self.progressed and not self._is_new else self._quiet_since
+
+    @property
     def fault(self) -> ConnectionFault | None:
         """Why the connection ends, if not by agreement."""
         return self._fault
@@ -150,6 +188,45 @@ class Connection(asyncio.Protocol):
     def unsent(self) -> int:
         """How many bytes that were written the system has not taken yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def process(self) -> None:
+        """Call `work` now, or in a later turn of the event loop if this turn's time is used up."""
+        self.turns.process(self)
+
+    def process_later(self) -> None:
+        """Call `work` in a later turn, after connections that have used less time."""
+        self.turns.process_later(self)
+
+    def account(self) -> int:
+        """Report the unprocessed bytes to the server, and return their number.
+
+        The server stops reading from this connection, or aborts it, where all of its connections
+        together hold too much.
+        """
+        size = self.unprocessed()
+        if size != self._held and self._shared is not None and not self.is_closing:
+            self._held = size
+            self._shared.input_changed(self, size)
+        return size
+
+    def wait_turn(self) -> None:
+        """Stop reading until `take_turn`; the server calls this."""
+        self._pause(_BY_TURNS)
+        self.account()
+
+    def take_turn(self) -> None:
+        """Work after waiting for a turn; the server calls this."""
+        self.work()
+        if self._pauses & _BY_TURNS:
+            self._resume(_BY_TURNS)
+
+    def hold_back(self) -> None:
+        """Stop reading until `let_go`; the server calls this when its budget is exceeded."""
+        self._pause(_BY_BUDGET)
+
+    def let_go(self) -> None:
+        """Read again; the server calls this."""
+        self._resume(_BY_BUDGET)
 
     def pause_reading(self) -> None:
         """Receive nothing more until `resume_reading`.
@@ -232,11 +309,15 @@ class Connection(asyncio.Protocol):
         """Note that the peer does not read; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
+        if self._shared is not None:
+            self._shared.output_changed(self, self.unsent)
         self.writing_paused()
 
     def resume_writing(self) -> None:
         """Note that the peer reads again; asyncio calls this."""
         self.is_writing_paused = False
+        if self._shared is not None:
+            self._shared.output_changed(self, 0)
         self.writing_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -249,6 +330,8 @@ class Connection(asyncio.Protocol):
         try:
             self.closed(self._fault)
         finally:
+            if self._shared is not None:
+                self._shared.ended(self)
             if self._owner is not None:
                 self._owner.connection_ended(self, self._fault)
 
@@ -274,6 +357,10 @@ class Connection(asyncio.Protocol):
         fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {cause}")
         fault.__cause__ = cause
         return fault
+
+
+# For connections that share nothing: those of clients.
+_UNLIMITED: Turns[Connection] = Turns(turn_time=math.inf, slice_time=math.inf)
 
 
 class _Lingering(asyncio.Protocol):

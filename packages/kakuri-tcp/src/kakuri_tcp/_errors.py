@@ -15,6 +15,7 @@
     │   ├── ConnectionLost       the network or the peer broke it
     │   ├── IdleTimeout          the peer made no progress
     │   ├── WriteTimeout         the peer did not read
+    │   ├── Overloaded           the server closed it to have room for other connections
     │   └── UnexpectedProtocol   its first byte belongs to another protocol
     ├── LineError            the peer broke the framing: the connection can't go on
     │   ├── LineTooLong
@@ -162,6 +163,20 @@ class IdleTimeout(ConnectionFault, TimeoutError):
 
 class WriteTimeout(ConnectionFault, TimeoutError):
     """The peer did not read for as long as it may."""
+
+
+class Overloaded(ConnectionFault):
+    """A server closed the connection because all of its connections together needed too much.
+
+    Attributes:
+        limit: the name of the limit of ServerLimits that was reached, or "shed" where the
+            application asked for it by `Server.shed`.
+
+    """
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"closed to have room for other connections (limit: {limit})")
+        self.limit = limit
 
 
 class UnexpectedProtocol(ConnectionFault, ValueError):

@@ -11,7 +11,9 @@ class ServerLimits:
         connections: open at a time; one more is closed at once. Below the usual limit of
             descriptors of a service, so that the service reaches its own limit first.
         connections_per_peer: of them from one IPv4 address or one IPv6 /64; half of all, so that
-            no single peer can take every place.
+            no single peer can take every place. All loopback addresses count as one peer.
+        reserved_connections: of them for peers that have no connection yet, an eighth of all at
+            most: those that have some can't keep a new one out.
         idle_timeout: without progress by the peer; frees what forgotten connections hold.
         write_timeout: for a peer to take what made writing pause, and for a close to complete.
         linger_timeout: to wait, after the last reply, for a peer to stop sending. Closing earlier
@@ -21,6 +23,16 @@ class ServerLimits:
         handshake_timeout: for a TLS handshake.
         write_buffer: waiting to be sent before the connection is told to pause writing; it may
             go on at a quarter of it.
+        unfinished_input: bytes received of requests that are not complete, or wait for their turn,
+            of all connections together: a few hundred of the largest requests. Above it, those
+            that hold more than 16 KiB are not read; if that doesn't help within a second, or
+            above five quarters of it, those that hold most for longest are aborted.
+        unsent_output: bytes written to peers that read too slowly, of all connections together;
+            above it, those that hold most for longest are aborted. Larger than `unfinished_input`
+            because replies are larger than requests.
+        turn_time: seconds that all connections together may work in one turn of the event loop,
+            so that timers and new connections are late by no more than that.
+        slice_time: seconds that one connection may work while others wait for their turn.
         backlog: connections that the kernel holds until they are accepted.
 
     """
@@ -33,6 +45,11 @@ class ServerLimits:
     linger_bytes: int = 67_108_864
     handshake_timeout: float = 10.0
     write_buffer: int = 65_536
+    reserved_connections: int = 64
+    unfinished_input: int = 67_108_864
+    unsent_output: int = 268_435_456
+    turn_time: float = 0.02
+    slice_time: float = 0.005
     backlog: int = 1_024
 
     @property

@@ -32,9 +32,6 @@ LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
 Finish = Callable[["asyncio.Future[Any]"], bytes]
 FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
 
-# Lines answered before the loop gets its turn: a few milliseconds of cheap handlers.
-_LINES_PER_TURN = 512
-
 
 async def listen_lines(
     endpoint: Endpoint,
@@ -114,7 +111,7 @@ class _LineConnection(Connection):
         self._decoder = LineDecoder(limit=limits.line)
         # A list, though taken from at its head: it is short, and small when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
-        self._turn: asyncio.Handle | None = None  # set while _answer is due
+        self._turn: asyncio.Handle | None = None  # set while `process` is due
         self._line_began = 0.0
         self._is_reading = True
         self._takes_requests = True  # until the end of the stream, or a drain
@@ -129,23 +126,23 @@ class _LineConnection(Connection):
             self._first_byte = None
         self._decoder.receive_data(data)
         if self._turn is None:
-            self._answer()
+            self.process()
 
     def receive_eof(self) -> None:
         self._decoder.receive_eof()
         self._takes_requests = False
         if self._turn is None:
-            self._answer()
+            self.process()
 
     def drain(self) -> None:
         self._takes_requests = False
         self.pause_reading()
         if self._turn is None:
-            self._answer()
+            self.process()
 
     def writing_resumed(self) -> None:
         if self._turn is None:
-            self._turn = self._loop.call_soon(self._answer)
+            self._turn = self._loop.call_soon(self._go_on)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the base's
         if self._turn is not None:
@@ -153,7 +150,7 @@ class _LineConnection(Connection):
         self._cancel_waiting()
 
     def sweep(self, now: float) -> None:
-        if self._waiting or self._turn is not None:
+        if self._waiting or self._turn is not None or self in self.turns:
             self.progressed = True  # the peer waits for us
         if self.progressed or not self._decoder.has_partial_line:
             self._line_began = now
@@ -162,9 +159,19 @@ class _LineConnection(Connection):
             self.close_with(IdleTimeout(f"expected the end of a line within {timeout:g} s"))
         super().sweep(now)
 
-    def _answer(self) -> None:
-        """Write what can be written, answer what has arrived, and decide whether to read on."""
+    def unprocessed(self) -> int:
+        return self._decoder.buffered
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._waiting) or self in self.turns or super().is_busy
+
+    def _go_on(self) -> None:
         self._turn = None
+        self.process()
+
+    def work(self) -> None:
+        """Write what can be written, answer what has arrived, and decide whether to read on."""
         if self.is_closing:
             return
         replies: list[bytes] = []
@@ -188,14 +195,17 @@ class _LineConnection(Connection):
                 self.resume_reading()
             else:
                 self.pause_reading()
+        if self._held or not is_drained or self._decoder.has_partial_line:
+            self.account()
 
     def _answer_lines(self, replies: list[bytes]) -> bool:
         """Answer lines until none is left (True), or something has to happen first (False)."""
         waiting = self._waiting
         handler = self._handler
         next_line = self._decoder.next_line
+        clock, deadline = self.turns.clock, self.turns.deadline
         size = 0
-        for _ in range(_LINES_PER_TURN):
+        while True:
             if self.is_writing_paused or len(waiting) >= self._line_limits.requests_in_flight:
                 return False
             line = next_line()
@@ -212,15 +222,16 @@ class _LineConnection(Connection):
             if waiting or not isinstance(reply, bytes):
                 waiting.append(reply)
                 self._collect_replies(replies)
-                continue
-            replies.append(reply)
-            size += len(reply)
-            if size > self.limits.write_buffer:  # time to find out whether the peer reads
-                self._write_lines(replies)
-                replies.clear()
-                size = 0
-        self._turn = self._loop.call_soon(self._answer)
-        return False
+            else:
+                replies.append(reply)
+                size += len(reply)
+                if size > self.limits.write_buffer:  # time to find out whether the peer reads
+                    self._write_lines(replies)
+                    replies.clear()
+                    size = 0
+            if clock() >= deadline and self._decoder.has_unread:
+                self.process_later()
+                return False
 
     def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
         assert self._first_line is not None
@@ -245,7 +256,7 @@ class _LineConnection(Connection):
 
     def _future_done(self, future: asyncio.Future[Any]) -> None:
         if self._turn is None and self._waiting and self._waiting[0] is future:
-            self._turn = self._loop.call_soon(self._answer)
+            self._turn = self._loop.call_soon(self._go_on)
 
     def _result(self, future: asyncio.Future[Any]) -> bytes:
         try:

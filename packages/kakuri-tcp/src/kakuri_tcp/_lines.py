@@ -38,6 +38,17 @@ class LineDecoder:
         """Whether, once `next_line` gave None, the start of an unfinished line is held."""
         return bool(self._partial)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are bytes that `next_line` has not searched."""
+        return self._start < len(self._chunk) or bool(self._later)
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes are held."""
+        size = len(self._chunk) - self._start + len(self._partial)
+        return size + sum(map(len, self._later)) if self._later else size
+
     def receive_data(self, data: bytes) -> None:
         """Take the bytes of one read; they are dropped after an error."""
         if self._error is not None:
@@ -84,6 +95,8 @@ class LineDecoder:
             elif self._eof and self._partial:
                 self._fail(IncompleteLine(len(self._partial)))
             else:
+                self._chunk = b""  # an idle connection holds nothing
+                self._start = 0
                 return None
         raise self._error
 

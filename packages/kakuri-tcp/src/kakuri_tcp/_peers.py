@@ -25,7 +25,8 @@ class Peer:
 
     Attributes:
         key: the same for all that count as one peer: an IPv4 address, an IPv6 /64 (what one
-            subscriber holds, RFC 6177), or a user of this machine.
+            subscriber holds, RFC 6177), or a user of this machine. Every process of this machine
+            has all of 127.0.0.0/8, so the loopback addresses of both families are one peer.
         text: for logs.
         credentials: of a Unix socket, where the system tells.
 
@@ -41,6 +42,8 @@ def identify(accepted: socket.socket, address: object) -> Peer:
     match address:
         case (str(host), int(port), *_):
             ip = ipaddress.ip_address(host)
+            if ip.is_loopback:
+                return Peer("loopback", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
             if isinstance(ip, ipaddress.IPv6Address):
                 return Peer(ip.packed[:8].hex(), f"[{host}]:{port}")
             return Peer(host, f"{host}:{port}")

@@ -6,17 +6,24 @@ import logging
 import socket
 import ssl
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectionFault, IdleTimeout, ListenFailed, WriteTimeout
+from kakuri_tcp._errors import (
+    ConnectionFault,
+    IdleTimeout,
+    ListenFailed,
+    Overloaded,
+    WriteTimeout,
+)
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._listeners import Listeners, open_listeners
 from kakuri_tcp._peers import Peer, identify
+from kakuri_tcp._places import Places
+from kakuri_tcp._shared import Shared
 from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
 
@@ -37,6 +44,10 @@ class Counters:
     write_timeouts: int = 0
     faults: int = 0
     accept_failures: int = 0
+    evicted: int = 0
+    """Idle connections that were closed to make room for a new one."""
+    overloaded: int = 0
+    """Connections that were aborted because all together held too much, or by `shed`."""
 
 
 class Server:
@@ -68,9 +79,9 @@ class Server:
         self._access = access
         self._factory = factory
         self._loop = asyncio.get_running_loop()
-        self._connections: dict[Connection, str] = {}
-        self._per_peer: Counter[str] = Counter()
-        self._openings: set[asyncio.Task[None]] = set()
+        self._places = Places(limits)
+        self._shared = Shared(limits)
+        self._openings: dict[Connection, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
         self._ended.set()
         self._retry: asyncio.TimerHandle | None = None
@@ -83,10 +94,10 @@ class Server:
     def __repr__(self) -> str:
         state = "draining" if self._is_draining else "listening"
         if not self._sockets:
-            state = "draining" if self._connections else "closed"
+            state = "draining" if self._places else "closed"
         elif self._retry is not None:
             state = "out of descriptors"
-        return f"<Server {self.endpoint} {state}, {len(self._connections)} connections>"
+        return f"<Server {self.endpoint} {state}, {len(self._places)} connections>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +108,20 @@ class Server:
     @property
     def connections(self) -> int:
         """How many connections are open, those in a TLS handshake included."""
-        return len(self._connections)
+        return len(self._places)
+
+    def shed(self) -> None:
+        """Abort the connections with the most pending work: half of those that wait for a turn.
+
+        For a watchdog that finds the event loop late, before it ends the process. May be called
+        from any thread; it happens in the next turn of the loop. `counters.overloaded` counts the
+        connections.
+
+        Raises:
+            RuntimeError: the event loop is closed.
+
+        """
+        self._loop.call_soon_threadsafe(self._shared.shed)
 
     async def drain(self, deadline: float) -> int:
         """Accept no more, let every connection finish what is in flight, then close.
@@ -112,12 +136,12 @@ class Server:
         self._stop_accepting()
         self._is_draining = True
         await self._cancel_openings()
-        for connection in list(self._connections):
+        for connection in self._places.connections:
             connection.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 await self._ended.wait()
-        aborted = len(self._connections)
+        aborted = len(self._places)
         await self.close()
         return aborted
 
@@ -125,28 +149,30 @@ class Server:
         """Stop listening and abort every connection; may be called again."""
         self._stop_accepting()
         await self._cancel_openings()
-        for connection in list(self._connections):
+        for connection in self._places.connections:
             connection.abort()
         await self._ended.wait()
+        self._shared.turns.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
 
     def connection_ended(self, connection: Connection, fault: ConnectionFault | None) -> None:
         """Take a connection off the account; connections call this."""
-        key = self._connections.pop(connection, None)
-        if key is None:
+        if not self._places.release(connection):
             return
-        self._per_peer[key] -= 1
-        if not self._per_peer[key]:
-            del self._per_peer[key]
-        if isinstance(fault, IdleTimeout):
+        if isinstance(fault, Overloaded):
+            if fault.limit == "connections":
+                self.counters.evicted += 1
+            else:
+                self.counters.overloaded += 1
+        elif isinstance(fault, IdleTimeout):
             self.counters.idle_timeouts += 1
         elif isinstance(fault, WriteTimeout):
             self.counters.write_timeouts += 1
         elif fault is not None:
             self.counters.faults += 1
-        if not self._connections:
+        if not self._places:
             self._ended.set()
         if self._retry is not None:
             self._start_accepting()  # a descriptor has become free
@@ -194,7 +220,7 @@ class Server:
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
 
     def _take(self, accepted: socket.socket, peer: Peer) -> None:
-        if self._refuses(peer):
+        if not self._admits(peer):
             self.counters.refused += 1
             accepted.close()
             return
@@ -204,28 +230,42 @@ class Server:
         except BaseException:
             accepted.close()
             raise
-        connection.adopt(self, peer.text, self.limits)
+        connection.adopt(self, peer.text, self.limits, self._shared)
         self.counters.accepted += 1
-        self._connections[connection] = peer.key
-        self._per_peer[peer.key] += 1
+        self._places.take(connection, peer.key)
         self._ended.clear()
         task = self._loop.create_task(self._open(accepted, connection))
-        self._openings.add(task)
-        task.add_done_callback(self._openings.discard)
+        self._openings[connection] = task
+        task.add_done_callback(lambda _: self._openings.pop(connection, None))
 
-    def _refuses(self, peer: Peer) -> bool:
-        return (
-            len(self._connections) >= self.limits.connections
-            or self._per_peer[peer.key] >= self.limits.connections_per_peer
-            or (peer.credentials is not None and not self._access.admits(peer.credentials))
-        )
+    def _admits(self, peer: Peer) -> bool:
+        if peer.credentials is not None and not self._access.admits(peer.credentials):
+            return False
+        if self._places.has_room(peer.key):
+            return True
+        idle = self._places.longest_idle(peer.key)
+        if idle is None:
+            return False
+        self._evict(idle)
+        return True
+
+    def _evict(self, idle: Connection) -> None:
+        """Close an idle connection; its place is free at once."""
+        fault = Overloaded("connections")
+        self.connection_ended(idle, fault)
+        opening = self._openings.get(idle)
+        if opening is not None:
+            opening.cancel()
+        else:
+            idle.close_with(fault)
 
     async def _cancel_openings(self) -> None:
         """Give up the connections that are not open yet: nothing is in flight on them."""
-        for task in self._openings:
+        openings = list(self._openings.values())
+        for task in openings:
             task.cancel()
-        if self._openings:
-            await asyncio.wait(self._openings)
+        if openings:
+            await asyncio.wait(openings)
 
     async def _open(self, accepted: socket.socket, connection: Connection) -> None:
         timeouts: dict[str, float] = {}
@@ -249,8 +289,10 @@ class Server:
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.limits.sweep_interval, self._sweep)
         now = time.monotonic()
-        for connection in list(self._connections):
+        for connection in self._places.connections:
             connection.sweep(now)
+        self._places.sweep()
+        self._shared.sweep()
 
 
 async def listen(

@@ -1,0 +1,65 @@
+"""A number of bytes that all connections of a server may hold together."""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+_Holder = TypeVar("_Holder", bound=Hashable)
+
+
+class SharedBudget(Generic[_Holder]):
+    """How many bytes each connection holds, and which ones have to go when it is too much.
+
+    The connections that hold most for longest go first: an honest peer sends or reads a large
+    message in a moment, and one that only wants to occupy memory has to hold it for long.
+
+    Attributes:
+        limit: bytes for all connections together.
+        total: bytes that they hold.
+
+    """
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self.limit = limit
+        self.total = 0
+        self._clock = clock
+        self._held: dict[_Holder, tuple[int, float]] = {}  # bytes, and since when no fewer
+
+    def __repr__(self) -> str:
+        return f"<SharedBudget {self.total} of {self.limit} bytes>"
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the connections hold more than the limit."""
+        return self.total > self.limit
+
+    @property
+    def has_room(self) -> bool:
+        """Whether at least a quarter of the budget is free."""
+        return self.total * 4 <= self.limit * 3
+
+    def set(self, holder: _Holder, size: int) -> None:
+        """Set how many bytes a connection holds."""
+        before, since = self._held.get(holder, (0, 0.0))
+        self.total += size - before
+        if not size:
+            self._held.pop(holder, None)
+        elif size < before or not before:
+            self._held[holder] = (size, self._clock())
+        else:
+            self._held[holder] = (size, since)
+
+    def take_worst(self) -> list[_Holder]:
+        """Remove connections, those that hold most for longest first, until there is room."""
+        now = self._clock()
+
+        def blame(holder: _Holder) -> tuple[float, int]:
+            size, since = self._held[holder]
+            return size * (now - since), size
+
+        removed: list[_Holder] = []
+        for holder in sorted(self._held, key=blame, reverse=True):
+            if self.has_room:
+                break
+            self.set(holder, 0)
+            removed.append(holder)
+        return removed

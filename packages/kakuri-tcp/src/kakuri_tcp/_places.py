@@ -1,0 +1,95 @@
+"""The places of a server's connections: which peer has how many, and which one may lose its place.
+
+A peer that connects when no place is free gets the place of the connection that has been idle
+longest: of its own where it has as many as it may, else of the peer that has most. So a peer that
+opens connections and does nothing with them keeps no other peer out.
+"""
+
+import heapq
+from collections import Counter
+
+from kakuri_tcp._connection import Connection
+from kakuri_tcp._limits import ServerLimits
+
+# Candidates found in one pass over all connections, so that the passes are few in a flood.
+_CANDIDATES = 256
+
+
+class Places:
+    """The connections of a server, by peer."""
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self._reserved = min(limits.reserved_connections, limits.connections // 8)
+        self._peers: dict[Connection, str] = {}  # in the order of their arrival
+        self._per_peer: Counter[str] = Counter()
+        self._busy_peers: set[str] = set()  # all of whose connections were busy since the sweep
+        self._candidates: dict[str, list[Connection]] = {}  # of each peer, the longest idle last
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """All connections, the oldest first."""
+        return list(self._peers)
+
+    def has_room(self, peer: str) -> bool:
+        """Return whether a place is free for a further connection of a peer."""
+        own = self._per_peer[peer]
+        free = self._limits.connections - len(self._peers)
+        return own < self._limits.connections_per_peer and free > (self._reserved if own else 0)
+
+    def take(self, connection: Connection, peer: str) -> None:
+        """Add a connection of a peer."""
+        self._peers[connection] = peer
+        self._per_peer[peer] += 1
+
+    def release(self, connection: Connection) -> bool:
+        """Remove a connection; return whether it had a place."""
+        peer = self._peers.pop(connection, None)
+        if peer is None:
+            return False
+        self._per_peer[peer] -= 1
+        if not self._per_peer[peer]:
+            del self._per_peer[peer]
+            self._candidates.pop(peer, None)
+        return True
+
+    def longest_idle(self, peer: str) -> Connection | None:
+        """Return the connection that has to make room for one of `peer`, or None if all are busy.
+
+        A connection that waits for the rest of a request counts as idle, but all those that have
+        begun none come before it.
+        """
+        if not self._peers:
+            return None
+        if self._per_peer[peer] < self._limits.connections_per_peer:
+            peer = self._per_peer.most_common(1)[0][0]
+        while peer not in self._busy_peers:
+            candidates = self._candidates.get(peer, [])
+            while candidates:
+                found = candidates.pop()
+                if self._peers.get(found) == peer and not found.is_busy:
+                    return found
+            self._candidates[peer] = self._find_candidates(peer)
+            if not self._candidates[peer]:
+                self._busy_peers.add(peer)
+        return None
+
+    def sweep(self) -> None:
+        """Forget what was found before; called once a second or so."""
+        self._busy_peers.clear()
+        self._candidates.clear()
+
+    def _find_candidates(self, peer: str) -> list[Connection]:
+        idle = (
+            connection
+            for connection, key in self._peers.items()
+            if key == peer and not connection.is_busy
+        )
+        return heapq.nsmallest(_CANDIDATES, idle, key=_patience)[::-1]
+
+
+def _patience(connection: Connection) -> tuple[bool, float]:
+    return connection.unprocessed() > 0, connection.quiet_since

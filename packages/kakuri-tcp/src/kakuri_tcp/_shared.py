@@ -1,0 +1,95 @@
+"""What the connections of a server share: the time of a turn, and memory for their bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kakuri_tcp._budgets import SharedBudget
+from kakuri_tcp._errors import Overloaded
+from kakuri_tcp._turns import Turns
+
+if TYPE_CHECKING:
+    from kakuri_tcp._connection import Connection
+    from kakuri_tcp._limits import ServerLimits
+
+# A connection that holds no more than this is read even when the budget is exceeded: it is as much
+# as an ordinary request has.
+_ALWAYS_READ = 16_384
+
+
+class Shared:
+    """The turns and the budgets of one server's connections.
+
+    Attributes:
+        turns: when each connection may work.
+        input: bytes that were received and not processed yet.
+        output: bytes that were written to peers that read too slowly.
+        aborted: how many connections had to be aborted.
+
+    """
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self.turns: Turns[Connection] = Turns(
+            turn_time=limits.turn_time, slice_time=limits.slice_time
+        )
+        self.input: SharedBudget[Connection] = SharedBudget(limits.unfinished_input, self._clock)
+        self.output: SharedBudget[Connection] = SharedBudget(limits.unsent_output, self._clock)
+        self.aborted = 0
+        self._held_back: set[Connection] = set()
+
+    def input_changed(self, connection: Connection, size: int) -> None:
+        """Note how many bytes a connection has not processed, and hold it back above the limit."""
+        budget = self.input
+        budget.set(connection, size)
+        if budget.is_exceeded:
+            if size > _ALWAYS_READ and connection not in self._held_back:
+                self._held_back.add(connection)
+                connection.hold_back()
+            if budget.total * 4 > budget.limit * 5:
+                self._abort_worst(budget, "unfinished_input")
+        elif self._held_back and budget.has_room:
+            self._let_go()
+
+    def output_changed(self, connection: Connection, size: int) -> None:
+        """Note how many bytes a connection has not sent."""
+        self.output.set(connection, size)
+        if self.output.is_exceeded:
+            self._abort_worst(self.output, "unsent_output")
+
+    def ended(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.turns.discard(connection)
+        self.output.set(connection, 0)
+        self._held_back.discard(connection)
+        self.input_changed(connection, 0)
+
+    def sweep(self) -> None:
+        """Abort connections where holding them back was not enough; called once a second or so."""
+        if self.input.is_exceeded:
+            self._abort_worst(self.input, "unfinished_input")
+
+    def shed(self) -> None:
+        """Abort the half of the waiting connections that has the most work pending."""
+        waiting = self.turns.waiting
+        for connection in waiting[len(waiting) // 2 :]:
+            self._abort(connection, "shed")
+
+    def _abort_worst(self, budget: SharedBudget[Connection], limit: str) -> None:
+        for connection in budget.take_worst():
+            self._abort(connection, limit)
+        if self._held_back and self.input.has_room:
+            self._let_go()
+
+    def _abort(self, connection: Connection, limit: str) -> None:
+        self.aborted += 1
+        self.turns.discard(connection)
+        connection.abort(Overloaded(limit))
+
+    def _let_go(self) -> None:
+        held_back = list(self._held_back)
+        self._held_back.clear()
+        for connection in held_back:
+            connection.let_go()
+
+    def _clock(self) -> float:
+        return self.turns.clock()

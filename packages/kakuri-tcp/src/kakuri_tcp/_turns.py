@@ -1,0 +1,188 @@
+"""Sharing the time of the event loop among the connections of a server.
+
+While the loop keeps up, a connection works as soon as something arrives: `process` is a direct
+call and two reads of the clock. Once the connections have used `turn_time` seconds, what arrives
+waits in a queue, and in each turn of the loop those that waited work for `turn_time` at most, one
+after the other and each for a slice of `slice_time`. In between the loop reads from sockets,
+accepts connections and runs timers.
+
+The connection that has used the least time goes first, as in the start-time fair queueing of
+Goyal, Vin and Cheng (1996), and of those that have used the same the one that came last: a cheap
+request passes all the expensive ones, also those whose cost shows only when they are processed.
+Every fourth turn begins with the connection that has waited longest, so that each one gets its
+slice in the end.
+
+A slice is not enforced: it is up to `Connection.work` to look at `deadline` between two requests.
+"""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+_OLDEST_EVERY = 4  # turns
+# A connection with more bytes to process than an ordinary request has is expected to take longer,
+# by what decoding them costs.
+_ORDINARY_BYTES = 16_384
+_SECONDS_PER_BYTE = 1e-7
+
+
+class Worker(Protocol):
+    """What takes turns: a connection, as far as it matters here."""
+
+    def work(self) -> None:
+        """Process what has been received, until the deadline of the slice."""
+
+    def take_turn(self) -> None:
+        """Call `work` after waiting, and read from the peer again."""
+
+    def wait_turn(self) -> None:
+        """Stop reading from the peer: more has arrived while this waits for its turn."""
+
+    def account(self) -> int:
+        """Return the number of bytes that were received and have not been processed."""
+
+
+_Worker = TypeVar("_Worker", bound=Worker)
+
+
+class Turns(Generic[_Worker]):
+    """The turns of a server's connections on an event loop.
+
+    Attributes:
+        clock: the seconds of a monotonic clock; tests may replace it.
+        deadline: by `clock`, when the slice of the connection that works now ends.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        turn_time: float,
+        slice_time: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        self.deadline = 0.0
+        self._turn_time = turn_time
+        self._slice_time = slice_time
+        self._handle: asyncio.Handle | None = None  # of the next turn
+        self._is_contended = False  # from when the time is used up until the queue is empty
+        self._spent = 0.0  # since it was last contended
+        self._turns = 0
+        self._running: _Worker | None = None
+        self._runs_again = False
+        # Of those that wait, in the order of their arrival: (priority, number, used time, it).
+        self._waiting: dict[_Worker, tuple[float, int, float, _Worker]] = {}
+        self._heap: list[tuple[float, int, float, _Worker]] = []  # and some that no longer wait
+        self._used: dict[_Worker, float] = {}  # seconds, since it is contended
+        self._number = 0
+        self._virtual = 0.0  # the used time of the connection that worked last
+
+    def __repr__(self) -> str:
+        state = f"{len(self._waiting)} waiting" if self._is_contended else "idle"
+        return f"<Turns {state}>"
+
+    def __contains__(self, worker: object) -> bool:
+        return worker in self._waiting
+
+    @property
+    def waiting(self) -> list[_Worker]:
+        """The connections that wait for their turn, those with the most work last."""
+        return [entry[3] for entry in sorted(self._waiting.values())]
+
+    def process(self, worker: _Worker) -> None:
+        """Let a connection work now, or in a later turn if this turn's time is used up."""
+        if self._is_contended:
+            self.process_later(worker)
+            return
+        clock = self.clock
+        began = clock()
+        self.deadline = began + self._slice_time
+        worker.work()
+        self._spent += clock() - began
+        if self._spent >= self._turn_time:
+            self._is_contended = True
+            self._schedule()
+
+    def process_later(self, worker: _Worker) -> None:
+        """Let a connection work in a later turn; it may call this from its own `work`."""
+        if worker is self._running:
+            self._runs_again = True
+        elif worker in self._waiting:
+            worker.wait_turn()
+        else:
+            # The first to wait is the one that has just used a slice and has work left.
+            before = 0.0 if self._is_contended else self._slice_time
+            self._is_contended = True
+            used = max(self._used.get(worker, before), self._virtual - self._slice_time)
+            more = max(0, worker.account() - _ORDINARY_BYTES)
+            priority = used + more * _SECONDS_PER_BYTE
+            self._number -= 1
+            entry = (priority, self._number, used, worker)
+            self._waiting[worker] = entry
+            heapq.heappush(self._heap, entry)
+        self._schedule()
+
+    def discard(self, worker: _Worker) -> None:
+        """Forget a connection that has ended."""
+        self._waiting.pop(worker, None)
+        self._used.pop(worker, None)
+
+    def close(self) -> None:
+        """Take no more turns."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _schedule(self) -> None:
+        if self._handle is None:
+            # Two steps: in between the loop reads from sockets, so that what arrived during a
+            # turn competes in the next.
+            loop = asyncio.get_running_loop()
+            self._handle = loop.call_soon(self._let_the_loop_read, loop)
+
+    def _let_the_loop_read(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._handle = loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._handle = None
+        waiting = self._waiting
+        self._turns += 1
+        now = self.clock()
+        ends = now + self._turn_time
+        try:
+            if waiting and self._turns % _OLDEST_EVERY == 0:
+                now = self._run(next(iter(waiting)), now)
+            while waiting and now < ends:
+                now = self._run(self._least_used(), now)
+        finally:
+            if waiting:
+                self._schedule()
+            else:
+                self._is_contended = False
+                self._spent = self._virtual = 0.0
+                self._heap.clear()
+                self._used.clear()
+
+    def _least_used(self) -> _Worker:
+        while True:
+            entry = heapq.heappop(self._heap)
+            if self._waiting.get(entry[3]) is entry:
+                return entry[3]
+
+    def _run(self, worker: _Worker, now: float) -> float:
+        used = self._waiting.pop(worker)[2]
+        self._virtual = max(self._virtual, used)
+        self._running = worker
+        self._runs_again = False
+        self.deadline = now + self._slice_time
+        try:
+            worker.take_turn()
+        finally:
+            self._running = None
+            ended = self.clock()
+            self._used[worker] = used + ended - now
+        if self._runs_again:
+            self.process_later(worker)
+        return ended

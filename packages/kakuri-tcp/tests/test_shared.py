@@ -1,0 +1,202 @@
+"""Budgets for the bytes of all connections, and shedding: a clock of the test's, no sockets."""
+
+import asyncio
+import threading
+
+import pytest
+from kakuri_tcp import Connection, Endpoint, Overloaded, ServerLimits, listen
+from kakuri_tcp._budgets import SharedBudget
+from kakuri_tcp._shared import Shared
+from kakuri_tcp.testing import MemoryTransport, settle, until
+
+KIB = 1024
+LIMITS = ServerLimits(unfinished_input=1024 * KIB, unsent_output=1024 * KIB, write_buffer=10)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Gatherer(Connection):
+    """Keeps what it gets until a line feed ends it; each run of it costs a tenth of a second."""
+
+    def __init__(self):
+        super().__init__()
+        self.gathered = bytearray()
+
+    def data_received(self, data):
+        self.gathered += data
+        self.process()
+
+    def unprocessed(self):
+        return len(self.gathered)
+
+    def work(self):
+        if self.gathered.endswith(b"\n"):
+            self.gathered.clear()
+            self.turns.clock.now += 0.1
+        self.account()
+
+    def connection_ended(self, connection, fault):
+        pass
+
+
+@pytest.fixture
+def shared():
+    shared = Shared(LIMITS)
+    shared.turns.clock = Clock()
+    return shared
+
+
+@pytest.fixture
+def make(shared):
+    """Make connections that share; each comes with its peer's transport."""
+
+    def make(number):
+        made = []
+        for _ in range(number):
+            connection = Gatherer()
+            connection.adopt(connection, "peer", LIMITS, shared)
+            made.append((connection, MemoryTransport(connection)))
+        return made
+
+    return make
+
+
+async def test_unfinished_input_of_all_connections_is_bounded(shared, make):
+    peers = make(100)
+    for _ in range(40):
+        for _, transport in peers:
+            transport.feed(b"x" * 10 * KIB)
+        shared.turns.clock.now += 0.1
+        held = sum(len(c.gathered) for c, _ in peers if not c.is_closing)
+        assert held == shared.input.total <= LIMITS.unfinished_input * 5 // 4
+    aborted = [c for c, _ in peers if c.is_closing]
+    assert len(aborted) == shared.aborted > 0
+    assert {(type(c.fault), c.fault.limit) for c in aborted} == {(Overloaded, "unfinished_input")}
+
+
+async def test_connection_that_holds_much_is_not_read_above_the_budget_until_there_is_room(
+    shared, make
+):
+    (large, large_peer), (_, small_peer), *others = make(12)
+    for _, transport in others:
+        transport.feed(b"x" * 100 * KIB)
+    large_peer.feed(b"x" * 30 * KIB)
+    small_peer.feed(b"x" * KIB)
+    assert not large_peer.is_reading()
+    assert small_peer.is_reading()
+    large_peer.feed(b"y\n")
+    assert len(large.gathered) == 30 * KIB
+    for _, transport in others[:5]:
+        transport.lose(None)
+    await settle()
+    assert large_peer.is_reading()
+    assert not large.gathered
+    assert not large.is_closing
+
+
+async def test_connections_that_hold_most_for_longest_are_aborted_at_the_sweep(shared, make):
+    old, young = make(6), make(6)
+    for _, transport in old:
+        transport.feed(b"x" * 100 * KIB)
+    shared.sweep()
+    assert not any(connection.is_closing for connection, _ in old)
+    shared.turns.clock.now += 10
+    for _, transport in young:
+        transport.feed(b"x" * 100 * KIB)
+    shared.turns.clock.now += 1
+    shared.sweep()
+    assert sum(connection.is_closing for connection, _ in old) == 5
+    assert not any(connection.is_closing for connection, _ in young)
+    assert shared.input.has_room
+
+
+async def test_ended_connection_gives_its_part_of_the_budget_back(shared, make):
+    ((_, transport),) = make(1)
+    transport.feed(b"x" * 100)
+    assert shared.input.total == 100
+    transport.lose(None)
+    await settle()
+    assert shared.input.total == 0
+    assert repr(shared.input) == "<SharedBudget 0 of 1048576 bytes>"
+
+
+async def test_unsent_output_of_all_connections_is_bounded(shared, make):
+    peers = make(20)
+    for connection, _ in peers:
+        connection.write(b"x" * 100 * KIB)
+        shared.turns.clock.now += 1
+    held = sum(c.unsent for c, _ in peers if not c.is_closing)
+    assert held == shared.output.total <= LIMITS.unsent_output
+    closed = [connection.is_closing for connection, _ in peers]
+    assert closed == sorted(closed, reverse=True)  # those that held it for longest
+    assert {c.fault.limit for c, _ in peers if c.is_closing} == {"unsent_output"}
+
+
+async def test_peer_that_reads_is_no_longer_counted(shared, make):
+    ((connection, transport),) = make(1)
+    connection.write(b"x" * 100 * KIB)
+    assert shared.output.total == 100 * KIB
+    transport.take()
+    assert shared.output.total == 0
+
+
+async def test_shed_aborts_the_half_with_the_most_work_pending(shared, make):
+    (_, first), *others = make(7)
+    first.feed(b"\n")  # and all others have to wait
+    for index, (_, transport) in enumerate(others):
+        transport.feed(b"x" * 20 * KIB * index + b"\n")
+    shared.shed()
+    assert [c.is_closing for c, _ in others] == [False, False, False, True, True, True]
+    assert {c.fault.limit for c, _ in others if c.is_closing} == {"shed"}
+    await settle()
+    assert not any(c.gathered for c, _ in others[:3])
+
+
+async def test_server_sheds_when_another_thread_asks_for_it():
+    limits = ServerLimits(unfinished_input=1024 * KIB)
+    async with await listen(Endpoint.parse("127.0.0.1:0"), Gatherer, limits=limits) as server:
+        server._shared.turns.clock = clock = Clock()
+        made = [await asyncio.open_connection("127.0.0.1", server.endpoint.port) for _ in range(2)]
+        await until(lambda: all(c._transport for c in server._places.connections))
+        first, second = server._places.connections
+        clock.now += 1
+        first.data_received(b"\n")
+        second.data_received(b"\n")  # waits: the first has used up the turn
+        thread = threading.Thread(target=server.shed)
+        thread.start()
+        thread.join()
+        await until(lambda: server.counters.overloaded == 1)
+        assert second.is_closing
+        for _, writer in made:
+            writer.close()
+
+
+def test_overloaded_names_the_limit():
+    error = Overloaded("unsent_output")
+    assert error.limit == "unsent_output"
+    assert str(error) == "closed to have room for other connections (limit: unsent_output)"
+
+
+def test_budget_takes_those_with_the_most_byte_seconds_until_a_quarter_is_free():
+    clock = Clock()
+    budget = SharedBudget(100, clock)
+    for name, size in (("old and small", 5), ("old and large", 50)):
+        budget.set(name, size)
+    clock.now += 10
+    for name, size in (("young and large", 60), ("young and small", 1)):
+        budget.set(name, size)
+    clock.now += 1
+    budget.set("old and large", 51)  # still as old
+    assert budget.is_exceeded
+    assert budget.take_worst() == ["old and large"]
+    assert budget.total == 66
+    budget.set("young and large", 90)
+    budget.set("young and large", 80)  # progress makes it young again
+    assert budget.take_worst() == ["old and small", "young and small", "young and large"]
+    assert budget.total == 0

@@ -1,0 +1,270 @@
+"""The event loop's time is shared: a clock that only work moves, and no sockets."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
+from kakuri_tcp._turns import Turns
+from kakuri_tcp.testing import settle, until
+
+LOCAL = Endpoint.parse("127.0.0.1:0")
+
+
+class Clock:
+    """Seconds that pass only while something works."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Job:
+    """A connection with requests waiting, each of which costs its seconds."""
+
+    def __init__(self, turns, costs, size=0, log=None):
+        self.turns = turns
+        self.costs = list(costs)
+        self.size = size
+        self.log = [] if log is None else log
+        self.is_paused = False
+
+    def work(self):
+        while self.costs:
+            self.turns.clock.now += self.costs.pop(0)
+            self.log.append(self)
+            if self.costs and self.turns.clock() >= self.turns.deadline:
+                self.turns.process_later(self)
+                return
+
+    def take_turn(self):
+        self.is_paused = False
+        self.work()
+
+    def wait_turn(self):
+        self.is_paused = True
+
+    def account(self):
+        return self.size
+
+
+@pytest.fixture
+def turns():
+    return Turns(turn_time=0.02, slice_time=0.005, clock=Clock())
+
+
+async def test_process_without_contention_works_at_once(turns):
+    jobs = [Job(turns, [0.001]) for _ in range(15)]
+    for job in jobs:
+        turns.process(job)
+    assert not any(job.costs for job in jobs)
+    assert turns.waiting == []
+
+
+async def test_process_after_the_turn_time_is_used_up_waits_for_a_turn(turns):
+    jobs = [Job(turns, [0.012]) for _ in range(4)]
+    for job in jobs:
+        turns.process(job)
+    assert [bool(job.costs) for job in jobs] == [False, False, True, True]
+    assert set(turns.waiting) == set(jobs[2:])
+    await settle()
+    assert not any(job.costs for job in jobs)
+    assert repr(turns) == "<Turns idle>"
+
+
+async def test_work_beyond_a_slice_goes_on_after_others(turns):
+    log = []
+    first = Job(turns, [0.002] * 6, log=log)
+    second = Job(turns, [0.002] * 3, log=log)
+    for job in (first, second):
+        turns.process(job)
+    await settle()
+    assert log == [first] * 3 + [second] * 3 + [first] * 3
+
+
+async def test_one_turn_of_the_loop_takes_no_longer_than_the_turn_time_and_a_slice(turns):
+    jobs = [Job(turns, [0.001] * 20) for _ in range(30)]
+    for job in jobs:
+        turns.process(job)
+    while any(job.costs for job in jobs):
+        before = turns.clock()
+        await asyncio.sleep(0)
+        assert turns.clock() - before <= 0.026
+    await settle()
+
+
+@pytest.mark.parametrize("size", [0, 262_144])
+async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(turns, size):
+    """As many connections as it likes may have large requests that arrive in the same moment."""
+    log = []
+    for _ in range(90):
+        turns.process(Job(turns, [0.05] * 5, size=size, log=log))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    asked = len(log)
+    cheap = Job(turns, [0.0001], log=log)
+    turns.process(cheap)
+    await settle()
+    assert log.index(cheap) - asked <= 1
+
+
+async def test_connection_that_used_little_goes_before_those_that_used_much(turns):
+    """One with many cheap requests is no worse off than one with a single one."""
+    log = []
+    hogs = [Job(turns, [0.004] * 50, log=log) for _ in range(20)]
+    for job in hogs:
+        turns.process(job)
+    for _ in range(40):
+        await asyncio.sleep(0)
+    polite = Job(turns, [], log=log)
+    for _ in range(10):
+        polite.costs.append(0.0002)
+        asked = len(log)
+        turns.process(polite)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert log[asked:].index(polite) <= 4  # two slices of two requests
+
+
+async def test_expensive_request_is_answered_although_cheap_ones_never_end(turns):
+    for _ in range(2):
+        turns.process(Job(turns, [0.02]))
+    expensive = Job(turns, [0.05], size=262_144)
+    turns.process(expensive)
+    for _ in range(100):
+        if not expensive.costs:
+            break
+        for _ in range(30):
+            turns.process(Job(turns, [0.001]))
+        await asyncio.sleep(0)
+    assert not expensive.costs
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.floats(0, 0.1), min_size=1, max_size=8), st.integers(0, 300_000)),
+        min_size=1,
+        max_size=20,
+    )
+)
+async def test_every_connection_works_in_the_end_and_in_its_order(given_jobs):
+    turns = Turns(turn_time=0.02, slice_time=0.005, clock=Clock())
+    log = []
+    jobs = [Job(turns, costs, size, log) for costs, size in given_jobs]
+    for job in jobs:
+        turns.process(job)
+    for _ in range(2000):
+        if not any(job.costs for job in jobs):
+            break
+        await asyncio.sleep(0)
+    await settle()
+    assert sorted(map(id, log)) == sorted(
+        id(job) for job, (costs, _) in zip(jobs, given_jobs, strict=True) for _ in costs
+    )
+    assert repr(turns) == "<Turns idle>"
+
+
+async def test_more_data_while_waiting_pauses_reading_until_the_turn(turns):
+    turns.process(Job(turns, [0.03]))
+    job = Job(turns, [0.001])
+    turns.process(job)
+    assert not job.is_paused
+    turns.process(job)
+    assert job.is_paused
+    await settle()
+    assert not job.is_paused
+    assert not job.costs
+
+
+async def test_discarded_connection_takes_no_turn(turns):
+    turns.process(Job(turns, [0.03]))
+    job, other = Job(turns, [0.001]), Job(turns, [0.001])
+    turns.process(job)
+    turns.process(other)
+    turns.discard(job)
+    await settle()
+    assert job.costs
+    assert not other.costs
+
+
+async def test_work_that_raises_does_not_stop_the_others(turns):
+    class Broken(Job):
+        def work(self):
+            raise ZeroDivisionError
+
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    turns.process(Job(turns, [0.03]))
+    turns.process(Broken(turns, [0.001]))
+    job = Job(turns, [0.001])
+    turns.process(job)
+    await settle()
+    assert not job.costs
+    assert [type(error["exception"]) for error in errors] == [ZeroDivisionError]
+
+
+async def test_closed_turns_are_not_taken(turns):
+    turns.process(Job(turns, [0.03]))
+    job = Job(turns, [0.001])
+    turns.process(job)
+    turns.close()
+    await settle()
+    assert job.costs
+
+
+async def flood(server, number, lines):
+    """Open connections and send lines on each, without reading the replies."""
+    peers = []
+    for _ in range(number):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+        writer.write(lines)
+        peers.append((reader, writer))
+    return peers
+
+
+async def test_line_server_answers_a_cheap_line_while_expensive_ones_wait():
+    clock = Clock()
+    answered = []
+
+    def handler(line):
+        clock.now += 0.3 if line == b"expensive" else 0.0
+        answered.append(line)
+        return line
+
+    async with await listen_lines(LOCAL, handler) as server:
+        server._shared.turns.clock = clock
+        hogs = await flood(server, 50, b"expensive\n" * 20)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+        await until(lambda: b"expensive" in answered)
+        asked = len(answered)
+        writer.write(b"cheap\n")
+        assert await reader.readline() == b"cheap\n"
+        assert answered.index(b"cheap") - asked < 10
+        for other, hog in hogs:
+            assert await other.readexactly(20 * 10) == b"expensive\n" * 20
+            hog.close()
+        writer.close()
+
+
+async def test_shed_without_waiting_connections_does_nothing():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        (reader, writer), *_ = await flood(server, 1, b"a\n")
+        assert await reader.readline() == b"A\n"
+        server.shed()
+        writer.write(b"b\n")
+        assert await reader.readline() == b"B\n"
+        assert server.counters.overloaded == 0
+        writer.close()
+
+
+def test_shed_after_the_loop_is_closed_raises():
+    async def open_and_close():
+        async with await listen_lines(LOCAL, bytes.upper, limits=LineServerLimits()) as server:
+            return server
+
+    server = asyncio.run(open_and_close())
+    with pytest.raises(RuntimeError):
+        server.shed()
