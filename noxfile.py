@@ -33,6 +33,9 @@ CORPORA = "KAKURI_CORPORA"
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
 ZONES_LACK = ", ".join(lacks())
 
+FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
+"""How often tests kill what they test, on the Pythons behind the first."""
+
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
 
 
@@ -88,7 +91,8 @@ def typecheck(session: nox.Session) -> None:
 def tests(session: nox.Session, member: str) -> None:
     """Run one member's tests on every Python that was found, or on those named behind `--`.
 
-    As many Pythons at once as there are cores.
+    As many Pythons at once as there are cores. The first has the long runs of the tests that kill
+    what they test; the last measures coverage.
     """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
@@ -100,8 +104,9 @@ def tests(session: nox.Session, member: str) -> None:
     for interpreter in interpreters.chosen(PYTHONS, session.posargs):
         environment = Environment(interpreter, needs)
         environment.prepare()
-        command = [environment.python, "-m"]
-        if interpreter == PYTHONS[0]:
+        command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
+        command += [environment.python, "-m"]
+        if interpreter == PYTHONS[-1]:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
         commands[f"{member} on Python {interpreter.name}"] = [*command, *pytest]

@@ -7,12 +7,14 @@ stories begin with KAKURI_CRASH_SEED, so that one that failed can be told again 
 import os
 from collections import Counter
 
+import pytest
 from crash_harness import STEPS, World
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
 
 
+@pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
 def test_what_was_acknowledged_survives_kills_at_every_step(crash_folder):
     kills = Counter()
     seed = FIRST_SEED
