@@ -52,7 +52,7 @@ async def test_what_does_not_go_is_told(cri, remover, monkeypatch):
     sandbox_id = await make(cri)
 
     async def nothing(objects):
-        pass
+        return frozenset()
 
     monkeypatch.setattr(remover, "remove", nothing)
     with pytest.raises(CallRefused, match=f"nothing left of 'z', got {sandbox_id}"):
@@ -79,3 +79,24 @@ async def test_what_is_left_at_the_end_is_left(cri, runtime, remover):
     await runtime.calls.wait_for("RemovePodSandbox")
     await remover.close()
     assert len(runtime.sandboxes) == 1
+
+
+async def test_zone_that_the_runtime_lists_and_does_not_have_is_removed(cri, runtime):
+    inspector = Inspector(cri)
+    remover = Remover(cri, inspector, RetryTimes(first=0.001, longest=0.002))
+    sandbox_id = await make(cri)
+    runtime.faults.set("RemovePodSandbox", "5*error(NOT_FOUND: no container in it)")
+    await remover.remove_zone("z")
+    assert await inspector.zone("z") is None
+    assert runtime.sandbox("z").id == sandbox_id
+    # The runtime is started anew, knows what it has, and the attempts in the background succeed.
+    await until(lambda: not remover.is_busy)
+    assert (runtime.sandboxes, inspector.hidden) == ([], set())
+    await remover.close()
+
+
+async def test_removal_that_one_object_refuses_is_no_success(cri, runtime, remover):
+    await make(cri)
+    runtime.faults.set("RemovePodSandbox", "9*error(UNKNOWN: device busy)")
+    with pytest.raises(CallRefused, match="device busy"):
+        await remover.remove_zone("z")

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from kakuri_registry import WorkloadState as State
+from kakuri_sidecar._cri import CallTimeouts
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 
@@ -300,3 +301,80 @@ async def test_a_container_that_can_not_be_ended_at_all_is_told(runtime, sidecar
     problem = await sidecar.stop()
     assert (problem.status, problem.code) == (502, "RuntimeError")
     assert (await sidecar.zone()).state is State.RUNNING
+
+
+async def test_delete_of_a_container_that_was_removed_behind_our_back_frees_its_id(
+    runtime, sidecar
+):
+    await sidecar.post()
+    first = runtime.container("z").id
+    for method in ("StopContainer", "RemoveContainer", "RemovePodSandbox"):
+        runtime.faults.set(method, "9*error(NOT_FOUND: not found)")
+    assert await sidecar.delete() == 204
+    assert await sidecar.delete() == 204
+    await sidecar.until_gone()
+    status, zone = await sidecar.post()
+    assert (status, zone.state) == (201, State.RUNNING)
+    assert zone.container_id != first
+
+
+async def test_stop_of_a_container_that_was_removed_behind_our_back_ends_the_zone(runtime, sidecar):
+    await sidecar.post()
+    runtime.faults.set("StopContainer", "error(NOT_FOUND: not found)")
+    zone = await sidecar.stop()
+    assert zone.state.is_terminal
+
+
+async def begun_by_an_earlier_sidecar(runtime, run):
+    """Let a sidecar die while the runtime starts a container for it; gives the container."""
+    async with run(half_made=30) as sidecar:
+        runtime.faults.set("StartContainer", "close")
+        async with asyncio.timeout(10):
+            while not runtime.containers:
+                await sidecar.post()
+    container = runtime.container("z")
+    container.is_starting = True
+    runtime.calls.clear()
+    return container
+
+
+async def test_start_that_an_earlier_sidecar_began_is_waited_for(runtime, run):
+    container = await begun_by_an_earlier_sidecar(runtime, run)
+    async with run(half_made=30) as sidecar:
+        start = asyncio.create_task(sidecar.post())
+        await runtime.calls.wait_for("StartContainer")
+        runtime.finish_start("z")
+        status, zone = await start
+    assert (status, zone.state, zone.container_id) == (201, State.RUNNING, container.id)
+    assert len(runtime.calls.of("StartContainer")) == 1
+    assert runtime.calls.of("CreateContainer") == []
+
+
+async def test_start_that_an_earlier_sidecar_began_and_that_fails_is_made_anew(runtime, run):
+    container = await begun_by_an_earlier_sidecar(runtime, run)
+    container.image = FakeImage(start_error="context canceled")
+    async with run(half_made=30) as sidecar:
+        start = asyncio.create_task(sidecar.post())
+        await runtime.calls.wait_for("StartContainer")
+        runtime.finish_start("z")
+        status, zone = await start
+        assert (status, zone.state) == (201, State.RUNNING)
+        assert zone.container_id != container.id
+
+
+async def test_start_that_an_earlier_sidecar_began_and_that_never_ends_is_unavailable(runtime, run):
+    await begun_by_an_earlier_sidecar(runtime, run)
+    timeouts = CallTimeouts(usual=0.1, run_pod_sandbox=10)
+    async with run(half_made=30, timeouts=timeouts) as sidecar:
+        problem = await sidecar.post()
+    assert (problem.status, problem.code) == (503, "RuntimeUnavailable")
+
+
+async def test_shorter_grace_time_takes_effect_while_a_longer_one_runs(runtime, sidecar):
+    runtime.images.set("stubborn:1", FakeImage(on_term=None))
+    await sidecar.post(image="stubborn:1")
+    patient = asyncio.create_task(sidecar.stop(grace=3600))
+    await runtime.calls.wait_for("StopContainer")
+    zone = await sidecar.stop(grace=0)
+    assert zone.state.is_terminal
+    assert (await patient).state.is_terminal

@@ -430,3 +430,16 @@ def test_a_subscriber_is_told_every_change_until_it_has_enough():
     registry.subscribe(None)
     registry.register(workload("b"), now=0)
     assert told == [Change("a", 1, entry, (), True), Change("a", 2, None)]
+
+
+def test_want_of_the_same_end_takes_over_a_shorter_grace_time_only():
+    registry = WorkloadRegistry()
+    registry.register(workload(), now=0)
+    registry.want("wl-1", Wanted.STOP, now=1, grace_seconds=3600)
+    shorter = registry.want("wl-1", Wanted.STOP, now=2, grace_seconds=5)
+    assert (shorter.wanted, shorter.grace_seconds, shorter.changed_at) == (Wanted.STOP, 5, 2)
+    assert registry.want("wl-1", Wanted.STOP, now=3, grace_seconds=60) is shorter
+    assert registry.want("wl-1", Wanted.RUN, now=3) is shorter
+    removal = registry.want("wl-1", Wanted.REMOVE, now=4, grace_seconds=10)
+    assert (removal.wanted, removal.grace_seconds) == (Wanted.REMOVE, 5)
+    assert registry.want("wl-1", Wanted.STOP, now=5, grace_seconds=1).grace_seconds == 1

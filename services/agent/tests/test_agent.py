@@ -265,3 +265,24 @@ async def test_the_node_is_described(agent, runtime):
         "the sidecar sleeps",
     )
     assert (node.memory_mb_used, node.cpu_millicores_used) == (512, 500)
+
+
+async def test_stop_with_a_shorter_grace_time_than_before_is_passed_on(
+    agent, runtime, registry, settle
+):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    for grace_seconds in (3600, 1, 60):
+        agent.handle(StopWorkload("wl-1", grace_seconds))
+        await settle()
+    assert registry.get("wl-1").grace_seconds == 1
+    stops = [told[2] for told in runtime.told if told[0] == "stop"]
+    assert (stops[0], stops[1]) == (3600, 1)
+    assert set(stops) == {3600, 1}
+    agent.handle(RemoveWorkload("wl-1"))
+    await settle()
+    assert ("remove", "wl-1", 1) in runtime.told
+    agent.handle(StopWorkload("wl-1", 0))
+    await settle()
+    assert runtime.told[-1] == ("remove", "wl-1", 0)

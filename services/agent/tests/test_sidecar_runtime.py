@@ -507,3 +507,30 @@ async def test_sidecar_that_is_away_is_no_path_in_what_callers_are_told(tmp_path
     await until(lambda: runtime.fault == "the sidecar can't be reached")
     assert str(raised.value) == "no log: the sidecar can't be reached"
     await runtime.close()
+
+
+async def test_stop_with_a_shorter_grace_time_replaces_the_one_under_way(runtime, sidecar):
+    held = asyncio.Event()
+    sidecar.answers["POST"] = [held]
+    for grace_seconds in (3600, 3600, 5, 60):
+        runtime.stop("wl-1", grace_seconds)
+        await asyncio.sleep(0)
+    runtime.remove("wl-1", 10)
+    sidecar.answers["DELETE"] = [Response(204)]
+    await until(lambda: any(method == "DELETE" for method, _, _ in sidecar.asked))
+    held.set()
+    sent = [target.partition("=")[2] for method, target, _ in sidecar.asked if method == "POST"]
+    assert "60" not in sent
+    assert sent.count("3600") <= 1
+
+
+async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_under_way(
+    runtime, sidecar
+):
+    sidecar.answers["DELETE"] = [held := asyncio.Event(), Response(204)]
+    runtime.remove("wl-1", 3600)
+    await asked(sidecar, 1)
+    runtime.remove("wl-1", 1)
+    await asked(sidecar, 2)
+    held.set()
+    assert [target.partition("=")[2] for _, target, _ in sidecar.asked] == ["3600", "1"]

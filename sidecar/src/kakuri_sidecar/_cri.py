@@ -26,6 +26,7 @@ from kakuri_sidecar._errors import (
     NameReserved,
     NotFound,
     RuntimeUnavailable,
+    StartUnderWay,
     Unimplemented,
 )
 
@@ -60,6 +61,9 @@ _RESERVED = re.compile("is reserved|already in use|already exists")
 _STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
 """How a runtime refuses whose socket is there before it has read its state or has all services."""
 
+_UNDER_WAY = "is already in starting state"
+"""What containerd says to StartContainer while an earlier one is being carried out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTimeouts:
@@ -82,7 +86,7 @@ class CriClient:
 
     def __init__(self, endpoint: Endpoint, timeouts: CallTimeouts = DEFAULT_TIMEOUTS) -> None:
         self._endpoint = endpoint
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._channel = grpc.aio.insecure_channel(f"unix:{endpoint.path}", options=OPTIONS)
         self._methods: dict[str, Any] = {}
         self._silent_at = -math.inf
@@ -129,7 +133,7 @@ class CriClient:
     async def run_pod_sandbox(self, config: api.PodSandboxConfig, handler: str) -> str:
         """Make and start a sandbox; gives its id."""
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
-        answer = await self._call(calls.RUN_POD_SANDBOX, request, self._timeouts.run_pod_sandbox)
+        answer = await self._call(calls.RUN_POD_SANDBOX, request, self.timeouts.run_pod_sandbox)
         return answer.pod_sandbox_id
 
     async def stop_pod_sandbox(self, sandbox_id: str) -> None:
@@ -177,7 +181,7 @@ class CriClient:
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
         """Ask a container to end, and kill it after the grace time; nothing if it has ended."""
         request = api.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
-        await self._call(calls.STOP_CONTAINER, request, self._timeouts.usual + grace_seconds)
+        await self._call(calls.STOP_CONTAINER, request, self.timeouts.usual + grace_seconds)
 
     async def remove_container(self, container_id: str) -> None:
         """Remove a container, running or not; nothing if that is done."""
@@ -255,7 +259,7 @@ class CriClient:
             )
         began = time.monotonic()
         try:
-            answer: Response = await method(request, timeout=timeout or self._timeouts.usual)
+            answer: Response = await method(request, timeout=timeout or self.timeouts.usual)
         except grpc.aio.AioRpcError as error:
             # No name of this frame may hold what is raised: its traceback holds the frame, and
             # such a cycle keeps the frames above with all that they have received.
@@ -313,6 +317,8 @@ def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
             kind = Unimplemented
         case grpc.StatusCode.ALREADY_EXISTS:
             kind = NameReserved
+        case _ if call == calls.START_CONTAINER.name and _UNDER_WAY in words:
+            kind = StartUnderWay
         case _ if call in _NAMED_CALLS and _says_reserved(words):
             kind = NameReserved
         case _:

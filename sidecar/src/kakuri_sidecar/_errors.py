@@ -8,6 +8,7 @@
     │   └── CallRefused              the runtime said no, in its own words
     │       ├── NotFound                 there is no such thing
     │       ├── NameReserved             another one of this name exists or is being made
+    │       ├── StartUnderWay            an earlier call is starting this container
     │       └── Unimplemented            the runtime has no such call
     └── ZoneError                a request for a zone can't be met
         ├── ZoneConflict             another zone has this id, or it is in no state for this
@@ -63,6 +64,10 @@ class NotFound(CallRefused, LookupError):
 
 class NameReserved(CallRefused):
     """A sandbox or container of this name exists, or is being made."""
+
+
+class StartUnderWay(CallRefused):
+    """An earlier call, whose caller may be gone, is starting this container."""
 
 
 class Unimplemented(CallRefused, NotImplementedError):

@@ -8,6 +8,7 @@ A container is made only in a sandbox whose handler was checked: nothing of a su
 where it should not.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
@@ -17,7 +18,13 @@ from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._cancellation import Cancellation
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import CallRefused, CallTimeout, NameReserved, StartFailed
+from kakuri_sidecar._errors import (
+    CallRefused,
+    CallTimeout,
+    NameReserved,
+    StartFailed,
+    StartUnderWay,
+)
 from kakuri_sidecar._facts import (
     MAX_ADDRESS,
     START_ERROR,
@@ -33,6 +40,11 @@ from kakuri_sidecar._zone_config import container_config, sandbox_config
 MAX_NAMES = 10
 """Names tried for one sandbox or container; each one held stands for a call never answered."""
 
+FIRST_LOOK, LAST_LOOK = 0.05, 1.0
+"""Seconds between looks at a container that an earlier call is starting; doubled each time."""
+
+_CREATED = api.CONTAINER_CREATED
+
 
 class ZoneMaker:
     """Makes what a spec asks for.
@@ -40,6 +52,7 @@ class ZoneMaker:
     Attributes:
         spec_hash: identifies the spec, whatever the attempt.
         made: what was made, as far as the runtime has answered.
+        took_over: whether the container was there, created for this run by an earlier start.
 
     """
 
@@ -62,6 +75,7 @@ class ZoneMaker:
         self._place = place
         self.spec_hash = labels.spec_hash(spec)
         self.made = Objects()
+        self.took_over = False
 
     def fits(self, sandbox: Sandbox) -> bool:
         """Whether a sandbox is ready and was made for this spec, whatever the attempt."""
@@ -118,6 +132,7 @@ class ZoneMaker:
         Raises CriError and StartCancelled.
         """
         if (found := self._unstarted_in(sandbox, before)) is not None:
+            self.took_over = True
             return found.id
         in_sandbox = await self._sandbox_config(sandbox.cri_attempt, sandbox.attempt)
         known = before.containers if before is not None else ()
@@ -152,6 +167,8 @@ class ZoneMaker:
         try:
             await self._guard(self._cri.start_container(container_id))
         except (CallRefused, CallTimeout) as error:
+            if isinstance(error, StartUnderWay):
+                await self._guard(self._until_started(container_id))
             status = await self._cri.container_status(container_id)
             # An earlier call, never answered, may have started it after all.
             if status.started_at <= 0 or status.reason == START_ERROR:
@@ -170,6 +187,20 @@ class ZoneMaker:
             spec_hash=self.spec_hash,
             attempt=self._spec.attempt,
         ).with_status(status)
+
+    async def _until_started(self, container_id: str) -> None:
+        """Wait until a start that an earlier call began is over, however it ends.
+
+        Raises CallTimeout after as long as a start may take.
+        """
+        pause = FIRST_LOOK
+        try:
+            async with asyncio.timeout(self._cri.timeouts.usual):
+                while (await self._cri.container_status(container_id)).state == _CREATED:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LAST_LOOK)
+        except TimeoutError as error:
+            raise CallTimeout("StartContainer", "an earlier start does not end") from error
 
     async def _checked(self, sandbox: Sandbox) -> Sandbox:
         status = await self._guard(self._cri.pod_sandbox_status(sandbox.id))

@@ -1,7 +1,6 @@
 """Removing what the runtime has, at once or, when that fails, until it is done."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 
@@ -72,26 +71,47 @@ class Remover:
         """Whether something is still being removed behind everybody's back."""
         return bool(self._jobs)
 
-    async def remove(self, objects: Objects) -> None:
-        """Remove objects in the kubelet's order; gone ones are fine. Raises CriError."""
+    async def remove(self, objects: Objects) -> frozenset[str]:
+        """Remove objects in the kubelet's order; those that are gone are fine.
+
+        Returns:
+            The ids of which the runtime said that it has nothing. It may go on listing them:
+            containerd does, of a container that another of its clients has deleted.
+
+        Raises:
+            CriError: one could not be removed.
+
+        """
+        absent: set[str] = set()
         for sandbox_id in sorted(objects.sandboxes):
-            await _unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+            await unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
         for container_id in sorted(objects.containers):
-            await _unless_gone(self._cri.remove_container(container_id))
+            if not await unless_gone(self._cri.remove_container(container_id)):
+                absent.add(container_id)
         for sandbox_id in sorted(objects.sandboxes):
-            await _unless_gone(self._cri.remove_pod_sandbox(sandbox_id))
+            if not await unless_gone(self._cri.remove_pod_sandbox(sandbox_id)):
+                absent.add(sandbox_id)
+        return frozenset(absent)
 
     async def remove_zone(self, zone_id: str) -> None:
-        """Remove everything of a zone, and see that nothing is left. Raises CriError."""
-        for _ in range(MAX_ROUNDS):
-            facts = await self._inspector.zone(zone_id, with_hidden=True)
-            if facts is None:
+        """Remove everything of a zone, and see that nothing is left.
+
+        What the runtime lists although it does not have it counts as removed. It is hidden and
+        tried again until it is listed no more.
+
+        Raises:
+            CriError: something is left.
+
+        """
+        absent: frozenset[str] = frozenset()
+        for _ in range(MAX_ROUNDS + 1):
+            left = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
+            if left.ids <= absent:
+                self.remove_later(zone_id, left, "listed by the runtime, which does not have it")
                 return
-            await self.remove(Objects.of(facts))
-        left = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
-        if left:
-            words = f"expected nothing left of {zone_id!r}, got {', '.join(sorted(left.ids))}"
-            raise CallRefused("RemovePodSandbox", words)
+            absent = await self.remove(left)
+        words = f"expected nothing left of {zone_id!r}, got {', '.join(sorted(left.ids))}"
+        raise CallRefused("RemovePodSandbox", words)
 
     def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
         """Remove objects in the background, until it is done; from now on they don't count."""
@@ -120,26 +140,38 @@ class Remover:
         pause = self._times.first
         while True:
             try:
-                await self.remove(objects)
+                is_done = not await self._listed(zone_id, await self.remove(objects))
             except CriError as error:
                 log.warning("could not remove, trying again", zone=zone_id, error=str(error))
             else:
-                self._inspector.hidden -= objects.ids
-                log.info("removed", zone=zone_id, objects=len(objects.ids))
-                return
+                if is_done:
+                    self._inspector.hidden -= objects.ids
+                    log.info("removed", zone=zone_id, objects=len(objects.ids))
+                    return
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._times.longest)
+
+    async def _listed(self, zone_id: str, absent: frozenset[str]) -> bool:
+        """Whether the runtime still lists something that it says it does not have."""
+        if not absent:
+            return False
+        listed = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
+        return bool(listed.ids & absent)
 
     async def _stop_rest(self, zone_id: str, sandbox_ids: list[str], container_id: str) -> None:
         log.warning("a zone was lost, stopping its rest", zone=zone_id, container=container_id)
         try:
-            await _unless_gone(self._cri.stop_container(container_id, 0))
+            await unless_gone(self._cri.stop_container(container_id, 0))
             for sandbox_id in sandbox_ids:
-                await _unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+                await unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
         except CriError as error:
             log.warning("could not stop what a zone left", zone=zone_id, error=str(error))
 
 
-async def _unless_gone(call: Awaitable[None]) -> None:
-    with contextlib.suppress(NotFound):
+async def unless_gone(call: Awaitable[None]) -> bool:
+    """Await a call about an object; return whether the runtime has that object."""
+    try:
         await call
+    except NotFound:
+        return False
+    return True

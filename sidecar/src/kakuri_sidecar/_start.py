@@ -94,8 +94,9 @@ class Start:
         try:
             await self._try(self._without_rests(facts))
         except StartFailed as error:
-            silent_for = self._tools.cri.seconds_since_silence
-            if error.reason != START_ERROR or silent_for > RECOVERY_SECONDS:
+            # What the end of the runtime, or of an earlier sidecar, has left is no last word.
+            is_recovering = self._tools.cri.seconds_since_silence <= RECOVERY_SECONDS
+            if error.reason != START_ERROR or not (is_recovering or self._maker.took_over):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)

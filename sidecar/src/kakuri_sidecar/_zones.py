@@ -24,7 +24,7 @@ from kakuri_sidecar._errors import (
 )
 from kakuri_sidecar._facts import ZONE_LOST, Container, ZoneFacts
 from kakuri_sidecar._log_errors import LogError
-from kakuri_sidecar._removal import Objects
+from kakuri_sidecar._removal import Objects, unless_gone
 from kakuri_sidecar._start import Start, StartTools
 
 log = structlog.get_logger()
@@ -233,7 +233,7 @@ class Zones:
             return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, words, attempt=attempt)
         refusal = await self._stop_containers(facts, grace_seconds)
         for sandbox in facts.sandboxes:
-            await tools.cri.stop_pod_sandbox(sandbox.id)
+            await unless_gone(tools.cri.stop_pod_sandbox(sandbox.id))
         facts = await tools.inspector.zone(zone_id)
         if facts is None:
             raise UnknownZone(f"zone {zone_id!r} was removed meanwhile")
@@ -268,7 +268,7 @@ class Zones:
         for container in facts.containers:
             if _runs(container):
                 try:
-                    await self._tools.cri.stop_container(container.id, grace_seconds)
+                    await unless_gone(self._tools.cri.stop_container(container.id, grace_seconds))
                 except CallRefused as error:
                     log.warning("could not stop a container", zone=facts.id, error=str(error))
                     refusal = error

@@ -187,14 +187,20 @@ class WorkloadRegistry:
     def want(
         self, workload_id: str, wanted: Wanted, *, now: float, grace_seconds: int = 0
     ) -> WorkloadEntry:
-        """Note what is to become of a workload; nothing changes if that or more is noted already.
+        """Set the desired state of a workload and the grace time of its end.
 
-        Raises UnknownWorkload.
+        The desired state only ever goes down its list. Of a workload that is to end already, a
+        grace time replaces a longer one and never a shorter one. Returns the present entry itself
+        if nothing changes. Raises UnknownWorkload.
         """
         entry = self._known(workload_id)
+        if entry.wanted is not Wanted.RUN:
+            grace_seconds = min(grace_seconds, entry.grace_seconds)
         if not entry.wanted.can_become(wanted):
-            return entry
-        if wanted is Wanted.REMOVE:
+            if wanted is Wanted.RUN or grace_seconds == entry.grace_seconds:
+                return entry
+            wanted = entry.wanted
+        elif wanted is Wanted.REMOVE:
             self._ended.set_removing(workload_id)
         return self._put(
             entry,

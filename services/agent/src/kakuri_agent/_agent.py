@@ -173,13 +173,14 @@ class Agent:
             if not self._is_durable(workload_id):
                 return self._tell_durable(workload_id, _not_found)
             return _not_found(workload_id)
-        if entry.wanted.can_become(wanted) and not (
-            wanted is Wanted.STOP and entry.state.is_terminal
-        ):
-            log.info("workload to end", id=workload_id, wanted=wanted.value)
+        if not (wanted is Wanted.STOP and entry.state.is_terminal):
+            known = entry
             entry = self._registry.want(
                 workload_id, wanted, now=self._clock(), grace_seconds=grace_seconds
             )
+            if entry is not known:
+                grace = entry.grace_seconds
+                log.info("workload to end", id=workload_id, wanted=entry.wanted.value, grace=grace)
         return self._acknowledge(entry)
 
     def _acknowledge(

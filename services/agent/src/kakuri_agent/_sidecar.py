@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from math import ceil
 from typing import Any, ClassVar
 
@@ -67,7 +68,7 @@ _Run = Callable[[], Coroutine[Any, Any, None]]
 
 
 class _Rank(IntEnum):
-    """A command takes the place of one with a lower rank."""
+    """A command replaces one with a lower rank, or with the same rank and a longer grace time."""
 
     START = 0
     STOP = 1
@@ -77,6 +78,7 @@ class _Rank(IntEnum):
 @dataclass(slots=True)
 class _Command:
     rank: _Rank
+    grace_seconds: int
     task: asyncio.Task[None]
 
 
@@ -156,11 +158,13 @@ class SidecarRuntime:
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to end a zone."""
-        self._begin(zone_id, _Rank.STOP, lambda: self._stop(zone_id, grace_seconds))
+        self._begin(zone_id, _Rank.STOP, partial(self._stop, zone_id, grace_seconds), grace_seconds)
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to end and remove a zone."""
-        self._begin(zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds))
+        self._begin(
+            zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
+        )
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Give what is known of a zone."""
@@ -216,17 +220,15 @@ class SidecarRuntime:
         for client in (self._starts, self._ends, self._reads, self._events):
             await client.close()
 
-    def _begin(
-        self, zone_id: str, rank: _Rank, run: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Run a command, unless one of its rank or a higher one is under way for the zone."""
+    def _begin(self, zone_id: str, rank: _Rank, run: _Run, grace_seconds: int = 0) -> None:
+        """Run a command, unless one that does as much is under way for the zone."""
         present = self._commands.get(zone_id)
         if present is not None:
-            if present.rank >= rank:
+            if (present.rank, -present.grace_seconds) >= (rank, -grace_seconds):
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
-        self._commands[zone_id] = _Command(rank, task)
+        self._commands[zone_id] = _Command(rank, grace_seconds, task)
         task.add_done_callback(lambda task: self._ended(zone_id, task))
 
     def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:

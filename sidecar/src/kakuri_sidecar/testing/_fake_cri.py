@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -141,6 +141,13 @@ class FakeCri:
             if name in {container.id, sandbox.id, sandbox.config.metadata.name}:
                 return container
         raise LookupError(f"expected the id of a container or its sandbox's name, got {name!r}")
+
+    def finish_start(self, name: str) -> None:
+        """Let a start end that no call waits for: its caller has died. See `is_starting`."""
+        container = self.container(name)
+        container.is_starting = False
+        with suppress(Refusal):
+            self._runtime.finish_start(container)
 
     def exit(self, name: str, code: int = 0, reason: str = "", message: str = "") -> None:
         """End the process of a running container; the reason is the usual one if none is given.

@@ -94,7 +94,10 @@ class FakeSandbox:
 
 @dataclass(slots=True, eq=False)
 class FakeContainer:
-    """A container; `config` is what it was made from."""
+    """A container; `config` is what it was made from.
+
+    `is_starting` is set while StartContainer is carried out; further calls are refused then.
+    """
 
     id: str
     sandbox: FakeSandbox
@@ -109,6 +112,7 @@ class FakeContainer:
     reason: str = ""
     message: str = ""
     log: LogWriter | None = None
+    is_starting: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

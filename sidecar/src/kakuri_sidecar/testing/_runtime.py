@@ -151,13 +151,19 @@ class FakeRuntime(FakeState):
         if container.state != api.CONTAINER_CREATED:
             state = api.ContainerState.Name(container.state)
             raise Refusal(f'failed to set starting state for container "{container.id}": {state}')
+        if container.is_starting:
+            words = "container is already in starting state"
+            raise Refusal(f'failed to set starting state for container "{container.id}": {words}')
+        container.is_starting = True
         await pause()
+        container.is_starting = False
         if not container.sandbox.is_ready:
             raise Refusal(f'sandbox container "{container.sandbox.id}" is not running')
-        self._start(container)
+        self.finish_start(container)
         return api.StartContainerResponse()
 
-    def _start(self, container: FakeContainer) -> None:
+    def finish_start(self, container: FakeContainer) -> None:
+        """Let a container run, or fail as its image says."""
         words = container.image.start_error
         if words is None and container.log_path:
             try:
