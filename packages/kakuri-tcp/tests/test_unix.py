@@ -127,6 +127,19 @@ async def test_a_folder_that_is_not_there_is_an_error(tmp_path):
 async def test_a_group_that_is_not_there_is_an_error(endpoint, tmp_path):
     with pytest.raises(ListenFailed, match="there is no group 'no-such-group'"):
         await listen_lines(endpoint, bytes.upper, access=UnixAccess(group="no-such-group"))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_socket_that_can_not_be_given_to_its_group_is_removed(
+    endpoint, tmp_path, monkeypatch
+):
+    def refuse(path, user, group):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    with pytest.raises(ListenFailed, match="Operation not permitted"):
+        await listen_lines(endpoint, bytes.upper, access=UnixAccess(mode=0o660, group=0))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_peer_of_another_user_is_refused_even_if_the_mode_lets_it_in(endpoint, monkeypatch):

@@ -64,6 +64,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
 
     """
     path = Path(name)
+    group = None if access.group is None else _group_number(path, access.group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.settimeout(0)
@@ -71,11 +72,15 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
             if os.path.lexists(path):
                 _remove_stale(path)
             listener.bind(name)
-            # Nobody can connect before listen(), so the mode is in force in time.
-            path.chmod(access.mode)
-            if access.group is not None:
-                os.chown(path, -1, _group_number(path, access.group))
-            listener.listen(backlog)
+            try:
+                # Nobody can connect before listen(), so mode and group are in force in time.
+                path.chmod(access.mode)
+                if group is not None:  # a service may be forbidden to call it at all
+                    os.chown(path, -1, group)
+                listener.listen(backlog)
+            except OSError:
+                path.unlink()
+                raise
     except (OSError, ListenFailed):
         listener.close()
         raise

@@ -11,10 +11,14 @@ listen_group = click.option(
     "access",
     callback=lambda _ctx, _param, group: _access(group),
     metavar="GROUP",
-    help="A group that may connect to the Unix socket, besides this user and root.",
+    help="A group (a name or a number) that may connect to the Unix socket, besides this user "
+    "and root.",
 )
 """Decorate a command with `--listen-group`; it gets `access`, a UnixAccess or None."""
 
 
 def _access(group: str | None) -> UnixAccess | None:
-    return None if group is None else UnixAccess(mode=GROUP_MODE, group=group)
+    if group is None:
+        return None
+    number = int(group) if group.isascii() and group.isdigit() else group
+    return UnixAccess(mode=GROUP_MODE, group=number)

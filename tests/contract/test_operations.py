@@ -1,0 +1,43 @@
+"""The units of the documentation are as confined as its text says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/operations.md").read_text()
+UNITS = dict(
+    re.findall(r"`/etc/systemd/system/(kakuri-[\w-]+)\.service`\n\n```ini\n(.*?)```", TEXT, re.S)
+)
+
+
+def settings(name):
+    return dict(re.findall(r"^(\w+)=(.*)$", UNITS[name], re.MULTILINE))
+
+
+def test_there_is_a_unit_for_each_daemon():
+    assert sorted(UNITS) == ["kakuri-agent", "kakuri-control-plane", "kakuri-sidecar"]
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_unit_bounds_memory_and_tasks_and_leaves_no_core_file(name):
+    found = settings(name)
+    assert found["LimitCORE"] == "0"
+    assert found["MemoryMax"]
+    assert found["TasksMax"]
+    assert found["CapabilityBoundingSet"] == ""
+
+
+def test_control_plane_has_a_user_of_its_own_and_the_agents_group():
+    plane, agent = settings("kakuri-control-plane"), settings("kakuri-agent")
+    assert plane["DynamicUser"] == "yes"
+    assert plane["SupplementaryGroups"] == agent["Group"]
+    assert f'`listen-group = "{agent["Group"]}"`' in TEXT
+    assert agent["RuntimeDirectoryMode"] == "0750"
+
+
+@pytest.mark.parametrize("name", ["kakuri-agent", "kakuri-sidecar"])
+def test_only_the_control_plane_speaks_over_a_network(name):
+    assert settings(name)["RestrictAddressFamilies"] == "AF_UNIX"
+    assert settings(name)["PrivateNetwork"] == "yes"
