@@ -1,0 +1,22 @@
+"""Every test that the threat model names is where it says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/threat-model.md").read_text()
+LINK = re.compile(r"\[((?:`test_\w+`(?:, )?)+)\]\(\.\./([\w./-]+\.py)\)")
+NAMED = sorted(
+    {(file, test) for names, file in LINK.findall(TEXT) for test in re.findall(r"test_\w+", names)}
+)
+
+
+def test_threat_model_names_tests():
+    assert len(NAMED) > 60
+
+
+@pytest.mark.parametrize(("file", "test"), NAMED)
+def test_test_that_the_threat_model_names_exists(file, test):
+    assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
