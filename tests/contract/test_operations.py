@@ -8,7 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/operations.md").read_text()
 UNITS = dict(
-    re.findall(r"`/etc/systemd/system/(kakuri-[\w-]+)\.service`\n\n```ini\n(.*?)```", TEXT, re.S)
+    re.findall(
+        r"`/etc/systemd/system/(kakuri-[\w-]+)\.service`\n\n```ini\n(.*?)```", TEXT, re.DOTALL
+    )
 )
 
 

@@ -26,7 +26,7 @@ def listener(address):
 
 
 def test_zone_reaches_what_listens_on_every_address_and_nothing_on_loopback(system):
-    with listener("0.0.0.0") as exposed, listener("127.0.0.1") as private:  # noqa: S104
+    with listener("0.0.0.0") as exposed, listener("127.0.0.1") as private:
         ports = [exposed.getsockname()[1], private.getsockname()[1], system.port, system.agent_port]
         system.run("reach", "sh", "-c", PROBE, "sh", *map(str, ports))
         connection, (peer, _) = exposed.accept()
