@@ -7,14 +7,14 @@ from kakuri_http import Client, Timeouts
 from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
 from kakuri_sidecar import Settings, sidecar_service
 from kakuri_sidecar._cri import CallTimeouts
-from kakuri_sidecar._images import PullLimits
 from kakuri_sidecar._monitor import MonitorTimes
+from kakuri_sidecar._pulling import PullLimits
 from kakuri_sidecar._removal import RetryTimes
 from kakuri_sidecar.testing import FakeCri
 from kakuri_tcp import Endpoint
 
 QUICK = {
-    "pulls": PullLimits(timeout=20, first_backoff=60, look_interval=0.01),
+    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, look_interval=0.01),
     "timeouts": CallTimeouts(usual=10, run_pod_sandbox=10),
     "monitor": MonitorTimes(
         interval=0.05, without_events=0.02, gap=0.002, unsettled=0.01, resubscribe=0.01,

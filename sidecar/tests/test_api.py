@@ -29,7 +29,9 @@ async def test_the_contracts_document_is_answered_in_its_words(runtime, sidecar)
         "container_id": runtime.container("z").id,
         "address": runtime.sandbox("z").ip,
         "spec_hash": spec_hash(decode(json.dumps(SPEC), type=ZoneSpec)),
+        "image_digest": document["image_digest"],
     }
+    assert document["image_digest"].startswith("sha256:")
     document["started_at"] = started_at
     listed = json.loads((await sidecar.get("/zones")).body)
     assert listed == {"zones": [document]}

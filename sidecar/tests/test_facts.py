@@ -3,7 +3,7 @@ from kakuri_registry import WorkloadState as State
 from kakuri_registry import ZoneSpec
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
-from kakuri_sidecar._facts import MAX_MESSAGE, Container, Sandbox, ZoneFacts
+from kakuri_sidecar._facts import CHILD_KILLED, MAX_MESSAGE, Container, Sandbox, ZoneFacts
 
 SPEC = ZoneSpec("z", "app:1", 64, 500, attempt=3)
 SECOND = 10**9
@@ -59,7 +59,9 @@ def test_status_has_only_printable_text_of_the_runtime():
     [
         (0, "Completed", State.SUCCEEDED, None),
         (0, "", State.SUCCEEDED, None),
-        (0, "OOMKilled", State.SUCCEEDED, "OOMKilled"),
+        (0, "OOMKilled", State.SUCCEEDED, None),
+        (3, "OOMKilled", State.FAILED, "Error"),
+        (143, "OOMKilled", State.FAILED, "Error"),
         (1, "", State.FAILED, "Error"),
         (3, "Error", State.FAILED, "Error"),
         (128, "StartError", State.FAILED, "StartError"),
@@ -71,6 +73,27 @@ def test_what_has_ended(code, reason, state, told):
     ended = container(api.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason=reason)
     zone = status(ended)
     assert (zone.state, zone.reason, zone.exit_code) == (state, told, code)
+
+
+def test_memory_kill_of_a_child_is_told_in_the_message():
+    for code, message in ((0, CHILD_KILLED), (143, CHILD_KILLED), (137, None)):
+        ended = container(
+            api.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason="OOMKilled"
+        )
+        assert status(ended).message == message
+
+
+def test_digest_of_the_image_is_read_from_the_container():
+    digest = "sha256:" + "0f" * 32
+    for written, read in ((digest, digest), ("\x1b[2J", None)):
+        listed = api.Container(
+            id="c",
+            pod_sandbox_id="s",
+            labels=labels.container_labels(SPEC),
+            annotations=labels.container_annotations(SPEC, written),
+        )
+        running = Container.of_listed(listed)
+        assert status(running).image_digest == read
 
 
 def test_what_was_made_and_not_started():

@@ -7,6 +7,7 @@ from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._cri import OPTIONS, CriClient
 from kakuri_sidecar._errors import CallRefused
+from kakuri_sidecar._images import NodeImage
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._zone_config import container_config, sandbox_config
 
@@ -42,7 +43,7 @@ async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
     sandbox = sandbox_config(spec, cri_attempt=cri_attempt, cgroup_parent="", log_directory="")
     sandbox_id = await cri.run_pod_sandbox(sandbox, "edera")
     image = await cri.pull_image(spec.image, 10)
-    config = container_config(spec, cri_attempt=cri_attempt, image_ref=image, log_path="")
+    config = container_config(spec, cri_attempt=cri_attempt, image=NodeImage(image), log_path="")
     container_id = await cri.create_container(sandbox_id, config, sandbox)
     if start:
         await cri.start_container(container_id)

@@ -37,7 +37,7 @@ async def test_the_stream_begins_with_everything_there_is(runtime, sidecar):
         (0, "", State.SUCCEEDED, None),
         (3, "", State.FAILED, "Error"),
         (137, "OOMKilled", State.FAILED, "OOMKilled"),
-        (0, "OOMKilled", State.SUCCEEDED, "OOMKilled"),
+        (0, "OOMKilled", State.SUCCEEDED, None),
         (137, "", State.FAILED, "Error"),
     ],
 )

@@ -28,7 +28,7 @@ async def test_a_zone_runs_and_is_told(runtime, sidecar):
     assert zone.ended_at is None
     assert await sidecar.zone() == zone
     calls = [call.method for call in runtime.calls.all]
-    order = ["ImageStatus", "PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
+    order = ["PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
     assert [method for method in calls if method in order] == order
 
 

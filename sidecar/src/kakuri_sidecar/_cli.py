@@ -8,16 +8,22 @@ from pathlib import Path
 
 import click
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
-from kakuri_registry import WORKLOAD_ID, open_private_folder
+from kakuri_registry import IMAGE_REFERENCE, WORKLOAD_ID, open_private_folder
 from kakuri_tcp import Endpoint
 
-from kakuri_sidecar._images import DEFAULT_PULL_LIMITS, PullLimits
+from kakuri_sidecar._image_collection import DEFAULT_COLLECTION, CollectionLimits
+from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_sidecar._service import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings, sidecar_service
 from kakuri_sidecar._version import __version__
+from kakuri_sidecar._zone_network import MAX_SEARCHES, MAX_SERVERS, is_reachable
 
 MIN_PULL_SECONDS, MAX_PULL_SECONDS = 1.0, 86_400.0
 """Below, no pull can be done; above, nobody waits any more."""
 
+MAX_AGE_SECONDS = 100 * 365 * 86_400.0
+SECONDS_PER_HOUR = 3600
+
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\.")
 _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -72,6 +78,71 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     show_default=True,
     help="Seconds that it may take without any sign of progress; 0 for no such limit.",
 )
+@click.option(
+    "--hosts-file/--no-hosts-file",
+    default=True,
+    show_default=True,
+    help="Whether each zone gets a hosts file of its own, mounted from the folder of its log.",
+)
+@click.option(
+    "--dns-server",
+    "dns_servers",
+    multiple=True,
+    callback=lambda _ctx, _param, addresses: _check_servers(addresses),
+    metavar="ADDRESS",
+    help="A resolver of every zone; up to 3.  [default: the host's that zones can reach]",
+)
+@click.option(
+    "--dns-search",
+    "dns_searches",
+    multiple=True,
+    callback=lambda _ctx, _param, names: _check_searches(names),
+    metavar="DOMAIN",
+    help="A search domain of every zone; up to 32.  [default: the host's]",
+)
+@click.option(
+    "--image-gc-high",
+    type=click.IntRange(1, 100),
+    default=DEFAULT_COLLECTION.high,
+    show_default=True,
+    help="Percent of the images' disk from which on unused images are removed; 100 for never.",
+)
+@click.option(
+    "--image-gc-low",
+    type=click.IntRange(0, 100),
+    default=DEFAULT_COLLECTION.low,
+    show_default=True,
+    help="Percent of the images' disk down to which they are removed.",
+)
+@click.option(
+    "--image-min-age",
+    type=click.FloatRange(0, MAX_AGE_SECONDS),
+    default=DEFAULT_COLLECTION.min_age,
+    show_default=True,
+    help="Seconds for which an image is kept after it was seen first.",
+)
+@click.option(
+    "--image-max-age-hours",
+    type=click.FloatRange(0, MAX_AGE_SECONDS / SECONDS_PER_HOUR),
+    default=0,
+    show_default=True,
+    help="Hours after its last use at which an image is removed, whatever the disk; 0 for never.",
+)
+@click.option(
+    "--image-gc-interval",
+    type=click.FloatRange(1, 86_400),
+    default=DEFAULT_COLLECTION.interval,
+    show_default=True,
+    help="Seconds between two looks for images to remove.",
+)
+@click.option(
+    "--keep-image",
+    "kept_images",
+    multiple=True,
+    callback=lambda _ctx, _param, names: _check_images(names),
+    metavar="REFERENCE",
+    help="An image that is never removed; may be repeated.",
+)
 @click.version_option(__version__)
 def main(
     listen: Endpoint,
@@ -81,14 +152,38 @@ def main(
     log_dir: Path,
     pull_timeout: float,
     pull_stall_timeout: float,
+    *,
+    hosts_file: bool,
+    dns_servers: tuple[str, ...],
+    dns_searches: tuple[str, ...],
+    image_gc_high: int,
+    image_gc_low: int,
+    image_min_age: float,
+    image_max_age_hours: float,
+    image_gc_interval: float,
+    kept_images: tuple[str, ...],
 ) -> None:
     """Run zones in a container runtime, for an agent that asks over a Unix socket."""
     _check_log_dir(log_dir)
+    if image_gc_low > image_gc_high:
+        expected = f"expected at most --image-gc-high, {image_gc_high}, for --image-gc-low"
+        raise DaemonError(f"{expected}, got {image_gc_low}")
     settings = Settings(
         cri=cri,
         handlers=handlers,
         cgroup_parent=cgroup_parent,
         log_dir=log_dir.absolute(),
+        has_hosts=hosts_file,
+        dns_servers=dns_servers,
+        dns_searches=dns_searches,
+        collection=CollectionLimits(
+            high=image_gc_high,
+            low=image_gc_low,
+            min_age=image_min_age,
+            max_age=image_max_age_hours * SECONDS_PER_HOUR,
+            interval=image_gc_interval,
+            keep=kept_images,
+        ),
         pulls=PullLimits(timeout=pull_timeout, stall_timeout=pull_stall_timeout),
     )
     logging.getLogger("grpc").setLevel(logging.INFO)  # it has a line for every call
@@ -137,6 +232,34 @@ def _check_cgroup(path: str | None) -> str | None:
     if path is not None and (not path.startswith("/") or "\0" in path or ".." in path.split("/")):
         raise click.BadParameter(f"expected an absolute path below the cgroup root, got {path!r}")
     return path
+
+
+def _check_servers(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if not is_reachable(address):
+            expected = "expected the IP address of a resolver that zones can reach"
+            raise click.BadParameter(f"{expected}, got {address!r}")
+    return _check_count(addresses, MAX_SERVERS)
+
+
+def _check_searches(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _DOMAIN.fullmatch(name):
+            raise click.BadParameter(f"expected a domain like example.com, got {name!r}")
+    return _check_count(names, MAX_SEARCHES)
+
+
+def _check_images(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(IMAGE_REFERENCE, name):
+            raise click.BadParameter(f"expected an image reference like nginx:1.27, got {name!r}")
+    return names
+
+
+def _check_count(values: tuple[str, ...], limit: int) -> tuple[str, ...]:
+    if len(values) > limit:
+        raise click.BadParameter(f"expected at most {limit}, got {len(values)}")
+    return values
 
 
 def _check_seconds(seconds: float) -> float:

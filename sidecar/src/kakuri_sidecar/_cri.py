@@ -120,9 +120,11 @@ class CriClient:
         """Ask for names and versions."""
         return await self._call(calls.VERSION, api.VersionRequest(version="v1"), timeout)
 
-    async def status(self, timeout: float | None = None) -> api.StatusResponse:
-        """Ask for conditions and handlers."""
-        return await self._call(calls.STATUS, api.StatusRequest(), timeout)
+    async def status(
+        self, timeout: float | None = None, *, verbose: bool = False
+    ) -> api.StatusResponse:
+        """Ask for conditions and handlers; verbose adds what the runtime tells of itself."""
+        return await self._call(calls.STATUS, api.StatusRequest(verbose=verbose), timeout)
 
     async def runtime_config(self, timeout: float | None = None) -> api.RuntimeConfigResponse:
         """Ask for the cgroup driver; optional in runtimes."""
@@ -235,6 +237,20 @@ class CriClient:
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image))
         answer = await self._call(calls.IMAGE_STATUS, request)
         return answer.image if answer.HasField("image") else None
+
+    async def image_info(self, image: str) -> Mapping[str, str]:
+        """Return what the runtime tells of an image beside its status, text by key."""
+        request = api.ImageStatusRequest(image=api.ImageSpec(image=image), verbose=True)
+        return (await self._call(calls.IMAGE_STATUS, request)).info
+
+    async def list_images(self) -> list[api.Image]:
+        """List the images of the node."""
+        return list((await self._call(calls.LIST_IMAGES, api.ListImagesRequest())).images)
+
+    async def remove_image(self, image: str) -> None:
+        """Remove an image with all of its tags; nothing if that is done."""
+        request = api.RemoveImageRequest(image=api.ImageSpec(image=image))
+        await self._call(calls.REMOVE_IMAGE, request)
 
     async def pull_image(self, image: str, timeout: float) -> str:
         """Fetch an image; gives the reference to make containers from."""

@@ -80,6 +80,8 @@ REOPEN_CONTAINER_LOG = Call(
 GET_CONTAINER_EVENTS = Call(
     RUNTIME_SERVICE, "GetContainerEvents", api.GetEventsRequest, api.ContainerEventResponse
 )
+LIST_IMAGES = Call(IMAGE_SERVICE, "ListImages", api.ListImagesRequest, api.ListImagesResponse)
+REMOVE_IMAGE = Call(IMAGE_SERVICE, "RemoveImage", api.RemoveImageRequest, api.RemoveImageResponse)
 IMAGE_STATUS = Call(IMAGE_SERVICE, "ImageStatus", api.ImageStatusRequest, api.ImageStatusResponse)
 PULL_IMAGE = Call(IMAGE_SERVICE, "PullImage", api.PullImageRequest, api.PullImageResponse)
 IMAGE_FS_INFO = Call(IMAGE_SERVICE, "ImageFsInfo", api.ImageFsInfoRequest, api.ImageFsInfoResponse)

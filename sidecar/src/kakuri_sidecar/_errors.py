@@ -15,10 +15,13 @@
         ├── StaleAgent               another agent has taken over
         ├── UnknownZone              there is no zone of this id
         ├── StartFailed              it could not be started; nothing of it is left
+        │   └── PullFailed               because its image can't be had
         └── StartCancelled           it was told to stop before it ran; nothing of it is left
 
 Errors of gRPC are translated where calls are made and appear nowhere else.
 """
+
+IMAGE_PULL_FAILED = "ImagePullFailed"
 
 
 class SidecarError(Exception):
@@ -101,6 +104,19 @@ class StartFailed(ZoneError):
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)
         self.reason = reason
+
+
+class PullFailed(StartFailed):
+    """The image of a zone can't be had.
+
+    Attributes:
+        is_transient: whether the same pull may succeed later.
+
+    """
+
+    def __init__(self, words: str, *, is_transient: bool) -> None:
+        super().__init__(IMAGE_PULL_FAILED, words)
+        self.is_transient = is_transient
 
 
 class StartCancelled(ZoneError):

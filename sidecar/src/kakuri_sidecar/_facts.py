@@ -1,6 +1,7 @@
 """What the runtime has of a zone, and what is true of the zone for that reason."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kakuri_registry import WorkloadState, ZoneStatus, printable
@@ -23,11 +24,13 @@ MAX_ADDRESS = 64
 """Characters of an address: the longest of IPv6 with a zone has 61."""
 
 OOM_KILLED = "OOMKilled"
+CHILD_KILLED = "a process in it was killed for taking more memory than its limit"
 KILLED = 137
 """The exit code of a container that was killed: 128 and SIGKILL's number."""
 
 START_ERROR = "StartError"
 
+_DIGEST = re.compile("[a-z0-9]{1,32}:[a-f0-9]{32,128}")
 _SMALL_NUMBER = re.compile("[0-9]{1,10}")
 
 ZONE_LOST = "ZoneLost"
@@ -85,6 +88,7 @@ class Container:
     exit_code: int = 0
     reason: str = ""
     message: str = ""
+    image_digest: str | None = None
     is_stale: bool = field(default=False, compare=False)
     """Whether the runtime did not answer when it was asked about it last."""
 
@@ -100,6 +104,7 @@ class Container:
             listed.created_at,
             listed.labels.get(labels.SPEC_HASH, ""),
             _number(listed.labels.get(labels.ATTEMPT, "")),
+            image_digest=image_digest(listed.annotations),
         )
 
     def with_status(self, status: api.ContainerStatus) -> "Container":
@@ -112,6 +117,7 @@ class Container:
             exit_code=status.exit_code,
             reason=printable(status.reason, MAX_REASON),
             message=printable(status.message, MAX_MESSAGE),
+            image_digest=image_digest(status.annotations) or self.image_digest,
             is_stale=False,
         )
 
@@ -138,6 +144,23 @@ class Container:
     def has_ended(self) -> bool:
         """Whether it has run and will never run again."""
         return self.state == api.CONTAINER_EXITED and not self.never_ran
+
+    @property
+    def own_reason(self) -> str:
+        """Why it has ended.
+
+        A runtime says "OOMKilled" of every container in which something was killed for memory,
+        however it has ended itself; it was killed for that only if it has ended like a kill.
+        """
+        is_of_another = self.reason == OOM_KILLED and self.exit_code != KILLED
+        return "" if is_of_another else self.reason
+
+    @property
+    def own_message(self) -> str | None:
+        """What there is to say about its end."""
+        if self.has_ended and self.reason != self.own_reason and not self.message:
+            return CHILD_KILLED
+        return self.message or None
 
     @property
     def is_unsettled(self) -> bool:
@@ -209,7 +232,7 @@ class ZoneFacts:
             self.id,
             state,
             reason,
-            container.message or None,
+            container.own_message,
             container.exit_code if container.has_ended else None,
             sandbox_id,
             printable(container.id, MAX_ID),
@@ -220,6 +243,7 @@ class ZoneFacts:
             if container.has_ended and container.finished_at
             else None,
             container.attempt,
+            image_digest=container.image_digest,
             spec_hash=printable(container.spec_hash, MAX_ID) or None,
         )
 
@@ -239,10 +263,10 @@ def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str |
         case api.CONTAINER_RUNNING:
             return WorkloadState.RUNNING, None
         case api.CONTAINER_EXITED if container.exit_code == 0:
-            reason = None if container.reason == COMPLETED else container.reason or None
-            return WorkloadState.SUCCEEDED, reason
+            own = container.own_reason
+            return WorkloadState.SUCCEEDED, None if own == COMPLETED else own or None
         case api.CONTAINER_EXITED:
-            return WorkloadState.FAILED, container.reason or "Error"
+            return WorkloadState.FAILED, container.own_reason or "Error"
         case _:
             return WorkloadState.FAILED, container.reason or "Unknown"
 
@@ -258,3 +282,9 @@ def _seconds(nanoseconds: int) -> float | None:
 
 def _number(text: str) -> int:
     return int(text) if _SMALL_NUMBER.fullmatch(text) else 0
+
+
+def image_digest(annotations: Mapping[str, str]) -> str | None:
+    """Return the digest that the annotations of a container have; None for anything else."""
+    digest = annotations.get(labels.IMAGE_DIGEST, "")
+    return digest if _DIGEST.fullmatch(digest) else None

@@ -11,7 +11,9 @@ from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cgroups import CgroupParent
 from kakuri_sidecar._cri import CriClient
 from kakuri_sidecar._errors import CallRefused, CriError, Unimplemented
+from kakuri_sidecar._image_collection import ImageCollector
 from kakuri_sidecar._monitor import Monitor
+from kakuri_sidecar._zone_network import ZoneNetwork
 
 HEALTH_SECONDS = 5.0
 """How long the runtime may take to answer a probe."""
@@ -73,10 +75,32 @@ class Health:
     optional: OptionalCalls | None = None
 
 
+def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Condition]:
+    """Return what is wrong on the node, though zones can be run."""
+    conditions = []
+    if not network.resolvers().servers:
+        message = "the host names no resolver that zones can reach: give one with --dns-server"
+        conditions.append(
+            Condition("NameResolution", status=False, reason="NoResolver", message=message)
+        )
+    if collector.problem is not None:
+        conditions.append(
+            Condition("ImageRoom", status=False, reason="DiskFull", message=collector.problem)
+        )
+    return conditions
+
+
 async def look(
-    cri: CriClient, monitor: Monitor, cgroup_parent: CgroupParent, wanted: Iterable[str]
+    cri: CriClient,
+    monitor: Monitor,
+    cgroup_parent: CgroupParent,
+    wanted: Iterable[str],
+    own: Iterable[Condition] = (),
 ) -> Health:
-    """Ask the runtime how it is; wanted are the handlers that zones need."""
+    """Ask the runtime how it is.
+
+    wanted are the handlers that zones need, own the conditions that are not the runtime's.
+    """
     try:
         version, status = await asyncio.gather(
             cri.version(HEALTH_SECONDS), cri.status(HEALTH_SECONDS)
@@ -106,7 +130,8 @@ async def look(
                 printable(each.message, MAX_MESSAGE) or None,
             )
             for each in status.status.conditions
-        ],
+        ]
+        + list(own),
         sorted(_name(each.name) for each in status.runtime_handlers) or None,
         OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
     )

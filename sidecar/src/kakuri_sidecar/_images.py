@@ -1,69 +1,68 @@
-"""Having an image on the node: looked up, else pulled, once for all who wait for it."""
+"""Having an image on the node as a pull policy asks for it, and what a container needs of it.
+
+Pulls are shared, and never with a start that came too late for them: a tag may have moved, or an
+image been pushed, since a pull began. So a start that has to pull joins only a pull that has not
+begun yet, which begins when the one under way has ended. One that merely misses the image joins
+whatever is under way, and if that fails it has an attempt of its own.
+"""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import structlog
+from kakuri_json import JSONError, decode
+from kakuri_registry import PullPolicy
 
+from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import (
-    CallTimeout,
-    CallUnanswered,
-    CriError,
-    RuntimeUnavailable,
-    StartFailed,
-)
-from kakuri_sidecar._progress import PullProgress, received
+from kakuri_sidecar._errors import CriError, PullFailed
+from kakuri_sidecar._progress import received
+from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
 
 log = structlog.get_logger()
 
-IMAGE_PULL_FAILED = "ImagePullFailed"
+LATEST = "latest"
 
-MAX_FAILURES = 1000
-"""Images whose last failure is remembered; beyond, the oldest is forgotten."""
+MAX_INFO = 1_048_576
+"""Characters of what a runtime tells of an image's configuration that are read."""
 
-PROBE_SECONDS = 5.0
-"""How long the runtime may take to say that it is there, when a pull said that something is not."""
-
-Report = Callable[[str], None]
-"""Takes words about how far a pull has come."""
+ROOT = "0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullLimits:
-    """How long pulls may take and how soon a failed one is tried again, in seconds."""
+@dataclass(frozen=True, slots=True)
+class NodeImage:
+    """An image that is on the node.
 
-    timeout: float = 1800.0
-    stall_timeout: float = 120.0
-    """Without any sign of progress; 0 for no such limit, nor is there one where the runtime tells
-    nothing of its file systems."""
-    first_backoff: float = 10.0
-    max_backoff: float = 300.0
-    """The kubelet's two figures: the time doubles with each failure in a row."""
-    look_interval: float = 1.0
+    Attributes:
+        id: what to create containers from.
+        user: whom its configuration runs as, `USER[:GROUP]`; root unless it says otherwise.
+        digest: of the manifest that its reference stands for; None where that is not known.
 
+    """
 
-DEFAULT_PULL_LIMITS = PullLimits()
-
-
-@dataclass(slots=True)
-class _Failure:
-    words: str
-    backoff: float
-    until: float
+    id: str
+    user: str = ROOT
+    digest: str | None = None
 
 
 @dataclass(slots=True)
 class _Pull:
-    task: asyncio.Task[str]
-    waiters: dict[object, Report]
+    task: asyncio.Task[str] = field(init=False)
+    waiters: dict[object, Report] = field(default_factory=dict)
+    has_begun: bool = False
+
+    def report(self, words: str) -> None:
+        for report in list(self.waiters.values()):
+            report(words)
 
 
 class Images:
-    """Pulls images."""
+    """Provides images, and knows which of them starts are about to use."""
 
     def __init__(
         self,
@@ -73,40 +72,72 @@ class Images:
         received_by: Callable[[str], int | None] = received,
     ) -> None:
         self._cri = cri
-        self._limits = limits
         self._clock = clock
-        self._received_by = received_by
-        self._pulls: dict[str, _Pull] = {}
-        self._failures: dict[str, _Failure] = {}
+        self._puller = Puller(cri, limits, clock, received_by)
+        self._pulls: dict[tuple[str, bool], _Pull] = {}
+        self._holds: Counter[str] = Counter()
+        self._removing: dict[str, asyncio.Event] = {}
+        self.last_used: dict[str, float] = {}
+        """When a start used an image last, by id; seconds of the clock."""
 
-    async def ensure(self, image: str, report: Report) -> str:
-        """Have an image on the node; gives the reference to make containers from.
+    async def ensure(
+        self, image: str, policy: PullPolicy | None, report: Report, hold: list[str]
+    ) -> NodeImage:
+        """Have an image on the node, and hold it there: see `holding`.
 
-        `report` is told how far a pull has come. Raises StartFailed with the registry's words if
-        it can't be had, CallUnanswered if the runtime does not answer. A caller that is cancelled
-        cancels the pull, unless others wait for it as well.
+        An image that is named by its digest is never pulled again. While its registry can't be
+        reached, one of the node serves a start whose spec has no policy, and none with `always`.
+
+        Args:
+            image: The reference as submitted.
+            policy: When to pull; None for `always` without tag or with the tag `latest`, else for
+                `missing`.
+            report: Receives messages about the progress of a pull.
+            hold: Receives the id of the image.
+
+        Raises:
+            PullFailed: The image can't be had.
+            CriError: The runtime does not answer, or refuses.
+
+        A caller that is cancelled cancels the pull, unless others wait for it as well.
         """
-        image = _tagged(image)
-        present = await self._cri.image_status(image)
-        if present is not None:
-            self._failures.pop(image, None)
-            return present.id
-        self._check_backoff(image)
-        pull = self._pulls.get(image)
-        if pull is None:
-            task = asyncio.create_task(self._pull(image))
-            pull = self._pulls[image] = _Pull(task, {})
-            task.add_done_callback(lambda ended: self._forget(image, ended))
-        waiter = object()
-        pull.waiters[waiter] = report
-        report(f"pulling {image}")
+        reference = tagged(image)
+        while True:
+            present = await self._provide(reference, policy, report)
+            removal = self._removing.get(present.id)
+            if removal is None:
+                break
+            await removal.wait()
+        hold.append(present.id)
+        self._holds[present.id] += 1
+        user = await self._user(present)
+        return NodeImage(present.id, user, digest_of(reference, present))
+
+    @contextmanager
+    def holding(self) -> Iterator[list[str]]:
+        """Keep images on the node until a container uses them, or its start has failed."""
+        hold: list[str] = []
         try:
-            return await asyncio.shield(pull.task)
+            yield hold
         finally:
-            del pull.waiters[waiter]
-            if not pull.waiters and not pull.task.done():
-                self._pulls.pop(image, None)
-                pull.task.cancel()
+            for image_id in hold:
+                self.last_used[image_id] = self._clock()
+                self._holds[image_id] -= 1
+                if self._holds[image_id] <= 0:
+                    del self._holds[image_id]
+
+    @contextmanager
+    def removing(self, image_id: str) -> Iterator[bool]:
+        """Keep starts from using an image while it is removed; yields False for a held one."""
+        if image_id in self._holds:
+            yield False
+            return
+        removed = self._removing[image_id] = asyncio.Event()
+        try:
+            yield True
+        finally:
+            del self._removing[image_id]
+            removed.set()
 
     async def close(self) -> None:
         """Cancel every pull."""
@@ -115,87 +146,138 @@ class Images:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _forget(self, image: str, ended: asyncio.Task[str]) -> None:
-        pull = self._pulls.get(image)
-        if pull is not None and pull.task is ended:
-            del self._pulls[image]
-        if not ended.cancelled():
-            ended.exception()  # seen, though the last waiter may have gone in the same moment
-
-    def _check_backoff(self, image: str) -> None:
-        failure = self._failures.get(image)
-        if failure is None or image in self._pulls:
-            return
-        left = failure.until - self._clock()
-        if left > 0:
-            again = f"the next try is possible in {left:.0f} s"
-            raise StartFailed(IMAGE_PULL_FAILED, f"{failure.words} ({again})")
-
-    async def _pull(self, image: str) -> str:
-        log.info("pulling", image=image)
-        began = self._clock()
-        progress = PullProgress(began, self._received_by)
-        call = asyncio.create_task(self._cri.pull_image(image, self._limits.timeout))
+    async def _provide(
+        self, reference: str, policy: PullPolicy | None, report: Report
+    ) -> api.Image:
+        present = await self._cri.image_status(reference)
+        if policy is PullPolicy.NEVER and present is None:
+            words = f"expected {reference} on the node, since it is never to be pulled; got none"
+            raise PullFailed(words, is_transient=False)
+        is_always = policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
+        if present is not None and ("@" in reference or not is_always):
+            return present
+        is_check = present is not None and policy is None
         try:
-            while not call.done():
-                await asyncio.wait({call}, timeout=self._limits.look_interval)
-                if not call.done():
-                    await self._look(image, progress)
-            image_ref = call.result()
-        except (CriError, _Stalled) as error:
-            raise await self._failed(image, error) from error
-        finally:
-            call.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CriError):
-                await call
-        self._failures.pop(image, None)
-        log.info("pulled", image=image, seconds=round(self._clock() - began, 3))
-        return image_ref
+            ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
+        except PullFailed as failure:
+            if not (is_check and failure.is_transient):
+                raise
+            assert present is not None
+            log.warning("the image of the node is used", image=reference, error=str(failure))
+            return present
+        pulled = await self._cri.image_status(ref)
+        if pulled is None:
+            raise PullFailed(f"{reference} was removed after its pull", is_transient=True)
+        return pulled
 
-    async def _look(self, image: str, progress: PullProgress) -> None:
-        """Tell how far a pull has come, and end one that does not get on."""
-        with contextlib.suppress(CriError):
-            progress.look(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
-        now = self._clock()
-        stalled = progress.stalled_for(now)
-        if 0 < self._limits.stall_timeout <= stalled and progress.has_figures:
-            raise _Stalled(f"no progress for {stalled:.0f} s")
-        words = f"pulling {image} for {now - progress.began:.0f} s"
-        if progress.bytes_seen:
-            words += f", about {progress.bytes_seen / 1e6:.1f} MB so far"
-        pull = self._pulls.get(image)
-        for report in list(pull.waiters.values()) if pull is not None else ():
-            report(words)
-
-    async def _failed(self, image: str, error: Exception) -> Exception:
-        """Remember a failure and give the error to raise; silence of the runtime is no failure."""
-        if isinstance(error, CallUnanswered) and not isinstance(error, CallTimeout):
+    async def _pull(self, reference: str, report: Report, *, is_fresh: bool, is_check: bool) -> str:
+        """Pull an image with all who may share the pull."""
+        while True:
+            pull = self._join(reference, is_fresh=is_fresh, is_check=is_check)
+            had_begun = pull.has_begun
+            waiter = object()
+            pull.waiters[waiter] = report
+            report(f"pulling {reference}")
             try:
-                await self._cri.version(PROBE_SECONDS)
-            except CriError as unavailable:
-                return RuntimeUnavailable(error.call, unavailable.words, error.code)
-        words = error.words if isinstance(error, CriError) else str(error)
-        if isinstance(error, CallTimeout):
-            words = f"not done within {self._limits.timeout:g} s"
-        words = f"can't pull {image}: {words}"
-        last = self._failures.pop(image, None)
-        backoff = self._limits.first_backoff
-        if last is not None and self._clock() - last.until < 2 * self._limits.max_backoff:
-            backoff = min(last.backoff * 2, self._limits.max_backoff)
-        self._failures[image] = _Failure(words, backoff, self._clock() + backoff)
-        while len(self._failures) > MAX_FAILURES:
-            del self._failures[next(iter(self._failures))]
-        log.warning("pull failed", image=image, error=words, backoff=backoff)
-        return StartFailed(IMAGE_PULL_FAILED, words)
+                return await asyncio.shield(pull.task)
+            except PullFailed:
+                if not had_begun:
+                    raise
+            finally:
+                del pull.waiters[waiter]
+                if not pull.waiters and not pull.task.done():
+                    self._forget((reference, is_check), pull)
+                    pull.task.cancel()
+
+    def _join(self, reference: str, *, is_fresh: bool, is_check: bool) -> _Pull:
+        key = reference, is_check
+        before = self._pulls.get(key)
+        if before is not None and not (is_fresh and before.has_begun):
+            return before
+        pull = self._pulls[key] = _Pull()
+        pull.task = asyncio.create_task(self._run(reference, pull, before, is_check=is_check))
+
+        def ended(task: asyncio.Task[str]) -> None:
+            self._forget(key, pull)
+            if not task.cancelled():
+                task.exception()  # seen, though the last waiter may have gone in the same moment
+
+        pull.task.add_done_callback(ended)
+        return pull
+
+    async def _run(
+        self, reference: str, pull: _Pull, before: _Pull | None, *, is_check: bool
+    ) -> str:
+        if before is not None:
+            await asyncio.wait({before.task})
+        pull.has_begun = True
+        return await self._puller.pull(reference, pull.report, is_check=is_check)
+
+    def _forget(self, key: tuple[str, bool], pull: _Pull) -> None:
+        if self._pulls.get(key) is pull:
+            del self._pulls[key]
+
+    async def _user(self, image: api.Image) -> str:
+        """Return whom an image runs as.
+
+        ImageStatus has the user alone, so the group of `USER 1000:1000` is read from what the
+        runtime tells beside it, where it does.
+        """
+        user = str(image.uid.value) if image.HasField("uid") else image.username
+        if not user:
+            return ROOT
+        try:
+            info = (await self._cri.image_info(image.id)).get("info", "")
+            configured = decode(info, type=_Info).image_spec.config.user if info else ""
+        except (CriError, JSONError):
+            return user
+        name, _, group = configured.partition(":")
+        return f"{user}:{group}" if name == user and group else user
 
 
-def _tagged(image: str) -> str:
-    """Spell a reference without tag and digest as what it means.
+@dataclass(frozen=True, slots=True)
+class _Config:
+    __json__: ClassVar = {"rename": {"user": "User"}, "unknown": "ignore"}
+
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageSpec:
+    __json__: ClassVar = {"unknown": "ignore"}
+
+    config: _Config = _Config()
+
+
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """What containerd and CRI-O tell of an image: the OCI configuration among other things."""
+
+    __json__: ClassVar = {"rename": {"image_spec": "imageSpec"}, "unknown": "ignore"}
+
+    image_spec: _ImageSpec = _ImageSpec()
+
+
+def tagged(image: str) -> str:
+    """Return a reference with the tag `latest` if it has neither tag nor digest.
 
     What a name without a registry means is the runtime's affair.
     """
-    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
+    return image if ":" in image.rpartition("/")[2] else f"{image}:{LATEST}"
 
 
-class _Stalled(Exception):
-    """A pull that does not get on."""
+def digest_of(reference: str, image: api.Image) -> str | None:
+    """Return the manifest digest that a reference stands for, of those that an image has."""
+    if "@" in reference:
+        return reference.partition("@")[2]
+    name = reference.rpartition(":")[0]
+    digests = dict(each.split("@", 1) for each in image.repo_digests if each.count("@") == 1)
+    for known, digest in digests.items():
+        if known == name or known.endswith(f"/{name}"):
+            return digest
+    return next(iter(digests.values()), None)
+
+
+def _moves(reference: str) -> bool:
+    """Whether a reference is expected to stand for another image sooner or later."""
+    return "@" not in reference and reference.rpartition(":")[2] == LATEST

@@ -19,6 +19,9 @@ SPEC = "kakuri.dev/spec"
 """An annotation of containers: the JSON of the ZoneSpec. Not of sandboxes, which would double
 what a list of everything takes and are nothing without a container."""
 
+IMAGE_DIGEST = "kakuri.dev/image-digest"
+"""An annotation of containers: the manifest digest of the image, where it is known."""
+
 POD_NAME = "io.kubernetes.pod.name"
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
 POD_UID = "io.kubernetes.pod.uid"
@@ -61,6 +64,9 @@ def container_labels(spec: ZoneSpec) -> dict[str, str]:
     return {**spec.labels, **sandbox_labels(spec), CONTAINER_NAME: spec.id}
 
 
-def container_annotations(spec: ZoneSpec) -> dict[str, str]:
-    """Give the annotations of a container: what it was made from."""
-    return {SPEC: encode(spec).decode()}
+def container_annotations(spec: ZoneSpec, image_digest: str | None = None) -> dict[str, str]:
+    """Return the annotations of a container: what it was created from."""
+    annotations = {SPEC: encode(spec).decode()}
+    if image_digest is not None:
+        annotations[IMAGE_DIGEST] = image_digest
+    return annotations

@@ -32,10 +32,12 @@ from kakuri_sidecar._facts import (
     Sandbox,
     ZoneFacts,
 )
+from kakuri_sidecar._images import NodeImage
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._log_store import LogPlace
 from kakuri_sidecar._removal import Objects
 from kakuri_sidecar._zone_config import container_config, sandbox_config
+from kakuri_sidecar._zone_network import ZoneNetwork
 
 MAX_NAMES = 10
 """Names tried for one sandbox or container; each one held stands for a call never answered."""
@@ -62,6 +64,7 @@ class ZoneMaker:
         inspector: Inspector,
         cancellation: Cancellation,
         cgroup_parent: Callable[[], Awaitable[str]],
+        network: ZoneNetwork,
         spec: ZoneSpec,
         handler: str,
         place: LogPlace,
@@ -70,6 +73,8 @@ class ZoneMaker:
         self._inspector = inspector
         self._guard = cancellation.guard
         self._cgroup_parent = cgroup_parent
+        self._network = network
+        self._addresses: list[str] = []
         self._spec = spec
         self._handler = handler
         self._place = place
@@ -102,7 +107,7 @@ class ZoneMaker:
         for cri_attempt in range(first, first + MAX_NAMES):
             config = await self._sandbox_config(cri_attempt, self._spec.attempt)
             try:
-                sandbox_id = await self._guard(self._cri.run_pod_sandbox(config, self._handler))
+                sandbox_id = await self._run_sandbox(config)
             except (NameReserved, CallTimeout) as error:
                 found = await self._new_sandbox({each.id for each in known})
                 if found is not None:
@@ -126,7 +131,16 @@ class ZoneMaker:
         assert refusal is not None
         raise refusal
 
-    async def container(self, before: ZoneFacts | None, sandbox: Sandbox, image_ref: str) -> str:
+    async def _run_sandbox(self, config: api.PodSandboxConfig) -> str:
+        try:
+            return await self._guard(self._cri.run_pod_sandbox(config, self._handler))
+        except CallRefused as error:
+            if not self._network.refuses_sysctls(self._handler, error):
+                raise
+            config.linux.sysctls.clear()
+            return await self._guard(self._cri.run_pod_sandbox(config, self._handler))
+
+    async def container(self, before: ZoneFacts | None, sandbox: Sandbox, image: NodeImage) -> str:
         """Take over a container of this run that was not started, or make one; gives its id.
 
         Raises CriError and StartCancelled.
@@ -134,6 +148,7 @@ class ZoneMaker:
         if (found := self._unstarted_in(sandbox, before)) is not None:
             self.took_over = True
             return found.id
+        mounts = await self._network.mounts(self._spec.id, self._addresses)
         in_sandbox = await self._sandbox_config(sandbox.cri_attempt, sandbox.attempt)
         known = before.containers if before is not None else ()
         # Their names don't tell sandboxes of one zone apart.
@@ -141,7 +156,11 @@ class ZoneMaker:
         refusal: CallRefused | None = None
         for cri_attempt in range(first, first + MAX_NAMES):
             config = container_config(
-                self._spec, cri_attempt=cri_attempt, image_ref=image_ref, log_path=self._place.path
+                self._spec,
+                cri_attempt=cri_attempt,
+                image=image,
+                log_path=self._place.path,
+                mounts=mounts,
             )
             call = self._cri.create_container(sandbox.id, config, in_sandbox)
             try:
@@ -207,6 +226,7 @@ class ZoneMaker:
         if status.runtime_handler != self._handler:
             expected = f"expected the sandbox to be run by handler {self._handler!r}"
             raise StartFailed(START_ERROR, f"{expected}, got {status.runtime_handler!r}")
+        self._addresses = [status.network.ip, *(each.ip for each in status.network.additional_ips)]
         address = printable(status.network.ip, MAX_ADDRESS) or None
         return replace(sandbox, address=address, created_at=status.created_at)
 
@@ -229,6 +249,8 @@ class ZoneMaker:
             cri_attempt=cri_attempt,
             cgroup_parent=await self._cgroup_parent(),
             log_directory=self._place.directory,
+            dns_config=self._network.dns_config(),
+            sysctls=self._network.sysctls(self._handler),
         )
 
 

@@ -1,7 +1,11 @@
 """The profile under which every container runs; nothing that a submitter says weakens it.
 
-A CRI runtime adds none of this by itself: what is not sent is not in force. No mounts, devices,
-host namespaces, privileges or supplemental groups are ever sent, and there is no way to ask.
+A CRI runtime adds none of this by itself: what is not sent is not in force. No devices, host
+namespaces, privileges or supplemental groups are ever sent, no mount but that of the zone's own
+hosts file, and there is no way to ask.
+
+The user is always sent, also the one that the image names: for a container without one, a runtime
+takes the supplementary groups that the image gives to root.
 """
 
 from collections.abc import Mapping
@@ -65,7 +69,7 @@ def sandbox_security() -> api.LinuxSandboxSecurityContext:
     )
 
 
-def container_security(user: str | None) -> api.LinuxContainerSecurityContext:
+def container_security(user: str) -> api.LinuxContainerSecurityContext:
     """Return the security context of a container that runs as a user, `USER[:GROUP]`."""
     context = api.LinuxContainerSecurityContext(
         capabilities=api.Capability(add_capabilities=list(CAPABILITIES), drop_capabilities=["ALL"]),
@@ -75,8 +79,7 @@ def container_security(user: str | None) -> api.LinuxContainerSecurityContext:
         readonly_paths=READONLY_PATHS,
         seccomp=runtime_default(),
     )
-    if user is not None:
-        _set_user(context, user)
+    _set_user(context, user)
     return context
 
 

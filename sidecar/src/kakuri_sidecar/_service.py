@@ -1,7 +1,7 @@
 """The sidecar put together: its parts, their order of starting and of ending."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +17,18 @@ from kakuri_sidecar._api_logs import LogApi
 from kakuri_sidecar._cgroups import CgroupParent
 from kakuri_sidecar._cri import DEFAULT_TIMEOUTS, CallTimeouts, CriClient
 from kakuri_sidecar._guard import refuse_browsers, refuse_foreign_hosts
-from kakuri_sidecar._health import Health, look
-from kakuri_sidecar._images import DEFAULT_PULL_LIMITS, Images, PullLimits
+from kakuri_sidecar._health import Health, look, own_conditions
+from kakuri_sidecar._image_collection import DEFAULT_COLLECTION, CollectionLimits, ImageCollector
+from kakuri_sidecar._images import Images
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._log_store import LogStore
 from kakuri_sidecar._monitor import DEFAULT_TIMES, Monitor, MonitorTimes
+from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_sidecar._removal import DEFAULT_RETRIES, Remover, RetryTimes
 from kakuri_sidecar._rotation import ROTATE_INTERVAL, LogRotation
 from kakuri_sidecar._start import StartTools
 from kakuri_sidecar._table import SETTLE_SECONDS, ZoneTable
+from kakuri_sidecar._zone_network import ZoneNetwork
 from kakuri_sidecar._zones import HALF_MADE_SECONDS, Zones
 
 log = structlog.get_logger()
@@ -49,6 +52,10 @@ class Settings:
             that would be the runtime's default one.
         cgroup_parent: below which cgroup zones lie; None for the one that fits the driver.
         log_dir: where the runtime writes logs, a folder for each zone.
+        has_hosts: whether each zone gets its own hosts file, which is mounted from that folder.
+        dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
+            of the host that a zone can reach.
+        collection: when images are removed.
         read_timeout: what looking at the runtime may take.
         cancel_patience: what a call that makes something may still take when its start has been
             cancelled.
@@ -60,6 +67,10 @@ class Settings:
     handlers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_HANDLERS))
     cgroup_parent: str | None = None
     log_dir: Path = DEFAULT_LOG_DIR
+    has_hosts: bool = True
+    dns_servers: Sequence[str] = ()
+    dns_searches: Sequence[str] = ()
+    collection: CollectionLimits = DEFAULT_COLLECTION
     pulls: PullLimits = DEFAULT_PULL_LIMITS
     timeouts: CallTimeouts = DEFAULT_TIMEOUTS
     monitor: MonitorTimes = DEFAULT_TIMES
@@ -91,15 +102,31 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         logs = LogStore(settings.log_dir)
         stack.callback(logs.close)
         cgroup_parent = CgroupParent(cri, settings.cgroup_parent)
-        tools = StartTools(
-            cri, inspector, table, images, remover, logs, cgroup_parent, settings.cancel_patience
+        network = ZoneNetwork(
+            logs.root,
+            servers=settings.dns_servers,
+            searches=settings.dns_searches,
+            has_hosts=settings.has_hosts,
         )
+        tools = StartTools(
+            cri,
+            inspector,
+            table,
+            images,
+            remover,
+            logs,
+            cgroup_parent,
+            network,
+            settings.cancel_patience,
+        )
+        collector = ImageCollector(cri, images, settings.collection)
         zones = Zones(tools, settings.handlers, half_made_seconds=settings.half_made)
         stack.push_async_callback(zones.close)
         monitor = Monitor(cri, inspector, table, zones.take_listing, settings.monitor)
 
         async def health() -> Health:
-            return await look(cri, monitor, cgroup_parent, settings.handlers.values())
+            own = own_conditions(network, collector)
+            return await look(cri, monitor, cgroup_parent, settings.handlers.values(), own)
 
         router = Router()
         router.check(refuse_browsers)
@@ -108,7 +135,7 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         Api(zones, table, health, monitor.wake, heartbeat=settings.heartbeat).add_to(router)
         LogApi(logs, table).add_to(router)
         rotation = LogRotation(cri, table, logs, settings.rotate_interval)
-        for work in (monitor.run, rotation.run):
+        for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_going(work)))
         server = await serve(listen, router, access_log=access_log(), access=ONLY_OWNER)
         if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode

@@ -31,6 +31,7 @@ from kakuri_sidecar._log_store import LogStore
 from kakuri_sidecar._making import ZoneMaker
 from kakuri_sidecar._removal import Objects, Remover
 from kakuri_sidecar._table import ZoneTable
+from kakuri_sidecar._zone_network import ZoneNetwork
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class StartTools:
     remover: Remover
     logs: LogStore
     cgroup_parent: Callable[[], Awaitable[str]]
+    network: ZoneNetwork
     cancel_patience: float = 10.0
 
 
@@ -72,6 +74,7 @@ class Start:
             tools.inspector,
             self._cancellation,
             tools.cgroup_parent,
+            tools.network,
             spec,
             handler,
             tools.logs.place(spec.id, spec.attempt),
@@ -149,18 +152,20 @@ class Start:
         return kept if sandboxes or containers else None
 
     async def _start(self, before: ZoneFacts | None) -> None:
-        # The log's folder is made while the runtime looks for the image.
-        folder = asyncio.ensure_future(self._tools.logs.prepare(self.spec.id, self.spec.attempt))
-        try:
-            image_ref = await self._cancellation.guard(
-                self._tools.images.ensure(self.spec.image, self._tell_pulling), at_once=True
-            )
-        finally:
-            await folder
-        self._tell(CREATING_SANDBOX)
-        sandbox = await self._maker.sandbox(before)
-        self._tell(CREATING_CONTAINER, sandbox_id=sandbox.id)
-        container_id = await self._maker.container(before, sandbox, image_ref)
+        images, spec = self._tools.images, self.spec
+        with images.holding() as hold:
+            # The log's folder is made while the runtime looks for the image.
+            folder = asyncio.ensure_future(self._tools.logs.prepare(spec.id, spec.attempt))
+            try:
+                image = await self._cancellation.guard(
+                    images.ensure(spec.image, spec.pull, self._tell_pulling, hold), at_once=True
+                )
+            finally:
+                await folder
+            self._tell(CREATING_SANDBOX)
+            sandbox = await self._maker.sandbox(before)
+            self._tell(CREATING_CONTAINER, sandbox_id=sandbox.id)
+            container_id = await self._maker.container(before, sandbox, image)
         self._tell(STARTING, sandbox_id=sandbox.id, container_id=container_id)
         container = await self._maker.launch(sandbox, container_id)
         facts = ZoneFacts(self.spec.id, (sandbox,), (container,))

@@ -4,10 +4,14 @@ Limits go to both. A runtime that boots a machine for the sandbox sizes it befor
 container; one that does not takes the container's.
 """
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from kakuri_registry import ZoneSpec
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar import _labels as labels
+from kakuri_sidecar._images import NodeImage
 from kakuri_sidecar._security import container_security, sandbox_security
 
 # As the kubelet computes them (pkg/kubelet/kuberuntime/helpers.go).
@@ -35,7 +39,13 @@ def resources(spec: ZoneSpec) -> api.LinuxContainerResources:
 
 
 def sandbox_config(
-    spec: ZoneSpec, *, cri_attempt: int, cgroup_parent: str, log_directory: str
+    spec: ZoneSpec,
+    *,
+    cri_attempt: int,
+    cgroup_parent: str,
+    log_directory: str,
+    dns_config: api.DNSConfig | None = None,
+    sysctls: Mapping[str, str] = MappingProxyType({}),
 ) -> api.PodSandboxConfig:
     """Give the configuration of a zone's sandbox.
 
@@ -47,34 +57,42 @@ def sandbox_config(
         ),
         hostname=spec.id,
         log_directory=log_directory,
+        dns_config=dns_config,
         labels=labels.sandbox_labels(spec),
         linux=api.LinuxPodSandboxConfig(
             cgroup_parent=cgroup_parent,
             security_context=sandbox_security(),
+            sysctls=sysctls,
             resources=resources(spec),
         ),
     )
 
 
 def container_config(
-    spec: ZoneSpec, *, cri_attempt: int, image_ref: str, log_path: str
+    spec: ZoneSpec,
+    *,
+    cri_attempt: int,
+    image: NodeImage,
+    log_path: str,
+    mounts: Sequence[api.Mount] = (),
 ) -> api.ContainerConfig:
-    """Give the configuration of a zone's container.
+    """Return the configuration of a zone's container.
 
-    image_ref is what the runtime called the image when it was pulled or looked up; log_path is
-    relative to the sandbox's log directory.
+    log_path is relative to the sandbox's log directory.
     """
     return api.ContainerConfig(
         metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
-        image=api.ImageSpec(image=image_ref, user_specified_image=spec.image),
+        image=api.ImageSpec(image=image.id, user_specified_image=spec.image),
         command=spec.command,
         args=spec.args,
         working_dir=spec.working_dir or "",
         envs=[api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()],
+        mounts=mounts,
         labels=labels.container_labels(spec),
-        annotations=labels.container_annotations(spec),
+        annotations=labels.container_annotations(spec, image.digest),
         log_path=log_path,
         linux=api.LinuxContainerConfig(
-            resources=resources(spec), security_context=container_security(spec.user)
+            resources=resources(spec),
+            security_context=container_security(spec.user or image.user),
         ),
     )

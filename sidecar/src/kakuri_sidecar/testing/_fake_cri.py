@@ -231,6 +231,8 @@ class FakeCri:
             "ReopenContainerLog": runtime.reopen_container_log,
             "ImageStatus": images.image_status,
             "PullImage": images.pull_image,
+            "ListImages": images.list_images,
+            "RemoveImage": images.remove_image,
             "ImageFsInfo": images.image_fs_info,
         }
         return behaviours[method]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 
 import grpc
+from kakuri_json import encode
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar.testing._names import full_name, image_id, is_image_id
@@ -27,7 +28,8 @@ class FakeImages:
         self.mountpoint = "/var/lib/fake/images"
         self._known = {full_name(name): image for name, image in images.items()}
         self._default = default
-        self._present: dict[str, str] = {}  # names by id
+        self._present: dict[str, tuple[str, FakeImage]] = {}  # name and image by id
+        self._tags: dict[str, str] = {}  # ids by name
         for name, image in self._known.items():
             if image.state == "present":
                 self._add(name, image)
@@ -36,35 +38,84 @@ class FakeImages:
         """Let an image be another from now on; a pull that hangs goes on to hang."""
         name = full_name(name)
         self._known[name] = image
-        self._present.pop(image_id(name), None)
+        self._present.pop(self._tags.pop(name, ""), None)
         if image.state == "present":
             self._add(name, image)
 
-    def get(self, name: str) -> FakeImage:
-        """Give what the image of a full name is."""
-        return self._known.get(name, self._default)
+    def push(self, name: str, image: FakeImage) -> None:
+        """Let the registry have another image of this name; what is on the node stays."""
+        self._known[full_name(name)] = image
+
+    def get(self, identifier: str) -> FakeImage:
+        """Return the image of an id."""
+        return self._present[identifier][1]
 
     def find(self, image: str) -> str | None:
-        """Give the full name of an image that is on the node, from a name or an id."""
-        identifier = image if is_image_id(image) else image_id(full_name(image))
-        return self._present.get(identifier)
+        """Return the id of an image that is on the node, from a name or an id."""
+        identifier = image if is_image_id(image) else self._tags.get(full_name(image), "")
+        return identifier if identifier in self._present else None
 
-    def _add(self, name: str, image: FakeImage) -> None:
-        if image_id(name) not in self._present:
-            self._present[image_id(name)] = name
+    def names(self) -> list[str]:
+        """Return the names of the images that are on the node."""
+        return sorted(name for name, _ in self._present.values())
+
+    def _add(self, name: str, image: FakeImage) -> str:
+        identifier = image_id(f"{name} {image.version}" if image.version else name)
+        self._tags[name] = identifier
+        if identifier not in self._present:
+            self._present[identifier] = name, image
             self.used_bytes += image.size
+        return identifier
+
+    def _status(self, identifier: str) -> api.Image:
+        name, image = self._present[identifier]
+        repository = name.rpartition(":")[0]
+        status = api.Image(
+            id=identifier,
+            repo_tags=[name] if self._tags.get(name) == identifier else [],
+            repo_digests=[f"{repository}@{image_id(identifier)}"],
+            size=image.size,
+            pinned=image.is_pinned,
+        )
+        user = image.user.partition(":")[0]
+        if user.isdecimal():
+            status.uid.value = int(user)
+            status.uid.SetInParent()
+        else:
+            status.username = user
+        return status
 
     async def image_status(
         self, request: api.ImageStatusRequest, pause: Pause
     ) -> api.ImageStatusResponse:
         """Tell of an image; the answer is empty if it is not on the node."""
         await pause()
-        name = self.find(request.image.image)
-        if name is None:
+        identifier = self.find(request.image.image)
+        if identifier is None:
             return api.ImageStatusResponse()
-        return api.ImageStatusResponse(
-            image=api.Image(id=image_id(name), repo_tags=[name], size=self.get(name).size)
-        )
+        answer = api.ImageStatusResponse(image=self._status(identifier))
+        if request.verbose:
+            info = {"imageSpec": {"config": {"User": self.get(identifier).user}}}
+            answer.info["info"] = encode(info).decode()
+        return answer
+
+    async def list_images(
+        self, _request: api.ListImagesRequest, pause: Pause
+    ) -> api.ListImagesResponse:
+        """Tell of every image that is on the node."""
+        await pause()
+        return api.ListImagesResponse(images=map(self._status, self._present))
+
+    async def remove_image(
+        self, request: api.RemoveImageRequest, pause: Pause
+    ) -> api.RemoveImageResponse:
+        """Remove an image; done if it is gone."""
+        await pause()
+        identifier = self.find(request.image.image)
+        if identifier is not None:
+            _, image = self._present.pop(identifier)
+            self.used_bytes -= image.size
+        return api.RemoveImageResponse()
 
     async def pull_image(
         self, request: api.PullImageRequest, pause: Pause
@@ -72,7 +123,7 @@ class FakeImages:
         """Fetch an image; the caller's leaving ends the pull."""
         await pause()
         name = full_name(request.image.image)
-        image = self.get(name)
+        image = self._known.get(name, self._default)
         if image.state == "missing":
             words = (
                 f'failed to pull and unpack image "{name}": {_RESOLVE} "{name}": {name}: not found'
@@ -80,8 +131,7 @@ class FakeImages:
             raise Refusal(words, grpc.StatusCode.NOT_FOUND)
         if image.state == "hanging":
             await asyncio.Event().wait()
-        self._add(name, image)
-        return api.PullImageResponse(image_ref=image_id(name))
+        return api.PullImageResponse(image_ref=self._add(name, image))
 
     async def image_fs_info(
         self, _request: api.ImageFsInfoRequest, pause: Pause

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from kakuri_json import encode
+
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar.testing._objects import Pause
 
@@ -16,6 +18,7 @@ class FakeNode:
         stops_missing: whether StopContainer succeeds for a container that is gone, as the
             protocol demands; containerd 1.6 says NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
+        sandbox_image: the reference of the image of sandboxes, as containerd tells it.
         name, version: of the runtime.
 
     """
@@ -26,6 +29,7 @@ class FakeNode:
         self.tells_handlers = True
         self.stops_missing = True
         self.cgroup_driver = "cgroupfs"
+        self.sandbox_image = ""
         self.name = "fake"
         self.version = "1.2.3"
 
@@ -39,7 +43,7 @@ class FakeNode:
             runtime_api_version="v1",
         )
 
-    async def tell_status(self, _request: api.StatusRequest, pause: Pause) -> api.StatusResponse:
+    async def tell_status(self, request: api.StatusRequest, pause: Pause) -> api.StatusResponse:
         """Tell the conditions and the handlers."""
         await pause()
         conditions = [
@@ -49,8 +53,10 @@ class FakeNode:
             for name, holds in self.conditions.items()
         ]
         handlers = [api.RuntimeHandler(name=name) for name in self.handlers]
+        config = encode({"sandboxImage": self.sandbox_image}).decode()
         return api.StatusResponse(
             status=api.RuntimeStatus(conditions=conditions),
+            info={"config": config} if request.verbose else {},
             runtime_handlers=handlers if self.tells_handlers else [],
         )
 

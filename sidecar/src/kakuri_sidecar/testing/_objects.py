@@ -30,6 +30,9 @@ class FakeImage:
         state: "present" on the node, "pullable", "missing" in its registry, or "hanging": a pull
             of it does not end.
         size: bytes.
+        user: `USER` of its configuration.
+        version: tells images of one name apart, which then have different ids.
+        is_pinned: whether the runtime has marked it as not to be removed.
         output: what a container writes to stdout when it is started.
         exit_code: what a container ends with right after its start; None if it runs on.
         start_error: the words with which the start of a container fails.
@@ -39,6 +42,9 @@ class FakeImage:
 
     state: str = "pullable"
     size: int = 1_000_000
+    user: str = ""
+    version: int = 0
+    is_pinned: bool = False
     output: bytes = b""
     exit_code: int | None = None
     start_error: str | None = None

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar.testing._logs import LogWriter
-from kakuri_sidecar.testing._names import container_name, image_id, sandbox_name
+from kakuri_sidecar.testing._names import container_name, sandbox_name
 from kakuri_sidecar.testing._objects import FakeContainer, FakeSandbox, Pause, Refusal
 from kakuri_sidecar.testing._state import KILLED, FakeState
 
@@ -119,8 +119,8 @@ class FakeRuntime(FakeState):
         sandbox = self.find_sandbox(request.pod_sandbox_id)
         if not sandbox.is_ready:
             raise Refusal(f'sandbox "{sandbox.id}" is not running')
-        name = self.images.find(config.image.image)
-        if name is None:
+        image = self.images.find(config.image.image)
+        if image is None:
             words = f'failed to resolve image "{config.image.image}": not found'
             raise Refusal(words, grpc.StatusCode.NOT_FOUND)
         reserved = container_name(sandbox.config.metadata, config.metadata)
@@ -135,8 +135,8 @@ class FakeRuntime(FakeState):
             identifier,
             sandbox,
             _copy(config),
-            self.images.get(name),
-            image_id(name),
+            self.images.get(image),
+            image,
             time.time_ns(),
         )
         self.containers[identifier] = container
