@@ -15,13 +15,14 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json import JSONError, JSONSyntaxError, StructureError
+from kakuri_json import Fault, JSONError, JSONSyntaxError, LimitError, Limits, StructureError
 from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
-from kakuri_json._decode import _decode_slowly
+from kakuri_json._decode import decode_slowly
 from kakuri_json._dumps import writers
 from kakuri_json._expressions import MISS
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._printer import print_value
+from kakuri_json._source import in_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +213,26 @@ def _outcome(function):
     try:
         value = function()
     except StructureError as error:
-        return error.faults
+        return tuple(error.faults)
     except JSONError as error:
         return type(error), str(error)
     return value, repr(value)
+
+
+def _slowly(codec, data):
+    text = data.decode()
+    try:
+        return decode_slowly(codec, text, DEFAULT_LIMITS)
+    except (JSONSyntaxError, LimitError) as error:
+        in_bytes(error, text)
+        raise
 
 
 @settings(max_examples=250, deadline=None)
 @given(documents())
 def test_fast_and_slow_agree(document):
     kind, data = document
-    slow = _outcome(lambda: _decode_slowly(Codec(codec_of(kind).shape, kind), data, DEFAULT_LIMITS))
+    slow = _outcome(lambda: _slowly(Codec(codec_of(kind).shape, kind), data))
     assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == slow
     # And again, now that the layout may have been learned; and as text.
     assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == slow
@@ -237,7 +247,7 @@ def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
     codec = Codec(codec_of(kind).shape, kind)
     text = data.decode()
     before = codec.read(text)
-    slow = _outcome(lambda: _decode_slowly(codec, data, DEFAULT_LIMITS))
+    slow = _outcome(lambda: _slowly(codec, data))
     after = codec.read(text)
     for value in (before, after):
         assert value is MISS or (value, repr(value)) == slow
@@ -268,12 +278,64 @@ def test_decode_refuses_what_the_parser_refuses_with_the_same_words(document):
         assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == parsed
 
 
+@st.composite
+def large_documents(draw):
+    """A type and a document of many values of it, of which one is spelled oddly, or faulty."""
+    kind, odd = draw(documents().filter(lambda document: document[0] in LARGE_ITEMS))
+    usual = kakuri_json.dumps(draw(VALUES[kind]))
+    items = [usual] * (2500 // len(usual) + 1)
+    items[draw(st.integers(0, len(items))) : 0] = [odd.decode()]
+    if draw(st.booleans()):
+        return list[kind], f"[{','.join(items)}]"
+    members = [f'"{number}":{item}' for number, item in enumerate(items)]
+    if draw(st.booleans()):
+        members.append(draw(st.sampled_from(members)))
+    return dict[str, kind], f"{{{','.join(members)}}}"
+
+
+LARGE_ITEMS = (Point, Loose, Late, list[Point], dict[str, int], Point | None)
+WITHOUT_RUNS = Limits(max_length=2**25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(large_documents())
+def test_runs_and_single_steps_agree(document):
+    kind, text = document
+    one_by_one = _outcome(lambda: kakuri_json.decode(text, type=kind, limits=WITHOUT_RUNS))
+    for _ in range(2):
+        assert _outcome(lambda: kakuri_json.decode(text, type=kind)) == one_by_one
+    codec = codec_of(kind)
+    assert _outcome(lambda: decode_slowly(codec, text, DEFAULT_LIMITS)) == one_by_one
+
+
+@settings(max_examples=100, deadline=None)
+@given(documents())
+def test_decode_and_convert_agree_on_parsed_values(document):
+    kind, data = document
+    try:
+        parsed = kakuri_json.loads(data)
+    except JSONError:
+        return
+    decoded = _outcome(lambda: kakuri_json.decode(data, type=kind))
+    converted = _outcome(lambda: kakuri_json.convert(parsed, type=kind))
+    if isinstance(decoded[0], Fault):
+        decoded = tuple((path, message.replace("got more", "got")) for path, message, *_ in decoded)
+        converted = tuple(
+            (path, re.sub(r"(array of \d+, got) \d+", r"\1", message))
+            for path, message, *_ in converted
+        )
+        decoded = tuple(
+            (path, re.sub(r"(array of \d+, got) \d+", r"\1", message)) for path, message in decoded
+        )
+    assert decoded == converted
+
+
 def learned(kind, *spellings):
     """Give a codec that reads these spellings by its expressions."""
     codec = Codec(codec_of(kind).shape, kind)
     for spelling in spellings:
         codec.read(spelling)
-        codec.learn(spelling, kakuri_json.loads(spelling))
+        codec.learn(spelling)
     return codec
 
 
@@ -387,7 +449,7 @@ def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
     assert codec.read('{"x":1}') == Point(1)
     for spelling in ('{"y":2,"x":1}', ' {\n"x": 1, "y" :5}', '{"y": 2, "x": 1}'):
         assert codec.read(spelling) is MISS
-        codec.learn(spelling, json.loads(spelling))
+        codec.learn(spelling)
         assert codec.read(spelling) == kakuri_json.decode(spelling, type=Point)
 
 
@@ -397,7 +459,7 @@ def test_a_peer_cannot_make_a_codec_learn_without_end():
     codec.read("{}")
     for turn in range(20):
         order = names[turn:] + names[:turn]
-        codec.learn(" " * turn, dict.fromkeys(order))
+        codec.learn(" " * turn + json.dumps(dict.fromkeys(order)))
     assert len(codec._readers) <= 1 + MAX_LEARNED
 
 

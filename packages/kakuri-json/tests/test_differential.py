@@ -129,6 +129,31 @@ def test_the_same_documents(text):
         assert repr(value) == repr(expected)
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["7", "-12", '"a"', '""', "0", "12345678901234567890"]) | st.just("1"),
+        min_size=30,
+        max_size=60,
+    ).map(sorted),
+    st.sampled_from(PIECES),
+    st.integers(0, 200),
+)
+def test_long_arrays_are_read_as_short_ones_are(items, piece, place):
+    text = f"[{','.join(items)}]"
+    for document in (text, text[:place] + piece + text[place:]):
+        try:
+            expected = strict_json(document)
+        except _Refused:
+            expected = _Refused
+        value = _Refused
+        try:
+            value = kakuri_json.loads(document)
+        except JSONSyntaxError as error:
+            check_place(error, document)
+        assert repr(value) == repr(expected)
+
+
 def _position(text):
     try:
         kakuri_json.loads(text)

@@ -7,6 +7,7 @@ import typing
 from dataclasses import KW_ONLY, InitVar, dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
+from functools import partial
 from typing import (
     Annotated,
     Any,
@@ -417,18 +418,39 @@ def test_aliases_of_the_type_statement():
         kakuri_json.decode("1", type=names["Chain"])
 
 
-def test_deep_values_and_types_that_contain_themselves():
-    text = '{"value":1,"children":[' * 600 + "]}" * 600
-    with pytest.raises(LimitError):
-        kakuri_json.decode(text, type=Tree)
-    value: Any = {"value": 1}
-    for _ in range(sys.getrecursionlimit()):
-        value = {"value": 1, "children": [value]}
-    with pytest.raises(LimitError) as caught:
-        kakuri_json.convert(value, type=Tree)
-    assert caught.value.limit == "max_depth"
-    with pytest.raises(LimitError):
-        kakuri_json.convert(value, type=Tree, limits=Limits(max_depth=10**6))
+@pytest.mark.parametrize("frames", [0, 700])
+def test_decode_of_a_type_that_contains_itself_is_bounded_by_max_depth_alone(frames):
+    def called_from(frames, work):
+        return work() if frames == 0 else called_from(frames - 1, work)
+
+    def levels(tree):
+        count = 1
+        while tree.children:
+            tree, count = tree.children[0], count + 1
+        return count
+
+    def text(depth):
+        return '{"value":1,"children":[' * (depth - 1) + '{"value":1}' + "]}" * (depth - 1)
+
+    def value(depth):
+        value: Any = {"value": 1}
+        for _ in range(depth - 1):
+            value = {"value": 1, "children": [value]}
+        return value
+
+    decode, convert = kakuri_json.decode, kakuri_json.convert
+    for depth, limits in ((256, Limits()), (5000, Limits(max_depth=10_000))):
+        for read, data in ((decode, text(depth)), (convert, value(depth))):
+            tree = called_from(frames, partial(read, data, type=Tree, limits=limits))
+            assert levels(tree) == depth
+    for work in (
+        lambda: decode(text(257), type=Tree),
+        lambda: convert(value(257), type=Tree),
+        lambda: decode(text(20_000), type=Tree, limits=Limits(max_depth=10_000)),
+    ):
+        with pytest.raises(LimitError) as caught:
+            called_from(frames, work)
+        assert caught.value.limit == "max_depth"
 
 
 def test_errors_survive_pickling():

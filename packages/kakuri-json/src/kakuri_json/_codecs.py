@@ -8,13 +8,21 @@ from typing import Any
 
 from kakuri_json._expressions import MISS, NotRegular, compile_reader
 from kakuri_json._layouts import USUAL, Layout, layout_of
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._parser import parse
 from kakuri_json._reading import shape_of
+from kakuri_json._runs import Runs
 from kakuri_json._shapes import Shape, Union
 
 MAX_LEARNED = 4
 """Layouts that a codec learns beyond the usual one: a peer decides how it spells, and neither a
 compilation nor an attempt is free."""
+_MAX_PARSED = 32
+"""Documents that are parsed once more for their layout, known or not."""
+_LARGE = 2**14
+"""Characters of a document that is not tried with every layout, nor parsed again to learn one."""
 _adding = threading.Lock()
+_UNKNOWN = object()
 
 
 class Codec:
@@ -24,7 +32,7 @@ class Codec:
         ValueError for what the slow path has to explain.
     """
 
-    __slots__ = ("_known", "_readers", "annotation", "first", "shape")
+    __slots__ = ("_known", "_learned", "_readers", "_runs", "annotation", "first", "shape")
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
@@ -32,12 +40,29 @@ class Codec:
         self.first: Callable[[str], Any] = lambda _: MISS
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
+        self._learned = 0
+        # By the identities of the shapes of item and key, which live as long as the codec.
+        self._runs: dict[tuple[int, int], Runs | None] = {}
 
-    def read(self, text: str) -> Any:
-        """Give the value of a document in a known layout, or MISS."""
+    def read(self, text: str, *, tried: bool = False) -> Any:
+        """Return the value of a document in a known layout, or MISS.
+
+        Of a large document only the layout that came last is tried: what does not have it is read
+        in runs, nearly as fast, and a refusal must not cost one walk for each layout.
+
+        Args:
+            text: the document.
+            tried: whether `first` has returned MISS for it already.
+        """
         if not self._known:
             self._add(USUAL)
+            tried = False
+        first = self.first
         for reader in self._readers:
+            if tried and reader is first:
+                continue
+            if len(text) > _LARGE and reader is not first and first in self._readers:
+                continue
             try:
                 value = reader(text)
             except ValueError:  # a class or a format refuses it; the slow path says why
@@ -47,8 +72,29 @@ class Codec:
                 return value
         return MISS
 
-    def learn(self, text: str, value: Any) -> None:
-        """Note the layout of a document that the slow path decoded, parsed to value."""
+    def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:
+        """Return the reader of runs for items inside this type; None if no expression reads them.
+
+        Args:
+            item: the shape of the items of an array, or of the values of an object.
+            key: the shape of the keys of an object; None for an array.
+        """
+        known = self._runs.get((id(item), id(key)), _UNKNOWN)
+        if known is not _UNKNOWN:
+            assert known is None or isinstance(known, Runs)
+            return known
+        runs = Runs(item, key)
+        return self._runs.setdefault((id(item), id(key)), runs if runs.is_regular else None)
+
+    def learn(self, text: str) -> None:
+        """Add the layout of a valid document that no reader has read."""
+        may_learn = self._learned < _MAX_PARSED and len(text) <= _LARGE
+        if may_learn and self._readers and len(self._known) <= MAX_LEARNED:
+            self._learned += 1
+            self.learn_value(text, parse(text, DEFAULT_LIMITS, last_key_wins=False))
+
+    def learn_value(self, text: str, value: Any) -> None:
+        """Add the layout of a document that is parsed already."""
         if self._readers and len(self._known) <= MAX_LEARNED:
             self._add(layout_of(self.shape, text, value))
 
@@ -80,19 +126,25 @@ class UnionCodec(Codec):
         member = self._members.get(text[self._start : text.find('"', self._start)])
         return MISS if member is None else member.first(text)
 
-    def read(self, text: str) -> Any:
-        """Give the value of a document in a known layout, or MISS."""
+    def read(self, text: str, *, tried: bool = False) -> Any:
+        """Return the value of a document in a known layout, or MISS."""
         found = self._find(text)
         member = None if found is None else self._members.get(found[1])
-        return MISS if member is None else member.read(text)
+        if member is None:
+            return MISS
+        # Only where the tag has its usual place has its codec been asked.
+        assert found is not None
+        return member.read(text, tried=tried and found.start(1) == self._start)
 
-    def learn(self, text: str, value: Any) -> None:
-        """Let the codec that the tag announces learn the layout."""
-        shape = self.shape
-        assert isinstance(shape, Union)
-        member = self._members.get(value.get(shape.tag)) if type(value) is dict else None
-        if member is not None:
-            member.learn(text, value)
+    def learn(self, text: str) -> None:
+        """Add the layout to the codec of the record that the tag announces."""
+        if self._learned < _MAX_PARSED * len(self._members) and len(text) <= _LARGE:
+            self._learned += 1
+            value = parse(text, DEFAULT_LIMITS, last_key_wins=False)
+            assert isinstance(self.shape, Union)
+            member = self._members.get(value.get(self.shape.tag)) if type(value) is dict else None
+            if member is not None:
+                member.learn_value(text, value)
 
 
 _codecs: dict[Any, Codec] = {}

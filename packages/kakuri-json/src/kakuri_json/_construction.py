@@ -14,6 +14,20 @@ from typing import Any
 
 from kakuri_json._shapes import Record
 
+_MAX_COLLISIONS = 100
+"""Items of a set that may have the hash of another one."""
+
+
+def build_set(build: type[Any], items: list[Any]) -> Any:
+    """Return the set of the items; None if an item comes again, or too many hashes do.
+
+    A peer can choose numbers that all have one hash, and a set of those takes quadratic time.
+    """
+    if len(items) - len(set(map(hash, items))) > _MAX_COLLISIONS:
+        return None
+    built = build(items)
+    return built if len(built) == len(items) else None
+
 
 def constructor_of(record: Record) -> Callable[..., Any]:
     """Give a function from the values of all fields, in order, to an instance."""

@@ -1,18 +1,25 @@
-"""Converts JSON values to what shapes ask for, gathering every fault."""
+"""Converts what a cursor walks over to what shapes ask for, gathering every fault.
 
-import contextlib
+Each open container is a generator that yields the shapes of its items, on a stack of our own: a
+type that contains itself is as deep as `max_depth` says, whatever the interpreter's stack is.
+"""
+
 import datetime as dt
 import decimal
+import sys
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, TypeAlias
 
+from kakuri_json._construction import build_set
+from kakuri_json._cursors import Cursor
 from kakuri_json._formats import READERS
-from kakuri_json._limits import MAX_FAULTS, Limits, exceeded
+from kakuri_json._limits import MAX_FAULTS, Limits
 from kakuri_json._shapes import (
     Anything,
     Choice,
     Constrained,
+    Constraint,
     Dictionary,
     Fixed,
     Record,
@@ -24,13 +31,22 @@ from kakuri_json._shapes import (
 )
 from kakuri_json._words import describe, show
 
-Path: TypeAlias = tuple[str | int, ...]
-
-_MAX_COLLISIONS = 100
-"""Items of a set that may have the hash of another one."""
+Path: TypeAlias = tuple[Any, ...]
+"""A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
+Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
 
 INVALID = object()
 """Stands for a value that had a fault."""
+_TOO_MANY = object()
+"""Stands for a container with more items than a constraint on it allows."""
+
+
+class Found(NamedTuple):
+    """A fault, and the position in the text of the value that has it."""
+
+    path: Path
+    message: str
+    position: int | None
 
 
 class _Enough(Exception):
@@ -38,45 +54,64 @@ class _Enough(Exception):
 
 
 class Conversion:
-    """One conversion: the faults so far, and how deep it may go."""
+    """One conversion: the faults so far."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.faults: list[tuple[Path, str]] = []
+    def __init__(self, cursor: Cursor, limits: Limits) -> None:
+        self.faults: list[Found] = []
+        self.cursor = cursor
         self.limits = limits
 
-    def run(self, shape: Shape, value: Any) -> Any:
-        """Convert a whole value; what it gives means nothing if there are faults."""
+    def run(self, shape: Shape) -> Any:
+        """Convert the value at the cursor; what this returns means nothing if there are faults."""
         try:
-            return self.convert(shape, value, ())
+            return self._run(shape)
         except _Enough:
             return INVALID
-        except RecursionError:
-            # A type that contains itself takes frames of the interpreter for each level.
-            raise exceeded(self.limits, "max_depth") from None
 
-    def fault(self, path: Path, message: str) -> object:
+    def _run(self, shape: Shape) -> Any:
+        open_containers: list[Steps] = []
+        path: Path = ()
+        while True:
+            start = self.cursor.position
+            value = self.cursor.begin()
+            simple = simple_converter(shape)
+            if simple is not None:
+                value = simple(self, shape, value, path, start)
+            else:
+                open_containers.append(_NESTED[type(shape)](self, shape, value, path, start))
+                value = None
+            while open_containers:
+                try:
+                    shape, path = open_containers[-1].send(value)
+                except StopIteration as stop:
+                    open_containers.pop()
+                    value = stop.value
+                else:
+                    break
+            else:
+                return value
+
+    def fault(self, path: Path, message: str, position: int | None) -> object:
         """Note a fault."""
-        self.faults.append((path, message))
+        self.faults.append(Found(path, message, position))
         if len(self.faults) == MAX_FAULTS:
             raise _Enough
         return INVALID
 
-    def mismatch(self, path: Path, shape: Shape, value: Any) -> object:
-        """Note that a value is not what a shape asks for."""
-        return self.fault(path, f"expected {describe(shape)}, got {show(value)}")
-
-    def convert(self, shape: Shape, value: Any, path: Path) -> Any:
-        """Give what the shape makes of the value, or INVALID."""
-        if len(path) > self.limits.max_depth:
-            raise exceeded(self.limits, "max_depth")
-        return _CONVERTERS[type(shape)](self, shape, value, path)
+    def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
+        """Note that a value is not what a shape asks for, and leave it behind."""
+        self.fault(path, f"expected {describe(shape)}, got {show(value)}", position)
+        self.cursor.skip(value)
+        return INVALID
 
 
-def _anything(_run: Conversion, _shape: Anything, value: Any, _path: Path) -> Any:
-    return value
+def _anything(
+    run: Conversion, _shape: Anything, value: Any, _path: Path, _start: int | None
+) -> Any:
+    return run.cursor.whole(value)
 
 
-def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path) -> Any:
+def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path, start: int | None) -> Any:
     kind = type(value)
     if kind is _KINDS[shape.kind]:
         return value
@@ -85,17 +120,17 @@ def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path) -> Any:
             return float(value)
         except OverflowError:
             pass
-    return run.mismatch(path, shape, value)
+    return run.mismatch(path, shape, value, start)
 
 
-def _choice(run: Conversion, shape: Choice, value: Any, path: Path) -> Any:
+def _choice(run: Conversion, shape: Choice, value: Any, path: Path, start: int | None) -> Any:
     for written, meant in shape.rows:
-        if written == value and type(written) is type(value):
+        if type(written) is type(value) and written == value:
             return meant
-    return run.mismatch(path, shape, value)
+    return run.mismatch(path, shape, value, start)
 
 
-def _text(run: Conversion, shape: Text, value: Any, path: Path) -> Any:
+def _text(run: Conversion, shape: Text, value: Any, path: Path, start: int | None) -> Any:
     if type(value) is _NATIVE.get(shape.format):
         return value  # not from JSON, but from TOML, say, which has such values
     if type(value) is str:
@@ -105,127 +140,252 @@ def _text(run: Conversion, shape: Text, value: Any, path: Path) -> Any:
             read = None
         if read is not None:
             return read
-    return run.mismatch(path, shape, value)
+    return run.mismatch(path, shape, value, start)
 
 
-def _sequence(run: Conversion, shape: Sequence, value: Any, path: Path) -> Any:
+def _constrained_simple(
+    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
+) -> Any:
+    before = len(run.faults)
+    result = _SIMPLE[type(shape.inner)](run, shape.inner, value, path, start)
+    return _checked(run, shape, result, value, path, start, before)
+
+
+def _checked(
+    run: Conversion,
+    shape: Constrained,
+    result: Any,
+    value: Any,
+    path: Path,
+    start: int | None,
+    before: int,
+) -> Any:
+    """Return a converted value if its constraints hold, or INVALID."""
+    if result is INVALID or len(run.faults) > before:
+        if len(run.faults) == before + 1 and run.faults[-1].path is path:
+            # The words of the constraint say more than the plain kind.
+            message = f"expected {describe(shape)}, got {show(value)}"
+            run.faults[-1] = Found(path, message, start)
+        return INVALID
+    for constraint in shape.constraints:
+        if not constraint.holds(result):
+            return _unmet(run, shape, constraint, value, path, start)
+    return result
+
+
+def _unmet(
+    run: Conversion,
+    shape: Constrained,
+    constraint: Constraint,
+    value: Any,
+    path: Path,
+    start: int | None,
+) -> object:
+    expected = describe(Constrained(shape.inner, (constraint,)))
+    return run.fault(path, f"expected {expected}, got {show(value)}", start)
+
+
+def _sequence(
+    run: Conversion,
+    shape: Sequence,
+    value: Any,
+    path: Path,
+    start: int | None,
+    at_most: int | None = None,
+) -> Steps:
     if type(value) is not list and type(value) is not tuple:
-        return run.mismatch(path, shape, value)
-    item = shape.item
-    convert = run.convert
-    items = [convert(item, one, (*path, index)) for index, one in enumerate(value)]
+        return run.mismatch(path, shape, value, start)
+    cursor, item, before = run.cursor, shape.item, len(run.faults)
+    most = sys.maxsize if at_most is None else at_most
+    if (cursor.count(value) or 0) > most:
+        return _TOO_MANY
+    simple = simple_converter(item)
+    items: list[Any] = []
+    for _ in cursor.items(value):
+        many, is_at_item = cursor.many(item)
+        items += many
+        if len(items) > most or (is_at_item and len(items) == most):
+            del run.faults[before:]
+            cursor.abandon(start, value)
+            return _TOO_MANY
+        if not is_at_item:
+            continue
+        begin, faults = cursor.position, len(run.faults)
+        inside = (path, len(items))
+        if simple is not None:
+            items.append(simple(run, item, cursor.begin(), inside, begin))
+        else:
+            items.append((yield item, inside))
+            if len(run.faults) == faults:
+                cursor.learn(item, begin)
+    if len(run.faults) > before:
+        return INVALID
     if shape.build is list:
         return items
-    if any(one is INVALID for one in items):
-        return INVALID
     if shape.build is tuple:
         return tuple(items)
     try:
         built = build_set(shape.build, items)
     except TypeError:
-        return run.fault(path, "expected items that can be told apart, got arrays or objects")
+        expected = "items that can be told apart"
+        return run.fault(path, f"expected {expected}, got arrays or objects", start)
     if built is None:
-        return run.fault(path, "expected every item once, got an item again")
+        return run.fault(path, "expected every item once, got an item again", start)
     return built
 
 
-def build_set(build: type[Any], items: list[Any]) -> Any:
-    """Give the set of the items; None if an item comes again, or too many hashes do.
-
-    A peer can choose numbers that all have one hash, and a set of those takes quadratic time.
-    """
-    if len(items) - len(set(map(hash, items))) > _MAX_COLLISIONS:
-        return None
-    built = build(items)
-    return built if len(built) == len(items) else None
-
-
-def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path) -> Any:
+def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path, start: int | None) -> Steps:
     if type(value) is not list and type(value) is not tuple:
-        return run.mismatch(path, shape, value)
-    if len(value) != len(shape.items):
-        return run.fault(path, f"expected {describe(shape)}, got {len(value)}")
-    pairs = enumerate(zip(shape.items, value, strict=True))
-    return tuple(run.convert(item, one, (*path, index)) for index, (item, one) in pairs)
+        return run.mismatch(path, shape, value, start)
+    cursor, before, length = run.cursor, len(run.faults), len(shape.items)
+    count = cursor.count(value)
+    got = "" if count is None or count == length else str(count)
+    items: list[Any] = []
+    if not got:
+        for _ in cursor.items(value):
+            if len(items) == length:
+                cursor.abandon(start, value)
+                got = "more"
+                break
+            items.append((yield shape.items[len(items)], (path, len(items))))
+        else:
+            got = "" if len(items) == length else str(len(items))
+    if got:
+        del run.faults[before:]
+        return run.fault(path, f"expected {describe(shape)}, got {got}", start)
+    return INVALID if len(run.faults) > before else tuple(items)
 
 
-def _dictionary(run: Conversion, shape: Dictionary, value: Any, path: Path) -> Any:
+def _dictionary(
+    run: Conversion,
+    shape: Dictionary,
+    value: Any,
+    path: Path,
+    start: int | None,
+    at_most: int | None = None,
+) -> Steps:
     if type(value) is not dict:
-        return run.mismatch(path, shape, value)
-    result = {}
-    for key, one in value.items():
-        inside = (*path, key)
-        meant = run.convert(shape.key, key, inside)
-        converted = run.convert(shape.value, one, inside)
+        return run.mismatch(path, shape, value, start)
+    cursor, before = run.cursor, len(run.faults)
+    most = sys.maxsize if at_most is None else at_most
+    if (cursor.count(value) or 0) > most:
+        return _TOO_MANY
+    key_converter = simple_converter(shape.key)
+    assert key_converter is not None  # keys are text
+    simple = simple_converter(shape.value)
+    result: dict[Any, Any] = {}
+    count = 0
+    for key in cursor.members(value, shape):
+        if type(key) is list:  # members that were read at once
+            result.update(key)
+            count += len(key)
+        else:
+            count += 1
+        if count > most:
+            del run.faults[before:]
+            cursor.abandon(start, value)
+            return _TOO_MANY
+        if type(key) is list:
+            continue
+        inside, begin = (path, key), cursor.position
+        meant = key_converter(run, shape.key, key, inside, begin)
+        if simple is not None:
+            converted = simple(run, shape.value, cursor.begin(), inside, begin)
+        else:
+            converted = yield shape.value, inside
         if meant in result and meant is not INVALID:
-            run.fault(inside, f"expected every key once, got {show(key)} again")
+            run.fault(inside, f"expected every key once, got {show(key)} again", begin)
         result[meant] = converted
-    return result
+    return INVALID if len(run.faults) > before else result
 
 
-def _constrained(run: Conversion, shape: Constrained, value: Any, path: Path) -> Any:
-    before = len(run.faults)
-    result = run.convert(shape.inner, value, path)
-    if result is INVALID or len(run.faults) > before:
-        if len(run.faults) == before + 1 and run.faults[-1][0] == path:
-            # The words of the constraint say more than the plain kind.
-            run.faults[-1] = (path, f"expected {describe(shape)}, got {show(value)}")
-        return INVALID
-    for constraint in shape.constraints:
-        if not constraint.holds(result):
-            return run.fault(
-                path,
-                f"expected {describe(Constrained(shape.inner, (constraint,)))}, got {show(value)}",
-            )
-    return result
+def _constrained(
+    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
+) -> Steps:
+    before, inner = len(run.faults), shape.inner
+    if isinstance(inner, (Sequence, Dictionary)):
+        sizes = [c for c in shape.constraints if type(c.max_length) is int]
+        narrow = min(sizes, key=_max_length, default=None)
+        at_most = None if narrow is None else narrow.max_length
+        walk = _sequence if isinstance(inner, Sequence) else _dictionary
+        result = yield from walk(run, inner, value, path, start, at_most)  # type: ignore[arg-type]
+        if result is _TOO_MANY:
+            assert narrow is not None
+            return _unmet(run, shape, narrow, value, path, start)
+    else:
+        result = yield from _NESTED[type(inner)](run, inner, value, path, start)
+    return _checked(run, shape, result, value, path, start, before)
 
 
-def _union(run: Conversion, shape: Union, value: Any, path: Path) -> Any:
-    if shape.tag is not None and type(value) is dict:
-        tag = value.get(shape.tag, INVALID)
+def _max_length(constraint: Constraint) -> int:
+    return constraint.max_length or 0
+
+
+def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | None) -> Steps:
+    kind = type(value)
+    if kind is dict and shape.tag is not None:
+        tag, place = run.cursor.find(value, shape.tag, INVALID)
         record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
         if record is not None:
-            return _record(run, record, value, path)
+            return (yield from _record(run, record, value, path, start))
         got = "nothing" if tag is INVALID else show(tag)
         tags = ", ".join(map(show, shape.tagged))
-        return run.fault((*path, shape.tag), f"expected one of {tags}, got {got}")
-    likely: Conversion | None = None
-    for member in shape.members:
-        attempt = Conversion(run.limits)
-        with contextlib.suppress(_Enough):
-            result = attempt.convert(member, value, path)
-            if not attempt.faults:
-                return result
-        # Faults inside the value come from the member that it was meant for.
-        if any(place != path for place, _ in attempt.faults):
-            likely = attempt
-    if likely is not None:
-        for place, message in likely.faults:
-            run.fault(place, message)
+        run.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
+        run.cursor.skip(value)
         return INVALID
-    return run.mismatch(path, shape, value)
+    if kind is dict or kind is list or kind is tuple:
+        # There is one at most: what only a trial could tell apart has no codec.
+        for member in shape.members:
+            inner = member.inner if isinstance(member, Constrained) else member
+            if isinstance(inner, (Dictionary, Record) if kind is dict else (Sequence, Fixed)):
+                return (yield from _NESTED[type(member)](run, member, value, path, start))
+    else:
+        attempt = Conversion(run.cursor, run.limits)
+        for member in shape.members:
+            simple = simple_converter(member)
+            if simple is not None:
+                result = simple(attempt, member, value, path, start)
+                if not attempt.faults:
+                    return result
+                attempt.faults.clear()
+    return run.mismatch(path, shape, value, start)
 
 
-def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
+def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int | None) -> Steps:
     if type(value) is not dict:
-        return run.mismatch(path, shape, value)
-    before = len(run.faults)
+        return run.mismatch(path, shape, value, start)
+    cursor, before, fields = run.cursor, len(run.faults), shape.by_json_name
     arguments: dict[str, Any] = {}
-    fields = shape.by_json_name
-    if shape.tag is not None and value.get(shape.tag) != shape.tag_value:
-        got = show(value[shape.tag]) if shape.tag in value else "nothing"
-        run.fault((*path, shape.tag), f"expected {show(shape.tag_value)}, got {got}")
-    for key, one in value.items():
-        field = fields.get(key)
+    has_tag = shape.tag is None
+    for key in cursor.members(value):
+        field, inside, begin = fields.get(key), (path, key), cursor.position
         if field is not None:
-            arguments[field.name] = run.convert(field.shape, one, (*path, key))
-        elif key != shape.tag and not shape.ignore_unknown:
+            simple = simple_converter(field.shape)
+            if simple is not None:
+                one = simple(run, field.shape, cursor.begin(), inside, begin)
+            else:
+                one = yield field.shape, inside
+            arguments[field.name] = one
+            continue
+        one = cursor.begin()
+        if key == shape.tag:
+            has_tag = True
+            if one != shape.tag_value:
+                expected = f"expected {show(shape.tag_value)}, got {show(one)}"
+                run.fault(inside, expected, begin)
+        elif not shape.ignore_unknown:
             known = ", ".join(map(show, fields)) or "no field"
-            run.fault((*path, key), f"expected one of {known}, got {show(key)}")
+            run.fault(inside, f"expected one of {known}, got {show(key)}", begin)
+        else:
+            cursor.whole(one)
+            continue
+        cursor.skip(one)
+    if not has_tag:
+        run.fault((path, shape.tag), f"expected {show(shape.tag_value)}, got nothing", start)
     for field in shape.fields:
         if field.required and field.name not in arguments:
-            missing = (*path, field.json_name)
-            run.fault(missing, f"expected {describe(field.shape)}, got nothing")
+            missing = f"expected {describe(field.shape)}, got nothing"
+            run.fault((path, field.json_name), missing, start)
     if len(run.faults) > before:
         return INVALID
     if shape.is_dict:
@@ -234,7 +394,7 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path) -> Any:
     try:
         return shape.cls(**arguments)
     except ValueError as error:  # the class's own __post_init__ refuses it
-        return run.fault(path, str(error))
+        return run.fault(path, str(error), start)
 
 
 _KINDS: dict[str, type[Any]] = {
@@ -244,11 +404,14 @@ _NATIVE: dict[str, type[Any]] = {
     "datetime": dt.datetime, "date": dt.date, "decimal": decimal.Decimal,
     "bytes": bytes, "uuid": uuid.UUID,
 }  # fmt: skip
-_CONVERTERS: dict[type[Any], Callable[[Conversion, Any, Any, Path], Any]] = {
+Simple: TypeAlias = Callable[[Conversion, Any, Any, Path, int | None], Any]
+_SIMPLE: dict[type[Any], Simple] = {
     Anything: _anything,
     Scalar: _scalar,
     Choice: _choice,
     Text: _text,
+}
+_NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
     Sequence: _sequence,
     Fixed: _fixed,
     Dictionary: _dictionary,
@@ -256,3 +419,10 @@ _CONVERTERS: dict[type[Any], Callable[[Conversion, Any, Any, Path], Any]] = {
     Union: _union,
     Record: _record,
 }
+
+
+def simple_converter(shape: Shape) -> Simple | None:
+    """Return the converter of a shape without others inside it; None for the rest."""
+    if isinstance(shape, Constrained):
+        return _constrained_simple if type(shape.inner) in _SIMPLE else None
+    return _SIMPLE.get(type(shape))

@@ -4,14 +4,13 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of
-from kakuri_json._convert import Conversion, Path
-from kakuri_json._errors import Fault, StructureError
+from kakuri_json._convert import Conversion, Found, Path
+from kakuri_json._cursors import LARGE, TextCursor, ValueCursor
+from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
 from kakuri_json._expressions import MISS
-from kakuri_json._limits import DEFAULT_LIMITS, Limits
-from kakuri_json._loads import loads
-from kakuri_json._locate import locate
+from kakuri_json._limits import DEFAULT_LIMITS, MAX_FAULTS, Limits
 from kakuri_json._reading import shape_of
-from kakuri_json._source import Data, read_text
+from kakuri_json._source import Data, in_bytes, lines_and_columns, read_text
 from kakuri_json._words import show
 
 if TYPE_CHECKING:
@@ -40,32 +39,57 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
             if value is not MISS:
                 decoded: T = value
                 return decoded
-    result: T = _decode(codec_of(type), data, limits)
-    return result
+            result: T = _decode(codec, data, limits, tried=True)
+            return result
+    other: T = _decode(codec_of(type), data, limits, tried=False)
+    return other
 
 
-def _decode(codec: Codec, data: Data, limits: Limits) -> Any:
+def _decode(codec: Codec, data: Data, limits: Limits, *, tried: bool) -> Any:
+    text = read_text(data, limits)
     if limits is DEFAULT_LIMITS and len(data) <= _MAX_FAST:
-        value = codec.read(read_text(data, limits))
+        value = codec.read(text, tried=tried)
         if value is not MISS:
             return value
-    return _decode_slowly(codec, data, limits)
+    try:
+        return decode_slowly(codec, text, limits)
+    except (JSONSyntaxError, LimitError) as error:
+        if not isinstance(data, str):
+            in_bytes(error, text)
+        raise
 
 
-def _decode_slowly(codec: Codec, data: Data, limits: Limits) -> Any:
-    parsed = loads(data, limits=limits)
-    conversion = Conversion(limits)
-    result = conversion.run(codec.shape, parsed)
-    text = read_text(data, limits)
+def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
+    """Decode a document value by value, with the place of every fault.
+
+    Raises:
+        JSONSyntaxError, LimitError: with positions in characters.
+        StructureError: the document is not what the type asks for. After MAX_FAULTS faults the
+            rest of the document is not read, so it may have syntax errors as well.
+    """
+    runs = limits is DEFAULT_LIMITS and len(text) >= LARGE
+    cursor = TextCursor(text, limits, codec.runs_of if runs else None)
+    conversion = Conversion(cursor, limits)
+    result = conversion.run(codec.shape)
+    if len(conversion.faults) < MAX_FAULTS:
+        cursor.finish()
     if conversion.faults:
-        places = locate(text, {path for path, _ in conversion.faults})
-        raise StructureError(
-            tuple(
-                Fault(_spell(path), message, *places[path]) for path, message in conversion.faults
-            )
-        )
-    codec.learn(text, parsed)
+        raise _structure_error(conversion.faults, text)
+    codec.learn(text)
     return result
+
+
+def _structure_error(faults: list[Found], text: str | None = None) -> StructureError:
+    if text is None:
+        return StructureError(tuple(Fault(_spell(path), message) for path, message, _ in faults))
+    positions = [0 if fault.position is None else fault.position for fault in faults]
+    places = lines_and_columns(text, positions)
+    return StructureError(
+        tuple(
+            Fault(_spell(fault.path), fault.message, *places[position])
+            for fault, position in zip(faults, positions, strict=True)
+        )
+    )
 
 
 def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
@@ -73,12 +97,10 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
 
     Raises StructureError, UnsupportedTypeError and LimitError like decode.
     """
-    conversion = Conversion(limits)
-    result: T = conversion.run(shape_of(type), value)
+    conversion = Conversion(ValueCursor(value, limits), limits)
+    result: T = conversion.run(shape_of(type))
     if conversion.faults:
-        raise StructureError(
-            tuple(Fault(_spell(path), message) for path, message in conversion.faults)
-        )
+        raise _structure_error(conversion.faults)
     return result
 
 
@@ -89,8 +111,12 @@ _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 def _spell(path: Path) -> str:
     """Spell a path like `$.items[3].name`."""
+    steps: list[Any] = []
+    while path:
+        path, step = path
+        steps.append(step)
     parts = ["$"]
-    for step in path:
+    for step in reversed(steps):
         if not isinstance(step, str):  # a value from elsewhere may have keys of any kind
             parts.append(f"[{show(step)}]")
         else:

@@ -28,9 +28,9 @@ def _here(text: str, position: int) -> str:
 def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxError:
     """Explain what is missing at the end of the text."""
     # Everything before the end was parsed, so backslashes stand in strings only.
-    quotes = text.replace("\\\\", "").replace('\\"', "").count('"')
+    plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
     last = text.rstrip(" \t\n\r")[-1:]
-    if quotes % 2:
+    if plain.count('"') % 2:
         expected = "a closing quote"
     elif last == "{":
         expected = "a key or '}'"

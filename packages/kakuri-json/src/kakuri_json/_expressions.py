@@ -8,12 +8,11 @@ bounded numbers, strings without what JSON forbids in them, every field at most 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from kakuri_json._construction import construction, constructor_of
-from kakuri_json._convert import build_set
+from kakuri_json._construction import build_set, construction, constructor_of
 from kakuri_json._formats import READERS
 from kakuri_json._layouts import Layout, record_order
 from kakuri_json._limits import DEFAULT_LIMITS
@@ -98,7 +97,44 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     lines += compiler.unpacking()
     if part.conditions:
         lines.append(f"if not ({' and '.join(part.conditions)}): return MISS")
-    return compiler.function([*lines, *part.result])
+    return compiler.function("text", [*lines, *part.result])
+
+
+ReadRun: TypeAlias = Callable[[str, int], tuple[list[Any], int, bool] | None]
+Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
+
+
+def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
+    """Return a function that reads a run of items, or of members, from a position in a text.
+
+    It returns None if no item in the layout begins there, and otherwise a tuple: the items (pairs
+    for members), where to go on, and whether the next item begins there. That is so if the item
+    looks right and is refused by a condition or a class; otherwise what stands there is the
+    separator after the last item.
+
+    Returns:
+        The function, and another one that finds every item of a run.
+
+    Raises:
+        NotRegular: no expression can read such items.
+    """
+    compiler = _Compiler(layout, [])
+    # What follows has to be looked at: the begin of a long number is a number as well.
+    pattern, code, conditions = compiler.loop(item, layout.order, key, _MOST, r"(?=[,\]}])")
+    compiler.constants["match"] = re.compile(pattern).match
+    lines = ["run = match(text, position)", "if run is None: return None"]
+    at_once = compiler.at_once(code, conditions, "text", "position", "run.end()")
+    if at_once is not None:
+        read = compiler.function("text, position", [*lines, f"return {at_once}, run.end(), False"])
+        return read, compiler.constants["find"]
+    lines += ["items = []", "try:"]
+    lines.append("    for m in find(text, position, run.end()):")
+    lines += [f"        {line}" for line in compiler.unpacking()]
+    if conditions:
+        lines.append(f"        if not ({' and '.join(conditions)}): return items, m.start(), True")
+    lines += [f"        items.append({code})", "except ValueError: return items, m.start(), True"]
+    read = compiler.function("text, position", [*lines, "return items, run.end(), False"])
+    return read, compiler.constants["find"]
 
 
 class _Compiler:
@@ -114,11 +150,11 @@ class _Compiler:
         names = "".join(f"g{number}, " for number in range(self._groups))
         return [f"{names}= m.groups()"] if names else []
 
-    def function(self, lines: list[str]) -> Callable[[str], Any]:
+    def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
         # The source holds names, numbers and bounds that are spelled here, never a part of a
         # document and no text of a class.
-        exec("\n    ".join(["def read(text):", *lines]), self.constants)  # noqa: S102
-        read: Callable[[str], Any] = self.constants["read"]
+        exec("\n    ".join([f"def read({parameters}):", *lines]), self.constants)  # noqa: S102
+        read: Callable[..., Any] = self.constants["read"]
         return read
 
     def constant(self, value: Any) -> str:
@@ -152,11 +188,11 @@ class _Compiler:
             case Union():
                 part = self._optional(shape, order)
             case Sequence():
-                part = self._sequence(shape, order)
+                part = self._sequence(shape, order, constraints)
             case Fixed():
                 part = self._fixed(shape, order)
             case Dictionary():
-                part = self._dictionary(shape, order)
+                part = self._dictionary(shape, order, constraints)
             case Record():
                 part = self._record(shape, order)
             case _:
@@ -290,31 +326,71 @@ class _Compiler:
                 joined += f"(?:,{pattern}|)" if required_before else f"(?:{pattern}{end}|)"
         return rf"\{{{joined}{'' if any_required else self.space}\}}"
 
-    def _items(self, shape: Shape, order: Any, key: Shape | None = None) -> tuple[str, str]:
-        """Give the expression of items with commas between them, and the code that reads them.
+    def loop(
+        self, shape: Shape, order: Any, key: Shape | None, most: int, end: str = ""
+    ) -> tuple[str, str, list[str]]:
+        """Return how to match items with commas between them, and how to read them.
 
         With the shape of a key, they are members of an object, read as pairs.
+
+        Returns:
+            The expression of one item and more, the Python expression for the value of the match
+            `m` of one item, and the conditions on that match. `find` among the constants finds
+            every item.
         """
-        inner = _Compiler(self.layout, self._inside)
-        named = None if key is None else inner.part(key, None)  # its groups come first
-        part = inner.part(shape, order)
+        named = None if key is None else self.part(key, None)  # its groups come first
+        part = self.part(shape, order)
         if named is not None:
             part.code = f"({named.code}, {part.code})"
             part.pattern = self.space.join((named.pattern, ":", part.pattern))
             part.conditions = named.conditions + part.conditions
-        inner.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
+        self.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
+        item = f"{self.space}{part.pattern.replace(_CAPTURE, '(?:')}{self.space}{end}"
+        return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
+
+    def at_once(
+        self, code: str, conditions: list[str], text: str, start: str, end: str
+    ) -> str | None:
+        """Return the Python expression for all items of a run, if they need no loop of ours."""
+        if conditions:
+            return None
+        if code in ("int(g0)", "float(g0)"):
+            # Both functions ignore the white space around a number.
+            return f"list(map({code[:-4]}, {text}[{start}:{end}].split(',')))"
+        if code == "g0" and not self.layout.spaced:
+            # A plain string holds no quote, so this stands between two strings and nowhere else.
+            return f"""{text}[{start} + 1:{end} - 1].split('","')"""
+        if code == "(g0, g1)":
+            self.constants["pairs"] = self.constants["find"].__self__.findall
+            return f"pairs({text}, {start}, {end})"
+        return None
+
+    def _items(
+        self,
+        shape: Shape,
+        order: Any,
+        constraints: tuple[Constraint, ...],
+        key: Shape | None = None,
+    ) -> tuple[str, str]:
+        """Return the expression of items, or of none, and the name of the code that reads them."""
+        inner = _Compiler(self.layout, self._inside)
+        # Too many items end the match at once, before any of them is read.
+        bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
+        most = max(0, min([_MOST, *bounds]))
+        pattern, code, conditions = inner.loop(shape, order, key, most)
+        at_once = inner.at_once(code, conditions, "text", "1", "len(text) - 1")
+        if at_once is not None:
+            lines = [f"return {at_once} if len(text) > 2 and not text[1:-1].isspace() else []"]
+            return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
         lines = ["items = []", "for m in find(text, 1, len(text) - 1):"]
         lines += [f"    {line}" for line in inner.unpacking()]
-        if part.conditions:
-            lines.append(f"    if not ({' and '.join(part.conditions)}): return None")
-        lines += [f"    items.append({part.code})", "return items"]
-        item = f"{self.space}{part.pattern.replace(_CAPTURE, '(?:')}{self.space}"
-        return f"(?:{item}(?>(?:,{item}){{0,{_MOST}}})|{self.space})", self.constant(
-            inner.function(lines)
-        )
+        if conditions:
+            lines.append(f"    if not ({' and '.join(conditions)}): return None")
+        lines += [f"    items.append({code})", "return items"]
+        return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
 
-    def _sequence(self, shape: Sequence, order: Any) -> _Part:
-        items, read = self._items(shape.item, order)
+    def _sequence(self, shape: Sequence, order: Any, constraints: tuple[Constraint, ...]) -> _Part:
+        items, read = self._items(shape.item, order, constraints)
         group = self.group()
         listed = group.replace("g", "l")
         part = _Part(
@@ -338,10 +414,12 @@ class _Compiler:
         conditions = [condition for part in parts for condition in part.conditions]
         return _Part(rf"\[{inside or self.space}\]", code, conditions)
 
-    def _dictionary(self, shape: Dictionary, order: Any) -> _Part:
+    def _dictionary(
+        self, shape: Dictionary, order: Any, constraints: tuple[Constraint, ...]
+    ) -> _Part:
         if not is_string(shape.key):
             raise NotRegular
-        members, read = self._items(shape.value, order, shape.key)
+        members, read = self._items(shape.value, order, constraints, shape.key)
         group = self.group()
         pairs, code = group.replace("g", "p"), group.replace("g", "d")
         conditions = [

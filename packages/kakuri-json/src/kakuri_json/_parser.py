@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._diagnosis import explain_end, explain_key, explain_separator, explain_value
 from kakuri_json._limits import Limits
-from kakuri_json._scanning import COMPILED, skip_number, skip_plain, skip_space
+from kakuri_json._scanning import COMPILED, read_run, skip_number, skip_plain, skip_space
 from kakuri_json._source import limit_error, syntax_error
 from kakuri_json._strings import read_escaped
 
@@ -35,15 +35,36 @@ _MACHINE_DIGITS: Final = 18
 """Characters of an integer that surely fits into 64 bits, its sign among them."""
 
 
-def parse(  # noqa: C901 - one loop over local variables is what makes it quick
-    text: str, limits: Limits, *, last_key_wins: bool
-) -> Any:
-    """Give the value of a document.
+def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
+    """Return the value of a document.
 
-    Raises JSONSyntaxError and LimitError with positions in characters.
+    Raises:
+        JSONSyntaxError, LimitError: with positions in characters.
     """
-    # The containers around the present one, and the keys they wait with. The document's value
-    # becomes the only item of an outermost list.
+    value, position = parse_value(text, 0, limits, 0, last_key_wins=last_key_wins)
+    position = skip_space(text, position)
+    if position != len(text):
+        raise explain_separator(text, position, "nothing after the document")
+    return value
+
+
+def parse_value(  # noqa: C901 - one loop over local variables is what makes it quick
+    text: str, position: "i64", limits: Limits, outside: "i64", *, last_key_wins: bool
+) -> tuple[Any, "i64"]:
+    """Return the value that begins at a position, and the position after it.
+
+    Args:
+        text: the document.
+        position: where the value begins, or white space before it.
+        limits: what the document may cost.
+        outside: how many containers are open around the value.
+        last_key_wins: whether an object may have a key twice.
+
+    Raises:
+        JSONSyntaxError, LimitError: with positions in characters.
+    """
+    # The containers around the present one, and the keys they wait with. The value becomes the
+    # only item of an outermost list.
     outer: list[Any] = []
     outer_keys: list[str] = []
     names: dict[str, str] = {}  # keys come again and again: one copy of each will do
@@ -53,8 +74,8 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
     key = ""
     value: Any = None
     depth: i64 = 0
-    max_depth: i64 = limits.max_depth
-    position: i64 = 0
+    max_depth: i64 = limits.max_depth - outside
+    may_run = limits.max_digits >= 18  # what is read at once has numbers of so many digits
     start: i64 = 0
     end: i64 = 0
     key_follows = False
@@ -164,6 +185,8 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
                 if code == _COMMA:
                     position += 1
                     key_follows = in_object
+                    if may_run and not in_object and not len(items) & 15:
+                        position = read_run(text, position, items)
                     break
                 if in_object:
                     if code != _CLOSE_OBJECT:
@@ -186,10 +209,7 @@ def parse(  # noqa: C901 - one loop over local variables is what makes it quick
                     items = around
                     in_object = False
             else:
-                position = skip_space(text, position)
-                if position != len(text):
-                    raise explain_separator(text, position, "nothing after the document")
-                return value
+                return value, position
     except IndexError:
         raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
 

@@ -1,5 +1,6 @@
 """A document as text, and places in it: positions, lines, columns, excerpts."""
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from kakuri_json._errors import JSONSyntaxError, LimitError, Place
@@ -81,6 +82,17 @@ def _place(text: str, position: int) -> Place:
     excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
     printable = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
     return Place(position, line, column, printable, position - start)
+
+
+def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return line and column, both from 1, of every position, in one walk over the text."""
+    found: dict[int, tuple[int, int]] = {}
+    line, before = 1, 0
+    for position in sorted(set(positions)):
+        line += text.count("\n", before, position)
+        found[position] = (line, position - text.rfind("\n", 0, position))
+        before = position
+    return found
 
 
 def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:

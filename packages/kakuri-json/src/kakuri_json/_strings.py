@@ -10,52 +10,70 @@ from kakuri_json._scanning import COMPILED, skip_plain
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-_HEX: Final = re.compile("[0-9a-fA-F]{4}").match
-_SHORT: Final = {
-    '"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t",
-}  # fmt: skip
+_SHORT: Final = (
+    ('\\"', '"'), ("\\/", "/"), ("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"),
+    ("\\f", "\f"),
+)  # fmt: skip
+_REST: Final = re.compile(
+    r'[^"\\\x00-\x1f]*+(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,9999})'
+).match
+_UNICODE: Final = re.compile(
+    r"\\u(?:([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))"
+).sub
+_ESCAPES: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F])?|\\[^u]"
+).finditer
+_MAYBE_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]").search
+_BACKSLASH: Final = "\udc00"
+"""Stands for an escaped backslash for a while: a document can hold no lone surrogate."""
 
 
-def read_escaped(text: str, position: "i64") -> tuple[str, "i64"]:
-    """Read a string that holds escapes, from behind its opening quote.
+def read_escaped(text: str, start: "i64", stop: "i64" = -1) -> tuple[str, "i64"]:
+    """Read a string that holds escapes.
 
-    Gives the string and the position behind its closing quote.
+    Args:
+        text: the document.
+        start: the position after the opening quote.
+        stop: a position up to which the string is plain, if it is known.
+
+    Returns:
+        The string, and the position after its closing quote.
+
+    Raises:
+        JSONSyntaxError: the string is not valid.
     """
-    start: i64 = position - 1
-    end: i64 = len(text)
-    parts: list[str] = []
+    position: i64 = start if stop < 0 else stop
     while True:
-        stop: i64 = skip_plain(text, position)
-        if stop > position:
-            parts.append(text[position:stop])
-        position = stop
-        if position >= end or (position + 1 >= end and text[position] == "\\"):
-            raise explain_string(text, start, position)
-        if text[position] == '"':
-            return "".join(parts), position + 1
-        short = _SHORT.get(text[position + 1]) if text[position] == "\\" else None
-        if short is not None:
-            parts.append(short)
-            position += 2
-            continue
-        code = _read_unicode_escape(text, position)
-        if 0xD800 <= code < 0xDC00:
-            low = _read_unicode_escape(text, position + 6)
-            if low < 0xDC00 or low > 0xDFFF:
-                raise explain_string(text, start, position)
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
-            position += 6
-        elif code < 0 or 0xDC00 <= code <= 0xDFFF:
-            raise explain_string(text, start, position)
-        parts.append(chr(code))
-        position += 6
+        rest = _REST(text, position)
+        assert rest is not None
+        if rest.end() == position:
+            break
+        position = rest.end()
+    body = text[start:position]
+    if "\\u" in body and _MAYBE_SURROGATE(body) is not None:
+        _refuse_lone_surrogates(text, start, position)
+    if not text.startswith('"', position):
+        raise explain_string(text, start - 1, position)
+    body = body.replace("\\\\", _BACKSLASH)
+    for spelling, meant in _SHORT:
+        if spelling in body:
+            body = body.replace(spelling, meant)
+    if "\\u" in body:
+        body = _UNICODE(_character, body)
+    return body.replace(_BACKSLASH, "\\"), position + 1
 
 
-def _read_unicode_escape(text: str, position: "i64") -> int:
-    r"""Give the code unit of an escape like \u00e9, or -1 if none begins here."""
-    if text[position : position + 2] != "\\u" or _HEX(text, position + 2) is None:
-        return -1
-    return int(text[position + 2 : position + 6], 16)
+def _character(escape: re.Match[str]) -> str:
+    high, low, code = escape.groups()
+    if code is not None:
+        return chr(int(code, 16))
+    return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
+
+
+def _refuse_lone_surrogates(text: str, start: int, end: int) -> None:
+    for escape in _ESCAPES(text, start, end):
+        if escape[1] is not None:
+            raise explain_string(text, start - 1, escape.start())
 
 
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')

@@ -1,0 +1,64 @@
+"""Values that are skipped have their grammar checked, in one expression."""
+
+import json
+
+import kakuri_json
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kakuri_json._skipping import skip_value
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(-1e9, 1e9)
+    | st.text('a"\\é\n', max_size=4)
+)
+containers = scalars
+for _ in range(4):
+    containers = st.lists(containers, max_size=3) | st.dictionaries(
+        st.text("ab", max_size=2), containers, max_size=3
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(containers, st.sampled_from([None, 1]), st.booleans())
+def test_skip_value_of_valid_container_ends_after_it(value, indent, escape):
+    text = json.dumps(value, indent=indent, ensure_ascii=escape)
+    assert skip_value(f"[{text}}}]", 1) == 1 + len(text)
+
+
+PIECES = [
+    *'[]{},:"\\1-0.e \n',
+    '"a"',
+    '"a":',
+    "1.5e",
+    "tru",
+    "true",
+    "null",
+    "\\u00e9",
+    "\x01",
+    "[]",
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from("[{"), st.lists(st.sampled_from(PIECES), max_size=10).map("".join))
+def test_skip_value_accepts_no_more_than_the_parser(bracket, rest):
+    text = bracket + rest
+    end = skip_value(text, 0)
+    if end >= 0:
+        kakuri_json.loads(text[:end], duplicate_keys="last")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10 + "]" * 10, "[1,]", '{"a":1,}', "[1 2]", "[01]", '["\x01"]', "[1.5e]", "["]
+)
+def test_skip_value_leaves_deep_and_wrong_containers_to_the_parser(text):
+    assert skip_value(text, 0) == -1
+
+
+def test_skip_value_holds_little_for_many_items():
+    text = "[" + "1," * 200_000 + "1]"
+    assert skip_value(text, 0) == len(text)
