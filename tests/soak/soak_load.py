@@ -7,12 +7,14 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from soak_http import ask, connected, exchange, head
 
 LARGE_BYTES = 240_000
 """A document close to the largest that is accepted."""
+
+LIST_LINE = b'{"type":"ListWorkloads"}\n'
 
 AGAIN_SECONDS = 0.2
 """Between two attempts of a client that was refused or cut off."""
@@ -45,30 +47,36 @@ class Load:
         self.did: Counter[str] = Counter()
         self._numbers = itertools.count()
 
-    def clients(self) -> list[Callable[[], Awaitable[None]]]:
-        """Return every client that is to run."""
-        return [
-            *[self.run_jobs] * 2,
-            *[self.run_large_jobs] * 1,
-            *[lambda: self.follow("talker", 0)] * 16,
-            *[lambda: self.follow("talker", 1.0)] * 8,
-            *[lambda: self.follow("loop", 0)] * 4,
-            *[lambda: self.idle(self.plane)] * 300,
-            *[lambda: self.idle(self.agent)] * 100,
-            *[self.send_slowly] * 50,
-            *[self.send_a_line_slowly] * 20,
-            *[lambda: self.list_and_read_nothing(self.plane, head("GET", "/workloads?limit=100"))]
-            * 4,
-            *[lambda: self.list_and_read_nothing(self.agent, b'{"type":"ListWorkloads"}\n')] * 4,
-            self.list_what_matches_nothing,
-            *[lambda kind=kind: self.refused(kind) for kind in FAULTY],
-        ]
+    def clients(self) -> dict[str, list[Callable[[], Awaitable[None]]]]:
+        """Return every client that is to run, by kind."""
+        lists = head("GET", "/workloads?limit=100")
+        return {
+            "jobs": [self.run_jobs] * 2,
+            "large-jobs": [self.run_large_jobs],
+            "followers": [
+                *[lambda: self.follow("talker", 0)] * 16,
+                *[lambda: self.follow("talker", 1.0)] * 8,
+                *[lambda: self.follow("loop", 0)] * 4,
+            ],
+            "idle": [
+                *[lambda: self.idle(self.plane)] * 300,
+                *[lambda: self.idle(self.agent)] * 100,
+            ],
+            "slow": [*[self.send_slowly] * 50, *[self.send_a_line_slowly] * 20],
+            "lists": [
+                *[lambda: self.list_and_read_nothing(self.plane, lists)] * 4,
+                *[lambda: self.list_and_read_nothing(self.agent, LIST_LINE)] * 4,
+                self.list_what_matches_nothing,
+            ],
+            "refused": [lambda kind=kind: self.refused(kind) for kind in FAULTY],
+        }
 
-    async def run(self) -> None:
-        """Run all clients until this is cancelled."""
+    async def run(self, kinds: Collection[str] = ()) -> None:
+        """Run all clients, or those of some kinds, until this is cancelled."""
         async with asyncio.TaskGroup() as group:
-            for client in self.clients():
-                group.create_task(self._again(client))
+            for kind, clients in self.clients().items():
+                for client in clients if not kinds or kind in kinds else ():
+                    group.create_task(self._again(client))
 
     async def _again(self, client: Callable[[], Awaitable[None]]) -> None:
         while True:
