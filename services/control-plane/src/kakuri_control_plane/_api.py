@@ -5,16 +5,24 @@ moment, so there is nothing here that could be stale or lost.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Literal
 
 from kakuri_http import Request, Response, Router, problem
-from kakuri_json import JSONError, StructureError, decode, encode
+from kakuri_json import JSONError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
 from kakuri_rpc import AgentClient, DocumentTooLarge, RPCError, State, check_document
 
+from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
 from kakuri_control_plane._logs import Logs
-from kakuri_control_plane._problems import agent_problem, document_problem, not_found, too_large
+from kakuri_control_plane._problems import (
+    agent_problem,
+    busy,
+    document_problem,
+    not_found,
+    too_large,
+)
 from kakuri_control_plane._queries import LogQuery, PageQuery, read_query
 from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 
@@ -43,7 +51,8 @@ class Submission(Workload):
     runtime_class: Literal["edera-zone"]
 
 
-RUNTIME_CLASSES = get_args(get_type_hints(Submission)["runtime_class"])
+# What follows is quicker with a workload of the exact type that messages are declared with.
+_fields_of = attrgetter(*(field.name for field in fields(Workload)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class Api:
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
         self._logs = Logs(agent)
+        self._admission = Admission()
 
     def router(self) -> Router:
         """Give the routes of the API."""
@@ -87,13 +97,15 @@ class Api:
             detail = f"expected content without a coding, got {coding!r}"
             return problem(415, code="unsupported_media_type", detail=detail)
         try:
-            workload = _read_workload(request.body)
+            async with self._admission.admitted(len(request.body)):
+                workload = _read_workload(request.body)
+                status = await self._agent.start_workload(workload)
         except JSONError as error:
             return document_problem(error)
         except DocumentTooLarge as error:
             return too_large(error)
-        try:
-            status = await self._agent.start_workload(workload)
+        except TooManyLargeDocuments as error:
+            return busy(error)
         except RPCError as error:
             return agent_problem(error)
         headers = {"Location": f"/workloads/{workload.id}"}
@@ -183,16 +195,11 @@ class Api:
 
 
 def _read_workload(document: bytes) -> Workload:
-    """Read a submitted workload.
+    """Read a submitted workload, decoding the document once, whether it is good or not.
 
     Raises JSONError with every fault of the document, and DocumentTooLarge.
     """
-    try:
-        workload = decode(document, type=Workload)
-        is_whole = workload.runtime_class in RUNTIME_CLASSES
-    except StructureError:
-        is_whole = False
-    if not is_whole:
-        workload = decode(document, type=Submission)  # which knows all the faults
+    submission = decode(document, type=Submission)
+    workload = Workload(*_fields_of(submission))
     check_document(workload, len(document))
     return workload

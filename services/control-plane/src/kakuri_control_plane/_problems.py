@@ -12,6 +12,8 @@ from kakuri_rpc import (
     TooManyLogs,
 )
 
+from kakuri_control_plane._admission import TooManyLargeDocuments
+
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: the connection to an agent is tried anew with every request, so soon is not too soon."""
 
@@ -67,6 +69,11 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
 def too_large(error: DocumentTooLarge) -> Response:
     """Return the answer to a workload that is larger than it may be."""
     return problem(413, code=ErrorCode.TOO_LARGE.value, detail=str(error))
+
+
+def busy(error: TooManyLargeDocuments) -> Response:
+    """Return the answer to a request that may be repeated once others have been answered."""
+    return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
 
 
 def not_found(workload_id: str) -> Response:

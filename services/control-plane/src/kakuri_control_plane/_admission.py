@@ -1,0 +1,67 @@
+"""How many large documents are read at once.
+
+Reading a document of a quarter of a megabyte takes the event loop for as long as answering a
+hundred ordinary requests. Large ones therefore take turns: a few are under way, some wait, and
+whatever comes beyond that is refused at once, so that small requests are answered meanwhile and
+memory stays bounded.
+"""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
+
+LARGE_DOCUMENT = 16_384
+"""Bytes from which on a document is large; an ordinary one has a few hundred."""
+
+MAX_UNDER_WAY = 4
+"""Large documents that are read, or sent to the agent, at the same time."""
+
+MAX_WAITING = 64
+"""Large documents that wait for their turn: with those under way at most 34 MiB."""
+
+
+class TooManyLargeDocuments(Exception):
+    """As many large documents wait as may."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"expected at most {MAX_UNDER_WAY + MAX_WAITING} documents of {LARGE_DOCUMENT} bytes "
+            "or more at a time, got one more"
+        )
+
+
+class Admission:
+    """Lets documents in: small ones at once, large ones first come, first served.
+
+    `admitted(size)` returns a context to be entered while a document is under way.
+    """
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._waiting = 0
+
+    def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
+        """Return the context for a document of `size` bytes.
+
+        Entering it waits for the document's turn, and raises TooManyLargeDocuments.
+        """
+        return self if size >= LARGE_DOCUMENT else _AT_ONCE
+
+    async def __aenter__(self) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise TooManyLargeDocuments
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        # In the loop's next turn: documents that are refused without a wait must not follow on
+        # each other in one.
+        asyncio.get_running_loop().call_soon(self._slots.release)
+
+    def __repr__(self) -> str:
+        return f"<Admission {self._waiting} waiting>"
+
+
+_AT_ONCE = nullcontext()

@@ -1,0 +1,141 @@
+"""Large documents are read a few at a time, and small ones pass them."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from kakuri_control_plane import _api
+from kakuri_control_plane._admission import (
+    LARGE_DOCUMENT,
+    MAX_UNDER_WAY,
+    MAX_WAITING,
+    Admission,
+    TooManyLargeDocuments,
+)
+from kakuri_control_plane._api import Api
+from kakuri_http import Headers, Request
+from kakuri_json import decode, encode, loads
+from kakuri_registry import Workload
+from kakuri_rpc import State, Status
+
+
+@asynccontextmanager
+async def crowd(admission, number, size=LARGE_DOCUMENT):
+    """Let a number of documents ask for their turn; yields who was admitted, and a way to leave."""
+    admitted, leave = [], asyncio.Event()
+
+    async def enter(name):
+        async with admission.admitted(size):
+            admitted.append(name)
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for name in range(number):
+            group.create_task(enter(name))
+        await asyncio.sleep(0)
+        yield admitted, leave
+        leave.set()
+
+
+async def test_large_documents_are_admitted_a_few_at_a_time_and_in_order():
+    admission = Admission()
+    async with crowd(admission, MAX_UNDER_WAY + 3) as (admitted, leave):
+        assert admitted == list(range(MAX_UNDER_WAY))
+        assert repr(admission) == "<Admission 3 waiting>"
+        leave.set()
+    assert admitted == list(range(MAX_UNDER_WAY + 3))
+    assert repr(admission) == "<Admission 0 waiting>"
+
+
+async def test_small_documents_never_wait():
+    admission = Admission()
+    async with crowd(admission, MAX_UNDER_WAY + 1), admission.admitted(LARGE_DOCUMENT - 1):
+        pass
+
+
+async def test_large_document_is_refused_when_as_many_wait_as_may():
+    admission = Admission()
+    async with crowd(admission, MAX_UNDER_WAY + MAX_WAITING) as (admitted, _):
+        with pytest.raises(TooManyLargeDocuments, match="expected at most 68 documents of 16384"):
+            async with admission.admitted(LARGE_DOCUMENT):
+                raise AssertionError
+        assert len(admitted) == MAX_UNDER_WAY
+    async with admission.admitted(LARGE_DOCUMENT):
+        pass
+
+
+async def test_document_that_gives_up_waiting_takes_no_place():
+    admission = Admission()
+    async with crowd(admission, MAX_UNDER_WAY):
+        waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT).__aenter__())
+        await asyncio.sleep(0)
+        waits.cancel()
+        await asyncio.gather(waits, return_exceptions=True)
+        assert repr(admission) == "<Admission 0 waiting>"
+    async with crowd(admission, MAX_UNDER_WAY) as (admitted, _):
+        assert len(admitted) == MAX_UNDER_WAY
+
+
+class StuckAgent:
+    """An agent that answers when the test says so."""
+
+    def __init__(self):
+        self.asked = []
+        self.answers = asyncio.Event()
+
+    async def start_workload(self, workload):
+        self.asked.append(workload.id)
+        await self.answers.wait()
+        return Status(workload.id, State.PENDING)
+
+
+def request(body):
+    posted = Request("POST", "/workloads", Headers())
+    posted.body = body
+    return posted
+
+
+def post(name, size=0):
+    env = {"X": "x" * size} if size else {}
+    return request(encode(Workload(name, "nginx", "edera-zone", 1, 1, env=env)))
+
+
+async def test_post_of_a_large_document_is_503_with_retry_after_while_too_many_wait():
+    agent = StuckAgent()
+    api = Api(agent)
+    large = [
+        asyncio.create_task(api.create_workload(post(f"w-{number}", LARGE_DOCUMENT)))
+        for number in range(MAX_UNDER_WAY + MAX_WAITING)
+    ]
+    await asyncio.sleep(0)
+    response = await api.create_workload(post("one-more", LARGE_DOCUMENT))
+    assert (response.status, response.headers["retry-after"]) == (503, "1")
+    assert loads(response.body)["code"] == "busy"
+    small = asyncio.create_task(api.create_workload(post("small")))
+    await asyncio.sleep(0)
+    assert agent.asked == [*(f"w-{number}" for number in range(MAX_UNDER_WAY)), "small"]
+    agent.answers.set()
+    answers = await asyncio.gather(small, *large)
+    assert {answer.status for answer in answers} == {201}
+
+
+async def test_faulty_documents_are_decoded_once_and_a_few_in_each_turn(monkeypatch):
+    decoded = 0
+
+    def counting(document, *, type):  # noqa: A002 (the name of decode's own)
+        nonlocal decoded
+        decoded += 1
+        return decode(document, type=type)
+
+    monkeypatch.setattr(_api, "decode", counting)
+    api = Api(StuckAgent())
+    faulty = request(b'{"args":[' + b"1," * LARGE_DOCUMENT + b"1]}")
+    posts = [asyncio.create_task(api.create_workload(faulty)) for _ in range(3 * MAX_UNDER_WAY)]
+    seen = []
+    while not all(each.done() for each in posts):
+        before = decoded
+        await asyncio.sleep(0)
+        seen.append(decoded - before)
+    assert decoded == len(posts)
+    assert max(seen) <= MAX_UNDER_WAY
+    assert {each.result().status for each in posts} == {400}
