@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import os
 import socket
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from kakuri_daemon._supervision import EXIT_HUNG, LoopWatch, Supervisor
+from kakuri_daemon._supervision import EXIT_HUNG, LoopWatch, Supervisor, shed_with
 
 
 @pytest.fixture
@@ -71,6 +72,45 @@ async def test_a_loop_that_hangs_ends():
     watch.start()
     assert ended.wait(20)  # this blocks the loop
     watch.close()
+
+
+async def test_late_loop_sheds_load_again_and_again_and_is_not_ended():
+    shed = threading.Semaphore(0)
+    ended = threading.Event()
+    loop = asyncio.get_running_loop()
+    watch = LoopWatch(loop, beats=1_000_000, shed_beats=2, interval=0.001, end=ended.set)
+    shed_with(shed.release)
+    watch.start()
+    for _ in range(3):
+        assert shed.acquire(timeout=20)  # this blocks the loop
+    watch.close()
+    assert not ended.is_set()
+
+
+async def test_loop_that_turns_in_time_sheds_nothing():
+    shed = threading.Event()
+    watch = LoopWatch(asyncio.get_running_loop(), shed_beats=1_000_000, interval=0.001)
+    shed_with(shed.set)
+    watch.start()
+    await asyncio.sleep(0.05)
+    watch.close()
+    assert not shed.is_set()
+
+
+async def test_watch_of_a_closed_loop_ends_instead_of_shedding():
+    closed = asyncio.new_event_loop()
+    closed.close()
+    ended = threading.Event()
+    watch = LoopWatch(closed, shed_beats=1, interval=0.001, end=ended.set)
+    shed_with(lambda: closed.call_soon_threadsafe(print))
+    watch.start()
+    watch._thread.join(20)
+    assert not watch._thread.is_alive()
+    assert not ended.is_set()
+
+
+def test_shed_with_outside_of_a_daemon_registers_nothing():
+    contextvars.Context().run(shed_with, print)
 
 
 def test_a_process_whose_loop_hangs_says_where():

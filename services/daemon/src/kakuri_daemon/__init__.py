@@ -7,6 +7,7 @@ from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
+from kakuri_daemon._supervision import shed_with
 from kakuri_daemon._version import __version__
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "listen_group",
     "read_toml",
     "run",
+    "shed_with",
 ]

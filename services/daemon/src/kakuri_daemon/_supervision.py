@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import structlog
 
@@ -21,6 +22,10 @@ HANG_SECONDS = 30
 """Beats of the watching thread, one a second, without one of the loop, after which the process
 ends. They are counted instead of read off a clock: a process that was stopped for an hour and goes
 on has missed none."""
+
+SHED_SECONDS = 5
+"""Beats without one of the loop after which the daemon sheds load, and again after as many: a loop
+that is late because of too many peers then turns again, and only one that hangs is ended."""
 
 EXIT_HUNG = 70
 """The exit status of a process whose loop hung: EX_SOFTWARE of sysexits(3)."""
@@ -69,20 +74,45 @@ class Supervisor:
             log.warning("systemd not told", state=state, error=str(error))
 
 
+_shedding: ContextVar[list[Callable[[], None]]] = ContextVar("kakuri_daemon_shedding")
+
+
+def shed_with(shed: Callable[[], None]) -> None:
+    """Register how a service sheds load when its event loop is late.
+
+    To be called while the service starts, with for example `kakuri_tcp.Server.shed`. `shed` is
+    called from another thread. Outside of `run` nothing is registered.
+    """
+    registered = _shedding.get(None)
+    if registered is not None:
+        registered.append(shed)
+
+
 class LoopWatch:
-    """Ends the process when its event loop has not turned for a while, and says where it hangs."""
+    """Sheds load when the event loop is late, and ends the process when it has not turned for long.
+
+    The end says where every thread hangs. Shedding is what was registered by `shed_with` in the
+    context that made the watch, or later.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         *,
         beats: int = HANG_SECONDS,
+        shed_beats: int = SHED_SECONDS,
         interval: float = _BEAT_SECONDS,
         end: Callable[[], None] | None = None,
     ) -> None:
-        """Watch a loop: `beats` times `interval` seconds without a turn, and `end` is called."""
+        """Watch a loop: `beats` times `interval` seconds without a turn, and `end` is called.
+
+        Load is shed after `shed_beats` of them, and again after as many.
+        """
         self._loop = loop
         self._beats = beats
+        self._shed_beats = shed_beats
+        self._shedding: list[Callable[[], None]] = []
+        _shedding.set(self._shedding)
         self._interval = interval
         self._end = end or _end_process
         self._turned = threading.Event()
@@ -109,8 +139,18 @@ class LoopWatch:
             if missed >= self._beats:
                 self._end()
                 return
+            if missed and missed % self._shed_beats == 0:
+                self._shed(missed)
             if missed <= 1:
                 self._ask()
+
+    def _shed(self, missed: int) -> None:
+        log.warning("event loop late", seconds=round(missed * self._interval, 2), shed=True)
+        for shed in list(self._shedding):
+            try:
+                shed()
+            except RuntimeError:  # the loop is closed
+                self._closed.set()
 
     def _ask(self) -> None:
         try:
