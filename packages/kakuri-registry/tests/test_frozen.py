@@ -1,10 +1,11 @@
 import copy
 import pickle
+from typing import get_origin, get_type_hints
 
 import pytest
 from kakuri_registry import Loaded, SQLiteStore, Workload, WorkloadEntry, WorkloadRegistry
 from kakuri_registry import WorkloadState as State
-from kakuri_registry._frozen import EMPTY, FrozenDict, frozen
+from kakuri_registry._frozen import EMPTY, MUTABLE_FIELDS, FrozenDict, freeze
 
 
 def workload(**fields: object) -> Workload:
@@ -19,7 +20,6 @@ def test_registered_workload_does_not_follow_the_callers_mappings_and_lists():
     snapshot = registry.get("w")
     labels["team"], env["X"] = "b", "2"
     args.append("two")
-    given.labels["more"] = "c"
     assert snapshot.workload == workload(labels={"team": "a"}, env={"X": "1"}, args=("one",))
     assert [each.workload.id for each in registry.page(label=("team", "a"))] == ["w"]
     assert registry.page(label=("team", "b")) == []
@@ -64,11 +64,14 @@ def test_entry_can_be_hashed_pickled_and_copied():
     assert hash(entry) == hash(copy.deepcopy(entry))
 
 
-def test_frozen_returns_the_same_workload_when_nothing_can_change():
-    registry = WorkloadRegistry()
-    first = registry.register(workload(labels={"a": "b"}, command=["sh"]), now=0).workload
-    assert frozen(first) is first
-    assert first.env is EMPTY
+def test_registered_workload_is_the_callers_object_made_immutable():
+    given = workload(labels={"a": "b"}, command=["sh"])
+    first = WorkloadRegistry().register(given, now=0).workload
+    assert first is given
+    before = (first.labels, first.command)
+    assert WorkloadRegistry().register(given, now=0).workload.labels is before[0]
+    assert (given.command, given.env) == (("sh",), {})
+    assert given.env is EMPTY
 
 
 def test_loaded_workloads_are_frozen_whatever_the_store_returned(tmp_path):
@@ -85,3 +88,21 @@ def test_loaded_workloads_are_frozen_whatever_the_store_returned(tmp_path):
     store.close()
     assert type(again.workload.labels) is FrozenDict
     assert again.workload.env is EMPTY
+
+
+def test_every_field_of_a_workload_that_can_hold_something_mutable_is_frozen():
+    mutable = {
+        name
+        for name, value in get_type_hints(Workload).items()
+        if name != "__json__" and get_origin(value) in (dict, list, set, tuple)
+    }
+    assert mutable == set(MUTABLE_FIELDS)
+
+
+def test_freeze_reaches_into_values_of_values():
+    inner = ["x"]
+    given = workload(labels={"a": inner, "b": {"c": inner}})
+    freeze(given)
+    inner.append("y")
+    assert given.labels == {"a": ("x",), "b": {"c": ("x",)}}
+    assert hash(given.labels) == hash(FrozenDict(given.labels))

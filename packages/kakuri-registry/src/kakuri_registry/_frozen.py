@@ -1,7 +1,7 @@
 """Immutable copies of what callers pass in, so that an entry can't change after it was made."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from operator import attrgetter, is_
 from typing import Any, NoReturn
 
 from kakuri_registry._workload import Workload
@@ -40,32 +40,31 @@ EMPTY = FrozenDict()
 """Shared by all workloads without labels or environment."""
 
 
-def frozen(workload: Workload) -> Workload:
-    """Return a workload that shares no mutable value with the caller.
+MUTABLE_FIELDS = ("command", "args", "env", "labels")
+"""The fields of a workload in which a caller may have put what can change."""
 
-    The workload itself is returned if it is immutable already.
+_STRINGS = {str}
+_mutable_of = attrgetter(*MUTABLE_FIELDS)
+
+
+def freeze(workload: Workload) -> None:
+    """Replace what can change in a workload by immutable copies, equal to what they replace.
+
+    It stays the same object: to make a new one would take as long as to register it.
     """
-    changed = {}
-    for field in fields(workload):
-        value = getattr(workload, field.name)
-        immutable = _frozen_value(value)
-        if immutable is not value:
-            changed[field.name] = immutable
-    return replace(workload, **changed) if changed else workload
+    for name, value in zip(MUTABLE_FIELDS, _mutable_of(workload), strict=True):
+        if value != () and type(value) is not FrozenDict:
+            object.__setattr__(workload, name, _frozen(value))
 
 
-def _frozen_value(value: Any) -> Any:
-    if isinstance(value, FrozenDict | str | int | None):
-        return value
-    if isinstance(value, Mapping):
-        items = {key: _frozen_value(each) for key, each in value.items()}
-        return FrozenDict(items) if items else EMPTY
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict | Mapping):
+        if not value:
+            return EMPTY
+        if set(map(type, value.values())) == _STRINGS:
+            return FrozenDict(value)
+        return FrozenDict(zip(value, map(_frozen, value.values()), strict=True))
     if isinstance(value, list | tuple):
-        items_of = [_frozen_value(each) for each in value]
-        is_same = type(value) is tuple and all(map(_is, value, items_of))
-        return value if is_same else tuple(items_of)
+        items = tuple(map(_frozen, value))
+        return value if type(value) is tuple and all(map(is_, value, items)) else items
     return value
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

@@ -18,7 +18,7 @@ from kakuri_registry._errors import (
     UnknownWorkload,
 )
 from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload, Feed
-from kakuri_registry._frozen import frozen
+from kakuri_registry._frozen import freeze
 from kakuri_registry._history import History, complete, extended
 from kakuri_registry._index import Index
 from kakuri_registry._sizes import entry_size
@@ -56,7 +56,9 @@ class WorkloadRegistry:
         from before have to list again.
         """
         registry = cls(max_workloads=max_workloads, max_feed=max_feed)
-        registry._entries = {entry.workload.id: _frozen(entry) for entry in loaded.entries}
+        for entry in loaded.entries:
+            freeze(entry.workload)
+        registry._entries = {entry.workload.id: entry for entry in loaded.entries}
         registry._histories = dict(loaded.histories)
         registry._index = Index(registry._entries.values())
         ended = [each for each in registry._entries.values() if each.state.is_terminal]
@@ -71,7 +73,7 @@ class WorkloadRegistry:
     def register(
         self, workload: Workload, *, now: float, is_adopted: bool = False
     ) -> WorkloadEntry:
-        """Add a workload as pending; what its mappings and lists hold is copied.
+        """Add a workload as pending; its mappings and lists are replaced by immutable copies.
 
         One that is adopted, because it runs already, is no new one to a store: it is kept though
         there is no room for others.
@@ -81,7 +83,8 @@ class WorkloadRegistry:
             raise DuplicateWorkload(workload.id)
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
-        entry = WorkloadEntry(frozen(workload), WorkloadState.PENDING, self._version + 1, now, now)
+        freeze(workload)
+        entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
         self._index.add(entry)
         self._publish(Change(workload.id, entry.version, entry, (), not is_adopted))
@@ -363,11 +366,6 @@ class WorkloadRegistry:
         # Of what has ended, later changes are no steps: the last one is the end.
         since = history[-1].at if history else entry.changed_at
         return Ended(workload_id, since, entry_size(entry, history))
-
-
-def _frozen(entry: WorkloadEntry) -> WorkloadEntry:
-    workload = frozen(entry.workload)
-    return entry if workload is entry.workload else replace(entry, workload=workload)
 
 
 def _check_limit(limit: int) -> None:

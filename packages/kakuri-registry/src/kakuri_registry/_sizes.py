@@ -4,8 +4,6 @@ These are charges rather than measurements: the same workload always has the sam
 next process, and the size is never much below what the process really uses for it.
 """
 
-from collections.abc import Collection
-
 from kakuri_registry._history import History
 from kakuri_registry._workload import Workload, WorkloadEntry
 
@@ -21,32 +19,34 @@ TEXT_BYTES = 64
 
 def spec_size(workload: Workload) -> int:
     """Return the size of a workload's specification in bytes."""
-    size = ENTRY_BYTES + _size(workload.image) + _size(workload.working_dir) + _size(workload.user)
-    for texts in (workload.command, workload.args):
-        if texts:
-            size += _sizes(texts)
+    texts = [workload.image]
+    if workload.command:
+        texts += workload.command
+    if workload.args:
+        texts += workload.args
     for mapping in (workload.env, workload.labels):
         if mapping:
-            size += _sizes(mapping.keys()) + _sizes(mapping.values())
-    return size
+            texts += mapping
+            texts += mapping.values()
+    for text in (workload.working_dir, workload.user):
+        if text is not None:
+            texts.append(text)
+    return ENTRY_BYTES + _size(texts)
 
 
 def entry_size(entry: WorkloadEntry, history: History) -> int:
     """Return the size of a workload in bytes: its specification, its messages, its history."""
-    size = spec_size(entry.workload) + _size(entry.reason) + _size(entry.message)
+    texts = [entry.reason, entry.message]
     for step in history:
-        size += STEP_BYTES + _size(step.reason) + _size(step.message)
-    return size
+        texts += (step.reason, step.message)
+    said = [text for text in texts if text is not None]
+    return spec_size(entry.workload) + STEP_BYTES * len(history) + _size(said)
 
 
-def _sizes(texts: Collection[str]) -> int:
-    if all(map(str.isascii, texts)):  # an argument list may have a hundred thousand items
-        return TEXT_BYTES * len(texts) + sum(map(len, texts))
-    return sum(map(_size, texts))
-
-
-def _size(text: str | None) -> int:
-    if text is None:
-        return 0
+def _size(texts: list[str]) -> int:
+    # In one piece, as an argument list may have a hundred thousand items.
+    whole = "".join(texts)
+    if whole.isascii():
+        return TEXT_BYTES * len(texts) + len(whole)
     # UTF-8 takes at most four bytes for a character, and so does `str`.
-    return TEXT_BYTES + (len(text) if text.isascii() else 4 * len(text))
+    return sum(TEXT_BYTES + (len(each) if each.isascii() else 4 * len(each)) for each in texts)
