@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import structlog
-from kakuri_daemon import access_log
+from kakuri_daemon import access_log, shed_with
 from kakuri_http import Router, serve
 from kakuri_tcp import Endpoint, UnixAccess
 
@@ -138,6 +138,7 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_going(work)))
         server = await serve(listen, router, access_log=access_log(), access=ONLY_OWNER)
+        shed_with(server.shed)
         if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode
             log.warning("every user of this machine controls its zones", listen=str(listen))
         try:

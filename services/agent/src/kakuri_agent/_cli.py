@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import structlog
-from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run
+from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
 from kakuri_registry import MAX_DOCUMENT_BYTES, MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint, UnixAccess
@@ -178,6 +178,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 max_document=settings.max_document_bytes,
                 access=settings.access,
             )
+            shed_with(server.shed)
             if runtime.is_simulated:
                 log.warning("nothing really runs: the runtime is simulated")
             else:

@@ -38,6 +38,7 @@ class Admission:
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
         self._waiting = 0
+        self._left = 0  # whose places are not given on yet
 
     def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
         """Return the context for a document of `size` bytes.
@@ -56,9 +57,17 @@ class Admission:
             self._waiting -= 1
 
     async def __aexit__(self, *_: object) -> None:
-        # In the loop's next turn: documents that are refused without a wait must not follow on
-        # each other in one.
-        asyncio.get_running_loop().call_soon(self._slots.release)
+        self._left += 1
+        if self._left == 1:
+            asyncio.get_running_loop().call_soon(self._admit_one)
+
+    def _admit_one(self) -> None:
+        # One in each turn of the loop: documents that are refused without a wait must not follow
+        # on each other in one.
+        self._slots.release()
+        self._left -= 1
+        if self._left:
+            asyncio.get_running_loop().call_soon(self._admit_one)
 
     def __repr__(self) -> str:
         return f"<Admission {self._waiting} waiting>"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
-from kakuri_daemon import DaemonCommand, access_log, endpoint, listen_group, run
+from kakuri_daemon import DaemonCommand, access_log, endpoint, listen_group, run, shed_with
 from kakuri_http import serve
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
 from kakuri_tcp import Endpoint, UnixAccess
@@ -83,6 +83,7 @@ async def control_plane_service(
     router = api.router()
     router.check(guard)
     server = await serve(listen, router, access_log=access_log(), access=access)
+    shed_with(server.shed)
     try:
         yield server.endpoint
     finally:
