@@ -131,8 +131,8 @@ async def test_faulty_documents_are_decoded_once_and_one_in_each_turn(monkeypatc
 
     monkeypatch.setattr(_api, "decode", counting)
     api = Api(StuckAgent())
-    faulty = request(b'{"args":[' + b"1," * LARGE_DOCUMENT + b"1]}")
-    posts = [asyncio.create_task(api.create_workload(faulty)) for _ in range(3 * MAX_UNDER_WAY)]
+    faulty = request(b'{"args":[' + b"1," * (LARGE_DOCUMENT // 2) + b"1]}")
+    posts = [asyncio.create_task(api.create_workload(faulty)) for _ in range(2 * MAX_UNDER_WAY)]
     seen = []
     while not all(each.done() for each in posts):
         before = decoded
