@@ -164,7 +164,7 @@ def e2e(session: nox.Session) -> None:
 
     Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
     """
-    system.require(session, "curl", "nc")
+    system.require(session, "curl", "nc", "nginx", "openssl")
     install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     session.install("-q", *tools_of("test"))
     session.run("pytest", "tests", "--ignore=tests/zones", *session.posargs)

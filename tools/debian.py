@@ -18,6 +18,7 @@ PACKAGES = {
     "iptables": "iptables",
     "nc": "netcat-openbsd",
     "nginx": "nginx-light",
+    "openssl": "openssl",
     "qemu-system-x86_64": "qemu-system-x86",
     "runc": "runc",
     "wrk": "wrk",
