@@ -52,19 +52,23 @@ def _parts(argument: Any) -> Iterator[Iterable[Any]]:
 
 
 @contextmanager
-def watching(report: Callable[[str, str], object]) -> Iterator[None]:
+def watching(
+    report: Callable[[str, str], object],
+    is_offender: Callable[[Any], bool] = repeats_group_possessively,
+) -> Iterator[None]:
     """Call `report` with every expression that is compiled in this block and must not be.
 
     Expressions that `re` has in its cache are not compiled again and not reported again.
 
     Args:
         report: called with the name of the compiling module and the expression.
+        is_offender: says of a parsed expression whether it must not be.
     """
     parse = _parser.parse
 
     def watched(pattern: Any, *arguments: Any, **options: Any) -> Any:
         parsed = parse(pattern, *arguments, **options)
-        if repeats_group_possessively(parsed):
+        if is_offender(parsed):
             report(_compiling_module(), pattern if isinstance(pattern, str) else repr(pattern))
         return parsed
 

@@ -1,12 +1,17 @@
-"""No expression of a member repeats a group possessively, which CPython 3.11.2 matches wrongly."""
+"""Expressions of the members: right on CPython 3.11.2, and linear.
 
+No group is repeated possessively, which that version matches wrongly.
+"""
+
+import re
 import re._parser as sre
 import subprocess
 import sys
 
 import pytest
 
-from tools.members import ROOT
+from tools.linear import slow_text
+from tools.members import MEMBERS, ROOT
 from tools.patterns import repeats_group_possessively
 
 
@@ -38,9 +43,37 @@ def test_possessive_repeat_of_a_group_is_found(pattern, expected):
     assert repeats_group_possessively(sre.parse(pattern)) is expected
 
 
-@pytest.mark.parametrize("package", ["kakuri_json"])
+@pytest.mark.parametrize("package", [member.import_name for member in MEMBERS])
 def test_modules_of_a_package_repeat_no_group_possessively(package):
     # A new process: here the modules may have been imported before.
     command = [sys.executable, "-m", "tools.patterns", package]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "searches", "expected"),
+    [
+        ("a*b", False, False),
+        ("(?:ab|c)*d", False, False),
+        ("a*", True, False),
+        ("(?:ab?)*+c", False, False),
+        ("a*a*b", False, True),
+        ("[a-z]*[a-m]*!", False, True),
+        (r"\d+\w*,", False, True),
+        ("x(?:a*)(?:a|b)*c", False, True),
+        ("(?:a+)*b", False, True),
+        ("a+b", False, False),
+        ("a+b", True, True),
+    ],
+)
+def test_expression_that_is_not_linear_is_found(pattern, searches, expected):
+    found = slow_text(re.compile(pattern), sre.parse(pattern), searches=searches)
+    assert (found is not None) is expected
+
+
+def test_expressions_of_all_members_take_linear_time():
+    packages = [member.import_name for member in MEMBERS]
+    command = [sys.executable, "-m", "tools.linear", *packages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
