@@ -24,7 +24,8 @@ class StreamedBody:
         self._pause = pause
         self._resume = resume
         self._pieces: deque[bytes] = deque()
-        self._size = 0
+        self.size = 0
+        """Bytes that the reader has not taken."""
         self.is_paused = False
         """Whether the connection is not read, as the handler has enough."""
         self._waiter: asyncio.Future[None] | None = None
@@ -59,8 +60,8 @@ class StreamedBody:
             finally:
                 self._waiter = None
         piece = self._pieces.popleft()
-        self._size -= len(piece)
-        if self._size * 2 < self._high_water:
+        self.size -= len(piece)
+        if self.size * 2 < self._high_water:
             self._resume_if_paused()
         return piece
 
@@ -72,8 +73,8 @@ class StreamedBody:
     def feed(self, piece: bytes) -> None:
         """Take a piece; stops the connection's reading when too much waits."""
         self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size >= self._high_water and not self.is_paused:
+        self.size += len(piece)
+        if self.size >= self._high_water and not self.is_paused:
             self.is_paused = True
             self._pause()
         self._wake()

@@ -22,7 +22,7 @@ class HeadParser:
         """`folds`: replace obs-fold by a space (RFC 9112 5.2, for user agents) or refuse it."""
         self._limits = limits
         self._folds = folds
-        self._size = 0
+        self.size = 0
         self._empty_lines = 0
         self.start_line: bytes | None = None
         self.fields: Fields = []
@@ -76,8 +76,8 @@ class HeadParser:
 
     def _check_size(self, line: bytes) -> None:
         self._check_line(len(line), line)
-        self._size += len(line) + 2
-        if self._size > self._limits.head:
+        self.size += len(line) + 2
+        if self.size > self._limits.head:
             raise _too_large(f"a head of at most {self._limits.head} bytes", "head")
 
     def _check_line(self, length: int, line: bytes) -> None:

@@ -1,24 +1,18 @@
-"""A server's connection: the core's events to handlers, their responses to the transport.
+"""A server's connection: the core's events to handlers.
 
-One exchange at a time. A handler that answers at once costs no task and no turn of the event
-loop; the answers to what came in one read leave in one write.
+One exchange at a time, each in a context (contextvars) of its own: a copy of the one in which the
+server was started. A handler that answers at once costs no task and no turn of the event loop.
 """
 
 import asyncio
-import logging
 import time
 from typing import Any
 
-from kakuri_tcp import Connection, ConnectionFault
+from kakuri_tcp import ConnectionFault
 
 from kakuri_http._access import AccessLog, access_of, tell
 from kakuri_http._body_stream import StreamedBody
-from kakuri_http._errors import (
-    ClientDisconnected,
-    LimitExceeded,
-    ProtocolError,
-    RemoteProtocolError,
-)
+from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtocolError
 from kakuri_http._events import (
     NEED_DATA,
     PAUSED,
@@ -34,70 +28,44 @@ from kakuri_http._problems import problem
 from kakuri_http._request import Request
 from kakuri_http._response import Response
 from kakuri_http._router import Route, Router
-from kakuri_http._server_core import ServerConnection
 from kakuri_http._server_deadlines import Deadlines
-from kakuri_http._server_handlers import as_future, fault_response
-from kakuri_http._server_streaming import send_streamed
+from kakuri_http._server_handlers import as_future, fault_response, wrong_result
+from kakuri_http._server_responses import ResponseSide
 from kakuri_http._states import State
-
-log = logging.getLogger("kakuri_http")
 
 _BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)
-# What gathers of pipelined answers before it is written.
-_WRITE_AT_ONCE = 8192
-_WRITES_TOGETHER = 64
 
 
-class HttpConnection(Connection):
-    """One client of a server."""
+class HttpConnection(ResponseSide):
+    """One client of a server: its requests, and the handlers that answer them."""
 
-    __slots__ = (
-        "_access_log", "_body", "_core", "_deadlines", "_http_limits", "_is_advancing",
-        "_is_draining", "_is_ending", "_loop", "_out", "_request", "_route", "_router",
-        "_sent", "_started", "_status", "_stream", "_task", "_writable",
-    )  # fmt: skip
+    __slots__ = ("_body", "_called", "_deadlines", "_ready", "_route", "_router", "_started")
 
     def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
-        super().__init__()
-        self._core = ServerConnection(limits)
+        super().__init__(limits, access_log)
         self._router = router
-        self._http_limits = limits
-        self._access_log = access_log
-        self._loop = asyncio.get_running_loop()
         self._deadlines: Deadlines | None = None
-        self._request: Request | None = None  # of the present exchange, until it has ended
+        self._ready: Request | None = None  # came in one read, and waits for its turn
         self._route: Route | None = None  # of a request whose content is being gathered
+        self._called: Route | None = None  # whose handler has not answered yet
         self._body: list[bytes] = []
-        self._stream: StreamedBody | None = None
-        self._task: asyncio.Future[Any] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._out: list[bytes] = []
-        self._is_advancing = False
-        self._is_ending = False  # the client sends no more, or we drain: the last exchange closes
-        self._is_draining = False
         self._started = 0.0
-        self._status = 0
-        self._sent = 0
 
     # From the transport.
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; asyncio calls this."""
         core = self._core
-        if self._request is None and not self.is_writing_paused:
-            request = core.receive_request(data)
-            if request is None:
-                self._advance()
-            else:
-                self._is_advancing = True
-                self._begin(request)
-                self._is_advancing = False
-                self._flush()
+        if self._request is None and self._ready is None and not self.is_writing_paused:
+            self._ready = core.receive_request(data)
+            self.process()
             return
         core.receive_data(data)
-        if core.request_state is _BODY:
-            self._advance()
+        if self._ready is not None or core.request_state is _BODY or self in self.turns:
+            self.process()
+            return
+        self.account()
         if core.buffered > self._http_limits.pipeline:
             self.pause_reading()
 
@@ -106,22 +74,21 @@ class HttpConnection(Connection):
         self._core.receive_eof()
         self._is_ending = True
         if self._request is None or self._core.request_state is _BODY:
-            self._advance()
+            self.process()
 
     def writing_resumed(self) -> None:
         """Go on, as the client has caught up."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         if self._request is None and not self.is_closing:
-            self._advance()
+            self.process()
             self._resume_unless_full()
 
     def drain(self) -> None:
         """Answer the request that has come, then close; a part of a head is none."""
         self._is_draining = self._is_ending = True
         self._core.keep_alive = False
-        if self._request is None:  # answered early, a client may still be sending
-            (self.finish if self._core.request_state is _BODY else self.close)()
+        self._close_if_drained()
 
     def sweep(self, now: float) -> None:
         """Enforce the timeouts on heads, content and half-closed clients."""
@@ -155,26 +122,69 @@ class HttpConnection(Connection):
         if self._request is not None and self._task is None:
             self.end_exchange(complete=False)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a handler works, or its response is being sent."""
+        is_called = self._request is not None and self._core.request_state is not _BODY
+        is_waiting = self._ready is not None or self in self.turns
+        return is_called or is_waiting or self._task is not None or super().is_busy
+
+    def unprocessed(self) -> int:
+        """Return the bytes of heads and content that no handler has yet."""
+        size = self._core.held
+        if self._ready is not None:
+            size += len(self._ready.body)
+        if self._route is not None:
+            size += self._core.content_received
+        if self._stream is not None:
+            size += self._stream.size
+        return size
+
     # From events to handlers.
+
+    def work(self) -> None:
+        """Answer the requests that have come, until the slice of this connection is over."""
+        request = self._ready
+        if request is None:
+            self._advance()
+        else:
+            self._ready = None
+            self._is_advancing = True
+            self._begin(request)
+            self._is_advancing = False
+            self._flush()
+            if self._core.buffered:
+                self._advance()
+            elif self._held:
+                self.account()
+        if self._is_draining:
+            self._close_if_drained()
+
+    def _close_if_drained(self) -> None:
+        if self._request is None and self._ready is None and self not in self.turns:
+            # Answered early, a client may still be sending.
+            (self.finish if self._core.request_state is _BODY else self.close)()
 
     def _advance(self) -> None:
         """Walk through the events that the bytes so far make, then write what they brought."""
-        if self._is_advancing:
+        if self._is_advancing or self.is_closing:
             return
         self._is_advancing = True
         core = self._core
+        clock, deadline = self.turns.clock, self.turns.deadline
         try:
             while not (self.is_writing_paused and core.request_state is _IDLE):
                 event = core.next_event()
                 if event is NEED_DATA or event is PAUSED:
                     break
-                if isinstance(event, Request):
-                    self._begin(event)
-                elif isinstance(event, Data):
+                if isinstance(event, Data):
                     if self._stream is not None:
                         self._stream.feed(event.data)
                     elif self._route is not None:
                         self._body.append(event.data)
+                    continue
+                if isinstance(event, Request):
+                    self._begin(event)
                 elif isinstance(event, ConnectionClosed):
                     if self._request is None:
                         self._flush()
@@ -182,16 +192,16 @@ class HttpConnection(Connection):
                     break
                 elif isinstance(event, EndOfMessage):
                     self._end_content(event.trailers)
+                if self._request is None and core.buffered and clock() >= deadline:
+                    self.process_later()
+                    break
         except RemoteProtocolError as error:
             self._refuse(error)
         finally:
             self._is_advancing = False
         self._flush()
-
-    def _flush(self) -> None:
-        if out := self._out:
-            self.write(out[0] if len(out) == 1 else b"".join(out))
-            out.clear()
+        if self._held or core.request_state is _BODY or core.held:
+            self.account()
 
     def _begin(self, request: Request) -> None:
         self.progressed = True
@@ -199,8 +209,9 @@ class HttpConnection(Connection):
         request.peer = self.peer
         if self._access_log is not None:
             self._started = time.monotonic()
+        context = self._context = self.context.copy()
         try:
-            found = self._router.resolve(request)
+            found = context.run(self._router.resolve, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
             found = self._fault_response(error)
         if isinstance(found, Response):
@@ -248,23 +259,23 @@ class HttpConnection(Connection):
 
     def _call(self, route: Route, request: Request) -> None:
         try:
-            result: object = route.handler(request)
+            result: object = self._context.run(route.handler, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
             self.respond(self._fault_response(error))
             return
         if isinstance(result, Response):
             self.respond(result)
             return
-        task = as_future(result, self._loop)
+        task = as_future(result, self._loop, self._context)
         if task is None:
-            wrong = TypeError(f"expected a Response or an awaitable, got {result!r}")
-            self.respond(self._fault_response(wrong))
+            self.respond(self._fault_response(wrong_result(route, result)))
             return
-        self._task = task
+        self._task, self._called = task, route
         if task.done():
             self._answered(task)
         else:
-            task.add_done_callback(self._answered)
+            self.turns.expect(len(request.body))
+            task.add_done_callback(self._answered, context=self.context)
 
     def _answered(self, task: asyncio.Future[Any]) -> None:
         self._task = None
@@ -275,13 +286,11 @@ class HttpConnection(Connection):
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
-            error = TypeError(f"expected a Response, got {task.result()!r}")
+            error = wrong_result(self._called, task.result())
         self.respond(task.result() if error is None else self._fault_response(error))
 
     def _fault_response(self, error: BaseException) -> Response:
         return fault_response(error, f"{self.peer}: {self._request!r}")
-
-    # From responses to the transport.
 
     def _answer_early(self, response: Response) -> None:
         """Answer before the content was read: read on and drop it, or give up the connection."""
@@ -303,73 +312,13 @@ class HttpConnection(Connection):
         elif self._task is None:
             self.finish()
 
-    def respond(self, response: Response) -> None:
-        """Send a response to the present request, or to what should have been one."""
-        core = self._core
-        if self._is_ending and (self._is_draining or not core.buffered):
-            core.keep_alive = False
-        if core.request_state is _BODY:
-            core.discard_rest(self._http_limits.discarded_body)
-        self._status = response.status
-        body = response.body
-        if isinstance(body, bytes):
-            try:
-                data = core.send(response)
-            except ProtocolError:
-                log.exception("%s: %r could not be sent", self.peer, response)
-                self.abort()
-                return
-            self._sent = len(body)
-            self._out.append(data)
-            if len(data) > _WRITE_AT_ONCE or len(self._out) >= _WRITES_TOGETHER:
-                self._flush()  # so that a client that doesn't read is noticed
-            if (
-                core.keep_alive
-                and self._is_advancing
-                and self._access_log is None
-                and self._stream is None
-            ):
-                self._request = None
-            else:
-                self.end_exchange(complete=True)
-        else:
-            self._flush()
-            self._task = self._loop.create_task(send_streamed(self, core, response))
-            self._task.add_done_callback(self._streamed)
-
-    def _streamed(self, task: asyncio.Future[Any]) -> None:
-        self._task = None
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled() or error is not None:
-            if error is not None and not isinstance(error, ClientDisconnected):
-                log.error("%s: %r was cut off", self.peer, self._request, exc_info=error)
-            self.abort()  # so that the client can't take it for complete
-            self.end_exchange(complete=False)
-            return
-        self.end_exchange(complete=True)
-
-    def count_sent(self, length: int) -> None:
-        """Take note of streamed content."""
-        self._sent += length
-
-    async def writable(self) -> None:
-        """Wait until the client has caught up; raises ClientDisconnected when it has gone."""
-        if self.is_closing:
-            raise ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
-        if self.is_writing_paused:
-            self._writable = self._loop.create_future()
-            try:
-                await self._writable
-            finally:
-                self._writable = None
-
     def end_exchange(self, *, complete: bool) -> None:
         """Log the exchange and go on with the next, or end the connection."""
         request, core = self._request, self._core
         self._request = None
         if self._access_log is not None:
             entry = access_of(request, self._started, self.peer, self._status, self._sent, complete)
-            tell(self._access_log, entry)
+            self._context.run(tell, self._access_log, entry)
             self._sent = 0
         if not self._is_advancing and self.is_closing:
             return
@@ -384,7 +333,7 @@ class HttpConnection(Connection):
             self._stream = None  # the handler left content unread: it is dropped
             self.resume_reading()
         if not self._is_advancing:
-            self._advance()
+            self.process()
             self._resume_unless_full()
 
     def _resume_unless_full(self) -> None:

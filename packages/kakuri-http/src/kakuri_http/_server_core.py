@@ -51,6 +51,11 @@ class ServerConnection(Connection):
         """Tell whether some bytes, but not all, of a request's head have come."""
         return self._parser is not None and (self._parser.has_begun or bool(self.buffered))
 
+    @property
+    def held(self) -> int:
+        """How many bytes of requests are held whose content has not begun."""
+        return self.buffered + (self._parser.size if self._parser is not None else 0)
+
     def receive_request(self, data: bytes) -> Request | None:
         """Take bytes as `receive_data` does; return the request that they are, if that is quick.
 

@@ -10,11 +10,11 @@ from kakuri_http._response import Response
 from kakuri_http._server_core import ServerConnection
 
 if TYPE_CHECKING:
-    from kakuri_http._server_connection import HttpConnection
+    from kakuri_http._server_responses import ResponseSide
 
 
 async def send_streamed(
-    connection: "HttpConnection", core: ServerConnection, response: Response
+    connection: "ResponseSide", core: ServerConnection, response: Response
 ) -> None:
     """Send a response whose body is an iterable; raises what the iterable raises."""
     connection.write(core.send(response))
@@ -32,7 +32,7 @@ async def send_streamed(
 
 
 async def _send_pieces(
-    connection: "HttpConnection", core: ServerConnection, pieces: AsyncIterable[bytes]
+    connection: "ResponseSide", core: ServerConnection, pieces: AsyncIterable[bytes]
 ) -> None:
     async for piece in pieces:
         await connection.writable()

@@ -7,13 +7,16 @@ marks that the connection left.
 """
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
+from kakuri_tcp._kernel import reset_on_close, unacknowledged
 from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._shared import Shared
 from kakuri_tcp._turns import Turns
 
@@ -43,6 +46,8 @@ class Connection(asyncio.Protocol):
         write: sends bytes, in order, without waiting; bytes given after the end are dropped.
         progressed: whether the peer made progress since the last sweep.
         is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
+        context: in which the server was started; copy it for each request, and run what the
+            application does for the request in the copy.
         turns: of the server; `turns.clock() >= turns.deadline` says that this connection's slice
             of time is over.
 
@@ -50,8 +55,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__", "_closing_since", "_eof", "_fault", "_held", "_is_new", "_owner", "_pauses",
-        "_quiet_since", "_shared", "_stalled_since", "_transport", "is_writing_paused", "limits",
-        "peer", "progressed", "turns", "write",
+        "_quiet_since", "_shared", "_stalled_since", "_stalled_with", "_transport", "context",
+        "is_writing_paused", "limits", "peer", "progressed", "turns", "write",
     )  # fmt: skip
 
     write: Callable[[bytes | bytearray | memoryview], None]
@@ -66,12 +71,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._quiet_since = 0.0
         self._is_new = True  # until the first sweep
-        self._stalled_since = 0.0
+        self._stalled_since = 0.0  # when the peer last took something of what it has to take
+        self._stalled_with = 0  # bytes that it had not taken at the last sweep
         self._closing_since: float | None = None
         self._eof = False
         self._pauses = 0
         self._shared: Shared | None = None
         self.turns = _UNLIMITED
+        self.context = contextvars.copy_context()
         self._held = 0  # unprocessed bytes, as they were last reported
         self._fault: ConnectionFault | None = None
 
@@ -94,6 +101,7 @@ class Connection(asyncio.Protocol):
         if shared is not None:
             self._shared = shared
             self.turns = shared.turns
+            self.context = shared.context
 
     # What a subclass may override.
 
@@ -140,6 +148,11 @@ class Connection(asyncio.Protocol):
         return 0
 
     @property
+    def is_sending(self) -> bool:
+        """Whether something is being sent that an abort would cut off."""
+        return self.unsent > 0
+
+    @property
     def is_busy(self) -> bool:
         """Whether the peer waits for this side: such a connection is not closed to make room."""
         return self.unsent > 0
@@ -152,10 +165,15 @@ class Connection(asyncio.Protocol):
 
         """
         if self._closing_since is not None or self.is_writing_paused:
-            since = self._closing_since or self._stalled_since
-            if now - since >= self.limits.write_timeout:
+            left = self.unsent
+            if self._transport is not None:
+                left += unacknowledged(self._transport)
+            if left < self._stalled_with:
+                self._stalled_since = now  # it reads, however slowly
+            elif now - self._stalled_since >= self.limits.write_timeout:
                 timeout = self.limits.write_timeout
                 self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
+            self._stalled_with = left
         elif self.progressed:
             self.progressed = self._is_new = False
             self._quiet_since = now
@@ -216,7 +234,8 @@ class Connection(asyncio.Protocol):
 
     def take_turn(self) -> None:
         """Work after waiting for a turn; the server calls this."""
-        self.work()
+        if not self.is_closing:
+            self.work()
         if self._pauses & _BY_TURNS:
             self._resume(_BY_TURNS)
 
@@ -241,9 +260,9 @@ class Connection(asyncio.Protocol):
         self._resume(_BY_PROTOCOL)
 
     def close(self) -> None:
-        """Send what was written, then close; aborted if that takes longer than `write_timeout`."""
+        """Send what was written, then close; abort if the peer stalls for `write_timeout`."""
         if self._transport is not None and self._closing_since is None:
-            self._closing_since = time.monotonic()
+            self._begin_closing()
             self._transport.close()
 
     def close_with(self, fault: ConnectionFault) -> None:
@@ -265,8 +284,8 @@ class Connection(asyncio.Protocol):
         if self._eof or not transport.can_write_eof():
             self.close()
             return
-        self._closing_since = time.monotonic()
-        transport.set_protocol(_Lingering(self, transport))
+        self._begin_closing()
+        transport.set_protocol(Lingering(self, transport))
         try:
             transport.write_eof()
         except OSError as error:  # the peer was faster
@@ -275,8 +294,14 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Close at once; what was not sent yet is lost."""
+        """Close at once; what was not sent yet is lost.
+
+        Where the peer has not got all of what it was to get (`is_sending`), a TCP connection ends
+        with a reset, and TLS without its close_notify: the peer can't take it for complete.
+        """
         if self._transport is not None:
+            if self.is_sending:
+                reset_on_close(self._transport)
             self._fault = self._fault or fault
             self._closing_since = self._closing_since or time.monotonic()
             self._transport.abort()
@@ -309,6 +334,7 @@ class Connection(asyncio.Protocol):
         """Note that the peer does not read; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
+        self._stalled_with = 0
         if self._shared is not None:
             self._shared.output_changed(self, self.unsent)
         self.writing_paused()
@@ -334,6 +360,10 @@ class Connection(asyncio.Protocol):
                 self._shared.ended(self)
             if self._owner is not None:
                 self._owner.connection_ended(self, self._fault)
+
+    def _begin_closing(self) -> None:
+        self._closing_since = self._stalled_since = time.monotonic()
+        self._stalled_with = 0
 
     def _pause(self, reason: int) -> None:
         self._pauses |= reason
@@ -361,36 +391,6 @@ class Connection(asyncio.Protocol):
 
 # For connections that share nothing: those of clients.
 _UNLIMITED: Turns[Connection] = Turns(turn_time=math.inf, slice_time=math.inf)
-
-
-class _Lingering(asyncio.Protocol):
-    """Stands in for a connection that has said its last word: drops what still arrives."""
-
-    def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
-        self._connection = connection
-        self._transport = transport
-        limits = connection.limits
-        self._left = limits.linger_bytes
-        # Rare enough for a timer of its own.
-        self._timer = asyncio.get_running_loop().call_later(limits.linger_timeout, transport.close)
-
-    def data_received(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
-            self._transport.close()
-
-    def eof_received(self) -> None:
-        self._transport.close()
-
-    def pause_writing(self) -> None:
-        self._connection.is_writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._connection.is_writing_paused = False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timer.cancel()
-        self._connection.connection_lost(exc)
 
 
 def _drop(data: bytes | bytearray | memoryview) -> None:

@@ -15,7 +15,8 @@ class ServerLimits:
         reserved_connections: of them for peers that have no connection yet, an eighth of all at
             most: those that have some can't keep a new one out.
         idle_timeout: without progress by the peer; frees what forgotten connections hold.
-        write_timeout: for a peer to take what made writing pause, and for a close to complete.
+        write_timeout: without the peer taking a byte of what made writing pause, or of what is to
+            be sent before a close. A peer that reads slowly and steadily gets all of it.
         linger_timeout: to wait, after the last reply, for a peer to stop sending. Closing earlier
             would make the system send a reset, which destroys the reply.
         linger_bytes: that are dropped meanwhile; a peer that pours on is cut off. Far more than an

@@ -6,6 +6,7 @@ waits behind it.
 """
 
 import asyncio
+import contextvars
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -27,6 +28,9 @@ from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
+
+# Cheap lines between two reads of the clock, and the part of a slice that so many may take.
+_MOST_LINES = 8
 
 LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
 Finish = Callable[["asyncio.Future[Any]"], bytes]
@@ -53,6 +57,8 @@ async def listen_lines(
             awaitable of it. For a line after which the connection has to end it raises a
             LineError, at once; it must raise nothing else for what a peer can send. Awaitables
             of one connection run side by side, and are cancelled when the connection is lost.
+            Each line has a context (contextvars) of its own, a copy of this call's; an awaitable
+            runs in the context of its line.
         limits: what peers are allowed.
         on_fault: gives the last reply before the connection closes, or None for none. It gets
             LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
@@ -203,7 +209,11 @@ class _LineConnection(Connection):
         waiting = self._waiting
         handler = self._handler
         next_line = self._decoder.next_line
+        new_context = self.context.copy
         clock, deadline = self.turns.clock, self.turns.deadline
+        checked = deadline - self.limits.slice_time
+        lines = 1  # until the clock is read: more of them as long as they are cheap
+        countdown = 1
         size = 0
         while True:
             if self.is_writing_paused or len(waiting) >= self._line_limits.requests_in_flight:
@@ -212,9 +222,17 @@ class _LineConnection(Connection):
             if line is None:
                 return True
             self.progressed = True
+            context = new_context()
             try:
-                answer = handler(line) if self._first_line is None else self._answer_first(line)
-                reply = answer if isinstance(answer, bytes) else self._start(answer)
+                if self._first_line is None:
+                    answer = context.run(handler, line)
+                else:
+                    answer = context.run(self._answer_first, line)
+                if isinstance(answer, bytes):
+                    reply: bytes | asyncio.Future[Any] = answer
+                else:
+                    reply = self._start(answer, context)
+                    self.turns.expect(len(line))
             except LineError:
                 raise
             except Exception as error:
@@ -229,9 +247,15 @@ class _LineConnection(Connection):
                     self._write_lines(replies)
                     replies.clear()
                     size = 0
-            if clock() >= deadline and self._decoder.has_unread:
-                self.process_later()
-                return False
+            countdown -= 1
+            if not countdown:
+                now = clock()
+                if now >= deadline and self._decoder.has_unread:
+                    self.process_later()
+                    return False
+                is_cheap = (now - checked) * _MOST_LINES < self.limits.slice_time
+                lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
+                countdown, checked = lines, now
 
     def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
         assert self._first_line is not None
@@ -248,10 +272,12 @@ class _LineConnection(Connection):
             del waiting[0]
             replies.append(reply if isinstance(reply, bytes) else self._result(reply))
 
-    def _start(self, awaitable: Awaitable[Any]) -> asyncio.Future[Any]:
-        future = _start(awaitable, self._loop)
+    def _start(
+        self, awaitable: Awaitable[Any], context: contextvars.Context
+    ) -> asyncio.Future[Any]:
+        future = _start(awaitable, self._loop, context)
         if not future.done():
-            future.add_done_callback(self._future_done)
+            future.add_done_callback(self._future_done, context=self.context)
         return future
 
     def _future_done(self, future: asyncio.Future[Any]) -> None:
@@ -260,7 +286,7 @@ class _LineConnection(Connection):
 
     def _result(self, future: asyncio.Future[Any]) -> bytes:
         try:
-            reply = self._finish(future)
+            reply = self.context.copy().run(self._finish, future)
         except (Exception, asyncio.CancelledError) as error:
             raise HandlerFailed(f"expected a reply from {future!r}, got {error!r}") from error
         if not isinstance(reply, bytes):
@@ -274,7 +300,7 @@ class _LineConnection(Connection):
             self._cancel_waiting()  # their requests stand behind the one that failed
         self._is_ending = True
         if self._on_fault is not None:
-            self._last = self._on_fault(error)
+            self._last = self.context.copy().run(self._on_fault, error)
 
     def _cancel_waiting(self) -> None:
         for reply in self._waiting:
@@ -303,10 +329,17 @@ def _see(cancelled: asyncio.Future[Any]) -> None:
         _log.error("what was to be a reply to nobody any more failed", exc_info=error)
 
 
-def _start(awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+def _start(
+    awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop, context: contextvars.Context
+) -> asyncio.Future[Any]:
     """Run an awaitable; a coroutine that never waits is done at once where Python can do that."""
-    if not isinstance(awaitable, Coroutine):
-        return asyncio.ensure_future(awaitable, loop=loop)
+    if asyncio.isfuture(awaitable):
+        return awaitable
+    coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
     if sys.version_info >= (3, 12):
-        return asyncio.Task(awaitable, loop=loop, eager_start=True)
-    return loop.create_task(awaitable)
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    return loop.create_task(coroutine, context=context)
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> object:
+    return await awaitable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING
 
 from kakuri_tcp._budgets import SharedBudget
@@ -24,6 +25,7 @@ class Shared:
         turns: when each connection may work.
         input: bytes that were received and not processed yet.
         output: bytes that were written to peers that read too slowly.
+        context: in which the server was started.
         aborted: how many connections had to be aborted.
 
     """
@@ -34,6 +36,7 @@ class Shared:
         )
         self.input: SharedBudget[Connection] = SharedBudget(limits.unfinished_input, self._clock)
         self.output: SharedBudget[Connection] = SharedBudget(limits.unsent_output, self._clock)
+        self.context = contextvars.copy_context()
         self.aborted = 0
         self._held_back: set[Connection] = set()
 

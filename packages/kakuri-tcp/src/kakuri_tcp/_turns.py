@@ -16,6 +16,7 @@ A slice is not enforced: it is up to `Connection.work` to look at `deadline` bet
 """
 
 import asyncio
+import contextvars
 import heapq
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ _OLDEST_EVERY = 4  # turns
 # by what decoding them costs.
 _ORDINARY_BYTES = 16_384
 _SECONDS_PER_BYTE = 1e-7
+_SECONDS_PER_TASK = 1e-4
 
 
 class Worker(Protocol):
@@ -67,10 +69,13 @@ class Turns(Generic[_Worker]):
         self.deadline = 0.0
         self._turn_time = turn_time
         self._slice_time = slice_time
+        self._context = contextvars.copy_context()  # not that of the request that began to wait
         self._handle: asyncio.Handle | None = None  # of the next turn
         self._is_contended = False  # from when the time is used up until the queue is empty
+        self._expected = 0.0  # seconds of the tasks that were started and have not run yet
         self._spent = 0.0  # since it was last contended
         self._turns = 0
+        self._ends = 0.0  # of the present turn, by the clock
         self._running: _Worker | None = None
         self._runs_again = False
         # Of those that wait, in the order of their arrival: (priority, number, used time, it).
@@ -101,7 +106,8 @@ class Turns(Generic[_Worker]):
         began = clock()
         self.deadline = began + self._slice_time
         worker.work()
-        self._spent += clock() - began
+        self._spent += clock() - began + self._expected
+        self._expected = 0.0
         if self._spent >= self._turn_time:
             self._is_contended = True
             self._schedule()
@@ -125,6 +131,18 @@ class Turns(Generic[_Worker]):
             heapq.heappush(self._heap, entry)
         self._schedule()
 
+    def expect(self, size: int) -> None:
+        """Count the time that a task is going to take, which was started in `work`.
+
+        A task's first step runs in the next turn of the loop: without this, any number of them
+        would be started in one turn, and run in one turn.
+
+        Args:
+            size: bytes that the task is going to process.
+
+        """
+        self._expected += _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
+
     def discard(self, worker: _Worker) -> None:
         """Forget a connection that has ended."""
         self._waiting.pop(worker, None)
@@ -140,21 +158,21 @@ class Turns(Generic[_Worker]):
             # Two steps: in between the loop reads from sockets, so that what arrived during a
             # turn competes in the next.
             loop = asyncio.get_running_loop()
-            self._handle = loop.call_soon(self._let_the_loop_read, loop)
+            self._handle = loop.call_soon(self._let_the_loop_read, loop, context=self._context)
 
     def _let_the_loop_read(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._handle = loop.call_soon(self._take_turn)
+        self._handle = loop.call_soon(self._take_turn, context=self._context)
 
     def _take_turn(self) -> None:
         self._handle = None
         waiting = self._waiting
         self._turns += 1
         now = self.clock()
-        ends = now + self._turn_time
+        self._ends = now + self._turn_time
         try:
             if waiting and self._turns % _OLDEST_EVERY == 0:
                 now = self._run(next(iter(waiting)), now)
-            while waiting and now < ends:
+            while waiting and now < self._ends:
                 now = self._run(self._least_used(), now)
         finally:
             if waiting:
@@ -182,7 +200,9 @@ class Turns(Generic[_Worker]):
         finally:
             self._running = None
             ended = self.clock()
-            self._used[worker] = used + ended - now
+            expected, self._expected = self._expected, 0.0
+            self._used[worker] = used + ended - now + expected
+            self._ends -= expected
         if self._runs_again:
             self.process_later(worker)
         return ended

@@ -1,0 +1,45 @@
+"""What the kernel knows about a transport's socket, and what it does when it closes."""
+
+import array
+import asyncio
+import fcntl
+import os
+import socket
+import struct
+import termios
+
+
+def unacknowledged(transport: asyncio.BaseTransport) -> int:
+    """Return how many bytes the kernel has of this side that the peer's kernel has not taken.
+
+    SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ. 0 where there is no socket.
+    """
+    descriptor = _descriptor(transport)
+    size = array.array("i", [0])
+    if descriptor >= 0:
+        try:
+            fcntl.ioctl(descriptor, termios.TIOCOUTQ, size)
+        except OSError:  # closed, or of a kind that has no such queue
+            return 0
+    return size[0]
+
+
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Let a TCP connection end with a reset when its socket is closed (SO_LINGER of socket(7)).
+
+    A Unix socket has no reset: its peer sees the end of the stream.
+    """
+    descriptor = _descriptor(transport)
+    if descriptor < 0:
+        return
+    try:
+        owner = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        return
+    with owner:
+        owner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def _descriptor(transport: asyncio.BaseTransport) -> int:
+    found = transport.get_extra_info("socket")
+    return -1 if found is None else int(found.fileno())

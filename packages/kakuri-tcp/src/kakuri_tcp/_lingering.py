@@ -1,0 +1,42 @@
+"""A connection after its last reply, until the peer ends its side."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kakuri_tcp._connection import Connection
+
+
+class Lingering(asyncio.Protocol):
+    """Stands in for a connection that has sent its last reply: drops what still arrives."""
+
+    def __init__(self, connection: "Connection", transport: asyncio.Transport) -> None:
+        self._connection = connection
+        self._transport = transport
+        limits = connection.limits
+        self._left = limits.linger_bytes
+        # Rare enough for a timer of its own.
+        self._timer = asyncio.get_running_loop().call_later(limits.linger_timeout, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Drop bytes, up to the limit; asyncio calls this."""
+        self._left -= len(data)
+        if self._left < 0:
+            self._transport.close()
+
+    def eof_received(self) -> None:
+        """Close; asyncio calls this."""
+        self._transport.close()
+
+    def pause_writing(self) -> None:
+        """Note that the peer does not read; asyncio calls this."""
+        self._connection.is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Note that the peer reads again; asyncio calls this."""
+        self._connection.is_writing_paused = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass the end on; asyncio calls this."""
+        self._timer.cancel()
+        self._connection.connection_lost(exc)
