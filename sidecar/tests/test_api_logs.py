@@ -1,6 +1,8 @@
 import asyncio
 
 import pytest
+from kakuri_json import decode
+from kakuri_registry import LogEvent, LogGrown, LogsWatched
 from kakuri_sidecar._log_store import LogStore
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
@@ -142,3 +144,75 @@ async def test_the_log_of_an_earlier_attempt_stays(runtime, sidecar):
     await sidecar.post(attempt=1)
     await sidecar.until(lambda seen: seen.attempt == 1 and seen.state.is_terminal)
     assert (await sidecar.get("/zones/z/log")).body == b"hello\nhello\n"
+
+
+async def bounded(sidecar, query=""):
+    """Read a log in bounded parts of 7 bytes; gives each."""
+    after = ""
+    while True:
+        answer = await sidecar.get(f"/zones/z/log?bounded&limit=7{after}{query}")
+        assert answer.status == 200
+        yield answer.body
+        if answer.headers.get("kakuri-log-ended") == "true":
+            return
+        after = f"&after={answer.headers.get('kakuri-log-next')}"
+
+
+async def test_bounded_reads_end_where_the_log_ended_at_the_first_of_them(runtime, sidecar):
+    await sidecar.post()
+    runtime.write("z", b"one\ntwo\nthree\n")
+    read = b""
+    async for piece in bounded(sidecar):
+        read += piece
+        runtime.write("z", b"written while it is read\n" * 100)
+    assert read == b"one\ntwo\nthree\n"
+
+
+async def test_log_that_is_not_followed_ends_though_it_grows_as_it_is_read(runtime, sidecar):
+    await sidecar.post()
+    line = b"x" * 1000 + b"\n"
+    runtime.write("z", line * 1000)
+    read = b""
+    async with sidecar.client.stream("GET", "/zones/z/log") as response:
+        async for piece in response:
+            read += piece
+            runtime.write("z", b"later\n" * 1000)
+    assert read == line * 1000
+
+
+async def test_growing_logs_are_reported_on_one_stream(runtime, sidecar):
+    for name in ("a", "b"):
+        await sidecar.post(name)
+    await sidecar.until_state("running", "b")
+    events = log_events(sidecar)
+    assert await anext(events) == LogsWatched()
+    runtime.write("b", b"words\n")
+    assert await until_grown(events) == "b"
+    runtime.write("a", b"words\n")
+    while await until_grown(events) != "a":
+        pass
+    await events.aclose()
+
+
+async def test_stream_of_growing_logs_has_heartbeats_and_is_only_a_stream(sidecar):
+    events = log_events(sidecar)
+    assert [await anext(events) for _ in range(3)] == [LogsWatched()] * 3
+    await events.aclose()
+    assert (await sidecar.get("/logs")).status == 400
+
+
+async def log_events(sidecar):
+    async with sidecar.client.stream("GET", "/logs?watch") as response:
+        assert response.status == 200
+        rest = b""
+        async for piece in response:
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield decode(line, type=LogEvent)
+
+
+async def until_grown(events):
+    async with asyncio.timeout(10):
+        while not isinstance(event := await anext(events), LogGrown):
+            pass
+    return event.id

@@ -9,7 +9,7 @@ def test_the_exported_names_are_these():
         "Arguments", "Change", "ChangedWorkload", "DEFAULT_RUNTIME_CLASS",
         "DuplicateWorkload", "Environment",
         "History", "IMAGE_REFERENCE", "IllegalTransition", "ImageReference", "JOURNAL_STEPS",
-        "Journal", "LABEL_KEY", "Labels", "Loaded", "MAX_DOCUMENT_BYTES", "MAX_FEED",
+        "Journal", "LABEL_KEY", "Labels", "Loaded", "LogEvent", "LogGrown", "LogsWatched", "MAX_DOCUMENT_BYTES", "MAX_FEED",
         "MAX_HISTORY", "MAX_PAGE",
         "MAX_RESTARTS", "MAX_SPEC_BYTES", "MAX_STRING_BYTES", "MAX_WORKLOADS", "MaxLength",
         "MemoryStore", "Problem", "PullPolicy", "Quantity", "RESERVE_BYTES",

@@ -166,3 +166,35 @@ async def test_the_number_of_open_logs_is_bounded(clients):
     logs.pop()  # which nobody closes, and nobody can read any more
     gc.collect()
     client.open_log("wl-1")
+
+
+async def test_followed_logs_have_slots_of_their_own(clients):
+    client = clients(Endpoint.parse("127.0.0.1:1"))
+    followed = [client.open_log("wl-1", follow=True) for _ in range(MAX_OPEN_LOGS)]
+    read = [client.open_log("wl-1") for _ in range(MAX_OPEN_LOGS)]
+    assert not any(log.has_yielded for log in (*followed, *read))
+
+
+async def test_log_of_the_reader_with_the_most_makes_room(clients):
+    client = clients(Endpoint.parse("127.0.0.1:1"))
+    greedy = [
+        client.open_log("wl-1", follow=True, reader="greedy") for _ in range(MAX_OPEN_LOGS - 1)
+    ]
+    modest = client.open_log("wl-1", follow=True, reader="modest")
+    modest.quiet_since = greedy[5].quiet_since = 0.0
+    logs = [client.open_log("wl-1", follow=True, reader=name) for name in ("third", "greedy")]
+    assert [each.has_yielded for each in greedy].count(True) == 2
+    assert greedy[5].has_yielded
+    assert not modest.has_yielded
+    assert not any(log.has_yielded for log in logs)
+    with pytest.raises(AgentUnreachable):
+        await greedy[5].read()
+
+
+async def test_log_that_is_not_followed_makes_room_for_another_reader_only(clients):
+    client = clients(Endpoint.parse("127.0.0.1:1"))
+    logs = [client.open_log("wl-1", reader="greedy") for _ in range(MAX_OPEN_LOGS)]
+    with pytest.raises(TooManyLogs):
+        client.open_log("wl-1", reader="greedy")
+    client.open_log("wl-1", reader="other")
+    assert [each.has_yielded for each in logs].count(True) == 1

@@ -14,6 +14,7 @@ class RecordingRuntime:
         self.told = []
         self.zones = {}
         self.logs = {}
+        self.reads = 0
         self.is_listed = True
         self.fault = None
 
@@ -41,6 +42,7 @@ class RecordingRuntime:
         return None if zone is None else zone.spec
 
     async def read_log(self, zone_id, request):
+        self.reads += 1
         if zone_id not in self.logs:
             raise NoLog(f"no log of {zone_id!r}")
         return LogPart(self.logs[zone_id], "1", ended=True)

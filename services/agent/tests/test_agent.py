@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from kakuri_agent import Agent, Capacity, SimulatedRuntime, _agent
 from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle, spec_size
@@ -211,6 +213,56 @@ async def test_the_log_of_a_workload_that_is_restarted_has_not_ended(agent, runt
     agent.handle(StopWorkload("wl-1", 0))
     await settle()
     assert await agent.handle(ReadLog("wl-1")) == Log(b"", "1", ended=True)
+
+
+async def test_log_that_is_waited_for_before_a_zone_runs_is_asked_for_once_a_change(
+    agent, runtime, settle
+):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))
+    await settle()
+    assert runtime.reads == 1
+    runtime.change(PENDING, reason="Pulling")
+    await settle()
+    assert (runtime.reads, waiting.done()) == (2, False)
+    runtime.logs["wl-1"] = b"hello\n"
+    runtime.change(SUCCEEDED, exit_code=0)
+    assert await waiting == Log(b"hello\n", "1", ended=True)
+    assert runtime.reads == 3
+
+
+async def test_follower_of_a_workload_in_back_off_asks_the_runtime_nothing(agent, runtime, settle):
+    runtime.logs["wl-1"] = b""
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    for _ in range(5):
+        reply = await agent.handle(ReadLog("wl-1", after="1", wait_seconds=0.01))
+        assert reply == Log(b"", "1", ended=False)
+    assert runtime.reads == 1
+    assert (await agent.handle(ReadLog("wl-1", after="0"))).next == "1"
+    assert runtime.reads == 2
+
+
+async def test_log_that_is_waited_for_of_a_workload_that_is_removed_is_not_found(
+    agent, runtime, settle
+):
+    agent.handle(StartWorkload(workload()))
+    waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))
+    agent.handle(RemoveWorkload("wl-1"))
+    await settle()
+    runtime.observer.zone_gone("wl-1")
+    assert (await waiting).code is ErrorCode.NOT_FOUND
+
+
+async def test_bounded_log_ends_where_the_runtime_says(agent, runtime, settle):
+    agent.handle(StartWorkload(workload()))
+    assert await agent.handle(ReadLog("wl-1", bounded=True)) == Log(b"", "start", ended=True)
+    runtime.logs["wl-1"] = b"words"
+    runtime.change(RUNNING)
+    await settle()
+    assert await agent.handle(ReadLog("wl-1", bounded=True)) == Log(b"words", "1", ended=True)
 
 
 async def test_a_history_has_the_steps(agent, runtime, settle):

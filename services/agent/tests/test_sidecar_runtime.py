@@ -13,11 +13,13 @@ from kakuri_agent import (
     SidecarRuntime,
     UnknownCursor,
 )
-from kakuri_agent._sidecar import MAX_STARTS
+from kakuri_agent._sidecar import MAX_CONNECTIONS, MAX_STARTS
 from kakuri_agent._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
 from kakuri_registry import (
+    LogGrown,
+    LogsWatched,
     RuntimeHealth,
     WorkloadState,
     ZoneChanged,
@@ -43,6 +45,7 @@ class ScriptedSidecar:
         self.arrived = asyncio.Event()
         self.answers = {}
         self.streams = []
+        self.log_streams = []
         self.server = None
 
     async def start(self):
@@ -56,12 +59,14 @@ class ScriptedSidecar:
         ):
             router.add(method, path, self.answer)
         router.add("GET", "/zones", self.watch)
+        router.add("GET", "/logs", self.watch_logs)
         self.server = await serve(self.endpoint, router)
 
     async def stop(self):
-        for stream in self.streams:
+        for stream in (*self.streams, *self.log_streams):
             stream.put_nowait(None)
         self.streams.clear()
+        self.log_streams.clear()
         await self.server.close()
 
     async def answer(self, request):
@@ -81,6 +86,17 @@ class ScriptedSidecar:
         self.streams.append(events)
         self.arrived.set()
         return Response(200, self.lines(events), None, "application/x-ndjson")
+
+    async def watch_logs(self, request):
+        assert request.target == "/logs?watch"
+        events = asyncio.Queue()
+        self.log_streams.append(events)
+        return Response(200, self.lines(events), None, "application/x-ndjson")
+
+    def tell_logs(self, *events):
+        for stream in self.log_streams:
+            for event in events:
+                stream.put_nowait(event)
 
     async def lines(self, events):
         while (event := await events.get()) is not None:
@@ -416,7 +432,7 @@ async def test_a_log_is_read_in_parts(runtime, sidecar):
     await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/log?limit=65536&wait=0&tail=10",
-        "/zones/wl-1/log?limit=65536&wait=1&after=0.0.6",
+        "/zones/wl-1/log?limit=65536&wait=0&after=0.0.6",
     ]
 
 
@@ -429,10 +445,63 @@ async def test_a_cursor_that_is_none(runtime, sidecar, cursor):
                for _, target, _ in sidecar.asked)  # fmt: skip
 
 
-async def test_part_of_a_second_is_waited_for_as_a_whole_one(runtime, sidecar):
-    sidecar.answers["GET"] = [Response(200, b"", {"Kakuri-Log-Next": "1"})]
-    await runtime.read_log("wl-1", LogRequest(wait=0.5))
-    assert sidecar.asked[0][1] == "/zones/wl-1/log?limit=65536&wait=1"
+def log_part(data=b"", following="1", *, ended=False):
+    headers = {"Kakuri-Log-Next": following, "Kakuri-Log-Ended": "true" if ended else "false"}
+    return Response(200, data, headers)
+
+
+def log_requests(sidecar):
+    return [target for _, target, _ in sidecar.asked if "/log?" in target]
+
+
+async def test_log_that_is_waited_for_is_read_again_when_it_has_grown(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part()]
+    waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
+    await until(lambda: sidecar.log_streams)
+    sidecar.tell_logs(LogsWatched())
+    await asked(sidecar, 2)  # what was written before the stream was open was not reported
+    sidecar.answers["GET"] = [log_part(b"more", "2")]
+    sidecar.tell_logs(LogGrown("other"), LogGrown("wl-1"))
+    assert await waiting == LogPart(b"more", "2", ended=False)
+    assert len(log_requests(sidecar)) == 3
+
+
+async def test_log_that_is_waited_for_is_read_again_when_its_zone_changes(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part()]
+    waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
+    await asked(sidecar, 1)
+    sidecar.answers["GET"] = [log_part(b"", "1", ended=True)]
+    sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
+    assert await waiting == LogPart(b"", "1", ended=True)
+
+
+async def test_readers_who_wait_hold_no_connection_to_the_sidecar(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part()]
+    waiting = [
+        asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
+        for _ in range(MAX_CONNECTIONS + 2)
+    ]
+    await asked(sidecar, len(waiting))
+    sidecar.answers["GET"] = [log_part(b"words", "2")]
+    assert (await runtime.read_log("other", LogRequest())).data == b"words"
+    await until(lambda: sidecar.log_streams)
+    assert len(sidecar.log_streams) == 1
+    sidecar.tell_logs(LogsWatched())
+    assert {part.data for part in await asyncio.gather(*waiting)} == {b"words"}
+
+
+async def test_time_to_wait_for_a_log_is_over_without_another_request(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part()]
+    part = await runtime.read_log("wl-1", LogRequest(wait=0.05))
+    assert part == LogPart(b"", "1", ended=False)
+    assert len(log_requests(sidecar)) == 1
+
+
+async def test_bounded_read_of_a_log_is_passed_on(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part(b"a", "0.0.6-0.0.9", ended=True)]
+    part = await runtime.read_log("wl-1", LogRequest(after="0.0.1-0.0.9", bounded=True))
+    assert part == LogPart(b"a", "0.0.6-0.0.9", ended=True)
+    assert log_requests(sidecar) == ["/zones/wl-1/log?limit=65536&wait=0&after=0.0.1-0.0.9&bounded"]
 
 
 async def test_a_log_that_is_not_there(runtime, sidecar):

@@ -116,7 +116,11 @@ async def test_what_is_there_now_comes_as_it_was_written():
     assert (response.status, response.body) == (200, b"one\n\xff\0two")
     assert response.headers.get("content-type") == "text/plain; charset=utf-8"
     assert response.headers.get("x-content-type-options") == "nosniff"
-    assert asked == [ReadLog("wl-1", 7), ReadLog("wl-1", None, "1"), ReadLog("wl-1", None, "2")]
+    assert asked == [
+        ReadLog("wl-1", 7, bounded=True),
+        ReadLog("wl-1", None, "1", bounded=True),
+        ReadLog("wl-1", None, "2", bounded=True),
+    ]
 
 
 @pytest.mark.parametrize("query", ["", "?follow", "?follow=true&tail=0"])
@@ -311,27 +315,66 @@ async def test_a_client_that_leaves_before_the_answer_leaves_no_log_open():
         await agent.closed.acquire()
 
 
-async def test_the_number_of_readers_is_bounded():
+def waiting_agent():
+    """Return an agent that never answers those who wait, and what counts them."""
     waiting = asyncio.Semaphore(0)
 
     def answer(request):
         if request.wait_seconds:
             waiting.release()
             return None
-        return Log(b"", "x", ended=False)
+        return Log(b"", "x", ended=request.bounded)
 
-    async with Agent(answer) as agent, control_plane(agent) as (client, endpoint):
+    return Agent(answer), waiting
+
+
+async def test_followers_who_wait_take_no_log_from_those_who_do_not_follow():
+    agent, waiting = waiting_agent()
+    async with agent, control_plane(agent) as (client, endpoint):
         peers = [ask(endpoint) for _ in range(MAX_OPEN_LOGS)]
         for _ in peers:
             await waiting.acquire()
-        response = await client.request("GET", "/workloads/wl-1/log")
-        assert (response.status, json.loads(response.body)["code"]) == (503, "too_many_logs")
-        assert response.headers.get("retry-after") == "1"
-        leave(peers.pop())
-        await agent.closed.acquire()
         assert (await client.request("GET", "/workloads/wl-1/log")).status == 200
+        assert (await client.request("HEAD", "/workloads/wl-1/log")).status == 200
         for peer in peers:
             leave(peer)
+
+
+async def test_follower_who_has_waited_longest_makes_room_for_another():
+    agent, waiting = waiting_agent()
+    async with agent, control_plane(agent) as (_, endpoint):
+        peers = []
+        for _ in range(MAX_OPEN_LOGS + 1):
+            peers.append(ask(endpoint))
+            await waiting.acquire()
+        await agent.closed.acquire()
+        loop = asyncio.get_running_loop()
+        first = peers.pop(0)
+        received = b""
+        async with asyncio.timeout(5):
+            while piece := await loop.run_in_executor(None, first.recv, 4096):
+                received += piece
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert not received.endswith(b"0\r\n\r\n")  # a client sees that it is not complete
+        first.close()
+        for peer in peers:
+            leave(peer)
+
+
+@pytest.mark.parametrize(
+    ("peer", "reader"),
+    [
+        ("127.0.0.1:5000", "loopback"),
+        ("127.8.0.9:5000", "loopback"),
+        ("[::1]:5000", "loopback"),
+        ("10.0.0.7:5000", "10.0.0.7"),
+        ("[fd00::7]:5000", "fd00::7"),
+        ("unix:pid=7,uid=1000", "uid=1000"),
+        ("unix", "unix"),
+    ],
+)
+def test_reader_is_an_address_or_a_user(peer, reader):
+    assert _logs.reader_of(peer) == reader
 
 
 async def test_a_service_that_stops_does_not_wait_for_those_who_follow():

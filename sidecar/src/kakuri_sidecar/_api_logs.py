@@ -1,15 +1,17 @@
 """The HTTP API: what containers wrote."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from kakuri_http import Request, Response, Router
+from kakuri_json import Fault, StructureError, encode
 from kakuri_registry import WORKLOAD_ID
 
-from kakuri_sidecar._api import answering_problems
+from kakuri_sidecar._api import LINES, answering_problems
 from kakuri_sidecar._errors import UnknownZone
 from kakuri_sidecar._log_store import LogStore
-from kakuri_sidecar._queries import DEFAULT_LOG_BYTES, LogQuery, read_query
+from kakuri_sidecar._log_watch import LogWatch
+from kakuri_sidecar._queries import DEFAULT_LOG_BYTES, ListQuery, LogQuery, read_query
 from kakuri_sidecar._table import ZoneTable
 
 TEXT = "text/plain; charset=utf-8"
@@ -23,13 +25,25 @@ GAP_FIELD = "Kakuri-Log-Gap"
 class LogApi:
     """The handler of logs."""
 
-    def __init__(self, logs: LogStore, table: ZoneTable) -> None:
+    def __init__(self, logs: LogStore, table: ZoneTable, watch: LogWatch) -> None:
         self._logs = logs
         self._table = table
+        self._watch = watch
 
     def add_to(self, router: Router) -> None:
         """Add the route."""
         router.add("GET", "/zones/:id/log", answering_problems(self.log))
+        router.add("GET", "/logs", answering_problems(self.watch))
+
+    async def watch(self, request: Request) -> Response:
+        """Report which logs grow, a line for each event; only as a stream."""
+        if not read_query(request, ListQuery).watch:
+            raise StructureError((Fault("$.watch", "expected ?watch, got a request without it"),))
+        return Response(200, self._events(), None, LINES)
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        async for event in self._watch.events():
+            yield encode(event) + b"\n"
 
     async def log(self, request: Request) -> Response:
         """Give a zone's log: one piece for a program, or a stream of it."""
@@ -42,13 +56,13 @@ class LogApi:
             after = asked.after or None
             if after is None and asked.tail is not None:
                 after = await self._logs.tail(zone_id, asked.tail)
-            chunk = await self._logs.read(
-                zone_id,
-                after,
-                limit=asked.limit or DEFAULT_LOG_BYTES,
-                wait=asked.wait or 0,
-                has_ended=has_ended,
-            )
+            limit = asked.limit or DEFAULT_LOG_BYTES
+            if asked.bounded:
+                chunk = await self._logs.read_bounded(zone_id, after, limit=limit)
+            else:
+                chunk = await self._logs.read(
+                    zone_id, after, limit=limit, wait=asked.wait or 0, has_ended=has_ended
+                )
             headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
             if chunk.has_gap:
                 headers[GAP_FIELD] = "true"

@@ -41,6 +41,20 @@ class Cursor:
         attempt, sequence, offset = (int(found[group]) for group in (1, 2, 3))
         return cls(Segment(attempt, sequence), offset, Within(found[4] or ""))
 
+    @classmethod
+    def parse_bounded(cls, text: str) -> "tuple[Cursor, Cursor | None]":
+        """Read a cursor that may have an end: `POSITION-END`.
+
+        Raises:
+            LogCursorError: the text is no cursor.
+
+        """
+        position, dash, end = text.partition("-")
+        try:
+            return cls.parse(position), cls.parse(end) if dash else None
+        except LogCursorError as error:
+            raise LogCursorError(text) from error
+
     def __str__(self) -> str:
         text = f"{self.segment.attempt}.{self.segment.sequence}.{self.offset}"
         return text if self.within is Within.START else f"{text}.{self.within.value}"

@@ -54,14 +54,21 @@ class Reading:
 
 
 def read(
-    folder: int, cursor: Cursor, limit: int, *, now: float | None = None, is_over: bool = False
+    folder: int,
+    cursor: Cursor,
+    limit: int,
+    *,
+    now: float | None = None,
+    is_over: bool = False,
+    end: Cursor | None = None,
 ) -> Reading:
     """Read at most `limit` bytes of content after a cursor; at least one if there is any.
 
     With a time `now` (seconds since the epoch), a file that has just been followed by another is
-    not left before it has settled. `is_over` says that nothing more will be written.
+    not left before it has settled. `is_over` says that nothing more will be written. What comes
+    after `end` counts as not there.
     """
-    files = list_files(folder)
+    files = [file for file in list_files(folder) if end is None or file.segment <= end.segment]
     if not files:
         return Reading(b"", cursor, is_complete=True)
     index, position, has_gap = _locate(files, cursor)
@@ -73,8 +80,9 @@ def read(
         try:
             if position.offset and not _is_true(descriptor, position):
                 position, has_gap = Cursor(file.segment), True
+            stop = end.offset if end is not None and file.segment == end.segment else None
             position, is_complete = _read_file(
-                descriptor, position, content, limit, is_final=is_final
+                descriptor, position, content, limit, is_final=is_final, stop=stop
             )
         finally:
             os.close(descriptor)
@@ -136,24 +144,30 @@ def _is_true(descriptor: int, position: Cursor) -> bool:
 
 
 def _read_file(
-    descriptor: int, position: Cursor, content: bytearray, limit: int, *, is_final: bool
+    descriptor: int,
+    position: Cursor,
+    content: bytearray,
+    limit: int,
+    *,
+    is_final: bool,
+    stop: int | None = None,
 ) -> tuple[Cursor, bool]:
     """Add what follows in one file to `content`; give the new position, and whether it ends there.
 
-    `is_final` says that the file grows no more.
+    `is_final` says that the file grows no more. With `stop`, the file counts as ending there.
     """
     offset, within = position.offset, position.within
     is_complete = False
     while not is_complete and (room := limit - len(content)) > 0:
         size = min(room, BLOCK)
-        data = os.pread(descriptor, size, offset)
+        data = _pread(descriptor, size, offset, stop)
         is_complete = len(data) < size
         decoded = decode(data, within, is_final=is_final and is_complete)
         if not decoded.consumed and not is_complete:
             if content:
                 break  # the room that is left has no room for the next header
             size = MAX_HEADER + room
-            data = os.pread(descriptor, size, offset)
+            data = _pread(descriptor, size, offset, stop)
             is_complete = len(data) < size
             decoded = decode_start(data, room, is_final=is_final and is_complete)
             is_complete = is_complete and decoded.consumed in {0, len(data)}
@@ -161,6 +175,12 @@ def _read_file(
         offset += decoded.consumed
         within = decoded.within
     return Cursor(position.segment, offset, within), is_complete
+
+
+def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:
+    if stop is not None:
+        size = max(0, min(size, stop - offset))
+    return os.pread(descriptor, size, offset)
 
 
 def _line_start(descriptor: int, before: int) -> int:

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -235,6 +235,30 @@ class LogStore:
             polls = _BLIND_POLLS if reading.is_complete else _SETTLING_POLLS
             await self._change(zone, name, before, has_ended, min(left, polls * _POLL))
 
+    async def read_bounded(self, zone: str, after: str | None, *, limit: int) -> LogChunk:
+        """Read at most `limit` bytes of what was there when the first of such reads was made.
+
+        The cursors that follow carry that end, and `has_ended` tells of it. So a log that grows as
+        quickly as it is read is read to an end all the same.
+
+        Raises:
+            LogCursorError: the text is no cursor.
+            UnknownLog: the zone has no log, or it was removed meanwhile.
+            LogStorageError: it can't be read.
+
+        """
+        cursor, last = (Cursor(), None) if after is None else Cursor.parse_bounded(after)
+        if last is None:
+            last = await self._run(self._end, zone)
+        limit = max(1, min(limit, MAX_READ))
+        reading = await self._run(self._read, zone, cursor, limit, end=last)
+        following = f"{reading.next}-{last}"
+        return LogChunk(reading.content, following, reading.is_complete, reading.has_gap)
+
+    async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
+        """Return what differs for a zone once its log has changed: by zone, of these attempts."""
+        return await self._run(self._signatures, attempts)
+
     async def stream(
         self,
         zone: str,
@@ -273,14 +297,12 @@ class LogStore:
                 return
 
     async def _stream_to_end(self, zone: str, after: str | None) -> AsyncIterator[bytes]:
-        cursor = Cursor() if after is None else Cursor.parse(after)
-        end = await self._run(self._end, zone)
         while True:
-            reading = await self._run(self._read, zone, cursor, _STREAM_READ)
-            cursor = reading.next
-            if reading.content:
-                yield reading.content
-            if reading.is_complete or (cursor.segment, cursor.offset) >= (end.segment, end.offset):
+            chunk = await self.read_bounded(zone, after, limit=_STREAM_READ)
+            after = chunk.next
+            if chunk.content:
+                yield chunk.content
+            if chunk.has_ended:
                 return
 
     async def _change(
@@ -353,6 +375,12 @@ class LogStore:
         *,
         now: float | None = None,
         is_over: bool = False,
+        end: Cursor | None = None,
     ) -> Reading:
         with open_folder(self._root, zone, "read") as folder:
-            return read(folder, cursor, limit, now=now, is_over=is_over)
+            return read(folder, cursor, limit, now=now, is_over=is_over, end=end)
+
+    def _signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
+        return {
+            zone: self._signature(zone, current_name(attempt)) for zone, attempt in attempts.items()
+        }

@@ -43,18 +43,22 @@ class EndQuery:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Of a log: for people `tail` and `follow`, for programs the rest."""
+    """Of a log: for people `tail` and `follow`, for programs the rest.
+
+    bounded: read to the end that the log has at the first of such reads, and no further.
+    """
 
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
     follow: bool = False
     after: str | None = None
     limit: Annotated[int, Range(ge=1, le=MAX_LOG_BYTES)] | None = None
     wait: Annotated[int, Range(ge=0, le=MAX_LOG_WAIT)] | None = None
+    bounded: bool = False
 
     @property
     def is_for_programs(self) -> bool:
         """Whether one piece is asked for, and where the next one begins."""
-        return (self.after, self.limit, self.wait) != (None, None, None)
+        return self.bounded or (self.after, self.limit, self.wait) != (None, None, None)
 
 
 def _number(text: str) -> object:
@@ -69,6 +73,7 @@ def _flag(text: str) -> object:
 _READERS: dict[str, Callable[[str], object]] = {
     "watch": _flag,
     "follow": _flag,
+    "bounded": _flag,
     "grace_seconds": _number,
     "tail": _number,
     "limit": _number,

@@ -22,6 +22,7 @@ from kakuri_sidecar._image_collection import DEFAULT_COLLECTION, CollectionLimit
 from kakuri_sidecar._images import Images
 from kakuri_sidecar._inspector import Inspector
 from kakuri_sidecar._log_store import LogStore
+from kakuri_sidecar._log_watch import LogWatch
 from kakuri_sidecar._monitor import DEFAULT_TIMES, Monitor, MonitorTimes
 from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_sidecar._removal import DEFAULT_RETRIES, Remover, RetryTimes
@@ -133,7 +134,8 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         if listen.scheme != "unix":
             router.check(refuse_foreign_hosts)
         Api(zones, table, health, monitor.wake, heartbeat=settings.heartbeat).add_to(router)
-        LogApi(logs, table).add_to(router)
+        watch = LogWatch(logs, table, heartbeat=settings.heartbeat)
+        LogApi(logs, table, watch).add_to(router)
         rotation = LogRotation(cri, table, logs, settings.rotate_interval)
         for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_going(work)))
@@ -145,6 +147,7 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
             yield server.endpoint
         finally:
             table.close()
+            watch.close()
             await server.drain(settings.drain)
 
 

@@ -155,3 +155,22 @@ class RuntimeHealth(_Event):
 
 ZoneEvent: TypeAlias = ZoneChanged | ZoneGone | ZonesListed | RuntimeHealth
 """A line of a runtime's stream of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogGrown(_Event):
+    """There is more to read of a zone's log, or may be."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsWatched(_Event):
+    """Whatever is written from now on is reported, in the first event of a stream.
+
+    Comes again from time to time, so that silence means a broken stream.
+    """
+
+
+LogEvent: TypeAlias = LogGrown | LogsWatched
+"""A line of a runtime's stream about growing logs."""

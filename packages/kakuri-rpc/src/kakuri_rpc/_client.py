@@ -38,7 +38,8 @@ class AgentClient:
         self._endpoint = endpoint
         self._lines = LineClient(endpoint)
         self._timeout = timeout
-        self._logs = LogSlots()
+        self._logs = LogSlots(yields=False)
+        self._followed = LogSlots(yields=True)
 
     async def start_workload(self, workload: Workload) -> Status:
         """Have a workload run; its present status if it is known already."""
@@ -81,15 +82,42 @@ class AgentClient:
         return await ask(self._lines, DescribeNode(), Node, self._timeout)
 
     def open_log(
-        self, workload_id: str, *, tail: int | None = None, after: str | None = None
+        self,
+        workload_id: str,
+        *,
+        tail: int | None = None,
+        after: str | None = None,
+        bounded: bool = False,
+        follow: bool = False,
+        reader: str = "",
     ) -> AgentLog:
-        """Give a reader of a workload's log, to be closed by the caller.
+        """Return a reader of a workload's log, to be closed by the caller.
 
-        It begins with the last `tail` lines, or behind the cursor `after`, else at the beginning.
-        Raises TooManyLogs while MAX_OPEN_LOGS are open.
+        At most MAX_OPEN_LOGS are followed at a time, and as many are read without following. When
+        all of these are taken, one that has had no data for longest makes room: of the reader
+        that follows the most, or of another reader that reads more.
+
+        Args:
+            workload_id: whose log to read.
+            tail: begin with so many of the last lines; all of them unless told.
+            after: begin after this cursor; `tail` means nothing then.
+            bounded: read no further than the end that the log has at the first reading.
+            follow: whether what is yet to be written will be waited for.
+            reader: for whom the log is read, such as a client's address.
+
+        Raises:
+            TooManyLogs: no other log makes room.
+
         """
         return AgentLog(
-            self._endpoint, workload_id, tail, after, timeout=self._timeout, slots=self._logs
+            self._endpoint,
+            workload_id,
+            tail,
+            after,
+            bounded=bounded,
+            reader=reader,
+            timeout=self._timeout,
+            slots=self._followed if follow else self._logs,
         )
 
     async def read_log(
@@ -111,8 +139,8 @@ class AgentClient:
     async def close(self) -> None:
         """Close all connections; requests without an answer fail."""
         await self._lines.close()
-        for log in self._logs.taken():
+        for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
 
     def __repr__(self) -> str:
-        return f"<AgentClient over {self._lines!r}, {len(self._logs)} logs>"
+        return f"<AgentClient over {self._lines!r}, {len(self._logs) + len(self._followed)} logs>"

@@ -4,6 +4,8 @@ An agent answers the requests of a connection in their order, so one that waits 
 be written would hold up all behind it.
 """
 
+import asyncio
+from collections import Counter
 from typing import Self
 from weakref import WeakSet
 
@@ -14,7 +16,8 @@ from kakuri_rpc._exchange import ask
 from kakuri_rpc._messages import Log, ReadLog
 
 MAX_OPEN_LOGS = 64
-"""Logs that one client reads at a time: each holds a connection of the agent's, and a piece."""
+"""Logs that one client follows at a time, and as many that it reads without following: each holds
+a connection of the agent's, and a piece."""
 
 LOG_LIMITS = LineClientLimits(line=131_072, idle_timeout=10.0)
 """Of a log's connection. A line holds the longest reply: its data in base64, and some more. The
@@ -29,7 +32,10 @@ class AgentLog:
 
     Attributes:
         workload_id: whose log it is.
+        reader: for whom it is read; slots are shared fairly among readers.
         has_ended: whether everything has been read and nothing will follow.
+        has_yielded: whether it was closed to make room for another one.
+        quiet_since: when it was opened or last had data, by the event loop's clock.
 
     """
 
@@ -40,11 +46,18 @@ class AgentLog:
         tail: int | None,
         after: str | None,
         *,
+        bounded: bool,
+        reader: str,
         timeout: float,
         slots: "LogSlots",
     ) -> None:
+        self.reader = reader
+        self.quiet_since = asyncio.get_running_loop().time()
+        self.has_yielded = False
         slots.take(self)
         self._slots = slots
+        self._bounded = bounded
+        self._closing: asyncio.Task[None] | None = None
         self._lines = LineClient(endpoint, limits=LOG_LIMITS)
         self._tail = tail
         self._after = after
@@ -57,10 +70,14 @@ class AgentLog:
 
         Raises AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply.
         """
-        request = ReadLog(self.workload_id, self._tail, self._after, wait_seconds)
+        request = ReadLog(
+            self.workload_id, self._tail, self._after, wait_seconds, bounded=self._bounded
+        )
         log = await ask(self._lines, request, Log, wait_seconds + self._timeout)
         self._tail = None
         self._after = log.next
+        if log.data:
+            self.quiet_since = asyncio.get_running_loop().time()
         self.has_ended = log.ended
         return log
 
@@ -68,6 +85,12 @@ class AgentLog:
         """Close the connection: the agent stops waiting. May be called again."""
         self._slots.free(self)
         await self._lines.close()
+
+    def make_room(self) -> None:
+        """Give up the slot and close the connection soon: reading it fails from then on."""
+        self.has_yielded = True
+        self._slots.free(self)
+        self._closing = asyncio.get_running_loop().create_task(self._lines.close())
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,15 +103,29 @@ class AgentLog:
 
 
 class LogSlots:
-    """Counts the logs that are open; one that nobody can read any more counts no longer."""
+    """The logs that are open; one that nobody can read any more counts no longer.
 
-    def __init__(self) -> None:
+    When all slots are taken, a new log may have one of the reader that has the most: that of the
+    log which has had no data for longest. With `yields`, that may be the same reader; without, a
+    reader with as many logs as any other is refused.
+    """
+
+    def __init__(self, *, yields: bool) -> None:
+        self._yields = yields
         self._logs: WeakSet[AgentLog] = WeakSet()
 
     def take(self, log: AgentLog) -> None:
-        """Count one more. Raises TooManyLogs at the limit."""
-        if len(self._logs) >= MAX_OPEN_LOGS:
-            raise TooManyLogs(MAX_OPEN_LOGS)
+        """Count one more, in the place of another one if need be. Raises TooManyLogs."""
+        logs = list(self._logs)
+        if len(logs) >= MAX_OPEN_LOGS:
+            held = Counter(each.reader for each in (*logs, log))
+            most = max(held.values())
+            if held[log.reader] == most and not self._yields:
+                raise TooManyLogs(MAX_OPEN_LOGS)
+            crowd = [each for each in logs if held[each.reader] == most]
+            if not crowd:
+                raise TooManyLogs(MAX_OPEN_LOGS)
+            min(crowd, key=lambda each: each.quiet_since).make_room()
         self._logs.add(log)
 
     def free(self, log: AgentLog) -> None:

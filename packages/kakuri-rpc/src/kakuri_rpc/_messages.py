@@ -96,13 +96,16 @@ class ReadLog(AnyRequest):
     """Ask for what a workload has written from the cursor `after` on.
 
     Without a cursor, from the last `tail` lines on, or from the beginning; with one, `tail` means
-    nothing. If there is nothing, the reply may wait up to `wait_seconds` for it.
+    nothing. If there is nothing, the reply may wait up to `wait_seconds` for it. Bounded requests
+    are for what there is at the first of them, whose cursors they pass on: `ended` is then true at
+    that end.
     """
 
     id: WorkloadId
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
     after: LogCursor | None = None
     wait_seconds: Annotated[float, Range(ge=0, le=MAX_LOG_WAIT)] = 0.0
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from kakuri_rpc import (
     GetStatus,
     History,
     ListWorkloads,
-    Log,
     Node,
     ReadLog,
     RemoveWorkload,
@@ -45,8 +44,9 @@ from kakuri_rpc import (
 
 from kakuri_agent._capacity import Capacity, DoesNotFit, NeverFits
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._runtime import LogRequest, NoLog, Runtime, RuntimeFault, UnknownCursor
+from kakuri_agent._runtime import Runtime
 from kakuri_agent._version import __version__
+from kakuri_agent._workload_logs import WorkloadLogs
 
 log = structlog.get_logger()
 
@@ -59,12 +59,6 @@ over their budget already, and while the runtime does not answer, they can't lea
 
 REMOVAL_GRACE_SECONDS = 10
 """How long a workload that is removed while it runs may take to end by itself."""
-
-LOG_START = "start"
-"""The cursor at the beginning of a log of which there is nothing yet."""
-
-LOG_POLL_SECONDS = 0.25
-"""How long a reader waits at a time for a log to come to be."""
 
 
 class Agent:
@@ -85,7 +79,15 @@ class Agent:
         self._capacity = capacity or Capacity()
         self._clock = clock
         self._capacity.honour(entry.workload for entry in registry if not entry.state.is_terminal)
-        self._reconciler = Reconciler(registry, journal, runtime, self._capacity, clock=clock)
+        self._logs = WorkloadLogs(registry, journal, runtime)
+        self._reconciler = Reconciler(
+            registry,
+            journal,
+            runtime,
+            self._capacity,
+            clock=clock,
+            on_change=self._logs.changed,
+        )
 
     def handle(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer one request of the agent protocol."""
@@ -107,7 +109,7 @@ class Agent:
             case DescribeNode():
                 return self._describe()
             case ReadLog():
-                return self._read_log(request)
+                return self._logs.read(request)
             case GetHistory(id=workload_id):
                 if not self._is_durable(workload_id):
                     return self._tell_durable(workload_id, self._get_history)
@@ -301,35 +303,6 @@ class Agent:
         if self._runtime.is_simulated:
             return "nothing really runs: the runtime is simulated"
         return self._runtime.fault
-
-    async def _read_log(self, request: ReadLog) -> Reply:
-        if not self._is_durable(request.id):
-            with suppress(StoreError):
-                await self._journal.saved(request.id)
-        entry = self._registry.get(request.id)
-        if entry is None:
-            return _not_found(request.id)
-        after = None if request.after == LOG_START else request.after
-        wanted = LogRequest(request.tail, after, wait=request.wait_seconds)
-        try:
-            part = await self._runtime.read_log(request.id, wanted)
-        except NoLog:  # it did not run yet, or never will
-            await asyncio.sleep(min(request.wait_seconds, LOG_POLL_SECONDS))
-            return Log(b"", LOG_START, entry.state.is_terminal)
-        except UnknownCursor as error:
-            return Error(ErrorCode.BAD_REQUEST, str(error), id=request.id)
-        except RuntimeFault as error:
-            return Error(ErrorCode.RUNTIME, str(error), id=request.id)
-        if not part.ended or self._has_ended(request.id):
-            return Log(part.data, part.next, part.ended)
-        if not part.data:  # the run has ended, and another one follows
-            await asyncio.sleep(min(request.wait_seconds, LOG_POLL_SECONDS))
-        return Log(part.data, part.next, False)  # noqa: FBT003 (fields in their order)
-
-    def _has_ended(self, workload_id: str) -> bool:
-        entry = self._registry.get(workload_id)
-        is_terminal = entry is None or entry.state.is_terminal
-        return is_terminal and self._is_durable(workload_id)
 
     def _get_history(self, workload_id: str) -> Reply:
         if workload_id not in self._registry:

@@ -58,6 +58,7 @@ class Reconciler:
         *,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
+        on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -65,6 +66,7 @@ class Reconciler:
         self._capacity = capacity
         self._clock = clock
         self._chance = chance
+        self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._due: dict[str, None] = {}
         self._turn: asyncio.Handle | None = None
@@ -109,6 +111,7 @@ class Reconciler:
             if len(self._removed) > REMOVED_REMEMBERED:
                 del self._removed[next(iter(self._removed))]
             log.info("workload removed", id=zone_id)
+            self._on_change(zone_id)
 
     def zones_listed(self) -> None:
         """Attend to all workloads that have not ended, and to all zones."""
@@ -142,6 +145,7 @@ class Reconciler:
         for workload_id in list(islice(self._due, WORKLOADS_PER_TURN)):
             del self._due[workload_id]
             self._reconcile(workload_id)
+            self._on_change(workload_id)
         if self._due and self._turn is None:
             self._turn = self._loop.call_soon(self._wait_a_turn)
 

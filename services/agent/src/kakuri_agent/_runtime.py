@@ -28,13 +28,15 @@ class UnknownCursor(RuntimeFault):
 class LogRequest:
     """Which part of a log is wanted: the last `tail` lines, or what comes after a cursor.
 
-    limit is in bytes; wait, in seconds, is for something to come if there is nothing.
+    limit is in bytes; wait, in seconds, is for something to come if there is nothing. A bounded
+    read goes no further than the end that the log has at the first of such reads; then it ends.
     """
 
     tail: int | None = None
     after: str | None = None
     limit: int = 65_536
     wait: float = 0.0
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,13 @@ next one has opened the stream: each tells its name with whatever it asks for.
 """
 
 import asyncio
-import re
 import secrets
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
-from math import ceil
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from kakuri_http import Client, HttpError, PoolLimits, Response, Timeouts
@@ -29,13 +27,12 @@ from kakuri_tcp import Endpoint
 from kakuri_agent._runtime import (
     LogPart,
     LogRequest,
-    NoLog,
     Observer,
-    RuntimeFault,
-    UnknownCursor,
 )
+from kakuri_agent._sidecar_answers import content, fault_of, problem_of
+from kakuri_agent._zone_logs import ZoneLogs
 from kakuri_agent._zone_specs import ZoneSpecs
-from kakuri_agent._zone_view import ZoneView, fault_of, follow_events
+from kakuri_agent._zone_view import ZoneView, follow_events
 
 log = structlog.get_logger()
 
@@ -51,18 +48,12 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 START_TIMEOUT = 600.0
 """Seconds after which a zone counts as failed that could not be asked for, or not be made."""
 
-LOG_SECONDS = 10.0
-"""For a part of a log, besides what may be waited for it."""
-
 # A command lasts as long as the sidecar needs: it has the deadlines.
 _PATIENT = Timeouts(pool=None, read=None, total=None)
 
 _CREATED, _OK, _NO_CONTENT = 201, 200, 204
 _BAD_REQUEST, _NOT_FOUND, _CONFLICT, _UNAVAILABLE = 400, 404, 409, 503
 _STALE_AGENT = "stale_agent"
-
-_CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
-"""What goes into a query as it is; cursors of sidecars are made of it."""
 
 _Run = Callable[[], Coroutine[Any, Any, None]]
 
@@ -80,16 +71,6 @@ class _Command:
     rank: _Rank
     grace_seconds: int
     task: asyncio.Task[None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """What the sidecar says went wrong (RFC 9457)."""
-
-    __json__: ClassVar = {"unknown": "ignore"}
-
-    detail: str = "the sidecar does not say why"
-    code: str = "StartError"
 
 
 class _NotAnswered(Exception):
@@ -122,9 +103,11 @@ class SidecarRuntime:
         self._ends = _client(endpoint, MAX_CONNECTIONS)
         self._reads = _client(endpoint, MAX_CONNECTIONS)
         self._events = _client(endpoint, 1)
+        self._log_events = _client(endpoint, 1)
         self._start_timeout = start_timeout
         self._retry = retry
-        self._view = ZoneView()
+        self._logs = ZoneLogs(self._reads, self._log_events, self._headers, retry)
+        self._view = ZoneView(self._logs.zone_changed)
         self._specs = ZoneSpecs(self._fetch, self._view.changed)
         self._commands: dict[str, _Command] = {}
         self._slots = asyncio.Semaphore(MAX_STARTS)
@@ -181,30 +164,7 @@ class SidecarRuntime:
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
         """Give a part of a zone's log."""
-        query = f"limit={request.limit}&wait={ceil(request.wait)}"
-        if request.after is not None:
-            if not _CURSOR.fullmatch(request.after):
-                raise UnknownCursor(f"expected a cursor of this log, got {request.after!r}")
-            query += f"&after={request.after}"
-        elif request.tail is not None:
-            query += f"&tail={request.tail}"
-        timeouts = Timeouts(read=LOG_SECONDS + request.wait, total=LOG_SECONDS + request.wait)
-        try:
-            response = await self._reads.request(
-                "GET", f"/zones/{zone_id}/log?{query}", timeouts=timeouts
-            )
-        except HttpError as error:
-            log.warning("no log from the sidecar", id=zone_id, error=str(error))
-            raise RuntimeFault(f"no log: {fault_of(error)}") from error
-        following = response.headers.get("kakuri-log-next")
-        if response.status == _NOT_FOUND:
-            raise NoLog(_problem(response).detail)
-        if response.status == _BAD_REQUEST:
-            raise UnknownCursor(_problem(response).detail)
-        if response.status != _OK or following is None:
-            raise RuntimeFault(f"no log: {_problem(response).detail}")
-        ended = response.headers.get("kakuri-log-ended") == "true"
-        return LogPart(_content(response), following, ended)
+        return await self._logs.read(zone_id, request)
 
     async def close(self) -> None:
         """Tell nothing more; what the sidecar does it goes on doing."""
@@ -217,7 +177,10 @@ class SidecarRuntime:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._specs.close()
-        for client in (self._starts, self._ends, self._reads, self._events):
+        await self._logs.close()
+        for client in (
+            self._starts, self._ends, self._reads, self._events, self._log_events
+        ):  # fmt: skip
             await client.close()
 
     def _begin(self, zone_id: str, rank: _Rank, run: _Run, grace_seconds: int = 0) -> None:
@@ -248,7 +211,7 @@ class SidecarRuntime:
         if response.status != _OK:
             return None
         try:
-            return decode(_content(response), type=ZoneStatus)
+            return decode(content(response), type=ZoneStatus)
         except JSONError:
             return None
 
@@ -265,9 +228,9 @@ class SidecarRuntime:
             return
         if response.status in (_OK, _CREATED):
             with suppress(JSONError):
-                self._view.started(decode(_content(response), type=ZoneStatus))
+                self._view.started(decode(content(response), type=ZoneStatus))
         else:
-            problem = _problem(response)
+            problem = problem_of(response)
             log.warning("zone not started", id=spec.id, code=problem.code, detail=problem.detail)
             reason = problem.code if problem.code in START_FAILURES else "StartError"
             self._view.fail(spec, reason, problem.detail)
@@ -278,7 +241,7 @@ class SidecarRuntime:
         ran: int | None = None
         if response.status == _OK:
             try:
-                zone = decode(_content(response), type=ZoneStatus)
+                zone = decode(content(response), type=ZoneStatus)
             except JSONError:
                 return
             ran = None if zone.container_id is None else zone.attempt
@@ -319,7 +282,7 @@ class SidecarRuntime:
             return _ask_once(self._ends, method, path, b"", self._headers)
 
         while (response := await self._ask(ask)).status not in done:
-            log.warning("not ended", path=path, detail=_problem(response).detail)
+            log.warning("not ended", path=path, detail=problem_of(response).detail)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
         return response
@@ -373,19 +336,7 @@ async def _ask_once(
         log.debug("no answer", method=method, path=path, error=str(error))
         raise _NotAnswered(fault_of(error)) from error
     if response.status == _UNAVAILABLE:
-        raise _NotAnswered(_problem(response).detail)
-    if response.status == _CONFLICT and _problem(response).code == _STALE_AGENT:
-        raise _Stale(_problem(response).detail)
+        raise _NotAnswered(problem_of(response).detail)
+    if response.status == _CONFLICT and problem_of(response).code == _STALE_AGENT:
+        raise _Stale(problem_of(response).detail)
     return response
-
-
-def _content(response: Response) -> bytes:
-    assert isinstance(response.body, bytes)
-    return response.body
-
-
-def _problem(response: Response) -> _Problem:
-    try:
-        return decode(_content(response), type=_Problem)
-    except JSONError:
-        return _Problem(f"expected an answer of a sidecar, got status {response.status}")

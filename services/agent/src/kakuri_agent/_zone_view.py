@@ -1,16 +1,13 @@
 """What an agent knows of the zones behind a sidecar, kept from its stream of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
 from kakuri_http import (
     Client,
-    ConnectFailed,
-    ConnectionBroken,
     HttpError,
-    RequestTimeout,
     Timeouts,
 )
 from kakuri_json import JSONError, decode
@@ -27,6 +24,7 @@ from kakuri_registry import (
 from kakuri_tcp import LineDecoder, LineError
 
 from kakuri_agent._runtime import Observer
+from kakuri_agent._sidecar_answers import fault_of
 
 log = structlog.get_logger()
 
@@ -63,8 +61,10 @@ class _Removed:
 class ZoneView:
     """The zones that events told of, and those that could not be started."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[str], None] = lambda _: None) -> None:
+        """Take what is called with the id of each zone that changes, before the observer is."""
         self.observer: Observer | None = None
+        self._on_change = on_change
         self.opened = asyncio.Event()  # the stream has been, at least once
         self.is_listed = False
         self.fault: str | None = "the sidecar has not been reached yet"
@@ -182,11 +182,13 @@ class ZoneView:
         self._unborn.pop(zone_id, None)
         self._untold.discard(zone_id)
         self._removed[zone_id] = _Removed()
+        self._on_change(zone_id)
         if self.observer is not None:
             self.observer.zone_gone(zone_id)
 
     def changed(self, zone_id: str) -> None:
         """Have the observer look at a zone."""
+        self._on_change(zone_id)
         if self.observer is not None:
             self.observer.zone_changed(zone_id)
 
@@ -222,23 +224,6 @@ class ZoneView:
     def _drop(self, zone_id: str) -> None:
         if self._zones.pop(zone_id, None) is not None:
             self.changed(zone_id)
-
-
-def fault_of(error: HttpError) -> str:
-    """Return what a failed request says to callers.
-
-    Without the text of the error: it names the sidecar's socket, which is no affair of theirs.
-    """
-    match error:
-        case ConnectFailed():
-            return "the sidecar can't be reached"
-        case RequestTimeout(phase="pool"):
-            return "the agent asks the sidecar for too much at once"
-        case RequestTimeout():
-            return "the sidecar does not answer in time"
-        case ConnectionBroken():
-            return "the connection to the sidecar broke"
-    return "the sidecar's answer is not valid HTTP"
 
 
 async def follow_events(

@@ -15,7 +15,7 @@ from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
 from kakuri_rpc import AgentClient, DocumentTooLarge, RPCError, State, check_document
 
 from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
-from kakuri_control_plane._logs import Logs
+from kakuri_control_plane._logs import Logs, reader_of
 from kakuri_control_plane._problems import (
     agent_problem,
     busy,
@@ -135,7 +135,7 @@ class Api:
             if request.method == "HEAD":
                 await self._logs.check(workload_id)
                 return Response(200, iter(()), LOG_HEADERS, LOG_TYPE)
-            pieces = await self._logs.open(workload_id, query)
+            pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         except RPCError as error:
             return agent_problem(error)
         return Response(200, pieces, LOG_HEADERS, LOG_TYPE)

@@ -22,7 +22,7 @@ from kakuri_rpc import (
 
 from kakuri_control_plane._queries import LogQuery
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 """How long the agent may wait for something to be written, before it is asked again."""
 
 PAUSE = 0.25
@@ -34,11 +34,23 @@ SHORT_PIECE = MAX_LOG_DATA // 2
 does, and such a record has at most 16 KiB."""
 
 MAX_SHORT_PIECES = 256
-"""Pieces with room for more, after which a log that is not followed is at its end: what is written
-as quickly as it is read has none. Above the pieces that an agent's files and restarts make."""
+"""Pieces with room for more, after which a log that is not followed is at its end, should an agent
+never say so. Above the pieces that an agent's files and restarts make."""
 
 RETURN_SECONDS = 20.0
 """How long a log that is followed waits for an agent, or the runtime behind it, to come back."""
+
+
+def reader_of(peer: object) -> str:
+    """Return what identifies a client over all its connections: its address, or its user.
+
+    Every process of this machine has all loopback addresses, so these are one.
+    """
+    where = str(peer)
+    if where.startswith("unix"):
+        return where.rpartition(",")[2] or where
+    host = where.rpartition(":")[0].strip("[]")
+    return "loopback" if host.startswith("127.") or host == "::1" else host
 
 
 class Logs:
@@ -50,12 +62,21 @@ class Logs:
         self._followed: WeakSet[AgentLog] = WeakSet()
         self._is_ending = False
 
-    async def open(self, workload_id: str, query: LogQuery) -> AsyncGenerator[bytes, None]:
+    async def open(
+        self, workload_id: str, query: LogQuery, reader: str = ""
+    ) -> AsyncGenerator[bytes, None]:
         """Give the log's pieces, once the agent has given the first. Raises RPCError.
 
-        What goes wrong later is raised by the generator.
+        What goes wrong later is raised by the generator. `reader` is the client's address, without
+        its port: slots are shared among addresses.
         """
-        log = self._agent.open_log(workload_id, tail=query.tail)
+        log = self._agent.open_log(
+            workload_id,
+            tail=query.tail,
+            bounded=not query.follow,
+            follow=query.follow,
+            reader=reader,
+        )
         try:
             first = await log.read()
         except BaseException:
@@ -89,7 +110,8 @@ class Logs:
             try:
                 return await log.read(wait_seconds=WAIT_SECONDS)
             except RPCError as error:
-                if self._is_ending or not _passes(error) or time.monotonic() >= deadline:
+                is_over = self._is_ending or log.has_yielded or time.monotonic() >= deadline
+                if is_over or not _passes(error):
                     raise
             await asyncio.sleep(PAUSE)
 
@@ -105,7 +127,7 @@ class Logs:
 
 
 async def _present(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
-    """Give what there is now."""
+    """Yield what there was when the first piece was read, however fast the log grows."""
     short_pieces = 0
     async with log:
         while piece.data:

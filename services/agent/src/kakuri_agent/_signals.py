@@ -1,0 +1,50 @@
+"""Waiting for something to change about one id, at no cost while nothing does."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Signals:
+    """Events by id, for whoever waits."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @contextmanager
+    def watch(self, key: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever something about the id changes from now on."""
+        event = asyncio.Event()
+        waiting = self._waiting.setdefault(key, set())
+        waiting.add(event)
+        try:
+            yield event
+        finally:
+            waiting.discard(event)
+            if not waiting and self._waiting.get(key) is waiting:
+                del self._waiting[key]
+
+    def set(self, key: str) -> None:
+        """Set the events of those who wait for this id."""
+        for event in self._waiting.get(key, ()):
+            event.set()
+
+    def set_all(self) -> None:
+        """Set the events of all who wait."""
+        for waiting in self._waiting.values():
+            for event in waiting:
+                event.set()
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until an event is set, and clear it; return whether it was set in time."""
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            await event.wait()
+    except TimeoutError:
+        return False
+    event.clear()
+    return True
