@@ -77,3 +77,10 @@ def test_expressions_of_all_members_take_linear_time():
     command = [sys.executable, "-m", "tools.linear", *packages]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
+def test_pattern_compiled_by_a_member_during_tests_is_checked():
+    source = "import re; re.compile('(?:possessive group)*+')"
+    with pytest.raises(AssertionError, match="kakuri_example repeats a group possessively"):
+        exec(source, {"__name__": "kakuri_example"})
+    exec(source.replace("possessive", "another"), {"__name__": "someone_else"})
