@@ -1,0 +1,61 @@
+"""HTTP/2 (RFC 9113) and HPACK (RFC 7541): both roles, without I/O, and an asyncio driver."""
+
+from kakuri_http2._client import ClientConnection
+from kakuri_http2._driver import ClientDriver, ServerDriver
+from kakuri_http2._errors import (
+    ErrorCode,
+    HeaderListTooLarge,
+    HPACKError,
+    HTTP2Error,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from kakuri_http2._events import (
+    ConnectionEnded,
+    Data,
+    Drained,
+    Event,
+    GoingAway,
+    PingAcknowledged,
+    Processed,
+    Request,
+    Response,
+    SettingsReceived,
+    StreamReset,
+    Trailers,
+)
+from kakuri_http2._exchange import Exchange, ExchangeEnded
+from kakuri_http2._limits import Limits
+from kakuri_http2._server import ServerConnection
+from kakuri_http2._version import __version__
+
+__all__ = [
+    "ClientConnection",
+    "ClientDriver",
+    "ConnectionEnded",
+    "Data",
+    "Drained",
+    "ErrorCode",
+    "Event",
+    "Exchange",
+    "ExchangeEnded",
+    "GoingAway",
+    "HPACKError",
+    "HTTP2Error",
+    "HeaderListTooLarge",
+    "LimitExceeded",
+    "Limits",
+    "LocalProtocolError",
+    "PingAcknowledged",
+    "Processed",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "ServerConnection",
+    "ServerDriver",
+    "SettingsReceived",
+    "StreamReset",
+    "Trailers",
+    "__version__",
+]

@@ -1,0 +1,147 @@
+"""The client's side of a connection."""
+
+from kakuri_http2 import _frames as frames
+from kakuri_http2._connection import Connection
+from kakuri_http2._errors import LocalProtocolError, RemoteProtocolError
+from kakuri_http2._events import Data, Processed, Request, Response, StreamReset, Trailers
+from kakuri_http2._fields import Head, MalformedMessage, request_of, status_of
+from kakuri_http2._limits import Limits
+from kakuri_http2._states import StreamState
+from kakuri_http2._stream import Stream
+
+_LAST_STREAM = frames.STREAM_MASK
+
+
+class ClientConnection(Connection):
+    """A connection that this side opened: it sends requests and receives responses.
+
+    >>> connection = ClientConnection()
+    >>> stream = connection.send(Request(b"GET", b"/", authority=b"localhost", end=True))
+    >>> data = connection.data_to_send()  # to be written to the server
+
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits)
+        self._next_stream = 1
+        self._last_stream: int | None = None  # of the server's GOAWAY
+        self._out.append(frames.PREFACE)
+        self._opening({frames.ENABLE_PUSH: 0})
+
+    @property
+    def available_streams(self) -> int:
+        """How many requests can be sent now; 0 also when the connection will end."""
+        if self._is_over or self._is_going_away or self._last_stream is not None:
+            return 0
+        if self._next_stream > _LAST_STREAM:
+            return 0
+        return max(0, self._peer_streams - len(self._streams))
+
+    @property
+    def accepts_streams(self) -> bool:
+        """Whether requests will be possible again on this connection."""
+        return not (
+            self._is_over
+            or self._is_going_away
+            or self._last_stream is not None
+            or self._next_stream > _LAST_STREAM
+        )
+
+    def send(self, message: Request | Data | Trailers) -> int:
+        """Queue a message's head, content or trailers; `data_to_send` returns the bytes.
+
+        Content is queued beyond the windows: see `unsent` and the event Drained. What is sent on a
+        stream that the server has reset meanwhile is dropped.
+
+        Returns:
+            The number of the stream; of a new one for a Request.
+
+        Raises:
+            LocalProtocolError: there is no stream available, the stream was ended, or a field is
+                not allowed.
+
+        """
+        if isinstance(message, Request):
+            return self._open(message)
+        if isinstance(message, Data):
+            self._send_data(message)
+        elif isinstance(message, Trailers):
+            self._send_trailers(message)
+        else:
+            raise LocalProtocolError(f"expected a Request, Data or Trailers, got {message!r}")
+        return message.stream
+
+    def _open(self, request: Request) -> int:
+        if self.available_streams <= 0:
+            raise LocalProtocolError(f"{self!r} accepts no request now")
+        authority = ((b":authority", request.authority),) if request.authority else ()
+        fields = (
+            (b":method", request.method),
+            (b":scheme", request.scheme),
+            (b":path", request.path),
+            *authority,
+            *request.fields,
+        )
+        number = self._next_stream
+        try:
+            request_of(self._checked_fields(fields), number, end=request.end)
+        except MalformedMessage as error:
+            raise LocalProtocolError(str(error)) from error
+        self._next_stream += 2
+        stream = Stream(number, StreamState.OPEN, self._peer_window, self.limits.stream_window)
+        stream.is_bodiless = request.method == b"HEAD"
+        self._streams[number] = stream
+        self._write_fields(stream, fields, is_end=request.end)
+        return number
+
+    def _stream_of_headers(self, number: int) -> Stream | None:
+        stream = self._streams.get(number)
+        if stream is not None and stream.state is not StreamState.HALF_CLOSED_REMOTE:
+            return stream
+        if stream is None and self._state_of(number) is StreamState.IDLE:
+            raise RemoteProtocolError(f"expected a stream of a request, got {number}")
+        self._receive_late_headers(number)
+        return None
+
+    def _state_of(self, number: int) -> StreamState:
+        if number % 2 == 0 or number >= self._next_stream:
+            return StreamState.IDLE
+        return self._ended.get(number, StreamState.RESET_LOCAL)
+
+    def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:
+        if stream.has_head:
+            self._receive_trailers(stream, head, is_end=is_end)
+            return
+        status = status_of(head)
+        if status < 200:
+            if is_end:
+                raise MalformedMessage("expected a response after an interim one")
+            stream.interim += 1
+            if stream.interim > self.limits.interim_responses:
+                raise MalformedMessage(
+                    f"expected at most {self.limits.interim_responses} interim responses"
+                )
+            self._events.append(Response(stream.number, status, head.fields))
+            return
+        stream.has_head = True
+        stream.is_bodiless |= status == 304
+        stream.length = head.length
+        if is_end and not stream.is_bodiless:
+            self._check_length(stream, is_end=True)
+        self._events.append(Response(stream.number, status, head.fields, is_end))
+        if is_end:
+            self._end_remotely(stream)
+
+    def _check_push(self, value: int) -> None:
+        if value != 0:  # a server never sends another value (RFC 9113 section 6.5.2)
+            raise RemoteProtocolError(f"expected a server to send ENABLE_PUSH 0, got {value}")
+
+    def _left_behind(self, last: int, code: int) -> None:
+        if self._last_stream is not None and last > self._last_stream:
+            raise RemoteProtocolError("expected a GOAWAY not to raise the last stream")
+        self._last_stream = last
+        for number in [number for number in self._streams if number > last]:
+            stream = self._streams[number]
+            stream.state = StreamState.RESET_REMOTE
+            self._forget(stream)
+            self._events.append(StreamReset(number, code, by_peer=True, processed=Processed.NO))

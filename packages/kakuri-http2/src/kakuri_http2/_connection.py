@@ -1,0 +1,338 @@
+"""An HTTP/2 connection without I/O: bytes in, events out (RFC 9113).
+
+`receive_data` takes what the peer sent, `next_event` returns what it means, `send` takes messages,
+and `data_to_send` returns what is to be written. Nothing here waits, and no exception comes out for
+what a peer does: a broken stream is a `StreamReset`, a broken connection a `ConnectionEnded`, and
+the frame that tells the peer is in `data_to_send`.
+
+Out of scope: push, priorities (read and ignored), the upgrade from HTTP/1.1, and CONNECT.
+"""
+
+from collections.abc import Callable
+
+from kakuri_http2 import _frames as frames
+from kakuri_http2._errors import (
+    ErrorCode,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from kakuri_http2._events import (
+    ConnectionEnded,
+    Event,
+    GoingAway,
+    PingAcknowledged,
+    Processed,
+    SettingsReceived,
+    StreamReset,
+)
+from kakuri_http2._inbound_fields import InboundFields
+from kakuri_http2._limits import DEFAULT_WINDOW, LARGEST_WINDOW, Limits
+from kakuri_http2._outbound import StreamError
+from kakuri_http2._states import Input, StreamState
+
+_END_STREAM, _PADDED = frames.END_STREAM, frames.PADDED
+
+
+class Connection(InboundFields):
+    """What both roles have in common.
+
+    Attributes:
+        limits: what the peer may do.
+        peer_settings_received: whether the peer's first SETTINGS frame came.
+        settings_acknowledged: whether the peer has acknowledged ours.
+
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits or Limits())
+        limits = self.limits
+        self._rest = bytearray()
+        self._needed = 0
+        self._peer_streams = 100
+        self._last_peer_stream = 0
+        self.peer_settings_received = False
+        self.settings_acknowledged = False
+        self._is_going_away = False
+        self._handlers: tuple[Callable[[int, int, bytes], None], ...] = (
+            self._receive_data_frame,
+            self._receive_headers,
+            self._receive_priority,
+            self._receive_rst_stream,
+            self._receive_settings,
+            self._receive_push_promise,
+            self._receive_ping,
+            self._receive_goaway,
+            self._receive_window_update,
+            self._receive_continuation,
+        )
+
+    def __repr__(self) -> str:
+        state = "over" if self._is_over else "going away" if self._is_going_away else "open"
+        return f"<{type(self).__name__} {state}, {len(self._streams)} streams>"
+
+    # Events.
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or None if more data is needed."""
+        return self._events.popleft() if self._events else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be received or sent, but for what `data_to_send` has."""
+        return self._is_over
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams have not ended."""
+        return len(self._streams)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the peer; events follow from `next_event`."""
+        if self._is_over or not data:
+            return
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+            self._rest = bytearray()
+        try:
+            position = self._frames(data)
+        except RemoteProtocolError as error:
+            self._fail(error)
+            return
+        if position < len(data):
+            self._rest = bytearray(data[position:])
+
+    def receive_eof(self) -> None:
+        """Take the end of the peer's stream: all exchanges that are open end."""
+        if not self._is_over:
+            self._end(None, ErrorCode.NO_ERROR)
+
+    def _frames(self, data: bytes) -> int:
+        """Handle all whole frames; returns the position after them."""
+        position, end = 0, len(data)
+        limit = self.limits.frame_size
+        while end - position >= frames.HEADER_SIZE:
+            head = int.from_bytes(data[position : position + 9], "big")
+            length = head >> 48
+            if length > limit:
+                raise RemoteProtocolError(
+                    f"expected a frame of at most {limit} bytes, got {length}",
+                    ErrorCode.FRAME_SIZE_ERROR,
+                )
+            after = position + 9 + length
+            if after > end:
+                self._needed = 9 + length
+                return position
+            payload = data[position + 9 : after]
+            self._frame(head >> 40 & 0xFF, head >> 32 & 0xFF, head & frames.STREAM_MASK, payload)
+            position = after
+        self._needed = frames.HEADER_SIZE
+        return position
+
+    def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if not self.peer_settings_received and (kind != frames.SETTINGS or flags & frames.ACK):
+            raise RemoteProtocolError("expected SETTINGS as the first frame")
+        if self._block_stream and (kind != frames.CONTINUATION or stream != self._block_stream):
+            raise RemoteProtocolError("expected the CONTINUATION of a header block")
+        if kind < len(self._handlers):
+            try:
+                self._handlers[kind](flags, stream, payload)
+            except StreamError as error:
+                self._reset_broken(stream, error)
+        else:
+            self._count_idle()
+        if self._answers > self.limits.unsent_answers:
+            self._exceeded("unsent_answers", "answers that the peer does not read")
+
+    # Errors and ends.
+
+    def _reset_broken(self, number: int, error: StreamError) -> None:
+        """Reset a stream on which the peer broke the protocol."""
+        self._answer(frames.rst_stream(number, error.code))
+        stream = self._streams.get(number)
+        if stream is not None:
+            stream.state = StreamState.RESET_LOCAL
+            self._forget(stream)
+            self._events.append(StreamReset(number, error.code, by_peer=False, message=str(error)))
+        else:
+            self._ended.setdefault(number, StreamState.RESET_LOCAL)
+        self._count_reset("own_resets")
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        self._out.append(
+            frames.goaway(self._last_peer_stream, error.code, error.message.encode()[:200])
+        )
+        self._end(error, error.code)
+
+    def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
+        self._is_over = True
+        for number in sorted(self._streams):
+            self._events.append(StreamReset(number, code, by_peer=error is None))
+        for stream in self._streams.values():
+            self._ended[stream.number] = StreamState.RESET_REMOTE
+        self._streams.clear()
+        self._sendable.clear()
+        self._rest.clear()
+        self._events.append(ConnectionEnded(error))
+
+    def fail(self, message: str, code: ErrorCode) -> None:
+        """End the connection because of something that only the program can see, such as a timeout.
+
+        The peer is told by a GOAWAY frame, all exchanges end, and ConnectionEnded has the error.
+        """
+        if not self._is_over:
+            self._fail(RemoteProtocolError(message, code))
+
+    def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
+        """Tell the peer that no more of its streams are accepted; those that are open go on."""
+        self._is_going_away = True
+        self._out.append(frames.goaway(self._last_peer_stream, code, debug))
+
+    def ping(self, data: bytes) -> None:
+        """Send a PING frame with eight bytes; the answer is a PingAcknowledged event."""
+        if len(data) != 8:
+            raise LocalProtocolError(f"expected eight bytes in a ping, got {len(data)}")
+        self._out.append(frames.frame(frames.PING, 0, 0, data))
+
+    # The other frames.
+
+    def _receive_priority(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        if number == 0:
+            raise RemoteProtocolError("expected PRIORITY on a stream, got it on the connection")
+        if len(payload) != 5:
+            raise StreamError("expected five bytes in PRIORITY", ErrorCode.FRAME_SIZE_ERROR)
+        if int.from_bytes(payload[:4], "big") & frames.STREAM_MASK == number:
+            raise StreamError("expected a stream that does not depend on itself")
+        self._count_idle()
+
+    def _receive_rst_stream(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        if number == 0:
+            raise RemoteProtocolError("expected RST_STREAM on a stream, got it on the connection")
+        if len(payload) != 4:
+            raise RemoteProtocolError(
+                "expected four bytes in RST_STREAM", ErrorCode.FRAME_SIZE_ERROR
+            )
+        stream = self._streams.get(number)
+        if stream is None:
+            self._receive_late(number, Input.RST_STREAM)
+            return
+        code = int.from_bytes(payload, "big")
+        stream.state = StreamState.RESET_REMOTE
+        self._forget(stream)
+        is_refused = code == ErrorCode.REFUSED_STREAM
+        processed = Processed.NO if is_refused else Processed.UNKNOWN
+        self._events.append(StreamReset(number, code, by_peer=True, processed=processed))
+        self._count_reset("peer_resets")
+
+    def _receive_settings(self, flags: int, number: int, payload: bytes) -> None:
+        if number != 0:
+            raise RemoteProtocolError("expected SETTINGS on the connection, got it on a stream")
+        if flags & frames.ACK:
+            if payload:
+                raise RemoteProtocolError(
+                    "expected an empty acknowledgement of SETTINGS", ErrorCode.FRAME_SIZE_ERROR
+                )
+            if not self.settings_acknowledged:
+                self.settings_acknowledged = True
+                self._decoder.allow_table_size(self.limits.header_table)
+            else:
+                self._count_idle()
+            return
+        if len(payload) % 6:
+            raise RemoteProtocolError(
+                "expected entries of six bytes in SETTINGS", ErrorCode.FRAME_SIZE_ERROR
+            )
+        if len(payload) > 6 * self.limits.settings:
+            self._exceeded("settings", "entries of SETTINGS")
+        self._settings_frames += 1
+        if self._settings_frames > self.limits.settings_frames:
+            self._exceeded("settings_frames", "SETTINGS frames without progress")
+        for start in range(0, len(payload), 6):
+            key = int.from_bytes(payload[start : start + 2], "big")
+            self._apply(key, int.from_bytes(payload[start + 2 : start + 6], "big"))
+        self.peer_settings_received = True
+        self._answer(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._events.append(SettingsReceived())
+
+    def _apply(self, key: int, value: int) -> None:
+        if key == frames.HEADER_TABLE_SIZE:
+            self._encoder.limit_table_size(value)
+        elif key == frames.ENABLE_PUSH:
+            self._check_push(value)
+        elif key == frames.MAX_CONCURRENT_STREAMS:
+            self._peer_streams = value
+        elif key == frames.INITIAL_WINDOW_SIZE:
+            if value > LARGEST_WINDOW:
+                raise RemoteProtocolError(
+                    "expected an initial window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                )
+            change, self._peer_window = value - self._peer_window, value
+            for stream in self._streams.values():
+                stream.send_window += change
+                if stream.send_window > LARGEST_WINDOW:
+                    raise RemoteProtocolError(
+                        "expected windows of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                    )
+            if change > 0:
+                self._wake_all()
+        elif key == frames.MAX_FRAME_SIZE_SETTING:
+            if not frames.MIN_FRAME_SIZE <= value <= frames.MAX_FRAME_SIZE:
+                raise RemoteProtocolError(
+                    f"expected a frame size from {frames.MIN_FRAME_SIZE} to"
+                    f" {frames.MAX_FRAME_SIZE}, got {value}"
+                )
+            self._peer_frame_size = value
+        elif key == frames.MAX_HEADER_LIST_SIZE:
+            self._peer_header_list = value
+            self._checked.clear()
+
+    def _check_push(self, value: int) -> None:
+        if value not in (0, 1):
+            raise RemoteProtocolError(f"expected 0 or 1 as ENABLE_PUSH, got {value}")
+
+    def _receive_push_promise(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        raise RemoteProtocolError("expected no PUSH_PROMISE")
+
+    def _receive_ping(self, flags: int, number: int, payload: bytes) -> None:
+        if number != 0:
+            raise RemoteProtocolError("expected PING on the connection, got it on a stream")
+        if len(payload) != 8:
+            raise RemoteProtocolError("expected eight bytes in PING", ErrorCode.FRAME_SIZE_ERROR)
+        self._count_idle()
+        if flags & frames.ACK:
+            self._events.append(PingAcknowledged(payload))
+        else:
+            self._answer(frames.frame(frames.PING, frames.ACK, 0, payload))
+
+    def _receive_goaway(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        if number != 0:
+            raise RemoteProtocolError("expected GOAWAY on the connection, got it on a stream")
+        if len(payload) < 8:
+            raise RemoteProtocolError(
+                "expected eight bytes or more in GOAWAY", ErrorCode.FRAME_SIZE_ERROR
+            )
+        last = int.from_bytes(payload[:4], "big") & frames.STREAM_MASK
+        code = int.from_bytes(payload[4:8], "big")
+        self._count_idle()
+        self._left_behind(last, code)
+        self._events.append(GoingAway(last, code, payload[8:]))
+
+    def _left_behind(self, last: int, code: int) -> None:
+        """End the streams that the peer says it will not process."""
+
+    def _opening(self, settings: dict[int, int]) -> None:
+        """Queue this side's first frames."""
+        limits = self.limits
+        settings |= {
+            frames.INITIAL_WINDOW_SIZE: limits.stream_window,
+            frames.MAX_HEADER_LIST_SIZE: limits.header_list,
+        }
+        if limits.frame_size != frames.MIN_FRAME_SIZE:
+            settings[frames.MAX_FRAME_SIZE_SETTING] = limits.frame_size
+        if limits.header_table != 4096:
+            settings[frames.HEADER_TABLE_SIZE] = limits.header_table
+        self._out.append(frames.settings_frame(settings))
+        if limits.connection_window > DEFAULT_WINDOW:
+            self._out.append(frames.window_update(0, limits.connection_window - DEFAULT_WINDOW))

@@ -1,0 +1,138 @@
+"""What a connection reports, and what is sent through it."""
+
+import enum
+from dataclasses import dataclass
+
+from kakuri_http2._errors import RemoteProtocolError
+from kakuri_http2.hpack import Field
+
+Fields = tuple[Field, ...]
+
+
+class Processed(enum.Enum):
+    """Whether the peer may have acted on a request whose stream ended early."""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class Request:
+    """The head of a request.
+
+    Attributes:
+        method: such as `b"POST"`.
+        path: `:path`, such as `b"/runtime.v1.RuntimeService/Version"`.
+        authority: `:authority`, or empty if there is none.
+        fields: the other fields, names in lower case.
+        scheme: `b"http"` or `b"https"`.
+        end: whether nothing follows.
+        stream: of a received request; a client's `send` returns it.
+
+    """
+
+    method: bytes
+    path: bytes
+    authority: bytes = b""
+    fields: Fields = ()
+    scheme: bytes = b"http"
+    end: bool = False
+    stream: int = 0
+
+
+@dataclass(slots=True)
+class Response:
+    """The head of a response; one with a status below 200 is interim, and others follow."""
+
+    stream: int
+    status: int
+    fields: Fields = ()
+    end: bool = False
+
+
+@dataclass(slots=True)
+class Data:
+    """A piece of content.
+
+    Received pieces count against the stream's window until `Connection.consumed` gives the credit
+    back.
+    """
+
+    stream: int
+    data: bytes
+    end: bool = False
+
+
+@dataclass(slots=True)
+class Trailers:
+    """Fields after the content; they end their side of the stream."""
+
+    stream: int
+    fields: Fields
+
+
+@dataclass(slots=True)
+class StreamReset:
+    """A stream ended before both sides had ended it.
+
+    Attributes:
+        stream: its number.
+        code: of the RST_STREAM frame, as a number: peers may send codes without a name. For a
+            stream that GOAWAY or the end of the connection left behind, the connection's code.
+        by_peer: whether the peer ended it.
+        processed: NO if the peer surely did nothing, so that the request can be repeated.
+        message: what was wrong, if this side ended it.
+
+    """
+
+    stream: int
+    code: int
+    by_peer: bool
+    processed: Processed = Processed.UNKNOWN
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Drained:
+    """All content that was given to a stream is in `data_to_send`, after some had to wait."""
+
+    stream: int
+
+
+@dataclass(slots=True)
+class SettingsReceived:
+    """The peer changed its settings; `Connection.available_streams` may be another."""
+
+
+@dataclass(slots=True)
+class PingAcknowledged:
+    """The peer answered a ping."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class GoingAway:
+    """The peer accepts no more streams; those above `last_stream` were not processed."""
+
+    last_stream: int
+    code: int
+    debug: bytes
+
+
+@dataclass(slots=True)
+class ConnectionEnded:
+    """Nothing will follow.
+
+    Attributes:
+        error: what the peer did wrong; None if it closed the connection.
+
+    """
+
+    error: RemoteProtocolError | None
+
+
+Event = (
+    Request | Response | Data | Trailers | StreamReset | Drained | SettingsReceived
+    | PingAcknowledged | GoingAway | ConnectionEnded
+)  # fmt: skip

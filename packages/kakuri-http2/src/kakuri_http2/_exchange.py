@@ -1,0 +1,163 @@
+"""One request and its response, as something to await."""
+
+import asyncio
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from kakuri_http2._errors import ErrorCode, HTTP2Error
+from kakuri_http2._events import Data, Fields, Processed, Request, Response, Trailers
+
+if TYPE_CHECKING:
+    from kakuri_http2._connection import Connection
+    from kakuri_http2._driver import Driver
+
+MAX_QUEUED = 256 << 10
+"""Bytes of content of one exchange that `send` accepts before it waits."""
+
+
+class ExchangeEnded(HTTP2Error):
+    """An exchange ended before it was complete.
+
+    Attributes:
+        code: of the RST_STREAM or GOAWAY frame, as a number.
+        by_peer: whether the peer ended it.
+        processed: NO if the peer surely did nothing, so that the request can be repeated.
+
+    """
+
+    def __init__(
+        self, message: str, code: int, *, by_peer: bool, processed: Processed = Processed.UNKNOWN
+    ) -> None:
+        super().__init__(message, code, by_peer, processed)
+        self.message = message
+        self.code = code
+        self.by_peer = by_peer
+        self.processed = processed
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        arguments: dict[str, Any] = {"by_peer": self.by_peer, "processed": self.processed}
+        return partial(ExchangeEnded, **arguments), (self.message, self.code)
+
+
+class Exchange:
+    """One request and its response, seen from either side.
+
+    Attributes:
+        stream: the number of its stream.
+        head: the head that the peer sent: a Request on a server, a Response on a client; None
+            until it came.
+        trailers: the fields after the content that the peer sent; empty until then.
+
+    """
+
+    def __init__(self, driver: "Driver[Connection]", stream: int) -> None:
+        self._driver = driver
+        self.stream = stream
+        self.head: Request | Response | None = None
+        self.trailers: Fields = ()
+        self._pieces: deque[bytes] = deque()
+        self._is_complete = False
+        self._ended: ExchangeEnded | None = None
+        self._arrived: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+
+    async def response(self) -> Response:
+        """Wait for the head of the response; interim ones are passed over.
+
+        Raises:
+            ExchangeEnded: the exchange ended before.
+
+        """
+        while self.head is None:
+            await self._wait()
+        return cast("Response", self.head)
+
+    async def read(self) -> bytes:
+        """Return the next piece of content; empty bytes at its end.
+
+        Taking a piece gives its credit back, so a reader that pauses holds the peer back.
+
+        Raises:
+            ExchangeEnded: the exchange ended before its content was complete.
+
+        """
+        while not self._pieces:
+            if self._is_complete:
+                return b""
+            await self._wait()
+        piece = self._pieces.popleft()
+        self._driver.consumed(self.stream, len(piece))
+        return piece or await self.read()
+
+    async def send(self, data: bytes, *, end: bool = False) -> None:
+        """Send content; waits while more than `MAX_QUEUED` bytes wait for the peer.
+
+        Raises:
+            ExchangeEnded: the exchange has ended.
+
+        """
+        self._check()
+        self._driver.send(Data(self.stream, data, end))
+        while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+            self._check()
+
+    def send_trailers(self, fields: Fields) -> None:
+        """Send fields after the content; ends this side of the exchange."""
+        self._check()
+        self._driver.send(Trailers(self.stream, fields))
+
+    def respond(self, status: int, fields: Fields = (), *, end: bool = False) -> None:
+        """Send the head of a response, on a server."""
+        self._check()
+        self._driver.send(Response(self.stream, status, fields, end))
+
+    def cancel(self, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        """End the exchange at once, unless it is complete."""
+        self._driver.reset(self.stream, code)
+        self.end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
+
+    # What the driver calls.
+
+    def receive(self, event: Request | Response | Data | Trailers) -> None:
+        """Take an event of this exchange."""
+        if isinstance(event, Data):
+            self._pieces.append(event.data)
+            self._is_complete = event.end
+        elif isinstance(event, Trailers):
+            self.trailers = event.fields
+            self._is_complete = True
+        elif isinstance(event, Request) or event.status >= 200:
+            self.head = event
+            self._is_complete = event.end
+        self._wake(self._arrived)
+
+    def end(self, error: ExchangeEnded) -> None:
+        """Let everything that waits end with an error; complete content can still be read."""
+        if self._ended is None:
+            self._ended = error
+        self._wake(self._arrived)
+        self._wake(self._drained)
+
+    def drained(self) -> None:
+        """Let a `send` that waits go on."""
+        self._wake(self._drained)
+
+    def _check(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+
+    async def _wait(self) -> None:
+        self._check()
+        self._arrived = asyncio.get_running_loop().create_future()
+        await self._arrived
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

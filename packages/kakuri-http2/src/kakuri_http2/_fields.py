@@ -1,0 +1,108 @@
+"""Rules for header fields (RFC 9113 section 8.2 and 8.3), for what is received and what is sent."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kakuri_http2._events import Fields, Request
+from kakuri_http2.hpack import Field
+
+_NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
+_BAD_VALUE = re.compile(rb"[\0\r\n]|^[ \t]|[ \t]\Z")
+_STATUS = re.compile(rb"[1-5][0-9][0-9]")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_CONNECTION_FIELDS = frozenset(
+    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
+)
+_REQUEST_FIELDS = frozenset({b":method", b":scheme", b":path", b":authority"})
+
+
+class MalformedMessage(ValueError):
+    """The fields of a message break a rule; its stream is reset (section 8.1.1)."""
+
+
+@dataclass(slots=True)
+class Head:
+    """The checked fields of a message.
+
+    Attributes:
+        pseudo: the pseudo-fields by name.
+        fields: the others.
+        length: of the content, as content-length says it; None without one.
+
+    """
+
+    pseudo: dict[bytes, bytes]
+    fields: Fields
+    length: int | None
+
+
+def check_fields(listed: Iterable[Field]) -> Head:
+    """Split fields into pseudo-fields and others, and check what holds for all messages.
+
+    Raises:
+        MalformedMessage: a name or value is not allowed, or a pseudo-field comes late or twice.
+
+    """
+    pseudo: dict[bytes, bytes] = {}
+    others: list[Field] = []
+    length = None
+    for field in listed:
+        name, value = field
+        if _BAD_VALUE.search(value):
+            raise MalformedMessage(f"expected a field value, got {value[:100]!r}")
+        if name[:1] == b":":
+            if others:
+                raise MalformedMessage(f"expected {name!r} before all other fields")
+            if name in pseudo:
+                raise MalformedMessage(f"expected {name!r} once")
+            pseudo[name] = value
+            continue
+        if not _NAME.fullmatch(name):
+            raise MalformedMessage(f"expected a field name in lower case, got {name[:100]!r}")
+        if name in _CONNECTION_FIELDS or (name == b"te" and value != b"trailers"):
+            raise MalformedMessage(f"expected no field about the connection, got {name!r}")
+        if name == b"content-length":
+            if not _LENGTH.fullmatch(value) or length not in (None, int(value)):
+                raise MalformedMessage(f"expected one content-length, got {value[:100]!r}")
+            length = int(value)
+        others.append(field)
+    return Head(pseudo, tuple(others), length)
+
+
+def request_of(head: Head, stream: int, *, end: bool) -> Request:
+    """Return the request that checked fields describe (section 8.3.1).
+
+    Raises:
+        MalformedMessage: a pseudo-field is missing or not one of a request, or the path is empty.
+
+    """
+    pseudo = head.pseudo
+    if not pseudo.keys() <= _REQUEST_FIELDS:
+        raise MalformedMessage(f"expected pseudo-fields of a request, got {sorted(pseudo)}")
+    try:
+        method, scheme, path = pseudo[b":method"], pseudo[b":scheme"], pseudo[b":path"]
+    except KeyError as error:
+        raise MalformedMessage(f"expected {error.args[0]!r} in a request") from None
+    if not _NAME.fullmatch(method.lower()):
+        raise MalformedMessage(f"expected a method, got {method[:100]!r}")
+    if scheme in (b"http", b"https") and path[:1] != b"/" and (method, path) != (b"OPTIONS", b"*"):
+        raise MalformedMessage(f"expected a path that begins with '/', got {path[:100]!r}")
+    authority = pseudo.get(b":authority", b"")
+    return Request(method, path, authority, head.fields, scheme, end, stream)
+
+
+def status_of(head: Head) -> int:
+    """Return the status of a response's checked fields (section 8.3.2).
+
+    Raises:
+        MalformedMessage: there is no `:status` of three digits, or another pseudo-field.
+
+    """
+    status = head.pseudo.get(b":status", b"")
+    if len(head.pseudo) != 1 or not _STATUS.fullmatch(status):
+        raise MalformedMessage(f"expected ':status' of three digits alone, got {head.pseudo}")
+    number = int(status)
+    if number == 101:  # there is no upgrade in HTTP/2 (section 8.6)
+        raise MalformedMessage("expected another status than 101")
+    return number

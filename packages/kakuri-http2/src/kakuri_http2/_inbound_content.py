@@ -1,0 +1,158 @@
+"""Receiving content: windows, credit, and what content-length promises (RFC 9113 section 5.2)."""
+
+from kakuri_http2 import _frames as frames
+from kakuri_http2._errors import ErrorCode, RemoteProtocolError
+from kakuri_http2._events import Data
+from kakuri_http2._limits import LARGEST_WINDOW, Limits
+from kakuri_http2._outbound import Outbound, StreamError
+from kakuri_http2._states import FINISHED, RECEIVE, Input, StreamState
+from kakuri_http2._stream import Stream
+
+_END_STREAM, _PADDED = frames.END_STREAM, frames.PADDED
+
+
+class InboundContent(Outbound):
+    """Handles DATA and WINDOW_UPDATE."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self._receive_window = limits.connection_window
+        self._credit = 0
+        self._empty_frames = 0
+
+    def _receive_data_frame(self, flags: int, number: int, payload: bytes) -> None:
+        if number == 0:
+            raise RemoteProtocolError("expected DATA on a stream, got it on the connection")
+        size = len(payload)
+        self._receive_window -= size
+        if self._receive_window < 0:
+            raise RemoteProtocolError(
+                "expected content within the connection's window", ErrorCode.FLOW_CONTROL_ERROR
+            )
+        content = without_padding(payload) if flags & _PADDED else payload
+        stream = self._streams.get(number)
+        if stream is None or stream.state is StreamState.HALF_CLOSED_REMOTE:
+            self._give_credit(size)
+            self._receive_late(number, Input.DATA)
+            return
+        stream.receive_window -= size
+        if stream.receive_window < 0:
+            self._give_credit(size)
+            raise StreamError(
+                "expected content within the stream's window", ErrorCode.FLOW_CONTROL_ERROR
+            )
+        if not stream.has_head:
+            self._give_credit(size)
+            raise StreamError("expected the head of the message before its content")
+        stream.unread += size
+        if size > len(content):
+            self.consumed(number, size - len(content))
+        stream.received += len(content)
+        is_end = bool(flags & _END_STREAM)
+        if content or is_end:
+            self._idle_frames = self._empty_frames = self._settings_frames = 0
+        else:
+            self._empty_frames += 1
+            if self._empty_frames > self.limits.empty_frames:
+                self._exceeded("empty_frames", "empty DATA frames in a row")
+        self._check_length(stream, is_end=is_end)
+        self._events.append(Data(number, content, is_end))
+        if is_end:
+            self._end_remotely(stream)
+
+    def _check_length(self, stream: Stream, *, is_end: bool) -> None:
+        """Check content-length against the content (section 8.1.1)."""
+        expected = 0 if stream.is_bodiless else stream.length
+        if expected is not None and (
+            stream.received > expected or (is_end and stream.received != expected)
+        ):
+            raise StreamError(
+                f"expected {expected} bytes of content, got {stream.received}"
+                + ("" if is_end else " or more")
+            )
+
+    def consumed(self, stream: int, amount: int) -> None:
+        """Give credit back for content that the program has taken.
+
+        Without it the peer stops sending once the stream's window is used up. When a stream ends,
+        the rest is given back to the connection by itself.
+        """
+        known = self._streams.get(stream)
+        if known is None:
+            return
+        amount = min(amount, known.unread)
+        known.unread -= amount
+        known.credit += amount
+        if known.credit * 2 >= self.limits.stream_window:
+            if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL):
+                self._answer(frames.window_update(stream, known.credit))
+                known.receive_window += known.credit
+            self._give_credit(known.credit)
+            known.credit = 0
+        elif self._receive_window * 2 < self.limits.connection_window:
+            # Others must not starve while this stream's credit gathers.
+            self._give_credit(known.credit)
+            if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL) and known.credit:
+                self._answer(frames.window_update(stream, known.credit))
+                known.receive_window += known.credit
+            known.credit = 0
+
+    def _give_credit(self, amount: int) -> None:
+        self._credit += amount
+        if self._credit * 2 >= self.limits.connection_window and not self._is_over:
+            self._answer(frames.window_update(0, self._credit))
+            self._receive_window += self._credit
+            self._credit = 0
+
+    def _receive_window_update(self, flags: int, number: int, payload: bytes) -> None:  # noqa: ARG002
+        if len(payload) != 4:
+            raise RemoteProtocolError(
+                "expected four bytes in WINDOW_UPDATE", ErrorCode.FRAME_SIZE_ERROR
+            )
+        increment = int.from_bytes(payload, "big") & LARGEST_WINDOW
+        if number == 0:
+            if increment == 0:
+                raise RemoteProtocolError("expected an increment of a window, got 0")
+            self._send_window += increment
+            if self._send_window > LARGEST_WINDOW:
+                raise RemoteProtocolError(
+                    "expected a window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
+                )
+            if self._send_window > 0 and self._send_window <= increment:
+                self._wake_all()
+            else:
+                self._count_idle()
+            return
+        stream = self._streams.get(number)
+        if stream is None:
+            self._receive_late(number, Input.WINDOW_UPDATE)
+            return
+        if increment == 0:
+            raise StreamError("expected an increment of a window, got 0")
+        stream.send_window += increment
+        if stream.send_window > LARGEST_WINDOW:
+            raise StreamError("expected a window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR)
+        if stream.queue and 0 < stream.send_window <= increment:
+            self._sendable.append(stream)
+        else:
+            self._count_idle()
+
+    def _wake_all(self) -> None:
+        """Let all streams with queued content try again."""
+        self._sendable.clear()
+        self._sendable.extend(stream for stream in self._streams.values() if stream.queue)
+
+    def _end_remotely(self, stream: Stream) -> None:
+        outcome = RECEIVE[stream.state][Input.END_STREAM]
+        assert isinstance(outcome, StreamState)
+        stream.state = outcome
+        if outcome in FINISHED:
+            for limit in self._resets_balance:
+                self._resets_balance[limit] = max(0, self._resets_balance[limit] - 1)
+            self._forget(stream)
+
+
+def without_padding(payload: bytes) -> bytes:
+    if not payload or payload[0] >= len(payload):
+        raise RemoteProtocolError("expected padding shorter than its frame")
+    return payload[1 : len(payload) - payload[0]]

@@ -1,0 +1,76 @@
+"""What a peer may make this side keep or do."""
+
+from dataclasses import dataclass
+
+from kakuri_http2._frames import MAX_FRAME_SIZE, MIN_FRAME_SIZE
+
+LARGEST_WINDOW = (1 << 31) - 1
+DEFAULT_WINDOW = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one connection; each has a default that ordinary peers stay far below.
+
+    Attributes:
+        stream_window: bytes of content that one stream may hold unread
+            (SETTINGS_INITIAL_WINDOW_SIZE), at least 65,535. 4 MiB: one answer of a usual size
+            arrives without waiting for credit.
+        connection_window: the same for all streams together, at least 65,535. 16 MiB.
+        concurrent_streams: streams that the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS);
+            what exceeds them is refused. 100, the least that RFC 9113 recommends.
+        frame_size: bytes of a frame's payload (SETTINGS_MAX_FRAME_SIZE). 16 KiB, the smallest that
+            a peer may assume.
+        header_list: bytes of one message's decoded fields, 32 added for each
+            (SETTINGS_MAX_HEADER_LIST_SIZE). 64 KiB. Bounds what a small block may grow to
+            (CVE-2016-6581).
+        header_table: bytes of the table that the peer may use for its fields. 4096, as in HPACK.
+        header_block: bytes of one message's encoded fields over all its frames. 64 KiB.
+        continuations: CONTINUATION frames of one message, empty ones included. 32: at 16 KiB each
+            they hold eight times the largest block (VU#421644).
+        settings: entries of one SETTINGS frame. 32; there are seven in use.
+        settings_frames: SETTINGS frames without progress between them. 10 (CVE-2019-9515).
+        unsent_answers: answers that wait to be sent (acknowledgements, resets, credit). 100: a peer
+            that asks and does not read is cut off (CVE-2019-9512).
+        idle_frames: frames without progress between them: PING, PRIORITY, unknown types, frames of
+            closed streams. 1000 (CVE-2019-9513).
+        empty_frames: DATA frames without content and end, one after another. 100 (CVE-2019-9518).
+        interim_responses: 1xx responses to one request. 10.
+        peer_resets: streams that the peer may reset more than it finishes. 200 (CVE-2023-44487).
+        own_resets: streams that this side may have to reset more than finish. 1000
+            (RUSTSEC-2024-0003, CVE-2025-8671).
+
+    """
+
+    stream_window: int = 4 << 20
+    connection_window: int = 16 << 20
+    concurrent_streams: int = 100
+    frame_size: int = MIN_FRAME_SIZE
+    header_list: int = 64 << 10
+    header_table: int = 4096
+    header_block: int = 64 << 10
+    continuations: int = 32
+    settings: int = 32
+    settings_frames: int = 10
+    unsent_answers: int = 100
+    idle_frames: int = 1000
+    empty_frames: int = 100
+    interim_responses: int = 10
+    peer_resets: int = 200
+    own_resets: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"expected an integer as {name}, got {value!r}")
+            low, high = _RANGES.get(name, (0, LARGEST_WINDOW))
+            if not low <= value <= high:
+                raise ValueError(f"expected {name} from {low} to {high}, got {value}")
+
+
+_RANGES = {
+    "stream_window": (DEFAULT_WINDOW, LARGEST_WINDOW),
+    "connection_window": (DEFAULT_WINDOW, LARGEST_WINDOW),
+    "frame_size": (MIN_FRAME_SIZE, MAX_FRAME_SIZE),
+}

@@ -1,0 +1,280 @@
+"""The sending half of a connection: fields, content within the windows, and answers.
+
+It also keeps the account of streams and of frames that bring nothing forward.
+"""
+
+from collections import OrderedDict, deque
+from itertools import chain
+
+from kakuri_http2 import _frames as frames
+from kakuri_http2._errors import (
+    ErrorCode,
+    LimitExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from kakuri_http2._events import Data, Drained, Event, Fields, Response, Trailers
+from kakuri_http2._fields import Head, MalformedMessage, check_fields, status_of
+from kakuri_http2._limits import DEFAULT_WINDOW, Limits
+from kakuri_http2._states import (
+    FINISHED,
+    LOCAL_END,
+    MAY_SEND,
+    RECEIVE,
+    Fault,
+    Input,
+    StreamState,
+)
+from kakuri_http2._stream import Stream
+from kakuri_http2.hpack import Encoder
+
+OUTPUT_AT_ONCE = 256 << 10
+"""Bytes of content that one `data_to_send` returns, so that answers never wait long."""
+
+_REMEMBERED_STREAMS = 256
+_REMEMBERED_HEADS = 64
+
+
+class StreamError(Exception):
+    """A frame that ends its stream and not the connection."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Outbound:
+    """What both roles send, and the state that it depends on."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._encoder = Encoder()
+        self._streams: dict[int, Stream] = {}
+        # How streams ended that are gone, for frames that still come for them.
+        self._ended: OrderedDict[int, StreamState] = OrderedDict()
+        self._events: deque[Event] = deque()
+        self._out: list[bytes | memoryview] = []
+        self._answers = 0  # in _out
+        self._sendable: deque[Stream] = deque()  # have something queued that no window holds back
+        self._send_window = DEFAULT_WINDOW
+        self._peer_frame_size = frames.MIN_FRAME_SIZE
+        self._peer_window = DEFAULT_WINDOW
+        self._peer_header_list: int | None = None
+        self._idle_frames = 0
+        self._is_over = False
+        self._settings_frames = 0
+        self._resets_balance = {"peer_resets": 0, "own_resets": 0}
+        self._checked: dict[Fields, Head] = {}
+
+    # Content.
+
+    def _send_data(self, message: Data) -> None:
+        stream = self._stream_to_send(message.stream)
+        if stream is not None:
+            content = memoryview(message.data)
+            self._enqueue(stream, (content, message.end), content.nbytes, is_end=message.end)
+
+    def _send_trailers(self, message: Trailers) -> None:
+        if self._checked_fields(message.fields).pseudo:
+            raise LocalProtocolError("expected trailers without pseudo-fields")
+        stream = self._stream_to_send(message.stream)
+        if stream is not None:
+            self._enqueue(stream, message.fields, 0, is_end=True)
+
+    def _send_response(self, message: Response) -> None:
+        fields = ((b":status", b"%d" % message.status), *message.fields)
+        try:
+            status_of(self._checked_fields(fields))
+        except MalformedMessage as error:
+            raise LocalProtocolError(str(error)) from error
+        stream = self._stream_to_send(message.stream)
+        if stream is None:
+            return
+        if stream.queue:
+            raise LocalProtocolError("expected the head of a response before its content")
+        self._write_fields(stream, fields, is_end=message.end)
+
+    def _stream_to_send(self, number: int) -> Stream | None:
+        """Return a stream that this side may send on; None if the peer has reset it meanwhile."""
+        stream = self._streams.get(number)
+        if stream is None:
+            if number in self._ended or self._is_over:
+                return None
+            raise LocalProtocolError(f"expected a stream that was opened, got {number}")
+        if stream.is_ending or stream.state not in MAY_SEND:
+            raise LocalProtocolError(f"stream {number} was ended by this side")
+        return stream
+
+    def _enqueue(
+        self, stream: Stream, item: tuple[memoryview, bool] | Fields, size: int, *, is_end: bool
+    ) -> None:
+        if not stream.queue:
+            self._sendable.append(stream)
+        stream.queue.append(item)
+        stream.queued += size
+        stream.is_ending = is_end
+
+    def _write_fields(self, stream: Stream, fields: Fields, *, is_end: bool) -> None:
+        block = self._encoder.encode(fields)
+        flags = frames.END_STREAM if is_end else 0
+        self._out.append(frames.header_frames(block, stream.number, flags, self._peer_frame_size))
+        if is_end:
+            stream.is_ending = True
+            self._end_locally(stream)
+
+    def _checked_fields(self, fields: Fields) -> Head:
+        """Check fields that are to be sent. Those that were sent lately need no second check."""
+        head = self._checked.get(fields)
+        if head is None:
+            try:
+                head = check_fields(fields)
+            except MalformedMessage as error:
+                raise LocalProtocolError(str(error)) from error
+            if self._peer_header_list is not None:
+                size = sum(len(name) + len(value) + 32 for name, value in fields)
+                if size > self._peer_header_list:
+                    raise LocalProtocolError(
+                        f"the peer accepts fields of at most {self._peer_header_list} bytes,"
+                        f" got {size}"
+                    )
+            if len(self._checked) >= _REMEMBERED_HEADS:
+                self._checked.clear()
+            self._checked[fields] = head
+        return head
+
+    # What leaves.
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be written to the peer now, and forget it.
+
+        Of content, each stream gets a frame in turn, as far as the windows allow, and at most
+        `OUTPUT_AT_ONCE` bytes in all; call again once they were written, until it is empty.
+        """
+        if self._sendable:
+            self._write_content(OUTPUT_AT_ONCE)
+        out, self._out = self._out, []
+        self._answers = 0
+        return out[0] if len(out) == 1 and isinstance(out[0], bytes) else b"".join(out)
+
+    def _write_content(self, room: int) -> None:
+        sendable = self._sendable
+        while sendable and room > 0:
+            stream = sendable.popleft()
+            if not stream.queue:
+                continue
+            item = stream.queue[0]
+            if len(item) == 2 and isinstance(item[0], memoryview):
+                written = self._write_piece(stream, item[0], is_end=bool(item[1]))
+                if written < 0:
+                    stream.was_blocked = True
+                    continue  # a WINDOW_UPDATE brings it back
+                room -= written + 1
+            else:
+                stream.queue.popleft()
+                self._write_fields(stream, tuple(chain(item)), is_end=True)
+            if stream.queue:
+                sendable.append(stream)
+            elif stream.was_blocked:
+                stream.was_blocked = False
+                self._events.append(Drained(stream.number))
+
+    def _write_piece(self, stream: Stream, content: memoryview, *, is_end: bool) -> int:
+        """Write one DATA frame; returns the bytes of its content, -1 if a window is used up."""
+        size = content.nbytes
+        allowed = min(self._peer_frame_size, stream.send_window, self._send_window)
+        if size > allowed:
+            if allowed <= 0:
+                return -1
+            piece, rest = content[:allowed], content[allowed:]
+            stream.queue[0] = rest, is_end
+            size, is_last = allowed, False
+        else:
+            piece, is_last = content, is_end
+            stream.queue.popleft()
+        flags = frames.END_STREAM if is_last else 0
+        self._out.append(frames.frame_head(size, frames.DATA, flags, stream.number))
+        if size:
+            self._out.append(piece)
+        stream.queued -= size
+        stream.send_window -= size
+        self._send_window -= size
+        self._idle_frames = 0  # WINDOW_UPDATEs that follow are not idle
+        if is_last:
+            self._end_locally(stream)
+        return size
+
+    def _answer(self, data: bytes) -> None:
+        self._out.append(data)
+        self._answers += 1
+
+    # The end of streams.
+
+    def _end_locally(self, stream: Stream) -> None:
+        stream.state = LOCAL_END[stream.state]
+        if stream.state in FINISHED:
+            self._forget(stream)
+
+    def _forget(self, stream: Stream) -> None:
+        """Drop a stream that has ended, and give back the credit of what it still held."""
+        del self._streams[stream.number]
+        stream.queue.clear()
+        stream.queued = 0
+        self._ended[stream.number] = stream.state
+        if len(self._ended) > _REMEMBERED_STREAMS:
+            self._ended.popitem(last=False)
+        self._give_credit(stream.unread + stream.credit)
+        stream.unread = stream.credit = 0
+
+    def _give_credit(self, amount: int) -> None:
+        """Count content of the connection as read; implemented by the receiving half."""
+        raise NotImplementedError
+
+    def reset(self, stream: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
+        """End a stream at once. What the peer still sends on it is ignored."""
+        known = self._streams.get(stream)
+        if known is not None:
+            known.state = StreamState.RESET_LOCAL
+            self._out.append(frames.rst_stream(stream, code))
+            self._forget(known)
+
+    def unsent(self, stream: int) -> int:
+        """Return how many bytes of content wait for a window or for `data_to_send`."""
+        known = self._streams.get(stream)
+        return 0 if known is None else known.queued
+
+    # Frames that are not allowed, and frames that bring nothing forward.
+
+    def _exceeded(
+        self, limit: str, what: str, code: ErrorCode = ErrorCode.ENHANCE_YOUR_CALM
+    ) -> None:
+        maximum: int = getattr(self.limits, limit)
+        raise LimitExceeded(f"expected at most {maximum} {what}", code, limit, maximum)
+
+    def _count_idle(self) -> None:
+        """Count a frame that brings nothing forward."""
+        self._idle_frames += 1
+        if self._idle_frames > self.limits.idle_frames:
+            self._exceeded("idle_frames", "frames without progress")
+
+    def _count_reset(self, limit: str) -> None:
+        self._resets_balance[limit] += 1
+        if self._resets_balance[limit] > getattr(self.limits, limit):
+            self._exceeded(limit, "streams that are reset and not finished")
+
+    def _receive_late(self, number: int, what: Input) -> None:
+        """Handle a frame of a stream that is not open, or that the peer has ended."""
+        stream = self._streams.get(number)
+        state = stream.state if stream is not None else self._state_of(number)
+        outcome = RECEIVE[state][what]
+        if isinstance(outcome, tuple):
+            fault, code = outcome
+            message = f"expected no {what.value} on a stream that is {state.value}"
+            if fault is Fault.CONNECTION:
+                raise RemoteProtocolError(message, code)
+            if fault is Fault.STREAM:
+                raise StreamError(message, code)
+        self._count_idle()
+
+    def _state_of(self, number: int) -> StreamState:
+        """Return the state of a stream that is not open."""
+        raise NotImplementedError

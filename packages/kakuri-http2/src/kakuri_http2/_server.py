@@ -1,0 +1,111 @@
+"""The server's side of a connection."""
+
+from kakuri_http2 import _frames as frames
+from kakuri_http2._connection import Connection
+from kakuri_http2._errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from kakuri_http2._events import Data, Response, Trailers
+from kakuri_http2._fields import Head, request_of
+from kakuri_http2._limits import Limits
+from kakuri_http2._outbound import StreamError
+from kakuri_http2._states import StreamState
+from kakuri_http2._stream import Stream
+
+
+class ServerConnection(Connection):
+    """A connection that a client opened: it receives requests and sends responses."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits)
+        self._preface = b""
+        self._has_preface = False
+        self._opening({frames.MAX_CONCURRENT_STREAMS: self.limits.concurrent_streams})
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the client; events follow from `next_event`."""
+        if not self._has_preface and not self._is_over:
+            wanted = len(frames.PREFACE) - len(self._preface)
+            self._preface += data[:wanted]
+            data = data[wanted:]
+            if not frames.PREFACE.startswith(self._preface):
+                self._fail(
+                    RemoteProtocolError(f"expected the preface of HTTP/2, got {self._preface!r}")
+                )
+                return
+            self._has_preface = len(self._preface) == len(frames.PREFACE)
+        super().receive_data(data)
+
+    def send(self, message: Response | Data | Trailers) -> None:
+        """Queue a message's head, content or trailers; `data_to_send` returns the bytes.
+
+        Content is queued beyond the windows: see `unsent` and the event Drained. What is sent on a
+        stream that the client has reset meanwhile is dropped.
+
+        Raises:
+            LocalProtocolError: the stream was not opened or was ended, or a field is not allowed.
+
+        """
+        if isinstance(message, Response):
+            self._send_response(message)
+        elif isinstance(message, Data):
+            self._send_data(message)
+        elif isinstance(message, Trailers):
+            self._send_trailers(message)
+        else:
+            raise LocalProtocolError(f"expected a Response, Data or Trailers, got {message!r}")
+
+    def _stream_of_headers(self, number: int) -> Stream | None:
+        stream = self._streams.get(number)
+        if stream is not None and stream.state is not StreamState.HALF_CLOSED_REMOTE:
+            return stream
+        if stream is not None or number <= self._last_peer_stream:
+            if stream is None and number not in self._ended:
+                raise RemoteProtocolError(
+                    f"expected a stream above {self._last_peer_stream}, got {number}"
+                )
+            self._receive_late_headers(number)
+            return None
+        if number % 2 == 0:
+            raise RemoteProtocolError(f"expected an odd number of a client's stream, got {number}")
+        if self._is_going_away:
+            return None  # the client knows from the GOAWAY that it was not processed
+        self._last_peer_stream = number
+        if len(self._streams) >= self.limits.concurrent_streams:
+            raise StreamError(
+                f"expected at most {self.limits.concurrent_streams} streams",
+                ErrorCode.REFUSED_STREAM,
+            )
+        stream = Stream(number, StreamState.OPEN, self._peer_window, self.limits.stream_window)
+        self._streams[number] = stream
+        return stream
+
+    def _state_of(self, number: int) -> StreamState:
+        if number % 2 == 0 or number > self._last_peer_stream:
+            return StreamState.IDLE
+        return self._ended.get(number, StreamState.CLOSED)
+
+    def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:
+        if stream.has_head:
+            self._receive_trailers(stream, head, is_end=is_end)
+            return
+        request = request_of(head, stream.number, end=is_end)
+        stream.has_head = True
+        stream.length = head.length
+        if is_end:
+            self._check_length(stream, is_end=True)
+        self._events.append(request)
+        if is_end:
+            self._end_remotely(stream)
+
+    def reset_unfinished(self, number: int) -> None:
+        """End a stream whose request was answered.
+
+        If the response is complete but the request is not, the client may stop sending: NO_ERROR
+        (RFC 9113 section 8.1). A response that is not complete is an INTERNAL_ERROR.
+        """
+        stream = self._streams.get(number)
+        if stream is None:
+            return
+        if not stream.is_ending:
+            self.reset(number, ErrorCode.INTERNAL_ERROR)
+        elif not stream.queue and stream.state is StreamState.HALF_CLOSED_LOCAL:
+            self.reset(number, ErrorCode.NO_ERROR)

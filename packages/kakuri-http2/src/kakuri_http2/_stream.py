@@ -1,0 +1,74 @@
+"""What a connection knows of one stream."""
+
+from collections import deque
+
+from kakuri_http2._events import Fields
+from kakuri_http2._states import StreamState
+
+Queued = tuple[memoryview, bool] | Fields
+"""Content with whether it ends the stream, or trailers."""
+
+
+class Stream:
+    """One exchange.
+
+    Attributes:
+        number: the stream identifier.
+        state: see `_states`.
+        send_window: bytes of content that the peer lets us send; negative after it lowered its
+            initial window.
+        receive_window: bytes of content that the peer may still send.
+        unread: received bytes whose credit was not given back.
+        credit: bytes that were consumed and not yet told to the peer.
+        queue: what is to be sent once the windows allow it.
+        queued: bytes of content in the queue.
+        is_ending: whether the queue holds the end of the stream.
+        was_blocked: whether something had to wait since the last Drained.
+        has_head: whether the message's head came, on the client's side the final one.
+        length: what content-length announces, or None.
+        received: bytes of content so far, padding left out.
+        interim: 1xx responses so far.
+        is_bodiless: whether content-length announces nothing that follows: for HEAD and 304.
+
+    """
+
+    __slots__ = (
+        "credit",
+        "has_head",
+        "interim",
+        "is_bodiless",
+        "is_ending",
+        "length",
+        "number",
+        "queue",
+        "queued",
+        "receive_window",
+        "received",
+        "send_window",
+        "state",
+        "unread",
+        "was_blocked",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, state: StreamState, send_window: int, receive_window: int
+    ) -> None:
+        self.number = number
+        self.state = state
+        self.send_window = send_window
+        self.receive_window = receive_window
+        self.unread = 0
+        self.credit = 0
+        self.queue: deque[Queued] = deque()
+        self.queued = 0
+        self.is_ending = False
+        self.was_blocked = False
+        self.has_head = False
+        self.length: int | None = None
+        self.received = 0
+        self.interim = 0
+        self.is_bodiless = False
+
+    def __repr__(self) -> str:
+        waiting = f", {self.queued} bytes queued" if self.queued else ""
+        return f"<Stream {self.number} {self.state.value}{waiting}>"

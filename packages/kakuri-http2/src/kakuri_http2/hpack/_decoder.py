@@ -1,0 +1,174 @@
+"""Decodes header blocks (RFC 7541)."""
+
+from kakuri_http2._errors import HeaderListTooLarge, HPACKError
+from kakuri_http2.hpack import _huffman
+from kakuri_http2.hpack._table import (
+    ENTRY_OVERHEAD,
+    FIRST_DYNAMIC,
+    DynamicTable,
+    Field,
+    NeverIndexed,
+)
+from kakuri_http2.hpack._tables import STATIC_TABLE
+
+MAX_INTEGER_BYTES = 5
+"""Bytes of an integer after its first: 35 bits, more than any index, size or length needs."""
+
+_MAX_REMEMBERED = 64
+_MAX_REMEMBERED_LENGTH = 1024
+
+
+class Decoder:
+    """Decodes one direction of a connection's header blocks, in their order."""
+
+    def __init__(self, *, table_size: int = 4096, max_list_size: int = 65536) -> None:
+        """Take the sizes.
+
+        Args:
+            table_size: our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
+            max_list_size: bytes of a decoded block's names and values, 32 added for each field.
+
+        """
+        self._table = DynamicTable(table_size)
+        self._limit = table_size
+        self._must_update = False
+        self.max_list_size = max_list_size
+        # Blocks that changed nothing mean the same until the table changes.
+        self._known: dict[bytes, tuple[Field, ...]] = {}
+        self._known_generation = 0
+
+    @property
+    def table(self) -> DynamicTable:
+        """The dynamic table, for tests and debugging."""
+        return self._table
+
+    def allow_table_size(self, size: int) -> None:
+        """Take over a SETTINGS_HEADER_TABLE_SIZE of ours that the peer has acknowledged.
+
+        A smaller one than before has to be answered with an update in the next block (section 4.2).
+        """
+        self._must_update |= size < self._table.max_size
+        self._limit = size
+
+    def decode(self, block: bytes) -> tuple[Field, ...]:
+        """Return the fields of a whole header block.
+
+        Raises:
+            HPACKError: the block is not valid; the connection has to end, as the tables may differ.
+            HeaderListTooLarge: the fields exceed `max_list_size`. The block was read to its end, so
+                that the connection can go on.
+
+        """
+        if self._known_generation == self._table.generation and not self._must_update:
+            known = self._known.get(block)
+            if known is not None:
+                return known
+        before = self._table.generation
+        try:
+            fields = self._decode(block)
+        except IndexError:
+            raise HPACKError("expected the rest of a field, got the end of the block") from None
+        if self._table.generation == before and len(block) <= _MAX_REMEMBERED_LENGTH:
+            if self._known_generation != before or len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+                self._known_generation = before
+            self._known[block] = fields
+        return fields
+
+    def _decode(self, block: bytes) -> tuple[Field, ...]:
+        table = self._table
+        fields: list[Field] = []
+        room = self.max_list_size
+        position = self._updates(block)
+        end = len(block)
+        while position < end:
+            byte = block[position]
+            if byte & 0x80:  # indexed (6.1)
+                index = byte & 0x7F
+                position += 1
+                if index == 0x7F:
+                    index, position = read_integer(block, position, index)
+                field = self._entry(index)
+            elif byte & 0xE0 == 0x20:
+                raise HPACKError("expected a size update at the beginning of the block only")
+            else:
+                is_indexing = byte & 0x40  # with incremental indexing (6.2.1), else 6.2.2 and 6.2.3
+                mask = 0x3F if is_indexing else 0x0F
+                index = byte & mask
+                position += 1
+                if index == mask:
+                    index, position = read_integer(block, position, index)
+                if index:
+                    name = self._entry(index)[0]
+                else:
+                    name, position = _read_string(block, position)
+                value, position = _read_string(block, position)
+                field = name, value
+                if is_indexing:
+                    table.add(field)
+                elif byte & 0x10:
+                    field = NeverIndexed(field)
+            room -= len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+            if room >= 0:
+                fields.append(field)
+        if room < 0:
+            raise HeaderListTooLarge(self.max_list_size)
+        return tuple(fields)
+
+    def _updates(self, block: bytes) -> int:
+        """Take the size updates at the beginning of a block; returns the position after them."""
+        position = 0
+        # Two are enough: the smallest size since the last block, and the present one (section 4.2).
+        for _ in range(3):
+            if position >= len(block) or block[position] & 0xE0 != 0x20:
+                break
+            size = block[position] & 0x1F
+            position += 1
+            if size == 0x1F:
+                size, position = read_integer(block, position, size)
+            if size > self._limit:
+                raise HPACKError(f"expected a table of at most {self._limit} bytes, got {size}")
+            self._table.resize(size)
+            self._must_update = False
+        if self._must_update and len(block):
+            raise HPACKError("expected a size update, as the table's limit was lowered")
+        return position
+
+    def _entry(self, index: int) -> Field:
+        if 0 < index < FIRST_DYNAMIC:
+            return STATIC_TABLE[index - 1]
+        entries = self._table.entries
+        if index == 0 or index - FIRST_DYNAMIC >= len(entries):
+            raise HPACKError(f"expected an index of a table, got {index}")
+        return entries[index - FIRST_DYNAMIC]
+
+
+def read_integer(block: bytes, position: int, value: int) -> tuple[int, int]:
+    """Read the rest of an integer whose prefix was all ones (RFC 7541 section 5.1).
+
+    Args:
+        block: the bytes.
+        position: after the prefix.
+        value: of the prefix.
+
+    """
+    for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):
+        byte = block[position]
+        position += 1
+        value += (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise HPACKError(f"expected an integer of at most {MAX_INTEGER_BYTES} bytes after its prefix")
+
+
+def _read_string(block: bytes, position: int) -> tuple[bytes, int]:
+    first = block[position]
+    length = first & 0x7F
+    position += 1
+    if length == 0x7F:
+        length, position = read_integer(block, position, length)
+    end = position + length
+    if end > len(block):
+        raise IndexError
+    data = block[position:end]
+    return (_huffman.decode(data) if first & 0x80 else data), end

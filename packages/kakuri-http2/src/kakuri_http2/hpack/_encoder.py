@@ -1,0 +1,143 @@
+"""Encodes header blocks (RFC 7541)."""
+
+from collections.abc import Iterable
+
+from kakuri_http2.hpack import _huffman
+from kakuri_http2.hpack._table import (
+    ENTRY_OVERHEAD,
+    FIRST_DYNAMIC,
+    DynamicTable,
+    Field,
+    NeverIndexed,
+)
+from kakuri_http2.hpack._tables import STATIC_TABLE
+
+_STATIC_FIELDS = {field: index for index, field in reversed([*enumerate(STATIC_TABLE, 1)])}
+_STATIC_NAMES = {name: index for index, (name, _) in reversed([*enumerate(STATIC_TABLE, 1)])}
+
+SECRET = frozenset({b"authorization", b"proxy-authorization"})
+"""Names whose values are never indexed: a table that a guess can be compared with would reveal
+them (RFC 7541 section 7.1)."""
+
+CHANGING = frozenset({b"content-length", b"grpc-timeout", b":path", b"etag", b"date", b"age"})
+"""Names whose values seldom come again: in the table they would only take the place of others."""
+
+_MAX_REMEMBERED = 64
+
+
+class Encoder:
+    """Encodes one direction of a connection's header blocks, in their order."""
+
+    def __init__(self, *, table_size: int = 4096, indexes_paths: bool = True) -> None:
+        """Take the settings.
+
+        Args:
+            table_size: the most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
+                4096 until it says otherwise.
+            indexes_paths: whether `:path` is put into the table, as for calls of few methods.
+
+        """
+        self._wanted_size = table_size
+        self._table = DynamicTable(min(table_size, 4096))
+        self._updates: list[int] = [] if table_size >= 4096 else [table_size]
+        self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
+        self._known: dict[tuple[Field, ...], bytes] = {}
+        self._known_generation = 0
+
+    @property
+    def table(self) -> DynamicTable:
+        """The dynamic table, for tests and debugging."""
+        return self._table
+
+    def limit_table_size(self, size: int) -> None:
+        """Take over the peer's SETTINGS_HEADER_TABLE_SIZE; the next block begins with an update."""
+        size = min(size, self._wanted_size)
+        if size != self._table.max_size:
+            # The smallest size in between has to be told, too (section 4.2).
+            self._updates = [*([min(self._updates)] if self._updates else []), size]
+            if len(self._updates) == 2 and self._updates[0] >= size:
+                del self._updates[0]
+            self._table.resize(size)
+
+    def encode(self, fields: Iterable[Field]) -> bytes:
+        """Return a header block with some fields, in their order."""
+        listed = tuple(fields)
+        if self._known_generation == self._table.generation and not self._updates:
+            known = self._known.get(listed)
+            if known is not None:
+                return known
+        before = self._table.generation
+        block = bytearray()
+        for size in self._updates:
+            block += encode_integer(size, 5, 0x20)
+        has_updates = bool(self._updates)
+        self._updates = []
+        is_plain = True
+        for field in listed:
+            self._encode(block, field)
+            is_plain &= type(field) is tuple
+        data = bytes(block)
+        if self._table.generation == before and is_plain and not has_updates:
+            if self._known_generation != before or len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+                self._known_generation = before
+            self._known[listed] = data
+        return data
+
+    def _encode(self, block: bytearray, field: Field) -> None:
+        name, value = field
+        if isinstance(field, NeverIndexed) or name in SECRET:
+            block += encode_integer(self._name_index(name), 4, 0x10)
+            self._literal(block, name, value)
+            return
+        index = _STATIC_FIELDS.get((name, value))
+        if index is None and (name, value) in self._table.entries:
+            index = self._table.entries.index((name, value)) + FIRST_DYNAMIC
+        if index is not None:
+            block += encode_integer(index, 7, 0x80)
+            return
+        size = len(name) + len(value) + ENTRY_OVERHEAD
+        # What would take half of the table is not worth what it displaces.
+        if name in self._changing or size * 2 > self._table.max_size:
+            block += encode_integer(self._name_index(name), 4, 0)
+            self._literal(block, name, value)
+            return
+        block += encode_integer(self._name_index(name), 6, 0x40)
+        self._literal(block, name, value)
+        self._table.add((name, value))
+
+    def _name_index(self, name: bytes) -> int:
+        """Return an index of a name; 0 if it has to be written."""
+        index = _STATIC_NAMES.get(name, 0)
+        if not index:
+            for position, (known, _) in enumerate(self._table.entries):
+                if known == name:
+                    return position + FIRST_DYNAMIC
+        return index
+
+    def _literal(self, block: bytearray, name: bytes, value: bytes) -> None:
+        if not self._name_index(name):
+            block += encode_string(name)
+        block += encode_string(value)
+
+
+def encode_integer(value: int, bits: int, first: int) -> bytes:
+    """Return an integer with a prefix of some bits, the others of the first byte being `first`."""
+    limit = (1 << bits) - 1
+    if value < limit:
+        return bytes((first | value,))
+    data = bytearray((first | limit,))
+    value -= limit
+    while value > 0x7F:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    data.append(value)
+    return bytes(data)
+
+
+def encode_string(text: bytes) -> bytes:
+    """Return a string literal (section 5.2), Huffman-coded if that is shorter."""
+    if _huffman.encoded_length(text) < len(text):
+        data = _huffman.encode(text)
+        return encode_integer(len(data), 7, 0x80) + data
+    return encode_integer(len(text), 7, 0) + text

@@ -1,0 +1,64 @@
+"""The dynamic table (RFC 7541 section 2.3.2 and 4)."""
+
+from kakuri_http2.hpack._tables import STATIC_TABLE
+
+Field = tuple[bytes, bytes]
+
+ENTRY_OVERHEAD = 32
+"""What an entry counts besides its name and value (section 4.1)."""
+
+FIRST_DYNAMIC = len(STATIC_TABLE) + 1
+
+
+class NeverIndexed(tuple[bytes, bytes]):
+    """A field that no compression on its way may put into a table (section 6.2.3).
+
+    Equals the plain pair. Decoders return it for such fields, encoders keep it: so a proxy cannot
+    lose the mark.
+    """
+
+    __slots__ = ()
+
+
+class DynamicTable:
+    """Fields that were sent before, the newest first.
+
+    Attributes:
+        entries: the fields; index 0 is the newest.
+        size: of all entries, with the overhead of each.
+        max_size: what size may become.
+        generation: grows with each change, so that what was derived from the table can be kept
+            as long as it stays the same.
+
+    """
+
+    __slots__ = ("entries", "generation", "max_size", "size")
+
+    def __init__(self, max_size: int) -> None:
+        self.entries: list[Field] = []
+        self.size = 0
+        self.max_size = max_size
+        self.generation = 0
+
+    def add(self, field: Field) -> None:
+        """Insert a field; the oldest ones leave. One larger than the table empties it."""
+        self.generation += 1
+        size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
+        if size > self.max_size:
+            self.entries.clear()
+            self.size = 0
+            return
+        self.entries.insert(0, field)
+        self.size += size
+        self._shrink()
+
+    def resize(self, max_size: int) -> None:
+        """Change the maximum; the oldest fields leave."""
+        self.generation += 1
+        self.max_size = max_size
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self.size > self.max_size:
+            name, value = self.entries.pop()
+            self.size -= len(name) + len(value) + ENTRY_OVERHEAD
