@@ -84,7 +84,9 @@ class ClientConnection(Connection):
         )
         number = self._next_stream
         try:
-            request_of(self._checked_fields(fields), number, end=request.end)
+            head = self._checked_fields(fields)
+            if not head.is_request:
+                request_of(head, number, end=request.end)
         except MalformedMessage as error:
             raise LocalProtocolError(str(error)) from error
         self._next_stream += 2

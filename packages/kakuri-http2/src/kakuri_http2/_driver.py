@@ -51,6 +51,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._exchanges: dict[int, Exchange] = {}
+        self._half_ended: set[int] = set()  # the peer has ended them, this side not yet
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writing_paused = False
@@ -137,6 +138,8 @@ class Driver(asyncio.Protocol, Generic[C]):
             exchange = self._exchanges.get(event.stream)
             if exchange is not None:
                 exchange.receive(event)
+                if exchange.is_complete:
+                    self._half_ended.add(event.stream)
         elif isinstance(event, Drained):
             exchange = self._exchanges.get(event.stream)
             if exchange is not None:
@@ -191,6 +194,10 @@ class Driver(asyncio.Protocol, Generic[C]):
             self._transport.write(data)
         while (event := self.connection.next_event()) is not None:  # Drained
             self._handle(event)
+        if self._half_ended:
+            for stream in [one for one in self._half_ended if not self.connection.has_stream(one)]:
+                self._half_ended.discard(stream)
+                self._exchanges.pop(stream, None)
 
 
 class ClientDriver(Driver[ClientConnection]):
@@ -208,7 +215,8 @@ class ClientDriver(Driver[ClientConnection]):
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(ClientConnection(limits))
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._granted = 0  # streams that requests were given which have not opened them yet
 
     async def __aenter__(self) -> Self:
         return self
@@ -224,22 +232,9 @@ class ClientDriver(Driver[ClientConnection]):
             ExchangeEnded: the connection accepts no request any more; `processed` is NO.
 
         """
-        while self._waiting or self.connection.available_streams <= 0:
-            if not self.connection.accepts_streams:
-                raise _not_sent()
-            turn = self._loop.create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-                break
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._wake_next()
-                raise
-            finally:
-                if turn in self._waiting:
-                    self._waiting.remove(turn)
-        if self.connection.available_streams <= 0:
+        if self._waiting or self._free_streams <= 0:
+            await self._turn()
+        if not self.connection.available_streams:
             raise _not_sent()
         stream = self.send(request)
         assert stream is not None
@@ -247,24 +242,56 @@ class ClientDriver(Driver[ClientConnection]):
         self._exchanges[stream] = exchange
         return exchange
 
-    def _handle(self, event: Event) -> None:
-        super()._handle(event)
-        self._wake_next()
+    @property
+    def _free_streams(self) -> int:
+        """How many streams are available that no waiting request was given."""
+        return self.connection.available_streams - self._granted
 
-    def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002
+    async def _turn(self) -> None:
+        """Wait until there is a stream for this request, or until there will be none."""
+        if not self.connection.accepts_streams:
+            raise _not_sent()
+        turn = self._loop.create_future()
+        self._waiting.append(turn)
+        try:
+            is_granted = await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.result():
+                self._granted -= 1
+                self._grant()
+            raise
+        if not is_granted:
+            raise _not_sent()
+        self._granted -= 1
+
+    def _grant(self) -> None:
+        """Give free streams to the requests that have waited longest."""
+        while self._waiting and self._free_streams > 0:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                self._granted += 1
+
+    def _handle_events(self) -> None:
+        super()._handle_events()
+        self._grant()
+
+    def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - exchanges have it
         while self._waiting:
-            self._wake_next(even_if_full=True)
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(False)
 
     def _settings_changed(self) -> None:
         if not self.connection.accepts_streams:
             self._ended(None)
 
-    def _wake_next(self, *, even_if_full: bool = False) -> None:
-        while self._waiting and (even_if_full or self.connection.available_streams > 0):
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
+    def reset(self, stream: int, code: ErrorCode) -> None:
+        """End a stream; a request that waits may take its place."""
+        super().reset(stream, code)
+        self._grant()
 
 
 def _not_sent() -> ExchangeEnded:

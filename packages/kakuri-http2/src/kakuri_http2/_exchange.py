@@ -51,6 +51,7 @@ class Exchange:
         head: the head that the peer sent: a Request on a server, a Response on a client; None
             until it came.
         trailers: the fields after the content that the peer sent; empty until then.
+        is_complete: whether the peer has ended its side.
 
     """
 
@@ -60,7 +61,7 @@ class Exchange:
         self.head: Request | Response | None = None
         self.trailers: Fields = ()
         self._pieces: deque[bytes] = deque()
-        self._is_complete = False
+        self.is_complete = False
         self._ended: ExchangeEnded | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -86,7 +87,7 @@ class Exchange:
 
         """
         while not self._pieces:
-            if self._is_complete:
+            if self.is_complete:
                 return b""
             await self._wait()
         piece = self._pieces.popleft()
@@ -128,13 +129,13 @@ class Exchange:
         """Take an event of this exchange."""
         if isinstance(event, Data):
             self._pieces.append(event.data)
-            self._is_complete = event.end
+            self.is_complete = event.end
         elif isinstance(event, Trailers):
             self.trailers = event.fields
-            self._is_complete = True
+            self.is_complete = True
         elif isinstance(event, Request) or event.status >= 200:
             self.head = event
-            self._is_complete = event.end
+            self.is_complete = event.end
         self._wake(self._arrived)
 
     def end(self, error: ExchangeEnded) -> None:

@@ -29,12 +29,15 @@ class Head:
         pseudo: the pseudo-fields by name.
         fields: the others.
         length: of the content, as content-length says it; None without one.
+        is_request, is_response: whether the pseudo-fields were checked as those of one already.
 
     """
 
     pseudo: dict[bytes, bytes]
     fields: Fields
     length: int | None
+    is_request: bool = False
+    is_response: bool = False
 
 
 def check_fields(listed: Iterable[Field]) -> Head:
@@ -77,7 +80,22 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
         MalformedMessage: a pseudo-field is missing or not one of a request, or the path is empty.
 
     """
+    if not head.is_request:
+        _check_request(head.pseudo)
+        head.is_request = True
     pseudo = head.pseudo
+    return Request(
+        pseudo[b":method"],
+        pseudo[b":path"],
+        pseudo.get(b":authority", b""),
+        head.fields,
+        pseudo[b":scheme"],
+        end,
+        stream,
+    )
+
+
+def _check_request(pseudo: dict[bytes, bytes]) -> None:
     if not pseudo.keys() <= _REQUEST_FIELDS:
         raise MalformedMessage(f"expected pseudo-fields of a request, got {sorted(pseudo)}")
     try:
@@ -88,8 +106,6 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
         raise MalformedMessage(f"expected a method, got {method[:100]!r}")
     if scheme in (b"http", b"https") and path[:1] != b"/" and (method, path) != (b"OPTIONS", b"*"):
         raise MalformedMessage(f"expected a path that begins with '/', got {path[:100]!r}")
-    authority = pseudo.get(b":authority", b"")
-    return Request(method, path, authority, head.fields, scheme, end, stream)
 
 
 def status_of(head: Head) -> int:
@@ -100,9 +116,12 @@ def status_of(head: Head) -> int:
 
     """
     status = head.pseudo.get(b":status", b"")
+    if head.is_response:
+        return int(status)
     if len(head.pseudo) != 1 or not _STATUS.fullmatch(status):
         raise MalformedMessage(f"expected ':status' of three digits alone, got {head.pseudo}")
     number = int(status)
     if number == 101:  # there is no upgrade in HTTP/2 (section 8.6)
         raise MalformedMessage("expected another status than 101")
+    head.is_response = True
     return number

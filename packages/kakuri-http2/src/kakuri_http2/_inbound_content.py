@@ -147,8 +147,6 @@ class InboundContent(Outbound):
         assert isinstance(outcome, StreamState)
         stream.state = outcome
         if outcome in FINISHED:
-            for limit in self._resets_balance:
-                self._resets_balance[limit] = max(0, self._resets_balance[limit] - 1)
             self._forget(stream)
 
 

@@ -14,6 +14,8 @@ from kakuri_http2.hpack import Decoder
 _DEPENDS_ON_ITSELF = 0x100
 """Set beside a frame's flags: its priority names its own stream."""
 
+_REMEMBERED_HEADS = 64
+
 
 class InboundFields(InboundContent):
     """Handles HEADERS and CONTINUATION."""
@@ -26,6 +28,7 @@ class InboundFields(InboundContent):
         self._block_flags = 0
         self._block: list[bytes] = []
         self._block_size = 0
+        self._heads: dict[int, tuple[Fields, Head]] = {}
 
     def _receive_headers(self, flags: int, number: int, payload: bytes) -> None:
         if number == 0:
@@ -79,11 +82,22 @@ class InboundFields(InboundContent):
         if fault is not None:
             raise fault
         try:
-            head = check_fields(fields)
+            head = self._checked_head(fields)
             self._receive_message(stream, head, is_end=bool(flags & frames.END_STREAM))
         except MalformedMessage as error:
             raise StreamError(str(error)) from None
         self._idle_frames = self._settings_frames = 0
+
+    def _checked_head(self, fields: Fields) -> Head:
+        """Check received fields; those that the decoder remembers need no second check."""
+        known = self._heads.get(id(fields))
+        if known is not None and known[0] is fields:
+            return known[1]
+        head = check_fields(fields)
+        if len(self._heads) >= _REMEMBERED_HEADS:
+            self._heads.clear()
+        self._heads[id(fields)] = fields, head
+        return head
 
     def _stream_of_headers(self, number: int) -> Stream | None:
         """Return the stream that HEADERS belong to; None if they are to be ignored."""

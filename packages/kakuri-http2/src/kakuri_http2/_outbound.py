@@ -222,6 +222,9 @@ class Outbound:
         self._ended[stream.number] = stream.state
         if len(self._ended) > _REMEMBERED_STREAMS:
             self._ended.popitem(last=False)
+        if stream.state is StreamState.CLOSED:
+            for limit, balance in self._resets_balance.items():
+                self._resets_balance[limit] = max(0, balance - 1)
         self._give_credit(stream.unread + stream.credit)
         stream.unread = stream.credit = 0
 
@@ -236,6 +239,10 @@ class Outbound:
             known.state = StreamState.RESET_LOCAL
             self._out.append(frames.rst_stream(stream, code))
             self._forget(known)
+
+    def has_stream(self, stream: int) -> bool:
+        """Return whether a stream is open: at least one side has not ended it."""
+        return stream in self._streams
 
     def unsent(self, stream: int) -> int:
         """Return how many bytes of content wait for a window or for `data_to_send`."""

@@ -1,0 +1,531 @@
+"""Exchanges, windows, settings and ends of connections, with a client wired to a server."""
+
+import copy
+import pickle
+
+import pytest
+from kakuri_http2 import (
+    ClientConnection,
+    ConnectionEnded,
+    Data,
+    Drained,
+    ErrorCode,
+    ExchangeEnded,
+    GoingAway,
+    HeaderListTooLarge,
+    HPACKError,
+    LimitExceeded,
+    Limits,
+    LocalProtocolError,
+    PingAcknowledged,
+    Processed,
+    RemoteProtocolError,
+    Request,
+    Response,
+    ServerConnection,
+    StreamReset,
+    Trailers,
+)
+
+from .wire import CUTS, PREFACE, TYPES, block, feed, frame, read, settings
+
+CALL = Request(b"POST", b"/x", b"localhost", ((b"te", b"trailers"),))
+
+
+class Pair:
+    """A client and a server whose bytes reach each other when asked to."""
+
+    def __init__(self, client: Limits | None = None, server: Limits | None = None) -> None:
+        self.client = ClientConnection(client)
+        self.server = ServerConnection(server)
+        self.client_events: list[object] = []
+        self.server_events: list[object] = []
+        self.run()
+        self.client_events.clear()
+        self.server_events.clear()
+
+    def run(self) -> None:
+        """Move bytes both ways until nothing is left."""
+        while True:
+            up, down = self.client.data_to_send(), self.server.data_to_send()
+            self.server.receive_data(up)
+            self.client.receive_data(down)
+            before = len(self.client_events) + len(self.server_events)
+            for connection, events in (
+                (self.client, self.client_events),
+                (self.server, self.server_events),
+            ):
+                while (event := connection.next_event()) is not None:
+                    events.append(event)
+            if not up and not down and before == len(self.client_events) + len(self.server_events):
+                return
+
+
+def test_exchange_arrives_on_both_sides():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    pair.client.send(Data(stream, b"question", end=True))
+    pair.run()
+    assert pair.server_events == [
+        Request(b"POST", b"/x", b"localhost", ((b"te", b"trailers"),), b"http", False, stream),
+        Data(stream, b"question", True),
+    ]
+    pair.server.send(Response(stream, 100))
+    pair.server.send(Response(stream, 200, ((b"a", b"b"),)))
+    pair.server.send(Data(stream, b"answer"))
+    pair.server.send(Trailers(stream, ((b"status", b"0"),)))
+    pair.run()
+    assert pair.client_events == [
+        Response(stream, 100),
+        Response(stream, 200, ((b"a", b"b"),)),
+        Data(stream, b"answer"),
+        Trailers(stream, ((b"status", b"0"),)),
+    ]
+    assert pair.client.open_streams == pair.server.open_streams == 0
+
+
+@pytest.mark.parametrize("cuts", CUTS)
+def test_bytes_mean_the_same_however_they_are_cut(cuts):
+    client = ClientConnection()
+    for _ in range(3):
+        stream = client.send(CALL)
+        client.send(Data(stream, b"x" * 20_000, end=True))
+    data = client.data_to_send()
+    server = ServerConnection()
+    events = feed(server, data, cuts)
+    pieces = [one for one in events if isinstance(one, Data)]
+    assert len([one for one in events if isinstance(one, Request)]) == 3
+    assert b"".join(one.data for one in pieces) == b"x" * 60_000
+    assert server.data_to_send()
+
+
+def test_content_beyond_the_window_waits_and_reports_when_it_has_left():
+    pair = Pair(server=Limits(stream_window=65_535))
+    stream = pair.client.send(CALL)
+    pair.client.send(Data(stream, b"x" * 200_000, end=True))
+    pair.run()
+    received = sum(len(one.data) for one in pair.server_events if isinstance(one, Data))
+    assert received == 65_535
+    assert pair.client.unsent(stream) == 200_000 - 65_535
+    while pair.client.unsent(stream):
+        pair.server.consumed(stream, 65_535)
+        pair.run()
+    assert Drained(stream) in pair.client_events
+    assert sum(len(one.data) for one in pair.server_events if isinstance(one, Data)) == 200_000
+
+
+def test_stream_without_window_does_not_hold_up_another():
+    pair = Pair(server=Limits(stream_window=65_535))
+    slow, quick = pair.client.send(CALL), pair.client.send(CALL)
+    pair.client.send(Data(slow, b"x" * 100_000, end=True))
+    pair.client.send(Data(quick, b"y", end=True))
+    pair.run()
+    assert Data(quick, b"y", True) in pair.server_events
+
+
+def test_streams_share_the_connection_in_turn():
+    pair = Pair()
+    streams = [pair.client.send(CALL) for _ in range(3)]
+    for stream in streams:
+        pair.client.send(Data(stream, b"x" * 16_384 * 2))
+    order = [one.stream for one in read(pair.client.data_to_send()) if one.kind == TYPES["DATA"]]
+    assert order == [*streams, *streams]
+
+
+def test_window_lowered_below_zero_recovers():
+    connection = ClientConnection()
+    connection.receive_data(settings())
+    stream = connection.send(CALL)
+    connection.send(Data(stream, bytes(60_000)))
+    connection.data_to_send()
+    connection.receive_data(settings(s4=0))
+    connection.send(Data(stream, b"more", end=True))
+    connection.data_to_send()
+    assert connection.unsent(stream) == 4
+    connection.receive_data(frame("WINDOW_UPDATE", 0, stream, (59_999).to_bytes(4, "big")))
+    connection.data_to_send()
+    assert connection.unsent(stream) == 4
+    connection.receive_data(frame("WINDOW_UPDATE", 0, stream, (10).to_bytes(4, "big")))
+    assert any(one.kind == TYPES["DATA"] for one in read(connection.data_to_send()))
+    assert connection.unsent(stream) == 0
+
+
+def test_credit_comes_back_for_data_that_nobody_reads():
+    pair = Pair(client=Limits(stream_window=65_535, connection_window=65_535 * 2))
+    for _ in range(200):
+        stream = pair.client.send(CALL)
+        pair.run()
+        pair.server.send(Response(stream, 200))
+        pair.server.send(Data(stream, bytes(30_000), end=True))
+        pair.client.send(Data(stream, b"", end=True))
+        pair.run()
+    assert pair.client.open_streams == 0
+    assert pair.server.open_streams == 0
+
+
+def test_cancelled_calls_leave_nothing_behind():
+    pair = Pair()
+    for _ in range(1000):
+        stream = pair.client.send(CALL)
+        pair.client.send(Data(stream, bytes(100)))
+        pair.run()
+        pair.client.reset(stream)
+        pair.run()
+        pair.server_events.clear()
+        full = pair.client.send(Request(b"GET", b"/", end=True))  # one that finishes
+        pair.run()
+        pair.server.send(Response(full, 200, end=True))
+        pair.run()
+    for connection in (pair.client, pair.server):
+        assert connection.open_streams == 0
+        assert not connection.is_over
+        assert len(connection._ended) <= 256
+        assert not connection._sendable
+
+
+def test_padding_counts_as_content_of_the_window_and_is_given_back():
+    connection = ServerConnection(Limits(stream_window=65_535))
+    head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
+    connection.receive_data(PREFACE + settings() + frame("HEADERS", 4, 1, head))
+    for _ in range(1000):
+        connection.receive_data(frame("DATA", 8, 1, bytes((200,)) + b"x" + bytes(200)))
+        connection.data_to_send()
+    assert not connection.is_over
+    assert connection._streams[1].unread == 1000
+
+
+def test_settings_limit_the_number_of_streams_and_their_frames():
+    pair = Pair(server=Limits(concurrent_streams=2, frame_size=20_000))
+    assert pair.client.available_streams == 2
+    stream = pair.client.send(CALL)
+    pair.client.send(Request(b"GET", b"/", end=True))
+    assert pair.client.available_streams == 0
+    with pytest.raises(LocalProtocolError, match="accepts no request now"):
+        pair.client.send(CALL)
+    pair.client.send(Data(stream, bytes(20_000)))
+    frames = [one for one in read(pair.client.data_to_send()) if one.kind == TYPES["DATA"]]
+    assert [len(one.payload) for one in frames] == [20_000]
+
+
+def test_streams_above_the_servers_limit_are_refused_as_not_processed():
+    pair = Pair(server=Limits(concurrent_streams=1))
+    pair.client._peer_streams = 10  # a client that has not read the setting yet
+    first, second = pair.client.send(CALL), pair.client.send(CALL)
+    pair.run()
+    assert pair.client_events == [
+        StreamReset(second, ErrorCode.REFUSED_STREAM, by_peer=True, processed=Processed.NO)
+    ]
+    assert pair.server._streams.keys() == {first}
+
+
+def test_going_away_ends_streams_above_the_last_one_as_not_processed():
+    client = ClientConnection()
+    client.receive_data(settings())
+    first, second = client.send(CALL), client.send(CALL)
+    away = frame("GOAWAY", 0, 0, first.to_bytes(4, "big") + bytes(4) + b"bye")
+    events = feed(client, away, "whole")
+    assert StreamReset(second, 0, by_peer=True, processed=Processed.NO) in events
+    assert GoingAway(first, 0, b"bye") in events
+    assert client.available_streams == 0
+    assert not client.accepts_streams
+    head = block((":status", "200"))
+    events = feed(client, frame("HEADERS", 5, first, head), "whole")
+    assert Response(first, 200, (), end=True) in events
+
+
+def test_second_goaway_may_lower_the_last_stream_and_not_raise_it():
+    client = ClientConnection()
+    client.receive_data(settings())
+    streams = [client.send(CALL) for _ in range(3)]
+    largest = ((1 << 31) - 1).to_bytes(4, "big")
+    events = feed(client, frame("GOAWAY", 0, 0, largest + bytes(4)), "whole")
+    assert not [one for one in events if isinstance(one, StreamReset)]
+    lower = frame("GOAWAY", 0, 0, streams[0].to_bytes(4, "big") + bytes(4))
+    ended = [one.stream for one in feed(client, lower, "whole") if isinstance(one, StreamReset)]
+    assert ended == streams[1:]
+    feed(client, frame("GOAWAY", 0, 0, streams[2].to_bytes(4, "big") + bytes(4)), "whole")
+    assert client.is_over
+
+
+def test_server_that_goes_away_finishes_what_it_has():
+    pair = Pair()
+    stream = pair.client.send(Request(b"GET", b"/", end=True))
+    pair.run()
+    pair.server.go_away()
+    pair.run()
+    assert GoingAway(stream, 0, b"") in pair.client_events
+    pair.server.send(Response(stream, 200, end=True))
+    pair.run()
+    assert Response(stream, 200, (), end=True) in pair.client_events
+
+
+def test_ping_is_answered_and_reported():
+    pair = Pair()
+    pair.client.ping(b"12345678")
+    pair.run()
+    assert pair.client_events == [PingAcknowledged(b"12345678")]
+    with pytest.raises(LocalProtocolError, match="eight bytes"):
+        pair.client.ping(b"1")
+
+
+@pytest.mark.parametrize("sent", range(0, 60, 7))
+def test_end_of_the_transport_ends_every_stream_once(sent):
+    client = ClientConnection()
+    client.receive_data(settings())
+    stream = client.send(CALL)
+    head = frame("HEADERS", 4, stream, block((":status", "200"))) + frame(
+        "DATA", 0, stream, b"x" * 30
+    )
+    events = feed(client, head[:sent], "whole")
+    client.receive_eof()
+    client.receive_eof()
+    while (event := client.next_event()) is not None:
+        events.append(event)
+    assert [one for one in events if isinstance(one, StreamReset)] == [
+        StreamReset(stream, 0, by_peer=True)
+    ]
+    assert events[-1] == ConnectionEnded(None)
+    assert client.is_over
+    client.receive_data(head)
+    assert client.next_event() is None
+
+
+def test_program_can_end_a_connection_for_a_reason_of_its_own():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    pair.client.fail("no acknowledgement came", ErrorCode.SETTINGS_TIMEOUT)
+    pair.run()
+    assert StreamReset(stream, ErrorCode.SETTINGS_TIMEOUT, by_peer=False) in pair.client_events
+    assert any(
+        isinstance(one, GoingAway) and one.code == ErrorCode.SETTINGS_TIMEOUT
+        for one in pair.server_events
+    )
+
+
+# What this side may not do.
+
+WRONG_REQUESTS = [
+    Request(b"POST", b"x"),
+    Request(b"", b"/"),
+    Request(b"POST", b"/", fields=((b"Upper", b"x"),)),
+    Request(b"POST", b"/", fields=((b"a", b"x\r\ny"),)),
+    Request(b"POST", b"/", fields=((b"a", b" x"),)),
+    Request(b"POST", b"/", fields=((b"connection", b"close"),)),
+    Request(b"POST", b"/", fields=((b"te", b"gzip"),)),
+    Request(b"POST", b"/", fields=((b":path", b"/"),)),
+    Request(b"POST", b"/", fields=((b"content-length", b"x"),)),
+]
+
+
+@pytest.mark.parametrize("request_", WRONG_REQUESTS, ids=str)
+def test_request_that_is_not_allowed_is_refused_and_opens_nothing(request_):
+    pair = Pair()
+    with pytest.raises(LocalProtocolError):
+        pair.client.send(request_)
+    assert pair.client.open_streams == 0
+    assert pair.client.send(CALL) == 1
+
+
+def test_sending_on_a_stream_that_was_ended_or_never_opened_is_refused():
+    pair = Pair()
+    stream = pair.client.send(Request(b"GET", b"/", end=True))
+    with pytest.raises(LocalProtocolError, match="was ended by this side"):
+        pair.client.send(Data(stream, b"x"))
+    with pytest.raises(LocalProtocolError, match="a stream that was opened, got 9"):
+        pair.client.send(Data(9, b"x"))
+    with pytest.raises(LocalProtocolError, match="expected a Request"):
+        pair.client.send("text")
+    with pytest.raises(LocalProtocolError, match="expected a Response"):
+        pair.server.send(CALL)
+
+
+def test_what_is_sent_on_a_stream_that_the_peer_has_reset_is_dropped():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    pair.run()
+    pair.client.reset(stream)
+    pair.run()
+    pair.server.send(Response(stream, 200))
+    pair.server.send(Data(stream, b"x", end=True))
+    pair.run()
+    assert not pair.client_events
+
+
+def test_fields_beyond_the_peers_limit_are_refused_here():
+    connection = ClientConnection()
+    connection.receive_data(settings(s6=200))
+    with pytest.raises(LocalProtocolError, match="at most 200 bytes"):
+        connection.send(Request(b"GET", b"/", fields=((b"a", bytes(200).replace(b"\0", b"x")),)))
+
+
+# Floods: bounded, then a named error.
+
+
+def open_server(limits: Limits | None = None) -> ServerConnection:
+    connection = ServerConnection(limits)
+    head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
+    connection.receive_data(PREFACE + settings() + frame("HEADERS", 4, 1, head))
+    connection.data_to_send()
+    return connection
+
+
+HEAD = block((":method", "GET"), (":scheme", "http"), (":path", "/"))
+FLOODS = [
+    ("unsent_answers", lambda n: frame("PING", 0, 0, bytes(8)), False),
+    ("idle_frames", lambda n: frame("PING", 0, 0, bytes(8)), True),
+    ("idle_frames", lambda n: frame("PRIORITY", 0, 5, bytes((0, 0, 0, 0, 1))), True),
+    ("idle_frames", lambda n: frame(77, 0, 1, b"x"), True),
+    ("idle_frames", lambda n: frame("WINDOW_UPDATE", 0, 1, (1).to_bytes(4, "big")), True),
+    ("settings_frames", lambda n: settings(), True),
+    ("empty_frames", lambda n: frame("DATA", 0, 1), True),
+    ("peer_resets", lambda n: frame("HEADERS", 5, 2 * n + 3, HEAD)
+     + frame("RST_STREAM", 0, 2 * n + 3, bytes(4)), True),
+    ("own_resets", lambda n: frame("HEADERS", 5, 2 * n + 3, block(("A", "b"))), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit", "piece", "is_read"), FLOODS)
+def test_flood_ends_the_connection_with_the_name_of_the_limit(limit, piece, is_read):
+    connection = open_server()
+    maximum = getattr(connection.limits, limit)
+    events = []
+    for number in range(3 * maximum):
+        events += feed(connection, piece(number), "whole")
+        if is_read:
+            connection.data_to_send()
+        if connection.is_over:
+            break
+    assert number <= 2 * maximum
+    error = events[-1].error
+    assert isinstance(error, LimitExceeded)
+    assert (error.limit, error.maximum) == (limit, maximum)
+    assert error.code is ErrorCode.ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("size", [0, 16_384])
+def test_endless_continuation_is_cut_off(size):
+    connection = open_server()
+    connection.receive_data(frame("HEADERS", 0, 3, HEAD))
+    events = []
+    for _ in range(40):
+        events += feed(connection, frame("CONTINUATION", 0, 3, bytes(size)), "whole")
+    assert isinstance(events[-1], ConnectionEnded)
+    assert events[-1].error.limit in ("continuations", "header_block")
+
+
+def test_fields_beyond_the_list_limit_end_their_stream_alone():
+    connection = open_server(Limits(header_list=1000))
+    large = HEAD + block(*[("x", "y" * 100)] * 20)
+    connection.receive_data(frame("HEADERS", 5, 3, large))
+    resets = [one for one in read(connection.data_to_send()) if one.kind == TYPES["RST_STREAM"]]
+    assert [one.stream for one in resets] == [3]
+    connection.receive_data(frame("HEADERS", 5, 5, HEAD))
+    assert not connection.is_over
+
+
+def test_interim_responses_without_end_are_cut_off():
+    client = ClientConnection()
+    client.receive_data(settings())
+    stream = client.send(CALL)
+    events = []
+    for _ in range(11):
+        events += feed(client, frame("HEADERS", 4, stream, block((":status", "103"))), "whole")
+    assert isinstance(events[-1], StreamReset)
+    assert "interim" in events[-1].message
+
+
+def test_resets_of_streams_among_others_that_finish_are_no_flood():
+    pair = Pair()
+    for _ in range(600):
+        finished, cancelled = pair.client.send(CALL), pair.client.send(CALL)
+        pair.run()
+        pair.client.reset(cancelled)
+        pair.client.send(Data(finished, b"", end=True))
+        pair.run()
+        pair.server.send(Response(finished, 200, end=True))
+        pair.run()
+    assert not pair.server.is_over
+
+
+# Content-length.
+
+LENGTHS = [
+    ("5", [(b"hello", True)], True),
+    ("5", [(b"hel", False), (b"lo", True)], True),
+    ("5", [(b"hell", True)], False),
+    ("5", [(b"hello!", True)], False),
+    ("0", [(b"", True)], True),
+    ("x", [(b"", True)], False),
+    ("-1", [(b"", True)], False),
+]
+
+
+@pytest.mark.parametrize(("length", "pieces", "is_valid"), LENGTHS)
+def test_content_length_has_to_be_what_arrives(length, pieces, is_valid):
+    connection = open_server()
+    head = block(
+        (":method", "POST"), (":scheme", "http"), (":path", "/"), ("content-length", length)
+    )
+    events = feed(connection, frame("HEADERS", 4, 3, head), "whole")
+    for data, is_end in pieces:
+        events += feed(connection, frame("DATA", int(is_end), 3, data), "whole")
+    assert any(isinstance(one, StreamReset) for one in events) is not is_valid or not is_valid
+    resets = [one for one in read(connection.data_to_send()) if one.kind == TYPES["RST_STREAM"]]
+    assert bool(resets) is not is_valid
+
+
+def test_head_and_304_announce_content_that_does_not_follow():
+    client = ClientConnection()
+    client.receive_data(settings())
+    answer = (":status", "200"), ("content-length", "9")
+    stream = client.send(Request(b"HEAD", b"/", end=True))
+    assert isinstance(
+        feed(client, frame("HEADERS", 5, stream, block(*answer)), "whole")[-1], Response
+    )
+    stream = client.send(Request(b"GET", b"/", end=True))
+    answer = (":status", "304"), ("content-length", "9")
+    assert isinstance(
+        feed(client, frame("HEADERS", 5, stream, block(*answer)), "whole")[-1], Response
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nXX", b"\x16\x03\x01"]
+)
+def test_other_protocols_are_refused_at_the_first_wrong_byte(data):
+    connection = ServerConnection()
+    events = feed(connection, data, "bytes")
+    assert isinstance(events[-1], ConnectionEnded)
+    assert "expected the preface of HTTP/2" in str(events[-1].error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RemoteProtocolError("expected x", ErrorCode.STREAM_CLOSED),
+        HPACKError("expected x"),
+        LimitExceeded("expected x", ErrorCode.ENHANCE_YOUR_CALM, "idle_frames", 3),
+        HeaderListTooLarge(5),
+        LocalProtocolError("expected x"),
+        ExchangeEnded("ended", 8, by_peer=True, processed=Processed.NO),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_pickle_and_copy(error):
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"stream_window": 1}, ValueError),
+        ({"frame_size": 1 << 24}, ValueError),
+        ({"settings": "1"}, TypeError),
+    ],
+)
+def test_limits_out_of_range_are_refused(arguments, error):
+    with pytest.raises(error):
+        Limits(**arguments)

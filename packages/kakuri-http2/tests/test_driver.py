@@ -1,0 +1,209 @@
+"""Exchanges over real sockets, and what waits when something ends."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from kakuri_http2 import (
+    ClientDriver,
+    ErrorCode,
+    ExchangeEnded,
+    Limits,
+    Processed,
+    Request,
+    ServerDriver,
+)
+
+CALL = Request(b"POST", b"/echo", b"localhost")
+
+
+@asynccontextmanager
+async def connected(tmp_path, handler, *, client=None, server=None):
+    """Yield a client whose server runs a handler, over a Unix socket."""
+    loop = asyncio.get_running_loop()
+    path = str(tmp_path / "s")
+    drivers = []
+
+    def accept():
+        drivers.append(ServerDriver(handler, server))
+        return drivers[-1]
+
+    listener = await loop.create_unix_server(accept, path)
+    _, driver = await loop.create_unix_connection(lambda: ClientDriver(client), path)
+    try:
+        async with driver:
+            driver.peers = drivers
+            yield driver
+    finally:
+        for one in drivers:
+            one.close()
+            await one.closed
+        listener.close()
+        await listener.wait_closed()
+
+
+async def echo(exchange):
+    """Answer with the content of the request, as it comes."""
+    exchange.respond(200, ((b"x-path", exchange.head.path),))
+    while piece := await exchange.read():
+        await exchange.send(piece)
+    exchange.send_trailers(((b"x-done", b"1"),))
+
+
+async def content_of(exchange):
+    pieces = []
+    while piece := await exchange.read():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def call(driver, data):
+    exchange = await driver.open(CALL)
+    sending = asyncio.ensure_future(exchange.send(data, end=True))
+    response = await exchange.response()
+    assert response.status == 200
+    content = await content_of(exchange)
+    await sending
+    return content, exchange
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 3_000_000])
+async def test_content_comes_back_in_both_directions_at_once(tmp_path, size):
+    data = bytes(size)
+    async with connected(tmp_path, echo, client=Limits(stream_window=65_535)) as driver:
+        content, exchange = await call(driver, data)
+    assert content == data
+    assert exchange.trailers == ((b"x-done", b"1"),)
+
+
+async def test_many_calls_share_a_connection(tmp_path):
+    async with connected(tmp_path, echo) as driver:
+        results = await asyncio.gather(*[call(driver, b"%d" % number) for number in range(300)])
+        assert [content for content, _ in results] == [b"%d" % number for number in range(300)]
+        assert driver.connection.open_streams == 0
+        assert not driver._exchanges
+
+
+async def test_calls_beyond_the_servers_limit_wait_in_order(tmp_path):
+    order, gate = [], asyncio.Event()
+
+    async def handler(exchange):
+        order.append(exchange.head.path)
+        await gate.wait()
+        exchange.respond(200, end=True)
+
+    async with connected(tmp_path, handler, server=Limits(concurrent_streams=2)) as driver:
+        await asyncio.wait_for(_settings(driver), 5)
+        requests = [Request(b"GET", b"/%d" % number, b"localhost", end=True) for number in range(6)]
+        opening = [asyncio.ensure_future(driver.open(one)) for one in requests]
+        exchanges = [await opening[0], await opening[1]]
+        opening[3].cancel()
+        gate.set()
+        for number in (2, 4, 5):
+            exchanges.append(await opening[number])
+        for exchange in exchanges:
+            assert (await exchange.response()).status == 200
+    assert order == [b"/0", b"/1", b"/2", b"/4", b"/5"]
+
+
+async def _settings(driver):
+    """Wait until the server's settings are known: an exchange was answered then."""
+    while not driver.connection.peer_settings_received:  # noqa: ASYNC110 - no event says so
+        await asyncio.sleep(0)
+
+
+async def test_cancelled_exchange_resets_its_stream_alone(tmp_path):
+    ended = asyncio.get_running_loop().create_future()
+
+    async def handler(exchange):
+        if exchange.head.path == b"/echo":
+            await echo(exchange)
+            return
+        try:
+            await exchange.read()
+        except ExchangeEnded as error:
+            ended.set_result(error)
+            raise
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(Request(b"POST", b"/wait", b"localhost"))
+        exchange.cancel()
+        error = await ended
+        assert (error.code, error.by_peer) == (ErrorCode.CANCEL, True)
+        with pytest.raises(ExchangeEnded):
+            await exchange.response()
+        content, _ = await call(driver, b"still there")
+        assert content == b"still there"
+
+
+async def test_handler_that_returns_without_an_answer_is_an_internal_error(tmp_path):
+    async def handler(exchange):
+        pass
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(Request(b"GET", b"/", b"localhost", end=True))
+        with pytest.raises(ExchangeEnded) as caught:
+            await exchange.response()
+    assert caught.value.code == ErrorCode.INTERNAL_ERROR
+
+
+async def test_server_that_answers_early_lets_the_client_stop_sending(tmp_path):
+    async def handler(exchange):
+        exchange.respond(413, end=True)
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        assert (await exchange.response()).status == 413
+        with pytest.raises(ExchangeEnded) as caught:
+            await exchange.send(bytes(100_000_000))
+        assert caught.value.code == ErrorCode.NO_ERROR
+
+
+async def test_closed_server_ends_what_waits(tmp_path):
+    async def handler(exchange):
+        await exchange.read()
+
+    async with connected(tmp_path, handler) as driver:
+        exchange = await driver.open(CALL)
+        waiting = asyncio.ensure_future(exchange.response())
+        await asyncio.wait_for(_settings(driver), 5)
+        driver.peers[0].close()
+        with pytest.raises(ExchangeEnded):
+            await waiting
+        await driver.closed
+        with pytest.raises(ExchangeEnded) as caught:
+            await driver.open(CALL)
+        assert caught.value.processed is Processed.NO
+
+
+async def test_slow_reader_holds_the_sender_back(tmp_path):
+    sent = 0
+
+    async def handler(exchange):
+        nonlocal sent
+        exchange.respond(200)
+        while sent < 50_000_000:
+            await exchange.send(bytes(100_000))
+            sent += 100_000
+
+    async with connected(tmp_path, handler, client=Limits(stream_window=65_535)) as driver:
+        exchange = await driver.open(Request(b"GET", b"/", b"localhost", end=True))
+        await exchange.response()
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert sent < 1_000_000
+        exchange.cancel()
+
+
+async def test_peer_that_never_acknowledges_settings_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("kakuri_http2._driver.SETTINGS_TIMEOUT", 0.0)
+    loop = asyncio.get_running_loop()
+    path = str(tmp_path / "silent")
+    listener = await loop.create_unix_server(asyncio.Protocol, path)
+    _, driver = await loop.create_unix_connection(ClientDriver, path)
+    exchange = await driver.open(CALL)
+    with pytest.raises(ExchangeEnded) as caught:
+        await exchange.response()
+    assert caught.value.code == ErrorCode.SETTINGS_TIMEOUT
+    await driver.closed
+    listener.close()

@@ -1,0 +1,146 @@
+"""HPACK: tables, Huffman strings, limits, and the same fields as another implementation."""
+
+import random
+
+import pytest
+from hpack import Decoder as OtherDecoder
+from hpack import Encoder as OtherEncoder
+from kakuri_http2 import HeaderListTooLarge, HPACKError
+from kakuri_http2.hpack import Decoder, Encoder, NeverIndexed, _huffman
+from kakuri_http2.hpack._encoder import encode_integer
+
+NAMES = [b":method", b":path", b"content-type", b"x-a", b"x-b", b"cookie", b"etag", b"grpc-status"]
+
+
+def some_fields(chance):
+    return tuple(
+        (chance.choice(NAMES), chance.randbytes(chance.choice([0, 1, 5, 30, 200])))
+        for _ in range(chance.randint(0, 8))
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_fields_are_read_back_by_both_implementations_over_many_blocks(seed):
+    chance = random.Random(seed)
+    encoder, decoder, other = Encoder(), Decoder(), OtherDecoder()
+    other_encoder, other_reader = OtherEncoder(), Decoder()
+    for _ in range(60):
+        fields = some_fields(chance)
+        if chance.random() < 0.1:
+            size = chance.choice([0, 100, 1000, 4096])
+            encoder.limit_table_size(size)
+        block = encoder.encode(fields)
+        assert decoder.decode(block) == fields
+        assert tuple(other.decode(block, raw=True)) == fields
+        assert other_reader.decode(other_encoder.encode(fields)) == fields
+        assert decoder.table.size <= decoder.table.max_size
+
+
+def test_repeated_fields_become_one_byte_each():
+    encoder = Encoder()
+    fields = ((b"content-type", b"application/grpc"), (b"te", b"trailers"))
+    first, second, third = (encoder.encode(fields) for _ in range(3))
+    assert len(second) == len(third) == 2 < len(first)
+
+
+def test_secret_fields_are_never_indexed():
+    encoder, decoder = Encoder(), Decoder()
+    secret = (b"authorization", b"Bearer x")
+    for _ in range(2):
+        block = encoder.encode((secret,))
+        assert b"Bearer" in block or len(block) > 6
+        (field,) = decoder.decode(block)
+        assert field == secret
+        assert isinstance(field, NeverIndexed)
+    assert not encoder.table.entries
+    marked = NeverIndexed((b"x-token", b"y"))
+    assert isinstance(decoder.decode(encoder.encode((marked,)))[0], NeverIndexed)
+
+
+def test_lowered_table_needs_an_update_in_the_next_block():
+    decoder = Decoder()
+    decoder.allow_table_size(100)
+    with pytest.raises(HPACKError, match="expected a size update"):
+        decoder.decode(b"\x82")
+    decoder = Decoder()
+    decoder.allow_table_size(100)
+    assert decoder.decode(encode_integer(100, 5, 0x20) + b"\x82") == ((b":method", b"GET"),)
+
+
+def test_encoder_reports_the_smallest_size_in_between():
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode(((b"x-a", b"y" * 50),)))
+    encoder.limit_table_size(0)
+    encoder.limit_table_size(4096)
+    block = encoder.encode(((b"x-a", b"y" * 50),))
+    assert block.startswith(b"\x20")
+    assert decoder.decode(block) == ((b"x-a", b"y" * 50),)
+
+
+@pytest.mark.parametrize("text", [b"", b"a", b"www.example.com", bytes(range(256)), b"\xff" * 1000])
+def test_huffman_strings_are_read_back(text):
+    data = _huffman.encode(text)
+    assert _huffman.decode(data) == text
+    assert _huffman.encoded_length(text) == len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff", b"\xff\xff\xff\xff", b"\x00\xff\xff", bytes.fromhex("f1e3c2e5f23a6ba0ab90f400")],
+    ids=bytes.hex,
+)
+def test_huffman_padding_that_is_not_valid_is_refused(data):
+    with pytest.raises(HPACKError):
+        _huffman.decode(data)
+
+
+def test_fields_beyond_the_limit_are_counted_while_decoding_and_the_table_stays_right():
+    encoder, decoder = Encoder(), Decoder(max_list_size=500)
+    large = tuple((b"x-%d" % number, b"y" * 20) for number in range(20))
+    with pytest.raises(HeaderListTooLarge) as caught:
+        decoder.decode(encoder.encode(large))
+    assert caught.value.maximum == 500
+    assert decoder.decode(encoder.encode(large[-2:])) == large[-2:]
+
+
+def test_bomb_of_references_is_refused_without_being_built():
+    decoder = Decoder(max_list_size=65_536)
+    value = b"x" * 4063
+    block = b"\x40\x01x" + encode_integer(len(value), 7, 0) + value + b"\xbe" * 16_000
+    with pytest.raises(HeaderListTooLarge):
+        decoder.decode(block)
+
+
+@pytest.mark.parametrize(
+    "block", [b"\x40", b"\x00\x05ab", b"\x7f", b"\x00\x01a\x7f", b"\x80", b"\x3f"]
+)
+def test_block_that_ends_early_is_refused(block):
+    with pytest.raises(HPACKError):
+        Decoder().decode(block)
+
+
+def test_integer_of_too_many_bytes_is_refused():
+    with pytest.raises(HPACKError, match="at most 5 bytes"):
+        Decoder().decode(b"\xff" + b"\x80" * 5 + b"\x01")
+
+
+def test_same_block_after_a_change_of_the_table_is_decoded_anew():
+    encoder, decoder = Encoder(), Decoder()
+    decoder.decode(encoder.encode(((b"x-a", b"1"),)))
+    assert decoder.decode(b"\xbe") == ((b"x-a", b"1"),)
+    assert decoder.decode(b"\xbe") == ((b"x-a", b"1"),)
+    decoder.decode(encoder.encode(((b"x-b", b"2"),)))
+    assert decoder.decode(b"\xbe") == ((b"x-b", b"2"),)
+
+
+def test_random_blocks_are_read_alike_or_refused_by_both():
+    chance = random.Random(7)
+    for _ in range(3000):
+        block = chance.randbytes(chance.randint(1, 12))
+        try:
+            theirs = tuple(OtherDecoder(max_header_list_size=65_536).decode(block, raw=True))
+        except Exception:  # noqa: BLE001 - whatever it raises
+            with pytest.raises((HPACKError, HeaderListTooLarge)):
+                Decoder().decode(block)
+        else:
+            assert Decoder().decode(block) == theirs

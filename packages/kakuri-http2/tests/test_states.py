@@ -1,0 +1,144 @@
+"""Every frame in every state of a stream: what RFC 9113 says, and never anything else."""
+
+from itertools import product
+
+import pytest
+from kakuri_http2 import ClientConnection, Data, Request, Response, ServerConnection
+from kakuri_http2._frames import PREFACE
+from kakuri_http2._states import RECEIVE, Fault, Input, StreamState
+
+from .wire import FLAGS, TYPES, block, feed, frame, read, settings
+
+HEAD = {
+    "server": block((":method", "POST"), (":scheme", "http"), (":path", "/")),
+    "client": block((":status", "200")),
+}
+TRAILERS = block(("a", "b"))
+END, ENDS_HEADERS = FLAGS["END_STREAM"], FLAGS["END_HEADERS"]
+
+PAYLOADS = {
+    "DATA": b"x",
+    "RST_STREAM": bytes(4),
+    "WINDOW_UPDATE": (1).to_bytes(4, "big"),
+    "PRIORITY": bytes((0, 0, 0, 0, 1)),
+    "SETTINGS": b"",
+    "PUSH_PROMISE": (2).to_bytes(4, "big") + TRAILERS,
+    "PING": bytes(8),
+    "GOAWAY": bytes(8),
+    "CONTINUATION": TRAILERS,
+}
+
+
+def server_in(state: StreamState) -> tuple[ServerConnection, int]:
+    """Return a server with a stream in a state."""
+    connection = ServerConnection()
+    connection.receive_data(PREFACE + settings())
+    flags = ENDS_HEADERS
+    if state in (StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED):
+        flags |= END
+    if state is not StreamState.IDLE:
+        connection.receive_data(frame("HEADERS", flags, 1, HEAD["server"]))
+    if state in (StreamState.HALF_CLOSED_LOCAL, StreamState.CLOSED):
+        connection.send(Response(1, 200, end=True))
+    if state is StreamState.RESET_LOCAL:
+        connection.reset(1)
+    if state is StreamState.RESET_REMOTE:
+        connection.receive_data(frame("RST_STREAM", 0, 1, bytes(4)))
+    connection.data_to_send()
+    return connection, 1
+
+
+def client_in(state: StreamState) -> tuple[ClientConnection, int]:
+    """Return a client with a stream in a state."""
+    connection = ClientConnection()
+    connection.receive_data(settings())
+    if state is not StreamState.IDLE:
+        ends = state in (StreamState.HALF_CLOSED_LOCAL, StreamState.CLOSED)
+        connection.send(Request(b"POST", b"/", end=ends))
+        flags = ENDS_HEADERS
+        if state in (StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED):
+            flags |= END
+        connection.receive_data(frame("HEADERS", flags, 1, HEAD["client"]))
+    if state is StreamState.RESET_LOCAL:
+        connection.reset(1)
+    if state is StreamState.RESET_REMOTE:
+        connection.receive_data(frame("RST_STREAM", 0, 1, bytes(4)))
+    connection.data_to_send()
+    return connection, 1
+
+
+def answered(connection) -> tuple[Fault | None, int]:
+    """Return how a connection answered: with RST_STREAM, with GOAWAY, or not with an error."""
+    for one in read(connection.data_to_send()):
+        if one.kind == TYPES["GOAWAY"]:
+            return Fault.CONNECTION, int.from_bytes(one.payload[4:8], "big")
+        if one.kind == TYPES["RST_STREAM"]:
+            return Fault.STREAM, int.from_bytes(one.payload, "big")
+    return None, 0
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+@pytest.mark.parametrize("what", [Input.HEADERS, Input.DATA, Input.RST_STREAM, Input.WINDOW_UPDATE])
+@pytest.mark.parametrize("state", StreamState)
+def test_frame_in_each_state_is_answered_as_the_table_says(state, what, role):
+    connection, number = (server_in if role == "server" else client_in)(state)
+    payload = TRAILERS if state is not StreamState.IDLE else HEAD[role]
+    flags = ENDS_HEADERS | END if what is Input.HEADERS else 0
+    if what is not Input.HEADERS:
+        payload = PAYLOADS[what.value]
+    connection.receive_data(frame(what.value, flags, number, payload))
+    outcome = RECEIVE[state][what]
+    fault, code = answered(connection)
+    if role == "client" and state is StreamState.IDLE:
+        assert (fault, code) == (Fault.CONNECTION, 1)  # only a client opens streams
+    elif isinstance(outcome, tuple) and outcome[0] is not Fault.IGNORED:
+        assert (fault, code) == outcome
+    else:
+        assert fault is None
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+@pytest.mark.parametrize("kind", [*TYPES, 10, 200])
+def test_any_frame_in_any_state_is_accepted_or_answered_with_an_error(kind, role):
+    payload = PAYLOADS.get(str(kind), HEAD[role])
+    for state, flags, number in product(
+        StreamState, (0, 1, 4, 5, 8, 0x20, 0xFF), (0, 1, 2, 3, 101)
+    ):
+        connection, _ = (server_in if role == "server" else client_in)(state)
+        feed(connection, frame(kind, flags, number, payload), "whole")
+        feed(connection, frame("PING", 0, 0, bytes(8)), "whole")
+        answers = list(read(connection.data_to_send()))
+        if connection.is_over:
+            assert any(one.kind == TYPES["GOAWAY"] for one in answers)
+        else:
+            is_open_block = kind == "HEADERS" and not flags & ENDS_HEADERS and number
+            assert any(one.kind == TYPES["PING"] for one in answers) or is_open_block
+
+
+@pytest.mark.parametrize("kind", [*TYPES, 10])
+def test_payload_of_any_length_is_accepted_or_answered_with_an_error(kind):
+    for length, flags, number in product(range(16), (0, 8, 0x20, 0x28), (0, 1)):
+        connection, _ = server_in(StreamState.OPEN)
+        feed(connection, frame(kind, flags, number, bytes(length)), "whole")
+        if connection.is_over:
+            assert any(one.kind == TYPES["GOAWAY"] for one in read(connection.data_to_send()))
+
+
+def test_all_states_have_an_outcome_for_each_frame():
+    for state in StreamState:
+        for what in (Input.HEADERS, Input.DATA, Input.RST_STREAM, Input.WINDOW_UPDATE):
+            assert what in RECEIVE[state]
+
+
+def test_data_after_the_peers_end_is_credited_to_the_connection():
+    connection, _ = server_in(StreamState.RESET_LOCAL)
+    for _ in range(700):
+        connection.receive_data(frame("DATA", 0, 1, bytes(16_000)))
+        connection.data_to_send()
+    assert not connection.is_over
+
+
+def test_late_data_for_a_reset_stream_is_no_event():
+    connection, _ = client_in(StreamState.RESET_LOCAL)
+    events = feed(connection, frame("DATA", 0, 1, b"late"), "whole")
+    assert not [one for one in events if isinstance(one, Data)]
