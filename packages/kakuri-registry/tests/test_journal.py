@@ -585,3 +585,36 @@ async def test_closed_journal_tidies_nothing(registry, store):
         timer = journal._tidying
     assert timer.cancelled()
     assert store.tidied == 0
+
+
+async def test_settled_costs_one_wait_for_all_that_ask_while_nothing_changes(registry, store):
+    async with Journal(registry, store) as journal:
+        for name in "abc":
+            registry.register(workload(name), now=0)
+        await journal.flushed()
+        store.gate.clear()
+        for name in "abc":
+            registry.update(name, RUNNING, now=1)
+        asked = [asyncio.create_task(journal.settled()) for _ in range(50)]
+        asked.append(asyncio.create_task(journal.settled()))
+        await asyncio.sleep(0)
+        pending = journal._backlog._pending | journal._backlog.writing
+        assert [len(pending[name].waiting) for name in "abc"] == [1, 1, 1]
+        asked.pop().cancel()  # which takes the answer from no other
+        store.gate.set()
+        await asyncio.gather(*asked)
+        registry.update("a", RUNNING, now=2, reason="more")
+        assert not journal.is_saved("a")
+        await journal.settled()
+        assert journal.is_saved("a")
+
+
+async def test_settled_tells_each_that_asks_of_the_fault(registry, store):
+    async with Journal(registry, store) as journal:
+        registry.register(workload("a"), now=0)
+        await journal.flushed()
+        store.faults = [StoreFailed("the disk stumbled")]
+        registry.update("a", RUNNING, now=1)
+        told = await asyncio.gather(journal.settled(), journal.settled(), return_exceptions=True)
+        assert [str(error) for error in told] == ["the disk stumbled"] * 2
+        assert told[0] is not told[1]

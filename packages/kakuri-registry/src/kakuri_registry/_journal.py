@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from typing import Self
+from typing import Self, TypeAlias
 
 from kakuri_registry._backlog import Backlog, Told, Written
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
@@ -27,6 +27,8 @@ from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Store
 
 _log = logging.getLogger("kakuri_registry")
+
+_Outcome: TypeAlias = "asyncio.Future[StoreError | None]"
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
@@ -70,6 +72,7 @@ class Journal:
         self._tidying: asyncio.TimerHandle | None = None
         self._delay = FIRST_RETRY_SECONDS
         self._failed_at = 0.0
+        self._settling: list[_Outcome] = []  # of those that wait for all that there is now
         self._error: StoreError | None = None
         self._refusal: StoreError | None = None
         self._is_closed = False
@@ -143,7 +146,17 @@ class Journal:
 
         Raises StoreFull or StoreFailed if the store takes nothing.
         """
-        await self._all_saved([each for each in self._backlog.ids if not self.is_new(each)])
+        # All that ask while nothing changes share one answer: lists may be asked for in floods.
+        ids = [] if self._settling else [e for e in self._backlog.ids if not self.is_new(e)]
+        if not ids and not self._settling:
+            return
+        future: _Outcome = self._loop.create_future()
+        self._settling.append(future)
+        if ids:
+            self._when_all_saved(ids, self._settling)
+        error = await future
+        if error is not None:
+            raise _own(error)
 
     async def close(self) -> None:
         """Write what is left and end. The store stays open, for its owner to close.
@@ -179,6 +192,7 @@ class Journal:
 
     def _note(self, change: Change) -> None:
         self._backlog.note(change)
+        self._settling = []
         if self._patience is None:
             self._patience = self._loop.call_later(UNHURRIED_SECONDS, self._lose_patience)
 
@@ -191,7 +205,14 @@ class Journal:
         """Wait for some workloads. Raises what the first error is about."""
         if not workload_ids:
             return
-        future: asyncio.Future[None] = self._loop.create_future()
+        future: _Outcome = self._loop.create_future()
+        self._when_all_saved(workload_ids, [future])
+        error = await future
+        if error is not None:
+            raise error
+
+    def _when_all_saved(self, workload_ids: Collection[str], futures: list[_Outcome]) -> None:
+        """Set futures, once the writes of some workloads have ended, to the first error."""
         left = len(workload_ids)
         failure: StoreError | None = None
 
@@ -199,16 +220,16 @@ class Journal:
             nonlocal left, failure
             left -= 1
             failure = failure or error
-            if left or future.done():  # its waiter may have been cancelled
+            if left:
                 return
-            if failure is None:
-                future.set_result(None)
-            else:
-                future.set_exception(failure)
+            if futures is self._settling:
+                self._settling = []
+            for future in futures:
+                if not future.done():  # its waiter may have been cancelled
+                    future.set_result(failure)
 
         for workload_id in workload_ids:
             self.when_saved(workload_id, told)
-        await future
 
     # Writing.
 
