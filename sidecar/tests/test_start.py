@@ -391,3 +391,44 @@ async def test_a_later_attempt_that_fails_leaves_nothing_but_the_log(runtime, si
     assert (tmp_path / "logs" / "z" / "0.log").exists()
     assert await sidecar.delete() == 204
     assert not (tmp_path / "logs" / "z").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/self/fd/8",
+        "/proc",
+        "//proc/self",
+        "/tmp/../proc/1",
+        "/./sys/fs",
+        "/dev/fd/8",
+        "proc/1",
+    ],
+)
+async def test_image_whose_working_directory_leaves_the_zone_is_not_started(runtime, sidecar, path):
+    runtime.images.set("evil:1", FakeImage(working_dir=path))
+    answer = await sidecar.request("POST", "/zones", encode(sidecar.spec(image="evil:1")))
+    assert answer.status == 502
+    assert b"working directory" in answer.body
+    assert nothing_is_left(runtime)
+    assert not runtime.calls.of("RunPodSandbox")
+    # With a working directory of its own, the zone never enters the image's.
+    status, _ = await sidecar.post(image="evil:1", working_dir="/tmp")
+    assert status == 201
+
+
+@pytest.mark.parametrize("path", ["", "/", "/usr/src/app", "/srv/proc", "/procs", "/dev/shm"])
+async def test_image_with_an_ordinary_working_directory_is_started(runtime, sidecar, path):
+    runtime.images.set("good:1", FakeImage(working_dir=path))
+    status, _ = await sidecar.post(image="good:1")
+    assert status == 201
+
+
+async def test_image_that_hides_its_configuration_by_its_size_is_not_started(
+    runtime, sidecar, monkeypatch
+):
+    monkeypatch.setattr("kakuri_sidecar._images.MAX_INFO", 30)
+    answer = await sidecar.request("POST", "/zones", encode(sidecar.spec()))
+    assert answer.status == 502
+    assert b"configuration of at most 30 characters" in answer.body
+    assert nothing_is_left(runtime)

@@ -1,5 +1,7 @@
 """A reply counts only for its request, within its limits, and its text is printable."""
 
+from dataclasses import replace
+
 import pytest
 from kakuri_json import encode
 from kakuri_registry import Workload
@@ -115,9 +117,10 @@ async def test_history_beyond_its_limit_is_unexpected(answered):
 
 
 async def test_text_of_a_status_becomes_printable_and_is_cut(answered):
-    line = encode(Status("wl-1", State.FAILED, FOREIGN, FOREIGN + "x" * 2000, address=FOREIGN))
+    told = Status("wl-1", State.FAILED, FOREIGN, FOREIGN + "x" * 2000)
+    line = encode(replace(told, address=FOREIGN, image_digest=FOREIGN))
     status = await (await answered(line)).get_status("wl-1")
-    assert (status.reason, status.address) == (SHOWN, SHOWN)
+    assert (status.reason, status.address, status.image_digest) == (SHOWN, SHOWN, SHOWN)
     assert status.message.startswith(SHOWN)
     assert len(status.message) == 1024
 

@@ -20,7 +20,8 @@ from kakuri_registry import PullPolicy
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import CriError, PullFailed
+from kakuri_sidecar._errors import PullFailed, StartFailed
+from kakuri_sidecar._facts import START_ERROR
 from kakuri_sidecar._progress import received
 from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
 
@@ -42,12 +43,14 @@ class NodeImage:
         id: what to create containers from.
         user: whom its configuration runs as, `USER[:GROUP]`; root unless it says otherwise.
         digest: of the manifest that its reference stands for; None where that is not known.
+        working_dir: where its configuration runs it; empty where that is not known.
 
     """
 
     id: str
     user: str = ROOT
     digest: str | None = None
+    working_dir: str = ""
 
 
 @dataclass(slots=True)
@@ -110,8 +113,9 @@ class Images:
             await removal.wait()
         hold.append(present.id)
         self._holds[present.id] += 1
-        user = await self._user(present)
-        return NodeImage(present.id, user, digest_of(reference, present))
+        config = await self._config(present)
+        user, digest = _user(present, config), digest_of(reference, present)
+        return NodeImage(present.id, user, digest, config.working_dir)
 
     @contextmanager
     def holding(self) -> Iterator[list[str]]:
@@ -217,29 +221,33 @@ class Images:
         if self._pulls.get(key) is pull:
             del self._pulls[key]
 
-    async def _user(self, image: api.Image) -> str:
-        """Return whom an image runs as.
+    async def _config(self, image: api.Image) -> "_Config":
+        """Return what the runtime tells of an image's configuration beside its status.
 
-        ImageStatus has the user alone, so the group of `USER 1000:1000` is read from what the
-        runtime tells beside it, where it does.
+        Raises:
+            StartFailed: The image hides it: it is larger than any real one.
+            CriError: The runtime does not answer, or refuses.
+
         """
-        user = str(image.uid.value) if image.HasField("uid") else image.username
-        if not user:
-            return ROOT
+        info = (await self._cri.image_info(image.id)).get("info", "")
+        if len(info) > MAX_INFO:
+            words = f"expected an image's configuration of at most {MAX_INFO} characters"
+            raise StartFailed(START_ERROR, f"{words}, got {len(info)}")
         try:
-            info = (await self._cri.image_info(image.id)).get("info", "")
-            configured = decode(info, type=_Info).image_spec.config.user if info else ""
-        except (CriError, JSONError):
-            return user
-        name, _, group = configured.partition(":")
-        return f"{user}:{group}" if name == user and group else user
+            return decode(info, type=_Info).image_spec.config if info else _Config()
+        except JSONError:  # another runtime's spelling
+            return _Config()
 
 
 @dataclass(frozen=True, slots=True)
 class _Config:
-    __json__: ClassVar = {"rename": {"user": "User"}, "unknown": "ignore"}
+    __json__: ClassVar = {
+        "rename": {"user": "User", "working_dir": "WorkingDir"},
+        "unknown": "ignore",
+    }
 
     user: str = ""
+    working_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +264,19 @@ class _Info:
     __json__: ClassVar = {"rename": {"image_spec": "imageSpec"}, "unknown": "ignore"}
 
     image_spec: _ImageSpec = _ImageSpec()
+
+
+def _user(image: api.Image, config: _Config) -> str:
+    """Return whom an image runs as.
+
+    ImageStatus has the user alone, so the group of `USER 1000:1000` is read from what the runtime
+    tells beside it, where it does.
+    """
+    user = str(image.uid.value) if image.HasField("uid") else image.username
+    if not user:
+        return ROOT
+    name, _, group = config.user.partition(":")
+    return f"{user}:{group}" if name == user and group else user
 
 
 def tagged(image: str) -> str:

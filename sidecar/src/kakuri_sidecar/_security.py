@@ -8,6 +8,7 @@ The user is always sent, also the one that the image names: for a container with
 takes the supplementary groups that the image gives to root.
 """
 
+import posixpath
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -97,3 +98,14 @@ def _set_user(context: api.LinuxContainerSecurityContext, user: str) -> None:
     if group:
         context.run_as_group.value = int(group)
         context.run_as_group.SetInParent()
+
+
+def leaves_zone(working_dir: str) -> bool:
+    """Whether a working directory may lead out of a zone.
+
+    Below /proc/self/fd (and /dev/fd, which leads there) runc before 1.1.12 has descriptors of the
+    host open while it changes to the directory (CVE-2024-21626). Submitters can't name such a
+    directory; an image can.
+    """
+    path = posixpath.normpath("/" + working_dir.lstrip("/"))
+    return any(path == door or path.startswith(f"{door}/") for door in ("/proc", "/sys", "/dev/fd"))

@@ -30,6 +30,7 @@ from kakuri_sidecar._log_errors import LogError
 from kakuri_sidecar._log_store import LogStore
 from kakuri_sidecar._making import ZoneMaker
 from kakuri_sidecar._removal import Objects, Remover
+from kakuri_sidecar._security import leaves_zone
 from kakuri_sidecar._table import ZoneTable
 from kakuri_sidecar._zone_network import ZoneNetwork
 
@@ -162,6 +163,9 @@ class Start:
                 )
             finally:
                 await folder
+            if not spec.working_dir and leaves_zone(image.working_dir):
+                words = f"the image's working directory {image.working_dir[:100]!r} leaves the zone"
+                raise StartFailed(START_ERROR, words)
             self._tell(CREATING_SANDBOX)
             sandbox = await self._maker.sandbox(before)
             self._tell(CREATING_CONTAINER, sandbox_id=sandbox.id)

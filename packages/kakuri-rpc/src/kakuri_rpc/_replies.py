@@ -26,6 +26,7 @@ from kakuri_rpc._messages import (
 )
 from kakuri_rpc._words import (
     MAX_ADDRESS_LENGTH,
+    MAX_DIGEST_LENGTH,
     MAX_ERROR_LENGTH,
     MAX_MESSAGE_LENGTH,
     MAX_NAME_LENGTH,
@@ -96,8 +97,9 @@ def _clean_status(status: S) -> S:
         status = replace(status, reason=reason, message=message)
     if isinstance(status, Status):
         address = _clean(status.address, MAX_ADDRESS_LENGTH)
-        if address is not status.address:
-            status = replace(status, address=address)
+        digest = _clean(status.image_digest, MAX_DIGEST_LENGTH)
+        if address is not status.address or digest is not status.image_digest:
+            status = replace(status, address=address, image_digest=digest)
     return status
 
 

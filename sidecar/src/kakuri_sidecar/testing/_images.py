@@ -95,7 +95,9 @@ class FakeImages:
             return api.ImageStatusResponse()
         answer = api.ImageStatusResponse(image=self._status(identifier))
         if request.verbose:
-            info = {"imageSpec": {"config": {"User": self.get(identifier).user}}}
+            image = self.get(identifier)
+            config = {"User": image.user, "WorkingDir": image.working_dir}
+            info = {"imageSpec": {"config": config}}
             answer.info["info"] = encode(info).decode()
         return answer
 

@@ -31,6 +31,7 @@ class FakeImage:
             of it does not end.
         size: bytes.
         user: `USER` of its configuration.
+        working_dir: `WORKDIR` of its configuration.
         version: tells images of one name apart, which then have different ids.
         is_pinned: whether the runtime has marked it as not to be removed.
         output: what a container writes to stdout when it is started.
@@ -43,6 +44,7 @@ class FakeImage:
     state: str = "pullable"
     size: int = 1_000_000
     user: str = ""
+    working_dir: str = ""
     version: int = 0
     is_pinned: bool = False
     output: bytes = b""
