@@ -9,12 +9,19 @@ from kakuri_sidecar._zone_network import Resolvers, ZoneNetwork, hosts_file, is_
 PORTS = {"net.ipv4.ip_unprivileged_port_start": "0"}
 
 
+@pytest.fixture
+def logs(tmp_path):
+    store = LogStore(tmp_path)
+    yield store
+    store.close()
+
+
 def network(tmp_path, *texts, **options):
     files = []
     for number, text in enumerate(texts):
         files.append(tmp_path / f"resolv-{number}.conf")
         files[-1].write_text(text)
-    return ZoneNetwork(tmp_path, resolver_files=files, **options)
+    return ZoneNetwork(LogStore(tmp_path), resolver_files=files, **options)
 
 
 def written(network):
@@ -92,10 +99,9 @@ def test_name_of_a_zone_without_address_is_its_loopback(addresses):
     assert hosts_file("web-1", addresses).splitlines()[-1] == "127.0.0.1\tweb-1"
 
 
-async def test_hosts_file_is_readable_in_the_zone_and_mounted_read_only(tmp_path):
-    logs = LogStore(tmp_path)
+async def test_hosts_file_is_readable_in_the_zone_and_mounted_read_only(logs, tmp_path):
     await logs.prepare("web-1", 0)
-    zones = ZoneNetwork(tmp_path)
+    zones = ZoneNetwork(logs)
     for address in ("10.88.0.2", "10.88.0.3"):
         (mount,) = await zones.mounts("web-1", [address])
         path = tmp_path / "web-1" / "hosts"
@@ -106,27 +112,26 @@ async def test_hosts_file_is_readable_in_the_zone_and_mounted_read_only(tmp_path
     assert [each.name for each in (tmp_path / "web-1").iterdir()] == ["hosts"]
     await logs.remove("web-1")
     assert not (tmp_path / "web-1").exists()
-    logs.close()
 
 
-async def test_hosts_file_is_not_written_through_a_link(tmp_path):
+async def test_hosts_file_is_not_written_through_a_link(logs, tmp_path):
     (tmp_path / "web-1").mkdir()
     target = tmp_path / "target"
     target.write_text("mine")
     (tmp_path / "web-1" / "hosts").symlink_to(target)
     (tmp_path / "web-1" / "hosts.part").symlink_to(target)
-    await ZoneNetwork(tmp_path).mounts("web-1", [])
+    await ZoneNetwork(logs).mounts("web-1", [])
     assert target.read_text() == "mine"
     assert not (tmp_path / "web-1" / "hosts").is_symlink()
 
 
-async def test_hosts_file_without_its_folder_is_an_error(tmp_path):
+async def test_hosts_file_without_its_folder_is_an_error(logs):
     with pytest.raises(LogError):
-        await ZoneNetwork(tmp_path).mounts("web-1", [])
+        await ZoneNetwork(logs).mounts("web-1", [])
 
 
-async def test_no_mount_where_zones_get_no_hosts_file(tmp_path):
-    assert await ZoneNetwork(tmp_path, has_hosts=False).mounts("web-1", []) == []
+async def test_no_mount_where_zones_get_no_hosts_file(logs):
+    assert await ZoneNetwork(logs, has_hosts=False).mounts("web-1", []) == []
 
 
 def test_handler_that_refuses_the_sysctl_gets_none_from_then_on(tmp_path):

@@ -40,6 +40,9 @@ _zone = re.compile(WORKLOAD_ID)
 _name = re.compile(r"(0|[1-9][0-9]{0,8})\.log(?:\.(0|[1-9][0-9]{0,14}))?")
 
 
+READABLE = 0o644
+
+
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """A file of a log as it was when the folder was listed; `modified` is seconds since the epoch.
@@ -126,6 +129,28 @@ def make_folder(root: Path, zone: str) -> None:
         raise LogStorageError(zone, "make a folder for", str(error.strerror)) from error
     with open_folder(root, zone, "make a folder for") as folder:
         os.fchmod(folder, 0o700)
+
+
+def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
+    """Put a file that every user may read into a zone's folder, in place of an earlier one.
+
+    Raises:
+        UnknownLog: there is no such folder.
+        LogStorageError: the file can't be written.
+
+    """
+    part = f"{name}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open_folder(root, zone, f"write the file {name!r} of") as folder:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+        descriptor = os.open(part, flags, READABLE, dir_fd=folder)
+        try:
+            os.fchmod(descriptor, READABLE)
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def remove_folder(root: Path, zone: str) -> None:

@@ -28,6 +28,7 @@ from kakuri_sidecar._log_files import (
     remove_oldest,
     rename_current,
     undo_rename,
+    write_file,
 )
 from kakuri_sidecar._log_reading import Reading, end, last_lines, read
 
@@ -141,6 +142,23 @@ class LogStore:
 
         """
         return LogPlace(str(self._root / check_zone(zone)), current_name(attempt))
+
+    async def write_beside(self, zone: str, name: str, content: bytes) -> Path:
+        """Write a file into the folder of a zone's log, in place of one of that name.
+
+        Every user may read the file, as those of a zone do that has it mounted; the folder stays
+        closed to those of the host. Who has the earlier file open or mounted keeps it.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            UnknownLog: the zone has no folder.
+            LogStorageError: the file can't be written.
+
+        """
+        await self._run(write_file, self._root, zone, name, content)
+        return self._root / zone / name
 
     async def zones(self) -> list[str]:
         """Give the ids of all zones that have a folder here."""

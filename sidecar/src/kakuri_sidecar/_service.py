@@ -104,7 +104,7 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         stack.callback(logs.close)
         cgroup_parent = CgroupParent(cri, settings.cgroup_parent)
         network = ZoneNetwork(
-            logs.root,
+            logs,
             servers=settings.dns_servers,
             searches=settings.dns_searches,
             has_hosts=settings.has_hosts,

@@ -4,11 +4,8 @@ What is not sent, a runtime takes from the host: its /etc/hosts, which says noth
 its resolver configuration, whose resolver may listen on the host's loopback, where no zone gets.
 """
 
-import asyncio
 import ipaddress
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import structlog
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._errors import CallRefused
-from kakuri_sidecar._log_files import open_folder
+from kakuri_sidecar._log_store import LogStore
 
 log = structlog.get_logger()
 
@@ -36,8 +33,6 @@ PRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
 
 HOSTS_PATH = "/etc/hosts"
 HOSTS_FILE = "hosts"
-HOSTS_MODE = 0o644
-"""Every user of a zone reads it; the folder around it stays closed to those of the host."""
 
 _LOCALHOST = """\
 127.0.0.1\tlocalhost
@@ -80,7 +75,7 @@ class ZoneNetwork:
     """Provides what a zone sees of the network.
 
     Args:
-        folder: where each zone has a folder of its own, removed with the zone.
+        logs: the folder of a zone's log has its hosts file as well, and is removed with the zone.
         servers: the addresses of the resolvers of every zone; the host's if there are none.
         searches: the search domains of every zone; the host's if there are none.
         has_hosts: whether a zone gets its own hosts file, which takes a mount from the host.
@@ -89,14 +84,14 @@ class ZoneNetwork:
 
     def __init__(
         self,
-        folder: Path,
+        logs: LogStore,
         *,
         servers: Sequence[str] = (),
         searches: Sequence[str] = (),
         has_hosts: bool = True,
         resolver_files: Sequence[Path] = RESOLVER_FILES,
     ) -> None:
-        self._folder = folder
+        self._logs = logs
         self._servers = tuple(servers)
         self._searches = tuple(searches)
         self._has_hosts = has_hosts
@@ -145,8 +140,7 @@ class ZoneNetwork:
         if not self._has_hosts:
             return []
         content = hosts_file(zone_id, addresses).encode()
-        await asyncio.to_thread(_write, self._folder, zone_id, content)
-        path = self._folder / zone_id / HOSTS_FILE
+        path = await self._logs.write_beside(zone_id, HOSTS_FILE, content)
         return [api.Mount(container_path=HOSTS_PATH, host_path=str(path), readonly=True)]
 
 
@@ -194,19 +188,3 @@ def _read(path: Path) -> Resolvers | None:
             return Resolvers.parse(file.read(MAX_RESOLVER_FILE))
     except OSError:
         return None
-
-
-def _write(root: Path, zone_id: str, content: bytes) -> None:
-    """Put a hosts file in place; a container that has mounted an earlier one keeps that."""
-    part = f"{HOSTS_FILE}.part"
-    with open_folder(root, zone_id, "write the hosts file of") as folder:
-        with suppress(FileNotFoundError):
-            os.unlink(part, dir_fd=folder)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(part, flags, HOSTS_MODE, dir_fd=folder)
-        try:
-            os.fchmod(descriptor, HOSTS_MODE)
-            os.write(descriptor, content)
-        finally:
-            os.close(descriptor)
-        os.rename(part, HOSTS_FILE, src_dir_fd=folder, dst_dir_fd=folder)
