@@ -1,0 +1,320 @@
+"""The largest thing that one side may say fits what the next one accepts, at every hop.
+
+Each test puts the largest legal value of its kind through the real encoders, and compares it with
+the limit that the receiver really has. No figure stands here but those of the code's constants, so
+a constant that changes alone breaks a test.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from kakuri_agent._zone_logs import MAX_EVENT as MAX_LOG_EVENT
+from kakuri_agent._zone_view import MAX_EVENT
+from kakuri_control_plane._api import MAX_BODY
+from kakuri_control_plane._problems import agent_problem
+from kakuri_control_plane._views import HistoryView, WorkloadPage
+from kakuri_http import Limits, Router
+from kakuri_json import decode, encode
+from kakuri_registry import (
+    MAX_DOCUMENT_BYTES,
+    MAX_HISTORY,
+    MAX_SPEC_BYTES,
+    MAX_STRING_BYTES,
+    Journal,
+    LogGrown,
+    RestartPolicy,
+    RuntimeHealth,
+    SQLiteStore,
+    Workload,
+    WorkloadRegistry,
+    WorkloadState,
+    ZoneChanged,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+    printable,
+)
+from kakuri_rpc import (
+    MAX_LOG_DATA,
+    MAX_PAGE,
+    AgentError,
+    Error,
+    ErrorCode,
+    History,
+    Log,
+    Reply,
+    StartWorkload,
+    State,
+    Status,
+    Transition,
+    WorkloadList,
+    check_document,
+)
+from kakuri_rpc import Request as AgentRequest
+from kakuri_rpc._log import LOG_LIMITS
+from kakuri_rpc._words import (
+    MAX_ADDRESS_LENGTH,
+    MAX_DIGEST_LENGTH,
+    MAX_ERROR_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    MAX_REASON_LENGTH,
+)
+from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_sidecar import _labels as labels
+from kakuri_sidecar._api import Api
+from kakuri_sidecar._cri import MAX_RECEIVED, MAX_WORDS
+from kakuri_sidecar._errors import CallRefused, StartFailed
+from kakuri_sidecar._facts import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
+from kakuri_sidecar._images import NodeImage
+from kakuri_sidecar._making import MAX_NAMES
+from kakuri_sidecar._problems import zone_problem
+from kakuri_sidecar._zone_config import container_config, sandbox_config
+from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
+
+LARGEST = 2**31 - 1
+A_LONG_TIME = 4_102_444_800.123456
+"""Seconds since the epoch, with all the digits that a time may have."""
+
+FILLS = ["x", '"', "\\", "\x01", "\x7f", "\x9b", "\u2028", "\u00e9", "\u6f22", "\U0001f600"]
+"""What strings are filled with: some take a byte, some six when they are escaped."""
+
+
+@cache
+def widest(length):
+    """Return the printable text of so many characters that takes the most bytes when encoded."""
+    texts = [printable(fill * length, length) for fill in FILLS]
+    return max(texts, key=lambda text: len(encode(text)))
+
+
+@cache
+def largest_workload(fill):
+    """Return a workload of exactly as many bytes as a document may have, in every dimension."""
+    base = Workload(
+        id="w" * 63,
+        image="registry.example.com/" + "i" * 100 + "@sha256:" + "0" * 64,
+        runtime_class="edera-zone",
+        memory_mb=LARGEST,
+        cpu_millicores=LARGEST,
+        command=(fill * 100,) * 10,
+        args=(fill * 100,) * 10,
+        working_dir="/" + "d" * 1000,
+        user="1000650000:1000650000",
+        labels={f"{'k' * 60}{number:03d}": "v" * 63 for number in range(64)},
+        restart_policy=RestartPolicy.ON_FAILURE,
+        max_restarts=LARGEST,
+    )
+    size = len(encode(fill)) - 2  # without its quotes
+    env = {}
+    room = MAX_DOCUMENT_BYTES - len(encode(replace(base, env={"": ""})))
+    while room > 30_000:
+        name = f"VARIABLE_{len(env)}"
+        count = min(20_000 // size, MAX_STRING_BYTES // 4)
+        env[name] = fill * count
+        room = MAX_DOCUMENT_BYTES - len(encode(replace(base, env=env)))
+    rest = replace(base, env={**env, "REST": ""})
+    env["REST"] = "x" * (MAX_DOCUMENT_BYTES - len(encode(rest)))
+    return replace(base, env=env)
+
+
+@pytest.fixture(params=FILLS, ids=ascii)
+def workload(request):
+    return largest_workload(request.param)
+
+
+def receives(limit, line):
+    """Whether a line passes the decoder of a peer that takes lines up to a limit."""
+    decoder = LineDecoder(limit=limit)
+    decoder.receive_data(line + b"\n")
+    return decoder.next_line() == line
+
+
+def test_submission_of_the_largest_workload_fits_the_control_plane(workload):
+    document = encode(workload)
+    assert len(document) == MAX_DOCUMENT_BYTES <= MAX_BODY
+    check_document(workload, len(document))
+    assert decode(document, type=Workload) == workload
+
+
+def test_start_of_the_largest_workload_fits_a_line_to_the_agent(workload):
+    line = encode(StartWorkload(workload))
+    assert receives(LineServerLimits().line, line)
+    assert len(line) <= LineClientLimits().line
+    assert decode(line, type=AgentRequest) == StartWorkload(workload)
+
+
+async def test_largest_workload_fits_the_store(workload, tmp_path):
+    path = tmp_path / "workloads.db"
+    store = SQLiteStore(path)
+    registry = WorkloadRegistry()
+    journal = Journal(registry, store)
+    registry.register(workload, now=A_LONG_TIME)
+    await journal.settled()
+    await journal.close()
+    store.close()
+    reopened = SQLiteStore(path)
+    assert [entry.workload for entry in reopened.load().entries] == [workload]
+    reopened.close()
+
+
+def body_limit_of_starts():
+    router = Router()
+    Api(None, None, None, None).add_to(router)
+    (limit,) = [
+        route.body_limit
+        for route in router.routes
+        if (route.method, route.pattern) == ("POST", "/zones")
+    ]
+    return limit
+
+
+def test_spec_of_the_largest_workload_fits_the_sidecar(workload):
+    spec = ZoneSpec.of(workload, LARGEST)
+    assert len(encode(spec)) <= MAX_SPEC_BYTES
+    assert body_limit_of_starts() >= MAX_SPEC_BYTES
+    assert decode(encode(spec), type=ZoneSpec) == spec
+
+
+def create_request(spec):
+    image = NodeImage("sha256:" + "0" * 64, "1000650000:1000650000", "")
+    container = container_config(spec, cri_attempt=MAX_NAMES, image=image, log_path="9" * 20)
+    sandbox = sandbox_config(
+        spec, cri_attempt=MAX_NAMES, cgroup_parent="/" * 100, log_directory="/" * 4095
+    )
+    return api.CreateContainerRequest(
+        pod_sandbox_id="s" * MAX_ID, config=container, sandbox_config=sandbox
+    )
+
+
+def test_creation_of_the_largest_container_fits_a_call_to_the_runtime(workload):
+    assert create_request(ZoneSpec.of(workload, LARGEST)).ByteSize() <= MAX_RECEIVED
+
+
+def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
+    spec = ZoneSpec.of(workload, LARGEST)
+    one = api.Container(
+        id="c" * MAX_ID,
+        pod_sandbox_id="s" * MAX_ID,
+        labels=labels.container_labels(spec),
+        annotations=labels.container_annotations(spec),
+        image_ref="i" * 1024,
+    )
+    # Those that calls without an answer have left, and the one of the attempt before.
+    answer = api.ListContainersResponse(containers=[one] * (2 * MAX_NAMES))
+    assert answer.ByteSize() <= MAX_RECEIVED
+    found = answer.containers[0].annotations[labels.SPEC]
+    assert decode(found, type=ZoneSpec) == spec
+
+
+def largest_zone():
+    return ZoneStatus(
+        id="z" * 63,
+        state=WorkloadState.SUCCEEDED,
+        reason=widest(MAX_REASON),
+        message=widest(max(MAX_MESSAGE, MAX_WORDS)),
+        exit_code=-LARGEST,
+        pod_sandbox_id=widest(MAX_ID),
+        container_id=widest(MAX_ID),
+        address=widest(MAX_ADDRESS),
+        started_at=A_LONG_TIME,
+        ended_at=A_LONG_TIME,
+        attempt=LARGEST,
+        spec_hash=widest(MAX_ID),
+        image_digest=widest(MAX_ID),
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [ZoneChanged(largest_zone()), RuntimeHealth(available=False, message=widest(MAX_WORDS + 100))],
+    ids=["zone", "health"],
+)
+def test_largest_event_fits_what_the_agent_accepts(event):
+    line = encode(event)
+    assert receives(MAX_EVENT, line)
+    assert decode(line, type=ZoneEvent) == event
+
+
+def test_event_about_a_log_fits_what_the_agent_accepts():
+    assert receives(MAX_LOG_EVENT, encode(LogGrown("z" * 63)))
+
+
+def test_answer_about_a_zone_with_the_largest_spec_fits_the_agents_client(workload):
+    zone = replace(largest_zone(), spec=ZoneSpec.of(workload, LARGEST))
+    assert len(encode(zone)) <= Limits().body
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StartFailed("StartError", widest(MAX_WORDS)),
+        CallRefused("CreateContainer", widest(MAX_WORDS)),
+    ],
+    ids=["start", "call"],
+)
+def test_largest_problem_of_the_sidecar_fits_the_agents_client(error):
+    assert len(zone_problem(error).body) <= Limits().body
+
+
+def largest_status():
+    return Status(
+        id="w" * 63,
+        state=State.SUCCEEDED,
+        reason=widest(MAX_REASON_LENGTH),
+        message=widest(MAX_MESSAGE_LENGTH),
+        exit_code=LARGEST,
+        address=widest(MAX_ADDRESS_LENGTH),
+        started_at=A_LONG_TIME,
+        ended_at=A_LONG_TIME,
+        attempt=LARGEST,
+        existing=True,
+        image_digest=widest(MAX_DIGEST_LENGTH),
+    )
+
+
+def largest_history():
+    step = Transition(
+        A_LONG_TIME,
+        State.SUCCEEDED,
+        reason=widest(MAX_REASON_LENGTH),
+        message=widest(MAX_MESSAGE_LENGTH),
+        exit_code=LARGEST,
+        attempt=LARGEST,
+    )
+    return History("w" * 63, [step] * (MAX_HISTORY + 1))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        largest_status(),
+        WorkloadList([largest_status()] * MAX_PAGE, "w" * 63),
+        largest_history(),
+        Error(ErrorCode.BAD_REQUEST, widest(MAX_ERROR_LENGTH), id="w" * 63),
+    ],
+    ids=["status", "list", "history", "error"],
+)
+def test_largest_reply_of_the_agent_fits_a_line_to_the_control_plane(reply):
+    line = encode(reply)
+    assert receives(LineClientLimits().line, line)
+    assert decode(line, type=Reply) == reply
+
+
+def test_largest_piece_of_a_log_fits_the_line_of_a_reader():
+    piece = Log(b"\xff" * MAX_LOG_DATA, "c" * 128, ended=False)
+    line = encode(piece)
+    assert receives(LOG_LIMITS.line, line)
+    assert decode(line, type=Reply) == piece
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encode(WorkloadPage.of(WorkloadList([largest_status()] * MAX_PAGE, "w" * 63))),
+        encode(HistoryView.of(largest_history())),
+        agent_problem(AgentError(Error(ErrorCode.CONFLICT, widest(MAX_ERROR_LENGTH)))).body,
+    ],
+    ids=["page", "history", "problem"],
+)
+def test_largest_answer_of_the_control_plane_fits_a_client_with_usual_limits(body):
+    assert len(body) <= Limits().body
