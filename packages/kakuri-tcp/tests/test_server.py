@@ -15,6 +15,7 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
+from kakuri_tcp._places import Places
 from kakuri_tcp.testing import settle, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -178,6 +179,68 @@ async def test_connection_over_the_limit_takes_the_place_of_the_longest_idle(lim
         assert (server.counters.evicted, server.counters.refused) == (2, 0)
         assert server.connections == 2
         close_all(peers)
+
+
+async def test_connections_that_come_at_once_do_not_lose_their_place_to_one_another():
+    limits = ServerLimits(connections=7)
+    async with await listen(LOCAL, Echo, limits=limits) as server:
+        idle = await probes(server, 7)
+        await until(lambda: server.connections == 7)
+        late = await asyncio.gather(*(probe(server) for _ in range(3)))
+        assert [await is_served(peer) for peer in late] == [True] * 3
+        await asyncio.gather(*(peer.ended for peer in idle[:3]))
+        assert [peer.is_closing for peer in idle] == [True] * 3 + [False] * 4
+        close_all([*idle, *late])
+
+
+async def test_new_peer_gets_a_reserved_place():
+    places = Places(ServerLimits(connections=16, reserved_connections=2))
+    for _ in range(14):
+        assert places.has_room("one")
+        places.take(Echo(), "one")
+    assert not places.has_room("one")
+    assert places.has_room("two")
+    places.take(Echo(), "two")
+    assert not places.has_room("two")
+    assert places.has_room("three")
+
+
+async def test_longest_idle_is_of_the_peer_with_most_connections():
+    places = Places(ServerLimits(connections=8))
+    connections = [Echo() for _ in range(8)]
+    for number, connection in enumerate(connections):
+        places.take(connection, "few" if number < 3 else "many")
+    assert places.longest_idle("new") is connections[3]
+    assert places.release(connections[3])
+    assert places.longest_idle("new") is connections[4]
+    for connection in connections[4:]:
+        places.release(connection)
+        assert not places.release(connection)
+    assert places.longest_idle("new") is connections[0]
+    assert places.longest_idle("nobody") is connections[1]
+
+
+async def test_longest_idle_of_busy_peers_is_none_until_the_next_sweep():
+    places = Places(ServerLimits(connections=1))
+    assert places.longest_idle("one") is None
+    busy = Busy()
+    places.take(busy, "one")
+    assert places.longest_idle("two") is None
+    idle = Echo()
+    places.release(busy)
+    places.take(idle, "one")
+    assert places.longest_idle("two") is None
+    places.sweep()
+    assert places.longest_idle("two") is idle
+
+
+async def test_connection_that_is_not_open_yet_can_be_evicted():
+    async with await listen(LOCAL, Echo, limits=ServerLimits(connections=1)) as server:
+        first, second = await asyncio.gather(probe(server), probe(server))
+        assert await is_served(second)
+        await first.ended
+        assert server.counters.evicted == 1
+        close_all([first, second])
 
 
 async def test_loopback_addresses_are_one_peer():

@@ -76,6 +76,20 @@ class HttpConnection(ResponseSide):
         if self._request is None or self._core.request_state is _BODY:
             self.process()
 
+    def give_up_input(self, fault: ConnectionFault) -> None:
+        """Answer 503 to a request whose content takes too long while memory is short."""
+        if self._task is not None and self._stream is None:
+            self.abort(fault)  # it waits behind a request that is being handled
+            return
+        self._fault = self._fault or fault
+        self._ready = None
+        self._body = []
+        self._core.drop_input()
+        self._refuse(
+            LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
+        )
+        self._flush()
+
     def writing_resumed(self) -> None:
         """Go on, as the client has caught up."""
         if self._writable is not None and not self._writable.done():

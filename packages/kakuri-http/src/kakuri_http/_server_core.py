@@ -56,6 +56,14 @@ class ServerConnection(Connection):
         """How many bytes of requests are held whose content has not begun."""
         return self.buffered + (self._parser.size if self._parser is not None else 0)
 
+    def drop_input(self) -> None:
+        """Forget what was received and not read, where the connection is going to be closed."""
+        self._rest, self._position = b"", 0
+        self._incoming.clear()
+        self._waiting = 0
+        self._parser = self._matched = None
+        self._fail()
+
     def receive_request(self, data: bytes) -> Request | None:
         """Take bytes as `receive_data` does; return the request that they are, if that is quick.
 

@@ -11,24 +11,17 @@ import contextvars
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
 from kakuri_tcp._kernel import reset_on_close, unacknowledged
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._shared import Shared
+from kakuri_tcp._shared import Owner, Shared
 from kakuri_tcp._turns import Turns
 
 # Reasons not to read from a peer; it is read when none of them applies.
 _BY_PROTOCOL, _BY_TURNS, _BY_BUDGET = 1, 2, 4
-
-
-class Owner(Protocol):
-    """Who keeps account of connections: a server or a client."""
-
-    def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
-        """Take note that a connection is gone; `fault` is None when it closed by agreement."""
 
 
 class Connection(asyncio.Protocol):
@@ -69,7 +62,7 @@ class Connection(asyncio.Protocol):
         self.is_writing_paused = False
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
-        self._quiet_since = 0.0
+        self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last took something of what it has to take
         self._stalled_with = 0  # bytes that it had not taken at the last sweep
@@ -129,6 +122,14 @@ class Connection(asyncio.Protocol):
     def idle(self) -> None:
         """React to the idle timeout; closes unless overridden."""
         self.close_with(IdleTimeout(f"expected progress within {self.limits.idle_timeout:g} s"))
+
+    def give_up_input(self, fault: ConnectionFault) -> None:
+        """Drop what was received and not processed, and close with `fault`; aborts by default.
+
+        The server calls this when all connections together hold too much. An abort is a surprise
+        to a peer that is still sending; `finish` reads what it sends for a while, and drops it.
+        """
+        self.abort(fault)
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """React to the end of the connection; `fault` is None when it closed by agreement."""

@@ -27,7 +27,7 @@ class ServerLimits:
         unfinished_input: bytes received of requests that are not complete, or wait for their turn,
             of all connections together: a few hundred of the largest requests. Above it, those
             that hold more than 16 KiB are not read; if that doesn't help within a second, or
-            above five quarters of it, those that hold most for longest are aborted.
+            above five quarters of it, those that hold most for longest are closed.
         unsent_output: bytes written to peers that read too slowly, of all connections together;
             above it, those that hold most for longest are aborted. Larger than `unfinished_input`
             because replies are larger than requests.

@@ -146,6 +146,12 @@ class _LineConnection(Connection):
         if self._turn is None:
             self.process()
 
+    def give_up_input(self, fault: ConnectionFault) -> None:
+        self._decoder = LineDecoder(limit=self._line_limits.line)
+        self._cancel_waiting()
+        self._fault = self._fault or fault
+        self.finish()
+
     def writing_resumed(self) -> None:
         if self._turn is None:
             self._turn = self._loop.call_soon(self._go_on)

@@ -82,6 +82,7 @@ class Server:
         self._places = Places(limits)
         self._shared = Shared(limits)
         self._openings: dict[Connection, asyncio.Task[None]] = {}
+        self._accepted: dict[Connection, socket.socket] = {}  # whose opening has not begun
         self._ended = asyncio.Event()
         self._ended.set()
         self._retry: asyncio.TimerHandle | None = None
@@ -234,9 +235,10 @@ class Server:
         self.counters.accepted += 1
         self._places.take(connection, peer.key)
         self._ended.clear()
-        task = self._loop.create_task(self._open(accepted, connection))
+        self._accepted[connection] = accepted
+        task = self._loop.create_task(self._open(connection))
         self._openings[connection] = task
-        task.add_done_callback(lambda _: self._openings.pop(connection, None))
+        task.add_done_callback(lambda _: self._forget_opening(connection))
 
     def _admits(self, peer: Peer) -> bool:
         if peer.credentials is not None and not self._access.admits(peer.credentials):
@@ -267,7 +269,15 @@ class Server:
         if openings:
             await asyncio.wait(openings)
 
-    async def _open(self, accepted: socket.socket, connection: Connection) -> None:
+    def _forget_opening(self, connection: Connection) -> None:
+        del self._openings[connection]
+        accepted = self._accepted.pop(connection, None)
+        if accepted is not None:  # the task was cancelled before its first step
+            accepted.close()
+            self.connection_ended(connection, None)
+
+    async def _open(self, connection: Connection) -> None:
+        accepted = self._accepted.pop(connection)
         timeouts: dict[str, float] = {}
         if self._tls is not None:
             timeouts["ssl_handshake_timeout"] = self.limits.handshake_timeout

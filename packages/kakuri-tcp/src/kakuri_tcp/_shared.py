@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kakuri_tcp._budgets import SharedBudget
 from kakuri_tcp._errors import Overloaded
@@ -11,11 +11,19 @@ from kakuri_tcp._turns import Turns
 
 if TYPE_CHECKING:
     from kakuri_tcp._connection import Connection
+    from kakuri_tcp._errors import ConnectionFault
     from kakuri_tcp._limits import ServerLimits
 
 # A connection that holds no more than this is read even when the budget is exceeded: it is as much
 # as an ordinary request has.
 _ALWAYS_READ = 16_384
+
+
+class Owner(Protocol):
+    """A server or a client, which keeps account of its connections."""
+
+    def connection_ended(self, connection: Connection, fault: ConnectionFault | None) -> None:
+        """Remove a connection; `fault` is None when it was closed by agreement."""
 
 
 class Shared:
@@ -26,7 +34,7 @@ class Shared:
         input: bytes that were received and not processed yet.
         output: bytes that were written to peers that read too slowly.
         context: in which the server was started.
-        aborted: how many connections had to be aborted.
+        aborted: how many connections had to be given up.
 
     """
 
@@ -49,7 +57,7 @@ class Shared:
                 self._held_back.add(connection)
                 connection.hold_back()
             if budget.total * 4 > budget.limit * 5:
-                self._abort_worst(budget, "unfinished_input")
+                self._give_up_worst_input()
         elif self._held_back and budget.has_room:
             self._let_go()
 
@@ -57,7 +65,8 @@ class Shared:
         """Note how many bytes a connection has not sent."""
         self.output.set(connection, size)
         if self.output.is_exceeded:
-            self._abort_worst(self.output, "unsent_output")
+            for worst in self.output.take_worst():
+                self._abort(worst, "unsent_output")
 
     def ended(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -69,7 +78,7 @@ class Shared:
     def sweep(self) -> None:
         """Abort connections where holding them back was not enough; called once a second or so."""
         if self.input.is_exceeded:
-            self._abort_worst(self.input, "unfinished_input")
+            self._give_up_worst_input()
 
     def shed(self) -> None:
         """Abort the half of the waiting connections that has the most work pending."""
@@ -77,9 +86,12 @@ class Shared:
         for connection in waiting[len(waiting) // 2 :]:
             self._abort(connection, "shed")
 
-    def _abort_worst(self, budget: SharedBudget[Connection], limit: str) -> None:
-        for connection in budget.take_worst():
-            self._abort(connection, limit)
+    def _give_up_worst_input(self) -> None:
+        for connection in self.input.take_worst():
+            self.aborted += 1
+            self._held_back.discard(connection)
+            self.turns.discard(connection)
+            connection.give_up_input(Overloaded("unfinished_input"))
         if self._held_back and self.input.has_room:
             self._let_go()
 
