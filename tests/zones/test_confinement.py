@@ -98,3 +98,15 @@ def test_a_network_of_its_own(inside):
     assert "inet 127.0.0.1" in inside
     assert "eth0" in inside
     assert "zones0" not in inside  # the node's bridge
+
+
+def test_image_whose_working_directory_leaves_the_zone_is_not_started(system):
+    status, _ = system.submit("door", image="door:latest")
+    assert status == 201
+    told = system.await_end("door")
+    assert (told["state"], told["reason"]) == ("failed", "StartError")
+    assert "'/proc/self/fd/8' leaves the zone" in told["message"]
+    system.remove("door")
+    system.run("window", "pwd", image="door:latest", working_dir="/tmp")
+    system.await_end("window")
+    assert system.log("window") == b"/tmp\n"

@@ -53,7 +53,7 @@ def pids():
 def test_the_registry_has_the_images(node):
     with BlockingClient() as client:
         answer = client.request("GET", f"http://{node.registry}/v2/_catalog")
-    names = ["library/busybox", "library/nginx", "library/pause"]
+    names = ["library/busybox", "library/door", "library/nginx", "library/pause"]
     assert decode(answer.body, type=Any) == {"repositories": names}
 
 

@@ -1,4 +1,4 @@
-"""The node's images: pause, busybox and nginx, made of Debian's packages."""
+"""The node's images: pause, busybox, nginx and a hostile one, made of Debian's packages."""
 
 import subprocess
 
@@ -11,6 +11,8 @@ ARCHITECTURE = "amd64"
 PAUSE = "library/pause:1"
 BUSYBOX = "library/busybox:latest"
 NGINX = "library/nginx:latest"
+DOOR = "library/door:latest"
+"""Its working directory is where runc before 1.1.12 has descriptors of the host open."""
 
 # Parts of packages that no container needs, or that belong to a system with an init.
 LEAVE_OUT = (
@@ -85,6 +87,9 @@ def build(cache: Cache) -> dict[str, Image]:
         PAUSE: image(ARCHITECTURE, [hold], {"Entrypoint": ["/pause"]}),
         BUSYBOX: image(ARCHITECTURE, [base], {"Cmd": ["sh"], "Env": [PATH]}),
         NGINX: image(ARCHITECTURE, nginx, serve),
+        DOOR: image(
+            ARCHITECTURE, [base], {"Cmd": ["pwd"], "Env": [PATH], "WorkingDir": "/proc/self/fd/8"}
+        ),
     }
 
 
