@@ -186,6 +186,16 @@ async def test_first_line_that_is_no_request_gets_every_fault():
     assert b"$.grace_seconds" in answer
 
 
+@pytest.mark.parametrize(
+    "line", ['{"type":"GetStatus","id":"\u202e\x9b\x7f"}', '{"type":"GetStatus","id":"a","\u202e\x9b":1}', '{"\u202e\x9b']
+)  # fmt: skip
+async def test_error_that_quotes_the_line_is_printable(line):
+    async with await serve(ANY_PORT, Agent()) as server:
+        answer = (await converse(server, line.encode() + b"\n")).decode()
+    assert answer.startswith('{"type":"Error"')
+    assert answer.removesuffix("\n").isprintable()
+
+
 async def test_later_line_with_faulty_fields_gets_every_fault_and_the_connection_goes_on():
     async with await serve(ANY_PORT, Agent()) as server:
         faulty = b'{"type":"StopWorkload","id":"A","grace_seconds":-1}'

@@ -142,7 +142,7 @@ async def test_text_of_an_error_becomes_printable_and_is_cut(answered):
     with pytest.raises(AgentError) as caught:
         await (await answered(encode(error))).get_status("wl-1")
     assert caught.value.message.startswith(SHOWN + "\\r\\nSet-Cookie")
-    assert len(caught.value.message) == 4096
+    assert len(caught.value.message) == 8192
 
 
 async def test_own_text_of_an_entry_is_printable_when_it_is_sent():

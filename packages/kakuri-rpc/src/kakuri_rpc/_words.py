@@ -20,7 +20,7 @@ MAX_ADDRESS_LENGTH = 64
 MAX_NAME_LENGTH = 64
 """Characters of a version or of a runtime's name."""
 
-MAX_ERROR_LENGTH = 4096
+MAX_ERROR_LENGTH = 8192
 """Characters of an error's message: all faults of a request, each with its path."""
 
 MAX_DIGEST_LENGTH = 135
