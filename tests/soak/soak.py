@@ -158,7 +158,7 @@ def start_node(folder: Path) -> tuple[Runtime, list[Watched]]:
         "kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address, *common,
         log=folder / "control-plane.log",
     )  # fmt: skip
-    kinds = ("zone", "lines", "http")
+    kinds = ("zones", "lines", "http")
     return runtime, [Watched(*pair) for pair in zip((sidecar, agent, plane), kinds, strict=True)]
 
 

@@ -16,7 +16,7 @@ GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 QUESTIONS = {
     "http": (GET % b"/healthz", b"HTTP/1.1 200 "),
     # Not the sidecar's /healthz: that asks the container runtime, which is a fake one here.
-    "zone": (GET % b"/zones/talker", b"HTTP/1.1 200 "),
+    "zones": (GET % b"/zones/unknown", b"HTTP/1.1 404 "),
     "lines": (b'{"type":"DescribeNode"}\n', b'{"type":"Node"'),
 }
 

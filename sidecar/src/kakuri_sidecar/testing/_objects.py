@@ -68,6 +68,10 @@ class FakeSandbox:
     created_at: int
     ip: str
     is_ready: bool = True
+    labels: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.labels = dict(self.config.labels)  # many times faster to look into than the message's
 
     @property
     def state(self) -> api.PodSandboxState:
@@ -122,6 +126,10 @@ class FakeContainer:
     log: LogWriter | None = None
     is_starting: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    labels: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.labels = dict(self.config.labels)
 
     @property
     def is_running(self) -> bool:

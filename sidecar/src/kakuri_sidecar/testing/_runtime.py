@@ -21,6 +21,7 @@ from kakuri_sidecar.testing._state import KILLED, FakeState
 _START_ERROR = 128
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 
 class FakeRuntime(FakeState):
@@ -95,13 +96,13 @@ class FakeRuntime(FakeState):
         """Tell which sandboxes there are."""
         await pause()
         wanted = request.filter
+        state = wanted.state.state if wanted.HasField("state") else None
+        labels = dict(wanted.label_selector).items()
         return api.ListPodSandboxResponse(
             items=[
                 sandbox.item()
-                for sandbox in self.sandboxes.values()
-                if wanted.id in {"", sandbox.id}
-                and (not wanted.HasField("state") or wanted.state.state == sandbox.state)
-                and _has_labels(sandbox.config.labels, wanted.label_selector)
+                for sandbox in _chosen(self.sandboxes, wanted.id)
+                if state in (None, sandbox.state) and labels <= sandbox.labels.items()
             ]
         )
 
@@ -225,14 +226,15 @@ class FakeRuntime(FakeState):
         """Tell which containers there are."""
         await pause()
         wanted = request.filter
+        state = wanted.state.state if wanted.HasField("state") else None
+        labels, sandbox_id = dict(wanted.label_selector).items(), wanted.pod_sandbox_id
         return api.ListContainersResponse(
             containers=[
                 container.item()
-                for container in self.containers.values()
-                if wanted.id in {"", container.id}
-                and wanted.pod_sandbox_id in {"", container.sandbox.id}
-                and (not wanted.HasField("state") or wanted.state.state == container.state)
-                and _has_labels(container.config.labels, wanted.label_selector)
+                for container in _chosen(self.containers, wanted.id)
+                if sandbox_id in ("", container.sandbox.id)
+                and state in (None, container.state)
+                and labels <= container.labels.items()
             ]
         )
 
@@ -255,5 +257,8 @@ def _copy(message: M) -> M:
     return copy
 
 
-def _has_labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in wanted.items())
+def _chosen(known: Mapping[str, T], identifier: str) -> list[T]:
+    """Return what has an id, or everything if none is asked for."""
+    if not identifier:
+        return list(known.values())
+    return [known[identifier]] if identifier in known else []
