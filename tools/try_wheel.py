@@ -8,8 +8,10 @@ import pkgutil
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -29,8 +31,9 @@ def run_examples(tried: Distribution) -> int:
     """Run every Python example of the README that the wheel carries; return how many there are."""
     readme: str = tried.metadata.get_payload()  # type: ignore[attr-defined]  # it is a Message
     examples: list[str] = EXAMPLE.findall(readme)
-    for example in examples:
-        exec(compile(example, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
+    with TemporaryDirectory() as folder, chdir(folder):  # they may leave files
+        for example in examples:
+            exec(compile(example, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102
     return len(examples)
 
 

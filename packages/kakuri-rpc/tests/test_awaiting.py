@@ -38,8 +38,31 @@ async def test_a_later_reply_comes_before_those_to_later_requests():
     ]
 
 
+async def test_function_given_by_a_later_reply_builds_it_when_it_is_sent():
+    built = []
+
+    async def later(request):
+        def build():
+            built.append(request.id)
+            return Status(request.id, State.FAILED)
+
+        return build
+
+    async with await serve(ANY_PORT, later) as server, LineClient(server.endpoint) as lines:
+        reply = await lines.request(ASK_A, timeout=5)
+    assert built == ["a"]
+    assert reply == b'{"type":"Status","id":"a","state":"Failed"}'
+
+
 async def raise_something():
     raise ValueError("secret")
+
+
+async def build_nothing():
+    def build():
+        raise ValueError("secret")
+
+    return build
 
 
 async def cancel_itself():
@@ -52,6 +75,7 @@ async def cancel_itself():
         lambda _: raise_something(),
         lambda _: cancel_itself(),
         lambda _: object(),
+        lambda _: build_nothing(),
     ],
 )
 async def test_a_later_failure_is_an_internal_error_and_the_connection_goes_on(handler, caplog):

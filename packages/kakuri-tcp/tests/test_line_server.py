@@ -194,3 +194,26 @@ async def test_first_line_is_answered_by_its_own_handler_and_the_others_are_not(
         assert await exchange(server, b"hello\na\nb\n") == b"welcome\nA\nB\n"
         assert await exchange(server, b"hel", b"lo\n", b"hello\n") == b"welcome\nHELLO\n"
         assert await exchange(server, b"a\nhello\nb\n") == b"expected hello\n"
+
+
+async def test_replies_that_become_ready_together_are_finished_in_turns():
+    """One connection's queue of replies does not hold up another connection's."""
+    gate = asyncio.Event()
+    waiting, finished = [], []
+
+    async def wait(line):
+        waiting.append(line)
+        if len(waiting) == 40:
+            gate.set()
+        await gate.wait()
+        return line
+
+    def finish(future):
+        finished.append(future.result()[:1])
+        return future.result()
+
+    limits = LineServerLimits(turn_time=1e-9, slice_time=1e-9)
+    sent = [b"".join(b"%b%d\n" % (name, number) for number in range(20)) for name in (b"a", b"b")]
+    async with await listen_lines(LOCAL, wait, finish=finish, limits=limits) as server:
+        assert await asyncio.gather(*(exchange(server, each) for each in sent)) == sent
+    assert set(finished[:19]) == {b"a", b"b"}

@@ -185,6 +185,8 @@ class Life:
                     self.tasks.add(work)
                     return None
                 reply = work.result()
+                if callable(reply):
+                    reply = reply()
             self.step("agent.before-answer")
         except Killed:
             return None

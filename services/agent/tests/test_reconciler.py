@@ -388,8 +388,26 @@ async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, set
     await settle()
     assert not any(reply.done() for reply in replies)
     store.may_write.set()
-    status, history, page = await asyncio.gather(*replies)
+    status, history, build_page = await asyncio.gather(*replies)
+    page = build_page()
     assert status.state is history.transitions[-1].state is page.workloads[0].state is State.FAILED
+    agent.close()
+
+
+async def test_list_that_waits_for_the_disk_shows_what_was_true_when_it_was_asked_for(
+    slow, registry, runtime, settle
+):
+    store, journal = slow
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
+    agent = Agent(registry, journal, runtime)
+    await settle()
+    page = asyncio.ensure_future(agent.handle(ListWorkloads()))
+    await settle()
+    assert not page.done()
+    store.may_write.set()
+    build = await page
+    await agent.handle(RemoveWorkload("wl-1"))
+    assert [each.state for each in build().workloads] == [State.FAILED]
     agent.close()
 
 
@@ -412,8 +430,9 @@ async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, s
     refused, stop, again, status, page, known = await asyncio.gather(*replies)
     assert refused.code is again.code is ErrorCode.CAPACITY
     assert stop.code is status.code is ErrorCode.NOT_FOUND
-    assert [each.id for each in page.workloads] == ["wl-1"]
-    assert known.state is page.workloads[0].state is State.FAILED
+    (listed,) = page().workloads
+    assert listed.id == "wl-1"
+    assert known.state is listed.state is State.FAILED
     assert store.load().entries == [registry.get("wl-1")]
     agent.close()
 

@@ -31,7 +31,7 @@ from kakuri_rpc._messages import (
     Transition,
     WorkloadList,
 )
-from kakuri_rpc._server import serve
+from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__
 from kakuri_rpc._words import (
     MAX_GRACE_SECONDS,
@@ -72,6 +72,7 @@ __all__ = [
     "GetStatus",
     "History",
     "LabelSelector",
+    "LateReply",
     "ListWorkloads",
     "Log",
     "LogCursor",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from kakuri_json import JSONError, StructureError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES
@@ -35,9 +36,13 @@ class _NotARequest(LineError):
     """A line after which its connection has to end."""
 
 
+LateReply: TypeAlias = Reply | Callable[[], Reply]
+"""What an awaitable of a handler gives: a reply, or a function that builds it."""
+
+
 async def serve(
     endpoint: Endpoint,
-    handler: Callable[[Request], Reply | Awaitable[Reply]],
+    handler: Callable[[Request], Reply | Awaitable[LateReply]],
     *,
     limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
@@ -56,7 +61,10 @@ async def serve(
     The handler answers at once, or with an awaitable; what comes on the same connection is
     answered behind that, though handled meanwhile. It is cancelled when its connection is lost;
     one that was merely closed looks like half a close until a reply is written, so no awaitable
-    should take longer than its request allows. If the handler raises, the answer is an `internal`
+    should take longer than its request allows. A large reply that had to wait is best given as a
+    function that builds it: that is called within the connection's share of the loop's time, and
+    replies whose wait ends together neither take up memory nor hold up other connections. If the
+    handler raises, the answer is an `internal`
     error and the log has the trace. A workload of more than `max_document` bytes in its compact
     encoding is refused with `too_large`. `access` is as for `kakuri_tcp.listen`.
 
@@ -65,7 +73,7 @@ async def serve(
 
     """
 
-    def answer(line: bytes) -> bytes | Awaitable[Reply]:
+    def answer(line: bytes) -> bytes | Awaitable[LateReply]:
         try:
             request: Request = decode(line, type=Request)
         except StructureError as error:
@@ -74,14 +82,14 @@ async def serve(
             raise _NotARequest(one_line(error)) from error
         return perform(request, len(line))
 
-    def answer_first(line: bytes) -> bytes | Awaitable[Reply]:
+    def answer_first(line: bytes) -> bytes | Awaitable[LateReply]:
         try:
             request: Request = decode(line, type=Request)
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
         return perform(request, len(line))
 
-    def perform(request: Request, size: int) -> bytes | Awaitable[Reply]:
+    def perform(request: Request, size: int) -> bytes | Awaitable[LateReply]:
         try:
             if isinstance(request, StartWorkload):
                 check_document(request.workload, size, limit=max_document)
@@ -107,10 +115,11 @@ async def serve(
     )
 
 
-def _finish(handling: asyncio.Future[Reply]) -> bytes:
-    """Give what a reply that was waited for is on the wire."""
+def _finish(handling: asyncio.Future[LateReply]) -> bytes:
+    """Return what a reply that was waited for is on the wire."""
     try:
-        return encode(handling.result())
+        reply = handling.result()
+        return encode(reply if isinstance(reply, AnyReply) else reply())
     except (Exception, asyncio.CancelledError):
         log.exception("a request could not be answered")
         return INTERNAL

@@ -269,14 +269,25 @@ class _LineConnection(Connection):
         return handler(line)
 
     def _collect_replies(self, replies: list[bytes]) -> None:
-        """Take those replies from the queue for which nobody has to wait any more."""
+        """Take the replies from the queue that are there, until this connection's slice is over.
+
+        Many can become ready together, and each may have to be encoded.
+        """
         waiting = self._waiting
+        clock, deadline = self.turns.clock, self.turns.deadline
         while waiting:
             reply = waiting[0]
-            if not isinstance(reply, bytes) and not reply.done():
+            if isinstance(reply, bytes):
+                del waiting[0]
+                replies.append(reply)
+                continue
+            if not reply.done():
+                return
+            if replies and clock() >= deadline:
+                self.process_later()
                 return
             del waiting[0]
-            replies.append(reply if isinstance(reply, bytes) else self._result(reply))
+            replies.append(self._result(reply))
 
     def _start(
         self, awaitable: Awaitable[Any], context: contextvars.Context

@@ -29,6 +29,7 @@ from kakuri_rpc import (
     GetHistory,
     GetStatus,
     History,
+    LateReply,
     ListWorkloads,
     Node,
     ReadLog,
@@ -89,7 +90,7 @@ class Agent:
             on_change=self._logs.changed,
         )
 
-    def handle(self, request: Request) -> Reply | Awaitable[Reply]:
+    def handle(self, request: Request) -> Reply | Awaitable[LateReply]:
         """Answer one request of the agent protocol."""
         match request:
             case GetStatus(id=workload_id):
@@ -103,9 +104,10 @@ class Agent:
             case RemoveWorkload(id=workload_id):
                 return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
+                build = self._list(request)
                 if self._journal.backlog and self._journal.error is None:
-                    return self._list_durable(request)
-                return self._list(request)
+                    return self._once_durable(build)
+                return build()
             case DescribeNode():
                 return self._describe()
             case ReadLog():
@@ -248,17 +250,17 @@ class Agent:
             return reply
         return give(workload_id)
 
-    async def _list_durable(self, request: ListWorkloads) -> Reply:
-        reply = self._list(request)
+    async def _once_durable(self, build: Callable[[], Reply]) -> Callable[[], Reply]:
         with suppress(StoreError):  # then nothing is durable, and it is told all the same
             await self._journal.settled()
-        return reply
+        return build
 
     def _get_status(self, workload_id: str) -> Reply:
         entry = self._registry.get(workload_id)
         return _not_found(workload_id) if entry is None else Status.of_entry(entry)
 
-    def _list(self, request: ListWorkloads) -> Reply:
+    def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
+        """Return what builds the list of what is true now; until then it takes little memory."""
         state = None if request.state is None else request.state.workload_state
         label = None
         if request.label is not None:
@@ -269,15 +271,10 @@ class Agent:
             state=state, label=label, after=request.after, limit=request.limit + 1
         )
         page = entries[: request.limit]
-        return WorkloadList(
-            # One that is about to be accepted may still be refused.
-            [
-                Status.of_entry(entry)
-                for entry in page
-                if not self._journal.is_new(entry.workload.id)
-            ],
-            page[-1].workload.id if len(entries) > len(page) else None,
-        )
+        following = page[-1].workload.id if len(entries) > len(page) else None
+        # One that is about to be accepted may still be refused.
+        known = [entry for entry in page if not self._journal.is_new(entry.workload.id)]
+        return lambda: WorkloadList([Status.of_entry(entry) for entry in known], following)
 
     def _describe(self) -> Reply:
         capacity = self._capacity
