@@ -21,9 +21,9 @@ def start_system(node, tmp_path_factory):
     """
     started = []
 
-    def start(*, has_agent=True, **how) -> System:
+    def start(*, has_agent=True, options=(), **how) -> System:
         folder = tmp_path_factory.mktemp("kakuri")
-        system = System(node, folder, sidecar_options=SIDECAR_OPTIONS, **how)
+        system = System(node, folder, sidecar_options=(*SIDECAR_OPTIONS, *options), **how)
         started.append(system)
         system.start_sidecar()
         if has_agent:

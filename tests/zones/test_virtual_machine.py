@@ -3,11 +3,12 @@
 import platform
 
 
-def test_the_kernel_inside_is_another_one(start_system):
+def test_the_kernel_and_the_hosts_file_inside_are_those_of_the_machine(start_system):
     system = start_system(handler="vm")
-    system.run("machine", "uname", "-r", memory_mb=512)
+    system.run("machine", "sh", "-c", "uname -r; cat /etc/hosts", memory_mb=512)
     assert system.await_end("machine")["state"] == "succeeded"
-    release = system.log("machine").decode().strip()
+    release, *hosts = system.log("machine").decode().splitlines()
     assert release != ""
+    assert hosts[-1].endswith("\tmachine")
     assert release != platform.release()
     system.remove("machine")
