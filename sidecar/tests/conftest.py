@@ -1,4 +1,5 @@
-from contextlib import asynccontextmanager
+import gc
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import kakuri_json
@@ -163,3 +164,28 @@ def run(runtime, tmp_path):
 async def sidecar(run):
     async with run() as started:
         yield started
+
+
+@contextmanager
+def no_collector():
+    """Turn the collector off; gives what returns the objects that it would have freed."""
+    gc.collect()
+    gc.disable()
+
+    def kept():
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return list(gc.garbage)
+
+    try:
+        yield kept
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.fixture
+def uncollected():
+    """Give a context without the collector, and what tells what it would have freed."""
+    return no_collector

@@ -1,6 +1,3 @@
-import gc
-from contextlib import contextmanager
-
 import pytest
 from kakuri_registry import ZoneSpec
 from kakuri_sidecar import _cri_api_pb2 as api
@@ -18,25 +15,6 @@ SPEC = ZoneSpec("z", "app:1", 64, 500)
 async def cri(runtime):
     async with CriClient(runtime.endpoint) as client:
         yield client
-
-
-@contextmanager
-def uncollected():
-    """Turn the collector off; gives what returns the objects that it would have freed."""
-    gc.collect()
-    gc.disable()
-
-    def kept():
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        return list(gc.garbage)
-
-    try:
-        yield kept
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
@@ -189,7 +167,9 @@ async def test_container_that_outlives_its_sandbox_is_listed_in_parts_as_well(
         assert (await inspector.all())["z3"].is_lost
 
 
-async def test_refused_lists_leave_nothing_that_only_the_collector_frees(small_answers, runtime):
+async def test_refused_lists_leave_nothing_that_only_the_collector_frees(
+    small_answers, runtime, uncollected
+):
     async with CriClient(runtime.endpoint) as cri:
         await large_zones(cri, runtime, 22)
         inspector = Inspector(cri)

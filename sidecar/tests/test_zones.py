@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 from kakuri_registry import WorkloadState as State
+from kakuri_registry import ZoneSpec
 from kakuri_sidecar._cri import CallTimeouts
+from kakuri_sidecar._errors import SidecarError
 from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 
@@ -378,3 +380,32 @@ async def test_shorter_grace_time_takes_effect_while_a_longer_one_runs(runtime, 
     zone = await sidecar.stop(grace=0)
     assert zone.state.is_terminal
     assert (await patient).state.is_terminal
+
+
+@pytest.mark.parametrize(
+    "image", [FakeImage(start_error="no"), FakeImage()], ids=["start fails", "starts"]
+)
+async def test_starts_leave_no_spec_that_only_the_collector_frees(
+    runtime, sidecar, uncollected, image
+):
+    runtime.images.set("app:1", image)
+    await sidecar.post("first")
+    with uncollected() as kept:
+        for number in range(5):
+            await sidecar.post(f"z{number}", env={"LARGE": "x" * 10_000})
+            await sidecar.delete(f"z{number}")
+        found = [each for each in kept() if isinstance(each, ZoneSpec)]
+    assert found == []
+
+
+async def test_commands_that_fail_leave_no_error_that_only_the_collector_frees(
+    runtime, sidecar, uncollected
+):
+    await sidecar.post()
+    with uncollected() as kept:
+        for _ in range(3):
+            runtime.faults.set("StopPodSandbox", "error(UNKNOWN: no)")
+            assert (await sidecar.delete()).status == 502
+            assert (await sidecar.stop("nope")).status == 404
+        found = [each for each in kept() if isinstance(each, SidecarError)]
+    assert found == []

@@ -9,7 +9,7 @@ from kakuri_rpc import Error, ErrorCode, Log, serve
 from kakuri_tcp import Endpoint
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
-CUT_OFF = 18  # CURLE_PARTIAL_FILE
+CUT_OFF = {18, 56}  # CURLE_PARTIAL_FILE; CURLE_RECV_ERROR, as the connection is reset
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def test_a_log_that_is_cut_off_does_not_look_complete():
     async with control_plane(answer) as url:
         reader = await curl(f"{url}?follow")
         assert (await reader.communicate())[0] == b"first\n"
-        assert reader.returncode == CUT_OFF
+        assert reader.returncode in CUT_OFF
 
 
 async def test_a_control_plane_that_stops_cuts_off_who_follows():
@@ -85,4 +85,4 @@ async def test_a_control_plane_that_stops_cuts_off_who_follows():
         reader = await curl(f"{url}?follow")
         assert await reader.stdout.readline() == b"first\n"
         await waits.wait()
-    assert await reader.wait() == CUT_OFF
+    assert await reader.wait() in CUT_OFF

@@ -48,4 +48,9 @@ class Cancellation:
             if not task.cancelled():
                 task.exception()  # seen: the caller looks for itself what there is
             raise StartCancelled(self._words)
-        return task.result()
+        try:
+            return task.result()
+        finally:
+            # The task holds what it raises, whose traceback holds this frame: a cycle otherwise,
+            # which keeps all that the frames above have received.
+            del task

@@ -129,7 +129,10 @@ class ZoneMaker:
             )
             return await self._checked(made)
         assert refusal is not None
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # its traceback holds this frame
 
     async def _run_sandbox(self, config: api.PodSandboxConfig) -> str:
         try:
@@ -176,7 +179,10 @@ class ZoneMaker:
             self.made = replace(self.made, containers=self.made.containers | {container_id})
             return container_id
         assert refusal is not None
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # its traceback holds this frame
 
     async def launch(self, sandbox: Sandbox, container_id: str) -> Container:
         """Start a container and see what became of it.

@@ -238,7 +238,10 @@ class Zones:
         if facts is None:
             raise UnknownZone(f"zone {zone_id!r} was removed meanwhile")
         if refusal is not None and any(_runs(each) for each in facts.containers):
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # its traceback holds this frame
         tools.table.learn(zone_id, facts)
         return tools.table.get(zone_id) or facts.status()
 
