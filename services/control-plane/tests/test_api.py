@@ -354,7 +354,7 @@ async def test_what_has_happened_to_a_workload():
         "limit=101",
         "limit=x",
         "limit=1&limit=2",
-        "state=Running",
+        "state=Runing",
         "colour=red",
         "limit=+1",
         "label=team",
@@ -421,3 +421,123 @@ async def test_a_page_of_another_site_reaches_no_handler():
     async with api(Status("wl-1", State.RUNNING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD, sec_fetch_site="cross-site")
         assert (status, body["code"], call.asked) == (403, "cross_site", [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/workloads"),
+        ("GET", "/workloads/wl-1"),
+        ("DELETE", "/workloads/wl-1"),
+        ("GET", "/workloads/wl-1/history"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+    ],
+)
+async def test_query_of_a_route_that_takes_none_is_400_and_does_nothing(method, path):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        document = WORKLOAD if method == "POST" else None
+        status, body, _ = await call(method, f"{path}?dry_run=true&x=", document)
+        assert (status, body["code"], body["detail"]) == (
+            400,
+            "bad_request",
+            "the query has 2 faults",
+        )
+        message = "expected no parameters for this path and method"
+        assert body["errors"] == [
+            {"path": "query.dry_run", "message": message},
+            {"path": "query.x", "message": message},
+        ]
+        assert call.asked == []
+        assert (await call(method, f"{path}?", document))[0] != 400
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "message"),
+    [
+        ("/workloads?state=Runing", "query.state",
+         "expected one of 'pending', 'running', 'succeeded', 'failed', got 'Runing'"),
+        ("/workloads?label=x", "query.label", "expected a label as key=value, got 'x'"),
+        ("/workloads?limit=0", "query.limit", "expected an integer from 1 to 100, got 0"),
+        ("/workloads?limit=1&limit=1", "query.limit", "expected it once, got it again"),
+        ("/workloads?watch", "query.watch",
+         "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
+        ("/workloads/a/log?tail=x", "query.tail", "expected an integer from 0 to 1000000, got 'x'"),
+        ("/workloads/a/log?follow=maybe", "query.follow", "expected true or false, got 'maybe'"),
+        ("/workloads/a/log?since=1", "query.since",
+         "expected one of 'tail', 'follow', got 'since'"),
+    ],
+)  # fmt: skip
+async def test_fault_of_a_query_names_the_parameter(path, fault, message):
+    async with api(WorkloadList([], None)) as call:
+        status, body, _ = await call("GET", path)
+        assert (status, body["detail"]) == (400, "the query has 1 fault")
+        assert body["errors"] == [{"path": fault, "message": message}]
+
+
+@pytest.mark.parametrize("state", ["running", "Running", "RUNNING"])
+async def test_state_in_a_query_may_be_written_in_any_case(state):
+    async with api(WorkloadList([], None)) as call:
+        assert (await call("GET", f"/workloads?state={state}"))[0] == 200
+        assert call.asked == [ListWorkloads(State.RUNNING)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("args", "--foo", 'expected a list of strings, got \'--foo\': write ["--foo"]'),
+        ("command", "sh -c true", 'expected a list of strings, got \'sh -c true\': write ["sh -c true"]'),
+        ("args", 'say "x"', "expected a list of strings, got 'say \"x\"'"),
+        ("args", 5, "expected a list of strings, got 5"),
+        ("args", {"a": "b"}, "expected a list of strings, got an object"),
+    ],
+)  # fmt: skip
+async def test_command_line_that_is_no_list_says_how_to_write_it(field, value, message):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | {field: value})
+        assert (status, body["errors"]) == (400, [{"path": f"$.{field}", "message": message}])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/workloads/web/logs", "did you mean /workloads/web/log?"),
+        ("/workloads/web/History", "did you mean /workloads/web/history?"),
+        ("/workloads/", "did you mean /workloads?"),
+        ("/workload/web", "did you mean /workloads/web?"),
+        ("/health", "did you mean /healthz?"),
+        ("/", "there are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
+        ("/version", "there are /workloads, "),
+        ("/" + "x" * 5000, "there are /workloads, "),
+    ],
+)  # fmt: skip
+async def test_unknown_path_is_404_with_the_paths_that_it_may_have_meant(path, words):
+    async with api(Status("wl-1", State.PENDING)) as call:
+        status, body, _ = await call("GET", path)
+        assert (status, body["code"]) == (404, "not_found")
+        assert body["detail"].startswith(f"nothing is at {path}; ")
+        assert words in body["detail"]
+
+
+async def test_ready_says_that_the_runtime_is_simulated():
+    message = "nothing really runs: the runtime is simulated"
+    node = Node("1", "simulated", simulated=True, workloads=0, message=message)
+    async with api(node) as call:
+        status, body, _ = await call("GET", "/readyz")
+        assert (status, body) == (200, {"status": "ok", "simulated": True, "message": message})
+
+
+async def test_ready_of_a_real_node_is_ok_alone():
+    async with api(Node("1", "sidecar", simulated=False, workloads=0)) as call:
+        assert (await call("GET", "/readyz"))[:2] == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("reason", ["connection refused", None])
+async def test_node_whose_runtime_is_away_is_not_ready(reason):
+    node = Node(
+        "1", "sidecar", simulated=False, workloads=1, runtime_available=False, message=reason
+    )
+    async with api(node) as call:
+        status, body, headers = await call("GET", "/readyz")
+        assert (status, body["code"], headers["retry-after"]) == (503, "runtime_unavailable", "1")
+        assert body["detail"] == (reason or "the container runtime does not answer")

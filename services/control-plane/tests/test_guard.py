@@ -1,6 +1,7 @@
 import pytest
 from kakuri_control_plane import Guard
 from kakuri_http import Headers, Request
+from kakuri_json import loads
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,9 @@ from kakuri_http import Headers, Request
 def test_who_may_call(fields, expected):
     answer = Guard(["kakuri.EXAMPLE"])(Request("GET", "/", Headers(fields)))
     assert (answer and answer.status) == expected
+
+
+def test_refusal_of_a_host_names_the_option_that_allows_it():
+    answer = Guard([])(Request("GET", "/", Headers({"host": "Kakuri.local:8080"})))
+    assert answer.status == 421
+    assert "needs --allowed-host kakuri.local" in loads(answer.body)["detail"]

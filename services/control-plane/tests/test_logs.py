@@ -5,15 +5,18 @@ import hashlib
 import json
 import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
-from kakuri_http import Client, HttpError, Limits
+from kakuri_control_plane._logs import Logs
+from kakuri_control_plane._queries import LogQuery
+from kakuri_http import Client, ClientDisconnected, HttpError, Limits
 from kakuri_json import decode, encode
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_OPEN_LOGS,
+    AgentClient,
     Error,
     ErrorCode,
     Log,
@@ -352,8 +355,9 @@ async def test_follower_who_has_waited_longest_makes_room_for_another():
         first = peers.pop(0)
         received = b""
         async with asyncio.timeout(5):
-            while piece := await loop.run_in_executor(None, first.recv, 4096):
-                received += piece
+            with suppress(ConnectionResetError):
+                while piece := await loop.run_in_executor(None, first.recv, 4096):
+                    received += piece
         assert received.startswith(b"HTTP/1.1 200 ")
         assert not received.endswith(b"0\r\n\r\n")  # a client sees that it is not complete
         first.close()
@@ -377,7 +381,7 @@ def test_reader_is_an_address_or_a_user(peer, reader):
     assert _logs.reader_of(peer) == reader
 
 
-async def test_a_service_that_stops_does_not_wait_for_those_who_follow():
+async def test_a_service_that_stops_does_not_wait_for_those_who_follow(caplog):
     waits = asyncio.Event()
 
     async def wait():
@@ -400,6 +404,32 @@ async def test_a_service_that_stops_does_not_wait_for_those_who_follow():
             await response.read()
         await opened.__aexit__(None, None, None)
     assert not limit.expired()
+    assert [each for each in caplog.records if each.levelname in ("WARNING", "ERROR")] == []
+
+
+async def test_log_that_is_opened_while_the_service_stops_is_closed_at_once():
+    """Between the question and the first piece the service was told to stop."""
+    first, answers = asyncio.Event(), asyncio.Event()
+
+    async def wait():
+        first.set()
+        await answers.wait()
+        return Log(b"one", "x", ended=False)
+
+    async with await serve(ANY_PORT, lambda _request: wait()) as agent:
+        client = AgentClient(agent.endpoint)
+        logs = Logs(client)
+        opening = asyncio.create_task(logs.open("wl-1", LogQuery(follow=True)))
+        await first.wait()
+        await logs.end_followed()
+        answers.set()
+        pieces_of = await opening
+        (log,) = logs._followed
+        assert log not in client._followed.taken()
+        assert await anext(pieces_of) == b"one"
+        with pytest.raises(ClientDisconnected, match="the control plane stops"):
+            await anext(pieces_of)
+        await client.close()
 
 
 async def test_a_slow_reader_of_a_big_log_holds_little_of_it():

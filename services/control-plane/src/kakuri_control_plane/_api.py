@@ -5,25 +5,30 @@ moment, so there is nothing here that could be stale or lost.
 """
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Literal
+from typing import ClassVar, Literal
 
-from kakuri_http import Request, Response, Router, problem
+from kakuri_http import Handler, Request, Response, Router, problem
 from kakuri_json import JSONError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
 from kakuri_rpc import AgentClient, DocumentTooLarge, RPCError, State, check_document
 
 from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
 from kakuri_control_plane._logs import Logs, reader_of
+from kakuri_control_plane._paths import Paths
+from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import (
     agent_problem,
     busy,
     document_problem,
     not_found,
+    query_problem,
+    runtime_unavailable,
     too_large,
 )
-from kakuri_control_plane._queries import LogQuery, PageQuery, read_query
+from kakuri_control_plane._queries import LogQuery, NoQuery, PageQuery, QueryError, read_query
 from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 
 JSON = "application/json"
@@ -57,9 +62,13 @@ _fields_of = attrgetter(*(field.name for field in fields(Workload)))
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer of a probe."""
+    """The answer of a probe; `message` is what an operator should know although all is well."""
+
+    __json__: ClassVar = {"omit_defaults": True}
 
     status: str
+    simulated: bool = False
+    message: str | None = None
 
 
 OK = encode(Health("ok"))
@@ -68,22 +77,25 @@ OK = encode(Health("ok"))
 class Api:
     """The handlers of the API, and the agent that they ask."""
 
-    def __init__(self, agent: AgentClient) -> None:
+    def __init__(self, agent: AgentClient, name: str = "agent") -> None:
+        """Take the agent, and what it is called in the log."""
         self._agent = agent
         self._logs = Logs(agent)
         self._admission = Admission()
+        self._presence = Presence(name)
 
     def router(self) -> Router:
         """Give the routes of the API."""
-        router = Router()
-        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_BODY)
+        router = Paths()
+        create = without_query(self.create_workload)
+        router.add("POST", "/workloads", create, body_limit=MAX_BODY)
         router.add("GET", "/workloads", self.list_workloads)
-        router.add("GET", "/workloads/:id", self.get_workload)
+        router.add("GET", "/workloads/:id", without_query(self.get_workload))
         router.add("GET", "/workloads/:id/log", self.get_log)
-        router.add("GET", "/workloads/:id/history", self.get_history)
-        router.add("DELETE", "/workloads/:id", self.delete_workload)
-        router.add("GET", "/healthz", self.healthz)
-        router.add("GET", "/readyz", self.readyz)
+        router.add("GET", "/workloads/:id/history", without_query(self.get_history))
+        router.add("DELETE", "/workloads/:id", without_query(self.delete_workload))
+        router.add("GET", "/healthz", without_query(self.healthz))
+        router.add("GET", "/readyz", without_query(self.readyz))
         return router
 
     async def create_workload(self, request: Request) -> Response:
@@ -99,7 +111,7 @@ class Api:
         try:
             async with self._admission.admitted(len(request.body)):
                 workload = _read_workload(request.body)
-                status = await self._agent.start_workload(workload)
+                status = await self._presence.of(self._agent.start_workload(workload))
         except JSONError as error:
             return document_problem(error)
         except DocumentTooLarge as error:
@@ -117,7 +129,7 @@ class Api:
         if not re.fullmatch(WORKLOAD_ID, workload_id):
             return not_found(workload_id)
         try:
-            status = await self._agent.get_status(workload_id)
+            status = await self._presence.of(self._agent.get_status(workload_id))
         except RPCError as error:
             return agent_problem(error)
         return Response(200, encode(WorkloadView.of(status)), None, JSON)
@@ -129,11 +141,11 @@ class Api:
             return not_found(workload_id)
         try:
             query = read_query(request, LogQuery)
-        except JSONError as error:
-            return document_problem(error)
+        except QueryError as error:
+            return query_problem(error)
         try:
             if request.method == "HEAD":
-                await self._logs.check(workload_id)
+                await self._presence.of(self._logs.check(workload_id))
                 return Response(200, iter(()), LOG_HEADERS, LOG_TYPE)
             pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         except RPCError as error:
@@ -146,7 +158,7 @@ class Api:
         if not re.fullmatch(WORKLOAD_ID, workload_id):
             return not_found(workload_id)
         try:
-            history = await self._agent.get_history(workload_id)
+            history = await self._presence.of(self._agent.get_history(workload_id))
         except RPCError as error:
             return agent_problem(error)
         return Response(200, encode(HistoryView.of(history)), None, JSON)
@@ -161,7 +173,7 @@ class Api:
         if not re.fullmatch(WORKLOAD_ID, workload_id):
             return not_found(workload_id)
         try:
-            status = await self._agent.remove_workload(workload_id)
+            status = await self._presence.of(self._agent.remove_workload(workload_id))
         except RPCError as error:
             return agent_problem(error)
         return Response(202, encode(WorkloadView.of(status)), None, JSON)
@@ -170,12 +182,14 @@ class Api:
         """Give a page of workloads in the order of their ids."""
         try:
             query = read_query(request, PageQuery)
-        except JSONError as error:
-            return document_problem(error)
+        except QueryError as error:
+            return query_problem(error)
         state = None if query.state is None else State.of(query.state)
         try:
-            page = await self._agent.list_workloads(
-                state=state, after=query.after, limit=query.limit, label=query.label
+            page = await self._presence.of(
+                self._agent.list_workloads(
+                    state=state, after=query.after, limit=query.limit, label=query.label
+                )
             )
         except RPCError as error:
             return agent_problem(error)
@@ -186,12 +200,28 @@ class Api:
         return Response(200, OK, None, JSON)
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
-        """Tell whether the agent answers."""
+        """Tell whether workloads can be run: the agent answers, and so does its runtime."""
         try:
-            await self._agent.describe_node()
+            node = await self._presence.of(self._agent.describe_node())
         except RPCError as error:
             return agent_problem(error, status=503)
-        return Response(200, OK, None, JSON)
+        if not node.runtime_available:
+            return runtime_unavailable(node.message)
+        health = Health("ok", simulated=node.simulated, message=node.message)
+        return Response(200, encode(health), None, JSON)
+
+
+def without_query(handler: Handler) -> Handler:
+    """Return a handler that refuses every query: what would be ignored may have been meant."""
+
+    def handle(request: Request) -> Response | Awaitable[Response]:
+        try:
+            read_query(request, NoQuery)
+        except QueryError as error:
+            return query_problem(error)
+        return handler(request)
+
+    return handle
 
 
 def _read_workload(document: bytes) -> Workload:

@@ -79,7 +79,7 @@ async def control_plane_service(
     """
     client = AgentClient(agent, timeout=agent_timeout)
     guard = Guard([*allowed_hosts, listen.host] if listen.host else allowed_hosts)
-    api = Api(client)
+    api = Api(client, str(agent))
     router = api.router()
     router.check(guard)
     server = await serve(listen, router, access_log=access_log(), access=access)

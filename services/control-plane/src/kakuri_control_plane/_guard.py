@@ -27,7 +27,10 @@ class Guard:
         # HTTP/1.0 may leave it out; a browser never does.
         if host is not None and not self._is_ours(_name_of(host)):
             expected = ", ".join([*sorted(self._allowed_hosts), "an IP address"])
-            detail = f"expected a host of {expected}, got {host!r}"
+            detail = (
+                f"expected a host of {expected}, got {host!r}; to be reached by that name, the "
+                f"control plane needs --allowed-host {_name_of(host) or 'NAME'}"
+            )
             return problem(421, code="misdirected_request", detail=detail)
         site = headers.get("sec-fetch-site")
         if site is not None and site not in ("same-origin", "none"):

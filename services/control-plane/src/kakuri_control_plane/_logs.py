@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncGenerator
 from weakref import WeakSet
 
+import structlog
+from kakuri_http import ClientDisconnected
 from kakuri_rpc import (
     MAX_LOG_DATA,
     AgentClient,
@@ -21,6 +23,8 @@ from kakuri_rpc import (
 )
 
 from kakuri_control_plane._queries import LogQuery
+
+_log = structlog.get_logger()
 
 WAIT_SECONDS = 30.0
 """How long the agent may wait for something to be written, before it is asked again."""
@@ -110,8 +114,12 @@ class Logs:
             try:
                 return await log.read(wait_seconds=WAIT_SECONDS)
             except RPCError as error:
-                is_over = self._is_ending or log.has_yielded or time.monotonic() >= deadline
-                if is_over or not _passes(error):
+                if self._is_ending or log.has_yielded:
+                    # Its connection was closed by us, so this is no fault: the client is cut off.
+                    why = "the control plane stops" if self._is_ending else "others follow logs too"
+                    _log.info("log no longer followed", id=log.workload_id, why=why)
+                    raise ClientDisconnected(f"the log is not followed on: {why}") from None
+                if time.monotonic() >= deadline or not _passes(error):
                     raise
             await asyncio.sleep(PAUSE)
 

@@ -1,7 +1,10 @@
 """What can go wrong, as problem details (RFC 9457)."""
 
+import re
+from collections.abc import Iterable
+
 from kakuri_http import Response, problem
-from kakuri_json import JSONError, StructureError
+from kakuri_json import Fault, JSONError, StructureError
 from kakuri_rpc import (
     AgentError,
     AgentTimeout,
@@ -13,6 +16,7 @@ from kakuri_rpc import (
 )
 
 from kakuri_control_plane._admission import TooManyLargeDocuments
+from kakuri_control_plane._queries import QueryError
 
 RETRY_AFTER = {"Retry-After": "1"}
 """Seconds: the connection to an agent is tried anew with every request, so soon is not too soon."""
@@ -21,6 +25,8 @@ RETRY_WHEN_FREED = {"Retry-After": "30"}
 """Seconds: a node has room again once some workload has ended, and nobody knows when."""
 
 UNAVAILABLE = 503
+
+_NO_LIST = re.compile(r"expected an array, got ('([^'\"\\\\]*)'|.*)", re.DOTALL)
 
 # The agent's other codes are errors of its own and none of the caller's doing.
 _STATUSES = {
@@ -37,9 +43,29 @@ def document_problem(error: JSONError) -> Response:
     if not isinstance(error, StructureError):
         detail = str(error).partition("\n")[0]  # without the excerpt and its caret
         return problem(400, code="bad_request", detail=detail)
-    errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
-    faults = "1 fault" if len(errors) == 1 else f"{len(errors)} faults"
-    return problem(400, code="bad_request", detail=f"the document has {faults}", errors=errors)
+    return _faults_problem("document", map(_in_words, error.faults))
+
+
+def query_problem(error: QueryError) -> Response:
+    """Answer a query with faults: every one with its path."""
+    return _faults_problem("query", error.faults)
+
+
+def _faults_problem(what: str, faults: Iterable[Fault]) -> Response:
+    errors = [{"path": fault.path, "message": fault.message} for fault in faults]
+    number = "1 fault" if len(errors) == 1 else f"{len(errors)} faults"
+    return problem(400, code="bad_request", detail=f"the {what} has {number}", errors=errors)
+
+
+def _in_words(fault: Fault) -> Fault:
+    """Say what a list has to hold: a command line as one text is what people try first."""
+    match = _NO_LIST.fullmatch(fault.message)
+    if match is None or fault.path not in ("$.command", "$.args"):
+        return fault
+    message = f"expected a list of strings, got {match[1]}"
+    if match[2] is not None:
+        message += f': write ["{match[2]}"]'
+    return Fault(fault.path, message)
 
 
 def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
@@ -74,6 +100,12 @@ def too_large(error: DocumentTooLarge) -> Response:
 def busy(error: TooManyLargeDocuments) -> Response:
     """Return the answer to a request that may be repeated once others have been answered."""
     return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
+
+
+def runtime_unavailable(reason: str | None) -> Response:
+    """Return the answer of a probe while the agent's runtime can't be used."""
+    detail = reason or "the container runtime does not answer"
+    return problem(UNAVAILABLE, code="runtime_unavailable", detail=detail, headers=RETRY_AFTER)
 
 
 def not_found(workload_id: str) -> Response:

@@ -1,6 +1,7 @@
 """What the query of a request may ask for, read by the rules of a document."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -9,9 +10,13 @@ from kakuri_json import Fault, StructureError, convert
 from kakuri_registry import Range, WorkloadState
 from kakuri_rpc import MAX_PAGE, MAX_TAIL, LabelSelector
 
+STATES = frozenset(state.value for state in WorkloadState)
 NUMBERS = frozenset({"limit", "tail"})
-SWITCHES = {"": True, "true": True, "false": False}
-"""What may be said of `follow`; to name it is enough."""
+SWITCHES = {"": True, "true": True, "1": True, "false": False, "0": False}
+"""The values of `follow`, in any case; to name it is enough."""
+
+OR_NULL = " or null, got "
+"""What a message says of a field that a document may set to null, as a query can't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +37,61 @@ class LogQuery:
     follow: bool = False
 
 
-Q = TypeVar("Q", PageQuery, LogQuery)
+@dataclass(frozen=True, slots=True)
+class NoQuery:
+    """What a request may ask for that takes no parameters."""
+
+
+class QueryError(Exception):
+    """A query has faults.
+
+    Attributes:
+        faults: all that is wrong, each with its path, like `query.state`.
+
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
+Q = TypeVar("Q", PageQuery, LogQuery, NoQuery)
 
 
 def read_query(request: Request, query_type: type[Q]) -> Q:
-    """Read the query so that its faults read like a document's. Raises JSONError."""
+    """Return a request's query, read by the rules of a document.
+
+    Raises:
+        QueryError: a parameter is unknown, repeated, or not what it has to be.
+
+    """
+    if not request.query_string:
+        return query_type()
     given: dict[str, object] = {}
     for name, text in request.query_pairs:
         if name in given:
-            raise StructureError((Fault(f"$.{name}", "expected it once, got it again"),))
-        if name in NUMBERS and re.fullmatch("[0-9]{1,9}", text):
-            given[name] = int(text)
-        elif name == "follow":
-            given[name] = SWITCHES.get(text, text)
-        else:
-            given[name] = text
-    return convert(given, type=query_type)
+            raise QueryError([Fault(f"query.{name}", "expected it once, got it again")])
+        given[name] = _value(name, text)
+    if query_type is NoQuery and given:
+        message = "expected no parameters for this path and method"
+        raise QueryError(Fault(f"query.{name}", message) for name in given)
+    try:
+        return convert(given, type=query_type)
+    except StructureError as error:
+        raise QueryError(map(_of_query, error.faults)) from error
+
+
+def _value(name: str, text: str) -> object:
+    if name in NUMBERS and re.fullmatch("[0-9]{1,9}", text):
+        return int(text)
+    if name == "follow":
+        return SWITCHES.get(text.lower(), text)
+    if name == "state" and text.lower() in STATES:
+        return text.lower()  # the agent's protocol writes `Running`
+    return text
+
+
+def _of_query(fault: Fault) -> Fault:
+    """Return a fault of a converted query as one of the query itself."""
+    path = "query" + fault.path.removeprefix("$")
+    return Fault(path, fault.message.replace(OR_NULL, ", got "))

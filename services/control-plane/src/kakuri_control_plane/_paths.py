@@ -1,0 +1,45 @@
+"""The table of paths, and which of them a caller may have meant by another one."""
+
+from difflib import get_close_matches
+
+from kakuri_http import Request, Response, Route, Router, problem
+
+MAX_PATH = 200
+"""Characters of a path for which others like it are looked for: comparing is quadratic."""
+
+SIMILARITY = 0.75
+"""From 0 to 1: `/workload` and `/workloads/` are like `/workloads`, `/jobs` is not."""
+
+_NOT_FOUND = 404
+
+
+class Paths(Router):
+    """A router that names the paths that are like one that there is not."""
+
+    def resolve(self, request: Request) -> Route | Response:
+        """Find the route of a request, or make the answer where none is."""
+        answer = super().resolve(request)
+        if isinstance(answer, Route) or answer.status != _NOT_FOUND:
+            return answer
+        detail = f"nothing is at {request.path}"
+        if near := self.near(request.path):
+            detail += f"; did you mean {near}?"
+        else:
+            detail += f"; there are {', '.join(dict.fromkeys(r.pattern for r in self.routes))}"
+        return problem(_NOT_FOUND, code="not_found", detail=detail)
+
+    def near(self, path: str) -> str | None:
+        """Return the path that is most like this one, with the parameters that it has."""
+        if len(path) > MAX_PATH:
+            return None
+        given = path.split("/")
+        candidates = {}
+        for route in self.routes:
+            segments = route.pattern.split("/")
+            for place, segment in enumerate(segments):
+                if segment.startswith(":") and place < len(given) and given[place]:
+                    segments[place] = given[place]
+            candidate = "/".join(segments)
+            candidates[candidate.lower()] = candidate
+        found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
+        return candidates[found[0]] if found else None

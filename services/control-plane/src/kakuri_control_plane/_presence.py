@@ -1,0 +1,40 @@
+"""Logs the loss and the return of the agent, one line each."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import structlog
+from kakuri_rpc import AgentTimeout, AgentUnreachable, RPCError
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+class Presence:
+    """Watches the requests to an agent."""
+
+    def __init__(self, agent: str) -> None:
+        """Take what the agent is called in the log."""
+        self._agent = agent
+        self._is_lost = False
+
+    async def of(self, request: Awaitable[T]) -> T:
+        """Await a request to the agent, and log if the agent is lost or has come back."""
+        try:
+            reply = await request
+        except (AgentUnreachable, AgentTimeout) as error:
+            if not self._is_lost:
+                self._is_lost = True
+                log.warning("agent lost", agent=self._agent, error=str(error))
+            raise
+        except RPCError:
+            self._answered()
+            raise
+        self._answered()
+        return reply
+
+    def _answered(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            log.info("agent answers again", agent=self._agent)

@@ -1,0 +1,46 @@
+"""The log has one line for the loss of the agent and one for its return."""
+
+import pytest
+from kakuri_control_plane._presence import Presence
+from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, Error, ErrorCode
+from structlog.testing import capture_logs
+
+
+async def ask(presence, error=None):
+    async def answer():
+        if error is not None:
+            raise error
+        return "answer"
+
+    if error is None:
+        assert await presence.of(answer()) == "answer"
+    else:
+        with pytest.raises(type(error)):
+            await presence.of(answer())
+
+
+async def test_loss_and_return_of_the_agent_are_one_line_each():
+    presence = Presence("unix:/run/agent.sock")
+    with capture_logs() as lines:
+        await ask(presence)
+        for _ in range(3):
+            await ask(presence, AgentUnreachable("connection refused"))
+            await ask(presence, AgentTimeout("no answer within 5 s"))
+        for _ in range(3):
+            await ask(presence)
+        await ask(presence, AgentTimeout("no answer within 5 s"))
+    told = [(line["log_level"], line["event"], line.get("error")) for line in lines]
+    assert told == [
+        ("warning", "agent lost", "connection refused"),
+        ("info", "agent answers again", None),
+        ("warning", "agent lost", "no answer within 5 s"),
+    ]
+    assert {line["agent"] for line in lines} == {"unix:/run/agent.sock"}
+
+
+async def test_agent_that_refuses_a_request_is_there():
+    presence = Presence("agent")
+    with capture_logs() as lines:
+        await ask(presence, AgentUnreachable("connection refused"))
+        await ask(presence, AgentError(Error(ErrorCode.NOT_FOUND, "no workload")))
+    assert [line["event"] for line in lines] == ["agent lost", "agent answers again"]
