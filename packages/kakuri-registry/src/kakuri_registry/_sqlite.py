@@ -73,9 +73,10 @@ class _Damaged(sqlite3.DatabaseError):
 class SQLiteStore:
     """Keeps workloads in a database at `path`, which is made if it is not there.
 
-    Only this user can read it; a folder that has to be made is for this user alone. `reserve` is
-    the room in bytes that is kept back for stopping and removing on a full disk. `on_step` is
-    called with the name of each step (STORE_STEPS), so that a test can end the process there.
+    Only this user can read it. A folder that others may write to is refused, and so is a file of
+    the store that is not a regular file of this user. `reserve` is the room in bytes that is kept
+    back for stopping and removing on a full disk. `on_step` is called with the name of each step
+    (STORE_STEPS), so that a test can end the process there.
 
     Raises StoreLocked if another process has it open, StoreTooNew if a later version has written
     it, StoreFull if there is no room to make it, and StoreFailed for other faults.
