@@ -111,6 +111,16 @@ async def test_image_of_a_container_is_never_removed(node, run):
         assert await collected(node, collector) == []
 
 
+async def test_containers_are_listed_in_parts_where_the_whole_list_is_refused(node, run):
+    node.add("a:1", "used:1")
+    node.others = 800 * MEBIBYTE
+    async with run(cri=node.runtime.endpoint) as sidecar:
+        await sidecar.post(image="used:1")
+    node.runtime.faults.set("ListContainers", "error(RESOURCE_EXHAUSTED: larger than max)")
+    await node.collector(min_age=0).collect()
+    assert node.names == ["used:1"]
+
+
 async def test_image_of_a_start_under_way_is_never_removed(node):
     node.add("a:1")
     node.others = 850 * MEBIBYTE

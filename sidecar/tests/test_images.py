@@ -271,6 +271,8 @@ async def test_words_of_the_registry_are_reported(runtime, images):
         "dial tcp 10.0.0.2:443: i/o timeout",
         "dial tcp 10.0.0.2:443: connect: connection refused",
         "net/http: TLS handshake timeout",
+        "net/http: timeout awaiting response headers",
+        "http: server closed idle connection",
         "dial tcp: lookup r.example on 10.0.0.1:53: server misbehaving",
     ],
 )

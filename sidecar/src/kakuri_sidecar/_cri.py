@@ -198,10 +198,10 @@ class CriClient:
         return (await self._call(calls.CONTAINER_STATUS, request, timeout)).status
 
     async def list_containers(
-        self, labels: Mapping[str, str], *, timeout: float | None = None
+        self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
     ) -> list[api.Container]:
-        """List the containers that have all these labels."""
-        selected = api.ContainerFilter(label_selector=labels)
+        """List the containers that have all these labels, of one sandbox or of all."""
+        selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainersRequest(filter=selected)
         return list((await self._call(calls.LIST_CONTAINERS, request, timeout)).containers)
 

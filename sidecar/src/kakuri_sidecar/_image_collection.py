@@ -18,7 +18,7 @@ from kakuri_json import JSONError, decode
 
 from kakuri_sidecar import _cri_api_pb2 as api
 from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import CriError
+from kakuri_sidecar._errors import CallRefused, CriError
 from kakuri_sidecar._images import Images, tagged
 
 log = structlog.get_logger()
@@ -128,8 +128,7 @@ class ImageCollector:
     async def _candidates(self) -> list[api.Image]:
         """Return the images that may be removed, those used the longest ago first."""
         images = await self._cri.list_images()
-        containers = await self._cri.list_containers({})
-        used = {ref for each in containers for ref in (each.image_ref, each.image.image) if ref}
+        used = await self._used_images()
         kept = self._keep | await self._sandbox_image()
         now = self._clock()
         self._seen = {each.id: self._seen.get(each.id, now) for each in images}
@@ -148,6 +147,18 @@ class ImageCollector:
             and not _is_any_of(each, kept)
         ]
         return sorted(candidates, key=self._used)
+
+    async def _used_images(self) -> set[str]:
+        """Return what the containers of the node call their images."""
+        try:
+            containers = await self._cri.list_containers({})
+        except CallRefused:  # they are more than one answer holds
+            containers = [
+                each
+                for sandbox in await self._cri.list_pod_sandboxes({})
+                for each in await self._cri.list_containers({}, sandbox_id=sandbox.id)
+            ]
+        return {ref for each in containers for ref in (each.image_ref, each.image.image) if ref}
 
     async def _make_room(self, candidates: Sequence[api.Image]) -> str | None:
         """Remove images while the disk is too full; returns why that was not enough."""

@@ -33,11 +33,12 @@ PROBE_SECONDS = 5.0
 _TRANSIENT = re.compile(
     r"(?:\b|status )(?:408|425|429|500|502|503|504|52[0-9]) [a-z]"  # "503 Service Unavailable"
     r"|toomanyrequests|too many requests|service unavailable"
-    r"|connection (?:reset|refused|timed out|aborted)|broken pipe|\beof\b"
-    r"|i/o timeout|handshake timeout|client\.timeout|deadline exceeded|operation timed out"
+    r"|connection (?:reset|refused|aborted|broken|lost)|broken pipe"
+    r"|closed (?:idle|network) connection"
+    r"|\beof\b|\btimeout\b|timed out|deadline exceeded"
     r"|network is unreachable|host is unreachable|no route to host"
     r"|server misbehaving|temporary failure in name resolution"
-    r"|stream error|goaway|connection lost",
+    r"|stream error|goaway",
     re.IGNORECASE,
 )
 
