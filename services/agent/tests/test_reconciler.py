@@ -294,6 +294,23 @@ async def test_success_is_no_failure(restarting, registry, runtime, settle):
     assert clock.due() == []
 
 
+@pytest.mark.parametrize("reason", [None, "Error", "OOMKilled"])
+async def test_workload_that_was_told_to_stop_ends_as_stopped(
+    restarting, registry, runtime, settle, reason
+):
+    reconciler, _ = restarting
+    await begin(registry, reconciler, settle)
+    runtime.change(RUNNING, started_at=1.0)
+    await settle()
+    registry.want("wl-1", Wanted.STOP, now=1.0)
+    reconciler.attend("wl-1")
+    await settle()
+    runtime.change(FAILED, reason=reason, exit_code=137)
+    await settle()
+    entry = registry.get("wl-1")
+    assert (entry.state, entry.reason, entry.exit_code) == (FAILED, "Stopped", 137)
+
+
 async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)

@@ -28,7 +28,13 @@ from kakuri_registry import (
 )
 
 from kakuri_agent._capacity import Capacity
-from kakuri_agent._restarts import GOOD_RUN, LONGEST_BACK_OFF, back_off, is_restarted
+from kakuri_agent._restarts import (
+    ENDS_OF_A_STOP,
+    GOOD_RUN,
+    LONGEST_BACK_OFF,
+    back_off,
+    is_restarted,
+)
 from kakuri_agent._runtime import Runtime
 
 log = structlog.get_logger()
@@ -239,7 +245,7 @@ class Reconciler:
         """Take over the end of a run: it is the workload's, or another run follows."""
         workload = entry.workload
         reason = zone.reason
-        if entry.wanted is not Wanted.RUN and reason in (None, "Error"):
+        if entry.wanted is not Wanted.RUN and reason in ENDS_OF_A_STOP:
             reason = "Stopped"
         if entry.state is WorkloadState.PENDING and (
             zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
