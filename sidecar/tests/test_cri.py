@@ -178,3 +178,12 @@ async def test_two_runtimes_are_two():
         async with CriClient(one.endpoint) as first, CriClient(other.endpoint) as second:
             assert (await first.version()).runtime_version == "1"
             assert (await second.version()).runtime_version == "2"
+
+
+async def test_error_of_a_runtime_that_is_away_does_not_name_its_socket(tmp_path):
+    socket = tmp_path / "nobody.sock"
+    async with CriClient(Endpoint.unix(str(socket))) as client:
+        with pytest.raises(RuntimeUnavailable) as raised:
+            await client.version(5)
+    assert str(tmp_path) not in str(raised.value)
+    assert "the runtime's socket" in str(raised.value)

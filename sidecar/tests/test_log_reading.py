@@ -6,9 +6,10 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kakuri_sidecar._log_errors import UnknownLog
+from kakuri_sidecar._log_errors import LogCursorError, UnknownLog
 from kakuri_sidecar._log_reading import BLOCK
 from kakuri_sidecar._log_store import MAX_READ, LogStore
+from kakuri_sidecar.testing import LogWriter
 
 TIME = b"2016-10-06T00:17:09.669794202Z"
 LONG_AGO = 1_000_000_000
@@ -407,3 +408,74 @@ async def test_readers_share_one_thread(store, log):
     assert len(store._thread._threads) == 1
     log.write("0.log", line(b"b"))
     assert {chunk.content for chunk in await asyncio.gather(*readers)} == {b"b\n"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.lists(
+        st.binary(max_size=300) | st.sampled_from([b"\r\n", b"\n", b"\r", b"\0"]), max_size=30
+    ),
+    st.sampled_from([1, 3, 64, 65536]),
+)
+async def test_bytes_of_a_container_come_back_but_for_carriage_returns_before_line_feeds(
+    tmp_path_factory, pieces, limit
+):
+    root = tmp_path_factory.mktemp("logs")
+    (root / "zone").mkdir()
+    writer = LogWriter(root / "zone" / "0.log")
+    for piece in pieces:
+        writer.write(piece)
+    writer.close()
+    store = LogStore(root)
+    expected = b"".join(pieces).replace(b"\r\n", b"\n")
+    assert await everything(store, limit=limit) == expected
+    assert await bounded(store, limit=limit) == expected
+    assert await streamed(store) == expected
+    store.close()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 64, 300, 65536])
+async def test_bounded_reads_end_at_the_first_end_over_rotations(store, log, limit):
+    expected = b""
+    for number, name in enumerate(["0.log.0", "0.log", "1.log"]):
+        content, data = numbered(number * 3, number * 3 + 3)
+        expected += content
+        log.write(name, data)
+    chunk = await store.read_bounded("zone", None, limit=limit)
+    later, data = numbered(100, 200)
+    log.write("1.log", data)
+    log.rotate(1, 0)
+    log.write("1.log", data)
+    log.write("2.log", data)
+    read = chunk.content
+    while not chunk.has_ended:
+        chunk = await store.read_bounded("zone", chunk.next, limit=limit)
+        read += chunk.content
+    assert read == expected
+    assert (await store.read_bounded("zone", chunk.next, limit=limit)).content == b""
+    assert (await everything(store)).startswith(expected + later)
+
+
+async def test_bounded_read_whose_files_are_gone_has_ended(store, log):
+    log.write("0.log", line(b"a"))
+    first = await store.read_bounded("zone", None, limit=1)
+    (log.folder / "0.log").unlink()
+    log.write("1.log", line(b"b"))
+    chunk = await store.read_bounded("zone", first.next, limit=10)
+    assert (chunk.content, chunk.has_ended) == (b"", True)
+
+
+@pytest.mark.parametrize("after", ["0.0.1-", "0.0.1-x", "-0.0.1", "0.0.1-0.0.2-0.0.3"])
+async def test_bounded_read_after_what_is_no_cursor_is_refused(store, log, after):
+    log.write("0.log", line(b"a"))
+    with pytest.raises(LogCursorError):
+        await store.read_bounded("zone", after, limit=10)
+
+
+async def bounded(store, *, limit):
+    read, after = b"", None
+    while True:
+        chunk = await store.read_bounded("zone", after, limit=limit)
+        read, after = read + chunk.content, chunk.next
+        if chunk.has_ended:
+            return read

@@ -61,6 +61,8 @@ _RESERVED = re.compile("is reserved|already in use|already exists")
 _STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
 """How a runtime refuses whose socket is there before it has read its state or has all services."""
 
+_SOCKET = re.compile(r"unix:[^\s:]+")
+
 _UNDER_WAY = "is already in starting state"
 """What containerd says to StartContainer while an earlier one is being carried out."""
 
@@ -317,7 +319,8 @@ def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
     """Turn a failure of gRPC into one of ours."""
     status = error.code()
     details = error.details() or status.name.lower().replace("_", " ")
-    words = printable(details, MAX_WORDS)
+    # The channel's own words name the socket, which is no affair of those who read them.
+    words = printable(_SOCKET.sub("the runtime's socket", details), MAX_WORDS)
     kind: type[CriError]
     match status:
         # Only at the beginning: further on, the message may quote what a submitter wrote.

@@ -275,7 +275,8 @@ class LogStore:
 
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
         """Return what differs for a zone once its log has changed: by zone, of these attempts."""
-        return await self._run(self._signatures, attempts)
+        names = {zone: current_name(attempt) for zone, attempt in attempts.items()}
+        return await self._run(lambda: {zone: self._signature(zone, names[zone]) for zone in names})
 
     async def stream(
         self,
@@ -397,8 +398,3 @@ class LogStore:
     ) -> Reading:
         with open_folder(self._root, zone, "read") as folder:
             return read(folder, cursor, limit, now=now, is_over=is_over, end=end)
-
-    def _signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
-        return {
-            zone: self._signature(zone, current_name(attempt)) for zone, attempt in attempts.items()
-        }

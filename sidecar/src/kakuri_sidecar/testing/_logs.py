@@ -1,4 +1,7 @@
-"""Writing a container's log as containerd does."""
+"""Writing a container's log as containerd does.
+
+Of what a container writes it changes one thing: a carriage return right before a line feed is lost.
+"""
 
 import time
 from pathlib import Path
@@ -31,7 +34,7 @@ class LogWriter:
         data = self._pending[stream] + data
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._put(data[start:end], stream)
+            self._put(data[start:end].removesuffix(b"\r"), stream)
             start = end + 1
         while len(data) - start > MAX_LINE:
             self._file.write(
