@@ -79,7 +79,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         """Send GOAWAY, and close at once; exchanges that are open end."""
         if not self.connection.is_over:
             self.connection.go_away()
-        self._flush()
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -89,7 +89,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = self._loop.call_later(SETTINGS_TIMEOUT, self._check_settings)
-        self._flush()
+        self.flush()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the peer."""
@@ -120,7 +120,7 @@ class Driver(asyncio.Protocol, Generic[C]):
     def resume_writing(self) -> None:
         """Write what has gathered."""
         self._is_writing_paused = False
-        self._flush()
+        self.flush()
 
     # Events.
 
@@ -128,7 +128,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         while (event := self.connection.next_event()) is not None:
             self._handle(event)
         if self.connection.is_over and self._transport is not None:
-            self._flush()
+            self.flush()
             self._transport.close()
         else:
             self._flush_soon()
@@ -181,9 +181,10 @@ class Driver(asyncio.Protocol, Generic[C]):
 
     def _flush_soon(self) -> None:
         if self._flush_handle is None:
-            self._flush_handle = self._loop.call_soon(self._flush)
+            self._flush_handle = self._loop.call_soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what the core has to send, as far as the transport takes it."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
@@ -232,8 +233,19 @@ class ClientDriver(Driver[ClientConnection]):
             ExchangeEnded: the connection accepts no request any more; `processed` is NO.
 
         """
-        if self._waiting or self._free_streams <= 0:
+        exchange = self.open_now(request)
+        if exchange is None:
             await self._turn()
+            exchange = self._opened(request)
+        return exchange
+
+    def open_now(self, request: Request) -> Exchange | None:
+        """Send a request if there is a stream for it and no other waits; otherwise return None."""
+        if self._waiting or self._free_streams <= 0:
+            return None
+        return self._opened(request)
+
+    def _opened(self, request: Request) -> Exchange:
         if not self.connection.available_streams:
             raise _not_sent()
         stream = self.send(request)

@@ -65,6 +65,7 @@ class Exchange:
         self._ended: ExchangeEnded | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
 
     async def response(self) -> Response:
         """Wait for the head of the response; interim ones are passed over.
@@ -101,12 +102,30 @@ class Exchange:
             ExchangeEnded: the exchange has ended.
 
         """
-        self._check()
-        self._driver.send(Data(self.stream, data, end))
+        self.send_now(data, end=end)
         while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
             self._drained = asyncio.get_running_loop().create_future()
+            self._driver.connection.report_drained(self.stream)
             await self._drained
             self._check()
+
+    def send_now(self, data: bytes, *, end: bool = False) -> None:
+        """Send content without waiting; for what is small, as a peer may not read it for long.
+
+        Raises:
+            ExchangeEnded: the exchange has ended.
+
+        """
+        self._check()
+        self._driver.send(Data(self.stream, data, end))
+
+    async def ended(self) -> ExchangeEnded:
+        """Wait until the exchange ends before it is complete, and return how."""
+        if self._ended is None:
+            self._gone = asyncio.get_running_loop().create_future()
+            await self._gone
+        assert self._ended is not None
+        return self._ended
 
     def send_trailers(self, fields: Fields) -> None:
         """Send fields after the content; ends this side of the exchange."""
@@ -122,6 +141,11 @@ class Exchange:
         """End the exchange at once, unless it is complete."""
         self._driver.reset(self.stream, code)
         self.end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
+
+    @property
+    def is_connection_over(self) -> bool:
+        """Whether the exchange's connection has ended."""
+        return self._driver.connection.is_over
 
     # What the driver calls.
 
@@ -142,8 +166,8 @@ class Exchange:
         """Let everything that waits end with an error; complete content can still be read."""
         if self._ended is None:
             self._ended = error
-        self._wake(self._arrived)
-        self._wake(self._drained)
+        for waiter in (self._arrived, self._drained, self._gone):
+            self._wake(waiter)
 
     def drained(self) -> None:
         """Let a `send` that waits go on."""

@@ -166,7 +166,7 @@ class Outbound:
             if len(item) == 2 and isinstance(item[0], memoryview):
                 written = self._write_piece(stream, item[0], is_end=bool(item[1]))
                 if written < 0:
-                    stream.was_blocked = True
+                    stream.reports_drained = True
                     continue  # a WINDOW_UPDATE brings it back
                 room -= written + 1
             else:
@@ -174,8 +174,8 @@ class Outbound:
                 self._write_fields(stream, tuple(chain(item)), is_end=True)
             if stream.queue:
                 sendable.append(stream)
-            elif stream.was_blocked:
-                stream.was_blocked = False
+            elif stream.reports_drained:
+                stream.reports_drained = False
                 self._events.append(Drained(stream.number))
 
     def _write_piece(self, stream: Stream, content: memoryview, *, is_end: bool) -> int:
@@ -243,6 +243,12 @@ class Outbound:
     def has_stream(self, stream: int) -> bool:
         """Return whether a stream is open: at least one side has not ended it."""
         return stream in self._streams
+
+    def report_drained(self, stream: int) -> None:
+        """Report Drained once all content of a stream has left, also if no window holds it back."""
+        known = self._streams.get(stream)
+        if known is not None:
+            known.reports_drained = True
 
     def unsent(self, stream: int) -> int:
         """Return how many bytes of content wait for a window or for `data_to_send`."""

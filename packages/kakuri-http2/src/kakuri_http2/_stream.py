@@ -23,7 +23,7 @@ class Stream:
         queue: what is to be sent once the windows allow it.
         queued: bytes of content in the queue.
         is_ending: whether the queue holds the end of the stream.
-        was_blocked: whether something had to wait since the last Drained.
+        reports_drained: whether Drained is due once the queue is empty.
         has_head: whether the message's head came, on the client's side the final one.
         length: what content-length announces, or None.
         received: bytes of content so far, padding left out.
@@ -44,10 +44,10 @@ class Stream:
         "queued",
         "receive_window",
         "received",
+        "reports_drained",
         "send_window",
         "state",
         "unread",
-        "was_blocked",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +62,7 @@ class Stream:
         self.queue: deque[Queued] = deque()
         self.queued = 0
         self.is_ending = False
-        self.was_blocked = False
+        self.reports_drained = False
         self.has_head = False
         self.length: int | None = None
         self.received = 0

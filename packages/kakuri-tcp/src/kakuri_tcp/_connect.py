@@ -9,13 +9,12 @@ import ssl
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from kakuri_tcp._connection import Connection
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._tls import ClientTLS, client_context
 
-C = TypeVar("C", bound=Connection)
+C = TypeVar("C", bound=asyncio.Protocol)
 
 # Seconds between two attempts while the queue of a Unix server is full, which Linux gives no way to
 # wait for.
@@ -36,7 +35,7 @@ async def connect(
 
     Args:
         endpoint: where to connect; the addresses of a host name are tried one after the other.
-        factory: makes the connection, which is given back opened.
+        factory: makes the connection, or any other protocol of asyncio, which is returned opened.
         timeout: seconds for name resolution, connecting and the TLS handshake together.
         tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
             nobody by default.
@@ -81,7 +80,7 @@ async def _open(
         server_hostname=server_name if context else None,
     )
     if is_own_end(transport):
-        connection.abort()
+        transport.abort()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
 

@@ -1,0 +1,254 @@
+"""One call, seen from the client: messages in both directions, and how it ends."""
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+
+from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed, Response
+from kakuri_protobuf import DecodeError, Method, decode, encode
+
+from kakuri_grpc._errors import (
+    DeadlineExceeded,
+    LocalError,
+    MessageTooLarge,
+    StatusError,
+    Unavailable,
+    status_error,
+)
+from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
+from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
+
+if TYPE_CHECKING:
+    from kakuri_grpc._limits import Limits
+
+_SMALL = 16_384
+"""Bytes of a message that nothing needs to wait for when it is the last one."""
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class Call(Generic[Request, Answer]):
+    """A call that was started by `Channel.stream`.
+
+    It is an async context manager, and leaving it before the call is complete cancels the call. As
+    an async iterator it yields the server's messages and raises what the call ended with. Not
+    reading holds the server back.
+
+    Attributes:
+        metadata: what the server sent before its first message; None until then.
+        trailers: what the server sent at the end; None until then.
+
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        method: Method[Request, Answer],
+        limits: "Limits",
+        timeout: float | None,
+        remaining: float | None,
+    ) -> None:
+        self.metadata: Metadata | None = None
+        self.trailers: Metadata | None = None
+        self._exchange = exchange
+        self._method = method
+        self._limits = limits
+        self._reader = MessageReader(limits.received)
+        self._timeout = timeout
+        self._is_late = False
+        self._is_half_closed = False
+        self._error: Exception | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        if remaining is not None:
+            self._timer = asyncio.get_running_loop().call_later(remaining, self._expire)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Answer:
+        answer = await self.receive()
+        if answer is None:
+            raise StopAsyncIteration
+        return answer
+
+    async def send(self, request: Request, *, end: bool = False) -> None:
+        """Send a message; waits while the server does not take what was sent before.
+
+        Raises:
+            MessageTooLarge: the message exceeds `Limits.sent`.
+            LocalError: this side has ended the messages.
+            StatusError: the call has ended; `receive` raises the same.
+            DeadlineExceeded: the time is over.
+
+        """
+        data = encode(request)
+        if self._limits.sent is not None and len(data) > self._limits.sent:
+            raise MessageTooLarge(len(data), self._limits.sent)
+        await self._send(frame_message(data), end=end)
+
+    async def end(self) -> None:
+        """Tell the server that no more messages follow."""
+        if not self._is_half_closed:
+            await self._send(b"", end=True)
+
+    async def _send(self, data: bytes, *, end: bool) -> None:
+        if self._is_half_closed:
+            raise LocalError("the messages of this call were ended")
+        self._is_half_closed = end
+        try:
+            if len(data) < _SMALL and end:
+                self._exchange.send_now(data, end=end)
+            else:
+                await self._exchange.send(data, end=end)
+        except ExchangeEnded as ended:
+            if not self._exchange.is_complete:  # else the answer says how it ended
+                raise self._failure(ended) from None
+
+    async def receive(self) -> Answer | None:
+        """Return the server's next message, or None if the call has ended with OK.
+
+        Raises:
+            StatusError: the call has ended with another status.
+            DeadlineExceeded: the time is over.
+            MessageTooLarge: the message exceeds `Limits.received`; the call is cancelled.
+
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        except ExchangeEnded as ended:
+            self._fail(self._failure(ended))
+        except MessageTooLarge as error:
+            self._fail(error)
+        except CompressedMessage as error:
+            self._fail(status_error(StatusCode.INTERNAL, str(error)))
+        except DecodeError as error:
+            text = f"the answer is not a {self._method.response.__name__}: {error}"
+            self._fail(status_error(StatusCode.INTERNAL, text))
+        raise cast("Exception", self._error)
+
+    async def _receive(self) -> Answer | None:
+        if self.metadata is None:
+            self._check_head(await self._exchange.response())
+        while True:
+            message = self._reader.next_message()
+            if message is not None:
+                return decode(message, type=self._method.response)
+            piece = await self._exchange.read()
+            if not piece:
+                break
+            self._reader.feed(piece)
+        self._finish()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def _check_head(self, response: Response) -> None:
+        """Check the head of the response, which is also its end if there is no message."""
+        fields = dict(response.fields)
+        self.metadata = self._decoded(response.fields) if len(fields) > 1 else ()
+        if b"grpc-status" in fields:
+            return
+        kind = fields.get(b"content-type", b"")
+        if response.status != 200 or not kind.startswith(b"application/grpc"):
+            code = status_of_http(response.status)
+            text = f"expected an answer of gRPC, got HTTP status {response.status} and {kind!r}"
+            self._fail(status_error(code, text, self.metadata))
+            raise cast("Exception", self._error)
+
+    def _finish(self) -> None:
+        """Take the status, once all content was read."""
+        self._stop_timer()
+        trailers = self._exchange.trailers
+        if not trailers and self._exchange.head is not None:
+            trailers = self._exchange.head.fields  # a status without messages comes in the head
+        fields = dict(trailers)
+        self.trailers = self._decoded(trailers) if len(fields) > 1 else ()
+        if not self._reader.is_empty:
+            self._error = status_error(StatusCode.INTERNAL, "the last message was cut off")
+            return
+        number = fields.get(b"grpc-status")
+        if number is None:
+            self._error = status_error(StatusCode.UNKNOWN, "the answer has no grpc-status")
+            return
+        code = status_of_number(number)
+        if code is not StatusCode.OK:
+            message = decode_message(fields.get(b"grpc-message", b""))
+            self._error = status_error(code, message, self.trailers)
+
+    def _decoded(self, fields: tuple[tuple[bytes, bytes], ...]) -> Metadata:
+        try:
+            return decode_metadata(fields)
+        except ValueError as error:  # fails the call, not the connection
+            self._fail(status_error(StatusCode.INTERNAL, str(error)))
+            raise cast("Exception", self._error) from error
+
+    async def sole_answer(self) -> Answer:
+        """Return the message of a call that has exactly one.
+
+        Raises:
+            StatusError: the call has failed, or there is no message, or more than one.
+
+        """
+        answer = await self.receive()
+        if answer is None:
+            raise status_error(StatusCode.INTERNAL, "expected one message, got none")
+        if await self.receive() is not None:
+            self.cancel()
+            raise status_error(StatusCode.INTERNAL, "expected one message, got more")
+        return answer
+
+    def cancel(self) -> None:
+        """End the call, unless it is complete."""
+        self._stop_timer()
+        if not self._exchange.is_complete or not self._is_half_closed:
+            self._exchange.cancel(ErrorCode.CANCEL)
+        if self._error is None and self.trailers is None:
+            self._error = status_error(StatusCode.CANCELLED, "the call was cancelled here")
+
+    def _expire(self) -> None:
+        self._is_late = True
+        self._exchange.cancel(ErrorCode.CANCEL)
+
+    def _fail(self, error: Exception) -> None:
+        self._error = error
+        self._stop_timer()
+        self._exchange.cancel(ErrorCode.CANCEL)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _failure(self, ended: ExchangeEnded) -> Exception:
+        """Return what a caller should know of an exchange that ended early."""
+        if self._is_late:
+            return DeadlineExceeded(self._timeout or 0.0)
+        return failure_of(ended, is_connection_over=self._exchange.is_connection_over)
+
+
+def failure_of(ended: ExchangeEnded, *, is_connection_over: bool) -> StatusError:
+    """Return the status that stands for the end of an exchange or its connection."""
+    if ended.processed is Processed.NO or is_connection_over:
+        return Unavailable(message=ended.message, processed=ended.processed)
+    return status_error(status_of_reset(ended.code), ended.message)
+
+
+AnyCall = Call[Any, Any]

@@ -1,0 +1,390 @@
+"""A channel: calls to one service, over a connection that is made when it is needed."""
+
+import asyncio
+import enum
+import random
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from kakuri_http2 import Exchange, ExchangeEnded, Processed, Request
+from kakuri_protobuf import Method
+from kakuri_tcp import ClientTLS, ConnectFailed, Endpoint, connect
+
+from kakuri_grpc._call import Call, failure_of
+from kakuri_grpc._driver import ChannelDriver
+from kakuri_grpc._errors import (
+    DeadlineExceeded,
+    LocalError,
+    StatusError,
+    Unavailable,
+    status_error,
+)
+from kakuri_grpc._limits import Backoff, Keepalive, Limits
+from kakuri_grpc._metadata import encode_metadata, encode_timeout
+from kakuri_grpc._status import StatusCode
+from kakuri_grpc._version import __version__
+
+R = TypeVar("R")
+A = TypeVar("A")
+
+_HEAD = (
+    (b"content-type", b"application/grpc"),
+    (b"te", b"trailers"),
+    (b"user-agent", f"kakuri-grpc/{__version__}".encode()),
+)
+
+
+class ChannelState(enum.Enum):
+    """What a channel is doing about its connection (gRPC document "Connectivity semantics")."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    READY = "ready"
+    TRANSIENT_FAILURE = "transient failure"
+    SHUTDOWN = "shutdown"
+
+
+class Channel:
+    """Calls methods of a server.
+
+    The connection is opened by the first call and again after it was lost. A call that surely was
+    not processed is sent again by itself: without a limit if it never left, once if the server
+    refused it. Everything else is the caller's decision; see `Unavailable.processed`.
+
+    >>> async def version(path: str) -> str:
+    ...     async with Channel(f"unix:{path}") as channel:
+    ...         answer = await channel.call(VERSION, VersionRequest(), timeout=2.0)
+    ...     return answer.runtime_name
+
+    """
+
+    def __init__(
+        self,
+        *endpoints: Endpoint | str,
+        tls: ClientTLS | None = None,
+        authority: str = "",
+        limits: Limits | None = None,
+        backoff: Backoff | None = None,
+        keepalive: Keepalive | None = None,
+    ) -> None:
+        """Take where the servers are; nothing is connected yet.
+
+        Args:
+            endpoints: one or more servers of the same service, such as `unix:/run/x.sock` or
+                `tls://host:443`. They are tried in turn.
+            tls: for endpoints of TLS; the application protocol `h2` is asked for.
+            authority: the name of the service; the endpoint's host unless given, and `localhost`
+                on Unix sockets.
+            limits: sizes of messages, and of the connection below.
+            backoff: how long to wait after a failure.
+            keepalive: pings on silent connections; by default every 30 s, never on Unix sockets.
+
+        """
+        if not endpoints:
+            raise ValueError("expected an endpoint")
+        self._endpoints = [
+            Endpoint.parse(one) if isinstance(one, str) else one for one in endpoints
+        ]
+        self._tls = tls
+        self._authority = authority
+        self._limits = limits or Limits()
+        self._backoff = backoff or Backoff()
+        self._keepalive = keepalive or Keepalive()
+        self._next = 0  # endpoint
+        self._driver: ChannelDriver | None = None
+        self._draining: set[ChannelDriver] = set()
+        self._attempt: asyncio.Task[ChannelDriver] | None = None
+        self._delay = self._backoff.first
+        self._retry_at = 0.0
+        self._failure = ""
+        self._waiting = 0
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Channel {', '.join(map(str, self._endpoints))} {self.state.value}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def state(self) -> ChannelState:
+        """What the channel is doing about its connection."""
+        if self._is_closed:
+            return ChannelState.SHUTDOWN
+        if self._driver is not None and self._driver.connection.accepts_streams:
+            return ChannelState.READY
+        if self._attempt is not None:
+            return ChannelState.CONNECTING
+        return ChannelState.TRANSIENT_FAILURE if self._failure else ChannelState.IDLE
+
+    async def call(
+        self,
+        method: Method[R, A],
+        request: R,
+        *,
+        timeout: float | None,
+        metadata: Iterable[tuple[str, str | bytes]] = (),
+        wait_for_ready: bool = False,
+    ) -> A:
+        """Send one message and return the one answer.
+
+        Args:
+            method: which call; neither side may stream.
+            request: the message.
+            timeout: seconds for everything, from waiting for a connection to the answer; None for
+                no limit.
+            metadata: pairs of names and values to send along.
+            wait_for_ready: wait for a connection until the timeout, instead of failing as soon as
+                there is none.
+
+        Raises:
+            StatusError: the server answered with another status than OK; the class says which.
+            Unavailable: there is no answer; `processed` says whether to repeat.
+            DeadlineExceeded: the time is over.
+            MessageTooLarge: the request or the answer exceeds the limits.
+
+        """
+        deadline = _deadline(timeout)
+        is_repeated = False
+        while True:
+            call = await self._start(method, timeout, deadline, metadata, wait_for_ready)
+            try:
+                await call.send(request, end=True)
+                return await call.sole_answer()
+            except Unavailable as error:
+                # The server surely did nothing: once more, as gRFC A6 says of transparent retries.
+                if error.processed is not Processed.NO or is_repeated:
+                    raise
+                is_repeated = True
+            finally:
+                call.cancel()
+
+    async def stream(
+        self,
+        method: Method[R, A],
+        request: R | None = None,
+        *,
+        timeout: float | None,
+        metadata: Iterable[tuple[str, str | bytes]] = (),
+        wait_for_ready: bool = False,
+    ) -> Call[R, A]:
+        """Start a call in which either side may send any number of messages.
+
+        Args:
+            method: which call.
+            request: the only message of this side; without it, `Call.send` and `Call.end` send.
+            timeout: seconds for the whole call; None for no limit.
+            metadata: pairs of names and values to send along.
+            wait_for_ready: as for `call`.
+
+        Returns:
+            The call, to be used as an async context manager.
+
+        """
+        deadline = _deadline(timeout)
+        call = await self._start(method, timeout, deadline, metadata, wait_for_ready)
+        if request is not None:
+            try:
+                await call.send(request, end=True)
+            except BaseException:
+                call.cancel()
+                raise
+        return call
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Accept no more calls, and close; those that run get `grace` seconds to end."""
+        self._is_closed = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+        drivers = [*self._draining, *([self._driver] if self._driver else [])]
+        for driver in drivers:
+            if grace:
+                await driver.idle(grace)
+            driver.close()
+        for driver in drivers:
+            await driver.closed
+        self._driver = None
+
+    # Starting a call.
+
+    async def _start(
+        self,
+        method: Method[R, A],
+        timeout: float | None,
+        deadline: float | None,
+        metadata: Iterable[tuple[str, str | bytes]],
+        wait_for_ready: bool,  # noqa: FBT001 - private
+    ) -> Call[R, A]:
+        """Open the stream of a call. What never left this process is tried until the deadline."""
+        fields = (*_HEAD, *encode_metadata(metadata))
+        while True:
+            try:
+                exchange = self._open_now(method, fields, deadline)
+                if exchange is None:
+                    async with asyncio.timeout_at(deadline):
+                        exchange = await self._open(method, fields, deadline, wait_for_ready)
+            except TimeoutError:
+                raise DeadlineExceeded(timeout or 0.0) from None
+            except _NotSent as not_sent:
+                if self._is_closed:
+                    raise not_sent.failure from None
+                continue
+            remaining = None
+            if deadline is not None:
+                remaining = deadline - asyncio.get_running_loop().time()
+            return Call(exchange, method, self._limits, timeout, remaining)
+
+    def _open_now(
+        self, method: Method[R, A], fields: tuple[tuple[bytes, bytes], ...], deadline: float | None
+    ) -> Exchange | None:
+        """Open the stream of a call if that is possible without waiting."""
+        driver = self._driver
+        if driver is None or not driver.connection.accepts_streams:
+            return None
+        return driver.open_now(_head(method, driver, fields, deadline))
+
+    async def _open(
+        self,
+        method: Method[R, A],
+        fields: tuple[tuple[bytes, bytes], ...],
+        deadline: float | None,
+        wait_for_ready: bool,  # noqa: FBT001 - private
+    ) -> Exchange:
+        if self._waiting >= self._limits.waiting_calls:
+            raise status_error(
+                StatusCode.RESOURCE_EXHAUSTED,
+                f"more than {self._limits.waiting_calls} calls wait for {self!r}",
+            )
+        self._waiting += 1
+        try:
+            driver = self._driver
+            if driver is None or not driver.connection.accepts_streams:
+                driver = await self._connected(wait_for_ready=wait_for_ready)
+            try:
+                return await driver.open(_head(method, driver, fields, deadline))
+            except ExchangeEnded as ended:
+                raise _NotSent(failure_of(ended, is_connection_over=True)) from ended
+        finally:
+            self._waiting -= 1
+
+    # Connecting.
+
+    async def _connected(self, *, wait_for_ready: bool) -> ChannelDriver:
+        """Return a connection that accepts calls."""
+        while True:
+            if self._is_closed:
+                raise LocalError(f"{self!r} is closed")
+            if self._driver is not None and self._driver.connection.accepts_streams:
+                return self._driver
+            loop = asyncio.get_running_loop()
+            wait = self._retry_at - loop.time()
+            if self._attempt is None and wait > 0:
+                if not wait_for_ready:
+                    raise self._unavailable()
+                await asyncio.sleep(wait)
+                continue
+            if self._attempt is None:
+                self._attempt = loop.create_task(self._connect())
+                self._attempt.add_done_callback(self._attempted)
+            try:
+                return await asyncio.shield(self._attempt)
+            except ConnectFailed:
+                if not wait_for_ready:
+                    raise self._unavailable() from None
+
+    async def _connect(self) -> ChannelDriver:
+        """Try each endpoint once, from where the last attempt ended."""
+        error: ConnectFailed | None = None
+        for _ in self._endpoints:
+            endpoint = self._endpoints[self._next % len(self._endpoints)]
+            try:
+                return await self._connect_to(endpoint)
+            except ConnectFailed as failed:
+                error = failed
+                self._next += 1
+        assert error is not None
+        raise error
+
+    async def _connect_to(self, endpoint: Endpoint) -> ChannelDriver:
+        is_unix = endpoint.scheme == "unix"
+        authority = self._authority or ("localhost" if is_unix else endpoint.address)
+        scheme = b"https" if endpoint.scheme == "tls" else b"http"
+        interval = None if is_unix else self._keepalive.interval
+        keepalive = Keepalive(interval=interval, timeout=self._keepalive.timeout)
+
+        def make() -> ChannelDriver:
+            return ChannelDriver(authority.encode(), scheme, self._limits.http2, keepalive)
+
+        timeout = self._backoff.connect
+        driver = await connect(endpoint, make, timeout=timeout, tls=self._tls)
+        try:
+            async with asyncio.timeout(timeout):
+                await driver.ready()
+        except (TimeoutError, ExchangeEnded) as failed:
+            driver.close()
+            reason = "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS came"
+            raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
+        return driver
+
+    def _attempted(self, attempt: asyncio.Task[ChannelDriver]) -> None:
+        self._attempt = None
+        if attempt.cancelled():
+            return
+        error = attempt.exception()
+        if error is None:
+            driver = attempt.result()
+            if self._is_closed:
+                driver.close()
+                return
+            if self._driver is not None:
+                self._drain(self._driver)
+            self._driver, self._failure = driver, ""
+            self._delay, self._retry_at = self._backoff.first, 0.0
+            return
+        self._failure = str(error)
+        spread = 1 + self._backoff.jitter * random.uniform(-1, 1)  # noqa: S311 - not a secret
+        self._retry_at = asyncio.get_running_loop().time() + self._delay * spread
+        self._delay = min(self._delay * self._backoff.factor, self._backoff.longest)
+
+    def _drain(self, driver: ChannelDriver) -> None:
+        """Let a connection end with the calls that it still has."""
+        if not driver.closed.done():
+            self._draining.add(driver)
+            driver.closed.add_done_callback(lambda _: self._draining.discard(driver))
+            driver.close_when_idle()
+
+    def _unavailable(self) -> StatusError:
+        return Unavailable(message=self._failure, processed=Processed.NO)
+
+
+def _head(
+    method: Method[R, A],
+    driver: ChannelDriver,
+    fields: tuple[tuple[bytes, bytes], ...],
+    deadline: float | None,
+) -> Request:
+    if deadline is not None:
+        remaining = deadline - asyncio.get_running_loop().time()
+        fields = (*fields, (b"grpc-timeout", encode_timeout(remaining)))
+    return Request(b"POST", method.path.encode(), driver.authority, fields, driver.scheme)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+
+class _NotSent(Exception):
+    """A connection ended before the call was sent on it."""
+
+    def __init__(self, failure: StatusError) -> None:
+        super().__init__(failure)
+        self.failure = failure

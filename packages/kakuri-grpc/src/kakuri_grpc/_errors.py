@@ -1,0 +1,160 @@
+"""The errors of this package, by what a caller would do about them.
+
+GRPCError
+├── StatusError                  the server answered with another status than OK
+│   ├── NotFound, AlreadyExists, …   one class for each status that callers look for
+│   └── Unavailable              no answer; `processed` says whether the call can be repeated
+├── DeadlineExceeded (TimeoutError)   the time for the call is over; the server may have acted
+├── MessageTooLarge (ValueError)      a message exceeds one of the limits
+└── LocalError (RuntimeError)    the program asked for what is not possible now
+"""
+
+from kakuri_http2 import Processed
+
+from kakuri_grpc._metadata import Metadata
+from kakuri_grpc._status import StatusCode
+
+
+class GRPCError(Exception):
+    """Base class of all errors of this package."""
+
+
+class StatusError(GRPCError):
+    """A call ended with another status than OK.
+
+    Attributes:
+        code: the status.
+        message: what the server says about it.
+        trailers: all metadata that came with it, `grpc-status-details-bin` included.
+
+    """
+
+    def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
+        super().__init__(code, message, trailers)
+        self.code = code
+        self.message = message
+        self.trailers = trailers
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}" if self.message else self.code.name
+
+    @property
+    def details(self) -> bytes:
+        """The bytes of `grpc-status-details-bin`; empty if there are none."""
+        for name, value in self.trailers:
+            if name == "grpc-status-details-bin" and isinstance(value, bytes):
+                return value
+        return b""
+
+
+class Cancelled(StatusError):
+    """CANCELLED: the server's side ended the call."""
+
+
+class InvalidArgument(StatusError):
+    """INVALID_ARGUMENT."""
+
+
+class NotFound(StatusError):
+    """NOT_FOUND."""
+
+
+class AlreadyExists(StatusError):
+    """ALREADY_EXISTS."""
+
+
+class PermissionDenied(StatusError):
+    """PERMISSION_DENIED."""
+
+
+class ResourceExhausted(StatusError):
+    """RESOURCE_EXHAUSTED: also what a message over the peer's limit is answered with."""
+
+
+class FailedPrecondition(StatusError):
+    """FAILED_PRECONDITION."""
+
+
+class Unimplemented(StatusError):
+    """UNIMPLEMENTED: the server does not know the method."""
+
+
+class Unauthenticated(StatusError):
+    """UNAUTHENTICATED."""
+
+
+class Unavailable(StatusError):
+    """There is no answer: no connection, or it broke, or the server is going away.
+
+    Attributes:
+        processed: NO if the server surely did nothing, so that any call can be repeated.
+
+    """
+
+    def __init__(
+        self,
+        code: StatusCode = StatusCode.UNAVAILABLE,
+        message: str = "",
+        trailers: Metadata = (),
+        processed: Processed = Processed.UNKNOWN,
+    ) -> None:
+        super().__init__(code, message, trailers)
+        self.args = (code, message, trailers, processed)
+        self.processed = processed
+
+
+class DeadlineExceeded(GRPCError, TimeoutError):
+    """The time for a call is over. The server may have acted, or may still act.
+
+    Attributes:
+        seconds: how long the call was allowed to take.
+
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"the call took longer than {self.seconds:g} s"
+
+
+class MessageTooLarge(GRPCError, ValueError):
+    """A message is larger than it may be.
+
+    Attributes:
+        size: bytes of the message, as announced if it was received.
+        limit: bytes that it may have.
+
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"expected a message of at most {self.limit} bytes, got {self.size}"
+
+
+class LocalError(GRPCError, RuntimeError):
+    """The program asked for what is not possible now, such as a call on a closed channel."""
+
+
+_CLASSES: dict[StatusCode, type[StatusError]] = {
+    StatusCode.CANCELLED: Cancelled,
+    StatusCode.INVALID_ARGUMENT: InvalidArgument,
+    StatusCode.NOT_FOUND: NotFound,
+    StatusCode.ALREADY_EXISTS: AlreadyExists,
+    StatusCode.PERMISSION_DENIED: PermissionDenied,
+    StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
+    StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    StatusCode.UNIMPLEMENTED: Unimplemented,
+    StatusCode.UNAUTHENTICATED: Unauthenticated,
+    StatusCode.UNAVAILABLE: Unavailable,
+}
+
+
+def status_error(code: StatusCode, message: str, trailers: Metadata = ()) -> StatusError:
+    """Return an error of the class for a status."""
+    return _CLASSES.get(code, StatusError)(code, message, trailers)

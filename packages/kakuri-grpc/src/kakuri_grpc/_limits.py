@@ -1,0 +1,62 @@
+"""Sizes of messages and times of connections."""
+
+from dataclasses import dataclass
+
+from kakuri_http2 import Limits as HTTP2Limits
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a peer may send, and how much may wait.
+
+    Attributes:
+        received: bytes of one received message. 4 MiB, as in other libraries; checked before a byte
+            of it is kept.
+        sent: bytes of one sent message. None: the receiver's limit decides.
+        waiting_calls: calls that wait for a stream or a connection. 1000: more are refused at once.
+        http2: limits of the connection below.
+
+    """
+
+    received: int = 4 * MIB
+    sent: int | None = None
+    waiting_calls: int = 1000
+    http2: HTTP2Limits = HTTP2Limits()  # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long a channel waits before it connects again (gRPC document "Connection backoff").
+
+    Attributes:
+        first: seconds after the first failure.
+        factor: by which each wait is longer than the one before.
+        longest: seconds of the longest wait.
+        jitter: part of a wait by which it varies, so that clients do not come back all at once.
+        connect: seconds that one attempt may take.
+
+    """
+
+    first: float = 0.1
+    factor: float = 1.6
+    longest: float = 3.0
+    jitter: float = 0.2
+    connect: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keepalive:
+    """When a silent connection is asked whether it still works.
+
+    Attributes:
+        interval: seconds between two pings while calls are open. None: never, as on Unix sockets,
+            where the end of the peer is always noticed. Servers may refuse frequent pings: the
+            interval is doubled when one says so.
+        timeout: seconds within which the answer has to come.
+
+    """
+
+    interval: float | None = 30.0
+    timeout: float = 10.0

@@ -1,0 +1,132 @@
+"""Metadata, timeouts and messages of statuses, as they are written in header fields.
+
+Source: the gRPC document "gRPC over HTTP2", sections "Requests" and "Responses".
+"""
+
+import binascii
+import math
+import re
+from collections.abc import Iterable
+
+from kakuri_http2.hpack import Field
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+"""Pairs of names and values; the values of names that end in `-bin` are bytes."""
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
+_TEXT = re.compile(r"[\x20-\x7e]*")
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_LARGEST = 99_999_999
+_PRECISE = 99_999
+_PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
+
+
+def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field, ...]:
+    """Return metadata as header fields.
+
+    Raises:
+        ValueError: a name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`;
+            or a value does not fit its name.
+
+    """
+    fields = []
+    for name, value in metadata:
+        if not _NAME.fullmatch(name) or name.startswith("grpc-"):
+            raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
+        if name.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise ValueError(f"expected bytes as {name!r}, got {value!r}")
+            fields.append((name.encode(), binascii.b2a_base64(value, newline=False).rstrip(b"=")))
+        else:
+            if not isinstance(value, str) or not _TEXT.fullmatch(value):
+                raise ValueError(f"expected printable ASCII as {name!r}, got {value!r}")
+            fields.append((name.encode(), value.strip(" ").encode()))
+    return tuple(fields)
+
+
+def decode_metadata(fields: Iterable[Field]) -> Metadata:
+    """Return the metadata among header fields.
+
+    Raises:
+        ValueError: a value of a name that ends in `-bin` is not base64.
+
+    """
+    metadata: list[tuple[str, str | bytes]] = []
+    for raw, value in fields:
+        name = raw.decode("ascii", "replace")
+        if name in _OF_PROTOCOL:
+            continue
+        if name.endswith("-bin"):
+            metadata += [(name, decode_base64(part)) for part in value.split(b",")]
+        else:
+            metadata.append((name, value.decode("latin-1")))
+    return tuple(metadata)
+
+
+_OF_PROTOCOL = frozenset(
+    {"te", "content-type", "grpc-status", "grpc-message", "grpc-timeout", "grpc-encoding",
+     "grpc-accept-encoding"}
+)  # fmt: skip
+
+
+def decode_base64(text: bytes) -> bytes:
+    """Return the bytes of base64 with or without padding.
+
+    Raises:
+        ValueError: the text is not base64.
+
+    """
+    stripped = text.strip(b" ").rstrip(b"=")
+    try:
+        return binascii.a2b_base64(stripped + b"=" * (-len(stripped) % 4), strict_mode=True)
+    except binascii.Error as error:
+        raise ValueError(f"expected base64, got {text[:100]!r}") from error
+
+
+def encode_message(message: str) -> bytes:
+    """Return the message of a status as a header value: UTF-8, percent-encoded where needed."""
+    return b"".join(
+        bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte
+        for byte in message.encode("utf-8", "replace")
+    )
+
+
+def decode_message(value: bytes) -> str:
+    """Return the message of a status. What is not valid stays as it is: a message never fails."""
+    pieces = value.split(b"%")
+    decoded = bytearray(pieces[0])
+    for piece in pieces[1:]:
+        try:
+            decoded += bytes((int(piece[:2].decode("ascii"), 16),)) if len(piece) > 1 else b"%"
+            decoded += piece[2:] if len(piece) > 1 else piece
+        except ValueError:
+            decoded += b"%" + piece
+    return decoded.decode("utf-8", "replace")
+
+
+def encode_timeout(seconds: float) -> bytes:
+    """Return a time as `grpc-timeout`: at most eight digits and a unit, rounded up, never 0.
+
+    Five digits are precise enough, and let calls with the same timeout have the same fields, which
+    HPACK then writes in a few bytes.
+    """
+    seconds = max(seconds, 0.0)
+    for unit in ("n", "u", "m", "S", "M", "H"):
+        amount = math.ceil(seconds / _UNITS[unit] - 1e-6)
+        if amount <= (_LARGEST if unit == "H" else _PRECISE):
+            return b"%d%s" % (max(amount, 1), unit.encode())
+    return b"%dH" % _LARGEST
+
+
+def decode_timeout(value: bytes) -> float:
+    """Return the seconds of a `grpc-timeout`.
+
+    Raises:
+        ValueError: it is not one to eight digits and a unit.
+
+    """
+    match = _TIMEOUT.fullmatch(value)
+    if match is None:
+        raise ValueError(f"expected one to eight digits and a unit, got {value[:20]!r}")
+    return int(match[1]) * _UNITS[match[2].decode()]

@@ -1,0 +1,303 @@
+"""A server: handlers of methods, over connections of HTTP/2."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, cast
+
+from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
+from kakuri_protobuf import DecodeError, Method, decode, encode
+from kakuri_tcp import Endpoint, ServerTLS
+
+from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
+from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._limits import Limits
+from kakuri_grpc._metadata import (
+    Metadata,
+    decode_metadata,
+    decode_timeout,
+    encode_message,
+    encode_metadata,
+)
+from kakuri_grpc._status import StatusCode
+
+log = logging.getLogger("kakuri_grpc")
+
+Handler = Callable[..., Any]
+
+_HEAD = ((b"content-type", b"application/grpc"),)
+
+
+class ServerCall:
+    """What a handler knows of its call, besides the messages.
+
+    Attributes:
+        path: of the method.
+        metadata: what the client sent along.
+        deadline: by `time.monotonic()`; None if the client waits for ever.
+        trailers: metadata to send at the end; a handler may set it.
+
+    """
+
+    def __init__(
+        self, exchange: Exchange, path: str, metadata: Metadata, deadline: float | None
+    ) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.deadline = deadline
+        self.trailers: Metadata = ()
+        self._exchange = exchange
+        self._has_head = False
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the client stops waiting; None if it waits for ever."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def send_metadata(self, metadata: Metadata = ()) -> None:
+        """Send metadata before the first message; it is sent empty with the message otherwise."""
+        if not self._has_head:
+            self._has_head = True
+            self._exchange.respond(200, (*_HEAD, *encode_metadata(metadata)))
+
+    async def send(self, data: bytes) -> None:
+        """Send an encoded message."""
+        self.send_metadata()
+        await self._exchange.send(frame_message(data))
+
+    def finish(self, code: StatusCode, message: str = "") -> None:
+        """Send the status."""
+        status: tuple[tuple[bytes, bytes], ...] = ((b"grpc-status", b"%d" % code),)
+        if message:
+            status += ((b"grpc-message", encode_message(message)),)
+        fields = (*status, *encode_metadata(self.trailers))
+        if self._has_head:
+            self._exchange.send_trailers(fields)
+        else:
+            self._has_head = True
+            self._exchange.respond(200, (*_HEAD, *fields), end=True)
+
+
+class Server:
+    """Answers calls of methods that were added.
+
+    A handler of a method in which
+
+    - neither side streams: `async def handler(request, call) -> answer`
+    - the server streams: `async def handler(request, call)`, an async generator of answers
+    - the client streams: `async def handler(requests, call) -> answer`; `requests` is an async
+      iterator
+    - both stream: `async def handler(requests, call)`, an async generator
+
+    A handler that raises a StatusError ends its call with that status. Any other exception is
+    logged and ends it with INTERNAL; the client does not see what it says. When the client's
+    deadline is over, or it has cancelled the call, the handler is cancelled.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._methods: dict[bytes, tuple[Method[Any, Any], Handler]] = {}
+        self._drivers: set[ServerDriver] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def add(self, method: Method[Any, Any], handler: Handler) -> None:
+        """Answer a method with a handler."""
+        path = method.path.encode()
+        if path in self._methods:
+            raise ValueError(f"{method.path} has a handler already")
+        self._methods[path] = method, handler
+
+    async def listen(self, endpoint: Endpoint | str, *, tls: ServerTLS | None = None) -> Endpoint:
+        """Listen on an endpoint, and return it with the port that the kernel chose.
+
+        A Unix socket is only for this user and root.
+
+        Raises:
+            OSError: the endpoint is taken, or may not be used.
+
+        """
+        where = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
+        loop = asyncio.get_running_loop()
+        context = None if tls is None else tls.context()
+        if where.scheme == "unix":
+            listener = await loop.create_unix_server(self._accept, sock=_unix_socket(where.path))
+        else:
+            listener = await loop.create_server(self._accept, where.host, where.port, ssl=context)
+            port = listener.sockets[0].getsockname()[1]
+            where = (Endpoint.tls if where.scheme == "tls" else Endpoint.tcp)(where.host, port)
+        self._listeners.append(listener)
+        return where
+
+    async def close(self, grace: float = 0.0) -> None:
+        """Accept no more calls; those that run get `grace` seconds to end."""
+        for listener in self._listeners:
+            listener.close()
+        for driver in self._drivers:
+            driver.connection.go_away()
+            driver.flush()
+        if grace and self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        for driver in [*self._drivers]:
+            driver.close()
+            await driver.closed
+        for listener in self._listeners:
+            await listener.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _accept(self) -> ServerDriver:
+        driver = ServerDriver(self._handle, self._limits.http2)
+        self._drivers.add(driver)
+        driver.closed.add_done_callback(lambda _: self._drivers.discard(driver))
+        return driver
+
+    # One call.
+
+    async def _handle(self, exchange: Exchange) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        head = cast("Request", exchange.head)
+        fields = dict(head.fields)
+        if head.method != b"POST":
+            exchange.respond(405, ((b"allow", b"POST"),), end=True)
+            return
+        if not fields.get(b"content-type", b"").startswith(b"application/grpc"):
+            exchange.respond(415, end=True)
+            return
+        call = ServerCall(exchange, head.path.decode("latin-1"), (), None)
+        try:
+            call.metadata = decode_metadata(head.fields)
+            timeout = fields.get(b"grpc-timeout")
+            if timeout is not None:
+                call.deadline = time.monotonic() + decode_timeout(timeout)
+        except ValueError as error:
+            call.finish(StatusCode.INTERNAL, str(error))
+            return
+        await self._run(exchange, head.path, call)
+
+    async def _run(self, exchange: Exchange, path: bytes, call: ServerCall) -> None:
+        found = self._methods.get(path)
+        if found is None:
+            call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path}")
+            return
+        method, handler = found
+        messages = _Messages(exchange, method, self._limits.received)
+        ended = asyncio.ensure_future(exchange.ended())
+        work = asyncio.ensure_future(self._answer(method, handler, messages, call))
+        try:
+            await asyncio.wait(
+                [ended, work], timeout=call.remaining, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not work.done():
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await work
+                if not ended.done():
+                    call.finish(StatusCode.DEADLINE_EXCEEDED, "the deadline of the call is over")
+                return
+            self._finish(call, work)
+        finally:
+            ended.cancel()
+            work.cancel()
+
+    def _finish(self, call: ServerCall, work: "asyncio.Future[None]") -> None:
+        """Send the status that stands for how a handler ended."""
+        error = work.exception()
+        if error is None:
+            call.finish(StatusCode.OK)
+        elif isinstance(error, StatusError):
+            call.trailers = call.trailers or error.trailers
+            call.finish(error.code, error.message)
+        elif isinstance(error, MessageTooLarge):
+            call.finish(StatusCode.RESOURCE_EXHAUSTED, str(error))
+        elif isinstance(error, ExchangeEnded):
+            raise error
+        else:
+            log.error("%s failed", call.path, exc_info=error)
+            call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
+
+    async def _answer(
+        self, method: Method[Any, Any], handler: Handler, messages: "_Messages", call: ServerCall
+    ) -> None:
+        argument: Any = messages
+        if not method.client_streams:
+            argument = await messages.sole()
+        result = handler(argument, call)
+        if method.server_streams:
+            async with contextlib.aclosing(cast("Any", result)) as answers:
+                async for answer in answers:
+                    await call.send(encode(answer))
+        else:
+            answer = await cast("Awaitable[object]", result)
+            await call.send(encode(answer))
+
+
+class _Messages(AsyncIterator[Any]):
+    """The messages that a client sends in one call."""
+
+    def __init__(self, exchange: Exchange, method: Method[Any, Any], limit: int) -> None:
+        self._exchange = exchange
+        self._method = method
+        self._reader = MessageReader(limit)
+
+    async def __anext__(self) -> Any:
+        message = await self._next()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def sole(self) -> Any:
+        """Return the message of a call that has exactly one."""
+        message = await self._next()
+        if message is None or await self._next() is not None:
+            got = "none" if message is None else "more"
+            raise status_error(StatusCode.INTERNAL, f"expected one message, got {got}")
+        return message
+
+    async def _next(self) -> Any:
+        try:
+            while (data := self._reader.next_message()) is None:
+                piece = await self._exchange.read()
+                if not piece:
+                    if not self._reader.is_empty:
+                        raise status_error(StatusCode.INTERNAL, "the last message was cut off")
+                    return None
+                self._reader.feed(piece)
+            return decode(data, type=self._method.request)
+        except CompressedMessage as error:
+            raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
+        except DecodeError as error:
+            name = self._method.request.__name__
+            raise status_error(StatusCode.INTERNAL, f"the message is no {name}: {error}") from error
+
+
+def _unix_socket(path: str) -> socket.socket:
+    """Return a socket that is bound to a path and that only its owner can connect to."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o177)
+        try:
+            listening.bind(path)
+        finally:
+            os.umask(before)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

@@ -1,0 +1,296 @@
+"""Calls of all kinds, against our own server and against grpcio's."""
+
+import asyncio
+
+import kakuri_protobuf as kp
+import pytest
+import pytest_asyncio
+from kakuri_grpc import (
+    Channel,
+    ChannelState,
+    DeadlineExceeded,
+    Limits,
+    LocalError,
+    MessageTooLarge,
+    NotFound,
+    Processed,
+    ResourceExhausted,
+    StatusCode,
+    StatusError,
+    Unavailable,
+    Unimplemented,
+)
+
+from .echo_service import (
+    BOTH,
+    DOWN,
+    MISSING,
+    NO_SERVICE,
+    UNARY,
+    UP,
+    Answer,
+    Question,
+    other_server,
+    our_server,
+    until,
+)
+
+
+@pytest_asyncio.fixture(params=["ours", "grpcio"])
+async def channel(request, tmp_path):
+    path = tmp_path / "s"
+    if request.param == "ours":
+        async with our_server() as server:
+            await server.listen(f"unix:{path}")
+            async with Channel(f"unix:{path}") as opened:
+                yield opened
+        return
+    server = other_server(path)
+    await server.start()
+    async with Channel(f"unix:{path}") as opened:
+        yield opened
+    await server.stop(None)
+
+
+async def call(channel, text="", **arguments):
+    return await channel.call(UNARY, Question(text=text, **arguments), timeout=10)
+
+
+async def test_unary_call_returns_the_answer(channel):
+    assert await call(channel, "hello") == Answer(text="hello")
+    assert await call(channel) == Answer()  # an empty message is a message
+    assert channel.state is ChannelState.READY
+
+
+async def test_large_messages_go_both_ways(channel):
+    answer = await call(channel, payload=bytes(271_828), count=1)
+    assert len(answer.payload) == 271_828
+    assert len((await call(channel, count=314_159)).payload) == 314_159
+
+
+async def test_many_calls_at_once_share_the_connection(channel):
+    answers = await asyncio.gather(*[call(channel, str(number)) for number in range(300)])
+    assert [answer.text for answer in answers] == [str(number) for number in range(300)]
+    assert channel._driver.connection.open_streams == 0
+
+
+async def test_status_and_message_are_those_of_the_server(channel):
+    with pytest.raises(NotFound) as caught:
+        await call(channel, "fail")
+    assert caught.value.code is StatusCode.NOT_FOUND
+    assert caught.value.message == "nö\nsuch 100 % thing"
+
+
+async def test_exception_of_a_handler_stays_in_the_servers_log(channel, caplog):
+    with pytest.raises(StatusError) as caught:
+        await call(channel, "crash")
+    assert caught.value.code is StatusCode.INTERNAL
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("method", [MISSING, NO_SERVICE])
+async def test_method_that_is_not_there_is_unimplemented(channel, method):
+    with pytest.raises(Unimplemented):
+        await channel.call(method, Question(), timeout=10)
+
+
+async def test_metadata_goes_both_ways(channel):
+    metadata = (("x-a", "1"), ("x-b-bin", b"\0\1\xff"))
+    async with await channel.stream(
+        UNARY, Question(text="metadata"), timeout=10, metadata=metadata
+    ) as running:
+        answer = await running.sole_answer()
+    assert answer.text == repr(list(metadata))
+    assert ("x-initial", "i") in running.metadata
+    assert ("x-data-bin", b"\0\xff") in running.metadata
+    assert ("x-trailing", "t") in running.trailers
+
+
+async def test_deadline_ends_a_call_here_and_there(channel):
+    with pytest.raises(DeadlineExceeded) as caught:
+        await channel.call(UNARY, Question(text="sleep"), timeout=0.05)
+    assert caught.value.seconds == 0.05
+    assert await call(channel, "still there") == Answer(text="still there")
+
+
+async def test_cancelled_task_cancels_its_call_alone(channel):
+    tasks = [asyncio.ensure_future(call(channel, "sleep")) for _ in range(5)]
+    assert await call(channel, "x") == Answer(text="x")
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert all(task.cancelled() for task in tasks)
+    assert await call(channel, "y") == Answer(text="y")
+    assert channel._driver.connection.open_streams == 0
+
+
+async def test_server_streams_its_answers(channel):
+    async with await channel.stream(DOWN, Question(text="n", count=500), timeout=10) as running:
+        answers = [answer.text async for answer in running]
+    assert answers == [f"n{number}" for number in range(500)]
+    assert running.trailers is not None
+
+
+async def test_empty_stream_ends_with_ok(channel):
+    async with await channel.stream(DOWN, Question(count=0), timeout=10) as running:
+        assert [answer async for answer in running] == []
+
+
+async def test_stream_that_is_left_early_is_cancelled(channel):
+    question = Question(count=1_000_000, payload=bytes(1000))
+    async with await channel.stream(DOWN, question, timeout=10) as running:
+        async for _ in running:
+            break
+    assert channel._driver.connection.open_streams == 0
+    assert await call(channel, "x") == Answer(text="x")
+
+
+async def test_client_streams_its_messages(channel):
+    async with await channel.stream(UP, timeout=10) as running:
+        for number in range(100):
+            await running.send(Question(text=str(number)))
+        await running.end()
+        answer = await running.sole_answer()
+    assert answer.text == ",".join(map(str, range(100)))
+
+
+async def test_ping_pong_never_stalls(channel):
+    async with await channel.stream(BOTH, timeout=60) as running:
+        for number in range(1000):
+            await running.send(Question(text=str(number)))
+            assert (await running.receive()).text == str(number)
+        await running.end()
+        assert await running.receive() is None
+
+
+async def test_sending_after_the_end_is_refused(channel):
+    async with await channel.stream(BOTH, timeout=10) as running:
+        await running.end()
+        with pytest.raises(LocalError, match="were ended"):
+            await running.send(Question())
+
+
+async def test_answer_over_the_limit_is_refused_and_the_connection_goes_on(channel):
+    channel._limits = Limits(received=1000)
+    with pytest.raises(MessageTooLarge) as caught:
+        await call(channel, count=5000)
+    assert caught.value.limit == 1000
+    assert await call(channel, count=100) == Answer(payload=bytes(100))
+
+
+async def test_request_over_the_servers_limit_is_resource_exhausted(channel):
+    with pytest.raises(ResourceExhausted):
+        await call(channel, payload=bytes(5 << 20))
+
+
+async def test_request_over_the_own_limit_is_not_sent(channel):
+    channel._limits = Limits(sent=10)
+    with pytest.raises(MessageTooLarge):
+        await call(channel, "more than ten bytes")
+
+
+async def test_wrong_message_is_refused_before_anything_is_sent(channel):
+    with pytest.raises(kp.EncodeError, match="text"):
+        await channel.call(UNARY, Question(text=3), timeout=10)
+    for metadata in ((("X-A", "1"),), (("grpc-x", "1"),), (("a", "ä"),), (("a-bin", "text"),)):
+        with pytest.raises(ValueError, match="expected"):
+            await channel.call(UNARY, Question(), timeout=10, metadata=metadata)
+
+
+# Connections.
+
+
+async def test_socket_that_is_not_there_fails_at_once_and_is_not_processed(tmp_path):
+    async with Channel(f"unix:{tmp_path}/none") as channel:
+        with pytest.raises(Unavailable, match="none") as caught:
+            await call(channel)
+        assert caught.value.processed is Processed.NO
+        assert channel.state is ChannelState.TRANSIENT_FAILURE
+
+
+async def test_call_that_waits_is_sent_once_the_server_is_there(tmp_path):
+    path = tmp_path / "late"
+    async with Channel(f"unix:{path}") as channel:
+        waiting = asyncio.ensure_future(
+            channel.call(UNARY, Question(text="x"), timeout=10, wait_for_ready=True)
+        )
+        await until(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
+        async with our_server() as server:
+            await server.listen(f"unix:{path}")
+            assert await waiting == Answer(text="x")
+
+
+async def test_deadline_covers_waiting_for_a_connection(tmp_path):
+    async with Channel(f"unix:{tmp_path}/none") as channel:
+        with pytest.raises(DeadlineExceeded):
+            await channel.call(UNARY, Question(), timeout=0.05, wait_for_ready=True)
+
+
+async def test_next_endpoint_is_tried_when_one_does_not_answer(tmp_path):
+    async with our_server() as server:
+        await server.listen(f"unix:{tmp_path}/b")
+        async with Channel(f"unix:{tmp_path}/a", f"unix:{tmp_path}/b") as channel:
+            assert await call(channel, "x") == Answer(text="x")
+
+
+async def test_channel_connects_again_after_the_server_was_replaced(tmp_path):
+    path = tmp_path / "s"
+    async with Channel(f"unix:{path}") as channel:
+        for text in ("first", "second"):
+            async with our_server() as server:
+                await server.listen(f"unix:{path}")
+                answer = await channel.call(
+                    UNARY, Question(text=text), timeout=10, wait_for_ready=True
+                )
+                assert answer.text == text
+            path.unlink()
+
+
+async def test_call_that_runs_when_the_server_goes_is_unavailable_and_maybe_processed(tmp_path):
+    async with our_server() as server:
+        await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            await call(channel)
+            running = asyncio.ensure_future(call(channel, "sleep"))
+            await until(lambda: server._running)
+            await server.close()
+            with pytest.raises(Unavailable) as caught:
+                await running
+            assert caught.value.processed is Processed.UNKNOWN
+
+
+async def test_server_that_closes_gracefully_finishes_its_calls(tmp_path):
+    async with our_server() as server:
+        await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            async with await channel.stream(BOTH, timeout=10) as running:
+                await running.send(Question(text="a"))
+                assert (await running.receive()).text == "a"
+                closing = asyncio.ensure_future(server.close(grace=10))
+                await asyncio.sleep(0)
+                await running.send(Question(text="b"), end=True)
+                assert (await running.receive()).text == "b"
+                assert await running.receive() is None
+            await closing
+
+
+async def test_peer_that_speaks_another_protocol_is_unavailable(tmp_path):
+    async def answer(reader, writer):
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, tmp_path / "s")
+    async with Channel(f"unix:{tmp_path}/s") as channel:
+        with pytest.raises(Unavailable):
+            await call(channel)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_closed_channel_refuses_calls(tmp_path):
+    channel = Channel(f"unix:{tmp_path}/s")
+    await channel.close()
+    with pytest.raises(LocalError, match="is closed"):
+        await call(channel)
+    assert channel.state is ChannelState.SHUTDOWN

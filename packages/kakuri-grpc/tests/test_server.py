@@ -1,0 +1,109 @@
+"""Our server answers grpcio's client."""
+
+import asyncio
+import contextlib
+
+import grpc
+import kakuri_protobuf as kp
+import pytest
+import pytest_asyncio
+from kakuri_http2 import ClientDriver
+from kakuri_http2 import Request as Head
+
+from .echo_service import Answer, Question, our_server, until
+
+
+def loads(data):
+    return kp.decode(data, type=Answer)
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path):
+    async with our_server() as running:
+        running.where = await running.listen(f"unix:{tmp_path}/s")
+        yield running
+
+
+@pytest_asyncio.fixture
+async def client(server):
+    async with grpc.aio.insecure_channel(str(server.where)) as channel:
+        yield channel
+
+
+async def test_unary_call_is_answered(client):
+    method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
+    assert await method(Question(text="hello"), timeout=10) == Answer(text="hello")
+    assert len((await method(Question(count=314_159), timeout=10)).payload) == 314_159
+
+
+async def test_all_streams_are_answered(client):
+    down = client.unary_stream("/test.Echo/Down", kp.encode, loads)
+    assert [one.text async for one in down(Question(text="n", count=3))] == ["n0", "n1", "n2"]
+    up = client.stream_unary("/test.Echo/Up", kp.encode, loads)
+    assert (await up(iter([Question(text="a"), Question(text="b")]))).text == "a,b"
+    both = client.stream_stream("/test.Echo/Both", kp.encode, loads)
+    assert [one.text async for one in both(iter([Question(text="a")]))] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "code"),
+    [
+        ("/test.Echo/Unary", "fail", grpc.StatusCode.NOT_FOUND),
+        ("/test.Echo/Unary", "crash", grpc.StatusCode.INTERNAL),
+        ("/test.Echo/Missing", "", grpc.StatusCode.UNIMPLEMENTED),
+        ("/test.Echo/Unary", "sleep", grpc.StatusCode.DEADLINE_EXCEEDED),
+    ],
+)
+async def test_failures_have_the_status_that_the_client_expects(client, path, text, code):
+    method = client.unary_unary(path, kp.encode, loads)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await method(Question(text=text), timeout=0.2 if text == "sleep" else 10)
+    assert caught.value.code() is code
+    if text == "fail":
+        assert caught.value.details() == "nö\nsuch 100 % thing"
+    assert "secret" not in (caught.value.details() or "")
+
+
+async def test_handler_of_a_cancelled_call_is_cancelled(client, server):
+    method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
+    running = method(Question(text="sleep"))
+    await until(lambda: server._running)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    async with asyncio.timeout(10):
+        await asyncio.wait([*server._running])
+
+
+async def test_message_over_the_limit_is_resource_exhausted(client):
+    method = client.unary_unary("/test.Echo/Unary", kp.encode, loads)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await method(Question(payload=bytes(5 << 20)), timeout=10)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_bytes_that_are_no_message_are_internal(client):
+    method = client.unary_unary("/test.Echo/Unary", lambda data: data, loads)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await method(b"\xff\xff", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "status"),
+    [(b"GET", b"application/grpc", 405), (b"POST", b"text/html", 415), (b"POST", b"", 415)],
+)
+async def test_requests_that_are_not_of_grpc_get_an_http_status(server, method, kind, status):
+    loop = asyncio.get_running_loop()
+    path = server.where.path
+    _, client = await loop.create_unix_connection(ClientDriver, path)
+    fields = ((b"content-type", kind),) if kind else ()
+    async with client:
+        exchange = await client.open(Head(method, b"/test.Echo/Unary", b"x", fields, end=True))
+        assert (await exchange.response()).status == status
+
+
+async def test_two_handlers_for_a_method_are_refused(server):
+    method, handler = server._methods[b"/test.Echo/Unary"]
+    with pytest.raises(ValueError, match="has a handler already"):
+        server.add(method, handler)

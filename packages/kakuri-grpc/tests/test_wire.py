@@ -1,0 +1,120 @@
+"""Statuses, metadata, timeouts and messages as they are written."""
+
+import copy
+import pickle
+
+import pytest
+from kakuri_grpc import (
+    DeadlineExceeded,
+    LocalError,
+    MessageTooLarge,
+    NotFound,
+    Processed,
+    StatusCode,
+    StatusError,
+    Unavailable,
+)
+from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._metadata import (
+    decode_message,
+    decode_metadata,
+    decode_timeout,
+    encode_message,
+    encode_metadata,
+    encode_timeout,
+)
+from kakuri_grpc._status import status_of_number, status_of_reset
+
+
+@pytest.mark.parametrize("text", ["", "plain", "100 %", "a\nb", "☺ 😈", "\0\x7f", "%41"])
+def test_message_of_a_status_is_read_back(text):
+    assert decode_message(encode_message(text)) == text
+
+
+@pytest.mark.parametrize("value", [b"%", b"%4", b"%zz", b"%ff%fe", b"a%", b"\xff", b"%C3%28"])
+def test_message_that_is_not_valid_never_fails(value):
+    assert isinstance(decode_message(value), str)
+
+
+@pytest.mark.parametrize("seconds", [0, 1e-12, 1e-9, 0.1, 0.3, 1, 59.999, 3600, 1e6, 1e9, 1e18])
+def test_timeout_is_at_most_eight_digits_and_never_shorter(seconds):
+    value = encode_timeout(seconds)
+    assert len(value) <= 9
+    assert not value.startswith(b"0")
+    if seconds < 1e11:
+        assert decode_timeout(value) >= seconds * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("value", [b"", b"1", b"S", b"1s", b"-1S", b"1.5S", b"123456789S", b" 1S"])
+def test_timeout_that_is_not_valid_is_refused(value):
+    with pytest.raises(ValueError, match="one to eight digits"):
+        decode_timeout(value)
+
+
+def test_metadata_is_read_back_with_bytes_under_names_that_end_in_bin():
+    metadata = (("a", "b"), ("x-bin", b"\0\xff"), ("x-bin", b""))
+    assert decode_metadata(encode_metadata(metadata)) == metadata
+    assert decode_metadata(((b"x-bin", b"AAE,AQ=="),)) == (("x-bin", b"\0\1"), ("x-bin", b"\1"))
+
+
+def test_metadata_that_is_not_base64_is_refused():
+    with pytest.raises(ValueError, match="expected base64"):
+        decode_metadata(((b"x-bin", b"?"),))
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_messages_are_read_however_they_are_cut(cut):
+    data = frame_message(b"abc") + frame_message(b"") + frame_message(b"defg")
+    reader, messages = MessageReader(10), []
+    for start in range(0, len(data), cut):
+        reader.feed(data[start : start + cut])
+        while (message := reader.next_message()) is not None:
+            messages.append(message)
+    assert messages == [b"abc", b"", b"defg"]
+    assert reader.is_empty
+
+
+def test_announced_size_is_refused_before_anything_is_kept():
+    reader = MessageReader(100)
+    reader.feed(b"\0\xff\xff\xff\xff")
+    with pytest.raises(MessageTooLarge, match="at most 100 bytes, got 4294967295"):
+        reader.next_message()
+
+
+def test_compressed_message_is_refused():
+    reader = MessageReader(100)
+    reader.feed(b"\1\0\0\0\1a")
+    with pytest.raises(CompressedMessage):
+        reader.next_message()
+
+
+def test_numbers_without_a_name_are_unknown():
+    assert status_of_number(b"5") is StatusCode.NOT_FOUND
+    for number in (b"99", b"-1", b"x", b"", b"05", b"1" * 5000):
+        assert status_of_number(number) is StatusCode.UNKNOWN
+    assert status_of_reset(0xFF) is StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StatusError(StatusCode.ABORTED, "text", (("a", "b"),)),
+        NotFound(StatusCode.NOT_FOUND, "text"),
+        Unavailable(message="text", processed=Processed.NO),
+        DeadlineExceeded(1.5),
+        MessageTooLarge(5, 3),
+        LocalError("text"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_pickle_and_copy(error):
+    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)
+
+
+def test_details_are_the_bytes_of_their_trailer():
+    error = StatusError(StatusCode.ABORTED, "", (("grpc-status-details-bin", b"\1"),))
+    assert error.details == b"\1"
+    assert StatusError(StatusCode.ABORTED).details == b""
