@@ -47,6 +47,7 @@ class Site:
     async def serve(self, **limits):
         async with await serve("127.0.0.1:0", self.router, limits=Limits(**limits)) as server:
             server._shared.turns.clock = self.clock
+            server._shared.turns.restart()
             yield server
 
 

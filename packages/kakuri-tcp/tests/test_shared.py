@@ -49,6 +49,7 @@ class Gatherer(Connection):
 def shared():
     shared = Shared(LIMITS)
     shared.turns.clock = Clock()
+    shared.turns.restart()
     return shared
 
 
@@ -162,6 +163,7 @@ async def test_server_sheds_when_another_thread_asks_for_it():
     limits = ServerLimits(unfinished_input=1024 * KIB)
     async with await listen(Endpoint.parse("127.0.0.1:0"), Gatherer, limits=limits) as server:
         server._shared.turns.clock = clock = Clock()
+        server._shared.turns.restart()
         made = [await asyncio.open_connection("127.0.0.1", server.endpoint.port) for _ in range(2)]
         await until(lambda: all(c._transport for c in server._places.connections))
         first, second = server._places.connections

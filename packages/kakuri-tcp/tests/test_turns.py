@@ -33,10 +33,11 @@ class Job:
         self.is_paused = False
 
     def work(self):
+        self.turns.slice_left()
         while self.costs:
             self.turns.clock.now += self.costs.pop(0)
             self.log.append(self)
-            if self.costs and self.turns.clock() >= self.turns.deadline:
+            if self.costs and self.turns.slice_left() <= 0:
                 self.turns.process_later(self)
                 return
 
@@ -236,6 +237,7 @@ async def test_line_server_answers_a_cheap_line_while_expensive_ones_wait():
 
     async with await listen_lines(LOCAL, handler) as server:
         server._shared.turns.clock = clock
+        server._shared.turns.restart()
         hogs = await flood(server, 50, b"expensive\n" * 20)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
         await until(lambda: b"expensive" in answered)

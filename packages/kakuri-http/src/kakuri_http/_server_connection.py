@@ -185,7 +185,6 @@ class HttpConnection(ResponseSide):
             return
         self._is_advancing = True
         core = self._core
-        clock, deadline = self.turns.clock, self.turns.deadline
         try:
             while not (self.is_writing_paused and core.request_state is _IDLE):
                 event = core.next_event()
@@ -206,7 +205,7 @@ class HttpConnection(ResponseSide):
                     break
                 elif isinstance(event, EndOfMessage):
                     self._end_content(event.trailers)
-                if self._request is None and core.buffered and clock() >= deadline:
+                if self._request is None and core.buffered and self.turns.slice_left() <= 0:
                     self.process_later()
                     break
         except RemoteProtocolError as error:

@@ -41,8 +41,8 @@ class Connection(asyncio.Protocol):
         is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
         context: in which the server was started; copy it for each request, and run what the
             application does for the request in the copy.
-        turns: of the server; `turns.clock() >= turns.deadline` says that this connection's slice
-            of time is over.
+        turns: of the server; once `turns.slice_left()` is not above 0, this connection's slice of
+            time is over.
 
     """
 
@@ -137,8 +137,8 @@ class Connection(asyncio.Protocol):
     def work(self) -> None:
         """Process what has been received, until the slice of this connection is over.
 
-        `process` calls this, at once or when it is this connection's turn. With
-        `turns.clock() >= turns.deadline` and something left, call `process_later` and return.
+        `process` calls this, at once or when it is this connection's turn. When
+        `turns.slice_left() <= 0` and something is left, call `process_later` and return.
         """
 
     def unprocessed(self) -> int:

@@ -216,10 +216,8 @@ class _LineConnection(Connection):
         handler = self._handler
         next_line = self._decoder.next_line
         new_context = self.context.copy
-        clock, deadline = self.turns.clock, self.turns.deadline
-        checked = deadline - self.limits.slice_time
-        lines = 1  # until the clock is read: more of them as long as they are cheap
-        countdown = 1
+        countdown = lines = 1  # until the clock is read: more of them as long as they are cheap
+        before = self.limits.slice_time  # left of the slice, when the clock was read last
         size = 0
         while True:
             if self.is_writing_paused or len(waiting) >= self._line_limits.requests_in_flight:
@@ -254,14 +252,14 @@ class _LineConnection(Connection):
                     replies.clear()
                     size = 0
             countdown -= 1
-            if not countdown:
-                now = clock()
-                if now >= deadline and self._decoder.has_unread:
+            if not countdown and self._decoder.has_unread:
+                left = self.turns.slice_left()
+                if left <= 0:
                     self.process_later()
                     return False
-                is_cheap = (now - checked) * _MOST_LINES < self.limits.slice_time
+                is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
                 lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
-                countdown, checked = lines, now
+                countdown, before = lines, left
 
     def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
         assert self._first_line is not None

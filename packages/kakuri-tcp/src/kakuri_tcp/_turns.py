@@ -1,7 +1,7 @@
 """Sharing the time of the event loop among the connections of a server.
 
 While the loop keeps up, a connection works as soon as something arrives: `process` is a direct
-call and two reads of the clock. Once the connections have used `turn_time` seconds, what arrives
+call and one read of the clock. Once `turn_time` seconds have passed, what arrives
 waits in a queue, and in each turn of the loop those that waited work for `turn_time` at most, one
 after the other and each for a slice of `slice_time`. In between the loop reads from sockets,
 accepts connections and runs timers.
@@ -12,7 +12,11 @@ request passes all the expensive ones, also those whose cost shows only when the
 Every fourth turn begins with the connection that has waited longest, so that each one gets its
 slice in the end.
 
-A slice is not enforced: it is up to `Connection.work` to look at `deadline` between two requests.
+A slice is not enforced: `Connection.work` has to look at `slice_left()` between two requests.
+
+The seconds are counted whether the connections worked or the loop waited, because that takes one
+read of the clock instead of two: after a pause the queue is used for a moment without need, and is
+found empty.
 """
 
 import asyncio
@@ -34,7 +38,7 @@ class Worker(Protocol):
     """What takes turns: a connection, as far as it matters here."""
 
     def work(self) -> None:
-        """Process what has been received, until the deadline of the slice."""
+        """Process what has been received, until the slice ends."""
 
     def take_turn(self) -> None:
         """Call `work` after waiting, and read from the peer again."""
@@ -54,7 +58,6 @@ class Turns(Generic[_Worker]):
 
     Attributes:
         clock: the seconds of a monotonic clock; tests may replace it.
-        deadline: by `clock`, when the slice of the connection that works now ends.
 
     """
 
@@ -66,14 +69,14 @@ class Turns(Generic[_Worker]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
-        self.deadline = 0.0
         self._turn_time = turn_time
         self._slice_time = slice_time
         self._context = contextvars.copy_context()  # not that of the request that began to wait
         self._handle: asyncio.Handle | None = None  # of the next turn
         self._is_contended = False  # from when the time is used up until the queue is empty
+        self._began = clock()  # the time in which connections work at once
         self._expected = 0.0  # seconds of the tasks that were started and have not run yet
-        self._spent = 0.0  # since it was last contended
+        self._slice_end = 0.0  # of the one that runs
         self._turns = 0
         self._ends = 0.0  # of the present turn, by the clock
         self._running: _Worker | None = None
@@ -102,15 +105,21 @@ class Turns(Generic[_Worker]):
         if self._is_contended:
             self.process_later(worker)
             return
-        clock = self.clock
-        began = clock()
-        self.deadline = began + self._slice_time
+        self._slice_end = 0.0
         worker.work()
-        self._spent += clock() - began + self._expected
-        self._expected = 0.0
-        if self._spent >= self._turn_time:
+        if self.clock() - self._began + self._expected >= self._turn_time:
             self._is_contended = True
             self._schedule()
+
+    def slice_left(self) -> float:
+        """Return the seconds that are left of the slice of the connection that works now.
+
+        Where the connection did not have to wait for its turn, the first call begins the slice.
+        """
+        now = self.clock()
+        if not self._slice_end:
+            self._slice_end = now + self._slice_time
+        return self._slice_end - now
 
     def process_later(self, worker: _Worker) -> None:
         """Let a connection work in a later turn; it may call this from its own `work`."""
@@ -148,6 +157,14 @@ class Turns(Generic[_Worker]):
         self._waiting.pop(worker, None)
         self._used.pop(worker, None)
 
+    def restart(self) -> None:
+        """Let connections work at once, for the time of a turn; also after replacing `clock`."""
+        self._is_contended = False
+        self._began = self.clock()
+        self._expected = self._virtual = 0.0
+        self._heap.clear()
+        self._used.clear()
+
     def close(self) -> None:
         """Take no more turns."""
         if self._handle is not None:
@@ -178,10 +195,7 @@ class Turns(Generic[_Worker]):
             if waiting:
                 self._schedule()
             else:
-                self._is_contended = False
-                self._spent = self._virtual = 0.0
-                self._heap.clear()
-                self._used.clear()
+                self.restart()
 
     def _least_used(self) -> _Worker:
         while True:
@@ -194,15 +208,15 @@ class Turns(Generic[_Worker]):
         self._virtual = max(self._virtual, used)
         self._running = worker
         self._runs_again = False
-        self.deadline = now + self._slice_time
+        self._slice_end = now + self._slice_time
+        self._expected = 0.0
         try:
             worker.take_turn()
         finally:
             self._running = None
             ended = self.clock()
-            expected, self._expected = self._expected, 0.0
-            self._used[worker] = used + ended - now + expected
-            self._ends -= expected
+            self._used[worker] = used + ended - now + self._expected
+            self._ends -= self._expected
         if self._runs_again:
             self.process_later(worker)
         return ended
