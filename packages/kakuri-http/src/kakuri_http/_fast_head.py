@@ -23,7 +23,7 @@ from kakuri_http._request import Request
 _REST_OF_FIELD = rb"[!\#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t\x20-\x7e\x80-\xff]*+"
 _PATTERN = rb"""
 (GET|POST|DELETE|PUT|PATCH|HEAD|OPTIONS)\ (/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*+)
-(?:\?([A-Za-z0-9\-._~!$&'()*+,;=:@/?]*+)|)
+(?:\?([A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}\\^`]*+)|)
 \ HTTP/1\.1\r\n
 ([Hh]ost:[ ]?([A-Za-z0-9\-._~]++(?::(?:6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})|))\r\n
 (?:

@@ -23,7 +23,10 @@ QUOTED_STRING = rb'"' + _QDTEXT + rb"(?:\\[\t\x20-\x7e\x80-\xff]" + _QDTEXT + rb
 _UNRESERVED_AND_DELIMS = rb"A-Za-z0-9\-._~!$&'()*+,;="
 _PATH_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/]*+"
 ABSOLUTE_PATH = rb"/" + _PATH_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _PATH_CHARS + rb")*"
-_QUERY_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/?]*+"
+# Beyond RFC 3986, a query may have what browsers leave unencoded there, and with them node and Go:
+# the printable characters outside the query percent-encode set of the WHATWG's URL standard. None
+# of them means anything to a parser of queries.
+_QUERY_CHARS = rb"[" + _UNRESERVED_AND_DELIMS + rb":@/?\[\]|{}\\^`]*+"
 QUERY = _QUERY_CHARS + rb"(?:%[0-9A-Fa-f]{2}" + _QUERY_CHARS + rb")*"
 # RFC 3986 3.2.2. Percent-encoded names are left out: they would be a second spelling of a host that
 # allow-lists compare; and a host may not be empty (RFC 9110 4.2.1).

@@ -3,7 +3,7 @@
 Sizes are bytes, times seconds.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from kakuri_tcp import ServerLimits
 
@@ -69,12 +69,6 @@ class Limits(ServerLimits):
             self.body_timeout, self.half_closed_timeout,
         )  # fmt: skip
         return min(1.0, max(0.01, shortest / 8))
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not value > 0:
-                raise ValueError(f"expected a limit {field.name} above 0, got {value!r}")
 
 
 DEFAULT_LIMITS = Limits()

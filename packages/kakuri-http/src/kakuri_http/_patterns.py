@@ -42,6 +42,10 @@ class Parameter:
     name: str
     type_name: str
 
+    def __str__(self) -> str:
+        """Return the parameter as patterns have it."""
+        return f":{self.name}" if self.type_name == "str" else f":{self.name}<{self.type_name}>"
+
 
 Segment = str | Parameter
 

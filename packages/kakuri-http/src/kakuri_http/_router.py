@@ -43,8 +43,21 @@ class Route:
 class _Node:
     children: dict[str, "_Node"] = field(default_factory=dict)
     parameter: Parameter | None = None
+    parameter_of: str = ""  # the pattern that brought it
     behind_parameter: "_Node | None" = None
     routes: dict[str, Route] = field(default_factory=dict)
+
+
+def _check_types(method: object, pattern: object, handler: object, body_limit: object) -> None:
+    for name, value in (("method", method), ("pattern", pattern)):
+        if not isinstance(value, str):
+            raise TypeError(f"expected text as {name}, got {value!r:.80}")
+    if not callable(handler):
+        raise TypeError(
+            f"expected a function as handler of {method} {pattern}, got {handler!r:.80}"
+        )
+    if body_limit is not None and (isinstance(body_limit, bool) or not isinstance(body_limit, int)):
+        raise TypeError(f"expected a number of bytes as body_limit, got {body_limit!r:.80}")
 
 
 class Router:
@@ -79,6 +92,7 @@ class Router:
         `handler(request)` returns a Response, or an awaitable of one. Raises RouteConflict where
         another route has the same paths, RouteError for a pattern or method that is none.
         """
+        _check_types(method, pattern, handler, body_limit)
         if not method.isascii() or not method.isupper() or method in _NEVER:
             raise RouteError(f"expected a method such as GET, got {method!r}")
         segments = parse_pattern(pattern, self._converters)
@@ -101,11 +115,12 @@ class Router:
         if isinstance(segment, str):
             return node.children.setdefault(segment, _Node())
         if node.parameter is None or node.behind_parameter is None:
-            node.parameter = segment
+            node.parameter, node.parameter_of = segment, pattern
             node.behind_parameter = _Node()
         elif node.parameter != segment:
             raise RouteConflict(
-                f"expected {node.parameter} as in another route, got {segment} in {pattern!r}"
+                f"expected '{node.parameter}' as in {node.parameter_of!r}, "
+                f"got '{segment}' in {pattern!r}"
             )
         return node.behind_parameter
 
@@ -114,6 +129,8 @@ class Router:
 
         It sees the head alone; a Response that it returns is the answer.
         """
+        if not callable(check):
+            raise TypeError(f"expected a function as check, got {check!r:.80}")
         self.checks.append(check)
         return check
 

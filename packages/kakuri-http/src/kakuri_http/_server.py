@@ -23,10 +23,14 @@ async def serve(
     sockets. Returns the server of kakuri_tcp: `.endpoint` has the real port, `await
     .drain(seconds)` finishes what is in flight, `await .close()` does not; `async with` closes.
 
-    Raises kakuri_tcp.ListenFailed.
+    Raises:
+        kakuri_tcp.ListenFailed: the endpoint is taken, or may not be used.
+        TypeError: an argument is of another type.
+
     """
     if isinstance(endpoint, str):
         endpoint = Endpoint.parse(endpoint)
+    _check_types(router, limits, access_log)
     return await listen(
         endpoint,
         lambda: HttpConnection(router, limits, access_log),
@@ -34,3 +38,11 @@ async def serve(
         tls=tls,
         access=access,
     )
+
+
+def _check_types(router: object, limits: object, access_log: object) -> None:
+    for name, value, expected in (("router", router, Router), ("limits", limits, Limits)):
+        if not isinstance(value, expected):
+            raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
+    if access_log is not None and not callable(access_log):
+        raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")

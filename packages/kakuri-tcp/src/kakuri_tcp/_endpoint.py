@@ -47,8 +47,11 @@ class Endpoint:
 
         Raises:
             EndpointError: the text is none of these.
+            TypeError: it is no text.
 
         """
+        if not isinstance(text, str):
+            raise TypeError(f"expected text such as '127.0.0.1:9000' as endpoint, got {text!r:.80}")
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
             return cls.unix(path.removeprefix("//") if path.startswith("//") else path)

@@ -1,6 +1,6 @@
 """What a server allows its peers; every limit has a name, a unit and a reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,10 @@ class ServerLimits:
     slice_time: float = 0.005
     backlog: int = 1_024
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name), whole=field.type in {"int", int})
+
     @property
     def sweep_interval(self) -> float:
         """Seconds between two looks at all connections: an eighth of the shortest timeout.
@@ -60,6 +64,15 @@ class ServerLimits:
         At most 1 s and at least 10 ms. A timeout ends a connection that much late at most.
         """
         return _interval(self.idle_timeout, self.write_timeout)
+
+
+def _check(name: str, value: object, *, whole: bool) -> None:
+    numbers = int if whole else (int, float)
+    if not isinstance(value, numbers) or isinstance(value, bool):
+        kind = "a whole number" if whole else "a number"
+        raise TypeError(f"expected {kind} as limit {name}, got {value!r:.80}")
+    if not value > 0 and name != "reserved_connections":
+        raise ValueError(f"expected a limit {name} above 0, got {value!r}")
 
 
 def _interval(*timeouts: float) -> float:

@@ -23,7 +23,7 @@ from kakuri_tcp._errors import (
 )
 from kakuri_tcp._limits import LineServerLimits
 from kakuri_tcp._lines import LineDecoder
-from kakuri_tcp._server import Server, listen
+from kakuri_tcp._server import Server, check_type, listen
 from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
 
@@ -80,7 +80,12 @@ async def listen_lines(
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    settings = limits or LineServerLimits()
+    settings = limits if limits is not None else LineServerLimits()
+    check_type("limits", settings, LineServerLimits)
+    if not callable(handler):
+        raise TypeError(f"expected a function as handler, got {handler!r:.80}")
+    if first_byte is not None:
+        check_type("first_byte", first_byte, bytes)
 
     def factory() -> Connection:
         return _LineConnection(
@@ -272,7 +277,6 @@ class _LineConnection(Connection):
         Many can become ready together, and each may have to be encoded.
         """
         waiting = self._waiting
-        clock, deadline = self.turns.clock, self.turns.deadline
         while waiting:
             reply = waiting[0]
             if isinstance(reply, bytes):
@@ -281,7 +285,7 @@ class _LineConnection(Connection):
                 continue
             if not reply.done():
                 return
-            if replies and clock() >= deadline:
+            if replies and self.turns.slice_left() <= 0:
                 self.process_later()
                 return
             del waiting[0]

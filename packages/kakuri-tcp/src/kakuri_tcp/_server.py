@@ -305,6 +305,12 @@ class Server:
         self._shared.sweep()
 
 
+def check_type(name: str, value: object, expected: type) -> None:
+    """Raise TypeError unless an argument is of the type that it has to be."""
+    if not isinstance(value, expected):
+        raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
+
+
 async def listen(
     endpoint: Endpoint,
     factory: Callable[[], Connection],
@@ -326,11 +332,17 @@ async def listen(
 
     Raises:
         ListenFailed: the address is taken, is not of this machine, or may not be used.
+        TypeError: an argument is of another type.
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    limits = limits or ServerLimits()
-    access = access or UnixAccess()
+    limits = limits if limits is not None else ServerLimits()
+    access = access if access is not None else UnixAccess()
+    check_type("endpoint", endpoint, Endpoint)
+    check_type("limits", limits, ServerLimits)
+    check_type("access", access, UnixAccess)
+    if tls is not None:
+        check_type("tls", tls, ServerTLS)
     if (endpoint.scheme == "tls") is not (tls is not None):
         reason = "there is a certificate for it" if tls else "there is no certificate for it"
         raise ListenFailed(str(endpoint), reason)
