@@ -383,7 +383,9 @@ async def test_shorter_grace_time_takes_effect_while_a_longer_one_runs(runtime, 
 
 
 @pytest.mark.parametrize(
-    "image", [FakeImage(start_error="no"), FakeImage()], ids=["start fails", "starts"]
+    "image",
+    [FakeImage(start_error="no"), FakeImage(state="missing"), FakeImage()],
+    ids=["start fails", "pull fails", "starts"],
 )
 async def test_starts_leave_no_spec_that_only_the_collector_frees(
     runtime, sidecar, uncollected, image

@@ -55,7 +55,13 @@ class NodeImage:
 
 @dataclass(slots=True)
 class _Pull:
-    task: asyncio.Task[str] = field(init=False)
+    """A pull that starts share.
+
+    `task` is None once it is over: the error that a task raises has a traceback, whose frames hold
+    this pull and the specs of those who wait, and with the task that were a cycle.
+    """
+
+    task: asyncio.Task[str] | None = None
     waiters: dict[object, Report] = field(default_factory=dict)
     has_begun: bool = False
 
@@ -145,7 +151,7 @@ class Images:
 
     async def close(self) -> None:
         """Cancel every pull."""
-        tasks = [pull.task for pull in self._pulls.values()]
+        tasks = [pull.task for pull in self._pulls.values() if pull.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -183,13 +189,14 @@ class Images:
             pull.waiters[waiter] = report
             report(f"pulling {reference}")
             try:
+                assert pull.task is not None  # only running ones can be joined
                 return await asyncio.shield(pull.task)
             except PullFailed:
                 if not had_begun:
                     raise
             finally:
                 del pull.waiters[waiter]
-                if not pull.waiters and not pull.task.done():
+                if not pull.waiters and pull.task is not None and not pull.task.done():
                     self._forget((reference, is_check), pull)
                     pull.task.cancel()
 
@@ -202,6 +209,7 @@ class Images:
         pull.task = asyncio.create_task(self._run(reference, pull, before, is_check=is_check))
 
         def ended(task: asyncio.Task[str]) -> None:
+            pull.task = None
             self._forget(key, pull)
             if not task.cancelled():
                 task.exception()  # seen, though the last waiter may have gone in the same moment
@@ -212,7 +220,7 @@ class Images:
     async def _run(
         self, reference: str, pull: _Pull, before: _Pull | None, *, is_check: bool
     ) -> str:
-        if before is not None:
+        if before is not None and before.task is not None:
             await asyncio.wait({before.task})
         pull.has_begun = True
         return await self._puller.pull(reference, pull.report, is_check=is_check)

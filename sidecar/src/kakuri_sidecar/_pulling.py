@@ -143,9 +143,14 @@ class Puller:
         except CriError as error:
             raise await self._failure(image, error) from error
         finally:
-            call.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CriError):
-                await call
+            if not call.done():
+                call.cancel()
+                await asyncio.wait({call})
+                if not call.cancelled():
+                    call.exception()  # seen
+            # Raised again here, the call's error would have what is being raised as its context,
+            # and be its cause: a cycle. So would a name for the call, which holds that error.
+            del call
 
     async def _look(
         self, image: str, progress: PullProgress, began: float, report: Report, *, is_check: bool
