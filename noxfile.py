@@ -86,6 +86,14 @@ def typecheck(session: nox.Session) -> None:
     )
 
 
+def tests_python(interpreter: interpreters.Interpreter) -> str:
+    """Return the Python of the environment in which all members can be tested, made if need be."""
+    oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
+    environment = Environment(interpreter, (*tools_of("build", "test", "coverage"), *oracles))
+    environment.prepare()
+    return environment.python
+
+
 @nox.session(python=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
@@ -96,16 +104,12 @@ def tests(session: nox.Session, member: str) -> None:
     """
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
-    oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
-    needs = (*tools_of("build", "test", "coverage"), *oracles)
     folder = this.folder / "tests"
     pytest = ["pytest", "-p", "no:cacheprovider", str(folder), f"--ignore={folder / 'conformance'}"]
     commands = {}
     for interpreter in interpreters.chosen(PYTHONS, session.posargs):
-        environment = Environment(interpreter, needs)
-        environment.prepare()
         command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
-        command += [environment.python, "-m"]
+        command += [tests_python(interpreter), "-m"]
         if interpreter == PYTHONS[-1]:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
@@ -172,6 +176,16 @@ def e2e(session: nox.Session) -> None:
     session.run("pytest", "tests/e2e", *session.posargs)
 
 
+@nox.session(python=PYTHON, reuse_venv=False)
+def soak(session: nox.Session) -> None:
+    """Run the services, from their wheels, with everything at its limits at once.
+
+    For half a minute, or for the seconds behind `--`.
+    """
+    install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
+    session.run("python", "tests/soak/soak.py", *session.posargs)
+
+
 @nox.session(python=PYTHON, reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ)
 def zones(session: nox.Session) -> None:
     """Run the services, from their wheels, on real containers beside a real CRI runtime.
@@ -202,22 +216,22 @@ def zones_left_out(session: nox.Session) -> None:
     session.skip(why)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=False)
 @nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS if m.has_conformance])
 def conformance(session: nox.Session, member: str) -> None:
     """Run the public conformance suites that KAKURI_CORPORA holds."""
-    this = BY_NAME[member]
     if not os.environ.get(CORPORA):
         session.skip(f"left out: {CORPORA} does not name a folder with the conformance suites")
-    install_editable(session, this.closure(), *tools_of("test"), *this.group("test"))
-    session.run("pytest", "-q", str(this.folder / "tests/conformance"), *session.posargs)
+    folder = BY_NAME[member].folder / "tests/conformance"
+    python = tests_python(PYTHONS[0])
+    session.run(python, "-m", "pytest", "-q", str(folder), *session.posargs, external=True)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=False)
 def docs(session: nox.Session) -> None:
     """Check that every link of the documentation leads somewhere."""
-    install_editable(session, MEMBERS)
-    session.run("python", "-m", "tools.docs", env={"PYTHONPATH": str(ROOT)})
+    checker = [sys.executable, "-m", "tools.docs"]
+    session.run(*checker, env={"PYTHONPATH": str(ROOT)}, external=True)
 
 
 @nox.session(python=PYTHON, default=False)

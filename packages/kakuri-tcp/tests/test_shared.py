@@ -101,6 +101,32 @@ async def test_connection_that_holds_much_is_not_read_above_the_budget_until_the
     assert not large.is_closing
 
 
+async def test_connection_with_enough_for_its_next_turn_is_not_read_until_it_has_had_it(shared):
+    """Each turn processes 40 KiB of what the peer sends; 64 KiB are enough for the next one."""
+
+    class Eater(Gatherer):
+        def work(self):
+            del self.gathered[: 40 * KIB]
+            self.turns.clock.now += 0.1
+            if self.gathered:
+                self.process_later()
+            self.account()
+
+    eater = Eater()
+    eater.adopt(eater, "peer", LIMITS, shared)
+    transport = MemoryTransport(eater)
+    was_reading = []
+    transport.feed(b"x" * 100 * KIB)
+    transport.feed(b"x" * 100 * KIB)
+    assert not transport.is_reading()
+    while eater.gathered:
+        await asyncio.sleep(0)
+        was_reading.append((len(eater.gathered) // KIB, transport.is_reading()))
+    assert list(dict.fromkeys(was_reading)) == [
+        (160, False), (120, False), (80, False), (40, True), (0, True)
+    ]  # fmt: skip
+
+
 async def test_connections_that_hold_most_for_longest_are_aborted_at_the_sweep(shared, make):
     old, young = make(6), make(6)
     for _, transport in old:

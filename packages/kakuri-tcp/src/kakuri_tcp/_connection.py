@@ -23,6 +23,10 @@ from kakuri_tcp._turns import Turns
 # Reasons not to read from a peer; it is read when none of them applies.
 _BY_PROTOCOL, _BY_TURNS, _BY_BUDGET = 1, 2, 4
 
+# A connection that has so many bytes to process and waits for its next turn is not read meanwhile:
+# it would gather more in each turn than it gets processed.
+_ENOUGH_BYTES = 65_536
+
 
 class Connection(asyncio.Protocol):
     """One stream to a peer. Subclass it to speak a protocol.
@@ -237,7 +241,9 @@ class Connection(asyncio.Protocol):
         """Work after waiting for a turn; the server calls this."""
         if not self.is_closing:
             self.work()
-        if self._pauses & _BY_TURNS:
+        if self._pauses & _BY_TURNS and not (
+            self.turns.runs_again and self.unprocessed() > _ENOUGH_BYTES
+        ):
             self._resume(_BY_TURNS)
 
     def hold_back(self) -> None:

@@ -100,6 +100,11 @@ class Turns(Generic[_Worker]):
         """The connections that wait for their turn, those with the most work last."""
         return [entry[3] for entry in sorted(self._waiting.values())]
 
+    @property
+    def runs_again(self) -> bool:
+        """Whether the connection that works now has asked for another turn."""
+        return self._runs_again
+
     def process(self, worker: _Worker) -> None:
         """Let a connection work now, or in a later turn if this turn's time is used up."""
         if self._is_contended:
