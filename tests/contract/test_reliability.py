@@ -9,6 +9,11 @@ ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"`((?:[\w-]+/)*test_\w+\.py)::(test_\w+)`")
 TEXT = (ROOT / "docs/reliability.md").read_text()
 NAMED = sorted(set(NAME.findall(TEXT)))
+TESTS = {
+    path.as_posix(): path.read_text()
+    for folder in ("packages", "services", "sidecar", "tests")
+    for path in (ROOT / folder).rglob("test_*.py")
+}
 FAULTS = dict(re.findall(r"^\| (\d+) \| (.+)$", TEXT, re.MULTILINE))
 
 
@@ -27,8 +32,5 @@ def test_each_fault_has_a_test(number):
 
 @pytest.mark.parametrize(("file", "test"), NAMED)
 def test_a_named_test_exists(file, test):
-    files = [path for folder in ("packages", "services", "sidecar", "tests")
-             for path in (ROOT / folder).rglob(Path(file).name)
-             if path.as_posix().endswith(f"/{file}")]  # fmt: skip
-    (file,) = files  # else the folder has to be told, too
-    assert f"def {test}(" in file.read_text()
+    (path,) = (path for path in TESTS if path.endswith(f"/{file}"))  # else name its folder, too
+    assert f"def {test}(" in TESTS[path]
