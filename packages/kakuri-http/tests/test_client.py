@@ -155,7 +155,7 @@ async def test_redirects_are_answers():
     "url",
     [
         "http://", "ftp://a/", "/relative", "http://user@a/", "http://a/\r\nX: y", "http://a/ b",
-        "http://a/%zz", "http://a/ü", "http://a/#fragment", "http://a:99999/", "http://a\r\n/",
+        "http://a/%zz", "http://a/ü", "http://a:99999/", "http://a\r\n/",
         "http://a/\x00", "//a/b", "http://a b/", "",
     ],
 )  # fmt: skip
@@ -469,7 +469,7 @@ async def test_redirects_beyond_what_was_asked():
 
 
 @pytest.mark.parametrize(
-    "location", [b"file:///etc/passwd", b"//other/", b"http://a b/", b"gopher://x/"]
+    "location", [b"file:///etc/passwd", b"//user@other/", b"//", b"http://a b/", b"gopher://x/"]
 )
 async def test_redirects_that_lead_nowhere(location):
     hop = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"

@@ -10,7 +10,7 @@ from kakuri_http import _grammar
 UNRESERVED = set((string.ascii_letters + string.digits + "-._~").encode())
 SUB_DELIMS = set(b"!$&'()*+,;=")
 PCHAR = UNRESERVED | SUB_DELIMS | set(b":@")
-QUERY_CHAR = PCHAR | set(b"/?")
+QUERY_CHAR = PCHAR | set(b"/?[]|{}^`\\")
 TCHAR = set((string.ascii_letters + string.digits).encode()) | set(b"!#$%&'*+-.^_`|~")
 HEX = set(string.hexdigits.encode())
 QUOTED_PAIR = set(range(0x20, 0x7F)) | set(range(0x80, 0x100)) | {0x09}
@@ -96,7 +96,7 @@ def is_authority(data):
 
 
 RECOGNIZERS = {
-    "origin_form": (is_origin_form, [b"/", b"/a", b"%41", b"%", b"%4", b"?", b".", b"#", b":", b"\x00"]),
+    "origin_form": (is_origin_form, [b"/", b"/a", b"%41", b"%", b"%4", b"?", b".", b"#", b"[", b"\x00"]),
     "chunk_line": (
         is_chunk_line,
         [b"1", b"f", b";", b" ", b"a", b"=", b'"', b"\\", b'"b"', b"\t", b"\x00", b'\\"'],

@@ -15,6 +15,7 @@ from kakuri_http._errors import (
     ProtocolError,
     RemoteProtocolError,
     RequestTimeout,
+    ResponseClosed,
     RouteConflict,
     RouteError,
     TooManyRedirects,
@@ -36,7 +37,7 @@ from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._problems import problem
 from kakuri_http._request import Request
-from kakuri_http._response import Response
+from kakuri_http._response import ReceivedResponse, Response
 from kakuri_http._router import Check, Handler, Route, Router
 from kakuri_http._server import serve
 from kakuri_http._server_core import ServerConnection
@@ -75,10 +76,12 @@ __all__ = [
     "Paused",
     "PoolLimits",
     "ProtocolError",
+    "ReceivedResponse",
     "RemoteProtocolError",
     "Request",
     "RequestTimeout",
     "Response",
+    "ResponseClosed",
     "Route",
     "RouteConflict",
     "RouteError",

@@ -9,41 +9,53 @@ from typing import Self
 from kakuri_tcp import ClientTLS, Endpoint
 
 from kakuri_http._client_connection import HttpClientConnection
-from kakuri_http._client_request import make_request
+from kakuri_http._client_exchange import Exchange
+from kakuri_http._client_request import client_endpoint, make_request
 from kakuri_http._errors import RequestTimeout, TooManyRedirects
 from kakuri_http._framing import NO_BODY_LIMIT, check_body_length
 from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._pool import Pool
 from kakuri_http._redirects import Hop, next_hop
-from kakuri_http._response import Body, ReceivedResponse, Response
+from kakuri_http._request_body import Body, content_of
+from kakuri_http._response import ReceivedResponse
 from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
+from kakuri_http._types import check_count, checked
 from kakuri_http._url import parse_url
 
 Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class StreamedResponse:
-    """A response whose content is still to come: iterate over it, or `read` it."""
+    """A response whose content is still to come: iterate over it, or `read` it.
+
+    Its content can be read until the block of `Client.stream` ends, and no longer, even if it has
+    arrived: the connection is another request's then.
+    """
 
     def __init__(
-        self, response: Response, connection: HttpClientConnection, read_limit: int
+        self,
+        response: ReceivedResponse,
+        connection: HttpClientConnection,
+        exchange: Exchange,
+        read_limit: int,
     ) -> None:
         self.status = response.status
-        self.reason = response.reason or ""
+        self.reason = response.reason
         self.headers = response.headers
         self.http_version = response.http_version
         self._connection = connection
+        self._exchange = exchange
         self._read_limit = read_limit
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._connection.pieces()
+        return self._connection.pieces(self._exchange)
 
     @property
     def trailers(self) -> Headers | None:
-        """The trailer fields; None before the content's end."""
-        stream = self._connection.stream
-        return stream.trailers if stream is not None else None
+        """The trailer fields; None before the end of the content."""
+        content = self._exchange.content
+        return content.trailers if content is not None else None
 
     async def read(self) -> bytes:
         """Return the rest of the content in one piece.
@@ -55,6 +67,7 @@ class StreamedResponse:
             LimitExceeded: the content is larger.
             ConnectionBroken: the connection ended before the content did.
             RequestTimeout: the server sent nothing for `Timeouts.read`.
+            ResponseClosed: the block has ended.
 
         """
         pieces: list[bytes] = []
@@ -73,7 +86,8 @@ class Client:
     """Asks for URLs over HTTP/1.1 and keeps connections for the next request.
 
     Follows no redirects unless asked, and repeats no request. TLS is verified always; `tls` says
-    whom to trust.
+    whom to trust. Requests that find all connections in use wait for one, first come, first served.
+    A client belongs to the event loop that it is first used in.
     """
 
     def __init__(
@@ -98,10 +112,17 @@ class Client:
             trusted_uids: users whose servers on Unix sockets are trusted besides root and the user
                 of this process.
 
+        Raises:
+            EndpointError: the endpoint is not one.
+            TypeError: an argument is of the wrong type.
+
         """
-        self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
-        self._timeouts = timeouts
-        self._limits = limits
+        self._through = client_endpoint(endpoint)
+        self._timeouts = checked(timeouts, Timeouts, "timeouts")
+        self._limits = checked(limits, Limits, "limits")
+        checked(pool, PoolLimits, "pool")
+        if tls is not None:
+            checked(tls, ClientTLS, "tls")
         self._pool = Pool(pool, limits, tls, trusted_uids)
 
     def __repr__(self) -> str:
@@ -132,16 +153,43 @@ class Client:
         headers: Fields = (),
         timeouts: Timeouts | None = None,
         redirects: int = 0,
-    ) -> Response:
-        """Ask and return the response with all of its content as `body`.
+    ) -> ReceivedResponse:
+        """Send a request and return its response with all of the content as `body`.
 
-        `body`: bytes, or an iterable or async iterable of pieces, which is sent chunked.
-        `redirects`: how many to follow; beyond, TooManyRedirects. Raises InvalidUrl,
-        ConnectFailed, ConnectionBroken, RequestTimeout, RemoteProtocolError, or
-        LocalProtocolError for a method or field that may not be sent.
+        Nothing is ever sent twice: whether a request that failed was carried out is for the caller
+        to find out, unless the error is one of those after which nothing was sent.
+
+        Args:
+            method: as `GET`; in capitals, as methods have case.
+            url: absolute, or a path if the client has an endpoint.
+            body: bytes, which are sent with their length, or an iterable or async iterable of
+                pieces, which are sent chunked.
+            headers: pairs of names and values, or a mapping; without those that the client writes
+                itself (Host, Connection and the framing).
+            timeouts: instead of the client's.
+            redirects: how many to follow. Credentials among the headers stay with their origin.
+
+        Returns:
+            The response, whatever its status.
+
+        Raises:
+            InvalidUrl: the URL, or that of a redirect, is not an http or https URL.
+            LocalProtocolError: the method or a field may not be sent.
+            TypeError: an argument is of the wrong type. Nothing was sent after these three.
+            ConnectFailed: there was no connection, and so nothing was sent.
+            ConnectionBroken: the connection ended before the response did.
+            RequestTimeout: one of the timeouts passed; `phase` names it.
+            RemoteProtocolError: the answer is not HTTP/1.1, or is over a limit (LimitExceeded).
+            TooManyRedirects: there were more than `redirects`.
+
+        Example:
+            >>> response = await client.request("POST", "/workloads", body=b"{}")
+            >>> response.status, response.headers.get("location"), response.body
+
         """
-        timeouts = timeouts or self._timeouts
-        hop = Hop(method, url, Headers(headers), body)
+        timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
+        check_count(redirects, "redirects")
+        hop = Hop(method, url, Headers(headers), content_of(body, is_async=True))
         followed: list[str] = []
         async with _within(timeouts.total, url):
             while True:
@@ -156,11 +204,8 @@ class Client:
                 followed.append(following.url)
                 hop = following
 
-    async def _exchange(self, hop: Hop, timeouts: Timeouts) -> Response:
-        async with self._open(hop, timeouts, self._limits.body) as streamed:
-            response = ReceivedResponse(
-                streamed.status, streamed.reason, streamed.headers, streamed.http_version
-            )
+    async def _exchange(self, hop: Hop, timeouts: Timeouts) -> ReceivedResponse:
+        async with self._open(hop, timeouts, self._limits.body) as (streamed, response):
             response.body = await streamed.read()
             response.trailers = streamed.trailers
             return response
@@ -194,25 +239,30 @@ class Client:
         Other errors are those of `request`.
 
         """
-        timeouts = timeouts or self._timeouts
+        timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
+        if body_limit is not None:
+            check_count(body_limit, "body_limit")
+        hop = Hop(method, url, Headers(headers), content_of(body, is_async=True))
         async with (
             _within(timeouts.total, url),
-            self._open(Hop(method, url, Headers(headers), body), timeouts, body_limit) as streamed,
+            self._open(hop, timeouts, body_limit) as (streamed, _),
         ):
             yield streamed
 
     @asynccontextmanager
     async def _open(
         self, hop: Hop, timeouts: Timeouts, body_limit: int | None
-    ) -> AsyncIterator[StreamedResponse]:
+    ) -> AsyncIterator[tuple[StreamedResponse, ReceivedResponse]]:
         where = parse_url(hop.url, self._through)
         request = make_request(hop.method, where, hop.headers, hop.body)
         connection = await self._pool.acquire(where.endpoint, timeouts)
         try:
             total = NO_BODY_LIMIT if body_limit is None else body_limit
-            response = await connection.start(request, hop.body, body_limit=total)
+            response, exchange = await connection.start(
+                request, hop.body, timeouts, body_limit=total
+            )
             held = self._limits.body if body_limit is None else body_limit
-            yield StreamedResponse(response, connection, held)
+            yield StreamedResponse(response, connection, exchange, held), response
         finally:
             self._pool.release(where.endpoint, connection)
 
@@ -227,5 +277,5 @@ async def _within(seconds: float | None, url: str) -> AsyncIterator[None]:
         if not deadline.expired():
             raise
         raise RequestTimeout(
-            f"expected all of {url!r} within {seconds} s, got a part", phase="total"
+            f"the response from {url!r} was not complete within {seconds} s", phase="total"
         ) from error

@@ -1,12 +1,19 @@
 """A client's connection: one exchange at a time over the core."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+import contextlib
+import os
+import select
+import socket
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
 
 from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._client_core import ClientConnection
+from kakuri_http._client_exchange import Exchange, retrieve
 from kakuri_http._errors import ConnectionBroken, RemoteProtocolError, RequestTimeout
 from kakuri_http._events import (
     END_OF_MESSAGE,
@@ -19,37 +26,44 @@ from kakuri_http._events import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
 from kakuri_http._request import Request
-from kakuri_http._response import Body, Response
+from kakuri_http._request_body import Content, piece_of
+from kakuri_http._response import ReceivedResponse
 from kakuri_http._states import State
 from kakuri_http._timeouts import Timeouts
 
 CONTINUE = 100
+_CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
+_READ_SIZE = 1 << 16
+_READS_AFTER_LOSS = 64  # of _READ_SIZE: more than a socket's buffer usually holds
 
 
 class HttpClientConnection(Connection):
     """One connection of a pool."""
 
-    __slots__ = (
-        "_continued", "_head", "_http_limits", "_sender", "_writable", "core", "idle_since",
-        "stream", "timeouts",
-    )  # fmt: skip
+    __slots__ = ("_exchange", "_http_limits", "core", "idle_since")
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         self.core = ClientConnection(limits)
         self.idle_since = 0.0
         self._http_limits = limits
-        self.timeouts = Timeouts()
-        self._head: asyncio.Future[Response] | None = None
-        self._continued: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._sender: asyncio.Task[None] | None = None
-        self.stream: StreamedBody | None = None
+        self._exchange: Exchange | None = None
 
     @property
     def is_reusable(self) -> bool:
-        """Tell whether another request may be sent."""
-        return not self.is_closing and self.core.is_reusable and self._sender is None
+        """Whether another request may be sent."""
+        return not self.is_closing and self.core.is_reusable and self._exchange is None
+
+    def has_input(self) -> bool:
+        """Return whether the kernel has bytes, or the end of the stream, that were not read yet.
+
+        A connection that was kept is then not to be used: no request has asked for bytes, and at
+        the end the server takes none. The event loop may just not have come to it.
+        """
+        assert self._transport is not None
+        poller = select.poll()
+        poller.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poller.poll(0))
 
     # From the transport.
 
@@ -60,173 +74,219 @@ class HttpClientConnection(Connection):
 
     def receive_eof(self) -> None:
         """Take the end of the server's stream."""
+        if self._was_cut_off():
+            return  # connection_lost() follows
         self.core.receive_eof()
         self._advance()
         self.close()
 
+    def _was_cut_off(self) -> bool:
+        """Return whether TLS ended without close_notify, as when an attacker cuts the connection.
+
+        Content that ends with the connection is then incomplete (RFC 9112 9.8). uvloop does not
+        report such an end as one; asyncio does, so OpenSSL is asked.
+        """
+        assert self._transport is not None
+        tls = self._transport.get_extra_info("ssl_object")
+        if tls is None:
+            return False
+        try:
+            return bool(tls.read(1))
+        except ssl.SSLZeroReturnError:
+            return False
+        except ssl.SSLError:
+            return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of the connection; asyncio calls this."""
+        if exc is not None and self._exchange is not None:
+            self._receive_rest()
+        super().connection_lost(exc)
+
+    def _receive_rest(self) -> None:
+        """Read what the server sent before a write failed: it may say why it closed."""
+        transport = self._transport
+        if transport is None or transport.get_extra_info("ssl_object") is not None:
+            return
+        with contextlib.suppress(OSError):
+            descriptor = os.dup(transport.get_extra_info("socket").fileno())
+            with socket.socket(fileno=descriptor) as rest:
+                for _ in range(_READS_AFTER_LOSS):
+                    data = rest.recv(_READ_SIZE, socket.MSG_DONTWAIT)
+                    if not data:
+                        break
+                    self.core.receive_data(data)
+        self._advance()
+
     def writing_resumed(self) -> None:
         """Go on sending."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        exchange = self._exchange
+        if exchange is not None and exchange.writable is not None and not exchange.writable.done():
+            exchange.writable.set_result(None)
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """Fail what is under way."""
-        error = ConnectionBroken(f"expected {self.peer} to answer, got the end of the connection")
+        error = ConnectionBroken(
+            f"{self.peer} closed the connection before the response was complete"
+        )
         error.__cause__ = fault
         self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        for future in (self._head, self._writable):
-            if future is not None and not future.done():
-                future.set_exception(error)
-        if self.stream is not None:
-            self.stream.fail(error)
-        if self._sender is not None:
-            self._sender.cancel()
+        if self._exchange is not None:
+            self._exchange.fail(error)
 
     def _advance(self) -> None:
+        exchange = self._exchange
         try:
             while True:
                 event = self.core.next_event()
                 if isinstance(event, NeedData | Paused | ConnectionClosed):
                     break
+                if exchange is None:
+                    continue  # the caller has given up, and so is the connection
                 if isinstance(event, Data):
-                    if self.stream is not None:
-                        self.stream.feed(event.data)
+                    if exchange.content is not None:
+                        exchange.content.feed(event.data)
                 elif isinstance(event, InterimResponse):
                     if event.status == CONTINUE:
-                        self._allow_content()
-                elif isinstance(event, Response):
-                    self.stream = StreamedBody(
+                        self._allow_content(exchange)
+                elif isinstance(event, ReceivedResponse):
+                    exchange.content = StreamedBody(
                         self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
                     )
-                    if self._head is not None and not self._head.done():
-                        self._head.set_result(event)
+                    if not exchange.head.done():
+                        exchange.head.set_result(event)
                 else:
-                    self._end_response(event.trailers)
+                    self._end_response(exchange, event.trailers)
                     break
         except RemoteProtocolError as error:
             self._fail(error)
             self.abort()
 
-    def _end_response(self, trailers: Headers) -> None:
+    def _end_response(self, exchange: Exchange, trailers: Headers) -> None:
         # A response that comes before the request has been sent means: send no more.
-        if self._sender is not None and self.core.request_state is State.BODY:
-            self._sender.cancel()
-        if self.stream is not None:
-            self.stream.end(trailers)
+        if exchange.sender is not None and self.core.request_state is State.BODY:
+            exchange.sender.cancel()
+        if exchange.content is not None:
+            exchange.content.end(trailers)
         if not self.core.is_reusable:
             self.close()
 
     # For the client.
 
-    async def start(self, request: Request, body: Body, *, body_limit: int) -> Response:
-        """Send a request and return the head of its response; `stream` has the content.
+    async def start(
+        self, request: Request, body: Content, timeouts: Timeouts, *, body_limit: int
+    ) -> tuple[ReceivedResponse, Exchange]:
+        """Send a request; return the head of its response and the exchange that has its content.
 
-        `body_limit` bounds the content of the response, in bytes.
+        Args:
+            request: the head.
+            body: its content.
+            timeouts: of this request.
+            body_limit: largest content of the response in bytes.
 
-        Raises ConnectionBroken, RequestTimeout or RemoteProtocolError.
+        Raises:
+            ConnectionBroken: the connection ended.
+            RequestTimeout: the server did not read, or did not answer, in time.
+            RemoteProtocolError: the answer is not HTTP/1.1.
+
         """
-        loop = asyncio.get_running_loop()
-        self.stream = None
         self.core.body_limit = body_limit
-        self._head = head = loop.create_future()
-        head.add_done_callback(_retrieve)
+        self._exchange = exchange = Exchange(timeouts)
         self.write(self.core.send(request))
         sending = None
         if self.core.request_state is State.BODY:
-            assert body is not None
-            sending = self._send(body, is_asked=request.expects_continue)
+            sending = self._send(exchange, body, is_asked=request.expects_continue)
         elif self.is_writing_paused:
-            sending = self._until_taken()
+            sending = self._until_taken(exchange)
         if sending is not None:
-            self._sender = loop.create_task(sending)
-            self._sender.add_done_callback(self._sent)
+            exchange.sender = asyncio.get_running_loop().create_task(sending)
+            exchange.sender.add_done_callback(self._sent)
             # While the request goes out, the time for writing counts, and not that for reading.
-            await asyncio.wait([head, self._sender], return_when=asyncio.FIRST_COMPLETED)
-        deadline = asyncio.timeout(self.timeouts.read)
+            waiting: list[asyncio.Future[Any]] = [exchange.head, exchange.sender]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        deadline = asyncio.timeout(timeouts.read)
         try:
             async with deadline:
-                response: Response = await head
-                return response
+                return await exchange.head, exchange
         except TimeoutError as error:
             if not deadline.expired():
                 raise  # of the sender, or of the caller's own content
             self.abort()
             raise RequestTimeout(
-                f"expected a response within {self.timeouts.read} s, got none", phase="read"
+                f"{self.peer} did not respond within {timeouts.read} s", phase="read"
             ) from error
 
-    async def _send(self, body: Body, *, is_asked: bool) -> None:
+    def finish(self) -> None:
+        """End the exchange, whatever is left of it; then the connection is kept or aborted."""
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.finish()
+            if exchange.sender is None:
+                self._exchange = None
+
+    async def _send(self, exchange: Exchange, body: Content, *, is_asked: bool) -> None:
         if is_asked:
             # A server that does not answer the expectation gets the content after a moment
             # (RFC 9110 10.1.1).
-            self._continued = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._continued], timeout=1.0)
+            exchange.continued = asyncio.get_running_loop().create_future()
+            await asyncio.wait([exchange.continued], timeout=_CONTINUE_WAIT)
         if isinstance(body, bytes):
-            await self._send_piece(body)
+            await self._send_piece(exchange, body)
         elif isinstance(body, AsyncIterable):
             async for piece in body:
-                await self._send_piece(piece)
-        elif isinstance(body, Iterable):
+                await self._send_piece(exchange, piece_of(piece))
+        else:
             for piece in body:
-                await self._send_piece(piece)
+                await self._send_piece(exchange, piece_of(piece))
         self.write(self.core.send(END_OF_MESSAGE))
 
-    async def _send_piece(self, piece: bytes) -> None:
+    async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
         if self.is_writing_paused:
-            await self._until_taken()
+            await self._until_taken(exchange)
         self.write(self.core.send(Data(piece)))
 
-    async def _until_taken(self) -> None:
+    async def _until_taken(self, exchange: Exchange) -> None:
         """Wait until the server has caught up; raises RequestTimeout where it takes nothing."""
-        seconds = self.timeouts.write
+        seconds = exchange.timeouts.write
         while self.is_writing_paused:
             unsent = self.unsent
-            self._writable = asyncio.get_running_loop().create_future()
-            self._writable.add_done_callback(_retrieve)
+            exchange.writable = asyncio.get_running_loop().create_future()
+            exchange.writable.add_done_callback(retrieve)
             try:
                 async with asyncio.timeout(seconds):
-                    await self._writable
+                    await exchange.writable
             except TimeoutError as error:
                 if self.unsent >= unsent:
                     raise RequestTimeout(
-                        f"expected {self.peer} to read the request, it took nothing for "
-                        f"{seconds} s", phase="write",
-                    ) from error  # fmt: skip
+                        f"{self.peer} took nothing of the request for {seconds} s", phase="write"
+                    ) from error
 
-    def _allow_content(self) -> None:
-        if self._continued is not None and not self._continued.done():
-            self._continued.set_result(None)
+    def _allow_content(self, exchange: Exchange) -> None:
+        if exchange.continued is not None and not exchange.continued.done():
+            exchange.continued.set_result(None)
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sender = None
+        exchange = self._exchange
+        assert exchange is not None  # it stays as long as its sender runs
+        exchange.sender = None
+        if exchange.is_over:
+            self._exchange = None
         if task.cancelled():
             self.close()  # the request was cut off: there is no next one
         elif error := task.exception():
-            if self._head is not None and not self._head.done():
-                self._head.set_exception(error)
+            if not exchange.head.done():
+                exchange.head.set_exception(error)
             self.abort()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Iterate over the content of the response."""
-        assert self.stream is not None
-        iterator = self.stream
-        while True:
-            try:
-                async with asyncio.timeout(self.timeouts.read):
-                    piece = await anext(iterator)
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                self.abort()
-                raise RequestTimeout(
-                    f"expected content within {self.timeouts.read} s, got none", phase="read"
-                ) from error
-            yield piece
-
-
-def _retrieve(future: "asyncio.Future[Response] | asyncio.Future[None]") -> None:
-    """Look at a failure that nobody may be waiting for."""
-    if not future.cancelled():
-        future.exception()
+    async def pieces(self, exchange: Exchange) -> AsyncIterator[bytes]:
+        """Iterate over the content of an exchange's response."""
+        try:
+            async for piece in exchange.pieces():
+                yield piece
+        except TimeoutError as error:
+            self.abort()
+            raise RequestTimeout(
+                f"{self.peer} sent nothing for {exchange.timeouts.read} s", phase="read"
+            ) from error

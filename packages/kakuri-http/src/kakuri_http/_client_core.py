@@ -21,13 +21,13 @@ from kakuri_http._framing import Framing
 from kakuri_http._head_parser import HeadParser
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._request import Request
-from kakuri_http._response import Response
+from kakuri_http._response import ReceivedResponse
 from kakuri_http._response_head import parse_response_head
 from kakuri_http._states import Kind, State
 from kakuri_http._status import WITHOUT_CONTENT
 
 ClientEvent = (
-    Response | InterimResponse | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
+    ReceivedResponse | InterimResponse | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
 )
 
 
@@ -149,7 +149,7 @@ class ClientConnection(Connection):
         self._move_response(Kind.RESPONSE)
         return response
 
-    def _take_interim(self, response: Response) -> InterimResponse:
+    def _take_interim(self, response: ReceivedResponse) -> InterimResponse:
         if response.status == 101:
             raise RemoteProtocolError("expected no other protocol, got 101 Switching Protocols")
         self._interims += 1
@@ -161,7 +161,7 @@ class ClientConnection(Connection):
         self._move_response(Kind.INTERIM)
         return InterimResponse(response.status, response.headers)
 
-    def _choose_reader(self, response: Response, framing: Framing) -> None:
+    def _choose_reader(self, response: ReceivedResponse, framing: Framing) -> None:
         """RFC 9112 6.3."""
         if self._method == "HEAD" or response.status in WITHOUT_CONTENT:
             self._reader = None

@@ -13,6 +13,7 @@ HttpError
 │   │   └── UntrustedServer              another user listens on the Unix socket: don't repeat
 │   ├── ConnectionBroken (ConnectionError)   it ended under way: the request's fate is unknown
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
+│   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block
 │   └── TooManyRedirects
 └── ClientDisconnected (ConnectionError)     a server's handler writes or reads, but the client went
 """
@@ -102,6 +103,10 @@ class RequestTimeout(ClientError, TimeoutError):
     def __init__(self, message: str, *, phase: str) -> None:
         super().__init__(message)
         self.phase = phase
+
+
+class ResponseClosed(ClientError, RuntimeError):
+    """A streamed response was read after its block had ended; the connection is another's now."""
 
 
 class TooManyRedirects(ClientError):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
 
@@ -24,17 +25,17 @@ class Headers:
     def __init__(self, fields: "Headers | Mapping[str, str] | type_of_pairs" = ()) -> None:
         """Take pairs, a mapping or other headers.
 
-        Raises LocalProtocolError for a name or value that RFC 9110 does not allow, so that
-        nothing can be smuggled into a message through one.
+        Raises:
+            LocalProtocolError: RFC 9110 does not allow a name or a value; nothing can be smuggled
+                into a message through one.
+            TypeError: the fields are not pairs of texts.
+
         """
         self._index: dict[str, str] | None = None
         if isinstance(fields, Headers):
             self._pairs = list(fields)
             return
-        pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
-        for name, value in pairs:
-            check_field(name, value)
-        self._pairs = pairs
+        self._pairs = _checked_pairs(fields)
 
     def _fields(self) -> list[tuple[str, str]]:
         return self._pairs
@@ -81,6 +82,17 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({self._fields()!r})"
+
+
+def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
+    if isinstance(fields, str | bytes) or not isinstance(fields, Iterable):
+        raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
+    pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"expected a name and a value as header field, got {pair!r:.80}")
+        check_field(*pair)
+    return pairs
 
 
 class ParsedHeaders(Headers):
@@ -142,8 +154,15 @@ class UnreadHeaders(Headers):
         return isinstance(name, str) and self.get(name) is not None
 
 
-def check_field(name: str, value: str) -> None:
-    """Raise LocalProtocolError unless a field may be sent as it is (RFC 9110 5.1, 5.5)."""
+def check_field(name: Any, value: Any) -> None:
+    """Raise LocalProtocolError unless a field may be sent as it is (RFC 9110 5.1, 5.5).
+
+    Raises TypeError unless both are text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"expected text as field name, got {type(name).__name__}")
+    if not isinstance(value, str):
+        raise TypeError(f"expected text as value of field {name!r}, got {type(value).__name__}")
     if not _NAME.fullmatch(name):
         raise LocalProtocolError(f"expected a field name, got {name!r}")
     if not _VALUE.fullmatch(value):

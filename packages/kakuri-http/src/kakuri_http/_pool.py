@@ -1,4 +1,9 @@
-"""Connections of a client: kept while they can be used again, counted always."""
+"""Connections of a client: kept while they can be used again, counted always.
+
+Places are given first come, first served. The rule that makes it so: whenever a place becomes free,
+`_serve` hands it to the first request in the queue that can use it, before anything else runs. So
+while a request waits, there is no place that it could use, and one that comes later finds none.
+"""
 
 import asyncio
 import time
@@ -12,6 +17,15 @@ from kakuri_http._client_connection import HttpClientConnection
 from kakuri_http._errors import ConnectFailed, RequestTimeout, connect_error
 from kakuri_http._limits import Limits
 from kakuri_http._timeouts import PoolLimits, Timeouts
+
+
+class _Place:
+    """The right to one connection to an endpoint: with one that was kept, or for a new one."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: HttpClientConnection | None = None) -> None:
+        self.connection = connection
 
 
 class Pool:
@@ -31,7 +45,8 @@ class Pool:
         self._idle: dict[Endpoint, deque[HttpClientConnection]] = {}
         self._in_use: set[HttpClientConnection] = set()
         self._count: Counter[Endpoint] = Counter()
-        self._waiters: deque[tuple[Endpoint, asyncio.Future[None]]] = deque()
+        self._waiters: deque[tuple[Endpoint, asyncio.Future[_Place]]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -39,100 +54,146 @@ class Pool:
         return f"<Pool {len(self._in_use)} in use, {idle} idle, {len(self._waiters)} waiting>"
 
     async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
-        """Return a connection that stands; `release` has to follow.
+        """Return an open connection; `release` has to follow.
 
-        Raises ConnectFailed, also on a closed client, or RequestTimeout when no place becomes free.
+        Raises:
+            ConnectFailed: no connection came about, or the client is closed.
+            RequestTimeout: no place became free in time.
+            RuntimeError: the client was used in another event loop before.
+
         """
+        self._check_loop()
         self._check_open(endpoint)
-        try:
-            async with asyncio.timeout(timeouts.pool):
-                while not self._has_place(endpoint):
-                    await self._wait(endpoint)
-                    self._check_open(endpoint)
-        except TimeoutError as error:
-            raise RequestTimeout(
-                f"expected a connection to {endpoint} to become free, all were in use", phase="pool"
-            ) from error
-        connection = self._take_idle(endpoint)
+        place = self._claim(endpoint) or await self._wait(endpoint, timeouts.pool)
+        connection = place.connection
+        if connection is not None and not _is_fresh(connection):
+            connection.abort()
+            connection = None
         if connection is None:
-            self._count[endpoint] += 1
             try:
                 connection = await self._connect(endpoint, timeouts)
             except BaseException:
                 self._forget(endpoint)
+                self._serve()
                 raise
-        connection.timeouts = timeouts
         self._in_use.add(connection)
         return connection
 
+    def release(self, endpoint: Endpoint, connection: HttpClientConnection) -> None:
+        """Take a connection back; it is kept only if its exchange has ended cleanly."""
+        self._in_use.discard(connection)
+        connection.finish()
+        if connection.is_reusable and not self._is_closed:
+            connection.idle_since = time.monotonic()
+            self._idle.setdefault(endpoint, deque()).append(connection)
+        else:
+            connection.abort()
+            self._forget(endpoint)
+        self._serve()
+
+    def close(self) -> None:
+        """Close all connections; what is under way fails, and so does what waits for a place."""
+        self._check_loop()
+        self._is_closed = True
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.abort()
+        self._idle.clear()
+        for connection in list(self._in_use):
+            connection.abort()
+        for endpoint, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(_closed(endpoint))
+        self._waiters.clear()
+
+    def _check_loop(self) -> None:
+        # Futures and transports of one event loop fail in another one late, and with errors that
+        # do not say why.
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("the client belongs to another event loop; use one client per loop")
+
     def _check_open(self, endpoint: Endpoint) -> None:
         if self._is_closed:
-            raise ConnectFailed(
-                f"expected an open client to connect to {endpoint}, got a closed one"
-            )
+            raise _closed(endpoint)
 
-    def _has_place(self, endpoint: Endpoint) -> bool:
+    def _claim(self, endpoint: Endpoint) -> _Place | None:
+        """Return a place that is free, or None."""
         self._drop_idle()
-        if self._idle.get(endpoint):
-            return True
+        idle = self._idle.get(endpoint)
+        if idle:
+            return _Place(idle.pop())  # the one used last has most of its time left
         if self._count[endpoint] >= self._limits.per_host:
-            return False
-        if self._count.total() >= self._limits.connections:
-            return self._close_one_idle()
-        return True
+            return None
+        if self._count.total() >= self._limits.connections and not self._close_one_idle():
+            return None
+        self._count[endpoint] += 1
+        return _Place()
 
-    async def _wait(self, endpoint: Endpoint) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _wait(self, endpoint: Endpoint, seconds: float | None) -> _Place:
+        waiter: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
         entry = (endpoint, waiter)
         self._waiters.append(entry)
+        deadline = asyncio.timeout(seconds)
         try:
-            await waiter
-        finally:
+            async with deadline:
+                return await waiter
+        except BaseException as error:
             if entry in self._waiters:
                 self._waiters.remove(entry)
+            elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._give_back(endpoint, waiter.result())
+            if isinstance(error, TimeoutError) and deadline.expired():
+                raise RequestTimeout(
+                    f"all connections to {endpoint} were in use for {seconds} s", phase="pool"
+                ) from error
+            raise
+
+    def _give_back(self, endpoint: Endpoint, place: _Place) -> None:
+        """Take a place back that its request no longer wants."""
+        if place.connection is not None and not self._is_closed:
+            self._idle.setdefault(endpoint, deque()).append(place.connection)
+        else:
+            if place.connection is not None:
+                place.connection.abort()
+            self._forget(endpoint)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Hand free places to those who wait, the first in the queue first."""
+        without_place: set[Endpoint] = set()
+        waiters, self._waiters = self._waiters, deque()
+        for endpoint, waiter in waiters:
+            if waiter.done():
+                continue  # it gave up, and takes itself away
+            place = None if endpoint in without_place else self._claim(endpoint)
+            if place is None:
+                without_place.add(endpoint)
+                self._waiters.append((endpoint, waiter))
+            else:
+                waiter.set_result(place)
 
     async def _connect(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
         def make() -> HttpClientConnection:
             return HttpClientConnection(self._messages)
 
         try:
-            tls = self._tls if endpoint.scheme == "tls" else None
             connection = await connect(
                 endpoint,
                 make,
                 timeout=timeouts.connect,
-                tls=tls,
+                tls=self._tls if endpoint.scheme == "tls" else None,
                 trusted_uids=self._trusted_uids,
             )
         except TCPConnectFailed as error:
             raise connect_error(error) from error
         connection.peer = connection.peer or str(endpoint)
-        try:
-            self._check_open(endpoint)
-        except ConnectFailed:
+        if self._is_closed:
             connection.abort()
-            raise
+            raise _closed(endpoint)
         return connection
-
-    def release(self, endpoint: Endpoint, connection: HttpClientConnection) -> None:
-        """Take a connection back; it is kept only where its exchange has ended cleanly."""
-        self._in_use.discard(connection)
-        if connection.is_reusable:
-            connection.idle_since = time.monotonic()
-            self._idle.setdefault(endpoint, deque()).append(connection)
-            self._wake()
-        else:
-            connection.abort()
-            self._forget(endpoint)
-
-    def _take_idle(self, endpoint: Endpoint) -> HttpClientConnection | None:
-        idle = self._idle.get(endpoint)
-        while idle:
-            connection = idle.pop()  # the one used last has most of its time left
-            if connection.is_reusable:
-                return connection
-            self._forget(endpoint)
-        return None
 
     def _drop_idle(self) -> None:
         oldest = time.monotonic() - self._limits.idle
@@ -153,22 +214,11 @@ class Pool:
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]
-        self._wake()
 
-    def _wake(self) -> None:
-        # Each looks again; whoever finds no place queues once more.
-        waiters, self._waiters = self._waiters, deque()
-        for _, waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
-    def close(self) -> None:
-        """Close all connections; what is under way fails, and what waits for a place."""
-        self._is_closed = True
-        for idle in self._idle.values():
-            for connection in idle:
-                connection.abort()
-        self._idle.clear()
-        for connection in list(self._in_use):
-            connection.abort()
-        self._wake()
+def _is_fresh(connection: HttpClientConnection) -> bool:
+    return connection.is_reusable and not connection.has_input()
+
+
+def _closed(endpoint: Endpoint) -> ConnectFailed:
+    return ConnectFailed(f"not connected to {endpoint}: the client is closed")

@@ -6,8 +6,9 @@ from kakuri_tcp import Endpoint
 
 from kakuri_http._errors import InvalidUrl
 from kakuri_http._headers import Headers
-from kakuri_http._response import Body, Response
-from kakuri_http._url import parse_url
+from kakuri_http._request_body import Content
+from kakuri_http._response import Response
+from kakuri_http._url import parse_url, resolve
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = 303
@@ -22,24 +23,25 @@ class Hop:
     method: str
     url: str
     headers: Headers
-    body: Body
+    body: Content
 
 
 def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | None:
     """Return the request that a redirect asks for, or None where the response is final.
 
-    GET replaces POST as browsers do it (15.4.2), and any method behind 303 (15.4.4); credentials
-    stay with their origin; content that came in pieces is gone and can't be sent again. Raises
-    InvalidUrl, also for a way from https to http.
+    GET replaces POST as browsers do it (RFC 9110 15.4.2), and any method after 303 (15.4.4).
+    Credentials stay with their origin. Content that came in pieces has been sent and can't be sent
+    again, so the redirect is then the response.
+
+    Raises:
+        InvalidUrl: the location is not an http or https URL, or leads from https to http.
+
     """
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or location is None:
         return None
     here = parse_url(hop.url, through)
-    if location.startswith("//"):
-        raise InvalidUrl(f"expected a location with its scheme, got {location!r}")
-    location = location.partition("#")[0]  # a fragment is for whoever shows the page
-    url = location if "://" in location else here.origin + _path_of(location, here.target)
+    url = resolve(location, here)
     there = parse_url(url, through)
     if here.origin.startswith("https:") and not there.origin.startswith("https:"):
         raise InvalidUrl(f"expected a location with https, got {location!r}")
@@ -53,13 +55,3 @@ def next_hop(hop: Hop, response: Response, through: Endpoint | None) -> Hop | No
     if not isinstance(hop.body, bytes):
         return None
     return replace(hop, url=url)
-
-
-def _path_of(location: str, target: str) -> str:
-    """Resolve a relative reference (RFC 3986 5.2), as far as it has no dot segments."""
-    if location.startswith("/"):
-        return location
-    path = target.partition("?")[0]
-    if location.startswith("?"):
-        return path + location
-    return path.rpartition("/")[0] + "/" + location

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
 from kakuri_http._headers import Headers
@@ -40,12 +41,14 @@ class Response:
         headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         content_type: str | None = None,
     ) -> None:
+        if not isinstance(status, int):
+            raise TypeError(f"expected a number as status, got {type(status).__name__}")
         if not 200 <= status <= 599:
             raise LocalProtocolError(f"expected a status from 200 to 599, got {status!r}")
         if content_type not in _USUAL_TYPES and not _CONTENT_TYPE.fullmatch(content_type or ""):
             raise LocalProtocolError(f"expected a content type, got {content_type!r}")
-        if not isinstance(body, bytes) and isinstance(body, str | bytearray | memoryview):
-            raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
+        if not isinstance(body, bytes) and body is not None:
+            _check_pieces(body)
         if status == _RESET_CONTENT and body:
             raise LocalProtocolError("expected no content in a 205 response, got some")
         self.status = status
@@ -64,8 +67,20 @@ class Response:
         return f"<Response {self.status}>"
 
 
+def _check_pieces(body: Any) -> None:
+    is_iterable = isinstance(body, Iterable | AsyncIterable)
+    if not is_iterable or isinstance(body, str | bytearray | memoryview | Mapping):
+        raise TypeError(f"expected bytes or pieces of bytes as body, got {type(body).__name__}")
+
+
 class ReceivedResponse(Response):
-    """A response that came from a server; any status, any fields."""
+    """A response that came from a server; any status, any fields.
+
+    `body` is all of the content, `trailers` the fields that came after it.
+    """
+
+    reason: str
+    body: bytes
 
     def __init__(self, status: int, reason: str, headers: Headers, http_version: str) -> None:
         self.status = status

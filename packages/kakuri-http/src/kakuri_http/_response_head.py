@@ -4,10 +4,10 @@ from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
 from kakuri_http._framing import Fields, Framing, read_framing
 from kakuri_http._headers import ParsedHeaders
-from kakuri_http._response import ReceivedResponse, Response
+from kakuri_http._response import ReceivedResponse
 
 
-def parse_response_head(line: bytes, fields: Fields) -> tuple[Response, Framing]:
+def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, Framing]:
     """Make a Response of a status line and its field lines; its status may be 1xx.
 
     Raises RemoteProtocolError.

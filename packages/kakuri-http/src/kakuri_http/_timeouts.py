@@ -1,6 +1,8 @@
 """How long a client waits, in seconds; None waits for ever."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from kakuri_http._types import check_count, check_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,14 @@ class Timeouts:
     total: float | None = 60.0
     """From the request to the end of the response; streamed content counts as well."""
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_seconds(
+                getattr(self, field.name),
+                f"Timeouts.{field.name}",
+                may_be_none=field.name != "connect",
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
@@ -27,8 +37,14 @@ class PoolLimits:
     """In all, used and idle."""
     per_host: int = 10
     """To one endpoint; requests beyond wait for `Timeouts.pool`."""
-    idle: float = 30.0
-    """Seconds that an unused connection is kept: less than servers keep theirs."""
+    idle: float = 4.0
+    """Seconds that an unused connection is kept: less than servers keep theirs, of which uvicorn,
+    node and Apache wait for 5 s."""
+
+    def __post_init__(self) -> None:
+        check_count(self.connections, "PoolLimits.connections", least=1)
+        check_count(self.per_host, "PoolLimits.per_host", least=1)
+        check_seconds(self.idle, "PoolLimits.idle")
 
 
 DEFAULT_TIMEOUTS = Timeouts()

@@ -1,4 +1,4 @@
-"""URLs that the client asks for."""
+"""URLs that the client asks for, and references to others (RFC 3986)."""
 
 import re
 from dataclasses import dataclass
@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from kakuri_tcp import Endpoint, EndpointError
 
 from kakuri_http._errors import InvalidUrl
+from kakuri_http._types import checked
 
-# RFC 3986 appendix B, cut down to http, without userinfo.
-_URL = re.compile(
-    r"(?:(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::([0-9]{1,5}))?)?(/[^?#]*)?(\?[^#]*)?"
+# RFC 3986 appendix B. Groups: scheme, authority, path, query; the fragment is for the caller alone
+# (RFC 9110 7.1).
+_REFERENCE = re.compile(
+    r"(?:([A-Za-z][A-Za-z0-9+.\-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL
 )
-_TARGET = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+# RFC 3986 3.2 without userinfo, which RFC 9110 4.2.4 deprecates.
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::([0-9]{0,5}))?")
+_PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
+# With what browsers leave unencoded in a query (WHATWG URL, "query percent-encode set").
+_QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\]|%[0-9A-Fa-f]{2})*")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -26,22 +32,33 @@ class Url:
 
 
 def parse_url(text: str, through: Endpoint | None = None) -> Url:
-    """Read an absolute `http:` or `https:` URL, or, with `through`, also a path alone.
+    """Read an absolute `http:` or `https:` URL; with `through`, also a reference, as a path alone.
 
-    `through` is where to connect in any case, as for Unix sockets. Raises InvalidUrl, also for
-    white space, controls and characters that have to be percent-encoded.
+    Dot segments are resolved and a fragment is dropped.
+
+    Args:
+        text: the URL, percent-encoded.
+        through: where to connect in any case, as for Unix sockets; references are resolved against
+            the root of this server.
+
+    Raises:
+        InvalidUrl: it is not such a URL, or has characters that have to be percent-encoded.
+        TypeError: it is not text.
+
     """
-    match = _URL.fullmatch(text)
-    if match is None or not (match[1] or (through is not None and match[4])):
+    checked(text, str, "URL")
+    if through is not None:
+        text = resolve(text, _root_of(through))
+    scheme, authority, path, query = _split(text)
+    match = _AUTHORITY.fullmatch(authority or "")
+    if scheme not in _PORTS or match is None:
         raise InvalidUrl(f"expected an http or https URL, got {text!r}")
-    scheme, name, port, path, query = match.groups()
-    target = (path or "/") + (query or "")
-    if not _TARGET.fullmatch(target):
-        raise InvalidUrl(f"expected a percent-encoded path and query, got {target!r}")
-    if scheme is None:
-        assert through is not None
-        host = "localhost" if through.scheme == "unix" else through.address
-        return Url(through, host, target, f"http://{host}")
+    target = _remove_dot_segments(path) or "/"
+    if not _PATH.fullmatch(target) or not _QUERY.fullmatch(query or ""):
+        raise InvalidUrl(f"expected a percent-encoded path and query, got {text!r}")
+    if query is not None:
+        target += f"?{query}"
+    name, port = match[1].lower(), match[2]
     number = int(port) if port else _PORTS[scheme]
     make = Endpoint.tls if scheme == "https" else Endpoint.tcp
     try:
@@ -50,3 +67,54 @@ def parse_url(text: str, through: Endpoint | None = None) -> Url:
         raise InvalidUrl(f"expected a host and port to connect to, got {text!r}") from error
     host = name if number == _PORTS[scheme] else f"{name}:{number}"
     return Url(endpoint, host, target, f"{scheme}://{host}")
+
+
+def resolve(reference: str, base: Url) -> str:
+    """Return the URL that a reference stands for, seen from another URL (RFC 3986 5.2.2).
+
+    The result is not checked; `parse_url` does that, and removes its dot segments.
+    """
+    scheme, authority, path, query = _split(reference)
+    if scheme is not None:
+        return reference
+    scheme, _, base_authority = base.origin.partition("://")
+    if authority is None:
+        authority = base_authority
+        base_path, has_query, base_query = base.target.partition("?")
+        if not path:
+            path = base_path
+            if query is None and has_query:
+                query = base_query
+        elif not path.startswith("/"):
+            path = base_path[: base_path.rindex("/") + 1] + path
+    end = "" if query is None else f"?{query}"
+    return f"{scheme}://{authority}{path}{end}"
+
+
+def _split(reference: str) -> tuple[str | None, str | None, str, str | None]:
+    match = _REFERENCE.fullmatch(reference)
+    assert match is not None  # every text has this form
+    scheme, authority, path, query = match.groups()
+    return scheme.lower() if scheme else None, authority, path, query
+
+
+def _root_of(endpoint: Endpoint) -> Url:
+    scheme = "https" if endpoint.scheme == "tls" else "http"
+    host = "localhost" if endpoint.scheme == "unix" else endpoint.address.removeprefix("tls://")
+    return Url(endpoint, host, "/", f"{scheme}://{host}")
+
+
+def _remove_dot_segments(path: str) -> str:
+    """RFC 3986 5.2.4, for a path that is absolute or empty."""
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept)

@@ -15,11 +15,13 @@ from kakuri_tcp import ConnectFailed as TCPConnectFailed
 from kakuri_tcp.blocking import Connection, connect
 
 from kakuri_http._client_core import ClientConnection, ClientEvent
-from kakuri_http._client_request import make_request
+from kakuri_http._client_request import client_endpoint, make_request
 from kakuri_http._errors import (
+    ClientError,
     ConnectionBroken,
     HttpError,
     RequestTimeout,
+    ResponseClosed,
     TooManyRedirects,
     connect_error,
 )
@@ -36,15 +38,17 @@ from kakuri_http._headers import Headers
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._redirects import Hop, next_hop
 from kakuri_http._request import Request
-from kakuri_http._response import ReceivedResponse, Response
+from kakuri_http._request_body import Content, content_of, piece_of
+from kakuri_http._response import ReceivedResponse
 from kakuri_http._states import State
-from kakuri_http._timeouts import DEFAULT_TIMEOUTS, Timeouts
+from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, Timeouts
+from kakuri_http._types import check_count, checked
 from kakuri_http._url import parse_url
 
 __all__ = ["BlockingClient", "BlockingStreamedResponse"]
 
 Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
-Pieces = bytes | Iterable[bytes]
+Pieces = bytes | bytearray | memoryview | Iterable[bytes] | None
 
 _SEND_SIZE = 1 << 18  # at a time: a server that takes that much has not stopped reading
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
@@ -57,6 +61,46 @@ class _Link:
         self.connection = connection
         self.core = ClientConnection(limits)
         self.deadline: float | None = None
+        self.idle_since = 0.0
+        self.is_cut_short = False
+        """Whether a request was not sent to its end, so that no other may follow."""
+
+    @property
+    def is_reusable(self) -> bool:
+        return self.core.is_reusable and not self.is_cut_short
+
+    def is_fresh(self) -> bool:
+        """Return whether a kept connection can be used: it is young, and nothing came since."""
+        if time.monotonic() - self.idle_since > DEFAULT_POOL_LIMITS.idle:
+            return False
+        self.connection.set_timeout(0)
+        try:
+            self.connection.receive()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            pass
+        return False  # bytes that no request asked for, or the end
+
+    def early_response(self) -> ReceivedResponse | None:
+        """Return the response if its head has arrived while the request is still being sent."""
+        while True:
+            event = self.core.next_event()
+            if isinstance(event, ReceivedResponse):
+                return event
+            if event is NEED_DATA:
+                if not self.connection.has_input():
+                    return None
+                self.connection.set_timeout(0)
+                try:
+                    data = self.connection.receive()
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    return None
+                if not data:
+                    return None  # the next write says what that means
+                self.core.receive_data(data)
+            elif not isinstance(event, InterimResponse):
+                return None
 
     def next_event(self, wait: float | None, phase: str = "read") -> ClientEvent:
         while (event := self.core.next_event()) is NEED_DATA:
@@ -66,24 +110,49 @@ class _Link:
             except TimeoutError as error:
                 raise self._timeout(wait, phase) from error
             except OSError as error:
-                raise ConnectionBroken(f"expected an answer, got {error}") from error
+                raise ConnectionBroken(
+                    f"{self.connection.peer} did not complete its response: {error}"
+                ) from error
             if data:
                 self.core.receive_data(data)
             else:
                 self.core.receive_eof()
         if isinstance(event, ConnectionClosed):
-            raise ConnectionBroken("expected an answer, got the end of the connection")
+            raise ConnectionBroken(
+                f"{self.connection.peer} closed the connection before the response was complete"
+            )
         return event
 
-    def send(self, data: bytes, wait: float | None) -> None:
+    def send(self, data: bytes, wait: float | None) -> ReceivedResponse | None:
+        """Send bytes; return the response if it arrives before all of them are sent."""
         for start in range(0, len(data), _SEND_SIZE):
+            if start and (early := self.early_response()) is not None:
+                self.is_cut_short = True
+                return early
             self._set_timeout(wait)
             try:
                 self.connection.send(data[start : start + _SEND_SIZE])
-            except TimeoutError as error:
-                raise self._timeout(wait, "write") from error
             except OSError as error:
-                raise ConnectionBroken(f"expected to send a request, got {error}") from error
+                self.is_cut_short = True
+                failure: ClientError
+                if isinstance(error, TimeoutError):
+                    failure = self._timeout(wait, "write")
+                else:
+                    failure = ConnectionBroken(
+                        f"{self.connection.peer} did not take the request: {error}"
+                    )
+                return self._response_after(failure, error)
+        return None
+
+    def _response_after(self, failure: ClientError, cause: OSError) -> ReceivedResponse:
+        """Return the response that the server has sent already, or raise why sending failed."""
+        try:
+            early = self.early_response()
+        except (HttpError, OSError):
+            early = None
+        if early is None:
+            raise failure from cause
+        return early
 
     def _set_timeout(self, wait: float | None) -> None:
         if self.deadline is not None:
@@ -96,19 +165,22 @@ class _Link:
     def _timeout(self, wait: float | None, phase: str) -> RequestTimeout:
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return RequestTimeout(
-                "expected all of the response within the total time, got a part", phase="total"
+                f"the response from {self.connection.peer} was not complete in the total time",
+                phase="total",
             )
-        return RequestTimeout(f"expected progress within {wait} s, got none", phase=phase)
+        return RequestTimeout(
+            f"{self.connection.peer} made no progress within {wait} s", phase=phase
+        )
 
 
 class BlockingStreamedResponse:
     """A response whose content is still to come: iterate over it, or `read` it."""
 
     def __init__(
-        self, response: Response, link: _Link, timeouts: Timeouts, read_limit: int
+        self, response: ReceivedResponse, link: _Link, timeouts: Timeouts, read_limit: int
     ) -> None:
         self.status = response.status
-        self.reason = response.reason or ""
+        self.reason = response.reason
         self.headers = response.headers
         self.http_version = response.http_version
         self.trailers: Headers | None = None
@@ -116,9 +188,14 @@ class BlockingStreamedResponse:
         self._timeouts = timeouts
         self._read_limit = read_limit
         self._has_ended = False
+        self._is_over = False
 
     def __iter__(self) -> Iterator[bytes]:
-        while not self._has_ended:
+        while True:
+            if self._is_over:
+                raise ResponseClosed("the response was read after the block of its stream() ended")
+            if self._has_ended:
+                return
             event = self._link.next_event(self._timeouts.read)
             if isinstance(event, Data):
                 yield event.data
@@ -135,6 +212,9 @@ class BlockingStreamedResponse:
             check_body_length(size, self._read_limit)
             pieces.append(piece)
         return b"".join(pieces)
+
+    def _finish(self) -> None:
+        self._is_over = True
 
     def __repr__(self) -> str:
         return f"<BlockingStreamedResponse {self.status}>"
@@ -153,10 +233,10 @@ class BlockingClient:
         trusted_uids: Collection[int] = (),
     ) -> None:
         """Make a client; the arguments are those of `Client`."""
-        self._through = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
-        self._timeouts = timeouts
-        self._limits = limits
-        self._tls = tls
+        self._through = client_endpoint(endpoint)
+        self._timeouts = checked(timeouts, Timeouts, "timeouts")
+        self._limits = checked(limits, Limits, "limits")
+        self._tls = None if tls is None else checked(tls, ClientTLS, "tls")
         self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, _Link] = {}
 
@@ -187,9 +267,10 @@ class BlockingClient:
         body: Pieces = b"",
         headers: Fields = (),
         redirects: int = 0,
-    ) -> Response:
-        """Ask and return the response with all of its content; as `Client.request`."""
-        hop = Hop(method, url, Headers(headers), body)
+    ) -> ReceivedResponse:
+        """Send a request and return the response with all of its content; as `Client.request`."""
+        check_count(redirects, "redirects")
+        hop = Hop(method, url, Headers(headers), content_of(body, is_async=False))
         followed: list[str] = []
         deadline = self._deadline()
         while True:
@@ -208,13 +289,8 @@ class BlockingClient:
         total = self._timeouts.total
         return None if total is None else time.monotonic() + total
 
-    def _exchange(self, hop: Hop, deadline: float | None) -> Response:
-        body = hop.body
-        assert isinstance(body, (bytes, Iterable))
-        with self._open(hop, body, deadline, self._limits.body) as streamed:
-            response = ReceivedResponse(
-                streamed.status, streamed.reason, streamed.headers, streamed.http_version
-            )
+    def _exchange(self, hop: Hop, deadline: float | None) -> ReceivedResponse:
+        with self._open(hop, deadline, self._limits.body) as (streamed, response):
             response.body = streamed.read()
             response.trailers = streamed.trailers
             return response
@@ -230,25 +306,32 @@ class BlockingClient:
         body_limit: int | None = None,
     ) -> Iterator[BlockingStreamedResponse]:
         """Send a request and yield the response once its head has arrived; as `Client.stream`."""
-        hop = Hop(method, url, Headers(headers), body)
-        with self._open(hop, body, self._deadline(), body_limit) as streamed:
+        if body_limit is not None:
+            check_count(body_limit, "body_limit")
+        hop = Hop(method, url, Headers(headers), content_of(body, is_async=False))
+        with self._open(hop, self._deadline(), body_limit) as (streamed, _):
             yield streamed
 
     @contextmanager
     def _open(
-        self, hop: Hop, body: Pieces, deadline: float | None, body_limit: int | None
-    ) -> Iterator[BlockingStreamedResponse]:
+        self, hop: Hop, deadline: float | None, body_limit: int | None
+    ) -> Iterator[tuple[BlockingStreamedResponse, ReceivedResponse]]:
         where = parse_url(hop.url, self._through)
-        request = make_request(hop.method, where, hop.headers, body)
+        request = make_request(hop.method, where, hop.headers, hop.body)
         link = self._take(where.endpoint)
         link.deadline = deadline
         link.core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit
+        streamed = None
         try:
-            response = self._ask(link, request, body)
+            response = self._ask(link, request, hop.body)
             held = self._limits.body if body_limit is None else body_limit
-            yield BlockingStreamedResponse(response, link, self._timeouts, held)
+            streamed = BlockingStreamedResponse(response, link, self._timeouts, held)
+            yield streamed, response
         finally:
-            if link.core.is_reusable and where.endpoint not in self._idle:
+            if streamed is not None:
+                streamed._finish()  # noqa: SLF001 - of this module
+            if link.is_reusable and where.endpoint not in self._idle:
+                link.idle_since = time.monotonic()
                 self._idle[where.endpoint] = link
             else:
                 link.connection.close()
@@ -256,14 +339,8 @@ class BlockingClient:
     def _take(self, endpoint: Endpoint) -> _Link:
         link = self._idle.pop(endpoint, None)
         if link is not None:
-            # What came since, an end most of all, means that no request may be sent on it.
-            link.connection.set_timeout(0)
-            try:
-                link.connection.receive()
-            except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
+            if link.is_fresh():
                 return link
-            except OSError:
-                pass
             link.connection.close()
         try:
             tls = self._tls if endpoint.scheme == "tls" else None
@@ -277,26 +354,32 @@ class BlockingClient:
             raise connect_error(error) from error
         return _Link(connection, self._limits)
 
-    def _ask(self, link: _Link, request: Request, body: Pieces) -> Response:
+    def _ask(self, link: _Link, request: Request, body: Content) -> ReceivedResponse:
         timeouts = self._timeouts
-        link.send(link.core.send(request), timeouts.write)
-        if link.core.request_state is State.BODY:
-            early = self._wait_for_continue(link) if request.expects_continue else None
+        early = link.send(link.core.send(request), timeouts.write)
+        if early is None and link.core.request_state is State.BODY:
+            if request.expects_continue:
+                early = self._wait_for_continue(link)
+            early = early or self._send_content(link, body)
+        return early or self._read_head(link)
+
+    def _send_content(self, link: _Link, body: Content) -> ReceivedResponse | None:
+        """Send the content; return the response if it arrives before all of it is sent."""
+        if isinstance(body, bytes):
+            pieces: Iterable[bytes] = (body,)
+        else:
+            assert isinstance(body, Iterable)  # content_of() has seen to that
+            pieces = body
+        seconds = self._timeouts.write
+        for piece in pieces:
+            early = link.early_response() or link.send(
+                link.core.send(Data(piece_of(piece))), seconds
+            )
             if early is not None:
                 return early
-            try:
-                for piece in (body,) if isinstance(body, bytes) else body:
-                    link.send(link.core.send(Data(piece)), timeouts.write)
-                link.send(link.core.send(END_OF_MESSAGE), timeouts.write)
-            except ConnectionBroken as broken:
-                # The server may have answered before it closed.
-                try:
-                    return self._read_head(link)
-                except HttpError:
-                    raise broken from None
-        return self._read_head(link)
+        return link.send(link.core.send(END_OF_MESSAGE), seconds)
 
-    def _wait_for_continue(self, link: _Link) -> Response | None:
+    def _wait_for_continue(self, link: _Link) -> ReceivedResponse | None:
         try:
             event = link.next_event(_CONTINUE_WAIT)
         except RequestTimeout as error:
@@ -305,11 +388,11 @@ class BlockingClient:
             return None  # RFC 9110 10.1.1: not to be waited for without end
         if isinstance(event, InterimResponse):
             return None
-        assert isinstance(event, Response)
+        assert isinstance(event, ReceivedResponse)
         return event
 
-    def _read_head(self, link: _Link) -> Response:
+    def _read_head(self, link: _Link) -> ReceivedResponse:
         while True:
             event = link.next_event(self._timeouts.read)
-            if isinstance(event, Response):
+            if isinstance(event, ReceivedResponse):
                 return event

@@ -75,6 +75,9 @@ class ClientTLS:
 
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Python lets OpenSSL 3 take an end without close_notify for a proper one; clients need to
+        # know that the connection was cut off.
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         if self.ca is None:
             context.load_default_certs()
         else:

@@ -3,6 +3,7 @@
 One call waits for one thing; there are no threads and no event loop in here.
 """
 
+import select
 import selectors
 import socket
 import ssl
@@ -11,7 +12,7 @@ from typing import Self, cast
 
 from kakuri_tcp._connect import reason_of, tls_for
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, EndpointError
+from kakuri_tcp._errors import ConnectFailed, ConnectionLost, EndpointError
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import open_listeners_blocking
 from kakuri_tcp._peers import check_server, identify
@@ -83,8 +84,28 @@ class Connection:
         return LineReader(self, limit=limit)
 
     def receive(self) -> bytes:
-        """Wait for bytes and give them; none at the end of the stream."""
-        return self._socket.recv(_READ_SIZE)
+        """Wait for bytes and return them; none at the end of the stream.
+
+        Raises:
+            ConnectionLost: TLS ended without close_notify, as when an attacker cuts the connection.
+            TimeoutError: the connection's timeout passed.
+
+        """
+        try:
+            return self._socket.recv(_READ_SIZE)
+        except ssl.SSLEOFError as error:
+            raise ConnectionLost(f"{self.peer} ended TLS without close_notify") from error
+
+    def has_input(self) -> bool:
+        """Return whether bytes or the end of the stream have arrived; never waits.
+
+        Over TLS, what has arrived may be of TLS itself, and `receive` then waits all the same.
+        """
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return bool(poller.poll(0))
 
     def send(self, data: bytes) -> None:
         """Send all bytes."""
@@ -233,7 +254,7 @@ def connect(
 
 def _wrapped(connected: socket.socket, context: ssl.SSLContext, name: str) -> socket.socket:
     try:
-        return context.wrap_socket(connected, server_hostname=name)
+        return context.wrap_socket(connected, server_hostname=name, suppress_ragged_eofs=False)
     except OSError:
         connected.close()
         raise

@@ -1,0 +1,129 @@
+"""URLs as callers write them, and references as servers do (RFC 3986 5.2 and 5.4)."""
+
+import pytest
+from kakuri_http import Headers, InvalidUrl
+from kakuri_http._redirects import Hop, next_hop
+from kakuri_http._response import ReceivedResponse
+from kakuri_http._url import parse_url
+from kakuri_tcp import Endpoint
+
+BASE = "http://a/b/c/d;p?q"
+UNIX = Endpoint.unix("/run/x.sock")
+
+# RFC 3986 5.4.1 and 5.4.2, without fragments, which are dropped; `g:h` is no http URL.
+EXAMPLES = {
+    "g": "/b/c/g", "./g": "/b/c/g", "g/": "/b/c/g/", "/g": "/g", "?y": "/b/c/d;p?y",
+    "g?y": "/b/c/g?y", "#s": "/b/c/d;p?q", "g#s": "/b/c/g", "g?y#s": "/b/c/g?y", ";x": "/b/c/;x",
+    "g;x": "/b/c/g;x", "g;x?y#s": "/b/c/g;x?y", "": "/b/c/d;p?q", ".": "/b/c/", "./": "/b/c/",
+    "..": "/b/", "../": "/b/", "../g": "/b/g", "../..": "/", "../../": "/", "../../g": "/g",
+    "../../../g": "/g", "../../../../g": "/g", "/./g": "/g", "/../g": "/g", "g.": "/b/c/g.",
+    ".g": "/b/c/.g", "g..": "/b/c/g..", "..g": "/b/c/..g", "./../g": "/b/g", "./g/.": "/b/c/g/",
+    "g/./h": "/b/c/g/h", "g/../h": "/b/c/h", "g;x=1/./y": "/b/c/g;x=1/y",
+    "g;x=1/../y": "/b/c/y", "g?y/./x": "/b/c/g?y/./x", "g?y/../x": "/b/c/g?y/../x",
+    "g#s/../x": "/b/c/g", "/login?next=http://example.com/x": "/login?next=http://example.com/x",
+    "?next=//b/../c": "/b/c/d;p?next=//b/../c", "g?a=[1]|{2}": "/b/c/g?a=[1]|{2}",
+}  # fmt: skip
+
+
+def redirected(location, base=BASE, headers=(), through=None, body=b"", status=307):
+    hop = Hop("POST", base, Headers(headers), body)
+    response = ReceivedResponse(status, "", Headers([("Location", location)]), "1.1")
+    return next_hop(hop, response, through)
+
+
+@pytest.mark.parametrize("reference", EXAMPLES)
+def test_location_is_resolved_against_the_url_of_its_request(reference):
+    there = parse_url(redirected(reference).url)
+    assert (there.origin, there.target) == ("http://a", EXAMPLES[reference])
+
+
+@pytest.mark.parametrize("reference", EXAMPLES)
+def test_location_is_resolved_the_same_through_a_unix_socket(reference):
+    hop = redirected(reference, "/b/c/d;p?q", through=UNIX)
+    there = parse_url(hop.url, UNIX)
+    assert (there.endpoint, there.host, there.target) == (UNIX, "localhost", EXAMPLES[reference])
+
+
+@pytest.mark.parametrize(
+    ("location", "origin", "target"),
+    [
+        ("//other/x", "http://other", "/x"),
+        ("//other", "http://other", "/"),
+        ("HTTP://Other:80/x", "http://other", "/x"),
+        ("https://other?x", "https://other", "/?x"),
+        ("http://other:/x", "http://other", "/x"),
+    ],
+)
+def test_location_may_name_another_origin(location, origin, target):
+    there = parse_url(redirected(location).url)
+    assert (there.origin, there.target) == (origin, target)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["g:h", "http:g", "http:///x", "//", "//user@other/", "mailto:a@b", "/a b", "/\\x", "/%zz",
+     "//a:99999/", "javascript:alert(1)", "file:///etc/passwd", "/é", "/[x]"],
+)  # fmt: skip
+def test_location_that_is_not_an_http_url_raises_invalid_url(location):
+    with pytest.raises(InvalidUrl):
+        parse_url(redirected(location).url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        ("HTTP://EXAMPLE.com/A", "example.com", "/A"),
+        ("http://a:80/", "a", "/"),
+        ("hTTpS://a:443/x", "a", "/x"),
+        ("http://a:8080?b", "a:8080", "/?b"),
+        ("http://a#fragment", "a", "/"),
+        ("http://a/b/../c/./d/..#x", "a", "/c/"),
+        ("http://a/..", "a", "/"),
+        ("http://[::1]:80/", "[::1]", "/"),
+        ("http://a/?", "a", "/?"),
+    ],
+)
+def test_url_of_a_caller_is_normalized(url, host, target):
+    parsed = parse_url(url)
+    assert (parsed.host, parsed.target) == (host, target)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [("/a", "/a"), ("/a/../b", "/b"), ("?a=b", "/?a=b"), ("a/b", "/a/b"), ("/#x", "/"), ("", "/")],
+)
+def test_reference_of_a_caller_is_resolved_against_the_endpoint(url, target):
+    for through, host in ((UNIX, "localhost"), (Endpoint.tcp("127.0.0.1", 81), "127.0.0.1:81")):
+        parsed = parse_url(url, through)
+        assert (parsed.endpoint, parsed.host, parsed.target) == (through, host, target)
+
+
+@pytest.mark.parametrize("url", [b"http://a/", 5, None, UNIX])
+def test_url_that_is_not_text_raises_type_error(url):
+    with pytest.raises(TypeError, match="expected text as URL, got"):
+        parse_url(url)
+
+
+SECRETS = ["Authorization", "Cookie", "Proxy-Authorization", "cookie", "AUTHORIZATION"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize(
+    "location", ["http://b/", "//b/", "http://a:81/", "https://a/", "http://b.a/"]
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_credentials_stay_with_their_origin(name, location, status):
+    hop = redirected(location, headers=[(name, "secret"), ("X-Kept", "1")], status=status)
+    assert list(hop.headers) == [("X-Kept", "1")]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("location", ["/x", "http://a/x", "HTTP://A:80/x", "//a/x", "?x"])
+def test_credentials_are_sent_to_the_same_origin(name, location):
+    assert redirected(location, headers=[(name, "secret")]).headers[name] == "secret"
+
+
+def test_redirect_from_https_to_http_raises_invalid_url():
+    with pytest.raises(InvalidUrl, match="https"):
+        redirected("http://a/", base="https://a/")
+    assert redirected("//a/x", base="https://b/").url == "https://a/x"
