@@ -47,3 +47,13 @@ def test_long_lines(chunks):
         list(kakuri_json.decode_lines(chunks, max_line=7))
     assert caught.value.limit == "max_line"
     assert list(kakuri_json.decode_lines([b"1234567\n1"], max_line=7)) == [1234567, 1]
+
+
+@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
+def test_decode_lines_takes_bytes_as_the_whole_input(make):
+    assert list(kakuri_json.decode_lines(make(b"1\n[2]\n3"), type=object)) == [1, [2], 3]
+
+
+def test_decode_lines_refuses_text():
+    with pytest.raises(TypeError, match="expected bytes or chunks of bytes, got str"):
+        list(kakuri_json.decode_lines("1\n2"))

@@ -1,18 +1,33 @@
 """One codec a type: compiled readers for the layouts that come, and the slow path for the rest."""
 
 import contextlib
+import enum
 import re
 import threading
+import types
+import typing
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from kakuri_json._caches import cache_of
 from kakuri_json._expressions import MISS, NotRegular, compile_reader
 from kakuri_json._layouts import USUAL, Layout, layout_of
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._parser import parse
 from kakuri_json._reading import shape_of
 from kakuri_json._runs import Runs
-from kakuri_json._shapes import Shape, Union
+from kakuri_json._shapes import (
+    Choice,
+    Constrained,
+    Dictionary,
+    Fixed,
+    Flags,
+    Record,
+    Sequence,
+    Shape,
+    Union,
+)
 
 MAX_LEARNED = 4
 """Layouts that a codec learns beyond the usual one: a peer decides how it spells, and neither a
@@ -32,7 +47,9 @@ class Codec:
         ValueError for what the slow path has to explain.
     """
 
-    __slots__ = ("_known", "_learned", "_readers", "_runs", "annotation", "first", "shape")
+    __slots__ = (
+        "__weakref__", "_known", "_learned", "_readers", "_runs", "annotation", "first", "shape",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
@@ -147,32 +164,97 @@ class UnionCodec(Codec):
                 member.learn_value(text, value)
 
 
-_codecs: dict[Any, Codec] = {}
-BY_IDENTITY: dict[int, Codec] = {}
-"""Codecs by the identity of their type: hashing a union takes longer than reading a message.
-The codec keeps its type alive, so an identity stays what it was."""
-_MAX_IDENTITIES = 1024
+BY_IDENTITY: dict[int, Callable[[], Codec | None]] = {}
+"""References to codecs by the identity of their type: hashing a union takes longer than reading a
+message. A codec keeps its type alive, so an identity is what it was while the codec lives."""
+_BY_MEANING: dict[Any, Callable[[], Codec | None]] = {}
+"""The same for types that are equal without being the same object."""
+_shared: dict[int, Codec] = {}
+"""Codecs of types without classes of a program, like `list[int]`."""
+_MAX_SHARED = 1024
+_MAX_OF_A_CLASS = 256
 
 
 def codec_of(annotation: Any) -> Codec:
-    """Give the codec of a type, the same one each time.
+    """Return the codec of a type, the same one each time.
 
-    Raises UnsupportedTypeError for a type that has none.
+    It lives as long as a class in the type does.
+
+    Raises:
+        UnsupportedTypeError: the type has no codec.
     """
-    known = BY_IDENTITY.get(id(annotation))
+    known = BY_IDENTITY.get(id(annotation), no_codec)()
     if known is not None:
         return known
-    try:
-        codec = _codecs.get(annotation)
-        hashable = True
-    except TypeError:  # unhashable metadata in Annotated
-        codec, hashable = None, False
+    meaning = _meaning(annotation)
+    codec = _BY_MEANING.get(meaning, no_codec)()
     if codec is None:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
         codec = (UnionCodec if tagged else Codec)(shape, annotation)  # type: ignore[arg-type]
-        if hashable:
-            _codecs[annotation] = codec
-    if codec.annotation is annotation and len(BY_IDENTITY) < _MAX_IDENTITIES:
-        BY_IDENTITY[id(annotation)] = codec
+        owner = _owner(shape)
+        if owner is None:
+            _keep(_shared, codec, _MAX_SHARED)
+        else:
+            _keep(cache_of(owner).codecs, codec, _MAX_OF_A_CLASS)
+        _refer(_BY_MEANING, meaning, codec)
+    if codec.annotation is annotation:
+        _refer(BY_IDENTITY, id(annotation), codec)
     return codec
+
+
+def no_codec() -> None:
+    """Stand for a reference to nothing."""
+
+
+def _keep(kept: dict[int, Codec], codec: Codec, at_most: int) -> None:
+    with _adding:
+        if len(kept) >= at_most:
+            del kept[next(iter(kept))]
+        kept[id(codec)] = codec
+
+
+def _refer(references: dict[Any, Callable[[], Codec | None]], key: Any, codec: Codec) -> None:
+    references[key] = weakref.ref(codec, lambda _: references.pop(key, None))
+
+
+def _owner(shape: Shape) -> type[Any] | None:
+    """Return a class of the program in a type, or None if it has none."""
+    match shape:
+        case Record() | Flags():
+            return shape.cls
+        case Choice():
+            enums = (type(meant) for _, meant in shape.rows if isinstance(meant, enum.Enum))
+            return next(enums, None)
+        case Constrained():
+            return _owner(shape.inner)
+        case Sequence():
+            return _owner(shape.item)
+        case Dictionary():
+            return _owner(shape.value) or _owner(shape.key)
+        case Fixed(items=inside) | Union(members=inside):
+            return next(filter(None, map(_owner, inside)), None)
+        case _:
+            return None
+
+
+def _meaning(annotation: Any) -> Any:
+    """Return a key that equal types share, without keeping a class alive."""
+    if isinstance(annotation, type):
+        return id(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        parts = [Literal, *((type(value), value) for value in arguments)]
+    elif origin is Annotated:
+        parts = [Annotated, _meaning(annotation.__origin__), *annotation.__metadata__]
+    elif origin in (typing.Union, types.UnionType):
+        return typing.Union, frozenset(map(_meaning, arguments))
+    elif origin is None:
+        parts = [annotation]
+    else:
+        parts = [id(origin), annotation is typing.Tuple, *map(_meaning, arguments)]  # noqa: UP006
+    try:
+        hash(tuple(parts))
+    except TypeError:  # metadata that cannot be compared by hash
+        return annotation.__class__, id(annotation)
+    return tuple(parts)

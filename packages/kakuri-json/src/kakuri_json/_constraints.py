@@ -1,6 +1,9 @@
 """Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
 
+import datetime as dt
+import decimal
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,33 +20,71 @@ from kakuri_json._shapes import (
     Union,
 )
 
-_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length")
+_SIZES = ("min_length", "max_length")
+_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", *_SIZES)
 
 
 def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
-    """Give the constraints among the metadata of an `Annotated`; the rest means nothing here."""
+    """Yield the constraints among the metadata of an `Annotated`.
+
+    What has none of the attributes of a constraint means nothing here.
+
+    Raises:
+        UnsupportedTypeError: something is a constraint that cannot be applied.
+    """
     for mark in metadata:
-        if isinstance(mark, type):
-            continue
-        bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
-        bounds = {name: bound for name, bound in bounds.items() if bound is not None}
-        if bounds.get("min_length") == 0:
-            del bounds["min_length"]
-        pattern = getattr(mark, "pattern", None)
-        if not isinstance(pattern, str) or isinstance(mark, re.Pattern):
-            pattern = None  # a compiled expression has flags, which a schema could not tell
+        bounds = _bounds(mark)
+        pattern, fullmatch = _pattern(mark)
         description = getattr(mark, "description", None)
         words = description if isinstance(description, str) else None
-        kind = type(mark).__name__
-        if bounds or pattern is not None:
-            yield _bounded(bounds, pattern, words)
+        kinds = () if isinstance(mark, type) else {cls.__name__ for cls in type(mark).__mro__}
+        zone = getattr(mark, "tz", None)
+        if bounds or fullmatch is not None:
+            yield _bounded(bounds, pattern, fullmatch, words)
         elif getattr(mark, "__is_annotated_types_grouped_metadata__", False) is True:
             yield from constraints_of(tuple(mark))
-        elif kind == "Predicate" and callable(getattr(mark, "func", None)):
+        elif "Predicate" in kinds and callable(getattr(mark, "func", None)):
             name = getattr(mark.func, "__qualname__", repr(mark.func))
             yield Constraint(_refusing(mark.func), f"for which {name} holds", words)
-        elif kind == "Timezone" and hasattr(mark, "tz"):
+        elif "Timezone" in kinds and hasattr(mark, "tz"):
             yield _zoned(mark.tz, words)
+        if type(zone) is bool:  # whether there is an offset at all
+            yield _zoned(... if zone else None, words)
+
+
+def _bounds(mark: Any) -> dict[str, Any]:
+    """Return the bounds that a mark has, by name."""
+    bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
+    bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+    for name, bound in bounds.items():
+        if callable(bound) or hasattr(bound, "__get__"):
+            # An attribute of a class whose instances have bounds.
+            raise UnsupportedTypeError(f"expected a value for {name!r}, got {mark!r}")
+        if name in _SIZES and (type(bound) is not int or bound < 0):
+            raise UnsupportedTypeError(f"expected a length for {name!r}, got {bound!r}")
+    if bounds.get("min_length") == 0:
+        del bounds["min_length"]
+    return bounds
+
+
+def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
+    """Return the expression for the whole text that a mark has: its source, and how to match.
+
+    There is no source if the expression was compiled with flags: neither a schema nor the
+    expression of a codec could tell them.
+    """
+    pattern = mark if isinstance(mark, re.Pattern) else getattr(mark, "pattern", None)
+    if pattern is None:
+        return None, None
+    try:
+        compiled = re.compile(pattern)
+    except (TypeError, re.error) as error:
+        got = f"{pattern!r} ({error})"
+        raise UnsupportedTypeError(f"expected a regular expression, got {got}") from None
+    if not isinstance(compiled.pattern, str):
+        raise UnsupportedTypeError(f"expected a regular expression of text, got {pattern!r}")
+    is_plain = isinstance(pattern, str) or compiled.flags == re.compile("").flags
+    return compiled.pattern if is_plain else None, compiled.fullmatch
 
 
 def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -61,24 +102,34 @@ def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 def _zoned(zone: Any, words: str | None) -> Constraint:
     """Ask for a time in a zone (name or tzinfo), in any (...), or in none (None)."""
     if zone is None:
-        return Constraint(lambda value: value.tzinfo is None, "without an offset", words)
+        without = "without an offset"
+        return Constraint(lambda value: value.tzinfo is None, without, words, of_times=True)
     if zone is Ellipsis:
-        return Constraint(lambda value: value.tzinfo is not None, "with an offset", words)
+        with_one = "with an offset"
+        return Constraint(lambda value: value.tzinfo is not None, with_one, words, of_times=True)
     there = zone
     if isinstance(zone, str):
         # Imported late: few ask for a zone by its name.
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
-        there = ZoneInfo(zone)
+        try:
+            there = ZoneInfo(zone)
+        except (ValueError, OSError, KeyError) as error:
+            raise UnsupportedTypeError(f"expected a time zone, got {zone!r}") from error
 
     def holds(value: Any) -> bool:
         offset: Any = value.utcoffset()
         return offset is not None and offset == value.astimezone(there).utcoffset()
 
-    return Constraint(_refusing(holds), f"with the offset of {zone}", words)
+    return Constraint(_refusing(holds), f"with the offset of {zone}", words, of_times=True)
 
 
-def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> Constraint:
+def _bounded(
+    bounds: dict[str, Any],
+    pattern: str | None,
+    fullmatch: Callable[[str], Any] | None,
+    words: str | None,
+) -> Constraint:
     tests = []
     if "ge" in bounds or "gt" in bounds or "le" in bounds or "lt" in bounds:
         tests.append(_range_words(bounds))
@@ -91,9 +142,9 @@ def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> 
         tests.append(f"of length {low} or more")
     elif high is not None:
         tests.append(f"of length {high} or less")
-    if pattern is not None:
-        tests.append(f"that matches {pattern}")
-    fullmatch = None if pattern is None else re.compile(pattern).fullmatch
+    if fullmatch is not None:
+        source = fullmatch.__self__.pattern  # type: ignore[attr-defined]  # a method of re.Pattern
+        tests.append(f"that matches {source}")
 
     def holds(value: Any) -> bool:
         return (
@@ -107,7 +158,9 @@ def _bounded(bounds: dict[str, Any], pattern: str | None, words: str | None) -> 
             and (fullmatch is None or fullmatch(value) is not None)
         )
 
-    return Constraint(_refusing(holds), " ".join(tests), words, pattern, **bounds)
+    return Constraint(
+        _refusing(holds), " ".join(tests), words, pattern, of_text=fullmatch is not None, **bounds
+    )
 
 
 def _range_words(bounds: dict[str, Any]) -> str:
@@ -134,10 +187,11 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
         bounds = (constraint.ge, constraint.gt, constraint.le, constraint.lt)
         sizes = (constraint.min_length, constraint.max_length)
         if (
-            (constraint.pattern is not None and shape != Scalar("string"))
-            or (constraint.multiple_of is not None and not _is_number(shape))
-            or (any(bound is not None for bound in bounds) and not _is_ordered(shape))
+            (constraint.of_text and shape != Scalar("string"))
+            or (constraint.multiple_of is not None and not _divides(constraint, shape))
+            or not all(bound is None or _compares(bound, shape) for bound in bounds)
             or (any(size is not None for size in sizes) and not _is_sized(shape))
+            or (constraint.of_times and shape != Text("datetime"))
         ):
             kind = type(shape).__name__.lower()
             raise UnsupportedTypeError(
@@ -146,12 +200,36 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
     return Constrained(shape, constraints)
 
 
+_SAMPLES: dict[Shape, Any] = {
+    Scalar("integer"): 1,
+    Scalar("number"): 1.0,
+    Scalar("string"): "",
+    Text("decimal"): decimal.Decimal(1),
+    Text("date"): dt.date.min,
+    Text("datetime"): dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    Text("bytes"): b"",
+    Text("uuid"): uuid.UUID(int=0),
+}
+"""A value of each shape that has an order."""
+
+
+def _compares(bound: Any, shape: Shape) -> bool:
+    """Return whether values of a shape can be compared with a bound."""
+    try:
+        return shape in _SAMPLES and type(_SAMPLES[shape] < bound) is bool and bound == bound
+    except (TypeError, ArithmeticError):
+        return False
+
+
+def _divides(constraint: Constraint, shape: Shape) -> bool:
+    try:
+        return _is_number(shape) and _SAMPLES[shape] % constraint.multiple_of is not None
+    except (TypeError, ArithmeticError):
+        return False
+
+
 def _is_number(shape: Shape) -> bool:
     return shape in (Scalar("integer"), Scalar("number"), Text("decimal"))
-
-
-def _is_ordered(shape: Shape) -> bool:
-    return _is_number(shape) or isinstance(shape, Text) or shape == Scalar("string")
 
 
 def _is_sized(shape: Shape) -> bool:

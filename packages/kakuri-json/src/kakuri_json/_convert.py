@@ -22,6 +22,7 @@ from kakuri_json._shapes import (
     Constraint,
     Dictionary,
     Fixed,
+    Flags,
     Record,
     Scalar,
     Sequence,
@@ -127,6 +128,12 @@ def _choice(run: Conversion, shape: Choice, value: Any, path: Path, start: int |
     for written, meant in shape.rows:
         if type(written) is type(value) and written == value:
             return meant
+    return run.mismatch(path, shape, value, start)
+
+
+def _flags(run: Conversion, shape: Flags, value: Any, path: Path, start: int | None) -> Any:
+    if type(value) is int and value >= 0 and not value & ~shape.known:
+        return shape.cls(value)
     return run.mismatch(path, shape, value, start)
 
 
@@ -409,6 +416,7 @@ _SIMPLE: dict[type[Any], Simple] = {
     Anything: _anything,
     Scalar: _scalar,
     Choice: _choice,
+    Flags: _flags,
     Text: _text,
 }
 _NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {

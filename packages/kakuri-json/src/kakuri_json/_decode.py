@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of
+from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of, no_codec
 from kakuri_json._convert import Conversion, Found, Path
 from kakuri_json._cursors import LARGE, TextCursor, ValueCursor
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
@@ -30,7 +30,7 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
     that has no JSON form.
     """
     if limits is DEFAULT_LIMITS and data.__class__ is bytes and len(data) <= _MAX_FAST:
-        codec = BY_IDENTITY.get(id(type))
+        codec = BY_IDENTITY.get(id(type), no_codec)()
         if codec is not None:
             try:
                 value = codec.first(data.decode())

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._caches import cache_of
+from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._printer import print_value
 
 Writer: TypeAlias = Callable[[Any], str | None]
@@ -32,33 +33,48 @@ def encode(value: object) -> bytes:
 
     Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
     """
-    return _compact(value).encode()
+    data = _compact(value).encode()
+    if len(data) > DEFAULT_LIMITS.max_length:
+        raise exceeded(DEFAULT_LIMITS, "max_length")
+    return data
 
 
-writers: dict[type[Any], Writer | None] = {}
-
-
-def _find_writer(cls: type[Any]) -> Writer | None:
+def writer_of(cls: type[Any]) -> Writer | None:
+    """Return the function that prints instances of exactly this class; None if it has none."""
     if not hasattr(cls, "__dataclass_fields__"):
         return None
-    # Imported late: a program without dataclasses has no need of it.
-    from kakuri_json._writers import writer_of  # noqa: PLC0415
+    cache = cache_of(cls)
+    if cache.write is None:
+        # Imported late: a program without dataclasses has no need of it.
+        from kakuri_json._writers import compile_writer  # noqa: PLC0415
 
-    return writer_of(cls)
+        cache.write = compile_writer(cls)
+        type.__setattr__(cls, "__kakuri_write__", cache.write)
+    return cache.write
 
 
 def _compact(value: object) -> str:
     """Print a value compactly, through its class's own writer if it has one."""
     cls = value.__class__
-    try:
-        write = writers[cls]
-    except KeyError:
-        write = writers[cls] = _find_writer(cls)
-    if write is not None:
+    if cls is not dict and cls is not list:
         try:
-            text = write(value)
-        except ValueError:  # the printer says which limit the integer exceeds
+            text = cls.__kakuri_write__(value)  # type: ignore[attr-defined]  # see writer_of
+        except (AttributeError, ValueError):  # the printer says which limit an integer exceeds
             text = None
+        if text is None:
+            text = _compact_first(value, cls)
         if text is not None and len(text) <= DEFAULT_LIMITS.max_length:
-            return text
+            result: str = text
+            return result
     return print_value(value, DEFAULT_LIMITS)
+
+
+def _compact_first(value: object, cls: type[Any]) -> str | None:
+    """Print a value if its class has no writer yet; what a base's writer says does not count."""
+    if "__kakuri_write__" in cls.__dict__ and cache_of(cls).write is not None:
+        return None
+    write = writer_of(cls)
+    try:
+        return None if write is None else write(value)
+    except ValueError:
+        return None

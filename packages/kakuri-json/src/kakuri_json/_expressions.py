@@ -211,7 +211,7 @@ class _Compiler:
         """Give conditions that say what a constraint says, but for a pattern that is embedded."""
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         sizes = {"min_length": ">=", "max_length": "<="}
-        if constraint.pattern is not None and not embedded:
+        if constraint.of_text and not embedded:
             lately, matches = map(self.constant, remembering(constraint.holds))
             return [f"({name} in {lately} or {matches}({name}))"]
         tests: list[str] = []
@@ -224,7 +224,7 @@ class _Compiler:
             if bound is not None:
                 subject = name if key in comparisons else f"len({name})"
                 tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
-        if constraint.multiple_of is not None or not (tests or constraint.pattern is not None):
+        if constraint.multiple_of is not None or not (tests or constraint.of_text):
             tests.append(f"{self.constant(constraint.holds)}({name})")
         return tests
 
@@ -267,8 +267,9 @@ class _Compiler:
         return part
 
     def _record(self, shape: Record, order: Any) -> _Part:
-        optional_keys = shape.is_dict and not all(item.required for item in shape.fields)
-        if shape in self._inside or optional_keys:
+        # Only a constructor that dataclasses wrote has the defaults that the fields have.
+        knows_defaults = not shape.is_dict and shape.generated_init
+        if shape in self._inside or not (knows_defaults or all(i.required for i in shape.fields)):
             raise NotRegular
         self._inside.append(shape)
         orders = dict(order or ())

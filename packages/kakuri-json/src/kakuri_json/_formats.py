@@ -62,13 +62,14 @@ def write_date_time(value: dt.datetime) -> str | None:
     offset = value.utcoffset()
     if offset is None or offset.total_seconds() % 60:
         return None
-    text = value.isoformat()
+    text = dt.datetime.isoformat(value)
     return text[:-6] + "Z" if not offset else text
 
 
 def write_decimal(value: decimal.Decimal) -> str | None:
-    """Spell a decimal number; None if it is not finite."""
-    return str(value) if value.is_finite() else None
+    """Return the text of a decimal number; None if it is not finite, or too long to be read."""
+    text = decimal.Decimal.__str__(value)
+    return text if _DECIMAL(text) else None
 
 
 def write_bytes(value: bytes | bytearray) -> str:

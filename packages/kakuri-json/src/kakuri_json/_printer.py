@@ -34,7 +34,8 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
     would refuse with the same limits.
     """
     parts: list[str] = []
-    names: dict[Any, str] = {}
+    names: dict[str, str] = {}
+    checked: Any = None
     colon = ":" if indent is None else ": "
     # The containers around the present one: what is left of each, and whether it is an object.
     outer: list[Iterator[Any]] = []
@@ -49,12 +50,18 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
         for entry in items:
             if in_object:
                 key, item = entry
-                name = names.get(key)
-                if name is None:
-                    text = key if type(key) is str else _values().key_text(key)
-                    name = quote(text) + colon
-                    if len(names) < _MAX_NAMES:
-                        names[key] = name
+                if type(key) is str:
+                    name = names.get(key)
+                    if name is None:
+                        name = quote(key) + colon
+                        if len(names) < _MAX_NAMES:
+                            names[key] = name
+                else:
+                    # Different keys may be spelled alike.
+                    if checked is not values[-1]:
+                        checked = values[-1]
+                        _values().check_keys(checked)
+                    name = quote(_values().key_text(key)) + colon
                 parts.append(prefix + name)
             else:
                 item = entry

@@ -11,16 +11,19 @@ import uuid
 from collections import abc
 from typing import Any, Literal, TypeAlias
 
+from kakuri_json._caches import cache_of
 from kakuri_json._constraints import constrain, constraints_of
 from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._fields import dataclass_fields, typed_dict_fields
+from kakuri_json._generics import Scope, bind, given_to, hints_of, unbound
 from kakuri_json._options import options_of
 from kakuri_json._shapes import (
     Anything,
     Choice,
     Constrained,
     Dictionary,
-    Field,
     Fixed,
+    Flags,
     Record,
     Scalar,
     Sequence,
@@ -43,38 +46,49 @@ _SIMPLE: dict[Any, Shape] = {
     dt.date: Text("date"),
     bytes: Text("bytes"),
     uuid.UUID: Text("uuid"),
-    list: Sequence(Anything(), list),
-    tuple: Sequence(Anything(), tuple),
-    set: Sequence(Anything(), set),
-    frozenset: Sequence(Anything(), frozenset),
-    dict: Dictionary(Scalar("string"), Anything()),
 }
 _SEQUENCES: dict[Any, type[Any]] = {
-    list: list, set: set, frozenset: frozenset, abc.Sequence: list, abc.Set: frozenset,
-    abc.Iterable: list, abc.Collection: list, abc.MutableSequence: list,
+    list: list, tuple: tuple, set: set, frozenset: frozenset, abc.Sequence: list,
+    abc.Set: frozenset, abc.MutableSet: set, abc.Iterable: list, abc.Collection: list,
+    abc.MutableSequence: list,
 }  # fmt: skip
 _DICTIONARIES = (dict, abc.Mapping, abc.MutableMapping)
+_SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
+_SIMPLE |= dict.fromkeys(_DICTIONARIES, Dictionary(Scalar("string"), Anything()))
 _ALIAS = getattr(typing, "TypeAliasType", ())
 _QUALIFIERS = tuple(
     getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
     if hasattr(typing, name)
 )  # fmt: skip
 
-Bindings: TypeAlias = dict[Any, Any]
 Rename: TypeAlias = abc.Callable[[str], str]
 
-_records: dict[tuple[Any, tuple[Any, ...]], Record] = {}
 _reading = threading.RLock()
 """Held while a class is read: another thread must not see a record without its fields."""
+_under_way: dict[tuple[Any, tuple[Shape, ...] | None], Record] = {}
+"""The records that are being read, so that a class may contain itself."""
 
 
-def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
-    """Give the shape of a type.
+def shape_of(annotation: Any) -> Shape:
+    """Return the shape of a type.
 
-    bindings: what the type variables of a generic class stand for.
-    Raises UnsupportedTypeError for a type that JSON values cannot be converted to.
+    Raises:
+        UnsupportedTypeError: JSON values cannot be converted to the type.
     """
-    bindings = bindings or {}
+    with _reading:
+        outermost = not _under_way
+        try:
+            return _shape(annotation, {})
+        except RecursionError:
+            got = f"one that goes on without end: {annotation!r}"
+            raise UnsupportedTypeError(f"expected a type that ends, got {got}") from None
+        finally:
+            if outermost:
+                _under_way.clear()
+
+
+def _shape(annotation: Any, scope: Scope) -> Shape:
+    """Return the shape of an annotation that stands in a scope."""
     try:
         simple = _SIMPLE.get(annotation)
     except TypeError:  # unhashable metadata in Annotated
@@ -82,71 +96,100 @@ def shape_of(annotation: Any, bindings: Bindings | None = None) -> Shape:
     if simple is not None:
         return simple
     if isinstance(annotation, typing.TypeVar):
-        if bindings.get(annotation, annotation) is not annotation:
-            return shape_of(bindings[annotation], bindings)
-        return shape_of(annotation.__bound__) if annotation.__bound__ else Anything()
+        bound = scope.get(annotation)
+        return unbound(annotation, scope, _shape) if bound is None else bound
     if isinstance(annotation, typing.NewType):
-        return shape_of(annotation.__supertype__, bindings)
+        return _shape(annotation.__supertype__, {})
     if _ALIAS and isinstance(annotation, _ALIAS):
-        return _alias(annotation, bindings)
+        return _alias(annotation, None)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is not None:
-        return _generic(annotation, origin, arguments, bindings)
+        return _generic(annotation, origin, arguments, scope)
     if isinstance(annotation, type):
         if issubclass(annotation, enum.Enum):
             return _enum(annotation)
         if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
-            return record_of(annotation)
+            return _record(annotation, None)
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
 
-def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], bindings: Bindings) -> Shape:
+def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Scope) -> Shape:
     if origin is typing.Annotated:
-        inner = shape_of(annotation.__origin__, bindings)
+        inner = _shape(annotation.__origin__, scope)
         constraints = tuple(constraints_of(annotation.__metadata__))
         return constrain(inner, constraints) if constraints else inner
-    if origin in _QUALIFIERS:
-        return shape_of(arguments[0], bindings)
     if origin is Literal:
-        return Choice(tuple(_literal_row(value) for value in arguments))
+        return _literal(arguments)
+    if annotation is typing.Tuple or (not arguments and origin is not tuple):  # noqa: UP006
+        return _shape(origin, scope)  # List, Dict and the like of typing, without arguments
+    if origin in _QUALIFIERS:
+        return _shape(arguments[0], scope)
     if origin in (typing.Union, types.UnionType):
-        return _union([shape_of(argument, bindings) for argument in arguments], annotation)
-    if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return Sequence(shape_of(arguments[0], bindings), tuple)
-        return Fixed(tuple(shape_of(argument, bindings) for argument in arguments))
+        return _union([_shape(argument, scope) for argument in arguments], annotation)
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+        return Fixed(tuple(_shape(argument, scope) for argument in arguments))
     if origin in _SEQUENCES:
-        return Sequence(shape_of(arguments[0], bindings), _SEQUENCES[origin])
+        return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
     if origin in _DICTIONARIES:
-        key = shape_of(arguments[0], bindings)
+        key = _shape(arguments[0], scope)
         if not _is_textual(key):
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
-        return Dictionary(key, shape_of(arguments[1], bindings))
+        return Dictionary(key, _shape(arguments[1], scope))
     if _ALIAS and isinstance(origin, _ALIAS):
-        given = (bindings.get(argument, argument) for argument in arguments)
-        return _alias(origin, bindings | dict(zip(origin.__type_params__, given, strict=True)))
+        return _alias(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
     if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
-        bound = tuple(bindings.get(argument, argument) for argument in arguments)
-        return record_of(origin, bound)
+        return _record(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
     raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
 
 
-def _alias(alias: Any, bindings: Bindings) -> Shape:
-    if alias in bindings:
+_open_aliases: list[Any] = []
+
+
+def _alias(alias: Any, arguments: tuple[Shape, ...] | None) -> Shape:
+    if alias in _open_aliases:
         got = f"{alias!r} inside itself"
         raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
-    return shape_of(alias.__value__, bindings | {alias: alias})
+    scope = bind(alias, arguments, _shape)
+    _open_aliases.append(alias)
+    try:
+        return _shape(alias.__value__, scope)
+    except NameError as error:
+        expected = f"expected names that resolve in {alias!r}"
+        raise UnsupportedTypeError(f"{expected}, got {error}") from error
+    finally:
+        _open_aliases.pop()
+
+
+def _literal(arguments: tuple[Any, ...]) -> Choice:
+    rows: dict[tuple[Any, Any], Any] = {}
+    for value in arguments:
+        written, meant = _literal_row(value)
+        if type(written) not in _JSON_SCALARS:
+            raise UnsupportedTypeError(f"expected literals with a JSON form, got {value!r}")
+        if rows.setdefault((type(written), written), meant) is not meant:
+            raise UnsupportedTypeError(
+                f"expected literals with different JSON forms, got {value!r}"
+            )
+    return Choice(tuple((written, meant) for (_, written), meant in rows.items()))
 
 
 def _literal_row(value: Any) -> tuple[Any, Any]:
     return (value.value if isinstance(value, enum.Enum) else value), value
 
 
-def _enum(cls: type[enum.Enum]) -> Choice:
-    for member in cls:
-        if type(member.value) not in (str, int, float, bool, type(None)):
-            raise UnsupportedTypeError(f"expected an Enum of JSON values, got {member!r}")
-    return Choice(tuple((member.value, member) for member in cls), cls.__name__)
+_JSON_SCALARS = (str, int, float, bool, type(None))
+
+
+def _enum(cls: type[enum.Enum]) -> Choice | Flags:
+    if issubclass(cls, enum.Flag):
+        return Flags(cls)
+    values = [member._value_ for member in cls]
+    if not values:
+        raise UnsupportedTypeError(f"expected an Enum with members, got {cls!r}")
+    for value in values:
+        if type(value) not in _JSON_SCALARS or value != value:
+            raise UnsupportedTypeError(f"expected an Enum of JSON values, got {value!r} in {cls!r}")
+    return Choice(tuple((member._value_, member) for member in cls), cls.__name__)
 
 
 def _is_textual(shape: Shape) -> bool:
@@ -159,6 +202,8 @@ def _is_textual(shape: Shape) -> bool:
 
 def _union(members: list[Shape], annotation: Any) -> Shape:
     flat: list[Shape] = []
+    if Anything() in members:
+        return Anything()
     for member in members:
         flat.extend(member.members if isinstance(member, Union) else (member,))
     flat.sort(key=_rank)
@@ -208,90 +253,64 @@ def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
         raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
 
 
-def record_of(cls: Any, arguments: tuple[Any, ...] = ()) -> Record:
-    """Give the record of a dataclass or TypedDict, the same one each time."""
-    with _reading:
-        known = _records.get((cls, arguments))
+def record_of(cls: Any) -> Record:
+    """Return the record of a dataclass or TypedDict without type arguments, the same each time."""
+    known: Record | None = cache_of(cls).record
+    if known is not None:
+        return known
+    record = shape_of(cls)
+    assert isinstance(record, Record)
+    return record
+
+
+def _record(cls: Any, arguments: tuple[Shape, ...] | None) -> Record:
+    """Return the record of a class with type arguments, or without.
+
+    With arguments it is kept by those who use it: a table of ours would keep their classes.
+    """
+    if arguments is None:
+        known: Record | None = cache_of(cls).record
         if known is not None:
             return known
-        complete = len(_records)
-        record = Record(cls, is_dict=typing.is_typeddict(cls))
-        _records[cls, arguments] = record  # before its fields are read: they may speak of it
-        try:
-            _read_record(record, arguments)
-        except BaseException as error:
-            # Those that were read on the way speak of it.
-            for key in [*_records][complete:]:
-                del _records[key]
-            if isinstance(error, NameError):
-                expected = f"expected names that resolve in {cls!r}: {error}"
-                raise UnsupportedTypeError(expected) from error
-            raise
-        return record
+    key = (cls, arguments)
+    if key in _under_way:
+        return _under_way[key]
+    record = Record(cls, is_dict=typing.is_typeddict(cls))
+    before = len(_under_way)
+    _under_way[key] = record  # before its fields are read: they may speak of it
+    try:
+        _read_record(record, arguments)
+    except BaseException:
+        # Those that were read on the way speak of it.
+        for other in [*_under_way][before:]:
+            if other[1] is None:
+                cache_of(other[0]).record = None
+            del _under_way[other]
+        raise
+    if arguments is None:
+        cache_of(cls).record = record
+    return record
 
 
-def _read_record(record: Record, arguments: tuple[Any, ...]) -> None:
+def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
     cls = record.cls
     options = options_of(cls)
     rename = options.get("rename", {})
     to_json = rename if callable(rename) else lambda name: rename.get(name, name)
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = hints_of(cls, arguments, _shape)
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
     # What tells the class apart comes first: a union inside it may need to know.
     record.tag = options.get("tag")
     record.tag_value = options.get("tag_value", cls.__name__)
     if record.tag is not None:
         record.tags[record.tag] = (record.tag_value,)
-    for name, hint in hints.items():
+    for name, (hint, _) in hints.items():
         if typing.get_origin(hint) is Literal:
             record.tags[to_json(name)] = tuple(
                 written for written, _ in map(_literal_row, typing.get_args(hint))
             )
-    bindings = _bindings(cls, arguments)
-    read = _typed_dict_fields if record.is_dict else _dataclass_fields
-    record.fields = tuple(read(cls, hints, bindings, to_json))
+    read = typed_dict_fields if record.is_dict else dataclass_fields
+    record.fields = tuple(read(record, hints, to_json, _shape))
     record.by_json_name = {item.json_name: item for item in record.fields}
     if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
         raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")
-
-
-def _typed_dict_fields(
-    cls: Any, hints: dict[str, Any], bindings: Bindings, to_json: Rename
-) -> abc.Iterator[Field]:
-    for name, hint in hints.items():
-        required = name in cls.__required_keys__
-        yield Field(name, to_json(name), shape_of(hint, bindings), required=required)
-
-
-def _dataclass_fields(
-    cls: Any, hints: dict[str, Any], bindings: Bindings, to_json: Rename
-) -> abc.Iterator[Field]:
-    omit_defaults = options_of(cls).get("omit_defaults", False)
-    if any(isinstance(hint, dataclasses.InitVar) for hint in hints.values()):
-        raise UnsupportedTypeError(f"expected no InitVar, got one in {cls!r}")
-    for item in dataclasses.fields(cls):
-        if not item.init:
-            continue
-        shape = shape_of(hints[item.name], bindings)
-        has_default = item.default is not dataclasses.MISSING
-        factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
-        is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
-        yield Field(
-            item.name,
-            to_json(item.name),
-            shape,
-            required=not has_default and factory is None,
-            default=item.default if has_default else None,
-            default_factory=factory,
-            omit_default=omit_defaults and not is_tag,
-        )
-
-
-def _bindings(cls: Any, arguments: tuple[Any, ...]) -> Bindings:
-    bindings: Bindings = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
-    for base in getattr(cls, "__orig_bases__", ()):
-        origin = typing.get_origin(base)
-        if origin is not None and origin is not typing.Generic:
-            given = tuple(bindings.get(argument, argument) for argument in typing.get_args(base))
-            bindings |= _bindings(origin, given)
-    return bindings

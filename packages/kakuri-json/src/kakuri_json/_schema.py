@@ -16,6 +16,7 @@ from kakuri_json._shapes import (
     Dictionary,
     Field,
     Fixed,
+    Flags,
     Record,
     Scalar,
     Sequence,
@@ -72,6 +73,8 @@ class _Definitions:
             case Choice():
                 values = [written for written, _ in shape.rows]
                 return {"const": values[0]} if len(values) == 1 else {"enum": values}
+            case Flags():
+                return {"type": "integer", "minimum": 0, "maximum": shape.known}
             case Text():
                 return {"type": "string"} | _FORMATS[shape.format]
             case Sequence():

@@ -1,13 +1,23 @@
 """Shapes: what a type asks of a JSON value, read once from the type's annotations."""
 
+import enum
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Constraint:
-    """A condition on a value; description tells it in words, or None for the built-in words."""
+    """A condition on a value.
+
+    holds: whether a value meets it.
+    words: what it asks for, as a part of an error message.
+    description: the same in the words of the program, which take the place of all others.
+    pattern: the expression for a whole text, if it has no flags.
+    of_text, of_times: whether it is about text only, about dates with times only.
+    """
 
     holds: Callable[[Any], bool]
     words: str
@@ -20,6 +30,8 @@ class Constraint:
     multiple_of: Any = None
     min_length: int | None = None
     max_length: int | None = None
+    of_text: bool = False
+    of_times: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,18 @@ class Choice:
 
     rows: tuple[tuple[Any, Any], ...]
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """A combination of the members of a Flag, written as an integer."""
+
+    cls: type[enum.Flag]
+
+    @property
+    def known(self) -> int:
+        """Every bit that a member has."""
+        return functools.reduce(operator.or_, (member._value_ for member in self.cls), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +110,15 @@ class Union:
 
     members: tuple["Shape", ...]
     tag: str | None = None
-    tagged: Mapping[Any, "Record"] = field(default_factory=dict)
+    tagged: Mapping[Any, "Record"] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record."""
+    """A field of a record.
+
+    omit_default: whether the field is not written while it has its default.
+    """
 
     name: str
     json_name: str
@@ -107,6 +134,7 @@ class Record:
     """An object with named fields: a dataclass or a TypedDict. May contain itself.
 
     tags: names of what can tell it apart in a union, and the values that stand there.
+    generated_init: whether its constructor is the one that dataclasses write, and no other.
     """
 
     cls: type[Any]
@@ -116,11 +144,22 @@ class Record:
     tag_value: str = ""
     tags: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     ignore_unknown: bool = False
+    generated_init: bool = True
     by_json_name: dict[str, Field] = field(default_factory=dict)
 
 
 Shape: TypeAlias = (
-    Anything | Scalar | Choice | Text | Sequence | Fixed | Dictionary | Constrained | Union | Record
+    Anything
+    | Scalar
+    | Choice
+    | Flags
+    | Text
+    | Sequence
+    | Fixed
+    | Dictionary
+    | Constrained
+    | Union
+    | Record
 )
 
 

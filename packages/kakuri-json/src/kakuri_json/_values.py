@@ -6,14 +6,16 @@ import decimal
 import enum
 import uuid
 from collections import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kakuri_json._errors import UnprintableError
 from kakuri_json._formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._numbers import float_text, integer_text
+from kakuri_json._printer import print_value
 from kakuri_json._reading import record_of
+from kakuri_json._shapes import Field
 from kakuri_json._strings import quote
 from kakuri_json._words import show
 
@@ -25,7 +27,7 @@ def simple_text(
 ) -> str | None:
     """Give the text of a value that prints as a string or number, or None for a container."""
     if isinstance(value, enum.Enum):
-        value = value.value
+        value = value._value_
         if value is None or value is True or value is False:
             return _WORDS[value]
     text: str | None
@@ -34,28 +36,33 @@ def simple_text(
         if text is None:
             raise UnprintableError(f"expected a date and time with offset, got {value!r}")
     elif isinstance(value, dt.date):
-        text = value.isoformat()
+        text = dt.date.isoformat(value)
     elif isinstance(value, decimal.Decimal):
         text = write_decimal(value)
         if text is None:
-            raise UnprintableError(f"expected a finite number, got {value!r}")
+            expected = "a finite number"
+            if value.is_finite():
+                expected = "a decimal number of at most 1000 digits and 6 in its exponent"
+            raise UnprintableError(f"expected {expected}, got {show(value)}")
     elif isinstance(value, (bytes, bytearray)):
         text = write_bytes(value)
     elif isinstance(value, uuid.UUID):
-        text = str(value)
+        text = uuid.UUID.__str__(value)
     elif isinstance(value, str):
         text = str.__str__(value)
     elif isinstance(value, int):
-        return number_text(int(value)) if number_text else integer_text(int(value), limits)
+        number = int.__int__(value)  # what a subclass makes of itself is not asked
+        return number_text(number) if number_text else integer_text(number, limits)
     elif isinstance(value, float):
-        return number_text(float(value)) if number_text else float_text(float(value))
+        real = float.__float__(value)
+        return number_text(real) if number_text else float_text(real)
     else:
         return None
     return quote(text)
 
 
 def _sort_text(item: Any, limits: Limits) -> str | None:
-    return item if type(item) is str else simple_text(item, limits)
+    return quote(item) if type(item) is str else simple_text(item, limits)
 
 
 def open_container(
@@ -70,8 +77,7 @@ def open_container(
     pairs: Any
     if isinstance(value, abc.Mapping):
         pairs = [(key_text(key), item) for key, item in value.items()]
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise UnprintableError("expected every key once, got keys with the same spelling")
+        check_keys([key for key, _ in pairs])
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = _members(value)
     elif isinstance(value, (frozenset, set)):
@@ -79,6 +85,8 @@ def open_container(
         texts = [(_sort_text(item, limits), item) for item in value]
         if all(text is not None for text, _ in texts):
             texts.sort(key=lambda pair: pair[0] or "")
+            if len({text for text, _ in texts}) != len(texts):
+                raise UnprintableError("expected every item once, got items with the same spelling")
         return False, iter([item for _, item in texts]), len(value)
     else:
         raise UnprintableError(
@@ -91,11 +99,18 @@ def open_container(
     return True, iter(pairs), len(pairs)
 
 
+def check_keys(keys: Iterable[Any]) -> None:
+    """Raise UnprintableError if two keys have the same spelling."""
+    texts = [key_text(key) for key in keys]
+    if len(set(texts)) != len(texts):
+        raise UnprintableError("expected every key once, got keys with the same spelling")
+
+
 def key_text(key: Any) -> str:
     """Give the text of a key."""
     if type(key) is str:
         return key
-    text = key.value if isinstance(key, enum.Enum) else key
+    text = key._value_ if isinstance(key, enum.Enum) else key
     if isinstance(text, (dt.date, decimal.Decimal, bytes, uuid.UUID)):
         quoted = simple_text(text, DEFAULT_LIMITS)
         assert quoted is not None
@@ -112,9 +127,23 @@ def _members(value: Any) -> list[tuple[str, Any]]:
         pairs.append((record.tag, record.tag_value))
     for item in record.fields:
         one = getattr(value, item.name)
-        if item.omit_default and not item.required:
-            default = item.default if item.default_factory is None else item.default_factory()
-            if type(one) is type(default) and one == default:
-                continue
-        pairs.append((item.json_name, one))
+        if not (item.omit_default and is_default(item, one)):
+            pairs.append((item.json_name, one))
     return pairs
+
+
+EXACT = (str, int, bool, bytes, type(None))
+"""Types of which equal values are the same value."""
+
+
+def is_default(item: Field, value: Any) -> bool:
+    """Return whether a value is the default of a field, so that it comes back the same."""
+    if item.default_factory is None and value is item.default:
+        return True
+    default = item.default if item.default_factory is None else item.default_factory()
+    if type(value) is not type(default) or value != default:
+        return False
+    if type(value) in EXACT:
+        return True
+    # 0.0 and -0.0 are equal, and so are 1.0 and 1.00 as decimals, one hour in two zones, …
+    return print_value(value, DEFAULT_LIMITS) == print_value(default, DEFAULT_LIMITS)

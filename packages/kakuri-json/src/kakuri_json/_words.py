@@ -9,6 +9,7 @@ from kakuri_json._shapes import (
     Constrained,
     Dictionary,
     Fixed,
+    Flags,
     Record,
     Scalar,
     Sequence,
@@ -35,6 +36,9 @@ def describe(shape: Shape) -> str:
         case Choice():
             rows = [show(value) for value, _ in shape.rows]
             return rows[0] if len(rows) == 1 else f"one of {', '.join(rows)}"
+        case Flags():
+            members = " + ".join(f"{member._value_} ({member.name})" for member in shape.cls)
+            return f"a combination of {members}"
         case Text():
             return READERS[shape.format][0]
         case Sequence():

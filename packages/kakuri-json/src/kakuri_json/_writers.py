@@ -28,6 +28,7 @@ from kakuri_json._shapes import (
     is_string,
 )
 from kakuri_json._strings import quote
+from kakuri_json._values import EXACT, is_default
 
 _FORMATS: dict[str, tuple[type[Any], Writer]] = {
     "datetime": (dt.datetime, write_date_time),
@@ -44,15 +45,15 @@ class _NotPlain(Exception):
     """The shape has no f-string: it contains itself, or values of any kind."""
 
 
-def writer_of(cls: type[Any]) -> Writer | None:
-    """Give a function that prints instances of a dataclass, or gives None; None if there is none.
+def compile_writer(cls: type[Any]) -> Writer:
+    """Return a function that prints instances of a dataclass, or returns None where it cannot.
 
     The function raises ValueError for an integer that has too many digits.
     """
     try:
         return _record(record_of(cls), [])
     except _NotPlain:
-        return None
+        return lambda _: None
 
 
 def _value(shape: Shape, inside: list[Record]) -> Writer:
@@ -197,7 +198,7 @@ class _Source:
     def _field(self, item: Field, name: str, *, first: bool) -> str:
         """Give the piece of the f-string for a field, and note what has to be checked for it."""
         key = _literal(f"{'' if first else ','}{quote(item.json_name)}:")
-        if item.omit_default and not item.required:
+        if item.omit_default:
             if first:
                 raise _NotPlain  # it would decide whether the next one has a comma
             piece = self._conditional(item, name, key)
@@ -210,8 +211,7 @@ class _Source:
         if item.default is None and item.default_factory is None:
             absent = f"{name} is None"
         else:
-            default = item.default if item.default_factory is None else item.default_factory()
-            absent = self._equality(name, default, made=item.default_factory is not None)
+            absent = self._absent(item, name)
         shape = item.shape
         if isinstance(shape, Union) and item.default is None and item.default_factory is None:
             rest = [member for member in shape.members if member != Scalar("null")]
@@ -239,15 +239,16 @@ class _Source:
         self.lines.append(f"{part} = '' if {absent} else f'{key}{text}'")
         return part
 
-    def _equality(self, name: str, default: Any, *, made: bool) -> str:
-        """Give the condition that a value is its default, the quickest there is."""
-        cls = f"{name}.__class__ is {self.constant(type(default))}"
-        if made and type(default) in (list, dict) and not default:
-            return f"not {name} and {cls}"
-        constant = self.constant(default)
-        equal = f"{cls} and {name} == {constant}"
-        # One that was made by a factory is never the same object.
-        return equal if made else f"({name} is {constant} or {equal})"
+    def _absent(self, item: Field, name: str) -> str:
+        """Return the condition that a value is its default, the quickest there is."""
+        if item.default_factory in (list, dict, str, int):
+            empty = item.default_factory
+            return f"not {name} and {name}.__class__ is {self.constant(empty)}"
+        if item.default_factory is None and type(item.default) in EXACT:
+            constant = self.constant(item.default)
+            cls = f"{name}.__class__ is {self.constant(type(item.default))}"
+            return f"({name} is {constant} or {cls} and {name} == {constant})"
+        return f"{self.constant(is_default)}({self.constant(item)}, {name})"
 
     def _inline(self, shape: Shape, name: str) -> str:
         """Give the piece of the f-string for a value."""

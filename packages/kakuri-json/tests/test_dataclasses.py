@@ -1,0 +1,376 @@
+"""Every feature of dataclasses and TypedDicts: decoded as the constructor would, or refused."""
+
+import abc
+import dataclasses
+import functools
+from dataclasses import KW_ONLY, InitVar, dataclass, field
+from typing import Annotated, ClassVar, NotRequired, Required, TypedDict
+
+import kakuri_json
+import pytest
+from kakuri_json import StructureError, UnsupportedTypeError
+
+FLAVOURS = {
+    "plain": dataclass,
+    "frozen": dataclass(frozen=True),
+    "slots": dataclass(slots=True),
+    "frozen slots": dataclass(frozen=True, slots=True),
+    "weakref slots": dataclass(frozen=True, slots=True, weakref_slot=True),
+    "order": dataclass(order=True, unsafe_hash=True),
+}
+
+
+class Upper:
+    """A descriptor that changes what is set."""
+
+    def __set_name__(self, owner, name):
+        self.name = f"_{name}"
+
+    def __get__(self, instance, owner=None):
+        return "default" if instance is None else instance.__dict__[self.name]
+
+    def __set__(self, instance, value):
+        instance.__dict__[self.name] = value.upper()
+
+
+class Refusing:
+    def __setattr__(self, name, value):
+        if value == 13:
+            raise ValueError("expected luck, got 13")
+        object.__setattr__(self, name, value)
+
+
+class CustomInit:
+    a: int
+    b: int = 1
+
+    def __init__(self, a, b=5):
+        self.a = a
+        self.b = b
+
+
+class OwnNew:
+    a: int
+
+    def __new__(cls, *arguments, **keywords):
+        made = object.__new__(cls)
+        object.__setattr__(made, "extra", "new")
+        return made
+
+
+class Counting(type):
+    def __call__(cls, *arguments, **keywords):
+        made = super().__call__(*arguments, **keywords)
+        made.extra = "meta"
+        return made
+
+
+def plain():
+    class Plain:
+        a: int
+        b: str = "x"
+        c: list[int] = field(default_factory=list)
+
+    return Plain
+
+
+def derived_factory():
+    class Job:
+        a: int
+        tries: list[int] = field(init=False, default_factory=list)
+
+    return Job
+
+
+def derived_default():
+    class Job:
+        a: int
+        tries: int = field(init=False, default=7)
+
+    return Job
+
+
+def derived_in_post_init():
+    class Job:
+        a: int
+        double: int = field(init=False)
+
+        def __post_init__(self):
+            object.__setattr__(self, "double", self.a * 2)
+
+    return Job
+
+
+def keyword_only():
+    class Job:
+        a: int = 1
+        _: KW_ONLY
+        b: int
+        c: int = field(default=3, kw_only=True, repr=False, compare=False)
+
+    return Job
+
+
+def constants():
+    class Job:
+        kind: ClassVar[str] = "job"
+        a: int
+        self_: int = 2
+
+    return Job
+
+
+def odd_names():
+    class Job:
+        cls: int
+        new: int
+        twin: int
+        text: int = 1
+        value: int = 2
+        match: str = "m"
+        __mangled: int = 4
+
+    return Job
+
+
+def nested_default():
+    inner = dataclass(frozen=True)(plain())
+
+    class Job:
+        a: int
+        inside: inner = inner(1)
+        insides: tuple[inner, ...] = ()
+
+    return Job
+
+
+@pytest.mark.parametrize("flavour", list(FLAVOURS))
+@pytest.mark.parametrize(
+    "make",
+    [plain, derived_factory, derived_default, derived_in_post_init, keyword_only, constants, odd_names, nested_default],
+    ids=lambda make: make.__name__,
+)  # fmt: skip
+def test_decode_makes_what_the_constructor_makes(make, flavour):
+    cls = FLAVOURS[flavour](make())
+    init = [item for item in dataclasses.fields(cls) if item.init]
+    required = {
+        item.name: number
+        for number, item in enumerate(init)
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    }
+    expected = cls(**required)
+    text = kakuri_json.dumps(required)
+    for _ in range(3):
+        decoded = kakuri_json.decode(text.encode(), type=cls)
+        assert decoded == expected
+        for item in dataclasses.fields(cls):
+            assert getattr(decoded, item.name) == getattr(expected, item.name)
+    assert kakuri_json.convert(required, type=cls) == expected
+    assert kakuri_json.decode(kakuri_json.encode(expected), type=cls) == expected
+    for item in dataclasses.fields(cls):
+        if not item.init:
+            with pytest.raises(StructureError, match="expected one of"):
+                kakuri_json.decode(kakuri_json.dumps({**required, item.name: 1}), type=cls)
+
+
+def test_decode_gives_each_instance_a_default_of_its_own():
+    cls = dataclass(derived_factory())
+    one, other = (kakuri_json.decode(b'{"a":1}', type=cls) for _ in range(2))
+    one.tries.append(1)
+    assert other.tries == []
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_decode_sets_fields_through_their_descriptors(frozen):
+    class Named:
+        name: str = Upper()
+        other: int = 1
+
+    cls = dataclass(frozen=frozen)(Named)
+    for _ in range(2):
+        assert kakuri_json.decode(b'{"name":"abc"}', type=cls).name == "ABC"
+        assert kakuri_json.decode(b"{}", type=cls).name == cls().name == "DEFAULT"
+
+
+@pytest.mark.parametrize("bases", [(), (Refusing,)])
+def test_decode_sets_fields_through_the_setter_of_the_class(bases):
+    body = {
+        "__annotations__": {"a": int},
+        **({} if bases else {"__setattr__": Refusing.__setattr__}),
+    }
+    cls = dataclass(type("Careful", bases, body))
+    for _ in range(2):
+        assert kakuri_json.decode(b'{"a":1}', type=cls) == cls(1)
+        with pytest.raises(StructureError, match="expected luck, got 13"):
+            kakuri_json.decode(b'{"a":13}', type=cls)
+
+
+def test_decode_calls_a_constructor_that_is_not_generated():
+    cls = dataclass(init=False)(
+        type("Own", (CustomInit,), {"__annotations__": {"a": int, "b": int}, "b": 1})
+    )
+    for text, value in (
+        (b'{"a":1}', (1, 5)),
+        (b'{"a":1,"b":2}', (1, 2)),
+        (b'{"b":2,"a":1}', (1, 2)),
+    ):
+        for _ in range(2):
+            decoded = kakuri_json.decode(text, type=cls)
+            assert (decoded.a, decoded.b) == value
+
+
+def test_decode_calls_new_and_the_metaclass():
+    own = dataclass(OwnNew)
+    meta = dataclass(Counting("Meta", (), {"__annotations__": {"a": int}}))
+    for _ in range(2):
+        assert kakuri_json.decode(b'{"a":1}', type=own).extra == "new"
+        assert kakuri_json.decode(b'{"a":1}', type=meta).extra == "meta"
+
+
+def test_decode_makes_a_subclass_that_is_no_dataclass_itself():
+    class Sub(dataclass(plain())):
+        extra = 1
+
+    decoded = kakuri_json.decode(b'{"a":1}', type=Sub)
+    assert (type(decoded), decoded.a, decoded.extra) == (Sub, 1, 1)
+    assert kakuri_json.encode(decoded) == b'{"a":1,"b":"x","c":[]}'
+
+
+@dataclass
+class WithInitVar:
+    a: InitVar[int]
+    b: int = 1
+
+
+@dataclass
+class InheritsInitVar(WithInitVar):
+    c: int = 2
+
+
+@dataclass(init=False)
+class NoConstructor:
+    a: int
+
+
+@dataclass(init=False)
+class TooFew(WithInitVar):
+    c: int = 1
+
+
+class _OtherNames:
+    a: int
+
+    def __init__(self, z):
+        self.a = z
+
+
+class _PositionalOnly:
+    a: int
+
+    def __init__(self, a, /):
+        self.a = a
+
+
+class _Abstract(abc.ABC):
+    a: int
+
+    @abc.abstractmethod
+    def work(self):
+        """Do something."""
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        WithInitVar,
+        InheritsInitVar,
+        NoConstructor,
+        TooFew,
+        dataclass(init=False)(_OtherNames),
+        dataclass(init=False)(_PositionalOnly),
+        dataclass(_Abstract),
+    ],
+)
+def test_class_that_no_fields_can_construct_is_refused(cls):
+    for kind in (cls, list[cls]):
+        with pytest.raises(UnsupportedTypeError):
+            kakuri_json.decode(b'{"a":1}', type=kind)
+
+
+def test_error_of_post_init_is_a_fault_at_the_object():
+    @dataclass(frozen=True)
+    class Even:
+        a: int
+
+        def __post_init__(self):
+            if self.a % 2:
+                raise ValueError("expected an even number")
+
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode(b'[{"a":2},\n {"a":3}]', type=list[Even])
+    (fault,) = caught.value.faults
+    assert fault == ("$[1]", "expected an even number", 2, 2)
+
+
+class All(TypedDict):
+    a: int
+    b: NotRequired[int]
+    c: "NotRequired[int]"
+    d: Annotated[NotRequired[int], "words"]
+    e: NotRequired[Annotated[int, "words"]]
+    f: "Annotated[NotRequired[int], 'words']"
+
+
+class Some(TypedDict, total=False):
+    a: Required[int]
+    b: int
+    c: "int"
+    d: "Required[int]"
+    e: Annotated["Required[int]", "words"]
+
+
+class Inherits(Some):
+    f: int
+    g: "NotRequired[int]"
+
+
+class Loosened(All, total=False):
+    g: int
+    h: "Required[int]"
+
+
+Functional = TypedDict("Functional", {"a-b": "Required[int]", "c": "NotRequired[int]"}, total=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "optional"),
+    [
+        (All, "a", "bcdef"),
+        (Some, "ade", "bc"),
+        (Inherits, "adef", "bcg"),
+        (Loosened, "ah", "bcdefg"),
+        (Functional, ["a-b"], ["c"]),
+    ],
+)
+def test_typed_dict_requires_the_keys_that_pep_655_says(kind, required, optional):
+    whole = dict.fromkeys([*required, *optional], 1)
+    least = dict.fromkeys(required, 1)
+    for _ in range(2):
+        assert kakuri_json.decode(kakuri_json.encode(whole), type=kind) == whole
+        assert kakuri_json.decode(kakuri_json.encode(least), type=kind) == least
+    for key in required:
+        with pytest.raises(StructureError, match="got nothing"):
+            kakuri_json.decode(kakuri_json.dumps({k: 1 for k in whole if k != key}), type=kind)
+    for key in optional:
+        with pytest.raises(StructureError, match="expected an integer, got 'x'"):
+            kakuri_json.decode(kakuri_json.dumps(whole | {key: "x"}), type=kind)
+    described = kakuri_json.schema(kind)["$defs"][kind.__name__]
+    assert sorted(described["required"]) == sorted(required)
+
+
+def test_partial_factory_is_called_for_each_instance():
+    @dataclass
+    class Made:
+        a: list[int] = field(default_factory=functools.partial(list, [1]))
+
+    assert kakuri_json.decode(b"{}", type=Made) == Made([1])

@@ -1,0 +1,352 @@
+"""Type variables: substituted at any depth, with one scope for each class of an MRO."""
+
+# ruff: noqa: F821, PT014, UP007, UP044, UP045 - these spellings are what is tested
+
+import dataclasses
+import sys
+import textwrap
+import typing
+from dataclasses import dataclass
+from enum import Enum
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+    Union,
+)
+
+import annotated_types as at
+import kakuri_json
+import pytest
+import typing_extensions
+from kakuri_json import StructureError, UnsupportedTypeError
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+Bounded = TypeVar("Bounded", bound=int)
+Either = TypeVar("Either", int, str)
+Defaulted = typing_extensions.TypeVar("Defaulted", default=int)
+DefaultedByOther = typing_extensions.TypeVar("DefaultedByOther", default=list[T])
+
+
+@dataclass
+class Box(Generic[T]):
+    value: T
+
+
+@dataclass
+class OtherBox(Generic[U]):
+    value: U
+
+
+@dataclass
+class SameVariable(Generic[T]):
+    box: Box[list[T]]
+
+
+@dataclass
+class Deep(Generic[T]):
+    box: Annotated[Box[dict[str, list[T | None]]], "words"]
+
+
+@dataclass
+class InTuple(Generic[T, U]):
+    pair: tuple[Box[T], OtherBox[U]]
+    row: tuple[T, ...]
+
+
+@dataclass
+class Swapped(InTuple[U, T], Generic[T, U]):
+    own: T
+
+
+@dataclass
+class Child(Box[list[U]], Generic[U]):
+    other: U
+
+
+@dataclass
+class GrandChild(Child[int]):
+    last: str
+
+
+@dataclass
+class Shadowed(Box[int], Generic[T]):
+    other: T
+
+
+@dataclass
+class Left(Generic[T]):
+    left: T
+
+
+@dataclass
+class Right(Generic[T]):
+    right: T
+
+
+@dataclass
+class Diamond(Left[int], Right[str]):
+    pass
+
+
+@dataclass
+class Plain(GrandChild):
+    """Has no bases of its own with arguments, and must not take its base's."""
+
+
+@dataclass
+class Tree(Generic[T]):
+    value: T
+    children: "list[Tree[T]]"
+
+
+@dataclass
+class Swinging(Generic[T, U]):
+    value: T
+    next: "Swinging[U, T] | None" = None
+
+
+@dataclass
+class Limited(Generic[Bounded]):
+    value: Bounded
+
+
+@dataclass
+class OneOf(Generic[Either]):
+    value: Either
+
+
+@dataclass
+class WithDefault(Generic[Defaulted]):
+    value: Defaulted
+
+
+@dataclass
+class WithDefaults(Generic[T, DefaultedByOther]):
+    value: T
+    other: DefaultedByOther
+
+
+class Entry(TypedDict, Generic[T]):
+    key: T
+    note: NotRequired[list[T]]
+
+
+class IntEntry(Entry[int]):
+    extra: str
+
+
+class Wrapped(Entry[list[T]], Generic[T]):
+    own: T
+
+
+class Color(Enum):
+    RED = "red"
+
+
+CASES = [
+    (Box[int], {"value": 1}, {"value": "a"}),
+    (Box[Color], {"value": "red"}, {"value": "blue"}),
+    (Box[Box[int]], {"value": {"value": 1}}, {"value": {"value": "a"}}),
+    (Box[OtherBox[Box[str]]], {"value": {"value": {"value": ""}}}, {"value": {"value": {"value": 1}}}),
+    (SameVariable[int], {"box": {"value": [1]}}, {"box": {"value": ["a"]}}),
+    (SameVariable[list[str]], {"box": {"value": [["a"]]}}, {"box": {"value": ["a"]}}),
+    (Deep[int], {"box": {"value": {"a": [1, None]}}}, {"box": {"value": {"a": ["b"]}}}),
+    (InTuple[int, str], {"pair": [{"value": 1}, {"value": ""}], "row": [1]}, {"pair": [{"value": ""}, {"value": 1}], "row": []}),
+    (Swapped[int, str], {"pair": [{"value": ""}, {"value": 1}], "row": [""], "own": 1}, {"pair": [{"value": 1}, {"value": ""}], "row": [], "own": 1}),
+    (Child[int], {"value": [1], "other": 2}, {"value": ["a"], "other": 2}),
+    (GrandChild, {"value": [1], "other": 2, "last": ""}, {"value": [1], "other": "a", "last": ""}),
+    (Plain, {"value": [1], "other": 2, "last": ""}, {"value": ["a"], "other": 2, "last": ""}),
+    (Shadowed[str], {"value": 1, "other": "a"}, {"value": "a", "other": "a"}),
+    (Shadowed[str], {"value": 1, "other": "a"}, {"value": 1, "other": 1}),
+    (Diamond, {"left": 1, "right": ""}, {"left": "", "right": ""}),
+    (Diamond, {"left": 1, "right": ""}, {"left": 1, "right": 1}),
+    (Tree[int], {"value": 1, "children": [{"value": 2, "children": []}]}, {"value": 1, "children": [{"value": "", "children": []}]}),
+    (Swinging[int, str], {"value": 1, "next": {"value": "a", "next": {"value": 2}}}, {"value": 1, "next": {"value": 2}}),
+    (Limited, {"value": 1}, {"value": "a"}),
+    (Limited[bool], {"value": True}, {"value": 1}),
+    (OneOf, {"value": 1}, {"value": 1.5}),
+    (OneOf[str], {"value": ""}, {"value": 1}),
+    (WithDefault, {"value": 1}, {"value": "a"}),
+    (WithDefault[str], {"value": "a"}, {"value": 1}),
+    (WithDefaults[int], {"value": 1, "other": [1]}, {"value": 1, "other": ["a"]}),
+    (WithDefaults[int, str], {"value": 1, "other": ""}, {"value": 1, "other": [1]}),
+    (Box[Annotated[int, at.Ge(3)]], {"value": 3}, {"value": 2}),
+    (Box[Optional[int]], {"value": None}, {"value": ""}),
+    (Box[Union[int, list[str]]], {"value": ["a"]}, {"value": [1]}),
+    (Box[dict[str, tuple[int, str]]], {"value": {"a": [1, ""]}}, {"value": {"a": [1]}}),
+    (Entry[int], {"key": 1}, {"key": ""}),
+    (Entry[int], {"key": 1, "note": [1]}, {"key": 1, "note": [""]}),
+    (IntEntry, {"key": 1, "extra": ""}, {"key": "", "extra": ""}),
+    (Wrapped[int], {"key": [1], "own": 2}, {"key": 1, "own": 2}),
+    (Wrapped[int], {"key": [1], "own": 2}, {"key": [1], "own": ""}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "good", "bad"), CASES, ids=lambda one: str(one)[:60])
+def test_type_arguments_are_checked_where_they_stand(kind, good, bad):
+    for around in (kind, list[kind], Box[kind]):
+        wrap = {kind: lambda one: one, Box[kind]: lambda one: {"value": one}}
+        wrapped = wrap.get(around, lambda one: [one])
+        for _ in range(2):
+            value = kakuri_json.decode(kakuri_json.encode(wrapped(good)), type=around)
+            assert kakuri_json.loads(kakuri_json.encode(value))
+            assert kakuri_json.convert(wrapped(good), type=around) == value
+            with pytest.raises(StructureError):
+                kakuri_json.decode(kakuri_json.encode(wrapped(bad)), type=around)
+    kakuri_json.schema(kind)
+
+
+def test_generic_without_arguments_takes_anything():
+    for value in (1, "a", None, [1]):
+        assert kakuri_json.decode(kakuri_json.dumps({"value": value}), type=Box) == Box(value)
+
+
+@dataclass
+class Growing(Generic[T]):
+    value: T
+    next: "Growing[list[T]] | None" = None
+
+
+Ts = typing.TypeVarTuple("Ts")
+
+
+@dataclass
+class Variadic(Generic[typing.Unpack[Ts]]):
+    value: tuple[typing.Unpack[Ts]]
+
+
+@pytest.mark.parametrize("kind", [Growing[int], Growing, Variadic[int, str], Box[complex]], ids=str)
+def test_generic_that_has_no_shape_is_refused(kind):
+    for _ in range(2):
+        with pytest.raises(UnsupportedTypeError):
+            kakuri_json.decode('{"value":1}', type=kind)
+
+
+NEW_SYNTAX = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import TypedDict
+
+@dataclass
+class Box[T]:
+    value: T
+
+@dataclass
+class Page[T, U]:
+    box: Box[list[T]]
+    alias: Pairs[U]
+
+@dataclass
+class Sub[T](Page[int, T]):
+    own: T
+
+class Entry[T](TypedDict):
+    key: T
+
+type Pairs[T] = list[tuple[T, T]]
+type Maybe[T] = Box[T] | None
+"""
+
+
+def test_type_parameter_syntax_is_substituted_as_well():
+    if sys.version_info < (3, 12):
+        with pytest.raises(SyntaxError):
+            compile(NEW_SYNTAX, "new", "exec")
+        return
+    for source in (NEW_SYNTAX, NEW_SYNTAX.replace("from __future__ import annotations", "")):
+        if source is not NEW_SYNTAX:
+            source = source.replace("alias: Pairs[U]", "alias: 'Pairs[U]'")
+        module = type(sys)(f"new_syntax_{len(source)}")
+        sys.modules[module.__name__] = module
+        exec(compile(textwrap.dedent(source), "new", "exec", dont_inherit=True), module.__dict__)
+        for kind, good, bad in (
+            (module.Page[int, str], {"box": {"value": [1]}, "alias": [["a", "b"]]}, {"box": {"value": [""]}, "alias": []}),
+            (module.Page[int, str], {"box": {"value": [1]}, "alias": []}, {"box": {"value": [1]}, "alias": [["a", 1]]}),
+            (module.Sub[str], {"box": {"value": [1]}, "alias": [["", ""]], "own": ""}, {"box": {"value": [1]}, "alias": [], "own": 1}),
+            (module.Entry[int], {"key": 1}, {"key": ""}),
+            (module.Maybe[int], {"value": 1}, {"value": ""}),
+            (list[module.Pairs[int]], [[[1, 2]]], [[[1, ""]]]),
+        ):  # fmt: skip
+            kakuri_json.decode(kakuri_json.encode(good), type=kind)
+            with pytest.raises(StructureError):
+                kakuri_json.decode(kakuri_json.encode(bad), type=kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (list, "[1]", [1]),
+        (dict, '{"a":1}', {"a": 1}),
+        (set, "[1]", {1}),
+        (frozenset, "[1]", frozenset({1})),
+        (tuple, "[1,2]", (1, 2)),
+        (typing.Sequence, "[1]", [1]),
+        (typing.MutableSequence, "[1]", [1]),
+        (typing.Iterable, "[1]", [1]),
+        (typing.Collection, "[1]", [1]),
+        (typing.AbstractSet, "[1]", frozenset({1})),
+        (typing.MutableSet, "[1]", {1}),
+        (typing.Mapping, '{"a":1}', {"a": 1}),
+        (typing.MutableMapping, '{"a":1}', {"a": 1}),
+        (tuple[()], "[]", ()),
+        (Any | int, '"a"', "a"),
+    ],
+    ids=str,
+)
+def test_names_of_typing_without_arguments_take_anything(kind, text, value):
+    holder = dataclasses.make_dataclass("Holder", [("field", kind)])
+    result = kakuri_json.decode(text, type=kind)
+    assert (type(result), result) == (type(value), value)
+    assert kakuri_json.decode(f'{{"field":{text}}}', type=holder) == holder(value)
+
+
+class Empty(Enum):
+    pass
+
+
+class OfNaN(Enum):
+    NAN = float("nan")
+
+
+class Broken(TypedDict):
+    a: "int | Nowhere"
+
+
+ByName = TypeVar("ByName", bound="Nowhere")
+Unhashable = typing.NewType("Unhashable", dict[list, int])
+
+
+def _dataclass(annotation):
+    return dataclasses.make_dataclass("Made", [("a", annotation)])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Empty, OfNaN, Broken, ByName, Unhashable, typing.Union, typing.Optional, typing.Literal,
+        typing.Annotated, typing.Generic, typing.ClassVar, typing.Final, typing.Callable,
+        typing.Callable[[int], int], type, type[int], type[int], typing.Self,
+        typing.Literal[b"a"], typing.Literal[Empty], typing.NoReturn, T | complex,
+        "int", "list[int]", 1, [], {}, (), ..., complex,
+        dict[int, int], dict[bytes | int, int], list[...], list["Nowhere"],
+        _dataclass("1 +"), _dataclass("x.y"), _dataclass("int | 'a'"), _dataclass("[]"),
+        _dataclass("1/0"), _dataclass("Nowhere"), _dataclass(Empty),
+        Enum("Odd", {"A": (1, 2)}), Enum("Bytes", {"A": b""}), Box["Nowhere"],
+    ],
+    ids=lambda kind: str(kind)[:40],
+)  # fmt: skip
+def test_type_that_cannot_be_read_raises_nothing_but_unsupported_type_error(kind):
+    for use in (
+        lambda: kakuri_json.decode("1", type=kind),
+        lambda: kakuri_json.convert(1, type=kind),
+        lambda: kakuri_json.schema(kind),
+    ):
+        with pytest.raises(UnsupportedTypeError):
+            use()
