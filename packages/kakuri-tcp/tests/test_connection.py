@@ -243,3 +243,34 @@ async def test_draining_closes_unless_overridden(connection, transport):
     connection.drain()
     await settle()
     assert connection.events == ["opened", None, "ended"]
+
+
+async def test_peer_that_reads_slowly_and_steadily_is_not_cut_off(connection, transport):
+    connection.write(b"x" * 10_000)
+    now = time.monotonic()
+    for second in range(0, 400, 4):
+        connection.sweep(now + second)
+        transport.take(50)
+    assert not connection.is_closing
+    for second in (400, 406):
+        connection.sweep(now + second)
+    assert isinstance(connection.fault, WriteTimeout)
+
+
+async def test_peer_that_reads_slowly_and_steadily_gets_all_before_the_close(connection, transport):
+    connection.write(b"x" * 1000)
+    connection.close()
+    now = time.monotonic()
+    for second in range(0, 80, 4):
+        connection.sweep(now + second)
+        transport.take(50)
+    await settle()
+    assert connection.events == ["opened", "paused", "resumed", None, "ended"]
+
+
+async def test_peer_that_does_not_read_is_cut_off_though_more_is_written(connection, transport):
+    now = time.monotonic()
+    for second in range(7):
+        connection.write(b"x" * 200)
+        connection.sweep(now + second)
+    assert isinstance(connection.fault, WriteTimeout)

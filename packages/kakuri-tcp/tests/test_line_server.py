@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import contextvars
 import socket
 
 import pytest
@@ -217,3 +218,51 @@ async def test_replies_that_become_ready_together_are_finished_in_turns():
     async with await listen_lines(LOCAL, wait, finish=finish, limits=limits) as server:
         assert await asyncio.gather(*(exchange(server, each) for each in sent)) == sent
     assert set(finished[:19]) == {b"a", b"b"}
+
+
+async def test_context_variable_set_for_a_line_is_gone_with_it():
+    name = contextvars.ContextVar("name", default=b"nobody")
+
+    async def later(line):
+        if line.startswith(b"="):
+            name.set(line)
+        await asyncio.sleep(0)
+        return name.get()
+
+    def handler(line):
+        if line == b"end":
+            raise LineError("the end")
+        if line.startswith(b"~"):
+            return later(line[1:])
+        if line.startswith(b"="):
+            name.set(line)
+        if line.endswith(b"~"):
+            return later(b"")  # sees what was set for its line
+        return name.get()
+
+    def finish(future):
+        result = future.result()
+        name.set(b"finish")
+        return result
+
+    def on_fault(error):
+        name.set(b"fault")
+        return name.get()
+
+    server = await listen_lines(LOCAL, handler, finish=finish, on_fault=on_fault)
+    async with server:
+        lines = [b"=a", b"", b"~=b", b"", b"~", b"=c~", b"~", b"", b"end"]
+        replies = await exchange(server, *(line + b"\n" for line in lines))
+    assert replies.split(b"\n")[:-1] == [
+        b"=a", b"nobody", b"=b", b"nobody", b"nobody", b"=c~", b"nobody", b"nobody", b"fault",
+    ]  # fmt: skip
+    assert name.get() == b"nobody"
+
+
+async def test_lines_see_the_context_in_which_the_server_was_started():
+    name = contextvars.ContextVar("name", default=b"nobody")
+    token = name.set(b"operator")
+    server = await listen_lines(LOCAL, lambda line: name.get())
+    name.reset(token)
+    async with server:
+        assert await exchange(server, b"a\n") == b"operator\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_http._errors import RouteConflict, RouteError
+from kakuri_http._grammar import token
 from kakuri_http._patterns import CONVERTERS, Converter, Parameter, Segment, parse_pattern
 from kakuri_http._problems import problem
 from kakuri_http._request import Request
@@ -93,7 +94,8 @@ class Router:
         another route has the same paths, RouteError for a pattern or method that is none.
         """
         _check_types(method, pattern, handler, body_limit)
-        if not method.isascii() or not method.isupper() or method in _NEVER:
+        is_token = method.isascii() and token.fullmatch(method.encode()) is not None
+        if not is_token or not method.isupper() or method in _NEVER:
             raise RouteError(f"expected a method such as GET, got {method!r}")
         segments = parse_pattern(pattern, self._converters)
         node = self._root

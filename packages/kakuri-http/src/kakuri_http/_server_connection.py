@@ -227,7 +227,7 @@ class HttpConnection(ResponseSide):
             found = context.run(self._router.resolve, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
             found = self._fault_response(error)
-        if isinstance(found, Response):
+        if not isinstance(found, Route):
             self._answer_early(found)
             return
         own_limit = found.body_limit
@@ -305,12 +305,14 @@ class HttpConnection(ResponseSide):
     def _fault_response(self, error: BaseException) -> Response:
         return fault_response(error, f"{self.peer}: {self._request!r}")
 
-    def _answer_early(self, response: Response) -> None:
+    def _answer_early(self, answer: object) -> None:
         """Answer before the content was read: read on and drop it, or give up the connection."""
         if self._request is not None and self._request.expects_continue:
             # Whether the content follows is the client's choice: nobody knows what comes next.
             self._core.keep_alive = False
-        self.respond(response)
+        if not isinstance(answer, Response):
+            answer = self._fault_response(wrong_result(None, answer))
+        self.respond(answer)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
         """Answer what is not HTTP, or over a limit, and end the connection."""

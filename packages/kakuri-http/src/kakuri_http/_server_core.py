@@ -210,8 +210,13 @@ class ServerConnection(Connection):
                 raise LocalProtocolError(f"expected an interim status, got {event.status}")
             self._move_response(Kind.INTERIM)
             return compose_interim(event)
+        before = self.response_state
         self._move_response(Kind.END if isinstance(event, EndOfMessage) else Kind.DATA)
-        data = b"" if self.omits_content else self._send_content(event)
+        try:
+            data = b"" if self.omits_content else self._send_content(event)
+        except LocalProtocolError:
+            self.response_state = before  # the content has not ended
+            raise
         self._end_exchange()
         return data
 

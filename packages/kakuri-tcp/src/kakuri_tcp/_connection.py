@@ -14,12 +14,14 @@ from collections.abc import Callable
 from typing import cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
-from kakuri_tcp._kernel import reset_on_close, unacknowledged
+from kakuri_tcp._kernel import acknowledged, reset_on_close, unacknowledged
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._shared import Owner, Shared
 from kakuri_tcp._turns import Turns
 
+# Between two sweeps: bytes that the peer has not taken, and has taken.
+_NOT_MEASURED: tuple[float, float] = 0, math.inf
 # Reasons not to read from a peer; it is read when none of them applies.
 _BY_PROTOCOL, _BY_TURNS, _BY_BUDGET = 1, 2, 4
 
@@ -69,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
         self._stalled_since = 0.0  # when the peer last took something of what it has to take
-        self._stalled_with = 0  # bytes that it had not taken at the last sweep
+        self._stalled_with = _NOT_MEASURED  # bytes that it had not, and had taken then
         self._closing_since: float | None = None
         self._eof = False
         self._pauses = 0
@@ -170,15 +172,16 @@ class Connection(asyncio.Protocol):
 
         """
         if self._closing_since is not None or self.is_writing_paused:
-            left = self.unsent
+            left, taken = self.unsent, 0
             if self._transport is not None:
                 left += unacknowledged(self._transport)
-            if left < self._stalled_with:
+                taken = acknowledged(self._transport)
+            if left < self._stalled_with[0] or taken > self._stalled_with[1]:
                 self._stalled_since = now  # it reads, however slowly
             elif now - self._stalled_since >= self.limits.write_timeout:
                 timeout = self.limits.write_timeout
                 self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
-            self._stalled_with = left
+            self._stalled_with = left, taken
         elif self.progressed:
             self.progressed = self._is_new = False
             self._quiet_since = now
@@ -341,7 +344,7 @@ class Connection(asyncio.Protocol):
         """Note that the peer does not read; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
-        self._stalled_with = 0
+        self._stalled_with = _NOT_MEASURED
         if self._shared is not None:
             self._shared.output_changed(self, self.unsent)
         self.writing_paused()
@@ -370,7 +373,7 @@ class Connection(asyncio.Protocol):
 
     def _begin_closing(self) -> None:
         self._closing_since = self._stalled_since = time.monotonic()
-        self._stalled_with = 0
+        self._stalled_with = _NOT_MEASURED
 
     def _pause(self, reason: int) -> None:
         self._pauses |= reason

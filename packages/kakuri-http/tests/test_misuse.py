@@ -1,0 +1,203 @@
+"""Mistakes of a program that uses the server are reported where they are made, in words."""
+
+import asyncio
+import logging
+
+import pytest
+from kakuri_http import (
+    Client,
+    HttpError,
+    Limits,
+    Response,
+    RouteConflict,
+    RouteError,
+    Router,
+    ServerConnection,
+    serve,
+)
+from kakuri_tcp import EndpointError, ServerLimits
+
+
+def ok(request):
+    return Response(200)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((8080, Router()), {}, "expected endpoint of type Endpoint, got 8080"),
+        ((("127.0.0.1", 0), Router()), {}, "expected endpoint of type Endpoint, got"),
+        ((None, Router()), {}, "expected endpoint of type Endpoint, got None"),
+        (("127.0.0.1:0", ok), {}, "expected router of type Router, got <function ok"),
+        (("127.0.0.1:0", Router), {}, "expected router of type Router, got <class"),
+        (("127.0.0.1:0", None), {}, "expected router of type Router, got None"),
+        (("127.0.0.1:0", Router()), {"limits": 5}, "expected limits of type Limits, got 5"),
+        (("127.0.0.1:0", Router()), {"limits": {}}, "expected limits of type Limits, got {}"),
+        (("127.0.0.1:0", Router()), {"limits": ServerLimits()}, "expected limits of type Limits"),
+        (("127.0.0.1:0", Router()), {"access_log": "x"}, "expected a function as access_log"),
+        (("127.0.0.1:0", Router()), {"tls": "cert.pem"}, "expected tls of type ServerTLS"),
+        (("127.0.0.1:0", Router()), {"access": 0o600}, "expected access of type UnixAccess"),
+    ],
+)
+async def test_serve_with_an_argument_of_another_type_is_a_type_error(arguments, options, message):
+    with pytest.raises(TypeError) as caught:
+        await serve(*arguments, **options)
+    assert str(caught.value).startswith(message)
+
+
+async def test_serve_at_a_text_that_is_no_endpoint_is_an_endpoint_error():
+    with pytest.raises(EndpointError):
+        await serve("localhost", Router())
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [("1", TypeError), (None, TypeError), ([1], TypeError), (True, TypeError), (-1, ValueError)],
+)
+def test_limit_that_is_no_number_above_zero_is_refused(value, error):
+    for name in Limits.__dataclass_fields__:
+        if value == -1 and name == "reserved_connections":
+            continue  # none may be reserved
+        with pytest.raises(error, match=f"limit {name}"):
+            Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["body", "connections"])
+def test_limit_on_a_size_is_a_whole_number(name):
+    with pytest.raises(TypeError, match=f"expected a whole number as limit {name}, got 1.5"):
+        Limits(**{name: 1.5})
+    assert Limits(idle_timeout=1.5).idle_timeout == 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((None, "/", ok), {}, "expected text as method, got None"),
+        (("GET", 5, ok), {}, "expected text as pattern, got 5"),
+        (("GET", "/", None), {}, "expected a function as handler of GET /, got None"),
+        (
+            ("GET", "/", Response(200)),
+            {},
+            "expected a function as handler of GET /, got <Response 200>",
+        ),
+        (
+            ("GET", "/", ok),
+            {"body_limit": "1M"},
+            "expected a number of bytes as body_limit, got '1M'",
+        ),
+        (
+            ("GET", "/", ok),
+            {"body_limit": True},
+            "expected a number of bytes as body_limit, got True",
+        ),
+    ],
+)
+def test_route_with_an_argument_of_another_type_is_a_type_error(arguments, options, message):
+    with pytest.raises(TypeError) as caught:
+        Router().add(*arguments, **options)
+    assert str(caught.value) == message
+
+
+def test_check_that_is_no_function_is_a_type_error():
+    with pytest.raises(TypeError, match="expected a function as check, got 5"):
+        Router().check(5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("/w/:id", "/w/:name", "expected ':id' as in '/w/:id', got ':name' in '/w/:name'"),
+        ("/w/:n<int>", "/w/:n/x", "expected ':n<int>' as in '/w/:n<int>', got ':n' in '/w/:n/x'"),
+        ("/w/:id", "/w/:id", "expected one route for GET /w/:id, got /w/:id too"),
+    ],
+)
+def test_routes_that_clash_name_each_other(first, second, message):
+    router = Router()
+    router.add("GET", first, ok)
+    with pytest.raises(RouteConflict) as caught:
+        router.add("GET", second, ok)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("method", ["get", "GET ", "", "TRACE", "CONNECT"])
+def test_method_that_may_not_be_added_is_a_route_error(method):
+    with pytest.raises(RouteError):
+        Router().add(method, "/", ok)
+
+
+class Thing:
+    def __repr__(self):
+        return "a thing"
+
+
+@pytest.mark.parametrize("kind", ["inline", "task", "check", "future"])
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        (None, "NoneType: None"),
+        ("text", "str: 'text'"),
+        (b"bytes", "bytes: b'bytes'"),
+        ({"a": 1}, "dict: {'a': 1}"),
+        ((200, b""), "tuple: (200, b'')"),
+        (Response, "type: <class"),
+        (Thing(), "Thing: a thing"),
+    ],
+)
+async def test_handler_that_returns_something_else_is_a_500_that_the_log_explains(
+    kind, result, shown, caplog
+):
+    async def task(request):
+        return result
+
+    def future(request):
+        made = asyncio.get_running_loop().create_future()
+        made.set_result(result)
+        return made
+
+    router = Router()
+    handlers = {"inline": lambda request: result, "task": task, "future": future, "check": ok}
+    router.add("GET", "/w/:id", handlers[kind])
+    if kind == "check":
+        router.check(lambda request: result)
+        if result is None:
+            return
+    caplog.set_level(logging.ERROR)
+    async with await serve("127.0.0.1:0", router) as server, Client(server.endpoint) as client:
+        assert (await client.request("GET", "/w/1")).status == 500
+    (record,) = caplog.records
+    message = str(record.exc_info[1])
+    where = "a check" if kind == "check" else "the handler of GET /w/:id"
+    assert message.startswith(f"expected a Response from {where}, got {shown}")
+
+
+# Queries
+
+
+def targets(query):
+    core = ServerConnection()
+    core.receive_data(b"GET /w?" + query + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    fast = core.next_event()
+    core = ServerConnection()
+    core.receive_data(b"GET /w?" + query + b" HTTP/1.1\r\nX: y\r\nHost: a\r\n\r\n")
+    return fast, core.next_event()
+
+
+def test_query_may_have_what_browsers_leave_unencoded():
+    query = b"a[]=1&b[x]=2|3&c={d}^e`f\\g"
+    for request in targets(query):
+        assert request.query_string == query.decode()
+        assert request.query == {"a[]": "1", "b[x]": "2|3", "c": "{d}^e`f\\g"}
+
+
+@pytest.mark.parametrize("byte", [bytes([n]) for n in (*range(0x21), *b'"<>#', 0x7F, 0x80, 0xFF)])
+def test_query_may_not_have_what_browsers_encode(byte):
+    with pytest.raises(HttpError):
+        targets(b"a=" + byte)
+
+
+@pytest.mark.parametrize("byte", [bytes([n]) for n in b"[]|{}^`\\"])
+def test_path_may_not_have_what_rfc_3986_excludes(byte):
+    core = ServerConnection()
+    core.receive_data(b"GET /w" + byte + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+    with pytest.raises(HttpError):
+        core.next_event()
