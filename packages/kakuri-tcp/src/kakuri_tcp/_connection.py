@@ -14,17 +14,14 @@ from collections.abc import Callable
 from typing import cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
-from kakuri_tcp._kernel import acknowledged, reset_on_close, unacknowledged
+from kakuri_tcp._kernel import outstanding, reset_on_close
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._shared import Owner, Shared
+from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, Owner, Shared
 from kakuri_tcp._turns import Turns
 
 # Between two sweeps: bytes that the peer has not taken, and has taken.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
-# Reasons not to read from a peer; it is read when none of them applies.
-_BY_PROTOCOL, _BY_TURNS, _BY_BUDGET = 1, 2, 4
-
 # A connection that has so many bytes to process and waits for its next turn is not read meanwhile:
 # it would gather more in each turn than it gets processed.
 _ENOUGH_BYTES = 65_536
@@ -172,10 +169,7 @@ class Connection(asyncio.Protocol):
 
         """
         if self._closing_since is not None or self.is_writing_paused:
-            left, taken = self.unsent, 0
-            if self._transport is not None:
-                left += unacknowledged(self._transport)
-                taken = acknowledged(self._transport)
+            left, taken = outstanding(self._transport)
             if left < self._stalled_with[0] or taken > self._stalled_with[1]:
                 self._stalled_since = now  # it reads, however slowly
             elif now - self._stalled_since >= self.limits.write_timeout:
@@ -237,25 +231,17 @@ class Connection(asyncio.Protocol):
 
     def wait_turn(self) -> None:
         """Stop reading until `take_turn`; the server calls this."""
-        self._pause(_BY_TURNS)
+        self.pause_for(BY_TURNS)
         self.account()
 
     def take_turn(self) -> None:
         """Work after waiting for a turn; the server calls this."""
         if not self.is_closing:
             self.work()
-        if self._pauses & _BY_TURNS and not (
+        if self._pauses & BY_TURNS and not (
             self.turns.runs_again and self.unprocessed() > _ENOUGH_BYTES
         ):
-            self._resume(_BY_TURNS)
-
-    def hold_back(self) -> None:
-        """Stop reading until `let_go`; the server calls this when its budget is exceeded."""
-        self._pause(_BY_BUDGET)
-
-    def let_go(self) -> None:
-        """Read again; the server calls this."""
-        self._resume(_BY_BUDGET)
+            self.resume_for(BY_TURNS)
 
     def pause_reading(self) -> None:
         """Receive nothing more until `resume_reading`.
@@ -263,11 +249,11 @@ class Connection(asyncio.Protocol):
         May be called at any time, from `opened` too, and again. What one read of the event loop
         brings may still arrive; from `opened` that can be so on uvloop only.
         """
-        self._pause(_BY_PROTOCOL)
+        self.pause_for(BY_PROTOCOL)
 
     def resume_reading(self) -> None:
         """Receive again; may be called without a pause."""
-        self._resume(_BY_PROTOCOL)
+        self.resume_for(BY_PROTOCOL)
 
     def close(self) -> None:
         """Send what was written, then close; abort if the peer stalls for `write_timeout`."""
@@ -375,13 +361,15 @@ class Connection(asyncio.Protocol):
         self._closing_since = self._stalled_since = time.monotonic()
         self._stalled_with = _NOT_MEASURED
 
-    def _pause(self, reason: int) -> None:
+    def pause_for(self, reason: int) -> None:
+        """Stop reading for one of the reasons."""
         self._pauses |= reason
         transport = self._transport
         if transport is not None and not self._eof and not self.is_closing:
             transport.pause_reading()
 
-    def _resume(self, reason: int) -> None:
+    def resume_for(self, reason: int) -> None:
+        """Read again if that was the only reason."""
         self._pauses &= ~reason
         transport = self._transport
         if not self._pauses and transport is not None and not self._eof and not self.is_closing:

@@ -11,6 +11,17 @@ import termios
 _BYTES_ACKED = 120  # where tcpi_bytes_acked is in struct tcp_info of linux/tcp.h
 
 
+def outstanding(transport: asyncio.Transport | None) -> tuple[int, int]:
+    """Return how many bytes the peer has not taken, and how many it has, as far as that is known.
+
+    While the first falls or the second rises, the peer reads.
+    """
+    if transport is None:
+        return 0, 0
+    left = transport.get_write_buffer_size() + unacknowledged(transport)
+    return left, acknowledged(transport)
+
+
 def unacknowledged(transport: asyncio.BaseTransport) -> int:
     """Return how many bytes the kernel has of this side that the peer's kernel has not taken.
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kakuri_tcp._errors import ConnectionFault
     from kakuri_tcp._limits import ServerLimits
 
+# Reasons not to read from a peer; it is read when none of them applies.
+BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
+
 # A connection that holds no more than this is read even when the budget is exceeded: it is as much
 # as an ordinary request has.
 _ALWAYS_READ = 16_384
@@ -55,7 +58,7 @@ class Shared:
         if budget.is_exceeded:
             if size > _ALWAYS_READ and connection not in self._held_back:
                 self._held_back.add(connection)
-                connection.hold_back()
+                connection.pause_for(BY_BUDGET)
             if budget.total * 4 > budget.limit * 5:
                 self._give_up_worst_input()
         elif self._held_back and budget.has_room:
@@ -104,7 +107,7 @@ class Shared:
         held_back = list(self._held_back)
         self._held_back.clear()
         for connection in held_back:
-            connection.let_go()
+            connection.resume_for(BY_BUDGET)
 
     def _clock(self) -> float:
         return self.turns.clock()
