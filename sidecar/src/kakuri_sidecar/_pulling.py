@@ -38,7 +38,8 @@ _TRANSIENT = re.compile(
     r"|\beof\b|\btimeout\b|timed out|deadline exceeded"
     r"|network is unreachable|host is unreachable|no route to host"
     r"|server misbehaving|temporary failure in name resolution"
-    r"|stream error|goaway",
+    r"|stream error|goaway"
+    r"|unexpected commit (?:digest|size)|failed size validation",  # what came was cut short
     re.IGNORECASE,
 )
 
@@ -116,10 +117,11 @@ class Puller:
             except PullFailed as failure:
                 now = self._clock()
                 first_failure = now if first_failure is None else first_failure
-                is_over = now + pause - first_failure > self._limits.retry_window
-                if is_check or is_over or not failure.is_transient:
+                left = self._limits.retry_window - (now - first_failure)
+                if is_check or left <= 0 or not failure.is_transient:
                     log.warning("pull failed", image=image, error=str(failure))
                     raise
+                pause = min(pause, left)
                 log.info("pull failed, trying again", image=image, error=str(failure), pause=pause)
                 report(f"{failure}; trying again in {pause:g} s")
             else:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from kakuri_registry._document import MAX_PATH_BYTES, MAX_STRING_BYTES
+from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
 from kakuri_registry._grammar import (
     C_STRING,
     IMAGE_REFERENCE,
@@ -56,13 +56,13 @@ MAX_LABELS = 64
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 """A host name, a slash and a name."""
 
-# Characters bound what is read here; `oversized_strings` counts bytes.
+# What Linux takes of these is counted in bytes, by `oversized_strings`.
 Argument = Annotated[
     str,
     Text(
         pattern=C_STRING,
-        max_length=MAX_STRING_BYTES,
-        description=f"text of at most {MAX_STRING_BYTES} bytes without NUL",
+        max_length=MAX_DOCUMENT_BYTES,
+        description="text without NUL",
     ),
 ]
 Arguments = tuple[Argument, ...]
@@ -70,7 +70,7 @@ VariableName = Annotated[
     str,
     Text(
         pattern=VARIABLE_NAME,
-        max_length=MAX_STRING_BYTES - 1,
+        max_length=MAX_DOCUMENT_BYTES,
         description="a variable's name: printable text without '='",
     ),
 ]
