@@ -1,5 +1,8 @@
+from contextlib import suppress
+
 import pytest
 from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._errors import RuntimeUnavailable
 from kakuri_sidecar._image_collection import CollectionLimits, DiskUse, ImageCollector, disk_use
 from kakuri_sidecar._images import Images
 from kakuri_sidecar.testing import FakeCri, FakeImage
@@ -48,6 +51,10 @@ class Node:
 @pytest.fixture
 async def node():
     async with FakeCri(images={}) as runtime, CriClient(runtime.endpoint) as cri:
+        while True:  # a busy machine may take longer than one attempt to connect
+            with suppress(RuntimeUnavailable):
+                await cri.version()
+                break
         yield Node(runtime, cri)
 
 
