@@ -15,7 +15,7 @@ def test_the_exported_names_are_these():
         "MemoryStore", "Problem", "PullPolicy", "Quantity", "RESERVE_BYTES",
         "Range", "RegistryError", "RegistryFull", "RestartPolicy", "RuntimeClass", "RuntimeHealth",
         "SQLiteStore", "STORE_STEPS", "Store", "StoreError", "StoreFailed", "StoreFull",
-        "StoreLocked", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
+        "StoreLocked", "StoreMismatch", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
         "UnknownWorkload", "User", "VERSION_GAP", "WORKLOAD_ID", "Wanted", "WorkingDirectory",
         "Workload", "WorkloadEntry", "WorkloadId", "WorkloadRegistry", "WorkloadState",
         "ZoneChanged", "ZoneEvent", "ZoneGone", "ZoneHandle", "ZoneSpec", "ZoneStatus",

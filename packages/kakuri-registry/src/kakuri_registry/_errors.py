@@ -9,6 +9,7 @@ RegistryError
 └── StoreError          a store can't be opened, read or written
     ├── StoreFull       there is no room for it
     ├── StoreLocked     another process has it open
+    ├── StoreMismatch   the log beside the database is that of another run
     ├── StoreTooNew     a later version of this package has written it
     └── StoreFailed     anything else: the file system, the disk, a foreign file
 """
@@ -83,6 +84,19 @@ class StoreFull(StoreError):
 
 class StoreLocked(StoreError):
     """Another process has the store open."""
+
+
+class StoreMismatch(StoreError):
+    """The log beside a database is not its own: a backup was put there, most likely."""
+
+    def __init__(self, path: str, log: str) -> None:
+        super().__init__(
+            f"the log {log!r} does not belong to the database {path!r}, as if a backup had been "
+            "restored beside the log of a later run; remove the log to go on with the database as "
+            "it is, or put back the database that belongs to the log"
+        )
+        self.path = path
+        self.log = log
 
 
 class StoreTooNew(StoreError):

@@ -57,6 +57,10 @@ MIGRATIONS = (
     ALTER TABLE workloads ADD COLUMN pull TEXT;
     ALTER TABLE workloads ADD COLUMN image_digest TEXT;
     """,
+    """
+    ALTER TABLE registry ADD COLUMN session INTEGER;
+    ALTER TABLE registry ADD COLUMN replaced INTEGER;
+    """,
 )
 """What makes schema n + 1 of schema n; schema 0 is an empty file."""
 

@@ -8,7 +8,6 @@ A batch is one statement for up to 128 workloads, not one for each: the thread g
 interpreter's lock with each statement, and has to get it back from a busy event loop.
 """
 
-import errno
 import fcntl
 import os
 import sqlite3
@@ -17,13 +16,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLocked
+from kakuri_registry._errors import StoreFailed, StoreFull, StoreLocked
 from kakuri_registry._feed import Change
 from kakuri_registry._folder import check_files, open_file, open_private_folder
 from kakuri_registry._history import History
 from kakuri_registry._reserve import Reserve
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
 from kakuri_registry._salvage import (
+    WAL_FRAME_HEADER,
     beside,
     finish,
     logged_pages,
@@ -32,7 +32,17 @@ from kakuri_registry._salvage import (
     text_or_bytes,
 )
 from kakuri_registry._schema import migrate, prepare, refuse_foreign
-from kakuri_registry._statements import CHUNKS, DELETE, PUT, SELECT, in_chunks, is_large
+from kakuri_registry._session import begin_session, check_log, empty_log
+from kakuri_registry._sqlite_errors import Damaged, of_the_system, tells_of_damage, translated
+from kakuri_registry._statements import (
+    CHUNKS,
+    DELETE,
+    PUT,
+    SELECT,
+    SET_VERSION,
+    in_chunks,
+    is_large,
+)
 from kakuri_registry._store import Loaded, Problem
 from kakuri_registry._workload import WorkloadEntry
 
@@ -64,12 +74,6 @@ STORE_STEPS = ("store.before-write", "store.before-commit", "store.after-commit"
 """What `on_step` of a SQLiteStore is called with, in every transaction."""
 
 
-class _Damaged(sqlite3.DatabaseError):
-    """The database contradicts itself in a way that SQLite did not see."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
 class SQLiteStore:
     """Keeps workloads in a database at `path`, which is made if it is not there.
 
@@ -96,6 +100,7 @@ class SQLiteStore:
         self._problems: list[Problem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
+        self._is_log_new = False  # it is empty, and has no mark of this run yet
         self._reserved = reserve
         self._one_at_a_time = threading.Lock()  # a store may be closed while a thread writes
         try:
@@ -107,16 +112,16 @@ class SQLiteStore:
             try:
                 self._connection = self._opened()
             except sqlite3.Error as error:
-                if not _tells_of_damage(error):
+                if not tells_of_damage(error):
                     raise
                 self._salvage(error)
             self._reserve.has_room()
         except sqlite3.Error as error:
             self.close()
-            raise self._translated(error) from error
+            raise translated(error, self._path) from error
         except OSError as error:
             self.close()
-            raise _of_the_system(error, f"can't open the store {str(path)!r}") from error
+            raise of_the_system(error, f"can't open the store {str(path)!r}") from error
         except BaseException:
             self.close()
             raise
@@ -154,8 +159,8 @@ class SQLiteStore:
                 connection.execute(f"PRAGMA incremental_vacuum({PAGES_PER_TIDY})").fetchall()
                 (after,) = connection.execute("PRAGMA freelist_count").fetchone()
             except sqlite3.Error as error:
-                raise self._translated(error) from error
-            self._checkpoint()
+                raise translated(error, self._path) from error
+            self._empty_log()
             return 0 < int(after) < int(before)
 
     def close(self) -> None:
@@ -187,6 +192,7 @@ class SQLiteStore:
         finally:
             os.close(descriptor)
         synchronize(self._path.parent)
+        check_log(self._path)
         whole = logged = logged_pages(self._path)
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=0
@@ -198,9 +204,8 @@ class SQLiteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA temp_store = MEMORY")
-            # Variables of a removed workload do not stay in free pages, whatever SQLite's default.
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages()}")
+            # By `_transact`, which has to know when a log begins.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
             migrate(connection, str(self._path))
             with suppress(sqlite3.OperationalError):  # a full disk may forbid it
                 (_, whole, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
@@ -228,7 +233,7 @@ class SQLiteStore:
         try:
             aside, count = salvage(self._path)
         except OSError as failure:
-            raise _of_the_system(failure, f"can't replace {str(self._path)!r}") from failure
+            raise of_the_system(failure, f"can't replace {str(self._path)!r}") from failure
         self._problems.append(
             Problem(
                 f"the database was damaged ({error}) and is kept as {str(aside)!r}; "
@@ -244,14 +249,14 @@ class SQLiteStore:
             try:
                 return self._loaded(connection)
             except sqlite3.Error as error:
-                if _tells_of_damage(error):
+                if tells_of_damage(error):
                     connection = self._salvage(error)
                 elif getattr(error, "sqlite_errorcode", None) is not None:
                     raise  # what sqlite3 itself finds wrong has no code: text that is no UTF-8
             connection.text_factory = text_or_bytes  # slower
             return self._loaded(connection)
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(error, self._path) from error
 
     def _loaded(self, connection: sqlite3.Connection) -> Loaded:
         reader = RowReader()
@@ -275,13 +280,16 @@ class SQLiteStore:
             version = max(version, change.version)
         (indexed,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
         if indexed != rows:
-            raise _Damaged(f"the index has {indexed} workloads, the table {rows}")
+            raise Damaged(f"the index has {indexed} workloads, the table {rows}")
         version += VERSION_GAP
         try:
-            connection.execute("UPDATE registry SET version = ?", (version,))
+            connection.execute(SET_VERSION[False], (version,))
         except sqlite3.OperationalError as error:
             # On a full disk what runs can still be looked after.
             problems.append(Problem(f"the versions of this run may be given out again: {error}"))
+        self._is_log_new = begin_session(
+            connection
+        )  # not before: a damaged database stays as it is
         return Loaded(entries, histories, version, tuple(problems))
 
     def _write(self, changes: Sequence[Change]) -> None:
@@ -303,7 +311,7 @@ class SQLiteStore:
     def _write_in_steps(self, changes: Sequence[Change]) -> None:
         """Write on a full disk: each step frees the log again, so that the reserve lasts."""
         for start in range(0, len(changes), SMALL_STEP):
-            self._checkpoint()
+            self._empty_log()
             self._transact(changes[start : start + SMALL_STEP])
 
     def _transact(self, changes: Sequence[Change]) -> None:
@@ -312,7 +320,7 @@ class SQLiteStore:
         removed = [(change.workload_id,) for change in changes if change.entry is None]
         rows = [row_of(each) for each in changes if each.entry]
         try:
-            if removed or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
+            if removed or self._is_log_new or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
                 self._transact_in_steps(connection, removed, rows, changes)
             else:
                 # One statement is a transaction of its own: the thread gives up the interpreter
@@ -324,9 +332,11 @@ class SQLiteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise self._translated(error) from error
+                raise translated(error, self._path) from error
             raise
         self._step("store.after-commit")
+        if self._is_log_long():
+            self._empty_log()
 
     def _transact_in_steps(
         self,
@@ -340,36 +350,34 @@ class SQLiteStore:
         in_chunks(connection, DELETE, removed)
         has_removed = connection.total_changes > before
         in_chunks(connection, PUT, rows)
-        if has_removed:
-            # What is put has its version in its row. Nothing is written for nothing.
+        begins_log = self._is_log_new and connection.total_changes > before
+        # What is put has its version in its row. Nothing is written for nothing.
+        if has_removed or begins_log:
             version = max(change.version for change in changes)
-            connection.execute("UPDATE registry SET version = max(version, ?)", (version,))
+            connection.execute(SET_VERSION[begins_log], (version,))
         self._step("store.before-commit")
         connection.execute("COMMIT")
+        self._is_log_new &= not begins_log
 
-    def _checkpoint(self) -> None:
+    def _empty_log(self) -> None:
         """Bring the log into the database, as far as there is room for that."""
-        with suppress(sqlite3.Error):
-            self._present().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._is_log_new = empty_log(self._present()) or self._is_log_new
+
+    def _is_log_long(self) -> bool:
+        return beside(self._path, "-wal").stat().st_size >= self._log_pages() * (
+            PAGE + WAL_FRAME_HEADER
+        )
 
     def _has_room(self) -> bool:
         try:
             return self._reserve.has_room()
         except OSError as error:
-            raise _of_the_system(error, f"can't keep room beside {str(self._path)!r}") from error
+            raise of_the_system(error, f"can't keep room beside {str(self._path)!r}") from error
 
     def _present(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection
-
-    def _translated(self, error: sqlite3.Error) -> StoreError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            return StoreFull(f"the disk is full: can't write {str(self._path)!r}")
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return StoreLocked(f"another process has {str(self._path)!r} open")
-        return StoreFailed(f"the store {str(self._path)!r} failed: {error}")
 
     def _step(self, name: str) -> None:
         if self._on_step is not None:
@@ -387,14 +395,3 @@ def _locked(path: Path) -> int:
         os.close(descriptor)
         raise StoreLocked(f"another process has {str(path)!r} open") from error
     return descriptor
-
-
-def _of_the_system(error: OSError, what: str) -> StoreError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(f"{what}: the disk is full")
-    return StoreFailed(f"{what}: {error}")
-
-
-def _tells_of_damage(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

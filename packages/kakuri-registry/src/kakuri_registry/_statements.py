@@ -24,6 +24,12 @@ PUT = {
     f"ON CONFLICT (id) DO UPDATE SET {_NEW_VALUES}"
     for count in CHUNKS
 }
+SET_VERSION = {
+    False: "UPDATE registry SET version = max(version, ?)",
+    True: "UPDATE registry SET version = max(version, ?), replaced = NULL",
+}
+"""What writes down the version of the latest change, and whether it is the first in its log."""
+
 DELETE = {
     count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
     for count in CHUNKS
