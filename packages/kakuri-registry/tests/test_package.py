@@ -15,11 +15,11 @@ def test_the_exported_names_are_these():
         "MemoryStore", "Problem", "PullPolicy", "Quantity", "RESERVE_BYTES",
         "Range", "RegistryError", "RegistryFull", "RestartPolicy", "RuntimeClass", "RuntimeHealth",
         "SQLiteStore", "STORE_STEPS", "Store", "StoreError", "StoreFailed", "StoreFull",
-        "StoreLocked", "StoreMismatch", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
+        "StoreLocked", "StoreMismatch", "StoreReport", "StoreTooNew", "TRANSITIONS", "Text", "TooLate", "Transition",
         "UnknownWorkload", "User", "VERSION_GAP", "WORKLOAD_ID", "Wanted", "WorkingDirectory",
         "Workload", "WorkloadEntry", "WorkloadId", "WorkloadRegistry", "WorkloadState",
         "ZoneChanged", "ZoneEvent", "ZoneGone", "ZoneHandle", "ZoneSpec", "ZoneStatus",
-        "ZonesListed", "__version__", "entry_size", "open_private_folder", "oversized_strings",
+        "ZonesListed", "__version__", "check_store", "entry_size", "open_private_folder", "oversized_strings",
         "printable", "spec_size",
     ]  # fmt: skip
     assert all(hasattr(kakuri_registry, name) for name in kakuri_registry.__all__)

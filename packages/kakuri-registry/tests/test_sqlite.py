@@ -421,6 +421,32 @@ def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):
     assert not new.exists()
 
 
+def test_log_of_a_damaged_database_is_gone_before_the_new_one_takes_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "db"
+    path.write_bytes(b"damaged")
+    log, new = tmp_path / "db-wal", tmp_path / "db.new"
+    log.write_bytes(b"its log")
+    new.write_bytes(b"new")
+    replace = Path.replace
+
+    def checked(self, target):
+        assert not log.exists()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", checked)
+    _salvage.finish(path)
+    assert (path.read_bytes(), log.exists(), new.exists()) == (b"new", False, False)
+
+
+def test_names_in_a_folder_are_synchronized(tmp_path, monkeypatch):
+    synchronized = []
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synchronized.append(Path(f"/proc/self/fd/{fd}").readlink())
+    )
+    _salvage.synchronize(tmp_path)
+    assert synchronized == [tmp_path]
+
+
 def image(path: Path, to: Path) -> Path:
     """Copy a database as a crash would leave it now."""
     to.mkdir(exist_ok=True)

@@ -1,5 +1,7 @@
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,3 +174,38 @@ def test_a_script_that_is_not_one_is_one_line_and_status_2(
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+def check(capsys, folder):
+    """Run the command with --check-store; return its exit status and what it wrote."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--check-store", "--state-dir", str(folder)])
+    return ended.value.code, capsys.readouterr()
+
+
+async def test_check_of_a_whole_store_is_0_and_of_a_damaged_one_1(tmp_path, capsys):
+    async with agent_service(settings(tmp_path)) as endpoint:
+        client = AgentClient(endpoint)
+        await client.start_workload(WORKLOAD)
+        await client.close()
+    path = tmp_path / "state/simulated.sqlite"
+    capsys.readouterr()
+    assert check(capsys, path.parent) == (0, (f"{path}: whole, 1 workloads\n", ""))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE workloads SET state = 'odd'")
+    status, written = check(capsys, path.parent)
+    assert status == 1
+    assert written.out.splitlines()[-1] == f"{path}: not whole, 0 workloads"
+    assert "a workload can't be loaded" in written.out
+    assert "(wl-1)" in written.out
+
+
+async def test_check_of_a_store_that_can_not_be_checked_is_2_with_one_line(tmp_path, capsys):
+    async with agent_service(settings(tmp_path)):
+        capsys.readouterr()
+        status, written = check(capsys, tmp_path / "state")
+        assert (status, written.out) == (2, "")
+        assert "another process has" in written.err
+    status, written = check(capsys, tmp_path / "nothing")
+    assert (status, written.err.count("\n")) == (2, 1)
+    assert "there is no store in" in written.err

@@ -39,6 +39,8 @@ async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, journa
     assert (entry.state, entry.started_at) == (RUNNING, 3.0)
     assert entry.workload == workload(args=("a",))
     assert runtime.told == []
+    steps = [(step.state, step.reason) for step in registry.history("wl-1")]
+    assert steps == [(PENDING, None), (PENDING, "Adopted"), (RUNNING, None)]
     agent.close()
 
 

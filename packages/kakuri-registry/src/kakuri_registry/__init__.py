@@ -1,5 +1,6 @@
 """Workloads, their state machine, and the registry that holds them."""
 
+from kakuri_registry._check import StoreReport, check_store
 from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, oversized_strings
 from kakuri_registry._errors import (
     DuplicateWorkload,
@@ -117,6 +118,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StoreMismatch",
+    "StoreReport",
     "StoreTooNew",
     "Text",
     "TooLate",
@@ -138,6 +140,7 @@ __all__ = [
     "ZoneStatus",
     "ZonesListed",
     "__version__",
+    "check_store",
     "entry_size",
     "open_private_folder",
     "oversized_strings",

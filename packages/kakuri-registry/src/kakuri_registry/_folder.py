@@ -6,9 +6,12 @@ opened in it is a regular file, reached without following a link.
 """
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
+
+from kakuri_registry._errors import StoreLocked
 
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -99,3 +102,16 @@ def _check(status: os.stat_result, path: Path) -> None:
     raise PermissionError(
         errno.EPERM, f"expected a file of user {os.geteuid()}, but {fault}", str(path)
     )
+
+
+def locked(path: Path) -> int:
+    """Take the lock of a store and return its descriptor. Raises StoreLocked and OSError."""
+    # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
+    lock = path.with_name(path.name + ".lock")
+    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StoreLocked(f"another process has {str(path)!r} open") from error
+    return descriptor

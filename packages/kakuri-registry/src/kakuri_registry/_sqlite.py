@@ -8,7 +8,6 @@ A batch is one statement for up to 128 workloads, not one for each: the thread g
 interpreter's lock with each statement, and has to get it back from a busy event loop.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -16,9 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from kakuri_registry._errors import StoreFailed, StoreFull, StoreLocked
+from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._feed import Change
-from kakuri_registry._folder import check_files, open_file, open_private_folder
+from kakuri_registry._folder import check_files, locked, open_file, open_private_folder
 from kakuri_registry._history import History
 from kakuri_registry._reserve import Reserve
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
@@ -106,7 +105,7 @@ class SQLiteStore:
         try:
             self._check_folder()
             refuse_foreign(self._path)
-            self._lock = _locked(self._path)
+            self._lock = locked(self._path)
             self._reserve = Reserve(beside(self._path, ".reserve"), reserve)
             finish(self._path)
             try:
@@ -382,16 +381,3 @@ class SQLiteStore:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
-
-def _locked(path: Path) -> int:
-    """Take the lock of a store and give its descriptor. Raises StoreLocked."""
-    # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
-    lock = path.with_name(path.name + ".lock")
-    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StoreLocked(f"another process has {str(path)!r} open") from error
-    return descriptor

@@ -26,9 +26,10 @@ PUT = {
 }
 SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
-    True: "UPDATE registry SET version = max(version, ?), replaced = NULL",
+    True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",
 }
-"""What writes down the version of the latest change, and whether it is the first in its log."""
+"""What writes down the version of the latest change, and whether it is the first in its log: then
+the row has to change, as SQLite writes no page that stays the same."""
 
 DELETE = {
     count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608

@@ -1,10 +1,12 @@
 """The command `kakuri-agent`."""
 
 import math
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 import structlog
@@ -38,6 +40,9 @@ MAX_RETENTION_HOURS = 1_000_000.0
 
 MIN_DOCUMENT_BYTES = 1024
 """Below, hardly any workload could be submitted."""
+
+EXIT_DAMAGED = 1
+"""The exit status of --check-store for a store that is not whole."""
 
 MAX_FIGURE = 2**31 - 1
 SECONDS_PER_HOUR = 3600
@@ -144,9 +149,19 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     show_default=True,
     help="Bytes that a workload may have in its compact JSON encoding.",
 )
+@click.option(
+    "--check-store",
+    is_flag=True,
+    help="Check the stores in the state folder without changing anything, report, and exit: 0 if "
+    "they are whole, 1 if not. The agent must be stopped.",
+)
 @click.version_option(__version__)
-def main(**options: object) -> None:
+def main(*, check_store: bool, **options: object) -> None:
     """Run the workloads of this machine, for a control plane that asks over a socket."""
+    if check_store:
+        state_dir = cast("Path | None", options["state_dir"])
+        is_whole = StateFolder(state_dir or default_state_dir()).check(click.echo)
+        sys.exit(0 if is_whole else EXIT_DAMAGED)
     settings = Settings(**options)  # type: ignore[arg-type]  # click has checked them
     run(lambda: agent_service(settings))
 

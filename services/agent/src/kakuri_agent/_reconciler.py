@@ -187,7 +187,10 @@ class Reconciler:
             return None
         self._capacity.honour([entry.workload])
         log.warning("zone adopted", id=zone.id, state=zone.state.value)
-        return entry
+        words = "its zone was found without a record of it"
+        return self._registry.update(
+            zone.id, WorkloadState.PENDING, now=self._clock(), reason="Adopted", message=words
+        )
 
     def _caught_up(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
         """Take over a later attempt than any that is known here: the store is a restored one."""

@@ -1,13 +1,20 @@
 """Where the agent keeps what it has to know after a crash."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from kakuri_daemon import DaemonError
-from kakuri_registry import Journal, SQLiteStore, Store, StoreError, WorkloadRegistry
+from kakuri_registry import (
+    Journal,
+    SQLiteStore,
+    Store,
+    StoreError,
+    WorkloadRegistry,
+    check_store,
+)
 
 log = structlog.get_logger()
 
@@ -44,6 +51,29 @@ class StateFolder:
             return SQLiteStore(self._folder / f"{runtime}{SUFFIX}")
         except (StoreError, OSError) as error:
             raise self._unusable(error) from error
+
+    def check(self, report: Callable[[str], object]) -> bool:
+        """Check every store, call `report` with a line for each finding, return if all are whole.
+
+        Raises DaemonError if there is none, or if one can't be checked.
+        """
+        runtimes = sorted(self.runtimes)
+        if not runtimes:
+            raise DaemonError(f"there is no store in {self._folder}")
+        is_whole = True
+        for runtime in runtimes:
+            path = self._folder / f"{runtime}{SUFFIX}"
+            try:
+                found = check_store(path)
+            except (StoreError, OSError) as error:
+                raise DaemonError(str(error)) from error
+            for problem in found.problems:
+                about = "" if problem.workload_id is None else f" ({problem.workload_id})"
+                report(f"{path}: {problem.message}{about}")
+            verdict = "not whole" if found.problems else "whole"
+            report(f"{path}: {verdict}, {found.workloads} workloads")
+            is_whole &= not found.problems
+        return is_whole
 
     def _unusable(self, error: Exception) -> DaemonError:
         return DaemonError(f"can't keep workloads in {self._folder}: {error}")
