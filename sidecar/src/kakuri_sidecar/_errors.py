@@ -21,11 +21,18 @@
 Errors of gRPC are translated where calls are made and appear nowhere else.
 """
 
+import copyreg
+from typing import Any
+
 IMAGE_PULL_FAILED = "ImagePullFailed"
 
 
 class SidecarError(Exception):
     """The base of every error that this package raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class CriError(SidecarError):

@@ -9,9 +9,16 @@
 Each has the nearest builtin as a second base.
 """
 
+import copyreg
+from typing import Any
+
 
 class LogError(Exception):
     """The base of every error that the log store raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class UnknownLog(LogError, LookupError):

@@ -18,13 +18,19 @@ HttpError
 └── ClientDisconnected (ConnectionError)     a server's handler writes or reads, but the client went
 """
 
+import copyreg
 from collections.abc import Sequence
+from typing import Any
 
 import kakuri_tcp
 
 
 class HttpError(Exception):
     """Anything that this package raises on its own account."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class ProtocolError(HttpError, ValueError):

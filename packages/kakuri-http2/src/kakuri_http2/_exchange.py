@@ -40,7 +40,7 @@ class ExchangeEnded(HTTP2Error):
 
     def __reduce__(self) -> tuple[object, ...]:
         arguments: dict[str, Any] = {"by_peer": self.by_peer, "processed": self.processed}
-        return partial(ExchangeEnded, **arguments), (self.message, self.code)
+        return partial(ExchangeEnded, **arguments), (self.message, self.code), vars(self)
 
 
 class Exchange:

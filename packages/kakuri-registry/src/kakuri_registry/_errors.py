@@ -14,11 +14,18 @@ RegistryError
     └── StoreFailed     anything else: the file system, the disk, a foreign file
 """
 
+import copyreg
+from typing import Any
+
 from kakuri_registry._state import WorkloadState
 
 
 class RegistryError(Exception):
     """The base of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class DuplicateWorkload(RegistryError, ValueError):

@@ -9,12 +9,19 @@ RPCError
 └── DocumentTooLarge  a workload is larger than it may be (also a ValueError)
 """
 
+import copyreg
+from typing import Any
+
 from kakuri_rpc._messages import Error
 from kakuri_rpc._words import ErrorCode
 
 
 class RPCError(Exception):
     """The base of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class AgentError(RPCError):

@@ -25,7 +25,9 @@
 Each has the nearest builtin as a second base.
 """
 
+import copyreg
 import os
+from typing import Any
 
 
 def in_seconds(seconds: float) -> str:
@@ -35,6 +37,10 @@ def in_seconds(seconds: float) -> str:
 
 class TCPError(Exception):
     """The base of every error that this package raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
 class EndpointError(TCPError, ValueError):

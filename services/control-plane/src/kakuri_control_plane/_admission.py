@@ -7,7 +7,9 @@ memory stays bounded.
 """
 
 import asyncio
+import copyreg
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
 
 LARGE_DOCUMENT = 16_384
 """Bytes from which on a document is large; an ordinary one has a few hundred."""
@@ -21,6 +23,10 @@ MAX_WAITING = 64
 
 class TooManyLargeDocuments(Exception):
     """As many large documents wait as may."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,9 +1,10 @@
 """What the query of a request may ask for, read by the rules of a document."""
 
+import copyreg
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from kakuri_http import Request
 from kakuri_json import Fault, StructureError, convert
@@ -49,6 +50,10 @@ class QueryError(Exception):
         faults: all that is wrong, each with its path, like `query.state`.
 
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
