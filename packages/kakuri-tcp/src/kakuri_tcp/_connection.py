@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
-from kakuri_tcp._kernel import outstanding, reset_on_close
+from kakuri_tcp._kernel import hides_unsent_data, outstanding, reset_on_close
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, Owner, Shared
@@ -296,7 +296,7 @@ class Connection(asyncio.Protocol):
         with a reset, and TLS without its close_notify: the peer can't take it for complete.
         """
         if self._transport is not None:
-            if self.is_sending:
+            if self.is_sending or hides_unsent_data(self._transport):
                 reset_on_close(self._transport)
             self._fault = self._fault or fault
             self._closing_since = self._closing_since or time.monotonic()

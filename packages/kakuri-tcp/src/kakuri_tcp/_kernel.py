@@ -57,6 +57,15 @@ def acknowledged(transport: asyncio.BaseTransport) -> int:
     return int(size)
 
 
+def hides_unsent_data(transport: asyncio.BaseTransport) -> bool:
+    """Return whether a TLS transport may have passed on what has not been sent.
+
+    Its write buffer ends where the encryption begins. Many peers take the end of the stream for
+    an end even where no close_notify came (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets).
+    """
+    return transport.get_extra_info("sslcontext") is not None and unacknowledged(transport) > 0
+
+
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
     """Let a TCP connection end with a reset when its socket is closed (SO_LINGER of socket(7)).
 
