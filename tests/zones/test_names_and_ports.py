@@ -28,14 +28,13 @@ def output(system, workload_id, script, **more):
 
 
 def test_zone_has_its_own_name_and_address_in_a_hosts_file_of_its_own(system):
-    script = (
-        "hostname; cat /etc/hosts; ping -c1 -w1 $(hostname) | head -1; echo x >> /etc/hosts; true"
-    )
+    script = "hostname; cat /etc/hosts; ping -c1 -w1 $(hostname) 2>/dev/null | head -1"
     shown = output(system, "named", script)
     address = system.workload("named")["address"]
     assert shown.startswith("named\n127.0.0.1\tlocalhost\n")
     assert f"\n{address}\tnamed\nPING named ({address})" in shown
-    assert shown.endswith("can't create /etc/hosts: Read-only file system\n")
+    refusal = output(system, "writer", "echo x >> /etc/hosts; true")
+    assert refusal.endswith("can't create /etc/hosts: Read-only file system\n")
 
 
 def test_hosts_file_of_a_zone_is_readable_for_every_user(system):
