@@ -189,6 +189,9 @@ class Call(Generic[Request, Answer]):
             self._error = status_error(StatusCode.UNKNOWN, "the answer has no grpc-status")
             return
         code = status_of_number(number)
+        if code is StatusCode.DEADLINE_EXCEEDED and self._timeout is not None:
+            self._error = DeadlineExceeded(self._timeout)  # the server's clock was the quicker one
+            return
         if code is not StatusCode.OK:
             message = decode_message(fields.get(b"grpc-message", b""))
             self._error = status_error(code, message, self.trailers)
