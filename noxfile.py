@@ -169,8 +169,9 @@ def e2e(session: nox.Session) -> None:
     Twice: on asyncio's own loop, and on uvloop, which the services use where it is installed.
     """
     system.require(session, "curl", "nc", "nginx", "openssl")
-    install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
-    session.install("-q", *tools_of("test"))
+    install_wheels(session, *(member.name for member in MEMBERS))
+    mypy = [tool for tool in tools_of("typecheck") if tool.startswith("mypy")]
+    session.install("-q", *tools_of("test"), *mypy)
     session.run("pytest", "tests", "--ignore=tests/zones", *session.posargs)
     session.install("-q", "uvloop")
     session.run("pytest", "tests/e2e", *session.posargs)

@@ -3,7 +3,15 @@ import socket
 import ssl
 
 import pytest
-from kakuri_tcp import ConnectFailed, Connection, Endpoint, connect, listen
+from kakuri_tcp import (
+    ConnectFailed,
+    Connection,
+    Endpoint,
+    LineClient,
+    blocking,
+    connect,
+    listen,
+)
 from kakuri_tcp._connect import is_own_end, reason_of
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
@@ -77,3 +85,38 @@ async def test_a_connection_to_itself_is_recognized():
         peer = await connect(server.endpoint, Quiet, timeout=5)
         assert not is_own_end(peer._transport)
         peer.abort()
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", 9000, ("127.0.0.1", 9000), None])
+async def test_endpoint_of_the_wrong_type_raises_type_error(endpoint):
+    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
+        await connect(endpoint, Connection, timeout=1.0)
+    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
+        LineClient(endpoint)
+    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
+        blocking.connect(endpoint)
+
+
+@pytest.mark.parametrize("tls", [True, {}, "ca.pem"])
+async def test_tls_settings_of_the_wrong_type_raise_type_error(tls):
+    with pytest.raises(TypeError, match="expected ClientTLS as tls, got"):
+        await connect(Endpoint.tls("127.0.0.1", 1), Connection, timeout=1.0, tls=tls)
+
+
+@pytest.mark.parametrize("line", ["text", 5, None, bytearray(b"x")])
+async def test_request_line_that_is_not_bytes_raises_type_error(line):
+    async with LineClient(Endpoint.tcp("127.0.0.1", 1)) as client:
+        with pytest.raises(TypeError, match="expected bytes as a request line, got"):
+            await client.request(line, timeout=1.0)
+
+
+def test_line_client_used_in_another_event_loop_raises_runtime_error():
+    client = LineClient(Endpoint.tcp("127.0.0.1", 1))
+
+    async def ask():
+        with pytest.raises(ConnectFailed):
+            await client.request(b"x", timeout=1.0)
+
+    asyncio.run(ask())
+    with pytest.raises(RuntimeError, match="one client per loop"):
+        asyncio.run(ask())

@@ -7,7 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
@@ -106,8 +106,18 @@ async def _open_unix(
         raise
 
 
-def tls_for(endpoint: Endpoint, tls: ClientTLS | None) -> tuple[ssl.SSLContext | None, str]:
-    """Give the context to connect with, if any, and the name that the peer has to prove."""
+def tls_for(endpoint: Any, tls: Any) -> tuple[ssl.SSLContext | None, str]:
+    """Return the context to connect with, if any, and the name that the peer has to prove.
+
+    Raises:
+        TypeError: the endpoint or the settings are of another type.
+
+    """
+    if not isinstance(endpoint, Endpoint):
+        hint = "; Endpoint.parse reads text" if isinstance(endpoint, str) else ""
+        raise TypeError(f"expected an Endpoint to connect to, got {type(endpoint).__name__}{hint}")
+    if not isinstance(tls, ClientTLS | None):
+        raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")
     if endpoint.scheme != "tls":
         if tls is not None:
             raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")

@@ -60,6 +60,7 @@ class LineClient:
         self._name = str(endpoint)
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
         self._connecting: asyncio.Task[Link] | None = None
         self._waiting = 0
@@ -108,11 +109,21 @@ class LineClient:
                 carriage return.
 
         """
+        if not isinstance(line, bytes):
+            raise TypeError(f"expected bytes as a request line, got {type(line).__name__}")
         if b"\n" in line or line[-1:] == b"\r":
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         if len(line) > self.limits.line:
             raise ValueError(f"expected at most {self.limits.line} bytes, got {len(line)}")
-        deadline = asyncio.get_running_loop().time() + timeout
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise RuntimeError(
+                    f"the client of {self._name} belongs to another event loop; "
+                    "use one client per loop"
+                )
+            self._loop = loop
+        deadline = loop.time() + timeout
         link = self._link
         if (
             link is None
