@@ -36,9 +36,10 @@ SHORT_SECONDS = 30
 MAX_ANSWER_SECONDS = 0.25
 MAX_GROWTH = 0.10
 LONG_SECONDS = 120
-SHORT_GROWTH_MB, LONG_GROWTH_MB = 64, 16
+SHORT_GROWTH_MB, LONG_GROWTH_MB = 128, 16
 """Growth that is never too much. In a short run clients still fill the budgets that they share, such
-as the 64 MiB of unfinished input; in a long one they have done so when the comparison begins."""
+as the 64 MiB of unfinished input, and the agent that of ended workloads: only what grows by several
+megabytes a second is noticed. In a long run all that has happened when the comparison begins."""
 
 WARM_UP = 0.25
 """The part of the time after which memory is compared: clients arrive, caches fill."""
