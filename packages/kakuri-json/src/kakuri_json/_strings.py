@@ -24,7 +24,7 @@ _ESCAPES: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F])?|\\[^u]"
 ).finditer
 _MAYBE_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]").search
-_BACKSLASH: Final = "\udc00"
+_BACKSLASH: Final = chr(0xDC00)
 """Stands for an escaped backslash for a while: a document can hold no lone surrogate."""
 
 
