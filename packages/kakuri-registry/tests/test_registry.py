@@ -323,10 +323,10 @@ def test_history_is_bounded():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for number in range(1, 15):
-        registry.restart("wl-1", now=number, restart_at=number)
+        registry.restart("wl-1", now=number, restart_at=number, exit_code=number)
     assert len(registry.history("wl-1")) == 15
     for number in range(15, 40):
-        registry.restart("wl-1", now=number, restart_at=number)
+        registry.restart("wl-1", now=number, restart_at=number, exit_code=number)
     history = registry.history("wl-1")
     assert [step.attempt for step in history] == list(range(40 - MAX_HISTORY, 40))
 
@@ -443,3 +443,42 @@ def test_want_of_the_same_end_takes_over_a_shorter_grace_time_only():
     removal = registry.want("wl-1", Wanted.REMOVE, now=4, grace_seconds=10)
     assert (removal.wanted, removal.grace_seconds) == (Wanted.REMOVE, 5)
     assert registry.want("wl-1", Wanted.STOP, now=5, grace_seconds=1).grace_seconds == 1
+
+
+def crash(registry: WorkloadRegistry, attempt: int, code: int = 3) -> None:
+    now = 10.0 * attempt
+    registry.update("a", PENDING, now=now, reason="CreatingContainer")
+    registry.update("a", RUNNING, now=now + 1)
+    registry.restart("a", now=now + 2, restart_at=now + 9, reason="BackOff", exit_code=code)
+
+
+def test_history_counts_attempts_that_go_the_same_way_and_keeps_the_last():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=0)
+    for attempt in range(20):
+        crash(registry, attempt)
+    steps = [
+        (step.at, step.state, step.reason, step.attempt, step.count)
+        for step in registry.history("a")
+    ]
+    assert steps == [
+        (0, PENDING, None, 0, 1),
+        (190, PENDING, "CreatingContainer", 19, 1),
+        (191, RUNNING, None, 19, 1),
+        (192, PENDING, "BackOff", 20, 20),
+    ]
+
+
+def test_history_keeps_what_was_before_a_loop_and_what_breaks_it():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=0)
+    for attempt, code in enumerate([1, 3, 3, 3, 4, 3]):
+        crash(registry, attempt, code)
+    ends = [
+        (step.exit_code, step.attempt, step.count)
+        for step in registry.history("a")
+        if step.reason == "BackOff"
+    ]
+    assert ends == [(1, 1, 1), (3, 4, 3), (4, 5, 1), (3, 6, 1)]
+    runs = [step.attempt for step in registry.history("a") if step.state is RUNNING]
+    assert runs == [0, 3, 4, 5]

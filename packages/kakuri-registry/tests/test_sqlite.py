@@ -102,6 +102,19 @@ def test_what_was_written_is_loaded(reopened):
     assert again.register(workload("d"), now=3.0).version > registry.version
 
 
+def test_counts_of_a_history_are_loaded(reopened):
+    registry, changes = WorkloadRegistry(), []
+    registry.subscribe(changes.append)
+    registry.register(workload("a"), now=0)
+    for attempt in range(3):
+        registry.update("a", RUNNING, now=attempt)
+        registry.restart("a", now=attempt, restart_at=9.0, reason="BackOff")
+    reopened().write(changes[-1:])
+    again = WorkloadRegistry.load(reopened().load())
+    assert again.history("a") == registry.history("a")
+    assert again.history("a")[-1].count == 3
+
+
 def test_a_registry_goes_on_where_it_was(reopened):
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)

@@ -1,6 +1,6 @@
 """What a workload has been through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from kakuri_registry._state import WorkloadState
@@ -17,7 +17,9 @@ MAX_HISTORY_MESSAGE = 256
 class Transition:
     """One step of a workload: the state it came to, when, and why.
 
-    A state that is stated again with another reason is a step too, and so is each attempt.
+    A state that is stated again with another reason is a step too, and so is each attempt. `count`
+    is how many attempts in a row ended in this step after the same steps: only those of the last
+    one are kept, so that a crash loop does not push out what was before.
     """
 
     at: float
@@ -26,6 +28,7 @@ class Transition:
     reason: str | None = None
     message: str | None = None
     exit_code: int | None = None
+    count: int = 1
 
 
 History: TypeAlias = tuple[Transition, ...]
@@ -46,7 +49,31 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
     step = Transition(
         after.changed_at, after.state, after.attempt, after.reason, message, after.exit_code
     )
+    if after.attempt > before.attempt:
+        history, step = _folded(history, step, before.attempt)
     return (*history, step) if len(history) < MAX_HISTORY else (*history[1:], step)
+
+
+def _folded(history: History, step: Transition, attempt: int) -> tuple[History, Transition]:
+    """Leave out the run before the last one if both went the same way; `step` ends the last one."""
+    last = [each for each in history if each.attempt == attempt]
+    if attempt == 0 or not last or last[0].reason != step.reason:
+        return history, step  # the first run, or one whose beginning is forgotten
+    ended_before, last = last[0], last[1:]  # an attempt begins with how the one before it ended
+    start = len(history) - len(last) - 1
+    begin = start
+    while begin and history[begin - 1].attempt == attempt - 1:
+        begin -= 1
+    before = list(history[begin:start])
+    if attempt > 1 and before and before[0].reason == step.reason:
+        before, begin = before[1:], begin + 1
+    if _signature([*before, ended_before]) != _signature([*last, step]):
+        return history, step
+    return (*history[:begin], *last), replace(step, count=ended_before.count + 1)
+
+
+def _signature(steps: list[Transition]) -> list[tuple[object, ...]]:
+    return [(step.state, step.reason, step.exit_code) for step in steps]
 
 
 def complete(history: History, entry: WorkloadEntry) -> History:

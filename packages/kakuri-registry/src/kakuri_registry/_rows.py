@@ -222,7 +222,8 @@ class RowReader:
         steps = []
         try:
             for start in range(0, len(words), 6):
-                at, state, attempt, reason, message, exit_code = words[start : start + 6]
+                at, state, numbers, reason, message, exit_code = words[start : start + 6]
+                attempt, _, count = numbers.partition("*")
                 steps.append(
                     Transition(
                         float(at),
@@ -231,6 +232,7 @@ class RowReader:
                         self._name(reason[1:]) if reason else None,
                         message[1:] if message else None,
                         int(exit_code) if exit_code else None,
+                        int(count or 1),
                     )
                 )
         except BadRow:
@@ -261,9 +263,8 @@ def _history(history: History) -> str:
         reason = "" if reason is None else "=" + _escaped(reason)
         message = "" if message is None else "=" + _escaped(message)
         code = "" if step.exit_code is None else step.exit_code
-        steps.append(
-            f"{step.at!r}\n{step.state.value}\n{step.attempt}\n{reason}\n{message}\n{code}"
-        )
+        attempt = f"{step.attempt}" if step.count == 1 else f"{step.attempt}*{step.count}"
+        steps.append(f"{step.at!r}\n{step.state.value}\n{attempt}\n{reason}\n{message}\n{code}")
     return "\n".join(steps)
 
 

@@ -204,7 +204,11 @@ class Log(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a workload became, when (seconds since the epoch, the agent's clock), and why."""
+    """What a workload became, when (seconds since the epoch, the agent's clock), and why.
+
+    count is how many attempts in a row ended in this after the same steps, if more than one: the
+    steps of the earlier ones are left out.
+    """
 
     __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
 
@@ -214,6 +218,7 @@ class Transition:
     message: str | None = None
     exit_code: ExitCode | None = None
     attempt: Attempt = 0
+    count: Attempt = 1
 
     @classmethod
     def of(
@@ -225,6 +230,7 @@ class Transition:
         message: str | None = None,
         exit_code: int | None = None,
         attempt: int = 0,
+        count: int = 1,
     ) -> "Transition":
         """Make a transition from the registry's words; a long reason or message is cut."""
         return cls(
@@ -234,6 +240,7 @@ class Transition:
             message and printable(message, MAX_MESSAGE_LENGTH),
             exit_code,
             attempt,
+            count,
         )
 
 

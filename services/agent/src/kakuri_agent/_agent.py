@@ -314,6 +314,7 @@ class Agent:
                     message=step.message,
                     exit_code=step.exit_code,
                     attempt=step.attempt,
+                    count=step.count,
                 )
                 for step in self._registry.history(workload_id)
             ],

@@ -70,6 +70,7 @@ class TransitionView:
     message: str | None = None
     exit_code: int | None = None
     restarts: int = 0
+    count: int = 1
 
     @classmethod
     def of(cls, transition: Transition) -> "TransitionView":
@@ -81,6 +82,7 @@ class TransitionView:
             transition.message,
             transition.exit_code,
             transition.attempt,
+            transition.count,
         )
 
 
