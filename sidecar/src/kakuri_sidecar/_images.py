@@ -92,7 +92,7 @@ class Images:
     async def ensure(
         self, image: str, policy: PullPolicy | None, report: Report, hold: list[str]
     ) -> NodeImage:
-        """Have an image on the node, and hold it there: see `holding`.
+        """Pull an image if needed, and hold it on the node: see `holding`.
 
         An image that is named by its digest is never pulled again. While its registry can't be
         reached, one of the node serves a start whose spec has no policy, and none with `always`.

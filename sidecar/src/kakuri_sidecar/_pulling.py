@@ -157,7 +157,7 @@ class Puller:
     async def _look(
         self, image: str, progress: PullProgress, began: float, report: Report, *, is_check: bool
     ) -> None:
-        """Report how far a pull has come, and end one that makes no progress."""
+        """Report the progress of a pull, and end one that makes none."""
         with contextlib.suppress(CriError):
             progress.look(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
         now = self._clock()

@@ -1,7 +1,7 @@
-"""What a zone sees of the network: its own names, its resolvers, its ports.
+"""The network settings of a zone: its own names, its resolvers, its ports.
 
-What is not sent, a runtime takes from the host: its /etc/hosts, which says nothing of the zone, and
-its resolver configuration, whose resolver may listen on the host's loopback, where no zone gets.
+A runtime copies what it is not given from the host: an /etc/hosts without the zone's name, and a
+resolver configuration whose resolver may listen on the host's loopback, which no zone can reach.
 """
 
 import ipaddress

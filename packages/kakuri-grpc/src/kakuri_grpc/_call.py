@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kakuri_grpc._limits import Limits
 
 _SMALL = 16_384
-"""Bytes of a message that nothing needs to wait for when it is the last one."""
+"""Bytes up to which the last message is sent without waiting for the peer."""
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -174,7 +174,7 @@ class Call(Generic[Request, Answer]):
             raise cast("Exception", self._error)
 
     def _finish(self) -> None:
-        """Take the status, once all content was read."""
+        """Read the status of the call from its trailers, after all content was read."""
         self._stop_timer()
         trailers = self._exchange.trailers
         if not trailers and self._exchange.head is not None:
@@ -241,7 +241,7 @@ class Call(Generic[Request, Answer]):
             self._timer = None
 
     def _failure(self, ended: ExchangeEnded) -> Exception:
-        """Return what a caller should know of an exchange that ended early."""
+        """Return the error to raise for an exchange that ended early."""
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
         return failure_of(ended, is_connection_over=self._exchange.is_connection_over)

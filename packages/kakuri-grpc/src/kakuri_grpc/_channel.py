@@ -68,7 +68,7 @@ class Channel:
         backoff: Backoff | None = None,
         keepalive: Keepalive | None = None,
     ) -> None:
-        """Take where the servers are; nothing is connected yet.
+        """Create a channel to the given endpoints; the first call connects.
 
         Args:
             endpoints: one or more servers of the same service, such as `unix:/run/x.sock` or
@@ -224,7 +224,7 @@ class Channel:
         metadata: Iterable[tuple[str, str | bytes]],
         wait_for_ready: bool,  # noqa: FBT001 - private
     ) -> Call[R, A]:
-        """Open the stream of a call. What never left this process is tried until the deadline."""
+        """Open the stream of a call; try again until the deadline while nothing was sent."""
         fields = (*_HEAD, *encode_metadata(metadata))
         while True:
             try:
@@ -302,7 +302,7 @@ class Channel:
                     raise self._unavailable() from None
 
     async def _connect(self) -> ChannelDriver:
-        """Try each endpoint once, from where the last attempt ended."""
+        """Try each endpoint once, beginning after the one that was tried last."""
         error: ConnectFailed | None = None
         for _ in self._endpoints:
             endpoint = self._endpoints[self._next % len(self._endpoints)]
@@ -356,7 +356,7 @@ class Channel:
         self._delay = min(self._delay * self._backoff.factor, self._backoff.longest)
 
     def _drain(self, driver: ChannelDriver) -> None:
-        """Let a connection end with the calls that it still has."""
+        """Close a connection as soon as its open calls have ended."""
         if not driver.closed.done():
             self._draining.add(driver)
             driver.closed.add_done_callback(lambda _: self._draining.discard(driver))

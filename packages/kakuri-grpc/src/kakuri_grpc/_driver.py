@@ -72,12 +72,12 @@ class ChannelDriver(ClientDriver):
     # From the driver below.
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the server; any byte is a sign of life."""
+        """Process bytes from the server; any byte shows that the connection works."""
         super().data_received(data)
         self._restart_keepalive()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the transport."""
+        """Handle the end of the transport."""
         super().connection_lost(exc)
         self._stop_keepalive()
         if not self._is_ready.done():
@@ -100,7 +100,7 @@ class ChannelDriver(ClientDriver):
             self.close_when_idle()
 
     def flush(self) -> None:
-        """Write what there is, and see whether the connection has become idle."""
+        """Write queued bytes, and check whether the connection has become idle."""
         super().flush()
         if not self._exchanges:
             self._check_idle()

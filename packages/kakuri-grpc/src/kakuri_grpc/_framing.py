@@ -32,7 +32,7 @@ class MessageReader:
         return self._size == 0
 
     def feed(self, data: bytes) -> None:
-        """Take a piece of content."""
+        """Add a piece of content."""
         if data:
             self._pieces.append(data)
             self._size += len(data)

@@ -34,7 +34,7 @@ _HEAD = ((b"content-type", b"application/grpc"),)
 
 
 class ServerCall:
-    """What a handler knows of its call, besides the messages.
+    """The call that a handler answers, apart from its messages.
 
     Attributes:
         path: of the method.
@@ -60,7 +60,7 @@ class ServerCall:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def send_metadata(self, metadata: Metadata = ()) -> None:
-        """Send metadata before the first message; it is sent empty with the message otherwise."""
+        """Send metadata before the first message; without this call, it is empty."""
         if not self._has_head:
             self._has_head = True
             self._exchange.respond(200, (*_HEAD, *encode_metadata(metadata)))
@@ -107,7 +107,7 @@ class Server:
         self._running: set[asyncio.Task[Any]] = set()
 
     def add(self, method: Method[Any, Any], handler: Handler) -> None:
-        """Answer a method with a handler."""
+        """Register the handler that answers a method."""
         path = method.path.encode()
         if path in self._methods:
             raise ValueError(f"{method.path} has a handler already")

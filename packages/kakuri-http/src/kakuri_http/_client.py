@@ -100,7 +100,7 @@ class Client:
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
             endpoint: where to connect whatever a URL says, as `unix:/run/x.sock`; URLs may then be

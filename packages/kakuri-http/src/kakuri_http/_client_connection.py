@@ -98,7 +98,7 @@ class HttpClientConnection(Connection):
             return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection; asyncio calls this."""
+        """Handle the end of the connection; asyncio calls this."""
         if exc is not None and self._exchange is not None:
             self._receive_rest()
         super().connection_lost(exc)

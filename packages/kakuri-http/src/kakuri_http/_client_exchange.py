@@ -10,7 +10,7 @@ from kakuri_http._timeouts import Timeouts
 
 
 class Exchange:
-    """What belongs to one request, and ends with it: its waits, its response's content.
+    """The state of one request: what waits for it, and the content of its response.
 
     The connection serves other exchanges afterwards, so whoever still holds this one reaches
     nothing of theirs.
@@ -27,7 +27,7 @@ class Exchange:
         self.is_over = False
 
     def fail(self, error: Exception) -> None:
-        """Let everything that waits fail, and stop sending."""
+        """Fail everything that waits, and stop sending."""
         for future in (self.head, self.writable):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -37,7 +37,7 @@ class Exchange:
             self.sender.cancel()
 
     def finish(self) -> None:
-        """End the exchange for its caller: nothing more is read from it."""
+        """End the exchange: its caller reads nothing more from it."""
         self.is_over = True
         if self.content is not None:
             self.content.fail(_closed())
@@ -67,6 +67,6 @@ def _closed() -> ResponseClosed:
 
 
 def retrieve(future: "asyncio.Future[ReceivedResponse] | asyncio.Future[None]") -> None:
-    """Look at a failure that no caller awaits, so that asyncio does not log it."""
+    """Retrieve a failure that no caller awaits, so that asyncio does not log it."""
     if not future.cancelled():
         future.exception()

@@ -112,7 +112,7 @@ class RequestTimeout(ClientError, TimeoutError):
 
 
 class ResponseClosed(ClientError, RuntimeError):
-    """A streamed response was read after its block had ended; the connection is another's now."""
+    """A streamed response was read after its block ended: its connection may be in use again."""
 
 
 class TooManyRedirects(ClientError):

@@ -20,7 +20,7 @@ from kakuri_http._timeouts import PoolLimits, Timeouts
 
 
 class _Place:
-    """The right to one connection to an endpoint: with one that was kept, or for a new one."""
+    """A place in the pool: the right to one connection to an endpoint, kept or new."""
 
     __slots__ = ("connection",)
 
@@ -80,7 +80,7 @@ class Pool:
         return connection
 
     def release(self, endpoint: Endpoint, connection: HttpClientConnection) -> None:
-        """Take a connection back; it is kept only if its exchange has ended cleanly."""
+        """Return a connection to the pool; it is kept only if its exchange has ended cleanly."""
         self._in_use.discard(connection)
         connection.finish()
         if connection.is_reusable and not self._is_closed:
@@ -92,7 +92,7 @@ class Pool:
         self._serve()
 
     def close(self) -> None:
-        """Close all connections; what is under way fails, and so does what waits for a place."""
+        """Close all connections; requests in progress or waiting for a place fail."""
         self._check_loop()
         self._is_closed = True
         for idle in self._idle.values():
@@ -152,7 +152,7 @@ class Pool:
             raise
 
     def _give_back(self, endpoint: Endpoint, place: _Place) -> None:
-        """Take a place back that its request no longer wants."""
+        """Free a place whose request was cancelled."""
         if place.connection is not None and not self._is_closed:
             self._idle.setdefault(endpoint, deque()).append(place.connection)
         else:
@@ -162,7 +162,7 @@ class Pool:
         self._serve()
 
     def _serve(self) -> None:
-        """Hand free places to those who wait, the first in the queue first."""
+        """Assign free places to the waiting requests, first come, first served."""
         without_place: set[Endpoint] = set()
         waiters, self._waiters = self._waiters, deque()
         for endpoint, waiter in waiters:

@@ -144,7 +144,7 @@ class HttpConnection(ResponseSide):
         return is_called or is_waiting or self._task is not None or super().is_busy
 
     def unprocessed(self) -> int:
-        """Return the bytes of heads and content that no handler has yet."""
+        """Return the number of bytes of heads and content that no handler has received yet."""
         size = self._core.held
         if self._ready is not None:
             size += len(self._ready.body)
@@ -157,7 +157,7 @@ class HttpConnection(ResponseSide):
     # From events to handlers.
 
     def work(self) -> None:
-        """Answer the requests that have come, until the slice of this connection is over."""
+        """Answer the requests that have arrived, until this connection's slice is over."""
         request = self._ready
         if request is None:
             self._advance()

@@ -53,11 +53,11 @@ class ServerConnection(Connection):
 
     @property
     def held(self) -> int:
-        """How many bytes of requests are held whose content has not begun."""
+        """Number of bytes held of requests whose content has not begun."""
         return self.buffered + (self._parser.size if self._parser is not None else 0)
 
     def drop_input(self) -> None:
-        """Forget what was received and not read, where the connection is going to be closed."""
+        """Drop received bytes that were not read, because the connection is about to close."""
         self._rest, self._position = b"", 0
         self._incoming.clear()
         self._waiting = 0

@@ -48,7 +48,7 @@ async def _wait_for(result: Awaitable[Any]) -> object:
 
 
 def wrong_result(route: Route | None, result: object) -> TypeError:
-    """Make the error for a handler that returned something else than a response."""
+    """Return the error for a handler that did not return a response."""
     where = "a check" if route is None else f"the handler of {route.method} {route.pattern}"
     return TypeError(
         f"expected a Response from {where}, got {type(result).__name__}: {result!r:.200}"

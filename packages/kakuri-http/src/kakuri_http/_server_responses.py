@@ -30,7 +30,7 @@ _WRITES_TOGETHER = 64
 
 
 class ResponseSide(Connection):
-    """What HttpConnection sends, and the exchange that it belongs to."""
+    """The sending half of HttpConnection: responses, and the exchange that they belong to."""
 
     __slots__ = (
         "_access_log", "_context", "_core", "_http_limits", "_is_advancing", "_is_draining",
@@ -58,7 +58,7 @@ class ResponseSide(Connection):
 
     @property
     def is_sending(self) -> bool:
-        """Whether the client has not got all of a response."""
+        """Whether a response was not sent to its end."""
         return self._core.response_state is _BODY or super().is_sending
 
     def end_exchange(self, *, complete: bool) -> None:
@@ -124,7 +124,7 @@ class ResponseSide(Connection):
         self._sent += length
 
     async def writable(self) -> None:
-        """Wait until the client has caught up; raise ClientDisconnected when it has gone."""
+        """Wait until the client has caught up; raise ClientDisconnected if it disconnected."""
         if self.is_closing:
             raise ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
         if self.is_writing_paused:

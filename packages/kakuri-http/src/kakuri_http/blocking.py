@@ -70,7 +70,7 @@ class _Link:
         return self.core.is_reusable and not self.is_cut_short
 
     def is_fresh(self) -> bool:
-        """Return whether a kept connection can be used: it is young, and nothing came since."""
+        """Return whether a kept connection can be used: not too old, and nothing arrived since."""
         if time.monotonic() - self.idle_since > DEFAULT_POOL_LIMITS.idle:
             return False
         self.connection.set_timeout(0)
@@ -232,7 +232,7 @@ class BlockingClient:
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
-        """Make a client; the arguments are those of `Client`."""
+        """Create a client; the arguments are those of `Client`."""
         self._through = client_endpoint(endpoint)
         self._timeouts = checked(timeouts, Timeouts, "timeouts")
         self._limits = checked(limits, Limits, "limits")

@@ -78,7 +78,7 @@ class Connection(InboundFields):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can be received or sent, but for what `data_to_send` has."""
+        """Whether the connection has ended, apart from what `data_to_send` still returns."""
         return self._is_over
 
     @property
@@ -87,7 +87,7 @@ class Connection(InboundFields):
         return len(self._streams)
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the peer; events follow from `next_event`."""
+        """Process bytes from the peer; `next_event` returns the events."""
         if self._is_over or not data:
             return
         if self._rest:
@@ -105,7 +105,7 @@ class Connection(InboundFields):
             self._rest = bytearray(data[position:])
 
     def receive_eof(self) -> None:
-        """Take the end of the peer's stream: all exchanges that are open end."""
+        """Handle the end of the peer's stream: every open exchange ends."""
         if not self._is_over:
             self._end(None, ErrorCode.NO_ERROR)
 
@@ -186,7 +186,7 @@ class Connection(InboundFields):
             self._fail(RemoteProtocolError(message, code))
 
     def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
-        """Tell the peer that no more of its streams are accepted; those that are open go on."""
+        """Send GOAWAY: no more streams of the peer are accepted, and open ones continue."""
         self._is_going_away = True
         self._out.append(frames.goaway(self._last_peer_stream, code, debug))
 

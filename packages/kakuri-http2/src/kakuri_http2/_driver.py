@@ -65,7 +65,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         return stream
 
     def consumed(self, stream: int, amount: int) -> None:
-        """Give credit back."""
+        """Return flow-control credit to the peer."""
         self.connection.consumed(stream, amount)
         self._flush_soon()
 
@@ -86,23 +86,23 @@ class Driver(asyncio.Protocol, Generic[C]):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
+        """Start the connection on a transport; asyncio calls this."""
         self._transport = cast("asyncio.Transport", transport)
         self._timer = self._loop.call_later(SETTINGS_TIMEOUT, self._check_settings)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of the peer."""
+        """Process bytes from the peer; asyncio calls this."""
         self.connection.receive_data(data)
         self._handle_events()
 
     def eof_received(self) -> None:
-        """Take the end of the peer's stream."""
+        """Handle the end of the peer's stream; asyncio calls this."""
         self.connection.receive_eof()
         self._handle_events()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - exchanges say it
-        """Take the end of the transport."""
+        """Handle the end of the transport; asyncio calls this."""
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
@@ -114,11 +114,11 @@ class Driver(asyncio.Protocol, Generic[C]):
             self.closed.set_result(None)
 
     def pause_writing(self) -> None:
-        """Stop taking bytes out of the core."""
+        """Stop writing; asyncio calls this when its buffer is full."""
         self._is_writing_paused = True
 
     def resume_writing(self) -> None:
-        """Write what has gathered."""
+        """Continue writing; asyncio calls this when its buffer has room again."""
         self._is_writing_paused = False
         self.flush()
 
@@ -163,13 +163,13 @@ class Driver(asyncio.Protocol, Generic[C]):
             self._receive_request(event)
 
     def _settings_changed(self) -> None:
-        """React to another number of streams; for clients."""
+        """Handle a change of the number of streams; clients override this."""
 
     def _ended(self, error: RemoteProtocolError | None) -> None:
-        """React to the end of the connection; for clients."""
+        """Handle the end of the connection; clients override this."""
 
     def _receive_request(self, request: Request) -> None:
-        """Begin an exchange that the peer asks for; for servers."""
+        """Begin an exchange that the peer requests; servers override this."""
 
     def _check_settings(self) -> None:
         if not self.connection.settings_acknowledged:
@@ -184,7 +184,7 @@ class Driver(asyncio.Protocol, Generic[C]):
             self._flush_handle = self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what the core has to send, as far as the transport takes it."""
+        """Write what the core has to send, as far as the transport accepts it."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
@@ -256,11 +256,11 @@ class ClientDriver(Driver[ClientConnection]):
 
     @property
     def _free_streams(self) -> int:
-        """How many streams are available that no waiting request was given."""
+        """Number of free streams that are not yet assigned to a waiting request."""
         return self.connection.available_streams - self._granted
 
     async def _turn(self) -> None:
-        """Wait until there is a stream for this request, or until there will be none."""
+        """Wait until there is a stream for this request, or until the connection accepts none."""
         if not self.connection.accepts_streams:
             raise _not_sent()
         turn = self._loop.create_future()
@@ -279,7 +279,7 @@ class ClientDriver(Driver[ClientConnection]):
         self._granted -= 1
 
     def _grant(self) -> None:
-        """Give free streams to the requests that have waited longest."""
+        """Assign free streams to the requests that have waited longest."""
         while self._waiting and self._free_streams > 0:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -321,7 +321,7 @@ class ServerDriver(Driver[ServerConnection]):
     def __init__(
         self, handler: Callable[[Exchange], Awaitable[None]], limits: Limits | None = None
     ) -> None:
-        """Take what answers requests.
+        """Create the protocol of a server's connection.
 
         Args:
             handler: sends the response with the exchange's methods. If it raises, or returns
@@ -352,7 +352,7 @@ class ServerDriver(Driver[ServerConnection]):
             self._flush_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the transport; handlers that still run are cancelled."""
+        """Handle the end of the transport: cancel the handlers that still run."""
         super().connection_lost(exc)
         for task in self._tasks:
             task.cancel()

@@ -110,7 +110,7 @@ class Exchange:
             self._check()
 
     def send_now(self, data: bytes, *, end: bool = False) -> None:
-        """Send content without waiting; for what is small, as a peer may not read it for long.
+        """Send content without waiting; only for small content, as the peer may read it late.
 
         Raises:
             ExchangeEnded: the exchange has ended.
@@ -150,7 +150,7 @@ class Exchange:
     # What the driver calls.
 
     def receive(self, event: Request | Response | Data | Trailers) -> None:
-        """Take an event of this exchange."""
+        """Process an event of this exchange."""
         if isinstance(event, Data):
             self._pieces.append(event.data)
             self.is_complete = event.end
@@ -163,14 +163,14 @@ class Exchange:
         self._wake(self._arrived)
 
     def end(self, error: ExchangeEnded) -> None:
-        """Let everything that waits end with an error; complete content can still be read."""
+        """Fail everything that waits; content that is complete can still be read."""
         if self._ended is None:
             self._ended = error
         for waiter in (self._arrived, self._drained, self._gone):
             self._wake(waiter)
 
     def drained(self) -> None:
-        """Let a `send` that waits go on."""
+        """Wake a waiting `send`."""
         self._wake(self._drained)
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""Receiving content: windows, credit, and what content-length promises (RFC 9113 section 5.2)."""
+"""Receiving content: windows, credit and content-length (RFC 9113 sections 5.2 and 8.1.1)."""
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, RemoteProtocolError
@@ -72,7 +72,7 @@ class InboundContent(Outbound):
             )
 
     def consumed(self, stream: int, amount: int) -> None:
-        """Give credit back for content that the program has taken.
+        """Return flow-control credit for content that the program has consumed.
 
         Without it the peer stops sending once the stream's window is used up. When a stream ends,
         the rest is given back to the connection by itself.
@@ -138,7 +138,7 @@ class InboundContent(Outbound):
             self._count_idle()
 
     def _wake_all(self) -> None:
-        """Let all streams with queued content try again."""
+        """Retry every stream with queued content."""
         self._sendable.clear()
         self._sendable.extend(stream for stream in self._streams.values() if stream.queue)
 

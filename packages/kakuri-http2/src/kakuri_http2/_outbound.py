@@ -233,7 +233,7 @@ class Outbound:
         raise NotImplementedError
 
     def reset(self, stream: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """End a stream at once. What the peer still sends on it is ignored."""
+        """Reset a stream. Frames that the peer still sends on it are ignored."""
         known = self._streams.get(stream)
         if known is not None:
             known.state = StreamState.RESET_LOCAL
@@ -245,7 +245,7 @@ class Outbound:
         return stream in self._streams
 
     def report_drained(self, stream: int) -> None:
-        """Report Drained once all content of a stream has left, also if no window holds it back."""
+        """Report Drained once all content of a stream was sent, even if it never had to wait."""
         known = self._streams.get(stream)
         if known is not None:
             known.reports_drained = True
@@ -264,7 +264,7 @@ class Outbound:
         raise LimitExceeded(f"expected at most {maximum} {what}", code, limit, maximum)
 
     def _count_idle(self) -> None:
-        """Count a frame that brings nothing forward."""
+        """Count a frame that makes no progress."""
         self._idle_frames += 1
         if self._idle_frames > self.limits.idle_frames:
             self._exceeded("idle_frames", "frames without progress")

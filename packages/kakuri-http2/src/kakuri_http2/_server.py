@@ -21,7 +21,7 @@ class ServerConnection(Connection):
         self._opening({frames.MAX_CONCURRENT_STREAMS: self.limits.concurrent_streams})
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the client; events follow from `next_event`."""
+        """Process bytes from the client; `next_event` returns the events."""
         if not self._has_preface and not self._is_over:
             wanted = len(frames.PREFACE) - len(self._preface)
             self._preface += data[:wanted]

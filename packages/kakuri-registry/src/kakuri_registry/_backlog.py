@@ -1,6 +1,6 @@
 """The changes of a registry that are not in its store, and which of them are written next.
 
-No time and no store: those are the journal's.
+Timers and the store belong to the journal.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,11 +9,11 @@ from kakuri_registry._errors import StoreError
 from kakuri_registry._feed import Change
 
 Told = Callable[[StoreError | None], None]
-"""Is called with what became of a write; it raises nothing."""
+"""Callback with the outcome of a write: None or its error. It raises nothing."""
 
 
 class Pending:
-    """The latest change of a workload that is not in the store, and who waits for it.
+    """The latest change of a workload that is not in the store, and what waits for it.
 
     It is a return if it registers a workload that the store may still have from before.
     """
@@ -31,7 +31,7 @@ class Pending:
         return self.change.is_new
 
     def becomes(self, change: Change) -> None:
-        """Take a later change in its place."""
+        """Replace the change by a later one."""
         if self.change.is_new and change.entry is not None:
             change = change._replace(is_new=True)  # to the store it still is
         self.is_return |= change.is_new and self.change.entry is None
@@ -43,18 +43,18 @@ Written = dict[str, Pending]
 
 
 class Backlog:
-    """One pending change for each workload; those that somebody waits for are hurried.
+    """One pending change for each workload; those that a caller awaits are urgent.
 
     Attributes:
         writing: what is on its way to the store.
-        is_due: whether all that is pending is to be written, hurried or not.
+        is_due: whether all pending changes are to be written, urgent or not.
         is_apart: whether registrations are written apart from other changes.
 
     """
 
     def __init__(self) -> None:
         self._pending: Written = {}
-        self._hurried: dict[str, None] = {}
+        self._urgent: dict[str, None] = {}
         self.writing: Written = {}
         self.is_due = False
         self.is_apart = False
@@ -65,23 +65,23 @@ class Backlog:
         return list(self.writing | self._pending)
 
     @property
-    def is_hurried(self) -> bool:
-        """Whether anything is to be written as soon as that can be."""
-        return bool(self._hurried) or self.is_due
+    def is_urgent(self) -> bool:
+        """Whether there is a change to be written as soon as possible."""
+        return bool(self._urgent) or self.is_due
 
     def has(self, workload_id: str) -> bool:
-        """Tell whether a workload has changes that are not in the store."""
+        """Return whether a workload has changes that are not in the store."""
         return workload_id in self._pending or workload_id in self.writing
 
     def is_new(self, workload_id: str) -> bool:
-        """Tell whether a workload's registration is not in the store."""
+        """Return whether a workload's registration is not in the store."""
         return any(
             workload_id in those and those[workload_id].is_new
             for those in (self._pending, self.writing)
         )
 
     def note(self, change: Change) -> None:
-        """Take in the latest change of a workload."""
+        """Add the latest change of a workload."""
         workload_id = change.workload_id
         pending = self._pending.get(workload_id)
         if pending is not None:
@@ -92,23 +92,23 @@ class Backlog:
         self._pending[workload_id] = Pending(change, is_return=is_return)
 
     def wait(self, workload_id: str, told: Told) -> None:
-        """Have somebody told what becomes of the latest change of a workload that has one."""
+        """Call `told` with the outcome of a workload's latest change; there has to be one."""
         pending = self._pending.get(workload_id)
         if pending is None:
             self.writing[workload_id].waiting.append(told)
         else:
             pending.waiting.append(told)
-            self._hurried[workload_id] = None
+            self._urgent[workload_id] = None
 
     def take(self, *, only_new: bool) -> list[Change]:
-        """Begin to write what is to be written next, which may be nothing; gives the changes."""
+        """Move the changes to write next to `writing`, and return them; there may be none."""
         for workload_id in self._chosen(only_new=only_new):
-            self._hurried.pop(workload_id, None)
+            self._urgent.pop(workload_id, None)
             self.writing[workload_id] = self._pending.pop(workload_id)
         return [each.change for each in self.writing.values()]
 
     def _chosen(self, *, only_new: bool) -> Iterable[str]:
-        due = list(self._pending if self.is_due else self._hurried)
+        due = list(self._pending if self.is_due else self._urgent)
         was_due, self.is_due = self.is_due, False
         if not self.is_apart:
             return due
@@ -119,12 +119,12 @@ class Backlog:
         return [each for each in due if self._pending[each].is_new]
 
     def written(self) -> Written:
-        """End writing; gives what was."""
+        """End writing, and return what was written."""
         written, self.writing = self.writing, {}
         return written
 
     def put_back(self, written: Written) -> None:
-        """Let what could not be written be pending again, under later changes of the same."""
+        """Make changes that could not be written pending again, merged with later ones."""
         self.is_due = True
         for workload_id, pending in written.items():
             later = self._pending.get(workload_id)
@@ -134,10 +134,10 @@ class Backlog:
                 pending.waiting += later.waiting
             self._pending[workload_id] = pending
             if pending.waiting:
-                self._hurried[workload_id] = None
+                self._urgent[workload_id] = None
 
     def withdraw(self, refused: Written, forget: Callable[[str], object]) -> list[Told]:
-        """Take registrations back that were refused; gives who is to be told.
+        """Withdraw registrations that the store refused; return the callbacks to notify.
 
         `forget` is called with each workload that the registry has to forget, and notes that here.
         """
@@ -153,11 +153,11 @@ class Backlog:
             forget(workload_id)
             if not pending.is_return:  # there is nothing that the store has to forget
                 self._pending.pop(workload_id, None)
-            self._hurried.pop(workload_id, None)
+            self._urgent.pop(workload_id, None)
         return waiting
 
     def clear(self) -> list[Told]:
-        """Drop everything; gives who waited."""
+        """Drop everything, and return the callbacks that waited."""
         left = [*self._pending.values(), *self.writing.values()]
-        self._pending, self._hurried, self.writing = {}, {}, {}
+        self._pending, self._urgent, self.writing = {}, {}, {}
         return [told for each in left for told in each.waiting]

@@ -16,7 +16,7 @@ class EndedWorkloads:
     """Workloads that have ended, in the order in which they did, and their total size.
 
     Attributes:
-        kept_bytes: the size of those that nobody has asked to remove.
+        kept_bytes: the size of those that are not being removed.
         removing_bytes: the size of those that are being removed.
 
     """

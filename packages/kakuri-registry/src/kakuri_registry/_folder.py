@@ -1,8 +1,8 @@
-"""A folder for this user's files alone, in which no other user can have left a trap.
+"""A folder in which only this user can create files.
 
-A link would have us change the file that it leads to, a FIFO would have us wait, and a device or
-another user's file is not ours to make private. So the folder has to be ours, and whatever is
-opened in it is a regular file, reached without following a link.
+Another user could plant a link to make this process change the target, a FIFO to block it, or a
+device or a file of their own to have its mode changed. So the folder has to belong to this user,
+and only regular files are opened in it, without following links.
 """
 
 import errno
@@ -53,7 +53,7 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
 
 
 def check_files(folder: int, path: Path) -> None:
-    """Check that whatever bears the name of a file, or begins with it, is a file of this user.
+    """Check that a file, and each one named like it plus a suffix, is a file of this user.
 
     Args:
         folder: a descriptor of the folder that `path` is in.
@@ -105,7 +105,7 @@ def _check(status: os.stat_result, path: Path) -> None:
 
 
 def locked(path: Path) -> int:
-    """Take the lock of a store and return its descriptor. Raises StoreLocked and OSError."""
+    """Lock a store and return the lock's descriptor. Raises StoreLocked and OSError."""
     # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
     lock = path.with_name(path.name + ".lock")
     descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)

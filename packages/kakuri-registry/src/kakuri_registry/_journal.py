@@ -272,7 +272,7 @@ class Journal:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
             waiting = self._fail(written, error)
-        if self._backlog.is_hurried:
+        if self._backlog.is_urgent:
             self._begin()  # the disk has work while answers leave
         for told in waiting:
             told(None if error is None else _own(error))
@@ -363,7 +363,7 @@ class Journal:
 
 
 def _kinds(written: Written) -> tuple[bool, bool]:
-    """Tell whether there are registrations, and whether there is anything else."""
+    """Return whether there are registrations, and whether there is anything else."""
     is_new = {each.is_new for each in written.values()}
     return True in is_new, False in is_new
 

@@ -143,7 +143,7 @@ class SQLiteStore:
             self._write(changes)
 
     def tidy(self) -> bool:
-        """Give some free pages back to the file system, and empty the log.
+        """Return some free pages to the file system, and empty the log.
 
         Removed workloads then have left both files. Returns whether there is more to do; nothing
         is done while the disk is full. Raises StoreFull and StoreFailed.

@@ -38,7 +38,7 @@ DELETE = {
 
 
 def select(names: Sequence[str | None], condition: str) -> str:
-    """Give the statement that reads the number and these columns, NULL for one without a name."""
+    """Return the statement that reads the number and these columns; NULL for an unnamed one."""
     columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
     return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
 

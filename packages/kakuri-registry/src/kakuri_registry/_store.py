@@ -52,7 +52,7 @@ class Store(Protocol):
         """
 
     def tidy(self) -> bool:
-        """Give back some of the room that removed workloads took, in a few milliseconds.
+        """Free some of the space that removed workloads took, in a few milliseconds.
 
         Returns whether there is more to do. Raises StoreError.
         """

@@ -32,9 +32,9 @@ class AgentLog:
 
     Attributes:
         workload_id: whose log it is.
-        reader: for whom it is read; slots are shared fairly among readers.
+        reader: the client that reads it; slots are shared fairly among readers.
         has_ended: whether everything has been read and nothing will follow.
-        has_yielded: whether it was closed to make room for another one.
+        has_yielded: whether it was closed to make room for another log.
         quiet_since: when it was opened or last had data, by the event loop's clock.
 
     """
@@ -87,7 +87,7 @@ class AgentLog:
         await self._lines.close()
 
     def make_room(self) -> None:
-        """Give up the slot and close the connection soon: reading it fails from then on."""
+        """Release the slot and close the connection soon: reading it fails from then on."""
         self.has_yielded = True
         self._slots.free(self)
         self._closing = asyncio.get_running_loop().create_task(self._lines.close())
@@ -103,7 +103,7 @@ class AgentLog:
 
 
 class LogSlots:
-    """The logs that are open; one that nobody can read any more counts no longer.
+    """The open logs; one that is no longer referenced does not count.
 
     When all slots are taken, a new log may have one of the reader that has the most: that of the
     log which has had no data for longest. With `yields`, that may be the same reader; without, a

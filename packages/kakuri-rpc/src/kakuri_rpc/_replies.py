@@ -1,8 +1,8 @@
-"""Checking a reply against its request: an agent's word counts for what was asked, no more.
+"""Checking a reply against its request.
 
 Types bound each field as it is decoded. This module compares the reply with the request, and makes
-the agent's messages printable: what an agent of another version, or a hostile one, says ends up in
-front of an operator.
+the agent's messages printable, because an operator reads what an agent of another version, or a
+hostile one, sends.
 """
 
 from collections.abc import Iterator

@@ -7,10 +7,10 @@ _Holder = TypeVar("_Holder", bound=Hashable)
 
 
 class SharedBudget(Generic[_Holder]):
-    """How many bytes each connection holds, and which ones have to go when it is too much.
+    """How many bytes each connection holds, and which ones to close when the total is too large.
 
-    The connections that hold most for longest go first: an honest peer sends or reads a large
-    message in a moment, and one that only wants to occupy memory has to hold it for long.
+    The connections that hold the most for the longest time come first: an honest peer sends or
+    reads a large message in a moment; a peer that only wants to occupy memory holds it for long.
 
     Attributes:
         limit: bytes for all connections together.
@@ -49,7 +49,7 @@ class SharedBudget(Generic[_Holder]):
             self._held[holder] = (size, since)
 
     def take_worst(self) -> list[_Holder]:
-        """Remove connections, those that hold most for longest first, until there is room."""
+        """Remove the connections that hold the most for the longest time, until there is room."""
         now = self._clock()
 
         def blame(holder: _Holder) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""What the kernel knows about a transport's socket, and what it does when it closes."""
+"""Kernel state of a transport's socket: bytes outstanding, and a reset on close."""
 
 import array
 import asyncio
@@ -67,7 +67,7 @@ def hides_unsent_data(transport: asyncio.BaseTransport) -> bool:
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Let a TCP connection end with a reset when its socket is closed (SO_LINGER of socket(7)).
+    """Make a TCP connection end with a reset when its socket is closed (SO_LINGER of socket(7)).
 
     A Unix socket has no reset: its peer sees the end of the stream.
     """

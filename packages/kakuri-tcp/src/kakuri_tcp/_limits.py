@@ -8,12 +8,14 @@ class ServerLimits:
     """Limits of any server; times in seconds, sizes in bytes.
 
     Attributes:
-        connections: open at a time; one more is closed at once. Below the usual limit of
-            descriptors of a service, so that the service reaches its own limit first.
-        connections_per_peer: of them from one IPv4 address or one IPv6 /64; half of all, so that
-            no single peer can take every place. All loopback addresses count as one peer.
-        reserved_connections: of them for peers that have no connection yet, an eighth of all at
-            most: those that have some can't keep a new one out.
+        connections: open at a time. For one more, the connection that has been idle longest is
+            closed, or the new one if all are busy. Below the usual limit of descriptors of a
+            service, so that the service reaches its own limit first.
+        connections_per_peer: of them from one IPv4 address, one IPv6 /64 or one local user; half
+            of all, so that no single peer can take every place. All loopback addresses count
+            as one peer.
+        reserved_connections: of them for peers that have no connection yet, so that peers with
+            many connections can't keep a new peer out; at most an eighth of `connections`.
         idle_timeout: without progress by the peer; frees what forgotten connections hold.
         write_timeout: without the peer taking a byte of what made writing pause, or of what is to
             be sent before a close. A peer that reads slowly and steadily gets all of it.
@@ -25,12 +27,12 @@ class ServerLimits:
         write_buffer: waiting to be sent before the connection is told to pause writing; it may
             go on at a quarter of it.
         unfinished_input: bytes received of requests that are not complete, or wait for their turn,
-            of all connections together: a few hundred of the largest requests. Above it, those
-            that hold more than 16 KiB are not read; if that doesn't help within a second, or
-            above five quarters of it, those that hold most for longest are closed.
+            of all connections together: a few hundred of the largest requests. Above it,
+            connections that hold more than 16 KiB are not read; if that doesn't help within a
+            second, or above 125 % of it, those that hold the most for the longest are closed.
         unsent_output: bytes written to peers that read too slowly, of all connections together;
-            above it, those that hold most for longest are aborted. Larger than `unfinished_input`
-            because replies are larger than requests.
+            above it, those that hold the most for the longest are aborted. Larger than
+            `unfinished_input` because replies are larger than requests.
         turn_time: seconds that all connections together may work in one turn of the event loop,
             so that timers and new connections are late by no more than that.
         slice_time: seconds that one connection may work while others wait for their turn.

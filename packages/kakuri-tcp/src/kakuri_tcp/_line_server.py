@@ -272,7 +272,7 @@ class _LineConnection(Connection):
         return handler(line)
 
     def _collect_replies(self, replies: list[bytes]) -> None:
-        """Take the replies from the queue that are there, until this connection's slice is over.
+        """Write the replies that are ready, until this connection's slice is over.
 
         Many can become ready together, and each may have to be encoded.
         """

@@ -29,14 +29,14 @@ class Lingering(asyncio.Protocol):
         self._transport.close()
 
     def pause_writing(self) -> None:
-        """Note that the peer does not read; asyncio calls this."""
+        """Mark writing as paused; asyncio calls this."""
         self._connection.is_writing_paused = True
 
     def resume_writing(self) -> None:
-        """Note that the peer reads again; asyncio calls this."""
+        """Mark writing as possible again; asyncio calls this."""
         self._connection.is_writing_paused = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass the end on; asyncio calls this."""
+        """Pass the end of the transport to the connection; asyncio calls this."""
         self._timer.cancel()
         self._connection.connection_lost(exc)

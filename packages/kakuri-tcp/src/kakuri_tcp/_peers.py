@@ -12,7 +12,7 @@ from kakuri_tcp._errors import UntrustedServer
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who is at the other end of a Unix socket, as the kernel noted it when it connected."""
+    """The process at the other end of a Unix socket, as recorded by the kernel."""
 
     pid: int
     uid: int
@@ -56,9 +56,9 @@ def identify(accepted: socket.socket, address: object) -> Peer:
 def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collection[int]) -> None:
     """Check that the server of a Unix socket is root, this process's own user or a named one.
 
-    Whoever may create a file in the socket's folder can put a server of their own there. The kernel
-    notes the server's user when it calls listen(), so there is nothing that it could forge. Systems
-    without SO_PEERCRED are not checked.
+    Every user who may create a file in the socket's folder can put a server there. The kernel
+    records the user of a server when it calls listen(), so a server can't forge it. On systems
+    without SO_PEERCRED nothing is checked.
 
     Args:
         connected: the client's socket.
@@ -75,7 +75,7 @@ def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collecti
 
 
 def credentials_of(connected: socket.socket) -> Credentials | None:
-    """Return who is at the other end of a Unix socket; None where the system does not tell."""
+    """Return the credentials of the peer of a Unix socket; None where the system has none."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     size = struct.calcsize("3i")  # struct ucred of unix(7)

@@ -1,8 +1,8 @@
-"""The places of a server's connections: which peer has how many, and which one may lose its place.
+"""Connections per peer of a server, and which one is closed to make room for a new one.
 
-A peer that connects when no place is free gets the place of the connection that has been idle
-longest: of its own where it has as many as it may, else of the peer that has most. So a peer that
-opens connections and does nothing with them keeps no other peer out.
+When a peer connects and no place is free, the connection that has been idle longest is closed:
+one of the same peer if that peer is at its limit, otherwise one of the peer with the most
+connections. So a peer that only holds idle connections can't keep other peers out.
 """
 
 import heapq
@@ -57,10 +57,10 @@ class Places:
         return True
 
     def longest_idle(self, peer: str) -> Connection | None:
-        """Return the connection that has to make room for one of `peer`, or None if all are busy.
+        """Return the connection to close for a new one of `peer`, or None if all are busy.
 
-        A connection that waits for the rest of a request counts as idle, but all those that have
-        begun none come before it.
+        A connection that waits for the rest of a request counts as idle, but comes after all those
+        without an unfinished request.
         """
         if not self._peers:
             return None
@@ -78,7 +78,7 @@ class Places:
         return None
 
     def sweep(self) -> None:
-        """Forget what was found before; called once a second or so."""
+        """Forget earlier candidates; called about once a second."""
         self._busy_peers.clear()
         self._candidates.clear()
 
@@ -88,8 +88,8 @@ class Places:
             for connection, key in self._peers.items()
             if key == peer and not connection.is_busy
         )
-        return heapq.nsmallest(_CANDIDATES, idle, key=_patience)[::-1]
+        return heapq.nsmallest(_CANDIDATES, idle, key=_idle_order)[::-1]
 
 
-def _patience(connection: Connection) -> tuple[bool, float]:
+def _idle_order(connection: Connection) -> tuple[bool, float]:
     return connection.unprocessed() > 0, connection.quiet_since

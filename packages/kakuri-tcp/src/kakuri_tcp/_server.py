@@ -47,7 +47,7 @@ class Counters:
     evicted: int = 0
     """Idle connections that were closed to make room for a new one."""
     overloaded: int = 0
-    """Connections that were aborted because all together held too much, or by `shed`."""
+    """Connections that were aborted because all of them together held too much, or by `shed`."""
 
 
 class Server:

@@ -52,7 +52,7 @@ class Shared:
         self._held_back: set[Connection] = set()
 
     def input_changed(self, connection: Connection, size: int) -> None:
-        """Note how many bytes a connection has not processed, and hold it back above the limit."""
+        """Set how many bytes a connection has not processed; pause it above the limit."""
         budget = self.input
         budget.set(connection, size)
         if budget.is_exceeded:
@@ -65,7 +65,7 @@ class Shared:
             self._let_go()
 
     def output_changed(self, connection: Connection, size: int) -> None:
-        """Note how many bytes a connection has not sent."""
+        """Set how many bytes a connection has not sent."""
         self.output.set(connection, size)
         if self.output.is_exceeded:
             for worst in self.output.take_worst():
@@ -79,7 +79,7 @@ class Shared:
         self.input_changed(connection, 0)
 
     def sweep(self) -> None:
-        """Abort connections where holding them back was not enough; called once a second or so."""
+        """Close connections where pausing them was not enough; called about once a second."""
         if self.input.is_exceeded:
             self._give_up_worst_input()
 

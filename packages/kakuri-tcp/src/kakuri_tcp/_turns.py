@@ -35,7 +35,7 @@ _SECONDS_PER_TASK = 1e-4
 
 
 class Worker(Protocol):
-    """What takes turns: a connection, as far as it matters here."""
+    """The part of a connection that `Turns` uses."""
 
     def work(self) -> None:
         """Process what has been received, until the slice ends."""
@@ -106,7 +106,7 @@ class Turns(Generic[_Worker]):
         return self._runs_again
 
     def process(self, worker: _Worker) -> None:
-        """Let a connection work now, or in a later turn if this turn's time is used up."""
+        """Call the connection's `work` now, or in a later turn if this turn's time is used up."""
         if self._is_contended:
             self.process_later(worker)
             return
@@ -127,7 +127,7 @@ class Turns(Generic[_Worker]):
         return self._slice_end - now
 
     def process_later(self, worker: _Worker) -> None:
-        """Let a connection work in a later turn; it may call this from its own `work`."""
+        """Queue a connection for a later turn; it may call this from its own `work`."""
         if worker is self._running:
             self._runs_again = True
         elif worker in self._waiting:
@@ -163,7 +163,7 @@ class Turns(Generic[_Worker]):
         self._used.pop(worker, None)
 
     def restart(self) -> None:
-        """Let connections work at once, for the time of a turn; also after replacing `clock`."""
+        """Begin a new turn in which connections work at once; call it after replacing `clock`."""
         self._is_contended = False
         self._began = self.clock()
         self._expected = self._virtual = 0.0
@@ -171,7 +171,7 @@ class Turns(Generic[_Worker]):
         self._used.clear()
 
     def close(self) -> None:
-        """Take no more turns."""
+        """Cancel the next turn."""
         if self._handle is not None:
             self._handle.cancel()
 

@@ -1,4 +1,4 @@
-"""What a sidecar answers, and what callers are told when it does not."""
+"""A sidecar's answers, and the errors that callers get when there is none."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,7 +34,7 @@ def problem_of(response: Response) -> Problem:
 def fault_of(error: HttpError) -> str:
     """Return what a failed request says to callers.
 
-    Without the text of the error: it names the sidecar's socket, which is no affair of theirs.
+    Not the text of the error: it names the sidecar's socket, which callers must not learn.
     """
     match error:
         case ConnectFailed():

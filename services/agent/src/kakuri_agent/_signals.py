@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Signals:
-    """Events by id, for whoever waits."""
+    """Events by id, for tasks that wait."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -16,7 +16,7 @@ class Signals:
 
     @contextmanager
     def watch(self, key: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set whenever something about the id changes from now on."""
+        """Yield an event that is set whenever something about the id changes from now on."""
         event = asyncio.Event()
         waiting = self._waiting.setdefault(key, set())
         waiting.add(event)
@@ -28,12 +28,12 @@ class Signals:
                 del self._waiting[key]
 
     def set(self, key: str) -> None:
-        """Set the events of those who wait for this id."""
+        """Set the events of all tasks that wait for this id."""
         for event in self._waiting.get(key, ()):
             event.set()
 
     def set_all(self) -> None:
-        """Set the events of all who wait."""
+        """Set the events of all waiting tasks."""
         for waiting in self._waiting.values():
             for event in waiting:
                 event.set()

@@ -41,7 +41,7 @@ class WorkloadLogs:
         self._quiet: dict[str, tuple[str, int]] = {}
 
     def changed(self, workload_id: str) -> None:
-        """Let those who wait for a workload's log look at it again."""
+        """Wake the readers that wait for a workload's log."""
         self._signals.set(workload_id)
 
     async def read(self, request: ReadLog) -> Reply:

@@ -1,8 +1,7 @@
 """Reading logs behind a sidecar.
 
-A reader that waits holds no connection. The sidecar says on one stream which logs grow, the stream
-of zones says which zones change, and only then is a log read again. The stream of logs is open
-while somebody waits.
+A waiting reader holds no connection. The sidecar reports growing logs on one stream and changed
+zones on another; only then is a log read again. The stream of logs is open while a reader waits.
 """
 
 import asyncio
@@ -47,7 +46,15 @@ class ZoneLogs:
         headers: Mapping[str, str],
         retry: tuple[float, float],
     ) -> None:
-        """Take what asks for parts, what follows the stream, and the pauses between tries."""
+        """Create a reader.
+
+        Args:
+            reads: the client for parts of logs.
+            events: the client for the stream of events about logs.
+            headers: sent with the request for that stream.
+            retry: the first and the longest pause before that stream is opened again, in seconds.
+
+        """
         self._reads = reads
         self._events = events
         self._headers = headers
@@ -75,7 +82,7 @@ class ZoneLogs:
         return part
 
     def zone_changed(self, zone_id: str) -> None:
-        """Let those who wait for a zone's log look at it again."""
+        """Wake the readers that wait for a zone's log."""
         self._signals.set(zone_id)
 
     async def close(self) -> None:
@@ -113,7 +120,7 @@ class ZoneLogs:
         return LogPart(content(response), following, ended)
 
     async def _follow(self) -> None:
-        """Pass on which logs grow, until nobody waits."""
+        """Pass on which logs grow, while a reader waits."""
         pause, longest = self._retry
         while self._signals:
             try:

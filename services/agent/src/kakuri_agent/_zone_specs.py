@@ -1,4 +1,4 @@
-"""The specs of zones that no workload is known of, asked for one by one.
+"""The specs of zones that no workload is known for, fetched one by one.
 
 A sidecar's events carry no specs: a spec may be a quarter of a mebibyte, and a thousand of them
 would have to pass each time the stream is opened. Only a zone that is to be adopted needs one.

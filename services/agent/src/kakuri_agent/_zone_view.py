@@ -113,7 +113,7 @@ class ZoneView:
                 self._fail("runtime lost", message or "the runtime does not answer")
 
     def broken(self, fault: str) -> None:
-        """Take note that the stream of events broke: zones may come and go unseen.
+        """Record that the stream of events broke: changes of zones are not seen meanwhile.
 
         A stream that breaks again and again before it has listed all zones does not recover by
         itself. That is one error in the log, however often it is tried.
@@ -153,7 +153,7 @@ class ZoneView:
         self.changed(spec.id)
 
     def stopped(self, zone_id: str, ran: int | None) -> None:
-        """Take note that a zone was stopped; `ran` is its latest attempt that had a container.
+        """Record that a zone was stopped; `ran` is its latest attempt that had a container.
 
         One that waits to begin after that one never will.
         """

@@ -1,4 +1,4 @@
-"""How many large documents are read at once.
+"""How many large documents are processed at a time.
 
 Reading a document of a quarter of a megabyte takes the event loop for as long as answering a
 hundred ordinary requests. Large ones therefore take turns: a few are under way, some wait, and
@@ -22,7 +22,7 @@ MAX_WAITING = 64
 
 
 class TooManyLargeDocuments(Exception):
-    """As many large documents wait as may."""
+    """The queue of large documents is full."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An exception is copied by calling its class with `args`, which is not how ours are made.

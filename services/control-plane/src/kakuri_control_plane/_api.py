@@ -78,7 +78,13 @@ class Api:
     """The handlers of the API, and the agent that they ask."""
 
     def __init__(self, agent: AgentClient, name: str = "agent") -> None:
-        """Take the agent, and what it is called in the log."""
+        """Create the handlers of an agent's API.
+
+        Args:
+            agent: the client of the agent.
+            name: the agent's name in the log.
+
+        """
         self._agent = agent
         self._logs = Logs(agent)
         self._admission = Admission()
@@ -200,7 +206,7 @@ class Api:
         return Response(200, OK, None, JSON)
 
     async def readyz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
-        """Tell whether workloads can be run: the agent answers, and so does its runtime."""
+        """Report whether workloads can be run: the agent and its runtime answer."""
         try:
             node = await self._presence.of(self._agent.describe_node())
         except RPCError as error:
@@ -212,7 +218,7 @@ class Api:
 
 
 def without_query(handler: Handler) -> Handler:
-    """Return a handler that refuses every query: what would be ignored may have been meant."""
+    """Return a handler that refuses every query instead of ignoring it."""
 
     def handle(request: Request) -> Response | Awaitable[Response]:
         try:

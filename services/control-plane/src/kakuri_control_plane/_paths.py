@@ -1,4 +1,4 @@
-"""The table of paths, and which of them a caller may have meant by another one."""
+"""The table of paths, and suggestions for a path that is not in it."""
 
 from difflib import get_close_matches
 
@@ -14,10 +14,10 @@ _NOT_FOUND = 404
 
 
 class Paths(Router):
-    """A router that names the paths that are like one that there is not."""
+    """A router whose 404 suggests a similar path."""
 
     def resolve(self, request: Request) -> Route | Response:
-        """Find the route of a request, or make the answer where none is."""
+        """Return the route of a request, or the answer if there is none."""
         answer = super().resolve(request)
         if isinstance(answer, Route) or answer.status != _NOT_FOUND:
             return answer

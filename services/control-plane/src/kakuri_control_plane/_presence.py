@@ -15,7 +15,12 @@ class Presence:
     """Watches the requests to an agent."""
 
     def __init__(self, agent: str) -> None:
-        """Take what the agent is called in the log."""
+        """Watch an agent.
+
+        Args:
+            agent: its name in the log.
+
+        """
         self._agent = agent
         self._is_lost = False
 

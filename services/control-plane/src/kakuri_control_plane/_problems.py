@@ -58,7 +58,7 @@ def _faults_problem(what: str, faults: Iterable[Fault]) -> Response:
 
 
 def _in_words(fault: Fault) -> Fault:
-    """Say what a list has to hold: a command line as one text is what people try first."""
+    """Explain a list that was given as one string: a command line is often written that way."""
     match = _NO_LIST.fullmatch(fault.message)
     if match is None or fault.path not in ("$.command", "$.args"):
         return fault

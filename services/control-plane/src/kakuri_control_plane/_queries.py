@@ -1,4 +1,4 @@
-"""What the query of a request may ask for, read by the rules of a document."""
+"""The query parameters of each request, decoded like a document."""
 
 import copyreg
 import re

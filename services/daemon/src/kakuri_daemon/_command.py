@@ -178,7 +178,7 @@ class DaemonCommand(click.Command):
 
 
 def _name_origin(error: click.BadParameter) -> None:
-    """Have an error name the variable or the file that the value came from."""
+    """Make an error name the variable or the file that the value came from."""
     ctx, param = error.ctx, error.param
     if ctx is None or param is None or param.name is None:
         return

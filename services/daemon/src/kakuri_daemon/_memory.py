@@ -46,7 +46,14 @@ class Collector:
         memory: Callable[[], int] | None = None,
         timer: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Take the loop; `memory` returns the size of the process in bytes."""
+        """Create a collector.
+
+        Args:
+            loop: the event loop to run on.
+            memory: returns the size of the process in bytes.
+            timer: returns processor seconds.
+
+        """
         self._loop = loop
         self._memory = memory or resident_bytes
         self._clock = timer
@@ -87,7 +94,7 @@ class Collector:
 
 
 def prepare() -> None:
-    """Leave out of every collection what the start of the process has made.
+    """Exclude the objects that the start of the process created from every collection.
 
     Full collections are the Collector's; Python's own would come at a moment of its choice.
     """

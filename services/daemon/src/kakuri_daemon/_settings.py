@@ -14,7 +14,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file that an operator named.
 
     Links are followed: that is how configuration is mounted and exchanged. A device or a FIFO is
-    not read: the one may never end, the other may never begin.
+    not read: a device may never end, and opening a FIFO may block.
 
     Args:
         path: the file.

@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever the parent process has made of them."""
+"""Standard streams that the parent process closed, or whose reader is gone."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def open_standard_streams() -> None:
 
 
 def discard_unread_output() -> None:
-    """Drop what standard output and error hold and nobody can read any more.
+    """Drop buffered output of standard output and error that has no reader any more.
 
     The interpreter flushes both when it exits, and makes the exit status 120 if that fails.
     """

@@ -143,7 +143,7 @@ class FakeCri:
         raise LookupError(f"expected the id of a container or its sandbox's name, got {name!r}")
 
     def finish_start(self, name: str) -> None:
-        """Let a start end that no call waits for: its caller has died. See `is_starting`."""
+        """End a start that no call waits for, because its caller died. See `is_starting`."""
         container = self.container(name)
         container.is_starting = False
         with suppress(Refusal):

@@ -43,7 +43,7 @@ class FakeImages:
             self._add(name, image)
 
     def push(self, name: str, image: FakeImage) -> None:
-        """Let the registry have another image of this name; what is on the node stays."""
+        """Replace the registry's image of this name; the one on the node stays."""
         self._known[full_name(name)] = image
 
     def get(self, identifier: str) -> FakeImage:

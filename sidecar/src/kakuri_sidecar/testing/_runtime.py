@@ -164,7 +164,7 @@ class FakeRuntime(FakeState):
         return api.StartContainerResponse()
 
     def finish_start(self, container: FakeContainer) -> None:
-        """Let a container run, or fail as its image says."""
+        """Run a container, or make it fail as its image says."""
         words = container.image.start_error
         if words is None and container.log_path:
             try:

@@ -22,7 +22,7 @@ class Decoder:
     """Decodes one direction of a connection's header blocks, in their order."""
 
     def __init__(self, *, table_size: int = 4096, max_list_size: int = 65536) -> None:
-        """Take the sizes.
+        """Create a decoder.
 
         Args:
             table_size: our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
@@ -43,7 +43,7 @@ class Decoder:
         return self._table
 
     def allow_table_size(self, size: int) -> None:
-        """Take over a SETTINGS_HEADER_TABLE_SIZE of ours that the peer has acknowledged.
+        """Apply a SETTINGS_HEADER_TABLE_SIZE of this side that the peer has acknowledged.
 
         A smaller one than before has to be answered with an update in the next block (section 4.2).
         """
@@ -116,7 +116,7 @@ class Decoder:
         return tuple(fields)
 
     def _updates(self, block: bytes) -> int:
-        """Take the size updates at the beginning of a block; returns the position after them."""
+        """Apply the size updates at the beginning of a block; return the position after them."""
         position = 0
         # Two are enough: the smallest size since the last block, and the present one (section 4.2).
         for _ in range(3):

@@ -29,7 +29,7 @@ class Encoder:
     """Encodes one direction of a connection's header blocks, in their order."""
 
     def __init__(self, *, table_size: int = 4096, indexes_paths: bool = True) -> None:
-        """Take the settings.
+        """Create an encoder.
 
         Args:
             table_size: the most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
@@ -50,7 +50,7 @@ class Encoder:
         return self._table
 
     def limit_table_size(self, size: int) -> None:
-        """Take over the peer's SETTINGS_HEADER_TABLE_SIZE; the next block begins with an update."""
+        """Apply the peer's SETTINGS_HEADER_TABLE_SIZE; the next block begins with an update."""
         size = min(size, self._wanted_size)
         if size != self._table.max_size:
             # The smallest size in between has to be told, too (section 4.2).
