@@ -79,7 +79,7 @@ async def test_name_that_is_taken_is_recognized_where_names_are_reserved(runtime
 
 
 @pytest.mark.parametrize("words", RESERVED)
-async def test_registry_that_speaks_of_a_reserved_name_is_only_refusing(runtime, cri, words):
+async def test_pull_error_that_mentions_a_reserved_name_is_not_name_taken(runtime, cri, words):
     runtime.faults.set("PullImage", f"error(UNKNOWN: {words})")
     with pytest.raises(CallRefused) as failure:
         await cri.pull_image("evil.example/x", 5.0)
@@ -180,7 +180,7 @@ async def test_two_runtimes_are_two():
             assert (await second.version()).runtime_version == "2"
 
 
-async def test_error_of_a_runtime_that_is_away_does_not_name_its_socket(tmp_path):
+async def test_error_about_an_unreachable_runtime_does_not_name_its_socket(tmp_path):
     socket = tmp_path / "nobody.sock"
     async with CriClient(Endpoint.unix(str(socket))) as client:
         with pytest.raises(RuntimeUnavailable) as raised:

@@ -75,7 +75,7 @@ def test_what_has_ended(code, reason, state, told):
     assert (zone.state, zone.reason, zone.exit_code) == (state, told, code)
 
 
-def test_memory_kill_of_a_child_is_told_in_the_message():
+def test_memory_kill_of_a_child_is_reported_in_the_message():
     for code, message in ((0, CHILD_KILLED), (143, CHILD_KILLED), (137, None)):
         ended = container(
             api.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason="OOMKilled"

@@ -71,7 +71,9 @@ async def test_nothing_is_removed_while_there_is_room(node):
     assert await collected(node, node.collector()) == ["a:1", "b:1"]
 
 
-async def test_images_used_the_longest_ago_leave_until_the_disk_is_below_the_low_threshold(node):
+async def test_least_recently_used_images_are_removed_until_the_disk_is_below_the_low_threshold(
+    node,
+):
     node.add("a:1", "b:1", "c:1", "d:1")
     collector = node.collector(high=85, low=60)
     await collector.collect()
@@ -166,7 +168,7 @@ async def test_images_to_be_kept_pinned_ones_and_that_of_sandboxes_stay(node):
     ]  # fmt: skip
 
 
-async def test_image_that_was_not_used_for_long_leaves_whatever_the_disk(node):
+async def test_image_unused_for_the_maximum_age_is_removed_while_the_disk_has_room(node):
     node.add("a:1", "b:1")
     collector = node.collector(max_age=3600)
     await collector.collect()
@@ -195,7 +197,7 @@ async def test_disk_that_can_not_be_seen_is_a_problem(node):
     assert collector.problem == "the use of '/var/lib/fake/images' can't be seen"
 
 
-async def test_runtime_that_does_not_tell_the_image_of_sandboxes_is_no_obstacle(node):
+async def test_images_are_collected_when_the_runtime_does_not_report_the_sandbox_image(node):
     node.add("a:1")
     node.others = 850 * MEBIBYTE
     node.runtime.node.sandbox_image = ""

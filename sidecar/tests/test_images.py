@@ -108,7 +108,7 @@ async def test_tag_that_moved_is_followed(runtime, images):
     assert (await ensure(images, "app", MISSING)) == after
 
 
-async def test_unreachable_registry_leaves_the_image_of_the_node_to_a_spec_without_policy(
+async def test_image_of_the_node_runs_without_policy_while_the_registry_is_unreachable(
     runtime, images
 ):
     runtime.images.set("app:latest", FakeImage(state="present"))
@@ -125,7 +125,9 @@ async def test_image_that_its_registry_no_longer_has_is_not_taken_from_the_node(
     assert "not found" in await fails(images, "app")
 
 
-async def test_silent_registry_is_given_up_soon_where_the_node_has_an_image(runtime, images, clock):
+async def test_pull_from_a_silent_registry_ends_soon_if_the_node_has_the_image(
+    runtime, images, clock
+):
     runtime.images.set("app:latest", FakeImage(state="present"))
     runtime.images.push("app:latest", FakeImage(state="hanging"))
     checking = asyncio.create_task(ensure(images, "app"))
@@ -258,7 +260,7 @@ def test_digest_is_that_of_the_references_repository(reference, digests, expecte
 # How a pull ends
 
 
-async def test_words_of_the_registry_are_reported(runtime, images):
+async def test_error_of_the_registry_is_reported(runtime, images):
     runtime.images.set("app:1", FakeImage(state="missing"))
     assert 'failed to resolve reference "docker.io/library/app:1"' in await fails(images)
     assert pulls_of(runtime) == 1
@@ -394,7 +396,7 @@ async def test_image_is_held_until_its_start_is_over(images, clock):
         assert is_free
 
 
-async def test_start_waits_for_the_removal_of_its_image_and_pulls_it_anew(runtime, images):
+async def test_start_waits_for_the_removal_of_its_image_and_pulls_it_again(runtime, images):
     with images.holding() as hold:
         image = await images.ensure("app:1", None, ignore, hold)
     asked = len(runtime.calls.of("ImageStatus"))

@@ -167,7 +167,7 @@ async def test_container_that_outlives_its_sandbox_is_listed_in_parts_as_well(
         assert (await inspector.all())["z3"].is_lost
 
 
-async def test_refused_lists_leave_nothing_that_only_the_collector_frees(
+async def test_refused_lists_are_freed_without_the_garbage_collector(
     small_answers, runtime, uncollected
 ):
     async with CriClient(runtime.endpoint) as cri:
@@ -192,7 +192,7 @@ async def test_spec_is_that_of_the_latest_container(cri):
     assert await inspector.spec("nope") is None
 
 
-async def test_spec_that_another_version_has_written_is_none(cri, runtime):
+async def test_spec_with_unknown_fields_is_ignored(cri, runtime):
     await make(cri)
     runtime.container("z").config.annotations[labels.SPEC] = '{"id":"z","new":1}'
     assert await Inspector(cri).spec("z") is None

@@ -95,7 +95,7 @@ async def test_zone_that_the_runtime_lists_and_does_not_have_is_removed(cri, run
     await remover.close()
 
 
-async def test_removal_that_one_object_refuses_is_no_success(cri, runtime, remover):
+async def test_removal_fails_if_the_runtime_refuses_one_object(cri, runtime, remover):
     await make(cri)
     runtime.faults.set("RemovePodSandbox", "9*error(UNKNOWN: device busy)")
     with pytest.raises(CallRefused, match="device busy"):

@@ -305,9 +305,7 @@ async def test_a_container_that_can_not_be_ended_at_all_is_told(runtime, sidecar
     assert (await sidecar.zone()).state is State.RUNNING
 
 
-async def test_delete_of_a_container_that_was_removed_behind_our_back_frees_its_id(
-    runtime, sidecar
-):
+async def test_delete_of_a_container_that_another_client_removed_frees_its_id(runtime, sidecar):
     await sidecar.post()
     first = runtime.container("z").id
     for method in ("StopContainer", "RemoveContainer", "RemovePodSandbox"):
@@ -320,7 +318,7 @@ async def test_delete_of_a_container_that_was_removed_behind_our_back_frees_its_
     assert zone.container_id != first
 
 
-async def test_stop_of_a_container_that_was_removed_behind_our_back_ends_the_zone(runtime, sidecar):
+async def test_stop_of_a_container_that_another_client_removed_ends_the_zone(runtime, sidecar):
     await sidecar.post()
     runtime.faults.set("StopContainer", "error(NOT_FOUND: not found)")
     zone = await sidecar.stop()
@@ -352,7 +350,7 @@ async def test_start_that_an_earlier_sidecar_began_is_waited_for(runtime, run):
     assert runtime.calls.of("CreateContainer") == []
 
 
-async def test_start_that_an_earlier_sidecar_began_and_that_fails_is_made_anew(runtime, run):
+async def test_failed_start_of_an_earlier_sidecar_is_repeated_with_a_new_container(runtime, run):
     container = await begun_by_an_earlier_sidecar(runtime, run)
     container.image = FakeImage(start_error="context canceled")
     async with run(half_made=30) as sidecar:
@@ -387,7 +385,7 @@ async def test_shorter_grace_time_takes_effect_while_a_longer_one_runs(runtime, 
     [FakeImage(start_error="no"), FakeImage(state="missing"), FakeImage()],
     ids=["start fails", "pull fails", "starts"],
 )
-async def test_starts_leave_no_spec_that_only_the_collector_frees(
+async def test_specs_of_starts_are_freed_without_the_garbage_collector(
     runtime, sidecar, uncollected, image
 ):
     runtime.images.set("app:1", image)
@@ -400,7 +398,7 @@ async def test_starts_leave_no_spec_that_only_the_collector_frees(
     assert found == []
 
 
-async def test_commands_that_fail_leave_no_error_that_only_the_collector_frees(
+async def test_errors_of_failed_commands_are_freed_without_the_garbage_collector(
     runtime, sidecar, uncollected
 ):
     await sidecar.post()

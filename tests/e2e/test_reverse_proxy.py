@@ -123,7 +123,7 @@ async def ask(proxy, path, *options):
     return int(status), body
 
 
-async def test_proxy_lets_in_who_has_the_password_and_no_one_else(proxy, agent):
+async def test_proxy_accepts_only_requests_with_the_password(proxy, agent):
     post = ("-d", WORKLOAD)
     for credentials in ((), ("-u", "ops:wrong"), ("-u", "nobody:secret")):
         assert (await ask(proxy, "/workloads", *credentials, *post))[0] == 401

@@ -44,7 +44,7 @@ def test_find_of_two_names_for_one_file_is_one_interpreter(machine):
     assert interpreters.find(running) == [Interpreter("3.13.0", running)]
 
 
-def test_find_ignores_a_program_that_fails_or_is_no_python(machine):
+def test_find_ignores_a_program_that_fails_or_is_not_python(machine):
     running = write_python(machine / "usr" / "python3", "3.11.2")
     for name, text in (("python3.12", "exit 1"), ("python3.13", "echo hello")):
         write_python(machine / "bin" / name, "3").write_text(f"#!/bin/sh\n{text}\n")

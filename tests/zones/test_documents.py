@@ -17,7 +17,7 @@ def test_thousands_of_arguments_and_variables_reach_the_process(system):
     assert system.log("many").split() == [b"20000", b"5000"]
 
 
-def test_names_of_variables_that_no_shell_can_say_reach_the_process(system):
+def test_variable_names_that_a_shell_cannot_set_reach_the_process(system):
     env = {
         "discovery.type": "single-node",
         "ProgramFiles(x86)": "c",

@@ -8,7 +8,7 @@ def images_of(system):
     return system.ctr("images", "ls", "-q")
 
 
-def test_images_that_no_container_uses_leave_a_full_disk(start_system):
+def test_unused_images_are_removed_from_a_full_disk(start_system):
     system = start_system(
         options=(
             "--image-gc-high", "1", "--image-gc-low", "0", "--image-min-age", "0",

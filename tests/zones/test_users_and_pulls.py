@@ -81,7 +81,7 @@ def test_user_that_the_image_does_not_know_is_a_start_error(system, accounts):
     assert "no users found" in told["message"]
 
 
-def test_tag_that_moved_is_pulled_again_and_the_digest_that_ran_is_told(system):
+def test_moved_tag_is_pulled_again_and_the_digest_that_ran_is_reported(system):
     node = system.node
     made = [derive(node, Cmd=["echo", word]) for word in ("one", "two")]
     told = []
@@ -102,7 +102,7 @@ def test_image_that_is_never_pulled_has_to_be_there(system):
     assert system.await_end("never")["reason"] == "ImagePullFailed"
 
 
-def test_registry_that_stumbles_is_asked_again(system, own_registry):
+def test_pull_is_retried_after_a_transient_failure_of_the_registry(system, own_registry):
     own_registry.images["app:1"] = derive(system.node, Cmd=["echo", "served"])
     own_registry.refusals += [503, 429]
     assert system.submit("stumbled", image=f"{own_registry.host}/app:1")[0] == 201

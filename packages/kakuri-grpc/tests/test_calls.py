@@ -246,7 +246,7 @@ async def test_channel_connects_again_after_the_server_was_replaced(tmp_path):
             path.unlink(missing_ok=True)  # Python 3.13 has removed it
 
 
-async def test_call_that_runs_when_the_server_goes_is_unavailable_and_maybe_processed(tmp_path):
+async def test_call_in_progress_when_the_server_closes_is_unavailable_and_maybe_processed(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:

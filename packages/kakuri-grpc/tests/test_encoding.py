@@ -63,7 +63,7 @@ def test_metadata_that_is_not_base64_is_refused():
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_messages_are_read_however_they_are_cut(cut):
+def test_messages_are_read_however_the_bytes_are_split(cut):
     data = frame_message(b"abc") + frame_message(b"") + frame_message(b"defg")
     reader, messages = MessageReader(10), []
     for start in range(0, len(data), cut):

@@ -306,7 +306,7 @@ async def test_requests_get_places_in_the_order_in_which_they_came(limits):
             assert arrived == names
 
 
-async def test_task_that_asks_again_does_not_overtake_those_who_wait():
+async def test_repeated_request_does_not_overtake_waiting_ones():
     async with gated(per_host=1) as (client, gate, arrived):
 
         async def busy():
@@ -324,7 +324,7 @@ async def test_task_that_asks_again_does_not_overtake_those_who_wait():
 
 
 @pytest.mark.parametrize("fate", ["aborted", "cancelled", "kept"])
-async def test_waiting_request_gets_the_place_of_a_connection_that_is_thrown_away(fate):
+async def test_waiting_request_gets_the_place_of_a_discarded_connection(fate):
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)
@@ -354,7 +354,7 @@ async def test_waiting_request_gets_its_place_when_connecting_fails():
         assert repr(client) == "<Client <Pool 0 in use, 0 idle, 0 waiting>>"
 
 
-async def test_request_that_gives_up_waiting_leaves_no_place_taken():
+async def test_request_cancelled_while_waiting_frees_its_place():
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)
@@ -395,7 +395,7 @@ async def test_hosts_do_not_wait_for_each_other():
         await asyncio.gather(first, waiting)
 
 
-async def test_closing_the_client_fails_those_who_wait():
+async def test_closing_the_client_fails_waiting_requests():
     async with gated(per_host=1) as (client, _, arrived):
         tasks = [asyncio.create_task(client.request("GET", f"/{n}")) for n in range(3)]
         await until(lambda: arrived)

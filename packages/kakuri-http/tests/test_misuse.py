@@ -45,7 +45,7 @@ async def test_serve_with_an_argument_of_another_type_is_a_type_error(arguments,
     assert str(caught.value).startswith(message)
 
 
-async def test_serve_at_a_text_that_is_no_endpoint_is_an_endpoint_error():
+async def test_serve_with_invalid_endpoint_text_raises_endpoint_error():
     with pytest.raises(EndpointError):
         await serve("localhost", Router())
 
@@ -54,7 +54,7 @@ async def test_serve_at_a_text_that_is_no_endpoint_is_an_endpoint_error():
     ("value", "error"),
     [("1", TypeError), (None, TypeError), ([1], TypeError), (True, TypeError), (-1, ValueError)],
 )
-def test_limit_that_is_no_number_above_zero_is_refused(value, error):
+def test_limit_that_is_not_a_positive_number_is_refused(value, error):
     for name in Limits.__dataclass_fields__:
         if value == -1 and name == "reserved_connections":
             continue  # none may be reserved
@@ -98,7 +98,7 @@ def test_route_with_an_argument_of_another_type_is_a_type_error(arguments, optio
     assert str(caught.value) == message
 
 
-def test_check_that_is_no_function_is_a_type_error():
+def test_check_that_is_not_callable_raises_type_error():
     with pytest.raises(TypeError, match="expected a function as check, got 5"):
         Router().check(5)
 

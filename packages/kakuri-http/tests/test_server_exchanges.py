@@ -107,7 +107,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("field", ["X-User", "X-Checked-User"])
-async def test_context_variable_set_for_a_request_is_gone_with_it(field, transport):
+async def test_context_variable_of_a_request_is_not_seen_by_the_next_one(field, transport):
     site = Contexts()
     where, server_options, client_options = transport
     async with (

@@ -91,7 +91,7 @@ async def test_cheap_request_is_answered_while_many_expensive_ones_wait(kind):
     assert server._shared.input.total == 0
 
 
-async def test_pipelined_requests_give_way_after_a_slice():
+async def test_pipelined_requests_yield_to_other_connections_after_a_slice():
     site = Site()
     async with site.serve() as server:
         hog, hog_writer = await connect(server)
@@ -125,7 +125,7 @@ async def test_drain_answers_requests_that_wait_for_their_turn():
         assert await draining == 0
 
 
-async def test_end_of_the_stream_while_waiting_for_a_turn_keeps_the_answer():
+async def test_request_waiting_for_its_turn_is_answered_after_the_peer_ends_its_stream():
     site = Site()
     async with site.serve() as server:
         hogs = [await connect(server) for _ in range(5)]
@@ -195,7 +195,7 @@ async def test_streamed_content_that_a_handler_does_not_read_is_counted():
         writer.close()
 
 
-async def test_idle_connections_give_way_to_a_new_one_and_handlers_do_not():
+async def test_full_server_closes_an_idle_connection_and_none_with_a_running_handler():
     gate = asyncio.Event()
 
     async def wait(request):

@@ -85,7 +85,7 @@ def test_exchange_arrives_on_both_sides():
 
 
 @pytest.mark.parametrize("cuts", CUTS)
-def test_bytes_mean_the_same_however_they_are_cut(cuts):
+def test_result_does_not_depend_on_how_bytes_are_split(cuts):
     client = ClientConnection()
     for _ in range(3):
         stream = client.send(CALL)
@@ -150,7 +150,7 @@ def test_window_lowered_below_zero_recovers():
     assert connection.unsent(stream) == 0
 
 
-def test_credit_comes_back_for_data_that_nobody_reads():
+def test_credit_is_returned_for_data_that_is_not_read():
     pair = Pair(client=Limits(stream_window=65_535, connection_window=65_535 * 2))
     for _ in range(200):
         stream = pair.client.send(CALL)
@@ -163,7 +163,7 @@ def test_credit_comes_back_for_data_that_nobody_reads():
     assert pair.server.open_streams == 0
 
 
-def test_cancelled_calls_leave_nothing_behind():
+def test_cancelled_calls_free_their_streams():
     pair = Pair()
     for _ in range(1000):
         stream = pair.client.send(CALL)
@@ -183,7 +183,7 @@ def test_cancelled_calls_leave_nothing_behind():
         assert not connection._sendable
 
 
-def test_padding_counts_as_content_of_the_window_and_is_given_back():
+def test_padding_uses_the_window_and_is_credited_at_once():
     connection = ServerConnection(Limits(stream_window=65_535))
     head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
     connection.receive_data(PREFACE + settings() + frame("HEADERS", 4, 1, head))
@@ -247,7 +247,7 @@ def test_second_goaway_may_lower_the_last_stream_and_not_raise_it():
     assert client.is_over
 
 
-def test_server_that_goes_away_finishes_what_it_has():
+def test_server_that_sent_goaway_completes_open_exchanges():
     pair = Pair()
     stream = pair.client.send(Request(b"GET", b"/", end=True))
     pair.run()
@@ -290,7 +290,7 @@ def test_end_of_the_transport_ends_every_stream_once(sent):
     assert client.next_event() is None
 
 
-def test_program_can_end_a_connection_for_a_reason_of_its_own():
+def test_fail_ends_the_connection_with_the_error_of_the_caller():
     pair = Pair()
     stream = pair.client.send(CALL)
     pair.client.fail("no acknowledgement came", ErrorCode.SETTINGS_TIMEOUT)

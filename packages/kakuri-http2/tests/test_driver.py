@@ -68,7 +68,7 @@ async def call(driver, data):
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 3_000_000])
-async def test_content_comes_back_in_both_directions_at_once(tmp_path, size):
+async def test_content_is_echoed_in_both_directions_at_once(tmp_path, size):
     data = bytes(size)
     async with connected(tmp_path, echo, client=Limits(stream_window=65_535)) as driver:
         content, exchange = await call(driver, data)
@@ -195,7 +195,7 @@ async def test_slow_reader_holds_the_sender_back(tmp_path):
         exchange.cancel()
 
 
-async def test_peer_that_never_acknowledges_settings_is_given_up(tmp_path, monkeypatch):
+async def test_peer_that_never_acknowledges_settings_is_disconnected(tmp_path, monkeypatch):
     monkeypatch.setattr("kakuri_http2._driver.SETTINGS_TIMEOUT", 0.0)
     loop = asyncio.get_running_loop()
     path = str(tmp_path / "silent")

@@ -124,7 +124,7 @@ def test_integer_of_too_many_bytes_is_refused():
         Decoder().decode(b"\xff" + b"\x80" * 5 + b"\x01")
 
 
-def test_same_block_after_a_change_of_the_table_is_decoded_anew():
+def test_cached_block_is_decoded_again_after_the_table_changed():
     encoder, decoder = Encoder(), Decoder()
     decoder.decode(encoder.encode(((b"x-a", b"1"),)))
     assert decoder.decode(b"\xbe") == ((b"x-a", b"1"),)

@@ -138,7 +138,7 @@ def test_data_after_the_peers_end_is_credited_to_the_connection():
     assert not connection.is_over
 
 
-def test_late_data_for_a_reset_stream_is_no_event():
+def test_late_data_for_a_reset_stream_is_not_an_event():
     connection, _ = client_in(StreamState.RESET_LOCAL)
     events = feed(connection, frame("DATA", 0, 1, b"late"), "whole")
     assert not [one for one in events if isinstance(one, Data)]

@@ -271,7 +271,7 @@ def test_there_and_back(data):
 
 @settings(max_examples=150, deadline=None)
 @given(documents())
-def test_decode_refuses_what_the_parser_refuses_with_the_same_words(document):
+def test_decode_refuses_what_the_parser_refuses_with_the_same_message(document):
     kind, data = document
     parsed = _outcome(lambda: kakuri_json.loads(data))
     if isinstance(parsed[0], type):

@@ -227,7 +227,7 @@ def test_decode_calls_new_and_the_metaclass():
         assert kakuri_json.decode(b'{"a":1}', type=meta).extra == "meta"
 
 
-def test_decode_makes_a_subclass_that_is_no_dataclass_itself():
+def test_decode_makes_a_subclass_that_is_not_a_dataclass_itself():
     class Sub(dataclass(plain())):
         extra = 1
 

@@ -139,7 +139,7 @@ def test_the_same_documents(text):
     st.sampled_from(PIECES),
     st.integers(0, 200),
 )
-def test_long_arrays_are_read_as_short_ones_are(items, piece, place):
+def test_long_arrays_are_decoded_like_short_ones(items, piece, place):
     text = f"[{','.join(items)}]"
     for document in (text, text[:place] + piece + text[place:]):
         try:

@@ -106,7 +106,7 @@ def test_codec_is_the_same_for_equal_types():
         assert codec_of(one) is not codec_of(other)
 
 
-def test_identities_of_types_that_are_gone_are_forgotten():
+def test_identity_of_a_freed_type_is_removed_from_the_cache():
     before = len(BY_IDENTITY)
 
     def run():

@@ -203,7 +203,7 @@ def test_what_is_printed_is_decoded_as_the_same(value):
 
 
 @pytest.mark.parametrize("text", ["8", "-1", "1.0", "true", '"R"', "null"])
-def test_number_that_is_no_combination_of_flags_is_refused(text):
+def test_number_that_is_not_a_combination_of_flags_is_refused(text):
     with pytest.raises(kakuri_json.StructureError, match=r"expected a combination of 4 \(R\)"):
         kakuri_json.decode(text, type=Perm)
 
@@ -273,7 +273,7 @@ def _exact(value):
 
 @settings(max_examples=300, deadline=None)
 @given(values, st.none() | values)
-def test_what_omit_defaults_leaves_out_comes_back_the_same(value, inner):
+def test_omitted_defaults_are_restored_when_decoded(value, inner):
     global region
     value.maybe = inner
     region = "us"  # what a factory makes may change between writing and reading
@@ -285,7 +285,7 @@ def test_what_omit_defaults_leaves_out_comes_back_the_same(value, inner):
         region = "eu"
 
 
-def test_omit_defaults_leaves_out_what_is_the_same():
+def test_omit_defaults_omits_fields_that_are_the_same_as_their_default():
     assert kakuri_json.encode(Defaults("a")) == b'{"id":"a","region":"eu"}'
     assert kakuri_json.dumps(Defaults("a"), indent=0) == '{\n"id": "a",\n"region": "eu"\n}'
 

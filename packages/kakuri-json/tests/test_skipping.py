@@ -59,6 +59,6 @@ def test_skip_value_leaves_deep_and_wrong_containers_to_the_parser(text):
     assert skip_value(text, 0) == -1
 
 
-def test_skip_value_holds_little_for_many_items():
+def test_skip_value_of_many_items_uses_little_memory():
     text = "[" + "1," * 200_000 + "1]"
     assert skip_value(text, 0) == len(text)

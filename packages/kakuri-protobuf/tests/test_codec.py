@@ -401,7 +401,7 @@ def test_merging_unknown_fields_again_and_again_is_limited():
 @pytest.mark.parametrize(
     ("arguments", "error"), [({"size": 0}, ValueError), ({"depth": "1"}, TypeError), ({"elements": True}, TypeError)]
 )  # fmt: skip
-def test_limits_refuse_what_is_no_positive_integer(arguments, error):
+def test_limits_that_are_not_positive_integers_are_refused(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
 

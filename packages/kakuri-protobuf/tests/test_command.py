@@ -58,7 +58,7 @@ def test_inspect_shows_a_file_and_standard_input(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out == "1: 1\n2: 2\n"
 
 
-def test_inspect_reports_what_is_no_message(tmp_path, capsys):
+def test_inspect_of_bytes_that_are_not_a_message_reports_an_error(tmp_path, capsys):
     path = tmp_path / "message"
     path.write_bytes(b"\x08")
     assert main(["inspect", str(path)]) == 1

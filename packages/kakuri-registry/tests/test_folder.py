@@ -107,7 +107,7 @@ def test_file_of_another_user_is_refused(tmp_path, monkeypatch):
         open_file(path, os.O_RDONLY)
 
 
-def test_files_of_other_names_are_nobodys_concern(tmp_path):
+def test_files_of_other_names_are_not_checked(tmp_path):
     (tmp_path / "store.sqlites").symlink_to("nowhere")
     (tmp_path / "other.sqlite").symlink_to("nowhere")
     SQLiteStore(tmp_path / "store.sqlite").close()

@@ -126,5 +126,5 @@ def test_working_directory_in_proc_or_sys_or_with_dot_segments_is_refused(path):
 
 
 @pytest.mark.parametrize("name", ["sha256:cafe", "sha512:0", "sha256:" + "a" * 64])
-def test_image_id_is_no_reference(name):
+def test_image_id_is_not_accepted_as_a_reference(name):
     assert not re.fullmatch(IMAGE_REFERENCE, name)

@@ -587,7 +587,7 @@ async def test_closed_journal_tidies_nothing(registry, store):
     assert store.tidied == 0
 
 
-async def test_settled_costs_one_wait_for_all_that_ask_while_nothing_changes(registry, store):
+async def test_concurrent_settled_calls_share_one_wait_while_nothing_changes(registry, store):
     async with Journal(registry, store) as journal:
         for name in "abc":
             registry.register(workload(name), now=0)
@@ -609,7 +609,7 @@ async def test_settled_costs_one_wait_for_all_that_ask_while_nothing_changes(reg
         assert journal.is_saved("a")
 
 
-async def test_settled_tells_each_that_asks_of_the_fault(registry, store):
+async def test_settled_raises_the_fault_for_every_caller(registry, store):
     async with Journal(registry, store) as journal:
         registry.register(workload("a"), now=0)
         await journal.flushed()

@@ -88,7 +88,7 @@ def test_backup_beside_the_log_of_a_later_run_is_refused_and_both_stay_as_they_a
     assert ids(node.crashed) == ["a"]
 
 
-def test_backup_is_refused_also_when_the_log_has_begun_anew_since(node, monkeypatch):
+def test_backup_is_refused_even_if_the_log_was_restarted_since(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     node.run("a")
     node.copy(node.backup, log=False)

@@ -434,7 +434,9 @@ def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):
     assert not new.exists()
 
 
-def test_log_of_a_damaged_database_is_gone_before_the_new_one_takes_its_name(tmp_path, monkeypatch):
+def test_log_of_a_damaged_database_is_removed_before_the_new_one_takes_its_name(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "db"
     path.write_bytes(b"damaged")
     log, new = tmp_path / "db-wal", tmp_path / "db.new"

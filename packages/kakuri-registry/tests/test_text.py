@@ -25,7 +25,7 @@ def test_printable_escapes_every_character_of_a_category_that_acts_on_a_terminal
         assert printable(character, 16) == ascii(character)[1:-1]
 
 
-def test_printable_leaves_what_people_write():
+def test_printable_leaves_ordinary_text_unchanged():
     text = "pull access denied für 图像 – it's “private”"
     assert printable(text, 100) is text
 

@@ -38,7 +38,7 @@ async def test_a_later_reply_comes_before_those_to_later_requests():
     ]
 
 
-async def test_function_given_by_a_later_reply_builds_it_when_it_is_sent():
+async def test_late_reply_is_built_when_it_is_sent():
     built = []
 
     async def later(request):

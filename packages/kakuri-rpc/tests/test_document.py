@@ -51,7 +51,7 @@ def test_document_that_grows_when_it_is_encoded_is_measured_as_encoded():
         check_document(document, 50_100)
 
 
-def test_argument_that_linux_refuses_has_its_path():
+def test_argument_too_long_for_linux_is_a_fault_with_its_path():
     document = workload(args=("a", "x" * 131_072))
     with pytest.raises(StructureError) as failure:
         check_document(document, len(encode(document)))

@@ -170,7 +170,7 @@ async def test_foreign_protocol_is_closed_unread_and_starts_nothing(name):
 
 
 @pytest.mark.parametrize("name", FIRST_LINES)
-async def test_first_line_that_is_no_request_gets_one_error_and_ends_the_connection(name):
+async def test_first_line_that_is_not_a_request_gets_one_error_and_ends_the_connection(name):
     agent = Agent()
     async with await serve(ANY_PORT, agent) as server:
         answer = await converse(server, FIRST_LINES[name] + SMUGGLED)
@@ -179,7 +179,7 @@ async def test_first_line_that_is_no_request_gets_one_error_and_ends_the_connect
     assert agent.asked == []
 
 
-async def test_first_line_that_is_no_request_gets_every_fault():
+async def test_first_line_that_is_not_a_request_gets_an_error_with_every_fault():
     async with await serve(ANY_PORT, Agent()) as server:
         answer = await converse(server, b'{"type":"StopWorkload","id":"A","grace_seconds":-1}\n')
     assert b"$.id" in answer

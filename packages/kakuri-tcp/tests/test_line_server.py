@@ -220,7 +220,7 @@ async def test_replies_that_become_ready_together_are_finished_in_turns():
     assert set(finished[:19]) == {b"a", b"b"}
 
 
-async def test_context_variable_set_for_a_line_is_gone_with_it():
+async def test_context_variable_of_a_line_is_not_seen_by_the_next_one():
     name = contextvars.ContextVar("name", default=b"nobody")
 
     async def later(line):

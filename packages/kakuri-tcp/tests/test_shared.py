@@ -81,9 +81,7 @@ async def test_unfinished_input_of_all_connections_is_bounded(shared, make):
     assert {(type(c.fault), c.fault.limit) for c in aborted} == {(Overloaded, "unfinished_input")}
 
 
-async def test_connection_that_holds_much_is_not_read_above_the_budget_until_there_is_room(
-    shared, make
-):
+async def test_large_connection_is_paused_above_the_budget_until_there_is_room(shared, make):
     (large, large_peer), (_, small_peer), *others = make(12)
     for _, transport in others:
         transport.feed(b"x" * 100 * KIB)
@@ -143,7 +141,7 @@ async def test_connections_that_hold_most_for_longest_are_aborted_at_the_sweep(s
     assert shared.input.has_room
 
 
-async def test_ended_connection_gives_its_part_of_the_budget_back(shared, make):
+async def test_closed_connection_releases_its_part_of_the_budget(shared, make):
     ((_, transport),) = make(1)
     transport.feed(b"x" * 100)
     assert shared.input.total == 100
@@ -211,7 +209,7 @@ def test_overloaded_names_the_limit():
     assert str(error) == "closed to have room for other connections (limit: unsent_output)"
 
 
-def test_budget_takes_those_with_the_most_byte_seconds_until_a_quarter_is_free():
+def test_take_worst_removes_connections_with_the_most_byte_seconds_until_a_quarter_is_free():
     clock = Clock()
     budget = SharedBudget(100, clock)
     for name, size in (("old and small", 5), ("old and large", 50)):

@@ -144,7 +144,7 @@ def listening_process(path, uid):
 
 
 @pytest.mark.parametrize("client", [with_connect, with_blocking])
-async def test_kernel_reports_the_user_that_listens(client, tmp_path):
+async def test_credentials_of_a_server_are_those_of_the_user_that_listens(client, tmp_path):
     # Only root can have a child of another user; anybody else sees that the own one is reported.
     uid = 65534 if os.geteuid() == 0 else os.geteuid()
     with listening_process(tmp_path / "socket", uid) as endpoint:

@@ -76,7 +76,7 @@ async def test_process_after_the_turn_time_is_used_up_waits_for_a_turn(turns):
     assert repr(turns) == "<Turns idle>"
 
 
-async def test_work_beyond_a_slice_goes_on_after_others(turns):
+async def test_work_beyond_a_slice_continues_after_other_connections(turns):
     log = []
     first = Job(turns, [0.002] * 6, log=log)
     second = Job(turns, [0.002] * 3, log=log)
@@ -112,7 +112,7 @@ async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(tur
     assert log.index(cheap) - asked <= 1
 
 
-async def test_connection_that_used_little_goes_before_those_that_used_much(turns):
+async def test_connection_that_used_least_time_is_served_first(turns):
     """One with many cheap requests is no worse off than one with a single one."""
     log = []
     hogs = [Job(turns, [0.004] * 50, log=log) for _ in range(20)]

@@ -54,7 +54,7 @@ async def test_a_socket_that_is_listened_on_is_left_alone(endpoint):
         assert await client.request(b"a", timeout=5) == b"A"
 
 
-async def test_lock_that_others_hold_on_the_folder_does_not_keep_a_server_away(endpoint, tmp_path):
+async def test_lock_of_another_process_on_the_folder_does_not_prevent_listening(endpoint, tmp_path):
     leave_stale(endpoint.path)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
@@ -65,7 +65,9 @@ async def test_lock_that_others_hold_on_the_folder_does_not_keep_a_server_away(e
         os.close(folder)
 
 
-async def test_server_that_begins_to_listen_keeps_another_away(endpoint, tmp_path):
+async def test_second_server_at_the_same_socket_is_refused_while_the_first_starts(
+    endpoint, tmp_path
+):
     leave_stale(endpoint.path)
     with (tmp_path / "x.sock.lock").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -74,7 +76,7 @@ async def test_server_that_begins_to_listen_keeps_another_away(endpoint, tmp_pat
     assert (tmp_path / "x.sock.lock").exists()  # it is the other one's
 
 
-async def test_lock_file_of_a_killed_server_is_no_obstacle(endpoint, tmp_path):
+async def test_lock_file_of_a_killed_server_does_not_prevent_listening(endpoint, tmp_path):
     leave_stale(endpoint.path)
     (tmp_path / "x.sock.lock").touch(mode=0o644)
     async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
@@ -83,7 +85,7 @@ async def test_lock_file_of_a_killed_server_is_no_obstacle(endpoint, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "dangling"])
-async def test_lock_that_is_no_regular_file_is_refused_and_left_alone(endpoint, tmp_path, kind):
+async def test_lock_that_is_not_a_regular_file_is_refused_and_left_alone(endpoint, tmp_path, kind):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     victim.chmod(0o644)
@@ -130,9 +132,7 @@ async def test_a_group_that_is_not_there_is_an_error(endpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_socket_that_can_not_be_given_to_its_group_is_removed(
-    endpoint, tmp_path, monkeypatch
-):
+async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, monkeypatch):
     def refuse(path, user, group):
         raise PermissionError(1, "Operation not permitted")
 

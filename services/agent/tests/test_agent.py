@@ -215,9 +215,7 @@ async def test_the_log_of_a_workload_that_is_restarted_has_not_ended(agent, runt
     assert await agent.handle(ReadLog("wl-1")) == Log(b"", "1", ended=True)
 
 
-async def test_log_that_is_waited_for_before_a_zone_runs_is_asked_for_once_a_change(
-    agent, runtime, settle
-):
+async def test_log_awaited_before_its_zone_runs_is_read_once_per_change(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     await settle()
     waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))
@@ -245,9 +243,7 @@ async def test_follower_of_a_workload_in_back_off_asks_the_runtime_nothing(agent
     assert runtime.reads == 2
 
 
-async def test_log_that_is_waited_for_of_a_workload_that_is_removed_is_not_found(
-    agent, runtime, settle
-):
+async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     waiting = asyncio.ensure_future(agent.handle(ReadLog("wl-1", wait_seconds=30)))
     agent.handle(RemoveWorkload("wl-1"))

@@ -297,7 +297,7 @@ async def test_success_is_no_failure(restarting, registry, runtime, settle):
 
 
 @pytest.mark.parametrize("reason", [None, "Error", "OOMKilled"])
-async def test_workload_that_was_told_to_stop_ends_as_stopped(
+async def test_stopped_workload_ends_with_reason_stopped(
     restarting, registry, runtime, settle, reason
 ):
     reconciler, _ = restarting

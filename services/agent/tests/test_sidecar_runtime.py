@@ -258,7 +258,7 @@ async def test_stopping_what_is_not_there_is_done(runtime, sidecar, watcher):
     assert (status.state, status.reason) == (FAILED, "Stopped")
 
 
-async def test_a_stop_ends_the_run_that_waits_behind_the_last_one(runtime, sidecar, watcher):
+async def test_stop_ends_the_run_that_waits_for_the_last_one_to_end(runtime, sidecar, watcher):
     """The sidecar has only the last one, and says so; nobody tells of the next one's end."""
     last = zone(FAILED, container_id="c1")
     sidecar.tell(ZoneChanged(last))
@@ -454,7 +454,7 @@ def log_requests(sidecar):
     return [target for _, target, _ in sidecar.asked if "/log?" in target]
 
 
-async def test_log_that_is_waited_for_is_read_again_when_it_has_grown(runtime, sidecar):
+async def test_awaited_log_is_read_again_when_it_has_grown(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
     await until(lambda: sidecar.log_streams)
@@ -466,7 +466,7 @@ async def test_log_that_is_waited_for_is_read_again_when_it_has_grown(runtime, s
     assert len(log_requests(sidecar)) == 3
 
 
-async def test_log_that_is_waited_for_is_read_again_when_its_zone_changes(runtime, sidecar):
+async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
     await asked(sidecar, 1)
@@ -475,7 +475,7 @@ async def test_log_that_is_waited_for_is_read_again_when_its_zone_changes(runtim
     assert await waiting == LogPart(b"", "1", ended=True)
 
 
-async def test_readers_who_wait_hold_no_connection_to_the_sidecar(runtime, sidecar):
+async def test_waiting_readers_hold_no_connection_to_the_sidecar(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     waiting = [
         asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
@@ -517,7 +517,7 @@ async def test_a_log_that_is_not_there(runtime, sidecar):
     await sidecar.start()
 
 
-async def test_spec_of_a_zone_is_asked_for_once_and_told_as_a_change(runtime, sidecar, watcher):
+async def test_spec_of_a_zone_is_fetched_once_and_reported_as_a_change(runtime, sidecar, watcher):
     described = zone(spec=spec(args=("a",)), spec_hash="h1")
     sidecar.answers["GET"] = [Response(200, encode(described))]
     sidecar.tell(ZoneChanged(zone(spec_hash="h1")))
@@ -528,7 +528,7 @@ async def test_spec_of_a_zone_is_asked_for_once_and_told_as_a_change(runtime, si
     assert [path for _, path, _ in sidecar.asked] == ["/zones/wl-1"]
 
 
-async def test_spec_of_another_zone_of_the_same_id_is_not_taken(runtime, sidecar, watcher):
+async def test_spec_of_another_zone_with_the_same_id_is_not_used(runtime, sidecar, watcher):
     sidecar.answers["GET"] = [
         Response(200, encode(zone(spec=spec(args=("old",)), spec_hash="old"))),
         Response(200, encode(zone(spec=spec(args=("new",)), spec_hash="new"))),
@@ -541,9 +541,7 @@ async def test_spec_of_another_zone_of_the_same_id_is_not_taken(runtime, sidecar
     assert runtime.spec("wl-1") == spec(args=("new",))
 
 
-async def test_spec_of_a_zone_that_is_gone_meanwhile_is_not_asked_for_again(
-    runtime, sidecar, watcher
-):
+async def test_spec_of_a_zone_removed_meanwhile_is_not_fetched_again(runtime, sidecar, watcher):
     sidecar.answers["GET"] = [problem(404, code="not_found", detail="no zone")]
     sidecar.tell(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
@@ -568,7 +566,7 @@ async def test_stream_that_keeps_breaking_before_the_list_is_one_error(sidecar, 
     assert not [each for each in logs if str(sidecar.endpoint.path) in str(each)]
 
 
-async def test_sidecar_that_is_away_is_no_path_in_what_callers_are_told(tmp_path, watcher):
+async def test_error_about_an_unreachable_sidecar_does_not_name_its_socket(tmp_path, watcher):
     runtime = SidecarRuntime(Endpoint.unix(str(tmp_path / "nobody.sock")), retry=(0.01, 0.01))
     runtime.attach(watcher)
     with pytest.raises(RuntimeFault) as raised:

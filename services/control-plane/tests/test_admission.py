@@ -64,7 +64,7 @@ async def test_large_document_is_refused_when_as_many_wait_as_may():
         pass
 
 
-async def test_document_that_gives_up_waiting_takes_no_place():
+async def test_document_cancelled_while_waiting_frees_its_place():
     admission = Admission()
     async with crowd(admission, MAX_UNDER_WAY):
         waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT).__aenter__())

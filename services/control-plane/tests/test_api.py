@@ -492,7 +492,9 @@ async def test_state_in_a_query_may_be_written_in_any_case(state):
         ("args", {"a": "b"}, "expected a list of strings, got an object"),
     ],
 )  # fmt: skip
-async def test_command_line_that_is_no_list_says_how_to_write_it(field, value, message):
+async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
+    field, value, message
+):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {field: value})
         assert (status, body["errors"]) == (400, [{"path": f"$.{field}", "message": message}])
@@ -533,7 +535,7 @@ async def test_ready_of_a_real_node_is_ok_alone():
 
 
 @pytest.mark.parametrize("reason", ["connection refused", None])
-async def test_node_whose_runtime_is_away_is_not_ready(reason):
+async def test_ready_is_503_while_the_runtime_is_unavailable(reason):
     node = Node(
         "1", "sidecar", simulated=False, workloads=1, runtime_available=False, message=reason
     )

@@ -331,7 +331,7 @@ def waiting_agent():
     return Agent(answer), waiting
 
 
-async def test_followers_who_wait_take_no_log_from_those_who_do_not_follow():
+async def test_waiting_followers_do_not_use_slots_of_readers_that_do_not_follow():
     agent, waiting = waiting_agent()
     async with agent, control_plane(agent) as (client, endpoint):
         peers = [ask(endpoint) for _ in range(MAX_OPEN_LOGS)]
@@ -343,7 +343,7 @@ async def test_followers_who_wait_take_no_log_from_those_who_do_not_follow():
             leave(peer)
 
 
-async def test_follower_who_has_waited_longest_makes_room_for_another():
+async def test_follower_without_data_for_longest_is_cut_off_for_a_new_one():
     agent, waiting = waiting_agent()
     async with agent, control_plane(agent) as (_, endpoint):
         peers = []
@@ -381,7 +381,7 @@ def test_reader_is_an_address_or_a_user(peer, reader):
     assert _logs.reader_of(peer) == reader
 
 
-async def test_a_service_that_stops_does_not_wait_for_those_who_follow(caplog):
+async def test_stopping_service_does_not_wait_for_followers(caplog):
     waits = asyncio.Event()
 
     async def wait():

@@ -38,7 +38,7 @@ async def test_loss_and_return_of_the_agent_are_one_line_each():
     assert {line["agent"] for line in lines} == {"unix:/run/agent.sock"}
 
 
-async def test_agent_that_refuses_a_request_is_there():
+async def test_refusal_by_the_agent_counts_as_an_answer():
     presence = Presence("agent")
     with capture_logs() as lines:
         await ask(presence, AgentUnreachable("connection refused"))

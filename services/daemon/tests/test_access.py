@@ -22,7 +22,7 @@ def test_a_request_is_a_line(monkeypatch):
     ]  # fmt: skip
 
 
-def test_logged_request_shows_that_there_was_a_query_and_not_what_it_said(monkeypatch):
+def test_logged_request_shows_that_it_had_a_query_but_not_its_content(monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
     logging.getLogger().manager._clear_cache()
     write = access_log()

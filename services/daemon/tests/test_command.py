@@ -38,7 +38,7 @@ def daemon(monkeypatch, capsys):
     return call
 
 
-def test_listen_group_goes_with_a_unix_socket(capsys, monkeypatch):
+def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: Quiet())
     called = []
 

@@ -74,7 +74,7 @@ def test_sighup_under_nohup_is_ignored():
         assert "signal=SIGTERM" in process.stderr.readline()
 
 
-def test_daemon_whose_log_reader_is_gone_ends_with_status_0():
+def test_daemon_whose_log_reader_is_closed_exits_with_status_0():
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=ENVIRONMENT, text=True,
@@ -86,7 +86,7 @@ def test_daemon_whose_log_reader_is_gone_ends_with_status_0():
 
 
 @pytest.mark.parametrize("descriptor", [0, 1, 2])
-def test_daemon_with_a_closed_standard_stream_serves_and_ends_with_status_0(descriptor, tmp_path):
+def test_daemon_with_a_closed_standard_stream_serves_and_exits_with_status_0(descriptor, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(10)

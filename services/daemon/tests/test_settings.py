@@ -4,7 +4,7 @@ import pytest
 from kakuri_daemon import read_toml
 
 
-def test_settings_are_read_also_behind_a_link(tmp_path):
+def test_settings_behind_a_link_are_read(tmp_path):
     (tmp_path / "real.toml").write_text('listen = "127.0.0.1:1"\n')
     (tmp_path / "link.toml").symlink_to("real.toml")
     assert read_toml(tmp_path / "link.toml") == {"listen": "127.0.0.1:1"}
