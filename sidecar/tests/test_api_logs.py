@@ -194,7 +194,7 @@ async def test_growing_logs_are_reported_on_one_stream(runtime, sidecar):
     await events.aclose()
 
 
-async def test_stream_of_growing_logs_has_heartbeats_and_is_only_a_stream(sidecar):
+async def test_logs_without_watch_is_400_and_with_watch_has_heartbeats(sidecar):
     events = log_events(sidecar)
     assert [await anext(events) for _ in range(3)] == [LogsWatched()] * 3
     await events.aclose()

@@ -50,7 +50,7 @@ async def test_failures_are_errors_of_ours(runtime, cri, fault, kind, code):
     assert str(failure.value) == f"Version: {failure.value.words}"
 
 
-async def test_socket_of_another_user_gets_no_call(runtime, cri, monkeypatch):
+async def test_runtime_socket_of_another_user_is_not_called(runtime, cri, monkeypatch):
     await cri.version()
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     os.chown(runtime.path, 54321, -1)

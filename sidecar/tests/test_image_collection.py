@@ -120,7 +120,7 @@ async def test_image_of_a_container_is_never_removed(node, run):
         assert await collected(node, collector) == []
 
 
-async def test_containers_are_listed_in_parts_where_the_whole_list_is_refused(node, run):
+async def test_containers_are_listed_by_zone_when_the_whole_list_is_refused(node, run):
     node.add("a:1", "used:1")
     node.others = 800 * MEBIBYTE
     async with run(cri=node.runtime.endpoint) as sidecar:
@@ -155,7 +155,7 @@ async def test_image_that_was_seen_first_a_moment_ago_is_kept(node):
     assert node.names == []
 
 
-async def test_images_to_be_kept_pinned_ones_and_that_of_sandboxes_stay(node):
+async def test_kept_pinned_and_sandbox_images_are_never_removed(node):
     node.add("keep:1", "keep:2", "latest-of:latest", "pause:3.6", "h:5000/keep:3")
     node.add("pinned:1", is_pinned=True)
     node.runtime.node.sandbox_image = "docker.io/library/pause:3.6"
@@ -190,7 +190,7 @@ async def test_refused_removal_is_logged_and_the_next_image_is_tried(node):
     ]
 
 
-async def test_disk_that_can_not_be_seen_is_a_problem(node):
+async def test_disk_whose_use_is_unknown_is_a_problem(node):
     collector = node.collector()
     collector._disk = lambda path: None
     await collector.collect()

@@ -99,7 +99,7 @@ async def test_missing_image_with_policy_never_fails_without_a_pull(runtime, ima
     assert pulls_of(runtime) == 0
 
 
-async def test_tag_that_moved_is_followed(runtime, images):
+async def test_moved_tag_is_pulled_again(runtime, images):
     before = await ensure(images, "app")
     runtime.images.push("app:latest", FakeImage(version=2))
     after = await ensure(images, "app")
@@ -200,7 +200,7 @@ async def test_start_that_joined_a_failing_pull_late_has_an_attempt_of_its_own(r
     assert pulls_of(runtime) == 2
 
 
-async def test_pull_that_no_start_waits_for_is_cancelled(runtime, images):
+async def test_pull_is_cancelled_when_its_last_waiting_start_is_cancelled(runtime, images):
     runtime.images.set("app:1", FakeImage(state="hanging"))
     first, second = (asyncio.create_task(ensure(images)) for _ in range(2))
     await runtime.calls.wait_for("ImageStatus", 2)

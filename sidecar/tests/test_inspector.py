@@ -115,9 +115,7 @@ def small_answers(monkeypatch):
     monkeypatch.setattr("kakuri_sidecar._cri.OPTIONS", options)
 
 
-async def test_list_that_is_refused_as_too_large_is_asked_for_in_parts_from_then_on(
-    small_answers, runtime
-):
+async def test_refused_list_is_replaced_by_a_list_for_each_zone(small_answers, runtime):
     async with CriClient(runtime.endpoint) as cri:
         await large_zones(cri, runtime, 22)
         inspector = Inspector(cri)
@@ -128,7 +126,7 @@ async def test_list_that_is_refused_as_too_large_is_asked_for_in_parts_from_then
         assert len(runtime.calls.of("ListContainers")) == 22
 
 
-async def test_list_in_parts_leaves_out_zones_that_have_ended(small_answers, runtime):
+async def test_list_by_zone_skips_zones_that_have_ended(small_answers, runtime):
     async with CriClient(runtime.endpoint) as cri:
         await large_zones(cri, runtime, 22)
         inspector = Inspector(cri)
@@ -143,7 +141,7 @@ async def test_list_in_parts_leaves_out_zones_that_have_ended(small_answers, run
         assert sum(facts.container.has_ended for facts in told.values()) == 20
 
 
-async def test_list_in_parts_is_whole_again_once_it_fits_one_answer(small_answers, runtime):
+async def test_list_by_zone_becomes_one_call_again_once_it_fits_one_answer(small_answers, runtime):
     async with CriClient(runtime.endpoint) as cri:
         await large_zones(cri, runtime, 22)
         inspector = Inspector(cri)
@@ -156,9 +154,7 @@ async def test_list_in_parts_is_whole_again_once_it_fits_one_answer(small_answer
         assert len(runtime.calls.of("ListContainers")) == 1
 
 
-async def test_container_that_outlives_its_sandbox_is_listed_in_parts_as_well(
-    small_answers, runtime
-):
+async def test_list_by_zone_includes_containers_that_outlive_their_sandbox(small_answers, runtime):
     async with CriClient(runtime.endpoint) as cri:
         await large_zones(cri, runtime, 22)
         inspector = Inspector(cri)

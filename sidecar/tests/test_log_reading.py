@@ -417,7 +417,7 @@ async def test_readers_share_one_thread(store, log):
     ),
     st.sampled_from([1, 3, 64, 65536]),
 )
-async def test_bytes_of_a_container_come_back_but_for_carriage_returns_before_line_feeds(
+async def test_log_has_all_bytes_of_a_container_except_carriage_returns_before_line_feeds(
     tmp_path_factory, pieces, limit
 ):
     root = tmp_path_factory.mktemp("logs")

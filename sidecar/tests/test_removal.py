@@ -81,7 +81,7 @@ async def test_what_is_left_at_the_end_is_left(cri, runtime, remover):
     assert len(runtime.sandboxes) == 1
 
 
-async def test_zone_that_the_runtime_lists_and_does_not_have_is_removed(cri, runtime):
+async def test_zone_that_the_runtime_lists_but_does_not_have_is_removed(cri, runtime):
     inspector = Inspector(cri)
     remover = Remover(cri, inspector, RetryTimes(first=0.001, longest=0.002))
     sandbox_id = await make(cri)

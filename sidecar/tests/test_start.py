@@ -424,9 +424,7 @@ async def test_image_with_an_ordinary_working_directory_is_started(runtime, side
     assert status == 201
 
 
-async def test_image_that_hides_its_configuration_by_its_size_is_not_started(
-    runtime, sidecar, monkeypatch
-):
+async def test_image_with_an_oversized_configuration_is_not_started(runtime, sidecar, monkeypatch):
     monkeypatch.setattr("kakuri_sidecar._images.MAX_INFO", 30)
     answer = await sidecar.request("POST", "/zones", encode(sidecar.spec()))
     assert answer.status == 502

@@ -36,7 +36,7 @@ def written(network):
         "fe80::1%eth0", "fe80::1", "localhost", "", "10.0.0.256",
     ],
 )  # fmt: skip
-def test_resolver_that_no_zone_reaches_is_left_out(server):
+def test_resolver_that_zones_cannot_reach_is_left_out(server):
     assert not is_reachable(server)
 
 
@@ -45,7 +45,7 @@ def test_resolver_in_the_network_is_reachable(server):
     assert is_reachable(server)
 
 
-def test_resolvers_of_the_host_are_taken_as_far_as_zones_reach_them(tmp_path):
+def test_resolvers_of_the_host_that_zones_can_reach_are_used(tmp_path):
     text = (
         "# a comment\n; another\nnameserver 127.0.0.53\nnameserver 10.0.0.1\n"
         "nameserver 10.0.0.2\nnameserver 2001:db8::1\nnameserver 10.0.0.4\n"
@@ -59,7 +59,7 @@ def test_resolvers_of_the_host_are_taken_as_far_as_zones_reach_them(tmp_path):
     )
 
 
-def test_stub_of_the_host_is_replaced_by_the_resolvers_behind_it(tmp_path):
+def test_loopback_stub_is_replaced_by_the_resolvers_that_it_forwards_to(tmp_path):
     stub = "nameserver 127.0.0.53\noptions edns0\nsearch stub.example\n"
     behind = "nameserver 10.0.0.1\nsearch behind.example\n"
     assert written(network(tmp_path, stub, behind)) == (
@@ -68,13 +68,11 @@ def test_stub_of_the_host_is_replaced_by_the_resolvers_behind_it(tmp_path):
 
 
 @pytest.mark.parametrize("texts", [(), ("",), ("nameserver 127.0.0.53\n",)])
-def test_configuration_without_resolvers_is_never_empty_as_the_hosts_would_be_copied(
-    tmp_path, texts
-):
+def test_dns_config_without_resolvers_is_not_empty(tmp_path, texts):
     assert written(network(tmp_path, *texts)) == ([], [], ["ndots:1"])
 
 
-def test_resolvers_and_domains_of_the_options_come_before_the_hosts(tmp_path):
+def test_resolvers_and_domains_of_the_options_replace_those_of_the_host(tmp_path):
     text = "nameserver 10.0.0.1\nsearch host.example\noptions timeout:1\n"
     given = network(tmp_path, text, servers=["10.9.9.9"], searches=["own.example"])
     assert written(given) == (["10.9.9.9"], ["own.example"], ["timeout:1"])
@@ -130,7 +128,7 @@ async def test_hosts_file_without_its_folder_is_an_error(logs):
         await ZoneNetwork(logs).mounts("web-1", [])
 
 
-async def test_no_mount_where_zones_get_no_hosts_file(logs):
+async def test_no_hosts_file_option_leaves_out_the_mount(logs):
     assert await ZoneNetwork(logs, has_hosts=False).mounts("web-1", []) == []
 
 
@@ -165,7 +163,9 @@ async def test_zone_gets_its_own_hosts_file_and_resolvers(runtime, run, tmp_path
         assert (tmp_path / "logs" / "z" / "hosts").read_text().endswith(f"{address}\tz\n")
 
 
-async def test_node_without_resolver_for_zones_is_a_condition_of_health(run, monkeypatch, tmp_path):
+async def test_health_has_a_condition_if_no_resolver_is_reachable_from_zones(
+    run, monkeypatch, tmp_path
+):
     monkeypatch.setattr("kakuri_sidecar._zone_network.RESOLVER_FILES", (tmp_path / "none",))
     monkeypatch.setattr(ZoneNetwork.__init__, "__kwdefaults__", {
         **ZoneNetwork.__init__.__kwdefaults__, "resolver_files": (tmp_path / "none",),

@@ -132,7 +132,7 @@ async def test_proxy_accepts_only_requests_with_the_password(proxy, agent):
     assert len(agent.asked) == 1
 
 
-async def test_proxy_passes_host_and_origin_on_so_that_foreign_pages_stay_out(proxy):
+async def test_proxy_passes_host_and_origin_so_that_foreign_pages_are_refused(proxy):
     user = ("-u", "ops:secret")
     assert (await ask(proxy, "/healthz", *user))[0] == 200
     own = f"https://{NAME}"

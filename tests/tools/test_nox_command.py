@@ -47,7 +47,7 @@ def nox(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["3, 9, 18", "3, 10, 13", "2, 7, 18"])
-def test_nox_with_an_old_python_says_so_in_one_line(nox, version):
+def test_nox_with_an_old_python_fails_with_one_line(nox, version):
     done = nox(version=version)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
@@ -55,14 +55,14 @@ def test_nox_with_an_old_python_says_so_in_one_line(nox, version):
     assert "PYTHON=python3.12 ./nox" in line
 
 
-def test_nox_without_a_python_says_so_in_one_line(nox):
+def test_nox_without_a_python_fails_with_one_line(nox):
     done = nox(python="/nowhere/python3")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
     assert "'/nowhere/python3', which does not run; name one: PYTHON=python3.12 ./nox" in line
 
 
-def test_nox_without_pip_says_in_one_line_how_to_install_it(nox):
+def test_nox_without_pip_fails_with_one_line_that_says_how_to_install_it(nox):
     done = nox(pip="none")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2

@@ -49,7 +49,7 @@ def test_stop_with_a_shorter_grace_time_takes_effect_at_once(system):
     system.remove("stubborn")
 
 
-def test_log_is_byte_for_byte_but_for_carriage_returns_before_line_feeds(system):
+def test_log_of_a_real_container_has_all_bytes_except_carriage_returns_before_line_feeds(system):
     every = bytes(range(256))
     written = every * 3 + b"\n\n\r\n" + b"long" * 10_000 + b"\nno line feed at the end\0\xff"
     script = f"echo {base64.b64encode(written).decode()} | base64 -d"

@@ -96,7 +96,7 @@ def test_moved_tag_is_pulled_again_and_the_digest_that_ran_is_reported(system):
     assert system.await_end("third")["image_digest"] == made[1].digest
 
 
-def test_image_that_is_never_pulled_has_to_be_there(system):
+def test_policy_never_without_the_image_on_the_node_fails(system):
     push(system.node, "elsewhere:1", derive(system.node, Cmd=["true"]))
     assert system.submit("never", image="elsewhere:1", pull="never")[0] == 201
     assert system.await_end("never")["reason"] == "ImagePullFailed"
@@ -110,7 +110,7 @@ def test_pull_is_retried_after_a_transient_failure_of_the_registry(system, own_r
     assert own_registry.refusals == []
 
 
-def test_failure_of_one_workload_is_not_that_of_the_next(system, own_registry):
+def test_pull_failure_of_one_workload_does_not_fail_the_next(system, own_registry):
     name = f"{own_registry.host}/late:1"
     assert system.submit("early", image=name)[0] == 201
     assert system.await_end("early")["reason"] == "ImagePullFailed"

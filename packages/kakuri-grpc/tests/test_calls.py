@@ -106,7 +106,7 @@ async def test_metadata_goes_both_ways(channel):
     assert ("x-trailing", "t") in running.trailers
 
 
-async def test_deadline_ends_a_call_here_and_there(channel):
+async def test_deadline_ends_a_call_at_the_client_and_the_server(channel):
     with pytest.raises(DeadlineExceeded) as caught:
         await channel.call(UNARY, Question(text="sleep"), timeout=0.05)
     assert caught.value.seconds == 0.05
@@ -136,7 +136,7 @@ async def test_empty_stream_ends_with_ok(channel):
         assert [answer async for answer in running] == []
 
 
-async def test_stream_that_is_left_early_is_cancelled(channel):
+async def test_leaving_a_stream_early_cancels_its_call(channel):
     question = Question(count=1_000_000, payload=bytes(1000))
     async with await channel.stream(DOWN, question, timeout=10) as running:
         async for _ in running:
@@ -200,7 +200,7 @@ async def test_wrong_message_is_refused_before_anything_is_sent(channel):
 # Connections.
 
 
-async def test_socket_that_is_not_there_fails_at_once_and_is_not_processed(tmp_path):
+async def test_missing_socket_fails_at_once_as_not_processed(tmp_path):
     async with Channel(f"unix:{tmp_path}/none") as channel:
         with pytest.raises(Unavailable, match="none") as caught:
             await call(channel)
@@ -208,7 +208,7 @@ async def test_socket_that_is_not_there_fails_at_once_and_is_not_processed(tmp_p
         assert channel.state is ChannelState.TRANSIENT_FAILURE
 
 
-async def test_call_that_waits_is_sent_once_the_server_is_there(tmp_path):
+async def test_waiting_call_is_sent_once_the_server_listens(tmp_path):
     path = tmp_path / "late"
     async with Channel(f"unix:{path}") as channel:
         waiting = asyncio.ensure_future(

@@ -82,7 +82,7 @@ async def test_message_over_the_limit_is_resource_exhausted(client):
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_bytes_that_are_no_message_are_internal(client):
+async def test_bytes_that_are_not_a_message_are_status_internal(client):
     method = client.unary_unary("/test.Echo/Unary", lambda data: data, loads)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await method(b"\xff\xff", timeout=10)

@@ -70,7 +70,7 @@ async def test_response_read_after_its_block_raises_response_closed(reads_before
         assert (second.status, second.trailers) == (200, second.trailers)
 
 
-async def test_iteration_that_began_in_the_block_ends_with_it():
+async def test_iteration_ends_with_the_block_of_the_stream():
     async with await serve("127.0.0.1:0", two_paths()) as server, Client(server.endpoint) as client:
         async with client.stream("GET", "/a") as first:
             pieces = aiter(first)
@@ -236,7 +236,7 @@ async def test_kept_connection_that_the_server_closed_while_the_loop_was_busy_is
     assert len(connections) == 2
 
 
-def test_idle_connections_are_kept_for_less_than_usual_servers_keep_them():
+def test_default_idle_time_is_shorter_than_that_of_common_servers():
     assert PoolLimits().idle < 5
 
 
@@ -376,7 +376,7 @@ async def test_request_cancelled_while_waiting_frees_its_place():
         assert client._pool._count.total() == 1
 
 
-async def test_hosts_do_not_wait_for_each_other():
+async def test_full_host_does_not_delay_requests_to_another():
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)

@@ -167,7 +167,7 @@ async def test_body_limit_of_a_stream_ends_with_its_exchange():
             await client.request("GET", url)
 
 
-def test_chunk_extensions_of_a_long_stream_are_paid_for_by_its_content():
+def test_limit_of_chunk_extensions_grows_with_the_content():
     connection = ClientConnection(Limits(chunk_extensions=20))
     connection.send(Request("GET", "/", Headers(), host="a"))
     connection.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

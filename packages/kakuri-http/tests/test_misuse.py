@@ -143,7 +143,7 @@ class Thing:
         (Thing(), "Thing: a thing"),
     ],
 )
-async def test_handler_that_returns_something_else_is_a_500_that_the_log_explains(
+async def test_handler_that_returns_another_type_is_a_500_and_is_logged(
     kind, result, shown, caplog
 ):
     async def task(request):
@@ -182,7 +182,7 @@ def targets(query):
     return fast, core.next_event()
 
 
-def test_query_may_have_what_browsers_leave_unencoded():
+def test_query_with_characters_that_browsers_do_not_encode_is_accepted():
     query = b"a[]=1&b[x]=2|3&c={d}^e`f\\g"
     for request in targets(query):
         assert request.query_string == query.decode()
@@ -190,13 +190,13 @@ def test_query_may_have_what_browsers_leave_unencoded():
 
 
 @pytest.mark.parametrize("byte", [bytes([n]) for n in (*range(0x21), *b'"<>#', 0x7F, 0x80, 0xFF)])
-def test_query_may_not_have_what_browsers_encode(byte):
+def test_query_with_characters_that_browsers_encode_is_refused(byte):
     with pytest.raises(HttpError):
         targets(b"a=" + byte)
 
 
 @pytest.mark.parametrize("byte", [bytes([n]) for n in b"[]|{}^`\\"])
-def test_path_may_not_have_what_rfc_3986_excludes(byte):
+def test_path_with_characters_outside_rfc_3986_is_refused(byte):
     core = ServerConnection()
     core.receive_data(b"GET /w" + byte + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(HttpError):

@@ -220,7 +220,7 @@ async def test_content_over_the_limit_of_the_route_cuts_the_response_off():
 
 
 @pytest.mark.parametrize(("rest", "is_kept"), [(100_000, True), (400_000, False)])
-async def test_content_left_unread_by_an_ended_response_is_dropped_or_ends_the_connection(
+async def test_unread_content_is_dropped_or_ends_the_connection_when_the_response_ends(
     rest, is_kept
 ):
     router = Router()

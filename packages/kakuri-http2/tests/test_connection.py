@@ -61,7 +61,7 @@ class Pair:
                 return
 
 
-def test_exchange_arrives_on_both_sides():
+def test_exchange_is_received_by_both_sides():
     pair = Pair()
     stream = pair.client.send(CALL)
     pair.client.send(Data(stream, b"question", end=True))
@@ -233,7 +233,7 @@ def test_going_away_ends_streams_above_the_last_one_as_not_processed():
     assert Response(first, 200, (), end=True) in events
 
 
-def test_second_goaway_may_lower_the_last_stream_and_not_raise_it():
+def test_second_goaway_may_lower_but_not_raise_the_last_stream():
     client = ClientConnection()
     client.receive_data(settings())
     streams = [client.send(CALL) for _ in range(3)]
@@ -339,7 +339,7 @@ def test_sending_on_a_stream_that_was_ended_or_never_opened_is_refused():
         pair.server.send(CALL)
 
 
-def test_what_is_sent_on_a_stream_that_the_peer_has_reset_is_dropped():
+def test_message_on_a_stream_that_the_peer_has_reset_is_dropped():
     pair = Pair()
     stream = pair.client.send(CALL)
     pair.run()
@@ -351,7 +351,7 @@ def test_what_is_sent_on_a_stream_that_the_peer_has_reset_is_dropped():
     assert not pair.client_events
 
 
-def test_fields_beyond_the_peers_limit_are_refused_here():
+def test_fields_beyond_the_peers_limit_raise_before_they_are_sent():
     connection = ClientConnection()
     connection.receive_data(settings(s6=200))
     with pytest.raises(LocalProtocolError, match="at most 200 bytes"):
@@ -434,7 +434,7 @@ def test_interim_responses_without_end_are_cut_off():
     assert "interim" in events[-1].message
 
 
-def test_resets_of_streams_among_others_that_finish_are_no_flood():
+def test_resets_among_streams_that_finish_are_not_a_flood():
     pair = Pair()
     for _ in range(600):
         finished, cancelled = pair.client.send(CALL), pair.client.send(CALL)
@@ -461,7 +461,7 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize(("length", "pieces", "is_valid"), LENGTHS)
-def test_content_length_has_to_be_what_arrives(length, pieces, is_valid):
+def test_content_length_is_checked_against_the_content(length, pieces, is_valid):
     connection = open_server()
     head = block(
         (":method", "POST"), (":scheme", "http"), (":path", "/"), ("content-length", length)

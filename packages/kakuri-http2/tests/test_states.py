@@ -124,7 +124,7 @@ def test_payload_of_any_length_is_accepted_or_answered_with_an_error(kind):
             assert any(one.kind == TYPES["GOAWAY"] for one in read(connection.data_to_send()))
 
 
-def test_all_states_have_an_outcome_for_each_frame():
+def test_state_table_has_an_outcome_for_each_frame():
     for state in StreamState:
         for what in (Input.HEADERS, Input.DATA, Input.RST_STREAM, Input.WINDOW_UPDATE):
             assert what in RECEIVE[state]

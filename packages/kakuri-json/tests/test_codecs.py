@@ -299,7 +299,7 @@ WITHOUT_RUNS = Limits(max_length=2**25)
 
 @settings(max_examples=150, deadline=None)
 @given(large_documents())
-def test_runs_and_single_steps_agree(document):
+def test_decoding_in_runs_and_item_by_item_agree(document):
     kind, text = document
     one_by_one = _outcome(lambda: kakuri_json.decode(text, type=kind, limits=WITHOUT_RUNS))
     for _ in range(2):

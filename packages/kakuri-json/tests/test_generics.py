@@ -190,7 +190,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "good", "bad"), CASES, ids=lambda one: str(one)[:60])
-def test_type_arguments_are_checked_where_they_stand(kind, good, bad):
+def test_type_arguments_are_checked_inside_containers(kind, good, bad):
     for around in (kind, list[kind], Box[kind]):
         wrap = {kind: lambda one: one, Box[kind]: lambda one: {"value": one}}
         wrapped = wrap.get(around, lambda one: [one])
@@ -223,7 +223,7 @@ class Variadic(Generic[typing.Unpack[Ts]]):
 
 
 @pytest.mark.parametrize("kind", [Growing[int], Growing, Variadic[int, str], Box[complex]], ids=str)
-def test_generic_that_has_no_shape_is_refused(kind):
+def test_generic_without_a_finite_shape_is_refused(kind):
     for _ in range(2):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode('{"value":1}', type=kind)

@@ -104,7 +104,7 @@ class LyingDate(dt.date):
     ],
     ids=repr,
 )
-def test_subclasses_are_printed_as_what_they_are(value, text):
+def test_subclass_of_a_builtin_is_printed_as_its_builtin_value(value, text):
     @dataclass
     class Holder:
         field: Any
@@ -137,7 +137,7 @@ DAY = dt.date(2026, 1, 2)
     ids=repr,
 )
 @pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}], ids=str)
-def test_what_is_spelled_alike_is_not_printed_twice(value, options):
+def test_keys_or_items_with_the_same_spelling_are_not_printed(value, options):
     for around in (value, [value], {"a": [value]}):
         with pytest.raises(UnprintableError, match="with the same spelling"):
             kakuri_json.dumps(around, **options)
@@ -166,7 +166,7 @@ def test_keys_that_are_equal_and_spelled_differently_keep_their_spelling():
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_decode_refuses_is_not_printed(value):
+def test_value_that_decode_would_refuse_is_not_printed(value):
     @dataclass
     class Holder:
         field: type(value)
@@ -195,7 +195,7 @@ def test_what_decode_refuses_is_not_printed(value):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_what_is_printed_is_decoded_as_the_same(value):
+def test_printed_value_decodes_to_the_same_value(value):
     again = kakuri_json.decode(kakuri_json.encode(value), type=type(value))
     assert (again, type(again)) == (value, type(value))
     if isinstance(value, decimal.Decimal):

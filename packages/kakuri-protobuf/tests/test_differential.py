@@ -126,7 +126,7 @@ def test_messages_are_read_by_the_official_library_and_back(cls, official):
 
 
 @pytest.mark.parametrize(("cls", "official"), CLASSES)
-def test_changed_messages_are_read_alike_or_refused_alike(cls, official):
+def test_mutated_messages_decode_equally_or_are_refused_by_both(cls, official):
     for seed in SEEDS:
         chance = random.Random(seed)
         data = encode(message_of(chance, cls))
@@ -135,7 +135,7 @@ def test_changed_messages_are_read_alike_or_refused_alike(cls, official):
 
 
 @pytest.mark.parametrize(("cls", "official"), CLASSES)
-def test_random_bytes_are_read_alike_or_refused_alike(cls, official):
+def test_random_bytes_decode_equally_or_are_refused_by_both(cls, official):
     chance = random.Random(1)
     for _ in range(4000):
         same_result(chance.randbytes(chance.randint(0, 16)), cls, official)

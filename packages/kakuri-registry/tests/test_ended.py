@@ -93,7 +93,7 @@ def test_removable_returns_the_oldest_until_the_rest_fits_the_budget():
     assert ids(registry.removable(**kept, budget=one)) == ["a"]
 
 
-def test_removable_takes_what_is_too_old_besides_what_is_over_budget():
+def test_removable_returns_workloads_past_retention_and_those_over_budget():
     registry = WorkloadRegistry()
     for number, name in enumerate("abc"):
         register(registry, name, MB)

@@ -432,7 +432,7 @@ def test_a_subscriber_is_told_every_change_until_it_has_enough():
     assert told == [Change("a", 1, entry, (), True), Change("a", 2, None)]
 
 
-def test_want_of_the_same_end_takes_over_a_shorter_grace_time_only():
+def test_want_of_the_same_end_keeps_the_shorter_grace_time():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     registry.want("wl-1", Wanted.STOP, now=1, grace_seconds=3600)

@@ -229,7 +229,7 @@ async def test_tls_client_of_this_machine_starts_nothing():
     assert agent.asked == []
 
 
-async def test_lines_of_a_person_at_a_terminal_are_answered():
+async def test_lines_typed_at_a_terminal_are_answered():
     async with await serve(ANY_PORT, Agent()) as server:
         answer = await converse(server, GET, b"\r\n", b'{"type":', b'"GetStatus","id":"b"}\n')
     assert answer == (

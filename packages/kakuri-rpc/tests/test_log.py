@@ -175,7 +175,7 @@ async def test_followed_logs_have_slots_of_their_own(clients):
     assert not any(log.has_yielded for log in (*followed, *read))
 
 
-async def test_log_of_the_reader_with_the_most_makes_room(clients):
+async def test_log_of_the_reader_with_the_most_logs_is_closed_for_a_new_one(clients):
     client = clients(Endpoint.parse("127.0.0.1:1"))
     greedy = [
         client.open_log("wl-1", follow=True, reader="greedy") for _ in range(MAX_OPEN_LOGS - 1)
@@ -191,7 +191,7 @@ async def test_log_of_the_reader_with_the_most_makes_room(clients):
         await greedy[5].read()
 
 
-async def test_log_that_is_not_followed_makes_room_for_another_reader_only(clients):
+async def test_log_that_is_not_followed_is_closed_only_for_another_reader(clients):
     client = clients(Endpoint.parse("127.0.0.1:1"))
     logs = [client.open_log("wl-1", reader="greedy") for _ in range(MAX_OPEN_LOGS)]
     with pytest.raises(TooManyLogs):

@@ -73,7 +73,7 @@ async def test_reply_about_another_workload_is_unexpected(answered, ask):
         WorkloadList([], next="b"),
     ],
 )  # fmt: skip
-async def test_page_that_was_not_asked_for_is_unexpected(answered, page):
+async def test_page_that_does_not_match_its_request_is_unexpected(answered, page):
     client = await answered(encode(page))
     with pytest.raises(UnexpectedReply):
         await client.list_workloads(state=State.RUNNING, after="b", limit=2)
@@ -116,7 +116,7 @@ async def test_history_beyond_its_limit_is_unexpected(answered):
         await client.get_history("wl-1")
 
 
-async def test_text_of_a_status_becomes_printable_and_is_cut(answered):
+async def test_text_of_a_status_is_made_printable_and_cut(answered):
     told = Status("wl-1", State.FAILED, FOREIGN, FOREIGN + "x" * 2000)
     line = encode(replace(told, address=FOREIGN, image_digest=FOREIGN))
     status = await (await answered(line)).get_status("wl-1")
@@ -137,7 +137,7 @@ async def test_text_of_a_history_a_page_and_a_node_becomes_printable(answered):
     assert (described.version, described.runtime, described.message) == (SHOWN, SHOWN, SHOWN)
 
 
-async def test_text_of_an_error_becomes_printable_and_is_cut(answered):
+async def test_text_of_an_error_is_made_printable_and_cut(answered):
     error = Error(ErrorCode.RUNTIME, FOREIGN + "\r\nSet-Cookie: a" + "x" * 9000, id="wl-1")
     with pytest.raises(AgentError) as caught:
         await (await answered(encode(error))).get_status("wl-1")
@@ -145,6 +145,6 @@ async def test_text_of_an_error_becomes_printable_and_is_cut(answered):
     assert len(caught.value.message) == 8192
 
 
-async def test_own_text_of_an_entry_is_printable_when_it_is_sent():
+async def test_text_of_a_stored_entry_is_made_printable_when_it_is_sent():
     transition = Transition.of(1.0, State.FAILED.workload_state, reason=FOREIGN, message=FOREIGN)
     assert (transition.reason, transition.message) == (SHOWN, SHOWN)

@@ -99,7 +99,7 @@ async def test_large_connection_is_paused_above_the_budget_until_there_is_room(s
     assert not large.is_closing
 
 
-async def test_connection_with_enough_for_its_next_turn_is_not_read_until_it_has_had_it(shared):
+async def test_connection_with_enough_input_for_its_next_turn_is_not_read_until_then(shared):
     """Each turn processes 40 KiB of what the peer sends; 64 KiB are enough for the next one."""
 
     class Eater(Gatherer):
@@ -125,7 +125,7 @@ async def test_connection_with_enough_for_its_next_turn_is_not_read_until_it_has
     ]  # fmt: skip
 
 
-async def test_connections_that_hold_most_for_longest_are_aborted_at_the_sweep(shared, make):
+async def test_sweep_aborts_connections_that_hold_the_most_for_the_longest(shared, make):
     old, young = make(6), make(6)
     for _, transport in old:
         transport.feed(b"x" * 100 * KIB)
@@ -163,7 +163,7 @@ async def test_unsent_output_of_all_connections_is_bounded(shared, make):
     assert {c.fault.limit for c, _ in peers if c.is_closing} == {"unsent_output"}
 
 
-async def test_peer_that_reads_is_no_longer_counted(shared, make):
+async def test_peer_that_reads_releases_its_part_of_the_output_budget(shared, make):
     ((connection, transport),) = make(1)
     connection.write(b"x" * 100 * KIB)
     assert shared.output.total == 100 * KIB
@@ -183,7 +183,7 @@ async def test_shed_aborts_the_half_with_the_most_work_pending(shared, make):
     assert not any(c.gathered for c, _ in others[:3])
 
 
-async def test_server_sheds_when_another_thread_asks_for_it():
+async def test_shed_from_another_thread_aborts_connections():
     limits = ServerLimits(unfinished_input=1024 * KIB)
     async with await listen(Endpoint.parse("127.0.0.1:0"), Gatherer, limits=limits) as server:
         server._shared.turns.clock = clock = Clock()

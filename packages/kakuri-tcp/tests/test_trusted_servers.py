@@ -156,7 +156,7 @@ async def test_credentials_of_a_server_are_those_of_the_user_that_listens(client
             await client(endpoint, trusted_uids=[uid])
 
 
-async def test_unix_server_with_a_full_queue_is_waited_for(tmp_path):
+async def test_connect_waits_while_the_queue_of_a_unix_server_is_full(tmp_path):
     endpoint = Endpoint.unix(f"{tmp_path}/socket")
     with (
         blocking.Server(endpoint, backlog=0, timeout=5.0) as server,

@@ -152,7 +152,7 @@ async def test_expensive_request_is_answered_although_cheap_ones_never_end(turns
         max_size=20,
     )
 )
-async def test_every_connection_works_in_the_end_and_in_its_order(given_jobs):
+async def test_every_connection_is_served_in_the_end_and_in_its_own_order(given_jobs):
     turns = Turns(turn_time=0.02, slice_time=0.005, clock=Clock())
     log = []
     jobs = [Job(turns, costs, size, log) for costs, size in given_jobs]
@@ -207,7 +207,7 @@ async def test_work_that_raises_does_not_stop_the_others(turns):
     assert [type(error["exception"]) for error in errors] == [ZeroDivisionError]
 
 
-async def test_closed_turns_are_not_taken(turns):
+async def test_closed_turns_run_nothing(turns):
     turns.process(Job(turns, [0.03]))
     job = Job(turns, [0.001])
     turns.process(job)

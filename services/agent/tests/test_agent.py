@@ -131,7 +131,7 @@ async def test_specifications_of_live_workloads_share_a_budget(registry, journal
     agent.close()
 
 
-async def test_nothing_is_started_while_too_much_waits_for_its_removal(
+async def test_start_is_refused_while_workloads_being_removed_exceed_their_budget(
     registry, agent, runtime, settle, monkeypatch
 ):
     agent.handle(StartWorkload(workload("a", env={"X": "x" * 5000})))
@@ -230,7 +230,7 @@ async def test_log_awaited_before_its_zone_runs_is_read_once_per_change(agent, r
     assert runtime.reads == 3
 
 
-async def test_follower_of_a_workload_in_back_off_asks_the_runtime_nothing(agent, runtime, settle):
+async def test_follower_of_a_workload_in_back_off_causes_no_runtime_call(agent, runtime, settle):
     runtime.logs["wl-1"] = b""
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
     runtime.change(FAILED, reason="Error", exit_code=1)

@@ -33,7 +33,7 @@ async def test_the_service_runs_a_workload(tmp_path):
         await client.close()
 
 
-async def test_socket_of_the_agent_lets_its_group_in(tmp_path):
+async def test_listen_group_may_connect_to_the_agents_socket(tmp_path):
     at = Endpoint.parse(f"unix:{tmp_path}/agent.sock")
     access = UnixAccess(mode=0o660, group=os.getegid())
     async with agent_service(replace(settings(tmp_path), listen=at, access=access)):

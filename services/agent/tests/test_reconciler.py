@@ -413,7 +413,7 @@ async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, set
     agent.close()
 
 
-async def test_list_that_waits_for_the_disk_shows_what_was_true_when_it_was_asked_for(
+async def test_list_that_waits_for_the_disk_shows_the_state_at_the_time_of_the_request(
     slow, registry, runtime, settle
 ):
     store, journal = slow

@@ -115,7 +115,7 @@ def test_budget_holds_for_what_ended_before_the_start():
     in_virtual_time(tell)
 
 
-def test_budget_is_kept_in_steps_when_very_many_have_to_go():
+def test_budget_is_enforced_in_steps_when_very_many_are_removed():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(2 * REMOVED_PER_CHECK + 1):

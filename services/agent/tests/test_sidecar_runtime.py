@@ -490,7 +490,7 @@ async def test_waiting_readers_hold_no_connection_to_the_sidecar(runtime, sideca
     assert {part.data for part in await asyncio.gather(*waiting)} == {b"words"}
 
 
-async def test_time_to_wait_for_a_log_is_over_without_another_request(runtime, sidecar):
+async def test_wait_for_a_log_ends_without_another_request(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     part = await runtime.read_log("wl-1", LogRequest(wait=0.05))
     assert part == LogPart(b"", "1", ended=False)

@@ -513,7 +513,7 @@ async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
         ("/" + "x" * 5000, "there are /workloads, "),
     ],
 )  # fmt: skip
-async def test_unknown_path_is_404_with_the_paths_that_it_may_have_meant(path, words):
+async def test_unknown_path_is_404_with_a_similar_path(path, words):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("GET", path)
         assert (status, body["code"]) == (404, "not_found")
@@ -521,7 +521,7 @@ async def test_unknown_path_is_404_with_the_paths_that_it_may_have_meant(path, w
         assert words in body["detail"]
 
 
-async def test_ready_says_that_the_runtime_is_simulated():
+async def test_ready_reports_a_simulated_runtime():
     message = "nothing really runs: the runtime is simulated"
     node = Node("1", "simulated", simulated=True, workloads=0, message=message)
     async with api(node) as call:
@@ -529,7 +529,7 @@ async def test_ready_says_that_the_runtime_is_simulated():
         assert (status, body) == (200, {"status": "ok", "simulated": True, "message": message})
 
 
-async def test_ready_of_a_real_node_is_ok_alone():
+async def test_ready_of_a_real_node_has_only_the_status():
     async with api(Node("1", "sidecar", simulated=False, workloads=0)) as call:
         assert (await call("GET", "/readyz"))[:2] == (200, {"status": "ok"})
 
