@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 from kakuri_http import Limits, Response, Router, serve
@@ -105,6 +106,43 @@ async def test_pipelined_requests_yield_to_other_connections_after_a_slice():
             assert await read_response(hog) == (b"HTTP/1.1 200", b"1")
         for writer in (hog_writer, cheap_writer):
             writer.close()
+
+
+CHUNKED = b"POST /expensive HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_content_in_many_small_chunks_gives_way_after_a_slice():
+    site = Site()
+
+    def clock():
+        site.clock.now += 0.001
+        return site.clock.now
+
+    async with site.serve() as server:
+        server._shared.turns.clock = clock
+        hog, hog_writer = await connect(server)
+        cheap, cheap_writer = await connect(server)
+        await until(lambda: server.connections == 2)
+        hog_writer.write(CHUNKED + b"2\r\nxx\r\n" * 2000 + b"0\r\n\r\n")
+        cheap_writer.write(GET)
+        assert await read_response(cheap) == (b"HTTP/1.1 200", b"cheap")
+        assert await read_response(hog) == (b"HTTP/1.1 200", b"4000")
+        assert site.answered == ["cheap", "expensive"]
+        for writer in (hog_writer, cheap_writer):
+            writer.close()
+
+
+async def test_content_in_many_small_chunks_takes_no_more_memory_than_it_counts_for():
+    site = Site()
+    async with site.serve() as server:
+        reader, writer = await connect(server)
+        writer.write(CHUNKED + b"2\r\nxx\r\n" * 20_000)
+        await until(lambda: server._shared.input.total == 40_000)
+        (connection,) = server._places.connections
+        assert sys.getsizeof(connection._body) < 2 * 40_000
+        writer.write(b"0\r\n\r\n")
+        assert await read_response(reader) == (b"HTTP/1.1 200", b"40000")
+        writer.close()
 
 
 async def test_drain_answers_requests_that_wait_for_their_turn():

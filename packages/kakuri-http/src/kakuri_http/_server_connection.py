@@ -49,7 +49,7 @@ class HttpConnection(ResponseSide):
         self._ready: Request | None = None  # came in one read, and waits for its turn
         self._route: Route | None = None  # of a request whose content is being gathered
         self._called: Route | None = None  # whose handler has not answered yet
-        self._body: list[bytes] = []
+        self._body = bytearray()  # pieces can be small and many
         self._started = 0.0
 
     # From the transport.
@@ -83,7 +83,7 @@ class HttpConnection(ResponseSide):
             return
         self._fault = self._fault or fault
         self._ready = None
-        self._body = []
+        self._body = bytearray()
         self._core.drop_input()
         self._refuse(
             LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
@@ -194,9 +194,8 @@ class HttpConnection(ResponseSide):
                     if self._stream is not None:
                         self._stream.feed(event.data)
                     elif self._route is not None:
-                        self._body.append(event.data)
-                    continue
-                if isinstance(event, Request):
+                        self._body += event.data
+                elif isinstance(event, Request):
                     self._begin(event)
                 elif isinstance(event, ConnectionClosed):
                     if self._request is None:
@@ -205,7 +204,8 @@ class HttpConnection(ResponseSide):
                     break
                 elif isinstance(event, EndOfMessage):
                     self._end_content(event.trailers)
-                if self._request is None and core.buffered and self.turns.slice_left() <= 0:
+                can_wait = self._request is None or core.request_state is _BODY
+                if can_wait and core.buffered and self.turns.slice_left() <= 0:
                     self.process_later()
                     break
         except RemoteProtocolError as error:
@@ -265,8 +265,8 @@ class HttpConnection(ResponseSide):
         if route is None or request is None:
             return  # a handler has been called already, or it was only read to keep the connection
         if self._body:
-            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-            self._body = []
+            request.body = bytes(self._body)
+            self._body = bytearray()
         self._route = None
         self._call(route, request)
 
