@@ -58,6 +58,13 @@ def test_argument_too_long_for_linux_is_a_fault_with_its_path():
     assert [fault.path for fault in failure.value.faults] == ["$.args[1]"]
 
 
+def test_place_of_a_fault_begins_where_the_workload_stands():
+    document = workload(env={"A": "x" * 131_072})
+    with pytest.raises(StructureError) as failure:
+        check_document(document, len(encode(document)), path="$.workload")
+    assert [fault.path for fault in failure.value.faults] == ["$.workload.env['A']"]
+
+
 def test_long_working_directory_is_found_in_a_small_document():
     document = workload(working_dir="/" + "é" * 4000)
     with pytest.raises(StructureError):
@@ -97,6 +104,18 @@ async def test_server_refuses_what_is_beyond_a_lower_limit():
         await client.start_workload(workload())
         with pytest.raises(AgentError, match="at most 1024 bytes"):
             await client.start_workload(filled(1025))
+    finally:
+        await client.close()
+        await server.close()
+
+
+async def test_server_refuses_an_argument_that_linux_refuses_as_a_bad_request():
+    server = await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING))
+    client = AgentClient(server.endpoint)
+    try:
+        with pytest.raises(AgentError, match=r"\$\.workload\.args\[1\]: expected an") as refusal:
+            await client.start_workload(workload(args=("a", "x" * 131_072)))
+        assert refusal.value.code is ErrorCode.BAD_REQUEST
     finally:
         await client.close()
         await server.close()

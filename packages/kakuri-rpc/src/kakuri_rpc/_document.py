@@ -9,7 +9,9 @@ MAX_GROWTH = 6
 """Bytes of the encoding for one byte as received: a control character becomes `\\u001b`."""
 
 
-def check_document(workload: Workload, received: int, *, limit: int = MAX_DOCUMENT_BYTES) -> None:
+def check_document(
+    workload: Workload, received: int, *, limit: int = MAX_DOCUMENT_BYTES, path: str = "$"
+) -> None:
     """Check that a workload and its strings are not too large.
 
     What counts is the compact encoding, so whitespace and the sender's way of escaping don't
@@ -19,6 +21,7 @@ def check_document(workload: Workload, received: int, *, limit: int = MAX_DOCUME
         workload: The workload as decoded.
         received: Bytes of the text that it was decoded from.
         limit: Bytes that the compact encoding may have.
+        path: Where the workload stands in what was received; faults are named from there.
 
     Raises:
         DocumentTooLarge: The encoding has more than `limit` bytes.
@@ -28,6 +31,9 @@ def check_document(workload: Workload, received: int, *, limit: int = MAX_DOCUME
     if received * MAX_GROWTH > limit and (size := len(encode(workload))) > limit:
         raise DocumentTooLarge(size, limit)
     if received > MAX_STRING_BYTES or workload.working_dir is not None:
-        faults = [Fault(path, message) for path, message in oversized_strings(workload)]
+        faults = tuple(
+            Fault(path + place.removeprefix("$"), message)
+            for place, message in oversized_strings(workload)
+        )
         if faults:
-            raise StructureError(tuple(faults))
+            raise StructureError(faults)

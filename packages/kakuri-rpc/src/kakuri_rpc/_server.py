@@ -92,13 +92,16 @@ async def serve(
     def perform(request: Request, size: int) -> bytes | Awaitable[LateReply]:
         try:
             if isinstance(request, StartWorkload):
-                check_document(request.workload, size, limit=max_document)
+                check_document(request.workload, size, limit=max_document, path="$.workload")
+        except DocumentTooLarge as error:
+            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
+        except StructureError as error:
+            return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
+        try:
             reply = handler(request)
             if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable
                 return encode(reply)
             return asyncio.ensure_future(reply)
-        except DocumentTooLarge as error:
-            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
         except Exception:
             log.exception("a request could not be answered")
             return INTERNAL
