@@ -21,7 +21,7 @@ from kakuri_sidecar._facts import Container
 TOO_LARGE = "RESOURCE_EXHAUSTED"
 
 WHOLE_AGAIN = 0.75
-"""The part of a refused size below which one answer is asked for again."""
+"""Part of a refused list's size below which the whole list is requested again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class CriClient:
     async def status(
         self, timeout: float | None = None, *, verbose: bool = False
     ) -> api.StatusResponse:
-        """Ask for conditions and handlers; verbose adds what the runtime tells of itself."""
+        """Return conditions and handlers; `verbose` adds the runtime's own information."""
         return await self._call(calls.STATUS, api.StatusRequest(verbose=verbose), timeout)
 
     async def runtime_config(self, timeout: float | None = None) -> api.RuntimeConfigResponse:
@@ -241,7 +241,7 @@ class CriClient:
         return answer.image if answer.HasField("image") else None
 
     async def image_info(self, image: str) -> Mapping[str, str]:
-        """Return what the runtime tells of an image beside its status, text by key."""
+        """Return the verbose information of ImageStatus: text by key."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image), verbose=True)
         return (await self._call(calls.IMAGE_STATUS, request)).info
 
@@ -297,7 +297,7 @@ class CriClient:
         return translated
 
     def _check_owner(self, call: str) -> None:
-        """Refuse a socket of another user: it would be given every zone's variables.
+        """Refuse a socket of another user, who would receive every zone's variables.
 
         gRPC does not show the connection, whose peer the kernel could name; the owner of the file
         is who made it.
@@ -319,7 +319,7 @@ def _translate(call: str, error: grpc.aio.AioRpcError) -> CriError:
     """Turn a failure of gRPC into one of ours."""
     status = error.code()
     details = error.details() or status.name.lower().replace("_", " ")
-    # The channel's own words name the socket, which is no affair of those who read them.
+    # The channel's own message names the socket, which callers must not learn.
     words = printable(_SOCKET.sub("the runtime's socket", details), MAX_WORDS)
     kind: type[CriError]
     match status:

@@ -76,7 +76,7 @@ class Health:
 
 
 def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Condition]:
-    """Return what is wrong on the node, though zones can be run."""
+    """Return conditions of the node that do not keep zones from running."""
     conditions = []
     if not network.resolvers().servers:
         message = "the host names no resolver that zones can reach: give one with --dns-server"

@@ -69,7 +69,7 @@ def disk_use(path: str) -> DiskUse | None:
 
 @dataclass(frozen=True, slots=True)
 class _RuntimeConfig:
-    """What containerd tells of its configuration: the image of its sandboxes, pinned since 2.0."""
+    """The part of containerd's configuration that names its sandbox image, pinned since 2.0."""
 
     __json__: ClassVar = {"rename": {"sandbox_image": "sandboxImage"}, "unknown": "ignore"}
 
@@ -111,7 +111,7 @@ class ImageCollector:
                 log.debug("images not collected", error=str(error))
 
     async def collect(self) -> None:
-        """Remove what is too old, and what the disk has no room for.
+        """Remove images that are too old, and others while the disk is too full.
 
         Raises CriError if the runtime does not say what there is.
         """

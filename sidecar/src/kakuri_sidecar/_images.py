@@ -1,4 +1,4 @@
-"""Having an image on the node as a pull policy asks for it, and what a container needs of it.
+"""Providing an image on the node as its pull policy demands, with what a container needs of it.
 
 Pulls are shared, and never with a start that came too late for them: a tag may have moved, or an
 image been pushed, since a pull began. So a start that has to pull joins only a pull that has not
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 LATEST = "latest"
 
 MAX_INFO = 1_048_576
-"""Characters of what a runtime tells of an image's configuration that are read."""
+"""Largest image configuration of the runtime that is read, in characters."""
 
 ROOT = "0"
 
@@ -230,7 +230,7 @@ class Images:
             del self._pulls[key]
 
     async def _config(self, image: api.Image) -> "_Config":
-        """Return what the runtime tells of an image's configuration beside its status.
+        """Return the part of an image's configuration that the runtime reports.
 
         Raises:
             StartFailed: The image hides it: it is larger than any real one.
@@ -267,7 +267,7 @@ class _ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Info:
-    """What containerd and CRI-O tell of an image: the OCI configuration among other things."""
+    """Verbose information of containerd and CRI-O about an image: its OCI configuration."""
 
     __json__: ClassVar = {"rename": {"image_spec": "imageSpec"}, "unknown": "ignore"}
 
@@ -308,5 +308,5 @@ def digest_of(reference: str, image: api.Image) -> str | None:
 
 
 def _moves(reference: str) -> bool:
-    """Whether a reference is expected to stand for another image sooner or later."""
+    """Whether a reference is expected to move: no tag, or `latest`."""
     return "@" not in reference and reference.rpartition(":")[2] == LATEST

@@ -157,7 +157,7 @@ class Zones:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
-        """Begin to end a zone; cancelling what is returned cancels nothing of it."""
+        """Begin to end a zone; cancelling the returned future does not cancel the work."""
         task = asyncio.create_task(work)
         ends = self._ends.setdefault(zone_id, set())
         ends.add(task)

@@ -128,7 +128,7 @@ class HttpConnection(ResponseSide):
         """Let nobody go on for a client that has gone."""
         if self._task is not None:
             self._task.cancel()
-        gone = ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
+        gone = ClientDisconnected(f"{self.peer} disconnected before its response was complete")
         if self._stream is not None:
             self._stream.fail(gone)
         if self._writable is not None and not self._writable.done():

@@ -126,7 +126,7 @@ class ResponseSide(Connection):
     async def writable(self) -> None:
         """Wait until the client has caught up; raise ClientDisconnected if it disconnected."""
         if self.is_closing:
-            raise ClientDisconnected(f"expected {self.peer} to stay, got the end of the connection")
+            raise ClientDisconnected(f"{self.peer} disconnected before its response was complete")
         if self.is_writing_paused:
             self._writable = self._loop.create_future()
             try:

@@ -1,4 +1,4 @@
-"""Converts what a cursor walks over to what shapes ask for, gathering every fault.
+"""Converts the values of a cursor to the shapes of a type, and gathers every fault.
 
 Each open container is a generator that yields the shapes of its items, on a stack of our own: a
 type that contains itself is as deep as `max_depth` says, whatever the interpreter's stack is.
@@ -63,7 +63,7 @@ class Conversion:
         self.limits = limits
 
     def run(self, shape: Shape) -> Any:
-        """Convert the value at the cursor; what this returns means nothing if there are faults."""
+        """Convert the value at the cursor; if there are faults, the result is meaningless."""
         try:
             return self._run(shape)
         except _Enough:
@@ -100,7 +100,7 @@ class Conversion:
         return INVALID
 
     def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
-        """Note that a value is not what a shape asks for, and leave it behind."""
+        """Record that a value does not have the expected shape, and move past it."""
         self.fault(path, f"expected {describe(shape)}, got {show(value)}", position)
         self.cursor.skip(value)
         return INVALID

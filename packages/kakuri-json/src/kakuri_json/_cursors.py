@@ -28,16 +28,16 @@ class Cursor(Protocol):
         """Where the present value begins in the text; None where there is no text."""
 
     def begin(self) -> Any:
-        """Take the present value: a scalar itself, a dict or list if a container begins."""
+        """Begin the present value: return a scalar itself, or some dict or list for a container."""
 
     def whole(self, value: Any) -> Any:
         """Return the whole of a value that begin() returned, with everything inside it."""
 
     def skip(self, value: Any) -> None:
-        """Leave the value that begin() returned behind."""
+        """Move past the value that begin() returned."""
 
     def abandon(self, start: int | None, value: Any) -> None:
-        """Leave a container behind that was entered, whatever is still inside it."""
+        """Move past a container that was entered, and past whatever is still inside it."""
 
     def count(self, value: Any) -> int | None:
         """Return how many items a container has, or None where only its end tells."""
@@ -52,7 +52,7 @@ class Cursor(Protocol):
         """
 
     def many(self, item: Shape) -> tuple[list[Any], bool]:
-        """Take as many items as can be read at once, maybe none.
+        """Read as many items at once as possible, maybe none.
 
         Returns:
             The items, and whether the cursor stands at another one.
@@ -62,7 +62,7 @@ class Cursor(Protocol):
         """Return the value of a key in an object that begins, and its position; enter nothing."""
 
     def learn(self, item: Shape, start: int | None) -> None:
-        """Note how the item is spelled that began at a position and ends here."""
+        """Remember the spelling of the item that began at a position and ends here."""
 
 
 class ValueCursor:

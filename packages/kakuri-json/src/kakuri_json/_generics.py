@@ -1,4 +1,4 @@
-"""Type variables and annotations: what a name means in the class that wrote it down.
+"""Type variables and annotations, each resolved in the class that declares it.
 
 Every class in an MRO has a scope of its own (PEP 484, 695, 696): the same TypeVar may stand for
 different types in a class and in its base.
@@ -16,7 +16,7 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._shapes import Shape
 
 Scope: TypeAlias = Mapping[Any, Shape]
-"""What each type variable stands for."""
+"""The type of each type variable."""
 ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 
@@ -61,7 +61,7 @@ def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape:
-    """Return what a type variable stands for that nothing was given for."""
+    """Return the shape of a type variable without an argument: by default, bound, constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
         return to_shape(parameter.__default__, scope)  # type: ignore[attr-defined]  # since 3.13

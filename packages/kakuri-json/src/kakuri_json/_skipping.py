@@ -1,4 +1,4 @@
-"""Skips values that no caller wants: what stands where something else was expected."""
+"""Skips values of the wrong kind, checking only their grammar."""
 
 import re
 from functools import cache

@@ -260,7 +260,7 @@ class Agent:
         return _not_found(workload_id) if entry is None else Status.of_entry(entry)
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
-        """Return what builds the list of what is true now; until then it takes little memory."""
+        """Return a function that builds the list of the present states; it takes little memory."""
         state = None if request.state is None else request.state.workload_state
         label = None
         if request.label is not None:

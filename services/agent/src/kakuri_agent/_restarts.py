@@ -15,7 +15,7 @@ GOOD_RUN = 600.0
 """Seconds after which a run counts as good: what fails then is a new trouble, not the old one."""
 
 ENDS_OF_A_STOP = (None, "Error", "OOMKilled")
-"""The reasons with which a workload ends that was told to stop. A runtime gives the last one to any
+"""The reasons with which a stopped workload ends. A runtime gives the last one to any
 container in which something was once killed for memory, so it does not tell that from the kill at
 the end of the grace time."""
 

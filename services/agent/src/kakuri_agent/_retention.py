@@ -62,7 +62,7 @@ class Retention:
         )
         for entry in ended:
             workload_id = entry.workload.id
-            why = "its budget is used up" if is_full else "kept long enough"
+            why = "the budget for ended workloads is exceeded" if is_full else "retention is over"
             log.info("workload to be removed", id=workload_id, state=entry.state.value, why=why)
             self._registry.want(workload_id, Wanted.REMOVE, now=now)
             self._attend(workload_id)

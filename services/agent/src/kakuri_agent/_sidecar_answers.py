@@ -40,7 +40,7 @@ def fault_of(error: HttpError) -> str:
         case ConnectFailed():
             return "the sidecar can't be reached"
         case RequestTimeout(phase="pool"):
-            return "the agent asks the sidecar for too much at once"
+            return "the agent has too many requests to the sidecar in progress"
         case RequestTimeout():
             return "the sidecar does not answer in time"
         case ConnectionBroken():

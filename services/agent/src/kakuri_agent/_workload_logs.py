@@ -25,8 +25,8 @@ LOG_START = "start"
 """The cursor at the beginning of a log of which there is nothing yet."""
 
 MAX_QUIET = 4096
-"""Workloads of which it is remembered that nothing of their log followed; the oldest are asked
-about again."""
+"""Workloads whose log is remembered to have had nothing more; beyond that, the runtime is asked
+again for the oldest."""
 
 
 class WorkloadLogs:

@@ -13,10 +13,10 @@ from kakuri_registry import ZoneSpec, ZoneStatus
 log = structlog.get_logger()
 
 MAX_FETCHING = 4
-"""Specs that are asked for at a time."""
+"""Specs that are fetched at a time."""
 
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
-"""Seconds until a spec that the sidecar did not have is asked for again; doubled each time."""
+"""Seconds until a spec that the sidecar did not have is fetched again; doubled each time."""
 
 
 class ZoneSpecs:

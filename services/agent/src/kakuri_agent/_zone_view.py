@@ -59,10 +59,15 @@ class _Removed:
 
 
 class ZoneView:
-    """The zones that events told of, and those that could not be started."""
+    """The zones that events reported, and those that could not be started."""
 
     def __init__(self, on_change: Callable[[str], None] = lambda _: None) -> None:
-        """Take what is called with the id of each zone that changes, before the observer is."""
+        """Create an empty view.
+
+        Args:
+            on_change: called with the id of each zone that changes, before the observer.
+
+        """
         self.observer: Observer | None = None
         self._on_change = on_change
         self.opened = asyncio.Event()  # the stream has been, at least once

@@ -116,9 +116,9 @@ class Logs:
             except RPCError as error:
                 if self._is_ending or log.has_yielded:
                     # Its connection was closed by us, so this is no fault: the client is cut off.
-                    why = "the control plane stops" if self._is_ending else "others follow logs too"
+                    why = "the control plane stops" if self._is_ending else "all slots are taken"
                     _log.info("log no longer followed", id=log.workload_id, why=why)
-                    raise ClientDisconnected(f"the log is not followed on: {why}") from None
+                    raise ClientDisconnected(f"the log is no longer followed: {why}") from None
                 if time.monotonic() >= deadline or not _passes(error):
                     raise
             await asyncio.sleep(PAUSE)

@@ -258,7 +258,7 @@ def _copy(message: M) -> M:
 
 
 def _chosen(known: Mapping[str, T], identifier: str) -> list[T]:
-    """Return what has an id, or everything if none is asked for."""
+    """Return the object with an id, or all objects without one."""
     if not identifier:
         return list(known.values())
     return [known[identifier]] if identifier in known else []
