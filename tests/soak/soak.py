@@ -1,14 +1,14 @@
-"""Everything at its limits at once, for as long as wanted: `python soak.py [SECONDS]`.
+"""Load every limit of the daemons at once: `python soak.py [SECONDS]`.
 
-A fake container runtime, and in front of it the three daemons as processes. Clients of every kind
-that a node has to survive are at it all the time (see soak_load.py), while each daemon is asked
-again and again how it is. At the end there is a table; the exit status is 1 if
+The three daemons run as processes in front of a fake container runtime. Clients of every kind that a
+node has to survive load them all the time (see soak_load.py), while each daemon's health is probed
+again and again. At the end a table is printed; the exit status is 1 if
 
-- a daemon took longer than MAX_ANSWER_SECONDS to say how it is, or did not say so. What the machine
-  itself kept a process waiting that had nothing to wait for is measured beside, and added,
+- a daemon took longer than MAX_ANSWER_SECONDS to answer a probe, or did not answer. The delay that
+  the machine itself causes to an idle process is measured as well, and added to the limit,
 - its memory grew beyond MAX_GROWTH between the first and the last third of the time,
-- it ended by itself, logged a trace, or did not end with status 0 when told to,
-- ordinary jobs came to nothing meanwhile.
+- it ended by itself, logged a trace, or did not exit with status 0 on SIGTERM,
+- ordinary jobs failed meanwhile.
 """
 
 import argparse

@@ -10,7 +10,7 @@ _LEVELS = 4
 
 
 def _many(pattern: str) -> str:
-    """Repeat a pattern, holding something for each thousand of matches instead of for each."""
+    """Repeat a pattern, with memory for each thousand of matches instead of for each match."""
     return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
 
 

@@ -38,8 +38,8 @@ UNHURRIED_SECONDS = 0.02
 """How long a change that nobody waits for stays behind."""
 
 TIDY_SECONDS = 5.0
-"""How long after a removal the store is tidied: for many removals together, and out of the way of
-those that wait."""
+"""Delay between a removal and tidying the store, so that many removals share it and no caller waits
+for it."""
 
 JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
 """What `on_step` of a Journal is called with; the first two from the journal's thread."""
@@ -312,7 +312,7 @@ class Journal:
             self._try_again()
 
     def _fail(self, written: Written, error: StoreError) -> list[Told]:
-        """See to what was not written; gives whom to tell."""
+        """Handle the changes that were not written; return the callbacks to notify."""
         backlog = self._backlog
         backlog.is_apart = True
         has_new, has_others = _kinds(written)

@@ -141,7 +141,7 @@ class ZoneGone(_Event):
 class ZonesListed(_Event):
     """Every zone that there is has been told since the stream began.
 
-    Comes again from time to time, so that silence means a broken stream.
+    It is repeated from time to time, so that silence means a broken stream.
     """
 
 
@@ -166,9 +166,9 @@ class LogGrown(_Event):
 
 @dataclass(frozen=True, slots=True)
 class LogsWatched(_Event):
-    """Whatever is written from now on is reported, in the first event of a stream.
+    """Everything written from now on is reported; the first event of a stream.
 
-    Comes again from time to time, so that silence means a broken stream.
+    It is repeated from time to time, so that silence means a broken stream.
     """
 
 

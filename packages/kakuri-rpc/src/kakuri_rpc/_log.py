@@ -115,7 +115,7 @@ class LogSlots:
         self._logs: WeakSet[AgentLog] = WeakSet()
 
     def take(self, log: AgentLog) -> None:
-        """Count one more, in the place of another one if need be. Raises TooManyLogs."""
+        """Add a log, and close another one to make room if necessary. Raises TooManyLogs."""
         logs = list(self._logs)
         if len(logs) >= MAX_OPEN_LOGS:
             held = Counter(each.reader for each in (*logs, log))
@@ -129,11 +129,11 @@ class LogSlots:
         self._logs.add(log)
 
     def free(self, log: AgentLog) -> None:
-        """Count it no longer."""
+        """Remove a log."""
         self._logs.discard(log)
 
     def taken(self) -> list[AgentLog]:
-        """Give those that are open."""
+        """Return the open logs."""
         return list(self._logs)
 
     def __len__(self) -> int:

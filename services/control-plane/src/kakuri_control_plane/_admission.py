@@ -25,7 +25,7 @@ class TooManyLargeDocuments(Exception):
     """The queue of large documents is full."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        # copy and pickle would call the class with `args`, but it takes other arguments.
         return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self) -> None:

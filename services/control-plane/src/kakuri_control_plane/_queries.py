@@ -52,7 +52,7 @@ class QueryError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is copied by calling its class with `args`, which is not how ours are made.
+        # copy and pickle would call the class with `args`, but it takes other arguments.
         return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
     def __init__(self, faults: Iterable[Fault]) -> None:
