@@ -20,12 +20,12 @@ from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
-# nox looks for a tool that it then does without, and says so in words that look like an error.
+# nox logs a tool that it looks for and does not need as if that were an error.
 logging.getLogger("nox").addFilter(lambda record: "uv binary" not in str(record.msg))
 
 PYTHONS = interpreters.find()
 PYTHON = str(PYTHONS[0].path)
-"""The Python that runs nox, on which everything is done that is done once."""
+"""The Python that runs nox, and every session that runs once."""
 DIST = ROOT / "dist"
 WHEELHOUSE = DIST / "third-party"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -34,7 +34,7 @@ REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
 ZONES_LACK = ", ".join(lacks())
 
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
-"""How often tests kill what they test, on the Pythons behind the first."""
+"""Number of kills in the crash tests on every Python but the first."""
 
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
 
@@ -87,7 +87,7 @@ def typecheck(session: nox.Session) -> None:
 
 
 def tests_python(interpreter: interpreters.Interpreter) -> str:
-    """Return the Python of the environment in which all members can be tested, made if need be."""
+    """Return the Python of the environment for tests of all members; create it if necessary."""
     oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
     environment = Environment(interpreter, (*tools_of("build", "test", "coverage"), *oracles))
     environment.prepare()
@@ -179,7 +179,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, reuse_venv=False)
 def soak(session: nox.Session) -> None:
-    """Run the services, from their wheels, with everything at its limits at once.
+    """Run the services from their wheels with every load at its limit at once.
 
     For half a minute, or for the seconds behind `--`.
     """

@@ -86,7 +86,7 @@ class Watched:
         return self.daemon.name.removeprefix("kakuri-")
 
     async def probe(self) -> None:
-        """Take down what a probe says, until cancelled."""
+        """Record a probe's answers until cancelled."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, HERE / "soak_probe.py", self.kind, self.daemon.address,
             stdout=subprocess.PIPE, env=clean_environment(),
@@ -104,7 +104,7 @@ class Watched:
             await process.wait()
 
     async def weigh(self) -> None:
-        """Note the resident memory each half second, until cancelled or until the process ends."""
+        """Record the resident memory each half second, until cancelled or until the process ends."""
         before = cpu_seconds(self.daemon.process.pid)
         status = Path(f"/proc/{self.daemon.process.pid}/status")
         while match := re.search(r"VmRSS:\s+(\d+) kB", status.read_text()):
@@ -170,7 +170,7 @@ def start_node(folder: Path) -> tuple[Runtime, list[Watched]]:
 async def at_its_limits(
     node: list[Watched], seconds: float, jobs: int, large_jobs: int, kinds: Collection[str]
 ) -> Load:
-    """Have clients at the node for a while; return what they did."""
+    """Run clients against the node for a while; return what they did."""
     _, agent, plane = (watched.daemon for watched in node)
     began = time.monotonic()
     await prepare(plane.address, jobs, large_jobs)

@@ -20,7 +20,7 @@ TALK_SECONDS = 0.1
 
 
 async def talk(runtime: FakeCri) -> None:
-    """Have every running talker write a line, again and again."""
+    """Make every running talker write a line, again and again."""
     number = 0
     while True:
         await asyncio.sleep(TALK_SECONDS)

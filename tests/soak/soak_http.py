@@ -1,4 +1,4 @@
-"""As much HTTP as a load needs, over plain sockets."""
+"""The HTTP that a load needs, over plain sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def connected(address: str, limit: int = 1 << 20) -> AsyncIterator:
-    """Give a reader and a writer; the connection is reset at the end, whatever is under way."""
+    """Yield a reader and a writer; the connection is reset at the end, whatever is in progress."""
     if address.startswith("unix:"):
         opening = asyncio.open_unix_connection(address.removeprefix("unix:"), limit=limit)
     else:

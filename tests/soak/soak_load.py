@@ -1,4 +1,4 @@
-"""What clients do to a node in a soak: each function is one kind of client, until it is cancelled.
+"""The clients of a soak: each function is one kind of client, which runs until it is cancelled.
 
 They count what they do in `did`, by kind and outcome.
 """

@@ -1,4 +1,4 @@
-"""Ask a daemon again and again how it is: `python soak_probe.py KIND ADDRESS`, until killed.
+"""Probe a daemon's health again and again: `python soak_probe.py KIND ADDRESS`, until killed.
 
 A process of its own, so that what it measures is not its neighbours' work. Each line it prints has
 the seconds by which the machine woke it too late, and the seconds until the answer, or `-` and what
@@ -32,7 +32,7 @@ def connect(address: str) -> socket.socket:
 
 
 def ask(kind: str, address: str) -> str:
-    """Ask once, over a new connection; return the seconds, or what was wrong."""
+    """Probe once, over a new connection; return the seconds, or what was wrong."""
     question, expected = QUESTIONS[kind]
     started = time.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""Every limit on a message lets through what is exactly as large as it, and nothing larger."""
+"""Every limit on a message accepts a message of exactly that size and none larger."""
 
 import pytest
 from kakuri_http import (

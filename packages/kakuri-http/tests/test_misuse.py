@@ -1,4 +1,4 @@
-"""Mistakes of a program that uses the server are reported where they are made, in words."""
+"""A program's mistakes in using the server are reported where they are made."""
 
 import asyncio
 import logging

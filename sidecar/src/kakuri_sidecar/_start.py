@@ -98,7 +98,7 @@ class Start:
         try:
             await self._try(self._without_rests(facts))
         except StartFailed as error:
-            # What the end of the runtime, or of an earlier sidecar, has left is no last word.
+            # A failure that the end of the runtime or of an earlier sidecar caused is not final.
             is_recovering = self._tools.cri.seconds_since_silence <= RECOVERY_SECONDS
             if error.reason != START_ERROR or not (is_recovering or self._maker.took_over):
                 raise

@@ -66,7 +66,7 @@ class Resolvers:
                 case ["search" | "domain", *names]:
                     searches = tuple(names)
                 case ["options", *names]:
-                    # It says that the way to the resolver can be trusted: to the host's own.
+                    # trust-ad is true only of the host's own path to its resolver.
                     options += [name for name in names if name != "trust-ad"]
         return cls(tuple(servers[:MAX_SERVERS]), _bounded(searches), tuple(dict.fromkeys(options)))
 
@@ -112,7 +112,7 @@ class ZoneNetwork:
     def dns_config(self) -> api.DNSConfig:
         """Return the resolver configuration for the runtime, never an empty one."""
         resolvers = self.resolvers()
-        # An empty one would have the runtime copy the host's.
+        # Given an empty configuration, the runtime would copy the host's.
         options = resolvers.options or ("ndots:1",)
         return api.DNSConfig(
             servers=resolvers.servers, searches=resolvers.searches, options=options

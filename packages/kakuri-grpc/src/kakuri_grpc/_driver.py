@@ -83,7 +83,7 @@ class ChannelDriver(ClientDriver):
         if not self._is_ready.done():
             ended = ExchangeEnded("the connection ended", ErrorCode.NO_ERROR, by_peer=True)
             self._is_ready.set_exception(ended)
-            self._is_ready.exception()  # whoever waits for it gets it; nobody may
+            self._is_ready.exception()  # retrieved, in case no caller awaits it
         self._check_idle()
 
     def _handle(self, event: Event) -> None:

@@ -138,7 +138,7 @@ class MessageTooLarge(GRPCError, ValueError):
 
 
 class LocalError(GRPCError, RuntimeError):
-    """The program asked for what is not possible now, such as a call on a closed channel."""
+    """The program made a mistake, such as a call on a closed channel."""
 
 
 _CLASSES: dict[StatusCode, type[StatusError]] = {

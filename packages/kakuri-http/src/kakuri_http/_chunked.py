@@ -92,7 +92,7 @@ class ChunkedReader:
                 limit="chunk_extensions", status=400, code="bad_request",
             )  # fmt: skip
         self._left = int(digits, 16)
-        # Content pays for extensions, so that a stream without end may have some on each chunk.
+        # The limit grows with the content: an endless stream may have extensions on each chunk.
         self._extensions = max(0, self._extensions - self._left)
         self._in_trailers = not self._left
 

@@ -14,7 +14,7 @@ Fields = list[tuple[bytes, bytes]]
 # More digits than 2**63 has are no length at all; the check comes before any conversion.
 _LENGTH_DIGITS = 19
 _UNUSABLE = 1 << 63
-# The body limit of a message without one: any length that can be counted.
+# The body limit that stands for no limit.
 NO_BODY_LIMIT = _UNUSABLE - 1
 
 

@@ -107,8 +107,7 @@ class Pool:
         self._waiters.clear()
 
     def _check_loop(self) -> None:
-        # Futures and transports of one event loop fail in another one late, and with errors that
-        # do not say why.
+        # In another event loop, futures and transports would fail late and with obscure errors.
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop

@@ -24,7 +24,7 @@ from kakuri_http._states import State
 log = logging.getLogger("kakuri_http")
 
 _BODY = State.BODY
-# What gathers of pipelined answers before it is written.
+# Bytes of pipelined responses that are collected before they are written.
 _WRITE_AT_ONCE = 8192
 _WRITES_TOGETHER = 64
 

@@ -1,4 +1,4 @@
-"""What a connection reports, and what is sent through it."""
+"""The events that a connection reports, and the messages that are sent through it."""
 
 import enum
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class StreamReset:
 
 @dataclass(slots=True)
 class Drained:
-    """All content that was given to a stream is in `data_to_send`, after some had to wait."""
+    """All queued content of a stream was sent, after some of it had to wait for a window."""
 
     stream: int
 

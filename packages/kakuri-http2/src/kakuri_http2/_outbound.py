@@ -215,7 +215,7 @@ class Outbound:
             self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
-        """Drop a stream that has ended, and give back the credit of what it still held."""
+        """Drop a stream that has ended, and return the credit for the content it still held."""
         del self._streams[stream.number]
         stream.queue.clear()
         stream.queued = 0

@@ -170,7 +170,7 @@ def _checked(
     """Return a converted value if its constraints hold, or INVALID."""
     if result is INVALID or len(run.faults) > before:
         if len(run.faults) == before + 1 and run.faults[-1].path is path:
-            # The words of the constraint say more than the plain kind.
+            # The constraint's message says more than the plain kind.
             message = f"expected {describe(shape)}, got {show(value)}"
             run.faults[-1] = Found(path, message, start)
         return INVALID
@@ -341,7 +341,7 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | N
         run.cursor.skip(value)
         return INVALID
     if kind is dict or kind is list or kind is tuple:
-        # There is one at most: what only a trial could tell apart has no codec.
+        # At most one fits: a union that needs trial and error has no codec.
         for member in shape.members:
             inner = member.inner if isinstance(member, Constrained) else member
             if isinstance(inner, (Dictionary, Record) if kind is dict else (Sequence, Fixed)):

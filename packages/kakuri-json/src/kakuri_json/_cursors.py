@@ -179,7 +179,7 @@ class TextCursor:
 
     def skip(self, value: Any) -> None:
         if value is _OBJECT or value is _ARRAY:
-            # Nothing is built of it, so checking its grammar will do where it may be large.
+            # Its value is not needed, so if it may be large, only its grammar is checked.
             is_large = len(self.text) - self._start >= LARGE
             end = skip_value(self.text, self._start) if is_large else -1
             if end < 0:
@@ -282,7 +282,7 @@ class TextCursor:
             place = self.position
             one = self.whole(self.begin())
             if name == key:
-                # It comes first in what we write ourselves; what follows is read later anyway.
+                # `encode` writes the tag first; what follows it is read later anyway.
                 found = one
                 break
         else:

@@ -42,7 +42,7 @@ MISS = object()
 _CAPTURE = "\x01"
 _WS = r"[ \t\n\r]*+"
 # Numbers that the fast path reads have a bounded length, and no double overflows.
-# A lookahead instead of an alternative: it leaves nothing to go back to.
+# A lookahead instead of an alternative, so that there is nothing to backtrack to.
 _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the slow path.
@@ -119,7 +119,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
         NotRegular: no expression can read such items.
     """
     compiler = _Compiler(layout, [])
-    # What follows has to be looked at: the begin of a long number is a number as well.
+    # Check what follows: the beginning of a long number is a number as well.
     pattern, code, conditions = compiler.loop(item, layout.order, key, _MOST, r"(?=[,\]}])")
     compiler.constants["match"] = re.compile(pattern).match
     lines = ["run = match(text, position)", "if run is None: return None"]
@@ -359,7 +359,7 @@ class _Compiler:
             # Both functions ignore the white space around a number.
             return f"list(map({code[:-4]}, {text}[{start}:{end}].split(',')))"
         if code == "g0" and not self.layout.spaced:
-            # A plain string holds no quote, so this stands between two strings and nowhere else.
+            # A plain string holds no quote, so this occurs only between two strings.
             return f"""{text}[{start} + 1:{end} - 1].split('","')"""
         if code == "(g0, g1)":
             self.constants["pairs"] = self.constants["find"].__self__.findall

@@ -89,7 +89,7 @@ def _check_constructor(cls: Any, names: list[str]) -> None:
         )
     if _is_generated(cls.__init__) and "__init__" in cls.__dict__:
         return
-    # What object has takes anything, as far as its signature tells.
+    # The signature of object's constructor accepts anything.
     makers = [one for one in (cls.__new__, cls.__init__) if one not in _OF_OBJECT]
     if names and not makers:
         raise UnsupportedTypeError(f"expected an __init__ of {cls!r}, got that of object")

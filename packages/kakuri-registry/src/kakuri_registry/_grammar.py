@@ -31,7 +31,7 @@ _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 # could not be verified.
 _DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
 # `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes take them
-# for the id of an image or a prefix of one, and run what no registry was asked for.
+# for the id of an image or a prefix of one, and run an image without asking a registry.
 _NO_ID = r"(?!sha(?:256|384|512):|[a-f0-9]{64}\Z)"
 IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 
@@ -43,7 +43,7 @@ C_STRING = r"[^\0]*"
 _END = r"(?:/|\Z)"
 WORKING_DIRECTORY = rf"(?!/+(?:proc|sys|dev/+fd){_END})(?:/(?!\.\.?{_END})[^/\0]*)+"
 
-# What text can have that shows nothing: controls, line separators and directional formatting.
+# Characters that show nothing: controls, line separators and directional formatting.
 _UNPRINTABLE = (
     r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )

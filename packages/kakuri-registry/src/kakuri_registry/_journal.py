@@ -129,7 +129,7 @@ class Journal:
             return
         self._backlog.wait(workload_id, told)
         if self._retry is not None and not self.is_new(workload_id):
-            # The store takes nothing, but may do so by now: it is asked, if not again and again.
+            # The store was full, but may have room by now: try again, but not for every call.
             self._retry.cancel()
             self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
         self._begin_soon()
@@ -146,7 +146,7 @@ class Journal:
 
         Raises StoreFull or StoreFailed if the store takes nothing.
         """
-        # All that ask while nothing changes share one answer: lists may be asked for in floods.
+        # Callers share one wait while nothing changes, because there may be floods of lists.
         ids = [] if self._settling else [e for e in self._backlog.ids if not self.is_new(e)]
         if not ids and not self._settling:
             return

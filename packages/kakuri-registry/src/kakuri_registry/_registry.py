@@ -363,7 +363,7 @@ class WorkloadRegistry:
     def _as_ended(self, entry: WorkloadEntry) -> Ended:
         workload_id = entry.workload.id
         history = self._histories.get(workload_id, ())
-        # Of what has ended, later changes are no steps: the last one is the end.
+        # Changes of a workload that has ended are not steps: its last step is its end.
         since = history[-1].at if history else entry.changed_at
         return Ended(workload_id, since, entry_size(entry, history))
 

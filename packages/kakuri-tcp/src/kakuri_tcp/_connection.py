@@ -22,8 +22,8 @@ from kakuri_tcp._turns import Turns
 
 # Between two sweeps: bytes that the peer has not taken, and has taken.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
-# A connection that has so many bytes to process and waits for its next turn is not read meanwhile:
-# it would gather more in each turn than it gets processed.
+# A connection with this many unprocessed bytes is not read until its next turn: it would receive
+# more in each turn than it can process.
 _ENOUGH_BYTES = 65_536
 
 
@@ -312,7 +312,7 @@ class Connection(asyncio.Protocol):
         self._quiet_since = time.monotonic()
         self.opened()
         if self._pauses:
-            # The event loop starts reading after this call, whatever was said meanwhile: asyncio
+            # The event loop starts reading after this call even if it was paused meanwhile: asyncio
             # before Python 3.11.7 in its next callback, uvloop at once.
             loop = asyncio.get_running_loop()
             loop.call_soon(self._pause_again)

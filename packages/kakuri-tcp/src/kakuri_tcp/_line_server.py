@@ -29,7 +29,7 @@ from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
-# Cheap lines between two reads of the clock, and the part of a slice that so many may take.
+# Cheap lines between two reads of the clock, and the part of a slice that they may take.
 _MOST_LINES = 8
 
 LineHandler = Callable[[bytes], bytes | Awaitable[Any]]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # Reasons not to read from a peer; it is read when none of them applies.
 BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 
-# A connection that holds no more than this is read even when the budget is exceeded: it is as much
-# as an ordinary request has.
+# A connection that holds no more than this, the size of an ordinary request, is read even when the
+# budget is exceeded.
 _ALWAYS_READ = 16_384
 
 

@@ -73,7 +73,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
                 _remove_stale(path)
             listener.bind(name)
             try:
-                # Nobody can connect before listen(), so mode and group are in force in time.
+                # No peer can connect before listen(), so mode and group apply to every peer.
                 path.chmod(access.mode)
                 if group is not None:  # a service may be forbidden to call it at all
                     os.chown(path, -1, group)
@@ -91,7 +91,7 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
 def _lock(path: Path) -> Iterator[None]:
     """Hold the lock of a socket's path: of two servers, the second would remove the first's."""
     lock = path.with_name(f"{path.name}.lock")
-    # Whatever another user has put there is neither followed, nor waited for, nor changed.
+    # A file that another user has put there is not followed, waited for or changed.
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with open(os.open(lock, flags, 0o600), "rb") as file:  # noqa: PTH123 - of a descriptor
         status = os.fstat(file.fileno())

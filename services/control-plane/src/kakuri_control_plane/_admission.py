@@ -68,8 +68,8 @@ class Admission:
             asyncio.get_running_loop().call_soon(self._admit_one)
 
     def _admit_one(self) -> None:
-        # One in each turn of the loop: documents that are refused without a wait must not follow
-        # on each other in one.
+        # One in each turn of the loop: several documents that are refused without waiting must not
+        # be decoded in one turn.
         self._slots.release()
         self._left -= 1
         if self._left:

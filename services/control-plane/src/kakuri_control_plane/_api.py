@@ -56,7 +56,7 @@ class Submission(Workload):
     runtime_class: Literal["edera-zone"]
 
 
-# What follows is quicker with a workload of the exact type that messages are declared with.
+# Encoding is faster for a workload of the exact type that the messages declare.
 _fields_of = attrgetter(*(field.name for field in fields(Workload)))
 
 

@@ -115,7 +115,7 @@ class Logs:
                 return await log.read(wait_seconds=WAIT_SECONDS)
             except RPCError as error:
                 if self._is_ending or log.has_yielded:
-                    # Its connection was closed by us, so this is no fault: the client is cut off.
+                    # This process closed the connection, so there is no fault to report.
                     why = "the control plane stops" if self._is_ending else "all slots are taken"
                     _log.info("log no longer followed", id=log.workload_id, why=why)
                     raise ClientDisconnected(f"the log is no longer followed: {why}") from None

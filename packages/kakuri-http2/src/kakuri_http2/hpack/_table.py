@@ -41,7 +41,7 @@ class DynamicTable:
         self.generation = 0
 
     def add(self, field: Field) -> None:
-        """Insert a field; the oldest ones leave. One larger than the table empties it."""
+        """Insert a field; the oldest ones are evicted. One larger than the table empties it."""
         self.generation += 1
         size = len(field[0]) + len(field[1]) + ENTRY_OVERHEAD
         if size > self.max_size:
@@ -53,7 +53,7 @@ class DynamicTable:
         self._shrink()
 
     def resize(self, max_size: int) -> None:
-        """Change the maximum; the oldest fields leave."""
+        """Change the maximum; the oldest fields are evicted."""
         self.generation += 1
         self.max_size = max_size
         self._shrink()
