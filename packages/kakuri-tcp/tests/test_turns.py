@@ -112,6 +112,24 @@ async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(tur
     assert log.index(cheap) - asked <= 1
 
 
+async def test_connection_that_asks_often_and_little_stays_ahead_of_floods(turns):
+    """An ordinary client asks more in the end than a flood has used of one slice."""
+    log = []
+    for _ in range(250):
+        turns.process(Job(turns, [0.001] * 1000, log=log))
+    ordinary = Job(turns, [], log=log)
+    for _ in range(200):
+        ordinary.costs = [0.0004]
+        asked = turns.clock()
+        turns.process(ordinary)
+        while ordinary.costs:  # noqa: ASYNC110 - turns of the loop are what is counted
+            await asyncio.sleep(0)
+        assert turns.clock() - asked <= 0.06
+        for _ in range(4):
+            await asyncio.sleep(0)
+    turns.close()
+
+
 async def test_connection_that_used_least_time_is_served_first(turns):
     """One with many cheap requests is no worse off than one with a single one."""
     log = []

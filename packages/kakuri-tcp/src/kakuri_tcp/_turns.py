@@ -9,6 +9,8 @@ accepts connections and runs timers.
 The connection that has used the least time goes first, as in the start-time fair queueing of
 Goyal, Vin and Cheng (1996), and of those that have used the same the one that came last: a cheap
 request passes all the expensive ones, also those whose cost shows only when they are processed.
+One that finishes within its slice is counted as having used less than those that do not, so that
+an ordinary client that asks often is not put on a level with a flood.
 Every fourth turn begins with the connection that has waited longest, so that each one gets its
 slice in the end.
 
@@ -86,7 +88,10 @@ class Turns(Generic[_Worker]):
         self._heap: list[tuple[float, int, float, _Worker]] = []  # and some that no longer wait
         self._used: dict[_Worker, float] = {}  # seconds, since it is contended
         self._number = 0
-        self._virtual = 0.0  # the used time of the connection that worked last
+        # The used time of the connection that worked last because it had used the least. One that
+        # worked because it had waited longest may have used far more: what arrives now must not be
+        # put behind all that have used less than that.
+        self._virtual = 0.0
 
     def __repr__(self) -> str:
         state = f"{len(self._waiting)} waiting" if self._is_contended else "idle"
@@ -195,7 +200,9 @@ class Turns(Generic[_Worker]):
             if waiting and self._turns % _OLDEST_EVERY == 0:
                 now = self._run(next(iter(waiting)), now)
             while waiting and now < self._ends:
-                now = self._run(self._least_used(), now)
+                worker = self._least_used()
+                self._virtual = max(self._virtual, waiting[worker][2])
+                now = self._run(worker, now)
         finally:
             if waiting:
                 self._schedule()
@@ -210,7 +217,6 @@ class Turns(Generic[_Worker]):
 
     def _run(self, worker: _Worker, now: float) -> float:
         used = self._waiting.pop(worker)[2]
-        self._virtual = max(self._virtual, used)
         self._running = worker
         self._runs_again = False
         self._slice_end = now + self._slice_time
@@ -220,7 +226,12 @@ class Turns(Generic[_Worker]):
         finally:
             self._running = None
             ended = self.clock()
-            self._used[worker] = used + ended - now + self._expected
+            used += ended - now + self._expected
+            if not self._runs_again:
+                # It finished within its slice: it stays ahead of all that do not, however often
+                # it comes, and behind those of its kind that have used less.
+                used = min(used, self._virtual - self._slice_time / 2)
+            self._used[worker] = used
             self._ends -= self._expected
         if self._runs_again:
             self.process_later(worker)
