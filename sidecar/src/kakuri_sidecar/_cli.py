@@ -18,7 +18,7 @@ from kakuri_sidecar._version import __version__
 from kakuri_sidecar._zone_network import MAX_SEARCHES, MAX_SERVERS, is_reachable
 
 MIN_PULL_SECONDS, MAX_PULL_SECONDS = 1.0, 86_400.0
-"""Below, no pull can be done; above, nobody waits any more."""
+"""Below, no pull can complete; above, no caller still waits."""
 
 MAX_AGE_SECONDS = 100 * 365 * 86_400.0
 SECONDS_PER_HOUR = 3600
@@ -82,7 +82,7 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     "--hosts-file/--no-hosts-file",
     default=True,
     show_default=True,
-    help="Whether each zone gets a hosts file of its own, mounted from the folder of its log.",
+    help="Mount a hosts file of its own into each zone, from the folder of its log.",
 )
 @click.option(
     "--dns-server",
@@ -105,21 +105,21 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     type=click.IntRange(1, 100),
     default=DEFAULT_COLLECTION.high,
     show_default=True,
-    help="Percent of the images' disk from which on unused images are removed; 100 for never.",
+    help="Percent of the images' disk in use at which unused images are removed; 100 for never.",
 )
 @click.option(
     "--image-gc-low",
     type=click.IntRange(0, 100),
     default=DEFAULT_COLLECTION.low,
     show_default=True,
-    help="Percent of the images' disk down to which they are removed.",
+    help="Percent of the images' disk in use at which removing them ends.",
 )
 @click.option(
     "--image-min-age",
     type=click.FloatRange(0, MAX_AGE_SECONDS),
     default=DEFAULT_COLLECTION.min_age,
     show_default=True,
-    help="Seconds for which an image is kept after it was seen first.",
+    help="Seconds for which an image is kept after it was first seen.",
 )
 @click.option(
     "--image-max-age-hours",
@@ -133,7 +133,7 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     type=click.FloatRange(1, 86_400),
     default=DEFAULT_COLLECTION.interval,
     show_default=True,
-    help="Seconds between two looks for images to remove.",
+    help="Seconds between two checks for images to remove.",
 )
 @click.option(
     "--keep-image",

@@ -32,8 +32,8 @@ RETENTION_HOURS = 24.0
 """How long a workload that has ended is kept, with its log."""
 
 ENDED_BUDGET_MB = 64
-"""What workloads that have ended may take together: tens of thousands of ordinary ones, 256 with
-the largest specifications, and less than what the agent needs for those that run."""
+"""Budget of all workloads that have ended: enough for tens of thousands of ordinary ones or 256
+with the largest specifications, and less than what the agent needs for those that run."""
 
 MAX_RETENTION_HOURS = 1_000_000.0
 """More than a hundred years."""
@@ -138,16 +138,16 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     type=click.IntRange(1, MAX_FIGURE),
     default=ENDED_BUDGET_MB,
     show_default=True,
-    help="What workloads that have ended may take, in units of 2^20 bytes: their specifications, "
-    "messages and histories, in memory and in the store. Those that ended first are removed, with "
-    "their logs, to make room for later ones.",
+    help="Budget of all workloads that have ended, in units of 2^20 bytes: their specifications, "
+    "messages and histories, in memory and in the store. When it is exceeded, those that ended "
+    "first are removed, with their logs.",
 )
 @click.option(
     "--max-document-bytes",
     type=click.IntRange(MIN_DOCUMENT_BYTES, MAX_DOCUMENT_BYTES),
     default=MAX_DOCUMENT_BYTES,
     show_default=True,
-    help="Bytes that a workload may have in its compact JSON encoding.",
+    help="Largest size of a workload in its compact JSON encoding, in bytes.",
 )
 @click.option(
     "--check-store",
@@ -168,7 +168,7 @@ def main(*, check_store: bool, **options: object) -> None:
 
 @asynccontextmanager
 async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
-    """Serve the agent protocol while the context is entered; gives the real endpoint."""
+    """Serve the agent protocol while the context is entered; yield the actual endpoint."""
     state = StateFolder(settings.state_dir or default_state_dir())
     runtime = await choose_runtime(
         settings.runtime, settings.sidecar, settings.simulated_script, state.runtimes
