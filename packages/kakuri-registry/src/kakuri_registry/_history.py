@@ -17,9 +17,9 @@ MAX_HISTORY_MESSAGE = 256
 class Transition:
     """One step of a workload: the state it came to, when, and why.
 
-    A state that is stated again with another reason is a step too, and so is each attempt. `count`
-    is how many attempts in a row ended in this step after the same steps: only those of the last
-    one are kept, so that a crash loop does not push out what was before.
+    The same state with another reason is a step of its own, and so is each attempt. `count` is the
+    number of attempts in a row that ended in this step after the same steps. Only the steps of the
+    last of them are kept, so that a crash loop does not push out earlier history.
     """
 
     at: float
@@ -55,11 +55,11 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
 
 
 def _folded(history: History, step: Transition, attempt: int) -> tuple[History, Transition]:
-    """Leave out the run before the last one if both went the same way; `step` ends the last one."""
+    """Drop the attempt before the last one if both had the same steps; `step` ends the last one."""
     last = [each for each in history if each.attempt == attempt]
     if attempt == 0 or not last or last[0].reason != step.reason:
-        return history, step  # the first run, or one whose beginning is forgotten
-    ended_before, last = last[0], last[1:]  # an attempt begins with how the one before it ended
+        return history, step  # the first attempt, or one whose beginning was dropped
+    ended_before, last = last[0], last[1:]  # an attempt begins with the end of the one before it
     start = len(history) - len(last) - 1
     begin = start
     while begin and history[begin - 1].attempt == attempt - 1:
