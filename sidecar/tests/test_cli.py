@@ -23,6 +23,7 @@ from kakuri_tcp import Endpoint
         (["--cgroup-parent", "/a/../b"], "expected an absolute path"),
         (["--pull-timeout", "0"], "expected seconds from 1 to 86400, got 0"),
         (["--pull-stall-timeout", "nan"], "got nan"),
+        (["--ended-logs-mb", "0"], "0 is not in the range"),
     ],
 )
 def test_what_can_not_be_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, options, words):

@@ -11,6 +11,7 @@ from kakuri_daemon import DaemonCommand, DaemonError, endpoint, run
 from kakuri_registry import IMAGE_REFERENCE, WORKLOAD_ID, open_private_folder
 from kakuri_tcp import Endpoint
 
+from kakuri_sidecar._ended_logs import ENDED_LOGS_MB, MIB
 from kakuri_sidecar._image_collection import DEFAULT_COLLECTION, CollectionLimits
 from kakuri_sidecar._pulling import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_sidecar._service import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings, sidecar_service
@@ -22,6 +23,8 @@ MIN_PULL_SECONDS, MAX_PULL_SECONDS = 1.0, 86_400.0
 
 MAX_AGE_SECONDS = 100 * 365 * 86_400.0
 SECONDS_PER_HOUR = 3600
+
+MAX_ENDED_LOGS_MB = 1_000_000_000
 
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\.")
 _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -61,6 +64,14 @@ _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
     default=DEFAULT_LOG_DIR,
     show_default=True,
     help="Where the runtime writes what containers say.",
+)
+@click.option(
+    "--ended-logs-mb",
+    type=click.IntRange(1, MAX_ENDED_LOGS_MB),
+    default=ENDED_LOGS_MB,
+    show_default=True,
+    help="What the logs of all ended zones may take, in units of 2^20 bytes. Those of the zones "
+    "that ended first are removed to make room for later ones.",
 )
 @click.option(
     "--pull-timeout",
@@ -150,6 +161,7 @@ def main(
     handlers: dict[str, str],
     cgroup_parent: str | None,
     log_dir: Path,
+    ended_logs_mb: int,
     pull_timeout: float,
     pull_stall_timeout: float,
     *,
@@ -173,6 +185,7 @@ def main(
         handlers=handlers,
         cgroup_parent=cgroup_parent,
         log_dir=log_dir.absolute(),
+        ended_log_bytes=ended_logs_mb * MIB,
         has_hosts=hosts_file,
         dns_servers=dns_servers,
         dns_searches=dns_searches,

@@ -291,6 +291,29 @@ def remove_oldest(folder: int, attempt: int, keep: int, max_bytes: int) -> None:
             os.unlink(file.name, dir_fd=folder)
 
 
+def remove_ended(folder: int, excess: int) -> list[LogFile]:
+    """Remove the oldest files of a log that has ended, until `excess` bytes are gone or all are.
+
+    A file without a number gets its own first: a position in it stays true without those before.
+
+    Returns:
+        The removed files, oldest first.
+
+    """
+    removed: list[LogFile] = []
+    for file in list_files(folder):
+        if file.is_current and file.segment.sequence:
+            name = f"{file.name}.{file.segment.sequence}"
+            os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+    for file in list_files(folder):
+        if excess <= 0:
+            break
+        os.unlink(file.name, dir_fd=folder)
+        excess -= file.size
+        removed.append(file)
+    return removed
+
+
 def remove_attempts(folder: int, attempt: int, keep: int) -> None:
     """Remove the files of all but the newest `keep` attempts, `attempt` being one of these."""
     files = list_files(folder)

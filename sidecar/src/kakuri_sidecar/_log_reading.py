@@ -70,7 +70,11 @@ def read(
     """
     files = [file for file in list_files(folder) if end is None or file.segment <= end.segment]
     if not files:
-        return Reading(b"", cursor, is_complete=True)
+        if end is None and not is_over:
+            return Reading(b"", cursor, is_complete=True)
+        # Nothing will follow. Unless the cursor is a start, what it points to was removed.
+        start = Cursor(Segment(cursor.segment.attempt))
+        return Reading(b"", start, is_complete=True, has_gap=cursor != start)
     index, position, has_gap = _locate(files, cursor)
     content = bytearray()
     while True:

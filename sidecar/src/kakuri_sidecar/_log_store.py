@@ -131,7 +131,7 @@ class LogStore:
             LogStorageError: the folder can't be made.
 
         """
-        await self._run(self._prepare, zone, attempt)
+        await self.run(self._prepare, zone, attempt)
         return self.place(zone, attempt)
 
     def place(self, zone: str, attempt: int) -> LogPlace:
@@ -157,12 +157,12 @@ class LogStore:
             LogStorageError: the file can't be written.
 
         """
-        await self._run(write_file, self._root, zone, name, content)
+        await self.run(write_file, self._root, zone, name, content)
         return self._root / zone / name
 
     async def zones(self) -> list[str]:
         """Give the ids of all zones that have a folder here."""
-        return await self._run(list_zones, self._root)
+        return await self.run(list_zones, self._root)
 
     async def remove(self, zone: str) -> None:
         """Remove a zone's log; done when it is gone, or was.
@@ -171,7 +171,7 @@ class LogStore:
             LogStorageError: something of it is left.
 
         """
-        await self._run(remove_folder, self._root, zone)
+        await self.run(remove_folder, self._root, zone)
 
     async def rotate(
         self, zone: str, attempt: int, reopen: Callable[[], Awaitable[object]]
@@ -189,16 +189,16 @@ class LogStore:
             LogStorageError: a file can't be renamed.
 
         """
-        name = await self._run(self._rename, zone, attempt)
+        name = await self.run(self._rename, zone, attempt)
         if name is None:
             return False
         try:
             await reopen()
         except BaseException:
             # Queued at once: it is done even if this task is being cancelled.
-            await self._run(self._undo, zone, attempt, name)
+            await self.run(self._undo, zone, attempt, name)
             raise
-        await self._run(self._remove_oldest, zone, attempt)
+        await self.run(self._remove_oldest, zone, attempt)
         return True
 
     async def tail(self, zone: str, lines: int, *, attempt: int = 0) -> str:
@@ -212,7 +212,7 @@ class LogStore:
             LogStorageError: it can't be read.
 
         """
-        return str(await self._run(self._tail, zone, lines, attempt))
+        return str(await self.run(self._tail, zone, lines, attempt))
 
     async def read(
         self,
@@ -243,7 +243,7 @@ class LogStore:
             is_over = has_ended()
             before = self._signature(zone, name)
             now = None if is_over else time.time()
-            reading = await self._run(self._read, zone, cursor, limit, now=now, is_over=is_over)
+            reading = await self.run(self._read, zone, cursor, limit, now=now, is_over=is_over)
             is_end = is_over and reading.is_complete
             has_gap |= reading.has_gap
             left = deadline - time.monotonic()
@@ -267,16 +267,16 @@ class LogStore:
         """
         cursor, last = (Cursor(), None) if after is None else Cursor.parse_bounded(after)
         if last is None:
-            last = await self._run(self._end, zone)
+            last = await self.run(self._end, zone)
         limit = max(1, min(limit, MAX_READ))
-        reading = await self._run(self._read, zone, cursor, limit, end=last)
+        reading = await self.run(self._read, zone, cursor, limit, end=last)
         following = f"{reading.next}-{last}"
         return LogChunk(reading.content, following, reading.is_complete, reading.has_gap)
 
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
         """Return what differs for a zone once its log has changed: by zone, of these attempts."""
         names = {zone: current_name(attempt) for zone, attempt in attempts.items()}
-        return await self._run(lambda: {zone: self._signature(zone, names[zone]) for zone in names})
+        return await self.run(lambda: {zone: self._signature(zone, names[zone]) for zone in names})
 
     async def stream(
         self,
@@ -348,7 +348,8 @@ class LogStore:
         except OSError:
             return None
 
-    async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run work on the store's thread, after everything that was asked for before."""
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 

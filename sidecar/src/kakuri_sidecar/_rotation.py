@@ -1,12 +1,14 @@
-"""Keeping logs from growing without end: those of running containers are looked at now and then."""
+"""Keeping logs from growing without end: rotation for running zones, a budget for ended ones."""
 
 import asyncio
+from collections.abc import Callable, Collection
 from functools import partial
 
 import structlog
 from kakuri_registry import WorkloadState, ZoneStatus
 
 from kakuri_sidecar._cri import CriClient
+from kakuri_sidecar._ended_logs import EndedLogs
 from kakuri_sidecar._errors import CriError
 from kakuri_sidecar._log_errors import LogError
 from kakuri_sidecar._log_store import LogStore
@@ -23,20 +25,30 @@ REOPEN_SECONDS = 10.0
 
 
 class LogRotation:
-    """Rotates the logs of running zones until it is cancelled."""
+    """Rotates the logs of running zones, and trims those of ended ones, until it is cancelled.
+
+    Args:
+        busy: returns the ids of the zones that are being started, stopped or removed.
+
+    """
 
     def __init__(
         self,
         cri: CriClient,
         table: ZoneTable,
         logs: LogStore,
+        ended: EndedLogs,
+        busy: Callable[[], Collection[str]],
         interval: float = ROTATE_INTERVAL,
     ) -> None:
         self._cri = cri
         self._table = table
         self._logs = logs
+        self._ended = ended
+        self._busy = busy
         self._interval = interval
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._trimming: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Look again and again."""
@@ -45,9 +57,12 @@ class LogRotation:
                 await asyncio.sleep(self._interval)
                 self.look()
         finally:
-            for task in self._under_way.values():
+            tasks = list(self._under_way.values())
+            if self._trimming is not None:
+                tasks.append(self._trimming)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def look(self) -> None:
         """Begin to rotate what has grown too large; what fails is tried again at the next look.
@@ -60,6 +75,8 @@ class LogRotation:
                 task = asyncio.create_task(self._look_at(status))
                 self._under_way[status.id] = task
                 task.add_done_callback(partial(self._done, status.id))
+        if self._trimming is None or self._trimming.done():
+            self._trimming = asyncio.create_task(self.trim_ended())
 
     def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
         del self._under_way[zone_id]
@@ -77,3 +94,28 @@ class LogRotation:
         else:
             if rotated:
                 log.debug("rotated a log", zone=status.id)
+
+    async def trim_ended(self) -> None:
+        """Remove logs of ended zones that exceed their budget; what is under way is left alone."""
+        if not self._table.has_listing:
+            return
+        live = {*self._under_way, *self._busy()}
+        ends: dict[str, float] = {}
+        for status in self._table.all():
+            if not status.state.is_terminal:
+                live.add(status.id)
+            elif status.ended_at is not None:
+                ends[status.id] = status.ended_at
+        try:
+            trimmed = await self._ended.trim(live, ends)
+        except (LogError, OSError) as error:
+            log.warning("could not trim the logs of ended zones", error=str(error))
+            return
+        for each in trimmed:
+            log.info(
+                "removed the log of an ended zone",
+                zone=each.zone,
+                files=each.files,
+                bytes=each.size,
+                left=each.left,
+            )

@@ -16,6 +16,7 @@ from kakuri_sidecar._api import HEARTBEAT_SECONDS, Api
 from kakuri_sidecar._api_logs import LogApi
 from kakuri_sidecar._cgroups import CgroupParent
 from kakuri_sidecar._cri import DEFAULT_TIMEOUTS, CallTimeouts, CriClient
+from kakuri_sidecar._ended_logs import ENDED_LOGS_MB, MIB, EndedLogs
 from kakuri_sidecar._guard import refuse_browsers, refuse_foreign_hosts
 from kakuri_sidecar._health import Health, look, own_conditions
 from kakuri_sidecar._image_collection import DEFAULT_COLLECTION, CollectionLimits, ImageCollector
@@ -53,6 +54,7 @@ class Settings:
             that would be the runtime's default one.
         cgroup_parent: below which cgroup zones lie; None for the one that fits the driver.
         log_dir: where the runtime writes logs, a folder for each zone.
+        ended_log_bytes: what the logs of all ended zones may take together.
         has_hosts: whether each zone gets its own hosts file, which is mounted from that folder.
         dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
             of the host that a zone can reach.
@@ -68,6 +70,7 @@ class Settings:
     handlers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_HANDLERS))
     cgroup_parent: str | None = None
     log_dir: Path = DEFAULT_LOG_DIR
+    ended_log_bytes: int = ENDED_LOGS_MB * MIB
     has_hosts: bool = True
     dns_servers: Sequence[str] = ()
     dns_searches: Sequence[str] = ()
@@ -136,7 +139,10 @@ async def sidecar_service(listen: Endpoint, settings: Settings) -> AsyncIterator
         Api(zones, table, health, monitor.wake, heartbeat=settings.heartbeat).add_to(router)
         watch = LogWatch(logs, table, heartbeat=settings.heartbeat)
         LogApi(logs, table, watch).add_to(router)
-        rotation = LogRotation(cri, table, logs, settings.rotate_interval)
+        ended = EndedLogs(logs, settings.ended_log_bytes)
+        rotation = LogRotation(
+            cri, table, logs, ended, lambda: zones.busy, settings.rotate_interval
+        )
         for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_going(work)))
         server = await serve(listen, router, access_log=access_log(), access=ONLY_OWNER)

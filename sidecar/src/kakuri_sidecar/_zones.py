@@ -70,6 +70,11 @@ class Zones:
         """What zones can be run by."""
         return frozenset(self._handlers)
 
+    @property
+    def busy(self) -> frozenset[str]:
+        """The ids of zones that are being started, stopped or removed."""
+        return frozenset(self._starts.keys() | self._ends.keys())
+
     async def start(
         self, spec: ZoneSpec, check: Callable[[], None] = lambda: None
     ) -> tuple[ZoneStatus, bool]:
