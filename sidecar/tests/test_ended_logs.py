@@ -71,7 +71,7 @@ async def test_trim_removes_the_oldest_files_first_and_as_few_as_needed(store):
     assert names(store, "a") == ["1.log.4", "1.log.5"]
 
 
-async def test_cursor_into_what_is_left_stays_true_after_older_files_are_removed(store):
+async def test_cursor_into_a_kept_file_is_valid_after_older_files_are_removed(store):
     await write(store, "a", "0.log.0", "0.log.1", "0.log")
     cursor = (await read(store, "a")).next
     assert cursor == f"0.2.{SIZE}"
@@ -176,7 +176,9 @@ async def test_links_are_neither_followed_nor_counted(store, tmp_path):
     assert (outside / "0.log").read_bytes() == LINE
 
 
-async def test_folder_that_can_not_be_changed_hinders_no_other(store, monkeypatch):
+async def test_folder_that_cannot_be_changed_does_not_keep_others_from_being_trimmed(
+    store, monkeypatch
+):
     for zone in ("a", "b"):
         await write(store, zone, "0.log")
     remove = _ended_logs.remove_ended
@@ -196,7 +198,9 @@ async def test_folder_that_can_not_be_changed_hinders_no_other(store, monkeypatc
     ]
 
 
-async def test_folder_that_can_not_be_measured_hinders_no_other(store, monkeypatch):
+async def test_folder_that_cannot_be_measured_does_not_keep_others_from_being_trimmed(
+    store, monkeypatch
+):
     for zone in ("a", "b"):
         await write(store, zone, "0.log")
     refused = (store.root / "a").stat().st_ino

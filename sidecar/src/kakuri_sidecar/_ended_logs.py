@@ -24,12 +24,12 @@ MIB = 1_048_576
 
 MAX_MEASURED = 100
 MAX_TRIMMED = 20
-"""How many folders one pass measures, and from how many it removes files: the thread that reads
-logs is held for milliseconds."""
+"""Folders that one pass measures, and folders that it removes files from, so that it blocks the
+thread that reads logs for milliseconds only."""
 
 UNKNOWN_SECONDS = 60.0
-"""For how long after its last write a log of which the runtime has no zone is left alone: a start
-with an unknown outcome may have made a container that is not listed yet."""
+"""Time after its last write for which a log without a zone in the runtime is kept: a start with an
+unknown outcome may have created a container that is not listed yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class LogRotation:
                 log.debug("rotated a log", zone=status.id)
 
     async def trim_ended(self) -> None:
-        """Remove logs of ended zones that exceed their budget; what is under way is left alone."""
+        """Remove logs of ended zones that exceed their budget, except of zones being changed."""
         if not self._table.has_listing:
             return
         live = {*self._under_way, *self._busy()}
