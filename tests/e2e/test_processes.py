@@ -5,10 +5,12 @@ import re
 import signal
 import socket
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from e2e_processes import BIN, DEADLINE, clean_environment, curl, nc
+from kakuri_registry import SQLiteStore
 
 WORKLOAD = (
     '{"id":"w","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
@@ -160,6 +162,21 @@ def test_readiness_that_can_not_be_announced(name):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "error"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
+            env=clean_environment(),
+        )  # fmt: skip
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--check-store"])
+def test_report_that_cannot_be_written_gets_one_line_and_exit_status_2(option, tmp_path):
+    state = ["--state-dir", str(tmp_path)]
+    with closing(SQLiteStore(tmp_path / "sidecar.sqlite")) as store:
+        store.load()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [BIN / "kakuri-agent", *state, option],
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
             env=clean_environment(),
         )  # fmt: skip

@@ -460,6 +460,7 @@ async def test_query_of_a_route_that_takes_none_is_400_and_does_nothing(method, 
         ("/workloads?label=x", "query.label", "expected a label as key=value, got 'x'"),
         ("/workloads?limit=0", "query.limit", "expected an integer from 1 to 100, got 0"),
         ("/workloads?limit=1&limit=1", "query.limit", "expected it once, got it again"),
+        ("/workloads?limit=0&limit=x", "query.limit", "expected it once, got it again"),
         ("/workloads?watch", "query.watch",
          "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
         ("/workloads/a/log?tail=x", "query.tail", "expected an integer from 0 to 1000000, got 'x'"),
@@ -473,6 +474,17 @@ async def test_fault_of_a_query_names_the_parameter(path, fault, message):
         status, body, _ = await call("GET", path)
         assert (status, body["detail"]) == (400, "the query has 1 fault")
         assert body["errors"] == [{"path": fault, "message": message}]
+
+
+async def test_query_with_a_repeated_parameter_tells_of_its_other_faults_too():
+    async with api(WorkloadList([], None)) as call:
+        status, body, _ = await call("GET", "/workloads?limit=0&state=x&limit=2&watch&watch")
+        assert (status, body["detail"]) == (400, "the query has 3 faults")
+        assert [each["path"] for each in body["errors"]] == [
+            "query.limit",
+            "query.watch",
+            "query.state",
+        ]
 
 
 @pytest.mark.parametrize("state", ["running", "Running", "RUNNING"])

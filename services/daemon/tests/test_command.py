@@ -63,6 +63,16 @@ def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
     assert "expected --listen unix:PATH for --listen-group" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("--size", "'x' is not a valid integer"), ("--seconds", "'x' is not a valid number")],
+)
+def test_option_that_is_no_number_gets_an_error_without_a_range(daemon, option, message):
+    status, error, options = daemon(option, "x")
+    assert (status, options) == (2, None)
+    assert f": {message}." in error
+
+
 def test_the_default_is_the_last_resort(daemon):
     status, error, options = daemon()
     assert (status, error) == (0, "")

@@ -152,15 +152,18 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @click.option(
     "--check-store",
     is_flag=True,
-    help="Check the stores in the state folder without changing anything, report, and exit: 0 if "
-    "they are whole, 1 if not. The agent must be stopped.",
+    help="Check the stores in the state folder without changing them, report, and exit: 0 if they "
+    "are whole, 1 if one is damaged, 2 if one can't be checked. The agent must be stopped.",
 )
 @click.version_option(__version__)
 def main(*, check_store: bool, **options: object) -> None:
     """Run the workloads of this machine, for a control plane that asks over a socket."""
     if check_store:
         state_dir = cast("Path | None", options["state_dir"])
-        is_whole = StateFolder(state_dir or default_state_dir()).check(click.echo)
+        try:
+            is_whole = StateFolder(state_dir or default_state_dir()).check(click.echo)
+        except OSError as error:  # not EXIT_DAMAGED, which a trace would end with as well
+            raise DaemonError(f"can't write the report: {error.strerror}") from error
         sys.exit(0 if is_whole else EXIT_DAMAGED)
     settings = Settings(**options)  # type: ignore[arg-type]  # click has checked them
     run(lambda: agent_service(settings))

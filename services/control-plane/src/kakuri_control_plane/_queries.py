@@ -73,17 +73,25 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     if not request.query_string:
         return query_type()
     given: dict[str, object] = {}
+    repeated: dict[str, Fault] = {}
     for name, text in request.query_pairs:
         if name in given:
-            raise QueryError([Fault(f"query.{name}", "expected it once, got it again")])
+            repeated[name] = Fault(f"query.{name}", "expected it once, got it again")
         given[name] = _value(name, text)
     if query_type is NoQuery and given:
         message = "expected no parameters for this path and method"
         raise QueryError(Fault(f"query.{name}", message) for name in given)
+    # Which value of a repeated parameter was meant is not known, so none of them is a fault.
+    once = {name: value for name, value in given.items() if name not in repeated}
+    faults = list(repeated.values())
     try:
-        return convert(given, type=query_type)
+        query = convert(once, type=query_type)
     except StructureError as error:
-        raise QueryError(map(_of_query, error.faults)) from error
+        faults.extend(map(_of_query, error.faults))
+        raise QueryError(faults) from error
+    if faults:
+        raise QueryError(faults)
+    return query
 
 
 def _value(name: str, text: str) -> object:

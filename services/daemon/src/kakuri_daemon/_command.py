@@ -112,6 +112,11 @@ class DaemonCommand(click.Command):
                 suffix = _long_name(option).upper().replace("-", "_")
                 option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
                 option.show_envvar = True
+            # click says "'x' is not a valid integer range" of what is no number.
+            if isinstance(option.type, click.IntRange):
+                option.type.name = "integer"
+            elif isinstance(option.type, click.FloatRange):
+                option.type.name = "number"
 
     def main(self, args: Sequence[str] | None = None, *_more: Any, **_options: Any) -> Any:
         """Run the command and exit: 0, or 2 with one line on standard error."""
@@ -138,6 +143,15 @@ class DaemonCommand(click.Command):
         except click.Abort:
             return EXIT_INTERRUPTED
         return 0
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the arguments, which may print the help or the version."""
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError:
+            raise  # who closed it knows
+        except OSError as error:
+            raise DaemonError(f"can't write to standard output: {error.strerror}") from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Refuse an exposed address, set up the log, then run the daemon."""
