@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from kakuri_tcp import Endpoint, LineError, LineServerLimits, UnexpectedProtocol, listen_lines
-from kakuri_tcp.testing import settle
+from kakuri_tcp.testing import settle, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -118,6 +118,44 @@ async def test_requests_in_flight_are_bounded():
     async with await listen_lines(LOCAL, handler, limits=limits) as server:
         assert await exchange(server, b"x\n" * 100) == b"x\n" * 100
     assert most == 3
+
+
+async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_few():
+    gate = asyncio.Event()
+    running = 0
+
+    async def handler(line):
+        nonlocal running
+        running += 1
+        await gate.wait()
+        return line
+
+    limits = LineServerLimits(requests_in_flight_of_all=10)
+    async with await listen_lines(LOCAL, handler, limits=limits) as server:
+        first = asyncio.create_task(exchange(server, b"x\n" * 100))
+        await until(lambda: running == 10)
+        second = asyncio.create_task(exchange(server, b"y\n" * 100))
+        await until(lambda: running == 14)
+        await settle()
+        assert (running, server._shared.in_flight) == (14, 14)
+        gate.set()
+        assert await first == b"x\n" * 100
+        assert await second == b"y\n" * 100
+        await until(lambda: not server.connections)
+        assert server._shared.in_flight == 0
+
+
+async def test_requests_in_flight_of_a_lost_connection_count_no_longer():
+    async def handler(line):
+        await asyncio.Event().wait()
+
+    async with await listen_lines(LOCAL, handler) as server:
+        peer = asyncio.create_task(until_the_end(server, b"x\n" * 5))
+        await until(lambda: server._shared.in_flight == 5)
+        for connection in server._places.connections:
+            connection.abort()
+        await peer
+        await until(lambda: server._shared.in_flight == 0)
 
 
 async def test_ten_thousand_lines_in_one_write():

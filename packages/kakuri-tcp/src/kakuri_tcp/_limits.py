@@ -90,12 +90,15 @@ class LineServerLimits(ServerLimits):
         line_timeout: seconds from the first byte of a line to its end; a peer that drips bytes
             holds a buffer no longer than that.
         requests_in_flight: on one connection, received and not yet answered; reading pauses.
+        requests_in_flight_of_all: on all connections together, as each one is a task of some
+            kilobytes; above it, a connection has four at a time.
 
     """
 
     line: int = 1_048_576
     line_timeout: float = 30.0
     requests_in_flight: int = 1_024
+    requests_in_flight_of_all: int = 16_384
 
     @property
     def sweep_interval(self) -> float:

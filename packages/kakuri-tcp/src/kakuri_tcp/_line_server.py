@@ -32,6 +32,9 @@ _log = logging.getLogger("kakuri_tcp")
 # Cheap lines between two reads of the clock, and the part of a slice that they may take.
 _MOST_LINES = 8
 
+# Requests of one connection that may wait for their replies however many wait on all of them.
+_ALWAYS_IN_FLIGHT = 4
+
 LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
 Finish = Callable[["asyncio.Future[Any]"], bytes]
 FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
@@ -97,7 +100,7 @@ async def listen_lines(
 
 class _LineConnection(Connection):
     __slots__ = (
-        "_decoder", "_finish", "_first_byte", "_first_line", "_handler", "_is_ending",
+        "_counted", "_decoder", "_finish", "_first_byte", "_first_line", "_handler", "_is_ending",
         "_is_reading", "_last", "_line_began", "_line_limits", "_loop", "_on_fault",
         "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
@@ -122,6 +125,7 @@ class _LineConnection(Connection):
         self._decoder = LineDecoder(limit=limits.line)
         # A list, though taken from at its head: it is short, and small when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
+        self._counted = 0  # of those that wait, as they were last reported
         self._turn: asyncio.Handle | None = None  # set while `process` is due
         self._line_began = 0.0
         self._is_reading = True
@@ -198,6 +202,8 @@ class _LineConnection(Connection):
         except (LineError, HandlerFailed) as error:
             self._end(error)
             is_drained = True
+        if self._counted != len(self._waiting):
+            self._count_waiting()
         if replies:
             self._write_lines(replies)
         if is_drained and not self._takes_requests:
@@ -225,7 +231,7 @@ class _LineConnection(Connection):
         before = self.limits.slice_time  # left of the slice, when the clock was read last
         size = 0
         while True:
-            if self.is_writing_paused or len(waiting) >= self._line_limits.requests_in_flight:
+            if self.is_writing_paused or (waiting and self._has_most_in_flight()):
                 return False
             line = next_line()
             if line is None:
@@ -265,6 +271,23 @@ class _LineConnection(Connection):
                 is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
                 lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
                 countdown, before = lines, left
+
+    def _has_most_in_flight(self) -> bool:
+        """Say whether one of the replies that are waited for has to leave before another line."""
+        limits = self._line_limits
+        own = len(self._waiting)
+        if own < _ALWAYS_IN_FLIGHT or self._shared is None:
+            return own >= limits.requests_in_flight
+        self._count_waiting()
+        return (
+            own >= limits.requests_in_flight
+            or self._shared.in_flight >= limits.requests_in_flight_of_all
+        )
+
+    def _count_waiting(self) -> None:
+        if self._shared is not None:
+            self._shared.in_flight += len(self._waiting) - self._counted
+            self._counted = len(self._waiting)
 
     def _answer_first(self, line: bytes) -> bytes | Awaitable[Any]:
         assert self._first_line is not None
@@ -327,6 +350,7 @@ class _LineConnection(Connection):
                 reply.cancel()
                 reply.add_done_callback(_see)
         self._waiting.clear()
+        self._count_waiting()
 
     def _write_lines(self, replies: list[bytes]) -> None:
         data = replies[0] + b"\n" if len(replies) == 1 else b"\n".join([*replies, b""])

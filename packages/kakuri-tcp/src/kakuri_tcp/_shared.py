@@ -36,6 +36,7 @@ class Shared:
         turns: when each connection may work.
         input: bytes that were received and not processed yet.
         output: bytes that were written to peers that read too slowly.
+        in_flight: requests of all connections whose replies are waited for.
         context: in which the server was started.
         aborted: how many connections had to be given up.
 
@@ -47,6 +48,7 @@ class Shared:
         )
         self.input: SharedBudget[Connection] = SharedBudget(limits.unfinished_input, self._clock)
         self.output: SharedBudget[Connection] = SharedBudget(limits.unsent_output, self._clock)
+        self.in_flight = 0
         self.context = contextvars.copy_context()
         self.aborted = 0
         self._held_back: set[Connection] = set()
