@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,34 @@ async def test_repeated_request_does_not_overtake_waiting_ones():
             gate.release()
         await asyncio.gather(task, other)
         assert arrived[1] == "other"
+
+
+class CountingQueue(OrderedDict):
+    """The queue of an endpoint; counts the requests that are looked at."""
+
+    looked_at = 0
+
+    def items(self):
+        for item in super().items():
+            self.looked_at += 1
+            yield item
+
+
+async def test_place_that_becomes_free_costs_the_same_however_many_wait():
+    async with gated(per_host=1) as (client, gate, arrived):
+        first = asyncio.create_task(client.request("GET", "/first"))
+        await until(lambda: arrived)
+        waiting = [asyncio.create_task(client.request("GET", f"/{n}")) for n in range(50)]
+        await until(lambda: "50 waiting" in repr(client))
+        waiters = client._pool._waiters
+        (endpoint,) = waiters
+        queue = waiters[endpoint] = CountingQueue(waiters[endpoint])
+        waiting[20].cancel()
+        for _ in range(50):
+            gate.release()
+        await asyncio.gather(first, *waiting, return_exceptions=True)
+        assert arrived == ["first", *(str(n) for n in range(50) if n != 20)]
+        assert queue.looked_at <= 2 * 50
 
 
 @pytest.mark.parametrize("fate", ["aborted", "cancelled", "kept"])

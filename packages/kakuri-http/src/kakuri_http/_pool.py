@@ -7,8 +7,9 @@ while a request waits, there is no place that it could use, and one that comes l
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
+from itertools import count
 
 from kakuri_tcp import ClientTLS, Endpoint, connect
 from kakuri_tcp import ConnectFailed as TCPConnectFailed
@@ -45,13 +46,16 @@ class Pool:
         self._idle: dict[Endpoint, deque[HttpClientConnection]] = {}
         self._in_use: set[HttpClientConnection] = set()
         self._count: Counter[Endpoint] = Counter()
-        self._waiters: deque[tuple[Endpoint, asyncio.Future[_Place]]] = deque()
+        # The queue of each endpoint, by the number that a request had when it came.
+        self._waiters: dict[Endpoint, OrderedDict[int, asyncio.Future[_Place]]] = {}
+        self._numbers = count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
     def __repr__(self) -> str:
         idle = sum(map(len, self._idle.values()))
-        return f"<Pool {len(self._in_use)} in use, {idle} idle, {len(self._waiters)} waiting>"
+        waiting = sum(map(len, self._waiters.values()))
+        return f"<Pool {len(self._in_use)} in use, {idle} idle, {waiting} waiting>"
 
     async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
         """Return an open connection; `release` has to follow.
@@ -101,9 +105,10 @@ class Pool:
         self._idle.clear()
         for connection in list(self._in_use):
             connection.abort()
-        for endpoint, waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(_closed(endpoint))
+        for endpoint, queue in self._waiters.items():
+            for waiter in queue.values():
+                if not waiter.done():
+                    waiter.set_exception(_closed(endpoint))
         self._waiters.clear()
 
     def _check_loop(self) -> None:
@@ -133,15 +138,15 @@ class Pool:
 
     async def _wait(self, endpoint: Endpoint, seconds: float | None) -> _Place:
         waiter: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
-        entry = (endpoint, waiter)
-        self._waiters.append(entry)
+        number = next(self._numbers)
+        self._waiters.setdefault(endpoint, OrderedDict())[number] = waiter
         deadline = asyncio.timeout(seconds)
         try:
             async with deadline:
                 return await waiter
         except BaseException as error:
-            if entry in self._waiters:
-                self._waiters.remove(entry)
+            if number in self._waiters.get(endpoint, ()):
+                self._leave(endpoint, number)
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._give_back(endpoint, waiter.result())
             if isinstance(error, TimeoutError) and deadline.expired():
@@ -161,18 +166,30 @@ class Pool:
         self._serve()
 
     def _serve(self) -> None:
-        """Assign free places to the waiting requests, first come, first served."""
-        without_place: set[Endpoint] = set()
-        waiters, self._waiters = self._waiters, deque()
-        for endpoint, waiter in waiters:
-            if waiter.done():
-                continue  # it gave up, and takes itself away
-            place = None if endpoint in without_place else self._claim(endpoint)
-            if place is None:
-                without_place.add(endpoint)
-                self._waiters.append((endpoint, waiter))
-            else:
+        """Assign free places to the waiting requests, first come, first served.
+
+        Takes time for the places and the endpoints, not for the requests that wait on.
+        """
+        endpoints = set(self._waiters)  # those that may have a place free
+        while endpoints:
+            endpoint = min(endpoints, key=lambda each: next(iter(self._waiters[each])))
+            number, waiter = next(iter(self._waiters[endpoint].items()))
+            if not waiter.done():  # else it gave up
+                place = self._claim(endpoint)
+                if place is None:
+                    endpoints.discard(endpoint)
+                    continue
                 waiter.set_result(place)
+            if not self._leave(endpoint, number):
+                endpoints.discard(endpoint)
+
+    def _leave(self, endpoint: Endpoint, number: int) -> bool:
+        """Remove a request from its queue; return whether others are in it."""
+        queue = self._waiters[endpoint]
+        del queue[number]
+        if not queue:
+            del self._waiters[endpoint]
+        return bool(queue)
 
     async def _connect(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
         def make() -> HttpClientConnection:
