@@ -522,6 +522,9 @@ async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
         ("/health", "did you mean /healthz?"),
         ("/", "there are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
         ("/version", "there are /workloads, "),
+        ("/v1/workloads", "did you mean /workloads?"),
+        ("/workloads/web/stop", "did you mean /workloads/web?"),
+        ("/workloads/a-long-name/restart", "did you mean /workloads/a-long-name?"),
         ("/" + "x" * 5000, "there are /workloads, "),
     ],
 )  # fmt: skip

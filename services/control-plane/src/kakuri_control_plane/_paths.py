@@ -1,6 +1,6 @@
 """The table of paths, and suggestions for a path that is not in it."""
 
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from kakuri_http import Request, Response, Route, Router, problem
 
@@ -9,6 +9,9 @@ MAX_PATH = 200
 
 SIMILARITY = 0.75
 """From 0 to 1: `/workload` and `/workloads/` are like `/workloads`, `/jobs` is not."""
+
+SEGMENT_SIMILARITY = 0.6
+"""The same of each segment: the others are long, and `/workloads/a/stop` is like no other path."""
 
 _NOT_FOUND = 404
 
@@ -39,7 +42,16 @@ class Paths(Router):
             for place, segment in enumerate(segments):
                 if segment.startswith(":") and place < len(given) and given[place]:
                     segments[place] = given[place]
-            candidate = "/".join(segments)
-            candidates[candidate.lower()] = candidate
+            if _may_be(segments, given):
+                candidate = "/".join(segments)
+                candidates[candidate.lower()] = candidate
         found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
         return candidates[found[0]] if found else None
+
+
+def _may_be(segments: list[str], given: list[str]) -> bool:
+    """Return whether each segment is like the one given, if there are as many."""
+    return len(segments) != len(given) or all(
+        SequenceMatcher(None, one.lower(), other.lower()).ratio() >= SEGMENT_SIMILARITY
+        for one, other in zip(segments, given, strict=True)
+    )
