@@ -1,8 +1,19 @@
-"""Check, in every run of tests, each regular expression that a member compiles."""
+"""Settings of every run of tests.
 
+Each regular expression that a member compiles is checked, and hypothesis tries the same examples in
+each run, so that a run fails because of a change. `KAKURI_EXPLORE=1` lets it look for new ones.
+"""
+
+import os
+
+import hypothesis
 import pytest
 
 from tools.patterns import watching
+
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+if not os.environ.get("KAKURI_EXPLORE"):
+    hypothesis.settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -228,7 +228,7 @@ def _slowly(codec, data):
         raise
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(documents())
 def test_fast_and_slow_agree(document):
     kind, data = document
