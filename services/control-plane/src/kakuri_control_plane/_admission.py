@@ -21,6 +21,11 @@ MAX_WAITING = 64
 """Large documents that wait for their turn: with those under way at most 34 MiB."""
 
 
+TURNS_BETWEEN = 4
+"""Turns of the event loop between two large documents: a small request needs one to be accepted,
+one to be read and one to be answered, and so waits for one large document at most."""
+
+
 class TooManyLargeDocuments(Exception):
     """The queue of large documents is full."""
 
@@ -43,8 +48,8 @@ class Admission:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._gate = asyncio.Semaphore(1)  # to the event loop's time
         self._waiting = 0
-        self._left = 0  # whose places are not given on yet
 
     def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
         """Return the context for a document of `size` bytes.
@@ -61,19 +66,21 @@ class Admission:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
+        try:
+            await self._gate.acquire()
+        except BaseException:
+            self._slots.release()
+            raise
+        self._open_gate_after(TURNS_BETWEEN)
 
     async def __aexit__(self, *_: object) -> None:
-        self._left += 1
-        if self._left == 1:
-            asyncio.get_running_loop().call_soon(self._admit_one)
-
-    def _admit_one(self) -> None:
-        # One in each turn of the loop: several documents that are refused without waiting must not
-        # be decoded in one turn.
         self._slots.release()
-        self._left -= 1
-        if self._left:
-            asyncio.get_running_loop().call_soon(self._admit_one)
+
+    def _open_gate_after(self, turns: int) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._open_gate_after, turns - 1)
+        else:
+            self._gate.release()
 
     def __repr__(self) -> str:
         return f"<Admission {self._waiting} waiting>"
