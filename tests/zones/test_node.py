@@ -53,8 +53,9 @@ def pids():
 def test_the_registry_has_the_images(node):
     with BlockingClient() as client:
         answer = client.request("GET", f"http://{node.registry}/v2/_catalog")
-    names = ["library/busybox", "library/door", "library/nginx", "library/pause"]
-    assert decode(answer.body, type=Any) == {"repositories": names}
+    names = {"library/busybox", "library/door", "library/nginx", "library/pause"}
+    # Other tests push images of their own.
+    assert names <= set(decode(answer.body, type=Any)["repositories"])
 
 
 def test_cri_is_ready(node):
