@@ -68,6 +68,20 @@ async def test_a_reader_goes_on_where_it_was(clients):
     ]
 
 
+async def test_log_remembers_that_a_piece_came_after_a_gap(clients):
+    pieces = {
+        None: Log(b"one", "1", ended=False),
+        "1": Log(b"three", "3", ended=False, gap=True),
+        "3": Log(b"four", "4", ended=True),
+    }
+    async with (
+        await serve(ANY_PORT, lambda request: pieces[request.after]) as server,
+        clients(server.endpoint).open_log("wl-1") as log,
+    ):
+        seen = [(await log.read(), log.has_gap)[1] for _ in pieces]
+    assert seen == [False, True, True]
+
+
 async def test_one_piece_from_a_cursor(clients):
     async with await serve(
         ANY_PORT, lambda request: Log(repr(request).encode(), "2", ended=False)

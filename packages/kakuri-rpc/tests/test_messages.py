@@ -97,6 +97,10 @@ REPLIES = [
         ),
     ),
     (
+        Log(b"\xff\0\n", "0:3", ended=False, gap=True),
+        b'{"type":"Log","data":"/wAK","next":"0:3","ended":false,"gap":true}',
+    ),
+    (
         Log(b"\xff\0\n", "0:3", ended=False),
         b'{"type":"Log","data":"/wAK","next":"0:3","ended":false}',
     ),

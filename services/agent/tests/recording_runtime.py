@@ -15,6 +15,7 @@ class RecordingRuntime:
         self.zones = {}
         self.logs = {}
         self.reads = 0
+        self.has_gap = False
         self.is_listed = True
         self.fault = None
 
@@ -45,7 +46,9 @@ class RecordingRuntime:
         self.reads += 1
         if zone_id not in self.logs:
             raise NoLog(f"no log of {zone_id!r}")
-        return LogPart(self.logs[zone_id], "1", ended=True)
+        if isinstance(self.logs[zone_id], Exception):
+            raise self.logs[zone_id]
+        return LogPart(self.logs[zone_id], "1", ended=True, gap=self.has_gap)
 
     async def close(self):
         self.told.append(("close",))

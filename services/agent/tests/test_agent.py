@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from kakuri_agent import Agent, Capacity, SimulatedRuntime, _agent
+from kakuri_agent import Agent, Capacity, RuntimeFault, RuntimeUnavailable, SimulatedRuntime, _agent
 from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle, spec_size
 from kakuri_rpc import (
     DescribeNode,
@@ -250,6 +250,35 @@ async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, se
     await settle()
     runtime.observer.zone_gone("wl-1")
     assert (await waiting).code is ErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (RuntimeUnavailable("away"), ErrorCode.RUNTIME_UNAVAILABLE),
+        (RuntimeFault("it broke"), ErrorCode.RUNTIME),
+    ],
+)
+async def test_log_that_the_runtime_does_not_return_is_an_error_that_says_why(
+    agent, runtime, fault, code
+):
+    agent.handle(StartWorkload(workload()))
+    runtime.logs["wl-1"] = fault
+    assert await agent.handle(ReadLog("wl-1")) == Error(code, str(fault), id="wl-1")
+
+
+async def test_gap_in_a_log_is_passed_on_before_and_after_its_end(agent, runtime, settle):
+    agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
+    runtime.logs["wl-1"] = b""
+    runtime.has_gap = True
+    runtime.change(FAILED, reason="Error", exit_code=1)
+    await settle()
+    for _ in range(2):  # to each reader with an older cursor
+        reply = await agent.handle(ReadLog("wl-1", after="0"))
+        assert reply == Log(b"", "1", ended=False, gap=True)
+    agent.handle(StopWorkload("wl-1", 0))
+    await settle()
+    assert await agent.handle(ReadLog("wl-1", after="0")) == Log(b"", "1", ended=True, gap=True)
 
 
 async def test_bounded_log_ends_where_the_runtime_says(agent, runtime, settle):

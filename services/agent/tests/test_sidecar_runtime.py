@@ -10,6 +10,7 @@ from kakuri_agent import (
     LogRequest,
     NoLog,
     RuntimeFault,
+    RuntimeUnavailable,
     SidecarRuntime,
     UnknownCursor,
 )
@@ -445,8 +446,10 @@ async def test_a_cursor_that_is_none(runtime, sidecar, cursor):
                for _, target, _ in sidecar.asked)  # fmt: skip
 
 
-def log_part(data=b"", following="1", *, ended=False):
+def log_part(data=b"", following="1", *, ended=False, gap=False):
     headers = {"Kakuri-Log-Next": following, "Kakuri-Log-Ended": "true" if ended else "false"}
+    if gap:
+        headers["Kakuri-Log-Gap"] = "true"
     return Response(200, data, headers)
 
 
@@ -464,6 +467,15 @@ async def test_awaited_log_is_read_again_when_it_has_grown(runtime, sidecar):
     sidecar.tell_logs(LogGrown("other"), LogGrown("wl-1"))
     assert await waiting == LogPart(b"more", "2", ended=False)
     assert len(log_requests(sidecar)) == 3
+
+
+async def test_gap_before_an_awaited_part_of_a_log_is_reported_with_that_part(runtime, sidecar):
+    sidecar.answers["GET"] = [log_part(b"", "1", gap=True)]
+    waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=30)))
+    await asked(sidecar, 1)
+    sidecar.answers["GET"] = [log_part(b"more", "2", ended=True)]
+    sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
+    assert await waiting == LogPart(b"more", "2", ended=True, gap=True)
 
 
 async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar):
@@ -509,10 +521,14 @@ async def test_a_log_that_is_not_there(runtime, sidecar):
     with pytest.raises(NoLog, match="no zone 'wl-1'"):
         await runtime.read_log("wl-1", LogRequest())
     sidecar.answers["GET"] = [problem(500, code="internal", detail="it broke")]
-    with pytest.raises(RuntimeFault, match="it broke"):
+    with pytest.raises(RuntimeFault, match="it broke") as raised:
+        await runtime.read_log("wl-1", LogRequest())
+    assert not isinstance(raised.value, RuntimeUnavailable)
+    sidecar.answers["GET"] = [problem(503, code="RuntimeUnavailable", detail="no answer")]
+    with pytest.raises(RuntimeUnavailable, match="no log: no answer"):
         await runtime.read_log("wl-1", LogRequest())
     await sidecar.stop()
-    with pytest.raises(RuntimeFault, match="no log: "):
+    with pytest.raises(RuntimeUnavailable, match="no log: "):
         await runtime.read_log("wl-1", LogRequest())
     await sidecar.start()
 

@@ -185,6 +185,7 @@ async def test_pieces_that_end_with_a_line_are_no_sign_of_the_end():
     [
         (lambda _: Error(ErrorCode.NOT_FOUND, "no workload"), 404, "not_found"),
         (lambda _: Error(ErrorCode.RUNTIME, "it failed"), 500, "runtime"),
+        (lambda _: Error(ErrorCode.RUNTIME_UNAVAILABLE, "away"), 503, "runtime_unavailable"),
         (lambda _: Status("wl-1", State.RUNNING), 500, "unexpected_reply"),
         (lambda _: Log(bytes(MAX_LOG_DATA + 1), "x", ended=False), 500, "unexpected_reply"),
         (lambda _: Log(b"", "x" * 129, ended=False), 500, "unexpected_reply"),
@@ -247,13 +248,41 @@ async def test_what_goes_wrong_later_cuts_the_answer_off(last, query, caplog):
     assert "was cut off" in caplog.text
 
 
-async def test_a_runtime_that_comes_back_goes_on_where_it_was():
+async def test_log_while_the_runtime_is_away_is_503_with_retry_after():
+    away = Error(ErrorCode.RUNTIME_UNAVAILABLE, "the sidecar can't be reached")
+    async with api(lambda _: away) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log")
+    assert response.headers.get("retry-after") == "1"
+
+
+@pytest.mark.parametrize("query", ["", "?follow"])
+async def test_log_with_a_gap_has_a_trailer_that_reports_it(query):
+    def answer(request):
+        if request.after:
+            return Log(b"three", "3", ended=True)
+        return Log(b"one", "1", ended=False, gap=True)
+
+    async with api(answer) as (client, _):
+        response = await client.request("GET", f"/workloads/wl-1/log{query}")
+    assert response.body == b"onethree"
+    assert response.headers.get("trailer") == "Kakuri-Log-Gap"
+    assert dict(response.trailers) == {"Kakuri-Log-Gap": "true"}
+
+
+async def test_log_without_a_gap_has_no_trailer():
+    async with api(pieces(b"one", b"two", then_ended=True)) as (client, _):
+        response = await client.request("GET", "/workloads/wl-1/log")
+    assert not response.trailers
+
+
+@pytest.mark.parametrize("code", [ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE])
+async def test_a_runtime_that_comes_back_goes_on_where_it_was(code):
     asked = []
 
     def answer(request):
         asked.append(request.after)
         if asked.count("1") == 1 and request.after == "1":
-            return Error(ErrorCode.RUNTIME, "no log from the sidecar")
+            return Error(code, "no log from the sidecar")
         return pieces(b"one", b"two", then_ended=True)(request)
 
     async with api(answer) as (client, _):
@@ -423,7 +452,7 @@ async def test_log_that_is_opened_while_the_service_stops_is_closed_at_once():
         await first.wait()
         await logs.end_followed()
         answers.set()
-        pieces_of = await opening
+        _, pieces_of = await opening
         (log,) = logs._followed
         assert log not in client._followed.taken()
         assert await anext(pieces_of) == b"one"

@@ -34,6 +34,8 @@ class AgentLog:
         workload_id: whose log it is.
         reader: the client that reads it; slots are shared fairly among readers.
         has_ended: whether everything has been read and nothing will follow.
+        has_gap: whether bytes were removed before they could be read, so that some of the pieces
+            read so far don't follow on each other.
         has_yielded: whether it was closed to make room for another log.
         quiet_since: when it was opened or last had data, by the event loop's clock.
 
@@ -64,6 +66,7 @@ class AgentLog:
         self._timeout = timeout
         self.workload_id = workload_id
         self.has_ended = False
+        self.has_gap = False
 
     async def read(self, *, wait_seconds: float = 0.0) -> Log:
         """Give the next piece; it has no data if none comes within wait_seconds, 0 to 30.
@@ -79,6 +82,7 @@ class AgentLog:
         if log.data:
             self.quiet_since = asyncio.get_running_loop().time()
         self.has_ended = log.ended
+        self.has_gap = self.has_gap or log.gap
         return log
 
     async def close(self) -> None:

@@ -194,12 +194,14 @@ class Log(AnyReply):
     """A piece of what a workload has written, as it was written.
 
     next is the cursor behind it. ended says that nothing will ever follow: the workload has ended
-    for good, and this is the rest.
+    for good, and this is the rest. gap says that bytes between the request's cursor and data were
+    removed before they could be read.
     """
 
     data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
     next: LogCursor
     ended: bool
+    gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

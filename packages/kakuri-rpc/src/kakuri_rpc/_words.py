@@ -108,4 +108,5 @@ class ErrorCode(Enum):
     CAPACITY = "capacity"
     NEVER_FITS = "never_fits"
     RUNTIME = "runtime"
+    RUNTIME_UNAVAILABLE = "runtime_unavailable"
     INTERNAL = "internal"

@@ -10,6 +10,7 @@ from kakuri_agent._runtime import (
     Observer,
     Runtime,
     RuntimeFault,
+    RuntimeUnavailable,
     UnknownCursor,
 )
 from kakuri_agent._sidecar import SidecarRuntime
@@ -28,6 +29,7 @@ __all__ = [
     "Reconciler",
     "Runtime",
     "RuntimeFault",
+    "RuntimeUnavailable",
     "SidecarRuntime",
     "SimulatedRuntime",
     "UnknownCursor",

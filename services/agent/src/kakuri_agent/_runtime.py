@@ -16,6 +16,10 @@ class RuntimeFault(Exception):
     """A runtime could not give what it was asked for."""
 
 
+class RuntimeUnavailable(RuntimeFault):
+    """A runtime does not answer at the moment; the same request may succeed later."""
+
+
 class NoLog(RuntimeFault):
     """There is no zone with that id, or nothing of its log."""
 
@@ -41,11 +45,20 @@ class LogRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """Bytes as a container wrote them, the cursor behind them, and whether that is all for ever."""
+    """A part of a container's log.
+
+    Attributes:
+        data: bytes as the container wrote them.
+        next: the cursor after them.
+        ended: whether nothing will ever follow.
+        gap: whether bytes between the request's cursor and `data` were removed unread.
+
+    """
 
     data: bytes
     next: str
     ended: bool
+    gap: bool = False
 
 
 class Observer(Protocol):
@@ -109,7 +122,7 @@ class Runtime(Protocol):
         """
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Give a part of a zone's log. Raises NoLog, UnknownCursor, and RuntimeFault."""
+        """Give a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
 
     async def close(self) -> None:
         """Tell the observer nothing more; zones go on."""

@@ -17,6 +17,7 @@ from kakuri_agent._runtime import (
     NoLog,
     Runtime,
     RuntimeFault,
+    RuntimeUnavailable,
     UnknownCursor,
 )
 from kakuri_agent._signals import Signals, wait_for
@@ -78,17 +79,19 @@ class WorkloadLogs:
             part = LogPart(b"", LOG_START, ended)
         except UnknownCursor as error:
             return Error(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
+        except RuntimeUnavailable as error:
+            return Error(ErrorCode.RUNTIME_UNAVAILABLE, str(error), id=workload_id)
         except RuntimeFault as error:
             return Error(ErrorCode.RUNTIME, str(error), id=workload_id)
         else:
             if not part.ended or request.bounded or self._has_ended(workload_id):
                 self._quiet.pop(workload_id, None)
-                return Log(part.data, part.next, part.ended)
+                return Log(part.data, part.next, part.ended, part.gap)
         if part.ended and part.next == LOG_START:
             return Log(b"", LOG_START, ended=True)
         if not part.data and not entry.state.is_terminal:
             self._note_quiet(workload_id, part.next, entry.version)
-        return Log(part.data, part.next, ended=False)
+        return Log(part.data, part.next, ended=False, gap=part.gap)
 
     def _note_quiet(self, workload_id: str, cursor: str, version: int) -> None:
         self._quiet.pop(workload_id, None)

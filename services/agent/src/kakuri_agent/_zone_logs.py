@@ -15,7 +15,14 @@ from kakuri_json import JSONError, decode
 from kakuri_registry import LogEvent, LogGrown
 from kakuri_tcp import LineDecoder, LineError
 
-from kakuri_agent._runtime import LogPart, LogRequest, NoLog, RuntimeFault, UnknownCursor
+from kakuri_agent._runtime import (
+    LogPart,
+    LogRequest,
+    NoLog,
+    RuntimeFault,
+    RuntimeUnavailable,
+    UnknownCursor,
+)
 from kakuri_agent._sidecar_answers import content, fault_of, problem_of
 from kakuri_agent._signals import Signals, wait_for
 
@@ -30,7 +37,7 @@ MAX_EVENT = 4096
 SILENCE = 20.0
 """Seconds without an event after which the stream of logs counts as broken."""
 
-_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+_OK, _BAD_REQUEST, _NOT_FOUND, _UNAVAILABLE = 200, 400, 404, 503
 
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """What goes into a query as it is; cursors of sidecars are made of it."""
@@ -65,7 +72,12 @@ class ZoneLogs:
     async def read(self, zone_id: str, request: LogRequest) -> LogPart:
         """Return a part of a zone's log; wait for there to be one if the request says so.
 
-        Raises NoLog, UnknownCursor, and RuntimeFault.
+        Raises:
+            NoLog: the zone has no log.
+            UnknownCursor: the sidecar did not return that cursor.
+            RuntimeUnavailable: the sidecar does not answer.
+            RuntimeFault: the sidecar reported another error.
+
         """
         if not request.wait:
             return await self._part(zone_id, request)
@@ -78,7 +90,8 @@ class ZoneLogs:
             while not part.data and not part.ended:
                 if not await wait_for(changed, deadline - loop.time()):
                     break
-                part = await self._part(zone_id, replace(request, after=part.next))
+                following = await self._part(zone_id, replace(request, after=part.next))
+                part = replace(following, gap=part.gap or following.gap)
         return part
 
     def zone_changed(self, zone_id: str) -> None:
@@ -108,16 +121,19 @@ class ZoneLogs:
             )
         except HttpError as error:
             log.warning("no log from the sidecar", id=zone_id, error=str(error))
-            raise RuntimeFault(f"no log: {fault_of(error)}") from error
+            raise RuntimeUnavailable(f"no log: {fault_of(error)}") from error
         following = response.headers.get("kakuri-log-next")
         if response.status == _NOT_FOUND:
             raise NoLog(problem_of(response).detail)
         if response.status == _BAD_REQUEST:
             raise UnknownCursor(problem_of(response).detail)
+        if response.status == _UNAVAILABLE:
+            raise RuntimeUnavailable(f"no log: {problem_of(response).detail}")
         if response.status != _OK or following is None:
             raise RuntimeFault(f"no log: {problem_of(response).detail}")
         ended = response.headers.get("kakuri-log-ended") == "true"
-        return LogPart(content(response), following, ended)
+        gap = response.headers.get("kakuri-log-gap") == "true"
+        return LogPart(content(response), following, ended, gap)
 
     async def _follow(self) -> None:
         """Pass on which logs grow, while a reader waits."""

@@ -5,15 +5,16 @@ moment, so there is nothing here that could be stale or lost.
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import ClassVar, Literal
 
-from kakuri_http import Handler, Request, Response, Router, problem
+from kakuri_http import Handler, Headers, Request, Response, Router, problem
 from kakuri_json import JSONError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
-from kakuri_rpc import AgentClient, DocumentTooLarge, RPCError, State, check_document
+from kakuri_rpc import AgentClient, AgentLog, DocumentTooLarge, RPCError, State, check_document
 
 from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
 from kakuri_control_plane._logs import Logs, reader_of
@@ -36,6 +37,9 @@ JSON = "application/json"
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """A workload writes what it likes: a browser is to show it, and never to run it."""
+
+LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
+"""The trailer of a log some of which was removed before it could be read."""
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
@@ -153,10 +157,13 @@ class Api:
             if request.method == "HEAD":
                 await self._presence.of(self._logs.check(workload_id))
                 return Response(200, iter(()), LOG_HEADERS, LOG_TYPE)
-            pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
+            log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         except RPCError as error:
             return agent_problem(error)
-        return Response(200, pieces, LOG_HEADERS, LOG_TYPE)
+        headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
+        response = Response(200, (), headers, LOG_TYPE)
+        response.body = _report_gap(response, log, pieces)
+        return response
 
     async def get_history(self, request: Request) -> Response:
         """Tell what has happened to a workload."""
@@ -215,6 +222,17 @@ class Api:
             return runtime_unavailable(node.message)
         health = Health("ok", simulated=node.simulated, message=node.message)
         return Response(200, encode(health), None, JSON)
+
+
+async def _report_gap(
+    response: Response, log: AgentLog, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """Yield a log's pieces, then set the response's trailer if some of the log was removed."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield piece
+    if log.has_gap:
+        response.trailers = LOG_GAP
 
 
 def without_query(handler: Handler) -> Handler:

@@ -68,11 +68,21 @@ class Logs:
 
     async def open(
         self, workload_id: str, query: LogQuery, reader: str = ""
-    ) -> AsyncGenerator[bytes, None]:
-        """Give the log's pieces, once the agent has given the first. Raises RPCError.
+    ) -> tuple[AgentLog, AsyncGenerator[bytes, None]]:
+        """Open a log, and wait for its first piece.
 
-        What goes wrong later is raised by the generator. `reader` is the client's address, without
-        its port: slots are shared among addresses.
+        Args:
+            workload_id: the workload whose log it is.
+            query: which part of the log, and whether to follow it.
+            reader: the client's address, without its port: slots are shared among addresses.
+
+        Returns:
+            The log, whose `has_gap` is final once all pieces were read, and its pieces. Iterating
+            over them raises RPCError for an error after the first piece.
+
+        Raises:
+            RPCError: the first piece could not be read.
+
         """
         log = self._agent.open_log(
             workload_id,
@@ -87,11 +97,11 @@ class Logs:
             await log.close()
             raise
         if not query.follow:
-            return _present(log, first)
+            return log, _present(log, first)
         self._followed.add(log)
         if self._is_ending:
             await log.close()
-        return self._follow(log, first)
+        return log, self._follow(log, first)
 
     async def _follow(self, log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
         """Give what there is and what is to come, until the workload has ended."""
@@ -148,5 +158,6 @@ async def _present(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
 
 def _passes(error: RPCError) -> bool:
     """Tell whether an error may be over soon: somebody who is away, and not an answer."""
-    is_runtime = isinstance(error, AgentError) and error.code is ErrorCode.RUNTIME
-    return is_runtime or isinstance(error, AgentUnreachable)
+    if isinstance(error, AgentError):
+        return error.code in (ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE)
+    return isinstance(error, AgentUnreachable)

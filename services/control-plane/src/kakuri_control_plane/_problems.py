@@ -34,6 +34,7 @@ _STATUSES = {
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.CONFLICT: 409,
     ErrorCode.NEVER_FITS: 422,  # no node that we know could ever run it
+    ErrorCode.RUNTIME_UNAVAILABLE: UNAVAILABLE,
     ErrorCode.CAPACITY: UNAVAILABLE,  # the same request can succeed later, without a change
 }
 
