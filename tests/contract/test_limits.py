@@ -9,8 +9,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from kakuri_agent._zone_logs import MAX_EVENT as MAX_LOG_EVENT
-from kakuri_agent._zone_view import MAX_EVENT
+from kakuri_agent._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
 from kakuri_control_plane._views import HistoryView, WorkloadPage

@@ -11,10 +11,11 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from crash_disk import TORN, TornWrite
-from kakuri_agent import Agent, _sidecar, _state
+from kakuri_agent import Agent, SidecarZones, _state
 from kakuri_agent._cli import main
 from kakuri_agent._retention import Retention
 from kakuri_registry import JOURNAL_STEPS, STORE_STEPS, Journal, SQLiteStore
@@ -73,15 +74,9 @@ def die_at(step: str, count: int) -> None:
     steps = Steps(step, count)
     _state.SQLiteStore = partial(TearingStore, on_step=steps)
     _state.Journal = partial(Journal, on_step=steps)
-    ask_once, handle = _sidecar._ask_once, Agent.handle
-
-    async def stepping_ask(client, method, path, *more):
-        command = "remove" if method == "DELETE" else "start" if path == "/zones" else "stop"
-        steps(f"{command}.before")
-        asyncio.get_running_loop().call_later(0.001, steps, f"{command}.under-way")
-        response = await ask_once(client, method, path, *more)
-        steps(f"{command}.after")
-        return response
+    for command in COMMANDS:
+        setattr(SidecarZones, command, stepping(command, getattr(SidecarZones, command), steps))
+    handle = Agent.handle
 
     def stepping_handle(agent, request):
         steps("agent.before-request")
@@ -89,7 +84,20 @@ def die_at(step: str, count: int) -> None:
         steps("agent.before-answer")
         return reply
 
-    _sidecar._ask_once, Agent.handle = stepping_ask, stepping_handle
+    Agent.handle = stepping_handle
+
+
+def stepping(command: str, operation: Callable, steps: Steps) -> Callable:
+    """Return an operation on zones that comes to its steps."""
+
+    async def stepped(zones, *arguments):
+        steps(f"{command}.before")
+        asyncio.get_running_loop().call_later(0.001, steps, f"{command}.under-way")
+        result = await operation(zones, *arguments)
+        steps(f"{command}.after")
+        return result
+
+    return stepped
 
 
 def be_agent(options: list[str]) -> None:

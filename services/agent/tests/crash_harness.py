@@ -23,7 +23,7 @@ import structlog
 from crash_clients import Client
 from crash_disk import TORN, TornWrite
 from crash_history import ClientHistory, Violation
-from kakuri_agent import Agent, Capacity, SidecarRuntime
+from kakuri_agent import Agent, Capacity, SidecarZones, ZoneRuntime
 from kakuri_http import ConnectFailed, HttpError
 from kakuri_json import decode, encode
 from kakuri_registry import (
@@ -137,10 +137,9 @@ class Life:
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
         self._journal = Journal(self.registry, self.store, on_step=self.step, executor=world.thread)
-        self._runtime = SidecarRuntime(Endpoint.parse("unix:/nowhere"))
-        link = Link(self, world.sidecar)
-        self._runtime._starts = self._runtime._ends = link
-        self._runtime._reads = self._runtime._events = link
+        zones = SidecarZones(Endpoint.parse("unix:/nowhere"))
+        zones._starts = zones._ends = zones._reads = zones._events = Link(self, world.sidecar)
+        self._runtime = ZoneRuntime(zones)
         self.capacity = Capacity(memory_mb=MEMORY_MB)
         self.agent = Agent(
             self.registry, self._journal, self._runtime, self.capacity,

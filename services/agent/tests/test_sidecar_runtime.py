@@ -11,8 +11,9 @@ from kakuri_agent import (
     NoLog,
     RuntimeFault,
     RuntimeUnavailable,
-    SidecarRuntime,
+    SidecarZones,
     UnknownCursor,
+    ZoneRuntime,
 )
 from kakuri_agent._sidecar import MAX_CONNECTIONS, MAX_STARTS
 from kakuri_agent._zone_view import MAX_BREAKS
@@ -148,7 +149,7 @@ def watcher():
 
 @pytest.fixture
 async def runtime(sidecar, watcher):
-    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=20, retry=(0.01, 0.05))
+    runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=20, retry=(0.01, 0.05))
     runtime.attach(watcher)
     await connected(sidecar)
     sidecar.tell(RuntimeHealth(available=True), ZonesListed())
@@ -229,7 +230,7 @@ async def test_a_start_waits_for_a_runtime_that_does_not_answer(runtime, sidecar
 
 async def test_a_start_does_not_wait_for_ever(sidecar, watcher):
     sidecar.answers["POST"] = [UNAVAILABLE]
-    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=0.05, retry=(0.01, 0.01))
+    runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=0.05, retry=(0.01, 0.01))
     runtime.attach(watcher)
     runtime.start(spec())
     while (status := runtime.status("wl-1")) is None or status.state is not FAILED:
@@ -311,7 +312,7 @@ async def test_a_removal_is_over_when_the_starts_before_it_are(runtime, sidecar,
 
 async def test_commands_wait_until_this_agent_has_taken_over(sidecar, watcher, settle):
     sidecar.answers["POST"] = [Response(201, encode(zone()))]
-    runtime = SidecarRuntime(sidecar.endpoint, start_timeout=20, retry=(0.01, 0.05))
+    runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=20, retry=(0.01, 0.05))
     runtime.attach(watcher)
     runtime.start(spec())
     await connected(sidecar)
@@ -568,7 +569,7 @@ async def test_spec_of_a_zone_removed_meanwhile_is_not_fetched_again(runtime, si
 
 async def test_stream_that_keeps_breaking_before_the_list_is_one_error(sidecar, watcher):
     with structlog.testing.capture_logs() as logs:
-        runtime = SidecarRuntime(sidecar.endpoint, retry=(0.001, 0.001))
+        runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), retry=(0.001, 0.001))
         runtime.attach(watcher)
         for _ in range(MAX_BREAKS + 2):
             await connected(sidecar)
@@ -583,7 +584,8 @@ async def test_stream_that_keeps_breaking_before_the_list_is_one_error(sidecar, 
 
 
 async def test_error_about_an_unreachable_sidecar_does_not_name_its_socket(tmp_path, watcher):
-    runtime = SidecarRuntime(Endpoint.unix(str(tmp_path / "nobody.sock")), retry=(0.01, 0.01))
+    zones = SidecarZones(Endpoint.unix(str(tmp_path / "nobody.sock")))
+    runtime = ZoneRuntime(zones, retry=(0.01, 0.01))
     runtime.attach(watcher)
     with pytest.raises(RuntimeFault) as raised:
         await runtime.read_log("wl-1", LogRequest())

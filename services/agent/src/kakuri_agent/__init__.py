@@ -13,9 +13,11 @@ from kakuri_agent._runtime import (
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent._sidecar import SidecarRuntime
+from kakuri_agent._sidecar import SidecarZones
 from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
 from kakuri_agent._version import __version__
+from kakuri_agent._zone_operations import Refused, ZoneOperations
+from kakuri_agent._zone_runtime import ZoneRuntime
 
 __all__ = [
     "Agent",
@@ -27,12 +29,15 @@ __all__ = [
     "Observer",
     "Outcome",
     "Reconciler",
+    "Refused",
     "Runtime",
     "RuntimeFault",
     "RuntimeUnavailable",
-    "SidecarRuntime",
+    "SidecarZones",
     "SimulatedRuntime",
     "UnknownCursor",
+    "ZoneOperations",
+    "ZoneRuntime",
     "__version__",
     "read_script",
 ]

@@ -7,8 +7,9 @@ from kakuri_http import Client, HttpError, Timeouts
 from kakuri_tcp import Endpoint
 
 from kakuri_agent._runtime import Runtime
-from kakuri_agent._sidecar import SidecarRuntime
+from kakuri_agent._sidecar import SidecarZones
 from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
+from kakuri_agent._zone_runtime import ZoneRuntime
 
 SIDECAR = Endpoint.parse("unix:/run/kakuri/sidecar.sock")
 """Where a sidecar listens unless it is told otherwise."""
@@ -26,12 +27,12 @@ async def choose_runtime(
     sidecar's, "auto" is the sidecar whether it answers or not: its zones run on without it.
     """
     if wanted == "auto":
-        if SidecarRuntime.name in known:
-            wanted = SidecarRuntime.name
+        if SidecarZones.name in known:
+            wanted = SidecarZones.name
         else:
-            wanted = SidecarRuntime.name if await _answers(sidecar) else SimulatedRuntime.name
-    if wanted == SidecarRuntime.name:
-        return SidecarRuntime(sidecar)
+            wanted = SidecarZones.name if await _answers(sidecar) else SimulatedRuntime.name
+    if wanted == SidecarZones.name:
+        return ZoneRuntime(SidecarZones(sidecar))
     return SimulatedRuntime(_outcomes(script))
 
 

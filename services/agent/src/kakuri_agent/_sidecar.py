@@ -1,38 +1,41 @@
-"""The runtime behind a sidecar: HTTP over a Unix socket, a CRI runtime behind it.
+"""The zones of a sidecar: HTTP over a Unix socket.
 
-A stream of events is the only source of what exists; the answer to a command tells at most why a
-zone did not come to be. Each zone has at most one command under way, repeated until the sidecar
-has carried it out: there, every command is idempotent.
-
-What has once been sent may arrive late, though nobody waits for it any more. So a removal is over
-only when the starts before it are, and what an agent that has died has sent is refused once the
-next one has opened the stream: each tells its name with whatever it asks for.
+What has once been sent may arrive late, though its caller has gone. So a removal is over only when
+the starts before it are, and what an agent that has died has sent is refused once the next one has
+opened the stream of events: each sends its name with every request.
 """
 
 import asyncio
+import re
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
-from enum import IntEnum
-from functools import partial
-from typing import Any
+from typing import ClassVar, TypeVar
 
 import structlog
-from kakuri_http import Client, HttpError, PoolLimits, Response, Timeouts
+from kakuri_http import (
+    Client,
+    ConnectFailed,
+    ConnectionBroken,
+    HttpError,
+    PoolLimits,
+    RequestTimeout,
+    Response,
+    Timeouts,
+)
 from kakuri_json import JSONError, decode, encode
-from kakuri_registry import ZoneSpec, ZoneStatus
-from kakuri_tcp import Endpoint
+from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_tcp import Endpoint, LineDecoder, LineError
 
 from kakuri_agent._runtime import (
     LogPart,
     LogRequest,
-    Observer,
+    NoLog,
+    RuntimeFault,
+    RuntimeUnavailable,
+    UnknownCursor,
 )
-from kakuri_agent._sidecar_answers import content, fault_of, problem_of
-from kakuri_agent._zone_logs import ZoneLogs
-from kakuri_agent._zone_specs import ZoneSpecs
-from kakuri_agent._zone_view import ZoneView, follow_events
+from kakuri_agent._zone_operations import Refused
 
 log = structlog.get_logger()
 
@@ -42,301 +45,248 @@ MAX_CONNECTIONS = 128
 MAX_STARTS = 1024
 """At once: one that waits for its turn does so in its own time, and pulls may hang."""
 
-FIRST_RETRY, LAST_RETRY = 0.1, 3.0
-"""Seconds between attempts to reach a sidecar that does not answer; doubled each time."""
+MAX_EVENT = 65_536
+"""Bytes of one event: it has no spec, so most of it is a message of at most 4096 characters."""
 
-START_TIMEOUT = 600.0
-"""Seconds after which a zone counts as failed that could not be asked for, or not be made."""
+MAX_LOG_EVENT = 4096
+"""Bytes of one event about a log: it has an id."""
 
-# A command lasts as long as the sidecar needs: it has the deadlines.
+SILENCE = 20.0
+"""Seconds without an event after which a stream counts as broken; a sidecar sends one every
+five."""
+
+LOG_SECONDS = 10.0
+"""For a part of a log."""
+
+# An operation lasts as long as the sidecar needs: it has the deadlines.
 _PATIENT = Timeouts(pool=None, read=None, total=None)
+_BRIEF = Timeouts(read=LOG_SECONDS, total=LOG_SECONDS)
+_STREAM = Timeouts(pool=None, read=SILENCE, total=None)
 
-_CREATED, _OK, _NO_CONTENT = 201, 200, 204
+_OK, _CREATED, _NO_CONTENT = 200, 201, 204
 _BAD_REQUEST, _NOT_FOUND, _CONFLICT, _UNAVAILABLE = 400, 404, 409, 503
 _STALE_AGENT = "stale_agent"
 
-_Run = Callable[[], Coroutine[Any, Any, None]]
+_CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
+"""What goes into a query as it is; cursors of sidecars are made of it."""
+
+T = TypeVar("T")
 
 
-class _Rank(IntEnum):
-    """A command replaces one with a lower rank, or with the same rank and a longer grace time."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the sidecar says went wrong (RFC 9457)."""
 
-    START = 0
-    STOP = 1
-    REMOVE = 2
+    __json__: ClassVar = {"unknown": "ignore"}
 
-
-@dataclass(slots=True)
-class _Command:
-    rank: _Rank
-    grace_seconds: int
-    task: asyncio.Task[None]
+    detail: str = "the sidecar does not say why"
+    code: str = "StartError"
 
 
-class _NotAnswered(Exception):
-    """The sidecar could not be reached, or could not reach its runtime: ask again."""
-
-
-class _Stale(_NotAnswered):
-    """Another agent has taken over; it may be gone later."""
-
-
-class SidecarRuntime:
-    """Runs zones through a sidecar."""
+class SidecarZones:
+    """The operations of a sidecar."""
 
     name = "sidecar"
-    is_simulated = False
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        start_timeout: float = START_TIMEOUT,
-        retry: tuple[float, float] = (FIRST_RETRY, LAST_RETRY),
-    ) -> None:
-        """Take where the sidecar listens. Times in seconds; `retry`: the first pause, the last."""
+    def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
-        self._usurped: str | None = None
         # A pool each: starts may hang, ends take their grace time, and neither holds up the others.
         self._starts = _client(endpoint, MAX_STARTS)
         self._ends = _client(endpoint, MAX_CONNECTIONS)
         self._reads = _client(endpoint, MAX_CONNECTIONS)
         self._events = _client(endpoint, 1)
         self._log_events = _client(endpoint, 1)
-        self._start_timeout = start_timeout
-        self._retry = retry
-        self._logs = ZoneLogs(self._reads, self._log_events, self._headers, retry)
-        self._view = ZoneView(self._logs.zone_changed)
-        self._specs = ZoneSpecs(self._fetch, self._view.changed)
-        self._commands: dict[str, _Command] = {}
         self._slots = asyncio.Semaphore(MAX_STARTS)
         self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # starts that are not answered
-        self._observer: Observer | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._taken_over: str | None = None
 
     def __repr__(self) -> str:
-        return f"<SidecarRuntime {self._endpoint} {self._view!r} {len(self._commands)} commands>"
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether the stream of events has told every zone."""
-        return self._view.is_listed
+        return f"<SidecarZones {self._endpoint}>"
 
     @property
     def fault(self) -> str | None:
-        """Why zones can't be started or ended at the moment."""
-        return self._usurped or self._view.fault
+        """Why the sidecar refuses this agent: another one has opened its stream of events."""
+        return self._taken_over
 
-    def attach(self, observer: Observer) -> None:
-        """Follow the sidecar's events, and tell this observer."""
-        self._observer = observer
-        self._view.observer = observer
-        following = follow_events(self._events, self._view, self._retry, self._headers)
-        self._following = asyncio.get_running_loop().create_task(following)
-
-    def start(self, spec: ZoneSpec) -> None:
-        """Begin to run a zone."""
-        self._begin(spec.id, _Rank.START, lambda: self._start(spec))
-
-    def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end a zone."""
-        self._begin(zone_id, _Rank.STOP, partial(self._stop, zone_id, grace_seconds), grace_seconds)
-
-    def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end and remove a zone."""
-        self._begin(
-            zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
-        )
-
-    def status(self, zone_id: str) -> ZoneStatus | None:
-        """Give what is known of a zone."""
-        return self._view.get(zone_id)
-
-    def list(self) -> Collection[ZoneStatus]:
-        """Give what is known of all zones."""
-        return self._view.all()
-
-    def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone was made from; None until the sidecar has said so."""
-        zone = self._view.get(zone_id)
-        return None if zone is None else self._specs.take(zone)
-
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Give a part of a zone's log."""
-        return await self._logs.read(zone_id, request)
-
-    async def close(self) -> None:
-        """Tell nothing more; what the sidecar does it goes on doing."""
-        self._view.observer = None
-        tasks: list[asyncio.Task[Any]] = [command.task for command in self._commands.values()]
-        if self._following is not None:
-            tasks.append(self._following)
-        tasks += [task for sent in self._sent.values() for task in sent]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._specs.close()
-        await self._logs.close()
-        for client in (
-            self._starts, self._ends, self._reads, self._events, self._log_events
-        ):  # fmt: skip
-            await client.close()
-
-    def _begin(self, zone_id: str, rank: _Rank, run: _Run, grace_seconds: int = 0) -> None:
-        """Run a command, unless one that does as much is under way for the zone."""
-        present = self._commands.get(zone_id)
-        if present is not None:
-            if (present.rank, -present.grace_seconds) >= (rank, -grace_seconds):
-                return
-            present.task.cancel()
-        task = asyncio.get_running_loop().create_task(run())
-        self._commands[zone_id] = _Command(rank, grace_seconds, task)
-        task.add_done_callback(lambda task: self._ended(zone_id, task))
-
-    def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
-        command = self._commands.get(zone_id)
-        if command is not None and command.task is task:
-            del self._commands[zone_id]
-        if not task.cancelled() and task.exception() is not None:
-            log.error("command failed", id=zone_id, exc_info=task.exception())
-
-    async def _fetch(self, zone_id: str) -> ZoneStatus | None:
-        """Ask the sidecar about one zone, for its spec; None if there is no such zone."""
-
-        def ask() -> Coroutine[Any, Any, Response]:
-            return _ask_once(self._reads, "GET", f"/zones/{zone_id}", b"", self._headers)
-
-        response = await self._ask(ask)
-        if response.status != _OK:
-            return None
-        try:
-            return decode(content(response), type=ZoneStatus)
-        except JSONError:
-            return None
-
-    async def _start(self, spec: ZoneSpec) -> None:
-        body = encode(spec)
-        try:
-            async with asyncio.timeout(self._start_timeout):
-                response = await self._ask(lambda: self._send_start(spec.id, body), pending=spec)
-        except TimeoutError:
-            for task in self._sent.get(spec.id, ()):
-                task.cancel()
-            fault = self.fault or "the runtime did not start the zone in time"
-            self._view.fail(spec, "RuntimeUnavailable", fault)
-            return
-        if response.status in (_OK, _CREATED):
-            with suppress(JSONError):
-                self._view.started(decode(content(response), type=ZoneStatus))
-        else:
-            problem = problem_of(response)
-            log.warning("zone not started", id=spec.id, code=problem.code, detail=problem.detail)
-            reason = problem.code if problem.code in START_FAILURES else "StartError"
-            self._view.fail(spec, reason, problem.detail)
-
-    async def _stop(self, zone_id: str, grace_seconds: int) -> None:
-        path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
-        response = await self._insist("POST", path, (_OK, _NOT_FOUND))
-        ran: int | None = None
-        if response.status == _OK:
-            try:
-                zone = decode(content(response), type=ZoneStatus)
-            except JSONError:
-                return
-            ran = None if zone.container_id is None else zone.attempt
-        self._view.stopped(zone_id, ran)
-
-    async def _remove(self, zone_id: str, grace_seconds: int) -> None:
-        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
-        await self._insist("DELETE", path, (_NO_CONTENT,))
-        while sent := self._sent.get(zone_id):  # which the sidecar may have had after the removal
-            await asyncio.wait(set(sent))
-            await self._insist("DELETE", path, (_NO_CONTENT,))
-        self._view.removed(zone_id)
-
-    async def _send_start(self, zone_id: str, body: bytes) -> Response:
-        """Ask for a start; when this is cancelled the request goes on, as the sidecar would."""
+    async def start(self, spec: ZoneSpec) -> ZoneStatus:
+        """Start a zone; the request goes on if this is cancelled, as the sidecar would."""
         await self._slots.acquire()
-        request = _ask_once(self._starts, "POST", "/zones", body, self._headers)
+        request = self._request(self._starts, "POST", "/zones", encode(spec))
         task = asyncio.get_running_loop().create_task(request)
-        sent = self._sent.setdefault(zone_id, set())
+        sent = self._sent.setdefault(spec.id, set())
         sent.add(task)
 
         def answered(task: asyncio.Task[Response]) -> None:
             self._slots.release()
             sent.discard(task)
-            if not sent and self._sent.get(zone_id) is sent:
-                del self._sent[zone_id]
+            if not sent and self._sent.get(spec.id) is sent:
+                del self._sent[spec.id]
             if not task.cancelled():
-                task.exception()  # which nobody may wait for
+                task.exception()  # which no caller may await
 
         task.add_done_callback(answered)
-        return await asyncio.shield(task)
+        return _zone(_expect(await asyncio.shield(task), (_OK, _CREATED)))
 
-    async def _insist(self, method: str, path: str, done: tuple[int, ...]) -> Response:
-        """Ask until it is done: what the runtime refuses to end now it may end later."""
-        pause, longest = self._retry
+    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
+        """Stop a zone; None if there is no such zone."""
+        path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
+        response = await self._request(self._ends, "POST", path)
+        return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
-        def ask() -> Coroutine[Any, Any, Response]:
-            return _ask_once(self._ends, method, path, b"", self._headers)
+    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Remove a zone; again if a start before it may have reached the sidecar later."""
+        path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
+        _expect(await self._request(self._ends, "DELETE", path), (_NO_CONTENT,))
+        while sent := self._sent.get(zone_id):
+            await asyncio.wait(set(sent))
+            _expect(await self._request(self._ends, "DELETE", path), (_NO_CONTENT,))
 
-        while (response := await self._ask(ask)).status not in done:
-            log.warning("not ended", path=path, detail=problem_of(response).detail)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, longest)
+    async def zone(self, zone_id: str) -> ZoneStatus | None:
+        """Return a zone with its spec; None if there is no such zone."""
+        response = await self._request(self._reads, "GET", f"/zones/{zone_id}")
+        return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
+
+    def events(self) -> AsyncGenerator[ZoneEvent]:
+        """Yield the events of all zones."""
+        return self._stream(self._events, "/zones?watch", ZoneEvent, MAX_EVENT)  # type: ignore[arg-type]
+
+    def log_events(self) -> AsyncGenerator[LogEvent]:
+        """Yield which logs grow."""
+        return self._stream(self._log_events, "/logs?watch", LogEvent, MAX_LOG_EVENT)  # type: ignore[arg-type]
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Return a part of a zone's log."""
+        query = f"limit={request.limit}&wait=0"
+        if request.after is not None:
+            if not _CURSOR.fullmatch(request.after):
+                raise UnknownCursor(f"expected a cursor of this log, got {request.after!r}")
+            query += f"&after={request.after}"
+        elif request.tail is not None:
+            query += f"&tail={request.tail}"
+        if request.bounded:
+            query += "&bounded"
+        try:
+            response = await self._reads.request(
+                "GET", f"/zones/{zone_id}/log?{query}", timeouts=_BRIEF
+            )
+        except HttpError as error:
+            log.warning("no log from the sidecar", id=zone_id, error=str(error))
+            raise RuntimeUnavailable(f"no log: {fault_of(error)}") from error
+        following = response.headers.get("kakuri-log-next")
+        if response.status == _NOT_FOUND:
+            raise NoLog(problem_of(response).detail)
+        if response.status == _BAD_REQUEST:
+            raise UnknownCursor(problem_of(response).detail)
+        if response.status == _UNAVAILABLE:
+            raise RuntimeUnavailable(f"no log: {problem_of(response).detail}")
+        if response.status != _OK or following is None:
+            raise RuntimeFault(f"no log: {problem_of(response).detail}")
+        ended = response.headers.get("kakuri-log-ended") == "true"
+        gap = response.headers.get("kakuri-log-gap") == "true"
+        return LogPart(_content(response), following, ended, gap)
+
+    async def close(self) -> None:
+        """Abandon every request; what the sidecar does it goes on doing."""
+        tasks = [task for sent in self._sent.values() for task in sent]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for client in (
+            self._starts, self._ends, self._reads, self._events, self._log_events
+        ):  # fmt: skip
+            await client.close()
+
+    async def _request(self, client: Client, method: str, path: str, body: bytes = b"") -> Response:
+        """Send a request and return its answer, unless that is that another attempt is needed."""
+        try:
+            response = await client.request(
+                method, path, headers=self._headers, body=body, timeouts=_PATIENT
+            )
+        except HttpError as error:
+            log.debug("no answer", method=method, path=path, error=str(error))
+            raise RuntimeUnavailable(fault_of(error)) from error
+        if response.status == _UNAVAILABLE:
+            raise RuntimeUnavailable(problem_of(response).detail)
+        if response.status == _CONFLICT and (found := problem_of(response)).code == _STALE_AGENT:
+            if self._taken_over is None:
+                log.error("commands refused", sidecar=str(self._endpoint), error=found.detail)
+            self._taken_over = found.detail
+            raise RuntimeUnavailable(found.detail)
+        self._taken_over = None
         return response
 
-    async def _ask(
-        self,
-        ask: Callable[[], Coroutine[Any, Any, Response]],
-        *,
-        pending: ZoneSpec | None = None,
-    ) -> Response:
-        """Ask until there is an answer. `pending`: the zone that waits meanwhile."""
-        pause, longest = self._retry
-        if not self._view.opened.is_set():  # before that, this agent has not taken over
-            if pending is not None:
-                self._view.wait(pending, "RuntimeUnavailable", self.fault or "")
-            await self._view.opened.wait()
-        while True:
-            try:
-                response = await ask()
-            except _NotAnswered as error:
-                if isinstance(error, _Stale):
-                    self._note_usurped(str(error))
-                if pending is not None:
-                    self._view.wait(pending, "RuntimeUnavailable", str(error))
-            else:
-                self._usurped = None
-                return response
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, longest)
-
-    def _note_usurped(self, words: str) -> None:
-        if self._usurped is None:
-            log.error("commands refused", sidecar=str(self._endpoint), error=words)
-        self._usurped = words
+    async def _stream(
+        self, client: Client, path: str, kind: type[T], limit: int
+    ) -> AsyncGenerator[T]:
+        """Yield the events of a stream. Raises RuntimeUnavailable when it breaks."""
+        decoder = LineDecoder(limit=limit)
+        opened = client.stream("GET", path, headers=self._headers, timeouts=_STREAM)
+        try:
+            async with opened as response:
+                if response.status != _OK:
+                    got = f"got status {response.status}"
+                    raise RuntimeUnavailable(f"expected a sidecar's events, {got}")
+                async for piece in response:
+                    decoder.receive_data(piece)
+                    while (line := decoder.next_line()) is not None:
+                        event = decode(line, type=kind)
+                        yield event
+        except HttpError as error:
+            raise RuntimeUnavailable(fault_of(error)) from error
+        except (LineError, JSONError) as error:
+            raise RuntimeUnavailable(_first_line(error)) from error
+        raise RuntimeUnavailable("the sidecar ended its stream of events")
 
 
-START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
-"""The reasons of a failed start that the sidecar tells."""
+def problem_of(response: Response) -> Problem:
+    """Return the problem in a response, or one that says that there is none."""
+    try:
+        return decode(_content(response), type=Problem)
+    except JSONError:
+        return Problem(f"expected an answer of a sidecar, got status {response.status}")
+
+
+def fault_of(error: HttpError) -> str:
+    """Return what a failed request says to callers.
+
+    Not the text of the error: it names the sidecar's socket, which callers must not learn.
+    """
+    match error:
+        case ConnectFailed():
+            return "the sidecar can't be reached"
+        case RequestTimeout(phase="pool"):
+            return "the agent has too many requests to the sidecar in progress"
+        case RequestTimeout():
+            return "the sidecar does not answer in time"
+        case ConnectionBroken():
+            return "the connection to the sidecar broke"
+    return "the sidecar's answer is not valid HTTP"
 
 
 def _client(endpoint: Endpoint, connections: int) -> Client:
     return Client(endpoint, pool=PoolLimits(connections=connections, per_host=connections))
 
 
-async def _ask_once(
-    client: Client, method: str, path: str, body: bytes, headers: Mapping[str, str]
-) -> Response:
-    try:
-        response = await client.request(method, path, headers=headers, body=body, timeouts=_PATIENT)
-    except HttpError as error:
-        log.debug("no answer", method=method, path=path, error=str(error))
-        raise _NotAnswered(fault_of(error)) from error
-    if response.status == _UNAVAILABLE:
-        raise _NotAnswered(problem_of(response).detail)
-    if response.status == _CONFLICT and problem_of(response).code == _STALE_AGENT:
-        raise _Stale(problem_of(response).detail)
+def _expect(response: Response, statuses: Collection[int]) -> Response:
+    """Return a response with one of the statuses. Raises Refused for any other."""
+    if response.status not in statuses:
+        found = problem_of(response)
+        raise Refused(found.detail, found.code)
     return response
+
+
+def _zone(response: Response) -> ZoneStatus:
+    try:
+        return decode(_content(response), type=ZoneStatus)
+    except JSONError as error:
+        raise RuntimeUnavailable(f"the sidecar's answer: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]  # without the excerpt and its caret
+
+
+def _content(response: Response) -> bytes:
+    assert isinstance(response.body, bytes)
+    return response.body

@@ -1,6 +1,6 @@
 """The specs of zones that no workload is known for, fetched one by one.
 
-A sidecar's events carry no specs: a spec may be a quarter of a mebibyte, and a thousand of them
+Events carry no specs: a spec may be a quarter of a mebibyte, and a thousand of them
 would have to pass each time the stream is opened. Only a zone that is to be adopted needs one.
 """
 
@@ -16,14 +16,14 @@ MAX_FETCHING = 4
 """Specs that are fetched at a time."""
 
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
-"""Seconds until a spec that the sidecar did not have is fetched again; doubled each time."""
+"""Seconds until a spec that could not be read is fetched again; doubled each time."""
 
 
 class ZoneSpecs:
     """Fetches specs and keeps each until it is taken.
 
     Args:
-        fetch: asks the sidecar about a zone; None if there is no such zone any more.
+        fetch: returns a zone with its spec; None if there is no such zone any more.
         on_found: is called with a zone's id once `take` would return its spec.
 
     """

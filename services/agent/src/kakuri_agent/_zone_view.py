@@ -1,16 +1,10 @@
-"""What an agent knows of the zones behind a sidecar, kept from its stream of events."""
+"""What an agent knows of zones, kept from a stream of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
-from kakuri_http import (
-    Client,
-    HttpError,
-    Timeouts,
-)
-from kakuri_json import JSONError, decode
 from kakuri_registry import (
     RuntimeHealth,
     WorkloadState,
@@ -21,19 +15,11 @@ from kakuri_registry import (
     ZoneSpec,
     ZoneStatus,
 )
-from kakuri_tcp import LineDecoder, LineError
 
-from kakuri_agent._runtime import Observer
-from kakuri_agent._sidecar_answers import fault_of
+from kakuri_agent._runtime import Observer, RuntimeUnavailable
+from kakuri_agent._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
-
-MAX_EVENT = 65_536
-"""Bytes of one event: it has no spec, so most of it is a message of at most 4096 characters."""
-
-SILENCE = 20.0
-"""Seconds without an event after which the stream counts as broken; a sidecar says something
-every five."""
 
 MAX_BREAKS = 3
 """Breaks in a row of a stream that has not listed all zones, after which that is an error."""
@@ -41,8 +27,6 @@ MAX_BREAKS = 3
 LISTS_UNTIL_FRESH = 2
 """Heartbeats after which an event about a removed zone can't be an old one any more: the first
 may have been sent before the removal was told."""
-
-_OK = 200
 
 
 @dataclass(slots=True)
@@ -72,7 +56,7 @@ class ZoneView:
         self._on_change = on_change
         self.opened = asyncio.Event()  # the stream has been, at least once
         self.is_listed = False
-        self.fault: str | None = "the sidecar has not been reached yet"
+        self.fault: str | None = "the runtime has not been reached yet"
         self._is_out = False  # as far as the log has it
         self._breaks = 0  # of streams that had begun, since all zones were last listed
         self._has_begun = False  # whether the present stream has brought an event
@@ -126,7 +110,7 @@ class ZoneView:
         self.is_listed = False
         self._breaks += self._has_begun
         if self._has_begun and self._breaks == MAX_BREAKS:
-            log.error("the sidecar's events keep breaking before all zones are listed", error=fault)
+            log.error("events keep breaking before all zones are listed", error=fault)
         self._has_begun = False
         self._fail("sidecar lost", fault)
         self._untold = set(self._zones)
@@ -231,35 +215,23 @@ class ZoneView:
             self.changed(zone_id)
 
 
-async def follow_events(
-    client: Client, view: ZoneView, retry: tuple[float, float], headers: Mapping[str, str]
-) -> None:
-    """Let a view receive a sidecar's events, for ever; `retry` is the first pause and the last."""
+async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[float, float]) -> None:
+    """Pass the events of zones to a view until cancelled.
+
+    Args:
+        zones: whose events; their stream is opened again whenever it breaks.
+        view: receives the events.
+        retry: the first and the longest pause before the stream is opened again, in seconds.
+
+    """
     pause, longest = retry
     while True:
         try:
-            async for event in _events(client, headers):
+            async for event in zones.events():
                 view.receive(event)
                 if view.is_listed:
                     pause = retry[0]
-            view.broken("the sidecar ended its stream of events")
-        except HttpError as error:
-            view.broken(fault_of(error))
-        except (LineError, JSONError, ValueError) as error:
-            view.broken(str(error).partition("\n")[0])
+        except RuntimeUnavailable as error:
+            view.broken(str(error))
         await asyncio.sleep(pause)
         pause = min(pause * 2, longest)
-
-
-async def _events(client: Client, headers: Mapping[str, str]) -> AsyncIterator[ZoneEvent]:
-    timeouts = Timeouts(pool=None, read=SILENCE, total=None)
-    decoder = LineDecoder(limit=MAX_EVENT)
-    opened = client.stream("GET", "/zones?watch", headers=headers, timeouts=timeouts)
-    async with opened as response:
-        if response.status != _OK:
-            raise ValueError(f"expected a sidecar's events, got status {response.status}")
-        async for piece in response:
-            decoder.receive_data(piece)
-            while (line := decoder.next_line()) is not None:
-                event: ZoneEvent = decode(line, type=ZoneEvent)
-                yield event

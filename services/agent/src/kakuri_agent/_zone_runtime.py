@@ -1,0 +1,229 @@
+"""The runtime that runs real zones, through a sidecar or a zone node in this process.
+
+A stream of events is the only source of what exists; the answer to an operation tells at most why
+a zone did not come to be. Each zone has at most one command under way, repeated until its operation
+has been carried out: every operation is idempotent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, TypeVar
+
+import structlog
+from kakuri_registry import ZoneSpec, ZoneStatus
+
+from kakuri_agent._runtime import LogPart, LogRequest, Observer, RuntimeUnavailable
+from kakuri_agent._zone_logs import ZoneLogs
+from kakuri_agent._zone_operations import Refused, ZoneOperations
+from kakuri_agent._zone_specs import ZoneSpecs
+from kakuri_agent._zone_view import ZoneView, follow_events
+
+log = structlog.get_logger()
+
+FIRST_RETRY, LAST_RETRY = 0.1, 3.0
+"""Seconds between attempts of an operation that was not answered; doubled each time."""
+
+START_TIMEOUT = 600.0
+"""Seconds after which a zone counts as failed that could not be asked for, or not be made."""
+
+START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
+"""The reasons of a failed start that are passed on; any other is a StartError."""
+
+T = TypeVar("T")
+
+
+class _Rank(IntEnum):
+    """A command replaces one with a lower rank, or with the same rank and a longer grace time."""
+
+    START = 0
+    STOP = 1
+    REMOVE = 2
+
+
+@dataclass(slots=True)
+class _Command:
+    rank: _Rank
+    grace_seconds: int
+    task: asyncio.Task[None]
+
+
+class ZoneRuntime:
+    """Runs zones by the operations of a sidecar or a zone node."""
+
+    is_simulated = False
+
+    def __init__(
+        self,
+        zones: ZoneOperations,
+        *,
+        start_timeout: float = START_TIMEOUT,
+        retry: tuple[float, float] = (FIRST_RETRY, LAST_RETRY),
+    ) -> None:
+        """Create a runtime, which does nothing until an observer is attached.
+
+        Args:
+            zones: carries out the operations; closed with the runtime.
+            start_timeout: seconds that a start may take before it counts as failed.
+            retry: the first and the longest pause before an operation is repeated, in seconds.
+
+        """
+        self._zones = zones
+        self._start_timeout = start_timeout
+        self._retry = retry
+        self._logs = ZoneLogs(zones, retry)
+        self._view = ZoneView(self._logs.zone_changed)
+        self._specs = ZoneSpecs(self._fetch, self._view.changed)
+        self._commands: dict[str, _Command] = {}
+        self._following: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<ZoneRuntime {self._zones!r} {self._view!r} {len(self._commands)} commands>"
+
+    @property
+    def name(self) -> str:
+        """What carries out the operations."""
+        return self._zones.name
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the events have reported every zone."""
+        return self._view.is_listed
+
+    @property
+    def fault(self) -> str | None:
+        """Why zones can't be started or ended at the moment."""
+        return self._zones.fault or self._view.fault
+
+    def attach(self, observer: Observer) -> None:
+        """Follow the events of zones, and notify this observer."""
+        self._view.observer = observer
+        following = follow_events(self._zones, self._view, self._retry)
+        self._following = asyncio.get_running_loop().create_task(following)
+
+    def start(self, spec: ZoneSpec) -> None:
+        """Begin to run a zone."""
+        self._begin(spec.id, _Rank.START, lambda: self._start(spec))
+
+    def stop(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end a zone."""
+        self._begin(zone_id, _Rank.STOP, lambda: self._stop(zone_id, grace_seconds), grace_seconds)
+
+    def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Begin to end and remove a zone."""
+        self._begin(
+            zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
+        )
+
+    def status(self, zone_id: str) -> ZoneStatus | None:
+        """Return what is known of a zone."""
+        return self._view.get(zone_id)
+
+    def list(self) -> Collection[ZoneStatus]:
+        """Return what is known of all zones."""
+        return self._view.all()
+
+    def spec(self, zone_id: str) -> ZoneSpec | None:
+        """Return what a zone was made from; None until that has been fetched."""
+        zone = self._view.get(zone_id)
+        return None if zone is None else self._specs.take(zone)
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Return a part of a zone's log."""
+        return await self._logs.read(zone_id, request)
+
+    async def close(self) -> None:
+        """Notify the observer no more; operations that are under way go on elsewhere."""
+        self._view.observer = None
+        tasks: list[asyncio.Task[Any]] = [command.task for command in self._commands.values()]
+        if self._following is not None:
+            tasks.append(self._following)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._specs.close()
+        await self._logs.close()
+        await self._zones.close()
+
+    def _begin(
+        self,
+        zone_id: str,
+        rank: _Rank,
+        run: Callable[[], Coroutine[Any, Any, None]],
+        grace_seconds: int = 0,
+    ) -> None:
+        """Run a command, unless one that does as much is under way for the zone."""
+        present = self._commands.get(zone_id)
+        if present is not None:
+            if (present.rank, -present.grace_seconds) >= (rank, -grace_seconds):
+                return
+            present.task.cancel()
+        task = asyncio.get_running_loop().create_task(run())
+        self._commands[zone_id] = _Command(rank, grace_seconds, task)
+        task.add_done_callback(lambda task: self._ended(zone_id, task))
+
+    def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:
+        command = self._commands.get(zone_id)
+        if command is not None and command.task is task:
+            del self._commands[zone_id]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("command failed", id=zone_id, exc_info=task.exception())
+
+    async def _start(self, spec: ZoneSpec) -> None:
+        try:
+            async with asyncio.timeout(self._start_timeout):
+                zone = await self._repeat(lambda: self._zones.start(spec), start=spec)
+        except TimeoutError:
+            fault = self.fault or "the runtime did not start the zone in time"
+            self._view.fail(spec, "RuntimeUnavailable", fault)
+        except Refused as error:
+            log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
+            reason = error.code if error.code in START_FAILURES else "StartError"
+            self._view.fail(spec, reason, str(error))
+        else:
+            self._view.started(zone)
+
+    async def _stop(self, zone_id: str, grace_seconds: int) -> None:
+        zone = await self._repeat(lambda: self._zones.stop(zone_id, grace_seconds))
+        has_run = zone is not None and zone.container_id is not None
+        self._view.stopped(zone_id, zone.attempt if zone is not None and has_run else None)
+
+    async def _remove(self, zone_id: str, grace_seconds: int) -> None:
+        await self._repeat(lambda: self._zones.remove(zone_id, grace_seconds))
+        self._view.removed(zone_id)
+
+    async def _fetch(self, zone_id: str) -> ZoneStatus | None:
+        """Return a zone with its spec; None if there is no such zone."""
+        return await self._repeat(lambda: self._zones.zone(zone_id))
+
+    async def _repeat(
+        self, operation: Callable[[], Awaitable[T]], *, start: ZoneSpec | None = None
+    ) -> T:
+        """Repeat an operation until it has been carried out.
+
+        Args:
+            operation: begins the operation.
+            start: the zone that the operation starts; it is shown as waiting meanwhile.
+
+        Raises:
+            Refused: The zone could not be started. What is refused to end now may end later.
+
+        """
+        pause, longest = self._retry
+        if not self._view.opened.is_set():  # before that, this agent has not taken over
+            if start is not None:
+                self._view.wait(start, "RuntimeUnavailable", self.fault or "")
+            await self._view.opened.wait()
+        while True:
+            try:
+                return await operation()
+            except RuntimeUnavailable as error:
+                if start is not None:
+                    self._view.wait(start, "RuntimeUnavailable", str(error))
+            except Refused as error:
+                if start is not None:
+                    raise
+                log.warning("operation refused", code=error.code, detail=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
