@@ -12,9 +12,11 @@ from kakuri_grpc import (
     Limits,
     LocalError,
     MessageTooLarge,
+    Method,
     NotFound,
     Processed,
     ResourceExhausted,
+    Server,
     StatusCode,
     StatusError,
     Unavailable,
@@ -294,3 +296,20 @@ async def test_closed_channel_refuses_calls(tmp_path):
     with pytest.raises(LocalError, match="is closed"):
         await call(channel)
     assert channel.state is ChannelState.SHUTDOWN
+
+
+async def test_method_of_bytes_carries_messages_as_they_are(channel):
+    raw = Method(UNARY.path, bytes, bytes)
+    request = kp.encode(Question(text="hello"))
+    assert await channel.call(raw, request, timeout=10) == kp.encode(Answer(text="hello"))
+
+
+async def test_handler_of_bytes_answers_with_bytes(tmp_path):
+    async def reverse(request, call):
+        return request[::-1]
+
+    raw = Method("/test.Raw/Reverse", bytes, bytes)
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(raw, reverse)
+        await server.listen(f"unix:{tmp_path}/s")
+        assert await channel.call(raw, b"\xff\x01", timeout=10) == b"\x01\xff"

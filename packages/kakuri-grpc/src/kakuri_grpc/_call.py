@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed, Response
-from kakuri_protobuf import DecodeError, Method, decode, encode
+from kakuri_protobuf import DecodeError, Method
 
 from kakuri_grpc._errors import (
     DeadlineExceeded,
@@ -16,6 +16,7 @@ from kakuri_grpc._errors import (
     status_error,
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
+from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
 from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
 
@@ -94,7 +95,7 @@ class Call(Generic[Request, Answer]):
             DeadlineExceeded: the time is over.
 
         """
-        data = encode(request)
+        data = to_bytes(request)
         if self._limits.sent is not None and len(data) > self._limits.sent:
             raise MessageTooLarge(len(data), self._limits.sent)
         await self._send(frame_message(data), end=end)
@@ -150,7 +151,7 @@ class Call(Generic[Request, Answer]):
         while True:
             message = self._reader.next_message()
             if message is not None:
-                return decode(message, type=self._method.response)
+                return from_bytes(message, self._method.response)
             piece = await self._exchange.read()
             if not piece:
                 break

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
-from kakuri_protobuf import DecodeError, Method, decode, encode
+from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import Endpoint, ServerTLS
 
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._limits import Limits
+from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import (
     Metadata,
     decode_metadata,
@@ -243,10 +244,10 @@ class Server:
         if method.server_streams:
             async with contextlib.aclosing(cast("Any", result)) as answers:
                 async for answer in answers:
-                    await call.send(encode(answer))
+                    await call.send(to_bytes(answer))
         else:
             answer = await cast("Awaitable[object]", result)
-            await call.send(encode(answer))
+            await call.send(to_bytes(answer))
 
 
 class _Messages(AsyncIterator[Any]):
@@ -280,7 +281,7 @@ class _Messages(AsyncIterator[Any]):
                         raise status_error(StatusCode.INTERNAL, "the last message was cut off")
                     return None
                 self._reader.feed(piece)
-            return decode(data, type=self._method.request)
+            return from_bytes(data, self._method.request)
         except CompressedMessage as error:
             raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
         except DecodeError as error:

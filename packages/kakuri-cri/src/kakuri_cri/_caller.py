@@ -1,0 +1,137 @@
+"""One call to the runtime: encoded, sent with a deadline, decoded, its failure translated."""
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any, TypeVar
+
+from kakuri_protobuf import DecodeError, Limits, Method, decode, encode
+from kakuri_tcp import Endpoint
+
+from kakuri_cri._channel import Channel, ChannelError
+from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of, printable
+from kakuri_cri._events import Events
+from kakuri_cri._grpc_channel import GrpcChannel
+from kakuri_cri._timeouts import Timeouts
+
+log = logging.getLogger("kakuri_cri")
+
+R = TypeVar("R")
+A = TypeVar("A")
+
+_LIMITS = Limits()
+
+
+class Caller:
+    """Calls methods of a runtime over a channel.
+
+    Attributes:
+        timeouts: how long calls may take.
+
+    """
+
+    def __init__(
+        self, runtime: Channel | Endpoint | str, *, timeouts: Timeouts | None = None
+    ) -> None:
+        """Create a client; the first call connects.
+
+        Args:
+            runtime: the endpoint of its socket, such as `unix:/run/containerd/containerd.sock`, or
+                a channel, which the client then closes.
+            timeouts: how long calls may take.
+
+        Raises:
+            EndpointError: the text is not an endpoint.
+
+        """
+        is_endpoint = isinstance(runtime, Endpoint | str)
+        self._channel: Channel = GrpcChannel(runtime) if is_endpoint else runtime  # type: ignore[arg-type,assignment]
+        self._name = str(runtime) if is_endpoint else repr(runtime)
+        self._silent_at = -math.inf
+        self.timeouts = timeouts or Timeouts()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name}>"
+
+    @property
+    def seconds_since_silence(self) -> float:
+        """The seconds since the runtime was last found unavailable; infinite if it never was."""
+        return time.monotonic() - self._silent_at
+
+    async def call(self, method: Method[R, A], request: R, *, timeout: float | None) -> A:
+        """Call any method that neither side streams.
+
+        Args:
+            method: an attribute of `api.RuntimeService` or `api.ImageService`.
+            request: its message.
+            timeout: seconds for everything; None for no limit.
+
+        Raises:
+            CriError: the call failed; the class says how.
+            EncodeError: a field of the request has a value that its kind cannot hold.
+
+        """
+        name = name_of(method)
+        began = time.monotonic()
+        try:
+            data = await self._channel.call(method.path, encode(request), timeout=timeout)
+        except ChannelError as error:
+            # No local variable may hold what is raised: its traceback holds this frame, and such a
+            # cycle keeps the frames above, with all that they have received.
+            raise self._failed(name, error, began) from error.with_traceback(None)
+        except asyncio.CancelledError:
+            log.debug("%s was cancelled after %.2f ms", name, _milliseconds_since(began))
+            raise
+        log.debug("%s took %.2f ms", name, _milliseconds_since(began))
+        return decode_answer(name, data, method.response)
+
+    def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
+        """Call any method in which the server streams; see `call` for the arguments."""
+        answers = self._channel.stream(method.path, encode(request), timeout=timeout)
+        return Events(name_of(method), method.response, answers, decode_answer)
+
+    def _failed(self, name: str, error: ChannelError, began: float) -> CriError:
+        """Return the error to raise for a failed call."""
+        failure = failure_of(name, error)
+        if isinstance(failure, RuntimeUnavailable):
+            self._silent_at = time.monotonic()
+        log.debug("%s (after %.2f ms)", failure, _milliseconds_since(began))
+        return failure
+
+
+def name_of(method: Method[Any, Any]) -> str:
+    """Return the name of a call, without its service."""
+    return method.path.rpartition("/")[2]
+
+
+def decode_answer(name: str, data: bytes, cls: type[A]) -> A:
+    """Return the message of an answer.
+
+    Raises:
+        CallUnanswered: the answer is not such a message.
+
+    """
+    try:
+        return decode(data, type=cls, limits=_LIMITS)
+    except DecodeError as error:
+        message = printable(f"the answer is not a valid {cls.__name__}: {error}")
+        raise CallUnanswered(name, message, "INTERNAL") from error
+
+
+def expected(name: str, field: str, value: A | None) -> A:
+    """Return a field of an answer that every runtime has to fill.
+
+    An empty id, for instance, would later select every sandbox there is.
+
+    Raises:
+        CallUnanswered: the field is absent or empty.
+
+    """
+    if not value:
+        raise CallUnanswered(name, f"the answer has no {field}", "INTERNAL")
+    return value
+
+
+def _milliseconds_since(began: float) -> float:
+    return (time.monotonic() - began) * 1000

@@ -1,0 +1,131 @@
+"""The errors of this package, by what a caller would do about them.
+
+CriError
+├── CallUnanswered           whether it was carried out is unknown: check before trying again
+│   ├── RuntimeUnavailable       no runtime answers at the socket, or it is still starting
+│   └── CallTimeout              no answer in time
+└── CallRefused              the runtime answered with an error
+    ├── NotFound                 there is no such sandbox, container or image
+    ├── NameReserved             another one of this name exists or is being created
+    ├── StartUnderWay            an earlier call is starting this container
+    └── Unimplemented            the runtime does not have this call
+"""
+
+import copyreg
+import re
+from typing import Any
+
+from kakuri_cri._channel import ChannelError
+
+MAX_MESSAGE = 4096
+"""Characters kept of what a runtime says about a failure: some quote whole command lines."""
+
+_CALLS_WITH_NAMES = frozenset({"RunPodSandbox", "CreateContainer"})
+"""The calls that reserve a name. Errors of others quote registries and users."""
+
+_RESERVED = re.compile("is reserved|already in use|already exists")
+"""How containerd and CRI-O say that a name is taken, where the status does not."""
+
+_STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
+"""What a runtime says between listening and having read its state or registered its services."""
+
+_START_UNDER_WAY = "is already in starting state"
+"""What containerd says to StartContainer while it carries out an earlier one."""
+
+_SOCKET = re.compile(r"unix:[^\s:,]+")
+
+
+class CriError(Exception):
+    """A call to the runtime failed.
+
+    Attributes:
+        call: name of the call in the protocol, such as `RunPodSandbox`.
+        message: what the runtime or the channel says, printable and at most 4096 characters.
+        code: name of the status of gRPC.
+
+    """
+
+    def __init__(self, call: str, message: str, code: str = "UNKNOWN") -> None:
+        super().__init__(f"{call}: {message}")
+        self.call = call
+        self.message = message
+        self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copy and pickle would call the class with `args`, but it takes other arguments.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
+
+
+class CallUnanswered(CriError):
+    """Whether the runtime carried the call out, or still does, is unknown."""
+
+
+class RuntimeUnavailable(CallUnanswered, ConnectionError):
+    """No runtime answers at the socket, or it has not finished starting."""
+
+
+class CallTimeout(CallUnanswered, TimeoutError):
+    """The runtime did not answer in time."""
+
+
+class CallRefused(CriError):
+    """The runtime answered with an error."""
+
+
+class NotFound(CallRefused, LookupError):
+    """The runtime has no such sandbox, container or image."""
+
+
+class NameReserved(CallRefused):
+    """A sandbox or container of this name exists, or is being created."""
+
+
+class StartUnderWay(CallRefused):
+    """An earlier call, whose caller may be gone, is starting this container."""
+
+
+class Unimplemented(CallRefused, NotImplementedError):
+    """The runtime does not have this call."""
+
+
+def failure_of(call: str, error: ChannelError) -> CriError:
+    """Return the error to raise for a call that failed.
+
+    Args:
+        call: name of the call in the protocol.
+        error: what the channel raised.
+
+    """
+    message = error.message or error.code.lower().replace("_", " ")
+    # A channel's own message names the socket, which is not for the clients of our caller.
+    message = printable(_SOCKET.sub("the runtime's socket", message))
+    return _class_of(call, error.code, message)(call, message, error.code)
+
+
+def _class_of(call: str, code: str, message: str) -> type[CriError]:
+    # Only at the beginning: further on, the message may quote what a user wrote.
+    if message.startswith(_STARTING) or code in {"UNAVAILABLE", "CANCELLED"}:
+        return RuntimeUnavailable
+    if code in _CLASSES:
+        return _CLASSES[code]
+    if call == "StartContainer" and _START_UNDER_WAY in message:
+        return StartUnderWay
+    if call in _CALLS_WITH_NAMES and "name" in message and _RESERVED.search(message):
+        return NameReserved
+    return CallRefused
+
+
+_CLASSES: dict[str, type[CriError]] = {
+    "DEADLINE_EXCEEDED": CallTimeout,
+    "NOT_FOUND": NotFound,
+    "UNIMPLEMENTED": Unimplemented,
+    "ALREADY_EXISTS": NameReserved,
+}
+
+
+def printable(text: str) -> str:
+    """Return text of a runtime as it may be logged: escaped, and cut off after MAX_MESSAGE."""
+    if len(text) <= MAX_MESSAGE and text.isprintable():
+        return text
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MAX_MESSAGE + 1])
+    return shown if len(shown) <= MAX_MESSAGE else f"{shown[: MAX_MESSAGE - 1]}…"

@@ -1,0 +1,77 @@
+"""The channel over kakuri-grpc."""
+
+from collections.abc import AsyncGenerator
+
+import kakuri_grpc
+from kakuri_grpc import Backoff, DeadlineExceeded, GRPCError, Limits, MessageTooLarge, StatusError
+from kakuri_protobuf import Method
+from kakuri_tcp import Endpoint
+
+from kakuri_cri._channel import ChannelError
+
+MAX_RECEIVED = 16 << 20
+"""Bytes of one answer: what the kubelet accepts, and the most that containerd sends."""
+
+_BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
+"""The kubelet's: a runtime that comes back is found within three seconds."""
+
+
+class GrpcChannel:
+    """A `Channel` on asyncio, without compiled parts and without threads."""
+
+    def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
+        """Create a channel; the first call connects.
+
+        Args:
+            endpoint: of the runtime, such as `unix:/run/containerd/containerd.sock`.
+            max_received: bytes of one answer.
+
+        Raises:
+            EndpointError: the text is not an endpoint.
+
+        """
+        limits = Limits(received=max_received)
+        self._channel = kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)
+        self._methods: dict[str, Method[bytes, bytes]] = {}
+
+    def __repr__(self) -> str:
+        return f"<GrpcChannel {self._channel!r}>"
+
+    async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
+        """Send one message and return the one answer; see `Channel.call`."""
+        try:
+            return await self._channel.call(self._method(path), request, timeout=timeout)
+        except GRPCError as error:
+            raise _failure(error) from error.with_traceback(None)
+
+    async def stream(
+        self, path: str, request: bytes, *, timeout: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Send one message and yield the answers; see `Channel.stream`."""
+        try:
+            call = await self._channel.stream(self._method(path), request, timeout=timeout)
+            async with call:
+                async for answer in call:
+                    yield answer
+        except GRPCError as error:
+            raise _failure(error) from error.with_traceback(None)
+
+    async def close(self) -> None:
+        """Close the connection; calls under way raise ChannelError."""
+        await self._channel.close()
+
+    def _method(self, path: str) -> Method[bytes, bytes]:
+        method = self._methods.get(path)
+        if method is None:
+            method = self._methods[path] = Method(path, bytes, bytes)
+        return method
+
+
+def _failure(error: GRPCError) -> ChannelError:
+    if isinstance(error, StatusError):
+        return ChannelError(error.code.name, error.message)
+    if isinstance(error, DeadlineExceeded):
+        return ChannelError("DEADLINE_EXCEEDED", str(error))
+    if isinstance(error, MessageTooLarge):
+        return ChannelError("RESOURCE_EXHAUSTED", str(error))
+    return ChannelError("UNAVAILABLE", str(error))  # the channel is closed

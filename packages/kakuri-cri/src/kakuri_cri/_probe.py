@@ -1,0 +1,73 @@
+"""What can be learned of a runtime before it is used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kakuri_cri import api
+from kakuri_cri._caller import Caller
+from kakuri_cri._errors import Unimplemented
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeFacts:
+    """What `Runtime.probe` found out.
+
+    Attributes:
+        name: of the runtime, such as `containerd`.
+        version: of the runtime, as it writes it.
+        api_version: of the CRI, `v1`.
+        handlers: features by the name of a runtime handler; the default handler has an empty name.
+            None if the runtime does not list its handlers (before CRI 1.30).
+        conditions: by type; `RuntimeReady` and `NetworkReady` are always there.
+        features: of the runtime as a whole; None before CRI 1.31.
+        cgroup_driver: None if the runtime does not say (before CRI 1.28).
+
+    """
+
+    name: str
+    version: str
+    api_version: str
+    handlers: Mapping[str, api.RuntimeHandlerFeatures] | None
+    conditions: Mapping[str, api.RuntimeCondition]
+    features: api.RuntimeFeatures | None
+    cgroup_driver: api.CgroupDriver | None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether sandboxes can be created, their network apart."""
+        condition = self.conditions.get("RuntimeReady")
+        return condition is not None and condition.status
+
+    def has_handler(self, name: str) -> bool | None:
+        """Return whether there is a runtime handler of this name; None if that is not known."""
+        return None if self.handlers is None else name in self.handlers
+
+
+async def probe(caller: Caller, timeout: float) -> RuntimeFacts:
+    """Ask a runtime what it is; see `Runtime.probe`."""
+    request = api.VersionRequest(version="v1")
+    version = await caller.call(api.RuntimeService.Version, request, timeout=timeout)
+    status = await caller.call(api.RuntimeService.Status, api.StatusRequest(), timeout=timeout)
+    conditions = status.status.conditions if status.status is not None else ()
+    handlers = {one.name: one.features for one in status.runtime_handlers}
+    return RuntimeFacts(
+        name=version.runtime_name,
+        version=version.runtime_version,
+        api_version=version.runtime_api_version,
+        handlers={
+            name: features or api.RuntimeHandlerFeatures() for name, features in handlers.items()
+        }
+        or None,
+        conditions={one.type: one for one in conditions},
+        features=status.features,
+        cgroup_driver=await _cgroup_driver(caller, timeout),
+    )
+
+
+async def _cgroup_driver(caller: Caller, timeout: float) -> api.CgroupDriver | None:
+    request = api.RuntimeConfigRequest()
+    try:
+        answer = await caller.call(api.RuntimeService.RuntimeConfig, request, timeout=timeout)
+    except Unimplemented:
+        return None
+    return None if answer.linux is None else answer.linux.cgroup_driver

@@ -1,0 +1,89 @@
+"""The client of a runtime."""
+
+from types import TracebackType
+from typing import Self
+
+from kakuri_cri import api
+from kakuri_cri._container_calls import ContainerCalls
+from kakuri_cri._events import Events
+from kakuri_cri._image_calls import ImageCalls
+from kakuri_cri._probe import RuntimeFacts, probe
+from kakuri_cri._sandbox_calls import SandboxCalls
+
+_SERVICE = api.RuntimeService
+
+
+class Runtime(SandboxCalls, ContainerCalls, ImageCalls):
+    """Calls a container runtime such as containerd.
+
+    Each method is named after its call in the protocol and has a deadline: the kubelet's unless a
+    timeout is given. A call that fails raises CriError; its subclasses say what to do about it.
+    Nothing is repeated by itself.
+
+    >>> async def names(socket: str) -> list[str]:
+    ...     async with Runtime(f"unix:{socket}") as runtime:
+    ...         containers = await runtime.list_containers({"app": "web"})
+    ...     return [one.metadata.name for one in containers if one.metadata]
+
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the channel; calls under way raise RuntimeUnavailable."""
+        await self._channel.close()
+
+    async def probe(self, timeout: float | None = None) -> RuntimeFacts:
+        """Return names, versions, handlers and conditions of the runtime.
+
+        Args:
+            timeout: seconds for each of the three calls; `timeouts.usual` if None.
+
+        Raises:
+            RuntimeUnavailable: no runtime answers, or it is still starting.
+            CriError: a call failed.
+
+        """
+        return await probe(self, timeout or self.timeouts.usual)
+
+    async def version(self, timeout: float | None = None) -> api.VersionResponse:
+        """Return the runtime's name and versions."""
+        request = api.VersionRequest(version="v1")
+        return await self.call(_SERVICE.Version, request, timeout=timeout or self.timeouts.usual)
+
+    async def status(
+        self, timeout: float | None = None, *, verbose: bool = False
+    ) -> api.StatusResponse:
+        """Return the runtime's conditions and handlers.
+
+        Args:
+            timeout: seconds; `timeouts.usual` if None.
+            verbose: whether `info` has what the runtime itself says, JSON by key.
+
+        """
+        request = api.StatusRequest(verbose=verbose)
+        return await self.call(_SERVICE.Status, request, timeout=timeout or self.timeouts.usual)
+
+    async def runtime_config(self, timeout: float | None = None) -> api.RuntimeConfigResponse:
+        """Return the runtime's cgroup driver; Unimplemented before CRI 1.28."""
+        request = api.RuntimeConfigRequest()
+        timeout = timeout or self.timeouts.usual
+        return await self.call(_SERVICE.RuntimeConfig, request, timeout=timeout)
+
+    def events(self) -> Events[api.ContainerEventResponse]:
+        """Follow what happens to containers and sandboxes.
+
+        Events are hints: list again after each connect and from time to time. Read them quickly, as
+        containerd waits for slow readers, and close the stream when it is no longer needed. A
+        runtime without events ends it with Unimplemented; then list periodically.
+        """
+        return self.stream(_SERVICE.GetContainerEvents, api.GetEventsRequest(), timeout=None)

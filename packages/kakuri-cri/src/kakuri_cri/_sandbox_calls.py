@@ -1,0 +1,70 @@
+"""The calls about sandboxes."""
+
+from collections.abc import Mapping
+
+from kakuri_cri import api
+from kakuri_cri._caller import Caller, expected
+
+_SERVICE = api.RuntimeService
+
+
+class SandboxCalls(Caller):
+    """Creates, stops, removes and lists sandboxes."""
+
+    async def run_pod_sandbox(self, config: api.PodSandboxConfig, handler: str = "") -> str:
+        """Create and start a sandbox, and return its id.
+
+        The call is not idempotent: after CallUnanswered list the sandboxes by label, adopt what is
+        there, and raise `metadata.attempt` for another try.
+
+        Args:
+            config: with `metadata`, which names the sandbox, and everything else it should have.
+            handler: name of the runtime handler; empty for the runtime's default.
+
+        Raises:
+            NameReserved: a sandbox with this metadata exists or is being created.
+            CriError: the call failed.
+
+        """
+        request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
+        timeout = self.timeouts.run_pod_sandbox
+        answer = await self.call(_SERVICE.RunPodSandbox, request, timeout=timeout)
+        return expected("RunPodSandbox", "pod_sandbox_id", answer.pod_sandbox_id)
+
+    async def stop_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
+        """Stop a sandbox and everything in it; succeeds if that is done.
+
+        Call it at least once before `remove_pod_sandbox`: it frees the sandbox's addresses.
+        """
+        request = api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await self.call(_SERVICE.StopPodSandbox, request, timeout=timeout or self.timeouts.usual)
+
+    async def remove_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
+        """Remove a sandbox with its containers; succeeds if there is none of this id."""
+        request = api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
+        await self.call(_SERVICE.RemovePodSandbox, request, timeout=timeout or self.timeouts.usual)
+
+    async def pod_sandbox_status(
+        self, sandbox_id: str, timeout: float | None = None
+    ) -> api.PodSandboxStatus:
+        """Return a sandbox's state, addresses and handler.
+
+        Raises:
+            NotFound: there is no sandbox of this id.
+            CriError: the call failed.
+
+        """
+        request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.PodSandboxStatus, request, timeout=timeout)
+        return expected("PodSandboxStatus", "status", answer.status)
+
+    async def list_pod_sandboxes(
+        self, labels: Mapping[str, str], timeout: float | None = None
+    ) -> list[api.PodSandbox]:
+        """Return the sandboxes that have all of these labels."""
+        selected = api.PodSandboxFilter(label_selector=labels)
+        request = api.ListPodSandboxRequest(filter=selected)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ListPodSandbox, request, timeout=timeout)
+        return list(answer.items)

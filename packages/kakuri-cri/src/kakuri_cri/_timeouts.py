@@ -1,0 +1,17 @@
+"""How long calls may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds that calls may take; the defaults are the kubelet's.
+
+    Attributes:
+        usual: of each call that has no other. StopContainer and ExecSync add what they are given.
+        run_pod_sandbox: of RunPodSandbox, which may boot a virtual machine.
+
+    """
+
+    usual: float = 120.0
+    run_pod_sandbox: float = 240.0

@@ -1,0 +1,210 @@
+"""The calls of the client: what they send, what they return, and how long they may take."""
+
+import math
+
+import pytest
+from kakuri_cri import (
+    CallRefused,
+    CallUnanswered,
+    CriError,
+    Runtime,
+    RuntimeUnavailable,
+    Timeouts,
+    Unimplemented,
+    api,
+)
+from kakuri_tcp import EndpointError
+
+from .scripted_channel import ScriptedChannel, error
+
+CONFIG = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="z", uid="u", namespace="n"))
+
+
+async def test_run_pod_sandbox_returns_the_id():
+    channel = ScriptedChannel(RunPodSandbox=api.RunPodSandboxResponse(pod_sandbox_id="s1"))
+    assert await Runtime(channel).run_pod_sandbox(CONFIG, handler="edera") == "s1"
+    sent = channel.request(api.RunPodSandboxRequest)
+    assert sent == api.RunPodSandboxRequest(config=CONFIG, runtime_handler="edera")
+
+
+async def test_create_container_sends_both_configurations():
+    channel = ScriptedChannel(CreateContainer=api.CreateContainerResponse(container_id="c1"))
+    config = api.ContainerConfig(metadata=api.ContainerMetadata(name="main"))
+    assert await Runtime(channel).create_container("s1", config, CONFIG) == "c1"
+    sent = channel.request(api.CreateContainerRequest)
+    assert (sent.pod_sandbox_id, sent.config, sent.sandbox_config) == ("s1", config, CONFIG)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda runtime: runtime.run_pod_sandbox(CONFIG),
+        lambda runtime: runtime.create_container("s", api.ContainerConfig(), CONFIG),
+        lambda runtime: runtime.pull_image("app:1"),
+        lambda runtime: runtime.pod_sandbox_status("s"),
+        lambda runtime: runtime.container_status("c"),
+    ],
+)
+async def test_answer_without_its_required_field_is_unanswered(call):
+    with pytest.raises(CallUnanswered, match="the answer has no"):
+        await call(Runtime(ScriptedChannel()))
+
+
+async def test_list_containers_selects_by_labels_and_sandbox():
+    found = (api.Container(id="a"), api.Container(id="b"))
+    channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=found))
+    assert await Runtime(channel).list_containers({"k": "v"}, sandbox_id="s") == list(found)
+    selected = channel.request(api.ListContainersRequest).filter
+    assert selected == api.ContainerFilter(label_selector={"k": "v"}, pod_sandbox_id="s")
+
+
+async def test_image_status_of_absent_image_is_none():
+    assert await Runtime(ScriptedChannel()).image_status("app:1") is None
+
+
+TIMEOUTS = Timeouts(usual=7.0, run_pod_sandbox=9.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "seconds"),
+    [
+        (lambda runtime: runtime.version(), 7.0),
+        (lambda runtime: runtime.version(2.0), 2.0),
+        (lambda runtime: runtime.status(), 7.0),
+        (lambda runtime: runtime.runtime_config(), 7.0),
+        (lambda runtime: runtime.run_pod_sandbox(CONFIG), 9.0),
+        (lambda runtime: runtime.stop_pod_sandbox("s"), 7.0),
+        (lambda runtime: runtime.remove_pod_sandbox("s"), 7.0),
+        (lambda runtime: runtime.pod_sandbox_status("s"), 7.0),
+        (lambda runtime: runtime.list_pod_sandboxes({}), 7.0),
+        (lambda runtime: runtime.create_container("s", api.ContainerConfig(), CONFIG), 7.0),
+        (lambda runtime: runtime.start_container("c"), 7.0),
+        (lambda runtime: runtime.stop_container("c", 30), 37.0),
+        (lambda runtime: runtime.remove_container("c"), 7.0),
+        (lambda runtime: runtime.container_status("c", 1.0), 1.0),
+        (lambda runtime: runtime.list_containers({}), 7.0),
+        (lambda runtime: runtime.reopen_container_log("c"), 7.0),
+        (lambda runtime: runtime.image_status("i"), 7.0),
+        (lambda runtime: runtime.image_info("i"), 7.0),
+        (lambda runtime: runtime.list_images(), 7.0),
+        (lambda runtime: runtime.remove_image("i"), 7.0),
+        (lambda runtime: runtime.pull_image("i"), None),
+        (lambda runtime: runtime.pull_image("i", 60.0), 60.0),
+        (lambda runtime: runtime.image_fs_info(), 7.0),
+    ],
+)
+async def test_call_has_its_deadline(call, seconds):
+    channel = ScriptedChannel()
+    try:
+        await call(Runtime(channel, timeouts=TIMEOUTS))
+    except CriError as unanswered:
+        assert "the answer has no" in str(unanswered)  # noqa: PT017
+    ((_, _, timeout),) = channel.calls
+    assert timeout == seconds
+
+
+async def test_seconds_since_silence_counts_from_the_last_unavailable_call():
+    channel = ScriptedChannel(Status=error("UNAVAILABLE"), ListImages=error("NOT_FOUND"))
+    runtime = Runtime(channel)
+    assert runtime.seconds_since_silence == math.inf
+    with pytest.raises(CriError):
+        await runtime.list_images()
+    assert runtime.seconds_since_silence == math.inf
+    with pytest.raises(RuntimeUnavailable):
+        await runtime.status()
+    assert 0 <= runtime.seconds_since_silence < 60
+
+
+async def test_probe_returns_what_the_runtime_is():
+    ready = api.RuntimeCondition(type="RuntimeReady", status=True)
+    features = api.RuntimeHandlerFeatures(user_namespaces=True)
+    channel = ScriptedChannel(
+        Version=api.VersionResponse(
+            runtime_name="containerd", runtime_version="v2.1", runtime_api_version="v1"
+        ),
+        Status=api.StatusResponse(
+            status=api.RuntimeStatus(conditions=(ready,)),
+            runtime_handlers=(
+                api.RuntimeHandler(),
+                api.RuntimeHandler(name="edera", features=features),
+            ),
+        ),
+        RuntimeConfig=api.RuntimeConfigResponse(
+            linux=api.LinuxRuntimeConfiguration(cgroup_driver=api.CgroupDriver.CGROUPFS)
+        ),
+    )
+    facts = await Runtime(channel).probe(3.0)
+    assert (facts.name, facts.version, facts.api_version) == ("containerd", "v2.1", "v1")
+    assert facts.handlers == {"": api.RuntimeHandlerFeatures(), "edera": features}
+    assert facts.has_handler("edera")
+    assert facts.has_handler("runc") is False
+    assert facts.is_ready
+    assert facts.features is None
+    assert facts.cgroup_driver is api.CgroupDriver.CGROUPFS
+    assert [(name, timeout) for name, _, timeout in channel.calls] == [
+        ("Version", 3.0), ("Status", 3.0), ("RuntimeConfig", 3.0)
+    ]  # fmt: skip
+
+
+async def test_probe_of_an_old_runtime_leaves_open_what_it_does_not_say():
+    channel = ScriptedChannel(RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"))
+    facts = await Runtime(channel).probe()
+    assert facts.handlers is None
+    assert facts.has_handler("edera") is None
+    assert facts.cgroup_driver is None
+    assert not facts.is_ready
+
+
+async def test_probe_of_a_starting_runtime_is_unavailable():
+    starting = error("UNIMPLEMENTED", "unknown service runtime.v1.RuntimeService")
+    with pytest.raises(RuntimeUnavailable):
+        await Runtime(ScriptedChannel(Version=starting)).probe()
+
+
+async def test_events_end_as_the_runtime_ends_them():
+    sent = [api.ContainerEventResponse(container_id=name) for name in "abc"]
+    channel = ScriptedChannel(GetContainerEvents=sent)
+    async with Runtime(channel).events() as events:
+        assert [event async for event in events] == sent
+
+
+async def test_events_raise_what_the_call_fails_with():
+    channel = ScriptedChannel(GetContainerEvents=[api.ContainerEventResponse(), error("CANCELLED")])
+    events = Runtime(channel).events()
+    assert await anext(events) == api.ContainerEventResponse()
+    with pytest.raises(RuntimeUnavailable):
+        await anext(events)
+
+
+async def test_events_of_a_runtime_without_them_raise_unimplemented():
+    channel = ScriptedChannel(GetContainerEvents=[error("UNIMPLEMENTED", "unknown method")])
+    with pytest.raises(Unimplemented):
+        await anext(Runtime(channel).events())
+
+
+async def test_runtime_closes_its_channel():
+    channel = ScriptedChannel()
+    async with Runtime(channel) as runtime:
+        assert repr(runtime) == "<Runtime <scripted>>"
+    assert channel.is_closed
+
+
+async def test_runtime_without_a_socket_is_unavailable(tmp_path):
+    async with Runtime(f"unix:{tmp_path}/nope.sock") as runtime:
+        assert repr(runtime) == f"<Runtime unix:{tmp_path}/nope.sock>"
+        with pytest.raises(RuntimeUnavailable) as caught:
+            await runtime.version()
+    assert str(tmp_path) not in str(caught.value)
+    assert "the runtime's socket" in str(caught.value)
+
+
+def test_endpoint_that_is_not_one_is_refused():
+    with pytest.raises(EndpointError):
+        Runtime("unix:relative.sock")
+
+
+async def test_other_refusals_keep_their_code():
+    channel = ScriptedChannel(StartContainer=error("FAILED_PRECONDITION", "no"))
+    with pytest.raises(CallRefused) as caught:
+        await Runtime(channel).start_container("c")
+    assert caught.value.code == "FAILED_PRECONDITION"

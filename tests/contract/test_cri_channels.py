@@ -1,0 +1,182 @@
+"""What `kakuri_cri.Channel` promises, of every implementation: bytes in, bytes out, one error.
+
+The server is kakuri-grpc's, with methods that carry raw bytes.
+"""
+
+import asyncio
+
+import pytest
+from kakuri_cri import ChannelError, GrpcChannel
+from kakuri_grpc import Limits, Method, Server, StatusCode, status_error
+from kakuri_tcp.testing import until
+
+CHANNELS = {"kakuri-grpc": GrpcChannel}
+"""Classes by name, each to be created with an endpoint."""
+
+UNARY = Method("/test.Service/Unary", bytes, bytes)
+DOWN = Method("/test.Service/Down", bytes, bytes, server_streams=True)
+
+
+class Service:
+    """A server that answers as the request asks, and counts."""
+
+    def __init__(self):
+        self.calls = 0
+        self.cancelled = 0
+        self.authorities = []
+        self.server = Server(Limits(received=32 << 20))
+        self.server.add(UNARY, self.unary)
+        self.server.add(DOWN, self.down)
+
+    async def unary(self, request, call):
+        self.calls += 1
+        if request.isdigit():
+            return bytes(int(request))
+        if request == b"hang":
+            await self.hang()
+        if request.startswith(b"fail "):
+            _, code, message = request.decode().split(" ", 2)
+            raise status_error(StatusCode[code], message)
+        return request
+
+    async def down(self, request, call):
+        for number in range(int(request)):
+            yield b"%d" % number
+        if request == b"2":
+            raise status_error(StatusCode.NOT_FOUND, "no more")
+        if request == b"3":
+            await self.hang()
+
+    async def hang(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled += 1
+
+
+@pytest.fixture
+async def service(tmp_path):
+    served = Service()
+    async with served.server:
+        await served.server.listen(f"unix:{tmp_path}/s")
+        yield served
+
+
+@pytest.fixture(params=CHANNELS.values(), ids=list(CHANNELS))
+async def channel(request, service, tmp_path):
+    opened = request.param(f"unix:{tmp_path}/s")
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"hello", bytes(100_000)])
+async def test_call_returns_the_bytes_of_the_answer(channel, data):
+    assert await channel.call(UNARY.path, data, timeout=10) == data
+
+
+async def test_call_accepts_sixteen_mebibytes(channel):
+    assert len(await channel.call(UNARY.path, b"%d" % (16 << 20), timeout=60)) == 16 << 20
+
+
+async def test_answer_over_the_limit_is_resource_exhausted(channel):
+    with pytest.raises(ChannelError) as caught:
+        await channel.call(UNARY.path, b"%d" % ((16 << 20) + 1), timeout=60)
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("code", [code.name for code in StatusCode if code is not StatusCode.OK])
+async def test_status_is_raised_with_its_name(channel, code):
+    with pytest.raises(ChannelError) as caught:
+        await channel.call(UNARY.path, f"fail {code} nö\nway".encode(), timeout=10)
+    assert caught.value.code == code
+    if code != "DEADLINE_EXCEEDED":
+        assert caught.value.message == "nö\nway"
+
+
+async def test_call_that_takes_too_long_is_deadline_exceeded(channel, service):
+    with pytest.raises(ChannelError) as caught:
+        await channel.call(UNARY.path, b"hang", timeout=0.05)
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+    await until(lambda: service.cancelled == 1)
+
+
+async def test_cancelled_call_is_cancelled_on_the_server(channel, service):
+    call = asyncio.ensure_future(channel.call(UNARY.path, b"hang", timeout=None))
+    await until(lambda: service.calls == 1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await until(lambda: service.cancelled == 1)
+
+
+async def test_unknown_method_is_unimplemented(channel):
+    with pytest.raises(ChannelError) as caught:
+        await channel.call("/test.Service/Missing", b"", timeout=10)
+    assert caught.value.code == "UNIMPLEMENTED"
+
+
+async def test_stream_yields_answers_until_the_end(channel):
+    answers = [data async for data in channel.stream(DOWN.path, b"5", timeout=10)]
+    assert answers == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_stream_raises_the_status_after_its_answers(channel):
+    stream = channel.stream(DOWN.path, b"2", timeout=None)
+    assert [await anext(stream), await anext(stream)] == [b"0", b"1"]
+    with pytest.raises(ChannelError) as caught:
+        await anext(stream)
+    assert caught.value.code == "NOT_FOUND"
+
+
+async def test_closed_stream_is_cancelled_on_the_server(channel, service):
+    stream = channel.stream(DOWN.path, b"3", timeout=None)
+    for expected in (b"0", b"1", b"2"):
+        assert await anext(stream) == expected
+    await stream.aclose()
+    await until(lambda: service.cancelled == 1)
+
+
+async def test_stream_of_an_unknown_method_is_unimplemented(channel):
+    with pytest.raises(ChannelError) as caught:
+        await anext(channel.stream("/test.Service/Missing", b"", timeout=10))
+    assert caught.value.code == "UNIMPLEMENTED"
+
+
+async def test_lost_connection_fails_calls_and_a_new_server_is_found(channel, service, tmp_path):
+    call = asyncio.ensure_future(channel.call(UNARY.path, b"hang", timeout=None))
+    stream = channel.stream(DOWN.path, b"3", timeout=None)
+    assert await anext(stream) == b"0"
+    await until(lambda: service.calls == 1)
+    await service.server.close()
+    with pytest.raises(ChannelError) as caught:
+        await call
+    assert caught.value.code in {"UNAVAILABLE", "CANCELLED"}
+    with pytest.raises(ChannelError):
+        [data async for data in stream]
+    (tmp_path / "s").unlink(missing_ok=True)
+    with pytest.raises(ChannelError) as caught:
+        await channel.call(UNARY.path, b"x", timeout=10)
+    assert caught.value.code == "UNAVAILABLE"
+    async with Service().server as other:
+        await other.listen(f"unix:{tmp_path}/s")
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await channel.call(UNARY.path, b"x", timeout=10) == b"x"
+                    break
+                except ChannelError:
+                    await asyncio.sleep(0.01)
+
+
+async def test_thirty_two_calls_at_once_get_their_own_answers(channel):
+    calls = [channel.call(UNARY.path, f"call {n}".encode(), timeout=10) for n in range(32)]
+    assert await asyncio.gather(*calls) == [f"call {n}".encode() for n in range(32)]
+
+
+@pytest.mark.parametrize("make", CHANNELS.values(), ids=list(CHANNELS))
+async def test_channel_to_nothing_is_unavailable_at_once(make, tmp_path):
+    channel = make(f"unix:{tmp_path}/nope")
+    with pytest.raises(ChannelError) as caught:
+        await channel.call(UNARY.path, b"", timeout=60)
+    assert caught.value.code == "UNAVAILABLE"
+    await channel.close()
