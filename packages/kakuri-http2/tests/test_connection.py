@@ -180,7 +180,8 @@ def test_cancelled_calls_free_their_streams():
         assert connection.open_streams == 0
         assert not connection.is_over
         assert len(connection._ended) <= 256
-        assert not connection._sendable
+        assert not connection._ready
+        assert not connection._held
 
 
 def test_padding_uses_the_window_and_is_credited_at_once():
@@ -273,6 +274,7 @@ def test_end_of_the_transport_ends_every_stream_once(sent):
     client = ClientConnection()
     client.receive_data(settings())
     stream = client.send(CALL)
+    client.data_to_send()
     head = frame("HEADERS", 4, stream, block((":status", "200"))) + frame(
         "DATA", 0, stream, b"x" * 30
     )
@@ -293,6 +295,7 @@ def test_end_of_the_transport_ends_every_stream_once(sent):
 def test_fail_ends_the_connection_with_the_error_of_the_caller():
     pair = Pair()
     stream = pair.client.send(CALL)
+    pair.client.data_to_send()
     pair.client.fail("no acknowledgement came", ErrorCode.SETTINGS_TIMEOUT)
     pair.run()
     assert StreamReset(stream, ErrorCode.SETTINGS_TIMEOUT, by_peer=False) in pair.client_events
@@ -302,10 +305,81 @@ def test_fail_ends_the_connection_with_the_error_of_the_caller():
     )
 
 
+def test_request_that_has_not_left_when_the_connection_ends_was_not_processed():
+    client = ClientConnection()
+    first = client.send(CALL)
+    client.data_to_send()
+    second = client.send(CALL)
+    client.receive_eof()
+    assert client.next_event() == StreamReset(first, 0, by_peer=True)
+    assert client.next_event() == StreamReset(second, 0, by_peer=True, processed=Processed.NO)
+
+
+@pytest.mark.parametrize("make", [ClientConnection, ServerConnection])
+def test_nothing_is_sent_after_the_connection_has_ended(make):
+    connection = make()
+    connection.fail("over", ErrorCode.INTERNAL_ERROR)
+    assert [one.kind for one in read(connection.data_to_send())][-1] == TYPES["GOAWAY"]
+    connection.ping(bytes(8))
+    connection.go_away()
+    connection.send(Data(1, b"x"))
+    connection.consumed(1, 10)
+    connection.reset(1)
+    assert connection.data_to_send() == b""
+
+
+def test_streams_opened_before_the_client_saw_goaway_are_ignored_with_their_content():
+    pair = Pair()
+    first = pair.client.send(CALL)
+    pair.run()
+    pair.server.go_away()
+    away = pair.server.data_to_send()
+    late = pair.client.send(CALL)
+    pair.client.send(Data(late, bytes(100_000)))
+    pair.client.send(Trailers(late, ((b"a", b"b"),)))
+    pair.server.receive_data(pair.client.data_to_send())
+    assert not pair.server.is_over
+    pair.client.receive_data(away)
+    pair.run()
+    reset = StreamReset(late, 0, by_peer=True, processed=Processed.NO)
+    assert reset in pair.client_events
+    pair.server.send(Response(first, 200, end=True))
+    pair.run()
+    assert Response(first, 200, (), end=True) in pair.client_events
+
+
+def test_credit_of_the_connection_does_not_depend_on_which_stream_was_read():
+    pair = Pair(server=Limits(stream_window=1 << 20, connection_window=1 << 20))
+    streams = [pair.client.send(CALL) for _ in range(4)]
+    for stream in streams * 20:
+        pair.client.send(Data(stream, bytes(50_000)))
+        pair.run()
+        pair.server.consumed(stream, 50_000)
+    pair.run()
+    assert sum(len(one.data) for one in pair.server_events if isinstance(one, Data)) == 4_000_000
+    assert pair.server._receive_window >= 1 << 19
+
+
+def test_streams_held_by_the_connections_window_continue_in_turn():
+    client = ClientConnection()
+    client.receive_data(settings(s4=1 << 20))
+    streams = [client.send(CALL) for _ in range(3)]
+    for stream in streams:
+        client.send(Data(stream, bytes(100_000)))
+    client.data_to_send()
+    assert sum(client.unsent(stream) for stream in streams) == 300_000 - 65_535
+    order = []
+    for _ in range(6):
+        client.receive_data(frame("WINDOW_UPDATE", 0, 0, (100).to_bytes(4, "big")))
+        order += [one.stream for one in read(client.data_to_send())]
+    assert sorted(order[:3]) == sorted(order[3:]) == streams
+
+
 # What this side may not do.
 
 WRONG_REQUESTS = [
     Request(b"POST", b"x"),
+    Request(b"POST", b"/a b"),
     Request(b"", b"/"),
     Request(b"POST", b"/", fields=((b"Upper", b"x"),)),
     Request(b"POST", b"/", fields=((b"a", b"x\r\ny"),)),
@@ -339,6 +413,23 @@ def test_sending_on_a_stream_that_was_ended_or_never_opened_is_refused():
         pair.server.send(CALL)
 
 
+def test_response_that_breaks_the_order_of_messages_is_refused():
+    pair = Pair()
+    stream = pair.client.send(CALL)
+    pair.run()
+    with pytest.raises(LocalProtocolError, match="expected a response on stream 1 before"):
+        pair.server.send(Data(stream, b"x"))
+    with pytest.raises(LocalProtocolError, match="expected a response on stream 1 before"):
+        pair.server.send(Trailers(stream, ((b"a", b"b"),)))
+    with pytest.raises(LocalProtocolError, match="interim response not to end its stream"):
+        pair.server.send(Response(stream, 103, end=True))
+    pair.server.send(Response(stream, 103))
+    pair.server.send(Response(stream, 200))
+    for status in (103, 200):
+        with pytest.raises(LocalProtocolError, match="was already sent"):
+            pair.server.send(Response(stream, status))
+
+
 def test_message_on_a_stream_that_the_peer_has_reset_is_dropped():
     pair = Pair()
     stream = pair.client.send(CALL)
@@ -358,93 +449,12 @@ def test_fields_beyond_the_peers_limit_raise_before_they_are_sent():
         connection.send(Request(b"GET", b"/", fields=((b"a", bytes(200).replace(b"\0", b"x")),)))
 
 
-# Floods: bounded, then a named error.
-
-
 def open_server(limits: Limits | None = None) -> ServerConnection:
     connection = ServerConnection(limits)
     head = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
     connection.receive_data(PREFACE + settings() + frame("HEADERS", 4, 1, head))
     connection.data_to_send()
     return connection
-
-
-HEAD = block((":method", "GET"), (":scheme", "http"), (":path", "/"))
-FLOODS = [
-    ("unsent_answers", lambda n: frame("PING", 0, 0, bytes(8)), False),
-    ("idle_frames", lambda n: frame("PING", 0, 0, bytes(8)), True),
-    ("idle_frames", lambda n: frame("PRIORITY", 0, 5, bytes((0, 0, 0, 0, 1))), True),
-    ("idle_frames", lambda n: frame(77, 0, 1, b"x"), True),
-    ("idle_frames", lambda n: frame("WINDOW_UPDATE", 0, 1, (1).to_bytes(4, "big")), True),
-    ("settings_frames", lambda n: settings(), True),
-    ("empty_frames", lambda n: frame("DATA", 0, 1), True),
-    ("peer_resets", lambda n: frame("HEADERS", 5, 2 * n + 3, HEAD)
-     + frame("RST_STREAM", 0, 2 * n + 3, bytes(4)), True),
-    ("own_resets", lambda n: frame("HEADERS", 5, 2 * n + 3, block(("A", "b"))), True),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("limit", "piece", "is_read"), FLOODS)
-def test_flood_ends_the_connection_with_the_name_of_the_limit(limit, piece, is_read):
-    connection = open_server()
-    maximum = getattr(connection.limits, limit)
-    events = []
-    for number in range(3 * maximum):
-        events += feed(connection, piece(number), "whole")
-        if is_read:
-            connection.data_to_send()
-        if connection.is_over:
-            break
-    assert number <= 2 * maximum
-    error = events[-1].error
-    assert isinstance(error, LimitExceeded)
-    assert (error.limit, error.maximum) == (limit, maximum)
-    assert error.code is ErrorCode.ENHANCE_YOUR_CALM
-
-
-@pytest.mark.parametrize("size", [0, 16_384])
-def test_endless_continuation_is_cut_off(size):
-    connection = open_server()
-    connection.receive_data(frame("HEADERS", 0, 3, HEAD))
-    events = []
-    for _ in range(40):
-        events += feed(connection, frame("CONTINUATION", 0, 3, bytes(size)), "whole")
-    assert isinstance(events[-1], ConnectionEnded)
-    assert events[-1].error.limit in ("continuations", "header_block")
-
-
-def test_fields_beyond_the_list_limit_end_their_stream_alone():
-    connection = open_server(Limits(header_list=1000))
-    large = HEAD + block(*[("x", "y" * 100)] * 20)
-    connection.receive_data(frame("HEADERS", 5, 3, large))
-    resets = [one for one in read(connection.data_to_send()) if one.kind == TYPES["RST_STREAM"]]
-    assert [one.stream for one in resets] == [3]
-    connection.receive_data(frame("HEADERS", 5, 5, HEAD))
-    assert not connection.is_over
-
-
-def test_interim_responses_without_end_are_cut_off():
-    client = ClientConnection()
-    client.receive_data(settings())
-    stream = client.send(CALL)
-    events = []
-    for _ in range(11):
-        events += feed(client, frame("HEADERS", 4, stream, block((":status", "103"))), "whole")
-    assert isinstance(events[-1], StreamReset)
-    assert "interim" in events[-1].message
-
-
-def test_resets_among_streams_that_finish_are_not_a_flood():
-    pair = Pair()
-    for _ in range(600):
-        finished, cancelled = pair.client.send(CALL), pair.client.send(CALL)
-        pair.run()
-        pair.client.reset(cancelled)
-        pair.client.send(Data(finished, b"", end=True))
-        pair.run()
-        pair.server.send(Response(finished, 200, end=True))
-        pair.run()
-    assert not pair.server.is_over
 
 
 # Content-length.

@@ -132,9 +132,12 @@ def test_state_table_has_an_outcome_for_each_frame():
 
 def test_data_after_the_peers_end_is_credited_to_the_connection():
     connection, _ = server_in(StreamState.RESET_LOCAL)
-    for _ in range(700):
-        connection.receive_data(frame("DATA", 0, 1, bytes(16_000)))
-        connection.data_to_send()
+    for number in range(3, 23, 2):
+        connection.receive_data(frame("HEADERS", ENDS_HEADERS, number, HEAD["server"]))
+        connection.reset(number)
+        for _ in range(256):
+            connection.receive_data(frame("DATA", 0, number, bytes(16_384)))
+            connection.data_to_send()
     assert not connection.is_over
 
 

@@ -24,6 +24,7 @@ class ClientConnection(Connection):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
         self._next_stream = 1
+        self._unsent_stream = 1  # the first whose request has not left yet
         self._last_stream: int | None = None  # of the server's GOAWAY
         self._out.append(frames.PREFACE)
         self._opening({frames.ENABLE_PUSH: 0})
@@ -91,6 +92,7 @@ class ClientConnection(Connection):
             raise LocalProtocolError(str(error)) from error
         self._next_stream += 2
         stream = Stream(number, StreamState.OPEN, self._peer_window, self.limits.stream_window)
+        stream.has_sent_head = True
         stream.is_bodiless = request.method == b"HEAD"
         self._streams[number] = stream
         self._write_fields(stream, fields, is_end=request.end)
@@ -108,7 +110,16 @@ class ClientConnection(Connection):
     def _state_of(self, number: int) -> StreamState:
         if number % 2 == 0 or number >= self._next_stream:
             return StreamState.IDLE
-        return self._ended.get(number, StreamState.RESET_LOCAL)
+        ended = self._ended.get(number)
+        return StreamState.RESET_LOCAL if ended is None else ended.state
+
+    def data_to_send(self) -> bytes:
+        """Return what is to be written to the server now, and forget it."""
+        self._unsent_stream = self._next_stream
+        return super().data_to_send()
+
+    def _processed(self, number: int) -> Processed:
+        return Processed.NO if number >= self._unsent_stream else Processed.UNKNOWN
 
     def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:
         if stream.has_head:

@@ -29,8 +29,7 @@ from kakuri_http2._inbound_fields import InboundFields
 from kakuri_http2._limits import DEFAULT_WINDOW, LARGEST_WINDOW, Limits
 from kakuri_http2._outbound import StreamError
 from kakuri_http2._states import Input, StreamState
-
-_END_STREAM, _PADDED = frames.END_STREAM, frames.PADDED
+from kakuri_http2._stream import Stream
 
 
 class Connection(InboundFields):
@@ -156,8 +155,9 @@ class Connection(InboundFields):
             stream.state = StreamState.RESET_LOCAL
             self._forget(stream)
             self._events.append(StreamReset(number, error.code, by_peer=False, message=str(error)))
-        else:
-            self._ended.setdefault(number, StreamState.RESET_LOCAL)
+        elif number not in self._ended:
+            window = self.limits.stream_window
+            self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
         self._count_reset("own_resets")
 
     def _fail(self, error: RemoteProtocolError) -> None:
@@ -169,13 +169,17 @@ class Connection(InboundFields):
     def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
         self._is_over = True
         for number in sorted(self._streams):
-            self._events.append(StreamReset(number, code, by_peer=error is None))
-        for stream in self._streams.values():
-            self._ended[stream.number] = StreamState.RESET_REMOTE
+            processed = self._processed(number)
+            self._events.append(StreamReset(number, code, error is None, processed))
         self._streams.clear()
-        self._sendable.clear()
+        self._ready.clear()
+        self._held.clear()
         self._rest.clear()
         self._events.append(ConnectionEnded(error))
+
+    def _processed(self, number: int) -> Processed:  # noqa: ARG002 - clients know more
+        """Return whether the peer may have acted on a stream when the connection ends."""
+        return Processed.UNKNOWN
 
     def fail(self, message: str, code: ErrorCode) -> None:
         """End the connection because of something that only the program can see, such as a timeout.
@@ -187,14 +191,25 @@ class Connection(InboundFields):
 
     def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR, debug: bytes = b"") -> None:
         """Send GOAWAY: no more streams of the peer are accepted, and open ones continue."""
-        self._is_going_away = True
-        self._out.append(frames.goaway(self._last_peer_stream, code, debug))
+        if not self._is_over:
+            self._is_going_away = True
+            self._out.append(frames.goaway(self._last_peer_stream, code, debug))
 
     def ping(self, data: bytes) -> None:
         """Send a PING frame with eight bytes; the answer is a PingAcknowledged event."""
         if len(data) != 8:
             raise LocalProtocolError(f"expected eight bytes in a ping, got {len(data)}")
-        self._out.append(frames.frame(frames.PING, 0, 0, data))
+        if not self._is_over:
+            self._out.append(frames.frame(frames.PING, 0, 0, data))
+
+    def start_interval(self) -> None:
+        """Start counting frames without progress and resets anew.
+
+        The core has no clock. A driver calls this every ten seconds, so that the limits are rates:
+        without it, pings on a connection that is otherwise idle would add up to a flood.
+        """
+        self._idle_frames = self._settings_frames = 0
+        self._resets_balance = dict.fromkeys(self._resets_balance, 0)
 
     # The other frames.
 
@@ -275,8 +290,7 @@ class Connection(InboundFields):
                     raise RemoteProtocolError(
                         "expected windows of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
                     )
-            if change > 0:
-                self._wake_all()
+                self._wake(stream)
         elif key == frames.MAX_FRAME_SIZE_SETTING:
             if not frames.MIN_FRAME_SIZE <= value <= frames.MAX_FRAME_SIZE:
                 raise RemoteProtocolError(

@@ -33,6 +33,9 @@ from kakuri_http2._server import ServerConnection
 SETTINGS_TIMEOUT = 10.0
 """Seconds within which the peer has to acknowledge our SETTINGS (RFC 9113 section 6.5.3)."""
 
+FLOOD_INTERVAL = 10.0
+"""Seconds after which the core counts frames without progress, and resets, anew."""
+
 C = TypeVar("C", bound=Connection)
 
 
@@ -55,6 +58,7 @@ class Driver(asyncio.Protocol, Generic[C]):
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writing_paused = False
+        self._interval_end = self._loop.time() + FLOOD_INTERVAL
 
     # What exchanges call.
 
@@ -93,6 +97,10 @@ class Driver(asyncio.Protocol, Generic[C]):
 
     def data_received(self, data: bytes) -> None:
         """Process bytes from the peer; asyncio calls this."""
+        now = self._loop.time()
+        if now >= self._interval_end:
+            self._interval_end = now + FLOOD_INTERVAL
+            self.connection.start_interval()
         self.connection.receive_data(data)
         self._handle_events()
 
@@ -334,6 +342,10 @@ class ServerDriver(Driver[ServerConnection]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _receive_request(self, request: Request) -> None:
+        if len(self._tasks) >= 2 * self.connection.limits.concurrent_streams:
+            # Handlers of streams that the client has reset still run (CVE-2023-44487).
+            self.reset(request.stream, ErrorCode.REFUSED_STREAM)
+            return
         exchange = Exchange(cast("Driver[Connection]", self), request.stream)
         exchange.receive(request)
         self._exchanges[request.stream] = exchange

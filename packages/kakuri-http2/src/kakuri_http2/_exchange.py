@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from kakuri_http2._connection import Connection
     from kakuri_http2._driver import Driver
 
-MAX_QUEUED = 256 << 10
-"""Bytes of content of one exchange that `send` accepts before it waits."""
+MAX_QUEUED = 32 << 10
+"""Bytes of content of one exchange that `send` accepts before it waits.
+
+A hundred exchanges whose peer opens no window hold 3 MiB.
+"""
+
+_SMALL_PIECE = 256
+"""Bytes below which received pieces are joined: many tiny ones would take many times their size."""
 
 
 class ExchangeEnded(HTTP2Error):
@@ -93,7 +99,7 @@ class Exchange:
             await self._wait()
         piece = self._pieces.popleft()
         self._driver.consumed(self.stream, len(piece))
-        return piece or await self.read()
+        return piece
 
     async def send(self, data: bytes, *, end: bool = False) -> None:
         """Send content; waits while more than `MAX_QUEUED` bytes wait for the peer.
@@ -152,7 +158,11 @@ class Exchange:
     def receive(self, event: Request | Response | Data | Trailers) -> None:
         """Process an event of this exchange."""
         if isinstance(event, Data):
-            self._pieces.append(event.data)
+            pieces, data = self._pieces, event.data
+            if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
+                pieces[-1] += data
+            elif data:
+                pieces.append(data)
             self.is_complete = event.end
         elif isinstance(event, Trailers):
             self.trailers = event.fields

@@ -14,6 +14,7 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CONNECTION_FIELDS = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
+_PATH = re.compile(rb"/[!-~\x80-\xff]*")  # leniently: bytes above ASCII are common
 _REQUEST_FIELDS = frozenset({b":method", b":scheme", b":path", b":authority"})
 
 
@@ -104,7 +105,8 @@ def _check_request(pseudo: dict[bytes, bytes]) -> None:
         raise MalformedMessage(f"expected {error.args[0]!r} in a request") from None
     if not _NAME.fullmatch(method.lower()):
         raise MalformedMessage(f"expected a method, got {method[:100]!r}")
-    if scheme in (b"http", b"https") and path[:1] != b"/" and (method, path) != (b"OPTIONS", b"*"):
+    is_http = scheme in (b"http", b"https")
+    if is_http and not _PATH.fullmatch(path) and (method, path) != (b"OPTIONS", b"*"):
         raise MalformedMessage(f"expected a path that begins with '/', got {path[:100]!r}")
 
 

@@ -33,7 +33,7 @@ class InboundContent(Outbound):
         stream = self._streams.get(number)
         if stream is None or stream.state is StreamState.HALF_CLOSED_REMOTE:
             self._give_credit(size)
-            self._receive_late(number, Input.DATA)
+            self._receive_late_data(number, size)
             return
         stream.receive_window -= size
         if stream.receive_window < 0:
@@ -60,6 +60,22 @@ class InboundContent(Outbound):
         if is_end:
             self._end_remotely(stream)
 
+    def _receive_late_data(self, number: int, size: int) -> None:
+        """Handle content of a stream that is not open, or that the peer has ended.
+
+        A peer that has not read our RST_STREAM yet may use up the window that the stream had.
+        """
+        ended = self._ended.get(number)
+        if ended is None or ended.state is not StreamState.RESET_LOCAL or not size:
+            self._receive_late(number, Input.DATA)
+            return
+        ended.receive_window -= size
+        if ended.receive_window < 0:
+            raise RemoteProtocolError(
+                "expected content within the window of a stream that was reset",
+                ErrorCode.FLOW_CONTROL_ERROR,
+            )
+
     def _check_length(self, stream: Stream, *, is_end: bool) -> None:
         """Check content-length against the content (section 8.1.1)."""
         expected = 0 if stream.is_bodiless else stream.length
@@ -75,24 +91,17 @@ class InboundContent(Outbound):
         """Return flow-control credit for content that the program has consumed.
 
         Without it the peer stops sending once the stream's window is used up. When a stream ends,
-        the rest is given back to the connection by itself.
+        the connection's credit for its unread content is returned automatically.
         """
         known = self._streams.get(stream)
         if known is None:
             return
         amount = min(amount, known.unread)
         known.unread -= amount
+        self._give_credit(amount)
         known.credit += amount
         if known.credit * 2 >= self.limits.stream_window:
             if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL):
-                self._answer(frames.window_update(stream, known.credit))
-                known.receive_window += known.credit
-            self._give_credit(known.credit)
-            known.credit = 0
-        elif self._receive_window * 2 < self.limits.connection_window:
-            # Others must not starve while this stream's credit gathers.
-            self._give_credit(known.credit)
-            if known.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL) and known.credit:
                 self._answer(frames.window_update(stream, known.credit))
                 known.receive_window += known.credit
             known.credit = 0
@@ -118,10 +127,8 @@ class InboundContent(Outbound):
                 raise RemoteProtocolError(
                     "expected a window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR
                 )
-            if self._send_window > 0 and self._send_window <= increment:
-                self._wake_all()
-            else:
-                self._count_idle()
+            if not self._held:
+                self._count_update()
             return
         stream = self._streams.get(number)
         if stream is None:
@@ -132,15 +139,22 @@ class InboundContent(Outbound):
         stream.send_window += increment
         if stream.send_window > LARGEST_WINDOW:
             raise StreamError("expected a window of 31 bits", ErrorCode.FLOW_CONTROL_ERROR)
-        if stream.queue and 0 < stream.send_window <= increment:
-            self._sendable.append(stream)
+        if not self._wake(stream):
+            self._count_update()
+
+    def _wake(self, stream: Stream) -> bool:
+        """Schedule a stream that its window held back; return whether it was."""
+        if stream.is_scheduled or not stream.queue or stream.send_window <= 0:
+            return False
+        self._schedule(stream)
+        return True
+
+    def _count_update(self) -> None:
+        """Count a WINDOW_UPDATE that sets nothing in motion."""
+        if self._due_updates > 0:
+            self._due_updates -= 1
         else:
             self._count_idle()
-
-    def _wake_all(self) -> None:
-        """Retry every stream with queued content."""
-        self._sendable.clear()
-        self._sendable.extend(stream for stream in self._streams.values() if stream.queue)
 
     def _end_remotely(self, stream: Stream) -> None:
         outcome = RECEIVE[stream.state][Input.END_STREAM]

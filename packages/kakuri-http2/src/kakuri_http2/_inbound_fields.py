@@ -15,6 +15,8 @@ _DEPENDS_ON_ITSELF = 0x100
 """Set beside a frame's flags: its priority names its own stream."""
 
 _REMEMBERED_HEADS = 64
+_MAX_REMEMBERED_BLOCK = 1024
+"""Bytes of a header block whose checked fields are remembered: what peers repeat is small."""
 
 
 class InboundFields(InboundContent):
@@ -82,18 +84,20 @@ class InboundFields(InboundContent):
         if fault is not None:
             raise fault
         try:
-            head = self._checked_head(fields)
+            head = self._checked_head(fields, len(block))
             self._receive_message(stream, head, is_end=bool(flags & frames.END_STREAM))
         except MalformedMessage as error:
             raise StreamError(str(error)) from None
         self._idle_frames = self._settings_frames = 0
 
-    def _checked_head(self, fields: Fields) -> Head:
-        """Check received fields; those that the decoder remembers need no second check."""
+    def _checked_head(self, fields: Fields, size: int) -> Head:
+        """Check the fields of a block; those that the decoder remembers need no second check."""
         known = self._heads.get(id(fields))
         if known is not None and known[0] is fields:
             return known[1]
         head = check_fields(fields)
+        if size > _MAX_REMEMBERED_BLOCK:
+            return head
         if len(self._heads) >= _REMEMBERED_HEADS:
             self._heads.clear()
         self._heads[id(fields)] = fields, head

@@ -4,7 +4,6 @@ It also keeps the account of streams and of frames that bring nothing forward.
 """
 
 from collections import OrderedDict, deque
-from itertools import chain
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import (
@@ -25,7 +24,7 @@ from kakuri_http2._states import (
     Input,
     StreamState,
 )
-from kakuri_http2._stream import Stream
+from kakuri_http2._stream import Queued, Stream
 from kakuri_http2.hpack import Encoder
 
 OUTPUT_AT_ONCE = 256 << 10
@@ -50,12 +49,16 @@ class Outbound:
         self.limits = limits
         self._encoder = Encoder()
         self._streams: dict[int, Stream] = {}
-        # How streams ended that are gone, for frames that still come for them.
-        self._ended: OrderedDict[int, StreamState] = OrderedDict()
+        # The last streams that ended, for frames that still come for them.
+        self._ended: OrderedDict[int, Stream] = OrderedDict()
         self._events: deque[Event] = deque()
         self._out: list[bytes | memoryview] = []
         self._answers = 0  # in _out
-        self._sendable: deque[Stream] = deque()  # have something queued that no window holds back
+        self._ready: deque[Stream] = deque()  # have something queued
+        self._held: deque[Stream] = deque()  # of these, only the connection's window holds it back
+        self._room = OUTPUT_AT_ONCE
+        self._due_updates = 0  # WINDOW_UPDATE frames that our content explains
+        self._unsent_ends = 0  # streams whose last frame of this side is in _out
         self._send_window = DEFAULT_WINDOW
         self._peer_frame_size = frames.MIN_FRAME_SIZE
         self._peer_window = DEFAULT_WINDOW
@@ -70,31 +73,45 @@ class Outbound:
 
     def _send_data(self, message: Data) -> None:
         stream = self._stream_to_send(message.stream)
-        if stream is not None:
-            content = memoryview(message.data)
-            self._enqueue(stream, (content, message.end), content.nbytes, is_end=message.end)
+        if stream is None:
+            return
+        content, size = message.data, len(message.data)
+        if not (stream.queue or self._ready or self._held) and size <= min(
+            self._peer_frame_size, stream.send_window, self._send_window, self._room
+        ):
+            self._write_frame(stream, content, size, is_end=message.end)
+        else:
+            self._enqueue(stream, (content, (), message.end), size, is_end=message.end)
 
     def _send_trailers(self, message: Trailers) -> None:
         if self._checked_fields(message.fields).pseudo:
             raise LocalProtocolError("expected trailers without pseudo-fields")
         stream = self._stream_to_send(message.stream)
-        if stream is not None:
-            self._enqueue(stream, message.fields, 0, is_end=True)
+        if stream is None:
+            return
+        if stream.queue:
+            self._enqueue(stream, (None, message.fields, True), 0, is_end=True)
+        else:
+            self._write_fields(stream, message.fields, is_end=True)
 
     def _send_response(self, message: Response) -> None:
         fields = ((b":status", b"%d" % message.status), *message.fields)
         try:
-            status_of(self._checked_fields(fields))
+            status = status_of(self._checked_fields(fields))
         except MalformedMessage as error:
             raise LocalProtocolError(str(error)) from error
-        stream = self._stream_to_send(message.stream)
+        stream = self._stream_to_send(message.stream, is_head=True)
         if stream is None:
             return
-        if stream.queue:
-            raise LocalProtocolError("expected the head of a response before its content")
+        if stream.has_sent_head:
+            raise LocalProtocolError(f"the response on stream {message.stream} was already sent")
+        if status >= 200:
+            stream.has_sent_head = True
+        elif message.end:
+            raise LocalProtocolError("expected an interim response not to end its stream")
         self._write_fields(stream, fields, is_end=message.end)
 
-    def _stream_to_send(self, number: int) -> Stream | None:
+    def _stream_to_send(self, number: int, *, is_head: bool = False) -> Stream | None:
         """Return a stream that this side may send on; None if the peer has reset it meanwhile."""
         stream = self._streams.get(number)
         if stream is None:
@@ -103,16 +120,20 @@ class Outbound:
             raise LocalProtocolError(f"expected a stream that was opened, got {number}")
         if stream.is_ending or stream.state not in MAY_SEND:
             raise LocalProtocolError(f"stream {number} was ended by this side")
+        if not (stream.has_sent_head or is_head):
+            raise LocalProtocolError(f"expected a response on stream {number} before its content")
         return stream
 
-    def _enqueue(
-        self, stream: Stream, item: tuple[memoryview, bool] | Fields, size: int, *, is_end: bool
-    ) -> None:
-        if not stream.queue:
-            self._sendable.append(stream)
+    def _enqueue(self, stream: Stream, item: Queued, size: int, *, is_end: bool) -> None:
         stream.queue.append(item)
         stream.queued += size
         stream.is_ending = is_end
+        if not stream.is_scheduled:
+            self._schedule(stream)
+
+    def _schedule(self, stream: Stream) -> None:
+        stream.is_scheduled = True
+        self._ready.append(stream)
 
     def _write_fields(self, stream: Stream, fields: Fields, *, is_end: bool) -> None:
         block = self._encoder.encode(fields)
@@ -150,58 +171,72 @@ class Outbound:
         Of content, each stream gets a frame in turn, as far as the windows allow, and at most
         `OUTPUT_AT_ONCE` bytes in all; call again once they were written, until it is empty.
         """
-        if self._sendable:
-            self._write_content(OUTPUT_AT_ONCE)
+        if self._ready or self._held:
+            self._write_content()
         out, self._out = self._out, []
-        self._answers = 0
+        self._answers = self._unsent_ends = 0
+        self._room = OUTPUT_AT_ONCE
         return out[0] if len(out) == 1 and isinstance(out[0], bytes) else b"".join(out)
 
-    def _write_content(self, room: int) -> None:
-        sendable = self._sendable
-        while sendable and room > 0:
-            stream = sendable.popleft()
-            if not stream.queue:
-                continue
-            item = stream.queue[0]
-            if len(item) == 2 and isinstance(item[0], memoryview):
-                written = self._write_piece(stream, item[0], is_end=bool(item[1]))
-                if written < 0:
-                    stream.reports_drained = True
-                    continue  # a WINDOW_UPDATE brings it back
-                room -= written + 1
+    def _write_content(self) -> None:
+        ready, held = self._ready, self._held
+        while self._room > 0:
+            if held and self._send_window > 0:
+                stream = held.popleft()
+            elif ready:
+                stream = ready.popleft()
             else:
+                return
+            stream.is_scheduled = False
+            if not stream.queue:
+                continue  # it was reset
+            content, fields, is_end = stream.queue[0]
+            if content is None:
                 stream.queue.popleft()
-                self._write_fields(stream, tuple(chain(item)), is_end=True)
+                self._write_fields(stream, fields, is_end=True)
+            elif not self._write_piece(stream, content, is_end=is_end):
+                continue
             if stream.queue:
-                sendable.append(stream)
+                self._schedule(stream)
             elif stream.reports_drained:
                 stream.reports_drained = False
                 self._events.append(Drained(stream.number))
 
-    def _write_piece(self, stream: Stream, content: memoryview, *, is_end: bool) -> int:
-        """Write one DATA frame; returns the bytes of its content, -1 if a window is used up."""
-        size = content.nbytes
+    def _write_piece(self, stream: Stream, content: bytes | memoryview, *, is_end: bool) -> bool:
+        """Write one DATA frame; return False if a window is used up."""
+        size = len(content)
         allowed = min(self._peer_frame_size, stream.send_window, self._send_window)
         if size > allowed:
             if allowed <= 0:
-                return -1
-            piece, rest = content[:allowed], content[allowed:]
-            stream.queue[0] = rest, is_end
-            size, is_last = allowed, False
+                stream.reports_drained = True
+                if stream.send_window > 0:  # else a WINDOW_UPDATE of the stream brings it back
+                    stream.is_scheduled = True
+                    self._held.append(stream)
+                return False
+            view = memoryview(content)
+            stream.queue[0] = view[allowed:], (), is_end
+            content, size, is_end = view[:allowed], allowed, False
         else:
-            piece, is_last = content, is_end
             stream.queue.popleft()
-        flags = frames.END_STREAM if is_last else 0
+        stream.queued -= size
+        self._write_frame(stream, content, size, is_end=is_end)
+        return True
+
+    def _write_frame(
+        self, stream: Stream, content: bytes | memoryview, size: int, *, is_end: bool
+    ) -> None:
+        """Write content as a DATA frame; the windows allow it."""
+        flags = frames.END_STREAM if is_end else 0
         self._out.append(frames.frame_head(size, frames.DATA, flags, stream.number))
         if size:
-            self._out.append(piece)
-        stream.queued -= size
+            self._out.append(content)
         stream.send_window -= size
         self._send_window -= size
-        self._idle_frames = 0  # WINDOW_UPDATEs that follow are not idle
-        if is_last:
+        self._room -= size + 1
+        self._due_updates += 2 + (size >> 11)
+        if is_end:
+            stream.is_ending = True
             self._end_locally(stream)
-        return size
 
     def _answer(self, data: bytes) -> None:
         self._out.append(data)
@@ -212,6 +247,7 @@ class Outbound:
     def _end_locally(self, stream: Stream) -> None:
         stream.state = LOCAL_END[stream.state]
         if stream.state in FINISHED:
+            self._unsent_ends += 1
             self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
@@ -219,14 +255,18 @@ class Outbound:
         del self._streams[stream.number]
         stream.queue.clear()
         stream.queued = 0
-        self._ended[stream.number] = stream.state
-        if len(self._ended) > _REMEMBERED_STREAMS:
-            self._ended.popitem(last=False)
+        self._remember(stream)
         if stream.state is StreamState.CLOSED:
             for limit, balance in self._resets_balance.items():
                 self._resets_balance[limit] = max(0, balance - 1)
-        self._give_credit(stream.unread + stream.credit)
-        stream.unread = stream.credit = 0
+        self._give_credit(stream.unread)
+        stream.unread = 0
+
+    def _remember(self, stream: Stream) -> None:
+        """Keep how a stream ended for frames that still come for it."""
+        self._ended[stream.number] = stream
+        if len(self._ended) > _REMEMBERED_STREAMS:
+            self._ended.popitem(last=False)
 
     def _give_credit(self, amount: int) -> None:
         """Count content of the connection as read; implemented by the receiving half."""
@@ -238,6 +278,7 @@ class Outbound:
         if known is not None:
             known.state = StreamState.RESET_LOCAL
             self._out.append(frames.rst_stream(stream, code))
+            self._unsent_ends += 1
             self._forget(known)
 
     def has_stream(self, stream: int) -> bool:

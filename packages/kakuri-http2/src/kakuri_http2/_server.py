@@ -66,10 +66,14 @@ class ServerConnection(Connection):
             return None
         if number % 2 == 0:
             raise RemoteProtocolError(f"expected an odd number of a client's stream, got {number}")
-        if self._is_going_away:
-            return None  # the client knows from the GOAWAY that it was not processed
+        if self._is_going_away:  # the client knows from the GOAWAY that it was not processed
+            if number not in self._ended:
+                window = self.limits.stream_window
+                self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
+            return None
         self._last_peer_stream = number
-        if len(self._streams) >= self.limits.concurrent_streams:
+        # Until the client can know that a stream has ended, it has a place.
+        if len(self._streams) + self._unsent_ends >= self.limits.concurrent_streams:
             raise StreamError(
                 f"expected at most {self.limits.concurrent_streams} streams",
                 ErrorCode.REFUSED_STREAM,
@@ -79,9 +83,11 @@ class ServerConnection(Connection):
         return stream
 
     def _state_of(self, number: int) -> StreamState:
-        if number % 2 == 0 or number > self._last_peer_stream:
-            return StreamState.IDLE
-        return self._ended.get(number, StreamState.CLOSED)
+        ended = self._ended.get(number)
+        if ended is not None:
+            return ended.state
+        is_idle = number % 2 == 0 or number > self._last_peer_stream
+        return StreamState.IDLE if is_idle else StreamState.CLOSED
 
     def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:
         if stream.has_head:

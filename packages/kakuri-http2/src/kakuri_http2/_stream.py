@@ -5,8 +5,8 @@ from collections import deque
 from kakuri_http2._events import Fields
 from kakuri_http2._states import StreamState
 
-Queued = tuple[memoryview, bool] | Fields
-"""Content with whether it ends the stream, or trailers."""
+Queued = tuple[bytes | memoryview | None, Fields, bool]
+"""Content, or None and trailers; and whether the stream ends."""
 
 
 class Stream:
@@ -23,6 +23,8 @@ class Stream:
         queue: what is to be sent once the windows allow it.
         queued: bytes of content in the queue.
         is_ending: whether the queue holds the end of the stream.
+        is_scheduled: whether the stream is in one of the connection's queues of streams to write.
+        has_sent_head: whether this side has sent its message's head, on a server the final one.
         reports_drained: whether Drained is due once the queue is empty.
         has_head: whether the message's head came, on the client's side the final one.
         length: what content-length announces, or None.
@@ -35,9 +37,11 @@ class Stream:
     __slots__ = (
         "credit",
         "has_head",
+        "has_sent_head",
         "interim",
         "is_bodiless",
         "is_ending",
+        "is_scheduled",
         "length",
         "number",
         "queue",
@@ -62,6 +66,8 @@ class Stream:
         self.queue: deque[Queued] = deque()
         self.queued = 0
         self.is_ending = False
+        self.is_scheduled = False
+        self.has_sent_head = False
         self.reports_drained = False
         self.has_head = False
         self.length: int | None = None
