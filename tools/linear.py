@@ -31,7 +31,7 @@ LIMIT = 0.02
 _UNBOUNDED = 1_000  # repeats up to here are bounded by the expression itself
 _ENDINGS = ("\0", "\n", "!", "a\r\n!")
 _NOT_SEARCHED_AT_RANDOM = {
-    "kakuri_sidecar._log_format": {"_lines"},  # is given whole lines, and every one of them matches
+    "kakuri_zones.logs._format": {"_lines"},  # is given whole lines, and every one of them matches
 }
 _SEARCHES = re.compile(r"\b(\w+)\.(?:search|sub|subn|split|findall|finditer)\b")
 

@@ -1,18 +1,15 @@
-import gc
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import kakuri_json
 import pytest
+from kakuri_cri import Timeouts as CallTimeouts
 from kakuri_http import Client, Timeouts
 from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
-from kakuri_sidecar import Settings, sidecar_service
-from kakuri_sidecar._cri import CallTimeouts
-from kakuri_sidecar._monitor import MonitorTimes
-from kakuri_sidecar._pulling import PullLimits
-from kakuri_sidecar._removal import RetryTimes
+from kakuri_sidecar import sidecar_service
 from kakuri_sidecar.testing import FakeCri
 from kakuri_tcp import Endpoint
+from kakuri_zones import MonitorTimes, PullLimits, RetryTimes, Settings
 
 QUICK = {
     "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, look_interval=0.01),
@@ -27,7 +24,6 @@ QUICK = {
     "cancel_patience": 5.0,
     "heartbeat": 0.1,
     "rotate_interval": 0.02,
-    "drain": 1.0,
 }  # fmt: skip
 
 
@@ -149,7 +145,7 @@ def run(runtime, tmp_path):
         )
         listen = Endpoint.unix(str(runtime.path.with_name("sidecar.sock")))
         async with (
-            sidecar_service(listen, settings) as endpoint,
+            sidecar_service(listen, settings, drain=1.0) as endpoint,
             Client(endpoint, timeouts=Timeouts(total=30)) as client,
         ):
             sidecar = Sidecar(client, settings)
@@ -164,28 +160,3 @@ def run(runtime, tmp_path):
 async def sidecar(run):
     async with run() as started:
         yield started
-
-
-@contextmanager
-def no_collector():
-    """Turn the collector off; gives what returns the objects that it would have freed."""
-    gc.collect()
-    gc.disable()
-
-    def kept():
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        return list(gc.garbage)
-
-    try:
-        yield kept
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
-
-
-@pytest.fixture
-def uncollected():
-    """Give a context without the collector, and what tells what it would have freed."""
-    return no_collector

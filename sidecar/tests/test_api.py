@@ -7,9 +7,10 @@ import pytest
 from kakuri_http import Client
 from kakuri_json import decode, encode
 from kakuri_registry import ZoneSpec
-from kakuri_sidecar._labels import spec_hash
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
+from kakuri_zones import NodeLocked
+from kakuri_zones._labels import spec_hash
 
 SPEC = {"id": "z", "image": "app:1", "memory_mb": 64, "cpu_millicores": 500}
 
@@ -113,8 +114,14 @@ async def test_only_the_owner_may_connect(runtime, sidecar):
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
 
 
-async def test_a_second_sidecar_does_not_take_its_place(run, sidecar):
+async def test_second_sidecar_does_not_take_the_socket_of_the_first(run, sidecar, tmp_path):
     with pytest.raises(ListenFailed):
+        async with run(log_dir=tmp_path / "other"):
+            pass
+
+
+async def test_second_sidecar_with_the_same_log_folder_is_refused(run, sidecar):
+    with pytest.raises(NodeLocked, match="another process manages the zones with logs in"):
         async with run():
             pass
 

@@ -3,9 +3,6 @@ import asyncio
 import pytest
 from kakuri_json import decode
 from kakuri_registry import LogEvent, LogGrown, LogsWatched
-from kakuri_sidecar._log_store import LogStore
-from kakuri_sidecar.testing import FakeImage
-from kakuri_tcp.testing import until
 
 
 async def test_a_log_is_what_the_container_wrote(runtime, sidecar):
@@ -95,55 +92,6 @@ async def test_a_gap_is_told(runtime, sidecar):
 async def test_requests_that_ask_for_nothing(sidecar, target, status):
     await sidecar.post()
     assert (await sidecar.get(target)).status == status
-
-
-async def test_a_log_is_rotated_while_it_is_written(runtime, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
-    async with run() as sidecar:
-        await sidecar.post()
-        runtime.write("z", b"x" * 200 + b"\n")
-        await runtime.calls.wait_for("ReopenContainerLog")
-        runtime.write("z", b"after\n")
-        assert (await sidecar.get("/zones/z/log?tail=1")).body == b"after\n"
-        runtime.exit("z", 0)
-        await sidecar.until_state("succeeded")
-        assert (await sidecar.get("/zones/z/log")).body == b"x" * 200 + b"\nafter\n"
-
-
-async def test_a_rotation_that_fails_is_tried_again(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
-    async with run() as sidecar:
-        await sidecar.post()
-        runtime.faults.set("ReopenContainerLog", "2*error(UNKNOWN: no)")
-        runtime.write("z", b"x" * 200 + b"\n")
-        await runtime.calls.wait_for("ReopenContainerLog", 3)
-        await until(lambda: runtime.calls.of("ReopenContainerLog")[2].code == "OK")
-
-
-async def test_a_rotation_that_hangs_holds_up_no_other(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_sidecar._service.LogStore", small_logs)
-    async with run() as sidecar:
-        for zone in ("hangs", "other"):
-            await sidecar.post(zone)
-        runtime.faults.set("ReopenContainerLog", "delay(60000)")
-        runtime.write("hangs", b"x" * 200 + b"\n")
-        await runtime.calls.wait_for("ReopenContainerLog")
-        runtime.write("other", b"x" * 200 + b"\n")
-        await runtime.calls.wait_for("ReopenContainerLog", 2)
-        other = runtime.container("other").id
-        assert runtime.calls.of("ReopenContainerLog")[1].request.container_id == other
-
-
-def small_logs(root):
-    return LogStore(root, max_file_bytes=100)
-
-
-async def test_the_log_of_an_earlier_attempt_stays(runtime, sidecar):
-    runtime.images.set("app:1", FakeImage(output=b"hello\n", exit_code=1))
-    await sidecar.post()
-    await sidecar.post(attempt=1)
-    await sidecar.until(lambda seen: seen.attempt == 1 and seen.state.is_terminal)
-    assert (await sidecar.get("/zones/z/log")).body == b"hello\nhello\n"
 
 
 async def bounded(sidecar, query=""):

@@ -3,11 +3,10 @@ import os
 import signal
 import sys
 
-import click
 import pytest
 from kakuri_daemon import LogStream
 from kakuri_http import Client
-from kakuri_sidecar._cli import main, read_handlers
+from kakuri_sidecar._cli import main
 from kakuri_tcp import Endpoint
 
 
@@ -43,15 +42,6 @@ def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch
         main(["--listen", f"unix://{tmp_path}/s.sock", "--log-dir", str(tmp_path / "logs")])
     assert ended.value.code == 2
     assert "others may write to it" in capsys.readouterr().err
-
-
-def test_handlers_are_pairs():
-    assert read_handlers(["edera-zone=edera", "plain=runc"]) == {
-        "edera-zone": "edera",
-        "plain": "runc",
-    }
-    with pytest.raises(click.BadParameter, match="got none"):
-        read_handlers([])
 
 
 async def test_the_command_serves_until_it_is_told_to_end(runtime, tmp_path):

@@ -5,7 +5,7 @@ import kakuri_sidecar
 
 
 def test_the_exported_names_are_these():
-    assert sorted(kakuri_sidecar.__all__) == ["Settings", "__version__", "sidecar_service"]
+    assert sorted(kakuri_sidecar.__all__) == ["GrpcioChannel", "__version__", "sidecar_service"]
     assert all(hasattr(kakuri_sidecar, name) for name in kakuri_sidecar.__all__)
 
 

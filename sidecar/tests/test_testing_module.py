@@ -1,9 +1,7 @@
 import textwrap
 
 import kakuri_sidecar.testing
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar._cri import CriClient
-from kakuri_sidecar._errors import RuntimeUnavailable
+from kakuri_cri import Runtime, RuntimeUnavailable, api
 
 
 def test_the_public_names_are_these():
@@ -19,7 +17,7 @@ async def start_zone(endpoint, directory):
     """Stand for what somebody tests: it finds out what became of an answer that was lost."""
     metadata = api.PodSandboxMetadata(name="my-zone", uid="my-zone", namespace="kakuri")
     config = api.PodSandboxConfig(metadata=metadata, log_directory=str(directory))
-    async with CriClient(endpoint) as client:
+    async with Runtime(endpoint) as client:
         try:
             sandbox = await client.run_pod_sandbox(config, "edera")
         except RuntimeUnavailable:

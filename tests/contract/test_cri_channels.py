@@ -8,9 +8,10 @@ import asyncio
 import pytest
 from kakuri_cri import ChannelError, GrpcChannel
 from kakuri_grpc import Limits, Method, Server, StatusCode, status_error
+from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp.testing import until
 
-CHANNELS = {"kakuri-grpc": GrpcChannel}
+CHANNELS = {"kakuri-grpc": GrpcChannel, "grpcio": GrpcioChannel}
 """Classes by name, each to be created with an endpoint."""
 
 UNARY = Method("/test.Service/Unary", bytes, bytes)

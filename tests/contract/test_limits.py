@@ -8,11 +8,14 @@ a constant that changes alone breaks a test.
 from dataclasses import replace
 from functools import cache
 
+import kakuri_protobuf as protobuf
 import pytest
 from kakuri_agent._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
 from kakuri_control_plane._views import HistoryView, WorkloadPage
+from kakuri_cri import MAX_RECEIVED, CallRefused, api
+from kakuri_cri._errors import MAX_MESSAGE as MAX_CRI_MESSAGE
 from kakuri_http import Limits, Router
 from kakuri_json import decode, encode
 from kakuri_registry import (
@@ -59,17 +62,15 @@ from kakuri_rpc._words import (
     MAX_MESSAGE_LENGTH,
     MAX_REASON_LENGTH,
 )
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar import _labels as labels
 from kakuri_sidecar._api import Api
-from kakuri_sidecar._cri import MAX_RECEIVED, MAX_WORDS
-from kakuri_sidecar._errors import CallRefused, StartFailed
-from kakuri_sidecar._facts import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
-from kakuri_sidecar._images import NodeImage
-from kakuri_sidecar._making import MAX_NAMES
 from kakuri_sidecar._problems import zone_problem
-from kakuri_sidecar._zone_config import container_config, sandbox_config
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
+from kakuri_zones import StartFailed
+from kakuri_zones import _labels as labels
+from kakuri_zones._facts import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
+from kakuri_zones._images import NodeImage
+from kakuri_zones._making import MAX_NAMES
+from kakuri_zones._zone_config import container_config, sandbox_config
 
 LARGEST = 2**31 - 1
 A_LONG_TIME = 4_102_444_800.123456
@@ -158,7 +159,7 @@ async def test_largest_workload_fits_the_store(workload, tmp_path):
 
 def body_limit_of_starts():
     router = Router()
-    Api(None, None, None, None).add_to(router)
+    Api(None).add_to(router)
     (limit,) = [
         route.body_limit
         for route in router.routes
@@ -186,7 +187,8 @@ def create_request(spec):
 
 
 def test_creation_of_the_largest_container_fits_a_call_to_the_runtime(workload):
-    assert create_request(ZoneSpec.of(workload, LARGEST)).ByteSize() <= MAX_RECEIVED
+    request = create_request(ZoneSpec.of(workload, LARGEST))
+    assert len(protobuf.encode(request)) <= MAX_RECEIVED
 
 
 def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
@@ -199,8 +201,8 @@ def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
         image_ref="i" * 1024,
     )
     # Those that calls without an answer have left, and the one of the attempt before.
-    answer = api.ListContainersResponse(containers=[one] * (2 * MAX_NAMES))
-    assert answer.ByteSize() <= MAX_RECEIVED
+    answer = api.ListContainersResponse(containers=(one,) * (2 * MAX_NAMES))
+    assert len(protobuf.encode(answer)) <= MAX_RECEIVED
     found = answer.containers[0].annotations[labels.SPEC]
     assert decode(found, type=ZoneSpec) == spec
 
@@ -210,7 +212,7 @@ def largest_zone():
         id="z" * 63,
         state=WorkloadState.SUCCEEDED,
         reason=widest(MAX_REASON),
-        message=widest(max(MAX_MESSAGE, MAX_WORDS)),
+        message=widest(max(MAX_MESSAGE, MAX_CRI_MESSAGE)),
         exit_code=-LARGEST,
         pod_sandbox_id=widest(MAX_ID),
         container_id=widest(MAX_ID),
@@ -225,7 +227,10 @@ def largest_zone():
 
 @pytest.mark.parametrize(
     "event",
-    [ZoneChanged(largest_zone()), RuntimeHealth(available=False, message=widest(MAX_WORDS + 100))],
+    [
+        ZoneChanged(largest_zone()),
+        RuntimeHealth(available=False, message=widest(MAX_CRI_MESSAGE + 100)),
+    ],
     ids=["zone", "health"],
 )
 def test_largest_event_fits_what_the_agent_accepts(event):
@@ -246,8 +251,8 @@ def test_answer_about_a_zone_with_the_largest_spec_fits_the_agents_client(worklo
 @pytest.mark.parametrize(
     "error",
     [
-        StartFailed("StartError", widest(MAX_WORDS)),
-        CallRefused("CreateContainer", widest(MAX_WORDS)),
+        StartFailed("StartError", widest(MAX_CRI_MESSAGE)),
+        CallRefused("CreateContainer", widest(MAX_CRI_MESSAGE)),
     ],
     ids=["start", "call"],
 )

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from kakuri_sidecar._security import MASKED_PATHS, READONLY_PATHS
+from kakuri_zones._security import MASKED_PATHS, READONLY_PATHS
 from zones_system import IDLE
 
 CAPABILITIES = {

@@ -15,7 +15,6 @@ DEFAULT_GRACE = 10
 
 MAX_TAIL = 1_000_000
 MAX_LOG_BYTES = 1_048_576
-DEFAULT_LOG_BYTES = 65_536
 MAX_LOG_WAIT = 30
 """Seconds that a request for more of a log is held: less than clients wait for an answer."""
 

@@ -1,0 +1,170 @@
+"""What the runtime is and whether it can run zones, asked at that moment."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kakuri_cri import CallRefused, CriError, Runtime, Unimplemented, api
+from kakuri_registry import printable
+
+from kakuri_zones._cgroups import CgroupParent
+from kakuri_zones._image_collection import ImageCollector
+from kakuri_zones._monitor import Monitor
+from kakuri_zones._zone_network import ZoneNetwork
+
+HEALTH_SECONDS = 5.0
+"""How long the runtime may take to answer a probe."""
+
+REQUIRED_CONDITIONS = ("RuntimeReady", "NetworkReady")
+
+MAX_NAME = 128
+"""Characters of a name, version or reason that the runtime reports about itself."""
+
+MAX_MESSAGE = 1024
+"""Characters of what the runtime says about a condition."""
+
+NO_CONTAINER = "kakuri-probe"
+"""An id that no container has."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """The runtime's names and versions."""
+
+    name: str
+    version: str
+    api_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the runtime says of a part of itself."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    type: str
+    status: bool
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalCalls:
+    """Which of the calls that a runtime may leave out it has; None where that is not known yet."""
+
+    events: bool | None
+    runtime_config: bool | None
+    reopen_container_log: bool | None
+    image_fs_info: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer to a probe; status is "ok" or "unavailable", message says why."""
+
+    __json__: ClassVar = {"omit_defaults": True}
+
+    status: str
+    message: str | None = None
+    runtime: RuntimeInfo | None = None
+    conditions: list[Condition] | None = None
+    handlers: list[str] | None = None
+    optional: OptionalCalls | None = None
+
+
+def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Condition]:
+    """Return conditions of the node that do not keep zones from running."""
+    conditions = []
+    if not network.resolvers().servers:
+        message = "the host names no resolver that zones can reach: give one with --dns-server"
+        conditions.append(
+            Condition("NameResolution", status=False, reason="NoResolver", message=message)
+        )
+    if collector.problem is not None:
+        conditions.append(
+            Condition("ImageRoom", status=False, reason="DiskFull", message=collector.problem)
+        )
+    return conditions
+
+
+async def look(
+    cri: Runtime,
+    monitor: Monitor,
+    cgroup_parent: CgroupParent,
+    wanted: Iterable[str],
+    own: Iterable[Condition] = (),
+) -> Health:
+    """Ask the runtime how it is.
+
+    wanted are the handlers that zones need, own the conditions that are not the runtime's.
+    """
+    try:
+        version, status = await asyncio.gather(
+            cri.version(HEALTH_SECONDS), cri.status(HEALTH_SECONDS)
+        )
+        if cgroup_parent.has_runtime_config is None:
+            await cgroup_parent.ask(HEALTH_SECONDS)
+    except CriError as error:
+        return Health("unavailable", str(error))
+    reopen, usage = await asyncio.gather(
+        _is_there(cri.reopen_container_log(NO_CONTAINER, HEALTH_SECONDS)),
+        _is_there(cri.image_fs_info(HEALTH_SECONDS)),
+    )
+    faults = list(_faults(status, wanted))
+    return Health(
+        "unavailable" if faults else "ok",
+        "; ".join(faults) or None,
+        RuntimeInfo(
+            _name(version.runtime_name),
+            _name(version.runtime_version),
+            _name(version.runtime_api_version),
+        ),
+        [
+            Condition(
+                _name(each.type),
+                each.status,
+                _name(each.reason) or None,
+                printable(each.message, MAX_MESSAGE) or None,
+            )
+            for each in _conditions(status)
+        ]
+        + list(own),
+        sorted(_name(each.name) for each in status.runtime_handlers) or None,
+        OptionalCalls(monitor.has_events, cgroup_parent.has_runtime_config, reopen, usage),
+    )
+
+
+def _name(text: str) -> str:
+    return printable(text, MAX_NAME)
+
+
+async def _is_there(call: Awaitable[object]) -> bool | None:
+    """Tell whether the runtime has a call, whatever else it says."""
+    try:
+        await call
+    except Unimplemented:
+        return False
+    except CallRefused:
+        return True
+    except CriError:
+        return None
+    return True
+
+
+def _conditions(status: api.StatusResponse) -> Iterable[api.RuntimeCondition]:
+    return () if status.status is None else status.status.conditions
+
+
+def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:
+    conditions = {each.type: each for each in _conditions(status)}
+    for name in REQUIRED_CONDITIONS:
+        condition = conditions.get(name)
+        if condition is None or not condition.status:
+            message = printable(condition.message, MAX_MESSAGE) if condition else "not told"
+            yield f"{name}: {message}"
+    # Before CRI 1.30 a runtime does not tell its handlers.
+    present = {_name(each.name) for each in status.runtime_handlers}
+    if present:
+        for name in sorted(set(wanted) - present):
+            yield f"expected the runtime to have handler {name!r}, got {sorted(present)}"

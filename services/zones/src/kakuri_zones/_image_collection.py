@@ -1,0 +1,224 @@
+"""Removing images that no container uses, when they are old or the disk fills up.
+
+The rules are the kubelet's (pkg/kubelet/images/image_gc_manager.go): when the file system of the
+images is used beyond a high threshold, the images that were used the longest ago are removed until
+it is below a low one. Never removed is an image of a container, of a start under way, one that the
+runtime has pinned, one to be kept, and one seen first less than a minimum age ago.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import structlog
+from kakuri_cri import CallRefused, CriError, Runtime, api
+from kakuri_json import JSONError, decode
+
+from kakuri_zones._images import Images, tagged
+from kakuri_zones._progress import mountpoint
+
+log = structlog.get_logger()
+
+FULL = 100
+"""Percent: a high threshold that is never exceeded, so the disk's use removes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionLimits:
+    """When images are removed; times in seconds, thresholds in percent of their file system.
+
+    Attributes:
+        high, low: where removing begins and ends; nothing is removed for room if high is 100.
+        min_age: since an image was seen first.
+        max_age: since it was used last, beyond which it is removed anyway; 0 for no such limit.
+        keep: references of images that are never removed.
+        interval: between two collections.
+
+    """
+
+    high: int = 85
+    low: int = 80
+    min_age: float = 120.0
+    max_age: float = 0.0
+    keep: Sequence[str] = ()
+    interval: float = 300.0
+
+
+DEFAULT_COLLECTION = CollectionLimits()
+
+
+class DiskUse(NamedTuple):
+    """Bytes of a file system, and those that are free for everybody."""
+
+    capacity: int
+    available: int
+
+
+def disk_use(path: str) -> DiskUse | None:
+    """Return the use of a path's file system; None where that can't be seen from here."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return None
+    return DiskUse(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
+
+
+@dataclass(frozen=True, slots=True)
+class _RuntimeConfig:
+    """The part of containerd's configuration that names its sandbox image, pinned since 2.0."""
+
+    __json__: ClassVar = {"rename": {"sandbox_image": "sandboxImage"}, "unknown": "ignore"}
+
+    sandbox_image: str = ""
+
+
+class ImageCollector:
+    """Removes images from time to time.
+
+    Attributes:
+        problem: why the last collection could not make enough room; None if it could.
+
+    """
+
+    def __init__(
+        self,
+        cri: Runtime,
+        images: Images,
+        limits: CollectionLimits = DEFAULT_COLLECTION,
+        clock: Callable[[], float] = time.monotonic,
+        disk: Callable[[str], DiskUse | None] = disk_use,
+    ) -> None:
+        self._cri = cri
+        self._images = images
+        self._limits = limits
+        self._clock = clock
+        self._disk = disk
+        self._keep = frozenset(map(tagged, limits.keep))
+        self._seen: dict[str, float] = {}
+        self.problem: str | None = None
+
+    async def run(self) -> None:
+        """Collect again and again, for ever."""
+        while True:
+            await asyncio.sleep(self._limits.interval)
+            try:
+                await self.collect()
+            except CriError as error:
+                log.debug("images not collected", error=str(error))
+
+    async def collect(self) -> None:
+        """Remove images that are too old, and others while the disk is too full.
+
+        Raises CriError if the runtime does not say what there is.
+        """
+        candidates = await self._candidates()
+        now = self._clock()
+        left: list[api.Image] = []
+        for image in candidates:
+            age = now - self._used(image)
+            is_old = 0 < self._limits.max_age <= age
+            if not (is_old and await self._remove(image, f"not used for {age:.0f} s")):
+                left.append(image)
+        self.problem = await self._make_room(left)
+
+    async def _candidates(self) -> list[api.Image]:
+        """Return the images that may be removed, those used the longest ago first."""
+        images = await self._cri.list_images()
+        used = await self._used_images()
+        kept = self._keep | await self._sandbox_image()
+        now = self._clock()
+        self._seen = {each.id: self._seen.get(each.id, now) for each in images}
+        last_used = self._images.last_used
+        for gone in last_used.keys() - self._seen.keys():
+            del last_used[gone]
+        for each in images:
+            if _is_any_of(each, used):
+                last_used[each.id] = now
+        candidates = [
+            each
+            for each in images
+            if not each.pinned
+            and last_used.get(each.id) != now
+            and now - self._seen[each.id] >= self._limits.min_age
+            and not _is_any_of(each, kept)
+        ]
+        return sorted(candidates, key=self._used)
+
+    async def _used_images(self) -> set[str]:
+        """Return what the containers of the node call their images."""
+        try:
+            containers = await self._cri.list_containers({})
+        except CallRefused:  # they are more than one answer holds
+            containers = [
+                each
+                for sandbox in await self._cri.list_pod_sandboxes({})
+                for each in await self._cri.list_containers({}, sandbox_id=sandbox.id)
+            ]
+        named = {each.image.image for each in containers if each.image is not None}
+        return (named | {each.image_ref for each in containers}) - {""}
+
+    async def _make_room(self, candidates: Sequence[api.Image]) -> str | None:
+        """Remove images while the disk is too full; returns why that was not enough."""
+        if self._limits.high >= FULL:
+            return None
+        for path in set(map(mountpoint, await self._cri.image_fs_info())):
+            use = self._disk(path)
+            if use is None or use.capacity == 0:
+                return f"the use of {path!r} can't be seen"
+            percent = FULL - use.available * FULL // use.capacity
+            if percent < self._limits.high:
+                continue
+            wanted = use.capacity * (FULL - self._limits.low) // FULL - use.available
+            freed = 0
+            for image in candidates:
+                if freed >= wanted:
+                    break
+                if await self._remove(image, f"the disk is used to {percent} %"):
+                    freed += image.size
+            if freed < wanted:
+                log.warning("too little room for images", path=path, wanted=wanted, freed=freed)
+                return (
+                    f"the disk of {path!r} is used to {percent} %, and of {wanted} bytes to be "
+                    f"freed images gave {freed}"
+                )
+        return None
+
+    async def _remove(self, image: api.Image, why: str) -> bool:
+        with self._images.removing(image.id) as is_free:
+            if not is_free:
+                return False
+            try:
+                await self._cri.remove_image(image.id)
+            except CriError as error:
+                log.warning("image not removed", image=_name(image), error=str(error))
+                return False
+        log.info("image removed", image=_name(image), bytes=image.size, why=why)
+        return True
+
+    async def _sandbox_image(self) -> set[str]:
+        """Return the reference of the image of sandboxes, which containerd 1.x does not pin."""
+        config = (await self._cri.status(verbose=True)).info.get("config", "")
+        try:
+            image = decode(config, type=_RuntimeConfig).sandbox_image if config else ""
+        except JSONError:
+            image = ""
+        return {tagged(image)} if image else set()
+
+    def _used(self, image: api.Image) -> float:
+        return self._images.last_used.get(image.id, self._seen[image.id])
+
+
+def _is_any_of(image: api.Image, references: Iterable[str]) -> bool:
+    """Whether an image is meant by one of some references; a name without registry fits any."""
+    names = {image.id, *image.repo_tags, *image.repo_digests}
+    return any(
+        reference in names or any(name.endswith(f"/{reference}") for name in names)
+        for reference in references
+    )
+
+
+def _name(image: api.Image) -> str:
+    return next(iter([*image.repo_tags, *image.repo_digests]), image.id)

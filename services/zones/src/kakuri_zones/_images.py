@@ -1,0 +1,311 @@
+"""Providing an image on the node as its pull policy demands, with what a container needs of it.
+
+Pulls are shared, and never with a start that came too late for them: a tag may have moved, or an
+image been pushed, since a pull began. So a start that has to pull joins only a pull that has not
+begun yet, which begins when the one under way has ended. One that merely misses the image joins
+whatever is under way, and if that fails it has an attempt of its own.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import structlog
+from kakuri_cri import Runtime, api
+from kakuri_json import JSONError, decode
+from kakuri_registry import PullPolicy
+
+from kakuri_zones._errors import PullFailed, StartFailed
+from kakuri_zones._facts import START_ERROR
+from kakuri_zones._progress import received
+from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
+
+log = structlog.get_logger()
+
+LATEST = "latest"
+
+MAX_INFO = 1_048_576
+"""Largest image configuration of the runtime that is read, in characters."""
+
+ROOT = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeImage:
+    """An image that is on the node.
+
+    Attributes:
+        id: what to create containers from.
+        user: whom its configuration runs as, `USER[:GROUP]`; root unless it says otherwise.
+        digest: of the manifest that its reference stands for; None where that is not known.
+        working_dir: where its configuration runs it; empty where that is not known.
+
+    """
+
+    id: str
+    user: str = ROOT
+    digest: str | None = None
+    working_dir: str = ""
+
+
+@dataclass(slots=True)
+class _Pull:
+    """A pull that starts share.
+
+    `task` is None once it is over: the error that a task raises has a traceback, whose frames hold
+    this pull and the specs of those who wait, and with the task that were a cycle.
+    """
+
+    task: asyncio.Task[str] | None = None
+    waiters: dict[object, Report] = field(default_factory=dict)
+    has_begun: bool = False
+
+    def report(self, words: str) -> None:
+        for report in list(self.waiters.values()):
+            report(words)
+
+
+class Images:
+    """Provides images, and knows which of them starts are about to use."""
+
+    def __init__(
+        self,
+        cri: Runtime,
+        limits: PullLimits = DEFAULT_PULL_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+        received_by: Callable[[str], int | None] = received,
+    ) -> None:
+        self._cri = cri
+        self._clock = clock
+        self._puller = Puller(cri, limits, clock, received_by)
+        self._pulls: dict[tuple[str, bool], _Pull] = {}
+        self._holds: Counter[str] = Counter()
+        self._removing: dict[str, asyncio.Event] = {}
+        self.last_used: dict[str, float] = {}
+        """When a start used an image last, by id; seconds of the clock."""
+
+    async def ensure(
+        self, image: str, policy: PullPolicy | None, report: Report, hold: list[str]
+    ) -> NodeImage:
+        """Pull an image if needed, and hold it on the node: see `holding`.
+
+        An image that is named by its digest is never pulled again. While its registry can't be
+        reached, one of the node serves a start whose spec has no policy, and none with `always`.
+
+        Args:
+            image: The reference as submitted.
+            policy: When to pull; None for `always` without tag or with the tag `latest`, else for
+                `missing`.
+            report: Receives messages about the progress of a pull.
+            hold: Receives the id of the image.
+
+        Raises:
+            PullFailed: The image can't be had.
+            CriError: The runtime does not answer, or refuses.
+
+        A caller that is cancelled cancels the pull, unless others wait for it as well.
+        """
+        reference = tagged(image)
+        while True:
+            present = await self._provide(reference, policy, report)
+            removal = self._removing.get(present.id)
+            if removal is None:
+                break
+            await removal.wait()
+        hold.append(present.id)
+        self._holds[present.id] += 1
+        config = await self._config(present)
+        user, digest = _user(present, config), digest_of(reference, present)
+        return NodeImage(present.id, user, digest, config.working_dir)
+
+    @contextmanager
+    def holding(self) -> Iterator[list[str]]:
+        """Keep images on the node until a container uses them, or its start has failed."""
+        hold: list[str] = []
+        try:
+            yield hold
+        finally:
+            for image_id in hold:
+                self.last_used[image_id] = self._clock()
+                self._holds[image_id] -= 1
+                if self._holds[image_id] <= 0:
+                    del self._holds[image_id]
+
+    @contextmanager
+    def removing(self, image_id: str) -> Iterator[bool]:
+        """Keep starts from using an image while it is removed; yields False for a held one."""
+        if image_id in self._holds:
+            yield False
+            return
+        removed = self._removing[image_id] = asyncio.Event()
+        try:
+            yield True
+        finally:
+            del self._removing[image_id]
+            removed.set()
+
+    async def close(self) -> None:
+        """Cancel every pull."""
+        tasks = [pull.task for pull in self._pulls.values() if pull.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _provide(
+        self, reference: str, policy: PullPolicy | None, report: Report
+    ) -> api.Image:
+        present = await self._cri.image_status(reference)
+        if policy is PullPolicy.NEVER and present is None:
+            words = f"expected {reference} on the node, since it is never to be pulled; got none"
+            raise PullFailed(words, is_transient=False)
+        is_always = policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
+        if present is not None and ("@" in reference or not is_always):
+            return present
+        is_check = present is not None and policy is None
+        try:
+            ref = await self._pull(reference, report, is_fresh=is_always, is_check=is_check)
+        except PullFailed as failure:
+            if not (is_check and failure.is_transient):
+                raise
+            assert present is not None
+            log.warning("the image of the node is used", image=reference, error=str(failure))
+            return present
+        pulled = await self._cri.image_status(ref)
+        if pulled is None:
+            raise PullFailed(f"{reference} was removed after its pull", is_transient=True)
+        return pulled
+
+    async def _pull(self, reference: str, report: Report, *, is_fresh: bool, is_check: bool) -> str:
+        """Pull an image with all who may share the pull."""
+        while True:
+            pull = self._join(reference, is_fresh=is_fresh, is_check=is_check)
+            had_begun = pull.has_begun
+            waiter = object()
+            pull.waiters[waiter] = report
+            report(f"pulling {reference}")
+            try:
+                assert pull.task is not None  # only running ones can be joined
+                return await asyncio.shield(pull.task)
+            except PullFailed:
+                if not had_begun:
+                    raise
+            finally:
+                del pull.waiters[waiter]
+                if not pull.waiters and pull.task is not None and not pull.task.done():
+                    self._forget((reference, is_check), pull)
+                    pull.task.cancel()
+
+    def _join(self, reference: str, *, is_fresh: bool, is_check: bool) -> _Pull:
+        key = reference, is_check
+        before = self._pulls.get(key)
+        if before is not None and not (is_fresh and before.has_begun):
+            return before
+        pull = self._pulls[key] = _Pull()
+        pull.task = asyncio.create_task(self._run(reference, pull, before, is_check=is_check))
+
+        def ended(task: asyncio.Task[str]) -> None:
+            pull.task = None
+            self._forget(key, pull)
+            if not task.cancelled():
+                task.exception()  # seen, though the last waiter may have gone in the same moment
+
+        pull.task.add_done_callback(ended)
+        return pull
+
+    async def _run(
+        self, reference: str, pull: _Pull, before: _Pull | None, *, is_check: bool
+    ) -> str:
+        if before is not None and before.task is not None:
+            await asyncio.wait({before.task})
+        pull.has_begun = True
+        return await self._puller.pull(reference, pull.report, is_check=is_check)
+
+    def _forget(self, key: tuple[str, bool], pull: _Pull) -> None:
+        if self._pulls.get(key) is pull:
+            del self._pulls[key]
+
+    async def _config(self, image: api.Image) -> "_Config":
+        """Return the part of an image's configuration that the runtime reports.
+
+        Raises:
+            StartFailed: The image hides it: it is larger than any real one.
+            CriError: The runtime does not answer, or refuses.
+
+        """
+        info = (await self._cri.image_info(image.id)).get("info", "")
+        if len(info) > MAX_INFO:
+            words = f"expected an image's configuration of at most {MAX_INFO} characters"
+            raise StartFailed(START_ERROR, f"{words}, got {len(info)}")
+        try:
+            return decode(info, type=_Info).image_spec.config if info else _Config()
+        except JSONError:  # another runtime's spelling
+            return _Config()
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    __json__: ClassVar = {
+        "rename": {"user": "User", "working_dir": "WorkingDir"},
+        "unknown": "ignore",
+    }
+
+    user: str = ""
+    working_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageSpec:
+    __json__: ClassVar = {"unknown": "ignore"}
+
+    config: _Config = _Config()
+
+
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """Verbose information of containerd and CRI-O about an image: its OCI configuration."""
+
+    __json__: ClassVar = {"rename": {"image_spec": "imageSpec"}, "unknown": "ignore"}
+
+    image_spec: _ImageSpec = _ImageSpec()
+
+
+def _user(image: api.Image, config: _Config) -> str:
+    """Return whom an image runs as.
+
+    ImageStatus has the user alone, so the group of `USER 1000:1000` is read from what the runtime
+    tells beside it, where it does.
+    """
+    user = str(image.uid.value) if image.uid is not None else image.username
+    if not user:
+        return ROOT
+    name, _, group = config.user.partition(":")
+    return f"{user}:{group}" if name == user and group else user
+
+
+def tagged(image: str) -> str:
+    """Return a reference with the tag `latest` if it has neither tag nor digest.
+
+    What a name without a registry means is the runtime's affair.
+    """
+    return image if ":" in image.rpartition("/")[2] else f"{image}:{LATEST}"
+
+
+def digest_of(reference: str, image: api.Image) -> str | None:
+    """Return the manifest digest that a reference stands for, of those that an image has."""
+    if "@" in reference:
+        return reference.partition("@")[2]
+    name = reference.rpartition(":")[0]
+    digests = dict(each.split("@", 1) for each in image.repo_digests if each.count("@") == 1)
+    for known, digest in digests.items():
+        if known == name or known.endswith(f"/{name}"):
+            return digest
+    return next(iter(digests.values()), None)
+
+
+def _moves(reference: str) -> bool:
+    """Whether a reference is expected to move: no tag, or `latest`."""
+    return "@" not in reference and reference.rpartition(":")[2] == LATEST

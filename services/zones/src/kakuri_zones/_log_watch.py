@@ -1,0 +1,84 @@
+"""Reporting which logs grow, so that no reader has to hold a connection while it waits."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from kakuri_registry import LogEvent, LogGrown, LogsWatched, WorkloadState
+
+from kakuri_zones._table import ZoneTable
+from kakuri_zones.logs._store import LogStore
+
+POLL_SECONDS = 0.2
+"""Between two looks at the logs of running zones: a stat of each, and none without a reader."""
+
+SETTLING_POLLS = 8
+"""After a rotation, the looks until the log is reported once more: a reader leaves the old file
+only when it has settled."""
+
+HEARTBEAT_SECONDS = 5.0
+
+
+class LogWatch:
+    """Reports growing logs to any number of readers until it is closed."""
+
+    def __init__(
+        self,
+        logs: LogStore,
+        table: ZoneTable,
+        *,
+        poll: float = POLL_SECONDS,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._logs = logs
+        self._table = table
+        self._poll = poll
+        self._polls_per_beat = max(1, round(heartbeat / poll))
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """End every reader's stream."""
+        self._closed.set()
+
+    async def events(self) -> AsyncGenerator[LogEvent, None]:
+        """Yield LogsWatched once every log is watched, then LogGrown for each that changes.
+
+        LogsWatched comes again from time to time, so that silence means a broken stream.
+        """
+        before = await self._look()
+        settling: dict[str, int] = {}
+        polls = 0
+        yield LogsWatched()
+        while not await self._pause():
+            now = await self._look()
+            for zone_id, signature in now.items():
+                has_changed = before.get(zone_id) != signature
+                if has_changed:
+                    settling[zone_id] = SETTLING_POLLS
+                elif zone_id in settling:
+                    settling[zone_id] -= 1
+                if has_changed or settling.get(zone_id) == 0:
+                    yield LogGrown(zone_id)
+                if settling.get(zone_id) == 0:
+                    del settling[zone_id]
+            settling = {key: left for key, left in settling.items() if key in now}
+            before = now
+            polls += 1
+            if polls % self._polls_per_beat == 0:
+                yield LogsWatched()
+
+    async def _look(self) -> dict[str, object]:
+        running = {
+            zone.id: zone.attempt
+            for zone in self._table.all()
+            if zone.state is WorkloadState.RUNNING
+        }
+        return await self._logs.signatures(running)
+
+    async def _pause(self) -> bool:
+        """Wait until the next look; return whether the watch is closed."""
+        try:
+            async with asyncio.timeout(self._poll):
+                await self._closed.wait()
+        except TimeoutError:
+            return False
+        return True

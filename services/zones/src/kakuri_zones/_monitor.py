@@ -1,0 +1,116 @@
+"""Keeping the table true: the runtime is listed every second, and at once when it reports events.
+
+Events are a hint and nothing else. Runtimes may have none, lose some, or break the stream; what
+they say is never read, so a list is all that has to be right.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from kakuri_cri import CallRefused, CriError, Runtime
+from kakuri_registry import RuntimeHealth
+
+from kakuri_zones._facts import ZoneFacts
+from kakuri_zones._inspector import Inspector
+from kakuri_zones._table import ZoneTable
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorTimes:
+    """Seconds between looks at the runtime."""
+
+    interval: float = 1.0
+    """The most between two listings."""
+    without_events: float = 0.5
+    """The same, of a runtime that reports no events: with the listing, within a second."""
+    gap: float = 0.05
+    """The least, however many events come."""
+    unsettled: float = 0.1
+    """To the next listing while there is an end that is not told yet."""
+    resubscribe: float = 1.0
+    """From the break of the stream of events to the next try."""
+    ask_again: float = 60.0
+    """Until a runtime without events is asked for them again: it may have been replaced."""
+
+
+DEFAULT_TIMES = MonitorTimes()
+
+
+class Monitor:
+    """Lists the runtime until it is cancelled."""
+
+    def __init__(
+        self,
+        cri: Runtime,
+        inspector: Inspector,
+        table: ZoneTable,
+        on_listed: Callable[[Mapping[str, ZoneFacts]], None],
+        times: MonitorTimes = DEFAULT_TIMES,
+    ) -> None:
+        self._cri = cri
+        self._inspector = inspector
+        self._table = table
+        self._on_listed = on_listed
+        self._times = times
+        self._wanted = asyncio.Event()
+        self.has_events: bool | None = None
+        """Whether the runtime reports events; None until it has reported one, or refused to."""
+
+    async def run(self) -> None:
+        """List and listen, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._list_again_and_again())
+            tasks.create_task(self._follow_events())
+
+    def wake(self) -> None:
+        """Have the runtime listed soon."""
+        self._wanted.set()
+
+    async def _list_again_and_again(self) -> None:
+        while True:
+            self._wanted.clear()
+            await self._list()
+            await asyncio.sleep(self._times.gap)
+            pause = self._times.interval if self.has_events else self._times.without_events
+            if self._table.has_unsettled:
+                pause = self._times.unsettled
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+
+    async def _list(self) -> None:
+        begun = self._table.begin_listing()
+        try:
+            facts = await self._inspector.all()
+        except CriError as error:
+            if self._table.health.available or self._table.health.message != str(error):
+                log.warning("the runtime does not answer", error=str(error))
+            self._table.set_health(RuntimeHealth(available=False, message=str(error)))
+            return
+        if not self._table.health.available:
+            log.info("the runtime answers", zones=len(facts))
+        self._table.set_health(RuntimeHealth(available=True))
+        self._on_listed(self._table.end_listing(facts, begun))
+
+    async def _follow_events(self) -> None:
+        while True:
+            pause = self._times.resubscribe
+            try:
+                async with self._cri.events() as events:
+                    async for _ in events:
+                        self.has_events = True
+                        self.wake()
+            except CallRefused as error:
+                if self.has_events is not False:
+                    log.info("the runtime reports no events", error=str(error))
+                self.has_events = False
+                pause = self._times.ask_again
+            except CriError as error:
+                log.debug("the stream of events broke", error=str(error))
+            self.wake()
+            await asyncio.sleep(pause)

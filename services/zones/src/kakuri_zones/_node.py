@@ -1,0 +1,377 @@
+"""The zones of one node: what a process calls to start, stop, watch and read them."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+
+import structlog
+from kakuri_cri import CriError, Runtime, RuntimeUnavailable
+from kakuri_registry import WORKLOAD_ID, LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+
+from kakuri_zones._cgroups import CgroupParent
+from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
+from kakuri_zones._health import Health, look, own_conditions
+from kakuri_zones._image_collection import ImageCollector
+from kakuri_zones._images import Images
+from kakuri_zones._inspector import Inspector
+from kakuri_zones._lock import node_lock
+from kakuri_zones._log_watch import LogWatch
+from kakuri_zones._monitor import Monitor
+from kakuri_zones._removal import Remover
+from kakuri_zones._rotation import LogRotation
+from kakuri_zones._settings import Settings
+from kakuri_zones._start import StartTools
+from kakuri_zones._table import ZoneTable
+from kakuri_zones._watchers import Watcher
+from kakuri_zones._zone_network import ZoneNetwork
+from kakuri_zones._zones import Zones
+from kakuri_zones.logs._ended import EndedLogs
+from kakuri_zones.logs._store import LogChunk, LogStore
+
+log = structlog.get_logger()
+
+DEFAULT_LOG_BYTES = 65_536
+"""Bytes of a log that one read returns at most, unless the caller says otherwise."""
+
+RESTART_SECONDS = 1.0
+
+
+class ZoneNode:
+    """The zones of one node; `zone_node` creates it.
+
+    Every operation goes on when its caller is cancelled. Operations that end a zone are
+    idempotent; a start is, for the same spec.
+
+    An operation raises a ZoneError if it can't be carried out, and kakuri_cri.CriError if a call
+    to the runtime failed: after a CallUnanswered the outcome is unknown, and the same operation
+    can be repeated until it is known.
+    """
+
+    def __init__(
+        self,
+        zones: Zones,
+        table: ZoneTable,
+        monitor: Monitor,
+        logs: LogStore,
+        watch: LogWatch,
+        health: Callable[[], Awaitable[Health]],
+        heartbeat: float,
+    ) -> None:
+        self._zones = zones
+        self._table = table
+        self._monitor = monitor
+        self._logs = logs
+        self._watch = watch
+        self._health = health
+        self._heartbeat = heartbeat
+
+    def __repr__(self) -> str:
+        return f"<ZoneNode {self._table!r} {self._zones!r}>"
+
+    @property
+    def runtime_classes(self) -> frozenset[str]:
+        """The runtime classes that zones can have."""
+        return self._zones.runtime_classes
+
+    async def start(
+        self, spec: ZoneSpec, check: Callable[[], None] = lambda: None
+    ) -> tuple[ZoneStatus, bool]:
+        """Start a zone, or join the start that is under way, and wait until its container runs.
+
+        The same spec and attempt again is the same zone. A greater attempt replaces a run that has
+        ended. A start waits until nothing is being stopped or removed under its id.
+
+        Args:
+            spec: what to start.
+            check: called right before the start begins, after any such wait; what it raises is
+                raised here, and nothing is started.
+
+        Returns:
+            The zone's status, and whether it was there already.
+
+        Raises:
+            UnknownRuntimeClass: no handler is configured for the spec's runtime class.
+            ZoneConflict: another spec has this id, the attempt is lower than the zone's, or an
+                earlier attempt still runs.
+            StartFailed: the zone could not be started; nothing of it is left. PullFailed if that
+                is because of its image.
+            StartCancelled: it was stopped or removed before its container started.
+            CriError: the runtime did not answer; the outcome is unknown.
+
+        """
+        classes = self._zones.runtime_classes
+        if spec.runtime_class not in classes:
+            expected = " or ".join(repr(name) for name in sorted(classes))
+            raise UnknownRuntimeClass(f"expected {expected}, got {spec.runtime_class!r}")
+        return await self._zones.start(spec, check)
+
+    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
+        """Stop a zone's container and sandbox; a start that is under way is cancelled.
+
+        Args:
+            zone_id: the zone.
+            grace_seconds: how long the container may take to end after SIGTERM.
+
+        Returns:
+            The zone's last status. One without a container_id never ran, and nothing of it is left.
+
+        Raises:
+            UnknownZone: there is no zone with this id.
+            CriError: the runtime did not answer or refused.
+
+        """
+        return await self._zones.stop(_checked(zone_id), grace_seconds)
+
+    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Stop a zone and remove its container, sandbox and log; done if there is none.
+
+        Args:
+            zone_id: the zone.
+            grace_seconds: how long the container may take to end after SIGTERM.
+
+        Raises:
+            UnknownZone: the text can't be a zone's id.
+            CriError: the runtime did not answer or refused.
+            LogStorageError: part of the log could not be removed.
+
+        """
+        await self._zones.remove(_checked(zone_id), grace_seconds)
+
+    async def zone(self, zone_id: str) -> ZoneStatus:
+        """Return a zone's status with its spec; without the spec if the runtime does not answer.
+
+        Raises:
+            UnknownZone: there is no zone with this id.
+            RuntimeUnavailable: that is not known, since the runtime has not been listed yet.
+
+        """
+        spec: ZoneSpec | None = None
+        if self._table.get(zone_id) is not None:
+            with suppress(CriError):
+                spec = await self._zones.spec(zone_id)
+        status = self._table.get(zone_id)
+        if status is None:
+            self._expect_listing()
+            raise UnknownZone(f"no zone {zone_id!r}")
+        return replace(status, spec=spec)
+
+    def zones(self) -> list[ZoneStatus]:
+        """Return the status of every zone, without specs, in the order of their ids.
+
+        Raises:
+            RuntimeUnavailable: the runtime has not been listed yet.
+
+        """
+        self._expect_listing()
+        return self._table.all()
+
+    async def events(self) -> AsyncGenerator[ZoneEvent, None]:
+        """Yield every zone's status, then each change, until `end_streams` or the node ends.
+
+        RuntimeHealth comes first and whenever the runtime is lost or found again; ZonesListed
+        follows once every zone has been reported. At least one event comes in `heartbeat` seconds:
+        ZonesListed again while the runtime answers, RuntimeHealth while it does not. A reader that
+        falls too far behind is ended as well, and begins anew with another call.
+        """
+        watcher = self._table.watch()
+        self._monitor.wake()
+        beat = asyncio.create_task(self._beat(watcher))
+        try:
+            while (event := await watcher.next()) is not None:
+                yield event
+        finally:
+            beat.cancel()
+            self._table.unwatch(watcher)
+
+    async def read_log(
+        self,
+        zone_id: str,
+        *,
+        tail: int | None = None,
+        after: str | None = None,
+        limit: int = DEFAULT_LOG_BYTES,
+        wait: float = 0,
+        bounded: bool = False,
+    ) -> LogChunk:
+        """Read a part of a zone's log; pass the chunk's `next` as `after` to read on.
+
+        Args:
+            zone_id: the zone.
+            tail: without `after`, begin at the last so many lines instead of at the oldest byte.
+            after: the cursor that the previous chunk ended at.
+            limit: bytes to return at most.
+            wait: seconds to wait for content if there is none. Ignored with `bounded`.
+            bounded: read to the end that the log had at the first of these reads, which the
+                cursors carry, so that a log that grows as quickly as it is read has an end.
+
+        Raises:
+            UnknownZone, UnknownLog: there is no such log.
+            LogCursorError: `after` is not a cursor.
+            LogStorageError: the log can't be read.
+
+        """
+        _checked(zone_id)
+        if after is None and tail is not None:
+            after = await self._logs.tail(zone_id, tail)
+        if bounded:
+            return await self._logs.read_bounded(zone_id, after, limit=limit)
+        has_ended = self._end_of(zone_id)
+        return await self._logs.read(zone_id, after, limit=limit, wait=wait, has_ended=has_ended)
+
+    async def stream_log(
+        self, zone_id: str, *, tail: int | None = None, follow: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Check that a zone has a log and return an iterator over its content.
+
+        Args:
+            zone_id: the zone.
+            tail: begin at the last so many lines instead of at the oldest byte.
+            follow: whether to go on until the zone has ended or is removed, instead of to the end
+                that the log has now.
+
+        Raises:
+            UnknownZone, UnknownLog: there is no such log.
+            LogStorageError: the log can't be read.
+
+        """
+        last = await self._logs.tail(_checked(zone_id), tail or 0)
+        after = last if tail is not None else None
+        has_ended = self._end_of(zone_id)
+        return self._logs.stream(zone_id, after, follow=follow, has_ended=has_ended)
+
+    def log_events(self) -> AsyncGenerator[LogEvent, None]:
+        """Yield LogsWatched once all logs are watched, then LogGrown for each log that grows.
+
+        LogsWatched comes again every `heartbeat` seconds. Ends like `events`.
+        """
+        return self._watch.events()
+
+    async def health(self) -> Health:
+        """Ask the runtime what it is and whether it can run zones."""
+        return await self._health()
+
+    def end_streams(self) -> None:
+        """End the iterators of `events` and `log_events`; operations go on."""
+        self._table.close()
+        self._watch.close()
+
+    def _end_of(self, zone_id: str) -> Callable[[], bool]:
+        """Return a function that says whether a zone's log has ended."""
+
+        def has_ended() -> bool:
+            status = self._table.get(zone_id)
+            return self._table.has_listing and (status is None or status.state.is_terminal)
+
+        return has_ended
+
+    def _expect_listing(self) -> None:
+        """Refuse to say that a zone is missing before the runtime was listed for the first time."""
+        if not self._table.has_listing:
+            words = self._table.health.message or "not listed yet"
+            raise RuntimeUnavailable("ListPodSandbox", words)
+
+    async def _beat(self, watcher: Watcher) -> None:
+        """Repeat what is known, as a sign of life, after everything that is queued already."""
+        while True:
+            await asyncio.sleep(self._heartbeat)
+            if watcher.has_listing and self._table.health.available:
+                watcher.listed()
+            else:
+                watcher.health(self._table.health)
+
+
+@asynccontextmanager
+async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneNode]:
+    """Manage a node's zones while the context is entered.
+
+    The runtime need not answer yet: it is tried until it does. When the context is left,
+    operations under way are abandoned, and what runs in the runtime goes on; the next `zone_node`
+    finds it by its labels and removes what was only partially created. The lock on the log folder
+    is held meanwhile.
+
+    Args:
+        runtime: a client of the runtime, which the caller closes afterwards.
+        settings: see Settings.
+
+    Raises:
+        NodeLocked: another process manages zones with the same log folder.
+        NodeUnavailable: the log folder can't be used.
+
+    Example:
+        async with Runtime(channel) as runtime, zone_node(runtime, settings) as node:
+            status, existed = await node.start(ZoneSpec("web", "nginx:1.27", 128, 500))
+            async for event in node.events():
+                ...
+
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(node_lock(settings.log_dir))
+        table = ZoneTable(settle_seconds=settings.settle)
+        inspector = Inspector(runtime, timeout=settings.read_timeout)
+        images = Images(runtime, settings.pulls)
+        stack.push_async_callback(images.close)
+        remover = Remover(runtime, inspector, settings.retries)
+        stack.push_async_callback(remover.close)
+        logs = LogStore(settings.log_dir)
+        stack.callback(logs.close)
+        cgroup_parent = CgroupParent(runtime, settings.cgroup_parent)
+        network = ZoneNetwork(
+            logs,
+            servers=settings.dns_servers,
+            searches=settings.dns_searches,
+            has_hosts=settings.has_hosts,
+        )
+        tools = StartTools(
+            runtime,
+            inspector,
+            table,
+            images,
+            remover,
+            logs,
+            cgroup_parent,
+            network,
+            settings.cancel_patience,
+        )
+        collector = ImageCollector(runtime, images, settings.collection)
+        zones = Zones(tools, settings.handlers, half_made_seconds=settings.half_made)
+        stack.push_async_callback(zones.close)
+        monitor = Monitor(runtime, inspector, table, zones.take_listing, settings.monitor)
+        ended = EndedLogs(logs, settings.ended_log_bytes)
+        rotation = LogRotation(
+            runtime, table, logs, ended, lambda: zones.busy, settings.rotate_interval
+        )
+        watch = LogWatch(logs, table, heartbeat=settings.heartbeat)
+
+        async def health() -> Health:
+            own = own_conditions(network, collector)
+            return await look(runtime, monitor, cgroup_parent, settings.handlers.values(), own)
+
+        for work in (monitor.run, rotation.run, collector.run):
+            stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(work)))
+        node = ZoneNode(zones, table, monitor, logs, watch, health, settings.heartbeat)
+        stack.callback(node.end_streams)
+        yield node
+
+
+async def _keep_running(work: Callable[[], Awaitable[None]]) -> None:
+    """Restart a task that fails: without it, the node would report a state that is out of date."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a background task of the zones failed and is started again")
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _checked(zone_id: str) -> str:
+    """Return an id that a zone can have. Raises UnknownZone for any other text."""
+    if not re.fullmatch(WORKLOAD_ID, zone_id):
+        raise UnknownZone(f"no zone {zone_id[:100]!r}")
+    return zone_id

@@ -1,0 +1,183 @@
+"""One pull of an image: watched for progress, and tried again after transient failures.
+
+The CRI reports a failed pull as text. What a later attempt may change (an overloaded registry, a
+connection that was cut) is recognized by the text of Go's network stack and of HTTP's statuses,
+which containerd and CRI-O pass on. Everything else is final.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from kakuri_cri import CallTimeout, CallUnanswered, CriError, NotFound, Runtime, RuntimeUnavailable
+
+from kakuri_zones._errors import PullFailed
+from kakuri_zones._progress import PullProgress, received
+
+log = structlog.get_logger()
+
+PROBE_SECONDS = 5.0
+"""How long the runtime may take to say that it is there, when a pull said that something is not."""
+
+_TRANSIENT = re.compile(
+    r"(?:\b|status )(?:408|425|429|500|502|503|504|52[0-9]) [a-z]"  # "503 Service Unavailable"
+    r"|toomanyrequests|too many requests|service unavailable"
+    r"|connection (?:reset|refused|aborted|broken|lost)|broken pipe"
+    r"|closed (?:idle|network) connection"
+    r"|\beof\b|\btimeout\b|timed out|deadline exceeded"
+    r"|network is unreachable|host is unreachable|no route to host"
+    r"|server misbehaving|temporary failure in name resolution"
+    r"|stream error|goaway"
+    r"|unexpected commit (?:digest|size)|failed size validation",  # what came was cut short
+    re.IGNORECASE,
+)
+
+Report = Callable[[str], None]
+"""Receives a message about how far a pull has come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullLimits:
+    """How long pulls may take, in seconds.
+
+    Attributes:
+        timeout: for a pull with all of its attempts.
+        stall_timeout: without any sign of progress; 0 for no such limit, nor is there one where
+            the runtime reports nothing of its file systems.
+        retry_window: how long after its first transient failure a pull is tried again; 0 to fail
+            at once.
+        first_retry: the pause after the first failure; it doubles with each further one.
+        check_stall_timeout: stall_timeout of a pull that only looks for a newer image in place of
+            one that may be used otherwise.
+        look_interval: between two looks at the progress.
+
+    """
+
+    timeout: float = 1800.0
+    stall_timeout: float = 120.0
+    retry_window: float = 30.0
+    first_retry: float = 1.0
+    check_stall_timeout: float = 10.0
+    look_interval: float = 1.0
+
+
+DEFAULT_PULL_LIMITS = PullLimits()
+
+
+class Puller:
+    """Pulls images, one call at a time for each `pull`."""
+
+    def __init__(
+        self,
+        cri: Runtime,
+        limits: PullLimits = DEFAULT_PULL_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+        received_by: Callable[[str], int | None] = received,
+    ) -> None:
+        self._cri = cri
+        self._limits = limits
+        self._clock = clock
+        self._received_by = received_by
+
+    async def pull(self, image: str, report: Report, *, is_check: bool = False) -> str:
+        """Pull an image.
+
+        Args:
+            image: The reference, with its tag or digest.
+            report: Receives messages about the progress.
+            is_check: Whether an image of this name is on the node and may be used instead: then
+                the first failure is the last.
+
+        Returns:
+            The reference to create containers from.
+
+        Raises:
+            PullFailed: The image can't be had, in the registry's words.
+            CallUnanswered: The runtime does not answer.
+
+        """
+        log.info("pulling", image=image)
+        began = self._clock()
+        pause = self._limits.first_retry
+        first_failure: float | None = None
+        while True:
+            try:
+                ref = await self._attempt(image, began, report, is_check=is_check)
+            except PullFailed as failure:
+                now = self._clock()
+                first_failure = now if first_failure is None else first_failure
+                left = self._limits.retry_window - (now - first_failure)
+                if is_check or left <= 0 or not failure.is_transient:
+                    log.warning("pull failed", image=image, error=str(failure))
+                    raise
+                pause = min(pause, left)
+                log.info("pull failed, trying again", image=image, error=str(failure), pause=pause)
+                report(f"{failure}; trying again in {pause:g} s")
+            else:
+                log.info("pulled", image=image, seconds=round(self._clock() - began, 3))
+                return ref
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _attempt(self, image: str, began: float, report: Report, *, is_check: bool) -> str:
+        timeout = self._limits.timeout - (self._clock() - began)
+        if timeout <= 0:
+            raise PullFailed(self._late(image), is_transient=False)
+        progress = PullProgress(self._clock(), self._received_by)
+        call = asyncio.create_task(self._cri.pull_image(image, timeout))
+        try:
+            while not call.done():
+                await asyncio.wait({call}, timeout=self._limits.look_interval)
+                if not call.done():
+                    await self._look(image, progress, began, report, is_check=is_check)
+            return call.result()
+        except CriError as error:
+            raise await self._failure(image, error) from error
+        finally:
+            if not call.done():
+                call.cancel()
+                await asyncio.wait({call})
+                if not call.cancelled():
+                    call.exception()  # seen
+            # Raised again here, the call's error would have what is being raised as its context,
+            # and be its cause: a cycle. So would a name for the call, which holds that error.
+            del call
+
+    async def _look(
+        self, image: str, progress: PullProgress, began: float, report: Report, *, is_check: bool
+    ) -> None:
+        """Report the progress of a pull, and end one that makes none."""
+        with contextlib.suppress(CriError):
+            progress.look(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
+        now = self._clock()
+        stalled = progress.stalled_for(now)
+        limit = self._limits.stall_timeout
+        if is_check:
+            limit = min(limit, self._limits.check_stall_timeout)
+        if 0 < limit <= stalled and progress.has_figures:
+            words = f"can't pull {image}: no progress for {stalled:.0f} s"
+            raise PullFailed(words, is_transient=is_check)
+        words = f"pulling {image} for {now - began:.0f} s"
+        if progress.bytes_seen:
+            words += f", about {progress.bytes_seen / 1e6:.1f} MB so far"
+        report(words)
+
+    async def _failure(self, image: str, error: CriError) -> Exception:
+        """Return the error to raise; a runtime that is silent is no failure of the image."""
+        if isinstance(error, CallTimeout):
+            return PullFailed(self._late(image), is_transient=False)
+        is_transient = not isinstance(error, NotFound) and bool(_TRANSIENT.search(error.message))
+        if isinstance(error, CallUnanswered):
+            try:
+                await self._cri.version(PROBE_SECONDS)
+            except CriError as unavailable:
+                return RuntimeUnavailable(error.call, unavailable.message, error.code)
+            is_transient = True
+        return PullFailed(f"can't pull {image}: {error.message}", is_transient=is_transient)
+
+    def _late(self, image: str) -> str:
+        return f"can't pull {image}: not done within {self._limits.timeout:g} s"

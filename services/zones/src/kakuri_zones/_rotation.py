@@ -1,0 +1,120 @@
+"""Keeping logs from growing without end: rotation for running zones, a budget for ended ones."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from functools import partial
+
+import structlog
+from kakuri_cri import CriError, Runtime
+from kakuri_registry import WorkloadState, ZoneStatus
+
+from kakuri_zones._table import ZoneTable
+from kakuri_zones.logs._ended import EndedLogs
+from kakuri_zones.logs._errors import LogError
+from kakuri_zones.logs._store import LogStore
+
+log = structlog.get_logger()
+
+ROTATE_INTERVAL = 1.0
+"""Seconds between looks: between two of them a log can outgrow its limit, by tens of megabytes if
+a container does nothing but write. A look costs a stat of each running zone's log."""
+
+REOPEN_SECONDS = 10.0
+"""How long the runtime may take to open a log file again."""
+
+
+class LogRotation:
+    """Rotates the logs of running zones, and trims those of ended ones, until it is cancelled.
+
+    Args:
+        busy: returns the ids of the zones that are being started, stopped or removed.
+
+    """
+
+    def __init__(
+        self,
+        cri: Runtime,
+        table: ZoneTable,
+        logs: LogStore,
+        ended: EndedLogs,
+        busy: Callable[[], Collection[str]],
+        interval: float = ROTATE_INTERVAL,
+    ) -> None:
+        self._cri = cri
+        self._table = table
+        self._logs = logs
+        self._ended = ended
+        self._busy = busy
+        self._interval = interval
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._trimming: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Look again and again."""
+        try:
+            while True:
+                await asyncio.sleep(self._interval)
+                self.look()
+        finally:
+            tasks = list(self._under_way.values())
+            if self._trimming is not None:
+                tasks.append(self._trimming)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def look(self) -> None:
+        """Begin to rotate what has grown too large; what fails is tried again at the next look.
+
+        A zone whose log is being looked at is left out: one that hangs holds up no other.
+        """
+        for status in self._table.all():
+            is_running = status.state is WorkloadState.RUNNING and status.container_id is not None
+            if is_running and status.id not in self._under_way:
+                task = asyncio.create_task(self._look_at(status))
+                self._under_way[status.id] = task
+                task.add_done_callback(partial(self._done, status.id))
+        if self._trimming is None or self._trimming.done():
+            self._trimming = asyncio.create_task(self.trim_ended())
+
+    def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
+        del self._under_way[zone_id]
+
+    async def _look_at(self, status: ZoneStatus) -> None:
+        container_id = status.container_id or ""
+        try:
+            rotated = await self._logs.rotate(
+                status.id,
+                status.attempt,
+                lambda: self._cri.reopen_container_log(container_id, REOPEN_SECONDS),
+            )
+        except (CriError, LogError) as error:
+            log.warning("could not rotate a log", zone=status.id, error=str(error))
+        else:
+            if rotated:
+                log.debug("rotated a log", zone=status.id)
+
+    async def trim_ended(self) -> None:
+        """Remove logs of ended zones that exceed their budget, except of zones being changed."""
+        if not self._table.has_listing:
+            return
+        live = {*self._under_way, *self._busy()}
+        ends: dict[str, float] = {}
+        for status in self._table.all():
+            if not status.state.is_terminal:
+                live.add(status.id)
+            elif status.ended_at is not None:
+                ends[status.id] = status.ended_at
+        try:
+            trimmed = await self._ended.trim(live, ends)
+        except (LogError, OSError) as error:
+            log.warning("could not trim the logs of ended zones", error=str(error))
+            return
+        for each in trimmed:
+            log.info(
+                "removed the log of an ended zone",
+                zone=each.zone,
+                files=each.files,
+                bytes=each.size,
+                left=each.left,
+            )

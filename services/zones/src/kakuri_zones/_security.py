@@ -1,0 +1,115 @@
+"""The profile under which every container runs; nothing that a submitter says weakens it.
+
+A CRI runtime adds none of this by itself: what is not sent is not in force. No devices, host
+namespaces, privileges or supplemental groups are ever sent, no mount but that of the zone's own
+hosts file, and there is no way to ask.
+
+The user is always sent, also the one that the image names: for a container without one, a runtime
+takes the supplementary groups that the image gives to root.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from kakuri_cri import api
+from kakuri_cri.api import NamespaceMode as Mode
+from kakuri_cri.api import SecurityProfileProfileType as Profile
+
+CAPABILITIES: Mapping[str, str] = MappingProxyType(
+    {
+        "CHOWN": "a service hands its folders to the user that it will run as",
+        "DAC_OVERRIDE": "and reaches them afterwards",
+        "FOWNER": "and sets their modes",
+        "KILL": "a supervisor signals the workers that gave up its user",
+        "NET_BIND_SERVICE": "a service listens below port 1024",
+        "SETGID": "a service gives up its group",
+        "SETUID": "and its user, as nginx's workers do",
+    }
+)
+"""What root may do in a zone, and why: what ordinary services that start as root need. Without
+NET_RAW (forged packets), MKNOD, SYS_CHROOT, SETPCAP, SETFCAP, AUDIT_WRITE and FSETID, which
+container engines usually leave."""
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+"""What tells of the kernel and its machine; the runtime lays something empty over it."""
+
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""What sets the kernel."""
+
+
+def namespaces() -> api.NamespaceOption:
+    """Give the namespaces: none of the host's; processes see only their own container's."""
+    return api.NamespaceOption(network=Mode.POD, pid=Mode.CONTAINER, ipc=Mode.POD)
+
+
+def runtime_default() -> api.SecurityProfile:
+    """Give the runtime's own seccomp profile.
+
+    Its value is zero, so the message is empty, yet it has to be sent: without it there is no
+    profile at all.
+    """
+    return api.SecurityProfile(profile_type=Profile.RuntimeDefault)
+
+
+def sandbox_security() -> api.LinuxSandboxSecurityContext:
+    """Give what holds for a sandbox."""
+    return api.LinuxSandboxSecurityContext(
+        namespace_options=namespaces(), seccomp=runtime_default()
+    )
+
+
+def container_security(user: str) -> api.LinuxContainerSecurityContext:
+    """Return the security context of a container that runs as a user, `USER[:GROUP]`."""
+    return _as_user(
+        api.LinuxContainerSecurityContext(
+            capabilities=api.Capability(
+                add_capabilities=tuple(CAPABILITIES), drop_capabilities=("ALL",)
+            ),
+            namespace_options=namespaces(),
+            no_new_privs=True,
+            masked_paths=MASKED_PATHS,
+            readonly_paths=READONLY_PATHS,
+            seccomp=runtime_default(),
+        ),
+        user,
+    )
+
+
+def _as_user(
+    context: api.LinuxContainerSecurityContext, user: str
+) -> api.LinuxContainerSecurityContext:
+    name, _, group = user.partition(":")
+    if group and not group.isdecimal():
+        # CRI has no field for a group's name; containerd and CRI-O resolve both parts of this one.
+        return replace(context, run_as_username=user)
+    # Zero is a user, too: a message that is not None is sent even if all of it is zero.
+    context = replace(context, run_as_group=api.Int64Value(value=int(group)) if group else None)
+    if name.isdecimal():
+        return replace(context, run_as_user=api.Int64Value(value=int(name)))
+    return replace(context, run_as_username=name)
+
+
+def leaves_zone(working_dir: str) -> bool:
+    """Whether a working directory may lead out of a zone.
+
+    Below /proc/self/fd (and /dev/fd, which leads there) runc before 1.1.12 has descriptors of the
+    host open while it changes to the directory (CVE-2024-21626). Submitters can't name such a
+    directory; an image can.
+    """
+    path = posixpath.normpath("/" + working_dir.lstrip("/"))
+    return any(path == door or path.startswith(f"{door}/") for door in ("/proc", "/sys", "/dev/fd"))

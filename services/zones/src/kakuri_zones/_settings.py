@@ -1,0 +1,71 @@
+"""The settings of a node's zones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from kakuri_cri import Timeouts
+from kakuri_tcp import Endpoint
+
+from kakuri_zones._image_collection import DEFAULT_COLLECTION, CollectionLimits
+from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
+from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, PullLimits
+from kakuri_zones._removal import DEFAULT_RETRIES, RetryTimes
+from kakuri_zones._rotation import ROTATE_INTERVAL
+from kakuri_zones._table import SETTLE_SECONDS
+from kakuri_zones._zones import HALF_MADE_SECONDS
+from kakuri_zones.logs._ended import ENDED_LOGS_MB, MIB
+
+DEFAULT_HANDLERS = MappingProxyType({"edera-zone": "edera"})
+DEFAULT_LOG_DIR = Path("/var/log/kakuri")
+
+HEARTBEAT_SECONDS = 5.0
+"""The longest silence of a stream of events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the zones of a node are run; times are seconds.
+
+    Attributes:
+        cri: the runtime's socket, for the caller that creates the Runtime.
+        handlers: from runtime classes to the runtime's handlers; a handler is never empty, since
+            that would be the runtime's default one.
+        cgroup_parent: the cgroup below which zones are created; None for the one that fits the
+            runtime's cgroup driver.
+        log_dir: where the runtime writes logs, a folder for each zone.
+        ended_log_bytes: budget for the logs of all ended zones together.
+        has_hosts: whether each zone gets its own hosts file, which is mounted from that folder.
+        dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
+            of the host that a zone can reach.
+        collection: when images are removed.
+        timeouts: of calls to the runtime, for the caller that creates the Runtime.
+        read_timeout: of calls that list or inspect.
+        half_made: how long a partially created zone waits for a start that continues with it.
+        settle: how long an end is held back that the runtime may have more to report about.
+        cancel_patience: how long a call that creates something may still take when its start has
+            been cancelled.
+        heartbeat: the longest silence of a stream of events.
+
+    """
+
+    cri: Endpoint
+    handlers: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_HANDLERS))
+    cgroup_parent: str | None = None
+    log_dir: Path = DEFAULT_LOG_DIR
+    ended_log_bytes: int = ENDED_LOGS_MB * MIB
+    has_hosts: bool = True
+    dns_servers: Sequence[str] = ()
+    dns_searches: Sequence[str] = ()
+    collection: CollectionLimits = DEFAULT_COLLECTION
+    pulls: PullLimits = DEFAULT_PULL_LIMITS
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    monitor: MonitorTimes = DEFAULT_TIMES
+    retries: RetryTimes = DEFAULT_RETRIES
+    read_timeout: float = 10.0
+    half_made: float = HALF_MADE_SECONDS
+    settle: float = SETTLE_SECONDS
+    cancel_patience: float = 10.0
+    heartbeat: float = HEARTBEAT_SECONDS
+    rotate_interval: float = ROTATE_INTERVAL

@@ -1,0 +1,189 @@
+"""The network settings of a zone: its own names, its resolvers, its ports.
+
+A runtime copies what it is not given from the host: an /etc/hosts without the zone's name, and a
+resolver configuration whose resolver may listen on the host's loopback, which no zone can reach.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from kakuri_cri import CallRefused, api
+
+from kakuri_zones.logs._store import LogStore
+
+log = structlog.get_logger()
+
+RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+"""Where the host names its resolvers; the second one has those behind systemd-resolved's stub."""
+
+MAX_RESOLVER_FILE = 65_536
+"""Bytes read of such a file."""
+
+MAX_SERVERS = 3
+MAX_SEARCHES = 32
+MAX_SEARCH_LENGTH = 2048
+"""What resolvers take (resolv.conf(5)), and what the kubelet sends at most."""
+
+PRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
+"""The sysctl of a network namespace from which port on any user may bind."""
+
+HOSTS_PATH = "/etc/hosts"
+HOSTS_FILE = "hosts"
+
+_LOCALHOST = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolvers:
+    """A resolver configuration: servers, search domains and options (resolv.conf(5))."""
+
+    servers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Resolvers":
+        """Read a resolver configuration, leaving out servers that no zone can reach."""
+        servers: list[str] = []
+        searches: tuple[str, ...] = ()
+        options: list[str] = []
+        for line in text.splitlines():
+            match line.split():
+                case ["nameserver", server, *_]:
+                    if is_reachable(server):
+                        servers.append(server)
+                case ["search" | "domain", *names]:
+                    searches = tuple(names)
+                case ["options", *names]:
+                    # trust-ad is true only of the host's own path to its resolver.
+                    options += [name for name in names if name != "trust-ad"]
+        return cls(tuple(servers[:MAX_SERVERS]), _bounded(searches), tuple(dict.fromkeys(options)))
+
+
+class ZoneNetwork:
+    """Provides what a zone sees of the network.
+
+    Args:
+        logs: the folder of a zone's log has its hosts file as well, and is removed with the zone.
+        servers: the addresses of the resolvers of every zone; the host's if there are none.
+        searches: the search domains of every zone; the host's if there are none.
+        has_hosts: whether a zone gets its own hosts file, which takes a mount from the host.
+
+    """
+
+    def __init__(
+        self,
+        logs: LogStore,
+        *,
+        servers: Sequence[str] = (),
+        searches: Sequence[str] = (),
+        has_hosts: bool = True,
+        resolver_files: Sequence[Path] = RESOLVER_FILES,
+    ) -> None:
+        self._logs = logs
+        self._servers = tuple(servers)
+        self._searches = tuple(searches)
+        self._has_hosts = has_hosts
+        self._resolver_files = resolver_files
+        self._without_sysctls: set[str] = set()
+
+    def resolvers(self) -> Resolvers:
+        """Return the resolver configuration of a zone that starts now."""
+        found = Resolvers()
+        for path in self._resolver_files:
+            found = _read(path) or found
+            if found.servers:
+                break
+        return Resolvers(
+            self._servers or found.servers, self._searches or found.searches, found.options
+        )
+
+    def dns_config(self) -> api.DNSConfig:
+        """Return the resolver configuration for the runtime, never an empty one."""
+        resolvers = self.resolvers()
+        # Given an empty configuration, the runtime would copy the host's.
+        options = resolvers.options or ("ndots:1",)
+        return api.DNSConfig(
+            servers=resolvers.servers, searches=resolvers.searches, options=options
+        )
+
+    def sysctls(self, handler: str) -> Mapping[str, str]:
+        """Return the sysctls of a sandbox: a zone's ports are all its own."""
+        return {} if handler in self._without_sysctls else {PRIVILEGED_PORTS: "0"}
+
+    def refuses_sysctls(self, handler: str, refusal: CallRefused) -> bool:
+        """Whether a sandbox was refused for its sysctls; then its handler gets none from now on."""
+        words = refusal.message
+        is_refused = "sysctl" in words or "ip_unprivileged_port_start" in words
+        if handler in self._without_sysctls or not is_refused:
+            return False
+        self._without_sysctls.add(handler)
+        log.warning("sysctls refused, zones get none", handler=handler, error=words)
+        return True
+
+    async def mounts(self, zone_id: str, addresses: Sequence[str]) -> list[api.Mount]:
+        """Write a zone's hosts file and return the mounts of its container.
+
+        Raises LogError if the file can't be written.
+        """
+        if not self._has_hosts:
+            return []
+        content = hosts_file(zone_id, addresses).encode()
+        path = await self._logs.write_beside(zone_id, HOSTS_FILE, content)
+        return [api.Mount(container_path=HOSTS_PATH, host_path=str(path), readonly=True)]
+
+
+def hosts_file(name: str, addresses: Sequence[str]) -> str:
+    """Return the hosts file of a zone: its name stands for its addresses, or for its loopback."""
+    known = [address for address in addresses if _is_address(address)] or ["127.0.0.1"]
+    return _LOCALHOST + "".join(f"{address}\t{name}\n" for address in known)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_reachable(server: str) -> bool:
+    """Whether a zone may reach a resolver: not on the host's loopback, nor bound to its links."""
+    try:
+        address = ipaddress.ip_address(server)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None or address.is_link_local:
+            return False
+        address = address.ipv4_mapped or address
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def _bounded(searches: Iterable[str]) -> tuple[str, ...]:
+    bounded: list[str] = []
+    length = 0
+    for name in searches:
+        length += len(name) + 1
+        if len(bounded) == MAX_SEARCHES or length > MAX_SEARCH_LENGTH:
+            break
+        bounded.append(name)
+    return tuple(bounded)
+
+
+def _read(path: Path) -> Resolvers | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return Resolvers.parse(file.read(MAX_RESOLVER_FILE))
+    except OSError:
+        return None

@@ -1,0 +1,60 @@
+"""Where in a zone's log a reader is, as text that outlives the reader and the sidecar."""
+
+import re
+from dataclasses import dataclass
+
+from kakuri_zones.logs._errors import LogCursorError
+from kakuri_zones.logs._format import Within
+
+# A number fits a signed 64-bit integer, which is what a file's offset is.
+_NUMBER = "(0|[1-9][0-9]{0,17})"
+_cursor = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.([fp]))?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """One file of a log: of which attempt, and how many files of that came before it."""
+
+    attempt: int = 0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A byte of a segment, and where in a line it is."""
+
+    segment: Segment = Segment()
+    offset: int = 0
+    within: Within = Within.START
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor":
+        """Read a cursor from text.
+
+        Raises:
+            LogCursorError: the text is no cursor.
+
+        """
+        found = _cursor.fullmatch(text)
+        if found is None:
+            raise LogCursorError(text)
+        attempt, sequence, offset = (int(found[group]) for group in (1, 2, 3))
+        return cls(Segment(attempt, sequence), offset, Within(found[4] or ""))
+
+    @classmethod
+    def parse_bounded(cls, text: str) -> "tuple[Cursor, Cursor | None]":
+        """Read a cursor that may have an end: `POSITION-END`.
+
+        Raises:
+            LogCursorError: the text is no cursor.
+
+        """
+        position, dash, end = text.partition("-")
+        try:
+            return cls.parse(position), cls.parse(end) if dash else None
+        except LogCursorError as error:
+            raise LogCursorError(text) from error
+
+    def __str__(self) -> str:
+        text = f"{self.segment.attempt}.{self.segment.sequence}.{self.offset}"
+        return text if self.within is Within.START else f"{text}.{self.within.value}"

@@ -1,0 +1,63 @@
+"""Errors of the log store, by what a caller would do about them.
+
+    LogError
+    ├── UnknownLog       the zone has no log: it was never started here, or was removed
+    ├── LogNameError     the id or the attempt can't name a log: correct it
+    ├── LogCursorError   the text is not a cursor of this store: start without one
+    └── LogStorageError  the disk or what lies on it refused: check the cause
+
+Each has the nearest builtin as a second base.
+"""
+
+from kakuri_zones._errors import ZoneError
+
+
+class LogError(ZoneError):
+    """The base of every error that the log store raises."""
+
+
+class UnknownLog(LogError, LookupError):
+    """A zone has no log.
+
+    Attributes:
+        zone: the zone's id.
+
+    """
+
+    code = "not_found"
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(f"expected a zone with a log, got {zone!r}")
+        self.zone = zone
+
+
+class LogNameError(LogError, ValueError):
+    """An id or an attempt of which no file name can be made."""
+
+
+class LogCursorError(LogError, ValueError):
+    """A text that is not a cursor.
+
+    Attributes:
+        cursor: the text.
+
+    """
+
+    code = "bad_request"
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"expected a cursor as an earlier answer gave it, got {cursor[:100]!r}")
+        self.cursor = cursor
+
+
+class LogStorageError(LogError, OSError):
+    """A log's files could not be made, read, renamed or removed; the cause is the system's error.
+
+    Attributes:
+        zone: the zone's id.
+
+    """
+
+    def __init__(self, zone: str, action: str, reason: str) -> None:
+        super().__init__(f"expected to {action} the log of {zone!r}, but {reason}")
+        self.zone = zone

@@ -1,0 +1,325 @@
+"""The files of zones' logs: where they are, how they are rotated and removed.
+
+    ROOT/                 made if missing
+      ZONE/               mode 0700, given to the runtime as the sandbox's log_directory
+        ATTEMPT.log       what the runtime writes to now, given to it as the log_path
+        ATTEMPT.log.N     written before; N grows by one with each rotation, from 0
+
+Renaming is all that a rotation does to a file: a descriptor of the runtime or of a reader stays
+good, and a position in a file stays true under whichever name. The file without a number is the
+one after the greatest number.
+
+Everything is opened relative to a descriptor of the folder that holds it, and a symbolic link is
+never followed, so that whatever lies in the folder, nothing outside of it is touched. ROOT has to
+be this user's, and no other user may write to it.
+
+All of this blocks and is called by one thread at a time.
+"""
+
+import errno
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kakuri_registry import WORKLOAD_ID, open_private_folder
+
+from kakuri_zones.logs._cursor import Segment
+from kakuri_zones.logs._errors import LogNameError, LogStorageError, UnknownLog
+
+MAX_ATTEMPT = 999_999_999
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# A FIFO in place of a file must not block the thread.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_zone = re.compile(WORKLOAD_ID)
+_name = re.compile(r"(0|[1-9][0-9]{0,8})\.log(?:\.(0|[1-9][0-9]{0,14}))?")
+
+
+READABLE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file of a log as it was when the folder was listed; `modified` is seconds since the epoch.
+
+    `is_current` tells of the one that the runtime writes to, or will once it has opened it.
+    """
+
+    segment: Segment
+    name: str
+    size: int
+    modified: float
+    inode: int
+    is_current: bool
+
+
+def check_zone(zone: str) -> str:
+    """Give the id back if it can name a folder.
+
+    Raises:
+        LogNameError: it can't.
+
+    """
+    if _zone.fullmatch(zone) is None:
+        raise LogNameError(f"expected the id of a zone, got {zone[:100]!r}")
+    return zone
+
+
+def current_name(attempt: int) -> str:
+    """Give the name of the file that the runtime is to write to.
+
+    Raises:
+        LogNameError: the attempt can't name a file.
+
+    """
+    if not 0 <= attempt <= MAX_ATTEMPT:
+        raise LogNameError(f"expected an attempt from 0 to {MAX_ATTEMPT}, got {attempt}")
+    return f"{attempt}.log"
+
+
+@contextmanager
+def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
+    """Give a descriptor of a zone's folder; errors of the system inside the block become ours.
+
+    Raises:
+        UnknownLog: there is no such folder.
+        LogStorageError: it can't be opened, or the block met an error of the system.
+
+    """
+    check_zone(zone)
+    try:
+        above = open_private_folder(root, make=False)
+        try:
+            folder = os.open(zone, _FOLDER, dir_fd=above)
+        finally:
+            os.close(above)
+    except FileNotFoundError as error:
+        raise UnknownLog(zone) from error
+    except OSError as error:
+        raise LogStorageError(zone, action, str(error.strerror)) from error
+    try:
+        yield folder
+    except OSError as error:
+        raise LogStorageError(zone, action, str(error.strerror)) from error
+    finally:
+        os.close(folder)
+
+
+def make_folder(root: Path, zone: str) -> None:
+    """Make a zone's folder, or make sure that nobody else may enter the one there is.
+
+    Raises:
+        LogStorageError: it could not be made, or something else has its name.
+
+    """
+    check_zone(zone)
+    try:
+        above = open_private_folder(root)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(zone, 0o700, dir_fd=above)
+        finally:
+            os.close(above)
+    except OSError as error:
+        raise LogStorageError(zone, "make a folder for", str(error.strerror)) from error
+    with open_folder(root, zone, "make a folder for") as folder:
+        os.fchmod(folder, 0o700)
+
+
+def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
+    """Put a file that every user may read into a zone's folder, in place of an earlier one.
+
+    Raises:
+        UnknownLog: there is no such folder.
+        LogStorageError: the file can't be written.
+
+    """
+    part = f"{name}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open_folder(root, zone, f"write the file {name!r} of") as folder:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+        descriptor = os.open(part, flags, READABLE, dir_fd=folder)
+        try:
+            os.fchmod(descriptor, READABLE)
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def remove_folder(root: Path, zone: str) -> None:
+    """Remove a zone's folder with all that is in it; nothing is done if there is none.
+
+    Raises:
+        LogStorageError: something of it is left.
+
+    """
+    check_zone(zone)
+    try:
+        above = open_private_folder(root, make=False)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LogStorageError(zone, "remove", str(error.strerror)) from error
+    try:
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.lstat(zone, dir_fd=above).st_mode):
+                shutil.rmtree(zone, dir_fd=above)
+            else:
+                os.unlink(zone, dir_fd=above)
+        with suppress(FileNotFoundError):
+            os.lstat(zone, dir_fd=above)
+            raise FileExistsError(errno.EEXIST, "it is there again")
+    except OSError as error:
+        raise LogStorageError(zone, "remove", str(error.strerror)) from error
+    finally:
+        os.close(above)
+
+
+def list_zones(root: Path) -> list[str]:
+    """Give the ids of the zones that have a folder; anything else that lies there is left out."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if _zone.fullmatch(name))
+
+
+def list_files(folder: int) -> list[LogFile]:
+    """Give the files of a log, oldest first; anything else that lies there is left out."""
+    rotated: list[LogFile] = []
+    current: list[LogFile] = []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in names:
+        found = _name.fullmatch(name)
+        if found is None:
+            continue
+        try:
+            status = os.lstat(name, dir_fd=folder)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            is_current = found[2] is None
+            segment = Segment(int(found[1]), int(found[2] or 0))
+            facts = status.st_size, status.st_mtime, status.st_ino, is_current
+            (current if is_current else rotated).append(LogFile(segment, name, *facts))
+    for file in current:
+        same = [other for other in rotated if other.segment.attempt == file.segment.attempt]
+        if any(other.inode == file.inode for other in same):
+            continue  # a rotation is being undone: for an instant the file has both names
+        sequence = max((other.segment.sequence + 1 for other in same), default=0)
+        segment = Segment(file.segment.attempt, sequence)
+        rotated.append(
+            LogFile(segment, file.name, file.size, file.modified, file.inode, is_current=True)
+        )
+    return sorted(rotated, key=lambda file: file.segment)
+
+
+def open_file(folder: int, file: LogFile) -> int:
+    """Give a descriptor of a listed file.
+
+    Raises:
+        FileNotFoundError: it is gone, or another has its name.
+
+    """
+    descriptor = os.open(file.name, _FILE, dir_fd=folder)
+    if os.fstat(descriptor).st_ino != file.inode:
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "another file has its name", file.name)
+    return descriptor
+
+
+def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
+    """Rename the file being written if it is too large, and give its new name.
+
+    A file that was renamed before, without the runtime having opened a new one, is given too: it
+    is still being written. Otherwise None.
+    """
+    files = [file for file in list_files(folder) if file.segment.attempt == attempt]
+    if not files:
+        return None
+    newest = files[-1]
+    if newest.is_current:
+        if newest.size < max_bytes:
+            return None
+        name = f"{newest.name}.{newest.segment.sequence}"
+        os.rename(newest.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+        return name
+    _finish_undoing(folder, newest, attempt)
+    return newest.name
+
+
+def _finish_undoing(folder: int, newest: LogFile, attempt: int) -> None:
+    """Take the current name from a file that has two, as a crash in `undo_rename` leaves it."""
+    with suppress(FileNotFoundError):
+        if os.lstat(current_name(attempt), dir_fd=folder).st_ino == newest.inode:
+            os.unlink(current_name(attempt), dir_fd=folder)
+
+
+def undo_rename(folder: int, attempt: int, name: str) -> bool:
+    """Give a file its current name back unless the runtime has opened a new one; tell whether."""
+    try:
+        os.link(
+            name, current_name(attempt), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+        )
+    except FileExistsError:
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
+
+
+def remove_oldest(folder: int, attempt: int, keep: int, max_bytes: int) -> None:
+    """Remove the oldest files of an attempt until `keep` are left, of `max_bytes` together.
+
+    The two newest stay whatever their size: what was written last, and what is being written.
+    """
+    files = [file for file in list_files(folder) if file.segment.attempt == attempt]
+    total = sum(file.size for file in files)
+    for number, file in enumerate(files[:-2]):
+        if len(files) - number <= keep and total <= max_bytes:
+            break
+        total -= file.size
+        with suppress(FileNotFoundError):
+            os.unlink(file.name, dir_fd=folder)
+
+
+def remove_ended(folder: int, excess: int) -> list[LogFile]:
+    """Remove the oldest files of a log that has ended, until `excess` bytes are gone or all are.
+
+    A file without a number gets its own first: a position in it stays true without those before.
+
+    Returns:
+        The removed files, oldest first.
+
+    """
+    removed: list[LogFile] = []
+    for file in list_files(folder):
+        if file.is_current and file.segment.sequence:
+            name = f"{file.name}.{file.segment.sequence}"
+            os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+    for file in list_files(folder):
+        if excess <= 0:
+            break
+        os.unlink(file.name, dir_fd=folder)
+        excess -= file.size
+        removed.append(file)
+    return removed
+
+
+def remove_attempts(folder: int, attempt: int, keep: int) -> None:
+    """Remove the files of all but the newest `keep` attempts, `attempt` being one of these."""
+    files = list_files(folder)
+    attempts = sorted({file.segment.attempt for file in files} | {attempt})
+    kept = {attempt, *attempts[-keep:]}
+    for file in files:
+        if file.segment.attempt not in kept:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name, dir_fd=folder)

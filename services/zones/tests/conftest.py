@@ -1,0 +1,172 @@
+import gc
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import pytest
+from kakuri_cri import CriError, Runtime, RuntimeUnavailable, Timeouts
+from kakuri_registry import ZonesListed, ZoneSpec
+from kakuri_sidecar.testing import FakeCri
+from kakuri_zones import (
+    MonitorTimes,
+    PullLimits,
+    RetryTimes,
+    Settings,
+    ZoneError,
+    error_code,
+    zone_node,
+)
+
+QUICK = {
+    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, look_interval=0.01),
+    "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
+    "monitor": MonitorTimes(
+        interval=0.05, without_events=0.02, gap=0.002, unsettled=0.01, resubscribe=0.01,
+        ask_again=0.1,
+    ),
+    "retries": RetryTimes(first=0.02, longest=0.05),
+    "half_made": 0.15,
+    "settle": 0.05,
+    "cancel_patience": 5.0,
+    "heartbeat": 0.1,
+    "rotate_interval": 0.02,
+}  # fmt: skip
+
+
+@dataclass
+class Failure:
+    """What an operation raised."""
+
+    code: str
+    message: str
+
+
+class Node:
+    """The zones under test; what an operation raises is returned as a Failure."""
+
+    def __init__(self, zones, settings):
+        self.zones = zones
+        self.settings = settings
+
+    @staticmethod
+    def spec(zone="z", image="app:1", **fields):
+        return ZoneSpec(
+            **{"id": zone, "image": image, "memory_mb": 64, "cpu_millicores": 500, **fields}
+        )
+
+    async def start(self, zone="z", image="app:1", **fields):
+        """Start a zone; return whether it is new, and its status."""
+        answer = await self._outcome(self.zones.start(self.spec(zone, image, **fields)))
+        if isinstance(answer, Failure):
+            return answer
+        status, existed = answer
+        return not existed, status
+
+    async def stop(self, zone="z", grace=1):
+        return await self._outcome(self.zones.stop(zone, grace))
+
+    async def remove(self, zone="z", grace=0):
+        return await self._outcome(self.zones.remove(zone, grace))
+
+    async def zone(self, zone="z"):
+        """Return a zone's status as the list has it: without a call to the runtime."""
+        try:
+            return next((each for each in self.zones.zones() if each.id == zone), None)
+        except RuntimeUnavailable:  # not listed yet, though a start may be under way
+            found = await self._outcome(self.zones.zone(zone))
+            return None if isinstance(found, Failure) else found
+
+    async def spec_of(self, zone="z"):
+        """Return the spec in the status of a zone alone."""
+        return (await self.zones.zone(zone)).spec
+
+    async def log(self, zone="z", **options):
+        """Return a zone's log as a stream has it."""
+        return b"".join([each async for each in await self.zones.stream_log(zone, **options)])
+
+    async def until(self, condition, zone="z"):
+        """Wait until the status of a zone meets a condition; return that status."""
+        async for _ in self.events():
+            seen = await self.zone(zone)
+            if condition(seen):
+                return seen
+        raise AssertionError("the stream of events ended")
+
+    async def until_state(self, state, zone="z"):
+        return await self.until(lambda seen: seen is not None and seen.state.value == state, zone)
+
+    async def until_gone(self, zone="z"):
+        return await self.until(lambda seen: seen is None, zone)
+
+    async def until_listed(self):
+        """Wait until the runtime has been listed since: after a break, it answers again."""
+        async for event in self.events():
+            if event == ZonesListed():
+                return
+
+    def events(self):
+        return self.zones.events()
+
+    @staticmethod
+    async def _outcome(operation):
+        try:
+            return await operation
+        except (ZoneError, CriError) as error:
+            return Failure(error_code(error), str(error))
+
+
+@pytest.fixture
+async def runtime():
+    async with FakeCri() as fake:
+        yield fake
+
+
+@pytest.fixture
+def run(runtime, tmp_path):
+    """Return a context manager that runs zones on the runtime; its settings are quick ones."""
+
+    @asynccontextmanager
+    async def start(*, is_seen=True, **changes):
+        settings = Settings(
+            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **QUICK, **changes}
+        )
+        async with (
+            Runtime(settings.cri, timeouts=settings.timeouts) as client,
+            zone_node(client, settings) as zones,
+        ):
+            node = Node(zones, settings)
+            if is_seen:
+                await node.until_listed()
+            yield node
+
+    return start
+
+
+@pytest.fixture
+async def node(run):
+    async with run() as started:
+        yield started
+
+
+@contextmanager
+def no_collector():
+    """Turn the collector off; give what returns the objects that it would have freed."""
+    gc.collect()
+    gc.disable()
+
+    def kept():
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        return list(gc.garbage)
+
+    try:
+        yield kept
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.fixture
+def uncollected():
+    """Return a context without the collector, and what tells what it would have freed."""
+    return no_collector

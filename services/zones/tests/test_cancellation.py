@@ -1,0 +1,60 @@
+import asyncio
+
+import pytest
+from kakuri_tcp.testing import settle
+from kakuri_zones._cancellation import Cancellation
+from kakuri_zones._errors import StartCancelled
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+async def test_a_call_is_simply_awaited():
+    assert await Cancellation("no", 1).guard(asyncio.sleep(0, "done")) == "done"
+
+
+async def test_errors_pass():
+    async def fails():
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        await Cancellation("no", 1).guard(fails())
+
+
+async def test_nothing_begins_after_it():
+    cancellation = Cancellation("told to stop", 1)
+    cancellation.cancel()
+    with pytest.raises(StartCancelled, match="told to stop"):
+        await cancellation.guard(never())
+
+
+async def test_a_call_under_way_may_still_answer():
+    cancellation = Cancellation("no", 1000)
+    answered = asyncio.Event()
+    guarded = asyncio.create_task(cancellation.guard(answered.wait()))
+    await settle()
+    cancellation.cancel()
+    await settle()
+    assert not guarded.done()
+    answered.set()
+    with pytest.raises(StartCancelled):
+        await guarded
+
+
+@pytest.mark.parametrize("options", [{}, {"at_once": True}])
+async def test_but_not_for_ever(options):
+    cancellation = Cancellation("no", 1000 if options else 0.01)
+    guarded = asyncio.create_task(cancellation.guard(never(), **options))
+    await settle()
+    cancellation.cancel()
+    with pytest.raises(StartCancelled):
+        await guarded
+
+
+async def test_who_waits_can_be_cancelled_too():
+    guarded = asyncio.create_task(Cancellation("no", 1).guard(never()))
+    await settle()
+    guarded.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await guarded

@@ -1,0 +1,39 @@
+import pytest
+from kakuri_cri import Runtime, RuntimeUnavailable
+from kakuri_zones._cgroups import CgroupParent
+
+
+@pytest.fixture
+async def cri(runtime):
+    async with Runtime(runtime.endpoint) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("driver", "parent"), [("cgroupfs", "/kakuri"), ("systemd", "/kakuri.slice")]
+)
+async def test_the_drivers_form_is_used(runtime, cri, driver, parent):
+    runtime.node.cgroup_driver = driver
+    cgroups = CgroupParent(cri)
+    assert await cgroups() == parent
+    assert await cgroups() == parent
+    assert cgroups.has_runtime_config
+    assert len(runtime.calls.of("RuntimeConfig")) == 1
+
+
+async def test_a_runtime_that_can_not_tell_gets_a_path(runtime, cri):
+    runtime.unimplemented.add("RuntimeConfig")
+    cgroups = CgroupParent(cri)
+    assert await cgroups() == "/kakuri"
+    assert cgroups.has_runtime_config is False
+
+
+async def test_what_is_given_is_taken(runtime, cri):
+    assert await CgroupParent(cri, "/mine")() == "/mine"
+    assert runtime.calls.all == []
+
+
+async def test_silence_is_no_answer(runtime, cri):
+    await runtime.crash()
+    with pytest.raises(RuntimeUnavailable):
+        await CgroupParent(cri)()

@@ -1,0 +1,168 @@
+import pytest
+from kakuri_cri import api
+from kakuri_registry import WorkloadState as State
+from kakuri_registry import ZoneSpec
+from kakuri_zones import _labels as labels
+from kakuri_zones._facts import CHILD_KILLED, MAX_MESSAGE, Container, Sandbox, ZoneFacts
+
+SPEC = ZoneSpec("z", "app:1", 64, 500, attempt=3)
+SECOND = 10**9
+
+
+def sandbox(**fields):
+    listed = api.PodSandbox(
+        **{"id": "s", "labels": labels.sandbox_labels(SPEC), "runtime_handler": "edera", **fields}
+    )
+    return Sandbox.of(listed, "10.0.0.2")
+
+
+def container(
+    state=api.ContainerState.CONTAINER_RUNNING, *, spec=SPEC, name="c", created_at=1, **fields
+):
+    listed = api.Container(
+        id=name,
+        pod_sandbox_id="s",
+        created_at=created_at,
+        labels=labels.container_labels(spec),
+        annotations=labels.container_annotations(spec),
+    )
+    return Container.of_listed(listed).with_status(
+        api.ContainerStatus(id=name, state=state, **fields)
+    )
+
+
+def status(*containers, sandboxes=None):
+    sandboxes = (sandbox(),) if sandboxes is None else sandboxes
+    return ZoneFacts("z", sandboxes, containers).status()
+
+
+def test_what_runs():
+    zone = status(container(started_at=7 * SECOND))
+    assert (zone.id, zone.state, zone.reason, zone.exit_code) == ("z", State.RUNNING, None, None)
+    assert (zone.pod_sandbox_id, zone.container_id, zone.address) == ("s", "c", "10.0.0.2")
+    assert (zone.started_at, zone.ended_at, zone.attempt) == (7.0, None, 3)
+    assert (zone.spec, zone.spec_hash) == (None, labels.spec_hash(SPEC))
+
+
+FOREIGN = "a\x1b[2J\x9b\u202e\u2028\ufeff"
+SHOWN = "a\\x1b[2J\\x9b\\u202e\\u2028\\ufeff"
+
+
+def test_status_has_only_printable_text_of_the_runtime():
+    listed = api.PodSandbox(
+        id="s", labels=labels.sandbox_labels(SPEC), state=api.PodSandboxState.SANDBOX_READY
+    )
+    ended = container(
+        api.ContainerState.CONTAINER_EXITED, exit_code=1, reason=FOREIGN, message=FOREIGN
+    )
+    zone = status(ended, sandboxes=(Sandbox.of(listed, FOREIGN),))
+    assert (zone.reason, zone.message, zone.address) == (SHOWN, SHOWN, SHOWN)
+    assert status(container(name=FOREIGN)).container_id == SHOWN
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "state", "told"),
+    [
+        (0, "Completed", State.SUCCEEDED, None),
+        (0, "", State.SUCCEEDED, None),
+        (0, "OOMKilled", State.SUCCEEDED, None),
+        (3, "OOMKilled", State.FAILED, "Error"),
+        (143, "OOMKilled", State.FAILED, "Error"),
+        (1, "", State.FAILED, "Error"),
+        (3, "Error", State.FAILED, "Error"),
+        (128, "StartError", State.FAILED, "StartError"),
+        (137, "OOMKilled", State.FAILED, "OOMKilled"),
+        (255, "Unknown", State.FAILED, "Unknown"),
+    ],
+)
+def test_what_has_ended(code, reason, state, told):
+    ended = container(
+        api.ContainerState.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason=reason
+    )
+    zone = status(ended)
+    assert (zone.state, zone.reason, zone.exit_code) == (state, told, code)
+
+
+def test_memory_kill_of_a_child_is_reported_in_the_message():
+    for code, message in ((0, CHILD_KILLED), (143, CHILD_KILLED), (137, None)):
+        ended = container(
+            api.ContainerState.CONTAINER_EXITED,
+            started_at=SECOND,
+            exit_code=code,
+            reason="OOMKilled",
+        )
+        assert status(ended).message == message
+
+
+def test_digest_of_the_image_is_read_from_the_container():
+    digest = "sha256:" + "0f" * 32
+    for written, read in ((digest, digest), ("\x1b[2J", None)):
+        listed = api.Container(
+            id="c",
+            pod_sandbox_id="s",
+            labels=labels.container_labels(SPEC),
+            annotations=labels.container_annotations(SPEC, written),
+        )
+        running = Container.of_listed(listed)
+        assert status(running).image_digest == read
+
+
+def test_what_was_made_and_not_started():
+    assert status(container(api.ContainerState.CONTAINER_CREATED)).reason == "Starting"
+    zone = status()
+    assert (zone.state, zone.reason, zone.container_id) == (
+        State.PENDING,
+        "CreatingContainer",
+        None,
+    )
+    assert zone.attempt == 3
+
+
+def test_what_the_runtime_does_not_know():
+    zone = status(container(api.ContainerState.CONTAINER_UNKNOWN))
+    assert (zone.state, zone.reason, zone.exit_code) == (State.FAILED, "Unknown", None)
+
+
+@pytest.mark.parametrize("sandboxes", [(), (sandbox(state=api.PodSandboxState.SANDBOX_NOTREADY),)])
+def test_a_container_that_outlives_its_sandbox_is_lost(sandboxes):
+    zone = status(container(), sandboxes=sandboxes)
+    assert (zone.state, zone.reason) == (State.FAILED, "ZoneLost")
+    ended = status(container(api.ContainerState.CONTAINER_EXITED), sandboxes=sandboxes)
+    assert ended.state is State.SUCCEEDED
+
+
+def test_the_latest_container_counts():
+    later = ZoneSpec("z", "app:1", 64, 500, attempt=4)
+    zone = status(
+        container(name="new", spec=later),
+        container(api.ContainerState.CONTAINER_EXITED, created_at=9),
+    )
+    assert (zone.container_id, zone.attempt) == ("new", 4)
+
+
+def test_an_end_is_never_before_its_start():
+    zone = status(
+        container(
+            api.ContainerState.CONTAINER_EXITED, started_at=5 * SECOND, finished_at=5 * SECOND - 1
+        )
+    )
+    assert zone.ended_at == zone.started_at == 5.0
+
+
+def test_what_another_version_has_written_is_no_obstacle():
+    listed = api.Container(
+        id="c",
+        pod_sandbox_id="s",
+        labels={labels.WORKLOAD_ID: "z", labels.ATTEMPT: "x"},
+        annotations={labels.SPEC: '{"id":"z","new":1}'},
+    )
+    odd = Container.of_listed(listed).with_status(
+        api.ContainerStatus(id="c", state=api.ContainerState.CONTAINER_RUNNING)
+    )
+    zone = status(odd)
+    assert (zone.state, zone.attempt, zone.spec) == (State.RUNNING, 0, None)
+
+
+def test_long_words_are_cut():
+    zone = status(container(api.ContainerState.CONTAINER_EXITED, message="x" * 100_000))
+    assert len(zone.message) == MAX_MESSAGE

@@ -1,0 +1,160 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_zones.logs._format import (
+    MAX_HEADER,
+    Within,
+    decode,
+    decode_start,
+    is_partial,
+    line_ends,
+)
+
+TIME = b"2016-10-06T00:17:09.669794202Z"
+RAW = [
+    b"no header at all\n",
+    b"\n",
+    b"2016-10-06 00:17:09Z stdout F a space for the T\n",
+    b"2016-10-06T00:17:09.6697942021Z stdout F ten digits\n",
+    TIME + b" stdin F no such stream\n",
+    TIME + b" stdout X no such tag\n",
+    TIME + b" stdout PF two tags without a colon\n",
+    TIME + b" stdout F\n",
+    TIME + b" stdout\n",
+    TIME + b" stdout F:" + b"t" * 200 + b" tags without end\n",
+    b"\x00\xff\x80 binary\n",
+]
+
+
+def whole(data, *, is_final=True):
+    """Decode in one piece, to the end."""
+    decoded = decode(data, Within.START, is_final=is_final)
+    assert decoded.consumed == len(data) or not is_final
+    return decoded.content
+
+
+def in_pieces(data, sizes):
+    """Decode as a reader does that gets a block of each size after another."""
+    content, offset, within = b"", 0, Within.START
+    held = 0
+    sizes = iter(sizes)
+    while offset + held < len(data):
+        held += next(sizes, len(data))
+        block = data[offset : offset + held]
+        decoded = decode(block, within, is_final=offset + held >= len(data))
+        content += decoded.content
+        offset += decoded.consumed
+        held -= decoded.consumed
+        held = max(held, 0)
+        within = decoded.within
+    return content
+
+
+@pytest.mark.parametrize(
+    ("line", "content"),
+    [
+        (TIME + b" stdout F text\n", b"text\n"),
+        (TIME + b" stderr F text\n", b"text\n"),
+        (TIME + b" stdout P text\n", b"text"),
+        (TIME + b" stdout F \n", b"\n"),
+        (TIME + b" stdout P \n", b""),
+        (TIME + b" stdout F:other:tags text\n", b"text\n"),
+        (TIME + b" stdout P:other text\n", b"text"),
+        (b"2016-10-06T00:17:09Z stdout F no fraction\n", b"no fraction\n"),
+        (b"2016-10-06T00:17:09.1Z stdout F one digit\n", b"one digit\n"),
+        (b"2016-10-06T00:17:09.5+02:00 stdout F not UTC\n", b"not UTC\n"),
+        (TIME + b" stdout F  two spaces \r\n", b" two spaces \r\n"),
+        (TIME + b" stdout F \x00\xff\xfe\x1b[0m\n", b"\x00\xff\xfe\x1b[0m\n"),
+        *((line, line) for line in RAW),
+    ],
+)
+def test_a_line_gives_what_the_container_wrote(line, content):
+    assert whole(line) == content
+    assert whole(line * 3) == content * 3
+    assert in_pieces(line * 3, [1] * len(line * 3)) == content * 3
+
+
+def test_pieces_of_a_long_line_are_joined():
+    data = b"".join(
+        TIME + b" stdout %b %b\n" % (tag, piece)
+        for tag, piece in [(b"P", b"a" * 16384), (b"P", b"b" * 16384), (b"F", b"c")]
+    )
+    assert whole(data) == b"a" * 16384 + b"b" * 16384 + b"c\n"
+
+
+def test_two_streams_come_in_the_order_of_the_log():
+    data = TIME + b" stdout P out \n" + TIME + b" stderr F err\n" + TIME + b" stdout F more\n"
+    assert whole(data) == b"out err\nmore\n"
+
+
+def test_a_line_after_a_broken_one_is_decoded():
+    data = b"cut of" + TIME + b" stdout F lost its start\n" + TIME + b" stdout F next\n"
+    assert whole(data) == b"cut of" + TIME + b" stdout F lost its start\nnext\n"
+
+
+def test_content_is_given_before_its_line_has_ended():
+    decoded = decode(TIME + b" stdout F half", Within.START)
+    assert (decoded.content, decoded.within) == (b"half", Within.FULL)
+    assert decode(b" done\n", Within.FULL).content == b" done\n"
+    assert decode(b" done\n", Within.PARTIAL).content == b" done"
+
+
+def test_what_may_become_a_header_waits_for_more():
+    decoded = decode(b"x\n2016-10", Within.START)
+    assert (decoded.content, decoded.consumed, decoded.within) == (b"x\n", 2, Within.START)
+    assert decode(b"2016-10", Within.START, is_final=True).content == b"2016-10"
+    assert decode(b"x" * MAX_HEADER, Within.START).content == b"x" * MAX_HEADER
+
+
+def test_a_first_line_is_decoded_up_to_a_limit():
+    line = TIME + b" stdout P abc\nrest"
+    first = decode_start(line, 2)
+    assert (first.content, first.within) == (b"ab", Within.PARTIAL)
+    assert line[first.consumed :] == b"c\nrest"
+    third = decode_start(line, 3)
+    assert (third.content, third.within) == (b"abc", Within.START)
+    assert line[third.consumed :] == b"rest"
+    line = TIME + b" stdout F abc\nrest"
+    assert decode_start(line, 3).within is Within.FULL
+    assert decode_start(line, 4).within is Within.START
+    assert decode_start(b"raw\n", 9).content == b"raw\n"
+    assert decode_start(b"raw", 9).consumed == 0
+    assert decode_start(b"raw", 2, is_final=True).content == b"ra"
+
+
+def test_lines_of_the_container_end_where_no_partial_line_does():
+    data = TIME + b" stdout P a\n" + TIME + b" stdout F b\n" + b"raw\n"
+    assert line_ends(data) == [len(data) - 4, len(data)]
+    assert is_partial(data)
+    assert not is_partial(b"raw\n")
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [TIME + b" stdout F ", TIME + b" stderr F ", TIME + b" stdout P:x ", b"raw ", b""]
+        ),
+        st.binary(max_size=300).map(lambda data: data.replace(b"\n", b"")),
+    ),
+    max_size=20,
+)
+
+
+@given(LINES, st.lists(st.integers(1, 400), max_size=60))
+def test_however_a_file_is_cut_it_says_the_same(lines, sizes):
+    data = b"".join(header + content + b"\n" for header, content in lines)
+    expected = whole(data)
+    assert in_pieces(data, sizes) == expected
+    if b"" not in [header for header, _ in lines]:
+        assert expected == b"".join(
+            content if b" P" in header else re.sub(b"^2016.* F ", b"", header) + content + b"\n"
+            for header, content in lines
+        )
+
+
+@given(st.binary(max_size=2000), st.lists(st.integers(1, 100)))
+def test_anything_can_be_in_a_file(data, sizes):
+    assert len(whole(data)) <= len(data)
+    assert in_pieces(data, sizes) == whole(data)

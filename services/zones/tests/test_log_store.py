@@ -1,0 +1,323 @@
+import asyncio
+import os
+import stat
+
+import pytest
+from kakuri_zones.logs._errors import (
+    LogCursorError,
+    LogNameError,
+    LogStorageError,
+    UnknownLog,
+)
+from kakuri_zones.logs._files import list_files, open_file, open_folder
+from kakuri_zones.logs._store import LogStore
+
+HOSTILE = ["", ".", "..", "../zone", "a/b", "/etc", "A", "a\n", "a\0b", "-a", "a" * 64, "ä"]
+
+
+def names(store, zone="zone"):
+    return sorted(path.name for path in (store.root / zone).iterdir())
+
+
+async def reopened():
+    """Stand for a runtime that opens the new file later."""
+
+
+def reopening(store, name="0.log", data=b""):
+    async def reopen():
+        (store.root / "zone" / name).write_bytes(data)
+
+    return reopen
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = LogStore(tmp_path / "logs", max_file_bytes=100, max_files=3)
+    yield store
+    store.close()
+
+
+async def test_a_zone_has_a_folder_that_only_its_owner_may_enter(store):
+    place = await store.prepare("zone", 3)
+    assert (place.directory, place.path) == (str(store.root / "zone"), "3.log")
+    assert place == store.place("zone", 3)
+    for folder in (store.root, store.root / "zone"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert await store.zones() == ["zone"]
+    assert repr(store) == f"<LogStore {str(store.root)!r}>"
+
+
+async def test_a_folder_that_is_there_is_closed_to_others(store):
+    (store.root / "zone").mkdir(parents=True)
+    (store.root / "zone").chmod(0o755)
+    await store.prepare("zone", 0)
+    assert stat.S_IMODE((store.root / "zone").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("zone", HOSTILE)
+async def test_what_is_no_id_names_no_folder(store, zone):
+    calls = [
+        store.prepare(zone, 0),
+        store.remove(zone),
+        store.read(zone),
+        store.tail(zone, 1),
+        store.rotate(zone, 0, reopened),
+        anext(store.stream(zone)),
+        anext(store.stream(zone, follow=True)),
+    ]
+    for call in calls:
+        with pytest.raises(LogNameError, match="expected the id of a zone"):
+            await call
+    assert await store.zones() == []
+
+
+@pytest.mark.parametrize("attempt", [-1, 1_000_000_000])
+async def test_an_attempt_has_bounds(store, attempt):
+    with pytest.raises(LogNameError, match="expected an attempt from 0 to 999999999"):
+        await store.prepare("zone", attempt)
+    assert await store.zones() == []
+
+
+async def test_only_the_last_attempts_are_kept(store):
+    for attempt in range(4):
+        await store.prepare("zone", attempt)
+        (store.root / "zone" / f"{attempt}.log").write_bytes(b"x\n")
+        (store.root / "zone" / f"{attempt}.log.0").write_bytes(b"x\n")
+    assert names(store) == ["2.log", "2.log.0", "3.log", "3.log.0"]
+
+
+async def test_a_removed_log_is_gone(store):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x\n")
+    (store.root / "zone" / "what else").mkdir()
+    (store.root / "zone" / "what else" / "file").touch()
+    await store.remove("zone")
+    assert not (store.root / "zone").exists()
+    await store.remove("zone")
+    with pytest.raises(UnknownLog, match="expected a zone with a log, got 'zone'") as caught:
+        await store.read("zone")
+    assert caught.value.zone == "zone"
+
+
+async def test_removing_before_anything_was_made(store):
+    await store.remove("zone")
+    assert not store.root.exists()
+    assert await store.zones() == []
+
+
+async def test_nothing_outside_is_touched_through_links(store, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "0.log").write_bytes(b"secret\n")
+    store.root.mkdir()
+    (store.root / "zone").symlink_to(outside)
+    for call in (store.prepare("zone", 0), store.read("zone"), store.tail("zone", 1)):
+        with pytest.raises(LogStorageError, match=r"expected to .* the log of 'zone', but"):
+            await call
+    assert await store.zones() == []
+    await store.remove("zone")
+    assert not (store.root / "zone").is_symlink()
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").symlink_to(outside / "0.log")
+    (store.root / "zone" / "folder").symlink_to(outside)
+    os.mkfifo(store.root / "zone" / "1.log")
+    assert (await store.read("zone")).content == b""
+    await store.remove("zone")
+    assert (outside / "0.log").read_bytes() == b"secret\n"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
+    store.root.mkdir()
+    store.root.chmod(mode)
+    for call in (store.prepare("zone", 0), store.read("zone"), store.remove("zone")):
+        with pytest.raises(LogStorageError, match="others may write to it"):
+            await call
+    assert list(store.root.iterdir()) == []
+
+
+async def test_a_file_in_place_of_the_folder_is_an_error(store):
+    store.root.mkdir()
+    (store.root / "zone").touch()
+    with pytest.raises(LogStorageError, match="expected to make a folder for the log of 'zone'"):
+        await store.prepare("zone", 0)
+    await store.remove("zone")
+    await store.prepare("zone", 0)
+
+
+async def test_what_can_not_be_removed_is_an_error(store, monkeypatch):
+    await store.prepare("zone", 0)
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)
+    with pytest.raises(LogStorageError, match="expected to remove the log of 'zone', but"):
+        await store.remove("zone")
+
+
+async def test_a_small_file_is_not_rotated(store):
+    await store.prepare("zone", 0)
+    assert not await store.rotate("zone", 0, reopened)
+    (store.root / "zone" / "0.log").write_bytes(b"x" * 99)
+    assert not await store.rotate("zone", 0, reopened)
+    assert names(store) == ["0.log"]
+
+
+async def test_a_large_file_is_renamed_and_the_oldest_go(store):
+    await store.prepare("zone", 0)
+    path = store.root / "zone" / "0.log"
+    path.write_bytes(b"0" * 100)
+    for number in range(4):
+        reopen = reopening(store, data=b"%d" % (number + 1) * 100)
+        assert await store.rotate("zone", 0, reopen)
+    assert names(store) == ["0.log", "0.log.2", "0.log.3"]
+    assert path.read_bytes() == b"4" * 100
+    assert (store.root / "zone" / "0.log.3").read_bytes() == b"3" * 100
+
+
+async def test_files_that_grew_too_large_leave_no_room_for_others(store):
+    await store.prepare("zone", 0)
+    path = store.root / "zone" / "0.log"
+    path.write_bytes(b"0" * 100)
+    assert await store.rotate("zone", 0, reopening(store, data=b"1" * 5000))
+    assert await store.rotate("zone", 0, reopening(store, data=b"2" * 5000))
+    assert names(store) == ["0.log", "0.log.1"]
+    assert await store.rotate("zone", 0, reopening(store))
+    assert names(store) == ["0.log", "0.log.2"]
+
+
+async def test_a_file_that_is_another_now_is_not_read(store):
+    await store.prepare("zone", 0)
+    path = store.root / "zone" / "0.log"
+    path.write_bytes(b"x\n")
+    with open_folder(store.root, "zone", "read") as folder:
+        [file] = list_files(folder)
+        other = path.with_name("other")
+        other.write_bytes(b"y\n")
+        other.replace(path)
+        with pytest.raises(FileNotFoundError, match="another file has its name"):
+            open_file(folder, file)
+        assert list_files(folder) != [file]
+    with (
+        pytest.raises(LogStorageError, match="expected to read the log of 'zone', but another"),
+        open_folder(store.root, "zone", "read") as folder,
+    ):
+        open_file(folder, file)
+
+
+async def test_the_renamed_file_is_written_to_until_it_is_reopened(store):
+    await store.prepare("zone", 0)
+    with (store.root / "zone" / "0.log").open("ab", buffering=0) as runtime:
+        runtime.write(b"x" * 100)
+
+        async def reopen():
+            runtime.write(b"late")
+            (store.root / "zone" / "0.log").write_bytes(b"new")
+
+        assert await store.rotate("zone", 0, reopen)
+    assert (store.root / "zone" / "0.log.0").read_bytes() == b"x" * 100 + b"late"
+
+
+async def test_a_rotation_is_undone_when_reopening_fails(store):
+    await store.prepare("zone", 0)
+    path = store.root / "zone" / "0.log"
+    path.write_bytes(b"x" * 100)
+
+    async def refuse():
+        assert names(store) == ["0.log.0"]
+        raise ConnectionError("no runtime")
+
+    with pytest.raises(ConnectionError, match="no runtime"):
+        await store.rotate("zone", 0, refuse)
+    assert names(store) == ["0.log"]
+    assert path.read_bytes() == b"x" * 100
+    assert await store.rotate("zone", 0, reopening(store))
+    assert names(store) == ["0.log", "0.log.0"]
+
+
+async def test_a_rotation_whose_answer_was_lost_stands(store):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
+
+    async def lose():
+        await reopening(store, data=b"new")()
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await store.rotate("zone", 0, lose)
+    assert (store.root / "zone" / "0.log").read_bytes() == b"new"
+    assert (store.root / "zone" / "0.log.0").read_bytes() == b"x" * 100
+
+
+async def test_a_rotation_is_undone_when_its_task_is_cancelled(store):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
+    asked = asyncio.Event()
+
+    async def hang():
+        asked.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(store.rotate("zone", 0, hang))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert names(store) == ["0.log"]
+
+
+async def test_undoing_finds_a_log_that_was_removed_meanwhile(store):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
+
+    async def remove():
+        await store.remove("zone")
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await store.rotate("zone", 0, remove)
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
+    assert await store.rotate("zone", 0, lambda: store.remove("zone"))
+    assert await store.zones() == []
+
+
+async def test_a_rotation_cut_short_by_a_crash_is_carried_on_with(store):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log.7").write_bytes(b"x")
+    assert await store.rotate("zone", 0, reopening(store))
+    assert names(store) == ["0.log", "0.log.7"]
+
+
+async def test_undoing_cut_short_by_a_crash_loses_nothing(store):
+    await store.prepare("zone", 0)
+    path = store.root / "zone" / "0.log.7"
+    path.write_bytes(b"x\n")
+    (store.root / "zone" / "0.log").hardlink_to(path)
+    assert (await store.read("zone")).content == b"x\n"
+    assert await store.rotate("zone", 0, reopening(store, data=b"y\n"))
+    assert (await store.read("zone", has_ended=lambda: True)).content == b"x\ny\n"
+
+
+async def test_a_full_disk_stops_no_reader(store, monkeypatch):
+    await store.prepare("zone", 0)
+    (store.root / "zone" / "0.log").write_bytes(b"x\n")
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    for call in ("mkdir", "rename", "link"):
+        monkeypatch.setattr(os, call, full)
+    with pytest.raises(LogStorageError, match="folder for the log of 'other', but No space left"):
+        await store.prepare("other", 0)
+    assert (await store.read("zone")).content == b"x\n"
+    assert await store.tail("zone", 1) == "0.0.0"
+    await store.remove("zone")
+    assert await store.zones() == []
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "1.2", "0.0.0.z"])
+async def test_a_cursor_must_be_one(store, cursor):
+    await store.prepare("zone", 0)
+    with pytest.raises(LogCursorError):
+        await store.read("zone", cursor)
+    for follow in (False, True):
+        with pytest.raises(LogCursorError):
+            await anext(store.stream("zone", cursor, follow=follow))

@@ -1,0 +1,233 @@
+import asyncio
+from functools import partial
+from pathlib import Path
+
+import pytest
+from kakuri_cri import RuntimeUnavailable
+from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
+from kakuri_registry import WorkloadState as State
+from kakuri_sidecar.testing import FakeImage
+from kakuri_tcp.testing import until
+from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
+
+ONLY_EVENTS = MonitorTimes(
+    interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, unsettled=0.01
+)
+
+
+async def next_of(events, kind):
+    async for event in events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("the stream of events ended")
+
+
+async def test_the_stream_begins_with_everything_there_is(runtime, node):
+    _, zone = await node.start()
+    events = node.events()
+    assert await anext(events) == RuntimeHealth(available=True)
+    assert await anext(events) == ZoneChanged(zone)
+    assert await anext(events) == ZonesListed()
+    assert await anext(events) == ZonesListed()  # the heartbeat
+    await events.aclose()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "state", "told"),
+    [
+        (0, "", State.SUCCEEDED, None),
+        (3, "", State.FAILED, "Error"),
+        (137, "OOMKilled", State.FAILED, "OOMKilled"),
+        (0, "OOMKilled", State.SUCCEEDED, None),
+        (137, "", State.FAILED, "Error"),
+    ],
+)
+async def test_an_end_is_told(runtime, node, code, reason, state, told):
+    await node.start()
+    events = node.events()
+    await next_of(events, ZonesListed)
+    runtime.exit("z", code, reason, "words")
+    zone = (await next_of(events, ZoneChanged)).zone
+    assert (zone.state, zone.reason, zone.exit_code, zone.message) == (state, told, code, "words")
+    assert zone.ended_at >= zone.started_at
+    await events.aclose()
+
+
+def test_changes_are_seen_within_a_second_by_default():
+    assert max(DEFAULT_TIMES.interval, DEFAULT_TIMES.without_events) <= 1.0
+
+
+@pytest.mark.parametrize("method", ["ContainerStatus", "PodSandboxStatus"])
+@pytest.mark.parametrize("fault", ["delay(60000)", "error(UNKNOWN: a guest does not answer)"])
+async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, method, fault):
+    monkeypatch.setattr("kakuri_zones._inspector.STUCK_SECONDS", 0.02)
+    async with run() as node:
+        await node.start("stuck")
+        await node.start("other")
+    runtime.faults.set(method, f"1000*{fault}")  # a new node knows neither
+    async with run() as node:
+        assert (await node.zone("stuck")).state is State.RUNNING
+        runtime.faults.set(method, fault)
+        runtime.exit("other", 3)
+        assert (await node.until_state("failed", "other")).exit_code == 3
+        assert (await node.zones.health()).status == "ok"
+
+
+async def test_a_stuck_one_that_has_ended_is_told_when_it_can_be(runtime, run, monkeypatch):
+    monkeypatch.setattr("kakuri_zones._inspector.STUCK_SECONDS", 0.02)
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 3)
+        await node.until_state("failed")
+    runtime.faults.set("ContainerStatus", "100000*error(INTERNAL: stuck)")
+    async with run() as node:
+        assert (await node.zone()).state is State.RUNNING
+        runtime.faults.clear()
+        assert (await node.until_state("failed")).exit_code == 3
+
+
+async def test_the_heartbeat_comes_however_much_is_told(runtime, run):
+    async with run(heartbeat=0.02) as node:
+        await node.start()
+        events = node.events()
+        for _ in range(5):
+            runtime.container("z").message = "more"
+            task = asyncio.create_task(node.start("other"))
+            assert await next_of(events, ZonesListed) == ZonesListed()
+            await task
+            await node.remove("other")
+        await events.aclose()
+
+
+async def test_a_reason_that_comes_late_is_waited_for(runtime, run):
+    async with run(settle=0.3) as node:
+        await node.start()
+        runtime.exit("z", 137)
+        seen = len(runtime.calls.of("ContainerStatus"))
+        await runtime.calls.wait_for("ContainerStatus", seen + 1)
+        runtime.container("z").reason = "OOMKilled"
+        assert (await node.until_state("failed")).reason == "OOMKilled"
+
+
+async def test_an_event_has_the_runtime_listed_at_once(runtime, run):
+    async with run(monitor=ONLY_EVENTS) as node:
+        await until(lambda: runtime.listeners == 1)
+        await node.start()
+        runtime.exit("z", 5)
+        assert (await node.until_state("failed")).exit_code == 5
+
+
+async def test_a_broken_stream_of_events_is_opened_again(runtime, run):
+    async with run(monitor=ONLY_EVENTS) as node:
+        await until(lambda: runtime.listeners == 1)
+        await node.start()
+        await runtime.break_connections()
+        await until(lambda: runtime.listeners == 1)
+        runtime.exit("z", 5)
+        assert (await node.until_state("failed")).exit_code == 5
+
+
+async def test_without_events_lists_are_enough(runtime, run):
+    runtime.unimplemented.add("GetContainerEvents")
+    async with run() as node:
+        await node.start()
+        runtime.exit("z", 5)
+        assert (await node.until_state("failed")).exit_code == 5
+        assert runtime.listeners == 0
+
+
+async def test_what_others_remove_is_gone(runtime, node):
+    await node.start()
+    events = node.events()
+    await next_of(events, ZonesListed)
+    await runtime.restart("lost")
+    assert (await next_of(events, ZoneGone)).id == "z"
+    await events.aclose()
+
+
+async def test_states_stay_while_the_runtime_is_away(runtime, node):
+    _, zone = await node.start()
+    events = node.events()
+    await next_of(events, ZonesListed)
+    await runtime.crash()
+    health = await next_of(events, RuntimeHealth)
+    assert health.available is False
+    assert await node.zone() == zone
+    assert (await node.start("other")).code == "RuntimeUnavailable"
+    await runtime.restart()
+    while not (await next_of(events, RuntimeHealth)).available:
+        pass
+    assert await node.zone() == zone
+    assert await node.start() == (False, zone)
+    await events.aclose()
+
+
+def used():
+    """Count descriptors and tasks of this process."""
+    return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
+
+
+def is_back_at(descriptors, tasks):
+    now = used()
+    return now[0] <= descriptors and now[1] <= tasks
+
+
+async def test_six_restarts_of_the_runtime_change_nothing(runtime, node):
+    _, zone = await node.start()
+    before = None
+    for _ in range(6):
+        events = node.events()
+        await next_of(events, ZonesListed)
+        await runtime.restart()
+        await next_of(events, ZonesListed)
+        descriptors, tasks = before = before or used()
+        # Closed connections and ended tasks may take a moment to go; one connection is the test's.
+        await until(partial(is_back_at, descriptors + 1, tasks + 2))
+        await events.aclose()
+    assert await node.zone() == zone
+    assert len(runtime.sandboxes) == len(runtime.containers) == 1
+
+
+async def test_a_reboot_ends_what_ran(runtime, node):
+    await node.start()
+    await runtime.restart("dead")
+    zone = await node.until_state("failed")
+    assert (zone.reason, zone.exit_code) == ("Unknown", 255)
+    assert await node.remove() is None
+
+
+async def test_nothing_is_said_to_be_missing_before_the_runtime_was_listed(runtime, run):
+    await runtime.crash()
+    async with run(is_seen=False) as node:
+        with pytest.raises(RuntimeUnavailable):
+            node.zones.zones()
+        with pytest.raises(RuntimeUnavailable):
+            await node.zones.zone("z")
+        events = node.events()
+        assert (await anext(events)).available is False
+        assert (await anext(events)).available is False  # the heartbeat
+        await runtime.restart()
+        await next_of(events, ZonesListed)
+        assert await node.zone() is None
+        await events.aclose()
+
+
+async def test_finished_containers_are_asked_about_once(runtime, node):
+    await node.start()
+    runtime.exit("z", 3)
+    await node.until_state("failed")
+    asked = len(runtime.calls.of("ContainerStatus"))
+    await runtime.calls.wait_for("ListContainers", len(runtime.calls.of("ListContainers")) + 3)
+    assert len(runtime.calls.of("ContainerStatus")) == asked
+
+
+async def test_a_start_in_progress_is_pending(runtime, node):
+    runtime.images.set("app:1", FakeImage(state="hanging"))
+    start = asyncio.create_task(node.start(attempt=4))
+    zone = await node.until(lambda seen: seen is not None and seen.reason == "Pulling")
+    assert (zone.state, zone.attempt) == (State.PENDING, 4)
+    assert await node.spec_of() == node.spec(attempt=4)
+    assert "app:1" in zone.message
+    assert [each.id for each in node.zones.zones()] == ["z"]
+    await node.remove()
+    await start

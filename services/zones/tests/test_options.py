@@ -1,0 +1,106 @@
+import click
+import pytest
+from click.testing import CliRunner
+from kakuri_daemon import DaemonError
+from kakuri_registry import DEFAULT_RUNTIME_CLASS
+from kakuri_tcp import Endpoint
+from kakuri_zones import DEFAULT_HANDLERS, DEFAULT_LOG_DIR
+from kakuri_zones.options import read_handlers, zone_options
+
+
+@pytest.fixture
+def settings():
+    """Return a function that reads options as a command with the options of zones does."""
+
+    def read(*options):
+        given = []
+
+        @click.command()
+        @click.option("--other")
+        @zone_options
+        def command(other, *, zones):
+            given.append(zones)
+
+        command.main(list(options), standalone_mode=False)
+        return given[0]
+
+    return read
+
+
+def test_options_without_values_make_the_default_settings(settings):
+    zones = settings()
+    assert zones.cri == Endpoint.unix("/var/lib/edera/protect/cri.socket")
+    assert zones.handlers == dict(DEFAULT_HANDLERS) == {DEFAULT_RUNTIME_CLASS: "edera"}
+    assert (zones.log_dir, zones.cgroup_parent) == (DEFAULT_LOG_DIR, None)
+    assert zones.ended_log_bytes == 2048 * 2**20
+
+
+def test_options_with_values_make_settings(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    zones = settings(
+        "--cri", "unix:///run/x.sock", "--handler", "a=b", "--handler", "c=d", "--cgroup-parent",
+        "/mine", "--log-dir", "logs", "--ended-logs-mb", "3", "--pull-timeout", "9",
+        "--pull-stall-timeout", "0", "--no-hosts-file", "--dns-server", "10.0.0.1", "--dns-search",
+        "example.com", "--image-gc-high", "90", "--image-gc-low", "70", "--image-min-age", "5",
+        "--image-max-age-hours", "2", "--image-gc-interval", "60", "--keep-image", "nginx:1.27",
+    )  # fmt: skip
+    assert zones.cri == Endpoint.unix("/run/x.sock")
+    assert zones.handlers == {"a": "b", "c": "d"}
+    assert (zones.cgroup_parent, zones.log_dir) == ("/mine", tmp_path / "logs")
+    assert zones.ended_log_bytes == 3 * 2**20
+    assert (zones.pulls.timeout, zones.pulls.stall_timeout) == (9, 0)
+    assert (zones.has_hosts, zones.dns_servers) == (False, ("10.0.0.1",))
+    assert zones.dns_searches == ("example.com",)
+    collection = zones.collection
+    assert (collection.high, collection.low, collection.min_age) == (90, 70, 5)
+    assert (collection.max_age, collection.interval) == (7200, 60)
+    assert collection.keep == ("nginx:1.27",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cri", "127.0.0.1:1"], "expected unix:///PATH, got 127.0.0.1:1"),
+        (["--handler", "edera-zone="], "like edera-zone=edera, got 'edera-zone='"),
+        (["--handler", "edera-zone"], "got 'edera-zone'"),
+        (["--handler", "a=b", "--handler", "a=c"], "one handler for 'a'"),
+        (["--cgroup-parent", "kakuri"], "expected an absolute path"),
+        (["--cgroup-parent", "/a/../b"], "expected an absolute path"),
+        (["--pull-timeout", "0"], "expected seconds from 1 to 86400, got 0"),
+        (["--pull-stall-timeout", "nan"], "got nan"),
+        (["--ended-logs-mb", "0"], "0 is not in the range"),
+        (["--dns-server", "127.0.0.1"], "a resolver that zones can reach, got '127.0.0.1'"),
+        (["--dns-server", "10.0.0.1"] * 4, "expected at most 3, got 4"),
+        (["--dns-search", "a b"], "expected a domain like example.com, got 'a b'"),
+        (["--keep-image", "A B"], "expected an image reference like nginx:1.27, got 'A B'"),
+    ],
+)
+def test_option_with_an_invalid_value_is_a_bad_parameter(settings, options, message):
+    with pytest.raises(click.BadParameter) as refusal:
+        settings(*options)
+    assert message in refusal.value.message
+
+
+def test_low_threshold_above_the_high_one_is_refused(settings):
+    with pytest.raises(DaemonError, match="expected at most --image-gc-high, 50"):
+        settings("--image-gc-high", "50", "--image-gc-low", "60")
+
+
+def test_help_shows_the_options_of_zones_and_of_the_command():
+    @click.command()
+    @click.option("--other")
+    @zone_options
+    def command(other, *, zones): ...
+
+    help_ = CliRunner().invoke(command, ["--help"]).output
+    assert "--other" in help_
+    assert "--cgroup-parent" in help_
+
+
+def test_handlers_are_pairs_of_class_and_handler():
+    assert read_handlers(["edera-zone=edera", "plain=runc"]) == {
+        "edera-zone": "edera",
+        "plain": "runc",
+    }
+    with pytest.raises(click.BadParameter, match="got none"):
+        read_handlers([])

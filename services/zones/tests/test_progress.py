@@ -1,0 +1,74 @@
+from kakuri_cri import api
+from kakuri_zones._progress import PullProgress, received, used_on_disk
+
+MEGABYTE = 1_000_000
+
+
+def usage(used):
+    return [
+        api.FilesystemUsage(
+            fs_id=api.FilesystemIdentifier(mountpoint="/images"),
+            used_bytes=api.UInt64Value(value=used),
+        )
+    ]
+
+
+def test_growth_that_the_runtime_tells_is_progress():
+    progress = PullProgress(0.0, received_by=lambda path: None)
+    progress.look(usage(5 * MEGABYTE), 1.0)
+    assert progress.stalled_for(10.0) == 10.0
+    progress.look(usage(7 * MEGABYTE), 10.0)
+    assert progress.stalled_for(11.0) == 1.0
+    assert progress.bytes_seen == 2 * MEGABYTE
+
+
+def test_growth_on_disk_is_progress():
+    on_disk = iter([MEGABYTE, 3 * MEGABYTE])
+    progress = PullProgress(0.0, received_by=lambda path: next(on_disk))
+    progress.look(usage(0), 1.0)
+    progress.look(usage(0), 9.0)
+    assert progress.stalled_for(9.0) == 0.0
+    assert progress.bytes_seen == 2 * MEGABYTE
+
+
+def test_slow_growth_adds_up():
+    progress = PullProgress(0.0, received_by=lambda path: None)
+    for second in range(10):
+        progress.look(usage(second * 10_000), float(second))
+    assert progress.stalled_for(9.0) == 2.0  # 70 kB were reached at 7
+    assert progress.bytes_seen == 70_000
+
+
+def test_a_shrinking_file_system_is_none_but_growth_after_it_is():
+    progress = PullProgress(0.0, received_by=lambda path: None)
+    for second, used in enumerate([9, 2, 3]):
+        progress.look(usage(used * MEGABYTE), float(second))
+    assert progress.stalled_for(2.0) == 0.0
+
+
+def test_nothing_told_is_no_progress_and_no_figure():
+    progress = PullProgress(5.0)
+    progress.look([], 6.0)
+    assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, False)
+    progress.look(usage(0), 6.0)
+    assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, True)
+
+
+def test_the_disk_is_read_where_it_can_be(tmp_path):
+    assert used_on_disk(str(tmp_path)) > 0
+    assert used_on_disk(str(tmp_path / "nope")) is None
+
+
+def test_containerds_downloads_are_looked_at_where_there_are_any(tmp_path):
+    mountpoint = tmp_path / "io.containerd.snapshotter.v1.overlayfs"
+    mountpoint.mkdir()
+    assert received(str(mountpoint)) > 0
+    downloads = tmp_path / "io.containerd.content.v1.content" / "ingest"
+    downloads.mkdir(parents=True)
+    assert received(str(mountpoint)) == 0
+    for name in ("a", "b"):
+        (downloads / name).mkdir()
+        (downloads / name / "data").write_bytes(b"x" * 1000)
+    (downloads / "c").mkdir()
+    assert received(str(mountpoint)) == 2000
+    assert received(str(tmp_path / "no" / "where")) is None

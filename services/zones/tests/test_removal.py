@@ -1,0 +1,100 @@
+import pytest
+from kakuri_cri import CallRefused, Runtime, api
+from kakuri_tcp.testing import until
+from kakuri_zones._inspector import Inspector
+from kakuri_zones._removal import Objects, Remover, RetryTimes
+
+
+@pytest.fixture
+async def cri(runtime):
+    async with Runtime(runtime.endpoint) as client:
+        yield client
+
+
+@pytest.fixture
+async def remover(cri):
+    remover = Remover(cri, Inspector(cri), RetryTimes(first=0.01, longest=0.02))
+    yield remover
+    await remover.close()
+
+
+async def make(cri):
+    labels = {"kakuri.dev/managed-by": "kakuri", "kakuri.dev/workload-id": "z"}
+    config = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="z"), labels=labels)
+    return await cri.run_pod_sandbox(config, "edera")
+
+
+async def test_the_order_is_the_kubelets(cri, runtime, remover):
+    sandbox_id = await make(cri)
+    runtime.calls.clear()
+    await remover.remove(Objects(frozenset({sandbox_id}), frozenset({"c"})))
+    assert [call.method for call in runtime.calls.all] == [
+        "StopPodSandbox", "RemoveContainer", "RemovePodSandbox",
+    ]  # fmt: skip
+
+
+async def test_what_is_gone_is_fine(remover, runtime):
+    for method in ("StopPodSandbox", "RemoveContainer", "RemovePodSandbox"):
+        runtime.faults.set(method, "error(NOT_FOUND: gone)")
+    await remover.remove(Objects(frozenset({"s"}), frozenset({"c"})))
+
+
+async def test_a_zone_is_removed_until_the_list_is_empty(cri, runtime, remover):
+    await make(cri)
+    await remover.remove_zone("z")
+    assert runtime.sandboxes == []
+    await remover.remove_zone("z")
+
+
+async def test_what_does_not_go_is_told(cri, remover, monkeypatch):
+    sandbox_id = await make(cri)
+
+    async def nothing(objects):
+        return frozenset()
+
+    monkeypatch.setattr(remover, "remove", nothing)
+    with pytest.raises(CallRefused, match=f"nothing left of 'z', got {sandbox_id}"):
+        await remover.remove_zone("z")
+
+
+async def test_in_the_background_it_is_tried_until_it_is_done(cri, runtime, remover):
+    sandbox_id = await make(cri)
+    runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: busy)")
+    objects = Objects(frozenset({sandbox_id}))
+    remover.remove_later("z", objects, "a test")
+    remover.remove_later("z", objects, "a test")
+    remover.remove_later("z", Objects(), "a test")
+    assert remover.is_busy
+    await until(lambda: not remover.is_busy)
+    assert runtime.sandboxes == []
+    assert len(runtime.calls.of("RemovePodSandbox")) == 4
+
+
+async def test_what_is_left_at_the_end_is_left(cri, runtime, remover):
+    sandbox_id = await make(cri)
+    runtime.faults.set("RemovePodSandbox", "1000*error(UNKNOWN: busy)")
+    remover.remove_later("z", Objects(frozenset({sandbox_id})), "a test")
+    await runtime.calls.wait_for("RemovePodSandbox")
+    await remover.close()
+    assert len(runtime.sandboxes) == 1
+
+
+async def test_zone_that_the_runtime_lists_but_does_not_have_is_removed(cri, runtime):
+    inspector = Inspector(cri)
+    remover = Remover(cri, inspector, RetryTimes(first=0.001, longest=0.002))
+    sandbox_id = await make(cri)
+    runtime.faults.set("RemovePodSandbox", "5*error(NOT_FOUND: no container in it)")
+    await remover.remove_zone("z")
+    assert await inspector.zone("z") is None
+    assert runtime.sandbox("z").id == sandbox_id
+    # The runtime is started anew, knows what it has, and the attempts in the background succeed.
+    await until(lambda: not remover.is_busy)
+    assert (runtime.sandboxes, inspector.hidden) == ([], set())
+    await remover.close()
+
+
+async def test_removal_fails_if_the_runtime_refuses_one_object(cri, runtime, remover):
+    await make(cri)
+    runtime.faults.set("RemovePodSandbox", "9*error(UNKNOWN: device busy)")
+    with pytest.raises(CallRefused, match="device busy"):
+        await remover.remove_zone("z")

@@ -1,0 +1,432 @@
+import asyncio
+from itertools import groupby
+
+import pytest
+from kakuri_cri import Timeouts
+from kakuri_registry import WorkloadState as State
+from kakuri_registry import ZoneChanged
+from kakuri_sidecar.testing import FakeImage
+from kakuri_tcp.testing import until
+from kakuri_zones._labels import spec_hash
+
+SHORT = {"timeouts": Timeouts(usual=0.3, run_pod_sandbox=0.3)}
+
+
+def nothing_is_left(runtime):
+    return not runtime.sandboxes and not runtime.containers
+
+
+async def test_a_zone_runs_and_is_told(runtime, node):
+    is_new, zone = await node.start(command=("/bin/app",))
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert zone.pod_sandbox_id == runtime.sandbox("z").id
+    assert zone.container_id == runtime.container("z").id
+    assert zone.address == runtime.sandbox("z").ip
+    assert zone.started_at == runtime.container("z").started_at / 10**9
+    assert (zone.spec, zone.spec_hash) == (None, spec_hash(node.spec(command=("/bin/app",))))
+    assert zone.ended_at is None
+    assert await node.zone() == zone
+    calls = [call.method for call in runtime.calls.all]
+    order = ["PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"]
+    assert [method for method in calls if method in order] == order
+
+
+async def test_each_step_is_told_with_what_it_has_made(runtime, node):
+    for method in ("PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"):
+        runtime.faults.set(method, "delay(50)")
+    told = []
+
+    async def watch():
+        async for event in node.events():
+            if isinstance(event, ZoneChanged):
+                zone = event.zone
+                told.append((zone.reason, bool(zone.pod_sandbox_id), bool(zone.container_id)))
+
+    watching = asyncio.ensure_future(watch())
+    await node.start()
+    await until(lambda: (None, True, True) in told)
+    watching.cancel()
+    # A pull is told with how far it has come.
+    assert [step for step, _ in groupby(told) if step != (None, False, False)] == [
+        ("Pulling", False, False),
+        ("CreatingSandbox", False, False),
+        ("CreatingContainer", True, False),
+        ("Starting", True, True),
+        (None, True, True),
+    ]
+
+
+async def test_the_image_goes_by_the_name_that_the_runtime_gave(runtime, node):
+    await node.start("a")
+    await node.start("b")
+    refs = [call.request.config.image for call in runtime.calls.of("CreateContainer")]
+    assert refs[0].image == refs[1].image
+    assert refs[0].image.startswith("sha256:")
+    assert refs[0].user_specified_image == "app:1"
+    assert len(runtime.calls.of("PullImage")) == 1
+
+
+async def test_the_same_again_makes_nothing(runtime, node):
+    _, first = await node.start()
+    assert await node.start() == (False, first)
+    assert len(runtime.containers) == 1
+
+
+async def test_ten_at_once_make_one(runtime, node):
+    answers = await asyncio.gather(*(node.start() for _ in range(10)))
+    assert {zone.container_id for _, zone in answers} == {runtime.container("z").id}
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_another_spec_is_a_conflict(runtime, node):
+    await node.start()
+    problem = await node.start(memory_mb=65)
+    assert problem.code == "conflict"
+    assert runtime.container("z").is_running
+
+
+async def test_another_spec_than_the_one_being_started_is_a_conflict(runtime, node):
+    runtime.faults.set("RunPodSandbox", "delay(100)")
+    first = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("RunPodSandbox")
+    assert (await node.start(memory_mb=65)).code == "conflict"
+    assert (await first)[0] is True
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("RunPodSandbox", "cni plugin not initialized"),
+        ("CreateContainer", "no space left on device"),
+        ("StartContainer", "exec: /nope: no such file"),
+    ],
+)
+async def test_what_the_runtime_refuses_leaves_nothing(runtime, node, tmp_path, method, words):
+    runtime.faults.set(method, f"error(UNKNOWN: {words})")
+    problem = await node.start()
+    assert problem.code == "StartError"
+    assert words in problem.message
+    assert nothing_is_left(runtime)
+    assert await node.zone() is None
+    assert not (tmp_path / "logs" / "z").exists()
+    assert (await node.start())[0] is True
+
+
+async def test_a_program_that_is_not_there_leaves_nothing(runtime, node):
+    runtime.images.set("app:1", FakeImage(start_error='exec: "/nope": not found'))
+    problem = await node.start()
+    assert problem.code == "StartError"
+    assert "/nope" in problem.message
+    assert nothing_is_left(runtime)
+
+
+async def test_what_is_refused_is_told_to_watchers_before_it_is_gone(runtime, node):
+    runtime.faults.set("RunPodSandbox", "error(UNKNOWN: no)")
+    events = node.events()
+    async for event in events:
+        if type(event).__name__ == "ZonesListed":
+            break
+    await node.start()
+    seen = []
+    async for event in events:
+        seen.append(event)
+        if type(event).__name__ == "ZoneGone":
+            break
+    last = [each.zone for each in seen if type(each).__name__ == "ZoneChanged"][-1]
+    assert (last.state, last.reason, last.message) == (State.FAILED, "StartError", "no")
+    await events.aclose()
+
+
+async def test_a_failed_roll_back_is_carried_on_in_the_background(runtime, node):
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: device busy)")
+    problem = await node.start()
+    assert problem.code == "StartError"
+    assert await node.zone() is None  # what is doomed is no zone
+    await until(lambda: nothing_is_left(runtime))
+
+
+async def test_a_start_during_that_uses_another_name(runtime, node):
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    runtime.faults.set("RemovePodSandbox", "1000*error(UNKNOWN: device busy)")
+    await node.start()
+    is_new, zone = await node.start()
+    assert is_new
+    assert [each.config.metadata.attempt for each in runtime.sandboxes] == [0, 1]
+    runtime.faults.clear()
+    await until(lambda: len(runtime.sandboxes) == 1)
+    assert await node.zone() == zone
+
+
+async def test_another_handler_than_the_wanted_one_is_torn_down(runtime, node):
+    runtime.faults.set("PodSandboxStatus", "1000*delay(50)")
+    start = asyncio.create_task(node.start())
+    await until(lambda: bool(runtime.sandboxes))
+    runtime.sandbox("z").handler = "runc"
+    problem = await start
+    assert problem.code == "StartError"
+    assert "'edera', got 'runc'" in problem.message
+    assert runtime.calls.of("RunPodSandbox")[0].request.runtime_handler == "edera"
+    assert runtime.calls.of("CreateContainer") == []
+    assert nothing_is_left(runtime)
+
+
+async def test_a_handler_that_the_runtime_does_not_have_fails_the_start(run):
+    async with run(handlers={"edera-zone": "nope"}) as node:
+        problem = await node.start()
+        assert problem.code == "StartError"
+        assert "nope" in problem.message
+
+
+async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime, run):
+    async with run(**SHORT, half_made=30) as node:
+        runtime.faults.set("RunPodSandbox", "delay(700)")
+        problem = await node.start()
+        assert problem.code == "RuntimeUnavailable"
+        await until(lambda: bool(runtime.sandboxes))
+        assert (await node.until_state("pending")).reason == "CreatingContainer"
+        is_new, zone = await node.start()
+        assert (is_new, zone.pod_sandbox_id) == (True, runtime.sandboxes[0].id)
+        assert len(runtime.sandboxes) == 1
+
+
+async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
+    async with run(**SHORT) as node:
+        runtime.faults.set("RunPodSandbox", "delay(1000)")
+        assert (await node.start()).code == "RuntimeUnavailable"
+        is_new, zone = await node.start()
+        assert is_new
+        assert runtime.sandbox(zone.pod_sandbox_id).config.metadata.attempt == 1
+        await until(lambda: len(runtime.sandboxes) == 2)  # the first one after all
+        await until(lambda: len(runtime.sandboxes) == 1)  # which nobody carries on
+        assert await node.zone() == zone
+
+
+async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
+    async with run(**SHORT, half_made=30) as node:
+        runtime.faults.set("CreateContainer", "delay(700)")
+        assert (await node.start()).code == "RuntimeUnavailable"
+        await until(lambda: bool(runtime.containers))
+        is_new, zone = await node.start()
+        assert (is_new, zone.container_id) == (True, runtime.containers[0].id)
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, run):
+    async with run(**SHORT) as node:
+        runtime.faults.set("CreateContainer", "delay(1000)")
+        assert (await node.start()).code == "RuntimeUnavailable"
+        is_new, zone = await node.start()
+        assert is_new
+        await until(lambda: len(runtime.containers) == 2)
+        await until(lambda: len(runtime.containers) == 1)
+        assert await node.zone() == zone
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+@pytest.mark.parametrize("fault", ["finish-then-close", "finish-then-error(UNAVAILABLE)"])
+async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, method, fault):
+    async with run(half_made=30) as node:
+        runtime.faults.set(method, fault)
+        problem = await node.start()
+        assert problem.code == "RuntimeUnavailable"
+
+        async def started():
+            while True:
+                answer = await node.start()
+                if isinstance(answer, tuple):
+                    return answer[1]
+
+        async with asyncio.timeout(10):
+            zone = await started()
+        assert zone.state is State.RUNNING
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_start_that_was_done_after_its_deadline_counts(runtime, run):
+    async with run() as node:
+        runtime.faults.set("StartContainer", "finish-then-error(DEADLINE_EXCEEDED)")
+        is_new, zone = await node.start()
+        assert (is_new, zone.state) == (True, State.RUNNING)
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+async def test_a_runtime_that_was_away_may_stumble_once(runtime, node, method):
+    await runtime.crash()
+    assert (await node.start()).code == "RuntimeUnavailable"
+    await runtime.restart()
+    await node.until_listed()
+    runtime.faults.set(method, "error(UNKNOWN: rename new-1 to 87: file exists)")
+    is_new, zone = await node.start()
+    assert (is_new, zone.state) == (True, State.RUNNING)
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
+    await node.remove()
+    runtime.faults.set(method, "2*error(UNKNOWN: no)")
+    assert (await node.start()).code == "StartError"
+    assert nothing_is_left(runtime)
+
+
+async def test_a_fault_of_ours_leaves_nothing(runtime, node, monkeypatch):
+    def fail(*args, **more):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("kakuri_zones._making.container_config", fail)
+    with pytest.raises(ZeroDivisionError):
+        await node.start()
+    assert len(runtime.calls.of("RunPodSandbox")) == 1
+    assert nothing_is_left(runtime)
+
+
+async def test_a_runtime_that_dies_while_it_makes_a_sandbox(runtime, run):
+    async with run(half_made=30) as node:
+        runtime.faults.set("RunPodSandbox", "delay(60000)")
+        start = asyncio.create_task(node.start())
+        await runtime.calls.wait_for("RunPodSandbox")
+        await runtime.crash()
+        assert (await start).code == "RuntimeUnavailable"
+        await runtime.restart()
+        await node.until_listed()
+        assert (await node.start())[0] is True
+        assert len(runtime.containers) == len(runtime.sandboxes) == 1
+
+
+async def test_a_sandbox_that_died_half_made_is_replaced(runtime, run):
+    async with run(half_made=30) as node:
+        runtime.faults.set("CreateContainer", "delay(60000)")
+        start = asyncio.create_task(node.start())
+        await runtime.calls.wait_for("CreateContainer")
+        (half_made,) = runtime.sandboxes
+        await runtime.crash()
+        assert (await start).code == "RuntimeUnavailable"
+        await runtime.restart("dead")
+        await node.until_listed()
+        is_new, zone = await node.start()
+        assert is_new
+        assert zone.pod_sandbox_id != half_made.id
+        await until(lambda: len(runtime.sandboxes) == 1)
+
+
+async def test_what_a_submitter_says_is_not_taken_for_the_runtimes_words(runtime, node):
+    words = 'exec: "unknown service runtime.v1.": not found'
+    runtime.faults.set("StartContainer", f"error(UNKNOWN: {words})")
+    problem = await node.start()
+    assert problem.code == "StartError"
+    assert nothing_is_left(runtime)
+
+
+async def test_names_are_not_tried_for_ever(runtime, node):
+    words = 'failed to reserve sandbox name "z": name "z" is reserved for "x"'
+    runtime.faults.set("RunPodSandbox", f"1000*error(UNKNOWN: {words})")
+    problem = await node.start()
+    assert problem.code == "StartError"
+    assert "is reserved" in problem.message
+    assert len(runtime.calls.of("RunPodSandbox")) == 10
+
+
+async def test_a_client_that_goes_away_cancels_nothing(runtime, node):
+    runtime.faults.set("RunPodSandbox", "delay(100)")
+    start = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("RunPodSandbox")
+    start.cancel()
+    assert (await node.until_state("running")).container_id == runtime.container("z").id
+
+
+async def test_what_ended_at_once_is_told_as_ended(runtime, node):
+    runtime.images.set("app:1", FakeImage(exit_code=0))
+    is_new, zone = await node.start()
+    assert (is_new, zone.state, zone.exit_code) == (True, State.SUCCEEDED, 0)
+
+
+# Attempts
+
+
+async def test_a_later_attempt_gets_a_container_in_the_same_sandbox(runtime, node):
+    _, first = await node.start()
+    runtime.exit("z", 3)
+    await node.until_state("failed")
+    is_new, second = await node.start(attempt=1)
+    assert (is_new, second.state, second.attempt) == (True, State.RUNNING, 1)
+    assert second.pod_sandbox_id == first.pod_sandbox_id
+    assert second.container_id != first.container_id
+    await until(lambda: len(runtime.containers) == 1)
+    assert runtime.container("z").config.log_path == "1.log"
+    assert await node.start(attempt=1) == (False, second)
+
+
+async def test_a_later_attempt_gets_a_new_sandbox_if_the_old_one_has_ended(runtime, node):
+    _, first = await node.start()
+    await node.stop()
+    is_new, second = await node.start(attempt=1)
+    assert (is_new, second.attempt) == (True, 1)
+    assert second.pod_sandbox_id != first.pod_sandbox_id
+    await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
+    assert await node.zone() == second
+
+
+async def test_an_earlier_attempt_than_one_half_made_is_a_conflict(runtime, run):
+    async with run(half_made=30) as node:
+        runtime.faults.set("StartContainer", "close")
+        assert (await node.start(attempt=1)).code == "RuntimeUnavailable"
+        await node.until_listed()
+        assert (await node.start(attempt=0)).code == "conflict"
+        assert (await node.start(attempt=1))[0] in (True, False)
+
+
+async def test_attempts_out_of_order_are_conflicts(runtime, node):
+    await node.start(attempt=2)
+    assert (await node.start(attempt=3)).code == "conflict"  # attempt 2 still runs
+    assert (await node.start(attempt=1)).code == "conflict"
+    runtime.exit("z", 1)
+    assert (await node.start(attempt=1)).code == "conflict"
+    assert (await node.start(attempt=3))[0] is True
+
+
+async def test_a_later_attempt_that_fails_leaves_nothing_but_the_log(runtime, node, tmp_path):
+    await node.start()
+    runtime.exit("z", 1)
+    await node.until_state("failed")
+    runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
+    assert (await node.start(attempt=1)).code == "StartError"
+    assert nothing_is_left(runtime)
+    assert (tmp_path / "logs" / "z" / "0.log").exists()
+    assert await node.remove() is None
+    assert not (tmp_path / "logs" / "z").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/self/fd/8",
+        "/proc",
+        "//proc/self",
+        "/tmp/../proc/1",
+        "/./sys/fs",
+        "/dev/fd/8",
+        "proc/1",
+    ],
+)
+async def test_image_whose_working_directory_leaves_the_zone_is_not_started(runtime, node, path):
+    runtime.images.set("evil:1", FakeImage(working_dir=path))
+    failure = await node.start(image="evil:1")
+    assert failure.code == "StartError"
+    assert "working directory" in failure.message
+    assert nothing_is_left(runtime)
+    assert not runtime.calls.of("RunPodSandbox")
+    # With a working directory of its own, the zone never enters the image's.
+    is_new, _ = await node.start(image="evil:1", working_dir="/tmp")
+    assert is_new
+
+
+@pytest.mark.parametrize("path", ["", "/", "/usr/src/app", "/srv/proc", "/procs", "/dev/shm"])
+async def test_image_with_an_ordinary_working_directory_is_started(runtime, node, path):
+    runtime.images.set("good:1", FakeImage(working_dir=path))
+    is_new, _ = await node.start(image="good:1")
+    assert is_new
+
+
+async def test_image_with_an_oversized_configuration_is_not_started(runtime, node, monkeypatch):
+    monkeypatch.setattr("kakuri_zones._images.MAX_INFO", 30)
+    failure = await node.start()
+    assert failure.code == "StartError"
+    assert "configuration of at most 30 characters" in failure.message
+    assert nothing_is_left(runtime)

@@ -1,0 +1,175 @@
+import pytest
+from kakuri_cri import api
+from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
+from kakuri_registry import WorkloadState as State
+from kakuri_zones._facts import Container, Sandbox, ZoneFacts
+from kakuri_zones._table import ZoneTable
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def table(clock):
+    return ZoneTable(clock, settle_seconds=1.0)
+
+
+def facts(state=api.ContainerState.CONTAINER_RUNNING, *, name="c", ready=True, **fields):
+    sandbox = Sandbox("s", "z", 0, ready, 1, "edera", "hash", 0)
+    containers = (
+        () if name is None else (Container(name, "z", "s", 0, state, 1, "hash", 0, **fields),)
+    )
+    return ZoneFacts("z", (sandbox,), containers)
+
+
+def listing(table, *zones):
+    table.end_listing({each.id: each for each in zones}, table.begin_listing())
+
+
+def state(table):
+    zone = table.get("z")
+    return None if zone is None else (zone.state, zone.reason)
+
+
+PENDING = ZoneStatus("z", State.PENDING, "Pulling")
+
+
+def test_a_listing_gives_what_of_it_is_not_outdated(table):
+    begun = table.begin_listing()
+    table.learn("z", facts())
+    assert table.end_listing({"z": facts(api.ContainerState.CONTAINER_CREATED)}, begun) == {}
+    begun = table.begin_listing()
+    assert table.end_listing({"z": facts()}, begun) == {"z": facts()}
+
+
+def test_a_listing_is_the_truth(table):
+    assert not table.has_listing
+    listing(table, facts())
+    assert table.has_listing
+    assert state(table) == (State.RUNNING, None)
+    assert [each.id for each in table.all()] == ["z"]
+    listing(table)
+    assert state(table) is None
+
+
+def test_progress_is_told_instead_until_it_ends(table):
+    table.show_progress(PENDING)
+    listing(table, facts(api.ContainerState.CONTAINER_CREATED))
+    assert state(table) == (State.PENDING, "Pulling")
+    listing(table)
+    assert state(table) == (State.PENDING, "Pulling")
+    table.learn("z", facts())
+    table.end_progress("z")
+    assert state(table) == (State.RUNNING, None)
+
+
+def test_a_listing_that_began_before_does_not_undo_what_was_learned(table):
+    begun = table.begin_listing()
+    table.learn("z", facts())
+    table.end_listing({}, begun)
+    assert state(table) == (State.RUNNING, None)
+    begun = table.begin_listing()
+    table.learn("z", None)
+    table.end_listing({"z": facts()}, begun)
+    assert state(table) is None
+    listing(table, facts())
+    assert state(table) == (State.RUNNING, None)
+
+
+def test_an_end_that_was_told_stays(table):
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="Error"))
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="OOMKilled"))
+    listing(table, facts(api.ContainerState.CONTAINER_RUNNING))
+    listing(table, facts(name=None))
+    assert state(table) == (State.FAILED, "Error")
+    listing(table, facts(name="later"))
+    assert state(table) == (State.RUNNING, None)
+
+
+def test_an_end_that_may_get_another_reason_waits(table, clock):
+    listing(table, facts())
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+    assert state(table) == (State.RUNNING, None)
+    assert table.has_unsettled
+    clock.now += 0.9
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="OOMKilled"))
+    assert state(table) == (State.FAILED, "OOMKilled")
+    assert not table.has_unsettled
+
+
+def test_it_does_not_wait_for_ever(table, clock):
+    listing(table, facts())
+    for now in (0.0, 0.9, 1.0):
+        clock.now = now
+        listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+    assert state(table) == (State.FAILED, "Error")
+
+
+def test_a_sandbox_may_be_told_to_end_before_its_container(table, clock):
+    listing(table, facts())
+    listing(table, facts(ready=False))
+    assert state(table) == (State.RUNNING, None)
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, ready=False))
+    assert state(table) == (State.SUCCEEDED, None)
+
+
+def test_a_lost_zone_stays_lost_when_its_rest_is_stopped(table, clock):
+    listing(table, facts())
+    listing(table, facts(ready=False))
+    clock.now += 1.0
+    listing(table, facts(ready=False))
+    assert state(table) == (State.FAILED, "ZoneLost")
+    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, ready=False))
+    assert state(table) == (State.FAILED, "ZoneLost")
+
+
+def test_what_an_operation_learns_is_final(table):
+    listing(table, facts())
+    table.learn("z", facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+    assert state(table) == (State.FAILED, "Error")
+
+
+async def taken(watcher):
+    watcher.close()
+    found = []
+    while (event := await watcher.next()) is not None:
+        found.append(event)
+    return found
+
+
+async def test_watchers_are_told_all_there_is_and_each_change_once(table):
+    listing(table, facts())
+    watcher = table.watch()
+    listing(table, facts())
+    listing(table, facts())
+    zone = table.get("z")
+    assert await taken(watcher) == [
+        RuntimeHealth(available=False, message="not asked yet"),
+        ZoneChanged(zone),
+        ZonesListed(),
+    ]
+    watcher = table.watch()
+    table.set_health(RuntimeHealth(available=True))
+    table.set_health(RuntimeHealth(available=True))
+    listing(table)
+    assert await taken(watcher) == [
+        RuntimeHealth(available=True),
+        ZoneGone("z"),
+        ZonesListed(),
+    ]
+
+
+async def test_a_closed_table_ends_its_streams(table):
+    watcher = table.watch()
+    table.close()
+    assert await taken(watcher) == [RuntimeHealth(available=False, message="not asked yet")]
+    assert repr(table) == "<ZoneTable of 0 zones, 0 watchers>"

@@ -1,0 +1,83 @@
+import asyncio
+
+from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
+from kakuri_registry import WorkloadState as State
+from kakuri_zones._watchers import Watcher
+
+HEALTHY = RuntimeHealth(available=True)
+PENDING = ZoneStatus("z", State.PENDING)
+RUNNING = ZoneStatus("z", State.RUNNING)
+FAILED = ZoneStatus("z", State.FAILED, "Error")
+
+
+async def taken(watcher):
+    watcher.close()
+    found = []
+    while (event := await watcher.next()) is not None:
+        found.append(event)
+    return found
+
+
+async def test_only_the_latest_of_a_zone_waits():
+    watcher = Watcher(HEALTHY, [PENDING])
+    for _ in range(1000):
+        watcher.changed(PENDING)
+        watcher.changed(RUNNING)
+    assert await taken(watcher) == [HEALTHY, ZoneChanged(RUNNING)]
+
+
+async def test_an_end_is_told_before_the_zone_is_gone():
+    watcher = Watcher(HEALTHY, [])
+    watcher.changed(FAILED)
+    watcher.gone("z")
+    assert await taken(watcher) == [HEALTHY, ZoneChanged(FAILED), ZoneGone("z")]
+
+
+async def test_what_did_not_end_is_only_gone():
+    watcher = Watcher(HEALTHY, [RUNNING])
+    watcher.gone("z")
+    assert await taken(watcher) == [HEALTHY, ZoneGone("z")]
+
+
+async def test_a_zone_that_comes_back_is_told():
+    watcher = Watcher(HEALTHY, [FAILED])
+    watcher.gone("z")
+    watcher.changed(PENDING)
+    assert await taken(watcher) == [HEALTHY, ZoneChanged(PENDING)]
+
+
+async def test_listed_comes_behind_what_was_listed():
+    watcher = Watcher(HEALTHY, [])
+    watcher.changed(RUNNING)
+    watcher.listed()
+    later = ZoneStatus("later", State.PENDING)
+    watcher.changed(later)
+    watcher.changed(FAILED)
+    told = [HEALTHY, ZoneChanged(FAILED), ZonesListed(), ZoneChanged(later)]
+    assert await taken(watcher) == told
+
+
+async def test_a_reader_waits_for_what_comes():
+    watcher = Watcher(HEALTHY, [])
+    assert await watcher.next() == HEALTHY
+    reading = asyncio.create_task(watcher.next())
+    await asyncio.sleep(0)
+    watcher.changed(RUNNING)
+    assert await reading == ZoneChanged(RUNNING)
+
+
+async def test_a_reader_that_is_too_far_behind_starts_anew(monkeypatch):
+    monkeypatch.setattr("kakuri_zones._watchers.MAX_WAITING", 2)
+    watcher = Watcher(HEALTHY, [])
+    for name in "abc":
+        watcher.gone(name)
+    assert watcher.is_closed
+    assert await taken(watcher) == [HEALTHY]
+
+
+async def test_what_there_is_at_the_beginning_does_not_put_a_reader_behind(monkeypatch):
+    monkeypatch.setattr("kakuri_zones._watchers.MAX_WAITING", 2)
+    zones = [ZoneStatus(name, State.RUNNING) for name in "abcd"]
+    watcher = Watcher(HEALTHY, zones)
+    watcher.gone("e")
+    assert await taken(watcher) == [HEALTHY, *map(ZoneChanged, zones), ZoneGone("e")]

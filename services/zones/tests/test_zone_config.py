@@ -1,0 +1,212 @@
+from dataclasses import replace
+
+import pytest
+from kakuri_cri import api
+from kakuri_json import decode
+from kakuri_protobuf import encode
+from kakuri_registry import ZoneSpec
+from kakuri_zones._images import NodeImage
+from kakuri_zones._labels import spec_hash
+from kakuri_zones._zone_config import container_config, resources, sandbox_config
+
+SPEC = ZoneSpec("web-1", "nginx:latest", 512, 500)
+IMAGE = NodeImage("sha256:abc")
+
+RESOURCES = api.LinuxContainerResources(
+    cpu_period=100_000, cpu_quota=50_000, cpu_shares=512, memory_limit_in_bytes=536_870_912
+)
+NAMESPACES = api.NamespaceOption(pid=api.NamespaceMode.CONTAINER)
+
+
+def test_sandbox_config_has_limits_and_profile_and_nothing_else():
+    config = sandbox_config(
+        SPEC,
+        cri_attempt=3,
+        cgroup_parent="/kakuri",
+        log_directory="/var/log/kakuri/web-1",
+        dns_config=api.DNSConfig(
+            servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
+        ),
+        sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+    )
+    assert config == api.PodSandboxConfig(
+        metadata=api.PodSandboxMetadata(name="web-1", uid="web-1", namespace="kakuri", attempt=3),
+        hostname="web-1",
+        log_directory="/var/log/kakuri/web-1",
+        dns_config=api.DNSConfig(
+            servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
+        ),
+        labels={
+            "io.kubernetes.pod.name": "web-1",
+            "io.kubernetes.pod.namespace": "kakuri",
+            "io.kubernetes.pod.uid": "web-1",
+            "kakuri.dev/attempt": "0",
+            "kakuri.dev/managed-by": "kakuri",
+            "kakuri.dev/spec-hash": spec_hash(SPEC),
+            "kakuri.dev/workload-id": "web-1",
+        },
+        linux=api.LinuxPodSandboxConfig(
+            cgroup_parent="/kakuri",
+            security_context=api.LinuxSandboxSecurityContext(
+                namespace_options=NAMESPACES, seccomp=api.SecurityProfile()
+            ),
+            sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+            resources=RESOURCES,
+        ),
+    )
+
+
+def test_container_config_has_limits_and_profile_and_nothing_else():
+    spec = ZoneSpec(
+        "web-1", "nginx:latest", 512, 500, command=("/bin/sh",), args=("-c", "true"),
+        env={"KEY": "wörld"}, working_dir="/srv", user="1000:0", labels={"team": "x"}, attempt=7,
+    )  # fmt: skip
+    hosts = api.Mount(container_path="/etc/hosts", host_path="/log/web-1/hosts", readonly=True)
+    config = container_config(
+        spec,
+        cri_attempt=2,
+        image=NodeImage("sha256:abc", "app", "sha256:0f"),
+        log_path="7.log",
+        mounts=[hosts],
+    )
+    written = config.annotations["kakuri.dev/spec"]
+    assert decode(written, type=ZoneSpec) == spec
+    assert config == api.ContainerConfig(
+        metadata=api.ContainerMetadata(name="web-1", attempt=2),
+        image=api.ImageSpec(image="sha256:abc", user_specified_image="nginx:latest"),
+        command=("/bin/sh",),
+        args=("-c", "true"),
+        working_dir="/srv",
+        envs=(api.KeyValue(key="KEY", value=b"w\xc3\xb6rld"),),
+        mounts=(hosts,),
+        labels={
+            "io.kubernetes.container.name": "web-1",
+            "io.kubernetes.pod.name": "web-1",
+            "io.kubernetes.pod.namespace": "kakuri",
+            "io.kubernetes.pod.uid": "web-1",
+            "kakuri.dev/attempt": "7",
+            "kakuri.dev/managed-by": "kakuri",
+            "kakuri.dev/spec-hash": spec_hash(spec),
+            "kakuri.dev/workload-id": "web-1",
+            "team": "x",
+        },
+        annotations={"kakuri.dev/image-digest": "sha256:0f", "kakuri.dev/spec": written},
+        log_path="7.log",
+        linux=api.LinuxContainerConfig(
+            resources=RESOURCES,
+            security_context=api.LinuxContainerSecurityContext(
+                capabilities=api.Capability(
+                    add_capabilities=(
+                        "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID",
+                        "SETUID",
+                    ),
+                    drop_capabilities=("ALL",),
+                ),
+                namespace_options=NAMESPACES,
+                run_as_user=api.Int64Value(value=1000),
+                run_as_group=api.Int64Value(value=0),
+                no_new_privs=True,
+                masked_paths=(
+                    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+                    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+                    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+                ),
+                readonly_paths=(
+                    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+                ),
+                seccomp=api.SecurityProfile(),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def test_a_submitters_labels_are_the_containers_alone():
+    # A sandbox with 64 of the longest would be 25 kB of each list of all sandboxes.
+    spec = ZoneSpec("a", "b", 1, 1, labels={"team": "x"})
+    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
+    container = container_config(spec, cri_attempt=0, image=IMAGE, log_path="")
+    assert dict(container.labels).items() - dict(sandbox.labels).items() == {
+        ("team", "x"), ("io.kubernetes.container.name", "a"),
+    }  # fmt: skip
+
+
+def test_a_seccomp_profile_is_sent_although_it_is_empty():
+    # Field 9 of the one and 15 of the other, length-delimited, no bytes: absent would be
+    # unconfined.
+    sandbox = sandbox_config(SPEC, cri_attempt=0, cgroup_parent="", log_directory="")
+    assert bytes([9 << 3 | 2, 0]) in encode(sandbox.linux.security_context)
+    container = container_config(SPEC, cri_attempt=0, image=IMAGE, log_path="")
+    assert bytes([15 << 3 | 2, 0]) in encode(container.linux.security_context)
+
+
+@pytest.mark.parametrize(
+    ("user", "uid", "gid", "name"),
+    [
+        ("0", 0, None, ""),
+        ("0:0", 0, 0, ""),
+        ("1000", 1000, None, ""),
+        ("1000:1001", 1000, 1001, ""),
+        ("4294967294:4294967294", 4294967294, 4294967294, ""),
+        ("nobody", None, None, "nobody"),
+        ("nobody:50", None, 50, "nobody"),
+        ("app:staff", None, None, "app:staff"),
+        ("1000:staff", None, None, "1000:staff"),
+    ],
+)
+def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name):
+    own = ZoneSpec("a", "b", 1, 1, user=user)
+    none = ZoneSpec("a", "b", 1, 1)
+    for spec, image in ((own, NodeImage("i", "other")), (none, NodeImage("i", user))):
+        config = container_config(spec, cri_attempt=0, image=image, log_path="")
+        context = config.linux.security_context
+        assert (context.run_as_user and context.run_as_user.value) == uid
+        assert (context.run_as_group and context.run_as_group.value) == gid
+        assert context.run_as_username == name
+
+
+@pytest.mark.parametrize(
+    ("millicores", "quota", "shares"),
+    [
+        (1, 1000, 2),
+        (10, 1000, 10),
+        (100, 10_000, 102),
+        (1000, 100_000, 1024),
+        (2500, 250_000, 2560),
+        (2**31 - 1, 214_748_364_700, 262_144),
+    ],
+)
+def test_limits_of_cpu(millicores, quota, shares):
+    limits = resources(ZoneSpec("a", "b", 1, millicores))
+    assert (limits.cpu_period, limits.cpu_quota, limits.cpu_shares) == (100_000, quota, shares)
+
+
+def test_nothing_that_a_submitter_says_reaches_the_profile():
+    spec = ZoneSpec(
+        "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/proc", user="1:1",
+        labels={"team": "x"},
+    )  # fmt: skip
+    plain, full = (
+        container_config(each, cri_attempt=0, image=IMAGE, log_path="").linux.security_context
+        for each in (ZoneSpec("a", "b", 1, 1), spec)
+    )
+    assert replace(plain, run_as_user=None, run_as_group=None) == replace(
+        full, run_as_user=None, run_as_group=None
+    )
+
+
+def test_config_has_no_devices_privileges_or_host_namespaces():
+    spec = ZoneSpec(
+        "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/dev", user="1:1",
+        labels={"privileged": "true"},
+    )  # fmt: skip
+    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
+    container = container_config(spec, cri_attempt=0, image=IMAGE, log_path="")
+    assert (container.devices, container.CDI_devices, container.mounts) == ((), (), ())
+    assert (container.stdin, container.tty) == (False, False)
+    assert (sandbox.port_mappings, dict(sandbox.annotations)) == ((), {})
+    for context in (sandbox.linux.security_context, container.linux.security_context):
+        assert context.privileged is False
+        assert (context.supplemental_groups, context.selinux_options) == ((), None)
+        assert (context.apparmor, context.seccomp_profile_path) == (None, "")
+        namespaces = context.namespace_options
+        assert api.NamespaceMode.NODE not in (namespaces.network, namespaces.pid, namespaces.ipc)
