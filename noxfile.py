@@ -62,10 +62,11 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
-    """Check style, spelling of imports and formatting."""
+    """Check style, spelling of imports, formatting and the members' metadata."""
     session.install("-q", *tools_of("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("python", "-m", "tools.metadata", env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(python=PYTHON, default=False, name="format")
@@ -130,13 +131,21 @@ def coverage(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Build every member's wheel and sdist, check them, and collect third-party wheels."""
     shutil.rmtree(DIST, ignore_errors=True)
-    session.install("-q", "build", *tools_of("build"))
+    session.install("-q", *tools_of("build", "release"))
     for member in MEMBERS:
         session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST), str(member.folder),
                     silent=True)  # fmt: skip
     session.run("python", "-m", "tools.wheels", str(DIST), env={"PYTHONPATH": str(ROOT)})
+    session.run("twine", "check", "--strict", *map(str, sorted(DIST.glob("*.*"))), silent=True)
     requirements = third_party(MEMBERS)
     session.run("pip", "wheel", "-q", "-w", str(WHEELHOUSE), *requirements)
+
+
+@nox.session(python=PYTHON, default=False)
+def release(session: nox.Session) -> None:
+    """Check, build and raise the version of one member: `nox -s release -- MEMBER VERSION`."""
+    session.install("-q", *tools_of("build", "release"))
+    session.run("python", "-m", "tools.release", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 
 def install_wheels(session: nox.Session, *names: str) -> None:

@@ -22,6 +22,12 @@ def anchors(markdown: str) -> set[str]:
     }
 
 
+def relative_links(markdown: str) -> list[str]:
+    """Return the targets of a page's links that name a file rather than a URL or a heading."""
+    targets = (match[1] or match[2] for match in LINK.finditer(FENCE.sub("", markdown)))
+    return [target for target in targets if not re.match(r"[a-z]+:|#", target)]
+
+
 def broken_links(page: Path) -> list[str]:
     """Give what is wrong with a page's links, a line each."""
     faults = []

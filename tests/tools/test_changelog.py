@@ -1,0 +1,58 @@
+from datetime import date
+
+import pytest
+
+from tools import changelog
+
+TEXT = """# Changelog of example
+
+Words about the form.
+
+## Unreleased
+
+### Added
+
+- A thing.
+
+## 0.1.0 - 2026-01-31
+
+### Fixed
+
+- Another.
+"""
+
+
+def test_faults_of_a_changelog_in_the_right_form_are_none():
+    assert changelog.faults("example", TEXT) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("of example", "of others", "expected the title '# Changelog of example'"),
+        ("## Unreleased\n", "", "expected '## Unreleased' once, as the first section"),
+        ("2026-01-31", "soon", "expected '## X.Y.Z - YYYY-MM-DD', got '## 0.1.0 - soon'"),
+        (
+            "### Fixed\n\n",
+            "",
+            "expected changes of '0.1.0 - 2026-01-31' under a category such as '### Added'",
+        ),
+        (
+            "### Fixed",
+            "### Mended",
+            f"expected one of {', '.join(changelog.CATEGORIES)}, got '### Mended'",
+        ),
+    ],
+)
+def test_fault_is_reported_for_each_departure_from_the_form(old, new, fault):
+    assert fault in changelog.faults("example", TEXT.replace(old, new))
+
+
+def test_release_moves_unreleased_changes_under_the_version():
+    text = changelog.release(TEXT, "0.2.0", date(2026, 2, 1))
+
+    assert changelog.faults("example", text) == []
+    assert changelog.released(text) == ["0.2.0", "0.1.0"]
+    assert "- A thing." in changelog.sections(text)["0.2.0 - 2026-02-01"]
+    assert changelog.has_unreleased_changes(TEXT)
+    assert not changelog.has_unreleased_changes(text)
