@@ -1,15 +1,25 @@
 """The client's side of a connection."""
 
+from typing import NamedTuple
+
 from kakuri_http2 import _frames as frames
 from kakuri_http2._connection import Connection
 from kakuri_http2._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http2._events import Data, Processed, Request, Response, StreamReset, Trailers
+from kakuri_http2._events import Data, Fields, Processed, Request, StreamReset, Trailers
 from kakuri_http2._fields import Head, MalformedMessage, request_of, status_of
 from kakuri_http2._limits import Limits
+from kakuri_http2._receiver import Receiver
 from kakuri_http2._states import StreamState
 from kakuri_http2._stream import Stream
 
 _LAST_STREAM = frames.STREAM_MASK
+
+
+class PreparedRequest(NamedTuple):
+    """The checked head of a request; see `ClientConnection.prepare`."""
+
+    fields: Fields
+    is_bodiless: bool
 
 
 class ClientConnection(Connection):
@@ -73,8 +83,15 @@ class ClientConnection(Connection):
         return message.stream
 
     def _open(self, request: Request) -> int:
-        if self.available_streams <= 0:
-            raise LocalProtocolError(f"{self!r} accepts no request now")
+        return self.start(self.prepare(request), is_end=request.end)
+
+    def prepare(self, request: Request) -> PreparedRequest:
+        """Check a request's head, so that it can be sent any number of times.
+
+        Raises:
+            LocalProtocolError: a field is not allowed.
+
+        """
         authority = ((b":authority", request.authority),) if request.authority else ()
         fields = (
             (b":method", request.method),
@@ -83,19 +100,53 @@ class ClientConnection(Connection):
             *authority,
             *request.fields,
         )
-        number = self._next_stream
         try:
             head = self._checked_fields(fields)
             if not head.is_request:
-                request_of(head, number, end=request.end)
+                request_of(head, 0, end=request.end)
         except MalformedMessage as error:
             raise LocalProtocolError(str(error)) from error
+        return PreparedRequest(fields, request.method == b"HEAD")
+
+    def start(
+        self,
+        request: PreparedRequest,
+        receiver: Receiver | None = None,
+        *,
+        fields: Fields = (),
+        content: bytes = b"",
+        is_end: bool,
+    ) -> int:
+        """Send a request, as `send` does, from a prepared head.
+
+        Args:
+            request: what `prepare` returned.
+            receiver: what the stream reports to, instead of events.
+            fields: more fields, after the prepared ones.
+            content: what follows the head.
+            is_end: whether nothing follows the content.
+
+        Returns:
+            The number of the stream.
+
+        Raises:
+            LocalProtocolError: there is no stream available, or a field is not allowed.
+
+        """
+        if self.available_streams <= 0:
+            raise LocalProtocolError(f"{self!r} accepts no request now")
+        block = self._encoder.encode(request.fields)
+        if fields:
+            self._checked_fields(fields)
+            block += self._encoder.encode(fields)
+        number = self._next_stream
         self._next_stream += 2
-        stream = Stream(number, StreamState.OPEN, self._peer_window, self.limits.stream_window)
+        stream = self._new_stream(number, receiver)
         stream.has_sent_head = True
-        stream.is_bodiless = request.method == b"HEAD"
-        self._streams[number] = stream
-        self._write_fields(stream, fields, is_end=request.end)
+        stream.is_bodiless = request.is_bodiless
+        self._write_block(stream, block, is_end=is_end and not content)
+        if content:
+            self._send_content(stream, content, is_end=is_end)
         return number
 
     def _stream_of_headers(self, number: int) -> Stream | None:
@@ -134,14 +185,14 @@ class ClientConnection(Connection):
                 raise MalformedMessage(
                     f"expected at most {self.limits.interim_responses} interim responses"
                 )
-            self._events.append(Response(stream.number, status, head.fields))
+            stream.receiver.receive_head(status, head.fields, is_end=False)
             return
         stream.has_head = True
         stream.is_bodiless |= status == 304
         stream.length = head.length
         if is_end and not stream.is_bodiless:
             self._check_length(stream, is_end=True)
-        self._events.append(Response(stream.number, status, head.fields, is_end))
+        stream.receiver.receive_head(status, head.fields, is_end=is_end)
         if is_end:
             self._end_remotely(stream)
 
@@ -154,7 +205,4 @@ class ClientConnection(Connection):
             raise RemoteProtocolError("expected a GOAWAY not to raise the last stream")
         self._last_stream = last
         for number in [number for number in self._streams if number > last]:
-            stream = self._streams[number]
-            stream.state = StreamState.RESET_REMOTE
-            self._forget(stream)
-            self._events.append(StreamReset(number, code, by_peer=True, processed=Processed.NO))
+            self._end_stream(self._streams[number], _not_processed(number, code))

@@ -81,6 +81,11 @@ class Connection(InboundFields):
         return self._is_over
 
     @property
+    def has_events(self) -> bool:
+        """Whether `next_event` would return one."""
+        return bool(self._events)
+
+    @property
     def open_streams(self) -> int:
         """How many streams have not ended."""
         return len(self._streams)
@@ -111,10 +116,11 @@ class Connection(InboundFields):
     def _frames(self, data: bytes) -> int:
         """Handle all whole frames; returns the position after them."""
         position, end = 0, len(data)
-        limit = self.limits.frame_size
+        limit, most_answers = self.limits.frame_size, self.limits.unsent_answers
+        unpack, handlers = frames.HEAD.unpack_from, self._handlers
         while end - position >= frames.HEADER_SIZE:
-            head = int.from_bytes(data[position : position + 9], "big")
-            length = head >> 48
+            length_and_kind, flags, stream = unpack(data, position)
+            length, kind = length_and_kind >> 8, length_and_kind & 0xFF
             if length > limit:
                 raise RemoteProtocolError(
                     f"expected a frame of at most {limit} bytes, got {length}",
@@ -124,26 +130,28 @@ class Connection(InboundFields):
             if after > end:
                 self._needed = 9 + length
                 return position
-            payload = data[position + 9 : after]
-            self._frame(head >> 40 & 0xFF, head >> 32 & 0xFF, head & frames.STREAM_MASK, payload)
+            stream &= frames.STREAM_MASK
+            if self._block_stream or not self.peer_settings_received:
+                self._check_expected(kind, flags, stream)
+            if kind < len(handlers):
+                try:
+                    handlers[kind](flags, stream, data[position + 9 : after])
+                except StreamError as error:
+                    self._reset_broken(stream, error)
+            else:
+                self._count_idle()
+            if self._answers > most_answers:
+                self._exceeded("unsent_answers", "answers that the peer does not read")
             position = after
         self._needed = frames.HEADER_SIZE
         return position
 
-    def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+    def _check_expected(self, kind: int, flags: int, stream: int) -> None:
+        """Check a frame where only one kind may come: at the start, and in a header block."""
         if not self.peer_settings_received and (kind != frames.SETTINGS or flags & frames.ACK):
             raise RemoteProtocolError("expected SETTINGS as the first frame")
         if self._block_stream and (kind != frames.CONTINUATION or stream != self._block_stream):
             raise RemoteProtocolError("expected the CONTINUATION of a header block")
-        if kind < len(self._handlers):
-            try:
-                self._handlers[kind](flags, stream, payload)
-            except StreamError as error:
-                self._reset_broken(stream, error)
-        else:
-            self._count_idle()
-        if self._answers > self.limits.unsent_answers:
-            self._exceeded("unsent_answers", "answers that the peer does not read")
 
     # Errors and ends.
 
@@ -152,13 +160,18 @@ class Connection(InboundFields):
         self._answer(frames.rst_stream(number, error.code))
         stream = self._streams.get(number)
         if stream is not None:
-            stream.state = StreamState.RESET_LOCAL
-            self._forget(stream)
-            self._events.append(StreamReset(number, error.code, by_peer=False, message=str(error)))
+            self._end_stream(stream, StreamReset(number, error.code, False, message=str(error)))
         elif number not in self._ended:
             window = self.limits.stream_window
             self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
         self._count_reset("own_resets")
+
+    def _end_stream(self, stream: Stream, reset: StreamReset) -> None:
+        """Drop a stream before both sides have ended it, and report that."""
+        stream.state = StreamState.RESET_REMOTE if reset.by_peer else StreamState.RESET_LOCAL
+        receiver = stream.receiver
+        self._forget(stream)
+        receiver.receive_reset(reset)
 
     def _fail(self, error: RemoteProtocolError) -> None:
         self._out.append(
@@ -168,9 +181,9 @@ class Connection(InboundFields):
 
     def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
         self._is_over = True
-        for number in sorted(self._streams):
-            processed = self._processed(number)
-            self._events.append(StreamReset(number, code, error is None, processed))
+        for number, stream in sorted(self._streams.items()):
+            reset = StreamReset(number, code, error is None, self._processed(number))
+            stream.receiver.receive_reset(reset)
         self._streams.clear()
         self._ready.clear()
         self._held.clear()
@@ -234,11 +247,9 @@ class Connection(InboundFields):
             self._receive_late(number, Input.RST_STREAM)
             return
         code = int.from_bytes(payload, "big")
-        stream.state = StreamState.RESET_REMOTE
-        self._forget(stream)
         is_refused = code == ErrorCode.REFUSED_STREAM
         processed = Processed.NO if is_refused else Processed.UNKNOWN
-        self._events.append(StreamReset(number, code, by_peer=True, processed=processed))
+        self._end_stream(stream, StreamReset(number, code, True, processed))
         self._count_reset("peer_resets")
 
     def _receive_settings(self, flags: int, number: int, payload: bytes) -> None:

@@ -1,5 +1,7 @@
 """Frames: their types, flags and layout (RFC 9113 sections 4 and 6)."""
 
+import struct
+
 from kakuri_http2._errors import ErrorCode
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -30,9 +32,13 @@ MAX_FRAME_SIZE_SETTING = 0x5
 MAX_HEADER_LIST_SIZE = 0x6
 
 
+HEAD = struct.Struct(">IBI")
+"""The nine bytes before a frame's payload: length and type in one number, flags, stream."""
+
+
 def frame_head(length: int, kind: int, flags: int, stream: int) -> bytes:
     """Return the nine bytes before a frame's payload."""
-    return (length << 48 | kind << 40 | flags << 32 | stream).to_bytes(HEADER_SIZE, "big")
+    return HEAD.pack(length << 8 | kind, flags, stream)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:

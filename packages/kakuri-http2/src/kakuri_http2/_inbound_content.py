@@ -2,7 +2,6 @@
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, RemoteProtocolError
-from kakuri_http2._events import Data
 from kakuri_http2._limits import LARGEST_WINDOW, Limits
 from kakuri_http2._outbound import Outbound, StreamError
 from kakuri_http2._states import FINISHED, RECEIVE, Input, StreamState
@@ -56,9 +55,11 @@ class InboundContent(Outbound):
             if self._empty_frames > self.limits.empty_frames:
                 self._exceeded("empty_frames", "empty DATA frames in a row")
         self._check_length(stream, is_end=is_end)
-        self._events.append(Data(number, content, is_end))
+        is_taken = stream.receiver.receive_content(content, is_end=is_end)
         if is_end:
             self._end_remotely(stream)
+        elif is_taken:
+            self.consumed(number, len(content))
 
     def _receive_late_data(self, number: int, size: int) -> None:
         """Handle content of a stream that is not open, or that the peer has ended.

@@ -2,7 +2,7 @@
 
 from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, HeaderListTooLarge, RemoteProtocolError
-from kakuri_http2._events import Fields, Trailers
+from kakuri_http2._events import Fields
 from kakuri_http2._fields import Head, MalformedMessage, check_fields
 from kakuri_http2._inbound_content import InboundContent, without_padding
 from kakuri_http2._limits import Limits
@@ -115,7 +115,7 @@ class InboundFields(InboundContent):
         if head.pseudo or not is_end:
             raise MalformedMessage("expected trailers that end the stream, without pseudo-fields")
         self._check_length(stream, is_end=True)
-        self._events.append(Trailers(stream.number, head.fields))
+        stream.receiver.receive_trailers(head.fields)
         self._end_remotely(stream)
 
     def _receive_late_headers(self, number: int) -> None:

@@ -12,9 +12,10 @@ from kakuri_http2._errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from kakuri_http2._events import Data, Drained, Event, Fields, Response, Trailers
+from kakuri_http2._events import Data, Event, Fields, Response, Trailers
 from kakuri_http2._fields import Head, MalformedMessage, check_fields, status_of
 from kakuri_http2._limits import DEFAULT_WINDOW, Limits
+from kakuri_http2._receiver import DROPPED, QueuedEvents, Receiver
 from kakuri_http2._states import (
     FINISHED,
     LOCAL_END,
@@ -69,19 +70,33 @@ class Outbound:
         self._resets_balance = {"peer_resets": 0, "own_resets": 0}
         self._checked: dict[Fields, Head] = {}
 
+    def _new_stream(self, number: int, receiver: Receiver | None = None) -> Stream:
+        stream = Stream(
+            number,
+            StreamState.OPEN,
+            self._peer_window,
+            self.limits.stream_window,
+            receiver or QueuedEvents(self._events, number),
+        )
+        self._streams[number] = stream
+        return stream
+
     # Content.
 
     def _send_data(self, message: Data) -> None:
         stream = self._stream_to_send(message.stream)
-        if stream is None:
-            return
-        content, size = message.data, len(message.data)
+        if stream is not None:
+            self._send_content(stream, message.data, is_end=message.end)
+
+    def _send_content(self, stream: Stream, content: bytes, *, is_end: bool) -> None:
+        """Write content if everything allows it, else queue it."""
+        size = len(content)
         if not (stream.queue or self._ready or self._held) and size <= min(
             self._peer_frame_size, stream.send_window, self._send_window, self._room
         ):
-            self._write_frame(stream, content, size, is_end=message.end)
+            self._write_frame(stream, content, size, is_end=is_end)
         else:
-            self._enqueue(stream, (content, (), message.end), size, is_end=message.end)
+            self._enqueue(stream, (content, (), is_end), size, is_end=is_end)
 
     def _send_trailers(self, message: Trailers) -> None:
         if self._checked_fields(message.fields).pseudo:
@@ -136,7 +151,9 @@ class Outbound:
         self._ready.append(stream)
 
     def _write_fields(self, stream: Stream, fields: Fields, *, is_end: bool) -> None:
-        block = self._encoder.encode(fields)
+        self._write_block(stream, self._encoder.encode(fields), is_end=is_end)
+
+    def _write_block(self, stream: Stream, block: bytes, *, is_end: bool) -> None:
         flags = frames.END_STREAM if is_end else 0
         self._out.append(frames.header_frames(block, stream.number, flags, self._peer_frame_size))
         if is_end:
@@ -164,6 +181,11 @@ class Outbound:
         return head
 
     # What leaves.
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` may return anything."""
+        return bool(self._out or self._ready or self._held)
 
     def data_to_send(self) -> bytes:
         """Return what is to be written to the peer now, and forget it.
@@ -200,7 +222,7 @@ class Outbound:
                 self._schedule(stream)
             elif stream.reports_drained:
                 stream.reports_drained = False
-                self._events.append(Drained(stream.number))
+                stream.receiver.drained()
 
     def _write_piece(self, stream: Stream, content: bytes | memoryview, *, is_end: bool) -> bool:
         """Write one DATA frame; return False if a window is used up."""
@@ -261,6 +283,7 @@ class Outbound:
                 self._resets_balance[limit] = max(0, balance - 1)
         self._give_credit(stream.unread)
         stream.unread = 0
+        stream.receiver = DROPPED
 
     def _remember(self, stream: Stream) -> None:
         """Keep how a stream ended for frames that still come for it."""

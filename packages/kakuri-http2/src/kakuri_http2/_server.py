@@ -1,12 +1,15 @@
 """The server's side of a connection."""
 
+from collections.abc import Callable
+
 from kakuri_http2 import _frames as frames
 from kakuri_http2._connection import Connection
 from kakuri_http2._errors import ErrorCode, LocalProtocolError, RemoteProtocolError
-from kakuri_http2._events import Data, Response, Trailers
+from kakuri_http2._events import Data, Request, Response, Trailers
 from kakuri_http2._fields import Head, request_of
 from kakuri_http2._limits import Limits
 from kakuri_http2._outbound import StreamError
+from kakuri_http2._receiver import Receiver
 from kakuri_http2._states import StreamState
 from kakuri_http2._stream import Stream
 
@@ -14,8 +17,19 @@ from kakuri_http2._stream import Stream
 class ServerConnection(Connection):
     """A connection that a client opened: it receives requests and sends responses."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, accept: Callable[[Request], Receiver] | None = None
+    ) -> None:
+        """Create the server's side of a connection.
+
+        Args:
+            limits: what the client may do.
+            accept: returns what each new request's stream reports to. Without it, requests and
+                what follows them are events.
+
+        """
         super().__init__(limits)
+        self._accept = accept
         self._preface = b""
         self._has_preface = False
         self._opening({frames.MAX_CONCURRENT_STREAMS: self.limits.concurrent_streams})
@@ -78,9 +92,7 @@ class ServerConnection(Connection):
                 f"expected at most {self.limits.concurrent_streams} streams",
                 ErrorCode.REFUSED_STREAM,
             )
-        stream = Stream(number, StreamState.OPEN, self._peer_window, self.limits.stream_window)
-        self._streams[number] = stream
-        return stream
+        return self._new_stream(number)
 
     def _state_of(self, number: int) -> StreamState:
         ended = self._ended.get(number)
@@ -98,7 +110,10 @@ class ServerConnection(Connection):
         stream.length = head.length
         if is_end:
             self._check_length(stream, is_end=True)
-        self._events.append(request)
+        if self._accept is None:
+            self._events.append(request)
+        else:
+            stream.receiver = self._accept(request)
         if is_end:
             self._end_remotely(stream)
 

@@ -22,6 +22,9 @@ class StreamState(enum.Enum):
     RESET_LOCAL = "reset by this side"
     RESET_REMOTE = "reset by the peer"
 
+    # Members are compared by identity; hashing their names would be a call in Python.
+    __hash__ = object.__hash__
+
 
 class Input(enum.Enum):
     """What can come from the peer for a stream."""
@@ -31,6 +34,8 @@ class Input(enum.Enum):
     RST_STREAM = "RST_STREAM"
     WINDOW_UPDATE = "WINDOW_UPDATE"
     END_STREAM = "END_STREAM"
+
+    __hash__ = object.__hash__
 
 
 class Fault(enum.Enum):

@@ -3,6 +3,7 @@
 from collections import deque
 
 from kakuri_http2._events import Fields
+from kakuri_http2._receiver import DROPPED, Receiver
 from kakuri_http2._states import StreamState
 
 Queued = tuple[bytes | memoryview | None, Fields, bool]
@@ -30,6 +31,7 @@ class Stream:
         length: what content-length announces, or None.
         received: bytes of content so far, padding left out.
         interim: 1xx responses so far.
+        receiver: what the stream reports to.
         is_bodiless: whether content-length announces nothing that follows: for HEAD and 304.
 
     """
@@ -48,6 +50,7 @@ class Stream:
         "queued",
         "receive_window",
         "received",
+        "receiver",
         "reports_drained",
         "send_window",
         "state",
@@ -55,9 +58,15 @@ class Stream:
     )  # fmt: skip
 
     def __init__(
-        self, number: int, state: StreamState, send_window: int, receive_window: int
+        self,
+        number: int,
+        state: StreamState,
+        send_window: int,
+        receive_window: int,
+        receiver: Receiver = DROPPED,
     ) -> None:
         self.number = number
+        self.receiver = receiver
         self.state = state
         self.send_window = send_window
         self.receive_window = receive_window

@@ -41,7 +41,10 @@ class Encoder:
         self._table = DynamicTable(min(table_size, 4096))
         self._updates: list[int] = [] if table_size >= 4096 else [table_size]
         self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
+        # Blocks stay the same until the table changes. Tuples that come again as the
+        # same object are found without hashing their fields.
         self._known: dict[tuple[Field, ...], bytes] = {}
+        self._same: dict[int, tuple[tuple[Field, ...], bytes]] = {}
         self._known_generation = 0
 
     @property
@@ -63,8 +66,14 @@ class Encoder:
         """Return a header block with some fields, in their order."""
         listed = tuple(fields)
         if self._known_generation == self._table.generation and not self._updates:
+            same = self._same.get(id(listed))
+            if same is not None and same[0] is listed:
+                return same[1]
             known = self._known.get(listed)
             if known is not None:
+                self._same[id(listed)] = listed, known
+                if len(self._same) > _MAX_REMEMBERED:
+                    self._same.clear()
                 return known
         before = self._table.generation
         block = bytearray()
@@ -80,6 +89,7 @@ class Encoder:
         if self._table.generation == before and is_plain and not has_updates:
             if self._known_generation != before or len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
+                self._same.clear()
                 self._known_generation = before
             self._known[listed] = data
         return data
