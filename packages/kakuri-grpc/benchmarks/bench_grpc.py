@@ -1,63 +1,111 @@
 """Compares unary calls over a Unix socket with grpc.aio: CPU of the client's process per call.
 
-The server is grpcio's, in a process of its own. Rounds alternate between both clients, on asyncio's
-event loop and on uvloop; the median of the rounds and of their ratios is shown.
+Both clients do the whole work: they make and encode the request, decode the answer and read its
+fields, each with the messages that belong to it (kakuri-protobuf, protobuf's upb). The server is a
+process of its own: Go's gRPC where `go` can build it, and grpcio's. Rounds alternate between both
+clients, on asyncio's event loop and on uvloop; the median of the rounds and of their ratios is
+shown.
+
+Arguments: names of servers (`go`, `grpcio`); both if there are none.
 """
 
 import asyncio
-import multiprocessing
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import grpc
-import kakuri_protobuf as kp
-import uvloop
-from kakuri_grpc import Channel, Method
-from rich.console import Console
-from rich.table import Table
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT), str(ROOT / "packages/kakuri-protobuf/benchmarks")]
+
+import bench_protobuf  # noqa: E402 - found beside the other member's benchmark
+import grpc  # noqa: E402
+import uvloop  # noqa: E402
+from kakuri_grpc import Channel, Method  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from tools import go  # noqa: E402
 
 ROUNDS = 7
-CALLS = 600
+CALLS = 640
+IN_FLIGHT = (1, 32)
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    id: Annotated[str, 1] = ""
+@dataclass(frozen=True)
+class Work:
+    """One method, as both clients call it."""
+
+    path: str
+    answer: bytes
+    ours: type[Any]
+    our_answer: type[Any]
+    theirs: type[Any]
+    their_answer: type[Any]
+    request: dict[str, Any]
+    read: Callable[[Any], object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    name: Annotated[str, 1] = ""
-    version: Annotated[str, 2] = ""
+def read_version(answer: Any) -> None:
+    _ = (
+        answer.version, answer.runtime_name, answer.runtime_version, answer.runtime_api_version
+    )  # fmt: skip
 
 
-CALL = Method("/bench.Service/Version", Request, Answer)
-ANSWER = kp.encode(Answer(name="runtime", version="v1.2.3"))
+def works() -> list[Work]:
+    """Return the methods to call: a small one, and the one that an agent calls most often."""
+    import containers_kakuri as ours  # noqa: PLC0415 - made just now
+    import containers_pb2 as theirs  # noqa: PLC0415
+
+    status, _, _ = bench_protobuf.build(theirs, count=1)
+    version = theirs.VersionResponse(
+        version="0.1.0",
+        runtime_name="containerd",
+        runtime_version="1.6.20",
+        runtime_api_version="v1",
+    )
+    return [
+        Work(
+            "/bench.Service/Version",
+            version.SerializeToString(),
+            ours.VersionRequest,
+            ours.VersionResponse,
+            theirs.VersionRequest,
+            theirs.VersionResponse,
+            {"version": "v1"},
+            read_version,
+        ),
+        Work(
+            "/bench.Service/ContainerStatus",
+            status.SerializeToString(),
+            ours.ContainerStatusRequest,
+            ours.ContainerStatusResponse,
+            theirs.ContainerStatusRequest,
+            theirs.ContainerStatusResponse,
+            {"container_id": "5f0c9a3e" * 8},
+            bench_protobuf.read_status,
+        ),
+    ]
 
 
-def serve(path: str) -> None:
-    """Run grpcio's server until the process is ended."""
-
-    async def run() -> None:
-        async def answer(request: bytes, context: Any) -> bytes:
-            return ANSWER
-
-        handler = grpc.unary_unary_rpc_method_handler(answer)
-        server = grpc.aio.server()
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("bench.Service", {"Version": handler}),)
-        )
-        server.add_insecure_port(f"unix:{path}")
-        await server.start()
-        await server.wait_for_termination()
-
-    asyncio.run(run())
+def start_server(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server that answers each method with the file of its name; return its address too."""
+    path = folder / f"{name}.socket"
+    if name == "go":
+        command = [str(go.build(ROOT / "tests/interop/server.go", folder / "go-server"))]
+    else:
+        command = [sys.executable, str(Path(__file__).with_name("grpcio_server.py"))]
+    process = subprocess.Popen([*command, str(path), str(folder / "answers")], stdout=-1)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process, f"unix:{path}"
 
 
 async def measured(call: Callable[[], Awaitable[object]], together: int) -> float:
@@ -72,60 +120,69 @@ async def measured(call: Callable[[], Awaitable[object]], together: int) -> floa
     return (time.process_time() - start) / (CALLS // together * together) * 1e6
 
 
-async def compare(path: str, together: int) -> list[tuple[float, float]]:
+async def compare(address: str, work: Work, together: int) -> list[tuple[float, float]]:
     """Return pairs of our figure and grpc.aio's, a pair a round."""
-    pairs = []
-    address = f"unix:{path}"
+    method = Method(work.path, work.ours, work.our_answer)
+    read, request = work.read, work.request
     async with Channel(address) as ours, grpc.aio.insecure_channel(address) as theirs:
-        method = theirs.unary_unary("/bench.Service/Version", kp.encode, _answer)
-        request = Request(id="5f0c9a3e" * 8)
+        encode, decode = work.theirs.SerializeToString, work.their_answer.FromString
+        their_method = theirs.unary_unary(work.path, encode, decode)
 
         async def call_ours() -> None:
-            await ours.call(CALL, request, timeout=5.0)
+            read(await ours.call(method, work.ours(**request), timeout=5.0))
 
         async def call_theirs() -> None:
-            await method(request, timeout=5.0)
+            read(await their_method(work.theirs(**request), timeout=5.0))
 
         for call in (call_ours, call_theirs):
             await measured(call, together)
-        for _ in range(ROUNDS):
-            pairs.append(
-                (await measured(call_ours, together), await measured(call_theirs, together))
-            )
-    return pairs
+        return [
+            (await measured(call_ours, together), await measured(call_theirs, together))
+            for _ in range(ROUNDS)
+        ]
 
 
-def _answer(data: bytes) -> Answer:
-    return kp.decode(data, type=Answer)
+def rows(address: str, server: str) -> list[list[str]]:
+    lines = []
+    for work in works():
+        for loop, factory in LOOPS.items():
+            for together in IN_FLIGHT:
+                with asyncio.Runner(loop_factory=factory) as runner:
+                    pairs = runner.run(compare(address, work, together))
+                lines.append(
+                    [
+                        server,
+                        work.path.rpartition("/")[2],
+                        loop,
+                        str(together),
+                        f"{statistics.median(a for a, _ in pairs):.0f}",
+                        f"{statistics.median(b for _, b in pairs):.0f}",
+                        f"{statistics.median(a / b for a, b in pairs):.2f} ×",
+                    ]
+                )
+    return lines
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/s"
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(path,))
-        server.start()
-        while not Path(path).exists():
-            time.sleep(0.05)
-        table = Table(title=f"µs of CPU for a call, CPython {sys.version.split()[0]}")
-        for heading in ("loop", "in flight", "kakuri-grpc", "grpc.aio", "ratio"):
-            table.add_column(heading, justify="right")
-        for name, factory in (
-            ("asyncio", asyncio.new_event_loop),
-            ("uvloop", uvloop.new_event_loop),
-        ):
-            for together in (1, 32):
-                with asyncio.Runner(loop_factory=factory) as runner:
-                    pairs = runner.run(compare(path, together))
-                table.add_row(
-                    name,
-                    str(together),
-                    f"{statistics.median(a for a, _ in pairs):.0f}",
-                    f"{statistics.median(b for _, b in pairs):.0f}",
-                    f"{statistics.median(a / b for a, b in pairs):.2f} ×",
-                )
-        server.terminate()
-        server.join()
-    Console().print(table)
+    servers = sys.argv[1:] or (["go"] if shutil.which("go") else []) + ["grpcio"]
+    table = Table(title=f"µs of CPU for a call, CPython {sys.version.split()[0]}")
+    for heading in ("server", "method", "loop", "in flight", "kakuri-grpc", "grpc.aio", "ratio"):
+        table.add_column(heading, justify="right")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench_protobuf.prepare(folder)
+        (folder / "answers").mkdir()
+        for work in works():
+            (folder / "answers" / work.path.rpartition("/")[2]).write_bytes(work.answer)
+        for server in servers:
+            process, address = start_server(server, folder)
+            try:
+                for row in rows(address, server):
+                    table.add_row(*row)
+            finally:
+                process.terminate()
+                process.wait()
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":

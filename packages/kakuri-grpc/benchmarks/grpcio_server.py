@@ -1,0 +1,35 @@
+"""A server of grpcio for the benchmark: `grpcio_server.py SOCKET FOLDER`."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+
+def answering(data: bytes) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    async def answer(request: bytes, context: Any) -> bytes:
+        return data
+
+    return answer
+
+
+async def main(path: str, folder: str) -> None:
+    server = grpc.aio.server()
+    methods = {
+        file.name: grpc.unary_unary_rpc_method_handler(answering(file.read_bytes()))
+        for file in Path(folder).iterdir()
+    }
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("bench.Service", methods),)
+    )
+    server.add_insecure_port(f"unix:{path}")
+    await server.start()
+    print("ready", flush=True)
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
