@@ -8,7 +8,8 @@ def test_exports():
         "ClientConnection", "ClientDriver", "ConnectionEnded", "Data", "Drained", "ErrorCode",
         "Event", "Exchange", "ExchangeEnded", "GoingAway", "HPACKError", "HTTP2Error",
         "HeaderListTooLarge", "LimitExceeded", "Limits", "LocalProtocolError", "PingAcknowledged",
-        "Processed", "RemoteProtocolError", "Request", "Response", "ServerConnection",
+        "PreparedRequest", "Processed", "Receiver", "RemoteProtocolError", "Request", "Response",
+        "ServerConnection",
         "ServerDriver", "SettingsReceived", "StreamReset", "Trailers", "__version__",
     ]  # fmt: skip
     for name in kakuri_http2.__all__:

@@ -4,11 +4,13 @@ import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed, Response
+from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed
 from kakuri_protobuf import DecodeError, Method
 
+from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import (
     DeadlineExceeded,
+    GRPCError,
     LocalError,
     MessageTooLarge,
     StatusError,
@@ -17,8 +19,9 @@ from kakuri_grpc._errors import (
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._messages import from_bytes, to_bytes
-from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
-from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
+from kakuri_grpc._metadata import Metadata
+from kakuri_grpc._outcome import check_head, check_trailers, read_metadata
+from kakuri_grpc._status import StatusCode, status_of_reset
 
 if TYPE_CHECKING:
     from kakuri_grpc._limits import Limits
@@ -40,6 +43,7 @@ class Call(Generic[Request, Answer]):
     Attributes:
         metadata: what the server sent before its first message; None until then.
         trailers: what the server sent at the end; None until then.
+        deadline: when the call has to end, by the clock of the event loop.
 
     """
 
@@ -49,7 +53,8 @@ class Call(Generic[Request, Answer]):
         method: Method[Request, Answer],
         limits: "Limits",
         timeout: float | None,
-        remaining: float | None,
+        deadline: float,
+        deadlines: Deadlines,
     ) -> None:
         self.metadata: Metadata | None = None
         self.trailers: Metadata | None = None
@@ -61,9 +66,10 @@ class Call(Generic[Request, Answer]):
         self._is_late = False
         self._is_half_closed = False
         self._error: Exception | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        if remaining is not None:
-            self._timer = asyncio.get_running_loop().call_later(remaining, self._expire)
+        self.deadline = deadline
+        self._deadlines = deadlines
+        if timeout is not None:
+            deadlines.add(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,14 +104,15 @@ class Call(Generic[Request, Answer]):
         data = to_bytes(request)
         if self._limits.sent is not None and len(data) > self._limits.sent:
             raise MessageTooLarge(len(data), self._limits.sent)
-        await self._send(frame_message(data), end=end)
+        await self.send_framed(frame_message(data), end=end)
 
     async def end(self) -> None:
         """Tell the server that no more messages follow."""
         if not self._is_half_closed:
-            await self._send(b"", end=True)
+            await self.send_framed(b"", end=True)
 
-    async def _send(self, data: bytes, *, end: bool) -> None:
+    async def send_framed(self, data: bytes, *, end: bool) -> None:
+        """Send a message that has its prefix."""
         if self._is_half_closed:
             raise LocalError("the messages of this call were ended")
         self._is_half_closed = end
@@ -141,13 +148,16 @@ class Call(Generic[Request, Answer]):
         except CompressedMessage as error:
             self._fail(status_error(StatusCode.INTERNAL, str(error)))
         except DecodeError as error:
-            text = f"the answer is not a {self._method.response.__name__}: {error}"
-            self._fail(status_error(StatusCode.INTERNAL, text))
+            self._fail(undecodable(self._method, error))
+        except StatusError as error:
+            self._fail(error)
         raise cast("Exception", self._error)
 
     async def _receive(self) -> Answer | None:
         if self.metadata is None:
-            self._check_head(await self._exchange.response())
+            response = await self._exchange.response()
+            check_head(response.status, response.fields)
+            self.metadata = read_metadata(response.fields)
         while True:
             message = self._reader.next_message()
             if message is not None:
@@ -157,52 +167,23 @@ class Call(Generic[Request, Answer]):
                 break
             self._reader.feed(piece)
         self._finish()
-        if self._error is not None:
-            raise self._error
         return None
-
-    def _check_head(self, response: Response) -> None:
-        """Check the head of the response, which is also its end if there is no message."""
-        fields = dict(response.fields)
-        self.metadata = self._decoded(response.fields) if len(fields) > 1 else ()
-        if b"grpc-status" in fields:
-            return
-        kind = fields.get(b"content-type", b"")
-        if response.status != 200 or not kind.startswith(b"application/grpc"):
-            code = status_of_http(response.status)
-            text = f"expected an answer of gRPC, got HTTP status {response.status} and {kind!r}"
-            self._fail(status_error(code, text, self.metadata))
-            raise cast("Exception", self._error)
 
     def _finish(self) -> None:
         """Read the status of the call from its trailers, after all content was read."""
-        self._stop_timer()
-        trailers = self._exchange.trailers
-        if not trailers and self._exchange.head is not None:
-            trailers = self._exchange.head.fields  # a status without messages comes in the head
-        fields = dict(trailers)
-        self.trailers = self._decoded(trailers) if len(fields) > 1 else ()
+        self._deadlines.discard(self)
+        fields = self._exchange.trailers
+        if not fields and self._exchange.head is not None:
+            fields = self._exchange.head.fields  # a status without messages comes in the head
+        self.trailers = read_metadata(fields)
+        try:
+            check_trailers(fields, self._timeout)
+        except GRPCError as error:
+            self._error = error
+            raise
         if not self._reader.is_empty:
             self._error = status_error(StatusCode.INTERNAL, "the last message was cut off")
-            return
-        number = fields.get(b"grpc-status")
-        if number is None:
-            self._error = status_error(StatusCode.UNKNOWN, "the answer has no grpc-status")
-            return
-        code = status_of_number(number)
-        if code is StatusCode.DEADLINE_EXCEEDED and self._timeout is not None:
-            self._error = DeadlineExceeded(self._timeout)  # the server's clock was the quicker one
-            return
-        if code is not StatusCode.OK:
-            message = decode_message(fields.get(b"grpc-message", b""))
-            self._error = status_error(code, message, self.trailers)
-
-    def _decoded(self, fields: tuple[tuple[bytes, bytes], ...]) -> Metadata:
-        try:
-            return decode_metadata(fields)
-        except ValueError as error:  # fails the call, not the connection
-            self._fail(status_error(StatusCode.INTERNAL, str(error)))
-            raise cast("Exception", self._error) from error
+            raise self._error
 
     async def sole_answer(self) -> Answer:
         """Return the message of a call that has exactly one.
@@ -221,31 +202,33 @@ class Call(Generic[Request, Answer]):
 
     def cancel(self) -> None:
         """End the call, unless it is complete."""
-        self._stop_timer()
+        self._deadlines.discard(self)
         if not self._exchange.is_complete or not self._is_half_closed:
             self._exchange.cancel(ErrorCode.CANCEL)
         if self._error is None and self.trailers is None:
             self._error = status_error(StatusCode.CANCELLED, "the call was cancelled here")
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the call at its deadline."""
         self._is_late = True
         self._exchange.cancel(ErrorCode.CANCEL)
 
     def _fail(self, error: Exception) -> None:
         self._error = error
-        self._stop_timer()
+        self._deadlines.discard(self)
         self._exchange.cancel(ErrorCode.CANCEL)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _failure(self, ended: ExchangeEnded) -> Exception:
         """Return the error to raise for an exchange that ended early."""
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
         return failure_of(ended, is_connection_over=self._exchange.is_connection_over)
+
+
+def undecodable(method: Method[Any, Any], error: DecodeError) -> StatusError:
+    """Return the status of a call whose answer is not a message of its method."""
+    text = f"the answer is not a {method.response.__name__}: {error}"
+    return status_error(StatusCode.INTERNAL, text)
 
 
 def failure_of(ended: ExchangeEnded, *, is_connection_over: bool) -> StatusError:

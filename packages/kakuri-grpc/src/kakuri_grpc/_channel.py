@@ -2,37 +2,34 @@
 
 import asyncio
 import enum
+import math
 import random
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 
-from kakuri_http2 import Exchange, ExchangeEnded, Processed, Request
-from kakuri_protobuf import Method
+from kakuri_http2 import ExchangeEnded, Processed
+from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import ClientTLS, ConnectFailed, Endpoint, connect
 
-from kakuri_grpc._call import Call, failure_of
+from kakuri_grpc._call import Call, undecodable
 from kakuri_grpc._driver import ChannelDriver
 from kakuri_grpc._errors import (
     DeadlineExceeded,
     LocalError,
+    MessageTooLarge,
     StatusError,
     Unavailable,
     status_error,
 )
+from kakuri_grpc._framing import frame_message
 from kakuri_grpc._limits import Backoff, Keepalive, Limits
-from kakuri_grpc._metadata import encode_metadata, encode_timeout
+from kakuri_grpc._messages import from_bytes, to_bytes
+from kakuri_grpc._metadata import encode_metadata
 from kakuri_grpc._status import StatusCode
-from kakuri_grpc._version import __version__
 
 R = TypeVar("R")
 A = TypeVar("A")
-
-_HEAD = (
-    (b"content-type", b"application/grpc"),
-    (b"te", b"trailers"),
-    (b"user-agent", f"kakuri-grpc/{__version__}".encode()),
-)
 
 
 class ChannelState(enum.Enum):
@@ -153,20 +150,32 @@ class Channel:
             MessageTooLarge: the request or the answer exceeds the limits.
 
         """
+        content = frame_message(self._encoded(request))
+        fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout)
         is_repeated = False
         while True:
-            call = await self._start(method, timeout, deadline, metadata, wait_for_ready)
+            driver, remaining = self._driver, timeout
+            if driver is None or not driver.has_room:
+                driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
+                remaining = _remaining(deadline)
+            call = driver.call(
+                method.path, fields, content, self._limits.received, remaining, deadline
+            )
             try:
-                await call.send(request, end=True)
-                return await call.sole_answer()
+                await call.finished
+                return from_bytes(call.message(), method.response)
+            except DeadlineExceeded:
+                raise DeadlineExceeded(timeout or 0.0) from None
             except Unavailable as error:
                 # The server surely did nothing: once more, as gRFC A6 says of transparent retries.
                 if error.processed is not Processed.NO or is_repeated:
                     raise
                 is_repeated = True
+            except DecodeError as error:
+                raise undecodable(method, error) from error
             finally:
-                call.cancel()
+                driver.end_call(call)
 
     async def stream(
         self,
@@ -190,11 +199,18 @@ class Channel:
             The call, to be used as an async context manager.
 
         """
+        fields = encode_metadata(metadata) if metadata else ()
+        message = None if request is None else frame_message(self._encoded(request))
         deadline = _deadline(timeout)
-        call = await self._start(method, timeout, deadline, metadata, wait_for_ready)
-        if request is not None:
+        driver, remaining = self._driver, timeout
+        if driver is None or not driver.has_room:
+            driver = await self._wait_for_room(timeout, deadline, wait_for_ready)
+            remaining = _remaining(deadline)
+        exchange = driver.open_call(method.path, fields, remaining)
+        call = Call(exchange, method, self._limits, timeout, deadline, driver.deadlines)
+        if message is not None:
             try:
-                await call.send(request, end=True)
+                await call.send_framed(message, end=True)
             except BaseException:
                 call.cancel()
                 raise
@@ -216,49 +232,19 @@ class Channel:
 
     # Starting a call.
 
-    async def _start(
+    def _encoded(self, request: object) -> bytes:
+        data = to_bytes(request)
+        if self._limits.sent is not None and len(data) > self._limits.sent:
+            raise MessageTooLarge(len(data), self._limits.sent)
+        return data
+
+    async def _wait_for_room(
         self,
-        method: Method[R, A],
         timeout: float | None,
-        deadline: float | None,
-        metadata: Iterable[tuple[str, str | bytes]],
+        deadline: float,
         wait_for_ready: bool,  # noqa: FBT001 - private
-    ) -> Call[R, A]:
-        """Open the stream of a call; try again until the deadline while nothing was sent."""
-        fields = (*_HEAD, *encode_metadata(metadata))
-        while True:
-            try:
-                exchange = self._open_now(method, fields, deadline)
-                if exchange is None:
-                    async with asyncio.timeout_at(deadline):
-                        exchange = await self._open(method, fields, deadline, wait_for_ready)
-            except TimeoutError:
-                raise DeadlineExceeded(timeout or 0.0) from None
-            except _NotSent as not_sent:
-                if self._is_closed:
-                    raise not_sent.failure from None
-                continue
-            remaining = None
-            if deadline is not None:
-                remaining = deadline - asyncio.get_running_loop().time()
-            return Call(exchange, method, self._limits, timeout, remaining)
-
-    def _open_now(
-        self, method: Method[R, A], fields: tuple[tuple[bytes, bytes], ...], deadline: float | None
-    ) -> Exchange | None:
-        """Open the stream of a call if that is possible without waiting."""
-        driver = self._driver
-        if driver is None or not driver.connection.accepts_streams:
-            return None
-        return driver.open_now(_head(method, driver, fields, deadline))
-
-    async def _open(
-        self,
-        method: Method[R, A],
-        fields: tuple[tuple[bytes, bytes], ...],
-        deadline: float | None,
-        wait_for_ready: bool,  # noqa: FBT001 - private
-    ) -> Exchange:
+    ) -> ChannelDriver:
+        """Return a connection that has a free stream, which the caller takes at once."""
         if self._waiting >= self._limits.waiting_calls:
             raise status_error(
                 StatusCode.RESOURCE_EXHAUSTED,
@@ -266,13 +252,23 @@ class Channel:
             )
         self._waiting += 1
         try:
-            driver = self._driver
-            if driver is None or not driver.connection.accepts_streams:
-                driver = await self._connected(wait_for_ready=wait_for_ready)
-            try:
-                return await driver.open(_head(method, driver, fields, deadline))
-            except ExchangeEnded as ended:
-                raise _NotSent(failure_of(ended, is_connection_over=True)) from ended
+            async with asyncio.timeout_at(None if timeout is None else deadline):
+                while True:
+                    driver = self._driver
+                    if driver is None or not driver.connection.accepts_streams:
+                        driver = await self._connected(wait_for_ready=wait_for_ready)
+                    try:
+                        if not driver.has_room:
+                            await driver.wait_for_room()
+                    except ExchangeEnded as ended:  # nothing was sent: another connection does it
+                        if self._is_closed:
+                            raise Unavailable(
+                                message=ended.message, processed=Processed.NO
+                            ) from None
+                        continue
+                    return driver
+        except TimeoutError:
+            raise DeadlineExceeded(timeout or 0.0) from None
         finally:
             self._waiting -= 1
 
@@ -319,6 +315,8 @@ class Channel:
         authority = self._authority or ("localhost" if is_unix else endpoint.address)
         scheme = b"https" if endpoint.scheme == "tls" else b"http"
         interval = None if is_unix else self._keepalive.interval
+        if self._driver is not None and not is_unix:
+            interval = self._driver.interval  # a server may have asked for fewer pings
         keepalive = Keepalive(interval=interval, timeout=self._keepalive.timeout)
 
         def make() -> ChannelDriver:
@@ -366,25 +364,11 @@ class Channel:
         return Unavailable(message=self._failure, processed=Processed.NO)
 
 
-def _head(
-    method: Method[R, A],
-    driver: ChannelDriver,
-    fields: tuple[tuple[bytes, bytes], ...],
-    deadline: float | None,
-) -> Request:
-    if deadline is not None:
-        remaining = deadline - asyncio.get_running_loop().time()
-        fields = (*fields, (b"grpc-timeout", encode_timeout(remaining)))
-    return Request(b"POST", method.path.encode(), driver.authority, fields, driver.scheme)
+def _deadline(timeout: float | None) -> float:
+    """Return when a call has to end, by the clock of the event loop."""
+    return math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else asyncio.get_running_loop().time() + timeout
-
-
-class _NotSent(Exception):
-    """A connection ended before the call was sent on it."""
-
-    def __init__(self, failure: StatusError) -> None:
-        super().__init__(failure)
-        self.failure = failure
+def _remaining(deadline: float) -> float | None:
+    """Return the seconds until a deadline, if there is one."""
+    return None if deadline == math.inf else deadline - asyncio.get_running_loop().time()

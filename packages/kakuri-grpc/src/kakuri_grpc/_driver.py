@@ -6,24 +6,46 @@ from kakuri_http2 import (
     ClientDriver,
     ErrorCode,
     Event,
+    Exchange,
     ExchangeEnded,
     GoingAway,
     Limits,
-    PingAcknowledged,
+    PreparedRequest,
+    Request,
     SettingsReceived,
 )
+from kakuri_http2.hpack import Field
 
+from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._limits import Keepalive
+from kakuri_grpc._metadata import timeout_fields
+from kakuri_grpc._unary import UnaryCall
+from kakuri_grpc._version import __version__
+
+Fields = tuple[Field, ...]
 
 _PING = b"kakuri??"
+
+_HEAD = (
+    (b"content-type", b"application/grpc"),
+    (b"te", b"trailers"),
+    (b"user-agent", f"kakuri-grpc/{__version__}".encode()),
+)
+
+_REMEMBERED_HEADS = 64
 
 
 class ChannelDriver(ClientDriver):
     """A client's connection that knows when it is ready, idle, and silent for too long.
 
     Attributes:
-        authority: of the requests.
-        scheme: of the requests.
+        loop: the event loop of the connection.
+        interval: seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
+            the next connection of the channel takes it over.
+        deadlines: of its calls.
+        good_head: fields of the last response's head that was one of gRPC. Equal header blocks give
+            the same object, so heads that come again need no second check.
+        good_trailers: fields of the last trailers that said OK; the same holds for them.
 
     """
 
@@ -31,14 +53,70 @@ class ChannelDriver(ClientDriver):
         self, authority: bytes, scheme: bytes, limits: Limits, keepalive: Keepalive
     ) -> None:
         super().__init__(limits)
-        self.authority = authority
-        self.scheme = scheme
+        self.loop = self._loop
+        self.deadlines = Deadlines(self._loop)
+        self.good_head: Fields | None = None
+        self.good_trailers: Fields | None = None
+        self._authority = authority
+        self._scheme = scheme
+        self._heads: dict[str | tuple[str, Fields], PreparedRequest] = {}
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
-        self._interval = keepalive.interval
+        self.interval = keepalive.interval
         self._ping_timeout = keepalive.timeout
+        self._pinged_at = 0.0
         self._keepalive: asyncio.TimerHandle | None = None
+
+    # Calls. There has to be room for a stream.
+
+    def call(
+        self,
+        path: str,
+        metadata: Fields,
+        content: bytes,
+        limit: int,
+        timeout: float | None,
+        deadline: float,
+    ) -> UnaryCall:
+        """Send the request of a call with one message in each direction."""
+        call = UnaryCall(self, limit, timeout, deadline)
+        fields: Fields = ()
+        if timeout is not None:
+            fields = timeout_fields(timeout)
+            self.deadlines.add(call)
+        request = self._prepared(path, metadata)
+        call.stream = self.start(request, call, fields=fields, content=content)
+        return call
+
+    def end_call(self, call: UnaryCall) -> None:
+        """Forget a call; end its stream, unless that has ended."""
+        self.deadlines.discard(call)
+        if self.connection.has_stream(call.stream):
+            self.reset(call.stream, ErrorCode.CANCEL)
+
+    def open_call(self, path: str, metadata: Fields, timeout: float | None) -> Exchange:
+        """Send the head of a call in which messages stream."""
+        exchange = Exchange(self)
+        fields = () if timeout is None else timeout_fields(timeout)
+        request = self._prepared(path, metadata)
+        exchange.stream = self.start(request, exchange, fields=fields, is_end=False)
+        return exchange
+
+    def _prepared(self, path: str, metadata: Fields) -> PreparedRequest:
+        key = (path, metadata) if metadata else path
+        request = self._heads.get(key)
+        if request is None:
+            head = Request(
+                b"POST", path.encode(), self._authority, (*_HEAD, *metadata), self._scheme
+            )
+            request = self.connection.prepare(head)
+            if len(self._heads) >= _REMEMBERED_HEADS:
+                self._heads.clear()
+            self._heads[key] = request
+        return request
+
+    # Its beginning and end.
 
     async def ready(self) -> None:
         """Wait for the server's SETTINGS.
@@ -51,7 +129,7 @@ class ChannelDriver(ClientDriver):
 
     async def idle(self, timeout: float) -> None:
         """Wait until no call is open, for some seconds at most."""
-        if self._exchanges and not self.connection.is_over:
+        if self.connection.open_streams:
             self._idle_waiter = self._loop.create_future()
             await asyncio.wait([self._idle_waiter], timeout=timeout)
 
@@ -61,7 +139,7 @@ class ChannelDriver(ClientDriver):
         self._check_idle()
 
     def _check_idle(self) -> None:
-        if self._exchanges and not self.connection.is_over:
+        if self.connection.open_streams:
             return
         if self._idle_waiter is not None and not self._idle_waiter.done():
             self._idle_waiter.set_result(None)
@@ -71,61 +149,58 @@ class ChannelDriver(ClientDriver):
 
     # From the driver below.
 
-    def data_received(self, data: bytes) -> None:
-        """Process bytes from the server; any byte shows that the connection works."""
-        super().data_received(data)
-        self._restart_keepalive()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the transport."""
         super().connection_lost(exc)
         self._stop_keepalive()
+        self.deadlines.close()
         if not self._is_ready.done():
             ended = ExchangeEnded("the connection ended", ErrorCode.NO_ERROR, by_peer=True)
             self._is_ready.set_exception(ended)
             self._is_ready.exception()  # retrieved, in case no caller awaits it
-        self._check_idle()
 
     def _handle(self, event: Event) -> None:
         super()._handle(event)
         if isinstance(event, SettingsReceived):
             if not self._is_ready.done():
                 self._is_ready.set_result(None)
-                self._restart_keepalive()
-        elif isinstance(event, PingAcknowledged):
-            self._restart_keepalive()
+                self._watch_silence(self.interval)
         elif isinstance(event, GoingAway):
             if event.code == ErrorCode.ENHANCE_YOUR_CALM and event.debug == b"too_many_pings":
-                self._interval = None if self._interval is None else 2 * self._interval
-            self.close_when_idle()
+                self.interval = None if self.interval is None else 2 * self.interval
+            self._closes_when_idle = True
 
-    def flush(self) -> None:
-        """Write queued bytes, and check whether the connection has become idle."""
-        super().flush()
-        if not self._exchanges:
+    def _streams_changed(self) -> None:
+        super()._streams_changed()
+        if self._closes_when_idle or self._idle_waiter is not None:
             self._check_idle()
 
-    # Keepalive.
+    # Keepalive: one timer, which looks back at when the peer was last heard.
 
-    def _restart_keepalive(self) -> None:
+    def _watch_silence(self, seconds: float | None) -> None:
         self._stop_keepalive()
-        if self._interval is not None and not self.connection.is_over:
-            self._keepalive = self._loop.call_later(self._interval, self._ping)
+        if seconds is not None and not self.connection.is_over:
+            self._keepalive = self._loop.call_later(seconds, self._check_silence)
 
     def _stop_keepalive(self) -> None:
         if self._keepalive is not None:
             self._keepalive.cancel()
             self._keepalive = None
 
-    def _ping(self) -> None:
-        if not self._exchanges:
-            self._restart_keepalive()
+    def _check_silence(self) -> None:
+        if self.interval is None:
             return
-        self.connection.ping(_PING)
-        self._flush_soon()
-        self._keepalive = self._loop.call_later(self._ping_timeout, self._give_up)
-
-    def _give_up(self) -> None:
-        message = f"expected an answer to a ping within {self._ping_timeout:g} s"
-        self.connection.fail(message, ErrorCode.NO_ERROR)
-        self._handle_events()
+        now = self._loop.time()
+        silence = now - self.last_received
+        if self._pinged_at > self.last_received:
+            message = f"expected an answer to a ping within {self._ping_timeout:g} s"
+            self.fail(message, ErrorCode.NO_ERROR)
+        elif not self.connection.open_streams:
+            self._watch_silence(self.interval)
+        elif silence < self.interval:
+            self._watch_silence(self.interval - silence)
+        else:
+            self.connection.ping(_PING)
+            self._pinged_at = now
+            self._flush_soon()
+            self._watch_silence(self._ping_timeout)

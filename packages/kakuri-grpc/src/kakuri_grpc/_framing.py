@@ -1,8 +1,11 @@
 """Messages in a stream of content: a flag, four bytes of length, the message."""
 
+import struct
+
 from kakuri_grpc._errors import MessageTooLarge
 
-PREFIX = 5
+_PREFIX = struct.Struct(">BI")
+_SMALL_PIECE = 256
 
 
 class CompressedMessage(ValueError):
@@ -11,7 +14,15 @@ class CompressedMessage(ValueError):
 
 def frame_message(message: bytes) -> bytes:
     """Return a message with its prefix."""
-    return b"\0" + len(message).to_bytes(4, "big") + message
+    return _PREFIX.pack(0, len(message)) + message
+
+
+def sole_message(content: bytes, limit: int) -> bytes | None:
+    """Return the message that is the whole of some content; None if it needs a MessageReader."""
+    size = len(content) - 5
+    if size < 0 or size > limit or _PREFIX.unpack_from(content) != (0, size):
+        return None
+    return content[5:]
 
 
 class MessageReader:
@@ -24,18 +35,22 @@ class MessageReader:
         self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0
-        self._wanted = PREFIX
+        self._length = -1  # of the message whose prefix was read
 
     @property
     def is_empty(self) -> bool:
         """Whether everything that was received belongs to a message that was returned."""
-        return self._size == 0
+        return self._size == 0 and self._length < 0
 
     def feed(self, data: bytes) -> None:
         """Add a piece of content."""
-        if data:
-            self._pieces.append(data)
-            self._size += len(data)
+        pieces = self._pieces
+        self._size += len(data)
+        # Many tiny pieces would take many times their size.
+        if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
+            pieces[-1] += data
+        elif data:
+            pieces.append(data)
 
     def next_message(self) -> bytes | None:
         """Return the next whole message, or None if more content is needed.
@@ -45,25 +60,34 @@ class MessageReader:
             CompressedMessage: the flag says that the message is compressed.
 
         """
-        if self._size < self._wanted:
+        if self._length < 0 and not self._read_prefix():
             return None
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        length = int.from_bytes(data[1:PREFIX], "big")
-        if data[0]:
-            self._keep(data)
-            raise CompressedMessage(f"expected a message without compression, got flag {data[0]}")
-        if length > self._limit:
-            self._keep(data)
-            raise MessageTooLarge(length, self._limit)
-        end = PREFIX + length
-        if len(data) < end:
-            self._keep(data)
-            self._wanted = end
+        length = self._length
+        if self._size < length:
             return None
-        self._wanted = PREFIX
-        self._keep(data[end:])
-        return data[PREFIX:end]
+        self._length = -1
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._size -= length
+        if not self._size:
+            pieces.clear()
+            return data
+        self._pieces = [data[length:]]
+        return data[:length]
 
-    def _keep(self, data: bytes) -> None:
-        self._pieces = [data] if data else []
-        self._size = len(data)
+    def _read_prefix(self) -> bool:
+        """Take a prefix off the content; return whether there was a whole one."""
+        if self._size < _PREFIX.size:
+            return False
+        pieces = self._pieces
+        if len(pieces[0]) < _PREFIX.size:
+            pieces[:] = [b"".join(pieces)]
+        flag, length = _PREFIX.unpack_from(pieces[0])
+        if flag:
+            raise CompressedMessage(f"expected a message without compression, got flag {flag}")
+        if length > self._limit:
+            raise MessageTooLarge(length, self._limit)
+        pieces[0] = pieces[0][_PREFIX.size :]
+        self._size -= _PREFIX.size
+        self._length = length
+        return True

@@ -4,6 +4,7 @@ Source: the gRPC document "gRPC over HTTP2", sections "Requests" and "Responses"
 """
 
 import binascii
+import functools
 import math
 import re
 from collections.abc import Iterable
@@ -117,6 +118,12 @@ def encode_timeout(seconds: float) -> bytes:
         if amount <= (_LARGEST if unit == "H" else _PRECISE):
             return b"%d%s" % (max(amount, 1), unit.encode())
     return b"%dH" % _LARGEST
+
+
+@functools.lru_cache(maxsize=64)
+def timeout_fields(seconds: float) -> tuple[Field, ...]:
+    """Return the field of a request that carries its timeout."""
+    return ((b"grpc-timeout", encode_timeout(seconds)),)
 
 
 def decode_timeout(value: bytes) -> float:

@@ -1,7 +1,7 @@
 """HTTP/2 (RFC 9113) and HPACK (RFC 7541): both roles, without I/O, and an asyncio driver."""
 
-from kakuri_http2._client import ClientConnection
-from kakuri_http2._driver import ClientDriver, ServerDriver
+from kakuri_http2._client import ClientConnection, PreparedRequest
+from kakuri_http2._client_driver import ClientDriver
 from kakuri_http2._errors import (
     ErrorCode,
     HeaderListTooLarge,
@@ -27,7 +27,9 @@ from kakuri_http2._events import (
 )
 from kakuri_http2._exchange import Exchange, ExchangeEnded
 from kakuri_http2._limits import Limits
+from kakuri_http2._receiver import Receiver
 from kakuri_http2._server import ServerConnection
+from kakuri_http2._server_driver import ServerDriver
 from kakuri_http2._version import __version__
 
 __all__ = [
@@ -48,7 +50,9 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "PingAcknowledged",
+    "PreparedRequest",
     "Processed",
+    "Receiver",
     "RemoteProtocolError",
     "Request",
     "Response",

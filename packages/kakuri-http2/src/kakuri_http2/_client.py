@@ -205,4 +205,5 @@ class ClientConnection(Connection):
             raise RemoteProtocolError("expected a GOAWAY not to raise the last stream")
         self._last_stream = last
         for number in [number for number in self._streams if number > last]:
-            self._end_stream(self._streams[number], _not_processed(number, code))
+            reset = StreamReset(number, code, by_peer=True, processed=Processed.NO)
+            self._end_stream(self._streams[number], reset)

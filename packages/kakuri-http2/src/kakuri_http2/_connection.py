@@ -160,7 +160,8 @@ class Connection(InboundFields):
         self._answer(frames.rst_stream(number, error.code))
         stream = self._streams.get(number)
         if stream is not None:
-            self._end_stream(stream, StreamReset(number, error.code, False, message=str(error)))
+            reset = StreamReset(number, error.code, by_peer=False, message=str(error))
+            self._end_stream(stream, reset)
         elif number not in self._ended:
             window = self.limits.stream_window
             self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
@@ -182,7 +183,9 @@ class Connection(InboundFields):
     def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
         self._is_over = True
         for number, stream in sorted(self._streams.items()):
-            reset = StreamReset(number, code, error is None, self._processed(number))
+            reset = StreamReset(
+                number, code, by_peer=error is None, processed=self._processed(number)
+            )
             stream.receiver.receive_reset(reset)
         self._streams.clear()
         self._ready.clear()
@@ -249,7 +252,8 @@ class Connection(InboundFields):
         code = int.from_bytes(payload, "big")
         is_refused = code == ErrorCode.REFUSED_STREAM
         processed = Processed.NO if is_refused else Processed.UNKNOWN
-        self._end_stream(stream, StreamReset(number, code, True, processed))
+        reset = StreamReset(number, code, by_peer=True, processed=processed)
+        self._end_stream(stream, reset)
         self._count_reset("peer_resets")
 
     def _receive_settings(self, flags: int, number: int, payload: bytes) -> None:

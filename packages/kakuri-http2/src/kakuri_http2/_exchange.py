@@ -6,11 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from kakuri_http2._errors import ErrorCode, HTTP2Error
-from kakuri_http2._events import Data, Fields, Processed, Request, Response, Trailers
+from kakuri_http2._events import (
+    Data,
+    Fields,
+    Processed,
+    Request,
+    Response,
+    StreamReset,
+    Trailers,
+)
 
 if TYPE_CHECKING:
-    from kakuri_http2._connection import Connection
+    from kakuri_http2._client import ClientConnection
     from kakuri_http2._driver import Driver
+    from kakuri_http2._server import ServerConnection
 
 MAX_QUEUED = 32 << 10
 """Bytes of content of one exchange that `send` accepts before it waits.
@@ -61,7 +70,9 @@ class Exchange:
 
     """
 
-    def __init__(self, driver: "Driver[Connection]", stream: int) -> None:
+    def __init__(
+        self, driver: "Driver[ClientConnection] | Driver[ServerConnection]", stream: int = 0
+    ) -> None:
         self._driver = driver
         self.stream = stream
         self.head: Request | Response | None = None
@@ -146,42 +157,56 @@ class Exchange:
     def cancel(self, code: ErrorCode = ErrorCode.CANCEL) -> None:
         """End the exchange at once, unless it is complete."""
         self._driver.reset(self.stream, code)
-        self.end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
+        self._end(ExchangeEnded(f"the exchange was ended here ({code.name})", code, by_peer=False))
 
     @property
     def is_connection_over(self) -> bool:
         """Whether the exchange's connection has ended."""
         return self._driver.connection.is_over
 
-    # What the driver calls.
+    # What the connection calls.
 
-    def receive(self, event: Request | Response | Data | Trailers) -> None:
-        """Process an event of this exchange."""
-        if isinstance(event, Data):
-            pieces, data = self._pieces, event.data
-            if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
-                pieces[-1] += data
-            elif data:
-                pieces.append(data)
-            self.is_complete = event.end
-        elif isinstance(event, Trailers):
-            self.trailers = event.fields
-            self.is_complete = True
-        elif isinstance(event, Request) or event.status >= 200:
-            self.head = event
-            self.is_complete = event.end
+    def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
+        """Process the head of a response; interim ones are passed over."""
+        if status >= 200:
+            self.head = Response(self.stream, status, fields, is_end)
+            self.is_complete = is_end
+            self._wake(self._arrived)
+
+    def receive_content(self, data: bytes, *, is_end: bool) -> bool:
+        """Keep a piece of content until it is read, which is when its credit is returned."""
+        pieces = self._pieces
+        if pieces and len(data) < _SMALL_PIECE and len(pieces[-1]) < _SMALL_PIECE:
+            pieces[-1] += data
+        elif data:
+            pieces.append(data)
+        self.is_complete = is_end
+        self._wake(self._arrived)
+        return False
+
+    def receive_trailers(self, fields: Fields) -> None:
+        """Process the fields after the content."""
+        self.trailers = fields
+        self.is_complete = True
         self._wake(self._arrived)
 
-    def end(self, error: ExchangeEnded) -> None:
+    def receive_reset(self, reset: StreamReset) -> None:
+        """Process the early end of the exchange."""
+        message = reset.message or f"the peer ended the exchange (code {reset.code})"
+        self._end(
+            ExchangeEnded(message, reset.code, by_peer=reset.by_peer, processed=reset.processed)
+        )
+
+    def drained(self) -> None:
+        """Wake a waiting `send`."""
+        self._wake(self._drained)
+
+    def _end(self, error: ExchangeEnded) -> None:
         """Fail everything that waits; content that is complete can still be read."""
         if self._ended is None:
             self._ended = error
         for waiter in (self._arrived, self._drained, self._gone):
             self._wake(waiter)
-
-    def drained(self) -> None:
-        """Wake a waiting `send`."""
-        self._wake(self._drained)
 
     def _check(self) -> None:
         if self._ended is not None:

@@ -14,7 +14,7 @@ from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._tls import ClientTLS, client_context
 
-C = TypeVar("C", bound=asyncio.Protocol)
+C = TypeVar("C", bound=asyncio.BaseProtocol)
 
 # Seconds between two attempts while the queue of a Unix server is full, which Linux gives no way to
 # wait for.

@@ -1,0 +1,67 @@
+"""Ends calls whose time is over, with one timer of the event loop for all of them."""
+
+import asyncio
+import math
+from typing import Protocol
+
+_SCAN_COST = 1e-5
+"""Seconds between two scans, for each call: they take a few percent of the time at most, even if
+thousands of calls expire one after another."""
+
+
+class Timed(Protocol):
+    """A call with a deadline, by the clock of the event loop."""
+
+    deadline: float
+
+    def expire(self) -> None:
+        """End the call."""
+
+
+class Deadlines:
+    """The deadlines of the calls of one connection.
+
+    A call costs an insertion into a set and a comparison: the timer is set anew only for a deadline
+    that comes before the one it waits for. When it fires, all open calls are scanned.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: set[Timed] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = math.inf
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def add(self, call: Timed) -> None:
+        """Expire a call at its deadline, unless it is discarded before."""
+        self._calls.add(call)
+        if call.deadline < self._fires_at:
+            self._set_timer(call.deadline)
+
+    def discard(self, call: Timed) -> None:
+        """Forget a call, which has ended."""
+        self._calls.discard(call)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._fires_at = None, math.inf
+
+    def _set_timer(self, when: float) -> None:
+        self.close()
+        self._fires_at = when
+        self._timer = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._timer, self._fires_at = None, math.inf
+        now = self._loop.time()
+        late = [call for call in self._calls if call.deadline <= now]
+        for call in late:
+            self._calls.discard(call)
+            call.expire()
+        if self._calls:
+            next_deadline = min(call.deadline for call in self._calls)
+            self._set_timer(max(next_deadline, now + _SCAN_COST * len(self._calls)))

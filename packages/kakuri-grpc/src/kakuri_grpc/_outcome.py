@@ -1,0 +1,72 @@
+"""What the head and the trailers of a response say about a call.
+
+Sources: the gRPC documents "gRPC over HTTP2" (section "Responses") and "HTTP to gRPC status code
+mapping".
+"""
+
+from kakuri_http2.hpack import Field
+
+from kakuri_grpc._errors import DeadlineExceeded, status_error
+from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
+from kakuri_grpc._status import StatusCode, status_of_http, status_of_number
+
+Fields = tuple[Field, ...]
+
+
+def check_head(status: int, fields: Fields) -> bool:
+    """Check the head of a response.
+
+    Returns:
+        Whether messages follow; otherwise its fields include the status of the call.
+
+    Raises:
+        StatusError: it is not the head of an answer of gRPC, or its metadata can't be read.
+
+    """
+    named = dict(fields)
+    kind = named.get(b"content-type", b"")
+    metadata = read_metadata(fields)
+    if b"grpc-status" in named:
+        return False
+    if status != 200 or not kind.startswith(b"application/grpc"):
+        text = f"expected an answer of gRPC, got HTTP status {status} and {kind!r}"
+        raise status_error(status_of_http(status), text, metadata)
+    return True
+
+
+def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
+    """Return the metadata of the trailers of a call that ended with OK.
+
+    Args:
+        fields: the trailers, or the head if there is nothing else.
+        timeout: of the call.
+
+    Raises:
+        StatusError: the status is another, or there is none.
+        DeadlineExceeded: the server found first that the time is over.
+
+    """
+    metadata = read_metadata(fields)
+    named = dict(fields)
+    number = named.get(b"grpc-status")
+    if number is None:
+        raise status_error(StatusCode.UNKNOWN, "the answer has no grpc-status", metadata)
+    code = status_of_number(number)
+    if code is StatusCode.OK:
+        return metadata
+    if code is StatusCode.DEADLINE_EXCEEDED and timeout is not None:
+        raise DeadlineExceeded(timeout)
+    raise status_error(code, decode_message(named.get(b"grpc-message", b"")), metadata)
+
+
+def read_metadata(fields: Fields) -> Metadata:
+    """Return the metadata among fields.
+
+    Raises:
+        StatusError: a value is not base64. It fails the call, not the connection.
+
+    """
+    try:
+        return decode_metadata(fields)
+    except ValueError as error:
+        raise status_error(StatusCode.INTERNAL, str(error)) from error

@@ -1,0 +1,168 @@
+"""A call with one message in each direction, as the receiver of its stream.
+
+`Channel.call` awaits nothing but `finished`. What comes from the connection is stored by the
+methods below and judged when the whole answer is there; heads and trailers that are the very
+objects of an answer that was good need no second look.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kakuri_http2 import Processed, StreamReset
+from kakuri_http2.hpack import Field
+
+from kakuri_grpc._errors import (
+    DeadlineExceeded,
+    MessageTooLarge,
+    StatusError,
+    Unavailable,
+    status_error,
+)
+from kakuri_grpc._framing import CompressedMessage, MessageReader, sole_message
+from kakuri_grpc._outcome import check_head, check_trailers
+from kakuri_grpc._status import StatusCode, status_of_reset
+
+if TYPE_CHECKING:
+    from kakuri_grpc._driver import ChannelDriver
+
+Fields = tuple[Field, ...]
+
+
+class UnaryCall:
+    """One call.
+
+    Attributes:
+        stream: its number on the driver's connection.
+        deadline: by the clock of the event loop; infinite without a timeout.
+        finished: done when `message` returns or raises.
+
+    """
+
+    __slots__ = (
+        "_driver",
+        "_error",
+        "_head",
+        "_limit",
+        "_message",
+        "_reader",
+        "_timeout",
+        "_trailers",
+        "deadline",
+        "finished",
+        "stream",
+    )
+
+    def __init__(
+        self, driver: "ChannelDriver", limit: int, timeout: float | None, deadline: float
+    ) -> None:
+        self._driver = driver
+        self._limit = limit
+        self._timeout = timeout
+        self.deadline = deadline
+        self.stream = 0
+        self._error: Exception | None = None
+        self._head: Fields = ()
+        self._message: bytes | None = None
+        self._reader: MessageReader | None = None
+        self._trailers: Fields | None = None
+        self.finished: asyncio.Future[None] = driver.loop.create_future()
+
+    def message(self) -> bytes:
+        """Return the message of the answer, after `finished` is done.
+
+        Raises:
+            StatusError: the call has failed, or there is no message, or more than one.
+            DeadlineExceeded: the time is over.
+            MessageTooLarge: the message exceeds the limit.
+
+        """
+        if self._error is not None:
+            raise self._error
+        if self._trailers is not self._driver.good_trailers:
+            trailers = self._trailers or self._head
+            check_trailers(trailers, self._timeout)
+            self._driver.good_trailers = trailers
+        if self._message is not None:
+            return self._message
+        if self._reader is None or self._reader.is_empty:
+            raise status_error(StatusCode.INTERNAL, "expected one message, got none")
+        raise status_error(StatusCode.INTERNAL, "the last message was cut off")
+
+    def expire(self) -> None:
+        """End the call at its deadline."""
+        self._fail(DeadlineExceeded(self._timeout or 0.0))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.finished.done():
+            self._error = error
+            self.finished.set_result(None)
+
+    # What the connection calls.
+
+    def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
+        """Check the head of the response, which is also its end if there is no message."""
+        if fields is not self._driver.good_head:
+            if status < 200:
+                return
+            self._head = fields
+            try:
+                is_good = check_head(status, fields)
+            except StatusError as error:
+                self._fail(error)
+                return
+            if is_good:
+                self._driver.good_head = fields
+        if is_end:
+            self._finish(())
+
+    def receive_content(self, data: bytes, *, is_end: bool) -> bool:
+        """Collect the message; its credit is returned as it arrives, up to the limit."""
+        if self._message is None and self._reader is None:
+            self._message = sole_message(data, self._limit)
+            if self._message is None:
+                self._collect(data)
+        elif data:
+            self._collect(data)
+        if is_end:
+            self._finish(())
+        return self._error is None
+
+    def receive_trailers(self, fields: Fields) -> None:
+        """Take the status of the call."""
+        self._finish(fields)
+
+    def receive_reset(self, reset: StreamReset) -> None:
+        """Fail the call."""
+        self._fail(failure_of_reset(reset, is_connection_over=self._driver.connection.is_over))
+
+    def drained(self) -> None:
+        """Do nothing: what is to be sent was handed over as a whole."""
+
+    def _finish(self, trailers: Fields) -> None:
+        if not self.finished.done():
+            self._trailers = trailers
+            self.finished.set_result(None)
+
+    def _collect(self, data: bytes) -> None:
+        """Add a piece of a message that does not come in one."""
+        if self._reader is None:
+            self._reader = MessageReader(self._limit)
+        reader = self._reader
+        try:
+            reader.feed(data)
+            if self._message is None:
+                self._message = reader.next_message()
+        except MessageTooLarge as error:
+            self._fail(error)
+        except CompressedMessage as error:
+            self._fail(status_error(StatusCode.INTERNAL, str(error)))
+        if self._message is not None and not reader.is_empty:
+            self._fail(status_error(StatusCode.INTERNAL, "expected one message, got more"))
+
+
+def failure_of_reset(reset: StreamReset, *, is_connection_over: bool) -> StatusError:
+    """Return the status that stands for the early end of a stream or its connection."""
+    message = reset.message or f"the peer ended the call (code {reset.code})"
+    if reset.processed is Processed.NO or is_connection_over:
+        return Unavailable(message=message, processed=reset.processed)
+    return status_error(status_of_reset(reset.code), message)

@@ -1,0 +1,108 @@
+"""One timer for the deadlines of all calls, by a clock that the test moves."""
+
+import asyncio
+
+import pytest
+from kakuri_grpc._deadlines import Deadlines
+
+
+class Clock:
+    """What Deadlines needs of an event loop."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.timers = []
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, callback):
+        timer = Timer(self, when, callback)
+        self.timers.append(timer)
+        return timer
+
+    def advance(self, when):
+        while due := [timer for timer in self.timers if timer.when <= when]:
+            timer = min(due, key=lambda one: one.when)
+            self.timers.remove(timer)
+            self.now = max(self.now, timer.when)
+            timer.callback()
+        self.now = when
+
+
+class Timer:
+    def __init__(self, clock, when, callback):
+        self.clock, self.when, self.callback = clock, when, callback
+
+    def cancel(self):
+        if self in self.clock.timers:
+            self.clock.timers.remove(self)
+
+
+class Call:
+    def __init__(self, clock, deadline):
+        self.clock, self.deadline, self.expired_at = clock, deadline, None
+
+    def expire(self):
+        assert self.expired_at is None
+        self.expired_at = self.clock.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_each_call_expires_once_at_its_deadline_in_any_order(clock):
+    deadlines = Deadlines(clock)
+    calls = [Call(clock, deadline) for deadline in (5.0, 1.0, 3.0, 3.0, 0.5)]
+    for call in calls:
+        deadlines.add(call)
+    clock.advance(10.0)
+    assert [call.expired_at for call in calls] == pytest.approx([5, 1, 3, 3, 0.5], abs=0.001)
+    assert len(deadlines) == 0
+    assert clock.timers == []
+
+
+def test_many_calls_share_one_timer(clock):
+    deadlines = Deadlines(clock)
+    for number in range(1000):
+        call = Call(clock, 5.0 + number / 1000)
+        deadlines.add(call)
+        assert len(clock.timers) == 1
+        deadlines.discard(call)
+    clock.advance(60.0)
+    assert clock.timers == []
+
+
+def test_discarded_call_does_not_expire(clock):
+    deadlines = Deadlines(clock)
+    kept, ended = Call(clock, 2.0), Call(clock, 1.0)
+    deadlines.add(kept)
+    deadlines.add(ended)
+    deadlines.discard(ended)
+    clock.advance(3.0)
+    assert ended.expired_at is None
+    assert kept.expired_at == 2.0
+
+
+def test_closing_stops_the_timer(clock):
+    deadlines = Deadlines(clock)
+    deadlines.add(Call(clock, 1.0))
+    deadlines.close()
+    assert clock.timers == []
+
+
+async def test_deadline_of_a_real_loop_fires():
+    loop = asyncio.get_running_loop()
+    expired = loop.create_future()
+
+    class OnLoop:
+        deadline = loop.time() + 0.01
+
+        def expire(self):
+            expired.set_result(loop.time())
+
+    deadlines = Deadlines(loop)
+    deadlines.add(OnLoop())
+    assert await expired >= OnLoop.deadline - 0.001

@@ -1,0 +1,138 @@
+"""A client's connection over an asyncio transport."""
+
+import asyncio
+from collections import deque
+from typing import Self
+
+from kakuri_http2._client import ClientConnection, PreparedRequest
+from kakuri_http2._driver import Driver
+from kakuri_http2._errors import ErrorCode, RemoteProtocolError
+from kakuri_http2._events import Fields, Processed, Request
+from kakuri_http2._exchange import Exchange, ExchangeEnded
+from kakuri_http2._limits import Limits
+from kakuri_http2._receiver import Receiver
+
+
+class ClientDriver(Driver[ClientConnection]):
+    """A client's connection: opens exchanges, as many at a time as the server allows.
+
+    >>> async def version(path: str) -> bytes:
+    ...     loop = asyncio.get_running_loop()
+    ...     _, client = await loop.create_unix_connection(ClientDriver, path)
+    ...     async with client:
+    ...         exchange = await client.open(Request(b"GET", b"/", b"localhost", end=True))
+    ...         await exchange.response()
+    ...         return await exchange.read()
+
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(ClientConnection(limits))
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._granted = 0  # streams that requests were given which have not opened them yet
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+        await self.closed
+
+    async def open(self, request: Request) -> Exchange:
+        """Send a request; waits, first come first served, while the server allows no more streams.
+
+        Raises:
+            ExchangeEnded: the connection accepts no request any more; `processed` is NO.
+
+        """
+        if not self.has_room:
+            await self.wait_for_room()
+        exchange = Exchange(self)
+        prepared = self.connection.prepare(request)
+        exchange.stream = self.connection.start(prepared, exchange, is_end=request.end)
+        self._flush_soon()
+        return exchange
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request can be sent without waiting, and without passing one that waits."""
+        return not self._waiting and self.connection.available_streams > self._granted
+
+    async def wait_for_room(self) -> None:
+        """Wait until a request can be sent; the caller sends it before it awaits anything else.
+
+        Raises:
+            ExchangeEnded: the connection accepts no request any more; `processed` is NO.
+
+        """
+        if not self.connection.accepts_streams:
+            raise _not_sent()
+        turn = self._loop.create_future()
+        self._waiting.append(turn)
+        try:
+            is_granted = await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif not turn.cancelled() and turn.result():
+                self._granted -= 1
+                self._streams_changed()
+            raise
+        if not is_granted:
+            raise _not_sent()
+        self._granted -= 1
+        if not self.connection.available_streams:
+            raise _not_sent()
+
+    def start(
+        self,
+        request: PreparedRequest,
+        receiver: Receiver,
+        *,
+        fields: Fields = (),
+        content: bytes = b"",
+        is_end: bool = True,
+    ) -> int:
+        """Send a prepared request; only while `has_room`, or after `wait_for_room`.
+
+        It is written in this pass of the event loop, together with what other callers send; at
+        once if it is the only one.
+
+        Returns:
+            The number of its stream, which reports to the receiver.
+
+        """
+        connection = self.connection
+        stream = connection.start(request, receiver, fields=fields, content=content, is_end=is_end)
+        if connection.open_streams == 1:
+            self.flush()
+        else:
+            self._flush_soon()
+        return stream
+
+    def _streams_changed(self) -> None:
+        """Assign free streams to the requests that have waited longest."""
+        while self._waiting and self.connection.available_streams > self._granted:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                self._granted += 1
+
+    def _ended(self, error: RemoteProtocolError | None) -> None:  # noqa: ARG002 - exchanges have it
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(False)
+
+    def _settings_changed(self) -> None:
+        if not self.connection.accepts_streams:
+            self._ended(None)
+
+
+def _not_sent() -> ExchangeEnded:
+    return ExchangeEnded(
+        "the connection accepts no more requests",
+        ErrorCode.NO_ERROR,
+        by_peer=True,
+        processed=Processed.NO,
+    )

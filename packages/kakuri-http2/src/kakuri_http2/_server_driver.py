@@ -1,0 +1,65 @@
+"""A server's connection over an asyncio transport."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kakuri_http2._driver import Driver
+from kakuri_http2._errors import ErrorCode
+from kakuri_http2._events import Request
+from kakuri_http2._exchange import Exchange, ExchangeEnded
+from kakuri_http2._limits import Limits
+from kakuri_http2._server import ServerConnection
+
+
+class ServerDriver(Driver[ServerConnection]):
+    """A server's connection: runs a handler for each request, in a task of its own."""
+
+    def __init__(
+        self, handler: Callable[[Exchange], Awaitable[None]], limits: Limits | None = None
+    ) -> None:
+        """Create the protocol of a server's connection.
+
+        Args:
+            handler: sends the response with the exchange's methods. If it raises, or returns
+                without having ended the exchange, the exchange is reset with INTERNAL_ERROR.
+            limits: what the client may do.
+
+        """
+        super().__init__(ServerConnection(limits, self._accept))
+        self._handler = handler
+        self._accepted: list[Exchange] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _accept(self, request: Request) -> Exchange:
+        exchange = Exchange(self, request.stream)
+        exchange.head = request
+        exchange.is_complete = request.end
+        self._accepted.append(exchange)
+        return exchange
+
+    def _received(self) -> None:
+        accepted, self._accepted = self._accepted, []
+        for exchange in accepted:
+            if len(self._tasks) >= 2 * self.connection.limits.concurrent_streams:
+                # Handlers of streams that the client has reset still run (CVE-2023-44487).
+                self.reset(exchange.stream, ErrorCode.REFUSED_STREAM)
+                continue
+            task = self._loop.create_task(self._run(exchange))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        super()._received()
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._handler(exchange)
+        except ExchangeEnded:
+            return  # the peer no longer waits for it
+        finally:
+            self.connection.reset_unfinished(exchange.stream)
+            self._flush_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Handle the end of the transport: cancel the handlers that still run."""
+        super().connection_lost(exc)
+        for task in self._tasks:
+            task.cancel()
