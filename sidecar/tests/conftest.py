@@ -4,10 +4,10 @@ from dataclasses import dataclass
 import kakuri_json
 import pytest
 from kakuri_cri import Timeouts as CallTimeouts
+from kakuri_cri.testing import FakeCri
 from kakuri_http import Client, Timeouts
 from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
 from kakuri_sidecar import sidecar_service
-from kakuri_sidecar.testing import FakeCri
 from kakuri_tcp import Endpoint
 from kakuri_zones import MonitorTimes, PullLimits, RetryTimes, Settings
 

@@ -2,8 +2,8 @@ import os
 
 import pytest
 from kakuri_cri import Runtime, RuntimeUnavailable
+from kakuri_cri.testing import FakeCri
 from kakuri_sidecar import GrpcioChannel
-from kakuri_sidecar.testing import FakeCri
 
 # What every channel has to do is in tests/contract/test_cri_channels.py.
 

@@ -23,11 +23,11 @@ from crash_disk import TORN
 from crash_history import ClientHistory, Violation
 from e2e_agent import STEPS
 from e2e_processes import clean_environment
+from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
 from kakuri_rpc import Error, ErrorCode, ListWorkloads, RemoveWorkload, Reply, StartWorkload
 from kakuri_sidecar import sidecar_service
-from kakuri_sidecar.testing import FakeCri, FakeImage
 from kakuri_tcp import Endpoint
 from kakuri_zones import Settings
 from recording_runtime import workload

@@ -8,7 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from kakuri_sidecar.testing import FakeCri, FakeImage
+from kakuri_cri.testing import FakeCri, FakeImage
 
 IMAGES = {
     "server": FakeImage(state="present"),

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from kakuri_sidecar.testing import CriProxy
+from kakuri_cri.testing import CriProxy
 from zones_system import IDLE, await_that
 
 MAKING = ("ImageStatus", "RunPodSandbox", "PodSandboxStatus", "CreateContainer", "StartContainer")

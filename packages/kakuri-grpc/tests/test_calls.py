@@ -1,6 +1,7 @@
 """Calls of all kinds, against our own server and against grpcio's."""
 
 import asyncio
+import gc
 
 import kakuri_protobuf as kp
 import pytest
@@ -313,3 +314,27 @@ async def test_handler_of_bytes_answers_with_bytes(tmp_path):
         server.add(raw, reverse)
         await server.listen(f"unix:{tmp_path}/s")
         assert await channel.call(raw, b"\xff\x01", timeout=10) == b"\x01\xff"
+
+
+async def test_failed_calls_leave_no_cycles_to_the_garbage_collector(tmp_path):
+    async with our_server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        await server.listen(f"unix:{tmp_path}/s")
+        for _ in range(2):  # the first time, classes are compiled
+            gc.collect()
+            gc.disable()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            try:
+                with pytest.raises(NotFound):
+                    await call(channel, "fail")
+                with pytest.raises(MessageTooLarge):
+                    await call(channel, count=5 << 20)
+                with pytest.raises(DeadlineExceeded):
+                    await channel.call(UNARY, Question(text="sleep"), timeout=0.01)
+                await asyncio.sleep(0.05)
+                gc.collect()
+                found = [one for one in gc.garbage if isinstance(one, Exception | Question)]
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+                gc.enable()
+        assert found == []

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable, Timeouts
+from kakuri_cri.testing import FakeCri
 from kakuri_registry import ZonesListed, ZoneSpec
-from kakuri_sidecar.testing import FakeCri
 from kakuri_zones import (
     MonitorTimes,
     PullLimits,

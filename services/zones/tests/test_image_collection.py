@@ -2,7 +2,7 @@ from contextlib import suppress
 
 import pytest
 from kakuri_cri import Runtime, RuntimeUnavailable
-from kakuri_sidecar.testing import FakeCri, FakeImage
+from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_zones._image_collection import CollectionLimits, DiskUse, ImageCollector, disk_use
 from kakuri_zones._images import Images
 from structlog.testing import capture_logs

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kakuri_sidecar.testing import LogWriter
+from kakuri_cri.testing import LogWriter
 from kakuri_zones.logs._errors import LogCursorError, UnknownLog
 from kakuri_zones.logs._reading import BLOCK
 from kakuri_zones.logs._store import MAX_READ, LogStore

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from kakuri_cri import CriError, Runtime, api
-from kakuri_sidecar.testing import FakeCri
+from kakuri_cri.testing import FakeCri
 from kakuri_tcp.testing import until
 from kakuri_zones.logs._store import LogStore
 

@@ -1,4 +1,4 @@
-from kakuri_sidecar.testing import FakeImage
+from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
 from kakuri_zones.logs import LogStore
 

@@ -3,9 +3,9 @@ from itertools import groupby
 
 import pytest
 from kakuri_cri import Timeouts
+from kakuri_cri.testing import FakeImage
 from kakuri_registry import WorkloadState as State
 from kakuri_registry import ZoneChanged
-from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 from kakuri_zones._labels import spec_hash
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 from kakuri_cri import CriError, Timeouts
+from kakuri_cri.testing import FakeImage
 from kakuri_registry import WorkloadState as State
 from kakuri_registry import ZoneSpec
-from kakuri_sidecar.testing import FakeImage
 from kakuri_tcp.testing import until
 from kakuri_zones import ZoneError
 

@@ -1,6 +1,7 @@
 """One call, seen from the client: messages in both directions, and how it ends."""
 
 import asyncio
+from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -135,7 +136,7 @@ class Call(Generic[Request, Answer]):
 
         """
         if self._error is not None:
-            raise self._error
+            raise self._failed()
         try:
             return await self._receive()
         except asyncio.CancelledError:
@@ -144,14 +145,14 @@ class Call(Generic[Request, Answer]):
         except ExchangeEnded as ended:
             self._fail(self._failure(ended))
         except MessageTooLarge as error:
-            self._fail(error)
+            self._fail(error.with_traceback(None))
         except CompressedMessage as error:
             self._fail(status_error(StatusCode.INTERNAL, str(error)))
         except DecodeError as error:
             self._fail(undecodable(self._method, error))
         except StatusError as error:
-            self._fail(error)
-        raise cast("Exception", self._error)
+            self._fail(error.with_traceback(None))
+        raise self._failed()
 
     async def _receive(self) -> Answer | None:
         if self.metadata is None:
@@ -179,11 +180,11 @@ class Call(Generic[Request, Answer]):
         try:
             check_trailers(fields, self._timeout)
         except GRPCError as error:
-            self._error = error
-            raise
+            self._error = error.with_traceback(None)
+            raise self._failed() from None
         if not self._reader.is_empty:
             self._error = status_error(StatusCode.INTERNAL, "the last message was cut off")
-            raise self._error
+            raise self._failed()
 
     async def sole_answer(self) -> Answer:
         """Return the message of a call that has exactly one.
@@ -217,6 +218,13 @@ class Call(Generic[Request, Answer]):
         self._error = error
         self._deadlines.discard(self)
         self._exchange.cancel(ErrorCode.CANCEL)
+
+    def _failed(self) -> Exception:
+        """Return what the call failed with, to be raised.
+
+        A copy: what is raised holds the frames of its traceback, and they hold the call.
+        """
+        return copy(cast("Exception", self._error))
 
     def _failure(self, ended: ExchangeEnded) -> Exception:
         """Return the error to raise for an exchange that ended early."""

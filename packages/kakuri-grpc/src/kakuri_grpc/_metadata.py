@@ -33,7 +33,8 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """
     fields = []
     for name, value in metadata:
-        if not _NAME.fullmatch(name) or name.startswith("grpc-"):
+        is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
+        if not _NAME.fullmatch(name) or is_reserved:
             raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
         if name.endswith("-bin"):
             if not isinstance(value, bytes):

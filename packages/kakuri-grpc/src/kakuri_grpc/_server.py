@@ -150,6 +150,15 @@ class Server:
         for listener in self._listeners:
             await listener.wait_closed()
 
+    def abort_connections(self) -> None:
+        """Break every connection without GOAWAY, for tests; new ones are accepted.
+
+        To clients it looks as if the process had died: they cannot know whether the calls under
+        way were processed. Handlers of these calls are cancelled.
+        """
+        for driver in self._drivers:
+            driver.abort()
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -228,9 +237,7 @@ class Server:
             call.finish(error.code, error.message)
         elif isinstance(error, MessageTooLarge):
             call.finish(StatusCode.RESOURCE_EXHAUSTED, str(error))
-        elif isinstance(error, ExchangeEnded):
-            raise error
-        else:
+        elif not isinstance(error, ExchangeEnded):  # then the client no longer waits
             log.error("%s failed", call.path, exc_info=error)
             call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
 

@@ -6,6 +6,7 @@ objects of an answer that was good need no second look.
 """
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING
 
 from kakuri_http2 import Processed, StreamReset
@@ -77,7 +78,7 @@ class UnaryCall:
 
         """
         if self._error is not None:
-            raise self._error
+            raise copy(self._error)  # its traceback would hold this call, in a cycle
         if self._trailers is not self._driver.good_trailers:
             trailers = self._trailers or self._head
             check_trailers(trailers, self._timeout)
@@ -108,7 +109,7 @@ class UnaryCall:
             try:
                 is_good = check_head(status, fields)
             except StatusError as error:
-                self._fail(error)
+                self._fail(error.with_traceback(None))
                 return
             if is_good:
                 self._driver.good_head = fields
@@ -153,7 +154,7 @@ class UnaryCall:
             if self._message is None:
                 self._message = reader.next_message()
         except MessageTooLarge as error:
-            self._fail(error)
+            self._fail(error.with_traceback(None))
         except CompressedMessage as error:
             self._fail(status_error(StatusCode.INTERNAL, str(error)))
         if self._message is not None and not reader.is_empty:

@@ -85,6 +85,11 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close without a word and without writing what is queued, as when the process dies."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

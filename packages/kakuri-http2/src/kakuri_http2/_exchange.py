@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -210,7 +211,8 @@ class Exchange:
 
     def _check(self) -> None:
         if self._ended is not None:
-            raise self._ended
+            # A copy: what is raised holds the frames of its traceback, and they hold the exchange.
+            raise copy(self._ended)
 
     async def _wait(self) -> None:
         self._check()

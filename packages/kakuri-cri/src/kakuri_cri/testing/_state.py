@@ -1,33 +1,33 @@
-"""The objects of a runtime that is not there, and what becomes of them."""
+"""The objects of a fake runtime, and how they change."""
 
 import itertools
 import secrets
 import time
 
-import grpc
+from kakuri_grpc import StatusCode
 
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar.testing._events import Events
-from kakuri_sidecar.testing._images import FakeImages
-from kakuri_sidecar.testing._names import container_name
-from kakuri_sidecar.testing._node import FakeNode
-from kakuri_sidecar.testing._objects import FakeContainer, FakeSandbox, Refusal
+from kakuri_cri import api
+from kakuri_cri.testing._events import EventLog
+from kakuri_cri.testing._images import FakeImages
+from kakuri_cri.testing._names import container_name
+from kakuri_cri.testing._node import FakeNode
+from kakuri_cri.testing._objects import FakeContainer, FakeSandbox, Refusal
 
 KILLED = 137
-"""The exit code of what was killed."""
+"""The exit code of a process that was killed."""
 
 
 class FakeState:
     """The sandboxes and containers of a runtime.
 
     Attributes:
-        sandboxes: what there is, by id.
-        containers: what there is, by id.
+        sandboxes: by id.
+        containers: by id.
         images: the images.
-        events: what has happened.
-        node: what the runtime tells about itself.
-        reserved: the ids of what has a name, or is to have it, by that name.
-        addresses: the last bytes of the addresses to come.
+        events: the events.
+        node: what the runtime says about itself.
+        reserved: ids of objects that exist or are being created, by their reserved names.
+        addresses: the last bytes of the addresses of sandboxes to come.
 
     """
 
@@ -35,25 +35,25 @@ class FakeState:
         self.sandboxes: dict[str, FakeSandbox] = {}
         self.containers: dict[str, FakeContainer] = {}
         self.images = images
-        self.events = Events()
+        self.events = EventLog()
         self.node = node
         self.reserved: dict[str, str] = {}
         self.addresses = itertools.count(2)
 
     def end(self, container: FakeContainer, code: int, reason: str = "", message: str = "") -> None:
-        """Let the process of a container end; nothing is done if none runs."""
+        """End the process of a container, if it runs."""
         if container.is_running:
             usual = "Completed" if code == 0 else "Error"
             self.finish(container, code, reason or usual, message)
 
     def end_sandbox(self, sandbox: FakeSandbox) -> None:
-        """Let a sandbox be NOTREADY; what its containers tell stays as it was."""
+        """Make a sandbox NOTREADY; its containers keep their state."""
         if sandbox.is_ready:
             sandbox.is_ready = False
-            self.events.tell(api.CONTAINER_STOPPED_EVENT, sandbox)
+            self.events.add(api.ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox)
 
     def forget(self) -> None:
-        """Lose everything but the images."""
+        """Forget everything but the images."""
         for container in self.containers.values():
             if container.log is not None:
                 container.log.close()
@@ -64,25 +64,29 @@ class FakeState:
         self.events.clear()
 
     def finish(self, container: FakeContainer, code: int, reason: str, message: str) -> None:
-        """Let a container be EXITED."""
+        """Make a container EXITED."""
         if container.log is not None:
             container.log.close()
-        container.state = api.CONTAINER_EXITED
+        container.state = api.ContainerState.CONTAINER_EXITED
         container.finished_at = time.time_ns()
         container.exit_code, container.reason, container.message = code, reason, message
         container.ended.set()
-        self.events.tell(api.CONTAINER_STOPPED_EVENT, container)
+        self.events.add(api.ContainerEventType.CONTAINER_STOPPED_EVENT, container)
 
     def remove(self, container: FakeContainer) -> None:
-        """Remove a container, killed if it runs; its name is free again."""
+        """Remove a container, killed if it runs, and free its name."""
         self.end(container, KILLED)
         if self.containers.pop(container.id, None) is not None:
-            metadata = container.sandbox.config.metadata
-            self.reserved.pop(container_name(metadata, container.config.metadata), None)
-            self.events.tell(api.CONTAINER_DELETED_EVENT, container)
+            self.reserved.pop(container_name(container.sandbox.metadata, container.metadata), None)
+            self.events.add(api.ContainerEventType.CONTAINER_DELETED_EVENT, container)
 
     def reserve(self, kind: str, name: str) -> str:
-        """Take a name for a new object and give its id."""
+        """Reserve a name for a new object, and return the object's id.
+
+        Raises:
+            Refusal: the name is reserved.
+
+        """
         owner = self.reserved.get(name)
         if owner is not None:
             raise Refusal(
@@ -92,27 +96,27 @@ class FakeState:
         return self.reserved[name]
 
     def containers_of(self, sandbox: FakeSandbox) -> list[FakeContainer]:
-        """Give the containers of a sandbox."""
+        """Return the containers of a sandbox."""
         return [one for one in self.containers.values() if one.sandbox is sandbox]
 
     def check_network(self, identifier: str) -> None:
-        """Refuse a sandbox for which there is no network."""
+        """Raise Refusal for a sandbox while the node has no network."""
         if not self.node.conditions["NetworkReady"]:
-            words = "cni plugin not initialized"
-            raise Refusal(f'failed to setup network for sandbox "{identifier}": {words}')
+            reason = "cni plugin not initialized"
+            raise Refusal(f'failed to setup network for sandbox "{identifier}": {reason}')
 
     def find_sandbox(self, identifier: str) -> FakeSandbox:
-        """Give a sandbox; the call that asks for one that is not there is refused."""
+        """Return a sandbox; raise Refusal if there is none of this id."""
         try:
             return self.sandboxes[identifier]
         except KeyError:
-            words = f'an error occurred when try to find sandbox "{identifier}": not found'
-            raise Refusal(words, grpc.StatusCode.NOT_FOUND) from None
+            message = f'an error occurred when try to find sandbox "{identifier}": not found'
+            raise Refusal(message, StatusCode.NOT_FOUND) from None
 
     def find_container(self, identifier: str) -> FakeContainer:
-        """Give a container; the call that asks for one that is not there is refused."""
+        """Return a container; raise Refusal if there is none of this id."""
         try:
             return self.containers[identifier]
         except KeyError:
-            words = f'an error occurred when try to find container "{identifier}": not found'
-            raise Refusal(words, grpc.StatusCode.NOT_FOUND) from None
+            message = f'an error occurred when try to find container "{identifier}": not found'
+            raise Refusal(message, StatusCode.NOT_FOUND) from None

@@ -2,14 +2,14 @@ r"""What goes wrong with which call, in a language of one line for each method.
 
     SCRIPT  = TERM *("->" TERM)
     TERM    = [COUNT "*"] FAULT
-    FAULT   = "error(" CODE [": " WORDS] ")"                the runtime refuses
-            | "delay(" MILLISECONDS ")"                     it does it, but slowly
-            | "close"                                       its connections break before it did it
-            | "finish-then-error(" CODE [": " WORDS] ")"    it does it, and the answer is lost
-            | "finish-then-close"
+    FAULT   = "error(" CODE [": " MESSAGE] ")"              the runtime refuses the call
+            | "delay(" MILLISECONDS ")"                     the runtime carries it out slowly
+            | "close"                                       connections break, it is not carried out
+            | "finish-then-error(" CODE [": " MESSAGE] ")"  it is carried out, its answer is lost
+            | "finish-then-close"                           the same, and connections break
 
-A term holds for COUNT calls, one without a count for one; after the last term all is well again.
-CODE is the name of a gRPC status, such as UNAVAILABLE.
+A term applies to COUNT calls, one without a count to one; calls after the last term succeed. CODE
+is the name of a gRPC status, such as UNAVAILABLE.
 """
 
 import re
@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-import grpc
+from kakuri_grpc import StatusCode
 
-_term = re.compile(
+_TERM = re.compile(
     r"""(?:(?P<count>[1-9][0-9]{0,5})\*)?
-    (?: (?P<error>error|finish-then-error)\((?P<code>[A-Z_]+)(?::\ (?P<words>[^()]*))?\)
+    (?: (?P<error>error|finish-then-error)\((?P<code>[A-Z_]+)(?::\ (?P<message>[^()]*))?\)
       | delay\((?P<delay>[0-9]{1,7})\)
       | (?P<close>close|finish-then-close) )""",
     re.VERBOSE,
@@ -30,7 +30,7 @@ _term = re.compile(
 
 
 class Outcome(Enum):
-    """What becomes of a call."""
+    """How a call ends."""
 
     DONE = "done"
     ERROR = "error"
@@ -41,27 +41,35 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of one call; `delay` is seconds that it takes longer."""
+    """What goes wrong with one call.
+
+    Attributes:
+        outcome: how it ends.
+        delay: seconds that it takes longer.
+        code: the status, if it ends with an error.
+        message: what the error says.
+
+    """
 
     outcome: Outcome = Outcome.DONE
     delay: float = 0.0
-    code: grpc.StatusCode = grpc.StatusCode.OK
-    words: str = ""
+    code: StatusCode = StatusCode.OK
+    message: str = ""
 
 
 NO_FAULT = Fault()
 
 
 def parse_faults(script: str) -> list[Fault]:
-    """Read a script: one fault for each call that it is about.
+    """Return the faults of a script, one for each call that it applies to.
 
     Raises:
-        ValueError: it is none; the text says which term.
+        ValueError: the script is not valid; says which term.
 
     """
     faults: list[Fault] = []
     for term in script.split("->"):
-        found = _term.fullmatch(term.strip())
+        found = _TERM.fullmatch(term.strip())
         if found is None:
             raise ValueError(f"expected a fault like '2*error(UNAVAILABLE)', got {term!r}")
         faults += [_fault(found)] * int(found["count"] or 1)
@@ -73,17 +81,17 @@ def _fault(found: re.Match[str]) -> Fault:
         return Fault(delay=int(found["delay"]) / 1000)
     if found["close"]:
         return Fault(Outcome(found["close"]))
-    if found["code"] not in grpc.StatusCode.__members__ or found["code"] == "OK":
+    if found["code"] not in StatusCode.__members__ or found["code"] == "OK":
         raise ValueError(f"expected the name of a gRPC status, got {found['code']!r}")
-    words = found["words"] or f"a fault of the test: {found['code']}"
-    return Fault(Outcome(found["error"]), code=grpc.StatusCode[found["code"]], words=words)
+    message = found["message"] or f"a fault of the test: {found['code']}"
+    return Fault(Outcome(found["error"]), code=StatusCode[found["code"]], message=message)
 
 
 class Faults:
     """The faults that are still to come, by method."""
 
     def __init__(self, scripts: Mapping[str, str] | None = None) -> None:
-        """Take a script for each method."""
+        """Create the faults of a script for each method."""
         self._queues: dict[str, deque[Fault]] = {}
         for method, script in (scripts or {}).items():
             self.set(method, script)
@@ -93,23 +101,23 @@ class Faults:
         return f"<Faults left={left}>"
 
     def set(self, method: str, script: str) -> None:
-        """Let the next calls of a method go as a script says, instead of what was left.
+        """Set the faults of the next calls of a method, in place of those that are left.
 
         Raises:
-            ValueError: it is no script, or an empty one.
+            ValueError: the script is not valid.
 
         """
         self._queues[method] = deque(parse_faults(script))
 
     def clear(self) -> None:
-        """Let all be well again."""
+        """Let all further calls succeed."""
         self._queues.clear()
 
     def left(self, method: str) -> int:
-        """Give the number of calls of a method that are still to go wrong."""
+        """Return how many calls of a method are still to go wrong."""
         return len(self._queues.get(method, ()))
 
     def take(self, method: str) -> Fault:
-        """Give what becomes of the call of a method that has just come."""
+        """Return the fault of the call of a method that was just received."""
         queue = self._queues.get(method)
         return queue.popleft() if queue else NO_FAULT

@@ -1,15 +1,15 @@
-import grpc
 import pytest
-from kakuri_sidecar.testing import Fault, Faults, Outcome, parse_faults
+from kakuri_cri.testing import Fault, Faults, Outcome, parse_faults
+from kakuri_grpc import StatusCode
 
 
-def test_a_script_gives_a_fault_for_each_call():
+def test_script_has_a_fault_for_each_call():
     assert parse_faults("2*error(UNAVAILABLE)->delay(1500) -> 1*close") == [
         *[
             Fault(
                 Outcome.ERROR,
-                code=grpc.StatusCode.UNAVAILABLE,
-                words="a fault of the test: UNAVAILABLE",
+                code=StatusCode.UNAVAILABLE,
+                message="a fault of the test: UNAVAILABLE",
             )
         ]
         * 2,
@@ -18,10 +18,10 @@ def test_a_script_gives_a_fault_for_each_call():
     ]
 
 
-def test_an_error_can_have_words():
+def test_error_may_have_a_message():
     [fault] = parse_faults("finish-then-error(UNKNOWN: server is not initialized yet)")
     assert fault.outcome is Outcome.FINISH_THEN_ERROR
-    assert fault.words == "server is not initialized yet"
+    assert fault.message == "server is not initialized yet"
     assert parse_faults("3*finish-then-close") == [Fault(Outcome.FINISH_THEN_CLOSE)] * 3
 
 
@@ -32,18 +32,18 @@ def test_an_error_can_have_words():
         *("explode", "error(UNKNOWN))", "1 * close", "close->x"),
     ],
 )
-def test_what_is_no_script_is_refused(script):
+def test_script_that_is_not_valid_is_refused(script):
     with pytest.raises(ValueError, match="expected a fault like"):
         parse_faults(script)
 
 
 @pytest.mark.parametrize("code", ["BROKEN", "OK"])
-def test_a_code_is_one_of_grpc_and_no_success(code):
+def test_code_that_is_not_an_error_of_grpc_is_refused(code):
     with pytest.raises(ValueError, match=f"expected the name of a gRPC status, got '{code}'"):
         parse_faults(f"error({code})")
 
 
-def test_faults_are_taken_one_by_one():
+def test_faults_apply_one_by_one():
     faults = Faults({"Version": "2*close"})
     assert repr(faults) == "<Faults left={'Version': 2}>"
     assert faults.take("Status") == Fault()

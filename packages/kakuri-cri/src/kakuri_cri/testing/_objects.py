@@ -1,30 +1,30 @@
-"""The sandboxes, containers and images of a runtime that is not there."""
+"""The sandboxes, containers and images of a fake runtime."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import grpc
+from kakuri_grpc import StatusCode
 
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar.testing._logs import LogWriter
+from kakuri_cri import api
+from kakuri_cri.testing._logs import LogWriter
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
-"""What a call waits for in the middle of its work, if a fault makes it slow."""
+"""Awaited by a call in the middle of its work; takes long if a fault delays the call."""
 
 
 class Refusal(Exception):
-    """A call that the runtime refuses; containerd says most of it with UNKNOWN."""
+    """A call that the runtime refuses; containerd answers most of them with UNKNOWN."""
 
-    def __init__(self, words: str, code: grpc.StatusCode = grpc.StatusCode.UNKNOWN) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, code: StatusCode = StatusCode.UNKNOWN) -> None:
+        super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeImage:
-    """An image, and what becomes of a container of it.
+    """An image, and what a container of it does.
 
     Attributes:
         state: "present" on the node, "pullable", "missing" in its registry, or "hanging": a pull
@@ -32,12 +32,14 @@ class FakeImage:
         size: bytes.
         user: `USER` of its configuration.
         working_dir: `WORKDIR` of its configuration.
-        version: tells images of one name apart, which then have different ids.
-        is_pinned: whether the runtime has marked it as not to be removed.
+        version: images of one name with different versions have different ids.
+        is_pinned: whether the runtime reports it as not to be removed.
         output: what a container writes to stdout when it is started.
-        exit_code: what a container ends with right after its start; None if it runs on.
-        start_error: the words with which the start of a container fails.
-        on_term: the exit code on SIGTERM; None if a container lets itself be killed.
+        exit_code: with which a container exits right after its start; None if it runs on.
+        start_error: the message with which the start of a container fails; None if it succeeds.
+        on_term: the exit code after SIGTERM; None if a container has to be killed.
+        commands: standard output and exit code of ExecSync by the command's words; any other
+            command is answered with exit code 127.
 
     """
 
@@ -51,6 +53,7 @@ class FakeImage:
     exit_code: int | None = None
     start_error: str | None = None
     on_term: int | None = 143
+    commands: Mapping[tuple[str, ...], tuple[bytes, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         states = ("present", "pullable", "missing", "hanging")
@@ -60,29 +63,43 @@ class FakeImage:
 
 @dataclass(slots=True, eq=False)
 class FakeSandbox:
-    """A sandbox; `config` is what it was made from."""
+    """A sandbox.
+
+    Attributes:
+        id: its id.
+        config: what it was created from.
+        metadata: of the configuration.
+        handler: name of its runtime handler.
+        created_at: nanoseconds since the epoch.
+        ip: its address.
+        is_ready: whether it is SANDBOX_READY.
+
+    """
 
     id: str
     config: api.PodSandboxConfig
+    metadata: api.PodSandboxMetadata
     handler: str
     created_at: int
     ip: str
     is_ready: bool = True
-    labels: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.labels = dict(self.config.labels)  # many times faster to look into than the message's
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its configuration."""
+        return self.config.labels
 
     @property
     def state(self) -> api.PodSandboxState:
-        """The state as the protocol has it."""
-        return api.SANDBOX_READY if self.is_ready else api.SANDBOX_NOTREADY
+        """The state in the protocol's terms."""
+        states = api.PodSandboxState
+        return states.SANDBOX_READY if self.is_ready else states.SANDBOX_NOTREADY
 
     def status(self) -> api.PodSandboxStatus:
-        """Give it in full."""
+        """Return everything about it."""
         return api.PodSandboxStatus(
             id=self.id,
-            metadata=self.config.metadata,
+            metadata=self.metadata,
             state=self.state,
             created_at=self.created_at,
             network=api.PodSandboxNetworkStatus(ip=self.ip if self.is_ready else ""),
@@ -92,10 +109,10 @@ class FakeSandbox:
         )
 
     def item(self) -> api.PodSandbox:
-        """Give what a list has of it."""
+        """Return what a list has of it."""
         return api.PodSandbox(
             id=self.id,
-            metadata=self.config.metadata,
+            metadata=self.metadata,
             state=self.state,
             created_at=self.created_at,
             labels=self.config.labels,
@@ -106,35 +123,54 @@ class FakeSandbox:
 
 @dataclass(slots=True, eq=False)
 class FakeContainer:
-    """A container; `config` is what it was made from.
+    """A container.
 
-    `is_starting` is set while StartContainer is carried out; further calls are refused then.
+    Attributes:
+        id: its id.
+        sandbox: in which it is.
+        config: what it was created from.
+        metadata: of the configuration.
+        image: which it was created from.
+        image_ref: id of the image.
+        created_at: nanoseconds since the epoch, as `started_at` and `finished_at`.
+        state: in the protocol's terms.
+        exit_code: with which it exited.
+        reason: why, in one word.
+        message: why, in more words.
+        resources: what UpdateContainerResources has set; None until then.
+        log: writes its log; None before the start, and of a container without a log.
+        is_starting: whether StartContainer is being carried out; further calls are refused then.
+        ended: set when it has exited.
+
     """
 
     id: str
     sandbox: FakeSandbox
     config: api.ContainerConfig
+    metadata: api.ContainerMetadata
     image: FakeImage
     image_ref: str
     created_at: int
-    state: api.ContainerState = api.CONTAINER_CREATED
+    state: api.ContainerState = api.ContainerState.CONTAINER_CREATED
     started_at: int = 0
     finished_at: int = 0
     exit_code: int = 0
     reason: str = ""
     message: str = ""
+    resources: api.LinuxContainerResources | None = None
     log: LogWriter | None = None
     is_starting: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    labels: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.labels = dict(self.config.labels)
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its configuration."""
+        return self.config.labels
 
     @property
     def is_running(self) -> bool:
         """Whether its process runs."""
-        return self.state == api.CONTAINER_RUNNING
+        return self.state is api.ContainerState.CONTAINER_RUNNING
 
     @property
     def log_path(self) -> str:
@@ -143,10 +179,11 @@ class FakeContainer:
         return f"{directory}/{path}" if directory and path else ""
 
     def status(self) -> api.ContainerStatus:
-        """Give it in full."""
+        """Return everything about it."""
+        resources = self.resources
         return api.ContainerStatus(
             id=self.id,
-            metadata=self.config.metadata,
+            metadata=self.metadata,
             state=self.state,
             created_at=self.created_at,
             started_at=self.started_at,
@@ -159,14 +196,15 @@ class FakeContainer:
             labels=self.config.labels,
             annotations=self.config.annotations,
             log_path=self.log_path,
+            resources=None if resources is None else api.ContainerResources(linux=resources),
         )
 
     def item(self) -> api.Container:
-        """Give what a list has of it."""
+        """Return what a list has of it."""
         return api.Container(
             id=self.id,
             pod_sandbox_id=self.sandbox.id,
-            metadata=self.config.metadata,
+            metadata=self.metadata,
             image=self.config.image,
             image_ref=self.image_ref,
             state=self.state,

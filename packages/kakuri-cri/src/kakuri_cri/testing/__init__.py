@@ -1,8 +1,8 @@
-r"""For tests of what talks to a CRI runtime: one that is not there, and faults in front of one.
+r"""For tests of programs that use a CRI runtime: a fake runtime, and faults in front of a real one.
 
     async with FakeCri(images={"web:1": "present", "job:1": FakeImage(exit_code=3)}) as runtime:
         runtime.faults.set("RunPodSandbox", "1*finish-then-error(UNAVAILABLE)->2*delay(100)")
-        await start_zone(runtime.endpoint)      # what is tested
+        await start_zone(runtime.endpoint)      # the program under test
         await runtime.calls.wait_for("StartContainer")
         runtime.write("my-zone", b"hello\n")
         runtime.exit("my-zone", 137, "OOMKilled")
@@ -10,17 +10,17 @@ r"""For tests of what talks to a CRI runtime: one that is not there, and faults 
         assert runtime.container("my-zone").exit_code == 137
 
 `CriProxy(Path("/run/containerd/containerd.sock"))` has the same `faults` and `calls` in front of a
-runtime that is there. `Faults` has the language of faults.
+real runtime. `Faults` documents the language of faults.
 """
 
-from kakuri_sidecar.testing._calls import Calls, CriCall
-from kakuri_sidecar.testing._cri_proxy import CriProxy
-from kakuri_sidecar.testing._fake_cri import FakeCri
-from kakuri_sidecar.testing._faults import Fault, Faults, Outcome, parse_faults
-from kakuri_sidecar.testing._images import FakeImages
-from kakuri_sidecar.testing._logs import LogWriter, log_line
-from kakuri_sidecar.testing._node import FakeNode
-from kakuri_sidecar.testing._objects import FakeContainer, FakeImage, FakeSandbox
+from kakuri_cri.testing._calls import Calls, CriCall
+from kakuri_cri.testing._cri_proxy import CriProxy
+from kakuri_cri.testing._fake_cri import FakeCri
+from kakuri_cri.testing._faults import Fault, Faults, Outcome, parse_faults
+from kakuri_cri.testing._images import FakeImages
+from kakuri_cri.testing._logs import LogWriter, log_line
+from kakuri_cri.testing._node import FakeNode
+from kakuri_cri.testing._objects import FakeContainer, FakeImage, FakeSandbox
 
 __all__ = [
     "Calls",

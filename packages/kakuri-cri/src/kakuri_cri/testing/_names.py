@@ -1,23 +1,23 @@
-"""The names that containerd makes: of sandboxes and containers, to reserve; of images, in full."""
+"""The names that containerd derives, of sandboxes and containers and of images."""
 
 import hashlib
 
-from kakuri_sidecar import _cri_api_pb2 as api
+from kakuri_cri import api
 
 
 def sandbox_name(metadata: api.PodSandboxMetadata) -> str:
-    """Give the name that no two sandboxes may have."""
+    """Return the name that is unique among sandboxes."""
     return f"{metadata.name}_{metadata.namespace}_{metadata.uid}_{metadata.attempt}"
 
 
 def container_name(sandbox: api.PodSandboxMetadata, metadata: api.ContainerMetadata) -> str:
-    """Give the name that no two containers may have."""
+    """Return the name that is unique among containers."""
     pod = f"{sandbox.name}_{sandbox.namespace}_{sandbox.uid}"
     return f"{metadata.name}_{pod}_{metadata.attempt}"
 
 
 def full_name(image: str) -> str:
-    """Give an image's reference with registry, path and tag: `nginx` is one of Docker Hub's."""
+    """Return an image's reference with registry, path and tag: `nginx` is one of Docker Hub's."""
     if is_image_id(image):
         return image
     first, slash, _ = image.partition("/")
@@ -31,10 +31,10 @@ def full_name(image: str) -> str:
 
 
 def image_id(name: str) -> str:
-    """Give the id of the image of a full name."""
+    """Return the id of the image of a full name."""
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def is_image_id(image: str) -> bool:
-    """Whether a reference is an id and not a name."""
+    """Return whether a reference is an id and not a name."""
     return image.startswith("sha256:")

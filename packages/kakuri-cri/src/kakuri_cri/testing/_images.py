@@ -1,25 +1,25 @@
-"""The images of a runtime that is not there."""
+"""The images of a fake runtime."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 
-import grpc
-from kakuri_json import encode
+from kakuri_grpc import StatusCode
 
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar.testing._names import full_name, image_id, is_image_id
-from kakuri_sidecar.testing._objects import FakeImage, Pause, Refusal
+from kakuri_cri import api
+from kakuri_cri.testing._names import full_name, image_id, is_image_id
+from kakuri_cri.testing._objects import FakeImage, Pause, Refusal
 
 _RESOLVE = "failed to resolve reference"
 
 
 class FakeImages:
-    """What is on the node, and what can be pulled.
+    """The images on the node, and those that can be pulled.
 
     Attributes:
-        used_bytes: bytes that images take, as ImageFsInfo tells.
-        mountpoint: where they lie, as ImageFsInfo tells.
+        used_bytes: bytes that images take, as ImageFsInfo reports.
+        mountpoint: where they are, as ImageFsInfo reports.
 
     """
 
@@ -35,7 +35,7 @@ class FakeImages:
                 self._add(name, image)
 
     def set(self, name: str, image: FakeImage) -> None:
-        """Let an image be another from now on; a pull that hangs goes on to hang."""
+        """Replace an image, on the node and in the registry; a pull that hangs continues to."""
         name = full_name(name)
         self._known[name] = image
         self._present.pop(self._tags.pop(name, ""), None)
@@ -70,50 +70,47 @@ class FakeImages:
     def _status(self, identifier: str) -> api.Image:
         name, image = self._present[identifier]
         repository = name.rpartition(":")[0]
-        status = api.Image(
+        user = image.user.partition(":")[0]
+        return api.Image(
             id=identifier,
-            repo_tags=[name] if self._tags.get(name) == identifier else [],
-            repo_digests=[f"{repository}@{image_id(identifier)}"],
+            repo_tags=(name,) if self._tags.get(name) == identifier else (),
+            repo_digests=(f"{repository}@{image_id(identifier)}",),
             size=image.size,
+            uid=api.Int64Value(value=int(user)) if user.isdecimal() else None,
+            username="" if user.isdecimal() else user,
             pinned=image.is_pinned,
         )
-        user = image.user.partition(":")[0]
-        if user.isdecimal():
-            status.uid.value = int(user)
-            status.uid.SetInParent()
-        else:
-            status.username = user
-        return status
+
+    # The calls.
 
     async def image_status(
         self, request: api.ImageStatusRequest, pause: Pause
     ) -> api.ImageStatusResponse:
-        """Tell of an image; the answer is empty if it is not on the node."""
+        """Return an image; the answer is empty if it is not on the node."""
         await pause()
-        identifier = self.find(request.image.image)
+        identifier = self.find(_name(request.image))
         if identifier is None:
             return api.ImageStatusResponse()
-        answer = api.ImageStatusResponse(image=self._status(identifier))
+        info = {}
         if request.verbose:
             image = self.get(identifier)
             config = {"User": image.user, "WorkingDir": image.working_dir}
-            info = {"imageSpec": {"config": config}}
-            answer.info["info"] = encode(info).decode()
-        return answer
+            info["info"] = json.dumps({"imageSpec": {"config": config}})
+        return api.ImageStatusResponse(image=self._status(identifier), info=info)
 
     async def list_images(
         self, _request: api.ListImagesRequest, pause: Pause
     ) -> api.ListImagesResponse:
-        """Tell of every image that is on the node."""
+        """Return every image that is on the node."""
         await pause()
-        return api.ListImagesResponse(images=map(self._status, self._present))
+        return api.ListImagesResponse(images=tuple(map(self._status, self._present)))
 
     async def remove_image(
         self, request: api.RemoveImageRequest, pause: Pause
     ) -> api.RemoveImageResponse:
-        """Remove an image; done if it is gone."""
+        """Remove an image; succeeds if there is none."""
         await pause()
-        identifier = self.find(request.image.image)
+        identifier = self.find(_name(request.image))
         if identifier is not None:
             _, image = self._present.pop(identifier)
             self.used_bytes -= image.size
@@ -122,15 +119,15 @@ class FakeImages:
     async def pull_image(
         self, request: api.PullImageRequest, pause: Pause
     ) -> api.PullImageResponse:
-        """Fetch an image; the caller's leaving ends the pull."""
+        """Pull an image; the pull ends when its caller cancels it."""
         await pause()
-        name = full_name(request.image.image)
+        name = full_name(_name(request.image))
         image = self._known.get(name, self._default)
         if image.state == "missing":
-            words = (
+            message = (
                 f'failed to pull and unpack image "{name}": {_RESOLVE} "{name}": {name}: not found'
             )
-            raise Refusal(words, grpc.StatusCode.NOT_FOUND)
+            raise Refusal(message, StatusCode.NOT_FOUND)
         if image.state == "hanging":
             await asyncio.Event().wait()
         return api.PullImageResponse(image_ref=self._add(name, image))
@@ -138,11 +135,15 @@ class FakeImages:
     async def image_fs_info(
         self, _request: api.ImageFsInfoRequest, pause: Pause
     ) -> api.ImageFsInfoResponse:
-        """Tell how many bytes images take."""
+        """Return how many bytes images take."""
         await pause()
         usage = api.FilesystemUsage(
             timestamp=time.time_ns(),
             fs_id=api.FilesystemIdentifier(mountpoint=self.mountpoint),
             used_bytes=api.UInt64Value(value=self.used_bytes),
         )
-        return api.ImageFsInfoResponse(image_filesystems=[usage])
+        return api.ImageFsInfoResponse(image_filesystems=(usage,))
+
+
+def _name(spec: api.ImageSpec | None) -> str:
+    return "" if spec is None else spec.image

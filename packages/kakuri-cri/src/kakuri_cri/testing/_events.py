@@ -1,23 +1,18 @@
-"""The events of a runtime that is not there, kept as containerd keeps them."""
+"""The events of a fake runtime, kept as containerd keeps them."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
 
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar.testing._objects import FakeContainer, FakeSandbox
+from kakuri_cri import api
+from kakuri_cri.testing._objects import FakeContainer, FakeSandbox
 
 _BACKLOG = 1000
 
 
-class Events:
-    """Hands events to everybody who listens, and keeps them for the next one if nobody does.
-
-    Attributes:
-        listeners: how many listen.
-
-    """
+class EventLog:
+    """Sends events to all listeners, or keeps them for the next one while there is none."""
 
     def __init__(self) -> None:
         self._backlog: deque[api.ContainerEventResponse] = deque(maxlen=_BACKLOG)
@@ -25,18 +20,18 @@ class Events:
 
     @property
     def listeners(self) -> int:
-        """How many listen at the moment."""
+        """How many calls follow the events."""
         return len(self._queues)
 
-    def tell(self, kind: api.ContainerEventType, of: FakeSandbox | FakeContainer) -> None:
-        """Say what has happened to a sandbox or a container."""
+    def add(self, kind: api.ContainerEventType, of: FakeSandbox | FakeContainer) -> None:
+        """Add an event of a sandbox or a container."""
         sandbox = of if isinstance(of, FakeSandbox) else of.sandbox
         event = api.ContainerEventResponse(
             container_id=of.id,
             container_event_type=kind,
             created_at=time.time_ns(),
             pod_sandbox_status=sandbox.status(),
-            containers_statuses=[] if isinstance(of, FakeSandbox) else [of.status()],
+            containers_statuses=() if isinstance(of, FakeSandbox) else (of.status(),),
         )
         if not self._queues:
             self._backlog.append(event)
@@ -44,7 +39,7 @@ class Events:
             queue.put_nowait(event)
 
     async def listen(self) -> AsyncGenerator[api.ContainerEventResponse, None]:
-        """Give every event from now on, what was kept first."""
+        """Yield the events that were kept, and every event from now on."""
         queue: asyncio.Queue[api.ContainerEventResponse] = asyncio.Queue()
         for event in self._backlog:
             queue.put_nowait(event)
@@ -57,5 +52,5 @@ class Events:
             self._queues.remove(queue)
 
     def clear(self) -> None:
-        """Forget what was kept."""
+        """Forget the events that were kept."""
         self._backlog.clear()

@@ -1,51 +1,47 @@
-"""A CRI runtime in this process, on a real socket: containerd's rules, and nothing that runs."""
+"""A fake CRI runtime in this process, on a real socket: containerd's rules, without any process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
-import grpc
-import grpc.aio
+from kakuri_grpc import Server, ServerCall, StatusCode, status_error
+from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint
 
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar import _cri_calls as cri
-from kakuri_sidecar.testing._calls import Calls, CriCall
-from kakuri_sidecar.testing._faults import Fault, Faults, Outcome
-from kakuri_sidecar.testing._images import FakeImages
-from kakuri_sidecar.testing._node import FakeNode
-from kakuri_sidecar.testing._objects import FakeContainer, FakeImage, FakeSandbox, Pause, Refusal
-from kakuri_sidecar.testing._runtime import FakeRuntime
-from kakuri_sidecar.testing._socket import SocketServer
+from kakuri_cri import api
+from kakuri_cri.testing._calls import Calls, CriCall
+from kakuri_cri.testing._faults import Fault, Faults, Outcome
+from kakuri_cri.testing._images import FakeImages
+from kakuri_cri.testing._node import FakeNode
+from kakuri_cri.testing._objects import FakeContainer, FakeImage, FakeSandbox, Pause, Refusal
+from kakuri_cri.testing._runtime import FakeRuntime
+from kakuri_cri.testing._socket import SocketServer
 
-# The classes of grpc take parameters for type checkers alone.
-_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _Behaviour = Callable[[Any, Pause], Awaitable[Any]]
 
 _LOST_EXIT_CODE = 255
 
 
 class FakeCri:
-    """A CRI runtime for tests. Use it as an async context manager.
+    """A CRI runtime for tests, as an async context manager.
 
         async with FakeCri(images={"web:1": "present"}) as runtime:
             runtime.faults.set("RunPodSandbox", "1*error(UNAVAILABLE)->2*delay(100)")
             ...  # something that uses runtime.endpoint
             runtime.exit("my-zone", 3)
 
-    It does what containerd does as far as a client can see: ids and states, names that are taken
-    while something has them or is being made, calls that find nothing, calls that may be
-    repeated, exit codes and reasons, times, log files, events. A call goes on when its caller has
-    left, except for a pull.
+    To its clients it behaves as containerd: ids and states, names that are reserved while an object
+    has them or is being created, NOT_FOUND, calls that can be repeated, exit codes and reasons,
+    times, log files, events. A call goes on when its caller has cancelled it, except for a pull.
 
     Attributes:
         faults: what goes wrong with the next calls.
-        calls: what was asked of it.
-        node: what it tells about itself.
-        images: what can be run.
-        unimplemented: the methods that it does not have.
+        calls: the calls that were received.
+        node: what it says about itself.
+        images: of which containers can be created.
+        unimplemented: names of the calls that it does not have.
 
     """
 
@@ -59,12 +55,18 @@ class FakeCri:
         unimplemented: Collection[str] = (),
         faults: Mapping[str, str] | None = None,
     ) -> None:
-        """Make a runtime; its socket is at `path` or in a folder of its own.
+        """Create a runtime.
 
-        An image is given by its state, or in full.
+        Args:
+            path: of its socket; in a directory of its own if None.
+            images: an image, or only its state, by name.
+            default_image: every other image.
+            handlers: names of its runtime handlers; the default one has an empty name.
+            unimplemented: names of the calls that it does not have.
+            faults: a script of faults by name of the call.
 
         Raises:
-            ValueError: a fault or the state of an image is none.
+            ValueError: a fault or the state of an image is not valid.
 
         """
         self.faults = Faults(faults)
@@ -75,7 +77,7 @@ class FakeCri:
         self.unimplemented = set(unimplemented)
         self._runtime = FakeRuntime(self.images, self.node)
         self._work: set[asyncio.Future[Any]] = set()
-        self._server = SocketServer(path, _Methods(self))
+        self._server = SocketServer(path, self._add_methods)
 
     def __repr__(self) -> str:
         state = "up" if self._server.is_open else "down"
@@ -104,33 +106,33 @@ class FakeCri:
 
     @property
     def sandboxes(self) -> list[FakeSandbox]:
-        """What sandboxes there are, the oldest first."""
+        """Its sandboxes, the oldest first."""
         return list(self._runtime.sandboxes.values())
 
     @property
     def containers(self) -> list[FakeContainer]:
-        """What containers there are, the oldest first."""
+        """Its containers, the oldest first."""
         return list(self._runtime.containers.values())
 
     @property
     def listeners(self) -> int:
-        """How many follow its events."""
+        """How many calls follow its events."""
         return self._runtime.events.listeners
 
     def sandbox(self, name: str) -> FakeSandbox:
-        """Give the newest sandbox with that id, or that name in its metadata.
+        """Return the newest sandbox with this id, or this name in its metadata.
 
         Raises:
             LookupError: there is none.
 
         """
         for sandbox in reversed(self.sandboxes):
-            if name in {sandbox.id, sandbox.config.metadata.name}:
+            if name in {sandbox.id, sandbox.metadata.name}:
                 return sandbox
         raise LookupError(f"expected the id or the name of a sandbox, got {name!r}")
 
     def container(self, name: str) -> FakeContainer:
-        """Give the newest container with that id, or in a sandbox with that id or name.
+        """Return the newest container with this id, or in a sandbox with this id or name.
 
         Raises:
             LookupError: there is none.
@@ -138,19 +140,25 @@ class FakeCri:
         """
         for container in reversed(self.containers):
             sandbox = container.sandbox
-            if name in {container.id, sandbox.id, sandbox.config.metadata.name}:
+            if name in {container.id, sandbox.id, sandbox.metadata.name}:
                 return container
         raise LookupError(f"expected the id of a container or its sandbox's name, got {name!r}")
 
     def finish_start(self, name: str) -> None:
-        """End a start that no call waits for, because its caller died. See `is_starting`."""
+        """Finish a start whose call was lost in a crash; see `FakeContainer.is_starting`."""
         container = self.container(name)
         container.is_starting = False
         with suppress(Refusal):
             self._runtime.finish_start(container)
 
     def exit(self, name: str, code: int = 0, reason: str = "", message: str = "") -> None:
-        """End the process of a running container; the reason is the usual one if none is given.
+        """End the process of a running container.
+
+        Args:
+            name: of the container or its sandbox.
+            code: its exit code.
+            reason: as in its status; "Completed" or "Error" if empty.
+            message: as in its status.
 
         Raises:
             LookupError: there is no such container.
@@ -159,7 +167,7 @@ class FakeCri:
         self._runtime.end(self.container(name), code, reason, message)
 
     def write(self, name: str, data: bytes, stream: str = "stdout") -> None:
-        """Let a running container write; a line is logged once it is complete, or too long.
+        """Write to a stream of a running container; whole lines and long ones are logged.
 
         Raises:
             LookupError: there is no such container, or it has no log.
@@ -171,7 +179,7 @@ class FakeCri:
         log.write(data, stream)
 
     def lose_sandbox(self, name: str) -> None:
-        """Let a sandbox be NOTREADY although its containers are told to run, as a dead guest.
+        """Make a sandbox NOTREADY while its containers still count as running, like a dead guest.
 
         Raises:
             LookupError: there is no such sandbox.
@@ -180,19 +188,21 @@ class FakeCri:
         self._runtime.end_sandbox(self.sandbox(name))
 
     async def break_connections(self) -> None:
-        """Break every connection; new ones are taken."""
-        await self._server.break_connections()
+        """Break every connection; new ones are accepted."""
+        self._server.break_connections()
 
     async def crash(self) -> None:
-        """Die as by SIGKILL: connections break, calls under way end, containers run on."""
+        """Crash as by SIGKILL: connections break, calls under way end, containers run on."""
         await self._server.crash()
         await self._end_work()
 
     async def restart(self, objects: Literal["kept", "dead", "lost"] = "kept") -> None:
-        """Come back, from a crash if there was none yet.
+        """Crash, unless it has crashed already, and listen again on a new socket.
 
-        `objects` are "kept" as they are, "dead" as after a reboot of the node (sandboxes NOTREADY,
-        containers EXITED with 255), or "lost" without a trace.
+        Args:
+            objects: "kept" as they were, "dead" as after a reboot of the node (sandboxes NOTREADY,
+                containers EXITED with 255), or "lost".
+
         """
         if self._server.is_open:
             await self.crash()
@@ -210,13 +220,22 @@ class FakeCri:
             work.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
 
-    def behaviour(self, method: str) -> _Behaviour:
-        """Give what carries a method out."""
+    # Calls.
+
+    def _add_methods(self, server: Server) -> None:
+        behaviours = self._behaviours()
+        for service in (api.RuntimeService, api.ImageService):
+            for name, method in vars(service).items():
+                if name in behaviours:
+                    server.add(method, self._handler(name, method, behaviours[name]))
+        server.add(api.RuntimeService.GetContainerEvents, self._follow)
+
+    def _behaviours(self) -> dict[str, _Behaviour]:
         runtime, images, node = self._runtime, self.images, self.node
-        behaviours: dict[str, _Behaviour] = {
-            "Version": node.tell_version,
-            "Status": node.tell_status,
-            "RuntimeConfig": node.tell_config,
+        return {
+            "Version": node.answer_version,
+            "Status": node.answer_status,
+            "RuntimeConfig": node.answer_config,
             "RunPodSandbox": runtime.run_pod_sandbox,
             "StopPodSandbox": runtime.stop_pod_sandbox,
             "RemovePodSandbox": runtime.remove_pod_sandbox,
@@ -235,81 +254,63 @@ class FakeCri:
             "RemoveImage": images.remove_image,
             "ImageFsInfo": images.image_fs_info,
         }
-        return behaviours[method]
 
-    async def answer(
-        self, method: str, behaviour: _Behaviour, request: Any, context: _Context
-    ) -> Any:
-        """Answer a call that has one answer."""
-        call = await self.calls.add(method, request)
-        fault = self.faults.take(method)
-        await self._fail(call, fault, context, Outcome.ERROR, Outcome.CLOSE)
+    def _handler(
+        self, name: str, method: Method[Any, Any], behaviour: _Behaviour
+    ) -> Callable[[Any, ServerCall], Awaitable[Any]]:
+        async def answer(request: Any, _call: ServerCall) -> Any:
+            self._check_implemented(name, method)
+            return await self._answer(name, behaviour, request)
+
+        return answer
+
+    async def _answer(self, name: str, behaviour: _Behaviour, request: Any) -> Any:
+        call = await self.calls.add(name, request)
+        fault = self.faults.take(name)
+        await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
         work = asyncio.ensure_future(behaviour(request, lambda: asyncio.sleep(fault.delay)))
         self._work.add(work)
         work.add_done_callback(self._done)
         try:
-            answer = await (work if method == cri.PULL_IMAGE.name else asyncio.shield(work))
+            answer = await (work if name == "PullImage" else asyncio.shield(work))
         except Refusal as refusal:
             call.code = refusal.code.name
-            await context.abort(refusal.code, str(refusal))
-        await self._fail(call, fault, context, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+            raise status_error(refusal.code, str(refusal)) from None
+        await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
         call.code = "OK"
         return answer
 
-    async def follow(
-        self, request: api.GetEventsRequest, context: _Context
+    async def _follow(
+        self, request: api.GetEventsRequest, _call: ServerCall
     ) -> AsyncIterator[api.ContainerEventResponse]:
         """Answer GetContainerEvents; a fault after the call is one after the first event."""
-        call = await self.calls.add(cri.GET_CONTAINER_EVENTS.name, request)
+        self._check_implemented("GetContainerEvents", api.RuntimeService.GetContainerEvents)
+        call = await self.calls.add("GetContainerEvents", request)
         fault = self.faults.take(call.method)
         await asyncio.sleep(fault.delay)
-        await self._fail(call, fault, context, Outcome.ERROR, Outcome.CLOSE)
+        await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
         async with aclosing(self._runtime.events.listen()) as events:
             async for event in events:
                 yield event
-                finish = Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE
-                await self._fail(call, fault, context, *finish)
+                await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
 
-    async def _fail(
-        self, call: CriCall, fault: Fault, context: _Context, error: Outcome, close: Outcome
-    ) -> None:
+    def _check_implemented(self, name: str, method: Method[Any, Any]) -> None:
+        if name in self.unimplemented:
+            service = method.path.split("/")[1]
+            message = f"unknown method {name} for service {service}"
+            raise status_error(StatusCode.UNIMPLEMENTED, message)
+
+    async def _fail(self, call: CriCall, fault: Fault, error: Outcome, close: Outcome) -> None:
         if fault.outcome is error:
             call.code = fault.code.name
-            await context.abort(fault.code, fault.words)
+            raise status_error(fault.code, fault.message)
         if fault.outcome is close:
             await self._server.hang_up()
 
     def _done(self, work: asyncio.Future[Any]) -> None:
         self._work.discard(work)
         if not work.cancelled():
-            work.exception()  # its caller may have left
-
-
-class _Methods(grpc.GenericRpcHandler):
-    """Finds what answers a call, by its path."""
-
-    def __init__(self, runtime: FakeCri) -> None:
-        self._runtime = runtime
-        self._calls = {one.path: one for one in vars(cri).values() if isinstance(one, cri.Call)}
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        call = self._calls.get(handler_call_details.method)
-        if call is None or call.name in self._runtime.unimplemented:
-            return None
-        codec = {
-            "request_deserializer": call.request.FromString,
-            "response_serializer": call.response.SerializeToString,
-        }
-        if call is cri.GET_CONTAINER_EVENTS:
-            return grpc.unary_stream_rpc_method_handler(self._runtime.follow, **codec)
-        behaviour = self._runtime.behaviour(call.name)
-
-        async def answer(request: Any, context: _Context) -> Any:
-            return await self._runtime.answer(call.name, behaviour, request, context)
-
-        return grpc.unary_unary_rpc_method_handler(answer, **codec)
+            work.exception()  # its caller may have cancelled the call
 
 
 def _image(image: FakeImage | str) -> FakeImage:

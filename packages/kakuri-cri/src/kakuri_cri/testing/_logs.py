@@ -1,19 +1,27 @@
 """Writing a container's log as containerd does.
 
-Of what a container writes it changes one thing: a carriage return right before a line feed is lost.
+It changes one thing of what a container writes: a carriage return before a line feed is dropped.
 """
 
 import time
 from pathlib import Path
 
 MAX_LINE = 16_384
-"""Bytes of content of a line (containerd, max_container_log_line_size); the rest comes next."""
+"""Bytes of content of a line; longer ones are split (containerd, max_container_log_line_size)."""
 
 
 def log_line(
     content: bytes, *, stream: str = "stdout", is_partial: bool = False, at: int | None = None
 ) -> bytes:
-    """Give a line of a CRI log; `at` is nanoseconds since the epoch, now if None."""
+    """Return a line of a CRI log.
+
+    Args:
+        content: what the container wrote, without a line feed.
+        stream: "stdout" or "stderr".
+        is_partial: whether the container's line goes on in the next one.
+        at: nanoseconds since the epoch; now if None.
+
+    """
     seconds, nanoseconds = divmod(time.time_ns() if at is None else at, 1_000_000_000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     tag = "P" if is_partial else "F"
@@ -21,20 +29,25 @@ def log_line(
 
 
 class LogWriter:
-    """Writes to a log file what a container writes to its two streams."""
+    """Writes what a container writes to its two streams into a log file."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file to append to it. Raises OSError, as if its folder is missing."""
+        """Open the file to append to it.
+
+        Raises:
+            OSError: it cannot be opened, for instance because its directory is missing.
+
+        """
         self.path = path
         self._file = path.open("ab", buffering=0)
         self._pending = {"stdout": b"", "stderr": b""}
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
-        """Write whole lines; the start of one waits for its end."""
+        """Write whole lines; the start of a line waits for its end."""
         data = self._pending[stream] + data
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._put(data[start:end].removesuffix(b"\r"), stream)
+            self._write_line(data[start:end].removesuffix(b"\r"), stream)
             start = end + 1
         while len(data) - start > MAX_LINE:
             self._file.write(
@@ -43,23 +56,23 @@ class LogWriter:
             start += MAX_LINE
         self._pending[stream] = data[start:]
 
-    def _put(self, line: bytes, stream: str) -> None:
+    def _write_line(self, line: bytes, stream: str) -> None:
         while len(line) > MAX_LINE:
             self._file.write(log_line(line[:MAX_LINE], stream=stream, is_partial=True))
             line = line[MAX_LINE:]
         self._file.write(log_line(line, stream=stream))
 
     def close(self) -> None:
-        """Write what waits for the end of its line as a partial line, and close the file."""
+        """Write pending starts of lines as partial lines, and close the file."""
         if self._file.closed:
             return
-        for stream, rest in self._pending.items():
-            if rest:
-                self._file.write(log_line(rest, stream=stream, is_partial=True))
+        for stream, pending in self._pending.items():
+            if pending:
+                self._file.write(log_line(pending, stream=stream, is_partial=True))
         self._file.close()
 
     def reopen(self) -> "LogWriter":
-        """Open the file anew under its name and let go of the old one."""
+        """Return a writer to a new file of the same name, and close this one."""
         writer = LogWriter(self.path)
         self.close()
         return writer

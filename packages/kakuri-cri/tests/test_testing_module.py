@@ -1,20 +1,20 @@
 import textwrap
 
-import kakuri_sidecar.testing
+import kakuri_cri.testing
 from kakuri_cri import Runtime, RuntimeUnavailable, api
 
 
-def test_the_public_names_are_these():
-    assert kakuri_sidecar.testing.__all__ == [
+def test_exports():
+    assert kakuri_cri.testing.__all__ == [
         "Calls", "CriCall", "CriProxy", "FakeContainer", "FakeCri", "FakeImage", "FakeImages",
         "FakeNode", "FakeSandbox", "Fault", "Faults", "LogWriter", "Outcome", "log_line",
         "parse_faults",
     ]  # fmt: skip
-    assert all(hasattr(kakuri_sidecar.testing, name) for name in kakuri_sidecar.testing.__all__)
+    assert all(hasattr(kakuri_cri.testing, name) for name in kakuri_cri.testing.__all__)
 
 
 async def start_zone(endpoint, directory):
-    """Stand for what somebody tests: it finds out what became of an answer that was lost."""
+    """Stand for a program under test, which recovers from an answer that was lost."""
     metadata = api.PodSandboxMetadata(name="my-zone", uid="my-zone", namespace="kakuri")
     config = api.PodSandboxConfig(metadata=metadata, log_directory=str(directory))
     async with Runtime(endpoint) as client:
@@ -31,9 +31,9 @@ async def start_zone(endpoint, directory):
         await client.start_container(await client.create_container(sandbox, container, config))
 
 
-async def test_the_example_runs(tmp_path):
-    example = kakuri_sidecar.testing.__doc__.split("\n\n")[1]
-    names = dict(vars(kakuri_sidecar.testing))
+async def test_example_of_the_module_runs(tmp_path):
+    example = kakuri_cri.testing.__doc__.split("\n\n")[1]
+    names = dict(vars(kakuri_cri.testing))
     names["start_zone"] = lambda endpoint: start_zone(endpoint, tmp_path)
     exec("async def run():\n" + textwrap.indent(textwrap.dedent(example), "    "), names)
     await names["run"]()

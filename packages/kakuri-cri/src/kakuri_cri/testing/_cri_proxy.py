@@ -1,0 +1,155 @@
+"""Faults in front of a real runtime: every call is passed on as bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from kakuri_grpc import (
+    Channel,
+    DeadlineExceeded,
+    Metadata,
+    Server,
+    ServerCall,
+    StatusCode,
+    StatusError,
+    status_error,
+)
+from kakuri_protobuf import Method
+from kakuri_tcp import Endpoint
+
+from kakuri_cri import api
+from kakuri_cri.testing._calls import Calls, CriCall
+from kakuri_cri.testing._faults import Fault, Faults, Outcome
+from kakuri_cri.testing._socket import LIMITS, SocketServer
+
+
+class CriProxy:
+    """Passes calls on to the runtime at the socket `upstream`; an async context manager.
+
+    Every call of the protocol is passed on with its deadline and metadata, whether it has one
+    answer or many, and so are the runtime's errors. A call that is delayed is passed on after the
+    delay, unless it was cancelled by then. A fault "finish-then-…" replaces the first answer.
+
+    Attributes:
+        upstream: path of the runtime's socket.
+        faults: what goes wrong with the next calls.
+        calls: the calls that were received.
+
+    """
+
+    def __init__(
+        self, upstream: Path, path: Path | None = None, *, faults: Mapping[str, str] | None = None
+    ) -> None:
+        """Create a proxy.
+
+        Args:
+            upstream: path of the runtime's socket.
+            path: of the proxy's socket; in a directory of its own if None.
+            faults: a script of faults by name of the call.
+
+        Raises:
+            ValueError: a fault is not valid.
+
+        """
+        self.upstream = upstream
+        self.faults = Faults(faults)
+        self.calls = Calls()
+        self._server = SocketServer(path, self._add_methods)
+        self._channel: Channel | None = None
+
+    def __repr__(self) -> str:
+        state = "up" if self._server.is_open else "down"
+        return f"<CriProxy {state} upstream={str(self.upstream)!r}>"
+
+    async def __aenter__(self) -> Self:
+        self._channel = Channel(f"unix:{self.upstream}", limits=LIMITS)
+        await self._server.open()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._server.close()
+        if self._channel is not None:
+            await self._channel.close()
+        self._server.remove()
+
+    @property
+    def path(self) -> Path:
+        """The path of its socket."""
+        return self._server.path
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens."""
+        return Endpoint.unix(str(self.path))
+
+    async def break_connections(self) -> None:
+        """Break every connection, which cancels what was passed on; new ones are accepted."""
+        self._server.break_connections()
+
+    async def crash(self) -> None:
+        """Break every connection, and accept no more."""
+        await self._server.crash()
+
+    async def restart(self) -> None:
+        """Accept connections again, on a new socket."""
+        await self._server.open()
+
+    def _add_methods(self, server: Server) -> None:
+        for service in (api.RuntimeService, api.ImageService):
+            for name, method in vars(service).items():
+                if isinstance(method, Method):
+                    raw = Method(method.path, bytes, bytes, server_streams=True)
+                    server.add(raw, self._handler(name, raw))
+
+    def _handler(
+        self, name: str, method: Method[bytes, bytes]
+    ) -> Callable[[bytes, ServerCall], AsyncIterator[bytes]]:
+        async def forward(request: bytes, call: ServerCall) -> AsyncIterator[bytes]:
+            record = await self.calls.add(name, request)
+            fault = self.faults.take(name)
+            await asyncio.sleep(fault.delay)
+            await self._fail(record, fault, Outcome.ERROR, Outcome.CLOSE)
+            try:
+                async for answer in self._upstream_answers(method, request, call):
+                    if fault.outcome is not Outcome.DONE:
+                        break
+                    yield answer
+            except StatusError as error:
+                if fault.outcome is Outcome.DONE:
+                    record.code = error.code.name
+                    raise
+            await self._fail(record, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+            record.code = "OK"
+
+        return forward
+
+    async def _upstream_answers(
+        self, method: Method[bytes, bytes], request: bytes, call: ServerCall
+    ) -> AsyncIterator[bytes]:
+        assert self._channel is not None
+        try:
+            stream = await self._channel.stream(
+                method, request, timeout=call.remaining, metadata=_metadata(call)
+            )
+            async with stream:
+                async for answer in stream:
+                    yield answer
+        except DeadlineExceeded as error:
+            raise status_error(StatusCode.DEADLINE_EXCEEDED, str(error)) from error
+
+    async def _fail(self, record: CriCall, fault: Fault, error: Outcome, close: Outcome) -> None:
+        if fault.outcome is error:
+            record.code = fault.code.name
+            raise status_error(fault.code, fault.message)
+        if fault.outcome is close:
+            await self._server.hang_up()
+
+
+def _metadata(call: ServerCall) -> Metadata:
+    """Return what the caller sent along; the fields of HTTP and gRPC itself are written anew."""
+    return tuple(
+        (name, value)
+        for name, value in call.metadata
+        if name != "user-agent" and not name.startswith("grpc-")
+    )

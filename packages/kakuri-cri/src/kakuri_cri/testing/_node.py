@@ -1,0 +1,72 @@
+"""What a fake runtime says about itself."""
+
+import json
+from collections.abc import Collection
+
+from kakuri_cri import api
+from kakuri_cri.testing._objects import Pause
+
+
+class FakeNode:
+    """Answers Version, Status and RuntimeConfig.
+
+    Attributes:
+        conditions: by type; without NetworkReady no sandbox can be created.
+        handlers: names of the runtime handlers; the default one has an empty name.
+        tells_handlers: whether Status lists them, as runtimes do since CRI 1.30.
+        stops_missing: whether StopContainer succeeds for a container that does not exist, as the
+            protocol demands; containerd 1.6 answers NOT_FOUND.
+        cgroup_driver: "systemd" or "cgroupfs".
+        sandbox_image: reference of the image of sandboxes, as containerd reports it.
+        name: of the runtime.
+        version: of the runtime.
+
+    """
+
+    def __init__(self, handlers: Collection[str]) -> None:
+        self.conditions = {"RuntimeReady": True, "NetworkReady": True}
+        self.handlers = list(handlers)
+        self.tells_handlers = True
+        self.stops_missing = True
+        self.cgroup_driver = "cgroupfs"
+        self.sandbox_image = ""
+        self.name = "fake"
+        self.version = "1.2.3"
+
+    async def answer_version(
+        self, _request: api.VersionRequest, pause: Pause
+    ) -> api.VersionResponse:
+        """Return names and versions."""
+        await pause()
+        return api.VersionResponse(
+            version="0.1.0",
+            runtime_name=self.name,
+            runtime_version=self.version,
+            runtime_api_version="v1",
+        )
+
+    async def answer_status(self, request: api.StatusRequest, pause: Pause) -> api.StatusResponse:
+        """Return the conditions and the handlers."""
+        await pause()
+        conditions = tuple(
+            api.RuntimeCondition(
+                type=name, status=holds, reason="" if holds else name.replace("Ready", "NotReady")
+            )
+            for name, holds in self.conditions.items()
+        )
+        handlers = tuple(api.RuntimeHandler(name=name) for name in self.handlers)
+        config = json.dumps({"sandboxImage": self.sandbox_image})
+        return api.StatusResponse(
+            status=api.RuntimeStatus(conditions=conditions),
+            info={"config": config} if request.verbose else {},
+            runtime_handlers=handlers if self.tells_handlers else (),
+        )
+
+    async def answer_config(
+        self, _request: api.RuntimeConfigRequest, pause: Pause
+    ) -> api.RuntimeConfigResponse:
+        """Return the cgroup driver."""
+        await pause()
+        driver = api.CgroupDriver[self.cgroup_driver.upper()]
+        linux = api.LinuxRuntimeConfiguration(cgroup_driver=driver)
+        return api.RuntimeConfigResponse(linux=linux)

@@ -1,0 +1,81 @@
+"""A gRPC server on a Unix socket whose connections can be broken, and which can crash."""
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from kakuri_grpc import Limits, Server
+
+MAX_MESSAGE = 16 << 20
+"""Bytes of a message, as containerd and the kubelet allow."""
+
+LIMITS = Limits(received=MAX_MESSAGE)
+
+
+class SocketServer:
+    """Listens on a Unix socket.
+
+    Without a path the socket is in a directory of its own, because the path of a test's directory
+    is often too long for a socket.
+
+    Attributes:
+        path: of the socket.
+
+    """
+
+    def __init__(self, path: Path | None, add_methods: Callable[[Server], None]) -> None:
+        self._folder = None if path else Path(tempfile.mkdtemp(prefix="cri-"))
+        self.path = path or Path(self._folder or "", "cri.sock")
+        self._add_methods = add_methods
+        self._server: Server | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
+    async def open(self) -> None:
+        """Listen, if it does not yet; the socket is a new one."""
+        async with self._lock:
+            if self._server is None:
+                self.path.unlink(missing_ok=True)
+                server = Server(LIMITS)
+                self._add_methods(server)
+                await server.listen(f"unix:{self.path}")
+                self._server = server
+
+    async def crash(self) -> None:
+        """Break every connection, and leave a socket on which no process listens."""
+        await self.close()
+        self.path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(self.path))
+
+    async def close(self) -> None:
+        """Break every connection, and stop listening."""
+        async with self._lock:
+            server, self._server = self._server, None
+            if server is not None:
+                server.abort_connections()
+                await server.close()
+
+    def remove(self) -> None:
+        """Remove the socket, and its directory if that is our own."""
+        self.path.unlink(missing_ok=True)
+        if self._folder is not None:
+            self._folder.rmdir()
+
+    def break_connections(self) -> None:
+        """Break every connection; new ones are accepted."""
+        if self._server is not None:
+            self._server.abort_connections()
+
+    async def hang_up(self) -> NoReturn:
+        """Break every connection from inside a call, which is cancelled by that."""
+        self.break_connections()
+        await asyncio.Event().wait()
+        raise AssertionError
