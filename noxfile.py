@@ -62,11 +62,12 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
-    """Check style, spelling of imports, formatting and the members' metadata."""
+    """Check style, spelling of imports, formatting, metadata of members and English."""
     session.install("-q", *tools_of("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("python", "-m", "tools.metadata", env={"PYTHONPATH": str(ROOT)})
+    for check in ("tools.metadata", "tools.language"):
+        session.run("python", "-m", check, env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(python=PYTHON, default=False, name="format")

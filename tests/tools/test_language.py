@@ -1,0 +1,101 @@
+import pytest
+
+from tools import language
+from tools.language import TERMS, Finding
+from tools.members import ROOT
+
+
+def found_in_markdown(text):
+    return [(line, found) for line, _, found in language.in_markdown(text)]
+
+
+def found_in_python(text):
+    return sorted((line, found) for line, _, found in language.in_python(text))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The client is told later.",
+        "The error's words are printed.",
+        "Whoever connects may do everything, and nobody is asked.",
+        "The bytes behind the header are kept.",
+        "The text is no JSON.",
+        "At most 64 KiB unless told.",
+        "What is left is removed.",
+        "The loop attends to one workload.",
+        "The agent looks at every zone.",
+    ],
+)
+def test_markdown_with_an_expression_of_the_glossary_is_found(sentence):
+    assert found_in_markdown(f"# Title\n\n{sentence}\n")[0][0] == 3
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Kakuri runs behind a reverse proxy, behind nginx or behind the company's firewall.",
+        "The two can be told apart.",
+        "There is no authentication, and this is no longer true.",
+        "`told` and \"nobody\" are quoted, and [a link](behind/told.md) is not prose.",
+        "These are reserved words; in other words, whole words.",
+        "Events may lag behind.",
+    ],
+)
+def test_markdown_with_ordinary_english_has_no_finding(sentence):
+    assert found_in_markdown(sentence) == []
+
+
+def test_markdown_in_a_fence_is_skipped():
+    assert found_in_markdown("```python\ntold = nobody\n```\n\ntold\n") == [(5, "told")]
+
+
+def test_python_docstrings_comments_messages_and_test_names_are_checked():
+    text = '''\
+"""Nobody reads this."""
+
+WORDS = "told"  # told
+
+
+def give(told):
+    """Give the words."""
+    raise ValueError(f"{told} is told")
+
+
+def test_what_is_told(): ...
+'''
+    assert found_in_python(text) == [
+        (1, "Nobody"),
+        (3, "told"),
+        (7, "Give"),
+        (7, "words"),
+        (8, "told"),
+        (11, "told"),
+    ]
+
+
+def test_check_reports_a_file_with_more_findings_than_its_baseline():
+    old, new = (Finding("a.md", line, TERMS[0], "told") for line in (1, 2))
+
+    assert language.check([old], {"a.md": 1}) == []
+    assert language.check([old, new], {"a.md": 1}) == [str(old), str(new)]
+    assert language.check([new], {}) == ["a.md:2: 'told': write instead reported, notified, published"]
+
+
+def test_update_accepts_moved_findings_and_rejects_more_of_them(tmp_path):
+    baseline = tmp_path / "baseline"
+    in_one, in_other = Finding("a.md", 1, TERMS[0], "told"), Finding("b.md", 1, TERMS[0], "told")
+
+    language.update([in_one], baseline)
+    language.update([in_other], baseline)
+    assert language.read_baseline(baseline) == {"b.md": 1}
+
+    with pytest.raises(SystemExit, match="expected at most 1 occurrences, got 2"):
+        language.update([in_one, in_other], baseline)
+
+
+def test_glossary_of_contributing_lists_every_term():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+
+    for term in (*TERMS, language.GIVE):
+        assert f"| `{term.name}` | {term.instead} |" in page

@@ -1,0 +1,200 @@
+"""Check the English of docstrings, comments, messages, test names and Markdown.
+
+The glossary in CONTRIBUTING.md says which expressions this project does not use, and which it uses
+instead. This check finds them. Occurrences that are older than the check are counted for each file
+in `tools/language.baseline`; a file with more of them fails.
+
+Usage: python -m tools.language [--update]
+
+`--update` writes the counts of today, unless there are more occurrences in all than before.
+"""
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.members import ROOT
+
+BASELINE = ROOT / "tools" / "language.baseline"
+SKIPPED = {"tools/language.py", "tests/tools/test_language.py"}
+"""Files about the expressions themselves."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """An expression of the glossary: how it is found, and what stands in its place."""
+
+    name: str
+    instead: str
+    pattern: str
+    """A regular expression; it matches whole words, in any case."""
+
+
+TERMS = (
+    Term("told", "reported, notified, published", r"told(?! apart)"),
+    Term("words", "message", r"(?<!reserved )(?<!whole )(?<!other )(?<!few )words(?! of)"),
+    Term("nobody, somebody, whoever", "name who acts: callers, the peer, an operator",
+         r"nobody|somebody|whoever|everybody"),
+    Term("behind", "after",
+         r"(?<!lag )(?<!lags )(?<!leave )(?<!leaves )"
+         r"behind(?! (?:[\w.'’-]+ ){0,3}(?:proxy|firewall|nginx|nat|gateway|balancer|back|scenes)\b)"),
+    Term("is no", "is not a, is not valid", r"(?<!there )(?<!this )is no(?= (?!longer|more|less|\d))"),
+    Term("unless told", "by default", r"unless told"),
+    Term("rests", "leftovers; better: which ones", r"rests(?! on)"),
+    Term("attend to", "reconcile, enqueue", r"attend(?:s|ed|ing)?(?: to)?"),
+    Term("half-made", "partially created", r"half[- ]made"),
+    Term("look at", "check, inspect, read", r"look(?:s|ed|ing)? at"),
+    Term("what is left", "leftovers; better: which ones", r"what is left"),
+    Term("salvage", "recover", r"salvag(?:e|es|ed|ing)"),
+    Term("hurried, patience", "urgent, batch delay", r"(?:un)?hurried|patience"),
+    Term("unborn, untold, usurped", "unstarted, unconfirmed, superseded", r"unborn|untold|usurped"),
+    Term("take note", "record, log", r"tak(?:e|es|en|ing) note"),
+    Term("manners", "conventions", r"manners"),
+    Term("story, life, corpse, illness (crash tests)", "scenario, agent run, disk snapshot, fault",
+         r"crash (?:story|stories)|corpse|illness"),
+)  # fmt: skip
+_PATTERNS = [(term, re.compile(rf"\b(?:{term.pattern})\b", re.IGNORECASE)) for term in TERMS]
+
+GIVE = Term("Give, Tell, Say, Let at the start of a docstring", "Return, Report, Log, Allow",
+            r"(?:Give|Tell|Say|Let|Have|Take(?! over))")  # fmt: skip
+_GIVE = re.compile(rf"\s*{GIVE.pattern}\b")
+
+_FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<=\])\([^)\s]*\)|<!--.*?-->", re.DOTALL)
+_RULE = re.compile(r"^https?://\S+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One occurrence of a term."""
+
+    path: str
+    line: int
+    term: Term
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text!r}: write instead {self.term.instead}"
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def in_prose(text: str) -> Iterator[tuple[int, Term, str]]:
+    """Yield the line, the term and the text of each occurrence in prose.
+
+    Code and quotations are skipped: they show what others write.
+    """
+    plain = _QUOTED.sub(_blank, text)
+    for term, pattern in _PATTERNS:
+        for match in pattern.finditer(plain):
+            yield plain.count("\n", 0, match.start()), term, match[0]
+
+
+def in_markdown(text: str) -> Iterator[tuple[int, Term, str]]:
+    """Yield each occurrence in a page, fenced code left out."""
+    for line, term, found in in_prose(_RULE.sub(_blank, _FENCE.sub(_blank, text))):
+        yield line + 1, term, found
+
+
+def in_python(text: str) -> Iterator[tuple[int, Term, str]]:
+    """Yield each occurrence in a module's docstrings, comments, messages and test names."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            for _, term, found in in_prose(token.string):
+                yield token.start[0], term, found
+    tree = ast.parse(text)
+    docstrings = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else []:
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                docstrings.add(statement.value)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if (docstring := ast.get_docstring(node)) and (match := _GIVE.match(docstring)):
+                yield node.lineno + 1, GIVE, match[0].strip()
+            if node.name.startswith("test_"):
+                for _, term, found in in_prose(node.name.replace("_", " ")):
+                    yield node.lineno, term, found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node in docstrings or " " in node.value.strip():
+                for line, term, found in in_prose(node.value):
+                    yield node.lineno + line, term, found
+
+
+def findings(root: Path = ROOT) -> list[Finding]:
+    """Return every occurrence in the files of the repository that git knows or would add."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.py"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    found = []
+    for name in sorted(set(listed.stdout.splitlines())):
+        path = root / name
+        if name in SKIPPED or not path.exists():  # removed, and not committed yet
+            continue
+        read: Callable[[str], Iterator[tuple[int, Term, str]]]
+        read = in_markdown if path.suffix == ".md" else in_python
+        found += [Finding(name, *each) for each in read(path.read_text(encoding="utf-8"))]
+    return found
+
+
+def counted(found: list[Finding]) -> dict[str, int]:
+    """Return the number of occurrences in each file that has any."""
+    counts: dict[str, int] = {}
+    for each in found:
+        counts[each.path] = counts.get(each.path, 0) + 1
+    return counts
+
+
+def read_baseline(path: Path = BASELINE) -> dict[str, int]:
+    """Return the accepted number of occurrences in each file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+    return {name: int(count) for name, count in pairs}
+
+
+def check(found: list[Finding], baseline: dict[str, int]) -> list[str]:
+    """Return a line for each occurrence in the files that have more than the baseline accepts."""
+    counts = counted(found)
+    return [str(each) for each in found if counts[each.path] > baseline.get(each.path, 0)]
+
+
+def update(found: list[Finding], path: Path = BASELINE) -> None:
+    """Write today's counts as the baseline.
+
+    Files may be renamed or split, so only the sum is compared.
+
+    Raises:
+        SystemExit: There are more occurrences than before.
+    """
+    before = read_baseline(path)
+    if path.exists() and len(found) > sum(before.values()):
+        message = f"expected at most {sum(before.values())} occurrences, got {len(found)}"
+        raise SystemExit(message)
+    head = "# Occurrences of the glossary's expressions that are older than tools/language.py.\n"
+    lines = [f"{name} {count}\n" for name, count in sorted(counted(found).items())]
+    path.write_text("".join([head, *lines]))
+
+
+def main() -> None:
+    """Check the repository, or write the baseline."""
+    found = findings()
+    if sys.argv[1:] == ["--update"]:
+        update(found)
+    elif sys.argv[1:]:
+        raise SystemExit(__doc__)
+    if faults := check(found, read_baseline()):
+        page = "\nCONTRIBUTING.md has the glossary; code and quotations in quotes are not checked."
+        raise SystemExit("\n".join(faults) + page)
+    print(f"no new expression of the glossary; {len(found)} old ones are left")
+
+
+if __name__ == "__main__":
+    main()
