@@ -27,6 +27,7 @@ PYTHONS = interpreters.find()
 PYTHON = str(PYTHONS[0].path)
 """The Python that runs nox, and every session that runs once."""
 DIST = ROOT / "dist"
+SITE = ROOT / "site"
 WHEELHOUSE = DIST / "third-party"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 CORPORA = "KAKURI_CORPORA"
@@ -238,11 +239,12 @@ def conformance(session: nox.Session, member: str) -> None:
     session.run(python, "-m", "pytest", "-q", str(folder), *session.posargs, external=True)
 
 
-@nox.session(python=False)
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Check that every link of the documentation leads somewhere."""
-    checker = [sys.executable, "-m", "tools.docs"]
-    session.run(*checker, env={"PYTHONPATH": str(ROOT)}, external=True)
+    """Check that every link of the documentation leads somewhere, and build the site."""
+    session.install("-q", *tools_of("docs"))
+    session.run("python", "-m", "tools.docs", env={"PYTHONPATH": str(ROOT)})
+    session.run("python", "-m", "tools.site", str(SITE), env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(python=PYTHON, default=False)

@@ -14,12 +14,14 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
+def anchor(heading: str) -> str:
+    """Return the anchor of a heading, as the usual renderers make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(markdown: str) -> set[str]:
-    """Give the anchors of a page's headings, as the usual renderers make them."""
-    return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in HEADING.findall(FENCE.sub("", markdown))
-    }
+    """Return the anchors of a page's headings."""
+    return {anchor(heading) for heading in HEADING.findall(FENCE.sub("", markdown))}
 
 
 def relative_links(markdown: str) -> list[str]:
@@ -29,7 +31,7 @@ def relative_links(markdown: str) -> list[str]:
 
 
 def broken_links(page: Path) -> list[str]:
-    """Give what is wrong with a page's links, a line each."""
+    """Return what is wrong with a page's links, one line for each fault."""
     faults = []
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     for match in LINK.finditer(text):

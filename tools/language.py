@@ -42,9 +42,10 @@ TERMS = (
     Term("nobody, somebody, whoever", "name who acts: callers, the peer, an operator",
          r"nobody|somebody|whoever|everybody"),
     Term("behind", "after",
-         r"(?<!lag )(?<!lags )(?<!leave )(?<!leaves )"
-         r"behind(?! (?:[\w.'’-]+ ){0,3}(?:proxy|firewall|nginx|nat|gateway|balancer|back|scenes)\b)"),
-    Term("is no", "is not a, is not valid", r"(?<!there )(?<!this )is no(?= (?!longer|more|less|\d))"),
+         r"(?<!lag )(?<!lags )(?<!leave )(?<!leaves )behind"
+         r"(?! (?:[\w.'’-]+ ){0,3}(?:proxy|firewall|nginx|nat|gateway|balancer|back|scenes)\b)"),
+    Term("is no", "is not a, is not valid",
+         r"(?<!there )(?<!this )is no(?= (?!longer|more|less|\d))"),
     Term("unless told", "by default", r"unless told"),
     Term("rests", "leftovers; better: which ones", r"rests(?! on)"),
     Term("attend to", "reconcile, enqueue", r"attend(?:s|ed|ing)?(?: to)?"),
@@ -66,7 +67,9 @@ GIVE = Term("Give, Tell, Say, Let at the start of a docstring", "Return, Report,
 _GIVE = re.compile(rf"\s*{GIVE.pattern}\b")
 
 _FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
-_QUOTED = re.compile(r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<=\])\([^)\s]*\)|<!--.*?-->", re.DOTALL)
+_QUOTED = re.compile(
+    r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<=\])\([^)\s]*\)|<!--.*?-->", re.DOTALL
+)
 _RULE = re.compile(r"^https?://\S+", re.MULTILINE)
 
 
@@ -105,29 +108,27 @@ def in_markdown(text: str) -> Iterator[tuple[int, Term, str]]:
 
 
 def in_python(text: str) -> Iterator[tuple[int, Term, str]]:
-    """Yield each occurrence in a module's docstrings, comments, messages and test names."""
+    """Yield each occurrence in a module's comments, function names and strings with a space."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             for _, term, found in in_prose(token.string):
                 yield token.start[0], term, found
-    tree = ast.parse(text)
-    docstrings = set()
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        for statement in body if isinstance(body, list) else []:
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                docstrings.add(statement.value)
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if (docstring := ast.get_docstring(node)) and (match := _GIVE.match(docstring)):
-                yield node.lineno + 1, GIVE, match[0].strip()
-            if node.name.startswith("test_"):
-                for _, term, found in in_prose(node.name.replace("_", " ")):
-                    yield node.lineno, term, found
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node in docstrings or " " in node.value.strip():
-                for line, term, found in in_prose(node.value):
-                    yield node.lineno + line, term, found
+            yield from _in_function(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            for line, term, found in in_prose(node.value):
+                yield node.lineno + line, term, found
+
+
+def _in_function(
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+) -> Iterator[tuple[int, Term, str]]:
+    if match := _GIVE.match(ast.get_docstring(node) or ""):
+        yield node.lineno + 1, GIVE, match[0].strip()
+    if node.name.startswith("test_"):
+        for _, term, found in in_prose(node.name.replace("_", " ")):
+            yield node.lineno, term, found
 
 
 def findings(root: Path = ROOT) -> list[Finding]:

@@ -37,7 +37,7 @@ def test_markdown_with_an_expression_of_the_glossary_is_found(sentence):
         "Kakuri runs behind a reverse proxy, behind nginx or behind the company's firewall.",
         "The two can be told apart.",
         "There is no authentication, and this is no longer true.",
-        "`told` and \"nobody\" are quoted, and [a link](behind/told.md) is not prose.",
+        '`told` and "nobody" are quoted, and [a link](behind/told.md) is not prose.',
         "These are reserved words; in other words, whole words.",
         "Events may lag behind.",
     ],
@@ -79,7 +79,9 @@ def test_check_reports_a_file_with_more_findings_than_its_baseline():
 
     assert language.check([old], {"a.md": 1}) == []
     assert language.check([old, new], {"a.md": 1}) == [str(old), str(new)]
-    assert language.check([new], {}) == ["a.md:2: 'told': write instead reported, notified, published"]
+    assert language.check([new], {}) == [
+        "a.md:2: 'told': write instead reported, notified, published"
+    ]
 
 
 def test_update_accepts_moved_findings_and_rejects_more_of_them(tmp_path):
