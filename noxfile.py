@@ -12,7 +12,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
-from tools import interpreters, side_by_side, system  # noqa: E402
+from tools import fuzzing, interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
 from tools.environments import Environment  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
@@ -301,12 +301,17 @@ def compiled(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def fuzz(session: nox.Session) -> None:
-    """Let atheris look for what the tests don't think of, a minute a script unless told.
+    """Try new random input on parsers, a minute a script or test unless told.
 
-    `nox -s fuzz -- -max_total_time=600` gives each script ten minutes.
+    Scripts in a member's fuzz/ are guided by coverage (atheris); tests in test_fuzz.py compare with
+    other libraries. `nox -s fuzz -- kakuri-http2 600` gives each of one member's ten minutes.
     """
-    arguments = session.posargs or ["-max_total_time=60"]
-    for member in MEMBERS:
+    seconds = next((one for one in session.posargs if one.isdigit()), "60")
+    names = [one for one in session.posargs if one in BY_NAME] or BY_NAME
+    for member in (BY_NAME[name] for name in names):
         for script in sorted((member.folder / "fuzz").glob("fuzz_*.py")):
             install_editable(session, member.closure(), "atheris", *member.group("test"))
-            session.run("python", str(script), *arguments)
+            session.run("python", str(script), f"-max_total_time={seconds}")
+        for test in sorted(member.folder.glob("tests/test_fuzz*.py")):
+            install_editable(session, member.closure(), *tools_of("test"), *member.group("test"))
+            session.run("pytest", "-o", "timeout=0", str(test), env={fuzzing.SECONDS: seconds})

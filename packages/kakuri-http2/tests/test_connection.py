@@ -375,6 +375,14 @@ def test_streams_held_by_the_connections_window_continue_in_turn():
     assert sorted(order[:3]) == sorted(order[3:]) == streams
 
 
+@pytest.mark.parametrize("payload", [b"1234", bytes((0, 0, 0, 9, 0))])
+def test_faulty_priority_on_an_idle_stream_ends_the_connection(payload):
+    connection = open_server()
+    events = feed(connection, frame("PRIORITY", 0, 9, payload), "whole")
+    assert isinstance(events[-1], ConnectionEnded)
+    assert not [f for f in read(connection.data_to_send()) if f.kind == TYPES["RST_STREAM"]]
+
+
 # What this side may not do.
 
 WRONG_REQUESTS = [
@@ -440,6 +448,13 @@ def test_message_on_a_stream_that_the_peer_has_reset_is_dropped():
     pair.server.send(Data(stream, b"x", end=True))
     pair.run()
     assert not pair.client_events
+
+
+def test_response_does_not_depend_on_the_header_list_that_the_client_accepts():
+    connection = open_server()
+    connection.receive_data(settings(s6=1))
+    connection.send(Response(1, 200, end=True))  # the client may reset it
+    assert connection.data_to_send()
 
 
 def test_fields_beyond_the_peers_limit_raise_before_they_are_sent():

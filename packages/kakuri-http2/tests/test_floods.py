@@ -62,7 +62,7 @@ BOTH = [
      True),
     ("empty_frames", "DATA", lambda n: frame("DATA", 0, 1), True),
     ("empty_frames", "DATA-padding", lambda n: frame("DATA", 8, 1, b"\3\0\0\0"), True),
-    ("own_resets", "PRIORITY-length", lambda n: frame("PRIORITY", 0, 2 * n + 3, b"x"), True),
+    ("own_resets", "PRIORITY-length", lambda n: frame("PRIORITY", 0, 1, b"x"), True),
 ]  # fmt: skip
 SERVER = [
     ("peer_resets", "rapid reset", lambda n: frame("HEADERS", 5, 2 * n + 3, REQUEST)
@@ -134,7 +134,7 @@ def test_continuation_flood_is_cut_off(role, size):
 def test_hpack_bomb_ends_its_stream_without_being_expanded(role):
     connection = ROLES[role](Limits(header_block=1 << 20, frame_size=1 << 20))
     value = b"x" * 4063
-    bomb = b"\x40\x01x" + integer(len(value), 7) + value + b"\xbe" * 60_000
+    bomb = b"\x40\x01x" + integer(len(value), 7) + value + b"\xbe" * 10_000
     number = 3 if role == "server" else 1
     tracemalloc.start()
     try:
@@ -177,8 +177,8 @@ def test_large_heads_are_not_remembered():
     connection = open_server()
     tracemalloc.start()
     try:
-        for number in range(3, 203, 2):
-            fields = block(*[(f"x{number}-{index}", "") for index in range(1500)])
+        for number in range(3, 83, 2):
+            fields = block(*[(f"x{number}-{index}", "") for index in range(400)])
             feed(connection, frame("HEADERS", 5, number, REQUEST + fields[:16_000]), "whole")
             connection.reset(number)
             connection.data_to_send()
@@ -342,9 +342,9 @@ async def test_content_in_tiny_pieces_takes_little_more_than_its_size():
     dribble = frame("DATA", 0, 1, b"ab") * 500
     tracemalloc.start()
     try:
-        for _ in range(100):
+        for _ in range(40):
             driver.data_received(dribble)
-        assert tracemalloc.get_traced_memory()[0] < 250_000
+        assert tracemalloc.get_traced_memory()[0] < 120_000
     finally:
         tracemalloc.stop()
     driver.connection_lost(None)

@@ -6,7 +6,7 @@ from kakuri_http2 import _frames as frames
 from kakuri_http2._connection import Connection
 from kakuri_http2._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http2._events import Data, Fields, Processed, Request, StreamReset, Trailers
-from kakuri_http2._fields import Head, MalformedMessage, request_of, status_of
+from kakuri_http2._fields import Head, MalformedMessage, list_size, request_of, status_of
 from kakuri_http2._limits import Limits
 from kakuri_http2._receiver import Receiver
 from kakuri_http2._states import StreamState
@@ -20,6 +20,7 @@ class PreparedRequest(NamedTuple):
 
     fields: Fields
     is_bodiless: bool
+    size: int
 
 
 class ClientConnection(Connection):
@@ -68,8 +69,8 @@ class ClientConnection(Connection):
             The number of the stream; of a new one for a Request.
 
         Raises:
-            LocalProtocolError: there is no stream available, the stream was ended, or a field is
-                not allowed.
+            LocalProtocolError: there is no stream available, the stream was ended, a field is not
+                allowed, or the fields of a request are more than the server says it accepts.
 
         """
         if isinstance(message, Request):
@@ -104,9 +105,10 @@ class ClientConnection(Connection):
             head = self._checked_fields(fields)
             if not head.is_request:
                 request_of(head, 0, end=request.end)
+                head.size = list_size(fields)
         except MalformedMessage as error:
             raise LocalProtocolError(str(error)) from error
-        return PreparedRequest(fields, request.method == b"HEAD")
+        return PreparedRequest(fields, request.method == b"HEAD", head.size)
 
     def start(
         self,
@@ -130,11 +132,17 @@ class ClientConnection(Connection):
             The number of the stream.
 
         Raises:
-            LocalProtocolError: there is no stream available, or a field is not allowed.
+            LocalProtocolError: there is no stream available, a field is not allowed, or the fields
+                are more than the server says it accepts.
 
         """
         if self.available_streams <= 0:
             raise LocalProtocolError(f"{self!r} accepts no request now")
+        size = request.size + list_size(fields) if fields else request.size
+        if size > self._peer_header_list:
+            raise LocalProtocolError(
+                f"the server accepts fields of at most {self._peer_header_list} bytes, got {size}"
+            )
         block = self._encoder.encode(request.fields)
         if fields:
             self._checked_fields(fields)

@@ -156,7 +156,12 @@ class Connection(InboundFields):
     # Errors and ends.
 
     def _reset_broken(self, number: int, error: StreamError) -> None:
-        """Reset a stream on which the peer broke the protocol."""
+        """Reset a stream on which the peer broke the protocol.
+
+        An idle stream cannot be reset (RFC 9113 section 6.4), so the connection ends.
+        """
+        if self._state_of(number) is StreamState.IDLE and number not in self._streams:
+            raise RemoteProtocolError(str(error), error.code)
         self._answer(frames.rst_stream(number, error.code))
         stream = self._streams.get(number)
         if stream is not None:
@@ -247,6 +252,7 @@ class Connection(InboundFields):
             )
         stream = self._streams.get(number)
         if stream is None:
+            self._unsent_ends.discard(number)
             self._receive_late(number, Input.RST_STREAM)
             return
         code = int.from_bytes(payload, "big")
@@ -315,7 +321,6 @@ class Connection(InboundFields):
             self._peer_frame_size = value
         elif key == frames.MAX_HEADER_LIST_SIZE:
             self._peer_header_list = value
-            self._checked.clear()
 
     def _check_push(self, value: int) -> None:
         if value not in (0, 1):

@@ -30,6 +30,7 @@ class Head:
         pseudo: the pseudo-fields by name.
         fields: the others.
         length: of the content, as content-length says it; None without one.
+        size: of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
         is_request, is_response: whether the pseudo-fields were checked as those of one already.
 
     """
@@ -39,6 +40,12 @@ class Head:
     length: int | None
     is_request: bool = False
     is_response: bool = False
+    size: int = 0
+
+
+def list_size(fields: Fields) -> int:
+    """Return what SETTINGS_MAX_HEADER_LIST_SIZE limits (RFC 9113 section 6.5.2)."""
+    return sum([len(name) + len(value) + 32 for name, value in fields])
 
 
 def check_fields(listed: Iterable[Field]) -> Head:

@@ -31,6 +31,9 @@ from kakuri_http2.hpack import Encoder
 OUTPUT_AT_ONCE = 256 << 10
 """Bytes of content that one `data_to_send` returns, so that answers never wait long."""
 
+LARGEST_HEADER_LIST = (1 << 32) - 1
+"""SETTINGS_MAX_HEADER_LIST_SIZE of a peer that has not set it."""
+
 _REMEMBERED_STREAMS = 256
 _REMEMBERED_HEADS = 64
 
@@ -59,11 +62,11 @@ class Outbound:
         self._held: deque[Stream] = deque()  # of these, only the connection's window holds it back
         self._room = OUTPUT_AT_ONCE
         self._due_updates = 0  # WINDOW_UPDATE frames that our content explains
-        self._unsent_ends = 0  # streams whose last frame of this side is in _out
+        self._unsent_ends: set[int] = set()  # streams whose last frame of this side is in _out
         self._send_window = DEFAULT_WINDOW
         self._peer_frame_size = frames.MIN_FRAME_SIZE
         self._peer_window = DEFAULT_WINDOW
-        self._peer_header_list: int | None = None
+        self._peer_header_list = LARGEST_HEADER_LIST
         self._idle_frames = 0
         self._is_over = False
         self._settings_frames = 0
@@ -168,13 +171,6 @@ class Outbound:
                 head = check_fields(fields)
             except MalformedMessage as error:
                 raise LocalProtocolError(str(error)) from error
-            if self._peer_header_list is not None:
-                size = sum(len(name) + len(value) + 32 for name, value in fields)
-                if size > self._peer_header_list:
-                    raise LocalProtocolError(
-                        f"the peer accepts fields of at most {self._peer_header_list} bytes,"
-                        f" got {size}"
-                    )
             if len(self._checked) >= _REMEMBERED_HEADS:
                 self._checked.clear()
             self._checked[fields] = head
@@ -196,7 +192,8 @@ class Outbound:
         if self._ready or self._held:
             self._write_content()
         out, self._out = self._out, []
-        self._answers = self._unsent_ends = 0
+        self._answers = 0
+        self._unsent_ends.clear()
         self._room = OUTPUT_AT_ONCE
         return out[0] if len(out) == 1 and isinstance(out[0], bytes) else b"".join(out)
 
@@ -269,7 +266,7 @@ class Outbound:
     def _end_locally(self, stream: Stream) -> None:
         stream.state = LOCAL_END[stream.state]
         if stream.state in FINISHED:
-            self._unsent_ends += 1
+            self._unsent_ends.add(stream.number)
             self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
@@ -301,7 +298,7 @@ class Outbound:
         if known is not None:
             known.state = StreamState.RESET_LOCAL
             self._out.append(frames.rst_stream(stream, code))
-            self._unsent_ends += 1
+            self._unsent_ends.add(stream)
             self._forget(known)
 
     def has_stream(self, stream: int) -> bool:

@@ -87,7 +87,7 @@ class ServerConnection(Connection):
             return None
         self._last_peer_stream = number
         # Until the client can know that a stream has ended, it has a place.
-        if len(self._streams) + self._unsent_ends >= self.limits.concurrent_streams:
+        if len(self._streams) + len(self._unsent_ends) >= self.limits.concurrent_streams:
             raise StreamError(
                 f"expected at most {self.limits.concurrent_streams} streams",
                 ErrorCode.REFUSED_STREAM,
