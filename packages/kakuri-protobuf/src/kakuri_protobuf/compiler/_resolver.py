@@ -6,6 +6,7 @@ from the innermost message outwards, and a leading dot makes it absolute.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from kakuri_protobuf._errors import ProtoSyntaxError
 from kakuri_protobuf._fields import MAX_NUMBER
@@ -106,6 +107,20 @@ def check(file: FileNode) -> None:
             names.add(method.name)
 
 
+def expected_default(kind: Kind, value: Any) -> str:
+    """Return what was expected if a value is not a default for a scalar kind, else nothing."""
+    if kind is Kind.BOOL:
+        return "" if isinstance(value, bool) else "true or false as default"
+    if kind in (Kind.STRING, Kind.BYTES):
+        return "" if isinstance(value, bytes) else "a string as default"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind.bounds is None:
+        return "" if is_number else "a number as default"
+    low, high = kind.bounds
+    is_integer = is_number and isinstance(value, int) and low <= value <= high
+    return "" if is_integer else f"an integer from {low} to {high} as default"
+
+
 def all_messages(messages: list[MessageNode]) -> Iterator[MessageNode]:
     """Yield messages and those declared in them, outer ones first."""
     for message in messages:
@@ -172,9 +187,10 @@ def _check_label(one: FieldNode, file: FileNode) -> None:
             )
         if one.label or one.oneof:
             raise _error(file, one.position, "expected a map without label and outside oneofs")
-    if "packed" in one.options and (
-        one.label != "repeated" or one.type in ("string", "bytes") or one.is_group
-    ):
+    packed = one.options.get("packed", False)
+    if not isinstance(packed, bool):
+        raise _error(file, one.position, f"expected true or false as 'packed', got {packed!r}")
+    if packed and (one.label != "repeated" or one.type in ("string", "bytes") or one.is_group):
         raise _error(file, one.position, "expected 'packed' on a repeated scalar field")
 
 

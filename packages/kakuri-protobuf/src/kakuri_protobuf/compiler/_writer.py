@@ -4,8 +4,15 @@ import keyword
 from typing import Any
 
 from kakuri_protobuf._errors import ProtoSyntaxError
-from kakuri_protobuf.compiler._resolver import SCALARS, Scope, all_messages
-from kakuri_protobuf.compiler._tree import EnumNode, FieldNode, FileNode, MessageNode, ServiceNode
+from kakuri_protobuf.compiler._resolver import SCALARS, Scope, all_messages, expected_default
+from kakuri_protobuf.compiler._tree import (
+    EnumNode,
+    FieldNode,
+    FileNode,
+    MessageNode,
+    MethodNode,
+    ServiceNode,
+)
 
 _ALIASES = {
     "int32": "Int32",
@@ -78,10 +85,10 @@ class Writer:
             waiting.append(message.full_name)
         for service in self._file.services:
             for method in service.methods:
-                for name in (method.request, method.response):
-                    waiting.append(
-                        self._scope.resolve(name, self._file.package, method.position, self._file)
-                    )
+                waiting += [
+                    self._method_type(method.request, method),
+                    self._method_type(method.response, method),
+                ]
         waiting.reverse()
         while waiting:
             name = waiting.pop()
@@ -102,6 +109,15 @@ class Writer:
         if name in SCALARS:
             return None
         return self._scope.resolve(name, message.full_name, one.position, file)
+
+    def _method_type(self, name: str, method: MethodNode) -> str:
+        """Return the full name of a method's request or response."""
+        full_name = self._scope.resolve(name, self._file.package, method.position, self._file)
+        if full_name not in self._scope.messages:
+            raise ProtoSyntaxError(
+                f"expected a message, got the enum {name!r}", self._file.name, *method.position
+            )
+        return full_name
 
     def _class_names(self, order: list[str]) -> dict[str, str]:
         """Return a class name for each full name: `Outer.Inner` becomes `OuterInner`."""
@@ -193,6 +209,10 @@ class Writer:
         default = ""
         resolved = self._resolve(one, message, file)
         is_message = resolved in self._scope.messages
+        if is_message and one.options.get("packed") is True:
+            raise ProtoSyntaxError(
+                "expected 'packed' on a repeated scalar field", file.name, *one.position
+            )
         if one.type == "map":
             self._is_mapping_needed = self._is_field_needed = True
             hint = f"Mapping[{self._type(one.key, None)}, {self._type(one.value, resolved)}]"
@@ -217,7 +237,7 @@ class Writer:
         if one.oneof:
             marks.append(f'{self._import("OneOf")}("{one.oneof}")')
         if "default" in one.options:
-            marks.append(f"{self._import('Default')}({self._default(one, resolved)})")
+            marks.append(f"{self._import('Default')}({self._default(one, resolved, file)})")
         written = f"{attribute_name(one.name)}: Annotated[{hint}, {', '.join(marks)}]"
         return f"{written} = {default}" if default else written
 
@@ -237,17 +257,22 @@ class Writer:
         first = self._scope.enums[resolved][0].values[0][0]
         return f"{self._names[resolved]}.{_enum_attribute(first)}"
 
-    def _default(self, one: FieldNode, resolved: str | None) -> str:
-        value: Any = one.options["default"]
-        if resolved is not None:
-            return f"{self._names[resolved]}.{_enum_attribute(str(value))}"
-        if one.type == "string":
-            return (
-                repr(value.decode("utf-8", "replace")) if isinstance(value, bytes) else repr(value)
-            )
-        if one.type in ("float", "double"):
-            return f'float("{float(value)}")'
-        return repr(value)
+    def _default(self, one: FieldNode, resolved: str | None, file: FileNode) -> str:
+        """Return the source of a default of proto2."""
+        value = one.options["default"]
+        if resolved in self._scope.enums and one.label != "repeated":
+            names = [name for name, _, _ in self._scope.enums[resolved][0].values]
+            if value in names:
+                return f"{self._names[resolved]}.{_enum_attribute(value)}"
+            expected = f"a value of enum {resolved!r}"
+        else:
+            is_one = resolved is None and one.label != "repeated" and one.type != "map"
+            expected = expected_default(SCALARS[one.type], value) if is_one else "no default"
+            if not expected:
+                return _literal(one.type, value)
+        raise ProtoSyntaxError(
+            f"expected {expected} for {one.name!r}, got {value!r}", file.name, *one.position
+        )
 
     def _service(self, service: ServiceNode) -> list[str]:
         self._imports.add("Method")
@@ -257,9 +282,7 @@ class Writer:
             lines.append("")
         for method in service.methods:
             request, response = (
-                self._names[
-                    self._scope.resolve(name, self._file.package, method.position, self._file)
-                ]
+                self._names[self._method_type(name, method)]
                 for name in (method.request, method.response)
             )
             streams = ", client_streams=True" if method.client_streams else ""
@@ -268,6 +291,13 @@ class Writer:
             name = attribute_name(method.name)
             lines.append(f'    {name} = Method("{path}", {request}, {response}{streams})')
         return lines
+
+
+def _literal(kind: str, value: Any) -> str:
+    """Return the source of a scalar default."""
+    if kind == "string":
+        return repr(value.decode("utf-8", "replace"))
+    return f'float("{float(value)}")' if kind in ("float", "double") else repr(value)
 
 
 def attribute_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Runs the official conformance tests of protocol buffers against kakuri-protobuf."""
