@@ -82,12 +82,13 @@ def format_(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def typecheck(session: nox.Session) -> None:
-    """Run mypy in strict mode over all members and the tools."""
+    """Run mypy in strict mode over all members and the tools, and pyright over what users see."""
     install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "up"))
     packages = [f"--package={member.import_name}" for member in MEMBERS]
     session.run(
         "mypy", *packages, "--package=tools", "--module=noxfile", env={"MYPYPATH": str(ROOT)}
     )
+    session.run("python", "-m", "tools.public_types", env={"PYTHONPATH": str(ROOT)})
 
 
 def tests_python(interpreter: interpreters.Interpreter) -> str:
@@ -292,6 +293,19 @@ def bench(session: nox.Session) -> None:
         install_editable(session, member.closure(), *member.group("bench"))
         for script in sorted((member.folder / "benchmarks").glob("bench_*.py")):
             session.run("python", str(script))
+
+
+@nox.session(python=False, default=False)
+def mutants(session: nox.Session) -> None:
+    """Change members at random, and report the changes that their tests do not notice.
+
+    `nox -s mutants -- kakuri-http --sample 50` tries fifty changes of one member. It takes a few
+    seconds for each; the members that are listed in tools/mutants/targets.py are the default.
+    """
+    system.require(session, *(name for names in system.DRIVEN_BY_TESTS.values() for name in names))
+    python = tests_python(PYTHONS[0])
+    environment = {"PYTHONPATH": str(ROOT)}
+    session.run(python, "-m", "tools.mutants", *session.posargs, env=environment, external=True)
 
 
 @nox.session(default=False)

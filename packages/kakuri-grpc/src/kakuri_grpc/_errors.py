@@ -9,6 +9,8 @@ GRPCError
 └── LocalError (RuntimeError)    the program asked for what is not possible now
 """
 
+from typing import Any
+
 from kakuri_http2 import Processed
 
 from kakuri_grpc._metadata import Metadata
@@ -99,7 +101,7 @@ class Unavailable(StatusError):
         processed: Processed = Processed.UNKNOWN,
     ) -> None:
         super().__init__(code, message, trailers)
-        self.args = (code, message, trailers, processed)
+        self.args: tuple[Any, ...] = (code, message, trailers, processed)
         self.processed = processed
 
 

@@ -24,13 +24,13 @@ class StreamedBody:
         self._pause = pause
         self._resume = resume
         self._pieces: deque[bytes] = deque()
-        self.size = 0
+        self.size: int = 0
         """Bytes that the reader has not taken."""
-        self.is_paused = False
+        self.is_paused: bool = False
         """Whether the connection is not read, as the handler has enough."""
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
-        self.has_ended = False
+        self.has_ended: bool = False
         self.trailers: Headers | None = None
 
     @classmethod

@@ -40,10 +40,10 @@ class StreamedResponse:
         exchange: Exchange,
         read_limit: int,
     ) -> None:
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = response.headers
-        self.http_version = response.http_version
+        self.status: int = response.status
+        self.reason: str = response.reason
+        self.headers: Headers = response.headers
+        self.http_version: str = response.http_version
         self._connection = connection
         self._exchange = exchange
         self._read_limit = read_limit

@@ -44,8 +44,8 @@ class HttpClientConnection(Connection):
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
-        self.core = ClientConnection(limits)
-        self.idle_since = 0.0
+        self.core: ClientConnection = ClientConnection(limits)
+        self.idle_since: float = 0.0
         self._http_limits = limits
         self._exchange: Exchange | None = None
 

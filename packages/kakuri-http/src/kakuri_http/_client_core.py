@@ -34,6 +34,8 @@ ClientEvent = (
 class ClientConnection(Connection):
     """A client's side of a connection; one request at a time, the next when both have ended."""
 
+    keep_alive: bool
+
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self._parser: HeadParser | None = None

@@ -24,7 +24,7 @@ class Exchange:
         self.writable: asyncio.Future[None] | None = None
         self.sender: asyncio.Task[None] | None = None
         self.content: StreamedBody | None = None
-        self.is_over = False
+        self.is_over: bool = False
 
     def fail(self, error: Exception) -> None:
         """Fail everything that waits, and stop sending."""

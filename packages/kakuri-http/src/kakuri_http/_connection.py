@@ -36,11 +36,11 @@ class Connection:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
-        self.body_limit = limits.body
+        self.body_limit: int = limits.body
         """Largest content of each message that begins from now on, in bytes."""
-        self.request_state = State.IDLE
-        self.response_state = State.IDLE
-        self.keep_alive = True
+        self.request_state: State = State.IDLE
+        self.response_state: State = State.IDLE
+        self.keep_alive: bool = True
         """Whether the connection may serve another exchange after this one."""
         self._rest = b""  # what has not been consumed
         self._position = 0
@@ -49,7 +49,7 @@ class Connection:
         self._has_eof = False
         self._reader: Reader | None = None
         self._meter = BodyMeter(limits.body)
-        self.exchanges = 0
+        self.exchanges: int = 0
         """How many exchanges have ended."""
         self._sends_chunked = False
         self._left_to_send: int | None = None

@@ -120,7 +120,7 @@ class TooManyRedirects(ClientError):
 
     def __init__(self, message: str, locations: Sequence[str]) -> None:
         super().__init__(message)
-        self.locations = tuple(locations)
+        self.locations: tuple[str, ...] = tuple(locations)
 
 
 class ClientDisconnected(HttpError, ConnectionError):

@@ -32,7 +32,7 @@ class Response:
     keep_alive = True  # of a received one: whether the server keeps the connection
     length: int | None = None
     trailers: Headers | None = None
-    has_fields = False
+    has_fields: bool = False
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Response:
         self.body = body
         self.content_type = content_type
         if headers is None:
-            self.headers = _NO_FIELDS
+            self.headers: Headers = _NO_FIELDS
         else:
             self.has_fields = True
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
@@ -87,5 +87,5 @@ class ReceivedResponse(Response):
         self.reason = reason
         self.headers = headers
         self.http_version = http_version
-        self.content_type = headers.get("content-type")
+        self.content_type: str | None = headers.get("content-type")
         self.body = b""

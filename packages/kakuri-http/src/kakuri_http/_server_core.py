@@ -38,13 +38,18 @@ ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paus
 class ServerConnection(Connection):
     """A server's side of a connection."""
 
+    keep_alive: bool
+    request_state: State
+    response_state: State
+    exchanges: int
+
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self._read_fast: FastHead = _fast_head_for(limits)
         self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None
-        self.omits_content = False  # of the response that is being sent
+        self.omits_content: bool = False  # of the response that is being sent
 
     @property
     def head_has_begun(self) -> bool:

@@ -4,7 +4,9 @@ Each side of an exchange, the request and the response, moves by what is sent on
 to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3).
 """
 
+from collections.abc import Callable
 from enum import Enum
+from typing import ClassVar
 
 
 class State(Enum):
@@ -16,7 +18,8 @@ class State(Enum):
     CLOSED = "closed"
     ERROR = "error"
 
-    __hash__ = object.__hash__  # members are single: the one in C will do, and tables are quick
+    # Each member is one object, so the hash that is written in C will do: tables are quick.
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     @property
     def is_terminal(self) -> bool:
@@ -35,7 +38,7 @@ class Kind(Enum):
     CLOSE = "close"
     FAULT = "fault"
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 Table = dict[State, dict[Kind, State]]

@@ -59,10 +59,10 @@ class _Link:
 
     def __init__(self, connection: Connection, limits: Limits) -> None:
         self.connection = connection
-        self.core = ClientConnection(limits)
+        self.core: ClientConnection = ClientConnection(limits)
         self.deadline: float | None = None
-        self.idle_since = 0.0
-        self.is_cut_short = False
+        self.idle_since: float = 0.0
+        self.is_cut_short: bool = False
         """Whether a request was not sent to its end, so that no other may follow."""
 
     @property
@@ -179,10 +179,10 @@ class BlockingStreamedResponse:
     def __init__(
         self, response: ReceivedResponse, link: _Link, timeouts: Timeouts, read_limit: int
     ) -> None:
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = response.headers
-        self.http_version = response.http_version
+        self.status: int = response.status
+        self.reason: str = response.reason
+        self.headers: Headers = response.headers
+        self.http_version: str = response.http_version
         self.trailers: Headers | None = None
         self._link = link
         self._timeouts = timeouts

@@ -49,8 +49,8 @@ class Connection(InboundFields):
         self._needed = 0
         self._peer_streams = 100
         self._last_peer_stream = 0
-        self.peer_settings_received = False
-        self.settings_acknowledged = False
+        self.peer_settings_received: bool = False
+        self.settings_acknowledged: bool = False
         self._is_going_away = False
         self._handlers: tuple[Callable[[int, int, bytes], None], ...] = (
             self._receive_data_frame,

@@ -9,6 +9,7 @@ HTTP2Error
 """
 
 import enum
+from typing import Any
 
 
 class ErrorCode(enum.IntEnum):
@@ -76,7 +77,7 @@ class LimitExceeded(RemoteProtocolError):
         maximum: int = 0,
     ) -> None:
         super().__init__(message, code)
-        self.args = (message, code, limit, maximum)
+        self.args: tuple[Any, ...] = (message, code, limit, maximum)
         self.limit = limit
         self.maximum = maximum
 

@@ -79,7 +79,7 @@ class Exchange:
         self.head: Request | Response | None = None
         self.trailers: Fields = ()
         self._pieces: deque[bytes] = deque()
-        self.is_complete = False
+        self.is_complete: bool = False
         self._ended: ExchangeEnded | None = None
         self._arrived: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None

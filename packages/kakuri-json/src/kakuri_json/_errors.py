@@ -34,7 +34,11 @@ class _PlacedError(JSONError):
     def __init__(self, message: str, place: Place) -> None:
         super().__init__(message)
         self.message = message
-        self.position, self.line, self.column, self.excerpt, self._caret = place
+        self.position: int | None = place.position
+        self.line: int | None = place.line
+        self.column: int | None = place.column
+        self.excerpt: str = place.excerpt
+        self._caret = place.caret
 
     def __str__(self) -> str:
         if self.line is None:

@@ -8,6 +8,8 @@ ProtobufError (ValueError)
 └── ProtoSyntaxError             a .proto file is not valid
 """
 
+from typing import Any
+
 
 class ProtobufError(ValueError):
     """Base class of all errors of this package."""
@@ -26,14 +28,14 @@ class DecodeError(ProtobufError):
     def __init__(self, message: str, path: str = "", position: int = -1) -> None:
         super().__init__(message, path, position)
         self.message = message
-        self.path = path
-        self.position = position
+        self.path: str = path
+        self.position: int = position
 
     def placed(self, path: str, position: int) -> "DecodeError":
         """Return this error with another place; decoders add the place as the error passes."""
         self.path = path
         self.position = position
-        self.args = (self.message, path, position, *self.args[3:])
+        self.args: tuple[Any, ...] = (self.message, path, position, *self.args[3:])
         return self
 
     def __str__(self) -> str:
@@ -54,7 +56,7 @@ class LimitError(DecodeError):
         self, message: str, path: str = "", position: int = -1, limit: str = "", maximum: int = 0
     ) -> None:
         super().__init__(message, path, position)
-        self.args = (message, path, position, limit, maximum)
+        self.args: tuple[Any, ...] = (message, path, position, limit, maximum)
         self.limit = limit
         self.maximum = maximum
 

@@ -12,9 +12,10 @@ The table has the steps that a runtime can report. One more is the registry's ow
 a workload whose run has ended from pending or running back to pending, as its next attempt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
+from typing import ClassVar
 
 
 class WorkloadState(Enum):
@@ -25,7 +26,8 @@ class WorkloadState(Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
-    __hash__ = object.__hash__  # each is one object; Enum's own is a call in Python
+    # Each member is one object, so the hash that is written in C will do.
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     def can_become(self, other: "WorkloadState") -> bool:
         """Tell whether the state machine has a step from this state to the other."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
 from kakuri_registry._grammar import (
@@ -141,7 +141,7 @@ class Workload:
     without tag or with the tag `latest` is pulled always, any other one when it is missing.
     """
 
-    __json__: ClassVar = {"omit_defaults": True}
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
 
     id: WorkloadId
     image: ImageReference

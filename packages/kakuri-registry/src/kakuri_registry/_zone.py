@@ -1,7 +1,7 @@
 """What an agent and a runtime say to each other about one zone."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_registry._document import MAX_DOCUMENT_BYTES
 from kakuri_registry._grammar import Range
@@ -35,7 +35,7 @@ class ZoneSpec:
     attempt grows with each restart; the same id and attempt is the same run.
     """
 
-    __json__: ClassVar = {"omit_defaults": True}
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
 
     id: WorkloadId
     image: ImageReference
@@ -98,7 +98,7 @@ class ZoneStatus:
     container was created from.
     """
 
-    __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
 
     id: str
     state: WorkloadState
@@ -120,7 +120,7 @@ class _Event:
     """What every event says about its spelling."""
 
     __slots__ = ()
-    __json__: ClassVar = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
+    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
 
 
 @dataclass(frozen=True, slots=True)

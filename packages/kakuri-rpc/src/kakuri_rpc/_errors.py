@@ -30,8 +30,8 @@ class AgentError(RPCError):
     def __init__(self, error: Error) -> None:
         super().__init__(error.message)
         self.code: ErrorCode = error.code
-        self.message = error.message
-        self.workload_id = error.id
+        self.message: str = error.message
+        self.workload_id: str | None = error.id
 
 
 class AgentUnreachable(RPCError, ConnectionError):

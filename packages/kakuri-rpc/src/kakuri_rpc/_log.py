@@ -54,8 +54,8 @@ class AgentLog:
         slots: "LogSlots",
     ) -> None:
         self.reader = reader
-        self.quiet_since = asyncio.get_running_loop().time()
-        self.has_yielded = False
+        self.quiet_since: float = asyncio.get_running_loop().time()
+        self.has_yielded: bool = False
         slots.take(self)
         self._slots = slots
         self._bounded = bounded
@@ -65,8 +65,8 @@ class AgentLog:
         self._after = after
         self._timeout = timeout
         self.workload_id = workload_id
-        self.has_ended = False
-        self.has_gap = False
+        self.has_ended: bool = False
+        self.has_gap: bool = False
 
     async def read(self, *, wait_seconds: float = 0.0) -> Log:
         """Give the next piece; it has no data if none comes within wait_seconds, 0 to 30.

@@ -1,7 +1,7 @@
 """The vocabulary of the agent protocol: one JSON object a line, told apart by its `type`."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_registry import (
     MaxLength,
@@ -39,14 +39,14 @@ class AnyRequest:
     """What every request says about its spelling: a wrong field is an error."""
 
     __slots__ = ()
-    __json__: ClassVar = {"tag": "type", "omit_defaults": True}
+    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True}
 
 
 class AnyReply:
     """What every reply says about its spelling: fields of a newer agent are passed over."""
 
     __slots__ = ()
-    __json__: ClassVar = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
+    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Transition:
     steps of the earlier ones are left out.
     """
 
-    __json__: ClassVar = {"omit_defaults": True, "unknown": "ignore"}
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
 
     at: Timestamp
     state: State

@@ -20,7 +20,7 @@ class SharedBudget(Generic[_Holder]):
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
-        self.total = 0
+        self.total: int = 0
         self._clock = clock
         self._held: dict[_Holder, tuple[int, float]] = {}  # bytes, and since when no fewer
 

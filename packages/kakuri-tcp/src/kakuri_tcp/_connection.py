@@ -58,11 +58,11 @@ class Connection(asyncio.Protocol):
     write: Callable[[bytes | bytearray | memoryview], None]
 
     def __init__(self) -> None:
-        self.peer = ""
-        self.limits = ServerLimits()
+        self.peer: str = ""
+        self.limits: ServerLimits = ServerLimits()
         self.write = _drop
-        self.progressed = True
-        self.is_writing_paused = False
+        self.progressed: bool = True
+        self.is_writing_paused: bool = False
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
         self._quiet_since = math.inf  # before it is open
@@ -73,8 +73,8 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._pauses = 0
         self._shared: Shared | None = None
-        self.turns = _UNLIMITED
-        self.context = contextvars.copy_context()
+        self.turns: Turns[Connection] = _UNLIMITED
+        self.context: contextvars.Context = contextvars.copy_context()
         self._held = 0  # unprocessed bytes, as they were last reported
         self._fault: ConnectionFault | None = None
 

@@ -56,7 +56,7 @@ class LineClient:
         """
         tls_for(endpoint, tls)
         self.endpoint = endpoint
-        self.limits = limits or LineClientLimits()
+        self.limits: LineClientLimits = limits or LineClientLimits()
         self._name = str(endpoint)
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)

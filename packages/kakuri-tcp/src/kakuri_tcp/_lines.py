@@ -22,7 +22,7 @@ class LineDecoder:
 
     def __init__(self, *, limit: int = 1_048_576) -> None:
         """Make a decoder for lines of at most `limit` bytes, their end not counted."""
-        self.limit = limit
+        self.limit: int = limit
         self._chunk = b""
         self._start = 0
         self._later: list[bytes] = []

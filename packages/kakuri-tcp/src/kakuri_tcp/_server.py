@@ -70,9 +70,9 @@ class Server:
         tls: ssl.SSLContext | None,
         access: UnixAccess,
     ) -> None:
-        self.endpoint = listeners.endpoint
+        self.endpoint: Endpoint = listeners.endpoint
         self.limits = limits
-        self.counters = Counters()
+        self.counters: Counters = Counters()
         self._listeners = listeners
         self._sockets = listeners.sockets
         self._tls = tls

@@ -48,9 +48,9 @@ class Shared:
         )
         self.input: SharedBudget[Connection] = SharedBudget(limits.unfinished_input, self._clock)
         self.output: SharedBudget[Connection] = SharedBudget(limits.unsent_output, self._clock)
-        self.in_flight = 0
-        self.context = contextvars.copy_context()
-        self.aborted = 0
+        self.in_flight: int = 0
+        self.context: contextvars.Context = contextvars.copy_context()
+        self.aborted: int = 0
         self._held_back: set[Connection] = set()
 
     def input_changed(self, connection: Connection, size: int) -> None:

@@ -168,7 +168,7 @@ class Server:
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
         self._timeout = timeout
-        self.endpoint = self._listeners.endpoint
+        self.endpoint: Endpoint = self._listeners.endpoint
 
     def __repr__(self) -> str:
         state = "listening" if self._listeners.sockets else "closed"

@@ -62,7 +62,7 @@ class DaemonCommand(click.Command):
     def __init__(self, name: str, *, default_listen: str, **attributes: Any) -> None:
         super().__init__(name, **attributes)
         own_options = self.params
-        self.params = [
+        self.params: list[click.Parameter] = [
             click.Option(
                 ["--config"],
                 type=click.Path(dir_okay=False, path_type=Path),

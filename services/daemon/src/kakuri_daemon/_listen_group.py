@@ -1,12 +1,17 @@
 """The option that lets a group connect to a daemon's Unix socket."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 from kakuri_tcp import UnixAccess
 
 GROUP_MODE = 0o660
 """The mode of a socket that a group may connect to, besides its owner and root."""
 
-listen_group = click.option(
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+listen_group: Callable[[_Command], _Command] = click.option(
     "--listen-group",
     "access",
     callback=lambda _ctx, _param, group: _access(group),

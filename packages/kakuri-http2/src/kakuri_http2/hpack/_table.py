@@ -36,9 +36,9 @@ class DynamicTable:
 
     def __init__(self, max_size: int) -> None:
         self.entries: list[Field] = []
-        self.size = 0
-        self.max_size = max_size
-        self.generation = 0
+        self.size: int = 0
+        self.max_size: int = max_size
+        self.generation: int = 0
 
     def add(self, field: Field) -> None:
         """Insert a field; the oldest ones are evicted. One larger than the table empties it."""

@@ -18,9 +18,9 @@ class MemoryTransport(asyncio.Transport):
     def __init__(self, protocol: asyncio.Protocol) -> None:
         """Connect `protocol`: its `connection_made` is called before this returns."""
         super().__init__()
-        self.protocol = protocol
+        self.protocol: asyncio.Protocol = protocol
         self._is_reading = True
-        self.has_eof = False
+        self.has_eof: bool = False
         self._loop = asyncio.get_running_loop()
         self._high = 65_536
         self._low = 16_384

@@ -51,8 +51,8 @@ class FaultProxy:
     def __init__(self, upstream: Endpoint, faults: Faults | None = None) -> None:
         """Make a proxy in front of `upstream`."""
         self.upstream = upstream
-        self.faults = faults or Faults()
-        self.endpoint = Endpoint.tcp("127.0.0.1", 0)
+        self.faults: Faults = faults or Faults()
+        self.endpoint: Endpoint = Endpoint.tcp("127.0.0.1", 0)
         self._server: Server | None = None
         self._sides: set[_Side] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +118,7 @@ class _Side(Connection):
     def __init__(self, proxy: FaultProxy, other: "_Side | None" = None) -> None:
         super().__init__()
         self.other = other
-        self.is_client = other is None
+        self.is_client: bool = other is None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()

@@ -1,0 +1,143 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tools.members import BY_NAME, ROOT
+from tools.mutants.operators import mutants
+from tools.mutants.recording import Recording
+from tools.mutants.report import Report
+from tools.mutants.targets import MODULES, Place, places, sample
+from tools.mutants.worker import Outcome
+
+
+def changes(source):
+    source = textwrap.dedent(source).encode()
+    return [(found.summary, found.apply(source).decode().strip()) for found in mutants(source)]
+
+
+@pytest.mark.parametrize(
+    ("source", "summary", "changed"),
+    [
+        ("a < b", "< → <=", "a <= b"),
+        ("a not in b", "not in → in", "a in b"),
+        ("(a) is not (b)", "is not → is", "(a) is (b)"),
+        ("a and b", "and → or", "a or b"),
+        ("a // b", "// → *", "a * b"),
+        ("LIMIT = 3", "3 → 4", "LIMIT = (4)"),
+        ("flag = False", "False → True", "flag = True"),
+        ("x = not a", "not removed", "x = (a)"),
+        ("f(a)", "statement removed", "pass"),
+        ("self.a = b", "statement removed", "pass"),
+        ("if a:\n    b", "condition negated", "if (not (a)):\n    b"),
+        ("S = {'a', 'b'}", "'a' left out", "S = {'b'}"),
+        ("x = a in (1, 2)", "2 left out", "x = a in (1,)"),
+        ("def f():\n    return g", "returns None", "def f():\n    return None"),
+        ("raise a", "raise removed", "pass"),
+        ("for x in y:\n    break", "break → continue", "for x in y:\n    continue"),
+        ("é = 'ü'; f(a < b)", "< → <=", "é = 'ü'; f(a <= b)"),
+    ],
+)
+def test_mutants_of_a_statement_change_its_operator_or_value(source, summary, changed):
+    assert (summary, changed) in changes(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A docstring with 1 < 2."""',
+        "x: Annotated[int, Range(ge=1)]",
+        "assert a < b",
+        "@dataclass(frozen=True)\nclass C:\n    pass",
+        "def __repr__(self):\n    return 1",
+        'x = f"{a + 1}"',
+    ],
+)
+def test_mutants_leave_out_what_is_not_behaviour(source):
+    assert changes(source) == []
+
+
+def test_each_mutant_of_every_listed_module_compiles():
+    for name in MODULES:
+        found = places(BY_NAME[name])
+        for place in found[:: len(found) // 25 + 1]:
+            compile(place.mutant.apply(place.path.read_bytes()), place.module, "exec")
+
+
+def test_sample_with_the_same_seed_is_the_same():
+    found = places(BY_NAME["kakuri-rpc"])
+    assert sample(found, 20, 5) == sample(found, 20, 5) != sample(found, 20, 6)
+
+
+def test_listed_modules_exist():
+    for name, modules in MODULES.items():
+        package = BY_NAME[name].folder / "src" / BY_NAME[name].import_name
+        assert [each for each in modules if not list(package.glob(f"{each}.py"))] == []
+
+
+def test_recording_gives_a_line_that_runs_at_import_every_test():
+    limit = places_of("_limits.py", "kakuri-tcp")[0]
+    change = places_of("_lines.py", "kakuri-tcp")[0]
+    lines = {
+        limit.module: {line: [] for line in lines_of(limit)},
+        change.module: {line: ["b"] for line in lines_of(change)},
+    }
+    recording = Recording({"a": 1.0, "b": 2.0}, lines)
+    assert recording.tests_of(limit) == {"a": 1.0, "b": 2.0}
+    assert recording.tests_of(change) == {"b": 2.0}
+
+
+def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_path):
+    # In a process of its own, because the worker's must not have imported the member.
+    command = [sys.executable, "-c", TRY_TWO_CHANGES, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["NOTICED", "SURVIVED", "NOT_RUN"], ended.stderr
+    copy = tmp_path / "src/kakuri_registry/_ordered.py"
+    original = BY_NAME["kakuri-registry"].folder / "src/kakuri_registry/_ordered.py"
+    assert copy.read_bytes() == original.read_bytes()
+
+
+TRY_TWO_CHANGES = """
+import sys
+from pathlib import Path
+from tools.members import BY_NAME
+from tools.mutants.targets import places
+from tools.mutants.worker import Worker
+
+member = BY_NAME["kakuri-registry"]
+worker = Worker(member, Path(sys.argv[1]))
+found = places(member)
+file = "packages/kakuri-registry/tests/test_ordered.py"
+tests = {f"{file}::test_what_only_passes_through_leaves_nothing": 0.1}
+counted = [each for each in found if each.code == "self._size += 1"]
+elsewhere = [each for each in found if each.path.name == "_salvage.py"]
+worker.check(tests)
+print(worker.run(counted[0], tests).name)
+print(worker.run(elsewhere[-1], tests).name)
+print(worker.run(elsewhere[-1], {}).name)
+"""
+
+
+def test_report_leaves_equivalent_changes_out_of_the_percentage(capsys):
+    report = Report(seed=7)
+    member = BY_NAME["kakuri-json"]
+    place = places_of("_lines.py", "kakuri-json")[0]
+    for _ in range(19):
+        report.add(member, place, Outcome.NOTICED)
+    report.add_equivalent(member, place, "no caller can see it")
+    report.add(member, place, Outcome.SURVIVED)
+    assert report.is_good
+    assert "| kakuri-json | 21 | 19 | 1 | 1 | 95.0 |" in report.table()
+    report.add(member, place, Outcome.NOT_RUN)
+    assert not report.is_good
+    assert capsys.readouterr().out.count(str(place)) == 3
+
+
+def places_of(file, name) -> list[Place]:
+    return [place for place in places(BY_NAME[name]) if place.path.name == file]
+
+
+def lines_of(place) -> range:
+    first, last = place.mutant.lines
+    return range(first, last + 1)

@@ -1,0 +1,65 @@
+"""Change members at random and report which changes their tests do not notice.
+
+    python -m tools.mutants [MEMBER ...] [--sample 50] [--seed N]
+
+The Python that runs this must have all members as editables. The tests of a member run once, to
+record which test runs which lines; then each change of the sample is tested by the tests that run
+its line. Changes that no caller can see are listed in equivalent.toml, each with its reason.
+"""
+
+import argparse
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from tools.members import BY_NAME, Member
+from tools.mutants.recording import record
+from tools.mutants.report import Report
+from tools.mutants.targets import MODULES, Equivalents, places, sample
+from tools.mutants.worker import Worker
+
+FEWER_KILLS = {"KAKURI_CRASHES": "20", "KAKURI_KILLS": "3"}
+
+
+def main() -> int:
+    """Run what the command line asks for; return its exit status."""
+    arguments = _arguments()
+    os.environ |= FEWER_KILLS
+    print(f"seed {arguments.seed}", flush=True)
+    report = Report(arguments.seed)
+    for name in arguments.members or MODULES:
+        _try(BY_NAME[name], arguments.sample, arguments.seed, report)
+    print(report.table())
+    return 0 if report.is_good else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutants", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("members", nargs="*", metavar="MEMBER", help="default: those with a list")
+    parser.add_argument("--sample", type=int, default=50, help="number of changes of each member")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(1_000_000), help="of the random choice"
+    )
+    arguments = parser.parse_args()
+    if unknown := set(arguments.members) - set(BY_NAME):
+        parser.error(f"expected members of {sorted(BY_NAME)}, got {sorted(unknown)}")
+    return arguments
+
+
+def _try(member: Member, size: int, seed: int, report: Report) -> None:
+    """Test a sample of a member's changes."""
+    recording = record(member)
+    equivalents = Equivalents()
+    with tempfile.TemporaryDirectory(prefix="kakuri-mutants-") as folder:
+        worker = Worker(member, Path(folder))
+        worker.check(recording.seconds)
+        for place in sample(places(member), size, seed):
+            if reason := equivalents.reason(place):
+                report.add_equivalent(member, place, reason)
+            else:
+                report.add(member, place, worker.run(place, recording.tests_of(place)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,108 @@
+"""What is changed: state machines, limits, parsers and what keeps data, member by member."""
+
+import random
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tools.members import Member
+from tools.mutants.operators import Mutant, mutants
+
+MODULES = {
+    "kakuri-agent": (
+        "_agent", "_capacity", "_reconciler", "_restarts", "_retention", "_state", "_workload_logs",
+    ),
+    "kakuri-control-plane": (
+        "_admission", "_guard", "_logs", "_paths", "_presence", "_problems", "_queries",
+    ),
+    "kakuri-grpc": (
+        "_call", "_driver", "_framing", "_limits", "_metadata", "_status",
+    ),
+    "kakuri-http": (
+        "_body_stream", "_chunked", "_client_core", "_client_exchange", "_connection", "_fast_head",
+        "_framing", "_grammar", "_head_parser", "_limits", "_pool", "_redirects", "_request_head",
+        "_server_core", "_server_deadlines", "_states", "_target", "_url",
+    ),
+    "kakuri-http2": (
+        "_connection", "_frames", "_inbound_content", "_inbound_fields", "_limits", "_outbound",
+        "_states", "_stream", "hpack/*",
+    ),
+    "kakuri-json": (
+        "_constraints", "_cursors", "_diagnosis", "_expressions", "_incremental", "_limits",
+        "_lines", "_numbers", "_parser", "_skipping", "_strings",
+    ),
+    "kakuri-protobuf": (
+        "_decoder", "_encoder", "_limits", "_wire", "compiler/_lexer", "compiler/_parser",
+        "compiler/_token_reader",
+    ),
+    "kakuri-registry": (
+        "_backlog", "_ended", "_feed", "_folder", "_grammar", "_history", "_index", "_journal",
+        "_ordered", "_registry", "_reserve", "_rows", "_salvage", "_session", "_sizes", "_sqlite",
+        "_state", "_zone",
+    ),
+    "kakuri-tcp": (
+        "_budgets", "_connection", "_line_client", "_line_link", "_line_server", "_lines",
+        "_limits", "_peers", "_places", "_shared", "_turns",
+    ),
+}  # fmt: skip
+"""Names of modules below the package; a member that is not listed is changed everywhere."""
+
+_EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A change, and the module where it is made.
+
+    Attributes:
+        module: path of the module, from the package on: `kakuri_http/_pool.py`.
+        path: where the member keeps it.
+        mutant: the change.
+    """
+
+    module: str
+    path: Path
+    mutant: Mutant
+
+    @property
+    def code(self) -> str:
+        """The source line in which the change begins, without its indentation."""
+        source = self.path.read_bytes()
+        first = source.rfind(b"\n", 0, self.mutant.start) + 1
+        return source[first:].split(b"\n", 1)[0].decode().strip()
+
+    def __str__(self) -> str:
+        line = self.path.read_bytes().count(b"\n", 0, self.mutant.start) + 1
+        return f"{self.module}:{line}: {self.mutant.summary}: {self.code}"
+
+
+def places(member: Member) -> list[Place]:
+    """Return every change of a member's listed modules."""
+    package = member.folder / "src" / member.import_name
+    patterns = [f"{name}.py" for name in MODULES.get(member.name, ("**/*",))]
+    paths = sorted({path for pattern in patterns for path in package.glob(pattern)})
+    return [
+        Place(f"{package.name}/{path.relative_to(package).as_posix()}", path, mutant)
+        for path in paths
+        if path.name not in {"_version.py", "__init__.py"}
+        for mutant in mutants(path.read_bytes())
+    ]
+
+
+def sample(found: list[Place], size: int, seed: int) -> list[Place]:
+    """Choose changes at random: the same ones for the same source and seed."""
+    return random.Random(seed).sample(found, min(size, len(found)))  # noqa: S311 no secret
+
+
+class Equivalents:
+    """Changes that make no difference that a caller could see, each with its reason."""
+
+    @cached_property
+    def _reasons(self) -> dict[tuple[str, str, str], str]:
+        listed = tomllib.loads(_EQUIVALENT.read_text())["equivalent"]
+        return {(each["module"], each["code"], each["change"]): each["why"] for each in listed}
+
+    def reason(self, place: Place) -> str | None:
+        """Return why a change is equivalent, or None if it is not listed."""
+        return self._reasons.get((place.module, place.code, place.mutant.summary))
