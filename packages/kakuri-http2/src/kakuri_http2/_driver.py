@@ -55,7 +55,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_writing_paused = False
-        self.last_received = self._loop.time()
+        self.last_received: float = self._loop.time()
         self._interval_end = self.last_received + FLOOD_INTERVAL
 
     # What exchanges call.
