@@ -1,8 +1,11 @@
 """Streams that report to an object of the program, and requests that are prepared once."""
 
+import asyncio
+
 import pytest
 from kakuri_http2 import (
     ClientConnection,
+    ClientDriver,
     Data,
     LocalProtocolError,
     Processed,
@@ -164,3 +167,59 @@ def test_server_reports_each_request_to_the_receiver_that_accept_returns():
         ("content", b"question", False),
         ("trailers", ((b"a", b"1"),)),
     ]
+
+
+# How many writes calls take, over a transport that counts them.
+
+
+class Transport:
+    """Counts writes, and passes what is written to a server core."""
+
+    def __init__(self):
+        self.writes = 0
+        self.server = ServerConnection()
+
+    def write(self, data):
+        self.writes += 1
+        self.server.receive_data(data)
+        while self.server.next_event():
+            pass
+
+    def close(self):
+        pass
+
+
+async def started():
+    """Return a driver that the server's settings have reached."""
+    driver = ClientDriver()
+    transport = Transport()
+    driver.connection_made(transport)
+    driver.data_received(transport.server.data_to_send())
+    await asyncio.sleep(0)
+    transport.writes = 0
+    return driver, transport
+
+
+async def test_driver_writes_a_request_that_is_alone_at_once():
+    driver, transport = await started()
+    driver.start(driver.connection.prepare(CALL), Recorder())
+    assert transport.writes == 1
+    driver.connection_lost(None)
+
+
+async def test_driver_writes_requests_that_follow_one_read_together():
+    driver, transport = await started()
+    prepared = driver.connection.prepare(CALL)
+    for number in (2, 3, 4):
+        for _ in range(number):
+            driver.start(prepared, Recorder())
+        await asyncio.sleep(0)
+        transport.writes = 0
+        for stream in list(driver.connection._streams):
+            transport.server.send(Response(stream, 200, end=True))
+        driver.data_received(transport.server.data_to_send())
+        for _ in range(number):
+            driver.start(prepared, Recorder())
+        await asyncio.sleep(0)
+        assert transport.writes == 1
+    driver.connection_lost(None)

@@ -29,6 +29,7 @@ class ClientDriver(Driver[ClientConnection]):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(ClientConnection(limits))
         self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._ended_together = 0  # streams that ended with the last read; each may bring a request
         self._granted = 0  # streams that requests were given which have not opened them yet
 
     async def __aenter__(self) -> Self:
@@ -37,6 +38,12 @@ class ClientDriver(Driver[ClientConnection]):
     async def __aexit__(self, *error: object) -> None:
         self.close()
         await self.closed
+
+    def data_received(self, data: bytes) -> None:
+        """Process bytes from the server."""
+        before = self.connection.open_streams
+        super().data_received(data)
+        self._ended_together = before - self.connection.open_streams
 
     async def open(self, request: Request) -> Exchange:
         """Send a request; waits, first come first served, while the server allows no more streams.
@@ -95,8 +102,8 @@ class ClientDriver(Driver[ClientConnection]):
     ) -> int:
         """Send a prepared request; only while `has_room`, or after `wait_for_room`.
 
-        It is written in this pass of the event loop, together with what other callers send; at
-        once if it is the only one.
+        It is written in this pass of the event loop, together with what other callers send. If no
+        other caller is about to send, it is written at once.
 
         Returns:
             The number of its stream, which reports to the receiver.
@@ -104,7 +111,7 @@ class ClientDriver(Driver[ClientConnection]):
         """
         connection = self.connection
         stream = connection.start(request, receiver, fields=fields, content=content, is_end=is_end)
-        if connection.open_streams == 1:
+        if connection.open_streams == 1 and self._ended_together < 2:
             self.flush()
         else:
             self._flush_soon()
