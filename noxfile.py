@@ -12,7 +12,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
-from tools import fuzzing, interpreters, side_by_side, system  # noqa: E402
+from tools import fuzzing, go, interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
 from tools.environments import Environment  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
@@ -33,6 +33,7 @@ WHEELHOUSE = DIST / "third-party"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 CORPORA = "KAKURI_CORPORA"
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
+HAS_ETCD = "KAKURI_ETCD" in os.environ or system.available("etcd")
 ZONES_LACK = ", ".join(lacks())
 
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
@@ -185,7 +186,8 @@ def e2e(session: nox.Session) -> None:
     install_wheels(session, *(member.name for member in MEMBERS))
     mypy = [tool for tool in tools_of("typecheck") if tool.startswith("mypy")]
     session.install("-q", *tools_of("test"), *mypy)
-    session.run("pytest", "tests", "--ignore=tests/zones", *session.posargs)
+    elsewhere = [f"--ignore=tests/{folder}" for folder in ("etcd", "interop", "zones")]
+    session.run("pytest", "tests", *elsewhere, *session.posargs)
     session.install("-q", "uvloop")
     session.run("pytest", "tests/e2e", *session.posargs)
 
@@ -228,6 +230,43 @@ def zones_left_out(session: nox.Session) -> None:
     why = f"zones was left out: it needs what is not here: {ZONES_LACK}"
     atexit.register(print, why, file=sys.stderr)
     session.skip(why)
+
+
+@nox.session(python=False, default=HAS_ETCD)
+def etcd(session: nox.Session) -> None:
+    """Call a real etcd: one member and three, over broken connections and a killed leader.
+
+    KAKURI_ETCD names another program than the one on PATH. Where etcd is not and can't be
+    installed, the default run leaves this out and says so.
+    """
+    if "KAKURI_ETCD" not in os.environ:
+        system.require(session, "etcd")
+    python = tests_python(PYTHONS[0])
+    session.run(python, "-m", "pytest", "-q", "tests/etcd", *session.posargs, external=True)
+
+
+@nox.session(python=False, default=not HAS_ETCD)
+def etcd_left_out(session: nox.Session) -> None:
+    """Say at the very end that etcd was left out."""
+    why = "etcd was left out: there is no etcd on PATH, and it can't be installed"
+    atexit.register(print, why, file=sys.stderr)
+    session.skip(why)
+
+
+@nox.session(python=False)
+def interop(session: nox.Session) -> None:
+    """Run the standard cases of gRPC between this package and grpcio, grpclib, curl, and Go.
+
+    Go's server is built where `go` and Debian's golang-google-grpc-dev are; elsewhere its cases
+    are left out.
+    """
+    system.require(session, "curl")
+    python = tests_python(PYTHONS[0])
+    session.run(python, "-m", "pytest", "-q", "tests/interop", *session.posargs, external=True)
+    if not go.is_available():
+        why = "interop left out Go: it needs go and golang-google-grpc-dev"
+        atexit.register(print, why, file=sys.stderr)
+        session.warn(why)
 
 
 @nox.session(python=False)

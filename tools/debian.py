@@ -14,6 +14,7 @@ PACKAGES = {
     "containerd": "containerd",
     "curl": "curl",
     "docker-registry": "docker-registry",
+    "etcd": "etcd-server",
     "ip": "iproute2",
     "iptables": "iptables",
     "nc": "netcat-openbsd",

@@ -8,6 +8,11 @@ from tools import debian
 DRIVEN_BY_TESTS = {"kakuri-http": ("curl", "nginx")}
 
 
+def available(program: str) -> bool:
+    """Return whether a program is on PATH, or could be installed by `require`."""
+    return not debian.missing([program]) or debian.can_install()
+
+
 def require(session: nox.Session, *programs: str) -> None:
     """Have programs on PATH: install them as root on Debian, else fail and say how.
 

@@ -10,7 +10,6 @@ Arguments: names of servers (`go`, `grpcio`); both if there are none.
 """
 
 import asyncio
-import shutil
 import statistics
 import subprocess
 import sys
@@ -164,7 +163,7 @@ def rows(address: str, server: str) -> list[list[str]]:
 
 
 def main() -> None:
-    servers = sys.argv[1:] or (["go"] if shutil.which("go") else []) + ["grpcio"]
+    servers = sys.argv[1:] or (["go"] if go.is_available() else []) + ["grpcio"]
     table = Table(title=f"µs of CPU for a call, CPython {sys.version.split()[0]}")
     for heading in ("server", "method", "loop", "in flight", "kakuri-grpc", "grpc.aio", "ratio"):
         table.add_column(heading, justify="right")

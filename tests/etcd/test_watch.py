@@ -1,0 +1,143 @@
+"""A watch that goes on over broken connections and dead leaders, checked against the history."""
+
+import asyncio
+import random
+
+from etcd_rpc import (
+    KV,
+    Compare,
+    Maintenance,
+    PutRequest,
+    RangeRequest,
+    RequestOp,
+    StatusRequest,
+    TxnRequest,
+    Watch,
+    WatchCreateRequest,
+    WatchRequest,
+)
+from kakuri_grpc import Channel, DeadlineExceeded, StatusError, Unavailable
+
+FIRST, LAST = b"/w/", b"/w0"
+HAS_LEADER = (("hasleader", "true"),)
+"""Without it, a watch stays open and silent on a member that has lost the others."""
+
+
+class Watcher:
+    """Collects the events of all keys, and resumes after the last one on each new stream.
+
+    Attributes:
+        events: keys with the revisions of their events, in the order of arrival.
+        streams: how many streams were opened.
+
+    """
+
+    def __init__(self, channel, start):
+        self.channel = channel
+        self.next = start
+        self.events = []
+        self.streams = 0
+        self.grew = asyncio.Event()
+
+    async def run(self):
+        while True:
+            try:
+                await self._watch()
+            except (Unavailable, StatusError):
+                await asyncio.sleep(0.01)  # the channel connects again
+
+    async def _watch(self):
+        watching = await self.channel.stream(
+            Watch.Watch, timeout=None, metadata=HAS_LEADER, wait_for_ready=True
+        )
+        async with watching as watch:
+            self.streams += 1
+            create = WatchCreateRequest(key=FIRST, range_end=LAST, start_revision=self.next)
+            await watch.send(WatchRequest(create_request=create))
+            async for answer in watch:
+                assert answer.compact_revision == 0
+                for event in answer.events:
+                    self.events.append((event.kv.key, event.kv.mod_revision))
+                    self.next = event.kv.mod_revision + 1
+                self.grew.set()
+
+    async def until(self, number):
+        """Wait until so many events came."""
+        while len(self.events) < number:
+            self.grew.clear()
+            await self.grew.wait()
+
+
+async def history(channel):
+    """Return all keys with the revision that created them, in the order of revisions."""
+    request = RangeRequest(key=FIRST, range_end=LAST, keys_only=True)
+    answer = await channel.call(KV.Range, request, timeout=20)
+    return sorted(((pair.key, pair.mod_revision) for pair in answer.kvs), key=lambda one: one[1])
+
+
+async def test_watch_over_100_broken_connections_sees_each_of_10000_keys_once(channel, one_member):
+    number, broken = 10_000, 100
+    chance = random.Random(7)
+    before = await channel.call(KV.Range, RangeRequest(key=b"/w"), timeout=10)
+    numbers = iter(range(number))
+
+    async def write():
+        for one in numbers:
+            await channel.call(KV.Put, PutRequest(key=b"/w/%05d" % one), timeout=20)
+
+    async with Channel(one_member.endpoint) as watched, asyncio.timeout(60):
+        watcher = Watcher(watched, before.header.revision + 1)
+        watching = asyncio.ensure_future(watcher.run())
+        writing = asyncio.gather(*[write() for _ in range(32)])
+        for cut in range(1, broken + 1):
+            await watcher.until(cut * 90 + chance.randrange(90))
+            watched._driver._transport.abort()
+            streams = watcher.streams
+            while watcher.streams == streams:  # noqa: ASYNC110 - no event says so
+                await asyncio.sleep(0)
+        await writing
+        await watcher.until(number)
+        watching.cancel()
+    assert watcher.streams > broken
+    assert watcher.events == await history(channel)
+
+
+async def test_watch_and_writes_go_on_when_the_leader_is_killed(three_members, leader):
+    number = 300
+    async with asyncio.timeout(30):
+        async with Channel(three_members[0].endpoint) as any_member:
+            chief = await leader(any_member)
+        ids = {}
+        for member in three_members:
+            async with Channel(member.endpoint) as channel:
+                await leader(channel)
+                answer = await channel.call(Maintenance.Status, StatusRequest(), timeout=5)
+                ids[answer.header.member_id] = member
+        victim = ids.pop(chief)
+        endpoints = [victim.endpoint, *(member.endpoint for member in ids.values())]
+        follower = next(iter(ids.values())).endpoint
+        async with Channel(*endpoints) as writer, Channel(follower) as watched:
+            watcher = Watcher(watched, 1)
+            watching = asyncio.ensure_future(watcher.run())
+            for one in range(number):
+                if one == number // 3:
+                    victim.kill()
+                await create_once(writer, b"/w/%05d" % one)
+            await watcher.until(number)
+            watching.cancel()
+            assert watcher.events == await history(writer)
+            assert len(watcher.events) == number
+
+
+async def create_once(channel, key):
+    """Create a key. An attempt that may have been made is repeated, as it can't succeed twice."""
+    request = TxnRequest(
+        compare=(Compare(key=key, version=0),), success=(RequestOp(put=PutRequest(key=key)),)
+    )
+    while True:
+        try:
+            await channel.call(KV.Txn, request, timeout=1, wait_for_ready=True)
+        except (DeadlineExceeded, Unavailable):
+            await asyncio.sleep(0.02)
+        else:
+            return
