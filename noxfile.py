@@ -12,7 +12,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
-from tools import fuzzing, go, interpreters, side_by_side, system  # noqa: E402
+from tools import debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
 from tools.environments import Environment  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
@@ -111,7 +111,8 @@ def tests(session: nox.Session, member: str) -> None:
     this = BY_NAME[member]
     system.require(session, *system.DRIVEN_BY_TESTS.get(member, ()))
     folder = this.folder / "tests"
-    pytest = ["pytest", "-p", "no:cacheprovider", str(folder), f"--ignore={folder / 'conformance'}"]
+    apart = [f"--ignore={folder / name}" for name in ("conformance", "interop")]
+    pytest = ["pytest", "-p", "no:cacheprovider", str(folder), *apart]
     commands = {}
     for interpreter in interpreters.chosen(PYTHONS, session.posargs):
         command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
@@ -278,6 +279,25 @@ def conformance(session: nox.Session, member: str) -> None:
     folder = BY_NAME[member].folder / "tests/conformance"
     python = tests_python(PYTHONS[0])
     session.run(python, "-m", "pytest", "-q", str(folder), *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def http2_interop(session: nox.Session) -> None:
+    """Run kakuri-http2 with curl, nghttp, h2load and nghttpd; those that are missing are left out.
+
+    On Debian, root installs them.
+    """
+    system.install_if_possible(session, *system.HTTP2_PEERS)
+    folder = BY_NAME["kakuri-http2"].folder / "tests/interop"
+    missing = [name for name in system.HTTP2_PEERS if debian.which(name) is None]
+    files = [folder / f"test_{name}.py" for name in system.HTTP2_PEERS if name not in missing]
+    if missing:
+        why = f"http2_interop left out what is not here: {', '.join(missing)}"
+        atexit.register(print, why, file=sys.stderr)
+        session.warn(why)
+    if files:
+        python = tests_python(PYTHONS[0])
+        session.run(python, "-m", "pytest", "-q", *map(str, files), external=True)
 
 
 @nox.session(python=False)

@@ -8,6 +8,10 @@ from tools import debian
 DRIVEN_BY_TESTS = {"kakuri-http": ("curl", "nginx")}
 
 
+HTTP2_PEERS = ("curl", "nghttp", "h2load", "nghttpd")
+"""Other implementations of HTTP/2."""
+
+
 def available(program: str) -> bool:
     """Return whether a program is on PATH, or could be installed by `require`."""
     return not debian.missing([program]) or debian.can_install()
@@ -18,11 +22,16 @@ def require(session: nox.Session, *programs: str) -> None:
 
     What is installed does not start, now or at the next boot.
     """
-    missing = debian.missing(programs)
-    if not missing:
-        return
-    if not debian.can_install():
+    install_if_possible(session, *programs)
+    if missing := debian.missing(programs):
         session.error(f"missing programs; on Debian: sudo apt-get install {' '.join(missing)}")
+
+
+def install_if_possible(session: nox.Session, *programs: str) -> None:
+    """Install programs that are missing, if this is Debian and the user is root."""
+    missing = debian.missing(programs)
+    if not missing or not debian.can_install():
+        return
     session.log(f"installing {' '.join(missing)}")
     if services := debian.install(missing):
         session.log(f"disabled, so that they don't start at boot: {', '.join(services)}")

@@ -324,12 +324,34 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         self.written = 0
         self.is_closed = False
+        self.aborted = asyncio.Event()
 
     def write(self, data):
         self.written += len(data)
 
     def close(self):
         self.is_closed = True
+
+    def is_closing(self):
+        return self.is_closed
+
+    def abort(self):
+        self.aborted.set()
+
+
+@pytest.mark.parametrize("is_fault", [True, False])
+async def test_peer_that_does_not_read_cannot_keep_a_closed_connection(monkeypatch, is_fault):
+    monkeypatch.setattr("kakuri_http2._driver.CLOSE_TIMEOUT", 0.0)
+    driver, transport = ClientDriver(), Transport()
+    driver.connection_made(transport)
+    driver.pause_writing()
+    if is_fault:
+        driver.data_received(frame("PING"))
+    else:
+        driver.close()
+    assert transport.is_closed
+    await transport.aborted.wait()
+    driver.connection_lost(None)
 
 
 async def test_content_in_tiny_pieces_takes_little_more_than_its_size():

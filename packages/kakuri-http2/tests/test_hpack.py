@@ -36,6 +36,25 @@ def test_fields_are_read_back_by_both_implementations_over_many_blocks(seed):
         assert decoder.table.size <= decoder.table.max_size
 
 
+def test_encoder_finds_each_field_that_its_table_has():
+    chance = random.Random(3)
+    encoder, decoder = Encoder(), Decoder()
+    names = [b"x-%d" % number for number in range(12)]
+    for _ in range(300):
+        fields = tuple((chance.choice(names), chance.randbytes(chance.choice([1, 2, 90, 1000])))
+                       for _ in range(6))  # fmt: skip
+        if chance.random() < 0.1:
+            encoder.limit_table_size(chance.choice([0, 200, 1000, 4096]))
+        assert decoder.decode(encoder.encode(fields)) == fields
+        table = encoder.table
+        assert table.entries == decoder.table.entries
+        for position, field in enumerate(table.entries):
+            assert table.entries[table.index_of(field) - 62] == field
+            assert table.index_of_name(field[0]) <= position + 62
+        assert len(table._fields) == len({*table.entries})
+        assert len(table._names) == len({name for name, _ in table.entries})
+
+
 def test_repeated_fields_become_one_byte_each():
     encoder = Encoder()
     fields = ((b"content-type", b"application/grpc"), (b"te", b"trailers"))

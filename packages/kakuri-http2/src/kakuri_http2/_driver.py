@@ -9,6 +9,7 @@ allocates 256 KiB for each read and shrinks it to what came, which costs more th
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from kakuri_http2._connection import Connection
@@ -29,6 +30,9 @@ SETTINGS_TIMEOUT = 10.0
 
 FLOOD_INTERVAL = 10.0
 """Seconds after which the core counts frames without progress, and resets, anew."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a peer has to read what is left when the connection closes."""
 
 READ_SIZE = 64 << 10
 """Bytes read at once; one buffer of this size belongs to each connection."""
@@ -78,12 +82,24 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._flush_soon()
 
     def close(self) -> None:
-        """Send GOAWAY, and close at once; exchanges that are open end."""
+        """Send GOAWAY, and close at once; exchanges that are open end.
+
+        A peer that does not read what is left is cut off after `CLOSE_TIMEOUT`.
+        """
         if not self.connection.is_over:
             self.connection.go_away()
         self.flush()
-        if self._transport is not None:
+        self._close_transport()
+
+    def _close_transport(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            self._restart_timer(CLOSE_TIMEOUT, self.abort)
+
+    def _restart_timer(self, seconds: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, callback)
 
     def abort(self) -> None:
         """Close without a word and without writing what is queued, as when the process dies."""
@@ -95,7 +111,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the connection on a transport; asyncio calls this."""
         self._transport = cast("asyncio.Transport", transport)
-        self._timer = self._loop.call_later(SETTINGS_TIMEOUT, self._check_settings)
+        self._restart_timer(SETTINGS_TIMEOUT, self._check_settings)
         self.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes -1
@@ -150,7 +166,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
             self._handle(cast("Event", connection.next_event()))
         if connection.is_over and self._transport is not None:
             self.flush()
-            self._transport.close()
+            self._close_transport()
         elif connection.has_output:
             self._flush_soon()
         self._streams_changed()

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from kakuri_http2.hpack import _huffman
 from kakuri_http2.hpack._table import (
     ENTRY_OVERHEAD,
-    FIRST_DYNAMIC,
     DynamicTable,
     Field,
     NeverIndexed,
+    SearchableTable,
 )
 from kakuri_http2.hpack._tables import STATIC_TABLE
 
@@ -38,7 +38,7 @@ class Encoder:
 
         """
         self._wanted_size = table_size
-        self._table = DynamicTable(min(table_size, 4096))
+        self._table = SearchableTable(min(table_size, 4096))
         self._updates: list[int] = [] if table_size >= 4096 else [table_size]
         self._changing = CHANGING - {b":path"} if indexes_paths else CHANGING
         # Blocks stay the same until the table changes. Tuples that come again as the
@@ -97,36 +97,26 @@ class Encoder:
     def _encode(self, block: bytearray, field: Field) -> None:
         name, value = field
         if isinstance(field, NeverIndexed) or name in SECRET:
-            block += encode_integer(self._name_index(name), 4, 0x10)
-            self._literal(block, name, value)
+            self._literal(block, field, 4, 0x10)
             return
-        index = _STATIC_FIELDS.get((name, value))
-        if index is None and (name, value) in self._table.entries:
-            index = self._table.entries.index((name, value)) + FIRST_DYNAMIC
-        if index is not None:
+        index = _STATIC_FIELDS.get(field) or self._table.index_of(field)
+        if index:
             block += encode_integer(index, 7, 0x80)
             return
         size = len(name) + len(value) + ENTRY_OVERHEAD
         # What would take half of the table is not worth what it displaces.
         if name in self._changing or size * 2 > self._table.max_size:
-            block += encode_integer(self._name_index(name), 4, 0)
-            self._literal(block, name, value)
+            self._literal(block, field, 4, 0)
             return
-        block += encode_integer(self._name_index(name), 6, 0x40)
-        self._literal(block, name, value)
+        self._literal(block, field, 6, 0x40)
         self._table.add((name, value))
 
-    def _name_index(self, name: bytes) -> int:
-        """Return an index of a name; 0 if it has to be written."""
-        index = _STATIC_NAMES.get(name, 0)
+    def _literal(self, block: bytearray, field: Field, bits: int, first: int) -> None:
+        """Append a field whose name is in a table, or else written, and whose value is written."""
+        name, value = field
+        index = _STATIC_NAMES.get(name) or self._table.index_of_name(name)
+        block += encode_integer(index, bits, first)
         if not index:
-            for position, (known, _) in enumerate(self._table.entries):
-                if known == name:
-                    return position + FIRST_DYNAMIC
-        return index
-
-    def _literal(self, block: bytearray, name: bytes, value: bytes) -> None:
-        if not self._name_index(name):
             block += encode_string(name)
         block += encode_string(value)
 
