@@ -31,7 +31,7 @@ def test_the_roadmaps_final_test(system):
     system.remove("test-1")
     assert system.containers() == []
     assert system.ctr("containers", "ls", "-q") == ""
-    assert list(system.log_dir.iterdir()) == []
+    assert system.log_folders() == []
 
 
 def test_each_step_is_kept(system):

@@ -85,6 +85,10 @@ class System:
             if daemon is not None:
                 daemon.end()
 
+    def log_folders(self) -> list[str]:
+        """Return the names of the folders of logs; the lock of the node stays beside them."""
+        return sorted(each.name for each in self.log_dir.iterdir() if each.is_dir())
+
     # What an operator does.
 
     def url(self, path: str) -> str:
