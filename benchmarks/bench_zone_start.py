@@ -13,6 +13,7 @@ Usage, as root on Debian: python -m tools.cri_node -- python benchmarks/bench_zo
 """
 
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -22,17 +23,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import grpc
+from kakuri_cri import api
+from kakuri_protobuf import Method, decode, encode
 from kakuri_registry import ZoneSpec
-from kakuri_sidecar import _cri_api_pb2 as api
-from kakuri_sidecar import _cri_calls as calls
-from kakuri_sidecar._cri import OPTIONS
-from kakuri_sidecar._zone_config import container_config, sandbox_config
+from kakuri_zones._images import NodeImage
+from kakuri_zones._zone_config import container_config, sandbox_config
 from rich.console import Console
 from rich.table import Table
 
@@ -45,6 +46,8 @@ HANDLER = "edera"
 IMAGE = "busybox:latest"
 COMMAND = ("sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done")
 """It ends as soon as it is asked: no round waits for the one before."""
+CALL = re.compile(r"(\w+) took ([0-9.]+) ms")
+"""What kakuri-cri logs of each call."""
 CALLS = ("RunPodSandbox", "CreateContainer", "StartContainer")
 AIM_MS = 10.0
 QUIET_SECONDS = 0.5
@@ -107,9 +110,10 @@ class Kakuri:
         with self._log.open("rb") as log:
             log.seek(position)
             lines = [json.loads(line) for line in log]
-        spent = {line["call"]: line for line in lines if line.get("call") in CALLS}
-        ended = datetime.fromisoformat(spent["StartContainer"]["timestamp"]).timestamp()
-        return (ended - began) * 1000 - sum(line["ms"] for line in spent.values())
+        found = [(CALL.fullmatch(line["event"]), line["timestamp"]) for line in lines]
+        spent = {match[1]: (match, at) for match, at in found if match and match[1] in CALLS}
+        ended = datetime.fromisoformat(spent["StartContainer"][1]).timestamp()
+        return (ended - began) * 1000 - sum(float(match[2]) for match, _ in spent.values())
 
     def _running(self, name: str) -> dict[str, Any] | None:
         told = self._ask("GET", f"{self._url}/{name}")
@@ -132,45 +136,45 @@ class Bare:
     """Starts containers with the runtime's calls and nothing else."""
 
     def __init__(self, node: CriNode, logs: Path) -> None:
-        self._channel = grpc.insecure_channel(f"unix:{node.socket}", options=OPTIONS)
+        options = (("grpc.default_authority", "localhost"),)
+        self._channel = grpc.insecure_channel(f"unix:{node.socket}", options=options)
         self._cgroup_parent = node.cgroup_parent
         self._logs = logs
         logs.mkdir()
-        present = self._call(
-            calls.PULL_IMAGE, api.PullImageRequest(image=api.ImageSpec(image=IMAGE))
-        )
-        self._image_ref = present.image_ref
+        request = api.PullImageRequest(image=api.ImageSpec(image=IMAGE))
+        self._image = NodeImage(self._call(api.ImageService.PullImage, request).image_ref)
 
     def run(self, name: str) -> dict[str, float]:
-        """Give milliseconds: of each call, and until the process was started."""
+        """Return milliseconds: of each call, and until the process was started."""
         spec = ZoneSpec(name, IMAGE, 64, 500, command=COMMAND)
-        sandbox = sandbox_config(
-            spec, cri_attempt=0, cgroup_parent=self._cgroup_parent, log_directory=str(self._logs)
+        # Not labelled as Kakuri's: a sidecar that lists the runtime would adopt it.
+        sandbox = replace(
+            sandbox_config(
+                spec, cri_attempt=0, cgroup_parent=self._cgroup_parent,
+                log_directory=str(self._logs),
+            ),
+            labels={},
+        )  # fmt: skip
+        container = replace(
+            container_config(spec, cri_attempt=0, image=self._image, log_path=f"{name}.log"),
+            labels={},
         )
-        container = container_config(
-            spec, cri_attempt=0, image_ref=self._image_ref, log_path=f"{name}.log"
-        )
-        # Not Kakuri's: a sidecar that looks at the runtime would take it for a zone of its own.
-        for config in (sandbox, container):
-            config.labels.pop("kakuri.dev/managed-by")
+        service = api.RuntimeService
         began_wall, times = time.time(), [time.perf_counter()]
         request = api.RunPodSandboxRequest(config=sandbox, runtime_handler=HANDLER)
-        sandbox_id = self._call(calls.RUN_POD_SANDBOX, request).pod_sandbox_id
+        sandbox_id = self._call(service.RunPodSandbox, request).pod_sandbox_id
         times.append(time.perf_counter())
-        made = self._call(
-            calls.CREATE_CONTAINER,
-            api.CreateContainerRequest(
-                pod_sandbox_id=sandbox_id, config=container, sandbox_config=sandbox
-            ),
+        create = api.CreateContainerRequest(
+            pod_sandbox_id=sandbox_id, config=container, sandbox_config=sandbox
         )
+        container_id = self._call(service.CreateContainer, create).container_id
         times.append(time.perf_counter())
-        container_id = made.container_id
-        self._call(calls.START_CONTAINER, api.StartContainerRequest(container_id=container_id))
+        self._call(service.StartContainer, api.StartContainerRequest(container_id=container_id))
         times.append(time.perf_counter())
         asked = api.ContainerStatusRequest(container_id=container_id)
-        status = self._call(calls.CONTAINER_STATUS, asked).status
-        self._call(calls.STOP_POD_SANDBOX, api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
-        self._call(calls.REMOVE_POD_SANDBOX, api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
+        status = self._call(service.ContainerStatus, asked).status
+        self._call(service.StopPodSandbox, api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
+        self._call(service.RemovePodSandbox, api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
         spent = {
             call: (end - start) * 1000
             for call, start, end in zip(CALLS, times, times[1:], strict=False)
@@ -178,13 +182,9 @@ class Bare:
         started = status.started_at / 1e9 - began_wall
         return {**spent, "calls": (times[-1] - times[0]) * 1000, "process": started * 1000}
 
-    def _call(self, call: calls.Call[Any, Any], request: Any) -> Any:
-        method = self._channel.unary_unary(
-            call.path,
-            request_serializer=call.request.SerializeToString,
-            response_deserializer=call.response.FromString,
-        )
-        return method(request, timeout=PATIENCE)
+    def _call(self, method: Method[Any, Any], request: Any) -> Any:
+        answer = self._channel.unary_unary(method.path)(encode(request), timeout=PATIENCE)
+        return decode(answer, type=method.response)
 
 
 def wait(condition: Callable[[], Any]) -> Any:
