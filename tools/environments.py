@@ -53,9 +53,7 @@ class Environment:
         """Return a digest of what the environment is made of."""
         digest = hashlib.sha256(f"{ROOT} {self.interpreter} {self.requirements}".encode())
         for member in MEMBERS:
-            for pattern in ("pyproject.toml", "hatch_build.py", "src/**/*.proto"):
-                for path in sorted(member.folder.glob(pattern)):
-                    digest.update(path.read_bytes())
+            digest.update((member.folder / "pyproject.toml").read_bytes())
         return digest.hexdigest()
 
 
