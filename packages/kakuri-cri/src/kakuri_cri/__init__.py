@@ -1,26 +1,33 @@
 """A client of container runtimes that speak the Container Runtime Interface (CRI) v1.
 
 `kakuri_cri.api` has the messages and methods of the protocol, `kakuri_cri.testing` a fake runtime.
+Names are imported when they are first used: a program that brings its own channel never loads
+kakuri-grpc.
 """
 
-from kakuri_cri._channel import Channel, ChannelError
-from kakuri_cri._errors import (
-    CallRefused,
-    CallTimeout,
-    CallUnanswered,
-    CriError,
-    NameReserved,
-    NotFound,
-    RuntimeUnavailable,
-    StartUnderWay,
-    Unimplemented,
-)
-from kakuri_cri._events import Events
-from kakuri_cri._grpc_channel import MAX_RECEIVED, GrpcChannel
-from kakuri_cri._probe import RuntimeFacts
-from kakuri_cri._runtime import Runtime
-from kakuri_cri._timeouts import Timeouts
+from importlib import import_module
+
 from kakuri_cri._version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_cri._channel import Channel, ChannelError
+    from kakuri_cri._errors import (
+        CallRefused,
+        CallTimeout,
+        CallUnanswered,
+        CriError,
+        NameReserved,
+        NotFound,
+        RuntimeUnavailable,
+        StartUnderWay,
+        Unimplemented,
+    )
+    from kakuri_cri._events import Events
+    from kakuri_cri._grpc_channel import GrpcChannel
+    from kakuri_cri._limits import MAX_RECEIVED, Timeouts
+    from kakuri_cri._probe import RuntimeFacts
+    from kakuri_cri._runtime import Runtime
 
 __all__ = [
     "MAX_RECEIVED",
@@ -42,3 +49,36 @@ __all__ = [
     "Unimplemented",
     "__version__",
 ]
+
+_MODULES = {
+    "_channel": ("Channel", "ChannelError"),
+    "_errors": (
+        "CallRefused",
+        "CallTimeout",
+        "CallUnanswered",
+        "CriError",
+        "NameReserved",
+        "NotFound",
+        "RuntimeUnavailable",
+        "StartUnderWay",
+        "Unimplemented",
+    ),
+    "_events": ("Events",),
+    "_grpc_channel": ("GrpcChannel",),
+    "_probe": ("RuntimeFacts",),
+    "_runtime": ("Runtime",),
+    "_limits": ("MAX_RECEIVED", "Timeouts"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

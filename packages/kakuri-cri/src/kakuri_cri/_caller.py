@@ -4,23 +4,23 @@ import asyncio
 import logging
 import math
 import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kakuri_protobuf import DecodeError, Limits, Method, decode, encode
-from kakuri_tcp import Endpoint
+from kakuri_protobuf import DecodeError, Method, decode, encode
 
+import kakuri_cri
 from kakuri_cri._channel import Channel, ChannelError
 from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of, printable
 from kakuri_cri._events import Events
-from kakuri_cri._grpc_channel import GrpcChannel
-from kakuri_cri._timeouts import Timeouts
+from kakuri_cri._limits import Timeouts
+
+if TYPE_CHECKING:
+    from kakuri_tcp import Endpoint
 
 log = logging.getLogger("kakuri_cri")
 
 R = TypeVar("R")
 A = TypeVar("A")
-
-_LIMITS = Limits()
 
 
 class Caller:
@@ -32,7 +32,7 @@ class Caller:
     """
 
     def __init__(
-        self, runtime: Channel | Endpoint | str, *, timeouts: Timeouts | None = None
+        self, runtime: "Channel | Endpoint | str", *, timeouts: Timeouts | None = None
     ) -> None:
         """Create a client; the first call connects.
 
@@ -45,9 +45,12 @@ class Caller:
             EndpointError: the text is not an endpoint.
 
         """
-        is_endpoint = isinstance(runtime, Endpoint | str)
-        self._channel: Channel = GrpcChannel(runtime) if is_endpoint else runtime  # type: ignore[arg-type,assignment]
-        self._name = str(runtime) if is_endpoint else repr(runtime)
+        self._name = str(runtime)
+        self._channel: Channel
+        if hasattr(runtime, "stream"):
+            self._channel = cast("Channel", runtime)
+        else:  # the first use of kakuri_cri.GrpcChannel imports kakuri-grpc
+            self._channel = kakuri_cri.GrpcChannel(runtime)
         self._silent_at = -math.inf
         self.timeouts = timeouts or Timeouts()
 
@@ -113,7 +116,7 @@ def decode_answer(name: str, data: bytes, cls: type[A]) -> A:
 
     """
     try:
-        return decode(data, type=cls, limits=_LIMITS)
+        return decode(data, type=cls)
     except DecodeError as error:
         message = printable(f"the answer is not a valid {cls.__name__}: {error}")
         raise CallUnanswered(name, message, "INTERNAL") from error

@@ -8,9 +8,7 @@ from kakuri_protobuf import Method
 from kakuri_tcp import Endpoint
 
 from kakuri_cri._channel import ChannelError
-
-MAX_RECEIVED = 16 << 20
-"""Bytes of one answer: what the kubelet accepts, and the most that containerd sends."""
+from kakuri_cri._limits import MAX_RECEIVED
 
 _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
 """The kubelet's: a runtime that comes back is found within three seconds."""

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import field
+from typing import TYPE_CHECKING, Annotated
 
 from kakuri_protobuf import (
     Double,
@@ -18,6 +18,11 @@ from kakuri_protobuf import (
     UInt32,
     UInt64,
 )
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, at work when a class is first used and not at import
+    from kakuri_protobuf import dataclass
 
 
 class CgroupDriver(Enum):

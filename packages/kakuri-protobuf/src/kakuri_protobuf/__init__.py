@@ -10,6 +10,7 @@ from kakuri_protobuf._version import __version__
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_protobuf._codecs import decode, encode
+    from kakuri_protobuf._dataclass import dataclass
     from kakuri_protobuf._errors import (
         DecodeError,
         EncodeError,
@@ -72,6 +73,7 @@ __all__ = [
     "Unpacked",
     "UnsupportedTypeError",
     "__version__",
+    "dataclass",
     "decode",
     "encode",
     "inspect",
@@ -79,6 +81,7 @@ __all__ = [
 
 _MODULES = {
     "_codecs": ("decode", "encode"),
+    "_dataclass": ("dataclass",),
     "_errors": (
         "DecodeError",
         "EncodeError",

@@ -155,17 +155,28 @@ class Writer:
         ]
         if self._is_mapping_needed:
             lines.append("from collections.abc import Mapping")
-        dataclass_names = "dataclass, field" if self._is_field_needed else "dataclass"
-        if any(name in self._scope.messages for name in self._names):
-            lines.append(f"from dataclasses import {dataclass_names}")
+        has_messages = any(name in self._scope.messages for name in self._names)
+        if self._is_field_needed:
+            lines.append("from dataclasses import field")
         if self._is_enum_needed:
             lines.append("from enum import IntEnum")
+        typing_names = ["TYPE_CHECKING"] if has_messages else []
         if self._is_annotated_needed():
-            lines.append("from typing import Annotated")
+            typing_names.append("Annotated")
+        if typing_names:
+            lines.append(f"from typing import {', '.join(typing_names)}")
         if self._imports:
             lines += ["", "from kakuri_protobuf import ("]
             lines += [f"    {name}," for name in sorted(self._imports)]
             lines.append(")")
+        if has_messages:
+            lines += [
+                "",
+                "if TYPE_CHECKING:",
+                "    from dataclasses import dataclass",
+                "else:  # the same, at work when a class is first used and not at import",
+                "    from kakuri_protobuf import dataclass",
+            ]
         return lines
 
     def _is_annotated_needed(self) -> bool:

@@ -1,6 +1,9 @@
-"""How long calls may take."""
+"""How long calls may take, and how large answers may be."""
 
 from dataclasses import dataclass
+
+MAX_RECEIVED = 16 << 20
+"""Bytes of one answer: what the kubelet accepts, and the most that containerd sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
