@@ -11,7 +11,7 @@ GOAL = 0.95
 
 
 class Report:
-    """Counts outcomes by member, and prints what a person has to look at."""
+    """Counts outcomes by member, and prints what a person has to check."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -131,7 +131,7 @@ def _wait(child: int, seconds: float) -> Outcome:
         time.sleep(0.02)
         ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
-        _kill(child)  # what it has left behind
+        _kill(child)  # what it started and did not end
         code = os.waitstatus_to_exitcode(status)
         if code == _BROKEN:
             raise SystemExit("expected pytest to run, but the process of tests broke before that")

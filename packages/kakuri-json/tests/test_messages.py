@@ -116,6 +116,32 @@ def test_every_fault_has_its_path_and_place():
 
 
 @pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("imgae", "; did you mean 'image'?"),
+        ("Image", "; did you mean 'image'?"),
+        ("memoryMb", "; did you mean 'memory_mb'?"),
+        ("memory-mb", "; did you mean 'memory_mb'?"),
+        ("runtime", "; did you mean 'runtime_class'?"),
+        ("volumes", ""),
+        ("", ""),
+        ("image" * 1000, ""),
+    ],
+)
+def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion):
+    document = {"type": "StartWorkload", "workload": {key: 1}}
+    with pytest.raises(StructureError) as from_value:
+        kakuri_json.convert(document, type=AnyMessage)
+    with pytest.raises(StructureError) as from_text:
+        kakuri_json.decode(kakuri_json.dumps(document), type=AnyMessage)
+    for caught in (from_value, from_text):
+        message = caught.value.faults[0].message
+        assert message.startswith("expected one of 'id', 'image', ")
+        assert message.partition(", got ")[2].endswith(suggestion or ("'", "…"))
+        assert ("did you mean" in message) == bool(suggestion)
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ('{"id":"a"}', "expected one of 'StartWorkload', 'GetStatus', 'Status', got nothing"),

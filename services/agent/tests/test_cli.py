@@ -209,3 +209,23 @@ async def test_check_of_a_store_that_can_not_be_checked_is_2_with_one_line(tmp_p
     status, written = check(capsys, tmp_path / "nothing")
     assert (status, written.err.count("\n")) == (2, 1)
     assert "there is no store in" in written.err
+
+
+def test_check_of_a_store_that_the_system_refuses_is_2_with_one_line(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "simulated.sqlite"
+    path.touch()
+    path.with_name("simulated.sqlite.lock").mkdir()
+    status, written = check(capsys, tmp_path)
+    lock = f"{path}.lock"
+    assert (status, written.err) == (
+        2, f"kakuri-agent: can't check the store '{path}': Is a directory ({lock})\n"
+    )  # fmt: skip
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    status, written = check(capsys, tmp_path)
+    assert (status, written.err) == (
+        2, f"kakuri-agent: can't keep workloads in {tmp_path}: Permission denied\n"
+    )  # fmt: skip

@@ -461,6 +461,10 @@ async def test_query_of_a_route_that_takes_none_is_400_and_does_nothing(method, 
         ("/workloads?limit=0", "query.limit", "expected an integer from 1 to 100, got 0"),
         ("/workloads?limit=1&limit=1", "query.limit", "expected it once, got it again"),
         ("/workloads?limit=0&limit=x", "query.limit", "expected it once, got it again"),
+        ("/workloads?watch&watch", "query.watch",
+         "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
+        ("/workloads?lable=a=b", "query.lable",
+         "expected one of 'limit', 'after', 'state', 'label', got 'lable'; did you mean 'label'?"),
         ("/workloads?watch", "query.watch",
          "expected one of 'limit', 'after', 'state', 'label', got 'watch'"),
         ("/workloads/a/log?tail=x", "query.tail", "expected an integer from 0 to 1000000, got 'x'"),
@@ -482,8 +486,8 @@ async def test_query_with_a_repeated_parameter_tells_of_its_other_faults_too():
         assert (status, body["detail"]) == (400, "the query has 3 faults")
         assert [each["path"] for each in body["errors"]] == [
             "query.limit",
-            "query.watch",
             "query.state",
+            "query.watch",
         ]
 
 

@@ -41,4 +41,6 @@ def test_who_may_call(fields, expected):
 def test_refusal_of_a_host_names_the_option_that_allows_it():
     answer = Guard([])(Request("GET", "/", Headers({"host": "Kakuri.local:8080"})))
     assert answer.status == 421
-    assert "needs --allowed-host kakuri.local" in loads(answer.body)["detail"]
+    detail = loads(answer.body)["detail"]
+    assert "expected localhost or an IP address as host, got 'Kakuri.local:8080'" in detail
+    assert "needs --allowed-host kakuri.local" in detail

@@ -180,6 +180,15 @@ def test_log_level_is_accepted_in_any_case(daemon, level):
     assert daemon("--log-level", level)[:2] == (0, "")
 
 
+@pytest.mark.parametrize("form", ["TEXT", "Text"])
+def test_log_format_is_accepted_in_any_case(daemon, tmp_path, form):
+    config = tmp_path / "config.toml"
+    config.write_text(f'log-format = "{form}"\n')
+    assert daemon("--log-format", form)[:2] == (0, "")
+    assert daemon("--config", str(config))[:2] == (0, "")
+    assert daemon(TEST_DAEMON_LOG_FORMAT=form)[:2] == (0, "")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -30,7 +30,7 @@ from kakuri_json._shapes import (
     Text,
     Union,
 )
-from kakuri_json._words import describe, show
+from kakuri_json._words import describe, show, suggest
 
 Path: TypeAlias = tuple[Any, ...]
 """A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
@@ -382,7 +382,8 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
                 run.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
             known = ", ".join(map(show, fields)) or "no field"
-            run.fault(inside, f"expected one of {known}, got {show(key)}", begin)
+            message = f"expected one of {known}, got {show(key)}{suggest(key, fields)}"
+            run.fault(inside, message, begin)
         else:
             cursor.whole(one)
             continue

@@ -1,5 +1,7 @@
 """The words of structure faults: what a shape expects, and what a value looks like."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from kakuri_json._formats import READERS
@@ -19,6 +21,7 @@ from kakuri_json._shapes import (
 )
 
 _LONGEST = 60
+_SIMILARITY = 0.6  # from 0 to 1: 'imgae' is like 'image', 'runtime' like 'runtime_class'
 _WORDS = {None: "null", True: "true", False: "false"}
 _KINDS = {
     "string": "a string", "integer": "an integer", "number": "a number",
@@ -55,6 +58,15 @@ def describe(shape: Shape) -> str:
             return f"{describe(shape.inner)} {words}"
         case Union():
             return " or ".join(dict.fromkeys(describe(member) for member in shape.members))
+
+
+def suggest(key: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown key: a known one that may be meant, if any."""
+    if len(key) > _LONGEST:
+        return ""
+    spelled = {name.lower(): name for name in known}
+    found = get_close_matches(key.lower(), spelled, n=1, cutoff=_SIMILARITY)
+    return f"; did you mean {show(spelled[found[0]])}?" if found else ""
 
 
 def show(value: Any) -> str:

@@ -12,7 +12,7 @@ from kakuri_registry._rows import BadRow, RowReader, short
 from kakuri_registry._salvage import beside, text_or_bytes
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._session import check_log
-from kakuri_registry._sqlite_errors import tells_of_damage, translated
+from kakuri_registry._sqlite_errors import of_the_system, tells_of_damage, translated
 from kakuri_registry._statements import SELECT
 from kakuri_registry._store import Problem
 
@@ -39,6 +39,13 @@ def check_store(path: str | os.PathLike[str]) -> StoreReport:
 
     """
     database = Path(path)
+    try:
+        return _checked(database)
+    except OSError as error:
+        raise of_the_system(error, f"can't check the store {str(database)!r}") from error
+
+
+def _checked(database: Path) -> StoreReport:
     if not database.is_file():
         raise StoreFailed(f"there is no store at {str(database)!r}")
     refuse_foreign(database)

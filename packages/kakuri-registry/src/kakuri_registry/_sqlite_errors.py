@@ -27,7 +27,8 @@ def of_the_system(error: OSError, what: str) -> StoreError:
     """Return an error of the system as one of a store; `what` could not be done."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"{what}: the disk is full")
-    return StoreFailed(f"{what}: {error}")
+    where = "" if error.filename is None else f" ({error.filename})"
+    return StoreFailed(f"{what}: {error.strerror or error}{where}")
 
 
 def tells_of_damage(error: sqlite3.Error) -> bool:

@@ -62,7 +62,7 @@ Argument = Annotated[
     Text(
         pattern=C_STRING,
         max_length=MAX_DOCUMENT_BYTES,
-        description="text without NUL",
+        description="a string without NUL",
     ),
 ]
 Arguments = tuple[Argument, ...]

@@ -73,11 +73,16 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     return value
 
 
-@click.command(cls=DaemonCommand, name="kakuri-agent", default_listen="127.0.0.1:9000")
+@click.command(
+    cls=DaemonCommand,
+    name="kakuri-agent",
+    default_listen="127.0.0.1:9000",
+    foreign_variables=("KAKURI_AGENT_TIMEOUT",),  # the control plane's --agent-timeout
+)
 @listen_group
 @click.option(
     "--runtime",
-    type=click.Choice(["auto", "sidecar", "simulated"]),
+    type=click.Choice(["auto", "sidecar", "simulated"], case_sensitive=False),
     default="auto",
     show_default=True,
     help="What runs the workloads; auto takes the sidecar if it answers, or did before.",
@@ -103,7 +108,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 )
 @click.option(
     "--store",
-    type=click.Choice(["auto", "sqlite", "memory"]),
+    type=click.Choice(["auto", "sqlite", "memory"], case_sensitive=False),
     default="auto",
     show_default=True,
     help="Whether workloads outlive this process; auto is sqlite, but memory for the simulated "

@@ -41,15 +41,18 @@ class StateFolder:
     def runtimes(self) -> frozenset[str]:
         """The names of the runtimes that have a store here. Raises DaemonError if it can't look."""
         try:
-            return frozenset(path.stem for path in self._folder.glob(f"*{SUFFIX}"))
+            files = list(self._folder.iterdir())  # glob finds nothing where it may not read
+        except FileNotFoundError:
+            return frozenset()
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._unusable(error.strerror) from error
+        return frozenset(path.stem for path in files if path.suffix == SUFFIX)
 
     def store(self, runtime: str) -> Store:
         """Give the store of a runtime's workloads. Raises DaemonError if it can't be used."""
         try:
             return SQLiteStore(self._folder / f"{runtime}{SUFFIX}")
-        except (StoreError, OSError) as error:
+        except StoreError as error:
             raise self._unusable(error) from error
 
     def check(self, report: Callable[[str], object]) -> bool:
@@ -65,7 +68,7 @@ class StateFolder:
             path = self._folder / f"{runtime}{SUFFIX}"
             try:
                 found = check_store(path)
-            except (StoreError, OSError) as error:
+            except StoreError as error:
                 raise DaemonError(str(error)) from error
             for problem in found.problems:
                 about = "" if problem.workload_id is None else f" ({problem.workload_id})"
@@ -75,8 +78,8 @@ class StateFolder:
             is_whole &= not found.problems
         return is_whole
 
-    def _unusable(self, error: Exception) -> DaemonError:
-        return DaemonError(f"can't keep workloads in {self._folder}: {error}")
+    def _unusable(self, reason: object) -> DaemonError:
+        return DaemonError(f"can't keep workloads in {self._folder}: {reason}")
 
 
 @asynccontextmanager

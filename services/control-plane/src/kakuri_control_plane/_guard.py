@@ -26,10 +26,10 @@ class Guard:
         host = headers.get("host")
         # HTTP/1.0 may leave it out; a browser never does.
         if host is not None and not self._is_ours(_name_of(host)):
-            expected = ", ".join([*sorted(self._allowed_hosts), "an IP address"])
+            expected = ", ".join(sorted(self._allowed_hosts))
             detail = (
-                f"expected a host of {expected}, got {host!r}; to be reached by that name, the "
-                f"control plane needs --allowed-host {_name_of(host) or 'NAME'}"
+                f"expected {expected} or an IP address as host, got {host!r}; to be reached by "
+                f"that name, the control plane needs --allowed-host {_name_of(host) or 'NAME'}"
             )
             return problem(421, code="misdirected_request", detail=detail)
         site = headers.get("sec-fetch-site")

@@ -3,7 +3,7 @@
 import copyreg
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, TypeVar
 
 from kakuri_http import Request
@@ -72,10 +72,11 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     """
     if not request.query_string:
         return query_type()
+    known = {field.name for field in fields(query_type)}
     given: dict[str, object] = {}
     repeated: dict[str, Fault] = {}
     for name, text in request.query_pairs:
-        if name in given:
+        if name in given and name in known:
             repeated[name] = Fault(f"query.{name}", "expected it once, got it again")
         given[name] = _value(name, text)
     if query_type is NoQuery and given:

@@ -8,7 +8,7 @@ KAKURI_AGENT_LISTEN, or KAKURI_LISTEN for all daemons of an environment; in the 
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -59,8 +59,26 @@ def endpoint(value: object) -> Endpoint:
 class DaemonCommand(click.Command):
     """A command with the options that all daemons share, whose errors are one line each."""
 
-    def __init__(self, name: str, *, default_listen: str, **attributes: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        default_listen: str,
+        foreign_variables: Collection[str] = (),
+        **attributes: Any,
+    ) -> None:
+        """Add the shared options, and a variable for each option.
+
+        Args:
+            name: the command, like kakuri-agent.
+            default_listen: the default of --listen.
+            foreign_variables: names that begin like this daemon's variables and belong to another
+                daemon: KAKURI_AGENT_TIMEOUT is the control plane's --agent-timeout. They cause no
+                warning.
+            attributes: what click.Command takes.
+        """
         super().__init__(name, **attributes)
+        self._foreign_variables = foreign_variables
         own_options = self.params
         self.params: list[click.Parameter] = [
             click.Option(
@@ -89,7 +107,7 @@ class DaemonCommand(click.Command):
             *own_options,
             click.Option(
                 ["--log-format"],
-                type=click.Choice(["text", "json"]),
+                type=click.Choice(["text", "json"], case_sensitive=False),
                 default="text",
                 show_default=True,
                 expose_value=False,
@@ -178,12 +196,14 @@ class DaemonCommand(click.Command):
         """Return a line for each variable that looks meant for this daemon and is not one of it."""
         own = f"{(self.name or '').upper().replace('-', '_')}_"
         known = {name for option in self.params for name in option.envvar or ()}
+        shared = tuple(name.removeprefix("KAKURI") for name in known)
         lines = []
-        for name in sorted(os.environ.keys() - known):
+        for name in sorted(os.environ.keys() - known - set(self._foreign_variables)):
             if not name.startswith("KAKURI_"):
                 continue
             is_own = name.startswith(own)
-            # One of another daemon may be spelled alike.
+            if not is_own and name.endswith(shared):
+                continue  # KAKURI_OTHER_LISTEN is another daemon's
             meant = get_close_matches(name, known, 1, 0.6 if is_own else SURELY_MEANT)
             if is_own or meant:
                 suggestion = f"; did you mean {meant[0]}?" if meant else ""
