@@ -3,7 +3,10 @@
 import asyncio
 
 import pytest
+from kakuri_grpc import Channel, Server
 from kakuri_grpc._deadlines import Deadlines
+
+from .echo_service import UNARY, Answer, Question, our_server
 
 
 class Clock:
@@ -106,3 +109,35 @@ async def test_deadline_of_a_real_loop_fires():
     deadlines = Deadlines(loop)
     deadlines.add(OnLoop())
     assert await expired >= OnLoop.deadline - 0.001
+
+
+# How the field of a timeout is written.
+
+
+async def test_timeout_that_comes_again_is_part_of_the_prepared_head(tmp_path):
+    async with our_server() as server:
+        await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            for _ in range(3):  # the first connects, which takes some of its time
+                assert await channel.call(UNARY, Question(text="x"), timeout=7.0)
+            head, more = channel._driver._heads[UNARY.path, (), 7.0]
+            assert b"grpc-timeout" in dict(head.fields)
+            assert more == ()
+
+
+async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
+    timeouts = []
+
+    async def handler(request, call):
+        timeouts.append(call.remaining)
+        return Answer()
+
+    async with Server() as server:
+        server.add(UNARY, handler)
+        await server.listen(f"unix:{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            for number in range(200):
+                await channel.call(UNARY, Question(), timeout=100.0 + number)
+            assert len(channel._driver._heads) <= 64
+            assert len(channel._driver._seen) <= 64
+    assert timeouts == pytest.approx([100.0 + number for number in range(200)], abs=5)

@@ -10,19 +10,25 @@ from kakuri_http2 import (
     ExchangeEnded,
     GoingAway,
     Limits,
+    LocalProtocolError,
     PreparedRequest,
+    Receiver,
     Request,
     SettingsReceived,
 )
 from kakuri_http2.hpack import Field
 
 from kakuri_grpc._deadlines import Deadlines
+from kakuri_grpc._errors import LocalError
 from kakuri_grpc._limits import Keepalive
 from kakuri_grpc._metadata import timeout_fields
 from kakuri_grpc._unary import UnaryCall
 from kakuri_grpc._version import __version__
 
 Fields = tuple[Field, ...]
+
+_Key = tuple[str, Fields, float | None]
+"""Path, metadata and timeout."""
 
 _PING = b"kakuri??"
 
@@ -59,7 +65,8 @@ class ChannelDriver(ClientDriver):
         self.good_trailers: Fields | None = None
         self._authority = authority
         self._scheme = scheme
-        self._heads: dict[str | tuple[str, Fields], PreparedRequest] = {}
+        self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
+        self._seen: set[_Key] = set()  # of these, that had a new timeout
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
@@ -79,14 +86,16 @@ class ChannelDriver(ClientDriver):
         timeout: float | None,
         deadline: float,
     ) -> UnaryCall:
-        """Send the request of a call with one message in each direction."""
+        """Send the request of a call with one message in each direction.
+
+        Raises:
+            LocalError: the server does not accept that much metadata.
+
+        """
         call = UnaryCall(self, limit, timeout, deadline)
-        fields: Fields = ()
+        call.stream = self._start(call, path, metadata, timeout, content, is_end=True)
         if timeout is not None:
-            fields = timeout_fields(timeout)
             self.deadlines.add(call)
-        request = self._prepared(path, metadata)
-        call.stream = self.start(request, call, fields=fields, content=content)
         return call
 
     def end_call(self, call: UnaryCall) -> None:
@@ -96,25 +105,64 @@ class ChannelDriver(ClientDriver):
             self.reset(call.stream, ErrorCode.CANCEL)
 
     def open_call(self, path: str, metadata: Fields, timeout: float | None) -> Exchange:
-        """Send the head of a call in which messages stream."""
+        """Send the head of a call in which messages stream.
+
+        Raises:
+            LocalError: the server does not accept that much metadata.
+
+        """
         exchange = Exchange(self)
-        fields = () if timeout is None else timeout_fields(timeout)
-        request = self._prepared(path, metadata)
-        exchange.stream = self.start(request, exchange, fields=fields, is_end=False)
+        exchange.stream = self._start(exchange, path, metadata, timeout, b"", is_end=False)
         return exchange
 
-    def _prepared(self, path: str, metadata: Fields) -> PreparedRequest:
-        key = (path, metadata) if metadata else path
-        request = self._heads.get(key)
-        if request is None:
-            head = Request(
-                b"POST", path.encode(), self._authority, (*_HEAD, *metadata), self._scheme
+    def _start(
+        self,
+        receiver: Receiver,
+        path: str,
+        metadata: Fields,
+        timeout: float | None,
+        content: bytes,
+        *,
+        is_end: bool,
+    ) -> int:
+        try:
+            request, fields = self._heads.get((path, metadata, timeout)) or self._prepare(
+                path, metadata, timeout
             )
-            request = self.connection.prepare(head)
-            if len(self._heads) >= _REMEMBERED_HEADS:
-                self._heads.clear()
-            self._heads[key] = request
-        return request
+            return self.start(request, receiver, fields=fields, content=content, is_end=is_end)
+        except LocalProtocolError as error:
+            raise LocalError(str(error)) from error
+
+    def _prepare(
+        self, path: str, metadata: Fields, timeout: float | None
+    ) -> tuple[PreparedRequest, Fields]:
+        """Return the head of a request, and the fields that come after it.
+
+        A timeout that was there before is part of the head, which then is encoded as a whole. One
+        that is new stays apart, as in calls whose timeout is what is left of another.
+        """
+        key = path, metadata, timeout
+        if timeout is None or key in self._seen:
+            extra = () if timeout is None else timeout_fields(timeout)
+            self._remember(key, (self._head(path, (*metadata, *extra)), ()))
+        else:
+            if len(self._seen) >= _REMEMBERED_HEADS:
+                self._seen.clear()
+            self._seen.add(key)
+            base = path, metadata, None
+            if base not in self._heads:
+                self._remember(base, (self._head(path, metadata), ()))
+            return self._heads[base][0], timeout_fields(timeout)
+        return self._heads[key]
+
+    def _remember(self, key: _Key, value: tuple[PreparedRequest, Fields]) -> None:
+        if len(self._heads) >= _REMEMBERED_HEADS:
+            self._heads.clear()
+        self._heads[key] = value
+
+    def _head(self, path: str, fields: Fields) -> PreparedRequest:
+        head = Request(b"POST", path.encode(), self._authority, (*_HEAD, *fields), self._scheme)
+        return self.connection.prepare(head)
 
     # Its beginning and end.
 

@@ -184,7 +184,7 @@ class ClientConnection(Connection):
         if stream.has_head:
             self._receive_trailers(stream, head, is_end=is_end)
             return
-        status = status_of(head)
+        status = head.status or status_of(head)
         if status < 200:
             if is_end:
                 raise MalformedMessage("expected a response after an interim one")

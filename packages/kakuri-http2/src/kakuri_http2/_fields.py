@@ -31,7 +31,8 @@ class Head:
         fields: the others.
         length: of the content, as content-length says it; None without one.
         size: of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
-        is_request, is_response: whether the pseudo-fields were checked as those of one already.
+        is_request: whether the pseudo-fields were checked as those of a request already.
+        status: of a response, once its pseudo-fields were checked; 0 until then.
 
     """
 
@@ -39,7 +40,7 @@ class Head:
     fields: Fields
     length: int | None
     is_request: bool = False
-    is_response: bool = False
+    status: int = 0
     size: int = 0
 
 
@@ -124,13 +125,13 @@ def status_of(head: Head) -> int:
         MalformedMessage: there is no `:status` of three digits, or another pseudo-field.
 
     """
+    if head.status:
+        return head.status
     status = head.pseudo.get(b":status", b"")
-    if head.is_response:
-        return int(status)
     if len(head.pseudo) != 1 or not _STATUS.fullmatch(status):
         raise MalformedMessage(f"expected ':status' of three digits alone, got {head.pseudo}")
     number = int(status)
     if number == 101:  # there is no upgrade in HTTP/2 (section 8.6)
         raise MalformedMessage("expected another status than 101")
-    head.is_response = True
+    head.status = number
     return number

@@ -275,7 +275,7 @@ class Outbound:
         stream.queue.clear()
         stream.queued = 0
         self._remember(stream)
-        if stream.state is StreamState.CLOSED:
+        if stream.state is StreamState.CLOSED and any(self._resets_balance.values()):
             for limit, balance in self._resets_balance.items():
                 self._resets_balance[limit] = max(0, balance - 1)
         self._give_credit(stream.unread)
