@@ -1,12 +1,14 @@
 """The examples of docs/contracts.md are what the code reads and writes, byte for byte."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from kakuri_json import decode, encode
 from kakuri_registry import Workload, WorkloadState, ZoneEvent, ZoneSpec, ZoneStatus
-from kakuri_rpc import Reply, Request
+from kakuri_rpc import Reply, Request, Transition
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -39,6 +41,18 @@ REPLIES = examples("Agent protocol", is_typed)
 ZONE_SPECS = examples("Sidecar API", is_spec)
 ZONE_STATUSES = examples("Sidecar API", is_status)
 ZONE_EVENTS = examples("Sidecar API", is_typed)
+TABLE = r"\| field \| type \| meaning \| present \|\n\| --- [^\n]*\n((?:\| [^\n]*\n)+)"
+TABLES = {
+    name: re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)
+    for name, rows in [
+        *re.findall(rf"^`(\w+)`\n\n{TABLE}", PAGE, re.MULTILINE),
+        *re.findall(
+            rf"^(ZoneStatus)$.*?{TABLE}", PAGE.replace("### ", ""), re.MULTILINE | re.DOTALL
+        ),
+        *re.findall(rf"^A (transition) in `transitions`\n\n{TABLE}", PAGE, re.MULTILINE),
+    ]
+}
+"""The fields that the page lists for each reply, for a transition and for the status of a zone."""
 REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 
 
@@ -84,3 +98,14 @@ def test_a_request(line):
     request = decode(line, type=Request)
     assert decode(encode(request), type=Request) == request
     assert encode(request).startswith(line[:-1].encode())
+
+
+@pytest.mark.parametrize("reply", get_args(Reply), ids=lambda reply: reply.__name__)
+def test_table_of_a_reply_has_each_of_its_fields(reply):
+    expected = [field.name for field in fields(reply)]
+    assert TABLES[reply.__name__] == expected
+
+
+def test_tables_of_a_transition_and_a_zone_status_have_each_of_their_fields():
+    assert TABLES["transition"] == [field.name for field in fields(Transition)]
+    assert TABLES["ZoneStatus"] == [field.name for field in fields(ZoneStatus)]
