@@ -1,6 +1,9 @@
 """The calls of the client: what they send, what they return, and how long they may take."""
 
 import math
+import re
+from contextlib import aclosing
+from dataclasses import fields
 
 import pytest
 from kakuri_cri import (
@@ -13,6 +16,7 @@ from kakuri_cri import (
     Unimplemented,
     api,
 )
+from kakuri_protobuf import EncodeError, Method
 from kakuri_tcp import EndpointError
 
 from .scripted_channel import ScriptedChannel, error
@@ -62,6 +66,7 @@ async def test_image_status_of_absent_image_is_none():
     assert await Runtime(ScriptedChannel()).image_status("app:1") is None
 
 
+RESOURCES = api.LinuxContainerResources(cpu_quota=50_000, cpu_period=100_000)
 TIMEOUTS = Timeouts(usual=7.0, run_pod_sandbox=9.0)
 
 
@@ -91,6 +96,24 @@ TIMEOUTS = Timeouts(usual=7.0, run_pod_sandbox=9.0)
         (lambda runtime: runtime.pull_image("i"), None),
         (lambda runtime: runtime.pull_image("i", 60.0), 60.0),
         (lambda runtime: runtime.image_fs_info(), 7.0),
+        (lambda runtime: runtime.fs_info(), 7.0),
+        (lambda runtime: runtime.exec_sync("c", ["ls"], 5), 12.0),
+        (lambda runtime: runtime.exec_sync("c", ["ls"], 0), None),
+        (lambda runtime: runtime.exec(api.ExecRequest()), 7.0),
+        (lambda runtime: runtime.attach(api.AttachRequest()), 7.0),
+        (lambda runtime: runtime.port_forward("s", [80]), 7.0),
+        (lambda runtime: runtime.update_container_resources("c", RESOURCES), 7.0),
+        (lambda runtime: runtime.update_pod_sandbox_resources("s"), 7.0),
+        (lambda runtime: runtime.update_runtime_config("10.0.0.0/8"), 7.0),
+        (lambda runtime: runtime.checkpoint_container("c", "/tmp/c.tar", 3), 10.0),
+        (lambda runtime: runtime.checkpoint_pod(api.CheckpointPodRequest()), 7.0),
+        (lambda runtime: runtime.restore_pod(api.RestorePodRequest()), 9.0),
+        (lambda runtime: runtime.container_stats("c"), 7.0),
+        (lambda runtime: runtime.list_container_stats({}), 7.0),
+        (lambda runtime: runtime.pod_sandbox_stats("s"), 7.0),
+        (lambda runtime: runtime.list_pod_sandbox_stats({}), 7.0),
+        (lambda runtime: runtime.list_metric_descriptors(), 7.0),
+        (lambda runtime: runtime.list_pod_sandbox_metrics(), 7.0),
     ],
 )
 async def test_call_has_its_deadline(call, seconds):
@@ -101,6 +124,142 @@ async def test_call_has_its_deadline(call, seconds):
         assert "the answer has no" in str(unanswered)  # noqa: PT017
     ((_, _, timeout),) = channel.calls
     assert timeout == seconds
+
+
+def test_every_call_of_the_protocol_has_a_method():
+    """The methods that stream lists are used by generators, which have other names."""
+    own = {"GetContainerEvents": "events"}
+    streamed = {
+        "StreamPodSandboxes": "pod_sandboxes",
+        "StreamContainers": "containers",
+        "StreamContainerStats": "stats_of_containers",
+        "StreamPodSandboxStats": "stats_of_pod_sandboxes",
+        "StreamPodSandboxMetrics": "metrics_of_pod_sandboxes",
+        "StreamImages": "images",
+        "ListPodSandbox": "list_pod_sandboxes",
+    }
+    for service in (api.RuntimeService, api.ImageService):
+        for name, method in vars(service).items():
+            if isinstance(method, Method):
+                snake = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+                assert callable(getattr(Runtime, (own | streamed).get(name, snake)))
+
+
+async def test_update_container_resources_sends_limits_and_annotations():
+    channel = ScriptedChannel()
+    await Runtime(channel).update_container_resources("c", RESOURCES, annotations={"a": "b"})
+    assert channel.request(api.UpdateContainerResourcesRequest) == (
+        api.UpdateContainerResourcesRequest(
+            container_id="c", linux=RESOURCES, annotations={"a": "b"}
+        )
+    )
+
+
+async def test_pull_sends_credentials_and_sandbox():
+    channel = ScriptedChannel(PullImage=api.PullImageResponse(image_ref="sha256:1"))
+    auth = api.AuthConfig(username="u", password="p")
+    assert await Runtime(channel).pull_image("a", auth=auth, sandbox_config=CONFIG) == "sha256:1"
+    sent = channel.request(api.PullImageRequest)
+    assert (sent.image.image, sent.auth, sent.sandbox_config) == ("a", auth, CONFIG)
+
+
+async def test_restored_pod_lists_its_containers():
+    restored = api.RestorePodResponse(
+        pod_sandbox_id="s", restored_containers=(api.RestoredContainer(name="n", container_id="c"),)
+    )
+    runtime = Runtime(ScriptedChannel(RestorePod=restored))
+    assert await runtime.restore_pod(api.RestorePodRequest()) == restored
+
+
+async def test_stats_distinguish_a_measured_zero_from_an_absent_value():
+    cpu = api.CpuUsage(usage_core_nano_seconds=api.UInt64Value())
+    stats = api.ContainerStats(cpu=cpu)
+    runtime = Runtime(ScriptedChannel(ContainerStats=api.ContainerStatsResponse(stats=stats)))
+    received = await runtime.container_stats("c")
+    assert received.cpu.usage_core_nano_seconds == api.UInt64Value(value=0)
+    assert received.cpu.usage_nano_cores is None
+
+
+async def test_request_with_a_value_out_of_range_is_an_encode_error():
+    with pytest.raises(EncodeError, match="timeout"):
+        await Runtime(ScriptedChannel()).stop_container("c", 1 << 64)
+
+
+# Lists that may be streamed.
+
+
+async def all_of(generator):
+    async with aclosing(generator) as items:
+        return [item async for item in items]
+
+
+LISTS = {
+    "containers": (
+        "StreamContainers",
+        [
+            api.StreamContainersResponse(containers=(api.Container(id="a"),)),
+            api.StreamContainersResponse(containers=(api.Container(id="b"), api.Container(id="c"))),
+        ],
+        "ListContainers",
+        api.ListContainersResponse(containers=tuple(api.Container(id=name) for name in "abc")),
+    ),
+    "pod_sandboxes": (
+        "StreamPodSandboxes",
+        [api.StreamPodSandboxesResponse(pod_sandboxes=(api.PodSandbox(id="a"),))],
+        "ListPodSandbox",
+        api.ListPodSandboxResponse(items=(api.PodSandbox(id="a"),)),
+    ),
+    "images": (
+        "StreamImages",
+        [api.StreamImagesResponse(images=(api.Image(id="a"),))],
+        "ListImages",
+        api.ListImagesResponse(images=(api.Image(id="a"),)),
+    ),
+    "stats_of_containers": (
+        "StreamContainerStats",
+        [api.StreamContainerStatsResponse(container_stats=(api.ContainerStats(),))],
+        "ListContainerStats",
+        api.ListContainerStatsResponse(stats=(api.ContainerStats(),)),
+    ),
+    "stats_of_pod_sandboxes": (
+        "StreamPodSandboxStats",
+        [api.StreamPodSandboxStatsResponse(pod_sandbox_stats=(api.PodSandboxStats(),))],
+        "ListPodSandboxStats",
+        api.ListPodSandboxStatsResponse(stats=(api.PodSandboxStats(),)),
+    ),
+    "metrics_of_pod_sandboxes": (
+        "StreamPodSandboxMetrics",
+        [api.StreamPodSandboxMetricsResponse(pod_sandbox_metrics=(api.PodSandboxMetrics(),))],
+        "ListPodSandboxMetrics",
+        api.ListPodSandboxMetricsResponse(pod_metrics=(api.PodSandboxMetrics(),)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_list_is_streamed_by_a_runtime_that_can(name):
+    stream, answers, _, whole = LISTS[name]
+    channel = ScriptedChannel(**{stream: answers})
+    (expected,) = (getattr(whole, field.name) for field in fields(whole))
+    assert tuple(await all_of(getattr(Runtime(channel), name)())) == expected
+    assert [call for call, _, _ in channel.calls] == [stream]
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_list_of_a_runtime_without_streams_comes_in_one_answer(name):
+    stream, _, plain, whole = LISTS[name]
+    channel = ScriptedChannel(**{stream: [error("UNIMPLEMENTED")], plain: whole})
+    runtime = Runtime(channel)
+    (expected,) = (getattr(whole, field.name) for field in fields(whole))
+    for _ in range(2):
+        assert tuple(await all_of(getattr(runtime, name)())) == expected
+    assert [call for call, _, _ in channel.calls] == [stream, plain, plain]
+
+
+async def test_streamed_list_that_breaks_off_is_an_error():
+    answers = [api.StreamImagesResponse(images=(api.Image(id="a"),)), error("UNAVAILABLE")]
+    with pytest.raises(RuntimeUnavailable):
+        await all_of(Runtime(ScriptedChannel(StreamImages=answers)).images())
 
 
 async def test_seconds_since_silence_counts_from_the_last_unavailable_call():

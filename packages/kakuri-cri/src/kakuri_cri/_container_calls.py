@@ -1,6 +1,6 @@
 """The calls about containers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kakuri_cri import api
 from kakuri_cri._caller import Caller, expected
@@ -105,3 +105,96 @@ class ContainerCalls(Caller):
         request = api.ReopenContainerLogRequest(container_id=container_id)
         timeout = timeout or self.timeouts.usual
         await self.call(_SERVICE.ReopenContainerLog, request, timeout=timeout)
+
+    async def update_container_resources(
+        self,
+        container_id: str,
+        resources: api.LinuxContainerResources,
+        *,
+        annotations: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Change the limits of a container; in force when the call returns.
+
+        Args:
+            container_id: which one.
+            resources: a field that is 0 or empty keeps its value.
+            annotations: for the runtime.
+            timeout: seconds; `timeouts.usual` if None.
+
+        """
+        request = api.UpdateContainerResourcesRequest(
+            container_id=container_id, linux=resources, annotations=annotations or {}
+        )
+        timeout = timeout or self.timeouts.usual
+        await self.call(_SERVICE.UpdateContainerResources, request, timeout=timeout)
+
+    async def checkpoint_container(
+        self, container_id: str, location: str, timeout_seconds: int = 0
+    ) -> None:
+        """Write a checkpoint of a running container to an archive of the host.
+
+        Args:
+            container_id: which one.
+            location: path of the archive.
+            timeout_seconds: within which the runtime gives up; 0 leaves that to the runtime.
+
+        Raises:
+            Unimplemented: the runtime has no checkpoints.
+            CriError: the call failed.
+
+        """
+        request = api.CheckpointContainerRequest(
+            container_id=container_id, location=location, timeout=timeout_seconds
+        )
+        timeout = self.timeouts.usual + timeout_seconds
+        await self.call(_SERVICE.CheckpointContainer, request, timeout=timeout)
+
+    # Commands and connections.
+
+    async def exec_sync(
+        self, container_id: str, command: Sequence[str], timeout_seconds: int
+    ) -> api.ExecSyncResponse:
+        """Run a command in a container, and return its output and exit code.
+
+        The command has no standard input. containerd cuts each output off after 16 MiB, and an
+        answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
+
+        Args:
+            container_id: of a running container.
+            command: program and arguments.
+            timeout_seconds: after which the runtime kills the command; 0 lets it run, and the call
+                has no deadline then.
+
+        Raises:
+            CallTimeout: the command took too long; the runtime may answer so by itself.
+            CriError: the call failed.
+
+        """
+        request = api.ExecSyncRequest(
+            container_id=container_id, cmd=tuple(command), timeout=timeout_seconds
+        )
+        timeout = self.timeouts.usual + timeout_seconds if timeout_seconds else None
+        return await self.call(_SERVICE.ExecSync, request, timeout=timeout)
+
+    async def exec(self, request: api.ExecRequest, timeout: float | None = None) -> str:
+        """Prepare to run a command, and return the URL of the server that streams it.
+
+        Each URL is good for one connection, within a short time.
+        """
+        answer = await self.call(_SERVICE.Exec, request, timeout=timeout or self.timeouts.usual)
+        return expected("Exec", "url", answer.url)
+
+    async def attach(self, request: api.AttachRequest, timeout: float | None = None) -> str:
+        """Prepare to attach to a container's streams, and return the URL; see `exec`."""
+        answer = await self.call(_SERVICE.Attach, request, timeout=timeout or self.timeouts.usual)
+        return expected("Attach", "url", answer.url)
+
+    async def port_forward(
+        self, sandbox_id: str, ports: Sequence[int] = (), timeout: float | None = None
+    ) -> str:
+        """Prepare to forward ports of a sandbox, and return the URL; see `exec`."""
+        request = api.PortForwardRequest(pod_sandbox_id=sandbox_id, port=tuple(ports))
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.PortForward, request, timeout=timeout)
+        return expected("PortForward", "url", answer.url)

@@ -62,7 +62,10 @@ class ImageCalls(Caller):
 
     async def image_fs_info(self, timeout: float | None = None) -> list[api.FilesystemUsage]:
         """Return what images take of their file systems; some runtimes return none."""
+        return list((await self.fs_info(timeout)).image_filesystems)
+
+    async def fs_info(self, timeout: float | None = None) -> api.ImageFsInfoResponse:
+        """Return what images, and since CRI 1.29 containers, take of their file systems."""
         request = api.ImageFsInfoRequest()
         timeout = timeout or self.timeouts.usual
-        answer = await self.call(_SERVICE.ImageFsInfo, request, timeout=timeout)
-        return list(answer.image_filesystems)
+        return await self.call(_SERVICE.ImageFsInfo, request, timeout=timeout)

@@ -4,16 +4,14 @@ from types import TracebackType
 from typing import Self
 
 from kakuri_cri import api
-from kakuri_cri._container_calls import ContainerCalls
 from kakuri_cri._events import Events
-from kakuri_cri._image_calls import ImageCalls
+from kakuri_cri._lists import Lists
 from kakuri_cri._probe import RuntimeFacts, probe
-from kakuri_cri._sandbox_calls import SandboxCalls
 
 _SERVICE = api.RuntimeService
 
 
-class Runtime(SandboxCalls, ContainerCalls, ImageCalls):
+class Runtime(Lists):
     """Calls a container runtime such as containerd.
 
     Each method is named after its call in the protocol and has a deadline: the kubelet's unless a
@@ -78,6 +76,15 @@ class Runtime(SandboxCalls, ContainerCalls, ImageCalls):
         request = api.RuntimeConfigRequest()
         timeout = timeout or self.timeouts.usual
         return await self.call(_SERVICE.RuntimeConfig, request, timeout=timeout)
+
+    async def update_runtime_config(self, pod_cidr: str, timeout: float | None = None) -> None:
+        """Tell the runtime the range of addresses of sandboxes."""
+        network = api.NetworkConfig(pod_cidr=pod_cidr)
+        request = api.UpdateRuntimeConfigRequest(
+            runtime_config=api.RuntimeConfig(network_config=network)
+        )
+        timeout = timeout or self.timeouts.usual
+        await self.call(_SERVICE.UpdateRuntimeConfig, request, timeout=timeout)
 
     def events(self) -> Events[api.ContainerEventResponse]:
         """Follow what happens to containers and sandboxes.

@@ -68,3 +68,44 @@ class SandboxCalls(Caller):
         timeout = timeout or self.timeouts.usual
         answer = await self.call(_SERVICE.ListPodSandbox, request, timeout=timeout)
         return list(answer.items)
+
+    async def update_pod_sandbox_resources(
+        self,
+        sandbox_id: str,
+        *,
+        overhead: api.LinuxContainerResources | None = None,
+        resources: api.LinuxContainerResources | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Tell the runtime that the sum of a sandbox's containers has changed.
+
+        The runtime does what it can (CRI 1.33); Unimplemented in older ones.
+
+        Args:
+            sandbox_id: which one.
+            overhead: what the sandbox itself needs.
+            resources: the sum over its containers.
+            timeout: seconds; `timeouts.usual` if None.
+
+        """
+        request = api.UpdatePodSandboxResourcesRequest(
+            pod_sandbox_id=sandbox_id, overhead=overhead, resources=resources
+        )
+        timeout = timeout or self.timeouts.usual
+        await self.call(_SERVICE.UpdatePodSandboxResources, request, timeout=timeout)
+
+    async def checkpoint_pod(
+        self, request: api.CheckpointPodRequest, timeout: float | None = None
+    ) -> None:
+        """Write a checkpoint of a sandbox with its containers (CRI 1.37, in development)."""
+        await self.call(_SERVICE.CheckpointPod, request, timeout=timeout or self.timeouts.usual)
+
+    async def restore_pod(self, request: api.RestorePodRequest) -> api.RestorePodResponse:
+        """Create a sandbox from a checkpoint (CRI 1.37, in development).
+
+        The call is not idempotent; see `run_pod_sandbox`.
+        """
+        timeout = self.timeouts.run_pod_sandbox
+        answer = await self.call(_SERVICE.RestorePod, request, timeout=timeout)
+        expected("RestorePod", "pod_sandbox_id", answer.pod_sandbox_id)
+        return answer

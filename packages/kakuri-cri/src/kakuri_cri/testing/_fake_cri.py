@@ -229,6 +229,13 @@ class FakeCri:
                 if name in behaviours:
                     server.add(method, self._handler(name, method, behaviours[name]))
         server.add(api.RuntimeService.GetContainerEvents, self._follow)
+        runtime, images = self._runtime, self.images
+        for method, answers in (
+            (api.RuntimeService.StreamPodSandboxes, runtime.stream_pod_sandboxes),
+            (api.RuntimeService.StreamContainers, runtime.stream_containers),
+            (api.ImageService.StreamImages, images.stream_images),
+        ):
+            server.add(method, self._stream_handler(method, answers))
 
     def _behaviours(self) -> dict[str, _Behaviour]:
         runtime, images, node = self._runtime, self.images, self.node
@@ -248,6 +255,15 @@ class FakeCri:
             "ContainerStatus": runtime.container_status,
             "ListContainers": runtime.list_containers,
             "ReopenContainerLog": runtime.reopen_container_log,
+            "UpdateContainerResources": runtime.update_container_resources,
+            "ExecSync": runtime.exec_sync,
+            "Exec": runtime.exec,
+            "Attach": runtime.attach,
+            "PortForward": runtime.port_forward,
+            "ContainerStats": runtime.container_stats,
+            "ListContainerStats": runtime.list_container_stats,
+            "PodSandboxStats": runtime.pod_sandbox_stats,
+            "ListPodSandboxStats": runtime.list_pod_sandbox_stats,
             "ImageStatus": images.image_status,
             "PullImage": images.pull_image,
             "ListImages": images.list_images,
@@ -264,6 +280,25 @@ class FakeCri:
 
         return answer
 
+    def _stream_handler(
+        self, method: Method[Any, Any], answers: Callable[[Any], list[Any]]
+    ) -> Callable[[Any, ServerCall], AsyncIterator[Any]]:
+        """Return a handler that answers with one message for each element of a list."""
+        name = method.path.rpartition("/")[2]
+
+        async def stream(request: Any, _call: ServerCall) -> AsyncIterator[Any]:
+            self._check_implemented(name, method)
+            call = await self.calls.add(name, request)
+            fault = self.faults.take(name)
+            await asyncio.sleep(fault.delay)
+            await self._fail(call, fault, Outcome.ERROR, Outcome.CLOSE)
+            for answer in answers(request):
+                yield answer
+                await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
+            call.code = "OK"
+
+        return stream
+
     async def _answer(self, name: str, behaviour: _Behaviour, request: Any) -> Any:
         call = await self.calls.add(name, request)
         fault = self.faults.take(name)
@@ -276,6 +311,8 @@ class FakeCri:
         except Refusal as refusal:
             call.code = refusal.code.name
             raise status_error(refusal.code, str(refusal)) from None
+        finally:
+            del work  # it holds what it raised, whose traceback holds this frame: a cycle
         await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
         call.code = "OK"
         return answer

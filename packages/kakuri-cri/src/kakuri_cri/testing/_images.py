@@ -81,6 +81,10 @@ class FakeImages:
             pinned=image.is_pinned,
         )
 
+    def statuses(self) -> list[api.Image]:
+        """Return every image that is on the node."""
+        return [self._status(identifier) for identifier in self._present]
+
     # The calls.
 
     async def image_status(
@@ -103,7 +107,11 @@ class FakeImages:
     ) -> api.ListImagesResponse:
         """Return every image that is on the node."""
         await pause()
-        return api.ListImagesResponse(images=tuple(map(self._status, self._present)))
+        return api.ListImagesResponse(images=tuple(self.statuses()))
+
+    def stream_images(self, _request: api.StreamImagesRequest) -> list[api.StreamImagesResponse]:
+        """Return a message for each image that is on the node."""
+        return [api.StreamImagesResponse(images=(one,)) for one in self.statuses()]
 
     async def remove_image(
         self, request: api.RemoveImageRequest, pause: Pause

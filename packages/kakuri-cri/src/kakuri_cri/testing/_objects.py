@@ -138,6 +138,8 @@ class FakeContainer:
         reason: why, in one word.
         message: why, in more words.
         resources: what UpdateContainerResources has set; None until then.
+        cpu_nanoseconds: what its statistics show as used.
+        memory_bytes: what its statistics show as its working set.
         log: writes its log; None before the start, and of a container without a log.
         is_starting: whether StartContainer is being carried out; further calls are refused then.
         ended: set when it has exited.
@@ -158,6 +160,8 @@ class FakeContainer:
     reason: str = ""
     message: str = ""
     resources: api.LinuxContainerResources | None = None
+    cpu_nanoseconds: int = 0
+    memory_bytes: int = 0
     log: LogWriter | None = None
     is_starting: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)

@@ -10,16 +10,16 @@ from pathlib import Path
 from kakuri_grpc import StatusCode
 
 from kakuri_cri import api
+from kakuri_cri.testing._commands import FakeCommands
 from kakuri_cri.testing._logs import LogWriter
 from kakuri_cri.testing._names import container_name
 from kakuri_cri.testing._objects import FakeContainer, Pause, Refusal
-from kakuri_cri.testing._sandboxes import FakeSandboxes
 from kakuri_cri.testing._state import KILLED
 
 _START_ERROR = 128
 
 
-class FakeRuntime(FakeSandboxes):
+class FakeRuntime(FakeCommands):
     """Carries out the calls about sandboxes and containers."""
 
     async def create_container(
@@ -146,6 +146,13 @@ class FakeRuntime(FakeSandboxes):
         await pause()
         found = self.select_containers(request.filter)
         return api.ListContainersResponse(containers=tuple(one.item() for one in found))
+
+    def stream_containers(
+        self, request: api.StreamContainersRequest
+    ) -> list[api.StreamContainersResponse]:
+        """Return a message for each container that a filter selects."""
+        found = self.select_containers(request.filter)
+        return [api.StreamContainersResponse(containers=(one.item(),)) for one in found]
 
     def select_containers(self, selected: api.ContainerFilter | None) -> list[FakeContainer]:
         """Return the containers that a filter selects."""

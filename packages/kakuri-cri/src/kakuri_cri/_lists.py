@@ -1,0 +1,118 @@
+"""Lists of any length: streamed by runtimes that can (CRI 1.36), otherwise in one answer.
+
+An answer has at most 16 MiB, which the list of some ten thousand containers exceeds. A runtime is
+asked once for each kind of list whether it streams it.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, TypeVar
+
+from kakuri_protobuf import Method
+
+from kakuri_cri import api
+from kakuri_cri._caller import name_of
+from kakuri_cri._container_calls import ContainerCalls
+from kakuri_cri._errors import Unimplemented
+from kakuri_cri._image_calls import ImageCalls
+from kakuri_cri._sandbox_calls import SandboxCalls
+from kakuri_cri._stats_calls import StatsCalls
+
+R = TypeVar("R")
+A = TypeVar("A")
+
+_SERVICE = api.RuntimeService
+
+
+class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
+    """Yields what the list calls return, one by one.
+
+    Close a generator that is not read to its end, as `contextlib.aclosing` does.
+    """
+
+    _not_streamed: frozenset[str] = frozenset()
+
+    async def pod_sandboxes(
+        self, labels: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[api.PodSandbox, None]:
+        """Yield the sandboxes that have all of these labels."""
+        selected = api.PodSandboxFilter(label_selector=labels or {})
+        request = api.StreamPodSandboxesRequest(filter=selected)
+        async for answer in self._streamed(_SERVICE.StreamPodSandboxes, request):
+            for one in answer.pod_sandboxes:
+                yield one
+        if self._is_not_streamed(_SERVICE.StreamPodSandboxes):
+            for one in await self.list_pod_sandboxes(labels or {}):
+                yield one
+
+    async def containers(
+        self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
+    ) -> AsyncGenerator[api.Container, None]:
+        """Yield the containers that have all of these labels, of one sandbox or of all."""
+        selected = api.ContainerFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
+        request = api.StreamContainersRequest(filter=selected)
+        async for answer in self._streamed(_SERVICE.StreamContainers, request):
+            for one in answer.containers:
+                yield one
+        if self._is_not_streamed(_SERVICE.StreamContainers):
+            for one in await self.list_containers(labels or {}, sandbox_id=sandbox_id):
+                yield one
+
+    async def images(self) -> AsyncGenerator[api.Image, None]:
+        """Yield the images of the node."""
+        method = api.ImageService.StreamImages
+        async for answer in self._streamed(method, api.StreamImagesRequest()):
+            for one in answer.images:
+                yield one
+        if self._is_not_streamed(method):
+            for one in await self.list_images():
+                yield one
+
+    async def stats_of_containers(
+        self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
+    ) -> AsyncGenerator[api.ContainerStats, None]:
+        """Yield what the running containers that have all of these labels use."""
+        selected = api.ContainerStatsFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
+        request = api.StreamContainerStatsRequest(filter=selected)
+        async for answer in self._streamed(_SERVICE.StreamContainerStats, request):
+            for one in answer.container_stats:
+                yield one
+        if self._is_not_streamed(_SERVICE.StreamContainerStats):
+            for one in await self.list_container_stats(labels or {}, sandbox_id=sandbox_id):
+                yield one
+
+    async def stats_of_pod_sandboxes(
+        self, labels: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[api.PodSandboxStats, None]:
+        """Yield what the sandboxes that have all of these labels use."""
+        selected = api.PodSandboxStatsFilter(label_selector=labels or {})
+        request = api.StreamPodSandboxStatsRequest(filter=selected)
+        async for answer in self._streamed(_SERVICE.StreamPodSandboxStats, request):
+            for one in answer.pod_sandbox_stats:
+                yield one
+        if self._is_not_streamed(_SERVICE.StreamPodSandboxStats):
+            for one in await self.list_pod_sandbox_stats(labels or {}):
+                yield one
+
+    async def metrics_of_pod_sandboxes(self) -> AsyncGenerator[api.PodSandboxMetrics, None]:
+        """Yield the metrics of all sandboxes; Unimplemented in many runtimes."""
+        method = _SERVICE.StreamPodSandboxMetrics
+        async for answer in self._streamed(method, api.StreamPodSandboxMetricsRequest()):
+            for one in answer.pod_sandbox_metrics:
+                yield one
+        if self._is_not_streamed(method):
+            for one in await self.list_pod_sandbox_metrics():
+                yield one
+
+    async def _streamed(self, method: Method[R, A], request: R) -> AsyncGenerator[A, None]:
+        """Yield the answers of a call that streams; none if the runtime does not have it."""
+        if self._is_not_streamed(method):
+            return
+        try:
+            async with self.stream(method, request, timeout=self.timeouts.usual) as answers:
+                async for answer in answers:
+                    yield answer
+        except Unimplemented:
+            self._not_streamed |= {name_of(method)}
+
+    def _is_not_streamed(self, method: Method[Any, Any]) -> bool:
+        return name_of(method) in self._not_streamed

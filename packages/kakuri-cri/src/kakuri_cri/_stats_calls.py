@@ -1,0 +1,90 @@
+"""The calls about statistics and metrics."""
+
+from collections.abc import Mapping
+
+from kakuri_cri import api
+from kakuri_cri._caller import Caller, expected
+
+_SERVICE = api.RuntimeService
+
+
+class StatsCalls(Caller):
+    """Reads what containers and sandboxes use.
+
+    A measured zero is a value of 0; a value that the runtime does not report is None.
+    """
+
+    async def container_stats(
+        self, container_id: str, timeout: float | None = None
+    ) -> api.ContainerStats:
+        """Return what a container uses.
+
+        Raises:
+            NotFound: there is no container of this id.
+            CriError: the call failed.
+
+        """
+        request = api.ContainerStatsRequest(container_id=container_id)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ContainerStats, request, timeout=timeout)
+        return expected("ContainerStats", "stats", answer.stats)
+
+    async def list_container_stats(
+        self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
+    ) -> list[api.ContainerStats]:
+        """Return what the running containers that have all of these labels use.
+
+        Args:
+            labels: all of them must match exactly.
+            sandbox_id: of the sandbox whose containers are meant; empty for all.
+            timeout: seconds; `timeouts.usual` if None.
+
+        """
+        selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
+        request = api.ListContainerStatsRequest(filter=selected)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ListContainerStats, request, timeout=timeout)
+        return list(answer.stats)
+
+    async def pod_sandbox_stats(
+        self, sandbox_id: str, timeout: float | None = None
+    ) -> api.PodSandboxStats:
+        """Return what a sandbox and its containers use (CRI 1.23).
+
+        Raises:
+            NotFound: there is no sandbox of this id.
+            CriError: the call failed.
+
+        """
+        request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.PodSandboxStats, request, timeout=timeout)
+        return expected("PodSandboxStats", "stats", answer.stats)
+
+    async def list_pod_sandbox_stats(
+        self, labels: Mapping[str, str], timeout: float | None = None
+    ) -> list[api.PodSandboxStats]:
+        """Return what the sandboxes that have all of these labels use (CRI 1.23)."""
+        selected = api.PodSandboxStatsFilter(label_selector=labels)
+        request = api.ListPodSandboxStatsRequest(filter=selected)
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ListPodSandboxStats, request, timeout=timeout)
+        return list(answer.stats)
+
+    async def list_metric_descriptors(
+        self, timeout: float | None = None
+    ) -> list[api.MetricDescriptor]:
+        """Return which metrics `list_pod_sandbox_metrics` has; Unimplemented in many runtimes."""
+        request = api.ListMetricDescriptorsRequest()
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ListMetricDescriptors, request, timeout=timeout)
+        return list(answer.descriptors)
+
+    async def list_pod_sandbox_metrics(
+        self, timeout: float | None = None
+    ) -> list[api.PodSandboxMetrics]:
+        """Return the metrics of all sandboxes; Unimplemented in many runtimes."""
+        request = api.ListPodSandboxMetricsRequest()
+        timeout = timeout or self.timeouts.usual
+        answer = await self.call(_SERVICE.ListPodSandboxMetrics, request, timeout=timeout)
+        return list(answer.pod_metrics)
