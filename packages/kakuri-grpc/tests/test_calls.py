@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 
 import kakuri_protobuf as kp
 import pytest
@@ -209,6 +210,15 @@ async def test_missing_socket_fails_at_once_as_not_processed(tmp_path):
             await call(channel)
         assert caught.value.processed is Processed.NO
         assert channel.state is ChannelState.TRANSIENT_FAILURE
+
+
+async def test_socket_that_no_server_listens_on_fails_at_once_as_not_processed(tmp_path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(f"{tmp_path}/s")
+        async with Channel(f"unix:{tmp_path}/s") as channel:
+            with pytest.raises(Unavailable, match="refused") as caught:
+                await call(channel)
+            assert caught.value.processed is Processed.NO
 
 
 async def test_waiting_call_is_sent_once_the_server_listens(tmp_path):

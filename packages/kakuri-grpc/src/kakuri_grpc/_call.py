@@ -5,7 +5,7 @@ from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded, Processed
+from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded
 from kakuri_protobuf import DecodeError, Method
 
 from kakuri_grpc._deadlines import Deadlines
@@ -15,14 +15,13 @@ from kakuri_grpc._errors import (
     LocalError,
     MessageTooLarge,
     StatusError,
-    Unavailable,
     status_error,
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._messages import from_bytes, to_bytes
 from kakuri_grpc._metadata import Metadata
-from kakuri_grpc._outcome import check_head, check_trailers, read_metadata
-from kakuri_grpc._status import StatusCode, status_of_reset
+from kakuri_grpc._outcome import check_head, check_trailers, early_end, read_metadata
+from kakuri_grpc._status import StatusCode
 
 if TYPE_CHECKING:
     from kakuri_grpc._limits import Limits
@@ -230,20 +229,14 @@ class Call(Generic[Request, Answer]):
         """Return the error to raise for an exchange that ended early."""
         if self._is_late:
             return DeadlineExceeded(self._timeout or 0.0)
-        return failure_of(ended, is_connection_over=self._exchange.is_connection_over)
+        is_over = self._exchange.is_connection_over
+        return early_end(ended.message, ended.code, ended.processed, is_connection_over=is_over)
 
 
 def undecodable(method: Method[Any, Any], error: DecodeError) -> StatusError:
     """Return the status of a call whose answer is not a message of its method."""
     text = f"the answer is not a {method.response.__name__}: {error}"
     return status_error(StatusCode.INTERNAL, text)
-
-
-def failure_of(ended: ExchangeEnded, *, is_connection_over: bool) -> StatusError:
-    """Return the status that stands for the end of an exchange or its connection."""
-    if ended.processed is Processed.NO or is_connection_over:
-        return Unavailable(message=ended.message, processed=ended.processed)
-    return status_error(status_of_reset(ended.code), ended.message)
 
 
 AnyCall = Call[Any, Any]

@@ -288,14 +288,21 @@ class Channel:
                     raise self._unavailable()
                 await asyncio.sleep(wait)
                 continue
-            if self._attempt is None:
-                self._attempt = loop.create_task(self._connect())
-                self._attempt.add_done_callback(self._attempted)
             try:
-                return await asyncio.shield(self._attempt)
+                return await asyncio.shield(self._attempt or self._start_attempt())
             except ConnectFailed:
                 if not wait_for_ready:
                     raise self._unavailable() from None
+
+    def _start_attempt(self) -> asyncio.Task[ChannelDriver]:
+        self._attempt = asyncio.get_running_loop().create_task(self._connect())
+        self._attempt.add_done_callback(self._attempted)
+        return self._attempt
+
+    def _going_away(self) -> None:
+        """Open the next connection as soon as the server takes leave of this one."""
+        if not self._is_closed and self._attempt is None:
+            self._start_attempt()
 
     async def _connect(self) -> ChannelDriver:
         """Try each endpoint once, beginning after the one that was tried last."""
@@ -320,7 +327,9 @@ class Channel:
         keepalive = Keepalive(interval=interval, timeout=self._keepalive.timeout)
 
         def make() -> ChannelDriver:
-            return ChannelDriver(authority.encode(), scheme, self._limits.http2, keepalive)
+            return ChannelDriver(
+                authority.encode(), scheme, self._limits.http2, keepalive, self._going_away
+            )
 
         timeout = self._backoff.connect
         driver = await connect(endpoint, make, timeout=timeout, tls=self._tls)

@@ -1,6 +1,7 @@
 """The connection of a channel: what gRPC adds to a client of HTTP/2."""
 
 import asyncio
+from collections.abc import Callable
 
 from kakuri_http2 import (
     ClientDriver,
@@ -56,13 +57,29 @@ class ChannelDriver(ClientDriver):
     """
 
     def __init__(
-        self, authority: bytes, scheme: bytes, limits: Limits, keepalive: Keepalive
+        self,
+        authority: bytes,
+        scheme: bytes,
+        limits: Limits,
+        keepalive: Keepalive,
+        going_away: Callable[[], None] = lambda: None,
     ) -> None:
+        """Create the connection.
+
+        Args:
+            authority: of the requests.
+            scheme: of the requests.
+            limits: what the server may do.
+            keepalive: when to ping.
+            going_away: called when the server says that it accepts no more calls.
+
+        """
         super().__init__(limits)
         self.loop = self._loop
         self.deadlines = Deadlines(self._loop)
         self.good_head: Fields | None = None
         self.good_trailers: Fields | None = None
+        self._going_away = going_away
         self._authority = authority
         self._scheme = scheme
         self._heads: dict[_Key, tuple[PreparedRequest, Fields]] = {}
@@ -217,6 +234,7 @@ class ChannelDriver(ClientDriver):
             if event.code == ErrorCode.ENHANCE_YOUR_CALM and event.debug == b"too_many_pings":
                 self.interval = None if self.interval is None else 2 * self.interval
             self._closes_when_idle = True
+            self._going_away()
 
     def _streams_changed(self) -> None:
         super()._streams_changed()

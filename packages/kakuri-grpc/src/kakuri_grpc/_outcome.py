@@ -4,11 +4,12 @@ Sources: the gRPC documents "gRPC over HTTP2" (section "Responses") and "HTTP to
 mapping".
 """
 
+from kakuri_http2 import Processed
 from kakuri_http2.hpack import Field
 
-from kakuri_grpc._errors import DeadlineExceeded, status_error
+from kakuri_grpc._errors import DeadlineExceeded, StatusError, Unavailable, status_error
 from kakuri_grpc._metadata import Metadata, decode_message, decode_metadata
-from kakuri_grpc._status import StatusCode, status_of_http, status_of_number
+from kakuri_grpc._status import StatusCode, status_of_http, status_of_number, status_of_reset
 
 Fields = tuple[Field, ...]
 
@@ -57,6 +58,25 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     if code is StatusCode.DEADLINE_EXCEEDED and timeout is not None:
         raise DeadlineExceeded(timeout)
     raise status_error(code, decode_message(named.get(b"grpc-message", b"")), metadata)
+
+
+def early_end(
+    message: str, code: int, processed: Processed, *, is_connection_over: bool
+) -> StatusError:
+    """Return the status of a call whose stream ended before its trailers.
+
+    Args:
+        message: what happened.
+        code: of the RST_STREAM frame.
+        processed: whether the server may have acted.
+        is_connection_over: whether the stream ended with its connection.
+
+    """
+    status = status_of_reset(code)
+    is_unavailable = is_connection_over or processed is Processed.NO
+    if is_unavailable or status is StatusCode.UNAVAILABLE:
+        return Unavailable(message=message, processed=processed)
+    return status_error(status, message)
 
 
 def read_metadata(fields: Fields) -> Metadata:

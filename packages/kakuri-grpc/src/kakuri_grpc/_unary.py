@@ -16,12 +16,11 @@ from kakuri_grpc._errors import (
     DeadlineExceeded,
     MessageTooLarge,
     StatusError,
-    Unavailable,
     status_error,
 )
 from kakuri_grpc._framing import CompressedMessage, MessageReader, sole_message
-from kakuri_grpc._outcome import check_head, check_trailers
-from kakuri_grpc._status import StatusCode, status_of_reset
+from kakuri_grpc._outcome import check_head, check_trailers, early_end
+from kakuri_grpc._status import StatusCode
 
 if TYPE_CHECKING:
     from kakuri_grpc._driver import ChannelDriver
@@ -105,7 +104,6 @@ class UnaryCall:
         if fields is not self._driver.good_head:
             if status < 200:
                 return
-            self._head = fields
             try:
                 is_good = check_head(status, fields)
             except StatusError as error:
@@ -113,6 +111,7 @@ class UnaryCall:
                 return
             if is_good:
                 self._driver.good_head = fields
+        self._head = fields
         if is_end:
             self._finish(())
 
@@ -134,7 +133,11 @@ class UnaryCall:
 
     def receive_reset(self, reset: StreamReset) -> None:
         """Fail the call."""
-        self._fail(failure_of_reset(reset, is_connection_over=self._driver.connection.is_over))
+        if self._head:
+            reset.processed = Processed.UNKNOWN  # whatever the code says: it has begun to answer
+        message = reset.message or f"the peer ended the call (code {reset.code})"
+        is_over = self._driver.connection.is_over
+        self._fail(early_end(message, reset.code, reset.processed, is_connection_over=is_over))
 
     def drained(self) -> None:
         """Do nothing: what is to be sent was handed over as a whole."""
@@ -159,11 +162,3 @@ class UnaryCall:
             self._fail(status_error(StatusCode.INTERNAL, str(error)))
         if self._message is not None and not reader.is_empty:
             self._fail(status_error(StatusCode.INTERNAL, "expected one message, got more"))
-
-
-def failure_of_reset(reset: StreamReset, *, is_connection_over: bool) -> StatusError:
-    """Return the status that stands for the early end of a stream or its connection."""
-    message = reset.message or f"the peer ended the call (code {reset.code})"
-    if reset.processed is Processed.NO or is_connection_over:
-        return Unavailable(message=message, processed=reset.processed)
-    return status_error(status_of_reset(reset.code), message)

@@ -1,0 +1,568 @@
+"""What servers may do wrong, played frame by frame: each call ends once, and says how."""
+
+import asyncio
+
+import kakuri_protobuf as kp
+import pytest
+import pytest_asyncio
+from kakuri_grpc import (
+    Channel,
+    ChannelState,
+    DeadlineExceeded,
+    MessageTooLarge,
+    Processed,
+    StatusCode,
+    StatusError,
+    Unavailable,
+)
+from kakuri_http2 import ErrorCode
+from kakuri_http2 import _frames as frames
+
+from .echo_service import BOTH, DOWN, UNARY, Answer, Question
+from .scripted_peer import GOOD_HEAD, OK, Network, turns
+
+LAST = (1 << 31) - 1
+HELLO = kp.encode(Answer(text="hello"))
+
+
+@pytest.fixture
+def network(monkeypatch):
+    return Network(monkeypatch)
+
+
+@pytest_asyncio.fixture
+async def channel(network):
+    async with Channel("unix:/played") as opened:
+        yield opened
+
+
+def start(channel, text="", *, timeout=60.0, **more):
+    """Start a unary call as a task."""
+    question = Question(text=text, **more)
+    return asyncio.ensure_future(channel.call(UNARY, question, timeout=timeout))
+
+
+async def started(channel, network, number=1):
+    """Start calls; return them with the peer once it has their requests."""
+    calls = [start(channel, str(index)) for index in range(number)]
+    peer = await network.peer()
+    await turns(lambda: len(peer.streams) == number)
+    return peer, calls
+
+
+async def status_of(call):
+    with pytest.raises(StatusError) as caught:
+        await call
+    return caught.value.code
+
+
+def expire(peer, *streams):
+    """Let the deadlines of some calls pass."""
+    deadlines = peer.driver.deadlines
+    for call in deadlines._calls:
+        if call.stream in streams:
+            call.deadline = 0.0
+    deadlines._fire()
+
+
+def is_clean(peer):
+    """Return whether nothing of any call is left on a connection."""
+    driver = peer.driver
+    return not driver.connection.open_streams and not len(driver.deadlines)
+
+
+# GOAWAY.
+
+
+@pytest.mark.parametrize("closes", ["at once", "later", "never"])
+@pytest.mark.parametrize("last", [0, 1, 3, LAST])
+async def test_goaway_lets_streams_up_to_its_last_finish_and_the_others_start_again(
+    channel, network, last, closes
+):
+    peer, calls = await started(channel, network, 2)
+    peer.send(peer.goaway(last))
+    kept = [number for number in (1, 3) if number <= last]
+    moved = len(calls) - len(kept)
+    if closes == "at once":
+        peer.lose()
+    await turns(lambda: len(network.peers) == 2)  # it is opened at once
+    second = network.peers[1]
+    await turns(lambda: len(second.streams) == moved)
+    for stream in second.streams:
+        second.answer(stream, HELLO)
+    if closes != "at once":
+        for stream in kept:
+            peer.answer(stream, HELLO)
+        if closes == "later":
+            peer.lose()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for index, result in enumerate(results):
+        if closes == "at once" and index < len(kept):
+            assert isinstance(result, Unavailable)
+            assert result.processed is Processed.UNKNOWN
+        else:
+            assert result == Answer(text="hello")
+    await turns(lambda: peer.is_closed)  # drained, it is closed by this side if not by the peer
+    assert is_clean(peer)
+    assert channel.state is ChannelState.READY
+
+
+async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel, network):
+    peer, calls = await started(channel, network, 2)
+    peer.send(peer.goaway(LAST))
+    await turns(lambda: len(network.peers) == 2)
+    assert not calls[1].done()
+    peer.send(peer.goaway(1))
+    second = network.peers[1]
+    await turns(lambda: second.streams == [1])
+    second.answer(1, HELLO)
+    peer.answer(1, HELLO)
+    assert await asyncio.gather(*calls) == [Answer(text="hello")] * 2
+
+
+async def test_call_is_sent_again_once_only(channel, network):
+    _, (call,) = await started(channel, network)
+    for number in range(2):
+        peer = await network.peer(number)
+        await turns(lambda peer=peer: peer.streams)
+        peer.send(peer.goaway(0))
+    with pytest.raises(Unavailable) as caught:
+        await call
+    assert caught.value.processed is Processed.NO
+
+
+async def test_too_many_pings_doubles_the_interval_of_the_next_connection(network):
+    async with Channel("127.0.0.1:1") as channel:
+        peer, (call,) = await started(channel, network)
+        before = peer.driver.interval
+        peer.send(peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, b"too_many_pings"))
+        peer.answer(1, HELLO)
+        await call
+        assert (await network.peer(1)).driver.interval == 2 * before
+
+
+async def test_call_during_a_failed_reconnection_says_that_nothing_was_processed(channel, network):
+    peer, (call,) = await started(channel, network)
+    network.refuses = 10
+    peer.send(peer.goaway(1))
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+    await turns(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
+    with pytest.raises(Unavailable, match="refused") as caught:
+        await start(channel)
+    assert caught.value.processed is Processed.NO
+
+
+# RST_STREAM.
+
+CODES = {
+    ErrorCode.NO_ERROR: StatusCode.INTERNAL,
+    ErrorCode.PROTOCOL_ERROR: StatusCode.INTERNAL,
+    ErrorCode.INTERNAL_ERROR: StatusCode.INTERNAL,
+    ErrorCode.FLOW_CONTROL_ERROR: StatusCode.INTERNAL,
+    ErrorCode.SETTINGS_TIMEOUT: StatusCode.INTERNAL,
+    ErrorCode.STREAM_CLOSED: StatusCode.INTERNAL,
+    ErrorCode.FRAME_SIZE_ERROR: StatusCode.INTERNAL,
+    ErrorCode.REFUSED_STREAM: StatusCode.UNAVAILABLE,
+    ErrorCode.CANCEL: StatusCode.CANCELLED,
+    ErrorCode.COMPRESSION_ERROR: StatusCode.INTERNAL,
+    ErrorCode.CONNECT_ERROR: StatusCode.INTERNAL,
+    ErrorCode.ENHANCE_YOUR_CALM: StatusCode.RESOURCE_EXHAUSTED,
+    ErrorCode.INADEQUATE_SECURITY: StatusCode.PERMISSION_DENIED,
+    ErrorCode.HTTP_1_1_REQUIRED: StatusCode.INTERNAL,
+    0xFF: StatusCode.UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("point", ["before the head", "in a message", "after the message"])
+@pytest.mark.parametrize(
+    ("code", "status"), CODES.items(), ids=lambda one: getattr(one, "name", "")
+)
+async def test_reset_before_the_trailers_fails_the_call_with_the_status_of_its_code(
+    channel, network, code, status, point
+):
+    peer, (call,) = await started(channel, network)
+    if point != "before the head":
+        peer.send(peer.head(1), peer.data(1, b"\0\0\0"))
+    if point == "after the message":
+        peer.send(peer.data(1, b"\0\0"))
+    peer.send(peer.reset(1, code))
+    if code == ErrorCode.REFUSED_STREAM and point == "before the head":
+        await turns(lambda: peer.streams == [1, 3])
+        peer.send(peer.reset(3, code))
+    assert await status_of(call) is status
+    assert is_clean(peer)
+    assert len(network.peers) == 1
+    assert peer.streams in ([1], [1, 3])
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda one: getattr(one, "name", ""))
+async def test_reset_after_the_trailers_changes_nothing(channel, network, code):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.head(1), peer.message(1, HELLO), peer.trailers(1), peer.reset(1, code))
+    assert await call == Answer(text="hello")
+    second = start(channel)
+    await turns(lambda: peer.streams == [1, 3])
+    peer.answer(3, HELLO)
+    assert await second == Answer(text="hello")
+
+
+async def test_refused_stream_is_sent_again_and_answered(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.reset(1, ErrorCode.REFUSED_STREAM))
+    await turns(lambda: peer.streams == [1, 3])
+    assert peer.content(3) == peer.content(1)
+    peer.answer(3, HELLO)
+    assert await call == Answer(text="hello")
+
+
+async def test_stream_that_is_refused_after_its_head_is_not_sent_again(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.head(1), peer.reset(1, ErrorCode.REFUSED_STREAM))
+    with pytest.raises(Unavailable) as caught:
+        await call
+    assert caught.value.processed is Processed.UNKNOWN
+    assert peer.streams == [1]
+
+
+# Windows and settings.
+
+
+async def test_zero_stream_window_holds_a_message_back_until_it_opens(channel, network):
+    network.settings = {"s4": 0}
+    peer, calls = await started(channel, network, 2)
+    assert peer.content(1) == peer.content(3) == b""
+    peer.send(peer.window(3, 100))
+    await turns(lambda: peer.content(3))
+    assert peer.content(1) == b""
+    peer.send(peer.window(1, 3))
+    await turns(lambda: len(peer.content(1)) == 3)
+    peer.send(peer.window(1, 100))
+    await turns(lambda: peer.of_kind(frames.DATA, 1)[-1].flags & frames.END_STREAM)
+    for stream in (1, 3):
+        peer.answer(stream, HELLO)
+    await asyncio.gather(*calls)
+
+
+async def test_zero_connection_window_holds_all_messages_back_until_it_opens(channel, network):
+    large = start(channel, payload=bytes(70_000))
+    peer = await network.peer()
+    await turns(lambda: len(peer.content(1)) == 65_535)
+    small = start(channel, "small")
+    await turns(lambda: peer.streams == [1, 3])
+    assert peer.content(3) == b""
+    peer.send(peer.window(0, 100))
+    await turns(lambda: peer.content(3))
+    peer.answer(3, HELLO)
+    assert await small == Answer(text="hello")
+    peer.send(peer.window(0, 100_000), peer.window(1, 100_000))
+    await turns(lambda: len(peer.content(1)) > 70_000)
+    peer.answer(1, HELLO)
+    assert await large == Answer(text="hello")
+
+
+async def test_window_that_is_lowered_below_zero_is_worked_off_first(channel, network):
+    call = start(channel, payload=bytes(70_000))
+    peer = await network.peer()
+    peer.send(peer.window(0, 1_000_000))
+    await turns(lambda: len(peer.content(1)) == 65_535)
+    peer.settings(s4=1_000)  # the stream's window is 65,535 - 64,535 - 65,535
+    peer.send(peer.window(1, 64_535))
+    await asyncio.sleep(0)
+    assert len(peer.content(1)) == 65_535
+    peer.send(peer.window(1, 10_000))
+    await turns(lambda: len(peer.content(1)) > 70_000)
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+
+
+async def test_overflow_of_a_streams_window_fails_its_call_alone(channel, network):
+    peer, calls = await started(channel, network, 2)
+    peer.send(peer.window(1, LAST))
+    assert await status_of(calls[0]) is StatusCode.INTERNAL
+    peer.answer(3, HELLO)
+    assert await calls[1] == Answer(text="hello")
+
+
+async def test_overflow_of_the_connections_window_ends_all_calls(channel, network):
+    peer, calls = await started(channel, network, 2)
+    peer.send(peer.window(0, LAST))
+    for call in calls:
+        assert await status_of(call) is StatusCode.UNAVAILABLE
+    assert peer.of_kind(frames.GOAWAY)
+
+
+async def test_settings_that_change_in_a_call_are_acknowledged_and_applied(channel, network):
+    peer, (call,) = await started(channel, network)
+    before = len(peer.of_kind(frames.SETTINGS))
+    for change in ({"s1": 0}, {"s2": 0}, {"s3": 50}, {"s4": 100_000}, {"s5": 20_000}, {"s6": 9999}):
+        peer.settings(**change)
+    await turns(lambda: len(peer.of_kind(frames.SETTINGS)) == before + 6)
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+    second = start(channel, payload=bytes(30_000))
+    peer.send(peer.window(0, 100_000))
+    await turns(lambda: len(peer.content(3)) > 30_000)
+    assert max(len(one.payload) for one in peer.of_kind(frames.DATA, 3)) == 20_000
+    peer.answer(3, HELLO)
+    assert await second == Answer(text="hello")
+
+
+async def test_calls_wait_in_order_while_the_server_allows_no_streams(channel, network):
+    network.settings = {"s3": 0}
+    calls = [start(channel, str(number)) for number in range(3)]
+    peer = await network.peer()
+    late = start(channel, "late", timeout=0.01)
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert peer.streams == []
+    peer.settings(s3=1)
+    for number, stream in enumerate((1, 3, 5)):
+        await turns(lambda stream=stream: peer.content(stream))
+        assert peer.streams[-1] == stream
+        assert kp.decode(peer.content(stream)[5:], type=Question).text == str(number)
+        peer.answer(stream, HELLO)
+    await asyncio.gather(*calls)
+
+
+# Ends of the connection, and of patience.
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError()], ids=["closes", "kills"])
+@pytest.mark.parametrize("point", ["before the head", "in a message"])
+async def test_end_of_the_connection_leaves_it_open_whether_the_call_was_processed(
+    channel, network, point, error
+):
+    peer, calls = await started(channel, network, 2)
+    if point == "in a message":
+        peer.send(peer.head(1), peer.data(1, b"\0\0"))
+    peer.lose(error)
+    for call in calls:
+        with pytest.raises(Unavailable) as caught:
+            await call
+        assert caught.value.processed is Processed.UNKNOWN
+    assert is_clean(peer)
+    assert len(network.peers) == 1
+
+
+async def test_half_close_by_the_server_ends_the_calls(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.driver.eof_received()
+    with pytest.raises(Unavailable):
+        await call
+    assert peer.is_closed
+
+
+async def test_server_that_stops_reading_costs_no_more_than_what_was_handed_over(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.driver.pause_writing()
+    before = len(peer.received)
+    late = [start(channel) for _ in range(50)]
+    await turns(lambda: peer.driver.connection.open_streams == 51)
+    expire(peer, *range(3, 103, 2))
+    for one in late:
+        with pytest.raises(DeadlineExceeded):
+            await one
+    assert len(peer.received) == before
+    peer.driver.resume_writing()
+    assert len(peer.of_kind(frames.RST_STREAM)) == 50
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+
+
+async def test_answer_after_the_deadline_is_ignored_and_its_credit_returned(channel, network):
+    peer, (late,) = await started(channel, network)
+    expire(peer, 1)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await late
+    assert caught.value.seconds == 60.0
+    await turns(lambda: peer.of_kind(frames.RST_STREAM, 1))
+    peer.answer(1, bytes(10_000))
+    assert is_clean(peer)
+    core = peer.driver.connection
+    assert core._receive_window + core._credit == core.limits.connection_window
+    second = start(channel)
+    await turns(lambda: peer.streams == [1, 3])
+    peer.answer(3, HELLO)
+    assert await second == Answer(text="hello")
+
+
+async def test_deadline_that_the_server_finds_first_is_deadline_exceeded(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.trailers(1, (*GOOD_HEAD, (b"grpc-status", b"4"))))
+    with pytest.raises(DeadlineExceeded):
+        await call
+
+
+# Answers that are none.
+
+
+async def outcome(channel, network, *pieces):
+    """Return what a call ends with after the peer sends some frames."""
+    peer, (call,) = await started(channel, network)
+    peer.send(*[piece(peer) if callable(piece) else piece for piece in pieces])
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the tests look at it
+        await call
+    assert is_clean(peer)
+    second = start(channel)
+    await turns(lambda: 3 in peer.streams)
+    peer.answer(3, HELLO)
+    assert await second == Answer(text="hello")
+    return caught.value
+
+
+def good_head(peer):
+    return peer.head(1)
+
+
+def good_message(peer):
+    return peer.message(1, HELLO)
+
+
+def good_trailers(peer):
+    return peer.trailers(1)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "code", "text"),
+    [
+        ((good_head, good_message, good_message, good_trailers), StatusCode.INTERNAL, "got more"),
+        ((good_head, good_trailers), StatusCode.INTERNAL, "got none"),
+        (
+            (good_head, lambda peer: peer.data(1, b"\0\0\0\0\5abc"), good_trailers),
+            StatusCode.INTERNAL,
+            "cut off",
+        ),
+        ((good_head, lambda peer: peer.data(1, b"\0\0\0"), good_trailers), StatusCode.INTERNAL, "cut"),
+        (
+            (good_head, good_message, lambda peer: peer.trailers(1, ((b"x-y", b"z"),))),
+            StatusCode.UNKNOWN,
+            "no grpc-status",
+        ),
+        (
+            (good_head, lambda peer: peer.data(1, b"\0\0\0\0\0", end=True)),
+            StatusCode.UNKNOWN,
+            "no grpc-status",
+        ),
+        ((good_head, lambda peer: peer.data(1, b"\1\0\0\0\0")), StatusCode.INTERNAL, "compression"),
+        ((good_head, lambda peer: peer.message(1, b"\xff"), good_trailers), StatusCode.INTERNAL, "not a"),
+        (
+            (
+                lambda peer: peer.head(1, ((b":status", b"503"), (b"content-type", b"text/html"))),
+                lambda peer: peer.data(1, b"<html>", end=True),
+            ),
+            StatusCode.UNAVAILABLE,
+            "503",
+        ),
+        (
+            (lambda peer: peer.head(1, ((b":status", b"404"),), end=True),),
+            StatusCode.UNIMPLEMENTED,
+            "404",
+        ),
+        (
+            (lambda peer: peer.head(1, ((b":status", b"200"), (b"content-type", b"text/html"))),),
+            StatusCode.UNKNOWN,
+            "text/html",
+        ),
+        (
+            (lambda peer: peer.head(1, (*GOOD_HEAD, (b"x-bin", b"?"))), good_message, good_trailers),
+            StatusCode.INTERNAL,
+            "base64",
+        ),
+        (
+            (good_head, lambda peer: peer.trailers(1, ((b"grpc-status", b"5"),))),
+            StatusCode.NOT_FOUND,
+            "",
+        ),
+    ],
+    ids=[
+        "two messages", "no message", "a message that is cut off", "a prefix that is cut off",
+        "trailers without a status", "no trailers", "a compressed message", "not a message",
+        "503 with HTML", "404", "200 with HTML", "metadata that is not base64", "a status",
+    ],
+)  # fmt: skip
+async def test_answer_that_is_wrong_fails_the_call_and_not_the_connection(
+    channel, network, pieces, code, text
+):
+    error = await outcome(channel, network, *pieces)
+    assert isinstance(error, StatusError)
+    assert error.code is code
+    assert text in error.message
+
+
+async def test_announced_message_of_4_gib_is_refused_before_it_comes(channel, network):
+    error = await outcome(
+        channel, network, good_head, lambda peer: peer.data(1, b"\0\xff\xff\xff\xff")
+    )
+    assert isinstance(error, MessageTooLarge)
+    assert error.size == 0xFFFFFFFF
+
+
+async def test_interim_heads_before_the_answer_are_passed_over(channel, network):
+    peer, (call,) = await started(channel, network)
+    for _ in range(3):
+        peer.send(peer.head(1, ((b":status", b"103"), (b"link", b"</style.css>"))))
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 6])
+async def test_message_is_read_however_its_frames_are_split(channel, network, cut):
+    peer, (call,) = await started(channel, network)
+    content = b"\0" + len(HELLO).to_bytes(4, "big") + HELLO
+    peer.send(peer.head(1))
+    for start_ in range(0, len(content), cut):
+        peer.send(peer.data(1, content[start_ : start_ + cut]))
+    peer.send(peer.trailers(1))
+    assert await call == Answer(text="hello")
+
+
+async def test_text_of_http_1_1_is_unavailable_and_not_processed(channel, network):
+    network.opening = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+    with pytest.raises(Unavailable, match="HTTP/2") as caught:
+        await start(channel)
+    assert caught.value.processed is Processed.NO
+    assert network.peers[0].is_closed
+
+
+# Streams.
+
+
+async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages(channel, network):
+    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    peer = await network.peer()
+    call = await opening
+    peer.send(peer.head(1), peer.message(1, HELLO), peer.reset(1, ErrorCode.INTERNAL_ERROR))
+    assert await call.receive() == Answer(text="hello")
+    for _ in range(2):  # and stays so
+        with pytest.raises(StatusError) as caught:
+            await call.receive()
+        assert caught.value.code is StatusCode.INTERNAL
+
+
+async def test_early_end_by_the_server_stops_a_client_that_streams(channel, network):
+    opening = asyncio.ensure_future(channel.stream(BOTH, timeout=60))
+    peer = await network.peer()
+    async with await opening as call:
+        await call.send(Question(text="a"))
+        peer.send(peer.head(1), peer.message(1, HELLO), peer.trailers(1))
+        assert await call.receive() == Answer(text="hello")
+        assert await call.receive() is None
+    await turns(lambda: peer.of_kind(frames.RST_STREAM, 1))
+    assert is_clean(peer)
+
+
+async def test_credit_is_returned_only_for_messages_that_were_taken(channel, network):
+    opening = asyncio.ensure_future(channel.stream(DOWN, Question(), timeout=60))
+    peer = await network.peer()
+    async with await opening as call:
+        peer.send(peer.head(1))
+        for _ in range(100):
+            peer.send(peer.data(1, b"\0\0\0\x27\x10" + bytes(10_000)))
+        stream = peer.driver.connection._streams[1]
+        assert stream.unread == 100 * 10_005
+        peer.send(peer.trailers(1, OK))
+        with pytest.raises(StatusError):  # zeros are not a message
+            await call.receive()
+    core = peer.driver.connection
+    assert core._receive_window + core._credit == core.limits.connection_window
