@@ -153,10 +153,10 @@ def milliseconds(kind: Any, data: bytes, rounds: int = 5) -> float:
     """Return the shortest time that a document takes to be decoded or refused."""
     best = float("inf")
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.thread_time()
         with contextlib.suppress(kakuri_json.JSONError):
             kakuri_json.decode(data, type=kind)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
     return best * 1000
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from kakuri_json._caches import cache_of
 from kakuri_json._expressions import MISS, NotRegular, compile_reader
 from kakuri_json._layouts import USUAL, Layout, layout_of
-from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._parser import parse
 from kakuri_json._reading import shape_of
 from kakuri_json._runs import Runs
@@ -27,6 +27,7 @@ from kakuri_json._shapes import (
     Sequence,
     Shape,
     Union,
+    depth_of,
 )
 
 MAX_LEARNED = 4
@@ -48,12 +49,14 @@ class Codec:
     """
 
     __slots__ = (
-        "__weakref__", "_known", "_learned", "_readers", "_runs", "annotation", "first", "shape",
+        "__weakref__", "_depth", "_known", "_learned", "_readers", "_runs", "annotation", "first",
+        "shape",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, annotation: Any) -> None:
         self.shape = shape
         self.annotation = annotation
+        self._depth: int | None = None
         self.first: Callable[[str], Any] = lambda _: MISS
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
@@ -88,6 +91,17 @@ class Codec:
                 self.first = reader  # what came last comes next
                 return value
         return MISS
+
+    def is_within(self, limits: Limits) -> bool:
+        """Return whether expressions accept no more than limits allow.
+
+        They know only the default limits, and read nothing that is nested deeper than the type.
+        """
+        if limits is DEFAULT_LIMITS:
+            return True
+        if self._depth is None:
+            self._depth = depth_of(self.shape)
+        return self._depth <= limits.max_depth and limits[1:] == DEFAULT_LIMITS[1:]
 
     def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:
         """Return the reader of runs for items inside this type; None if no expression reads them.

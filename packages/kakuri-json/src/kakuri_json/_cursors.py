@@ -124,6 +124,10 @@ LARGE = 2048
 _PATIENCE = 32
 """Items in a row that were tried as the begin of a run, in vain, before no more are tried."""
 
+_SHORT_SPAN = 256
+"""Characters of the first run after a refused item; each further run is twice as long. So what is
+read twice, to find the next refused item, is in proportion to what was read in vain."""
+
 
 class TextCursor:
     """Walks over the text of a document and checks its syntax on the way.
@@ -148,6 +152,7 @@ class TextCursor:
         self._start = 0
         self._runs = runs
         self._misses = 0
+        self._span = len(text)
 
     def begin(self) -> Any:
         text = self.text
@@ -161,8 +166,6 @@ class TextCursor:
             if text.startswith('"', end):
                 self.position = end + 1
                 return text[start + 1 : end]
-            if end == len(text):
-                raise explain_end(text, in_object=False, key_follows=False)
             value, self.position = read_escaped(text, start + 1, end)
             return value
         value, self.position = parse_value(
@@ -252,11 +255,14 @@ class TextCursor:
         runs = None if self._runs is None else self._runs(item, key)
         if runs is None or self._misses > _PATIENCE:
             return [], True
-        run = runs.read(self.text, self.position)
+        run = runs.read(self.text, self.position, self.position + self._span)
+        self._span *= 2
         if run is None:
             self._misses += 1
             return [], True
         items, self.position, is_at_item = run
+        if is_at_item:
+            self._span = _SHORT_SPAN
         self._misses = max(0, self._misses - len(items))
         return items, is_at_item
 
@@ -280,11 +286,12 @@ class TextCursor:
         found, place = missing, start
         for name in self.members(value):
             place = self.position
-            one = self.whole(self.begin())
+            one = self.begin()
             if name == key:
                 # `encode` writes the tag first; what follows it is read later anyway.
-                found = one
+                found = self.whole(one)
                 break
+            self.skip(one)
         else:
             place = start
             self._depth += 1

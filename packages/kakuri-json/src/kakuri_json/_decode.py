@@ -29,9 +29,9 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
     place, for a document that is not what the type asks for; UnsupportedTypeError for a type
     that has no JSON form.
     """
-    if limits is DEFAULT_LIMITS and data.__class__ is bytes and len(data) <= _MAX_FAST:
+    if data.__class__ is bytes and len(data) <= _MAX_FAST:
         codec = BY_IDENTITY.get(id(type), no_codec)()
-        if codec is not None:
+        if codec is not None and (limits is DEFAULT_LIMITS or codec.is_within(limits)):
             try:
                 value = codec.first(data.decode())
             except ValueError:  # not UTF-8, or refused by a class: what follows says why
@@ -47,7 +47,7 @@ def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) 
 
 def _decode(codec: Codec, data: Data, limits: Limits, *, tried: bool) -> Any:
     text = read_text(data, limits)
-    if limits is DEFAULT_LIMITS and len(data) <= _MAX_FAST:
+    if len(data) <= _MAX_FAST and codec.is_within(limits):
         value = codec.read(text, tried=tried)
         if value is not MISS:
             return value
@@ -67,7 +67,7 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
         StructureError: the document is not what the type asks for. After MAX_FAULTS faults the
             rest of the document is not read, so it may have syntax errors as well.
     """
-    runs = limits is DEFAULT_LIMITS and len(text) >= LARGE
+    runs = len(text) >= LARGE and codec.is_within(limits)
     cursor = TextCursor(text, limits, codec.runs_of if runs else None)
     conversion = Conversion(cursor, limits)
     result = conversion.run(codec.shape)

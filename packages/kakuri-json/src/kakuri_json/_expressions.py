@@ -8,9 +8,9 @@ bounded numbers, strings without what JSON forbids in them, every field at most 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from kakuri_json._construction import build_set, construction, constructor_of
 from kakuri_json._formats import READERS
@@ -32,7 +32,8 @@ from kakuri_json._shapes import (
     Union,
     is_string,
 )
-from kakuri_json._strings import quote, read_escaped
+from kakuri_json._strings import quote, unescape
+from kakuri_json._texts import reader_of_pairs, reader_of_strings
 
 MISS = object()
 """What a reader gives for a document that its expression doesn't cover."""
@@ -48,10 +49,10 @@ _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the slow path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
-_MOST = 4095
+MOST = 4095
 """Items behind the first one, or escapes, that one loop covers: what it holds for each until it
 ends is about 100 bytes."""
-_ESCAPED = rf'{_PLAIN}(?>(?:\\["\\/bfnrtu]{_PLAIN}){{0,{_MOST}}})'
+_ESCAPED = rf'{_PLAIN}(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN}){{0,{MOST}}})'
 
 
 class NotRegular(Exception):
@@ -78,18 +79,13 @@ class _Part:
         return _Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
 
 
-def unescape(text: str) -> str:
-    """Give what stands between the quotes of a string; raises JSONSyntaxError."""
-    return read_escaped(text + '"', 0)[0]
-
-
 def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     """Give the function that reads a document of a shape in one layout, or gives MISS.
 
     It may also raise ValueError for a document that the slow path has to explain.
     Raises NotRegular for a shape that no expression can read.
     """
-    compiler = _Compiler(layout, [], whole=shape)
+    compiler = Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
     pattern = f"{compiler.space}{part.pattern}{compiler.space}"
     compiler.constants["match"] = re.compile(pattern.replace(_CAPTURE, "(")).fullmatch
@@ -100,44 +96,9 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     return compiler.function("text", [*lines, *part.result])
 
 
-ReadRun: TypeAlias = Callable[[str, int], tuple[list[Any], int, bool] | None]
-Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
+class Compiler:
+    """Writes the expressions of shapes, and the source of the functions that read their groups."""
 
-
-def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
-    """Return a function that reads a run of items, or of members, from a position in a text.
-
-    It returns None if no item in the layout begins there, and otherwise a tuple: the items (pairs
-    for members), where to go on, and whether the next item begins there. That is so if the item
-    looks right and is refused by a condition or a class; otherwise what stands there is the
-    separator after the last item.
-
-    Returns:
-        The function, and another one that finds every item of a run.
-
-    Raises:
-        NotRegular: no expression can read such items.
-    """
-    compiler = _Compiler(layout, [])
-    # Check what follows: the beginning of a long number is a number as well.
-    pattern, code, conditions = compiler.loop(item, layout.order, key, _MOST, r"(?=[,\]}])")
-    compiler.constants["match"] = re.compile(pattern).match
-    lines = ["run = match(text, position)", "if run is None: return None"]
-    at_once = compiler.at_once(code, conditions, "text", "position", "run.end()")
-    if at_once is not None:
-        read = compiler.function("text, position", [*lines, f"return {at_once}, run.end(), False"])
-        return read, compiler.constants["find"]
-    lines += ["items = []", "try:"]
-    lines.append("    for m in find(text, position, run.end()):")
-    lines += [f"        {line}" for line in compiler.unpacking()]
-    if conditions:
-        lines.append(f"        if not ({' and '.join(conditions)}): return items, m.start(), True")
-    lines += [f"        items.append({code})", "except ValueError: return items, m.start(), True"]
-    read = compiler.function("text, position", [*lines, "return items, run.end(), False"])
-    return read, compiler.constants["find"]
-
-
-class _Compiler:
     def __init__(self, layout: Layout, inside: list[Record], whole: Shape | None = None) -> None:
         self.layout = layout
         self.space = _WS if layout.spaced else ""
@@ -350,21 +311,31 @@ class _Compiler:
         return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
 
     def at_once(
-        self, code: str, conditions: list[str], text: str, start: str, end: str
+        self, item: Shape, key: Shape | None, code: str, conditions: list[str]
     ) -> str | None:
-        """Return the Python expression for all items of a run, if they need no loop of ours."""
-        if conditions:
-            return None
-        if code in ("int(g0)", "float(g0)"):
+        """Return the Python expression for all items of a run, if they need no loop of ours.
+
+        The run is `text[start:end]`. If `many` is among the constants, the value is None where an
+        item is refused.
+        """
+        if not conditions and code in ("int(g0)", "float(g0)"):
             # Both functions ignore the white space around a number.
-            return f"list(map({code[:-4]}, {text}[{start}:{end}].split(',')))"
-        if code == "g0" and not self.layout.spaced:
+            return f"list(map({code[:-4]}, text[start:end].split(',')))"
+        if not conditions and code == "g0" and not self.layout.spaced:
             # A plain string holds no quote, so this occurs only between two strings.
-            return f"""{text}[{start} + 1:{end} - 1].split('","')"""
-        if code == "(g0, g1)":
-            self.constants["pairs"] = self.constants["find"].__self__.findall
-            return f"pairs({text}, {start}, {end})"
-        return None
+            return """text[start + 1:end - 1].split('","')"""
+        if not is_string(item) or not (key is None or is_string(key)):
+            return None
+        self.constants["find_all"] = self.constants["find"].__self__.findall
+        if not conditions:
+            return "find_all(text, start, end)"
+        escaped = self.layout.escaped
+        self.constants["many"] = (
+            reader_of_strings(item, escaped=escaped)
+            if key is None
+            else reader_of_pairs(key, item, escaped=escaped)
+        )
+        return "many(find_all(text, start, end))"
 
     def _items(
         self,
@@ -374,14 +345,16 @@ class _Compiler:
         key: Shape | None = None,
     ) -> tuple[str, str]:
         """Return the expression of items, or of none, and the name of the code that reads them."""
-        inner = _Compiler(self.layout, self._inside)
+        inner = Compiler(self.layout, self._inside)
         # Too many items end the match at once, before any of them is read.
         bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
-        most = max(0, min([_MOST, *bounds]))
+        most = max(0, min([MOST, *bounds]))
         pattern, code, conditions = inner.loop(shape, order, key, most)
-        at_once = inner.at_once(code, conditions, "text", "1", "len(text) - 1")
+        at_once = inner.at_once(shape, key, code, conditions)
         if at_once is not None:
-            lines = [f"return {at_once} if len(text) > 2 and not text[1:-1].isspace() else []"]
+            lines = ["start, end = 1, len(text) - 1"]
+            lines += ["if start == end or text[start:end].isspace(): return []"]
+            lines += [f"return {at_once}"]
             return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
         lines = ["items = []", "for m in find(text, 1, len(text) - 1):"]
         lines += [f"    {line}" for line in inner.unpacking()]

@@ -4,19 +4,73 @@ A document with one faulty item among thousands is read in runs around it, so th
 about what an acceptance costs.
 """
 
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
-from kakuri_json._expressions import Find, NotRegular, ReadRun, compile_run
+from kakuri_json._expressions import MOST, Compiler, NotRegular
 from kakuri_json._layouts import USUAL, Layout, layout_of
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._parser import parse
 from kakuri_json._shapes import Shape
+from kakuri_json._texts import read_good
 
-_SPACED = Layout(None, spaced=True, escaped=True)
+_ANY = Layout(None, spaced=True, escaped=True)
+"""Fields as declared, with white space and escapes anywhere."""
+_SHORT = 8
+"""Items of a run that ends so soon that it may be longer in another layout: one without white space
+would read what comes in lines item by item."""
 _MAX_LAYOUTS = 4
 _MAX_LEARNED = 8
 """Items whose layout is worked out, known or not."""
+
+
+ReadRun: TypeAlias = Callable[[str, int, int], tuple[list[Any], int, bool] | None]
+Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
+
+
+def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
+    """Return a function that reads a run of items, or of members, from a position in a text.
+
+    Its third argument is where the run ends at the latest. It returns None if no item in the layout
+    begins there, and otherwise a tuple: the items (pairs for members), where to go on, and whether
+    the next item begins there. That is so if the item looks right and is refused by a condition or
+    a class; otherwise what stands there is the separator after the last item.
+
+    Returns:
+        The function, and another one that finds every item of a run.
+
+    Raises:
+        NotRegular: no expression can read such items.
+    """
+    compiler = Compiler(layout, [])
+    # Check what follows: the beginning of a long number is a number as well.
+    pattern, code, conditions = compiler.loop(item, layout.order, key, MOST, r"(?=[,\]}])")
+    compiler.constants["match"] = re.compile(pattern).match
+    lines = ["run = match(text, position, most)", "if run is None: return None"]
+    at_once = compiler.at_once(item, key, code, conditions)
+    if at_once is not None:
+        lines += ["start, end = position, run.end()", f"items = {at_once}"]
+        if "many" in compiler.constants:
+            compiler.constants |= {"read_good": read_good, "islice": islice}
+            lines += [
+                "if items is None:",
+                "    items = read_good(find_all(text, start, end), many)",
+                "    return items, next(islice(find(text, start), len(items), None)).start(), True",
+            ]
+        read = compiler.function("text, position, most", [*lines, "return items, end, False"])
+        return read, compiler.constants["find"]
+    lines += ["items = []", "try:"]
+    lines.append("    for m in find(text, position, run.end()):")
+    lines += [f"        {line}" for line in compiler.unpacking()]
+    if conditions:
+        lines.append(f"        if not ({' and '.join(conditions)}): return items, m.start(), True")
+    lines += [f"        items.append({code})", "except ValueError: return items, m.start(), True"]
+    lines.append("return items, run.end(), False")
+    read = compiler.function("text, position, most", lines)
+    return read, compiler.constants["find"]
 
 
 class Runs:
@@ -30,18 +84,25 @@ class Runs:
         self._known: list[Layout] = []
         self._readers: list[tuple[ReadRun, Find]] = []
         self._learned = 0
-        self.is_regular = self._add(USUAL) and self._add(_SPACED)
+        self.is_regular = self._add(USUAL) and self._add(_ANY)
 
-    def read(self, text: str, position: int) -> tuple[list[Any], int, bool] | None:
+    def read(self, text: str, position: int, most: int) -> tuple[list[Any], int, bool] | None:
         """Return what the reader of a known layout returns (see compile_run), or None."""
         readers = self._readers
+        best: tuple[list[Any], int, bool] | None = None
+        chosen = 0
         for number, reader in enumerate(readers):
-            run = reader[0](text, position)
-            if run is not None and run[0]:
-                if number:
-                    self._readers = [reader, *readers[:number], *readers[number + 1 :]]
-                return run
-        return None
+            run = reader[0](text, position, most)
+            if run is None or not (run[0] or run[2]):
+                continue
+            if best is None or len(run[0]) > len(best[0]):
+                best, chosen = run, number
+            if len(best[0]) >= _SHORT or best[2] or not text.startswith(",", best[1]):
+                break
+        if chosen:
+            others = (*readers[:chosen], *readers[chosen + 1 :])
+            self._readers = [readers[chosen], *others]
+        return best
 
     def start_of(self, text: str, position: int, number: int) -> int:
         """Return where an item begins in the run that was read last, from its position."""
@@ -52,7 +113,7 @@ class Runs:
         if self._learned < _MAX_LEARNED and len(self._known) < _MAX_LAYOUTS:
             self._learned += 1
             value = parse(text, DEFAULT_LIMITS, last_key_wins=False)
-            self._add(layout_of(self._item, text, value))
+            self._add(replace(_ANY, order=layout_of(self._item, text, value).order))
 
     def _add(self, layout: Layout) -> bool:
         if layout in self._known:

@@ -3,6 +3,7 @@
 import enum
 import functools
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -166,3 +167,30 @@ Shape: TypeAlias = (
 def is_string(shape: Shape) -> bool:
     """Tell whether values of a shape are plain strings, with or without conditions on them."""
     return shape == Scalar("string") or (isinstance(shape, Constrained) and is_string(shape.inner))
+
+
+def depth_of(shape: Shape, inside: tuple[Record, ...] = ()) -> int:
+    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` if without end."""
+    match shape:
+        case Constrained():
+            return depth_of(shape.inner, inside)
+        case Sequence():
+            return min(sys.maxsize, 1 + depth_of(shape.item, inside))
+        case Dictionary():
+            return min(sys.maxsize, 1 + depth_of(shape.value, inside))
+        case Fixed(items=parts):
+            return min(sys.maxsize, 1 + _deepest(parts, inside))
+        case Union(members=parts):
+            return _deepest(parts, inside)
+        case Record():
+            if shape in inside:
+                return sys.maxsize
+            parts = tuple(field.shape for field in shape.fields)
+            return min(sys.maxsize, 1 + _deepest(parts, (*inside, shape)))
+        case Anything():
+            return sys.maxsize
+    return 0
+
+
+def _deepest(shapes: tuple[Shape, ...], inside: tuple[Record, ...]) -> int:
+    return max((depth_of(shape, inside) for shape in shapes), default=0)

@@ -97,5 +97,5 @@ def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[in
 
 def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:
     """Count an error's position in the bytes of the text instead of in its characters."""
-    if error.position is not None:
+    if error.position is not None and not text.isascii():
         error.position = len(text[: error.position].encode())

@@ -17,13 +17,11 @@ _SHORT: Final = (
 _REST: Final = re.compile(
     r'[^"\\\x00-\x1f]*+(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){0,9999})'
 ).match
-_UNICODE: Final = re.compile(
-    r"\\u(?:([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|([0-9a-fA-F]{4}))"
-).sub
-_ESCAPES: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F])?|\\[^u]"
-).finditer
 _MAYBE_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]").search
+_LONE_SURROGATE: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+).search
 _BACKSLASH: Final = chr(0xDC00)
 """Stands for an escaped backslash for a while: a document can hold no lone surrogate."""
 
@@ -43,6 +41,8 @@ def read_escaped(text: str, start: "i64", stop: "i64" = -1) -> tuple[str, "i64"]
         JSONSyntaxError: the string is not valid.
     """
     position: i64 = start if stop < 0 else stop
+    if stop >= 0 and not text.startswith("\\", position):
+        raise explain_string(text, start - 1, position)
     while True:
         rest = _REST(text, position)
         assert rest is not None
@@ -50,35 +50,55 @@ def read_escaped(text: str, start: "i64", stop: "i64" = -1) -> tuple[str, "i64"]
             break
         position = rest.end()
     body = text[start:position]
-    if "\\u" in body and _MAYBE_SURROGATE(body) is not None:
-        _refuse_lone_surrogates(text, start, position)
+    _refuse_lone_surrogates(body, text, start)
     if not text.startswith('"', position):
         raise explain_string(text, start - 1, position)
+    return _meaning(body), position + 1
+
+
+def unescape(body: str) -> str:
+    """Return what stands between the quotes of a string, with its escapes read.
+
+    Every escape has to be valid, but for lone surrogates.
+
+    Raises:
+        JSONSyntaxError: there is the escape of a lone surrogate.
+    """
+    _refuse_lone_surrogates(body, body, 0)
+    return _meaning(body)
+
+
+def _meaning(body: str) -> str:
     body = body.replace("\\\\", _BACKSLASH)
     for spelling, meant in _SHORT:
         if spelling in body:
             body = body.replace(spelling, meant)
     if "\\u" in body:
-        body = _UNICODE(_character, body)
-    return body.replace(_BACKSLASH, "\\"), position + 1
+        # Python writes four hexadecimal digits for a code unit as JSON does.
+        body = body.encode("raw_unicode_escape").decode("raw_unicode_escape")
+        # Surrogates become the characters that they stand for in pairs.
+        body = body.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return body.replace(_BACKSLASH, "\\")
 
 
-def _character(escape: re.Match[str]) -> str:
-    high, low, code = escape.groups()
-    if code is not None:
-        return chr(int(code, 16))
-    return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
-
-
-def _refuse_lone_surrogates(text: str, start: int, end: int) -> None:
-    for escape in _ESCAPES(text, start, end):
-        if escape[1] is not None:
-            raise explain_string(text, start - 1, escape.start())
+def _refuse_lone_surrogates(body: str, text: str, start: "i64") -> None:
+    """Raise JSONSyntaxError if the body of the string that begins at a position has one."""
+    if "\\u" not in body or _MAYBE_SURROGATE(body) is None:
+        return
+    # What stands for an escaped backslash is as long, so positions stay what they are.
+    lone = _LONE_SURROGATE(body.replace("\\\\", _BACKSLASH * 2))
+    if lone is not None:
+        raise explain_string(text, start - 1, start + lone.start())
 
 
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
-_SPELLINGS: Final = {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
-    '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_LONG: Final = 1000
+"""Characters of a text in which looking for each special character costs less than a call for each
+of those that are there."""
+# The backslash comes first, since every spelling has one.
+_SPELLINGS: Final = {"\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in range(0x20)} | {
+    '"': '\\"', "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
 }  # fmt: skip
 
 
@@ -91,7 +111,17 @@ def quote(text: str) -> str:
         plain = '"' not in text and "\\" not in text and text.isprintable()
     if plain or _SPECIAL.search(text) is None:
         return '"' + text + '"'
+    if len(text) >= _LONG and _SURROGATE.search(text) is None:
+        return f'"{spell(text)}"'
     return f'"{_SPECIAL.sub(_escape, text)}"'
+
+
+def spell(text: str) -> str:
+    """Escape what must be escaped in a long text; surrogates stay as they are."""
+    for character, spelling in _SPELLINGS.items():
+        if character in text:
+            text = text.replace(character, spelling)
+    return text
 
 
 def _escape(match: re.Match[str]) -> str:

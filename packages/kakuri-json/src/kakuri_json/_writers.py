@@ -28,6 +28,7 @@ from kakuri_json._shapes import (
     is_string,
 )
 from kakuri_json._strings import quote
+from kakuri_json._texts import quote_all
 from kakuri_json._values import EXACT, is_default
 
 _FORMATS: dict[str, tuple[type[Any], Writer]] = {
@@ -68,6 +69,8 @@ def _value(shape: Shape, inside: list[Record]) -> Writer:
             return _text(*_FORMATS[shape.format])
         case Union():
             return _union(shape, inside)
+        case Sequence(build=build) if build in (list, tuple) and is_string(shape.item):
+            return _strings(build)
         case Sequence(build=build) if build in (list, tuple):
             return _sequence(build, _value(shape.item, inside))
         case Dictionary() if is_string(shape.key):
@@ -129,6 +132,18 @@ def _sequence(build: type[Any], write: Writer) -> Writer:
         return None if None in texts else f"[{','.join(texts)}]"  # type: ignore[arg-type]
 
     return write_sequence
+
+
+_ONLY_TEXT = frozenset({str})
+
+
+def _strings(build: type[Any]) -> Writer:
+    def write_strings(value: Any) -> str | None:
+        if value.__class__ is not build or not _ONLY_TEXT.issuperset(map(type, value)):
+            return None
+        return f"[{quote_all(value)}]"
+
+    return write_strings
 
 
 def _dictionary(write: Writer) -> Writer:

@@ -1,0 +1,221 @@
+"""Lists and objects of many strings are read at once, and as one by one."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+import annotated_types as at
+import kakuri_json
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kakuri_json import JSONError, JSONSyntaxError, LimitError, Limits, StructureError
+from kakuri_json._strings import quote, read_escaped
+from kakuri_json._texts import quote_all, read_good, unescape_all
+
+ONE_BY_ONE = Limits(max_length=2**25)
+SHALLOW = Limits(max_depth=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    pattern: str
+    max_length: int
+    description: str
+
+
+Text = Annotated[str, Words(r"[^\0]*", 8, "up to eight characters without NUL")]
+Name = Annotated[str, Words("[^=\x00-\x1f]+", 12, "a name"), at.MinLen(1)]
+Odd = Annotated[str, at.Predicate(lambda text: "x" not in text)]
+KINDS = (list[str], list[Text], list[Odd], dict[str, str], dict[Name, Text], tuple[Text, ...])
+
+characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\/\b\n\x00é\U0001f600')
+texts = st.text(characters, max_size=10)
+escapes = ['"', "\\", "/", "b", "n", "u0000", "u00e9", "ud83d\\ude00", "ud83d", "ude00", "u12", "x"]
+# What may stand between the quotes of a string, good or bad.
+bodies = st.lists(
+    st.sampled_from(escapes).map("\\".__add__) | st.sampled_from(['"', "a", ",", "é", "\n"]),
+    max_size=6,
+).map("".join)
+
+
+def outcome(function):
+    try:
+        return function()
+    except StructureError as error:
+        return error.faults
+    except JSONError as error:
+        return type(error), str(error)
+
+
+@st.composite
+def documents(draw):
+    """A type, and a document of many strings, of which some are spelled oddly or faulty."""
+    kind = draw(st.sampled_from(KINDS))
+    spelled = st.builds(json.dumps, texts, ensure_ascii=st.booleans())
+    items = draw(st.lists(spelled, min_size=1, max_size=20))
+    items *= 2100 // len("".join(items)) + 1
+    for _ in range(draw(st.integers(0, 3))):
+        odd = draw(bodies.map('"{}"'.format) | st.sampled_from(["1", "null", "[]", '{"a":"b"}']))
+        items.insert(draw(st.integers(0, len(items))), odd)
+    separator = st.sampled_from([",", ",\n", " , "])
+    is_object = kind.__origin__ is dict
+    if is_object:
+        colon = draw(st.sampled_from([":", ": "]))
+        items = [f'"{number}\\n{number}"{colon}{item}' for number, item in enumerate(items)]
+        if draw(st.booleans()):
+            items = [item.replace("\\n", "-", 1) for item in items]
+        if draw(st.booleans()):
+            items.append(draw(st.sampled_from(items)))
+    middle = draw(st.integers(0, len(items)))  # the spelling may change in the middle
+    parts = [draw(separator).join(part) for part in (items[:middle], items[middle:]) if part]
+    text = draw(separator).join(parts)
+    return kind, f"{{{text}}}" if is_object else f"[{text}]"
+
+
+@settings(max_examples=100, deadline=None)
+@given(documents())
+def test_strings_read_at_once_are_those_read_one_by_one(document):
+    kind, text = document
+    one_by_one = outcome(lambda: kakuri_json.decode(text, type=kind, limits=ONE_BY_ONE))
+    for _ in range(2):
+        assert outcome(lambda: kakuri_json.decode(text, type=kind)) == one_by_one
+        assert outcome(lambda: kakuri_json.decode(text.encode(), type=kind)) == outcome(
+            lambda: kakuri_json.decode(text.encode(), type=kind, limits=ONE_BY_ONE)
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(bodies, min_size=1, max_size=5))
+def test_escapes_of_many_strings_are_those_of_each(candidates):
+    good = []
+    refused = False
+    for body in candidates:
+        try:
+            value, end = read_escaped(f'{body}"', 0)
+        except JSONSyntaxError as error:
+            refused = refused or "surrogate" in str(error)
+        else:
+            if end == len(body) + 1:
+                good.append((body, value))
+    assert list(unescape_all([body for body, _ in good])) == [value for _, value in good]
+    if refused:
+        with pytest.raises(JSONSyntaxError, match="surrogate"):
+            unescape_all([*(body for body, _ in good), "\\ud83d"])
+
+
+@given(st.lists(texts, max_size=5))
+def test_many_strings_are_quoted_like_each(many):
+    assert quote_all(many) == ",".join(map(quote, many))
+
+
+def test_lone_surrogate_among_many_strings_cannot_be_written():
+    with pytest.raises(kakuri_json.UnprintableError, match="lone surrogate 0xdc01"):
+        quote_all(["a", "\n", "\udc01"])
+
+
+@given(texts.map(lambda text: text * 200))
+def test_long_text_is_quoted_like_a_short_one(text):
+    assert json.loads(quote(text)) == text
+    assert quote(text) == f'"{"".join(quote(character)[1:-1] for character in text)}"'
+
+
+@pytest.mark.parametrize("bad", range(9))
+def test_reading_good_strings_ends_before_the_first_bad_one(bad):
+    texts = ["a"] * bad + ["bad"] + ["b"] * (8 - bad)
+    good = read_good(texts, lambda some: None if "bad" in some else some)
+    assert good == texts[:bad]
+
+
+def calls(function):
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+TWENTY_THOUSAND = {
+    "plain": ",".join(['"ab"'] * 20_000),
+    "escapes": ",".join([r'"\n"'] * 20_000),
+    "code points": ",".join([r'"\u00e9"'] * 20_000),
+    "surrogates": ",".join([r'"\ud83d\ude00"'] * 20_000),
+    "lines": ",\n".join(['"ab"'] * 20_000),
+    "lines with escapes": ",\n".join([r'"\n"'] * 20_000),
+    "some with escapes": ",".join(['"ab"', r'"a\"b"'] * 10_000),
+    "separators change": ",\n".join(['"ab","ab"'] * 10_000),
+    "the last refused": ",".join(['"ab"'] * 20_000 + [r'"\u0000"']),
+    "the last a lone surrogate": ",".join([r'"\n"'] * 20_000 + [r'"\ud800"']),
+    "the last a number": ",\n".join(['"ab"'] * 20_000 + ["1"]),
+    "half refused": ",".join(['"ab"', r'"\u0000"'] * 10_000),
+}
+
+
+@pytest.mark.parametrize("name", TWENTY_THOUSAND)
+def test_list_of_strings_costs_no_call_for_each(name):
+    data = f"[{TWENTY_THOUSAND[name]}]".encode()
+
+    def read():
+        return outcome(lambda: kakuri_json.decode(data, type=list[Text]))
+
+    read()
+    # One hundred faults, each with its place, are most of what a refusal costs.
+    assert calls(read) < (25_000 if name == "half refused" else 2000)
+
+
+@pytest.mark.parametrize("separator", [",", ",\n"])
+@pytest.mark.parametrize("value", ["ab", "\\n"])
+def test_object_of_strings_costs_no_call_for_each_member(separator, value):
+    members = (f'"{number}": "{value}"' for number in range(20_000))
+    data = f"{{{separator.join(members)}}}".encode()
+    assert calls(lambda: kakuri_json.decode(data, type=dict[Name, Text])) < 2000
+
+
+def test_writing_strings_costs_no_call_for_each():
+    kakuri_json.encode(Job("x", ("a",)))
+    job = Job("x", ("\n", '"') * 10_000)
+    assert calls(lambda: kakuri_json.encode(job)) < 200
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    __json__: ClassVar = {"tag": "type", "omit_defaults": True}
+    name: str
+    args: tuple[Text, ...] = ()
+    env: dict[Name, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    __json__: ClassVar = {"tag": "type"}
+    name: str
+
+
+def test_depth_of_a_document_may_be_limited_where_expressions_read_it():
+    data = kakuri_json.encode(Job("x", ("a",) * 1000))
+    kakuri_json.decode(data, type=Job)
+    assert calls(lambda: kakuri_json.decode(data, type=Job, limits=SHALLOW)) < 100
+    deep = b'{"type":"Job","name":"x","args":[[[[[["' + b"a" * 4000 + b'"]]]]]]}'
+    with pytest.raises(LimitError, match="at most 3 levels of nesting"):
+        kakuri_json.decode(deep, type=Job, limits=SHALLOW)
+
+
+def test_type_deeper_than_the_limit_is_not_read_by_expressions():
+    data = kakuri_json.encode([["a"]] * 1000)
+    assert kakuri_json.decode(data, type=list[list[str]]) == [["a"]] * 1000
+    with pytest.raises(LimitError, match="at most 1 level"):
+        kakuri_json.decode(data, type=list[list[str]], limits=Limits(max_depth=1))
+
+
+def test_tag_behind_large_values_is_found_without_reading_them():
+    data = b'{"name":"x","args":[' + b'"a",' * 9_999 + b'"a"],"type":"Job"}'
+    assert kakuri_json.decode(data, type=Job | Stop) == Job("x", ("a",) * 10_000)
+    assert calls(lambda: kakuri_json.decode(data, type=Job | Stop)) < 1500
