@@ -1,5 +1,7 @@
 """The budget of a workload's document, in its compact encoding."""
 
+import asyncio
+
 import pytest
 from kakuri_json import StructureError, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
@@ -11,6 +13,7 @@ from kakuri_rpc import (
     State,
     Status,
     check_document,
+    check_received,
     serve,
 )
 from kakuri_tcp import Endpoint
@@ -95,6 +98,45 @@ async def test_server_takes_the_largest_document_and_refuses_a_larger_one():
     finally:
         await client.close()
         await server.close()
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("text", ["x", "é", "\x1b", '"', "/", " "])
+def test_largest_document_is_read_however_it_is_spelled(text, spaced):
+    document = encode(filled(MAX_DOCUMENT_BYTES, text))
+    if spaced:
+        document = document.replace(b",", b" ,\r\n\t")
+    check_received(document)
+    check_received(document.replace(b"/", rb"\/").replace(b"x", rb"\u0078"))
+    check_received(b'{"type":"StartWorkload","workload":%b}' % document)
+
+
+@pytest.mark.parametrize("limit", [1024, MAX_DOCUMENT_BYTES])
+def test_document_that_cannot_be_within_the_limit_is_refused_unread(limit):
+    with pytest.raises(
+        DocumentTooLarge, match=f"at most {limit} bytes .* got at least {limit + 1}"
+    ):
+        check_received(b"{" * (limit + 1025), limit=limit)
+    check_received(b"{" * (limit + 1024), limit=limit)
+
+
+async def test_line_that_cannot_be_within_the_limit_ends_its_connection():
+    async with await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING)) as server:
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(b'{"type":"DescribeNode"}\n{"' + b"x" * 300_000 + b"\n")
+        assert (await reader.readline()).startswith(b'{"type":"Status"')
+        assert (await reader.readline()).startswith(b'{"type":"Error","code":"too_large"')
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_values_nested_deeper_than_any_request_are_refused_where_they_begin():
+    line = b'{"type":"GetStatus","id":' + b"[" * 9 + b"," * 2000 + b"\n"
+    async with await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING)) as server:
+        reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
+        writer.write(line)
+        assert b"at most 5 levels of nesting" in await reader.readline()
+        writer.close()
 
 
 async def test_server_refuses_what_is_beyond_a_lower_limit():

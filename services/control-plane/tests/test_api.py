@@ -240,7 +240,7 @@ async def test_document_beyond_its_budget_is_413_and_names_both_sizes():
         env = {f"V{n}": "x" * 1000 for n in range(270)}
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {"env": env})
         assert (status, body["code"]) == (413, "too_large")
-        assert "at most 262144 bytes in its compact encoding, got 27" in body["detail"]
+        assert "at most 262144 bytes in its compact encoding, got at least 27" in body["detail"]
         assert call.asked == []
 
 

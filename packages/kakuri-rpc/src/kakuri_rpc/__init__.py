@@ -1,7 +1,7 @@
 """The messages between Kakuri's control plane and its agents, and both ends of the conversation."""
 
 from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
-from kakuri_rpc._document import check_document
+from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
@@ -50,6 +50,7 @@ from kakuri_rpc._words import (
 
 __all__ = [
     "DEFAULT_TIMEOUT",
+    "LIMITS",
     "MAX_GRACE_SECONDS",
     "MAX_LOG_DATA",
     "MAX_LOG_WAIT",
@@ -92,5 +93,6 @@ __all__ = [
     "WorkloadList",
     "__version__",
     "check_document",
+    "check_received",
     "serve",
 ]

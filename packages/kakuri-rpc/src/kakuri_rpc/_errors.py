@@ -50,15 +50,15 @@ class DocumentTooLarge(RPCError, ValueError):
     """A workload is larger than it may be.
 
     Attributes:
-        size: bytes of its compact encoding.
+        size: bytes of its compact encoding, or the fewest that it can have.
         limit: bytes that it may have.
 
     """
 
-    def __init__(self, size: int, limit: int) -> None:
+    def __init__(self, size: int, limit: int, *, is_exact: bool = True) -> None:
         super().__init__(
             f"expected a workload of at most {limit} bytes in its compact encoding, "
-            f"got {size} bytes"
+            f"got {'' if is_exact else 'at least '}{size} bytes"
         )
         self.size = size
         self.limit = limit

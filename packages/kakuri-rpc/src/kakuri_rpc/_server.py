@@ -17,7 +17,7 @@ from kakuri_tcp import (
     listen_lines,
 )
 
-from kakuri_rpc._document import check_document
+from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge
 from kakuri_rpc._faults import one_line
 from kakuri_rpc._messages import AnyReply, Error, Reply, Request, StartWorkload
@@ -34,6 +34,10 @@ INTERNAL = encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"
 
 class _NotARequest(LineError):
     """A line after which its connection has to end."""
+
+
+class _TooLarge(_NotARequest):
+    """A line that was not read because it can't be a request within the limits."""
 
 
 LateReply: TypeAlias = Reply | Callable[[], Reply]
@@ -55,8 +59,8 @@ async def serve(
 
     - A connection that does not begin with `{` is aborted; none of it is read.
     - A first line that is not a valid request gets an `Error`, and the connection closes.
-    - So does any later line that is not JSON. One that is JSON but no valid request gets an
-      `Error` with every fault, and the connection goes on.
+    - So does any later line that is not JSON, or too large to be read. One that is JSON but no
+      valid request gets an `Error` with every fault, and the connection goes on.
 
     The handler answers at once, or with an awaitable; what comes on the same connection is
     answered behind that, though handled meanwhile. It is cancelled when its connection is lost;
@@ -73,9 +77,17 @@ async def serve(
 
     """
 
+    def read(line: bytes) -> Request:
+        try:
+            check_received(line, limit=max_document)
+        except DocumentTooLarge as error:
+            raise _TooLarge(str(error)) from error
+        request: Request = decode(line, type=Request, limits=LIMITS)
+        return request
+
     def answer(line: bytes) -> bytes | Awaitable[LateReply]:
         try:
-            request: Request = decode(line, type=Request)
+            request = read(line)
         except StructureError as error:
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
         except JSONError as error:
@@ -84,7 +96,7 @@ async def serve(
 
     def answer_first(line: bytes) -> bytes | Awaitable[LateReply]:
         try:
-            request: Request = decode(line, type=Request)
+            request = read(line)
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
         return perform(request, len(line))
@@ -129,4 +141,5 @@ def _finish(handling: asyncio.Future[LateReply]) -> bytes:
 
 
 def _last_words(fault: LineError | HandlerFailed) -> bytes:
-    return encode(Error(ErrorCode.BAD_REQUEST, str(fault)))
+    code = ErrorCode.TOO_LARGE if isinstance(fault, _TooLarge) else ErrorCode.BAD_REQUEST
+    return encode(Error(code, str(fault)))

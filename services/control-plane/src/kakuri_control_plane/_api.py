@@ -14,7 +14,16 @@ from typing import ClassVar, Literal
 from kakuri_http import Handler, Headers, Request, Response, Router, problem
 from kakuri_json import JSONError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
-from kakuri_rpc import AgentClient, AgentLog, DocumentTooLarge, RPCError, State, check_document
+from kakuri_rpc import (
+    LIMITS,
+    AgentClient,
+    AgentLog,
+    DocumentTooLarge,
+    RPCError,
+    State,
+    check_document,
+    check_received,
+)
 
 from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
 from kakuri_control_plane._logs import Logs, reader_of
@@ -253,7 +262,8 @@ def _read_workload(document: bytes) -> Workload:
 
     Raises JSONError with every fault of the document, and DocumentTooLarge.
     """
-    submission = decode(document, type=Submission)
+    check_received(document)
+    submission = decode(document, type=Submission, limits=LIMITS)
     workload = Workload(*_fields_of(submission))
     check_document(workload, len(document))
     return workload
