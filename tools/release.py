@@ -21,6 +21,8 @@ from tools.members import MEMBERS, ROOT, Member
 
 RELEASES = ROOT / "dist" / "release"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+UNPUBLISHED = "Not on a package index yet"
+"""How a README's section on installation begins until the first release."""
 IGNORED = shutil.ignore_patterns("__pycache__", "*.so", ".hypothesis", "dist", "build")
 
 
@@ -64,6 +66,8 @@ def faults_before(
         found.append(f"expected at least {metadata.version_of(member)}, got {version}")
     if not changelog.has_unreleased_changes(text):
         found.append(f"expected changes under '{changelog.UNRELEASED}' in CHANGELOG.md, got none")
+    if UNPUBLISHED in (member.folder / "README.md").read_text():
+        found.append(f"the README says {UNPUBLISHED!r}; write `pip install {member.name}` instead")
     for sibling in (each for each in members if each.name in member.siblings):
         if not changelog.released((sibling.folder / "CHANGELOG.md").read_text()):
             found.append(f"{sibling.name}, which {member.name} requires, was never released")

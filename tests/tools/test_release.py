@@ -22,6 +22,7 @@ def new_member(root, name, *dependencies, version="0.1.0", log=CHANGELOG):
     listed = ", ".join(f'"{each}"' for each in dependencies)
     (folder / "pyproject.toml").write_text(PYPROJECT.format(name=name, dependencies=listed))
     (folder / "CHANGELOG.md").write_text(log)
+    (folder / "README.md").write_text(f"# {name}\n")
     return Member(name, folder)
 
 
@@ -117,6 +118,13 @@ def test_changelog_without_changes_is_rejected(tcp):
     (tcp.folder / "CHANGELOG.md").write_text("# Changelog of kakuri-tcp\n\n## Unreleased\n")
 
     with pytest.raises(ReleaseError, match="expected changes under '## Unreleased'"):
+        released(tcp)
+
+
+def test_readme_that_denies_the_release_is_rejected(tcp):
+    (tcp.folder / "README.md").write_text("# kakuri-tcp\n\nNot on a package index yet.\n")
+
+    with pytest.raises(ReleaseError, match="write `pip install kakuri-tcp` instead"):
         released(tcp)
 
 
