@@ -29,42 +29,56 @@ PAYLOADS = {
 }
 
 
-def server_in(state: StreamState) -> tuple[ServerConnection, int]:
-    """Return a server with a stream in a state."""
+CLOSED, NUMBER = 1, 3
+"""A stream that both sides have ended, and the one that is in the state in question."""
+IDENTIFIERS = (0, CLOSED, 2, NUMBER, 5, 101)
+"""The connection, and streams that are closed, even, in the state, next, and far ahead."""
+FLAG_SETS = [*map(sum, product((0, 1), (0, 4), (0, 8), (0, 0x20))), 0xFF]
+
+
+def server_in(state: StreamState) -> ServerConnection:
+    """Return a server whose stream NUMBER is in a state."""
     connection = ServerConnection()
     connection.receive_data(PREFACE + settings())
+    connection.receive_data(frame("HEADERS", ENDS_HEADERS | END, CLOSED, HEAD["server"]))
+    connection.send(Response(CLOSED, 200, end=True))
     flags = ENDS_HEADERS
     if state in (StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED):
         flags |= END
     if state is not StreamState.IDLE:
-        connection.receive_data(frame("HEADERS", flags, 1, HEAD["server"]))
+        connection.receive_data(frame("HEADERS", flags, NUMBER, HEAD["server"]))
     if state in (StreamState.HALF_CLOSED_LOCAL, StreamState.CLOSED):
-        connection.send(Response(1, 200, end=True))
+        connection.send(Response(NUMBER, 200, end=True))
     if state is StreamState.RESET_LOCAL:
-        connection.reset(1)
+        connection.reset(NUMBER)
     if state is StreamState.RESET_REMOTE:
-        connection.receive_data(frame("RST_STREAM", 0, 1, bytes(4)))
+        connection.receive_data(frame("RST_STREAM", 0, NUMBER, bytes(4)))
     connection.data_to_send()
-    return connection, 1
+    return connection
 
 
-def client_in(state: StreamState) -> tuple[ClientConnection, int]:
-    """Return a client with a stream in a state."""
+def client_in(state: StreamState) -> ClientConnection:
+    """Return a client whose stream NUMBER is in a state."""
     connection = ClientConnection()
     connection.receive_data(settings())
+    connection.send(Request(b"GET", b"/", end=True))
+    connection.receive_data(frame("HEADERS", ENDS_HEADERS | END, CLOSED, HEAD["client"]))
     if state is not StreamState.IDLE:
         ends = state in (StreamState.HALF_CLOSED_LOCAL, StreamState.CLOSED)
         connection.send(Request(b"POST", b"/", end=ends))
         flags = ENDS_HEADERS
         if state in (StreamState.HALF_CLOSED_REMOTE, StreamState.CLOSED):
             flags |= END
-        connection.receive_data(frame("HEADERS", flags, 1, HEAD["client"]))
+        connection.receive_data(frame("HEADERS", flags, NUMBER, HEAD["client"]))
     if state is StreamState.RESET_LOCAL:
-        connection.reset(1)
+        connection.reset(NUMBER)
     if state is StreamState.RESET_REMOTE:
-        connection.receive_data(frame("RST_STREAM", 0, 1, bytes(4)))
+        connection.receive_data(frame("RST_STREAM", 0, NUMBER, bytes(4)))
     connection.data_to_send()
-    return connection, 1
+    return connection
+
+
+IN_STATE = {"server": server_in, "client": client_in}
 
 
 def answered(connection) -> tuple[Fault | None, int]:
@@ -81,12 +95,12 @@ def answered(connection) -> tuple[Fault | None, int]:
 @pytest.mark.parametrize("what", [Input.HEADERS, Input.DATA, Input.RST_STREAM, Input.WINDOW_UPDATE])
 @pytest.mark.parametrize("state", StreamState)
 def test_frame_in_each_state_is_answered_as_the_table_says(state, what, role):
-    connection, number = (server_in if role == "server" else client_in)(state)
+    connection = IN_STATE[role](state)
     payload = TRAILERS if state is not StreamState.IDLE else HEAD[role]
     flags = ENDS_HEADERS | END if what is Input.HEADERS else 0
     if what is not Input.HEADERS:
         payload = PAYLOADS[what.value]
-    connection.receive_data(frame(what.value, flags, number, payload))
+    connection.receive_data(frame(what.value, flags, NUMBER, payload))
     outcome = RECEIVE[state][what]
     fault, code = answered(connection)
     if role == "client" and state is StreamState.IDLE:
@@ -101,10 +115,8 @@ def test_frame_in_each_state_is_answered_as_the_table_says(state, what, role):
 @pytest.mark.parametrize("kind", [*TYPES, 10, 200])
 def test_any_frame_in_any_state_is_accepted_or_answered_with_an_error(kind, role):
     payload = PAYLOADS.get(str(kind), HEAD[role])
-    for state, flags, number in product(
-        StreamState, (0, 1, 4, 5, 8, 0x20, 0xFF), (0, 1, 2, 3, 101)
-    ):
-        connection, _ = (server_in if role == "server" else client_in)(state)
+    for state, flags, number in product(StreamState, FLAG_SETS, IDENTIFIERS):
+        connection = IN_STATE[role](state)
         feed(connection, frame(kind, flags, number, payload), "whole")
         feed(connection, frame("PING", 0, 0, bytes(8)), "whole")
         answers = list(read(connection.data_to_send()))
@@ -117,8 +129,8 @@ def test_any_frame_in_any_state_is_accepted_or_answered_with_an_error(kind, role
 
 @pytest.mark.parametrize("kind", [*TYPES, 10])
 def test_payload_of_any_length_is_accepted_or_answered_with_an_error(kind):
-    for length, flags, number in product(range(16), (0, 8, 0x20, 0x28), (0, 1)):
-        connection, _ = server_in(StreamState.OPEN)
+    for length, flags, number in product(range(16), (0, 8, 0x20, 0x28), (0, NUMBER)):
+        connection = server_in(StreamState.OPEN)
         feed(connection, frame(kind, flags, number, bytes(length)), "whole")
         if connection.is_over:
             assert any(one.kind == TYPES["GOAWAY"] for one in read(connection.data_to_send()))
@@ -131,7 +143,7 @@ def test_state_table_has_an_outcome_for_each_frame():
 
 
 def test_data_after_the_peers_end_is_credited_to_the_connection():
-    connection, _ = server_in(StreamState.RESET_LOCAL)
+    connection = server_in(StreamState.IDLE)
     for number in range(3, 23, 2):
         connection.receive_data(frame("HEADERS", ENDS_HEADERS, number, HEAD["server"]))
         connection.reset(number)
@@ -142,6 +154,6 @@ def test_data_after_the_peers_end_is_credited_to_the_connection():
 
 
 def test_late_data_for_a_reset_stream_is_not_an_event():
-    connection, _ = client_in(StreamState.RESET_LOCAL)
-    events = feed(connection, frame("DATA", 0, 1, b"late"), "whole")
+    connection = client_in(StreamState.RESET_LOCAL)
+    events = feed(connection, frame("DATA", 0, NUMBER, b"late"), "whole")
     assert not [one for one in events if isinstance(one, Data)]
