@@ -17,6 +17,7 @@ from kakuri_protobuf._value_writer import Decoder
 
 T = TypeVar("T")
 
+_DEPTH = DEFAULT_LIMITS.depth
 _LIMIT_TEXTS = {
     "depth": "at most {} levels of nested messages",
     "elements": "at most {} elements in all",
@@ -102,8 +103,11 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
     Source: protobuf.dev/programming-guides/encoding.
 
     """
-    codec = codec_of(type(message))
-    depth = DEFAULT_LIMITS.depth if limits is None else limits.depth
+    cls = type(message)
+    codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)  # a call less
+    if codec is None or codec.cls is not cls:
+        codec = codec_of(cls)
+    depth = _DEPTH if limits is None else limits.depth
     try:
         data = codec.encoder(message, deterministic, depth)
         return data if data.__class__ is bytes else bytes(data)

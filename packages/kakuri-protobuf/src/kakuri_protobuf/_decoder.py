@@ -155,7 +155,7 @@ class _Writer(ValueWriter):
         if field.label is Label.REPEATED:
             return self._repeated(field, after)
         if field.label is Label.MAP:
-            return self._map(field, after)
+            return self._map(field)
         target = f"f{field.number}"
         lines = self.value(field, target, old=target)
         if field.oneof is not None:
@@ -173,23 +173,8 @@ class _Writer(ValueWriter):
         target = f"f{field.number}"
         tag = field.number << 3 | field.kind.wire_type
         count = ["s[0] -= 1", "if s[0] < 0: raise too_many()"] if self._is_counting else []
-        single = [
-            f"if t == {tag}:",
-            *indent(
-                f"if not {target}: {target} = []",
-                "while True:",
-                *indent(
-                    *count,
-                    *self.value(field, None),
-                    "if p >= end:",
-                    *indent("q = -1", "break"),
-                    *(["a = p"] if self._keeps_unknown else []),
-                    *NEXT_TAG,
-                    f"if t != {tag}: break",
-                ),
-                "if q < 0: break",  # the end of the message, and no tag that is still to be read
-            ),
-        ]
+        one = [*count, *self.value(field, None)]
+        single = self._run(tag, f"if not {target}: {target} = []", one)
         if not field.kind.is_packable:
             return single
         packed = [
@@ -240,7 +225,7 @@ class _Writer(ValueWriter):
             return []
         return [f"s[0] -= {count}", "if s[0] < 0: raise too_many()"]
 
-    def _map(self, field: Field, after: list[str]) -> list[str]:
+    def _map(self, field: Field) -> list[str]:
         number = field.number
         target = f"f{number}"
         is_closed = field.kind is Kind.ENUM and not self.is_open(field)
@@ -261,8 +246,8 @@ class _Writer(ValueWriter):
         if field.key is Kind.STRING and field.kind is Kind.STRING:
             # Both shorter than 128 bytes, key first: as nearly every entry is written.
             is_usual = (
-                "p < e and b[p] == 10 and (m := p + 2 + b[p + 1]) + 1 < e and b[m] == 18"
-                " and b[p + 1] < 128 and b[m + 1] < 128 and m + 2 + b[m + 1] == e"
+                "n > 3 and b[p] == 10 and (k := b[p + 1]) < 128 and (m := p + k + 2) < e"
+                " and b[m] == 18 and m + 2 + (k := b[m + 1]) == e and k < 128"
             )
             general = [
                 f"if {is_usual}:",
@@ -274,15 +259,25 @@ class _Writer(ValueWriter):
                 "else:",
                 *indent(*general),
             ]
+        one = [*count, *LENGTH, *general, "p = e"]
+        return self._run(number << 3 | LEN, f"if {target} is None: {target} = {{}}", one)
+
+    def _run(self, tag: int, first: str, one: list[str]) -> list[str]:
+        """Return statements that read elements with a tag, as long as they follow one another."""
         return [
-            f"if t == {number << 3 | LEN}:",
+            f"if t == {tag}:",
             *indent(
-                f"if {target} is None: {target} = {{}}",
-                *count,
-                *LENGTH,
-                *general,
-                "p = e",
-                *after,
+                first,
+                "while True:",
+                *indent(
+                    *one,
+                    "if p >= end:",
+                    *indent("q = -1", "break"),
+                    *(["a = p"] if self._keeps_unknown else []),
+                    *NEXT_TAG,
+                    f"if t != {tag}: break",
+                ),
+                "if q < 0: break",  # the end of the message, and no tag that is still to be read
             ),
         ]
 

@@ -97,7 +97,11 @@ class _Writer:
                 f"x = {self._pack(field.kind)}(v)",
                 f"if x != {zero!r}: out += {tag!r} + x",
             ]
-        names = {Kind.STRING: ("str",), Kind.BYTES: ("bytes", "bytearray", "memoryview")}
+        names = {
+            Kind.STRING: ("str",),
+            Kind.BYTES: ("bytes", "bytearray", "memoryview"),
+            Kind.BOOL: ("bool", "int"),
+        }
         return [*value, "if v:", *indent(*tagged), *_otherwise(*names.get(field.kind, ("int",)))]
 
     def _repeated(self, field: Field) -> list[str]:
@@ -212,9 +216,14 @@ def _empty(schema: Schema) -> str:
 
 
 def _otherwise(*names: str) -> list[str]:
-    """Return statements that refuse what is false and of another type, which would be left out."""
+    """Return statements that refuse what is false and of another type, which would be left out.
+
+    Args:
+        names: of the types; the first is the usual one.
+
+    """
     types = names[0] if len(names) == 1 else f"({', '.join(names)})"
-    return [f"elif not isinstance(v, {types}): raise TypeError"]
+    return [f"elif v.__class__ is not {names[0]} and not isinstance(v, {types}): raise TypeError"]
 
 
 def _bytes_of(value: Any) -> bytes:
