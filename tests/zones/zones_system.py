@@ -29,6 +29,14 @@ def await_that(what, condition):
     return result
 
 
+def run_ctr(node, *arguments: str) -> str:
+    """Run containerd's client, and return what it prints."""
+    command = ["ctr", "--address", str(node.socket), "--namespace", "k8s.io", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=DEADLINE
+    ).stdout
+
+
 class System:
     """Sidecar, agent and control plane; each can be killed and started again."""
 
@@ -200,10 +208,7 @@ class System:
         ]
 
     def ctr(self, *arguments: str) -> str:
-        command = ["ctr", "--address", str(self.node.socket), "--namespace", "k8s.io", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=DEADLINE
-        ).stdout
+        return run_ctr(self.node, *arguments)
 
     def kill(self, name: str) -> None:
         """End a daemon as a crash would, and start it again."""
