@@ -44,6 +44,22 @@ def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch
     assert "others may write to it" in capsys.readouterr().err
 
 
+async def test_second_sidecar_with_the_same_log_folder_exits_with_one_line_and_status_2(
+    sidecar, tmp_path
+):
+    logs = tmp_path / "logs"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "kakuri_sidecar", "--listen", f"unix://{tmp_path}/other.sock",
+        "--cri", f"unix://{sidecar.settings.cri.path}", "--log-dir", str(logs),
+        stderr=asyncio.subprocess.PIPE, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    _, errors = await process.communicate()
+    assert process.returncode == 2
+    (line,) = errors.decode().splitlines()
+    assert line.startswith(f"kakuri-sidecar: another process manages the zones with logs in {logs}")
+    assert (await sidecar.get("/healthz")).status == 200
+
+
 async def test_the_command_serves_until_it_is_told_to_end(runtime, tmp_path):
     socket = tmp_path / "s.sock"
     process = await asyncio.create_subprocess_exec(

@@ -1,0 +1,71 @@
+"""Which distribution and which module of the zones may import which."""
+
+import re
+
+import pytest
+
+from tools.imports import PAGE, graph, modules_of, page_with, picture, reachable, reduced
+from tools.members import BY_NAME, MEMBERS, ROOT
+
+ZONES = ROOT / "services" / "zones" / "src" / "kakuri_zones"
+DESIGN = ROOT / "docs" / "design" / "zones.md"
+
+
+def layers():
+    """Return the layers of kakuri-zones as its design page lists them, the lowest first."""
+    rows = re.findall(r"^\| \d+ \| [^|]+ \| ([^|]+) \|$", DESIGN.read_text(), re.MULTILINE)
+    return [re.findall(r"`([\w/]+)`", row) for row in reversed(rows)]
+
+
+def test_picture_in_the_architecture_is_drawn_from_the_imports():
+    text = PAGE.read_text()
+    drawn = page_with(text, picture(reduced(graph())))
+    assert drawn == text, "run python -m tools.imports --write"
+
+
+def test_no_member_imports_itself_by_way_of_others():
+    edges = graph()
+    assert [name for name in edges if name in reachable(edges, name)] == []
+
+
+@pytest.mark.parametrize("member", [each.name for each in MEMBERS])
+def test_imported_members_are_declared(member):
+    assert graph()[member] <= BY_NAME[member].siblings
+
+
+def test_libraries_import_no_service():
+    libraries = {each.name for each in MEMBERS if each.folder.parent.name == "packages"}
+    edges = graph()
+    assert all(edges[name] <= libraries for name in libraries)
+
+
+def test_zones_import_neither_http_nor_a_service_that_uses_them():
+    assert graph()["kakuri-zones"] == {
+        "kakuri-cri", "kakuri-daemon", "kakuri-json", "kakuri-registry", "kakuri-tcp",
+    }  # fmt: skip
+
+
+def test_grpcio_is_imported_by_one_module_alone():
+    using = [
+        str(path.relative_to(ROOT))
+        for member in MEMBERS
+        for path, modules in modules_of(member.folder / "src")
+        if {module.partition(".")[0] for module in modules} & {"grpc", "google", "grpc_tools"}
+    ]
+    assert using == ["sidecar/src/kakuri_sidecar/_grpcio.py"]
+
+
+def test_modules_of_zones_import_only_from_their_layer_and_those_below():
+    rank = {module: number for number, layer in enumerate(layers()) for module in layer}
+    files = {
+        str(path.relative_to(ZONES).with_suffix("")): modules for path, modules in modules_of(ZONES)
+    }
+    ranked = {name: modules for name, modules in files.items() if not name.endswith("__init__")}
+    assert sorted(rank) == sorted(ranked.keys() - {"_version"})
+    upwards = []
+    for name, modules in ranked.items():
+        for module in modules:
+            imported = module.removeprefix("kakuri_zones.").replace(".", "/")
+            if module.startswith("kakuri_zones.") and rank.get(imported, -1) > rank.get(name, 99):
+                upwards.append(f"{name} imports {imported}")
+    assert upwards == []

@@ -1,0 +1,111 @@
+"""Draw which distribution imports which, from the imports in their sources.
+
+Usage: python -m tools.imports [--write]
+
+Without --write, it fails if the picture in docs/architecture.md is not the present one.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tools.members import BY_NAME, MEMBERS, ROOT, Member
+
+PAGE = ROOT / "docs" / "architecture.md"
+BEGIN, END = "<!-- tools/imports.py writes this: -->\n", "<!-- up to here -->\n"
+
+Graph = dict[str, set[str]]
+
+
+def modules_of(source: Path) -> Iterator[tuple[Path, set[str]]]:
+    """Yield every Python file below a folder with the modules that it imports."""
+    for path in sorted(source.rglob("*.py")):
+        found: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(), path)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module)
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        yield path, found
+
+
+def imported_members(member: Member) -> set[str]:
+    """Return the names of the other members that a member's package imports."""
+    names = {each.import_name: each.name for each in MEMBERS}
+    tops = {
+        module.partition(".")[0]
+        for _, modules in modules_of(member.folder / "src")
+        for module in modules
+    }
+    return {names[top] for top in tops if top in names} - {member.name}
+
+
+@cache
+def graph() -> Graph:
+    """Return which member imports which others."""
+    return {member.name: imported_members(member) for member in MEMBERS}
+
+
+def reachable(edges: Graph, start: str) -> set[str]:
+    """Return every member that a member imports, directly or not."""
+    found: set[str] = set()
+    waiting = set(edges[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting |= edges[name]
+    return found
+
+
+def reduced(edges: Graph) -> Graph:
+    """Return the graph without the edges that others imply."""
+    return {
+        name: {
+            target
+            for target in targets
+            if not any(target in reachable(edges, other) for other in targets - {target})
+        }
+        for name, targets in edges.items()
+    }
+
+
+def picture(edges: Graph) -> str:
+    """Return a Mermaid graph: an arrow from each member to what it imports."""
+    lines = ["```mermaid", "graph BT"]
+    for name in sorted(edges):
+        lines.append(f"    {_short(name)}[{name}]")
+        lines += [f"    {_short(name)} --> {_short(target)}" for target in sorted(edges[name])]
+    return "\n".join([*lines, "```", ""])
+
+
+def page_with(text: str, drawn: str) -> str:
+    """Return the page with this picture between its marks."""
+    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
+    return re.sub(pattern, lambda _: f"{BEGIN}\n{drawn}\n{END}", text, count=1, flags=re.DOTALL)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("kakuri-").replace("-", "_")
+
+
+def main() -> None:
+    """Write the picture into the page, or compare it with the one that is there."""
+    text = PAGE.read_text()
+    expected = page_with(text, picture(reduced(graph())))
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(expected)
+    elif sys.argv[1:]:
+        raise SystemExit(__doc__)
+    elif text != expected:
+        raise SystemExit(f"{PAGE.relative_to(ROOT)}: run python -m tools.imports --write")
+    else:
+        print(f"the picture of {len(BY_NAME)} members is up to date")
+
+
+if __name__ == "__main__":
+    main()
