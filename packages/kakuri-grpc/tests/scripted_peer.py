@@ -131,7 +131,7 @@ class Network:
     def __init__(self, monkeypatch: Any) -> None:
         self.peers: list[Peer] = []
         self.settings: dict[str, int] = {}
-        self.opening = b""
+        self.opening: bytes | None = None
         self.refuses = 0
         monkeypatch.setattr(_channel, "connect", self._connect)
 
@@ -142,10 +142,10 @@ class Network:
             raise ConnectFailed(str(endpoint), "connection refused")
         peer = Peer(factory())
         self.peers.append(peer)
-        if self.opening:
-            peer.send(self.opening)
-        else:
+        if self.opening is None:
             peer.settings(**self.settings)
+        else:
+            peer.send(self.opening)
         return peer.driver
 
     async def peer(self, number: int = 0) -> Peer:

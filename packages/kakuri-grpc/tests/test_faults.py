@@ -525,6 +525,17 @@ async def test_text_of_http_1_1_is_unavailable_and_not_processed(channel, networ
     assert network.peers[0].is_closed
 
 
+async def test_closing_a_channel_closes_the_connection_that_waits_for_settings(network):
+    network.opening = b""
+    channel = Channel("unix:/played")
+    call = start(channel)
+    peer = await network.peer()
+    await channel.close()
+    assert peer.is_closed
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
 # Streams.
 
 

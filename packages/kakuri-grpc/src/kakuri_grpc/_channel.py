@@ -221,6 +221,7 @@ class Channel:
         self._is_closed = True
         if self._attempt is not None:
             self._attempt.cancel()
+            await asyncio.wait([self._attempt])
         drivers = [*self._draining, *([self._driver] if self._driver else [])]
         for driver in drivers:
             if grace:
@@ -336,6 +337,10 @@ class Channel:
         try:
             async with asyncio.timeout(timeout):
                 await driver.ready()
+        except asyncio.CancelledError:
+            driver.close()
+            await driver.closed
+            raise
         except (TimeoutError, ExchangeEnded) as failed:
             driver.close()
             reason = "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS came"

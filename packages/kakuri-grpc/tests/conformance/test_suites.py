@@ -114,6 +114,7 @@ class ScriptedServer(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._case.setdefault("transports", []).append(transport)
 
     def data_received(self, data: bytes) -> None:
         self._core.receive_data(data)
@@ -150,6 +151,9 @@ async def test_call_ends_with_the_status_of_the_scenario(case, tmp_path):
         )
     server.close()
     await server.wait_closed()
+    for transport in case.pop("transports"):
+        transport.abort()
+    await asyncio.sleep(0)
     if expect["kind"] == "call_succeeds":
         assert results == [Answer()] * calls
         return
