@@ -213,6 +213,7 @@ UNREADABLE = [
     ("63", Shapes, "group", 1, "the end of group 12"),
     ("6364ff", Shapes, "", 3, "the rest"),
     ("ffffffffff1f", Shapes, "", 1, "a tag of at most 32 bits"),
+    ("90808080800001", Shapes, "", 1, "a tag of at most 32 bits in 5 bytes"),
     ("6a07000000000000f0", Shapes, "reals[0]", 2, "a multiple of 8 bytes, got 7"),
     ("1a0180", Shapes, "numbers[0]", 2, "the rest of the field"),
     ("fb0708", Shapes, "127", 2, "the rest"),

@@ -9,6 +9,7 @@ from kakuri_protobuf._errors import DecodeError, LimitError
 from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, START_GROUP, VARINT
 
 _MAX_TAG = (1 << 32) - 1
+_MAX_TAG_BYTES = 5
 _SIZES = {I32: 4, I64: 8}
 
 
@@ -54,10 +55,10 @@ def read_tag(b: bytes, p: int) -> tuple[int, int]:
     second = b[p]
     if second < 0x80:
         return b[p - 1] - 0x80 + (second << 7), p + 1
-    tag, p = read_varint(b, p - 1)
-    if tag > _MAX_TAG:
-        raise DecodeError(f"expected a tag of at most 32 bits, got {tag}")
-    return tag, p
+    tag, after = read_varint(b, p - 1)
+    if tag > _MAX_TAG or after - p >= _MAX_TAG_BYTES:
+        raise DecodeError(f"expected a tag of at most 32 bits in 5 bytes, got {tag}")
+    return tag, after
 
 
 def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
