@@ -1,0 +1,61 @@
+import pytest
+from kakuri_tcp.testing import until
+from kakuri_zones import Condition, OptionalCalls, RuntimeInfo
+
+
+async def test_health_of_a_ready_runtime_is_ok(node):
+    health = await node.zones.health()
+    assert (health.status, health.message) == ("ok", None)
+    assert health.runtime == RuntimeInfo("fake", "1.2.3", "v1")
+    assert health.conditions == [
+        Condition("RuntimeReady", status=True), Condition("NetworkReady", status=True),
+    ]  # fmt: skip
+    assert health.handlers == ["", "edera"]
+    assert health.optional == OptionalCalls(
+        events=None, runtime_config=True, reopen_container_log=True, image_fs_info=True
+    )
+
+
+async def test_health_names_the_optional_calls_that_the_runtime_lacks(runtime, run):
+    runtime.unimplemented |= {
+        "GetContainerEvents", "RuntimeConfig", "ReopenContainerLog", "ImageFsInfo",
+    }  # fmt: skip
+    async with run() as node:
+        await until(lambda: not runtime.listeners)
+        await node.start()
+        health = await node.zones.health()
+        assert health.status == "ok"
+        assert health.optional == OptionalCalls(
+            events=False, runtime_config=False, reopen_container_log=False, image_fs_info=False
+        )
+
+
+async def test_health_leaves_open_what_the_runtime_does_not_answer(runtime, node):
+    runtime.faults.set("ImageFsInfo", "error(UNAVAILABLE: busy)")
+    assert (await node.zones.health()).optional.image_fs_info is None
+
+
+@pytest.mark.parametrize("condition", ["RuntimeReady", "NetworkReady"])
+async def test_runtime_that_is_not_ready_is_unavailable(runtime, node, condition):
+    runtime.node.conditions[condition] = False
+    health = await node.zones.health()
+    assert health.status == "unavailable"
+    assert health.message.startswith(condition)
+
+
+async def test_runtime_without_a_configured_handler_is_unavailable(runtime, node):
+    runtime.node.handlers = ["", "runc"]
+    health = await node.zones.health()
+    assert health.status == "unavailable"
+    assert "expected the runtime to have handler 'edera', got ['', 'runc']" in health.message
+
+
+async def test_runtime_that_does_not_answer_is_unavailable(runtime, node):
+    await runtime.crash()
+    health = await node.zones.health()
+    assert (health.status, health.runtime) == ("unavailable", None)
+
+
+async def test_health_has_only_printable_text_of_the_runtime(runtime, node):
+    runtime.node.handlers = ["", "edera", "\x1b[2J\x9b\u202e"]
+    assert (await node.zones.health()).handlers == ["", "\\x1b[2J\\x9b\\u202e", "edera"]

@@ -1,0 +1,63 @@
+from kakuri_registry import LogGrown, LogsWatched, WorkloadState, ZoneStatus
+from kakuri_zones._log_watch import SETTLING_POLLS, LogWatch
+
+
+class Zones:
+    """Stands for the table: one zone that runs, and one that has ended."""
+
+    @staticmethod
+    def all():
+        return [
+            ZoneStatus("a", WorkloadState.RUNNING),
+            ZoneStatus("b", WorkloadState.SUCCEEDED),
+        ]
+
+
+class Logs:
+    """Stands for the store: the signature of zone `a` at each poll, and the last one for ever."""
+
+    def __init__(self, *signatures):
+        self.signatures_left = list(signatures)
+        self.asked = []
+
+    async def signatures(self, attempts):
+        self.asked.append(dict(attempts))
+        if len(self.signatures_left) > 1:
+            return {"a": self.signatures_left.pop(0)}
+        return {"a": self.signatures_left[0]}
+
+
+async def events_of(logs, count, *, heartbeat=1000.0):
+    watch = LogWatch(logs, Zones(), poll=0.001, heartbeat=heartbeat)
+    events = watch.events()
+    found = [await anext(events) for _ in range(count)]
+    await events.aclose()
+    return found
+
+
+async def test_log_that_grows_is_reported_at_once_and_once_more_when_it_has_settled():
+    logs = Logs(1, 1, 2)
+    assert await events_of(logs, 3) == [LogsWatched(), LogGrown("a"), LogGrown("a")]
+    assert len(logs.asked) == 3 + SETTLING_POLLS
+
+
+async def test_log_that_grows_all_the_time_is_reported_at_each_poll():
+    assert await events_of(Logs(1, 2, 3, 4), 4) == [LogsWatched(), *[LogGrown("a")] * 3]
+
+
+async def test_only_logs_of_running_zones_are_watched():
+    logs = Logs(1, 2)
+    await events_of(logs, 2)
+    assert logs.asked == [{"a": 0}] * 2
+
+
+async def test_logs_watched_is_repeated_as_a_sign_of_life():
+    assert await events_of(Logs(1), 3, heartbeat=0.002) == [LogsWatched()] * 3
+
+
+async def test_closed_watch_ends_its_readers():
+    watch = LogWatch(Logs(1), Zones(), poll=100)
+    events = watch.events()
+    assert await anext(events) == LogsWatched()
+    watch.close()
+    assert [event async for event in events] == []
