@@ -170,7 +170,7 @@ class Connection(InboundFields):
         elif number not in self._ended:
             window = self.limits.stream_window
             self._remember(Stream(number, StreamState.RESET_LOCAL, 0, window))
-        self._count_reset("own_resets")
+        self._count_own_reset()
 
     def _end_stream(self, stream: Stream, reset: StreamReset) -> None:
         """Drop a stream before both sides have ended it, and report that."""
@@ -230,7 +230,7 @@ class Connection(InboundFields):
         without it, pings on a connection that is otherwise idle would add up to a flood.
         """
         self._idle_frames = self._settings_frames = 0
-        self._resets_balance = dict.fromkeys(self._resets_balance, 0)
+        self._peer_resets = self._own_resets = 0
 
     # The other frames.
 
@@ -260,7 +260,9 @@ class Connection(InboundFields):
         processed = Processed.NO if is_refused else Processed.UNKNOWN
         reset = StreamReset(number, code, by_peer=True, processed=processed)
         self._end_stream(stream, reset)
-        self._count_reset("peer_resets")
+        self._peer_resets += 1
+        if self._peer_resets > self.limits.peer_resets:
+            self._exceeded("peer_resets", "streams that are reset and not finished")
 
     def _receive_settings(self, flags: int, number: int, payload: bytes) -> None:
         if number != 0:

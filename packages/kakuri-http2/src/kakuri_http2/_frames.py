@@ -49,7 +49,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 def header_frames(block: bytes, stream: int, flags: int, size: int) -> bytes:
     """Return a block of fields as a HEADERS frame and as many CONTINUATION frames as it needs."""
     if len(block) <= size:
-        return frame(HEADERS, flags | END_HEADERS, stream, block)
+        return HEAD.pack(len(block) << 8 | HEADERS, flags | END_HEADERS, stream) + block
     pieces = [frame(HEADERS, flags, stream, block[:size])]
     for start in range(size, len(block), size):
         last = END_HEADERS if start + size >= len(block) else 0

@@ -4,7 +4,7 @@ from kakuri_http2 import _frames as frames
 from kakuri_http2._errors import ErrorCode, RemoteProtocolError
 from kakuri_http2._limits import LARGEST_WINDOW, Limits
 from kakuri_http2._outbound import Outbound, StreamError
-from kakuri_http2._states import FINISHED, RECEIVE, Input, StreamState
+from kakuri_http2._states import REMOTE_END, Input, StreamState
 from kakuri_http2._stream import Stream
 
 _END_STREAM, _PADDED = frames.END_STREAM, frames.PADDED
@@ -54,7 +54,8 @@ class InboundContent(Outbound):
             self._empty_frames += 1
             if self._empty_frames > self.limits.empty_frames:
                 self._exceeded("empty_frames", "empty DATA frames in a row")
-        self._check_length(stream, is_end=is_end)
+        if stream.length is not None or stream.is_bodiless:
+            self._check_length(stream, is_end=is_end)
         is_taken = stream.receiver.receive_content(content, is_end=is_end)
         if is_end:
             self._end_remotely(stream)
@@ -158,10 +159,8 @@ class InboundContent(Outbound):
             self._count_idle()
 
     def _end_remotely(self, stream: Stream) -> None:
-        outcome = RECEIVE[stream.state][Input.END_STREAM]
-        assert isinstance(outcome, StreamState)
-        stream.state = outcome
-        if outcome in FINISHED:
+        stream.state = REMOTE_END[stream.state]
+        if stream.state is StreamState.CLOSED:
             self._forget(stream)
 
 

@@ -114,7 +114,8 @@ class InboundFields(InboundContent):
     def _receive_trailers(self, stream: Stream, head: Head, *, is_end: bool) -> None:
         if head.pseudo or not is_end:
             raise MalformedMessage("expected trailers that end the stream, without pseudo-fields")
-        self._check_length(stream, is_end=True)
+        if stream.length is not None or stream.is_bodiless:
+            self._check_length(stream, is_end=True)
         stream.receiver.receive_trailers(head.fields)
         self._end_remotely(stream)
 

@@ -70,7 +70,8 @@ class Outbound:
         self._idle_frames = 0
         self._is_over = False
         self._settings_frames = 0
-        self._resets_balance = {"peer_resets": 0, "own_resets": 0}
+        # Streams that were reset, less those that have finished.
+        self._peer_resets = self._own_resets = 0
         self._checked: dict[Fields, Head] = {}
 
     def _new_stream(self, number: int, receiver: Receiver | None = None) -> Stream:
@@ -94,8 +95,12 @@ class Outbound:
     def _send_content(self, stream: Stream, content: bytes, *, is_end: bool) -> None:
         """Write content if everything allows it, else queue it."""
         size = len(content)
-        if not (stream.queue or self._ready or self._held) and size <= min(
-            self._peer_frame_size, stream.send_window, self._send_window, self._room
+        if (
+            size <= self._peer_frame_size
+            and size <= stream.send_window
+            and size <= self._send_window
+            and size <= self._room
+            and not (stream.queue or self._ready or self._held)
         ):
             self._write_frame(stream, content, size, is_end=is_end)
         else:
@@ -245,8 +250,7 @@ class Outbound:
         self, stream: Stream, content: bytes | memoryview, size: int, *, is_end: bool
     ) -> None:
         """Write content as a DATA frame; the windows allow it."""
-        flags = frames.END_STREAM if is_end else 0
-        self._out.append(frames.frame_head(size, frames.DATA, flags, stream.number))
+        self._out.append(frames.HEAD.pack(size << 8 | frames.DATA, is_end, stream.number))
         if size:
             self._out.append(content)
         stream.send_window -= size
@@ -272,14 +276,18 @@ class Outbound:
     def _forget(self, stream: Stream) -> None:
         """Drop a stream that has ended, and return the credit for the content it still held."""
         del self._streams[stream.number]
-        stream.queue.clear()
-        stream.queued = 0
+        if stream.queue:
+            stream.queue.clear()
+            stream.queued = 0
         self._remember(stream)
-        if stream.state is StreamState.CLOSED and any(self._resets_balance.values()):
-            for limit, balance in self._resets_balance.items():
-                self._resets_balance[limit] = max(0, balance - 1)
-        self._give_credit(stream.unread)
-        stream.unread = 0
+        if stream.state is StreamState.CLOSED:
+            if self._peer_resets:
+                self._peer_resets -= 1
+            if self._own_resets:
+                self._own_resets -= 1
+        if stream.unread:
+            self._give_credit(stream.unread)
+            stream.unread = 0
         stream.receiver = DROPPED
 
     def _remember(self, stream: Stream) -> None:
@@ -330,10 +338,11 @@ class Outbound:
         if self._idle_frames > self.limits.idle_frames:
             self._exceeded("idle_frames", "frames without progress")
 
-    def _count_reset(self, limit: str) -> None:
-        self._resets_balance[limit] += 1
-        if self._resets_balance[limit] > getattr(self.limits, limit):
-            self._exceeded(limit, "streams that are reset and not finished")
+    def _count_own_reset(self) -> None:
+        """Count a stream that this side has to reset."""
+        self._own_resets += 1
+        if self._own_resets > self.limits.own_resets:
+            self._exceeded("own_resets", "streams that have to be reset")
 
     def _receive_late(self, number: int, what: Input) -> None:
         """Handle a frame of a stream that is not open, or that the peer has ended."""

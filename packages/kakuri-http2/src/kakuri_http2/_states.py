@@ -102,6 +102,13 @@ RECEIVE: dict[StreamState, dict[Input, Outcome]] = {
 }
 """The state after a frame, or how it is answered."""
 
+REMOTE_END = {
+    state: after
+    for state, outcomes in RECEIVE.items()
+    if isinstance(after := outcomes.get(Input.END_STREAM), StreamState)
+}
+"""The state after the peer has ended the stream."""
+
 LOCAL_END = {_S.OPEN: _S.HALF_CLOSED_LOCAL, _S.HALF_CLOSED_REMOTE: _S.CLOSED}
 """The state after this side has ended the stream."""
 
