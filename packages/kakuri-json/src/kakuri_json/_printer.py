@@ -10,10 +10,12 @@ from typing import Any, Final
 from kakuri_json._errors import JSONError, UnprintableError
 from kakuri_json._limits import Limits, exceeded
 from kakuri_json._numbers import float_text, integer_text
-from kakuri_json._strings import quote
+from kakuri_json._strings import only_strings, quote, quote_all
 
 _LARGE: Final = 10**18
 """An integer below this has no more digits than any limit allows."""
+_MANY: Final = 16
+"""Items of a list for which reading their types at once is worth it."""
 _MAX_NAMES: Final = 1000
 """Keys whose spelling is remembered: they come again and again, but not without end."""
 
@@ -94,6 +96,11 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                         continue
                 if len(outer) >= limits.max_depth:
                     raise _too_deep(item, values, limits)
+                # A list of strings alone is the large one of most documents.
+                is_array = kind is list or kind is tuple
+                if is_array and indent is None and len(item) >= _MANY and only_strings(item):
+                    parts.append(f"[{quote_all(item)}]")
+                    continue
                 outer.append(items)
                 outer_in_object.append(in_object)
                 values.append(item)

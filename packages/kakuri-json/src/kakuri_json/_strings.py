@@ -1,7 +1,8 @@
 """Strings with escapes, read and written (RFC 8259 section 7)."""
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from kakuri_json._diagnosis import explain_string
 from kakuri_json._errors import UnprintableError
@@ -93,6 +94,9 @@ def _refuse_lone_surrogates(body: str, text: str, start: "i64") -> None:
 
 _SPECIAL: Final = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ONLY_STRINGS: Final = frozenset({str})
+BETWEEN: Final = chr(0xDC01)
+"""Joins strings: a lone surrogate, which no string of a document holds."""
 _LONG: Final = 1000
 """Characters of a text in which looking for each special character costs less than a call for each
 of those that are there."""
@@ -112,11 +116,31 @@ def quote(text: str) -> str:
     if plain or _SPECIAL.search(text) is None:
         return '"' + text + '"'
     if len(text) >= _LONG and _SURROGATE.search(text) is None:
-        return f'"{spell(text)}"'
+        return f'"{_spell(text)}"'
     return f'"{_SPECIAL.sub(_escape, text)}"'
 
 
-def spell(text: str) -> str:
+def only_strings(items: Sequence[Any]) -> bool:
+    """Return whether every item is a string, and of no class derived from that."""
+    return _ONLY_STRINGS.issuperset(map(type, items))
+
+
+def quote_all(texts: Sequence[str]) -> str:
+    """Spell strings in JSON, with commas between them."""
+    return '"' + '","'.join(spell_each(texts)) + '"' if texts else ""
+
+
+def spell_each(texts: Sequence[str]) -> Sequence[str]:
+    """Escape what must be escaped in each text: joined, spelled as one text, and split."""
+    text = "".join(texts)
+    if '"' not in text and "\\" not in text and text.isprintable():
+        return texts
+    if _SURROGATE.search(text) is not None:
+        return [quote(each)[1:-1] for each in texts]  # which names the text
+    return _spell(BETWEEN.join(texts)).split(BETWEEN)
+
+
+def _spell(text: str) -> str:
     """Escape what must be escaped in a long text; surrogates stay as they are."""
     for character, spelling in _SPELLINGS.items():
         if character in text:

@@ -1,19 +1,15 @@
-"""Reads, checks and spells many strings together.
+"""Reads and checks many strings together.
 
 A document may hold tens of thousands of strings of a few characters. A call or two for each of
 them costs more than all of their characters, so they are joined, treated as one text, and split.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from kakuri_json._shapes import Constrained, Constraint, Shape
-from kakuri_json._strings import quote, spell, unescape
-
-_BETWEEN = chr(0xDC01)
-"""Joins strings: a lone surrogate, which no string of a document holds."""
-_SURROGATE = re.compile("[\ud800-\udfff]").search
+from kakuri_json._strings import BETWEEN, unescape
 
 ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
 """Reads the contents of strings, or pairs of them; returns None if one of them is refused."""
@@ -28,18 +24,8 @@ def unescape_all(texts: Sequence[str]) -> Sequence[str]:
     Raises:
         JSONSyntaxError: a string has the escape of a lone surrogate.
     """
-    joined = _BETWEEN.join(texts)
-    return unescape(joined).split(_BETWEEN) if "\\" in joined else texts
-
-
-def quote_all(texts: Collection[str]) -> str:
-    """Spell strings in JSON, with commas between them."""
-    text = "".join(texts)
-    if '"' in text or "\\" in text or not text.isprintable():
-        if _SURROGATE(text) is not None:
-            return ",".join(map(quote, texts))  # which names the string
-        return f'"{spell(_BETWEEN.join(texts))}"'.replace(_BETWEEN, '","')
-    return '"' + '","'.join(texts) + '"' if texts else ""
+    joined = BETWEEN.join(texts)
+    return unescape(joined).split(BETWEEN) if "\\" in joined else texts
 
 
 def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:

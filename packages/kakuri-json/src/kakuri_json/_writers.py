@@ -27,8 +27,7 @@ from kakuri_json._shapes import (
     Union,
     is_string,
 )
-from kakuri_json._strings import quote
-from kakuri_json._texts import quote_all
+from kakuri_json._strings import only_strings, quote, quote_all, spell_each
 from kakuri_json._values import EXACT, is_default
 
 _FORMATS: dict[str, tuple[type[Any], Writer]] = {
@@ -73,6 +72,8 @@ def _value(shape: Shape, inside: list[Record]) -> Writer:
             return _strings(build)
         case Sequence(build=build) if build in (list, tuple):
             return _sequence(build, _value(shape.item, inside))
+        case Dictionary() if is_string(shape.key) and is_string(shape.value):
+            return _members
         case Dictionary() if is_string(shape.key):
             return _dictionary(_value(shape.value, inside))
         case Record() if not shape.is_dict and shape not in inside:
@@ -134,16 +135,24 @@ def _sequence(build: type[Any], write: Writer) -> Writer:
     return write_sequence
 
 
-_ONLY_TEXT = frozenset({str})
-
-
 def _strings(build: type[Any]) -> Writer:
     def write_strings(value: Any) -> str | None:
-        if value.__class__ is not build or not _ONLY_TEXT.issuperset(map(type, value)):
+        if value.__class__ is not build or not only_strings(value):
             return None
         return f"[{quote_all(value)}]"
 
     return write_strings
+
+
+def _members(value: Any) -> str | None:
+    """Print an object of strings."""
+    if value.__class__ is not dict or len(value) > DEFAULT_LIMITS.max_keys:
+        return None
+    keys, values = list(value), list(value.values())
+    if not (only_strings(keys) and only_strings(values)):
+        return None
+    pairs = zip(spell_each(keys), spell_each(values), strict=True)
+    return "{" + ",".join(map('"%s":"%s"'.__mod__, pairs)) + "}"
 
 
 def _dictionary(write: Writer) -> Writer:

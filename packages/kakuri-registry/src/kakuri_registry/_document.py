@@ -6,7 +6,7 @@ fits into a document stays below the 2 MiB that execve(2) takes under the usual 
 with the pointer that each string costs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 MAX_DOCUMENT_BYTES = 262_144
@@ -55,17 +55,26 @@ def oversized_strings(spec: Spec) -> Iterator[tuple[str, str]]:
         The path of the string (`$.args[2]`, `$.env['NAME']`) and a message with both sizes.
 
     """
+    # Most strings are short, and then the longest of them decides for all.
     for field, items in (("command", spec.command), ("args", spec.args)):
-        for index, item in enumerate(items):
+        for index, item in enumerate(items if _longest(items) > MAX_STRING_BYTES else ()):
             if (size := _size(item)) > MAX_STRING_BYTES:
                 yield f"$.{field}[{index}]", _message("an argument", MAX_STRING_BYTES, size)
-    for name, value in spec.env.items():
+    env: Mapping[str, str] = {}
+    if _longest(spec.env) + 1 + _longest(spec.env.values()) > MAX_STRING_BYTES:
+        env = spec.env
+    for name, value in env.items():
         if (size := _size(name) + 1 + _size(value)) > MAX_STRING_BYTES:
             shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
             what = "a variable, NAME=value,"
             yield f"$.env[{shown!r}]", _message(what, MAX_STRING_BYTES, size)
     if spec.working_dir is not None and (size := _size(spec.working_dir)) > MAX_PATH_BYTES:
         yield "$.working_dir", _message("a path", MAX_PATH_BYTES, size)
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """Return how many bytes of UTF-8 the longest of some texts has at most."""
+    return 4 * max(map(len, texts), default=0)
 
 
 def _size(text: str) -> int:

@@ -7,7 +7,7 @@ tools such as crictl show.
 from dataclasses import replace
 from hashlib import sha256
 
-from kakuri_json import canonical, encode, loads
+from kakuri_json import canonical, encode
 from kakuri_registry import ZoneSpec
 
 MANAGED_BY = "kakuri.dev/managed-by"
@@ -42,16 +42,25 @@ def of_zone(zone_id: str) -> dict[str, str]:
 
 
 def spec_hash(spec: ZoneSpec) -> str:
-    """Give a label value that two specs share if they differ in nothing but the attempt."""
-    document = canonical(loads(encode(replace(spec, attempt=0))))
+    """Return a label value that two specs share if they differ in nothing but the attempt.
+
+    It takes a few milliseconds for a large spec, so a start computes it once and passes it on.
+    """
+    document = canonical(replace(spec, attempt=0))
     return sha256(document).hexdigest()[:_HASH_DIGITS]
 
 
-def sandbox_labels(spec: ZoneSpec) -> dict[str, str]:
-    """Give the labels of a sandbox: ours alone, since all of them have to fit into one list."""
+def sandbox_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, str]:
+    """Return the labels of a sandbox: ours alone, since all of them have to fit into one list.
+
+    Args:
+        spec: what the zone is made from.
+        known_hash: its `spec_hash`, if that is known already.
+
+    """
     return {
         **of_zone(spec.id),
-        SPEC_HASH: spec_hash(spec),
+        SPEC_HASH: known_hash or spec_hash(spec),
         ATTEMPT: str(spec.attempt),
         POD_NAME: spec.id,
         POD_NAMESPACE: NAMESPACE,
@@ -59,9 +68,9 @@ def sandbox_labels(spec: ZoneSpec) -> dict[str, str]:
     }
 
 
-def container_labels(spec: ZoneSpec) -> dict[str, str]:
-    """Give the labels of a container: the submitter's, under the sandbox's and one more."""
-    return {**spec.labels, **sandbox_labels(spec), CONTAINER_NAME: spec.id}
+def container_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, str]:
+    """Return the labels of a container: the submitter's, under the sandbox's and one more."""
+    return {**spec.labels, **sandbox_labels(spec, known_hash), CONTAINER_NAME: spec.id}
 
 
 def container_annotations(spec: ZoneSpec, image_digest: str | None = None) -> dict[str, str]:

@@ -159,6 +159,7 @@ class ZoneMaker:
                 image=image,
                 log_path=self._place.path,
                 mounts=mounts,
+                spec_hash=self.spec_hash,
             )
             call = self._cri.create_container(sandbox.id, config, in_sandbox)
             try:
@@ -256,6 +257,7 @@ class ZoneMaker:
             log_directory=self._place.directory,
             dns_config=self._network.dns_config(),
             sysctls=self._network.sysctls(self._handler),
+            spec_hash=self.spec_hash,
         )
 
 

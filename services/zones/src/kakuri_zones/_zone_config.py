@@ -46,6 +46,7 @@ def sandbox_config(
     log_directory: str,
     dns_config: api.DNSConfig | None = None,
     sysctls: Mapping[str, str] = MappingProxyType({}),
+    spec_hash: str | None = None,
 ) -> api.PodSandboxConfig:
     """Give the configuration of a zone's sandbox.
 
@@ -58,7 +59,7 @@ def sandbox_config(
         hostname=spec.id,
         log_directory=log_directory,
         dns_config=dns_config,
-        labels=labels.sandbox_labels(spec),
+        labels=labels.sandbox_labels(spec, spec_hash),
         linux=api.LinuxPodSandboxConfig(
             cgroup_parent=cgroup_parent,
             security_context=sandbox_security(),
@@ -75,10 +76,12 @@ def container_config(
     image: NodeImage,
     log_path: str,
     mounts: Sequence[api.Mount] = (),
+    spec_hash: str | None = None,
 ) -> api.ContainerConfig:
     """Return the configuration of a zone's container.
 
-    log_path is relative to the sandbox's log directory.
+    log_path is relative to the sandbox's log directory; spec_hash is that of the labels, if it is
+    known already.
     """
     return api.ContainerConfig(
         metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
@@ -88,7 +91,7 @@ def container_config(
         working_dir=spec.working_dir or "",
         envs=tuple(api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()),
         mounts=tuple(mounts),
-        labels=labels.container_labels(spec),
+        labels=labels.container_labels(spec, spec_hash),
         annotations=labels.container_annotations(spec, image.digest),
         log_path=log_path,
         linux=api.LinuxContainerConfig(
