@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_cri import CallRefused, CallTimeout, CriError, NotFound, Runtime, api
+from kakuri_cri import CriError, NotFound, Runtime, RuntimeUnavailable, api
 from kakuri_cri.api import ContainerState
 from kakuri_json import JSONError, decode
 from kakuri_registry import ZoneSpec
@@ -159,8 +159,8 @@ class Inspector:
             status = await self._cri.pod_sandbox_status(listed.id, timeout)
         except NotFound:
             return Sandbox.of(listed)
-        except (CallTimeout, CallRefused) as error:
-            if is_patient:
+        except CriError as error:
+            if is_patient or isinstance(error, RuntimeUnavailable):
                 raise
             self._note_stuck(listed.id, error)
             return Sandbox.of(listed)
@@ -178,8 +178,8 @@ class Inspector:
             status = await self._cri.container_status(listed.id, timeout)
         except NotFound:
             return None
-        except (CallTimeout, CallRefused) as error:
-            if is_patient:
+        except CriError as error:
+            if is_patient or isinstance(error, RuntimeUnavailable):
                 raise
             self._note_stuck(listed.id, error)
             return listed.as_stale() if asked is None else replace(asked.container, is_stale=True)
