@@ -39,7 +39,7 @@ def test_markdown_with_an_expression_of_the_glossary_is_found(sentence):
         "There is no authentication, and this is no longer true.",
         '`told` and "nobody" are quoted, and [a link](behind/told.md) is not prose.',
         "These are reserved words; in other words, whole words.",
-        "Events may lag behind.",
+        "Events may lag behind, and a call leaves nothing of its own behind.",
     ],
 )
 def test_markdown_with_ordinary_english_has_no_finding(sentence):
