@@ -8,10 +8,12 @@ from kakuri_http import (
     EndOfMessage,
     Headers,
     Limits,
+    PoolLimits,
     RemoteProtocolError,
     Request,
     Response,
     ServerConnection,
+    Timeouts,
 )
 from kakuri_http._events import InterimResponse
 
@@ -33,9 +35,9 @@ def fields(number):
 
 def head(size):
     start = b"GET / HTTP/1.1\r\nHost: a\r\n"
-    lines = (size - len(start)) // 10
-    last = size - len(start) - 10 * (lines - 1)
-    return start + b"X: 56789\r\n" * (lines - 1) + b"X: " + b"y" * (last - 5) + b"\r\n\r\n"
+    line = b"X: " + b"y" * (size // 20) + b"\r\n"
+    lines, last = divmod(size - len(start) - 10, len(line))
+    return start + line * lines + b"X: " + b"y" * (last + 5) + b"\r\n\r\n"
 
 
 def body(size):
@@ -51,8 +53,11 @@ def chunk_line(size):
 
 
 def chunk_extensions(size):
-    line = b"1;" + b"x" * 9  # ten bytes of extensions
-    return CHUNKED + (line + b"\r\nx\r\n") * (size // 10) + b"0\r\n\r\n"
+    """Ten bytes of extensions on each chunk; what exceeds the content's bytes is counted."""
+    count = (size - 1) // 9
+    last = size - 9 * count
+    chunk = b"1;" + b"x" * 9 + b"\r\nx\r\n"
+    return CHUNKED + chunk * count + b"0;" + b"x" * (last - 1) + b"\r\n\r\n"
 
 
 def trailers(number):
@@ -63,17 +68,41 @@ def empty_lines(number):
     return b"\r\n" * number + b"GET / HTTP/1.1" + REST
 
 
+def trailer_line(size):
+    return CHUNKED + b"0\r\nX: " + b"y" * (size - 3) + b"\r\n\r\n"
+
+
+def trailer_section(size):
+    return CHUNKED + b"0\r\n" + b"X: 5678\r\n" * (size // 9 - 1) + (
+        b"X: " + b"y" * (size - 9 * (size // 9 - 1) - 5) + b"\r\n\r\n"
+    )  # fmt: skip
+
+
+# What a limit is set to, a message of a size, the status of one that is larger by one.
 EDGES = [
-    ({"request_line": 60}, request_line, 60, 1),
-    ({"field_line": 60}, field_line, 60, 1),
-    ({"fields": 5}, fields, 5, 1),
-    ({"head": 200}, head, 200, 1),
-    ({"body": 50}, body, 50, 1),
-    ({"body": 50}, chunked_body, 50, 1),
-    ({"chunk_line": 30}, chunk_line, 30, 1),
-    ({"chunk_extensions": 50}, chunk_extensions, 50, 10),
-    ({"trailers": 4}, trailers, 4, 1),
-    ({"empty_lines": 3}, empty_lines, 3, 1),
+    ({"request_line": 60}, request_line, 414),
+    ({"field_line": 60}, field_line, 431),
+    ({"fields": 5}, fields, 431),
+    ({"head": 200}, head, 431),
+    ({"body": 50}, body, 413),
+    ({"body": 50}, chunked_body, 413),
+    ({"chunk_line": 30}, chunk_line, 400),
+    ({"chunk_extensions": 50}, chunk_extensions, 400),
+    ({"trailers": 4}, trailers, 431),
+    ({"field_line": 60}, trailer_line, 431),
+    ({"head": 200}, trailer_section, 431),
+    ({"empty_lines": 3}, empty_lines, 400),
+]
+DEFAULTS = [
+    ({"request_line": 8192}, request_line, 414),
+    ({"field_line": 8192}, field_line, 431),
+    ({"fields": 100}, fields, 431),
+    ({"head": 32_768}, head, 431),
+    ({"body": 1_048_576}, body, 413),
+    ({"chunk_line": 1024}, chunk_line, 400),
+    ({"chunk_extensions": 16_384}, chunk_extensions, 400),
+    ({"trailers": 32}, trailers, 431),
+    ({"empty_lines": 8}, empty_lines, 400),
 ]
 
 
@@ -89,22 +118,51 @@ def complete(connection, data, step):
 
 
 @pytest.mark.parametrize("step", [1, 1_000_000], ids=["byte by byte", "whole"])
-@pytest.mark.parametrize(("limits", "make", "edge", "more"), EDGES)
-def test_request_at_a_limit_is_accepted_and_over_it_refused(limits, make, edge, more, step):
+@pytest.mark.parametrize(("limits", "make", "status"), EDGES)
+def test_request_at_a_limit_is_accepted_and_over_it_refused(limits, make, status, step):
+    (edge,) = limits.values()
     assert complete(ServerConnection(Limits(**limits)), make(edge), step)
-    with pytest.raises(RemoteProtocolError):
-        complete(ServerConnection(Limits(**limits)), make(edge + more), step)
+    with pytest.raises(RemoteProtocolError) as caught:
+        complete(ServerConnection(Limits(**limits)), make(edge + 1), step)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(("limits", "make", "status"), DEFAULTS)
+def test_default_limit_is_the_documented_one(limits, make, status):
+    (edge,) = limits.values()
+    assert complete(ServerConnection(), make(edge), 1_000_000)
+    with pytest.raises(RemoteProtocolError) as caught:
+        complete(ServerConnection(), make(edge + 1), 1_000_000)
+    assert caught.value.status == status
 
 
 @pytest.mark.parametrize("step", [1, 1_000_000], ids=["byte by byte", "whole"])
 def test_interim_responses_at_the_limit_are_accepted_and_over_it_refused(step):
-    def ask():
-        connection = ClientConnection(Limits(interim_responses=3))
+    small = Limits(interim_responses=3)
+
+    def ask(limits):
+        connection = ClientConnection(limits)
         connection.send(Request("GET", "/", Headers(), host="a"))
         return connection
 
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    assert complete(ask(), interim * 3 + final, step)
+    assert complete(ask(small), interim * 3 + final, step)
     with pytest.raises(RemoteProtocolError, match="at most 3 interim responses"):
-        complete(ask(), interim * 4 + final, step)
+        complete(ask(small), interim * 4 + final, step)
+    assert complete(ask(Limits()), interim * 16 + final, step)
+    with pytest.raises(RemoteProtocolError, match="at most 16 interim responses"):
+        complete(ask(Limits()), interim * 17 + final, step)
+
+
+def test_defaults_of_what_no_message_shows_are_the_documented_ones():
+    limits, pool, timeouts = Limits(), PoolLimits(), Timeouts()
+    assert (limits.pipeline, limits.stream_buffer, limits.discarded_body) == (
+        65_536, 262_144, 262_144
+    )  # fmt: skip
+    assert (limits.idle_timeout, limits.head_timeout, limits.body_timeout) == (75.0, 10.0, 20.0)
+    assert (limits.body_rate, limits.half_closed_timeout) == (1024, 3.0)
+    assert (pool.connections, pool.per_host, pool.idle) == (100, 10, 4.0)
+    assert (timeouts.pool, timeouts.connect, timeouts.write, timeouts.read, timeouts.total) == (
+        5.0, 5.0, 30.0, 30.0, 60.0
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""What the server's core counts and leaves out, on its short way and on the long one."""
+
+import pytest
+from kakuri_http import (
+    NEED_DATA,
+    PAUSED,
+    ClientConnection,
+    Data,
+    EndOfMessage,
+    Headers,
+    LocalProtocolError,
+    Request,
+    Response,
+    ServerConnection,
+)
+
+
+def asked(method="GET", version="1.1", fields=""):
+    """Return a core that has received a request without content, to its end."""
+    connection = ServerConnection()
+    connection.receive_data(f"{method} / HTTP/{version}\r\nHost: a\r\n{fields}\r\n".encode())
+    drain(connection)
+    return connection
+
+
+def drain(connection):
+    while connection.next_event() not in (NEED_DATA, PAUSED):
+        pass
+
+
+def pieces():
+    yield b"x"
+
+
+WAYS = {
+    "bytes": lambda core: [core.send(Response(200, b"x"))],
+    "no content": lambda core: [core.send(Response(204))],
+    "own field": lambda core: [core.send(Response(200, b"x", {"x": "y"}))],
+    "stream": lambda core: [
+        core.send(Response(200, pieces())), core.send(Data(b"x")), core.send(EndOfMessage())
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_exchanges_are_counted_when_both_messages_have_ended(way):
+    connection = asked()
+    for number in range(1, 4):
+        WAYS[way](connection)
+        assert connection.exchanges == number
+        connection.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        drain(connection)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_response_before_the_end_of_the_request_does_not_end_the_exchange(way):
+    connection = ServerConnection()
+    connection.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx")
+    drain(connection)
+    WAYS[way](connection)
+    assert connection.exchanges == 0
+    connection.receive_data(b"y")
+    drain(connection)
+    assert connection.exchanges == 1
+
+
+def test_client_counts_exchanges():
+    connection = ClientConnection()
+    for number in range(1, 3):
+        connection.send(Request("GET", "/", Headers(), host="a"))
+        assert connection.exchanges == number - 1
+        connection.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+        drain(connection)
+        assert connection.exchanges == number
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_response_to_head_has_fields_and_no_content(way):
+    sent = b"".join(WAYS[way](asked("HEAD")))
+    assert sent.endswith(b"\r\n\r\n")
+    assert sent.count(b"\r\n\r\n") == 1
+    assert b"HTTP/1.1 20" in sent
+
+
+def test_response_after_one_without_content_has_its_content():
+    connection = asked("HEAD")
+    WAYS["stream"](connection)
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    drain(connection)
+    assert b"".join(WAYS["stream"](connection)).endswith(b"1\r\nx\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "way", "option", "keeps"),
+    [
+        ("1.1", "", "bytes", b"", True),
+        ("1.1", "Connection: close\r\n", "bytes", b"Connection: close\r\n", False),
+        ("1.0", "", "bytes", b"Connection: close\r\n", False),
+        ("1.0", "Connection: keep-alive\r\n", "bytes", b"Connection: keep-alive\r\n", True),
+        ("1.0", "Connection: keep-alive\r\n", "stream", b"Connection: close\r\n", False),
+    ],
+)
+def test_connection_persists_as_version_fields_and_content_allow(
+    version, fields, way, option, keeps
+):
+    connection = asked(version=version, fields=fields)
+    sent = b"".join(WAYS[way](connection))
+    assert connection.keep_alive == keeps
+    assert (option in sent) if option else (b"Connection:" not in sent)
+    assert (b"Transfer-Encoding: chunked" in sent) == (way == "stream" and version == "1.1")
+
+
+def test_second_response_to_a_request_is_refused():
+    connection = asked()
+    connection.send(Response(200, pieces()))
+    with pytest.raises(LocalProtocolError, match="expected no response on a response side"):
+        connection.send(Response(200, b"x"))
