@@ -121,3 +121,21 @@ def test_deleted_content_is_overwritten_whatever_the_default_of_sqlite(tmp_path)
     assert secure_delete == 1
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as plain:
         assert plain.execute("PRAGMA application_id").fetchone() != (0,)
+
+
+def test_file_is_opened_without_following_a_link_or_waiting_for_a_peer(tmp_path):
+    target, link, fifo = tmp_path / "target", tmp_path / "link", tmp_path / "fifo"
+    target.touch()
+    link.symlink_to(target)
+    os.mkfifo(fifo)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_file(link, os.O_RDWR)
+    with pytest.raises(PermissionError, match="it is not a regular file"):
+        open_file(fifo, os.O_RDONLY)  # without O_NONBLOCK this waits for a writer
+    descriptor = open_file(target, os.O_RDWR)
+    assert not os.get_inheritable(descriptor)
+    assert target.stat().st_mode & 0o077 == 0o044  # it was there before
+    os.close(descriptor)
+    new = tmp_path / "new"
+    os.close(open_file(new, os.O_RDWR | os.O_CREAT))
+    assert new.stat().st_mode & 0o777 == 0o600

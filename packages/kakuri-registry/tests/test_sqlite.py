@@ -584,3 +584,21 @@ def test_a_folder_that_can_not_be_made_is_a_failure(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreFailed, match="can't open the store"):
         SQLiteStore(tmp_path / "file" / "kakuri.db")
+
+
+@pytest.mark.parametrize("fault", ["sqlite", "system", "other"])
+def test_store_that_can_not_be_opened_lets_go_of_its_lock(path, monkeypatch, fault):
+    error = {
+        "sqlite": sqlite3.OperationalError("disk I/O error"),
+        "system": OSError(5, "Input/output error"),
+        "other": KeyboardInterrupt(),
+    }[fault]
+
+    def fail(_self):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteStore, "_opened", fail)
+        with pytest.raises(KeyboardInterrupt if fault == "other" else StoreFailed):
+            SQLiteStore(path)
+    SQLiteStore(path).close()

@@ -131,3 +131,21 @@ def test_budget_is_enforced_in_steps_when_very_many_are_removed():
         keeps.close()
 
     in_virtual_time(tell)
+
+
+def test_without_a_budget_an_end_changes_nothing():
+    async def tell():
+        registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
+        attended = []
+        keeps = Retention(registry, attended.append, KEPT, clock=loop.time)
+        end(registry, "ended", at=0)
+        keeps.workload_ended()
+        await asyncio.sleep(KEPT - 1)
+        assert attended == []
+        keeps.close()
+
+    in_virtual_time(tell)
+
+
+def test_retention_is_checked_once_a_minute():
+    assert CHECK_SECONDS == 60.0  # the agent's README says so

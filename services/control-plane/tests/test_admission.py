@@ -150,3 +150,19 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
     assert max(seen) == 1
     assert all(later - earlier > 3 for earlier, later in pairwise(places))
     assert {each.result().status for each in posts} == {400}
+
+
+async def test_document_cancelled_between_its_slot_and_its_turn_frees_the_slot():
+    admission = Admission()
+    for _ in range(MAX_UNDER_WAY + 1):
+        first, second = admission.admitted(LARGE_DOCUMENT), admission.admitted(LARGE_DOCUMENT)
+        await first.__aenter__()
+        task = asyncio.create_task(second.__aenter__())
+        await asyncio.sleep(0)  # it has a slot, and waits for the event loop's time
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await first.__aexit__()
+        await turns_of_all()
+    async with crowd(admission, MAX_UNDER_WAY) as (admitted, _):
+        assert len(admitted) == MAX_UNDER_WAY
