@@ -4,7 +4,15 @@ import asyncio
 import threading
 
 import pytest
-from kakuri_tcp import Connection, Endpoint, Overloaded, ServerLimits, listen
+from kakuri_tcp import (
+    Connection,
+    Endpoint,
+    LineClientLimits,
+    LineServerLimits,
+    Overloaded,
+    ServerLimits,
+    listen,
+)
 from kakuri_tcp._budgets import SharedBudget
 from kakuri_tcp._shared import Shared
 from kakuri_tcp.testing import MemoryTransport, settle, until
@@ -226,3 +234,53 @@ def test_take_worst_removes_connections_with_the_most_byte_seconds_until_a_quart
     budget.set("young and large", 80)  # progress makes it young again
     assert budget.take_worst() == ["old and small", "young and small", "young and large"]
     assert budget.total == 0
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+async def test_budget_of_all_connections_holds_up_to_its_limit(shared, make, direction):
+    (first, first_peer), (second, second_peer), (third, _), (last, _) = make(4)
+    budget = getattr(shared, direction)
+    sizes = {first: 512 * KIB, second: 511 * KIB, third: KIB}
+    for connection, size in sizes.items():
+        if direction == "input":
+            connection.gathered += b"x" * size
+            connection.account()
+        else:
+            connection.write(b"x" * size)
+        shared.turns.clock.now += 1
+    assert budget.total == budget.limit == 1024 * KIB
+    assert not budget.is_exceeded
+    assert not any(connection.is_closing for connection in sizes)
+    assert first_peer.is_reading()
+    if direction == "input":
+        second.gathered += b"x"
+        second.account()
+        assert not second_peer.is_reading()
+        assert shared.aborted == 0
+    else:
+        last.write(b"x" * KIB)
+        assert [connection.is_closing for connection in sizes] == [True, False, False]
+        assert budget.total == 513 * KIB
+
+
+async def test_closed_connection_releases_its_part_of_the_output(shared, make):
+    ((connection, transport), *_) = make(2)
+    connection.write(b"x" * 100 * KIB)
+    transport.lose(None)
+    await settle()
+    assert shared.output.total == 0
+
+
+def test_defaults_are_the_documented_ones():
+    server, lines, client = ServerLimits(), LineServerLimits(), LineClientLimits()
+    assert (server.connections, server.connections_per_peer) == (16_384, 8_192)
+    assert (server.reserved_connections, server.backlog) == (64, 1_024)
+    assert (server.idle_timeout, server.write_timeout, server.linger_timeout) == (300.0, 30.0, 2.0)
+    assert (server.handshake_timeout, server.linger_bytes) == (10.0, 67_108_864)
+    assert (server.write_buffer, server.unfinished_input) == (65_536, 67_108_864)
+    assert (server.unsent_output, server.turn_time, server.slice_time) == (268_435_456, 0.02, 0.005)
+    assert (lines.line, lines.line_timeout) == (1_048_576, 30.0)
+    assert (lines.requests_in_flight, lines.requests_in_flight_of_all) == (1_024, 16_384)
+    assert (client.line, client.requests_in_flight, client.unsent) == (1_048_576, 10_000, 1_048_576)
+    assert (client.connect_timeout, client.first_backoff, client.backoff) == (0.75, 0.02, 0.25)
+    assert (client.idle_timeout, client.stall_timeout) == (120.0, 5.0)

@@ -1,0 +1,138 @@
+"""Every limit on a document holds in every way of reading: exactly so much, and no more."""
+
+import tracemalloc
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import kakuri_json
+import pytest
+from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from kakuri_json import LimitError, Limits
+
+LIMITS = Limits(max_depth=4, max_digits=6, max_length=80, max_keys=3)
+
+
+@dataclass
+class Ignoring:
+    __json__: ClassVar = {"unknown": "ignore"}
+    known: int = 0
+
+
+@dataclass
+class Tree:
+    children: "list[Tree]"
+
+
+def as_type(kind):
+    return lambda text, limits: kakuri_json.decode(text, type=kind, limits=limits)
+
+
+WAYS = {
+    "loads": lambda text, limits: kakuri_json.loads(text, limits=limits),
+    "any": as_type(Any),
+    "dict": as_type(dict[str, Any]),
+    "dict of integers": as_type(dict[str, int]),
+    "unknown": as_type(Ignoring),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_keys_of_an_object_are_limited(way):
+    for number in (3, 4):
+        text = "{" + ",".join(f'"k{key}":{key}' for key in range(number)) + "}"
+        if number == 3:
+            assert WAYS[way](text, LIMITS)
+            assert WAYS[way](" " + text.replace(",", " , "), LIMITS)
+            continue
+        for spelled in (text, text.replace(",", " , ")):
+            with pytest.raises(LimitError) as caught:
+                WAYS[way](spelled, LIMITS)
+            assert (caught.value.limit, caught.value.maximum) == ("max_keys", 3)
+    assert WAYS[way]('{"a":1,"b":2,"c":3}', LIMITS)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "dict of integers"])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"x":', "}")])
+def test_levels_of_nesting_are_limited(way, opening, closing):
+    for levels in (3, 4):
+        inner = opening * levels + "1" + closing * levels
+        text = f'{{"x":{inner}}}'
+        if levels == 3:
+            WAYS[way](text, LIMITS)
+            WAYS[way](f'{{"x":[],"y":[[]],"z":{inner}}}', LIMITS)
+            continue
+        with pytest.raises(LimitError) as caught:
+            WAYS[way](text, LIMITS)
+        assert (caught.value.limit, caught.value.maximum) == ("max_depth", 4)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("number", ["123456", "-12345"])
+def test_digits_of_a_number_are_limited(way, number):
+    WAYS[way](f'{{"x":{number},"y":{number}}}', LIMITS)
+    with pytest.raises(LimitError) as caught:
+        WAYS[way](f'{{"x":{number},"y":{number}0}}', LIMITS)
+    assert (caught.value.limit, caught.value.maximum) == ("max_digits", 6)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_length_of_a_document_is_limited(way):
+    WAYS[way]('{"x":1' + " " * 73 + "}", LIMITS)
+    with pytest.raises(LimitError) as caught:
+        WAYS[way]('{"x":1' + " " * 74 + "}", LIMITS)
+    assert (caught.value.limit, caught.value.maximum) == ("max_length", 80)
+
+
+def nested(levels):
+    value = {"children": []}
+    for _ in range(levels // 2 - 1):
+        value = {"children": [value]}
+    return value
+
+
+def test_nesting_of_values_that_are_converted_is_limited():
+    assert kakuri_json.convert(nested(4), type=Tree, limits=LIMITS)
+    siblings = {"children": [nested(2)] * 20}
+    assert kakuri_json.convert(siblings, type=Tree, limits=LIMITS)
+    with pytest.raises(LimitError) as caught:
+        kakuri_json.convert(nested(6), type=Tree, limits=LIMITS)
+    assert (caught.value.limit, caught.value.maximum) == ("max_depth", 4)
+
+
+def test_default_limits_are_the_documented_ones():
+    assert Limits() == (512, 4300, 67_108_864, 100_000)
+
+
+def test_large_value_of_the_wrong_kind_takes_little_memory():
+    text = '{"known":[' + ",".join(["[1,2]"] * 50_000) + "]}"
+    with pytest.raises(kakuri_json.StructureError):  # what is made once is made now
+        kakuri_json.decode('{"known":[' + "1," * 2_000 + "1]}", type=Ignoring)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(kakuri_json.StructureError, match="expected an integer, got an array"):
+            kakuri_json.decode(text, type=Ignoring)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000  # as lists, 50,000 pairs take four
+
+
+@pytest.mark.parametrize(
+    ("constraints", "good", "bad", "message"),
+    [
+        ((Ge(2),), (2, 3), (1,), "an integer of at least 2"),
+        ((Gt(2),), (3,), (2,), "an integer above 2"),
+        ((Le(2),), (2, 1), (3,), "an integer of at most 2"),
+        ((Lt(2),), (1,), (2,), "an integer below 2"),
+        ((MultipleOf(3),), (0, 3, -3), (1, 2), "an integer that is a multiple of 3"),
+    ],
+)
+def test_bound_is_applied_and_named(constraints, good, bad, message):
+    kind = Annotated[(int, *constraints)]
+    for value in good:
+        assert kakuri_json.decode(str(value), type=kind) == value
+    for value in bad:
+        with pytest.raises(kakuri_json.StructureError) as caught:
+            kakuri_json.decode(str(value), type=kind)
+        assert caught.value.faults[0].message == f"expected {message}, got {value}"
