@@ -6,11 +6,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kakuri_protobuf import DecodeError, Method, decode, encode
+from kakuri_protobuf import Method, encode
 
 import kakuri_cri
+from kakuri_cri._answers import decode_answer, name_of
 from kakuri_cri._channel import Channel, ChannelError
-from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of, printable
+from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of
 from kakuri_cri._events import Events
 from kakuri_cri._limits import Timeouts
 
@@ -75,51 +76,33 @@ class Caller:
             EncodeError: a field of the request has a value that its kind cannot hold.
 
         """
-        name = name_of(method)
+        data = encode(request)
         began = time.monotonic()
         try:
-            data = await self._channel.call(method.path, encode(request), timeout=timeout)
+            answer = await self._channel.call(method.path, data, timeout=timeout)
         except ChannelError as error:
             # No local variable may hold what is raised: its traceback holds this frame, and such a
             # cycle keeps the frames above, with all that they have received.
-            raise self._failed(name, error, began) from error.with_traceback(None)
+            raise self._failed(method, error, began) from error.with_traceback(None)
         except asyncio.CancelledError:
-            log.debug("%s was cancelled after %.2f ms", name, _milliseconds_since(began))
+            log.debug("%s was cancelled after %.2f ms", name_of(method), _milliseconds_since(began))
             raise
-        log.debug("%s took %.2f ms", name, _milliseconds_since(began))
-        return decode_answer(name, data, method.response)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s took %.2f ms", name_of(method), _milliseconds_since(began))
+        return decode_answer(method, answer)
 
     def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
         """Call any method in which the server streams; see `call` for the arguments."""
         answers = self._channel.stream(method.path, encode(request), timeout=timeout)
-        return Events(name_of(method), method.response, answers, decode_answer)
+        return Events(method, answers)
 
-    def _failed(self, name: str, error: ChannelError, began: float) -> CriError:
+    def _failed(self, method: Method[Any, Any], error: ChannelError, began: float) -> CriError:
         """Return the error to raise for a failed call."""
-        failure = failure_of(name, error)
+        failure = failure_of(name_of(method), error)
         if isinstance(failure, RuntimeUnavailable):
             self._silent_at = time.monotonic()
         log.debug("%s (after %.2f ms)", failure, _milliseconds_since(began))
         return failure
-
-
-def name_of(method: Method[Any, Any]) -> str:
-    """Return the name of a call, without its service."""
-    return method.path.rpartition("/")[2]
-
-
-def decode_answer(name: str, data: bytes, cls: type[A]) -> A:
-    """Return the message of an answer.
-
-    Raises:
-        CallUnanswered: the answer is not such a message.
-
-    """
-    try:
-        return decode(data, type=cls)
-    except DecodeError as error:
-        message = printable(f"the answer is not a valid {cls.__name__}: {error}")
-        raise CallUnanswered(name, message, "INTERNAL") from error
 
 
 def expected(name: str, field: str, value: A | None) -> A:

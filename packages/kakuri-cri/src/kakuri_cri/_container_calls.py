@@ -54,6 +54,9 @@ class ContainerCalls(Caller):
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
         """Stop a container, and kill it after the grace time; succeeds if it has ended.
 
+        containerd 1.6 raises NotFound for a container that does not exist; the protocol demands
+        success.
+
         Args:
             container_id: which one.
             grace_seconds: 0 kills at once. The call may take this much longer than others.

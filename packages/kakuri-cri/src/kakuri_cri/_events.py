@@ -1,9 +1,12 @@
 """What a runtime sends in a call that streams."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+from kakuri_protobuf import Method
+
+from kakuri_cri._answers import decode_answer, name_of
 from kakuri_cri._channel import ChannelError
 from kakuri_cri._errors import failure_of
 
@@ -24,17 +27,9 @@ class Events(Generic[A]):
 
     """
 
-    def __init__(
-        self,
-        name: str,
-        message: type[A],
-        answers: AsyncGenerator[bytes, None],
-        decode: Callable[[str, bytes, type[A]], A],
-    ) -> None:
-        self._name = name
-        self._message = message
+    def __init__(self, method: Method[Any, A], answers: AsyncGenerator[bytes, None]) -> None:
+        self._method = method
         self._answers = answers
-        self._decode = decode
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,8 +49,8 @@ class Events(Generic[A]):
         try:
             data = await anext(self._answers)
         except ChannelError as error:
-            raise failure_of(self._name, error) from error.with_traceback(None)
-        return self._decode(self._name, data, self._message)
+            raise failure_of(name_of(self._method), error) from error.with_traceback(None)
+        return decode_answer(self._method, data)
 
     async def aclose(self) -> None:
         """Cancel the call, unless it has ended."""

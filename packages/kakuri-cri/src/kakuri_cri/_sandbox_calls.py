@@ -35,6 +35,8 @@ class SandboxCalls(Caller):
         """Stop a sandbox and everything in it; succeeds if that is done.
 
         Call it at least once before `remove_pod_sandbox`: it frees the sandbox's addresses.
+        containerd 1.6 raises NotFound for a sandbox that does not exist; the protocol demands
+        success.
         """
         request = api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
         await self.call(_SERVICE.StopPodSandbox, request, timeout=timeout or self.timeouts.usual)
