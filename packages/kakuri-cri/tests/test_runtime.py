@@ -306,12 +306,36 @@ async def test_probe_returns_what_the_runtime_is():
 
 
 async def test_probe_of_an_old_runtime_leaves_open_what_it_does_not_say():
-    channel = ScriptedChannel(RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"))
+    channel = ScriptedChannel(
+        Version=api.VersionResponse(runtime_name="containerd", runtime_api_version="v1"),
+        RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"),
+    )
     facts = await Runtime(channel).probe()
     assert facts.handlers is None
     assert facts.has_handler("edera") is None
     assert facts.cgroup_driver is None
     assert not facts.is_ready
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (api.VersionResponse(runtime_name="x", runtime_api_version="v1alpha2"), Unimplemented),
+        (api.VersionResponse(runtime_name="x"), Unimplemented),
+        (api.VersionResponse(runtime_api_version="v1"), CallUnanswered),
+    ],
+)
+async def test_probe_refuses_a_runtime_that_does_not_speak_this_protocol(answer, kind):
+    with pytest.raises(kind) as caught:
+        await Runtime(ScriptedChannel(Version=answer)).probe()
+    assert type(caught.value) is kind
+
+
+def test_credentials_are_not_printed():
+    auth = api.AuthConfig(
+        username="u", password="s1", auth="s2", identity_token="s3", registry_token="s4"
+    )
+    assert repr(auth) == "AuthConfig(username='u', server_address='')"
 
 
 async def test_probe_of_a_starting_runtime_is_unavailable():

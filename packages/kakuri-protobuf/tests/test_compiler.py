@@ -157,3 +157,16 @@ def test_keywords_are_names_of_fields_and_types():
     source = compile_text(text, "names.proto")
     assert "reserved: Annotated[Message | None, 1] = None" in source
     assert 'option: Annotated[str | None, 3, OneOf("oneof")] = None' in source
+
+
+def test_field_with_debug_redact_is_left_out_of_repr():
+    source = compile_text(
+        'syntax = "proto3"; message Login { string user = 1; '
+        "string password = 2 [debug_redact = true]; "
+        "map<string, string> tokens = 3 [debug_redact = true]; "
+        "string note = 4 [debug_redact = false]; }",
+        "login.proto",
+    )
+    assert 'password: Annotated[str, 2] = field(default="", repr=False)' in source
+    assert "field(default_factory=dict, repr=False)" in source
+    assert 'note: Annotated[str, 4] = ""' in source

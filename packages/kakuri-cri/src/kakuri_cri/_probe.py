@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kakuri_cri import api
-from kakuri_cri._caller import Caller
-from kakuri_cri._errors import Unimplemented
+from kakuri_cri._caller import Caller, expected
+from kakuri_cri._errors import Unimplemented, printable
+
+_API_VERSION = "v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,10 @@ async def probe(caller: Caller, timeout: float) -> RuntimeFacts:
     """Ask a runtime what it is; see `Runtime.probe`."""
     request = api.VersionRequest(version="v1")
     version = await caller.call(api.RuntimeService.Version, request, timeout=timeout)
+    expected("Version", "runtime_name", version.runtime_name)
+    if version.runtime_api_version != _API_VERSION:
+        message = f"expected a runtime of CRI {_API_VERSION}, got {version.runtime_api_version!r}"
+        raise Unimplemented("Version", printable(message), "UNIMPLEMENTED")
     status = await caller.call(api.RuntimeService.Status, api.StatusRequest(), timeout=timeout)
     conditions = status.status.conditions if status.status is not None else ()
     handlers = {one.name: one.features for one in status.runtime_handlers}

@@ -48,6 +48,7 @@ class Runtime(Lists):
 
         Raises:
             RuntimeUnavailable: no runtime answers, or it is still starting.
+            Unimplemented: the runtime speaks another version of the CRI.
             CriError: a call failed.
 
         """

@@ -1502,11 +1502,11 @@ class AuthConfig:
     """Message runtime.v1.AuthConfig."""
 
     username: Annotated[str, 1] = ""
-    password: Annotated[str, 2] = ""
-    auth: Annotated[str, 3] = ""
+    password: Annotated[str, 2] = field(default="", repr=False)
+    auth: Annotated[str, 3] = field(default="", repr=False)
     server_address: Annotated[str, 4] = ""
-    identity_token: Annotated[str, 5] = ""
-    registry_token: Annotated[str, 6] = ""
+    identity_token: Annotated[str, 5] = field(default="", repr=False)
+    registry_token: Annotated[str, 6] = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

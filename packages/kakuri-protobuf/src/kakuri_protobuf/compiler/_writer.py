@@ -249,6 +249,11 @@ class Writer:
             marks.append(f'{self._import("OneOf")}("{one.oneof}")')
         if "default" in one.options:
             marks.append(f"{self._import('Default')}({self._default(one, resolved, file)})")
+        if default and one.options.get("debug_redact", False):
+            self._is_field_needed = True
+            is_call = default.startswith("field(")
+            arguments = default[len("field(") : -1] if is_call else f"default={default}"
+            default = f"field({arguments}, repr=False)"  # a secret: kept out of logs
         written = f"{attribute_name(one.name)}: Annotated[{hint}, {', '.join(marks)}]"
         return f"{written} = {default}" if default else written
 
