@@ -45,6 +45,62 @@ def our_exchange() -> Callable[[], object]:
     return exchange
 
 
+class Kept:
+    """A receiver that keeps what comes, as a gRPC call does."""
+
+    __slots__ = ("fields", "pieces", "status", "trailers")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.fields: object = None
+        self.pieces: list[bytes] = []
+        self.trailers: object = None
+
+    def receive_head(self, status: int, fields: object, *, is_end: bool) -> None:
+        self.status = status
+        self.fields = fields
+
+    def receive_content(self, data: bytes, *, is_end: bool) -> bool:
+        self.pieces.append(data)
+        return True
+
+    def receive_trailers(self, fields: object) -> None:
+        self.trailers = fields
+
+    def receive_reset(self, reset: object) -> None:
+        raise AssertionError(reset)
+
+    def drained(self) -> None:
+        pass
+
+
+def our_exchange_with_receivers() -> Callable[[], object]:
+    """Return the same with a prepared request, and objects instead of events."""
+    requests: list[Request] = []
+
+    def accept(request: Request) -> Kept:
+        requests.append(request)
+        return Kept()
+
+    client, server = ClientConnection(), ServerConnection(None, accept)
+    server.receive_data(client.data_to_send())
+    client.receive_data(server.data_to_send())
+    prepared = client.prepare(Request(b"POST", b"/x/Y", b"localhost", FIELDS))
+
+    def exchange() -> None:
+        call = Kept()
+        client.start(prepared, call, content=b"y" * 80, is_end=True)
+        server.receive_data(client.data_to_send())
+        stream = requests.pop().stream
+        server.send(Response(stream, 200, ANSWER))
+        server.send(Data(stream, b"x" * 200))
+        server.send(Trailers(stream, ((b"grpc-status", b"0"),)))
+        client.receive_data(server.data_to_send())
+        assert call.trailers is not None
+
+    return exchange
+
+
 def other_exchange() -> Callable[[], object]:
     """Return the same with h2 on both sides."""
     client, server = (
@@ -116,7 +172,13 @@ def main() -> None:
             decoder.decode(block, raw=True)
 
     rows = {
-        "one exchange, both sides": (our_exchange, other_exchange, 1000, 1),
+        "one exchange, both sides, events": (our_exchange, other_exchange, 1000, 1),
+        "one exchange, both sides, receivers": (
+            our_exchange_with_receivers,
+            other_exchange,
+            1000,
+            1,
+        ),
         "decode a header block": (lambda: decode_ours, lambda: decode_theirs, 5, len(recorded)),
     }
     table = Table(title=f"µs of CPU, CPython {sys.version.split()[0]}, median of {ROUNDS} rounds")

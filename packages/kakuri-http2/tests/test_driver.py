@@ -158,6 +158,20 @@ async def test_server_that_answers_early_lets_the_client_stop_sending(tmp_path):
         assert caught.value.code == ErrorCode.NO_ERROR
 
 
+async def test_send_returns_once_the_last_content_of_a_stream_has_left(tmp_path):
+    sent = asyncio.get_running_loop().create_future()
+
+    async def handler(exchange):
+        exchange.respond(200)
+        await exchange.send(bytes(3_000_000), end=True)
+        sent.set_result(None)
+
+    async with connected(tmp_path, handler, client=Limits(stream_window=65_535)) as driver:
+        exchange = await driver.open(Request(b"GET", b"/", b"localhost", end=True))
+        assert len(await content_of(exchange)) == 3_000_000
+        await asyncio.wait_for(sent, 10)
+
+
 async def test_closed_server_ends_what_waits(tmp_path):
     async def handler(exchange):
         await exchange.read()

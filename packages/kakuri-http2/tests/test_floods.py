@@ -75,6 +75,8 @@ SERVER = [
      + frame("WINDOW_UPDATE", 0, 2 * n + 3, b"\x7f\xff\xff\xff"), True),
     ("own_resets", "DATA after the end", lambda n: frame("HEADERS", 5, 2 * n + 3, REQUEST)
      + frame("DATA", 0, 2 * n + 3, b"x"), True),
+    ("own_resets", "heads over the list limit", lambda n: frame("HEADERS", 5, 2 * n + 3,
+     b"\x40\x01x" + integer(4000, 7) + bytes(4000).replace(b"\0", b"y") + b"\xbe" * 50), True),
     ("unsent_answers", "resets that are not read", lambda n: frame("HEADERS", 5, 2 * n + 3,
      block(("A", "b"))), False),
 ]  # fmt: skip

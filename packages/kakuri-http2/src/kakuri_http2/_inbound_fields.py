@@ -15,6 +15,9 @@ _DEPENDS_ON_ITSELF = 0x100
 """Set beside a frame's flags: its priority names its own stream."""
 
 _REMEMBERED_HEADS = 64
+_WEIGHT_OF_LARGE_HEADS = 20
+"""Resets that a head over `Limits.header_list` counts as: decoding it takes as long."""
+
 _MAX_REMEMBERED_BLOCK = 1024
 """Bytes of a header block whose checked fields are remembered: what peers repeat is small."""
 
@@ -75,6 +78,7 @@ class InboundFields(InboundContent):
             fields = self._decoder.decode(block)
         except HeaderListTooLarge as error:
             fault = StreamError(str(error), ErrorCode.ENHANCE_YOUR_CALM)
+            self._own_resets += _WEIGHT_OF_LARGE_HEADS - 1
         stream = self._stream_of_headers(number)
         if stream is None:
             self._count_idle()

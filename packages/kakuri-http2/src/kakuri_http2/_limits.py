@@ -12,6 +12,9 @@ DEFAULT_WINDOW = 65_535
 class Limits:
     """Bounds of one connection; each has a default that ordinary peers stay far below.
 
+    `settings_frames`, `idle_frames`, `peer_resets` and `own_resets` bound what happens between two
+    calls of `Connection.start_interval`, which the drivers make every ten seconds.
+
     Attributes:
         stream_window: bytes of content that one stream may hold unread
             (SETTINGS_INITIAL_WINDOW_SIZE), at least 65,535. 4 MiB: one answer of a usual size

@@ -148,6 +148,8 @@ class Outbound:
         return stream
 
     def _enqueue(self, stream: Stream, item: Queued, size: int, *, is_end: bool) -> None:
+        if stream.queue is None:
+            stream.queue = deque()
         stream.queue.append(item)
         stream.queued += size
         stream.is_ending = is_end
@@ -212,21 +214,29 @@ class Outbound:
             else:
                 return
             stream.is_scheduled = False
-            if not stream.queue:
+            queue, receiver = stream.queue, stream.receiver
+            if not queue:
                 continue  # it was reset
-            content, fields, is_end = stream.queue[0]
+            content, fields, is_end = queue[0]
             if content is None:
-                stream.queue.popleft()
+                queue.popleft()
                 self._write_fields(stream, fields, is_end=True)
-            elif not self._write_piece(stream, content, is_end=is_end):
+            elif not self._write_piece(stream, queue, content, is_end=is_end):
                 continue
-            if stream.queue:
+            if queue:
                 self._schedule(stream)
-            elif stream.reports_drained:
+            elif stream.reports_drained:  # also if the stream has ended with it
                 stream.reports_drained = False
-                stream.receiver.drained()
+                receiver.drained()
 
-    def _write_piece(self, stream: Stream, content: bytes | memoryview, *, is_end: bool) -> bool:
+    def _write_piece(
+        self,
+        stream: Stream,
+        queue: deque[Queued],
+        content: bytes | memoryview,
+        *,
+        is_end: bool,
+    ) -> bool:
         """Write one DATA frame; return False if a window is used up."""
         size = len(content)
         allowed = min(self._peer_frame_size, stream.send_window, self._send_window)
@@ -238,10 +248,10 @@ class Outbound:
                     self._held.append(stream)
                 return False
             view = memoryview(content)
-            stream.queue[0] = view[allowed:], (), is_end
+            queue[0] = view[allowed:], (), is_end
             content, size, is_end = view[:allowed], allowed, False
         else:
-            stream.queue.popleft()
+            queue.popleft()
         stream.queued -= size
         self._write_frame(stream, content, size, is_end=is_end)
         return True
@@ -276,9 +286,8 @@ class Outbound:
     def _forget(self, stream: Stream) -> None:
         """Drop a stream that has ended, and return the credit for the content it still held."""
         del self._streams[stream.number]
-        if stream.queue:
-            stream.queue.clear()
-            stream.queued = 0
+        stream.queue = None
+        stream.queued = 0
         self._remember(stream)
         if stream.state is StreamState.CLOSED:
             if self._peer_resets:

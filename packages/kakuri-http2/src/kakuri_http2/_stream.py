@@ -21,7 +21,7 @@ class Stream:
         receive_window: bytes of content that the peer may still send.
         unread: received bytes whose credit was not given back.
         credit: bytes that were consumed and not yet told to the peer.
-        queue: what is to be sent once the windows allow it.
+        queue: what is to be sent once the windows allow it; None or empty if nothing is.
         queued: bytes of content in the queue.
         is_ending: whether the queue holds the end of the stream.
         is_scheduled: whether the stream is in one of the connection's queues of streams to write.
@@ -72,7 +72,7 @@ class Stream:
         self.receive_window = receive_window
         self.unread = 0
         self.credit = 0
-        self.queue: deque[Queued] = deque()
+        self.queue: deque[Queued] | None = None  # most streams never need one
         self.queued = 0
         self.is_ending = False
         self.is_scheduled = False
