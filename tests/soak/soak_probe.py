@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 30
 GET = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 QUESTIONS = {
     "http": (GET % b"/healthz", b"HTTP/1.1 200 "),
-    # Not the sidecar's /healthz: that asks the container runtime, which is a fake one here.
+    # The sidecar's /healthz asks the container runtime as well; this shows its own event loop.
     "zones": (GET % b"/zones/unknown", b"HTTP/1.1 404 "),
     "lines": (b'{"type":"DescribeNode"}\n', b'{"type":"Node"'),
 }

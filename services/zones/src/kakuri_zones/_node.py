@@ -19,6 +19,7 @@ from kakuri_zones._inspector import Inspector
 from kakuri_zones._lock import node_lock
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._monitor import Monitor
+from kakuri_zones._probe import Probe
 from kakuri_zones._removal import Remover
 from kakuri_zones._rotation import LogRotation
 from kakuri_zones._settings import Settings
@@ -249,7 +250,11 @@ class ZoneNode:
         return self._watch.events()
 
     async def health(self) -> Health:
-        """Ask the runtime what it is and whether it can run zones."""
+        """Ask the runtime what it is and whether it can run zones.
+
+        While the runtime takes longer than 0.1 s, its last answer is returned, if that is at most
+        10 s old.
+        """
         return await self._health()
 
     def end_streams(self) -> None:
@@ -350,7 +355,9 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
 
         for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(work)))
-        node = ZoneNode(zones, table, monitor, logs, watch, health, settings.heartbeat)
+        probe = Probe(health)
+        stack.push_async_callback(probe.close)
+        node = ZoneNode(zones, table, monitor, logs, watch, probe.health, settings.heartbeat)
         stack.callback(node.end_streams)
         yield node
 

@@ -1,0 +1,66 @@
+"""Answers health probes in time, however long the runtime takes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kakuri_zones._health import Health
+
+PROMPT_SECONDS = 0.1
+"""How long a probe waits for the runtime if there is a recent answer: whatever asks, such as a load
+balancer or a person, expects an answer in a quarter of a second."""
+
+RECENT_SECONDS = 10.0
+"""How old an answer may be that is given in place of one that the runtime still owes. The calls of
+a probe have deadlines of five seconds, so within this time a runtime that hangs is reported."""
+
+
+class Probe:
+    """Asks the runtime how it is: once at a time, for all who ask meanwhile."""
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[Health]], *, prompt: float = PROMPT_SECONDS
+    ) -> None:
+        """Create a probe.
+
+        Args:
+            ask: asks the runtime.
+            prompt: seconds after which a recent answer is returned instead.
+
+        """
+        self._ask = ask
+        self._prompt = prompt
+        self._asking: asyncio.Task[Health] | None = None
+        self._last: Health | None = None
+        self._answered_at = 0.0
+
+    async def health(self) -> Health:
+        """Return what the runtime answers, or its last answer if this one takes long."""
+        loop = asyncio.get_running_loop()
+        if self._asking is None:
+            self._asking = loop.create_task(self._record())
+            self._asking.add_done_callback(_retrieve)
+        asking, last = self._asking, self._last
+        if last is None or loop.time() - self._answered_at > RECENT_SECONDS:
+            return await asyncio.shield(asking)
+        done, _ = await asyncio.wait({asking}, timeout=self._prompt)
+        return asking.result() if done else last
+
+    async def close(self) -> None:
+        """Cancel the question under way."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+    async def _record(self) -> Health:
+        try:
+            self._last = await self._ask()
+            self._answered_at = asyncio.get_running_loop().time()
+            return self._last
+        finally:
+            self._asking = None
+
+
+def _retrieve(task: asyncio.Task[Health]) -> None:
+    """Retrieve a task's exception, in case all callers were cancelled."""
+    if not task.cancelled():
+        task.exception()
