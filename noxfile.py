@@ -43,7 +43,7 @@ each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in M
 
 
 def tools_of(*groups: str) -> list[str]:
-    """Give the requirements of dependency groups of the root."""
+    """Return the requirements of dependency groups of the root."""
     return list(nox.project.dependency_groups(GROUPS, *groups))
 
 
@@ -103,7 +103,7 @@ def tests_python(interpreter: interpreters.Interpreter) -> str:
 @nox.session(python=False)
 @each_member
 def tests(session: nox.Session, member: str) -> None:
-    """Run one member's tests on every Python that was found, or on those named behind `--`.
+    """Run one member's tests on every Python that was found, or on those named after `--`.
 
     As many Pythons at once as there are cores. The first has the long runs of the tests that kill
     what they test; the last measures coverage.
@@ -197,7 +197,7 @@ def e2e(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the services from their wheels with every load at its limit at once.
 
-    For half a minute, or for the seconds behind `--`.
+    For half a minute, or for the seconds after `--`.
     """
     install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     session.run("python", "tests/soak/soak.py", *session.posargs)
@@ -227,7 +227,7 @@ def zones(session: nox.Session) -> None:
 
 @nox.session(python=False, default=bool(ZONES_LACK) and REQUIRE_ZONES not in os.environ)
 def zones_left_out(session: nox.Session) -> None:
-    """Say at the very end that zones was left out, and why."""
+    """Report at the very end that zones was left out, and why."""
     why = f"zones was left out: it needs what is not here: {ZONES_LACK}"
     atexit.register(print, why, file=sys.stderr)
     session.skip(why)
@@ -248,7 +248,7 @@ def etcd(session: nox.Session) -> None:
 
 @nox.session(python=False, default=not HAS_ETCD)
 def etcd_left_out(session: nox.Session) -> None:
-    """Say at the very end that etcd was left out."""
+    """Report at the very end that etcd was left out."""
     why = "etcd was left out: there is no etcd on PATH, and it can't be installed"
     atexit.register(print, why, file=sys.stderr)
     session.skip(why)
@@ -331,7 +331,7 @@ def up(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the whole flow, or what is named behind `--`.
+    """Measure the whole flow, or what is named after `--`.
 
     That is members, or cycles, memory, ownership, zone_start. The flow is measured at 64
     connections against FastAPI, and at 32 the durable store against memory.
@@ -389,7 +389,7 @@ def compiled(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, default=False)
 def fuzz(session: nox.Session) -> None:
-    """Try new random input on parsers, a minute a script or test unless told.
+    """Try new random input on parsers, by default a minute a script or test.
 
     Scripts in a member's fuzz/ are guided by coverage (atheris); tests in test_fuzz.py compare with
     other libraries. `nox -s fuzz -- kakuri-http2 600` gives each of one member's ten minutes.

@@ -1,6 +1,6 @@
-"""What is left behind by workloads that come and go: descriptors, threads and memory of the daemons.
+"""Measure what started and removed workloads leave behind: descriptors, threads and memory.
 
-Starts and removes workloads on a durable store and looks at /proc in between: with the simulated
+Starts and removes workloads on a durable store and reads /proc in between: with the simulated
 runtime, or with containers of a real one. Usage:
 
     bench_cycles.py [CYCLES] [TIMES]
@@ -19,7 +19,9 @@ from kakuri_http.blocking import BlockingClient
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools/, which is no package
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # for tools/, which is not a package
 
 from tools.cri_node.node import CriNode
 
@@ -53,7 +55,7 @@ def start_sidecar(stack: ExitStack, folder: str, socket: str) -> subprocess.Pope
 
 
 def look(process: subprocess.Popen[str]) -> tuple[int, int, float]:
-    """Give the number of descriptors and of threads, and resident MiB."""
+    """Return the number of descriptors and of threads, and resident MiB."""
     folder = Path(f"/proc/{process.pid}")
     status = dict(
         line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line

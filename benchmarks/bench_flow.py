@@ -68,7 +68,7 @@ def wait_for(url: str) -> None:
 
 
 def wrk(url: str, seconds: int, connections: int, script: str | None = None) -> tuple[float, float]:
-    """Give requests a second and the 99th percentile of latency in milliseconds."""
+    """Return requests a second and the 99th percentile of latency in milliseconds."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         if script is not None:

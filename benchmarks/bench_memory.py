@@ -58,7 +58,7 @@ class SlottedWorkload:
 
 
 def documents(number: int) -> Iterator[bytes]:
-    """Give what a client would send, each in bytes of its own."""
+    """Return what a client would send, each in bytes of its own."""
     for index in range(number):
         yield (
             b'{"id":"wl-%07d","image":"registry.example.com/team/service:1.%d",'
@@ -68,7 +68,7 @@ def documents(number: int) -> Iterator[bytes]:
 
 
 def shared(workload: Workload, texts: dict[str, str]) -> Workload:
-    """Give the workload with texts that many have in common kept once."""
+    """Return the workload with texts that many have in common kept once."""
     values = [getattr(workload, each.name) for each in fields(workload)]
     values[1] = texts.setdefault(workload.image, workload.image)
     values[2] = texts.setdefault(workload.runtime_class, workload.runtime_class)

@@ -1,6 +1,6 @@
 """What it costs to copy, to refer, and to look for cycles.
 
-Usage: bench_ownership.py [NUMBER], the workloads that the collector of cycles has to look at.
+Usage: bench_ownership.py [NUMBER], the workloads that the cycle collector has to check.
 """
 
 import copy
@@ -24,7 +24,7 @@ THRESHOLDS = {
 
 
 def nanoseconds(call: Callable[[], object]) -> float:
-    """Give what one call takes, in the fastest of some rounds."""
+    """Return what one call takes, in the fastest of some rounds."""
     timer = timeit.Timer(call)
     number, _ = timer.autorange()
     return min(timer.repeat(ROUNDS, max(number // 4, 1))) / max(number // 4, 1) * 1e9

@@ -37,7 +37,9 @@ from kakuri_zones._zone_config import container_config, sandbox_config
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for tools/, which is no package
+sys.path.insert(
+    0, str(Path(__file__).resolve().parent.parent)
+)  # for tools/, which is not a package
 
 from tools.cri_node.node import CriNode
 
@@ -52,7 +54,7 @@ CALLS = ("RunPodSandbox", "CreateContainer", "StartContainer")
 AIM_MS = 10.0
 QUIET_SECONDS = 0.5
 """Before a start, for what the one before has left to do; and after it, so that looking for its end
-does not take the processor from it: when it began is told afterwards."""
+does not take the processor from it: the time of its start is reported afterwards."""
 PATIENCE = 60.0
 
 
@@ -87,7 +89,7 @@ class Kakuri:
         self._log = log
 
     def run(self, name: str) -> dict[str, float]:
-        """Give milliseconds: until the answer, until the process was started, and what of it was
+        """Return milliseconds: until the answer, until the process was started, and what of it was
         spent outside the three calls that make and start it."""
         document = {
             "id": name, "image": IMAGE, "runtime_class": "edera-zone",

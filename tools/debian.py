@@ -45,17 +45,17 @@ exit 101
 
 
 def which(program: str) -> str | None:
-    """Give the path of a program by name or path; None if it is not there."""
+    """Return the path of a program by name or path; None if it is not there."""
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}{os.pathsep}{SERVERS}")
 
 
 def missing(programs: Iterable[str]) -> list[str]:
-    """Give the packages of those programs that are not there."""
+    """Return the packages of those programs that are not there."""
     return sorted({PACKAGES[program] for program in programs if which(program) is None})
 
 
 def can_install() -> bool:
-    """Tell whether packages can be installed here: by root, on Debian."""
+    """Return whether packages can be installed here: by root, on Debian."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
@@ -109,7 +109,7 @@ def unpack(packages: Path, folder: Path) -> None:
 
 
 def depends(package: str) -> list[str]:
-    """Give the names of the packages that one depends on directly, the first of alternatives."""
+    """Return the names of the packages that one depends on directly, the first of alternatives."""
     shown = _run(["apt-cache", "show", "--no-all-versions", package])
     fields = re.findall(r"^(?:Pre-)?Depends: (.+)$", shown, re.MULTILINE)
     names = [re.match(r"[a-z0-9][a-z0-9.+-]+", part) for part in ", ".join(fields).split(", ")]
@@ -117,7 +117,7 @@ def depends(package: str) -> list[str]:
 
 
 def libraries(package: str) -> set[str]:
-    """Give the names of the libraries that a package needs, directly or not."""
+    """Return the names of the libraries that a package needs, directly or not."""
     found: set[str] = set()
     waiting = {package}
     while waiting:

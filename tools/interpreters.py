@@ -106,7 +106,7 @@ def _candidates() -> Iterator[Path]:
 def _ask(path: Path) -> tuple[Path, str] | None:
     """Return where an interpreter really is and its version; None if it is not a supported one.
 
-    An environment's Python and a shim answer with the Python behind them.
+    An environment's Python and a shim answer with the Python that they run.
     """
     try:
         done = subprocess.run(

@@ -50,7 +50,7 @@ class Member:
         return (self.folder / "tests" / "conformance").is_dir()
 
     def closure(self) -> list["Member"]:
-        """Give this member and every member that it needs, directly or not, in name order."""
+        """Return this member and every member that it needs, directly or not, in name order."""
         found: set[str] = set()
         waiting = {self.name}
         while waiting:
@@ -61,7 +61,7 @@ class Member:
 
 
 def distribution_name(requirement: str) -> str:
-    """Give the distribution that a requirement names, without version, extra or marker."""
+    """Return the distribution that a requirement names, without version, extra or marker."""
     match = re.match(r"[A-Za-z0-9][-._A-Za-z0-9]*", requirement)
     if match is None:
         message = f"expected a requirement, got {requirement!r}"
@@ -70,7 +70,7 @@ def distribution_name(requirement: str) -> str:
 
 
 def third_party(members: Iterable[Member]) -> list[str]:
-    """Give the run-time requirements of members that no member fulfils."""
+    """Return the run-time requirements of members that no member fulfils."""
     return sorted(
         {
             requirement

@@ -12,7 +12,7 @@ from tools.members import MEMBERS, Member
 
 
 def faults_of(member: Member, folder: Path) -> list[str]:
-    """Give what is wrong with a member's wheel and sdist, a line each."""
+    """Return what is wrong with a member's wheel and sdist, a line each."""
     stem = member.import_name
     wheels = list(folder.glob(f"{stem}-*.whl"))
     sdists = list(folder.glob(f"{stem}-*.tar.gz"))

@@ -15,7 +15,7 @@ SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | 
 
 
 def examples(section, kind):
-    """Give the examples of a section that are of a kind: with a type, a state, or neither."""
+    """Return the examples of a section that are of a kind: with a type, a state, or neither."""
     lines = [
         line
         for block in re.findall(r"```json\n(.*?)```", SECTIONS[section], re.DOTALL)

@@ -1,7 +1,7 @@
 """Forks an agent for each line of options, and prints its process id.
 
 Everything has been imported once, before: so an agent starts in milliseconds. Before its options
-may come `clock=jumping`, for an agent whose wall clock somebody sets now and then, and
+may come `clock=jumping`, for an agent whose wall clock is set now and then, and
 `die-at=STEP:COUNT`, to have SIGKILL end it when it comes to a step for the n-th time.
 """
 
@@ -57,7 +57,7 @@ class TearingStore(SQLiteStore):
 
 
 def jumping_clock():
-    """Give a clock that is set back or ahead by some hours now and then."""
+    """Return a clock that is set back or ahead by some hours now and then."""
     ahead = 0
 
     def clock():

@@ -80,7 +80,7 @@ class Forker:
                     raise
 
     def free(self) -> None:
-        """Let the disk be free again."""
+        """Free the disk again."""
         self._filling.unlink(missing_ok=True)
 
     def start(self, *options: str) -> int:
@@ -107,7 +107,7 @@ class AgentProcess:
         die_at: str | None = None,
         has_jumping_clock: bool = False,
     ) -> None:
-        """Start it; it may be told to die at a step, for the n-th time: STEP:COUNT."""
+        """Start it; it may have to die at a failpoint, at the n-th time: STEP:COUNT."""
         self.socket = folder / "agent.sock"
         self.is_over = False
         self.die_at = die_at
@@ -121,7 +121,7 @@ class AgentProcess:
         )  # fmt: skip
 
     async def serves(self):
-        """Wait until it answers, or has died as it was told to."""
+        """Wait until it answers, or has died at its failpoint."""
         async with asyncio.timeout(PATIENCE):
             while await self.ask(ListWorkloads()) is None:
                 if not self.is_alive:
@@ -129,7 +129,7 @@ class AgentProcess:
                     return
 
     async def ask(self, request):
-        """Have a request answered over a connection of its own; None if it is not."""
+        """Return the answer to a request over its own connection; None if there is none."""
         try:
             reader, writer = await asyncio.open_unix_connection(self.socket)
         except OSError:
@@ -169,7 +169,7 @@ class AgentProcess:
 
     def kill(self):
         self.is_over = True
-        with suppress(ProcessLookupError):  # it may have died as it was told to
+        with suppress(ProcessLookupError):  # it may have died at its failpoint
             os.kill(self.pid, signal.SIGKILL)
         deadline = time.monotonic() + PATIENCE
         while self.is_alive:
@@ -224,7 +224,7 @@ class Node:
         self.is_up.set()
 
     async def kill(self):
-        """Kill the agent, and look at what it leaves behind."""
+        """Kill the agent, and check what it leaves behind."""
         self.is_up.clear()
         died = not self.life.is_alive
         self.kills[self.life.die_at.partition(":")[0] if died else "any-time"] += 1
@@ -243,7 +243,7 @@ class Node:
         finally:
             store.close()
             shutil.rmtree(left)
-        # A kill in the middle of a write leaves a transaction that nobody was told of.
+        # A kill in the middle of a write leaves a transaction that was never acknowledged.
         damage = [each for each in loaded.problems if "not complete" not in each.message]
         if damage or self.violations:
             raise Violation(f"{damage} {self.violations}")
@@ -280,9 +280,9 @@ class Node:
         return running == sorted(names) and not waiting
 
     async def live(self, kills: int, clients: int) -> int:
-        """Have clients ask agents that are killed again and again; gives how many requests.
+        """Run clients against agents that are killed again and again; return the number of requests.
 
-        Two thirds of them are told to die at a step, and do unless their time is over before. Some
+        Two thirds of them have a failpoint at which they die, unless their time is over before. Some
         live with a full disk from the beginning or from somewhere on, others are paused.
         """
         asking = [Client(self, name) for name in range(clients)]
@@ -329,7 +329,7 @@ class Node:
 
 @asynccontextmanager
 async def node(folder: Path, seed: int):
-    """Give a node whose container runtime is a fake."""
+    """Return a node whose container runtime is a fake."""
 
     def running():
         return [each.config.labels["kakuri.dev/workload-id"] for each in cri.containers

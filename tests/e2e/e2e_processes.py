@@ -53,7 +53,7 @@ class Daemon:
         return int(self.address.rpartition(":")[2])
 
     def await_log(self, words: str) -> None:
-        """Wait until the log has these words."""
+        """Wait until the log has this text."""
         deadline = time.monotonic() + DEADLINE
         while words not in self.log.read_text():
             assert time.monotonic() < deadline, self.log.read_text()

@@ -249,7 +249,7 @@ def test_the_agent_is_killed_and_comes_back(start, tmp_path):
 
 @pytest.fixture
 async def cut_off(start, agent):
-    """A control plane behind a network that fails, and what asks it without blocking that."""
+    """A control plane whose network to the agent fails, and a client that does not block it."""
     async with FaultProxy(Endpoint.parse(agent.address)) as proxy:
         options = ["--agent", str(proxy.endpoint), "--agent-timeout", "2"]
         plane = await asyncio.to_thread(

@@ -118,7 +118,7 @@ def test_the_log_is_text_or_json_one_line_an_event(start):
 
 
 def test_what_is_in_flight_is_finished(start):
-    """A POST that waits for the agent is answered although the control plane was told to stop."""
+    """A POST that waits for the agent is answered although the control plane has to stop."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
@@ -139,7 +139,7 @@ def test_what_is_in_flight_is_finished(start):
 
 @pytest.mark.parametrize("name", DAEMONS)
 def test_a_log_that_nobody_reads_harms_nothing(name):
-    """Its reader goes away before the first line; the daemon serves, and ends when it is told."""
+    """Its reader goes away before the first line; the daemon serves, and ends on SIGTERM."""
     process = subprocess.Popen(
         [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "debug"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),

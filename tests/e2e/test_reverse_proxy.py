@@ -32,7 +32,7 @@ WORKLOAD = (
 
 
 class Agent:
-    """An agent whose workload writes a line, and another one once it is told to."""
+    """An agent whose workload writes a line, and another one on request."""
 
     def __init__(self):
         self.asked = []

@@ -28,7 +28,7 @@ def openssl(*arguments, folder, check=True):
 
 @pytest.fixture
 def session(tmp_path):
-    """Take a session from a TLS 1.2 server, and put a ticket of the attacker's choice into it."""
+    """Get a session from a TLS 1.2 server, and put a ticket of the attacker's choice into it."""
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=a.example",
             "-keyout", "key.pem", "-out", "certificate.pem", folder=tmp_path)  # fmt: skip
     server = subprocess.Popen(

@@ -6,7 +6,7 @@ from tools import changelog
 
 TEXT = """# Changelog of example
 
-Words about the form.
+A sentence about the form.
 
 ## Unreleased
 

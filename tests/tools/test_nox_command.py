@@ -1,4 +1,4 @@
-"""What `./nox` says where it can't run, and that it takes nothing half-made for whole."""
+"""What `./nox` reports where it cannot run, and that it never uses a partial environment."""
 
 import os
 import shutil

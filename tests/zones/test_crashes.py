@@ -99,7 +99,7 @@ def test_a_removal_that_waits_for_a_container_is_carried_on(system):
 
 def test_nothing_is_left_of_all_that_anywhere(system):
     # A containerd that was killed while it made a sandbox has left what it had made by then, of
-    # which it tells nobody: a network namespace, an address, a shim.
+    # which it does not report: a network namespace, an address, a shim.
     before = system.rests()
     print("left by containerd itself:", before)
     system.run("alone", *IDLE)

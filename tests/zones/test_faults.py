@@ -47,11 +47,11 @@ class Proxy:
         self._loop.close()
 
     def fail(self, method, script):
-        """Let calls of a method go wrong, from now on."""
+        """Make calls of a method fail from now on."""
         self._call(lambda: self._proxy.faults.set(method, script))
 
     def heal(self):
-        """Let all be well again."""
+        """Remove all faults."""
         self._call(self._proxy.faults.clear)
 
     def _call(self, work):

@@ -8,7 +8,7 @@ from zones_system import await_that
 
 @pytest.fixture
 def resolver_of_the_host(tmp_path):
-    """Let the host's resolver configuration be another one."""
+    """Replace the host's resolver configuration."""
     path = tmp_path / "resolv.conf"
 
     def put(text):

@@ -19,7 +19,7 @@ echo gateway "$gateway"
 
 @contextmanager
 def listener(address):
-    """Listen on a port that the kernel chooses; the backlog answers whoever connects."""
+    """Listen on a port that the kernel chooses; the backlog accepts every client."""
     with socket.create_server((address, 0)) as server:
         server.settimeout(60)
         yield server

@@ -43,7 +43,7 @@ def push(node, name: str, made: Image) -> None:
 
 
 class OwnRegistry:
-    """Serves images, after it has refused as many requests as it is told to."""
+    """Serves images, after it has refused a number of requests."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -74,7 +74,7 @@ class OwnRegistry:
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
 
     def answer(self, path: str) -> tuple[int, bytes, str]:
-        """Give status, content and media type for a path."""
+        """Return status, content and media type for a path."""
         _, _, wanted = path.rpartition("/")
         if self.refusals and "/manifests/" in path:
             return self.refusals.pop(0), b"", "text/plain"

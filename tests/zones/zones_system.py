@@ -17,7 +17,7 @@ PATIENCE = 60
 POLL_SECONDS = 0.02
 
 IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait")
-"""A command that runs until it is told to end, and then does not wait to be killed."""
+"""A command that runs until it has to end, and then does not wait to be killed."""
 
 
 def await_that(what, condition):
@@ -126,7 +126,7 @@ class System:
         return answer if status == 200 else {}
 
     def await_state(self, workload_id: str, *states: str) -> dict:
-        """Wait until a workload is in one of the states, and give what is told of it."""
+        """Wait until a workload is in one of the states; return its status."""
 
         def reached():
             told = self.workload(workload_id)
@@ -172,14 +172,14 @@ class System:
     # What the runtime itself says.
 
     def containers(self) -> list[str]:
-        """Give the names of the zones that containerd has a container for, by its own tool.
+        """Return the names of the zones that containerd has a container for, by its own tool.
 
         Sandboxes are containers there, too.
         """
         return sorted(self._names(self.ctr("containers", "ls", "-q").split()))
 
     def running(self) -> list[str]:
-        """Give the names of the zones whose container runs, by the same tool."""
+        """Return the names of the zones whose container runs, by the same tool."""
         tasks = [line.split() for line in self.ctr("tasks", "ls").splitlines()[1:]]
         return sorted(self._names([each[0] for each in tasks if each[2] == "RUNNING"]))
 
@@ -195,7 +195,7 @@ class System:
         return names
 
     def rests(self) -> list[str]:
-        """Give what is left of zones beside the runtime's books."""
+        """Return leftovers of zones that the runtime does not list."""
         processes = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it may end meanwhile

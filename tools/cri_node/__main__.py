@@ -12,11 +12,11 @@ from tools.cri_node.cache import PROGRAMS, Cache, lacks
 
 
 def main() -> None:
-    """Have what the node needs, then run the command in its world."""
+    """Fetch what the node needs, then run the command in its world."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.cri_node", description="Run a command beside a CRI node."
     )
-    parser.add_argument("command", nargs="+", help="the command and its arguments, behind --")
+    parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()
     needs = lacks()
     if needs:

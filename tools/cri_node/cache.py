@@ -86,7 +86,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def lacks() -> list[str]:
-    """Give what this machine lacks for a node, a phrase each; programs that can be had are not."""
+    """Return what this machine lacks for a node, except for programs that can be installed."""
     found = []
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         found.append("Linux on x86-64")

@@ -22,12 +22,12 @@ class Limits:
 
 
 def is_v2() -> bool:
-    """Tell whether the controllers are those of version 2."""
+    """Return whether the controllers are those of version 2."""
     return (ROOT / "cgroup.controllers").exists()
 
 
 def folder(controller: str, path: str) -> Path:
-    """Give the folder that shows a group to a controller, such as memory or cpu."""
+    """Return the folder that shows a group to a controller, such as memory or cpu."""
     return (ROOT if is_v2() else ROOT / controller) / path.lstrip("/")
 
 

@@ -92,7 +92,7 @@ class Daemon:
         )
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self.send(signal.SIGCONT)
 
     def end(self, number: signal.Signals) -> None:
@@ -115,13 +115,13 @@ class Daemon:
         finally:
             os.close(descriptor)
         if ended:
-            with suppress(ChildProcessError):  # somebody else's child: its parent reaps it
+            with suppress(ChildProcessError):  # another process's child: its parent reaps it
                 os.waitpid(pid, os.WNOHANG)
         return ended
 
 
 def _state(task: Path) -> str:
-    """Give a thread's state, T for stopped; nothing if it has ended meanwhile."""
+    """Return a thread's state, T for stopped; nothing if it has ended meanwhile."""
     try:
         return (task / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -25,7 +25,7 @@ MADE = 1_700_000_000
 
 
 def digest(data: bytes) -> str:
-    """Give the name of a blob (OCI image specification, descriptor.md, "Digests")."""
+    """Return the name of a blob (OCI image specification, descriptor.md, "Digests")."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -73,7 +73,7 @@ class Layer:
         return self._add(name, tarfile.SYMTYPE, 0o777, target=target)
 
     def package(self, path: Path, leave_out: tuple[str, ...] = ()) -> Self:
-        """Add the files of a .deb, without those whose paths begin with what is left out."""
+        """Add the files of a .deb, except those below the omitted paths."""
         command = ["dpkg-deb", "--fsys-tarfile", str(path)]
         stream = io.BytesIO(subprocess.run(command, check=True, capture_output=True).stdout)
         with tarfile.open(fileobj=stream) as tar:
@@ -99,7 +99,7 @@ class Layer:
         return self
 
     def finish(self) -> Blob:
-        """Give the layer as a blob."""
+        """Return the layer as a blob."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
             # Folders sort before what is in them; a hard link comes after what it names.

@@ -22,7 +22,7 @@ ROOT = Path("/run/containerd")
 """Where the node keeps everything but its logs: a tmpfs of the world's own.
 
 containerd puts the sockets of its shims here, whatever its configuration says; and ctr looks for
-containerd here when it is told nothing.
+containerd here by default.
 """
 
 # What starts the OCI runtime of handler "vm": containerd's shim passes no options of ours.
@@ -66,7 +66,7 @@ class CriNode:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Give the node of the world that this process runs in; NodeError if it is in none."""
+        """Return the node of the world that this process runs in; NodeError if it is in none."""
         name = os.environ.get(ENVIRONMENT)
         if not name:
             raise NodeError(f"expected {ENVIRONMENT}; run under: python -m tools.cri_node --")
@@ -114,7 +114,7 @@ class CriNode:
         self._containerd.pause()
 
     def resume_containerd(self) -> None:
-        """Let containerd go on."""
+        """Resume containerd."""
         self._containerd.resume()
 
     def pause_registry(self) -> None:
@@ -122,11 +122,11 @@ class CriNode:
         self._registry.pause()
 
     def resume_registry(self) -> None:
-        """Let the registry go on."""
+        """Resume the registry."""
         self._registry.resume()
 
     def cgroup(self, container_id: str) -> str:
-        """Give the path of a container's group, if its pod was made in `cgroup_parent`."""
+        """Return the path of a container's group, if its pod was made in `cgroup_parent`."""
         return f"{self.cgroup_parent}/{container_id}"
 
     @property

@@ -68,7 +68,7 @@ def _word(value: int) -> bytes:
 
 
 def program() -> bytes:
-    """Give the program as an ELF file."""
+    """Return the program as an ELF file."""
     code = _code(_BASE + _HEADERS + len(_code(0)))
     content = code + _IGNORE + _WAITED_FOR
     size = _HEADERS + len(content)

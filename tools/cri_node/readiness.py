@@ -29,7 +29,7 @@ class NotReady(Exception):
 
 
 def conditions(path: Path, seconds: float = 2.0) -> dict[str, bool]:
-    """Give the conditions, such as RuntimeReady, that CRI `Status` of a runtime tells.
+    """Return the conditions, such as RuntimeReady, that CRI `Status` of a runtime tells.
 
     `path` is its socket's. Raises NotReady if there is no answer within that time, or one without
     conditions.

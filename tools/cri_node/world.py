@@ -8,7 +8,7 @@
 The kernel kills all that is in a process namespace when its first process ends: whatever ends the
 outermost process, even SIGKILL, ends every shim and container. Only what has a name outside of the
 namespaces stays, which is the world's folder with its logs and its control groups, by now empty.
-The next world that starts removes those of worlds that nobody holds the lock of.
+The next world that starts removes those of worlds whose lock is free.
 """
 
 import fcntl

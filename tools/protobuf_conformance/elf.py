@@ -62,7 +62,7 @@ def _sections(image: bytearray) -> list[tuple[int, ...]]:
 
 
 def _waive_versions(image: bytearray, offset: int, strings: int) -> set[int]:
-    """Let the loader go on without the new versions; return their numbers."""
+    """Make the loader ignore the new versions; return their numbers."""
     new = set()
     while True:
         _, count, _, first, after = struct.unpack_from("<HHIII", image, offset)

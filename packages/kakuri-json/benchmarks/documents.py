@@ -142,7 +142,7 @@ def compiled() -> dict[str, float]:
 
 
 def peers(text: str, value: Any) -> dict[str, dict[str, Callable[[], Any]]]:
-    """Give what we and the peers do for loads and for dumps."""
+    """Return what we and the peers do for loads and for dumps."""
     data = text.encode()
     compact = {"ensure_ascii": False, "separators": (",", ":")}
     return {
@@ -166,7 +166,7 @@ def peers(text: str, value: Any) -> dict[str, dict[str, Callable[[], Any]]]:
 
 
 def measure() -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """Give seconds for each work and library, and the size of each work's document."""
+    """Return seconds for each work and library, and the size of each work's document."""
     fast = compiled()
     rows, sizes = {}, {}
     for name, data in documents().items():

@@ -13,7 +13,7 @@ import kakuri_json
 
 
 def compare(functions: dict[str, Callable[[], Any]], seconds: float = 0.1) -> dict[str, float]:
-    """Give the seconds of each function's fastest round, of seven that take turns."""
+    """Return the seconds of each function's fastest round, of seven that take turns."""
     rounds, fastest = {}, {}
     for name, function in functions.items():
         function()
@@ -53,7 +53,7 @@ def peak_memory(function: Callable[[], Any]) -> int:
 
 
 def stream_memory(size: int) -> tuple[int, float]:
-    """Give by how many bytes the process grows while a document of size bytes is parsed; seconds."""
+    """Return by how many bytes the process grows while a document of size bytes is parsed; seconds."""
     chunk = (b'{"id":"wl-1","values":[1.5,2,null],"text":"' + b"x" * 400 + b'"},') * 200
     parser = kakuri_json.IncrementalParser()
     parser.receive_data(b"[")

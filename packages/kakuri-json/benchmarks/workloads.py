@@ -81,7 +81,7 @@ class Model(pydantic.BaseModel):
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Give seconds for each work and library."""
+    """Return seconds for each work and library."""
     decoder, encoder = msgspec.json.Decoder(Struct), msgspec.json.Encoder()
     rows = {}
     for name, data in SPELLINGS.items():

@@ -44,7 +44,7 @@ def workload(number: int, prefix: str = "wl") -> Workload:
 
 
 def each(call, items) -> float:
-    """Give the microseconds of the processor that a call takes, the median of ten parts."""
+    """Return the microseconds of the processor that a call takes, the median of ten parts."""
     part = max(1, len(items) // 10)
     times = []
     for start in range(0, len(items), part):

@@ -47,7 +47,7 @@ async def serve(kind):
 
 
 def resident(process):
-    """Give the bytes of a process that are in memory."""
+    """Return the bytes of a process that are in memory."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
@@ -77,7 +77,7 @@ def measure(kind, number):
 
 
 def count_unread(pid, port):
-    """Give the receive queues of the server's connections that are not empty."""
+    """Return the receive queues of the server's connections that are not empty."""
     local = f":{port:04X}"
     rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
     for row in rows:

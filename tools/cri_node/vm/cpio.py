@@ -32,7 +32,7 @@ class Archive:
                     self._copy(path, f"{prefix}/{name}")
 
     def finish(self) -> bytes:
-        """Give the archive; nothing may be added behind this."""
+        """Return the archive; nothing may be added afterwards."""
         self._add("TRAILER!!!", 0)
         return self._out.getvalue()
 

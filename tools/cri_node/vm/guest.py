@@ -1,6 +1,6 @@
 """The inside of a virtual machine: what its initial RAM disk holds, and what runs from it.
 
-Serial ports: 0 the kernel's console, 1 and 2 the container's stdout and stderr, 3 the words that
+Serial ports: 0 the kernel's console, 1 and 2 the container's stdout and stderr, 3 the messages that
 guest and supervisor exchange, a line each: "up" and "exit STATUS" from the guest, "signal NUMBER"
 to it.
 """
@@ -62,7 +62,7 @@ poweroff -f
 
 
 def common_disk(modules: Path, busybox: Path, kept: Path) -> bytes:
-    """Give the part of the disk that all machines have, made once and kept in a file."""
+    """Return the part of the disk that all machines have, made once and kept in a file."""
     if not kept.exists():
         archive = Archive()
         for name in ("bin", "dev", "modules", "proc", "run", "sys", "tmp", "zone"):
@@ -79,7 +79,7 @@ def common_disk(modules: Path, busybox: Path, kept: Path) -> bytes:
 
 
 def own_disk(bundle: Path, spec: dict[str, Any], network: str) -> bytes:
-    """Give the part of the disk that makes a machine the container of an OCI bundle.
+    """Return the part of the disk that makes a machine the container of an OCI bundle.
 
     Of what is mounted into the container, only files are taken: /etc/hosts and the like.
     """
@@ -101,7 +101,7 @@ def own_disk(bundle: Path, spec: dict[str, Any], network: str) -> bytes:
 
 
 def run_script(process: dict[str, Any]) -> str:
-    """Give the shell script that becomes the container's process (OCI runtime spec, "Process")."""
+    """Return the script that becomes the container's process (OCI runtime spec, "Process")."""
     exports = [
         f"export {shlex.quote(variable)}\n"
         for variable in process.get("env", [])

@@ -72,7 +72,7 @@ class Machine:
             os.chdir(before)
 
     def start(self) -> None:
-        """Let the guest start and wait until its container's process runs."""
+        """Start the guest and wait until its container's process runs."""
         with self.control() as stream:
             stream.sendall(b"start")
             stream.settimeout(START)
@@ -85,7 +85,7 @@ class Machine:
     def kill(self, number: signal.Signals) -> None:
         """Send a signal to the container's process; SIGKILL ends the machine itself."""
         if not self.runs:
-            raise RuntimeFailure("container not running")  # the shim knows runc's words
+            raise RuntimeFailure("container not running")  # the shim expects runc's message
         if number == signal.SIGKILL:
             os.kill(self.state["pid"], number)
         else:

@@ -16,7 +16,7 @@ from tools.cri_node.vm.machine import Machine
 
 _PR_SET_PDEATHSIG = 1
 
-# Where the guest said nothing of its end: its kernel killed the process, or somebody the machine.
+# Without a report of the guest, its kernel killed the process, or the machine was killed.
 KILLED = 137
 
 
