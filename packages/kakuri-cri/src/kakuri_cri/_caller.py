@@ -53,7 +53,7 @@ class Caller:
         else:  # the first use of kakuri_cri.GrpcChannel imports kakuri-grpc
             self._channel = kakuri_cri.GrpcChannel(runtime)
         self._silent_at = -math.inf
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts: Timeouts = timeouts or Timeouts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"

@@ -53,8 +53,8 @@ class CriProxy:
 
         """
         self.upstream = upstream
-        self.faults = Faults(faults)
-        self.calls = Calls()
+        self.faults: Faults = Faults(faults)
+        self.calls: Calls = Calls()
         self._server = SocketServer(path, self._add_methods)
         self._channel: Channel | None = None
 

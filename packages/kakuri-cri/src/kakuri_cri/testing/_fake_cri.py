@@ -69,12 +69,12 @@ class FakeCri:
             ValueError: a fault or the state of an image is not valid.
 
         """
-        self.faults = Faults(faults)
-        self.calls = Calls()
-        self.node = FakeNode(handlers)
+        self.faults: Faults = Faults(faults)
+        self.calls: Calls = Calls()
+        self.node: FakeNode = FakeNode(handlers)
         known = {name: _image(image) for name, image in (images or {}).items()}
-        self.images = FakeImages(known, _image(default_image))
-        self.unimplemented = set(unimplemented)
+        self.images: FakeImages = FakeImages(known, _image(default_image))
+        self.unimplemented: set[str] = set(unimplemented)
         self._runtime = FakeRuntime(self.images, self.node)
         self._work: set[asyncio.Future[Any]] = set()
         self._server = SocketServer(path, self._add_methods)

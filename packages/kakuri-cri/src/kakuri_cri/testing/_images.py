@@ -24,7 +24,7 @@ class FakeImages:
     """
 
     def __init__(self, images: Mapping[str, FakeImage], default: FakeImage) -> None:
-        self.used_bytes = 0
+        self.used_bytes: int = 0
         self.mountpoint = "/var/lib/fake/images"
         self._known = {full_name(name): image for name, image in images.items()}
         self._default = default

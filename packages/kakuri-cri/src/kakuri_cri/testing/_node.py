@@ -24,8 +24,8 @@ class FakeNode:
     """
 
     def __init__(self, handlers: Collection[str]) -> None:
-        self.conditions = {"RuntimeReady": True, "NetworkReady": True}
-        self.handlers = list(handlers)
+        self.conditions: dict[str, bool] = {"RuntimeReady": True, "NetworkReady": True}
+        self.handlers: list[str] = list(handlers)
         self.tells_handlers = True
         self.stops_missing = True
         self.cgroup_driver = "cgroupfs"

@@ -305,7 +305,8 @@ class Writer:
             streams += ", server_streams=True" if method.server_streams else ""
             path = f"/{package}{service.name}/{method.name}"
             name = attribute_name(method.name)
-            lines.append(f'    {name} = Method("{path}", {request}, {response}{streams})')
+            kind = f"Method[{request}, {response}]"
+            lines.append(f'    {name}: {kind} = Method("{path}", {request}, {response}{streams})')
         return lines
 
 
