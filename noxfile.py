@@ -207,6 +207,7 @@ def soak(session: nox.Session) -> None:
 def zones(session: nox.Session) -> None:
     """Run the services, from their wheels, on real containers beside a real CRI runtime.
 
+    Twice, in two worlds side by side: through the sidecar, and with an agent that needs none.
     Where that can't be, the default run leaves it out and says so, unless KAKURI_REQUIRE_ZONES is
     set.
     """
@@ -218,8 +219,15 @@ def zones(session: nox.Session) -> None:
     session.install("-q", *tools_of("test", "coverage"))
     settings = "--rcfile=tests/zones/coverage.toml"
     session.run("coverage", "erase", settings)
-    measured = ["coverage", "run", settings, "-m", "tools.cri_node", "--"]
-    session.run(*measured, "pytest", "tests/zones", *session.posargs)
+    python = str(Path(session.bin) / "python")
+    world = [python, "-m", "coverage", "run", settings, "-m", "tools.cri_node", "--"]
+    tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
+    runs = {
+        f"zones with --runtime {runtime}": [*world, *tests, "--runtime", runtime, *session.posargs]
+        for runtime in ("sidecar", "cri")
+    }
+    if failed := side_by_side.run(runs, len(runs)):
+        session.error(f"failed: {', '.join(failed)}")
     if not session.posargs:
         session.run("coverage", "combine", "-q", settings)
         session.run("coverage", "report", settings)

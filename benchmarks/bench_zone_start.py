@@ -1,17 +1,22 @@
-"""What Kakuri adds to starting a container: from POST to its process, beside the bare CRI calls.
+"""What Kakuri adds to starting a container, with a sidecar and without, beside the bare CRI calls.
 
 In each round a container is started in both ways, in turns: with `POST /workloads` through control
-plane, agent and sidecar, and with RunPodSandbox, CreateContainer and StartContainer alone, over
-grpcio, with the same configuration. Both are timed until the moment at which the runtime says that
-the process was started (ContainerStatus.started_at; both clocks are this machine's).
+plane, agent and perhaps a sidecar, and with RunPodSandbox, CreateContainer and StartContainer
+alone, over kakuri-cri, with the same configuration. Both are timed until the moment at which the
+runtime says that the process was started (ContainerStatus.started_at; both clocks are this
+machine's). Rounds alternate between blocks with a sidecar and blocks without.
 
 The runtime's own part moves by more than what is looked for, so the figure that counts is taken
 within each start of Kakuri: from POST to the answer of StartContainer, less the time that the same
-three calls took there, by the sidecar's log.
+three calls took there, by the log of the process that made them.
+
+At the end of each block the memory of agent and sidecar is read: resident, and what no other
+process shares.
 
 Usage, as root on Debian: python -m tools.cri_node -- python benchmarks/bench_zone_start.py [ROUNDS]
 """
 
+import asyncio
 import json
 import re
 import statistics
@@ -21,16 +26,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import grpc
-from kakuri_cri import api
-from kakuri_protobuf import Method, decode, encode
+from kakuri_cri import Runtime
 from kakuri_registry import ZoneSpec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._zone_config import container_config, sandbox_config
@@ -51,11 +55,15 @@ COMMAND = ("sh", "-c", "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; do
 CALL = re.compile(r"(\w+) took ([0-9.]+) ms")
 """What kakuri-cri logs of each call."""
 CALLS = ("RunPodSandbox", "CreateContainer", "StartContainer")
-AIM_MS = 10.0
+RUNTIMES = ("sidecar", "cri")
+BLOCKS = 2
+"""Of each runtime; only one process at a time may manage a container runtime's zones."""
 QUIET_SECONDS = 0.5
 """Before a start, for what the one before has left to do; and after it, so that looking for its end
 does not take the processor from it: the time of its start is reported afterwards."""
 PATIENCE = 60.0
+
+_TOOK = re.compile(rf"({'|'.join(CALLS)}) took ([0-9.]+) ms")
 
 
 @dataclass(frozen=True)
@@ -112,10 +120,13 @@ class Kakuri:
         with self._log.open("rb") as log:
             log.seek(position)
             lines = [json.loads(line) for line in log]
-        found = [(CALL.fullmatch(line["event"]), line["timestamp"]) for line in lines]
-        spent = {match[1]: (match, at) for match, at in found if match and match[1] in CALLS}
-        ended = datetime.fromisoformat(spent["StartContainer"][1]).timestamp()
-        return (ended - began) * 1000 - sum(float(match[2]) for match, _ in spent.values())
+        spent = {}
+        for line in lines:
+            if found := _TOOK.fullmatch(line["event"]):
+                spent[found[1]] = float(found[2])
+                if found[1] == "StartContainer":
+                    ended = datetime.fromisoformat(line["timestamp"]).timestamp()
+        return (ended - began) * 1000 - sum(spent.values())
 
     def _running(self, name: str) -> dict[str, Any] | None:
         told = self._ask("GET", f"{self._url}/{name}")
@@ -138,16 +149,23 @@ class Bare:
     """Starts containers with the runtime's calls and nothing else."""
 
     def __init__(self, node: CriNode, logs: Path) -> None:
-        options = (("grpc.default_authority", "localhost"),)
-        self._channel = grpc.insecure_channel(f"unix:{node.socket}", options=options)
+        self._runner = asyncio.Runner()
+        self._runtime = Runtime(f"unix:{node.socket}")
         self._cgroup_parent = node.cgroup_parent
         self._logs = logs
         logs.mkdir()
-        request = api.PullImageRequest(image=api.ImageSpec(image=IMAGE))
-        self._image = NodeImage(self._call(api.ImageService.PullImage, request).image_ref)
+        self._image = NodeImage(self._runner.run(self._runtime.pull_image(IMAGE, timeout=PATIENCE)))
 
     def run(self, name: str) -> dict[str, float]:
-        """Return milliseconds: of each call, and until the process was started."""
+        """Give milliseconds: of each call, and until the process was started."""
+        return self._runner.run(self._run(name))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._runner.run(self._runtime.close())
+        self._runner.close()
+
+    async def _run(self, name: str) -> dict[str, float]:
         spec = ZoneSpec(name, IMAGE, 64, 500, command=COMMAND)
         # Not labelled as Kakuri's: a sidecar that lists the runtime would adopt it.
         sandbox = replace(
@@ -161,32 +179,25 @@ class Bare:
             container_config(spec, cri_attempt=0, image=self._image, log_path=f"{name}.log"),
             labels={},
         )
-        service = api.RuntimeService
+        container = container_config(spec, cri_attempt=0, image=self._image, log_path=f"{name}.log")
+        # Without labels of Kakuri, which would take it for one of its zones.
+        sandbox, container = (replace(each, labels={}) for each in (sandbox, container))
         began_wall, times = time.time(), [time.perf_counter()]
-        request = api.RunPodSandboxRequest(config=sandbox, runtime_handler=HANDLER)
-        sandbox_id = self._call(service.RunPodSandbox, request).pod_sandbox_id
+        sandbox_id = await self._runtime.run_pod_sandbox(sandbox, HANDLER)
         times.append(time.perf_counter())
-        create = api.CreateContainerRequest(
-            pod_sandbox_id=sandbox_id, config=container, sandbox_config=sandbox
-        )
-        container_id = self._call(service.CreateContainer, create).container_id
+        container_id = await self._runtime.create_container(sandbox_id, container, sandbox)
         times.append(time.perf_counter())
-        self._call(service.StartContainer, api.StartContainerRequest(container_id=container_id))
+        await self._runtime.start_container(container_id)
         times.append(time.perf_counter())
-        asked = api.ContainerStatusRequest(container_id=container_id)
-        status = self._call(service.ContainerStatus, asked).status
-        self._call(service.StopPodSandbox, api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
-        self._call(service.RemovePodSandbox, api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id))
+        status = await self._runtime.container_status(container_id)
+        await self._runtime.stop_pod_sandbox(sandbox_id)
+        await self._runtime.remove_pod_sandbox(sandbox_id)
         spent = {
             call: (end - start) * 1000
             for call, start, end in zip(CALLS, times, times[1:], strict=False)
         }
         started = status.started_at / 1e9 - began_wall
         return {**spent, "calls": (times[-1] - times[0]) * 1000, "process": started * 1000}
-
-    def _call(self, method: Method[Any, Any], request: Any) -> Any:
-        answer = self._channel.unary_unary(method.path)(encode(request), timeout=PATIENCE)
-        return decode(answer, type=method.response)
 
 
 def wait(condition: Callable[[], Any]) -> Any:
@@ -198,67 +209,109 @@ def wait(condition: Callable[[], Any]) -> Any:
     return result
 
 
+def memory(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Return a process's memory in MiB, resident and private, and its threads."""
+    folder = Path(f"/proc/{process.pid}")
+    sums: dict[str, float] = defaultdict(float)
+    for line in (folder / "smaps_rollup").read_text().splitlines()[1:]:
+        name, value = line.split()[:2]
+        sums[name.rstrip(":")] += int(value) / 1024
+    threads = len(list((folder / "task").iterdir()))
+    private = sums["Private_Clean"] + sums["Private_Dirty"]
+    return {"rss": sums["Rss"], "private": private, "threads": threads}
+
+
 @contextmanager
-def kakuri(node: CriNode, folder: Path) -> Iterator[Kakuri]:
-    sidecar = [
-        "--listen", f"unix:{folder}/sidecar.sock", "--cri", f"unix:{node.socket}",
-        "--handler", f"edera-zone={HANDLER}", "--cgroup-parent", node.cgroup_parent,
-        "--log-dir", str(folder / "logs"), "--log-level", "debug", "--log-format", "json",
+def kakuri(node: CriNode, folder: Path, runtime: str) -> Iterator[tuple[Kakuri, list[Daemon]]]:
+    """Run the daemons; yield what starts containers, and those that manage the node."""
+    zones = [
+        "--cri", f"unix:{node.socket}", "--handler", f"edera-zone={HANDLER}",
+        "--cgroup-parent", node.cgroup_parent, "--log-dir", str(folder / "logs"),
     ]  # fmt: skip
-    agent = [
-        "--listen", f"unix:{folder}/agent.sock", "--runtime", "sidecar",
-        "--sidecar", f"unix:{folder}/sidecar.sock", "--state-dir", str(folder / "state"),
-        "--log-level", "warning",
-    ]  # fmt: skip
-    plane = ["--listen", "127.0.0.1:0", "--agent", f"unix:{folder}/agent.sock"]
-    plane += ["--log-level", "warning"]
-    with (
-        daemon(folder / "sidecar.log", "kakuri-sidecar", *sidecar),
-        daemon(folder / "agent.log", "kakuri-agent", *agent),
-        daemon(folder / "plane.log", "kakuri-control-plane", *plane) as serving,
-    ):
-        yield Kakuri(serving.address, folder / "sidecar.log")
+    verbose = ["--log-level", "debug", "--log-format", "json"]
+    brief = ["--log-level", "warning"]
+    agent = ["--listen", f"unix:{folder}/agent.sock", "--state-dir", str(folder / "state")]
+    plane = ["--listen", "127.0.0.1:0", "--agent", f"unix:{folder}/agent.sock", *brief]
+    log = folder / f"{runtime}.log"
+    with ExitStack() as stack:
+
+        def start(name: str, log: Path, *options: str) -> Daemon:
+            return stack.enter_context(daemon(log, f"kakuri-{name}", *options))
+
+        if runtime == "sidecar":
+            socket = f"unix:{folder}/sidecar.sock"
+            managing = [start("sidecar", log, "--listen", socket, *zones, *verbose)]
+            agent += ["--runtime", "sidecar", "--sidecar", socket, *brief]
+            managing.append(start("agent", folder / "agent.log", *agent))
+        else:
+            managing = [start("agent", log, *agent, "--runtime", "cri", *zones, *verbose)]
+        serving = start("control-plane", folder / "plane.log", *plane)
+        yield Kakuri(serving.address, log), managing
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     node = CriNode.from_environment()
-    found: dict[str, list[dict[str, float]]] = {"Kakuri": [], "bare": []}
+    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    used: dict[str, dict[str, float]] = {}
     console = Console()
-    with tempfile.TemporaryDirectory() as name, kakuri(node, Path(name)) as ours:
-        ways = {"Kakuri": ours.run, "bare": Bare(node, Path(name) / "bare").run}
-        for way, run in ways.items():
-            run(f"warm-{way.lower()}")
-        with console.status("measuring") as status:
-            for number in range(rounds):
-                status.update(f"round {number + 1} of {rounds}")
-                order = list(ways) if number % 2 else list(ways)[::-1]
-                for way in order:
-                    time.sleep(QUIET_SECONDS)
-                    found[way].append(ways[way](f"{way.lower()}-{number}"))
-    show(console, found, rounds)
+    with tempfile.TemporaryDirectory() as name, console.status("measuring") as status:
+        folder = Path(name)
+        bare = Bare(node, folder / "bare")
+        bare.run("warm-bare")
+        for block in range(BLOCKS):
+            for runtime in RUNTIMES[::-1] if block % 2 else RUNTIMES:
+                with kakuri(node, folder, runtime) as (ours, managing):
+                    ours.run(f"warm-{block}-{runtime}")
+                    for number in range(rounds):
+                        status.update(f"block {block + 1}, {runtime}, round {number + 1}")
+                        ways = [(runtime, ours.run), ("bare", bare.run)]
+                        for way, run in ways if number % 2 else ways[::-1]:
+                            time.sleep(QUIET_SECONDS)
+                            found[way].append(run(f"{way}-{runtime}-{block}-{number}"))
+                    used[runtime] = total([memory(each.process) for each in managing])
+        bare.close()
+    show(console, found, used, rounds * BLOCKS)
 
 
-def show(console: Console, found: dict[str, list[dict[str, float]]], rounds: int) -> None:
+def total(parts: list[dict[str, float]]) -> dict[str, float]:
+    """Add up what processes use."""
+    sums = {key: sum(each[key] for each in parts) for key in parts[0]}
+    return {**sums, "processes": len(parts)}
+
+
+def show(
+    console: Console,
+    found: dict[str, list[dict[str, float]]],
+    used: dict[str, dict[str, float]],
+    rounds: int,
+) -> None:
     table = Table(title=f"starting a container, milliseconds, {rounds} rounds in turns")
     for column in ("what", "median", "fastest", "slowest"):
         table.add_column(column, justify="left" if column == "what" else "right")
 
-    def row(what: str, values: list[float]) -> float:
+    def row(what: str, values: list[float]) -> None:
         median = statistics.median(values)
         table.add_row(what, f"{median:.1f}", f"{min(values):.1f}", f"{max(values):.1f}")
-        return median
 
     for call in CALLS:
         row(f"bare: {call}", [each[call] for each in found["bare"]])
     row("bare: all three answered", [each["calls"] for each in found["bare"]])
     row("bare: the process is there", [each["process"] for each in found["bare"]])
-    row("POST /workloads: 201", [each["answer"] for each in found["Kakuri"]])
-    row("POST /workloads: the process is there", [each["process"] for each in found["Kakuri"]])
-    added = row("… of it outside the three calls", [each["own"] for each in found["Kakuri"]])
+    for runtime in RUNTIMES:
+        row(f"{runtime}: POST answered with 201", [each["answer"] for each in found[runtime]])
+        row(f"{runtime}: the process is there", [each["process"] for each in found[runtime]])
+        row(f"{runtime}: … outside the three calls", [each["own"] for each in found[runtime]])
     console.print(table)
-    verdict = "within" if added <= AIM_MS else "beyond"
-    console.print(f"Kakuri adds {added:.1f} ms (median), {verdict} the aim of {AIM_MS:.0f} ms")
+    table = Table(title="agent, and sidecar if there is one, after that: MiB")
+    for column in ("runtime", "processes", "threads", "resident", "private"):
+        table.add_column(column, justify="left" if column == "runtime" else "right")
+    for runtime, sums in used.items():
+        table.add_row(
+            runtime, f"{sums['processes']:.0f}", f"{sums['threads']:.0f}",
+            f"{sums['rss']:.1f}", f"{sums['private']:.1f}",
+        )  # fmt: skip
+    console.print(table)
 
 
 if __name__ == "__main__":

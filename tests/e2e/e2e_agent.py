@@ -17,6 +17,7 @@ from functools import partial
 from crash_disk import TORN, TornWrite
 from kakuri_agent import Agent, SidecarZones, _state
 from kakuri_agent._cli import main
+from kakuri_agent._node_zones import NodeZones
 from kakuri_agent._retention import Retention
 from kakuri_registry import JOURNAL_STEPS, STORE_STEPS, Journal, SQLiteStore
 
@@ -74,8 +75,9 @@ def die_at(step: str, count: int) -> None:
     steps = Steps(step, count)
     _state.SQLiteStore = partial(TearingStore, on_step=steps)
     _state.Journal = partial(Journal, on_step=steps)
-    for command in COMMANDS:
-        setattr(SidecarZones, command, stepping(command, getattr(SidecarZones, command), steps))
+    for zones in (SidecarZones, NodeZones):
+        for command in COMMANDS:
+            setattr(zones, command, stepping(command, getattr(zones, command), steps))
     handle = Agent.handle
 
     def stepping_handle(agent, request):

@@ -1,4 +1,4 @@
-"""Agents as processes that are killed, in front of a sidecar and a container runtime.
+"""Agents as processes that are killed, in front of a container runtime, with a sidecar or without.
 
 Their disk is a small one, which is full at times; and the wall clock is set now and then.
 """
@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import crash_disk
@@ -179,14 +179,14 @@ class AgentProcess:
 class Node:
     """What clients see of agents that come and go; it is their world.
 
-    `running` gives the ids of the workloads that the runtime itself says run; `kinds` are what
-    clients make workloads of.
+    `runtime` are the options that choose an agent's runtime. `running` gives the ids of the
+    workloads that the runtime itself says run; `kinds` are what clients make workloads of.
     """
 
     def __init__(
         self,
         folder: Path,
-        sidecar: Path,
+        runtime: Sequence[str],
         running: Callable[[], list[str]],
         kinds: Sequence[dict],
         seed: int,
@@ -194,7 +194,7 @@ class Node:
         pace: float = 0.005,
     ) -> None:
         self.folder, self.kinds = folder, kinds
-        self._sidecar, self.running = sidecar, running
+        self._runtime, self.running = runtime, running
         self.forker = Forker(folder)
         self.chance = random.Random(seed)
         self.pace = pace
@@ -216,7 +216,7 @@ class Node:
 
     async def start(self, die_at=None):
         self.life = AgentProcess(
-            self.forker, self.folder, "--runtime", "sidecar", "--sidecar", f"unix:{self._sidecar}",
+            self.forker, self.folder, *self._runtime,
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             die_at=die_at, has_jumping_clock=True,
         )  # fmt: skip
@@ -328,19 +328,23 @@ class Node:
 
 
 @asynccontextmanager
-async def node(folder: Path, seed: int):
-    """Return a node whose container runtime is a fake."""
+async def node(folder: Path, seed: int, runtime: str = "sidecar"):
+    """Yield a node whose container runtime is a fake; its agents have the given runtime."""
 
     def running():
         return [each.config.labels["kakuri.dev/workload-id"] for each in cri.containers
                 if each.is_running]  # fmt: skip
 
-    async with FakeCri(images=IMAGES) as cri:
-        settings = Settings(cri=cri.endpoint, log_dir=folder / "logs")
-        socket = folder / "sidecar.sock"
-        async with sidecar_service(Endpoint.unix(str(socket)), settings):
-            made = Node(folder, socket, running, [{"image": image} for image in IMAGES], seed)
-            try:
-                yield made
-            finally:
-                made.close()
+    async with AsyncExitStack() as stack:
+        cri = await stack.enter_async_context(FakeCri(images=IMAGES))
+        if runtime == "sidecar":
+            options = ["--sidecar", f"unix:{folder / 'sidecar.sock'}"]
+            sidecar = Endpoint.unix(str(folder / "sidecar.sock"))
+            settings = Settings(cri=cri.endpoint, log_dir=folder / "logs")
+            await stack.enter_async_context(sidecar_service(sidecar, settings))
+        else:
+            options = ["--cri", str(cri.endpoint), "--log-dir", str(folder / "logs")]
+        kinds = [{"image": image} for image in IMAGES]
+        made = Node(folder, ["--runtime", runtime, *options], running, kinds, seed)
+        stack.callback(made.close)
+        yield made

@@ -6,6 +6,7 @@ KAKURI_KILLS is how many there are to be, 100 unless it says more: in stories of
 import os
 from collections import Counter
 
+import pytest
 from e2e_agent import STEPS
 from e2e_kills import node
 
@@ -13,12 +14,13 @@ KILLS = int(os.environ.get("KAKURI_KILLS", "100"))
 A_STORY = 100
 
 
-async def test_what_was_acknowledged_survives_sigkill(tmp_path):
+@pytest.mark.parametrize("runtime", ["sidecar", "cri"])
+async def test_what_was_acknowledged_survives_sigkill(tmp_path, runtime):
     kills, refused = Counter(), 0
     for number, first in enumerate(range(0, KILLS, A_STORY)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        async with node(folder, seed=number) as world:
+        async with node(folder, seed=number, runtime=runtime) as world:
             requests = await world.live(min(A_STORY, KILLS - first), clients=4)
             print(requests, "requests")
         kills += world.kills

@@ -1,10 +1,33 @@
 import pytest
-from zones_system import System
+from zones_system import DAEMONS, System
 
 from tools.cri_node.node import CriNode
 
 # A hanging registry is given up on quickly here, and pulls that failed are tried again soon.
-SIDECAR_OPTIONS = ("--pull-stall-timeout", "3")
+ZONE_OPTIONS = ("--pull-stall-timeout", "3")
+
+
+def pytest_addoption(parser):
+    """Add the option that names the agent's runtime."""
+    parser.addoption(
+        "--runtime", choices=list(DAEMONS), default="sidecar", help="the runtime of the agents"
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test with a victim once for each daemon and once for the container runtime."""
+    if "victim" in metafunc.fixturenames:
+        daemons = DAEMONS[metafunc.config.getoption("runtime")]
+        metafunc.parametrize("victim", [*daemons, "containerd"])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out of the run without a sidecar what does not depend on the agent's runtime."""
+    if config.getoption("runtime") == "sidecar":
+        return
+    left_out = [item for item in items if "start_system" not in item.fixturenames]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +37,7 @@ def node() -> CriNode:
 
 
 @pytest.fixture(scope="module")
-def start_system(node, tmp_path_factory):
+def start_system(node, tmp_path_factory, pytestconfig):
     """Start all of Kakuri, with the handler that the zones are to have.
 
     It ends with its module: a runtime has one agent, and two of them would undo each other's work.
@@ -23,23 +46,16 @@ def start_system(node, tmp_path_factory):
 
     def start(*, has_agent=True, options=(), **how) -> System:
         folder = tmp_path_factory.mktemp("kakuri")
-        system = System(node, folder, sidecar_options=(*SIDECAR_OPTIONS, *options), **how)
+        runtime = pytestconfig.getoption("runtime")
+        options = (*ZONE_OPTIONS, *options)
+        system = System(node, folder, runtime=runtime, options=options, **how)
         started.append(system)
-        system.start_sidecar()
-        if has_agent:
-            system.start_agent()
-            system.start_plane()
+        system.start("sidecar", *(("agent", "plane") if has_agent else ()))
         return system
 
     yield start
     for system in started:
         system.close()
-
-
-@pytest.fixture
-def start_sidecar(start_system):
-    """Start a sidecar alone, for agents of the test's own."""
-    return lambda: start_system(has_agent=False)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ CAPABILITIES = {
 def test_limits_are_the_kernels(system):
     system.run("limited", *IDLE, memory_mb=512, cpu_millicores=500)
     system.await_state("limited", "running")
-    limits = system.node.limits(system.zone("limited")["container_id"])
+    limits = system.node.limits(system.container("limited")["ID"])
     assert limits.memory_bytes == 512 * 2**20
     assert limits.cpu_millicores == 500
     system.remove("limited")

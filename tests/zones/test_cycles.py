@@ -37,7 +37,7 @@ def used(daemon):
 
 @pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
 def test_cycles_end_where_they_began(system):
-    daemons = (system.sidecar, system.agent, system.plane)
+    daemons = [getattr(system, name) for name in system.daemons]
     cycle(system)
     rests = system.rests()  # of what was before
     before = [used(daemon) for daemon in daemons]

@@ -1,4 +1,4 @@
-"""Faults between the sidecar and a real runtime: calls that fail, hang, or whose answer is lost."""
+"""Faults between Kakuri and a real runtime: calls that fail, hang, or whose answer is lost."""
 
 import asyncio
 import threading

@@ -29,6 +29,6 @@ def test_unused_images_are_removed_from_a_full_disk(start_system):
     assert "/used:1" in images_of(system)
     assert "/pause:1" in images_of(system)
     assert "/busybox:latest" in images_of(system)
-    assert b"image removed" in (system.folder / "sidecar.log").read_bytes()
+    assert b"image removed" in system.zone_log
     system.remove("used")
     await_that("removal of the image", lambda: "/used:1" not in images_of(system))

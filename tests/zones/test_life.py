@@ -89,7 +89,7 @@ def test_a_registry_that_hangs_holds_up_nobody_else(system):
         await_that("a pull", lambda: system.workload("hanging").get("reason") == "Pulling")
         system.run("beside", "sh", "-c", "exit 0")
         assert system.await_end("beside")["state"] == "succeeded"
-        told = system.await_end("hanging")  # the sidecar gives up by itself
+        told = system.await_end("hanging")  # the pull is given up by itself
         assert told["reason"] == "ImagePullFailed"
     finally:
         system.node.resume_registry()

@@ -24,7 +24,7 @@ def test_following_sees_lines_as_they_are_written(system):
         [*command, system.url("/workloads/followed/log?follow")], stdout=subprocess.PIPE
     ) as reader:
         assert reader.stdout.readline() == b"first\n"
-        container = system.zone("followed")["container_id"]
+        container = system.container("followed")["ID"]
         system.ctr("tasks", "exec", "--exec-id", "go", container, "touch", "/tmp/go")
         assert reader.stdout.read() == b"last\n"
         assert reader.wait() == 0

@@ -1,4 +1,4 @@
-"""Agent and sidecar die together, as on a machine that runs out of memory."""
+"""All that manages zones dies together, as on a machine that runs out of memory."""
 
 import subprocess
 
@@ -6,19 +6,19 @@ import pytest
 from zones_system import IDLE, PATIENCE, await_that
 
 
-def kill_both(system):
-    system.kill("sidecar")
-    system.kill("agent")
+def kill_all(system):
+    for name in system.zone_daemons:
+        system.kill(name)
     await_that("an answer", lambda: system.request("GET", "/workloads")[0] == 200)
 
 
 @pytest.mark.parametrize("moment", range(6))
 def test_a_start_is_carried_on(system, moment):
-    """The runtime's calls that are under way end with the sidecar, StartContainer for one."""
+    """The runtime's calls that are under way end with their caller, StartContainer for one."""
     system.run("starting", *IDLE)
     for _ in range(moment * 4):
-        system.ask_sidecar("/zones/starting")
-    kill_both(system)
+        system.workload("starting")
+    kill_all(system)
     told = system.await_state("starting", "running", "failed")
     assert told["state"] == "running", told
     await_that("one container", lambda: system.containers() == ["starting"])
@@ -29,7 +29,7 @@ def test_what_has_ended_keeps_its_end_its_log_and_no_sandbox(system):
     system.run("ended", "sh", "-c", "echo words; exit 3")
     before = system.await_end("ended")
     await_that("the sandbox's end", lambda: system.ctr("tasks", "ls", "-q") == "")
-    kill_both(system)
+    kill_all(system)
     assert system.workload("ended") == before
     assert system.log("ended") == b"words\n"
 
@@ -43,6 +43,6 @@ def test_a_followed_log_goes_on(system):
         [*command, system.url("/workloads/counting/log?follow")], stdout=subprocess.PIPE
     ) as reader:
         assert reader.stdout.readline() == b"0\n"
-        kill_both(system)
+        kill_all(system)
         assert reader.stdout.read() == b"".join(b"%d\n" % number for number in range(1, 40))
         assert reader.wait() == 0

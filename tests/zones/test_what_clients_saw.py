@@ -23,9 +23,9 @@ KINDS = (
 
 
 @pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
-async def test_nothing_is_lost_and_nothing_goes_back(start_sidecar, tmp_path):
-    system = start_sidecar()
-    world = Node(tmp_path, system.socket, system.running, KINDS, seed=1, pace=0.1)
+async def test_nothing_is_lost_and_nothing_goes_back(start_system, tmp_path):
+    system = start_system(has_agent=False)
+    world = Node(tmp_path, system.runtime_options, system.running, KINDS, seed=1, pace=0.1)
     try:
         print(await world.live(KILLS, clients=3), "requests,", dict(world.kills))
         await world.start()

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from e2e_processes import DEADLINE, Answer, Daemon, curl
+from e2e_processes import DEADLINE, Daemon
 from kakuri_http import Timeouts
 from kakuri_http.blocking import BlockingClient
 
@@ -15,6 +15,9 @@ PATIENCE = 60
 """Seconds after which whatever a test waits for will not come: a machine may be slow."""
 
 POLL_SECONDS = 0.02
+
+DAEMONS = {"sidecar": ("agent", "sidecar", "plane"), "cri": ("agent", "plane")}
+"""The daemons of a node, by the agent's runtime."""
 
 IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait")
 """A command that runs until it has to end, and then does not wait to be killed."""
@@ -38,27 +41,45 @@ def run_ctr(node, *arguments: str) -> str:
 
 
 class System:
-    """Sidecar, agent and control plane; each can be killed and started again."""
+    """Control plane, agent and perhaps a sidecar; each can be killed and started again.
+
+    Attributes:
+        daemons: the names of those that there are.
+        zone_daemons: the names of those without which no process manages zones.
+        runtime_options: what an agent needs to run zones here.
+
+    """
 
     def __init__(
-        self, node, folder: Path, *, handler: str = "edera", cri=None, sidecar_options=()
+        self, node, folder: Path, *, runtime: str, handler: str = "edera", cri=None, options=()
     ) -> None:
         self.node = node
         self.folder = folder
         self.log_dir = folder / "logs"
-        self.socket = folder / "sidecar.sock"
-        self._sidecar_options = [
-            "--listen", f"unix:{self.socket}",
+        self.daemons = DAEMONS[runtime]
+        self.zone_daemons = [name for name in ("sidecar", "agent") if name in self.daemons]
+        zones = [
             "--cri", f"unix:{cri or node.socket}",
             "--handler", f"edera-zone={handler}",
             "--cgroup-parent", node.cgroup_parent,
             "--log-dir", str(self.log_dir),
-            *sidecar_options,
+            *options,
+        ]  # fmt: skip
+        socket = f"unix:{folder / 'sidecar.sock'}"
+        self._sidecar_options = ["--listen", socket, *zones]
+        self.runtime_options = [
+            "--runtime", runtime, *(zones if runtime == "cri" else ("--sidecar", socket))
         ]  # fmt: skip
         self.agent_port = 0
         self.port = 0
         self.sidecar = self.agent = self.plane = None
         self._http = BlockingClient(timeouts=Timeouts(total=PATIENCE, read=PATIENCE))
+
+    def start(self, *names: str) -> None:
+        """Start the daemons with these names that there are here; the agent before the plane."""
+        for name in ("sidecar", "agent", "plane"):
+            if name in names and name in self.daemons:
+                getattr(self, f"start_{name}")()
 
     def start_sidecar(self) -> None:
         self.sidecar = Daemon(
@@ -69,8 +90,7 @@ class System:
         self.agent = Daemon(
             "kakuri-agent",
             "--listen", f"127.0.0.1:{self.agent_port}",
-            "--runtime", "sidecar",
-            "--sidecar", f"unix:{self.socket}",
+            *self.runtime_options,
             "--state-dir", str(self.folder / "state"),
             "--memory-mb", "16000",
             "--cpu-millicores", "64000",
@@ -163,13 +183,21 @@ class System:
         )
         return done.stdout
 
-    def ask_sidecar(self, path: str, *options: str) -> Answer:
-        return curl(f"http://localhost{path}", "--unix-socket", str(self.socket), *options)
-
-    def zone(self, workload_id: str) -> dict:
-        return json.loads(self.ask_sidecar(f"/zones/{workload_id}").body)
+    @property
+    def zone_log(self) -> bytes:
+        """The log of the daemon that manages the zones."""
+        return (self.folder / f"{self.zone_daemons[0]}.log").read_bytes()
 
     # What the runtime itself says.
+
+    def container(self, workload_id: str) -> dict:
+        """Return what containerd has of the container of a workload's only zone."""
+        filters = (
+            f'labels."kakuri.dev/workload-id"=={workload_id},'
+            'labels."io.cri-containerd.kind"==container'
+        )
+        (container_id,) = self.ctr("containers", "ls", "-q", filters).split()
+        return json.loads(self.ctr("containers", "info", container_id))
 
     def containers(self) -> list[str]:
         """Return the names of the zones that containerd has a container for, by its own tool.

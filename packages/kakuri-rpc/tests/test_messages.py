@@ -89,11 +89,12 @@ REPLIES = [
         b'{"type":"Node","version":"1","runtime":"simulated","simulated":true,"workloads":2,"message":"m"}',
     ),
     (
-        Node("1", "cri", False, 2, 8192, 512, 4000, 500, False, "m"),
+        Node("1", "cri", False, 2, 8192, 512, 4000, 500, False, "m", "unix", {"kata": "qemu"}),
         (
             b'{"type":"Node","version":"1","runtime":"cri","simulated":false,"workloads":2,'
             b'"memory_mb":8192,"memory_mb_used":512,"cpu_millicores":4000,"cpu_millicores_used":500,'
-            b'"runtime_available":false,"message":"m"}'
+            b'"runtime_available":false,"message":"m","runtime_endpoint":"unix",'
+            b'"runtime_handlers":{"kata":"qemu"}}'
         ),
     ),
     (

@@ -1,4 +1,5 @@
-"""Agents that are killed, one after the other, on one folder and in front of one sidecar.
+"""Agents that are killed, one after the other, on one folder and in front of one sidecar, or of
+one container runtime.
 
 A kill is what SIGKILL leaves behind: the files as they are at that moment, and requests that the
 sidecar has got already. Everything else of the agent is cut off: whatever its remains still do,
@@ -16,7 +17,7 @@ import random
 import shutil
 import traceback
 from collections import Counter, defaultdict
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -39,6 +40,7 @@ from kakuri_registry import (
     ZoneSpec,
 )
 from kakuri_tcp import Endpoint
+from model_cri import CALL_STEPS, ModelCri, virtual_clocks
 from model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
 from virtual_time import Stalled, VirtualLoop, VirtualThread
 
@@ -118,12 +120,13 @@ class Life:
         self.agent = self.store = self._journal = self._runtime = None
         self.tasks: set[asyncio.Future] = set()
         self._step, self._count = step, count
+        self._stack = AsyncExitStack()
 
     @property
     def is_over(self):
         return self.end.done()
 
-    def begin(self):
+    async def begin(self):
         world = self.world
         self.store = RecordingStore(self, self.folder / "sidecar.sqlite")
         world.store = self.store
@@ -137,14 +140,19 @@ class Life:
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
         self._journal = Journal(self.registry, self.store, on_step=self.step, executor=world.thread)
-        zones = SidecarZones(Endpoint.parse("unix:/nowhere"))
-        zones._starts = zones._ends = zones._reads = zones._events = Link(self, world.sidecar)
-        self._runtime = ZoneRuntime(zones)
+        self._runtime = ZoneRuntime(await self._open_zones())
         self.capacity = Capacity(memory_mb=MEMORY_MB)
         self.agent = Agent(
             self.registry, self._journal, self._runtime, self.capacity,
             clock=world.clock,
         )  # fmt: skip
+
+    async def _open_zones(self):
+        if isinstance(self.world.outside, ModelCri):
+            return await self._stack.enter_async_context(self.world.outside.node(self))
+        zones = SidecarZones(Endpoint.parse("unix:/nowhere"))
+        zones._starts = zones._ends = zones._reads = zones._events = Link(self, self.world.outside)
+        return zones
 
     def is_about_to(self, name):
         """Whether life ends when it comes to this step."""
@@ -152,14 +160,17 @@ class Life:
 
     def step(self, name):
         """Come to a step; Killed is raised if life ends there, or is over already."""
-        if self.is_over:
+        if self.is_over or self.step_aside(name):
             raise Killed(name)
+
+    def step_aside(self, name):
+        """Come to a step where nothing may be raised; return whether life ends there."""
         self.world.steps[name] += 1
         if name == self._step:
             self._count -= 1
             if self._count == 0:
                 self.kill(name)
-                raise Killed(name)
+        return self.is_over
 
     def kill(self, name):
         self.world.note(f"KILLED at {name}")
@@ -202,6 +213,8 @@ class Life:
         if self.agent is not None:
             self.agent.close()
             await self._runtime.close()
+        with suppress(Killed):
+            await self._stack.aclose()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -214,6 +227,14 @@ class Life:
         shutil.rmtree(self.folder)
 
 
+def _command_of(path, body):
+    """Return the id of the zone that a command is for, and its spec if it is to start."""
+    if path == "/zones":
+        spec = decode(body, type=ZoneSpec)
+        return spec.id, spec
+    return path.partition("?")[0].split("/")[2], None
+
+
 class Link:
     """The way from one agent to the sidecar, as the runtime's HTTP client sees it."""
 
@@ -224,7 +245,7 @@ class Link:
         command = "stop" if "/stop" in path else COMMANDS[method]
         life = self._life
         life.step(f"{command}.before")
-        life.world.check_command(life, command, path, body)
+        life.world.check_command(life, command, *_command_of(path, body))
         work = asyncio.ensure_future(self._sidecar.request(method, path, body, headers[AGENT]))
         await asyncio.sleep(life.world.chance.random() * 0.05)
         life.step(f"{command}.under-way")
@@ -279,11 +300,13 @@ class World:
         clients: int = 3,
         pace: float | None = None,
         health: float = 30.0,
+        runtime: str = "sidecar",
     ) -> None:
         """Take a story's seed and what it is made of.
 
         `pace` is a factor of how long clients pause, drawn by lot if it is None; `health` is how
-        long the disk is well, on average, in seconds.
+        long the disk is well, on average, in seconds. `runtime` is the agents': a "sidecar" that
+        outlives them, or "cri".
         """
         self.chance = random.Random(seed)
         self.pace = pace or self.chance.choice((1.0, 1.0, 0.1))
@@ -299,13 +322,14 @@ class World:
         self.history = ClientHistory()
         self.violations: list[str] = []
         self._folder = folder
+        self._runtime = runtime
         self._lives, self._clients = lives, clients
         self.specs: defaultdict = defaultdict(dict)  # what each client has last started, by id
         self._posted: dict[str, int] = {}  # the largest attempt that was asked for
         self.life: Life | None = None
         self.is_up: asyncio.Event
         self.store: SQLiteStore | None = None
-        self.sidecar: ModelSidecar
+        self.outside: ModelSidecar | ModelCri
         self.thread: VirtualThread
 
     def run(self) -> None:
@@ -320,7 +344,7 @@ class World:
         )
         logging.getLogger("kakuri_registry").disabled = True  # its faults are part of the story
         try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            with virtual_clocks(loop.time), asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._run())
         except (Violation, Stalled) as error:
             trace = "\n".join(self.trace[-150:])
@@ -373,14 +397,18 @@ class World:
     async def _run(self):
         self.is_up = asyncio.Event()
         disk = asyncio.ensure_future(self._have_a_disk())
-        self.sidecar = ModelSidecar(self.chance, self.note, self.complain, self.wall_time)
+        if self._runtime == "cri":
+            self.outside = ModelCri(self.chance, self.note, self.complain, self._folder)
+        else:
+            self.outside = ModelSidecar(self.chance, self.note, self.complain, self.wall_time)
         folder = self._folder / "state"
         folder.mkdir()
         clients = [Client(self, name) for name in range(self._clients)]
         tasks = [asyncio.ensure_future(client.run()) for client in clients]
         for _ in range(self._lives):
-            step = self.chance.choice((None, *STEPS))
-            life = self._begin(folder, step, self.chance.choice((1, 1, 2, 3, 5, 9)))
+            steps = (*STEPS, *CALL_STEPS) if self._runtime == "cri" else STEPS
+            step = self.chance.choice((None, *steps))
+            life = await self._begin(folder, step, self.chance.choice((1, 1, 2, 3, 5, 9)))
             done, _ = await asyncio.wait(
                 (life.end, *tasks), timeout=LONGEST_LIFE * self.chance.random() ** 2,
                 return_when=asyncio.FIRST_COMPLETED,
@@ -393,11 +421,11 @@ class World:
             await life.bury()
             folder = life.corpse
             if self.chance.random() < 0.3:
-                self.sidecar.break_streams()
+                self.outside.break_streams()
             await asyncio.sleep(self.chance.random() * 2)
         disk.cancel()
         self.disk = WELL
-        life = self._begin(folder, None, 0)
+        life = await self._begin(folder, None, 0)
         await asyncio.sleep(3.0)
         for client in clients:
             client.is_to_end = True
@@ -406,13 +434,13 @@ class World:
         life.kill(THE_END)
         await life.bury()
         shutil.rmtree(life.corpse)
-        self.sidecar.close()
+        self.outside.close()
 
-    def _begin(self, folder, step, count):
+    async def _begin(self, folder, step, count):
         self.note("agent starts")
         life = Life(self, folder, step, count)
         with suppress(Killed):
-            life.begin()
+            await life.begin()
             self.life = life
             self.is_up.set()
         return life
@@ -432,7 +460,7 @@ class World:
 
     def _restless(self, life):
         """What is not as it should be, yet."""
-        zones = self.sidecar.zones
+        zones = self.outside.zones
         found = [f"zone {each} of nobody" for each in zones if each not in life.registry]
         for entry in life.registry:
             zone = zones.get(entry.workload.id)
@@ -468,18 +496,16 @@ class World:
             raise Violation(self.violations[0])
         self.history.check_registry(registry)
 
-    def check_command(self, life, command, path, body):
-        """Take note of what an agent asks of the sidecar."""
-        self.note(f"sidecar is asked to {command} {path}")
-        if command == "start":
-            spec = decode(body, type=ZoneSpec)
+    def check_command(self, life, command, zone_id, spec):
+        """Take note of what an agent begins; `spec` is of what it starts."""
+        self.note(f"zone {zone_id} is to {command}")
+        if spec is not None:
             gen = spec.labels["gen"]
             self._posted[gen] = max(spec.attempt, self._posted.get(gen, 0))
             entry = life.store.durable.get(spec.id)
             if entry is None or entry.attempt < spec.attempt:
                 self.complain(f"{spec} is started before that is on disk")
             return
-        zone_id = path.partition("?")[0].split("/")[2]
         entry, known = life.store.durable.get(zone_id), life.registry.get(zone_id)
         if entry is None or known is None or known.state.is_terminal:
             return

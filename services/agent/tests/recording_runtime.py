@@ -9,8 +9,10 @@ class RecordingRuntime:
 
     name = "recording"
     is_simulated = False
+    endpoint = None
 
     def __init__(self):
+        self.handlers = {}
         self.told = []
         self.zones = {}
         self.logs = {}

@@ -1,22 +1,26 @@
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from kakuri_agent._cli import Settings, agent_service, main
 from kakuri_agent._state import default_state_dir
+from kakuri_cri.testing import FakeCri
 from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
 from kakuri_registry import StoreFailed, Workload
 from kakuri_rpc import AgentClient, AgentError, State
 from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_zones import Settings as ZoneSettings
 
 
 def settings(tmp_path, **more):
-    given = {"runtime": "simulated", "state_dir": tmp_path / "state"} | more
+    zones = ZoneSettings(cri=Endpoint.unix(str(tmp_path / "cri.sock")), log_dir=tmp_path / "logs")
+    given = {"runtime": "simulated", "state_dir": tmp_path / "state", "zones": zones} | more
     return Settings(Endpoint.parse("127.0.0.1:0"), **given)
 
 
@@ -66,7 +70,7 @@ async def test_a_state_folder_that_can_not_be_looked_into_is_told(tmp_path):
     # As below a folder of another user: also root gets an error for this one.
     folder = tmp_path / ("x" * 300)
     with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
-        async with agent_service(settings(folder)):
+        async with agent_service(settings(tmp_path, state_dir=folder)):
             pass
 
 
@@ -104,6 +108,73 @@ async def test_what_has_ended_is_removed_after_a_while(tmp_path):
         await client.close()
 
 
+async def chosen(settings):
+    """Return the name of the runtime of an agent that is started with these settings."""
+    async with agent_service(settings) as endpoint:
+        client = AgentClient(endpoint)
+        node = await client.describe_node()
+        await client.close()
+        return node.runtime
+
+
+@asynccontextmanager
+async def sidecar_at(endpoint):
+    router = Router()
+    router.add("GET", "/healthz", lambda request: Response(503))
+    async with await serve(endpoint, router):
+        yield
+
+
+async def test_auto_takes_what_answers_and_else_what_ran_zones_last(tmp_path):
+    async with FakeCri() as cri:
+        zones = ZoneSettings(cri=cri.endpoint, log_dir=tmp_path / "logs")
+        sidecar = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
+        options = settings(tmp_path, runtime="auto", sidecar=sidecar, zones=zones)
+        assert await chosen(options) == "cri"
+        await cri.crash()
+        assert await chosen(options) == "cri"
+        await cri.restart()
+        async with sidecar_at(sidecar):
+            assert await chosen(options) == "sidecar"
+        await cri.crash()
+        assert await chosen(options) == "sidecar"
+        await cri.restart()
+        assert await chosen(options) == "cri"
+    assert await chosen(replace(options, runtime="sidecar")) == "sidecar"
+    assert await chosen(options) == "sidecar"
+
+
+@pytest.mark.parametrize("noted", [None, b"simulated\n", b"\xff", b""])
+async def test_auto_is_the_sidecar_for_a_store_without_a_valid_note(tmp_path, noted):
+    nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
+    options = settings(tmp_path, runtime="auto", sidecar=nowhere)
+    assert await chosen(replace(options, runtime="sidecar")) == "sidecar"
+    note = options.state_dir / "runtime"
+    note.unlink()
+    if noted is not None:
+        note.write_bytes(noted)
+    assert await chosen(options) == "sidecar"
+    assert note.read_bytes() == b"sidecar\n"
+
+
+async def test_note_that_can_not_be_written_is_logged_and_no_fault(tmp_path):
+    options = settings(tmp_path, runtime="sidecar")
+    (options.state_dir / "runtime").mkdir(parents=True)
+    options.state_dir.chmod(0o700)
+    with structlog.testing.capture_logs() as logs:
+        assert await chosen(options) == "sidecar"
+    assert "the runtime could not be noted" in [each["event"] for each in logs]
+
+
+async def test_choice_of_auto_is_logged_with_its_reason(tmp_path):
+    nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
+    with structlog.testing.capture_logs() as logs:
+        assert await chosen(settings(tmp_path, runtime="auto", sidecar=nowhere)) == "simulated"
+    (line,) = (each for each in logs if each["event"] == "runtime chosen")
+    assert line["runtime"] == "simulated"
+    assert line["reason"] == "neither a sidecar nor a container runtime answers"
+
+
 async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):
     nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     options = settings(tmp_path, runtime="auto", sidecar=nowhere)
@@ -116,9 +187,7 @@ async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):
 async def test_auto_is_the_sidecar_where_one_answers_and_ever_after(tmp_path):
     there = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     options = settings(tmp_path, runtime="auto", sidecar=there)
-    router = Router()
-    router.add("GET", "/healthz", lambda request: Response(503))
-    async with await serve(there, router), agent_service(options) as endpoint:
+    async with sidecar_at(there), agent_service(options) as endpoint:
         client = AgentClient(endpoint)
         node = await client.describe_node()
         assert (node.runtime, node.simulated) == ("sidecar", False)

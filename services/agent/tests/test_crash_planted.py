@@ -92,11 +92,21 @@ def forget_removals(self, workload_id, wanted, *, now, grace_seconds=0, want=Wor
     return want(self, workload_id, wanted, now=now, grace_seconds=grace_seconds)
 
 
-def tell_stories(folder):
+def tell_stories(folder, runtime="sidecar"):
     for seed in SEEDS:
         (folder / str(seed)).mkdir()
         # Busy clients and a disk that is often ill show more of them in less time.
-        World(folder / str(seed), seed, pace=0.1, health=3.0).run()
+        World(folder / str(seed), seed, pace=0.1, health=3.0, runtime=runtime).run()
+
+
+def leave_partially_created(self, zones):
+    """Remove nothing that no start continues with."""
+
+
+def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_folder):
+    monkeypatch.setattr("kakuri_zones._zones.Zones.take_listing", leave_partially_created)
+    with pytest.raises(Violation, match="does not settle"):
+        tell_stories(crash_folder, runtime="cri")
 
 
 @pytest.mark.parametrize(

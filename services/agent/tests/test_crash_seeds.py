@@ -9,24 +9,38 @@ from collections import Counter
 
 import pytest
 from crash_harness import STEPS, World
+from model_cri import CALL_STEPS
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
 
 
-@pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
-def test_what_was_acknowledged_survives_kills_at_every_step(crash_folder):
+def tell_stories(crash_folder, number, runtime):
+    """Kill agents at least so many times; return how often at each step."""
     kills = Counter()
     seed = FIRST_SEED
-    while kills.total() < KILLS:
+    while kills.total() < number:
         folder = crash_folder / str(seed)
         folder.mkdir()
-        world = World(folder, seed)
+        world = World(folder, seed, runtime=runtime)
         world.run()
         kills += world.kills
         seed += 1
     print(f"{kills.total()} kills in {seed - FIRST_SEED} stories: {dict(kills)}")
+    return kills
+
+
+@pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
+def test_what_was_acknowledged_survives_kills_at_every_step(crash_folder):
+    kills = tell_stories(crash_folder, KILLS, "sidecar")
     assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5
+
+
+@pytest.mark.timeout(600)
+def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves(crash_folder):
+    number = KILLS // 5  # each costs more than five times as much
+    kills = tell_stories(crash_folder, number, "cri")
+    assert number < 1000 or min(kills[step] for step in (*STEPS, *CALL_STEPS, "any-time")) >= 3
 
 
 def test_a_seed_is_the_same_story_again(tmp_path):

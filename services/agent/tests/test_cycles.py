@@ -9,6 +9,7 @@ from pathlib import Path
 from kakuri_agent._cli import Settings, agent_service
 from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
+from kakuri_zones import Settings as ZoneSettings
 from recording_runtime import workload
 
 AT_ONCE = 20
@@ -48,8 +49,13 @@ def used():
 
 
 async def test_a_thousand_cycles_end_where_they_began(crash_folder):
+    zones = ZoneSettings(cri=Endpoint.parse("unix:/nowhere"))
     settings = Settings(
-        Endpoint.parse("127.0.0.1:0"), runtime="simulated", state_dir=crash_folder, store="sqlite"
+        Endpoint.parse("127.0.0.1:0"),
+        zones,
+        runtime="simulated",
+        state_dir=crash_folder,
+        store="sqlite",
     )
     async with agent_service(settings) as endpoint:
         client = AgentClient(endpoint)

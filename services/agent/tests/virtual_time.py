@@ -39,6 +39,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
+    def run_in_executor(self, executor, func, *args):
+        async def run():
+            await asyncio.sleep(self.thread_delay())
+            return func(*args)
+
+        return self.create_task(run())
+
 
 class VirtualThread:
     """Runs what is submitted in the loop, after a delay."""

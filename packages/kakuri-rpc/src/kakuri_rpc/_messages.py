@@ -175,6 +175,10 @@ class Node(AnyReply):
     memory_mb and cpu_millicores are what workloads may take in all, where that is known, and
     those with `_used` what is taken; units as in Workload. While the runtime is not available,
     zones run on and nothing is started.
+
+    runtime_endpoint is the kind of socket through which zones are run, "unix" or "tcp"; None if
+    there is none. runtime_handlers has the runtime's handler for each runtime class, if the agent
+    itself chooses it.
     """
 
     version: str
@@ -187,6 +191,8 @@ class Node(AnyReply):
     cpu_millicores_used: Count | None = None
     runtime_available: bool = True
     message: str | None = None
+    runtime_endpoint: str | None = None
+    runtime_handlers: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

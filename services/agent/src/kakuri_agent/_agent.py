@@ -52,7 +52,7 @@ from kakuri_agent._workload_logs import WorkloadLogs
 log = structlog.get_logger()
 
 RUNTIME_CLASSES = frozenset({"edera-zone"})
-"""The runtime classes that a workload may ask for."""
+"""The runtime classes that a workload may ask for, unless the runtime has handlers for others."""
 
 MAX_REMOVING_BYTES = 256 << 20
 """What ended workloads that wait for their removal may take before new ones are refused: they are
@@ -138,8 +138,9 @@ class Agent:
             return self._start_when_durable(workload)
         if known is not None:
             return _conflict(known)
-        if workload.runtime_class not in RUNTIME_CLASSES:
-            expected = ", ".join(sorted(RUNTIME_CLASSES))
+        classes = self._runtime.handlers.keys() or RUNTIME_CLASSES
+        if workload.runtime_class not in classes:
+            expected = " or ".join(sorted(classes))
             return Error(
                 ErrorCode.BAD_REQUEST,
                 f"expected runtime class {expected}, got {workload.runtime_class!r}",
@@ -281,6 +282,8 @@ class Agent:
         return Node(
             version=__version__,
             runtime=self._runtime.name,
+            runtime_endpoint=self._runtime.endpoint,
+            runtime_handlers=dict(self._runtime.handlers) or None,
             simulated=self._runtime.is_simulated,
             workloads=len(self._registry),
             message=self._words(),

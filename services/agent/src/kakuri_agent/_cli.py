@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import cast
 
 import click
-import structlog
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
 from kakuri_registry import MAX_DOCUMENT_BYTES, MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_zones import Settings as ZoneSettings
+from kakuri_zones.options import zone_options
 
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
 from kakuri_agent._retention import Retention
-from kakuri_agent._runtime import Runtime
-from kakuri_agent._runtimes import SIDECAR, choose_runtime
+from kakuri_agent._runtimes import RUNTIMES, SIDECAR, choose_runtime, open_runtime
+from kakuri_agent._simulated import SimulatedRuntime
 from kakuri_agent._state import StateFolder, default_state_dir, opened
 from kakuri_agent._version import __version__
-
-log = structlog.get_logger()
 
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the agent is told to stop."""
@@ -53,6 +52,7 @@ class Settings:
     """What the options of the command say; None stands for what the machine or runtime says."""
 
     listen: Endpoint
+    zones: ZoneSettings
     access: UnixAccess | None = None
     runtime: str = "auto"
     sidecar: Endpoint = SIDECAR
@@ -82,10 +82,12 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @listen_group
 @click.option(
     "--runtime",
-    type=click.Choice(["auto", "sidecar", "simulated"], case_sensitive=False),
+    type=click.Choice(["auto", *RUNTIMES], case_sensitive=False),
     default="auto",
     show_default=True,
-    help="What runs the workloads; auto takes the sidecar if it answers, or did before.",
+    help="What runs the workloads: a sidecar; this process, by calls to the container runtime at "
+    "--cri; or nothing. auto is the sidecar if it answers, else cri if a container runtime does, "
+    "else the one of the two that ran zones of this node last, else simulated.",
 )
 @click.option(
     "--sidecar",
@@ -100,6 +102,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     type=click.Path(dir_okay=False, path_type=Path),
     help="A TOML file of outcomes for the simulated runtime, by image.",
 )
+@zone_options
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -178,15 +181,21 @@ def main(*, check_store: bool, **options: object) -> None:
 async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; yield the actual endpoint."""
     state = StateFolder(settings.state_dir or default_state_dir())
-    runtime = await choose_runtime(
-        settings.runtime, settings.sidecar, settings.simulated_script, state.runtimes
-    )
+    name = settings.runtime
+    if name == "auto":
+        name = await choose_runtime(settings.sidecar, settings.zones, state.last_runtime)
+    is_simulated = name == SimulatedRuntime.name
     is_durable = settings.store == "sqlite" or (
-        settings.store == "auto" and not (runtime.is_simulated and settings.state_dir is None)
+        settings.store == "auto" and not (is_simulated and settings.state_dir is None)
     )
-    store = state.store(runtime.name) if is_durable else MemoryStore()
-    async with opened(store) as (registry, journal):
-        agent = Agent(registry, journal, runtime, _capacity(settings, runtime))
+    store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore()
+    async with (
+        opened(store) as (registry, journal),
+        open_runtime(name, settings.sidecar, settings.zones, settings.simulated_script) as runtime,
+    ):
+        if is_durable and not is_simulated:
+            state.note_runtime(name)
+        agent = Agent(registry, journal, runtime, _capacity(settings, is_simulated=is_simulated))
         retention = Retention(
             registry,
             agent.attend,
@@ -202,10 +211,6 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 access=settings.access,
             )
             shed_with(server.shed)
-            if runtime.is_simulated:
-                log.warning("nothing really runs: the runtime is simulated")
-            else:
-                log.info("zones are run", by=runtime.name, sidecar=str(settings.sidecar))
             try:
                 yield server.endpoint
             finally:
@@ -213,13 +218,12 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
         finally:
             retention.close()
             agent.close()
-            await runtime.close()
 
 
-def _capacity(settings: Settings, runtime: Runtime) -> Capacity:
+def _capacity(settings: Settings, *, is_simulated: bool) -> Capacity:
     memory_mb, cpu_millicores = settings.memory_mb, settings.cpu_millicores
     floor = settings.memory_floor_mb
-    if runtime.is_simulated:
+    if is_simulated:
         return Capacity(memory_mb, cpu_millicores, floor or 0)
     if floor is None:
         floor = MEMORY_FLOOR_MB

@@ -5,7 +5,7 @@ its zones and tells its observer whenever that changes; the observer then looks 
 that nothing depends on having seen every step.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +84,14 @@ class Runtime(Protocol):
     @property
     def is_simulated(self) -> bool:
         """Whether nothing really runs."""
+
+    @property
+    def endpoint(self) -> str | None:
+        """The kind of socket through which zones are run: "unix" or "tcp"; None for no socket."""
+
+    @property
+    def handlers(self) -> Mapping[str, str]:
+        """Which handler runs the zones of each runtime class; empty if that is not known."""
 
     @property
     def is_listed(self) -> bool:

@@ -1,44 +1,90 @@
-"""Chooses what runs the workloads."""
+"""Chooses what runs the workloads, and opens it."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import structlog
 from kakuri_daemon import DaemonError
 from kakuri_http import Client, HttpError, Timeouts
 from kakuri_tcp import Endpoint
+from kakuri_zones import NodeUnavailable
+from kakuri_zones import Settings as ZoneSettings
 
+from kakuri_agent._node_zones import NodeZones, node_zones, runtime_answers
 from kakuri_agent._runtime import Runtime
 from kakuri_agent._sidecar import SidecarZones
 from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
 from kakuri_agent._zone_runtime import ZoneRuntime
 
+log = structlog.get_logger()
+
 SIDECAR = Endpoint.parse("unix:/run/kakuri/sidecar.sock")
 """Where a sidecar listens unless it is told otherwise."""
 
-PROBE = Timeouts(connect=1.0, read=5.0, total=5.0)
-"""Seconds for a sidecar to show that it is there."""
+RUNTIMES = (SidecarZones.name, NodeZones.name, SimulatedRuntime.name)
+"""What `--runtime` takes beside `auto`."""
+
+PROBE_SECONDS = 5.0
+"""How long a sidecar or a container runtime may take to show that it is there."""
+
+_PROBE = Timeouts(connect=1.0, read=PROBE_SECONDS, total=PROBE_SECONDS)
 
 
-async def choose_runtime(
-    wanted: str, sidecar: Endpoint, script: Path | None, known: frozenset[str]
-) -> Runtime:
-    """Give the runtime that the operator wants: "sidecar", "simulated", or "auto".
+async def choose_runtime(sidecar: Endpoint, zones: ZoneSettings, last: str | None) -> str:
+    """Choose the runtime for `--runtime auto`, and log the reason.
 
-    `known` are the runtimes that have run workloads of this node before. Where one was the
-    sidecar's, "auto" is the sidecar whether it answers or not: its zones run on without it.
+    Args:
+        sidecar: where the sidecar listens.
+        zones: has the socket of the container runtime.
+        last: the name of the runtime that ran the zones of this node last, if any did. They exist
+            whether or not anything answers now, so the simulated runtime can't take its place.
+
     """
-    if wanted == "auto":
-        if SidecarZones.name in known:
-            wanted = SidecarZones.name
+    if await _sidecar_answers(sidecar):
+        name, reason = SidecarZones.name, "the sidecar answers"
+    elif await runtime_answers(zones, PROBE_SECONDS):
+        name, reason = NodeZones.name, "the container runtime answers, and no sidecar does"
+    elif last is not None:
+        name, reason = last, "it ran the zones of this node before, and nothing answers now"
+    else:
+        name, reason = SimulatedRuntime.name, "neither a sidecar nor a container runtime answers"
+    log.info("runtime chosen", runtime=name, reason=reason)
+    return name
+
+
+@asynccontextmanager
+async def open_runtime(
+    name: str, sidecar: Endpoint, zones: ZoneSettings, script: Path | None
+) -> AsyncIterator[Runtime]:
+    """Open a runtime by its name and close it at the end; zones go on.
+
+    Raises:
+        DaemonError: The script can't be read, or another process manages this node's zones.
+
+    """
+    async with AsyncExitStack() as stack:
+        runtime: Runtime
+        if name == SimulatedRuntime.name:
+            log.warning("nothing really runs: the runtime is simulated")
+            runtime = SimulatedRuntime(_outcomes(script))
+        elif name == SidecarZones.name:
+            log.info("zones are run", by=name, sidecar=str(sidecar))
+            runtime = ZoneRuntime(SidecarZones(sidecar))
         else:
-            wanted = SidecarZones.name if await _answers(sidecar) else SimulatedRuntime.name
-    if wanted == SidecarZones.name:
-        return ZoneRuntime(SidecarZones(sidecar))
-    return SimulatedRuntime(_outcomes(script))
+            log.info("zones are run", by=name, cri=str(zones.cri), handlers=dict(zones.handlers))
+            try:
+                operations = await stack.enter_async_context(node_zones(zones))
+            except NodeUnavailable as error:
+                raise DaemonError(str(error)) from error
+            runtime = ZoneRuntime(operations)
+        stack.push_async_callback(runtime.close)
+        yield runtime
 
 
-async def _answers(sidecar: Endpoint) -> bool:
+async def _sidecar_answers(sidecar: Endpoint) -> bool:
     try:
-        async with Client(sidecar, timeouts=PROBE) as client:
+        async with Client(sidecar, timeouts=_PROBE) as client:
             await client.request("GET", "/healthz")
     except HttpError:
         return False

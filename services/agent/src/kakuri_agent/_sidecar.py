@@ -8,7 +8,7 @@ opened the stream of events: each sends its name with every request.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -87,9 +87,12 @@ class SidecarZones:
     """The operations of a sidecar."""
 
     name = "sidecar"
+    logs_outages = False
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self.endpoint = endpoint.scheme
+        self.handlers: Mapping[str, str] = {}
         self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
         # A pool each: starts may hang, ends take their grace time, and neither holds up the others.
         self._starts = _client(endpoint, MAX_STARTS)

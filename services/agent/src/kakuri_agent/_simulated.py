@@ -12,7 +12,7 @@ runtime. The script is a TOML file; the first outcome whose `image` pattern matc
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,10 +76,12 @@ class SimulatedRuntime:
 
     name = "simulated"
     is_simulated = True
+    endpoint = None
     is_listed = True
     fault = None
 
     def __init__(self, outcomes: list[Outcome] | None = None) -> None:
+        self.handlers: Mapping[str, str] = {}
         self._outcomes = outcomes or []
         self._zones: dict[str, _Zone] = {}
         self._observer: Observer | None = None

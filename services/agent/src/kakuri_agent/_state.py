@@ -20,6 +20,18 @@ log = structlog.get_logger()
 
 SUFFIX = ".sqlite"
 
+ZONES = "sidecar"
+"""The name of the store of real zones, whichever runtime reaches them: at first, only one did."""
+
+REAL_RUNTIMES = frozenset({"sidecar", "cri"})
+"""The names of the runtimes that run real zones."""
+
+NAME_FILE = "runtime"
+"""The file with the name of the runtime that ran the zones of this node last."""
+
+MAX_NAME = 64
+"""Bytes of that name."""
+
 
 def default_state_dir() -> Path:
     """Give /var/lib/kakuri for root, else the user's state folder (XDG Base Directory)."""
@@ -32,14 +44,58 @@ def default_state_dir() -> Path:
 
 
 class StateFolder:
-    """The stores of one node, one for each runtime: what one runs the other knows nothing of."""
+    """The stores of one node: one of real zones, one of simulated ones.
+
+    A sidecar and a zone node in this process find the same zones, so they share a store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @property
-    def runtimes(self) -> frozenset[str]:
-        """The names of the runtimes that have a store here. Raises DaemonError if it can't look."""
+    def last_runtime(self) -> str | None:
+        """The name of the runtime that ran the zones of this node last; None if none did.
+
+        Raises DaemonError if the folder can't be read.
+        """
+        if ZONES not in self._stores():
+            return None
+        return self._noted() or "sidecar"
+
+    def store(self, *, is_simulated: bool) -> Store:
+        """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""
+        name = "simulated" if is_simulated else ZONES
+        try:
+            return SQLiteStore(self._folder / f"{name}{SUFFIX}")
+        except (StoreError, OSError) as error:
+            raise self._unusable(error) from error
+
+    def note_runtime(self, name: str) -> None:
+        """Note which runtime runs the zones of this node; a failure to do so is only logged."""
+        if name == self._noted():
+            return
+        path = self._folder / NAME_FILE
+        new = path.with_suffix(".new")
+        try:
+            new.unlink(missing_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(f"{name}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except OSError as error:
+            log.warning("the runtime could not be noted", runtime=name, error=error.strerror)
+
+    def _noted(self) -> str | None:
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            with os.fdopen(os.open(self._folder / NAME_FILE, flags), "rb") as file:
+                name = file.read(MAX_NAME).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return name if name in REAL_RUNTIMES else None
+
+    def _stores(self) -> frozenset[str]:
         try:
             files = list(self._folder.iterdir())  # glob finds nothing where it may not read
         except FileNotFoundError:
@@ -48,24 +104,17 @@ class StateFolder:
             raise self._unusable(error.strerror) from error
         return frozenset(path.stem for path in files if path.suffix == SUFFIX)
 
-    def store(self, runtime: str) -> Store:
-        """Give the store of a runtime's workloads. Raises DaemonError if it can't be used."""
-        try:
-            return SQLiteStore(self._folder / f"{runtime}{SUFFIX}")
-        except StoreError as error:
-            raise self._unusable(error) from error
-
     def check(self, report: Callable[[str], object]) -> bool:
         """Check every store, call `report` with a line for each finding, return if all are whole.
 
         Raises DaemonError if there is none, or if one can't be checked.
         """
-        runtimes = sorted(self.runtimes)
-        if not runtimes:
+        names = sorted(self._stores())
+        if not names:
             raise DaemonError(f"there is no store in {self._folder}")
         is_whole = True
-        for runtime in runtimes:
-            path = self._folder / f"{runtime}{SUFFIX}"
+        for name in names:
+            path = self._folder / f"{name}{SUFFIX}"
             try:
                 found = check_store(path)
             except StoreError as error:

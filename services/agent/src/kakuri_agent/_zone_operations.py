@@ -1,6 +1,6 @@
 """The operations on zones that an agent needs, and what can go wrong with them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
@@ -32,6 +32,18 @@ class ZoneOperations(Protocol):
     @property
     def name(self) -> str:
         """What this is called in `--runtime`."""
+
+    @property
+    def endpoint(self) -> str:
+        """The kind of socket through which zones are run: "unix" or "tcp"."""
+
+    @property
+    def handlers(self) -> Mapping[str, str]:
+        """From runtime classes to the runtime's handlers; empty if a sidecar has them."""
+
+    @property
+    def logs_outages(self) -> bool:
+        """Whether the loss and the return of the runtime are logged here already."""
 
     @property
     def fault(self) -> str | None:

@@ -6,7 +6,7 @@ has been carried out: every operation is idempotent.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -73,7 +73,7 @@ class ZoneRuntime:
         self._start_timeout = start_timeout
         self._retry = retry
         self._logs = ZoneLogs(zones, retry)
-        self._view = ZoneView(self._logs.zone_changed)
+        self._view = ZoneView(self._logs.zone_changed, logs_outages=not zones.logs_outages)
         self._specs = ZoneSpecs(self._fetch, self._view.changed)
         self._commands: dict[str, _Command] = {}
         self._following: asyncio.Task[None] | None = None
@@ -85,6 +85,16 @@ class ZoneRuntime:
     def name(self) -> str:
         """What carries out the operations."""
         return self._zones.name
+
+    @property
+    def endpoint(self) -> str:
+        """The kind of socket through which zones are run."""
+        return self._zones.endpoint
+
+    @property
+    def handlers(self) -> Mapping[str, str]:
+        """From runtime classes to the runtime's handlers; empty if a sidecar has them."""
+        return self._zones.handlers
 
     @property
     def is_listed(self) -> bool:

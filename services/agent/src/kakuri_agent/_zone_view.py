@@ -45,15 +45,19 @@ class _Removed:
 class ZoneView:
     """The zones that events reported, and those that could not be started."""
 
-    def __init__(self, on_change: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, on_change: Callable[[str], None] = lambda _: None, *, logs_outages: bool = True
+    ) -> None:
         """Create an empty view.
 
         Args:
             on_change: called with the id of each zone that changes, before the observer.
+            logs_outages: whether to log when the zones are lost and when they are reached again.
 
         """
         self.observer: Observer | None = None
         self._on_change = on_change
+        self._logs_outages = logs_outages
         self.opened = asyncio.Event()  # the stream has been, at least once
         self.is_listed = False
         self.fault: str | None = "the runtime has not been reached yet"
@@ -119,13 +123,15 @@ class ZoneView:
         self._breaks = 0
         if self._is_out and self.fault is None:
             self._is_out = False
-            log.info("zones can be reached again")
+            if self._logs_outages:
+                log.info("zones can be reached again")
 
     def _fail(self, what: str, fault: str) -> None:
         self.fault = fault
         if not self._is_out:
             self._is_out = True
-            log.warning(what, error=fault)
+            if self._logs_outages:
+                log.warning(what, error=fault)
 
     def wait(self, spec: ZoneSpec, reason: str, message: str) -> None:
         """Take note that a zone can't be asked for yet."""

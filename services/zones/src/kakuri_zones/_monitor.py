@@ -58,6 +58,7 @@ class Monitor:
         self._on_listed = on_listed
         self._times = times
         self._wanted = asyncio.Event()
+        self._has_logged_outage = False  # once for each, however the errors change
         self.has_events: bool | None = None
         """Whether the runtime reports events; None until it has reported one, or refused to."""
 
@@ -88,12 +89,14 @@ class Monitor:
         try:
             facts = await self._inspector.all()
         except CriError as error:
-            if self._table.health.available or self._table.health.message != str(error):
+            if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))
+            self._has_logged_outage = True
             self._table.set_health(RuntimeHealth(available=False, message=str(error)))
             return
         if not self._table.health.available:
             log.info("the runtime answers", zones=len(facts))
+        self._has_logged_outage = False
         self._table.set_health(RuntimeHealth(available=True))
         self._on_listed(self._table.end_listing(facts, begun))
 

@@ -1,0 +1,151 @@
+"""The zones that this process manages itself, by calls to a container runtime."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
+from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_zones import (
+    LogCursorError,
+    LogError,
+    Settings,
+    UnknownLog,
+    UnknownZone,
+    ZoneError,
+    ZoneNode,
+    error_code,
+    zone_node,
+)
+
+from kakuri_agent._runtime import (
+    LogPart,
+    LogRequest,
+    NoLog,
+    RuntimeFault,
+    RuntimeUnavailable,
+    UnknownCursor,
+)
+from kakuri_agent._zone_operations import Refused
+
+MAX_STARTS = 1024
+"""At once: more wait for their turn, and pulls may hang."""
+
+
+class NodeZones:
+    """The operations of a zone node in this process.
+
+    No operation arrives late: what this process has begun ends with it, and what the runtime still
+    carries out of it then is found by its labels in the next one.
+    """
+
+    name = "cri"
+    endpoint = "unix"
+    logs_outages = True
+    fault = None
+
+    def __init__(self, node: ZoneNode, handlers: Mapping[str, str]) -> None:
+        self._node = node
+        self.handlers = handlers
+        self._slots = asyncio.Semaphore(MAX_STARTS)
+
+    def __repr__(self) -> str:
+        return f"<NodeZones {self._node!r}>"
+
+    async def start(self, spec: ZoneSpec) -> ZoneStatus:
+        """Start a zone, or join its start; return its status once it runs."""
+        async with self._slots:
+            with _translated():
+                status, _ = await self._node.start(spec)
+        return status
+
+    async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
+        """Stop a zone and return its last status; None if there is no such zone."""
+        with _translated():
+            try:
+                return await self._node.stop(zone_id, grace_seconds)
+            except UnknownZone:
+                return None
+
+    async def remove(self, zone_id: str, grace_seconds: int) -> None:
+        """Remove a zone, if there is one; its start is cancelled before."""
+        with _translated():
+            await self._node.remove(zone_id, grace_seconds)
+
+    async def zone(self, zone_id: str) -> ZoneStatus | None:
+        """Return the status of a zone with its spec; None if there is no such zone."""
+        with _translated():
+            try:
+                return await self._node.zone(zone_id)
+            except UnknownZone:
+                return None
+
+    async def events(self) -> AsyncGenerator[ZoneEvent]:
+        """Yield the events of all zones."""
+        async for event in self._node.events():
+            yield event
+        raise RuntimeUnavailable("the zones ended their stream of events")
+
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+        """Return a part of a zone's log without waiting for one."""
+        try:
+            chunk = await self._node.read_log(
+                zone_id,
+                tail=request.tail,
+                after=request.after,
+                limit=request.limit,
+                bounded=request.bounded,
+            )
+        except (UnknownZone, UnknownLog) as error:
+            raise NoLog(str(error)) from error
+        except LogCursorError as error:
+            raise UnknownCursor(str(error)) from error
+        except LogError as error:
+            raise RuntimeFault(f"no log: {error}") from error
+        return LogPart(chunk.content, chunk.next, chunk.has_ended, chunk.has_gap)
+
+    async def log_events(self) -> AsyncGenerator[LogEvent]:
+        """Yield which logs grow."""
+        async for event in self._node.log_events():
+            yield event
+        raise RuntimeUnavailable("the zones ended their stream of growing logs")
+
+    async def close(self) -> None:
+        """Do nothing: `node_zones` ends what is under way."""
+
+
+@asynccontextmanager
+async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
+    """Manage the zones of this node while the context is entered.
+
+    Raises:
+        NodeUnavailable: Another process manages them, or the folder of logs can't be used.
+
+    """
+    channel = GrpcChannel(settings.cri)
+    async with (
+        Runtime(channel, timeouts=settings.timeouts) as runtime,
+        zone_node(runtime, settings) as node,
+    ):
+        yield NodeZones(node, settings.handlers)
+
+
+async def runtime_answers(settings: Settings, timeout: float) -> bool:
+    """Return whether a container runtime answers at the socket within a time in seconds."""
+    async with Runtime(GrpcChannel(settings.cri)) as runtime:
+        try:
+            await runtime.version(timeout)
+        except CriError:
+            return False
+    return True
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise what an agent expects for the errors of a zone node."""
+    try:
+        yield
+    except CallUnanswered as error:
+        raise RuntimeUnavailable(str(error)) from error
+    except (CriError, ZoneError) as error:
+        raise Refused(str(error), error_code(error)) from error

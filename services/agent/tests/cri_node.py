@@ -1,0 +1,88 @@
+"""An agent service with the direct runtime, in front of a fake container runtime."""
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from kakuri_agent._cli import Settings, agent_service
+from kakuri_cri import Timeouts
+from kakuri_rpc import AgentClient, AgentError, ErrorCode
+from kakuri_tcp import Endpoint
+from kakuri_tcp.testing import until
+from kakuri_zones import MonitorTimes, PullLimits, RetryTimes
+from kakuri_zones import Settings as ZoneSettings
+from recording_runtime import workload
+
+QUICK = {
+    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, look_interval=0.01),
+    "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
+    "monitor": MonitorTimes(
+        interval=0.05, without_events=0.02, gap=0.002, unsettled=0.01, resubscribe=0.01,
+        ask_again=0.1,
+    ),
+    "retries": RetryTimes(first=0.02, longest=0.05),
+    "half_made": 0.15,
+    "settle": 0.05,
+    "heartbeat": 0.1,
+    "rotate_interval": 0.02,
+}  # fmt: skip
+
+
+class CriNode:
+    """A node's folder and its container runtime; agents come and go."""
+
+    def __init__(self, folder, cri):
+        self.folder, self.cri = folder, cri
+        self.zones = ZoneSettings(cri=cri.endpoint, log_dir=folder / "logs", **QUICK)
+        self.settings = Settings(
+            Endpoint.unix(str(folder / "agent.sock")),
+            self.zones,
+            runtime="cri",
+            sidecar=Endpoint.unix(str(folder / "sidecar.sock")),
+            state_dir=folder / "state",
+        )
+
+    @asynccontextmanager
+    async def agent(self, **changes):
+        """Run an agent on the node; yield a client of it."""
+        async with agent_service(replace(self.settings, **changes)) as endpoint:
+            client = AgentClient(endpoint)
+            try:
+                yield client
+            finally:
+                await client.close()
+
+    @property
+    def running(self):
+        """The ids of the workloads whose containers run, as the container runtime has them."""
+        return sorted(
+            each.config.labels["kakuri.dev/workload-id"]
+            for each in self.cri.containers
+            if each.is_running
+        )
+
+
+async def reached(client, state, workload_id="wl-1"):
+    """Wait until a workload is in a state; return its status."""
+    while True:
+        status = await client.get_status(workload_id)
+        if status.state is state:
+            return status
+
+
+async def run(client, workload_id="wl-1", **changes):
+    """Start a workload that runs until it is ended from outside."""
+    await client.start_workload(workload(workload_id, **{"image": "app:1", **changes}))
+
+
+async def removed(client, workload_id="wl-1"):
+    """Remove a workload and wait until nothing is left of it."""
+    await client.remove_workload(workload_id)
+    try:
+        while True:
+            await client.get_status(workload_id)
+    except AgentError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            raise
+
+
+__all__ = ["CriNode", "reached", "removed", "run", "until"]

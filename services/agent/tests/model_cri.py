@@ -1,0 +1,228 @@
+"""A container runtime in memory, for zone nodes that die with their agents.
+
+It is the fake runtime of kakuri-cri without its socket: calls arrive through `CriLink`, which knows
+when an agent is killed. Whatever a call has begun goes on, as containerd's work does.
+"""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from types import SimpleNamespace
+
+from kakuri_agent._node_zones import NodeZones
+from kakuri_cri import ChannelError, Runtime, api
+from kakuri_cri.testing import FakeCri, FakeImage
+from kakuri_cri.testing._objects import Refusal
+from kakuri_json import decode
+from kakuri_protobuf import decode as decode_message
+from kakuri_protobuf import encode as encode_message
+from kakuri_registry import WorkloadState, ZoneSpec
+from kakuri_tcp import Endpoint
+from kakuri_zones import MonitorTimes, Settings, zone_node
+from kakuri_zones._image_collection import ImageCollector
+from kakuri_zones._images import Images
+from kakuri_zones._pulling import Puller
+from kakuri_zones._table import ZoneTable
+from kakuri_zones._zones import Zones
+
+IMAGES = {
+    "server": FakeImage(state="present"),
+    "job": FakeImage(state="present"),
+    "crash": FakeImage(state="present"),
+    "oom": FakeImage(state="present"),
+    "missing": FakeImage(state="missing"),
+    "broken": FakeImage(state="present", start_error="exec: not found"),
+}
+ENDS = {"job": (0, ""), "crash": (3, ""), "oom": (137, "OOMKilled")}
+"""How containers end by themselves, by image: exit code and reason."""
+
+CHANGING = (
+    "RunPodSandbox", "CreateContainer", "StartContainer", "StopContainer", "StopPodSandbox",
+    "RemoveContainer", "RemovePodSandbox",
+)  # fmt: skip
+CALL_STEPS = tuple(f"{call}.{moment}" for call in CHANGING
+                   for moment in ("before", "under-way", "after"))  # fmt: skip
+
+METHODS = {
+    method.path: method
+    for service in (api.RuntimeService, api.ImageService)
+    for name, method in vars(service).items()
+    if not name.startswith("_")
+}
+
+LABEL = "kakuri.dev/workload-id"
+
+
+class ModelCri:
+    """Sandboxes and containers that go on whichever agent lives."""
+
+    def __init__(self, chance, note, complain, folder, *, fault_rate=0.02) -> None:
+        self.cri = FakeCri(images=IMAGES)  # never entered, so it has no socket
+        self.runs: Counter = Counter()
+        self.chance = chance
+        self._note, self._complain = note, complain
+        self._fault_rate = fault_rate
+        self._behaviours = self.cri._behaviours()
+        self._settings = Settings(
+            cri=Endpoint.parse("unix:/nowhere"), log_dir=folder / "logs", has_hosts=False,
+            monitor=MonitorTimes(interval=10.0, without_events=10.0),
+            rotate_interval=60.0, heartbeat=5.0, dns_servers=("10.0.0.1",),
+        )  # fmt: skip
+
+    @property
+    def zones(self):
+        """What there is, by workload: the newest container, or else the sandbox alone."""
+        found = {each.labels[LABEL]: None for each in self.cri.sandboxes}
+        for container in self.cri.containers:
+            state = WorkloadState.RUNNING if container.is_running else WorkloadState.FAILED
+            spec = decode(container.config.annotations["kakuri.dev/spec"].encode(), type=ZoneSpec)
+            zone = SimpleNamespace(spec=spec, status=SimpleNamespace(state=state))
+            found[container.labels[LABEL]] = zone
+        return found
+
+    def break_streams(self):
+        """Do nothing: an agent's streams end with its process."""
+
+    def close(self):
+        self.cri._runtime.forget()
+        self.cri._server.remove()
+
+    def fails(self):
+        return self.chance.random() < self._fault_rate
+
+    async def carry_out(self, name, data):
+        """Carry a call out; give the encoded answer."""
+        method = next(each for each in METHODS.values() if each.path.endswith(f"/{name}"))
+        request = decode_message(data, type=method.request)
+        pause = self.chance.random() * 0.3
+        container = None
+        if name == "StartContainer":
+            container = self.cri._runtime.containers.get(request.container_id)
+        before = None if container is None else container.started_at
+        answer = await self._behaviours[name](request, lambda: asyncio.sleep(pause))
+        if container is not None and container.started_at != before:
+            self._started(container)
+        return encode_message(answer)
+
+    def _started(self, container):
+        spec = decode(container.config.annotations["kakuri.dev/spec"].encode(), type=ZoneSpec)
+        run = spec.labels["gen"], spec.attempt
+        self.runs[run] += 1
+        self._note(f"zone {spec.id} runs: generation {run[0]}, attempt {run[1]}")
+        if self.runs[run] > 1:
+            self._complain(f"{spec.id} attempt {run[1]} ran twice")
+        if spec.image in ENDS:
+            code, reason = ENDS[spec.image]
+            seconds = self.chance.random() * (3.0 if self.chance.random() < 0.9 else 1300.0)
+            end = self.cri._runtime.end
+            asyncio.get_running_loop().call_later(seconds, end, container, code, reason)
+
+    @asynccontextmanager
+    async def node(self, life):
+        """Manage the zones for a life; yield its operations."""
+        async with (
+            Runtime(CriLink(life, self)) as runtime,
+            zone_node(runtime, self._settings) as node,
+        ):
+            yield SteppingZones(life, NodeZones(node, self._settings.handlers))
+
+
+class CriLink:
+    """The way from one agent to the runtime, as kakuri_cri.Runtime sees it."""
+
+    def __init__(self, life, model: ModelCri) -> None:
+        self._life, self._model = life, model
+
+    async def call(self, path, request, *, timeout):
+        name = path.rpartition("/")[2]
+        self._step(name, "before")
+        if self._model.fails():
+            raise ChannelError("UNAVAILABLE", "connection refused")
+        work = asyncio.ensure_future(self._model.carry_out(name, request))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.sleep(self._model.chance.random() * 0.05)
+        self._step(name, "under-way")
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await asyncio.shield(work)
+        except Refusal as refusal:
+            raise ChannelError(refusal.code.name, str(refusal)) from None
+        except TimeoutError:
+            raise ChannelError("DEADLINE_EXCEEDED", "no answer") from None
+        self._step(name, "after")
+        if self._model.fails():
+            raise ChannelError("UNAVAILABLE", "connection reset")  # it was done all the same
+        return answer
+
+    async def stream(self, path, request, *, timeout):
+        self._step("GetContainerEvents", "before")
+        async for event in self._model.cri._runtime.events.listen():
+            yield encode_message(event)
+
+    async def close(self):
+        pass
+
+    def _step(self, name, moment):
+        self._life.step(f"{name}.{moment}")
+
+
+class SteppingZones:
+    """The operations of a zone node, which come to the steps of their life."""
+
+    def __init__(self, life, zones: NodeZones) -> None:
+        self._life, self._zones = life, zones
+
+    def __getattr__(self, name):
+        return getattr(self._zones, name)
+
+    async def start(self, spec):
+        return await self._stepped("start", spec.id, self._zones.start(spec), spec)
+
+    async def stop(self, zone_id, grace_seconds):
+        return await self._stepped("stop", zone_id, self._zones.stop(zone_id, grace_seconds))
+
+    async def remove(self, zone_id, grace_seconds):
+        return await self._stepped("remove", zone_id, self._zones.remove(zone_id, grace_seconds))
+
+    async def _stepped(self, command, zone_id, operation, spec=None):
+        try:
+            self._life.step(f"{command}.before")
+            self._life.world.check_command(self._life, command, zone_id, spec)
+            under_way = asyncio.get_running_loop().call_later(
+                self._life.world.chance.random() * 0.05, self._come_to, f"{command}.under-way"
+            )
+        except BaseException:
+            operation.close()
+            raise
+        try:
+            result = await operation
+        finally:
+            under_way.cancel()
+        self._life.step(f"{command}.after")
+        return result
+
+    def _come_to(self, step):
+        """Come to a step from a callback of the loop, where Killed has no caller to end."""
+        if not self._life.is_over:
+            self._life.step_aside(step)
+
+
+@contextmanager
+def virtual_clocks(clock):
+    """Replace time.monotonic by another clock in the parts of a zone node."""
+    saved = []
+    for cls in (Zones, ZoneTable, Images, ImageCollector, Puller):
+        init = cls.__init__
+        saved.append((init, init.__defaults__, init.__kwdefaults__))
+        if init.__defaults__:
+            init.__defaults__ = tuple(
+                clock if getattr(each, "__name__", "") == "monotonic" else each
+                for each in init.__defaults__
+            )
+        if init.__kwdefaults__ and "clock" in init.__kwdefaults__:
+            init.__kwdefaults__ = init.__kwdefaults__ | {"clock": clock}
+    try:
+        yield
+    finally:
+        for init, defaults, keywords in saved:
+            init.__defaults__, init.__kwdefaults__ = defaults, keywords
