@@ -8,7 +8,7 @@ def slope(samples: Sequence[tuple[float, float]]) -> float:
     """Return by how much values grow in each unit of time: the median over all pairs of samples.
 
     A few samples that are far off change nothing (the estimator of Theil and Sen), so garbage that
-    comes and goes is no growth, while a leak is, even if it is small beside that garbage.
+    comes and goes does not count as growth, while a leak does, even if it is small beside that garbage.
 
     Args:
         samples: times and values.

@@ -10,7 +10,7 @@ GONE = Health("unavailable", "connection refused")
 
 
 class Runtime:
-    """Answers when it is told to."""
+    """Answers on request of the test."""
 
     def __init__(self):
         self.asked = 0
