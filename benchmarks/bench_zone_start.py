@@ -157,7 +157,7 @@ class Bare:
         self._image = NodeImage(self._runner.run(self._runtime.pull_image(IMAGE, timeout=PATIENCE)))
 
     def run(self, name: str) -> dict[str, float]:
-        """Give milliseconds: of each call, and until the process was started."""
+        """Return milliseconds: of each call, and until the process was started."""
         return self._runner.run(self._run(name))
 
     def close(self) -> None:
