@@ -36,6 +36,7 @@ CASES: dict[str, Callable[[int], bytes]] = {
     "varints of ten bytes": lambda n: (
         b"\x10" + b"\xff" * 9 + b"\x01") * n,
     "unknown groups": lambda n: b"\x2b\x2c" * n,
+    "open groups, refused": lambda n: b"\x2b" * n,
     "one message merged again and again": lambda n: b"\x22\x02\x1a\x00" * n,
     "unknown fields out of order": lambda n: b"\x28\x00\x08\x00" * n,
     "large content": lambda n: b"\x1a" + kp._wire.write_varint(n * 100) + bytes(n * 100),
