@@ -38,7 +38,7 @@ _LOADED_BY_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?((?:https?:)?//[^\"')\
 
 @dataclass(frozen=True)
 class Module:
-    """A public module of a member, and the names that its `__all__` lists."""
+    """A public module of a member, and the names that it exports."""
 
     member: Member
     name: str
@@ -47,7 +47,7 @@ class Module:
 
 @cache
 def public_modules() -> tuple[Module, ...]:
-    """Return every module without a private part in its path that has an `__all__`."""
+    """Return every module that exports names and has no private part in its path."""
     found = []
     for member in MEMBERS:
         source = member.folder / "src"
@@ -62,12 +62,20 @@ def public_modules() -> tuple[Module, ...]:
 
 
 def exported_by(path: Path) -> tuple[str, ...]:
-    """Return the names that a module's `__all__` lists, apart from `__version__`."""
-    for statement in ast.parse(path.read_text()).body:
+    """Return the names of `__all__`, or else the public classes and functions of a module.
+
+    `__version__` is left out, and a package without `__all__` exports nothing.
+    """
+    body = ast.parse(path.read_text()).body
+    for statement in body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             names: list[str] = ast.literal_eval(statement.value)
             return tuple(name for name in names if name != "__version__")
-    return ()
+    if path.stem == "__init__":
+        return ()
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    defined = (statement.name for statement in body if isinstance(statement, kinds))
+    return tuple(name for name in defined if not name.startswith("_"))
 
 
 def page_files() -> list[str]:

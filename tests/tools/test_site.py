@@ -11,6 +11,7 @@ def test_public_modules_are_found_with_their_exported_names():
     found = {module.name: module.exported for module in site.public_modules()}
 
     assert {"kakuri_json", "kakuri_http.blocking", "kakuri_http2.hpack"} <= found.keys()
+    assert "ContainerStatus" in found["kakuri_cri.api"]
     assert not any("._" in name for name in found)
     assert sorted(found["kakuri_json"]) == sorted({*kakuri_json.__all__} - {"__version__"})
 
