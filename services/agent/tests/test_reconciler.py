@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_agent._reconciler import WORKLOADS_PER_TURN
 from kakuri_registry import (
     Journal,
     MemoryStore,
@@ -12,6 +13,7 @@ from kakuri_registry import (
     StoreFailed,
     StoreFull,
     Wanted,
+    WorkloadRegistry,
     WorkloadState,
     ZoneStatus,
 )
@@ -27,6 +29,7 @@ from kakuri_rpc import (
 )
 from loop_clock import LoopClock, begin
 from recording_runtime import spec, workload
+from structlog.testing import capture_logs
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
@@ -554,3 +557,63 @@ async def test_a_start_that_comes_late_does_not_bring_back_what_was_removed(
     await settle()
     assert runtime.told == [("remove", "wl-1", 0)]
     assert len(registry) == 0
+
+
+async def test_more_workloads_than_one_turn_takes_are_all_started(runtime, settle):
+    registry = WorkloadRegistry()
+    number = 2 * WORKLOADS_PER_TURN + 1
+    for each in range(number):
+        registry.register(workload(f"w-{each:04}"), now=1.0)
+    journal = Journal(registry, MemoryStore())
+    await journal.flushed()
+    agent = Agent(registry, journal, runtime)
+    for _ in range(10):
+        await settle()
+    assert len(runtime.told) == number
+    assert len(set(runtime.told)) == number
+    agent.close()
+    await journal.close()
+
+
+async def test_only_the_latest_removals_are_remembered(agent, runtime, settle, monkeypatch):
+    monkeypatch.setattr("kakuri_agent._reconciler.REMOVED_REMEMBERED", 2)
+    for name in ("first", "second", "third"):
+        agent.handle(StartWorkload(workload(name)))
+        agent.handle(RemoveWorkload(name))
+        await settle()
+        runtime.observer.zone_gone(name)
+    runtime.told.clear()
+    for name in ("second", "third", "first"):
+        runtime.change(RUNNING, name, spec=spec(name))
+        await settle()
+    assert runtime.told == [("remove", "second", 0), ("remove", "third", 0)]
+
+
+@pytest.mark.parametrize("times", [{"started_at": 1.0}, {"ended_at": 1000.0}, {}])
+async def test_run_whose_times_are_not_known_is_not_a_good_one(
+    restarting, registry, runtime, settle, times
+):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    waited = []
+    for attempt in range(3):
+        runtime.change(FAILED, attempt=attempt, exit_code=1, **times)
+        await settle()
+        waited += clock.due()
+        await settle()
+    assert waited == [10, 20, 40]
+
+
+async def test_later_attempt_than_any_known_is_taken_over_with_a_warning(
+    agent, runtime, registry, settle
+):
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    with capture_logs() as logged:
+        runtime.change(RUNNING, attempt=3, started_at=1.0)
+        await settle()
+    assert registry.get("wl-1").attempt == 3
+    assert logged[0] == {
+        "event": "attempt taken over", "log_level": "warning", "id": "wl-1", "known": 0,
+        "attempt": 3,
+    }  # fmt: skip
