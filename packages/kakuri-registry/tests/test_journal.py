@@ -618,3 +618,23 @@ async def test_settled_raises_the_fault_for_every_caller(registry, store):
         told = await asyncio.gather(journal.settled(), journal.settled(), return_exceptions=True)
         assert [str(error) for error in told] == ["the disk stumbled"] * 2
         assert told[0] is not told[1]
+
+
+async def test_workload_is_settled_when_waiting_would_change_nothing(registry, journal, store):
+    registry.register(workload("old"), now=0)
+    assert not journal.is_settled("old")
+    await journal.saved("old")
+    assert journal.is_settled("old")
+    assert journal.is_settled("unknown")
+    store.faults = [StoreFailed("broken")] * 4
+    registry.update("old", RUNNING, now=1)
+    assert not journal.is_settled("old")
+    with pytest.raises(StoreFailed):
+        await journal.saved("old")
+    registry.register(workload("new"), now=2)
+    assert journal.is_settled("old")  # what is known of it is all that there will be
+    assert not journal.is_settled("new")  # it may still be refused
+    assert (journal.is_new("old"), journal.is_new("new")) == (False, True)
+    store.faults.clear()
+    await journal.flushed()
+    assert journal.is_settled("new")
