@@ -16,6 +16,11 @@ MODULES = {
     "kakuri-control-plane": (
         "_admission", "_guard", "_logs", "_paths", "_presence", "_problems", "_queries",
     ),
+    "kakuri-cri": (
+        "_answers", "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",
+        "_image_calls", "_limits", "_lists", "_probe", "_runtime", "_sandbox_calls",
+        "_stats_calls",
+    ),
     "kakuri-grpc": (
         "_call", "_driver", "_framing", "_limits", "_metadata", "_status",
     ),

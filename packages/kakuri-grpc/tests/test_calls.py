@@ -23,6 +23,7 @@ from kakuri_grpc import (
     StatusError,
     Unavailable,
     Unimplemented,
+    status_error,
 )
 
 from .echo_service import (
@@ -348,3 +349,16 @@ async def test_failed_calls_leave_no_cycles_to_the_garbage_collector(tmp_path):
                 gc.garbage.clear()
                 gc.enable()
         assert found == []
+
+
+async def test_deadline_that_the_server_reports_keeps_its_message(tmp_path):
+    async def give_up(request, call):
+        raise status_error(StatusCode.DEADLINE_EXCEEDED, "the registry took too long")
+
+    raw = Method("/test.Raw/Slow", bytes, bytes)
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(raw, give_up)
+        await server.listen(f"unix:{tmp_path}/s")
+        with pytest.raises(DeadlineExceeded, match="the registry took too long") as caught:
+            await channel.call(raw, b"", timeout=5)
+    assert caught.value.seconds == 5

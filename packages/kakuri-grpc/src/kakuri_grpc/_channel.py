@@ -165,8 +165,8 @@ class Channel:
             try:
                 await call.finished
                 return from_bytes(call.message(), method.response)
-            except DeadlineExceeded:
-                raise DeadlineExceeded(timeout or 0.0) from None
+            except DeadlineExceeded as error:  # of this attempt, which may have had less time
+                raise DeadlineExceeded(timeout or 0.0, error.message) from None
             except Unavailable as error:
                 # The server surely did nothing: once more, as gRFC A6 says of transparent retries.
                 if error.processed is not Processed.NO or is_repeated:

@@ -110,15 +110,18 @@ class DeadlineExceeded(GRPCError, TimeoutError):
 
     Attributes:
         seconds: how long the call was allowed to take.
+        message: what the server says, if it answered with DEADLINE_EXCEEDED: its own work for the
+            call may have a shorter time.
 
     """
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(seconds, message)
         self.seconds = seconds
+        self.message = message
 
     def __str__(self) -> str:
-        return f"the call took longer than {self.seconds:g} s"
+        return self.message or f"the call took longer than {self.seconds:g} s"
 
 
 class MessageTooLarge(GRPCError, ValueError):

@@ -44,7 +44,7 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
 
     Raises:
         StatusError: the status is another, or there is none.
-        DeadlineExceeded: the server found first that the time is over.
+        DeadlineExceeded: the server says that the time is over.
 
     """
     metadata = read_metadata(fields)
@@ -55,9 +55,10 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     code = status_of_number(number)
     if code is StatusCode.OK:
         return metadata
+    message = decode_message(named.get(b"grpc-message", b""))
     if code is StatusCode.DEADLINE_EXCEEDED and timeout is not None:
-        raise DeadlineExceeded(timeout)
-    raise status_error(code, decode_message(named.get(b"grpc-message", b"")), metadata)
+        raise DeadlineExceeded(timeout, message)
+    raise status_error(code, message, metadata)
 
 
 def early_end(
