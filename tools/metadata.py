@@ -63,12 +63,23 @@ def faults_of(member: Member) -> list[str]:
             *_own_faults(project),
             *_sibling_faults(member),
             *changelog.faults(member.name, (member.folder / "CHANGELOG.md").read_text()),
-            *(
-                f"expected no relative link in the README, the page on an index, got {link}"
-                for link in relative_links((member.folder / "README.md").read_text())
-            ),
+            *_readme_faults((member.folder / "README.md").read_text()),
         ]
     ]
+
+
+def _readme_faults(text: str) -> list[str]:
+    """Return what is wrong with a README, which is also the project's page on an index."""
+    found = [
+        f"expected no relative link in the README, the page on an index, got {link}"
+        for link in relative_links(text)
+    ]
+    found += [
+        f"expected {part!r} in the README"
+        for part in ("\n## Install\n", "\n```python\n")
+        if part not in text
+    ]
+    return found
 
 
 def _common_faults(member: Member, project: dict[str, Any]) -> list[str]:

@@ -38,6 +38,7 @@ def copied(tmp_path, monkeypatch):
         ("pyproject.toml", "<0.2", "<0.3", "expected the requirement 'kakuri-tcp>=0.1,<0.2'"),
         ("pyproject.toml", 'client"\n', 'client."\n', "expected a description of at most"),
         ("README.md", "# kakuri-http\n", "[see](CONFORMANCE.md)\n", "expected no relative link in"),
+        ("README.md", "## Install\n", "## Setup\n", "expected '\\n## Install\\n' in the README"),
         ("CHANGELOG.md", "### Added", "### Mended", "expected one of Added, Changed"),
         ("LICENSE", "Apache", "Another", "expected the LICENSE of the root"),
     ],
