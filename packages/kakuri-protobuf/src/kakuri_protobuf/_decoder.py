@@ -25,6 +25,7 @@ from typing import Any
 
 from kakuri_protobuf._construction import construction
 from kakuri_protobuf._fields import Field, Label, Schema
+from kakuri_protobuf._generated import define
 from kakuri_protobuf._kinds import I32, I64, LEN, Enum, Kind
 from kakuri_protobuf._snippets import (
     LENGTH,
@@ -95,7 +96,7 @@ class _Writer(ValueWriter):
                 *self._result(),
             ),
         ]
-        exec("\n".join(source), self._names)  # noqa: S102 - names of fields are identifiers
+        define("decode", self._schema.cls, "\n".join(source), self._names)
         decode: Decoder = self._names["decode"]
         return decode
 

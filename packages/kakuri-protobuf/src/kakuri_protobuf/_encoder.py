@@ -11,6 +11,7 @@ from typing import Any
 
 from kakuri_protobuf._errors import EncodeError
 from kakuri_protobuf._fields import Field, Label, Schema
+from kakuri_protobuf._generated import define
 from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, VARINT, Kind
 from kakuri_protobuf._snippets import STRUCTS, indent
 from kakuri_protobuf._wire import ONE_BYTE, write_varint
@@ -59,9 +60,8 @@ class _Writer:
             *lines,
             "return out",
         ]
-        exec(  # noqa: S102 - names of fields are identifiers
-            "\n".join(["def encode(m, is_sorted, d):", *indent(*body)]), self._names
-        )
+        source = "\n".join(["def encode(m, is_sorted, d):", *indent(*body)])
+        define("encode", self._schema.cls, source, self._names)
         encode: Encoder = self._names["encode"]
         return encode
 

@@ -1,0 +1,31 @@
+"""Compiles generated functions so that tracebacks and debuggers can show their lines."""
+
+from typing import Any
+
+
+class _Source:
+    """What `linecache` asks for the lines of a function whose module is not a file."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_source(self, _name: str) -> str:
+        return self._text
+
+
+def define(what: str, cls: type[Any], text: str, names: dict[str, Any]) -> None:
+    """Run generated definitions in their own namespace.
+
+    The text is kept by that namespace alone, so it goes when the functions go.
+
+    Args:
+        what: what the functions do, such as "decode".
+        cls: the message class.
+        text: the definitions.
+        names: the namespace; gets the definitions, and holds what they refer to.
+
+    """
+    names["__name__"] = __name__
+    names["__loader__"] = _Source(text)
+    code = compile(text, f"generated: {what} {cls.__qualname__}", "exec")
+    exec(code, names)  # noqa: S102 - names of fields are identifiers
