@@ -2,14 +2,13 @@
 
     python -m tools.http2_pages
 
-A whole call of the CRI as it is on the wire, frame by frame, and the diagram of a stream's states. A
-test compares the page with what this would write. Needs all members in the environment.
+Two calls of the CRI as they are on the wire, frame by frame, and the diagram of a stream's states.
+A test compares the page with what this would write. Needs all members in the environment.
 """
 
 import asyncio
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 from kakuri_cri import api
@@ -54,7 +53,7 @@ def made_anew(page: str) -> str:
 
 
 def wire() -> str:
-    """Return what client and server write during a call of Version, as a block of text."""
+    """Return what client and server write during two calls of Version, as a block of text."""
     lines: list[str] = []
     decoders = {"client": Decoder(), "server": Decoder()}
     for sender, data in asyncio.run(_recorded()):
@@ -84,7 +83,7 @@ class _End:
 
 
 async def _recorded() -> list[tuple[str, bytes]]:
-    """Return all writes of a call of Version, with who wrote."""
+    """Return all writes of two calls of Version, with who wrote."""
     answer = api.VersionResponse(
         version="0.1.0",
         runtime_name="containerd",
@@ -92,7 +91,7 @@ async def _recorded() -> list[tuple[str, bytes]]:
         runtime_api_version="v1",
     )
 
-    async def version(request: api.VersionRequest, call: ServerCall) -> api.VersionResponse:
+    async def version(_request: api.VersionRequest, _call: ServerCall) -> api.VersionResponse:
         return answer
 
     log: list[tuple[str, bytes]] = []
@@ -107,13 +106,13 @@ async def _recorded() -> list[tuple[str, bytes]]:
     await client.ready()
     content = encode(api.VersionRequest(version="v1"))
     content = b"\0" + len(content).to_bytes(4, "big") + content
-    loop = asyncio.get_running_loop()
-    call = client.call(
-        api.RuntimeService.Version.path, (), content, 1 << 20, 2.0, loop.time() + 2.0
-    )
-    await call.finished
-    assert call.message() == encode(answer)
-    client.end_call(call)
+    deadline = asyncio.get_running_loop().time() + 2.0
+    for _ in range(2):
+        path = api.RuntimeService.Version.path
+        call = client.call(path, (), content, 1 << 20, 2.0, deadline)
+        await call.finished
+        assert call.message() == encode(answer)
+        client.end_call(call)
     for driver in (client, server_driver):
         driver.connection_lost(None)
     return log

@@ -7,10 +7,11 @@ import grpc
 import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
+from kakuri_grpc import Channel, Server, StatusCode, StatusError
 from kakuri_http2 import ClientDriver
 from kakuri_http2 import Request as Head
 
-from .echo_service import Answer, Question, our_server, until
+from .echo_service import UNARY, Answer, Question, our_server, until
 
 
 def loads(data):
@@ -107,3 +108,36 @@ async def test_two_handlers_for_a_method_are_refused(server):
     method, handler = server._methods[b"/test.Echo/Unary"]
     with pytest.raises(ValueError, match="has a handler already"):
         server.add(method, handler)
+
+
+async def test_handler_whose_own_task_was_cancelled_fails_with_internal(tmp_path, caplog):
+    async def handler(request, call):
+        inner = asyncio.ensure_future(asyncio.Event().wait())
+        inner.cancel()
+        return await inner
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, handler)
+        await server.listen(f"unix:{tmp_path}/s")
+        with pytest.raises(StatusError) as caught:
+            await channel.call(UNARY, Question(), timeout=10)
+    assert caught.value.code is StatusCode.INTERNAL
+    assert "failed" in caplog.text
+
+
+async def test_call_takes_one_task_of_the_server_and_no_timer(tmp_path):
+    loop = asyncio.get_running_loop()
+    seen = []
+
+    async def handler(request, call):
+        seen.append((len(server._running), len(asyncio.all_tasks()), len(loop._scheduled)))
+        return Answer()
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, handler)
+        await server.listen(f"unix:{tmp_path}/s")
+        for _ in range(3):
+            await channel.call(UNARY, Question(), timeout=10)
+        assert seen[1] == seen[2]
+        assert seen[2][:2] == (1, 2)  # the handler's and this one
+        assert not len(server._deadlines)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
+import math
 import os
 import socket
 import time
@@ -14,6 +16,7 @@ from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
 from kakuri_protobuf import DecodeError, Method
 from kakuri_tcp import Endpoint, ServerTLS
 
+from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import MessageTooLarge, StatusError, status_error
 from kakuri_grpc._framing import CompressedMessage, MessageReader, frame_message
 from kakuri_grpc._limits import Limits
@@ -149,6 +152,7 @@ class Server:
             await driver.closed
         for listener in self._listeners:
             await listener.wait_closed()
+        self._deadlines.close()
 
     def abort_connections(self) -> None:
         """Break every connection without GOAWAY, for tests; new ones are accepted.
@@ -169,6 +173,10 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @functools.cached_property
+    def _deadlines(self) -> Deadlines:
+        return Deadlines(asyncio.get_running_loop())
 
     def _accept(self) -> ServerDriver:
         driver = ServerDriver(self._handle, self._limits.http2)
@@ -209,35 +217,40 @@ class Server:
             return
         method, handler = found
         messages = _Messages(exchange, method, self._limits.received)
-        ended = asyncio.ensure_future(exchange.ended())
-        work = asyncio.ensure_future(self._answer(method, handler, messages, call))
+        running = _Running(call.remaining)
+        exchange.on_end = running.end
+        if running.deadline < math.inf:
+            self._deadlines.add(running)
         try:
-            await asyncio.wait(
-                [ended, work], timeout=call.remaining, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not work.done():
-                work.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await work
-                if not ended.done():
-                    call.finish(StatusCode.DEADLINE_EXCEEDED, "the deadline of the call is over")
+            await self._answer(method, handler, messages, call)
+        except asyncio.CancelledError as error:
+            # Raised again, it would stay in the task, and with it the frames and their messages.
+            if running.is_over:
                 return
-            self._finish(call, work)
-        finally:
-            ended.cancel()
-            work.cancel()
-
-    def _finish(self, call: ServerCall, work: "asyncio.Future[None]") -> None:
-        """Send the status that stands for how a handler ended."""
-        error = work.exception()
-        if error is None:
+            if running.is_late:
+                call.finish(StatusCode.DEADLINE_EXCEEDED, "the deadline of the call is over")
+            elif running.task.cancelling():
+                raise
+            else:
+                self._fail(call, error)  # something that the handler awaited was cancelled
+        except ExchangeEnded:
+            raise  # the client no longer waits
+        except Exception as error:  # noqa: BLE001 - each becomes a status or is logged
+            self._fail(call, error)
+        else:
             call.finish(StatusCode.OK)
-        elif isinstance(error, StatusError):
+        finally:
+            self._deadlines.discard(running)
+            exchange.on_end = None
+
+    def _fail(self, call: ServerCall, error: BaseException) -> None:
+        """Send the status that stands for what a handler raised."""
+        if isinstance(error, StatusError):
             call.trailers = call.trailers or error.trailers
             call.finish(error.code, error.message)
         elif isinstance(error, MessageTooLarge):
             call.finish(StatusCode.RESOURCE_EXHAUSTED, str(error))
-        elif not isinstance(error, ExchangeEnded):  # then the client no longer waits
+        else:
             log.error("%s failed", call.path, exc_info=error)
             call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
 
@@ -255,6 +268,27 @@ class Server:
         else:
             answer = await cast("Awaitable[object]", result)
             await call.send(to_bytes(answer))
+
+
+class _Running:
+    """The task of a call, which is cancelled when the client no longer waits."""
+
+    def __init__(self, remaining: float | None) -> None:
+        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+        now = asyncio.get_running_loop().time()
+        self.deadline = math.inf if remaining is None else now + remaining
+        self.is_late = False
+        self.is_over = False
+
+    def expire(self) -> None:
+        """Cancel the handler at the deadline of its call."""
+        self.is_late = True
+        self.task.cancel()
+
+    def end(self) -> None:
+        """Cancel the handler because the client or the connection has ended the call."""
+        self.is_over = True
+        self.task.cancel()
 
 
 class _Messages(AsyncIterator[Any]):

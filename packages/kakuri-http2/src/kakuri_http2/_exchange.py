@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -68,6 +69,8 @@ class Exchange:
             until it came.
         trailers: the fields after the content that the peer sent; empty until then.
         is_complete: whether the peer has ended its side.
+        on_end: called when the exchange ends before it is complete, within the handling of a frame:
+            it must not call the connection.
 
     """
 
@@ -84,6 +87,7 @@ class Exchange:
         self._arrived: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] | None = None
+        self.on_end: Callable[[], object] | None = None
 
     async def response(self) -> Response:
         """Wait for the head of the response; interim ones are passed over.
@@ -208,6 +212,8 @@ class Exchange:
             self._ended = error
         for waiter in (self._arrived, self._drained, self._gone):
             self._wake(waiter)
+        if self.on_end is not None:
+            self.on_end()
 
     def _check(self) -> None:
         if self._ended is not None:
