@@ -9,7 +9,9 @@ LEARNING = Path(__file__).resolve().parents[2] / "docs" / "learning"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["who-owns-what.md"])
+@pytest.mark.parametrize(
+    "name", ["grpc-from-the-socket-up.md", "tasks-and-generated-code.md", "who-owns-what.md"]
+)
 def test_the_examples_of_a_post_run(name):
     blocks = BLOCK.findall((LEARNING / name).read_text(encoding="utf-8"))
     assert blocks

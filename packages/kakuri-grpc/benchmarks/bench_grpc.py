@@ -94,6 +94,17 @@ def works() -> list[Work]:
     ]
 
 
+def prepare(folder: Path) -> None:
+    """Make modules of the messages for both libraries."""
+    source = Path(bench_protobuf.__file__).with_name("containers.proto")
+    run = [sys.executable, "-m"]
+    ours = ["kakuri_protobuf", "compile", str(source), "-o", str(folder / "containers_kakuri.py")]
+    theirs = ["grpc_tools.protoc", f"-I{source.parent}", f"--python_out={folder}", source.name]
+    for command in (ours, theirs):
+        subprocess.run([*run, *command], check=True)
+    sys.path.insert(0, str(folder))
+
+
 def start_server(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server that answers each method with the file of its name; return its address too."""
     path = folder / f"{name}.socket"
@@ -169,7 +180,7 @@ def main() -> None:
         table.add_column(heading, justify="right")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bench_protobuf.prepare(folder)
+        prepare(folder)
         (folder / "answers").mkdir()
         for work in works():
             (folder / "answers" / work.path.rpartition("/")[2]).write_bytes(work.answer)

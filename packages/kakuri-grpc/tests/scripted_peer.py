@@ -155,7 +155,7 @@ class Network:
 
 
 async def turns(check: Any, most: int = 200) -> None:
-    """Let the event loop turn until a condition holds."""
+    """Wait for turns of the event loop until a condition holds."""
     for _ in range(most):
         if check():
             return

@@ -57,7 +57,7 @@ async def status_of(call):
 
 
 def expire(peer, *streams):
-    """Let the deadlines of some calls pass."""
+    """Move the deadlines of some calls into the past."""
     deadlines = peer.driver.deadlines
     for call in deadlines._calls:
         if call.stream in streams:
@@ -325,7 +325,7 @@ async def test_calls_wait_in_order_while_the_server_allows_no_streams(channel, n
     await asyncio.gather(*calls)
 
 
-# Ends of the connection, and of patience.
+# Ends of the connection, and deadlines.
 
 
 @pytest.mark.parametrize("error", [None, ConnectionResetError()], ids=["closes", "kills"])
@@ -401,7 +401,7 @@ async def outcome(channel, network, *pieces):
     """Return what a call ends with after the peer sends some frames."""
     peer, (call,) = await started(channel, network)
     peer.send(*[piece(peer) if callable(piece) else piece for piece in pieces])
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - the tests look at it
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the tests check it
         await call
     assert is_clean(peer)
     second = start(channel)

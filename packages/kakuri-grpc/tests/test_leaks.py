@@ -1,4 +1,4 @@
-"""Calls that end, in whatever way, leave nothing behind."""
+"""Calls that end, in whatever way, leave nothing in memory."""
 
 import asyncio
 import gc
@@ -48,7 +48,7 @@ def living(*classes):
 
 
 class Accounts:
-    """Counts what may be left behind, before and after."""
+    """Counts what may be left, before and after."""
 
     def __init__(self, channel):
         self.driver = channel._driver
@@ -79,7 +79,7 @@ class Accounts:
         assert living(Stream) <= KEPT_STREAMS + 1
 
 
-async def test_1000_cancelled_calls_leave_nothing_behind(channel, network):
+async def test_1000_cancelled_calls_leave_nothing(channel, network):
     peer, accounts = network.peers[0], Accounts(channel)
     calls = [
         asyncio.ensure_future(channel.call(UNARY, Question(payload=bytes(100)), timeout=60))
@@ -119,7 +119,7 @@ async def test_20000_answers_that_no_caller_reads_do_not_use_up_the_window(chann
 
 
 @pytest.mark.parametrize("together", [1, 100])
-async def test_calls_that_succeed_or_fail_leave_nothing_behind(channel, network, together):
+async def test_calls_that_succeed_or_fail_leave_nothing(channel, network, together):
     peer, accounts = network.peers[0], Accounts(channel)
     stream = 1
     for turn in range(5_000 // together):
@@ -143,7 +143,7 @@ async def test_calls_that_succeed_or_fail_leave_nothing_behind(channel, network,
     await accounts.check()
 
 
-async def test_connections_that_come_and_go_leave_nothing_behind(tmp_path):
+async def test_connections_that_come_and_go_leave_nothing(tmp_path):
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         for turn in range(30):

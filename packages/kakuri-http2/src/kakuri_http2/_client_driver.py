@@ -29,7 +29,9 @@ class ClientDriver(Driver[ClientConnection]):
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(ClientConnection(limits))
         self._waiting: deque[asyncio.Future[bool]] = deque()
-        self._ended_together = 0  # streams that ended with the last read; each may bring a request
+        # Streams that ended with the last read; 0 once a request was sent after it. Each may bring
+        # a request, so the first one waits for the others unless it is alone.
+        self._ended_together = 0
         self._granted = 0  # streams that requests were given which have not opened them yet
 
     async def __aenter__(self) -> Self:
@@ -111,7 +113,8 @@ class ClientDriver(Driver[ClientConnection]):
         """
         connection = self.connection
         stream = connection.start(request, receiver, fields=fields, content=content, is_end=is_end)
-        if connection.open_streams == 1 and self._ended_together < 2:
+        ended, self._ended_together = self._ended_together, 0
+        if ended == 1 or (ended == 0 and connection.open_streams == 1):
             self.flush()
         else:
             self._flush_soon()
