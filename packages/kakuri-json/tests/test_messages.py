@@ -141,6 +141,17 @@ def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion)
         assert ("did you mean" in message) == bool(suggestion)
 
 
+def test_only_the_first_faults_get_a_suggestion():
+    keys = {f"{'x' * number}image": 1 for number in range(30)} | {"imgae": 1}
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.convert(
+            {"type": "StartWorkload", "workload": {"imgae": 1, **keys}}, type=AnyMessage
+        )
+    suggested = ["did you mean" in fault.message for fault in caught.value.faults]
+    assert suggested[0]
+    assert not any(suggested[10:])
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

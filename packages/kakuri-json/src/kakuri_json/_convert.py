@@ -32,6 +32,8 @@ from kakuri_json._shapes import (
 )
 from kakuri_json._words import describe, show, suggest
 
+_SUGGESTIONS = 10  # faults that may have one: looking for names alike takes time
+
 Path: TypeAlias = tuple[Any, ...]
 """A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
 Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
@@ -382,8 +384,8 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
                 run.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
             known = ", ".join(map(show, fields)) or "no field"
-            message = f"expected one of {known}, got {show(key)}{suggest(key, fields)}"
-            run.fault(inside, message, begin)
+            suggestion = suggest(key, fields) if len(run.faults) < _SUGGESTIONS else ""
+            run.fault(inside, f"expected one of {known}, got {show(key)}{suggestion}", begin)
         else:
             cursor.whole(one)
             continue

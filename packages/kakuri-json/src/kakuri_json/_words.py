@@ -60,9 +60,9 @@ def describe(shape: Shape) -> str:
             return " or ".join(dict.fromkeys(describe(member) for member in shape.members))
 
 
-def suggest(key: str, known: Iterable[str]) -> str:
+def suggest(key: object, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown key: a known one that may be meant, if any."""
-    if len(key) > _LONGEST:
+    if not isinstance(key, str) or len(key) > _LONGEST:
         return ""
     spelled = {name.lower(): name for name in known}
     found = get_close_matches(key.lower(), spelled, n=1, cutoff=_SIMILARITY)
