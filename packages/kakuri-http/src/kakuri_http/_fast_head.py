@@ -28,9 +28,11 @@ _PATTERN = rb"""
 ([Hh]ost:[ ]?([A-Za-z0-9\-._~]++(?::(?:6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})|))\r\n
 (?:
   (?: [!\#$%&'*+\-.^_`|~0-9ABDFGI-SU-Zabdfgi-su-z]REST
-    | [Cc](?: ontent-[Tt]ype:[\t\x20-\x7e\x80-\xff]*+
-            | ontent-[Ll]ength:(?(6)(?!))[ ]?([0-9]{1,15})
+    | [Cc](?: ontent-(?: [Tt]ype:[\t\x20-\x7e\x80-\xff]*+
+                       | [Ll]ength:(?(6)(?!))[ ]?([0-9]{1,15})
+                       | (?!(?i:length):)REST)
             | onnection:[ ]?[Kk]eep-[Aa]live
+            | (?![Oo][Nn])REST
             | (?!(?i:ontent-length|onnection):)REST)
     | (?:[Hh](?!(?i:ost):)|[Tt](?!(?i:ransfer-encoding):)|[Ee](?!(?i:xpect):))REST
   )\r\n

@@ -59,7 +59,7 @@ class HttpConnection(ResponseSide):
         core = self._core
         if self._request is None and self._ready is None and not self.is_writing_paused:
             self._ready = core.receive_request(data)
-            self.process()
+            self.turns.process(self)  # for each read: without the call of `process` in between
             return
         core.receive_data(data)
         if self._ready is not None or core.request_state is _BODY or self in self.turns:

@@ -101,7 +101,7 @@ async def listen_lines(
 class _LineConnection(Connection):
     __slots__ = (
         "_counted", "_decoder", "_finish", "_first_byte", "_first_line", "_handler", "_is_ending",
-        "_is_reading", "_last", "_line_began", "_line_limits", "_loop", "_on_fault",
+        "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop", "_on_fault",
         "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
 
@@ -128,6 +128,7 @@ class _LineConnection(Connection):
         self._counted = 0  # of those that wait, as they were last reported
         self._turn: asyncio.Handle | None = None  # set while `process` is due
         self._line_began = 0.0
+        self._lines = 1
         self._is_reading = True
         self._takes_requests = True  # until the end of the stream, or a drain
         self._is_ending = False  # no line is answered any more; close once all replies have left
@@ -141,7 +142,7 @@ class _LineConnection(Connection):
             self._first_byte = None
         self._decoder.receive_data(data)
         if self._turn is None:
-            self.process()
+            self.turns.process(self)  # for each read: without the call of `process` in between
 
     def receive_eof(self) -> None:
         self._decoder.receive_eof()
@@ -227,7 +228,8 @@ class _LineConnection(Connection):
         handler = self._handler
         next_line = self._decoder.next_line
         new_context = self.context.copy
-        countdown = lines = 1  # until the clock is read: more of them as long as they are cheap
+        # Until the clock is read: more of them as long as they are cheap, also in the next call.
+        countdown = lines = self._lines
         before = self.limits.slice_time  # left of the slice, when the clock was read last
         size = 0
         while True:
@@ -269,7 +271,7 @@ class _LineConnection(Connection):
                     self.process_later()
                     return False
                 is_cheap = (before - left) * _MOST_LINES < self.limits.slice_time
-                lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
+                self._lines = lines = min(lines * 2, _MOST_LINES) if is_cheap else 1
                 countdown, before = lines, left
 
     def _has_most_in_flight(self) -> bool:

@@ -76,7 +76,7 @@ class Turns(Generic[_Worker]):
         self._context = contextvars.copy_context()  # not that of the request that began to wait
         self._handle: asyncio.Handle | None = None  # of the next turn
         self._is_contended = False  # from when the time is used up until the queue is empty
-        self._began = clock()  # the time in which connections work at once
+        self._until = clock() + turn_time  # when connections no longer work at once
         self._expected = 0.0  # seconds of the tasks that were started and have not run yet
         self._slice_end = 0.0  # of the one that runs
         self._turns = 0
@@ -117,7 +117,7 @@ class Turns(Generic[_Worker]):
             return
         self._slice_end = 0.0
         worker.work()
-        if self.clock() - self._began + self._expected >= self._turn_time:
+        if self.clock() >= self._until:
             self._is_contended = True
             self._schedule()
 
@@ -160,7 +160,9 @@ class Turns(Generic[_Worker]):
             size: bytes that the task is going to process.
 
         """
-        self._expected += _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
+        seconds = _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
+        self._expected += seconds
+        self._until -= seconds
 
     def discard(self, worker: _Worker) -> None:
         """Forget a connection that has ended."""
@@ -170,7 +172,7 @@ class Turns(Generic[_Worker]):
     def restart(self) -> None:
         """Begin a new turn in which connections work at once; call it after replacing `clock`."""
         self._is_contended = False
-        self._began = self.clock()
+        self._until = self.clock() + self._turn_time
         self._expected = self._virtual = 0.0
         self._heap.clear()
         self._used.clear()
