@@ -49,8 +49,8 @@ NEXT_TAG = [
 
 LENGTH = [
     "n = b[p]",
-    "p += 1",
-    "if n > 127: n, p = read_varint(b, p - 1)",
+    "if n < 128: p += 1",
+    "else: n, p = read_varint(b, p)",
     "e = p + n",
     "if e > end: raise IndexError",
 ]
