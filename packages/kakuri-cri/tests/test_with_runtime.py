@@ -99,12 +99,14 @@ async def test_second_start_while_the_first_is_under_way(runtime, fake):
     config = sandbox_config()
     sandbox = await runtime.run_pod_sandbox(config)
     container = await runtime.create_container(sandbox, container_config(), config)
-    fake.faults.set("StartContainer", "delay(300)")
+    fake.faults.set("StartContainer", "delay(3600000)")
     first = asyncio.ensure_future(runtime.start_container(container))
     await fake.calls.wait_for("StartContainer")
     with pytest.raises(StartUnderWay):
         await runtime.start_container(container)
-    await first
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
 
 
 async def test_command_returns_output_and_exit_code(runtime):
@@ -206,7 +208,7 @@ async def test_every_call_has_a_deadline(fake):
 async def test_stop_may_take_its_grace_time_longer(fake):
     async with Runtime(fake.endpoint, timeouts=Timeouts(usual=0.05)) as runtime:
         fake.faults.set("StopContainer", "delay(200)")
-        await runtime.stop_container("gone", 1)
+        await runtime.stop_container("gone", 10)
 
 
 async def test_cancelled_pull_ends_at_the_runtime(runtime, fake):

@@ -18,7 +18,8 @@ class Events(Generic[A]):
 
     It ends when the runtime ends the call, and raises CriError when the call fails. Used as an
     async context manager, or closed with `aclose`, it cancels the call. The call starts with the
-    first message that is asked for.
+    first message that is asked for. Cancelling a read, as `asyncio.wait_for` does, cancels the
+    call, too.
 
     >>> async def follow(runtime: Runtime) -> None:
     ...     async with runtime.events() as events:
