@@ -1,0 +1,96 @@
+"""A page costs what it holds: counted in ids that are taken from the index, among 200,000."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from kakuri_registry import MAX_PAGE, WorkloadState
+from kakuri_registry._index import Index
+from kakuri_registry._ordered import OrderedIds
+
+NUMBER = 200_000
+PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
+ALL, HALF, FEW, NONE = ("all", "x"), ("half", "x"), ("few", "x"), ("none", "x")
+
+
+def name(number):
+    return f"w-{number:06}"
+
+
+def entry(number):
+    """Return a workload: most have succeeded, one in a thousand runs, one in ten thousand is few."""
+    labels = {"all": "x"}
+    if number % 2:
+        labels["half"] = "x"
+    if number % 10_000 == 5001:
+        labels["few"] = "x"
+    state = RUNNING if number % 1000 == 0 else SUCCEEDED
+    return SimpleNamespace(workload=SimpleNamespace(id=name(number), labels=labels), state=state)
+
+
+@pytest.fixture(scope="module")
+def index():
+    return Index(map(entry, range(NUMBER)))
+
+
+@pytest.fixture
+def examined(monkeypatch):
+    """Count the ids that are taken from ordered sets."""
+    count = Counter()
+    after = OrderedIds.after
+
+    def counted(self, workload_id):
+        for each in after(self, workload_id):
+            count["ids"] += 1
+            yield each
+
+    monkeypatch.setattr(OrderedIds, "after", counted)
+    return count
+
+
+def page(index, after="", state=None, label=None, limit=MAX_PAGE):
+    return [each for each, _ in zip(index.after(after, state, label), range(limit), strict=False)]
+
+
+@pytest.mark.parametrize("after", ["", name(123_456), name(NUMBER - 3), "zzz"])
+@pytest.mark.parametrize("state", [None, *WorkloadState])
+@pytest.mark.parametrize("label", [None, ALL, HALF, FEW, NONE])
+def test_page_of_any_state_and_label_examines_what_it_returns(index, examined, after, state, label):
+    found = page(index, after, state, label)
+    # And one more in each state, to know which comes first, and one to know that more follow.
+    assert examined["ids"] <= len(found) + len(WorkloadState) + 1
+    assert found == sorted(found)
+    assert all(each > after for each in found)
+
+
+@pytest.mark.parametrize("state", [None, RUNNING, SUCCEEDED])
+@pytest.mark.parametrize("label", [None, HALF, FEW])
+def test_page_holds_the_workloads_of_a_state_and_a_label(index, state, label):
+    after = name(4990)
+    expected = [
+        name(number)
+        for number in range(4991, NUMBER)
+        if (state is None or entry(number).state is state)
+        and (label is None or label[0] in entry(number).workload.labels)
+    ]
+    assert page(index, after, state, label) == expected[:MAX_PAGE]
+
+
+def test_few_of_many_in_a_state_are_found_without_a_scan(index, examined):
+    # One in ten thousand has the label, and none of these runs.
+    assert page(index, "", RUNNING, FEW) == []
+    assert examined["ids"] == 0
+    assert len(page(index, "", SUCCEEDED, FEW)) == NUMBER // 10_000
+    assert len(page(index, "", RUNNING, ALL)) == NUMBER // 1000
+
+
+def test_paging_goes_on_after_a_workload_that_was_removed(examined):
+    index = Index(map(entry, range(NUMBER)))
+    last = page(index, "", None, HALF)[-1]
+    removed = [entry(number) for number in range(NUMBER // 2) if number % 2]
+    for each in removed:
+        index.discard(each)
+    examined.clear()
+    following = page(index, last, None, HALF)
+    assert following[0] == name(NUMBER // 2 + 1)
+    assert examined["ids"] <= MAX_PAGE + len(WorkloadState) + 1
