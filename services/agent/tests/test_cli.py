@@ -13,7 +13,7 @@ from kakuri_cri.testing import FakeCri
 from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
 from kakuri_registry import StoreFailed, Workload
-from kakuri_rpc import AgentClient, AgentError, State
+from kakuri_rpc import AgentClient, AgentError, ErrorCode, State
 from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_zones import Settings as ZoneSettings
 
@@ -45,6 +45,24 @@ async def test_listen_group_may_connect_to_the_agents_socket(tmp_path):
         assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getegid())
     async with agent_service(replace(settings(tmp_path), listen=at)):
         assert stat.S_IMODE(Path(at.path).stat().st_mode) == 0o600
+
+
+async def test_lower_document_limit_refuses_new_workloads_and_keeps_stored_ones(tmp_path):
+    large = replace(WORKLOAD, args=("x" * 1000,) * 100)
+    async with agent_service(settings(tmp_path)) as endpoint:
+        client = AgentClient(endpoint)
+        await client.start_workload(large)
+        await client.close()
+    lower = replace(settings(tmp_path), max_document_bytes=65_536)
+    async with agent_service(lower) as endpoint:
+        client = AgentClient(endpoint)
+        assert (await client.get_status("wl-1")).id == "wl-1"
+        for again in (large, replace(large, id="wl-2")):
+            with pytest.raises(AgentError, match=r"at most 65536 bytes .* got 10") as error:
+                await client.start_workload(again)
+            assert error.value.code is ErrorCode.TOO_LARGE
+        await client.remove_workload("wl-1")
+        await client.close()
 
 
 @pytest.mark.parametrize(("store", "known"), [("auto", 1), ("sqlite", 1), ("memory", 0)])
