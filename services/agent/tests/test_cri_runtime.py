@@ -103,6 +103,28 @@ async def test_runtime_that_is_away_is_a_fault_until_it_is_back(node):
     assert outages == ["the runtime does not answer", "the runtime answers"]
 
 
+async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node, monkeypatch):
+    monkeypatch.setattr("kakuri_agent._node_zones.HEALTH_INTERVAL", 0.02)
+    node.cri.node.conditions["NetworkReady"] = False
+    with structlog.testing.capture_logs() as logs:
+        async with node.agent() as client:
+            while not ((await client.describe_node()).message or "").startswith("NetworkReady: "):
+                pass
+            assert not (await client.describe_node()).runtime_available
+            node.cri.node.conditions["NetworkReady"] = True
+            while not (await client.describe_node()).runtime_available:
+                pass
+    events = [each["event"] for each in logs if "run zones" in each["event"]]
+    assert events == ["the runtime can't run zones", "the runtime can run zones again"]
+
+
+async def test_missing_handler_is_a_fault(node):
+    zones = replace(node.zones, handlers={"edera-zone": "nowhere"})
+    async with node.agent(zones=zones) as client:
+        while "to have handler 'nowhere'" not in ((await client.describe_node()).message or ""):
+            pass
+
+
 @pytest.mark.parametrize("call", ["PullImage", "RunPodSandbox", "CreateContainer"])
 @pytest.mark.parametrize("command", ["stop", "remove"])
 async def test_end_during_a_start_leaves_nothing(node, call, command):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
+import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
 from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_zones import (
@@ -28,6 +29,11 @@ from kakuri_agent._runtime import (
 )
 from kakuri_agent._zone_operations import Refused
 
+log = structlog.get_logger()
+
+HEALTH_INTERVAL = 10.0
+"""Seconds between two checks whether the runtime can run zones."""
+
 MAX_STARTS = 1024
 """At once: more wait for their turn, and pulls may hang."""
 
@@ -42,11 +48,11 @@ class NodeZones:
     name = "cri"
     endpoint = "unix"
     logs_outages = True
-    fault = None
 
     def __init__(self, node: ZoneNode, handlers: Mapping[str, str]) -> None:
         self._node = node
         self.handlers = handlers
+        self.fault: str | None = None
         self._slots = asyncio.Semaphore(MAX_STARTS)
 
     def __repr__(self) -> str:
@@ -113,6 +119,22 @@ class NodeZones:
     async def close(self) -> None:
         """Do nothing: `node_zones` ends what is under way."""
 
+    async def watch_health(self) -> None:
+        """Set `fault` while the runtime answers but can't run zones, until cancelled.
+
+        Its network may not be set up, or it may not have a handler that is configured.
+        """
+        while True:
+            health = await self._node.health()
+            # Without an answer, the stream of events says that it does not answer.
+            fault = None if health.status == "ok" or health.runtime is None else health.message
+            if fault is not None and self.fault is None:
+                log.warning("the runtime can't run zones", error=fault)
+            elif fault is None and self.fault is not None:
+                log.info("the runtime can run zones again")
+            self.fault = fault
+            await asyncio.sleep(HEALTH_INTERVAL)
+
 
 @asynccontextmanager
 async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
@@ -127,7 +149,13 @@ async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
         Runtime(channel, timeouts=settings.timeouts) as runtime,
         zone_node(runtime, settings) as node,
     ):
-        yield NodeZones(node, settings.handlers)
+        zones = NodeZones(node, settings.handlers)
+        watching = asyncio.create_task(zones.watch_health())
+        try:
+            yield zones
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
 
 async def runtime_answers(settings: Settings, timeout: float) -> bool:
