@@ -104,7 +104,7 @@ async def test_goaway_lets_streams_up_to_its_last_finish_and_the_others_start_ag
             assert result == Answer(text="hello")
     await turns(lambda: peer.is_closed)  # drained, it is closed by this side if not by the peer
     assert is_clean(peer)
-    assert channel.state is ChannelState.READY
+    await turns(lambda: channel.state is ChannelState.READY)
 
 
 async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel, network):
