@@ -89,11 +89,16 @@ def test_constraint_is_applied(kind, good, bad):
     @dataclass
     class Holder:
         field: kind
+        other: int = 0
 
     for _ in range(2):
         if good is not None:
             kakuri_json.decode(good, type=kind)
             kakuri_json.decode(f'{{"field":{good}}}', type=Holder)
+            # A fault elsewhere has the document read again, value by value.
+            with pytest.raises(StructureError) as caught:
+                kakuri_json.decode(f'{{"field":{good},"other":"x"}}', type=Holder)
+            assert [fault.path for fault in caught.value.faults] == ["$.other"]
         for text, wrong in ((bad, kind), (f'{{"field":{bad}}}', Holder)):
             with pytest.raises(StructureError):
                 kakuri_json.decode(text, type=wrong)

@@ -132,7 +132,55 @@ def test_bound_is_applied_and_named(constraints, good, bad, message):
     kind = Annotated[(int, *constraints)]
     for value in good:
         assert kakuri_json.decode(str(value), type=kind) == value
+        assert kakuri_json.convert(value, type=kind) == value
     for value in bad:
-        with pytest.raises(kakuri_json.StructureError) as caught:
+        with pytest.raises(kakuri_json.StructureError) as from_text:
             kakuri_json.decode(str(value), type=kind)
-        assert caught.value.faults[0].message == f"expected {message}, got {value}"
+        with pytest.raises(kakuri_json.StructureError) as from_value:
+            kakuri_json.convert(value, type=kind)
+        for caught in (from_text, from_value):
+            assert caught.value.faults[0].message == f"expected {message}, got {value}"
+
+
+@dataclass
+class First:
+    __json__: ClassVar = {"tag": "type", "unknown": "ignore"}
+    value: Any = None
+
+
+@dataclass
+class Second:
+    __json__: ClassVar = {"tag": "type"}
+    inner: "First | Second | None" = None
+
+
+def message(place, fields, tag):
+    return f'{{"type":"{tag}",{fields}}}' if place == "first" else f'{{{fields},"type":"{tag}"}}'
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_tag_is_found_wherever_it_stands_and_costs_no_level(place):
+    limits, kind = LIMITS._replace(max_length=1000), First | Second
+    fitting = message(place, '"value":[[[]]],"other":[[{}],{"x":1}]', "First")
+    assert kakuri_json.decode(fitting, type=kind, limits=limits) == First([[[]]])
+    both = kakuri_json.decode(f"[{fitting},{fitting}]", type=list[kind])
+    assert both == [First([[[]]]), First([[[]]])]
+    for field in ("value", "other"):
+        deep = message(place, f'"{field}":[[[[]]]]', "First")
+        with pytest.raises(LimitError, match="at most 4 levels"):
+            kakuri_json.decode(deep, type=kind, limits=limits)
+    text = '{"type":"Second"}'
+    for levels in range(2, 6):
+        text = message(place, f'"inner":{text}', "Second")
+        if levels <= 4:
+            assert kakuri_json.decode(text, type=kind, limits=limits)
+    with pytest.raises(LimitError, match="at most 4 levels"):
+        kakuri_json.decode(text, type=kind, limits=limits)
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_tag_that_is_unknown_or_missing_is_a_fault(place):
+    with pytest.raises(kakuri_json.StructureError, match="expected one of 'First', 'Second'"):
+        kakuri_json.decode(message(place, '"value":[[1]]', "Third"), type=First | Second)
+    with pytest.raises(kakuri_json.StructureError, match="got nothing"):
+        kakuri_json.decode('{"value":[[1]],"other":{"type":1}}', type=First | Second)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import enum
+import json
+import sys
 from collections import OrderedDict, UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -175,3 +177,42 @@ def test_default_limits_hold_for_every_way_to_print():
 def test_every_error_is_one_of_ours():
     assert issubclass(UnprintableError, JSONError)
     assert issubclass(JSONError, ValueError)
+
+
+@dataclass
+class Texts:
+    texts: list[str]
+
+
+@dataclass
+class Named:
+    texts: dict[str, str]
+
+
+@pytest.mark.parametrize("kind", [Texts, Named, None])
+def test_texts_side_by_side_are_printed_as_each_alone(kind):
+    texts = ["plain", "", 'a "quote"', "back\\slash", "\n\t\x00\x1f\x7f", "é😀", '","', "\\u0022"]
+    value = dict.fromkeys(texts, 'x"y') if kind is Named else texts
+    text = kakuri_json.encode(kind(value) if kind else value)
+    assert json.loads(text) == ({"texts": value} if kind else value)
+    assert kakuri_json.loads(text) == json.loads(text)
+    assert kakuri_json.dumps(texts) == "[" + ",".join(map(kakuri_json.dumps, texts)) + "]"
+
+
+def test_text_that_can_not_be_printed_is_found_among_others():
+    with pytest.raises(kakuri_json.UnprintableError, match="lone surrogate 0xd800"):
+        kakuri_json.encode(Texts(["good", 'a "quote"', "bad\ud800"]))
+    with pytest.raises(kakuri_json.UnprintableError, match="lone surrogate 0xd800"):
+        kakuri_json.dumps(["good", "bad\ud800"])
+
+
+def test_integer_that_the_interpreter_does_not_print_exceeds_a_limit():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        assert kakuri_json.dumps(10**639) == "1" + "0" * 639
+        with pytest.raises(LimitError) as caught:
+            kakuri_json.dumps(10**640)
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert caught.value.limit == "max_digits"

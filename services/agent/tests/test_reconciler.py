@@ -617,3 +617,18 @@ async def test_later_attempt_than_any_known_is_taken_over_with_a_warning(
         "event": "attempt taken over", "log_level": "warning", "id": "wl-1", "known": 0,
         "attempt": 3,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("state", [SUCCEEDED, FAILED])
+async def test_workload_that_has_ended_releases_its_capacity(
+    registry, journal, runtime, settle, state
+):
+    capacity = Capacity(1024, 1000, 0)
+    agent = Agent(registry, journal, runtime, capacity)
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    assert (capacity.memory_mb_used, capacity.cpu_millicores_used) == (512, 500)
+    runtime.change(state, exit_code=0 if state is SUCCEEDED else 1, started_at=1.0, ended_at=2.0)
+    await settle()
+    assert (capacity.memory_mb_used, capacity.cpu_millicores_used) == (0, 0)
+    agent.close()
