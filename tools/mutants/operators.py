@@ -18,6 +18,8 @@ _OPERATOR = re.compile(
 _COMMENT = re.compile(rb"#[^\n]*")
 _NOT_BEHAVIOUR = frozenset({"__repr__", "__str__", "__all__", "__slots__", "__version__"})
 
+_NOT_ACTS = re.compile(r"_?log\.\w+\(|assert_never\(")
+
 _Test = ast.If | ast.While | ast.IfExp
 
 
@@ -52,7 +54,8 @@ class Mutant:
 def mutants(source: bytes) -> list[Mutant]:
     """Return every change that can be made to a module, in the order of its source.
 
-    Annotations, decorators, assertions, `__repr__` and the texts of messages are left alone.
+    Annotations, decorators, assertions, log lines, `__repr__` and the texts of messages are left
+    alone.
 
     Raises:
         SyntaxError: The source is not a Python module.
@@ -115,8 +118,9 @@ class _Finder(ast.NodeVisitor):
     visit_AugAssign = visit_AnnAssign = visit_Assign  # noqa: N815 ast's names
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        is_marker = isinstance(node.value, ast.Call) and "assert_never" in ast.unparse(node.value)
-        if isinstance(node.value, ast.Call | ast.Await) and not is_marker:
+        if isinstance(node.value, ast.Call | ast.Await) and not _NOT_ACTS.match(
+            ast.unparse(node.value)
+        ):
             self._replace(node, "pass", "statement removed")
         self.generic_visit(node)
 

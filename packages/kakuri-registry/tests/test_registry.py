@@ -482,3 +482,25 @@ def test_history_keeps_what_was_before_a_loop_and_what_breaks_it():
     assert ends == [(1, 1, 1), (3, 4, 3), (4, 5, 1), (3, 6, 1)]
     runs = [step.attempt for step in registry.history("a") if step.state is RUNNING]
     assert runs == [0, 3, 4, 5]
+
+
+@pytest.mark.parametrize("state", [WorkloadState.SUCCEEDED, WorkloadState.FAILED])
+def test_workload_that_has_ended_is_not_restarted(state):
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=0)
+    registry.update("a", WorkloadState.RUNNING, now=1)
+    registry.update("a", state, now=2)
+    before = registry.get("a")
+    with pytest.raises(IllegalTransition):
+        registry.restart("a", now=3, restart_at=None)
+    assert registry.get("a") is before
+
+
+def test_restart_is_the_next_attempt_or_a_later_one():
+    registry = WorkloadRegistry()
+    registry.register(workload("a"), now=0)
+    assert registry.restart("a", now=1, restart_at=None).attempt == 1
+    for attempt in (0, 1):
+        with pytest.raises(ValueError, match=f"expected an attempt after 1, got {attempt}"):
+            registry.restart("a", now=2, restart_at=None, attempt=attempt)
+    assert registry.restart("a", now=3, restart_at=None, attempt=2).attempt == 2

@@ -602,3 +602,27 @@ def test_store_that_can_not_be_opened_lets_go_of_its_lock(path, monkeypatch, fau
         with pytest.raises(KeyboardInterrupt if fault == "other" else StoreFailed):
             SQLiteStore(path)
     SQLiteStore(path).close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError])
+def test_fault_before_the_commit_undoes_removals_and_writes_together(path, error):
+    def on_step(name: str) -> None:
+        if name == "store.before-commit":
+            raise error
+
+    with closing(SQLiteStore(path)) as store:
+        store.write([put("a", 1), put("b", 2)])
+        store._on_step = on_step
+        with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else StoreFailed):
+            store.write([Change("a", 3, None), put("c", 4)])
+        store._on_step = None
+        assert [entry.workload.id for entry in store.load().entries] == ["a", "b"]
+        store.write([Change("b", 5, None), put("d", 6)])  # which begins a transaction of its own
+        assert [entry.workload.id for entry in store.load().entries] == ["a", "d"]
+
+
+def test_database_that_others_could_read_is_made_private(path):
+    SQLiteStore(path).close()
+    path.chmod(0o644)
+    SQLiteStore(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,0 +1,115 @@
+"""What a node promises to workloads, to the last unit, and what its refusals say."""
+
+import pytest
+from kakuri_agent import Capacity
+from kakuri_agent._capacity import (
+    SPEC_BYTES,
+    DoesNotFit,
+    NeverFits,
+    cpu_of_machine,
+    memory_of_machine,
+)
+from kakuri_registry import spec_size
+from recording_runtime import workload
+
+
+def used(capacity):
+    return capacity.memory_mb_used, capacity.cpu_millicores_used, capacity.spec_bytes_used
+
+
+SIZE = spec_size(workload("a"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"memory_mb": 1023}, "at most 511 MB of memory, got 512: 512 of 1023 are promised"),
+        ({"cpu_millicores": 999}, "at most 499 millicores of CPU, got 500: 500 of 999 are promised"),
+        ({"spec_bytes": 2 * SIZE - 1},
+         f"at most {SIZE - 1} bytes of specifications, got {SIZE}: {SIZE} of {2 * SIZE - 1} are"),
+    ],
+)  # fmt: skip
+def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
+    ((name, total),) = limits.items()
+    enough = Capacity(**{name: total + 1})
+    enough.promise(workload("a"))
+    enough.promise(workload("b"))
+    assert used(enough) == (1024, 1000, 2 * SIZE)
+    short = Capacity(**limits)
+    short.promise(workload("a"))
+    with pytest.raises(DoesNotFit) as caught:
+        short.promise(workload("b"))
+    assert type(caught.value) is DoesNotFit
+    assert message in str(caught.value)
+    assert used(short) == (512, 500, SIZE)
+    short.release("a")
+    short.promise(workload("b"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"memory_mb": 511}, "at most 511 MB of memory, which is all that this node has, got 512"),
+        ({"cpu_millicores": 499}, "at most 499 millicores of CPU, which is all that this node has"),
+        ({"spec_bytes": 1}, "at most 1 bytes of specifications, which is all that this node has"),
+    ],
+)
+def test_workload_larger_than_the_node_never_fits(limits, message):
+    capacity = Capacity(**limits)
+    with pytest.raises(NeverFits, match=message):
+        capacity.promise(workload("a"))
+    assert used(capacity) == (0, 0, 0)
+    ((name, total),) = limits.items()
+    if total > 1:
+        Capacity(**{name: total + 1}).promise(workload("a"))
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "reserved", "says_so"), [(299, 300, True), (300, 300, False), (301, 301, False)]
+)
+def test_small_zone_takes_the_floor_and_its_refusal_says_so(memory_mb, reserved, says_so):
+    capacity = Capacity(memory_mb=reserved, memory_floor_mb=300)
+    capacity.promise(workload("a", memory_mb=memory_mb))
+    assert capacity.memory_mb_used == reserved
+    with pytest.raises(DoesNotFit) as caught:
+        capacity.promise(workload("b", memory_mb=memory_mb))
+    assert str(caught.value).endswith(", and no zone takes less than 300 MB") == says_so
+
+
+def test_capacity_is_released_once():
+    capacity = Capacity(memory_mb=2048)
+    capacity.promise(workload("a"))
+    capacity.promise(workload("b", memory_mb=100))
+    for _ in range(2):
+        capacity.release("a")
+        capacity.release("unknown")
+        assert used(capacity)[:2] == (100, 500)
+
+
+def test_workload_that_is_promised_again_is_counted_once():
+    capacity = Capacity()
+    for memory_mb in (512, 300):
+        capacity.promise(workload("a", memory_mb=memory_mb))
+        assert used(capacity)[:2] == (memory_mb, 500)
+
+
+def test_what_was_accepted_before_is_counted_though_it_does_not_fit():
+    capacity = Capacity(memory_mb=600)
+    capacity.honour([workload("a"), workload("b")])
+    assert used(capacity) == (1024, 1000, 2 * SIZE)
+    with pytest.raises(DoesNotFit, match="at most 0 MB of memory, got 1: 1024 of 600"):
+        capacity.promise(workload("c", memory_mb=1))
+
+
+def test_figures_of_the_machine(monkeypatch, tmp_path):
+    assert SPEC_BYTES == 268_435_456
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert cpu_of_machine() == 6000
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert cpu_of_machine() == 1000
+    meminfo = "MemFree:  1 kB\nMemTotal:       2097152 kB\n"
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _path: meminfo)
+    assert memory_of_machine() == 2048
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _path: "")
+    with pytest.raises(OSError, match="expected a line MemTotal"):
+        memory_of_machine()
