@@ -18,6 +18,7 @@ class Member:
 
     Attributes:
         endpoint: where it answers clients.
+        cluster: names and addresses of all members.
         process: the process; None while it is not running.
 
     """
@@ -28,16 +29,17 @@ class Member:
         self.endpoint = f"127.0.0.1:{client_port}"
         self.peer = f"http://127.0.0.1:{peer_port}"
         self.folder = folder
+        self.cluster = ""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, cluster: str) -> None:
+    def start(self) -> None:
         """Start the process; it keeps its data from an earlier start."""
         client = f"http://{self.endpoint}"
         command = [
             PROGRAM, "--name", self.name, "--data-dir", str(self.folder / self.name),
             "--listen-client-urls", client, "--advertise-client-urls", client,
             "--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer,
-            "--initial-cluster", cluster, "--initial-cluster-state", "new",
+            "--initial-cluster", self.cluster, "--initial-cluster-state", "new",
             "--initial-cluster-token", "kakuri", "--heartbeat-interval", "50",
             "--election-timeout", "500", "--unsafe-no-fsync", "--log-level", "error",
         ]  # fmt: skip
@@ -58,8 +60,13 @@ class Member:
                 return
         raise TimeoutError(f"{self.name} does not listen on {self.endpoint}")
 
+    def freeze(self) -> None:
+        """Stop the process with SIGSTOP; its connections stay open and silent."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """End it with SIGKILL, frozen or not."""
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(10)
@@ -75,12 +82,14 @@ class Cluster:
             Member(f"m{index}", ports[2 * index], ports[2 * index + 1], folder)
             for index in range(number)
         ]
-        self._text = ",".join(f"{member.name}={member.peer}" for member in self.members)
+        cluster = ",".join(f"{member.name}={member.peer}" for member in self.members)
+        for member in self.members:
+            member.cluster = cluster
 
     def start(self) -> None:
         """Start all members, and wait until they listen."""
         for member in self.members:
-            member.start(self._text)
+            member.start()
         for member in self.members:
             member.wait()
 

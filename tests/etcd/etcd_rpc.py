@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from kakuri_protobuf import (
     Enum,
@@ -15,6 +14,11 @@ from kakuri_protobuf import (
     OneOf,
     UInt64,
 )
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, at work when a class is first used and not at import
+    from kakuri_protobuf import dataclass
 
 
 class EventType(Enum):
@@ -320,29 +324,29 @@ class SnapshotResponse:
 class KV:
     """Service etcdserverpb.KV."""
 
-    Range = Method("/etcdserverpb.KV/Range", RangeRequest, RangeResponse)
-    Put = Method("/etcdserverpb.KV/Put", PutRequest, PutResponse)
-    DeleteRange = Method("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, DeleteRangeResponse)
-    Txn = Method("/etcdserverpb.KV/Txn", TxnRequest, TxnResponse)
-    Compact = Method("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse)
+    Range: Method[RangeRequest, RangeResponse] = Method("/etcdserverpb.KV/Range", RangeRequest, RangeResponse)
+    Put: Method[PutRequest, PutResponse] = Method("/etcdserverpb.KV/Put", PutRequest, PutResponse)
+    DeleteRange: Method[DeleteRangeRequest, DeleteRangeResponse] = Method("/etcdserverpb.KV/DeleteRange", DeleteRangeRequest, DeleteRangeResponse)
+    Txn: Method[TxnRequest, TxnResponse] = Method("/etcdserverpb.KV/Txn", TxnRequest, TxnResponse)
+    Compact: Method[CompactionRequest, CompactionResponse] = Method("/etcdserverpb.KV/Compact", CompactionRequest, CompactionResponse)
 
 
 class Watch:
     """Service etcdserverpb.Watch."""
 
-    Watch = Method("/etcdserverpb.Watch/Watch", WatchRequest, WatchResponse, client_streams=True, server_streams=True)
+    Watch: Method[WatchRequest, WatchResponse] = Method("/etcdserverpb.Watch/Watch", WatchRequest, WatchResponse, client_streams=True, server_streams=True)
 
 
 class Lease:
     """Service etcdserverpb.Lease."""
 
-    LeaseGrant = Method("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, LeaseGrantResponse)
-    LeaseRevoke = Method("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse)
-    LeaseKeepAlive = Method("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, LeaseKeepAliveResponse, client_streams=True, server_streams=True)
+    LeaseGrant: Method[LeaseGrantRequest, LeaseGrantResponse] = Method("/etcdserverpb.Lease/LeaseGrant", LeaseGrantRequest, LeaseGrantResponse)
+    LeaseRevoke: Method[LeaseRevokeRequest, LeaseRevokeResponse] = Method("/etcdserverpb.Lease/LeaseRevoke", LeaseRevokeRequest, LeaseRevokeResponse)
+    LeaseKeepAlive: Method[LeaseKeepAliveRequest, LeaseKeepAliveResponse] = Method("/etcdserverpb.Lease/LeaseKeepAlive", LeaseKeepAliveRequest, LeaseKeepAliveResponse, client_streams=True, server_streams=True)
 
 
 class Maintenance:
     """Service etcdserverpb.Maintenance."""
 
-    Status = Method("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse)
-    Snapshot = Method("/etcdserverpb.Maintenance/Snapshot", SnapshotRequest, SnapshotResponse, server_streams=True)
+    Status: Method[StatusRequest, StatusResponse] = Method("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse)
+    Snapshot: Method[SnapshotRequest, SnapshotResponse] = Method("/etcdserverpb.Maintenance/Snapshot", SnapshotRequest, SnapshotResponse, server_streams=True)

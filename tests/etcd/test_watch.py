@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 from etcd_rpc import (
     KV,
     Compare,
@@ -16,7 +17,14 @@ from etcd_rpc import (
     WatchCreateRequest,
     WatchRequest,
 )
-from kakuri_grpc import Channel, DeadlineExceeded, StatusError, Unavailable
+from kakuri_grpc import (
+    Channel,
+    DeadlineExceeded,
+    Keepalive,
+    Processed,
+    StatusError,
+    Unavailable,
+)
 
 FIRST, LAST = b"/w/", b"/w0"
 HAS_LEADER = (("hasleader", "true"),)
@@ -60,6 +68,14 @@ class Watcher:
                     self.events.append((event.kv.key, event.kv.mod_revision))
                     self.next = event.kv.mod_revision + 1
                 self.grew.set()
+
+    async def until_failure(self, fault):
+        """Watch until the first event has come, cause a fault, and wait for the stream's end."""
+        watching = asyncio.ensure_future(self._watch())
+        await self.until(1)
+        fault()
+        with pytest.raises(Unavailable, match="leader"):
+            await watching
 
     async def until(self, number):
         """Wait until so many events came."""
@@ -127,6 +143,41 @@ async def test_watch_and_writes_go_on_when_the_leader_is_killed(three_members, l
             watching.cancel()
             assert watcher.events == await history(writer)
             assert len(watcher.events) == number
+
+
+async def test_watch_learns_of_a_lost_quorum_and_goes_on_when_it_returns(three_members, leader):
+    first, second, third = three_members
+    async with asyncio.timeout(40), Channel(first.endpoint) as channel:
+        await leader(channel)
+        await create_once(channel, b"/w/before")
+        watcher = Watcher(channel, 1)
+        await watcher.until_failure(lambda: [second.kill(), third.kill()])
+        assert watcher.events[0][0] == b"/w/before"
+        stale = RangeRequest(key=b"/w/before", serializable=True)
+        assert (await channel.call(KV.Range, stale, timeout=5)).count == 1
+        with pytest.raises((DeadlineExceeded, StatusError)):
+            await channel.call(KV.Range, RangeRequest(key=b"/w/before"), timeout=0.3)
+        second.start()
+        watching = asyncio.ensure_future(watcher.run())
+        await create_once(channel, b"/w/after")
+        await watcher.until(2)
+        watching.cancel()
+        assert watcher.events == await history(channel)
+
+
+async def test_keepalive_ends_a_watch_on_a_member_that_is_frozen(three_members, leader):
+    member = three_members[0]
+    keepalive = Keepalive(interval=0.5, timeout=0.5)
+    async with asyncio.timeout(20), Channel(member.endpoint, keepalive=keepalive) as channel:
+        await leader(channel)
+        async with await channel.stream(Watch.Watch, timeout=None) as watch:
+            create = WatchCreateRequest(key=FIRST, range_end=LAST)
+            await watch.send(WatchRequest(create_request=create))
+            assert (await watch.receive()).created
+            member.freeze()
+            with pytest.raises(Unavailable, match="ping") as caught:
+                await watch.receive()
+            assert caught.value.processed is Processed.UNKNOWN
 
 
 async def create_once(channel, key):

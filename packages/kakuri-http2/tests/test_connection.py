@@ -298,7 +298,10 @@ def test_fail_ends_the_connection_with_the_error_of_the_caller():
     pair.client.data_to_send()
     pair.client.fail("no acknowledgement came", ErrorCode.SETTINGS_TIMEOUT)
     pair.run()
-    assert StreamReset(stream, ErrorCode.SETTINGS_TIMEOUT, by_peer=False) in pair.client_events
+    reset = StreamReset(
+        stream, ErrorCode.SETTINGS_TIMEOUT, by_peer=False, message="no acknowledgement came"
+    )
+    assert reset in pair.client_events
     assert any(
         isinstance(one, GoingAway) and one.code == ErrorCode.SETTINGS_TIMEOUT
         for one in pair.server_events

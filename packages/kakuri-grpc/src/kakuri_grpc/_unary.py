@@ -135,8 +135,9 @@ class UnaryCall:
         """Fail the call."""
         if self._head:
             reset.processed = Processed.UNKNOWN  # whatever the code says: it has begun to answer
-        message = reset.message or f"the peer ended the call (code {reset.code})"
         is_over = self._driver.connection.is_over
+        what = "connection" if is_over else "call"
+        message = reset.message or f"the peer ended the {what} (code {reset.code})"
         self._fail(early_end(message, reset.code, reset.processed, is_connection_over=is_over))
 
     def drained(self) -> None:

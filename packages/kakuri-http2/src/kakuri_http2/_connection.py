@@ -187,10 +187,9 @@ class Connection(InboundFields):
 
     def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
         self._is_over = True
+        message = "" if error is None else str(error)
         for number, stream in sorted(self._streams.items()):
-            reset = StreamReset(
-                number, code, by_peer=error is None, processed=self._processed(number)
-            )
+            reset = StreamReset(number, code, error is None, self._processed(number), message)
             stream.receiver.receive_reset(reset)
         self._streams.clear()
         self._ready.clear()

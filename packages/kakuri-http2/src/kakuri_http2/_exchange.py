@@ -197,7 +197,8 @@ class Exchange:
 
     def receive_reset(self, reset: StreamReset) -> None:
         """Process the early end of the exchange."""
-        message = reset.message or f"the peer ended the exchange (code {reset.code})"
+        what = "connection" if self.is_connection_over else "exchange"
+        message = reset.message or f"the peer ended the {what} (code {reset.code})"
         self._end(
             ExchangeEnded(message, reset.code, by_peer=reset.by_peer, processed=reset.processed)
         )
