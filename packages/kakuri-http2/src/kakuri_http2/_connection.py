@@ -187,7 +187,7 @@ class Connection(InboundFields):
 
     def _end(self, error: RemoteProtocolError | None, code: ErrorCode) -> None:
         self._is_over = True
-        message = "" if error is None else str(error)
+        message = "" if error is None else error.message
         for number, stream in sorted(self._streams.items()):
             reset = StreamReset(number, code, error is None, self._processed(number), message)
             stream.receiver.receive_reset(reset)
