@@ -7,7 +7,7 @@ import pytest
 from kakuri_grpc import Channel, Keepalive, Method, StatusCode, StatusError, Unavailable
 from kakuri_http2 import ServerConnection
 
-from .echo_service import DOWN, UNARY, Answer, Question, our_server
+from .echo_service import DOWN, UNARY, Answer, Question, our_server, until
 
 QUICK = Keepalive(interval=0.02, timeout=0.02)
 ENDLESS = Question(text="sleep")
@@ -52,8 +52,7 @@ async def test_silent_peer_that_answers_pings_keeps_its_calls():
         Channel(f"127.0.0.1:{port}", keepalive=QUICK) as channel,
     ):
         call = asyncio.ensure_future(channel.call(UNARY, ENDLESS, timeout=30))
-        while len(pings) < 3:
-            await asyncio.sleep(0.001)
+        await until(lambda: len(pings) >= 3)
         assert not call.done()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)

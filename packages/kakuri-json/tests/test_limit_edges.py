@@ -184,3 +184,10 @@ def test_tag_that_is_unknown_or_missing_is_a_fault(place):
         kakuri_json.decode(message(place, '"value":[[1]]', "Third"), type=First | Second)
     with pytest.raises(kakuri_json.StructureError, match="got nothing"):
         kakuri_json.decode('{"value":[[1]],"other":{"type":1}}', type=First | Second)
+
+
+def test_faults_cost_no_level_of_nesting():
+    text = '[{},{"x":[[1]]},{"type":"Third","x":[1]},{"x":1},{},{},{},{}]'
+    with pytest.raises(kakuri_json.StructureError) as caught:
+        kakuri_json.decode(text, type=list[First | Second], limits=LIMITS)
+    assert len(caught.value.faults) == 8

@@ -638,3 +638,20 @@ async def test_workload_is_settled_when_waiting_would_change_nothing(registry, j
     store.faults.clear()
     await journal.flushed()
     assert journal.is_settled("new")
+
+
+async def test_settled_after_a_change_waits_for_that_change_too(registry, journal, store):
+    for name in ("a", "b"):
+        registry.register(workload(name), now=0)
+        await journal.saved(name)
+    store.gate.clear()
+    registry.update("a", RUNNING, now=1)
+    first = asyncio.ensure_future(journal.settled())
+    await asyncio.sleep(0)
+    registry.update("b", RUNNING, now=2)
+    second = asyncio.ensure_future(journal.settled())
+    await asyncio.sleep(0)
+    store.gate.set()
+    await first
+    await second
+    assert journal.is_saved("b")
