@@ -1,6 +1,8 @@
 """The compiler gives the tables that protoc gives, and says where a file is wrong."""
 
 import dataclasses
+import sys
+import types
 import typing
 
 import kakuri_protobuf
@@ -144,6 +146,25 @@ def test_missing_import_that_nothing_uses_is_ignored():
 def test_packed_false_is_accepted_on_any_field_as_protoc_does():
     text = HEAD + "message A { repeated string a = 1 [packed = false]; A b = 2 [packed = false]; }"
     assert "a: Annotated[tuple[str, ...], 1] = ()" in compile_text(text, "a.proto")
+
+
+def test_messages_may_have_the_names_that_a_compiled_module_uses():
+    names = ["Enum", "Method", "OneOf", "Annotated", "Mapping", "Int32", "Unpacked", "None"]
+    messages = [
+        f"message {name} {{ oneof x {{ int32 a = 1; {name} b = 2; }} map<string, {name}> c = 3;"
+        " repeated int32 d = 4 [packed = false]; E e = 5; }"
+        for name in names
+    ]
+    service = "service Default { rpc Do (Enum) returns (Method); }"
+    text = HEAD + "\n".join(["enum E { A = 0; }", *messages, service])
+    module = types.ModuleType("compiled_names")
+    sys.modules[module.__name__] = module  # where annotations are looked up
+    exec(compile_text(text, "names.proto"), module.__dict__)
+    for name in names:
+        cls = getattr(module, f"{name}_")
+        message = cls(b=cls(a=1), c={"k": cls()}, d=(1,))
+        assert kakuri_protobuf.decode(kakuri_protobuf.encode(message), type=cls) == message
+    assert module.Default_.Do.path == "/Default/Do"
 
 
 def test_keywords_are_names_of_fields_and_types():

@@ -35,6 +35,12 @@ _ZEROS = {"bool": "False", "string": '""', "bytes": 'b""', "float": "0.0", "doub
 _USED_IN_CLASSES = {"bool", "bytes", "field", "str", "tuple"}
 """Names that the body of a class refers to, which a field must not hide."""
 
+_USED_IN_MODULES = {
+    *_ALIASES.values(), "Annotated", "Default", "Enum", "Group", "IntEnum", "Mapping", "Method",
+    "OneOf", "Required", "Unknown", "Unpacked",
+}  # fmt: skip
+"""Names that a module refers to, which a class must not hide."""
+
 _ENUM_NAMES = {"name", "value", "mro"}
 """Attributes of enum classes and their members that a value must not hide."""
 
@@ -127,9 +133,7 @@ class Writer:
             node, file = self._scope.messages.get(full_name) or self._scope.enums[full_name]
             package = f"{file.package}." if file.package else ""
             parts = full_name.removeprefix(package).split(".")
-            name = "".join(part[0].upper() + part[1:] for part in parts)
-            if keyword.iskeyword(name):
-                name += "_"
+            name = _class_name("".join(part[0].upper() + part[1:] for part in parts))
             if name in owners:
                 raise ProtoSyntaxError(
                     f"{full_name!r} and {owners[name]!r} would both be class {name}",
@@ -293,7 +297,12 @@ class Writer:
     def _service(self, service: ServiceNode) -> list[str]:
         self._imports.add("Method")
         package = f"{self._file.package}." if self._file.package else ""
-        lines = ["", "", f"class {service.name}:", f'    """Service {package}{service.name}."""']
+        lines = [
+            "",
+            "",
+            f"class {_class_name(service.name)}:",
+            f'    """Service {package}{service.name}."""',
+        ]
         if service.methods:
             lines.append("")
         for method in service.methods:
@@ -308,6 +317,11 @@ class Writer:
             kind = f"Method[{request}, {response}]"
             lines.append(f'    {name}: {kind} = Method("{path}", {request}, {response}{streams})')
         return lines
+
+
+def _class_name(name: str) -> str:
+    """Return the class for a message, an enum or a service."""
+    return f"{name}_" if keyword.iskeyword(name) or name in _USED_IN_MODULES else name
 
 
 def _literal(kind: str, value: Any) -> str:
