@@ -699,3 +699,27 @@ async def test_a_runtime_cleans_up_after_itself(tmp_path):
     async with FakeCri(tmp_path / "s"):
         assert (tmp_path / "s").is_socket()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_removal_of_a_running_container_kills_it_first(client, runtime):
+    _, container = await client.running()
+    stream = client.events()
+    for _ in range(4):
+        await stream.read()
+    await client.ask(RUNTIME.RemoveContainer, container_id=container)
+    stopped, deleted = await stream.read(), await stream.read()
+    stream.cancel()
+    kinds = api.ContainerEventType
+    assert stopped.container_event_type is kinds.CONTAINER_STOPPED_EVENT
+    assert stopped.containers_statuses[0].exit_code == 137
+    assert deleted.container_event_type is kinds.CONTAINER_DELETED_EVENT
+
+
+async def test_container_is_not_created_in_a_sandbox_that_was_removed_meanwhile(client, runtime):
+    sandbox = await client.sandbox()
+    runtime.faults.set("CreateContainer", "delay(1000)")
+    creating = asyncio.ensure_future(client.container(sandbox))
+    await runtime.calls.wait_for("CreateContainer")
+    await client.ask(RUNTIME.RemovePodSandbox, pod_sandbox_id=sandbox)
+    await client.refused(creating, NOT_FOUND, "not found")
+    await client.running()
