@@ -5,6 +5,7 @@ from kakuri_http import (
     NEED_DATA,
     PAUSED,
     ClientConnection,
+    ConnectionClosed,
     Data,
     EndOfMessage,
     Headers,
@@ -24,7 +25,9 @@ def asked(method="GET", version="1.1", fields=""):
 
 
 def drain(connection):
-    while connection.next_event() not in (NEED_DATA, PAUSED):
+    while not isinstance(
+        connection.next_event(), (type(NEED_DATA), type(PAUSED), ConnectionClosed)
+    ):
         pass
 
 
@@ -115,3 +118,16 @@ def test_second_response_to_a_request_is_refused():
     connection.send(Response(200, pieces()))
     with pytest.raises(LocalProtocolError, match="expected no response on a response side"):
         connection.send(Response(200, b"x"))
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_client_that_asks_to_close_does_not_use_the_connection_again(sent):
+    for keep_alive in (True, False):
+        connection = ClientConnection()
+        request = Request("GET", "/", Headers(), host="a")
+        request.keep_alive = keep_alive
+        head = connection.send(request)
+        assert (b"Connection: close" in head) == (not keep_alive)
+        connection.receive_data(sent)
+        drain(connection)
+        assert connection.is_reusable == keep_alive

@@ -1,5 +1,9 @@
 """Strings, numbers, names and values of options in .proto files."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
+import kakuri_protobuf as kp
 import pytest
 from kakuri_protobuf import Limits, ProtoSyntaxError
 from kakuri_protobuf.compiler import compile_text
@@ -95,3 +99,69 @@ def test_tokens_know_their_line_and_column():
 
 def test_default_limits_are_the_documented_ones():
     assert (Limits().size, Limits().depth, Limits().elements) == (67_108_864, 100, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    a: Annotated[kp.Int32, 1] = 0
+    b: Annotated[str, 2] = ""
+    c: Annotated[tuple[kp.Int32, ...], 3] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    inner: Annotated[Inner | None, 1] = None
+    last: Annotated[kp.Int32, 536_870_911] = 0
+
+
+def test_message_that_comes_in_parts_has_the_fields_of_all_of_them():
+    parts = [Inner(a=1, b="x"), Inner(c=(1, 2)), Inner(b="y", c=(3,)), Inner()]
+    data = b"".join(kp.encode(Outer(inner=part)) for part in parts)
+    assert kp.decode(data, type=Outer) == Outer(inner=Inner(a=1, b="y", c=(1, 2, 3)))
+
+
+def test_largest_number_of_a_field_is_written_and_read():
+    assert kp.decode(kp.encode(Outer(last=7)), type=Outer) == Outer(last=7)
+
+
+@pytest.mark.parametrize("number", [1, 15, 16, 17, 2047, 2048, 536_870_911])
+@pytest.mark.parametrize("content", ["08 01", "11 0102030405060708", "1a 02 6162", "25 01020304"])
+def test_unknown_group_is_passed_over_whatever_its_number(number, content):
+    start, end = (kp._wire.write_varint(number << 3 | kind) for kind in (3, 4))
+    inside = kp._wire.write_varint(16 << 3 | 3) + kp._wire.write_varint(16 << 3 | 4)
+    group = start + bytes.fromhex(content) + inside + end
+    known = kp.encode(Inner(a=5))
+    if number > 3:
+        assert kp.decode(group + known, type=Inner) == Inner(a=5)
+        with pytest.raises(kp.DecodeError):
+            kp.decode(group[: -len(end)] + known, type=Inner)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "option a = 1;", "option (a.b).c = 1;", "extend A { optional int32 z = 200; }",
+        "extend .A { optional int32 z = 200; }", "reserved 5, 7 to 9, 500 to max;",
+        "reserved 'x', 'y';", "extensions 200 to max;", "extensions 200 to 300 [a = 1];",
+        "message option { }", "optional int32 option = 1;", "optional int32 extend = 1;",
+        "optional int32 reserved = 1; optional int32 extensions = 2; optional int32 map = 3;",
+        "enum reserved { B = 0; }", "oneof extend { int32 oneof = 1; }",
+    ],
+)  # fmt: skip
+def test_word_of_the_language_begins_a_statement_or_is_a_name(body):
+    text = 'syntax = "proto2"; message A { %s extensions 100 to 300; }'
+    overlaps = "extensions 200" in body
+    source = text % body if not overlaps else text.replace(" extensions 100 to 300;", "") % body
+    assert "class A" in compile_text(source, "a.proto")
+    if not body.endswith("}"):
+        with pytest.raises(ProtoSyntaxError):
+            compile_text(source.replace(body, body.rstrip(";")), "a.proto")
+
+
+@pytest.mark.parametrize("number", ["5", "7", "9", "500", "536870911"])
+def test_reserved_number_is_refused_and_those_beside_it_are_not(number):
+    text = 'syntax = "proto3"; message A { reserved 5, 7 to 9, 500 to max; int32 a = %s; }'
+    with pytest.raises(ProtoSyntaxError, match="reserved"):
+        compile_text(text % number, "a.proto")
+    for free in ("4", "6", "10", "499"):
+        assert "class A" in compile_text(text % free, "a.proto")

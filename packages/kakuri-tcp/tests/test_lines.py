@@ -90,3 +90,19 @@ def test_data_may_wait_undecoded():
     for chunk in (b"a\nb", b"c", b"\nd\n"):
         decoder.receive_data(chunk)
     assert [decoder.next_line() for _ in range(4)] == [b"a", b"bc", b"d", None]
+
+
+def test_decoder_counts_what_it_holds():
+    decoder = LineDecoder(limit=100)
+    assert (decoder.buffered, decoder.has_unread) == (0, False)
+    decoder.receive_data(b"ab\ncd")
+    assert (decoder.buffered, decoder.has_unread) == (5, True)
+    decoder.receive_data(b"efg\n")
+    decoder.receive_data(b"h")
+    assert decoder.buffered == 10
+    assert decoder.next_line() == b"ab"
+    assert decoder.buffered == 7
+    assert decoder.next_line() == b"cdefg"
+    assert decoder.buffered == 1
+    assert decoder.next_line() is None
+    assert (decoder.buffered, decoder.has_unread) == (1, False)
