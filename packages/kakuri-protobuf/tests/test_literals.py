@@ -165,3 +165,24 @@ def test_reserved_number_is_refused_and_those_beside_it_are_not(number):
         compile_text(text % number, "a.proto")
     for free in ("4", "6", "10", "499"):
         assert "class A" in compile_text(text % free, "a.proto")
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 16_383, 16_384, 2_097_151, 2_097_152])
+def test_length_of_content_is_written_in_as_many_bytes_as_it_needs(size):
+    text = "x" * size
+    data = kp.encode(Inner(a=-1, b=text))
+    assert kp.decode(data, type=Inner) == Inner(a=-1, b=text)
+    nested = kp.encode(Outer(inner=Inner(b=text), last=1))
+    assert kp.decode(nested, type=Outer) == Outer(inner=Inner(b=text), last=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    data: Annotated[bytes, 1] = b""
+    more: Annotated[tuple[bytes, ...], 2] = ()
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_any_kind_are_written_as_they_are(kind):
+    written = Raw(data=kind(b"a\0b"), more=(kind(b""), kind(b"c")))
+    assert kp.decode(kp.encode(written), type=Raw) == Raw(data=b"a\0b", more=(b"", b"c"))

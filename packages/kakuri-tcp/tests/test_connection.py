@@ -274,3 +274,19 @@ async def test_peer_that_does_not_read_is_cut_off_though_more_is_written(connect
         connection.write(b"x" * 200)
         connection.sweep(now + second)
     assert isinstance(connection.fault, WriteTimeout)
+
+
+async def test_time_of_a_peer_that_stops_reading_begins_when_it_read_last(connection, transport):
+    timeout = connection.limits.write_timeout
+    connection.write(b"x" * 10_000)
+    now = time.monotonic()
+    connection.sweep(now)
+    for pause in (0.9, 0.9, 0.9):  # of the timeout, three times
+        transport.take(50)
+        now += 0.01
+        connection.sweep(now)
+        now += pause * timeout
+        connection.sweep(now)
+        assert not connection.is_closing
+    connection.sweep(now + 0.1 * timeout)
+    assert isinstance(connection.fault, WriteTimeout)
