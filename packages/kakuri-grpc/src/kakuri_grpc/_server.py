@@ -72,7 +72,8 @@ class ServerCall:
     async def send(self, data: bytes) -> None:
         """Send an encoded message."""
         self.send_metadata()
-        await self._exchange.send(frame_message(data))
+        data = frame_message(data)  # the message without its prefix is released before the wait
+        await self._exchange.send(data)
 
     def finish(self, code: StatusCode, message: str = "") -> None:
         """Send the status."""
