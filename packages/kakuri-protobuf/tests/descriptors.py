@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 from kakuri_protobuf._fields import Label, schema_of
 from kakuri_protobuf._kinds import Kind
-from kakuri_protobuf.compiler._writer import attribute_name
+from kakuri_protobuf.compiler._writer import attribute_name, class_name
 
 PROTOS = Path(__file__).parent / "protos"
 
@@ -87,8 +87,8 @@ def compared(module: Any, files: descriptor_pb2.FileDescriptorSet) -> int:
     found = messages_of(files)
     count = 0
     for full_name, (message, file) in found.items():
-        class_name = full_name.removeprefix(f"{file.package}.").replace(".", "")
-        cls = getattr(module, class_name, None)
+        name = full_name.removeprefix(f"{file.package}.").replace(".", "")
+        cls = getattr(module, class_name(name), None)
         if message.options.map_entry or cls is None:
             continue
         count += 1

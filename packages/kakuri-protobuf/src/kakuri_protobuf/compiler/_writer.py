@@ -133,7 +133,7 @@ class Writer:
             node, file = self._scope.messages.get(full_name) or self._scope.enums[full_name]
             package = f"{file.package}." if file.package else ""
             parts = full_name.removeprefix(package).split(".")
-            name = _class_name("".join(part[0].upper() + part[1:] for part in parts))
+            name = class_name("".join(part[0].upper() + part[1:] for part in parts))
             if name in owners:
                 raise ProtoSyntaxError(
                     f"{full_name!r} and {owners[name]!r} would both be class {name}",
@@ -300,7 +300,7 @@ class Writer:
         lines = [
             "",
             "",
-            f"class {_class_name(service.name)}:",
+            f"class {class_name(service.name)}:",
             f'    """Service {package}{service.name}."""',
         ]
         if service.methods:
@@ -319,7 +319,7 @@ class Writer:
         return lines
 
 
-def _class_name(name: str) -> str:
+def class_name(name: str) -> str:
     """Return the class for a message, an enum or a service."""
     return f"{name}_" if keyword.iskeyword(name) or name in _USED_IN_MODULES else name
 
