@@ -26,7 +26,7 @@ async def called(monkeypatch):
 
 
 def silent(peer, seconds):
-    """Let the timer fire as if nothing had come for some seconds."""
+    """Fire the timer as if nothing had come for some seconds."""
     peer.driver.last_received = peer.driver.loop.time() - seconds
     peer.driver._check_silence()
     peer.driver.flush()
