@@ -6,7 +6,14 @@ import weakref
 
 import pytest
 from kakuri_daemon import _memory
-from kakuri_daemon._memory import FREEZE_SECONDS, GROWTH_BYTES, THAW_BYTES, Collector
+from kakuri_daemon._memory import (
+    FREEZE_SECONDS,
+    GROWTH_BYTES,
+    THAW_BYTES,
+    TRIM_BYTES,
+    TRIM_CHECKS,
+    Collector,
+)
 
 
 class Payload:
@@ -46,10 +53,10 @@ class Process:
         self._now += self.seconds
         return self._now
 
-    def collector(self) -> Collector:
+    def collector(self, trim=None) -> Collector:
         loop = asyncio.new_event_loop()
         loop.close()
-        return Collector(loop, memory=self.memory, timer=self.clock)
+        return Collector(loop, memory=self.memory, timer=self.clock, trim=trim)
 
 
 def test_young_cycles_are_collected_at_every_check(collections):
@@ -83,6 +90,38 @@ def test_growth_is_counted_from_the_smallest_size_since(collections):
     process.size += GROWTH_BYTES
     collector.check()
     assert collections == [1, 1, 2]
+
+
+def test_free_memory_is_returned_while_the_process_is_larger_than_at_its_start(monkeypatch):
+    monkeypatch.setattr(gc, "collect", lambda generation=2: generation)
+    process, trimmed = Process(), []
+    small = process.size
+
+    def trim():
+        trimmed.append(process.size)
+        process.size -= TRIM_BYTES // 2
+
+    collector = process.collector(trim)
+    for _ in range(2 * TRIM_CHECKS):
+        collector.check()
+    assert trimmed == []
+    process.size += 2 * TRIM_BYTES
+    for _ in range(TRIM_CHECKS):
+        collector.check()
+    assert trimmed == [small + 2 * TRIM_BYTES]  # and not at every check
+    for _ in range(4 * TRIM_CHECKS):
+        collector.check()
+    assert len(trimmed) == 3
+    assert process.size < small + TRIM_BYTES
+
+
+def test_trimming_works_on_this_machine():
+    _memory._trimmer()()
+
+
+def test_nothing_is_trimmed_where_the_c_library_has_no_such_function(monkeypatch):
+    monkeypatch.setattr(_memory.ctypes, "CDLL", lambda _: object())
+    _memory._trimmer()()
 
 
 def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):

@@ -8,6 +8,7 @@ young, and over everything when the process has grown.
 """
 
 import asyncio
+import ctypes
 import gc
 import os
 import time
@@ -35,6 +36,14 @@ THAW_BYTES = 512 << 20
 """From this size on, frozen objects are looked at again whenever the process has doubled: some of
 them may have become cycles. Below, that would be a pause for nothing."""
 
+TRIM_BYTES = 16 << 20
+"""Growth of the process since its start from which on the C library is asked again and again to
+return what it keeps free: it does not say how much of that the machine has back already."""
+
+TRIM_CHECKS = 30
+"""Checks between two requests for that: one takes 10 to 20 ms if it returns 150 MB, 3 ms if nothing
+is to be returned."""
+
 
 class Collector:
     """Runs the garbage collector of a process, on its event loop."""
@@ -45,6 +54,7 @@ class Collector:
         *,
         memory: Callable[[], int] | None = None,
         timer: Callable[[], float] = time.thread_time,
+        trim: Callable[[], None] | None = None,
     ) -> None:
         """Create a collector.
 
@@ -52,12 +62,16 @@ class Collector:
             loop: the event loop to run on.
             memory: returns the size of the process in bytes.
             timer: returns processor seconds.
+            trim: returns free memory of the process to the machine.
 
         """
         self._loop = loop
         self._memory = memory or resident_bytes
         self._clock = timer
+        self._trim = trim or _trimmer()
         self._smallest = self._memory()  # since the last full collection
+        self._first = self._smallest
+        self._checks = 0  # since memory was last returned
         self._thaws_at = THAW_BYTES
         self._timer: asyncio.TimerHandle | None = None
 
@@ -71,9 +85,18 @@ class Collector:
             self._timer.cancel()
 
     def check(self) -> None:
-        """Collect what is young, and everything if the process has grown."""
+        """Collect what is young, and everything if the process has grown; return free memory.
+
+        The C library keeps what was freed at the end of a flood of large requests: a process that
+        took 45 MB before has 94 MB afterwards, and 45 MB again once it was asked.
+        """
         gc.collect(1)
         size = self._memory()
+        self._checks += 1
+        if size - self._first >= TRIM_BYTES and self._checks >= TRIM_CHECKS:
+            self._trim()
+            size = self._memory()
+            self._checks = 0
         self._smallest = min(self._smallest, size)
         if size - self._smallest < GROWTH_BYTES:
             return
@@ -107,3 +130,12 @@ def resident_bytes() -> int:
     """Return what the process takes of the machine's memory (proc_pid_statm(5), resident)."""
     with Path("/proc/self/statm").open("rb") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def _trimmer() -> Callable[[], None]:
+    """Return a function that calls malloc_trim(3), or one that does nothing where there is none."""
+    try:
+        malloc_trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library than glibc
+        return lambda: None
+    return lambda: malloc_trim(0)
