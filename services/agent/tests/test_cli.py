@@ -18,6 +18,12 @@ from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_zones import Settings as ZoneSettings
 
 
+@pytest.fixture(autouse=True)
+def logs_of_tests(monkeypatch):
+    """Keep commands from configuring logs: loggers would keep that after the test."""
+    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: LogStream(2))
+
+
 def settings(tmp_path, **more):
     zones = ZoneSettings(cri=Endpoint.unix(str(tmp_path / "cri.sock")), log_dir=tmp_path / "logs")
     given = {"runtime": "simulated", "state_dir": tmp_path / "state", "zones": zones} | more
@@ -251,7 +257,6 @@ def test_the_default_state_folder_of_root(monkeypatch):
 def test_a_script_that_is_not_one_is_one_line_and_status_2(
     monkeypatch, tmp_path, capsys, text, words
 ):
-    monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: LogStream(2))
     script = tmp_path / "script.toml"
     if text is not None:
         script.write_bytes(text.encode("utf-8", "surrogateescape"))
