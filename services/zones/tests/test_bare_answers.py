@@ -103,5 +103,5 @@ async def test_health_without_conditions_says_which_are_missing(tmp_path):
     async with bare() as cri, zone_node(cri, settings) as node:
         health = await node.health()
     assert health.status == "unavailable"
-    assert health.message == "RuntimeReady: not told; NetworkReady: not told"
+    assert health.message == "RuntimeReady: not reported; NetworkReady: not reported"
     assert (health.conditions, health.handlers) == ([], None)

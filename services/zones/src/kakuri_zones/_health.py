@@ -39,7 +39,7 @@ class RuntimeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the runtime says of a part of itself."""
+    """A condition that the runtime reports of itself, or the node of its own parts."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -51,7 +51,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class OptionalCalls:
-    """Which of the calls that a runtime may leave out it has; None where that is not known yet."""
+    """Which optional calls the runtime has; None for one that is not known yet."""
 
     events: bool | None
     runtime_config: bool | None
@@ -61,7 +61,7 @@ class OptionalCalls:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer to a probe; status is "ok" or "unavailable", message says why."""
+    """The result of a health check; `status` is "ok" or "unavailable", `message` says why."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -161,7 +161,7 @@ def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:
     for name in REQUIRED_CONDITIONS:
         condition = conditions.get(name)
         if condition is None or not condition.status:
-            message = printable(condition.message, MAX_MESSAGE) if condition else "not told"
+            message = printable(condition.message, MAX_MESSAGE) if condition else "not reported"
             yield f"{name}: {message}"
     # Before CRI 1.30 a runtime does not tell its handlers.
     present = {_name(each.name) for each in status.runtime_handlers}

@@ -31,9 +31,9 @@ class CollectionLimits:
     """When images are removed; times in seconds, thresholds in percent of their file system.
 
     Attributes:
-        high, low: where removing begins and ends; nothing is removed for room if high is 100.
-        min_age: since an image was seen first.
-        max_age: since it was used last, beyond which it is removed anyway; 0 for no such limit.
+        high, low: where removal begins and ends; a high of 100 never removes for lack of space.
+        min_age: for which an image is kept after it was first seen.
+        max_age: after its last use, at which an image is removed anyway; 0 for never.
         keep: references of images that are never removed.
         interval: between two collections.
 

@@ -1,7 +1,7 @@
-"""Keeping the table true: the runtime is listed every second, and at once when it reports events.
+"""Listing the runtime every second, and at once when it reports an event.
 
-Events are a hint and nothing else. Runtimes may have none, lose some, or break the stream; what
-they say is never read, so a list is all that has to be right.
+Events only trigger a listing; their content is not used. Runtimes may have no events, lose some, or
+break the stream, so that only the list has to be right.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorTimes:
-    """Seconds between looks at the runtime."""
+    """Seconds between listings of the runtime."""
 
     interval: float = 1.0
-    """The most between two listings."""
+    """The longest time between two listings."""
     without_events: float = 0.5
-    """The same, of a runtime that reports no events: with the listing, within a second."""
+    """The same, for a runtime without events: a change is seen within a second."""
     gap: float = 0.05
-    """The least, however many events come."""
+    """The shortest time between two listings, however many events arrive."""
     unsettled: float = 0.1
-    """To the next listing while there is an end that is not told yet."""
+    """To the next listing while an end is held back that has not been reported yet."""
     resubscribe: float = 1.0
-    """From the break of the stream of events to the next try."""
+    """From the break of the stream of events to the next attempt to open it."""
     ask_again: float = 60.0
-    """Until a runtime without events is asked for them again: it may have been replaced."""
+    """Until a runtime without events is asked for them again: it may have been upgraded."""
 
 
 DEFAULT_TIMES = MonitorTimes()

@@ -42,18 +42,18 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullLimits:
-    """How long pulls may take, in seconds.
+    """Limits of pulls, in seconds.
 
     Attributes:
-        timeout: for a pull with all of its attempts.
-        stall_timeout: without any sign of progress; 0 for no such limit, nor is there one where
-            the runtime reports nothing of its file systems.
-        retry_window: how long after its first transient failure a pull is tried again; 0 to fail
+        timeout: of a pull with all of its attempts.
+        stall_timeout: of the time without progress; 0 for no limit. There is none either if the
+            runtime does not report the use of its file systems.
+        retry_window: after the first transient failure, in which the pull is retried; 0 to fail
             at once.
-        first_retry: the pause after the first failure; it doubles with each further one.
-        check_stall_timeout: stall_timeout of a pull that only looks for a newer image in place of
-            one that may be used otherwise.
-        look_interval: between two looks at the progress.
+        first_retry: the pause after the first failure; doubled after each further one.
+        check_stall_timeout: stall_timeout of a pull that only checks for a newer image, where the
+            one on the node may be used otherwise.
+        look_interval: between two checks of the progress.
 
     """
 

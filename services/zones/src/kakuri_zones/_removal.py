@@ -19,7 +19,7 @@ made something meanwhile."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryTimes:
-    """Seconds between tries to remove something."""
+    """Seconds between attempts to remove an object: the first is doubled up to the longest."""
 
     first: float = 1.0
     longest: float = 60.0

@@ -58,14 +58,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """A piece of a zone's log.
+    """A part of a zone's log.
 
     Attributes:
         content: the bytes that the container wrote, of both streams in the order of the log.
         next: the cursor after them.
-        has_ended: whether nothing more will ever follow.
-        has_gap: whether the log could not be read on exactly where the cursor was, since that
-            file has been removed or truncated: the content begins at the oldest that is left.
+        has_ended: whether nothing will follow any more.
+        has_gap: whether part of the log after the cursor has been removed or truncated: the
+            content begins at the oldest byte that still exists.
 
     """
 
@@ -77,7 +77,7 @@ class LogChunk:
 
 @dataclass(frozen=True, slots=True)
 class LogPlace:
-    """Where the runtime is to write a log: a sandbox's log_directory, a container's log_path."""
+    """Where the runtime writes a log: a sandbox's log_directory, a container's log_path."""
 
     directory: str
     path: str
