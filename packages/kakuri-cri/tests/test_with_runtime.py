@@ -18,6 +18,7 @@ from kakuri_cri import (
     api,
 )
 from kakuri_cri.testing import CriProxy, FakeCri, FakeImage
+from kakuri_tcp import Credentials
 from kakuri_tcp.testing import until
 
 STATES = api.ContainerState
@@ -253,6 +254,16 @@ async def test_runtime_that_is_starting_is_unavailable_and_then_answers(runtime,
         with pytest.raises(RuntimeUnavailable):
             await runtime.version()
     assert (await runtime.version()).runtime_name == "fake"
+
+
+async def test_runtime_of_another_user_is_not_called(runtime, fake, monkeypatch):
+    other = Credentials(pid=1, uid=54321, gid=1)
+    monkeypatch.setattr("kakuri_tcp._peers.credentials_of", lambda _: other)
+    with pytest.raises(RuntimeUnavailable, match="54321"):
+        await runtime.version()
+    with pytest.raises(RuntimeUnavailable, match="54321"):
+        await anext(runtime.events())
+    assert fake.calls.all == []
 
 
 async def test_two_runtimes_have_two_connections():
