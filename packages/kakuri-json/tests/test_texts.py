@@ -171,6 +171,13 @@ def test_list_of_strings_costs_no_call_for_each(name):
     assert calls(read) < (25_000 if name == "half refused" else 2000)
 
 
+def test_document_of_many_short_runs_is_read_to_its_end():
+    # Each run begins anew after a list, so their lengths are doubled again and again.
+    text = "[" + '["ab","cd"],' * 1000 + "1]"
+    with pytest.raises(StructureError, match=r"\$\[1000\]: expected an array"):
+        kakuri_json.decode(text, type=list[list[Text]])
+
+
 @pytest.mark.parametrize("separator", [",", ",\n"])
 @pytest.mark.parametrize("value", ["ab", "\\n"])
 def test_object_of_strings_costs_no_call_for_each_member(separator, value):

@@ -256,7 +256,7 @@ class TextCursor:
         if runs is None or self._misses > _PATIENCE:
             return [], True
         run = runs.read(self.text, self.position, self.position + self._span)
-        self._span *= 2
+        self._span = min(2 * self._span, len(self.text))
         if run is None:
             self._misses += 1
             return [], True
