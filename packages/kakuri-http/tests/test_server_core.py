@@ -10,6 +10,7 @@ from kakuri_http import (
     EndOfMessage,
     Headers,
     LocalProtocolError,
+    RemoteProtocolError,
     Request,
     Response,
     ServerConnection,
@@ -131,3 +132,30 @@ def test_client_that_asks_to_close_does_not_use_the_connection_again(sent):
         connection.receive_data(sent)
         drain(connection)
         assert connection.is_reusable == keep_alive
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",  # a TLS client
+        b"GET\x00/ HTTP/1.1",
+        b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx",
+        b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab",
+    ],
+)
+def test_bytes_that_can_not_begin_what_is_due_are_refused_before_the_line_ends(data):
+    connection = ServerConnection()
+    for byte in data:
+        connection.receive_data(bytes([byte]))
+    with pytest.raises(RemoteProtocolError):
+        drain(connection)
+
+
+@pytest.mark.parametrize("part", [b"GET /", b"GET / HTTP/1.1\r\nHos", b"GET / HTTP/1.1\r\nX: \t"])
+def test_unfinished_head_that_may_still_become_one_is_waited_for(part):
+    connection = ServerConnection()
+    connection.receive_data(part)
+    drain(connection)
+    assert connection.head_has_begun

@@ -257,3 +257,22 @@ def test_deep_callers_make_no_recursion_error():
         used += 1
         frame = frame.f_back
     assert call(limit - used - 60) == "[" * 500 + "]" * 500
+
+
+@pytest.mark.parametrize(
+    ("text", "got", "column"),
+    [
+        ('"\\', "the end of the document", 3),
+        ('["a\\', "the end of the document", 5),
+        ('"a\\q"', "'\\\\q'", 3),
+        ('"\\u12', "'12'", 2),
+        ('"\\u12G4"', "'12G4'", 2),
+        ('"\\ud800"', "the lone surrogate \\ud800", 2),
+        ('"\\udc00x"', "the lone surrogate \\udc00", 2),
+        ('"\\ud800\\u0041"', "the lone surrogate \\ud800", 2),
+    ],
+)
+def test_escape_that_is_not_valid_is_shown_where_it_stands(text, got, column):
+    with pytest.raises(JSONSyntaxError) as caught:
+        kakuri_json.loads(text)
+    assert (caught.value.got, caught.value.column) == (got, column)
