@@ -171,3 +171,20 @@ def test_too_many_items_are_refused_before_they_are_converted():
     with pytest.raises(StructureError):
         kakuri_json.convert([1, 2, 3, 4], type=kind)
     assert converted == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"ge": 1, "le": 5}, "an integer from 1 to 5"),
+        ({"ge": 1, "lt": 5}, "an integer of at least 1 and below 5"),
+        ({"gt": 0, "le": 5}, "an integer above 0 and of at most 5"),
+        ({"ge": 1, "le": 5, "lt": 4}, "an integer of at least 1 and of at most 5 and below 4"),
+        ({"ge": 0, "gt": 0, "le": 5}, "an integer of at least 0 and above 0 and of at most 5"),
+        ({"ge": 2, "multiple_of": 2}, "an integer of at least 2 that is a multiple of 2"),
+    ],
+)
+def test_all_bounds_of_a_constraint_are_named_together(bounds, words):
+    with pytest.raises(StructureError) as caught:
+        kakuri_json.decode("-1", type=Annotated[int, Mark(**bounds)])
+    assert caught.value.faults[0].message == f"expected {words}, got -1"

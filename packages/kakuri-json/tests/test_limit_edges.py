@@ -94,9 +94,14 @@ def test_nesting_of_values_that_are_converted_is_limited():
     assert kakuri_json.convert(nested(4), type=Tree, limits=LIMITS)
     siblings = {"children": [nested(2)] * 20}
     assert kakuri_json.convert(siblings, type=Tree, limits=LIMITS)
-    with pytest.raises(LimitError) as caught:
-        kakuri_json.convert(nested(6), type=Tree, limits=LIMITS)
-    assert (caught.value.limit, caught.value.maximum) == ("max_depth", 4)
+    # Neither does what was entered and left before make room for more.
+    for value in (nested(6), {"children": [*[nested(2)] * 5, nested(4)]}):
+        with pytest.raises(LimitError) as caught:
+            kakuri_json.convert(value, type=Tree, limits=LIMITS)
+        assert (caught.value.limit, caught.value.maximum) == ("max_depth", 4)
+    for way in ("any", "dict", "unknown"):
+        with pytest.raises(LimitError):
+            WAYS[way]('{"a":[[1],[2],[3],[[[4]]]]}', LIMITS)
 
 
 def test_default_limits_are_the_documented_ones():
