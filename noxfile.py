@@ -84,7 +84,7 @@ def format_(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def typecheck(session: nox.Session) -> None:
     """Run mypy in strict mode over all members and the tools, and pyright over what users see."""
-    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "up"))
+    install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "coverage", "up"))
     packages = [f"--package={member.import_name}" for member in MEMBERS]
     session.run(
         "mypy", *packages, "--package=tools", "--module=noxfile", env={"MYPYPATH": str(ROOT)}
