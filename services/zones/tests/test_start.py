@@ -430,3 +430,21 @@ async def test_image_with_an_oversized_configuration_is_not_started(runtime, nod
     assert failure.code == "StartError"
     assert "configuration of at most 30 characters" in failure.message
     assert nothing_is_left(runtime)
+
+
+async def test_container_names_that_are_reserved_are_tried_ten_times(runtime, node):
+    words = 'failed to reserve container name "z": name "z" is reserved for "x"'
+    runtime.faults.set("CreateContainer", f"1000*error(UNKNOWN: {words})")
+    failure = await node.start()
+    assert failure.code == "StartError"
+    assert "is reserved" in failure.message
+    assert len(runtime.calls.of("CreateContainer")) == 10
+    assert nothing_is_left(runtime)
+
+
+@pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
+async def test_call_that_is_not_carried_out_in_time_leaves_the_outcome_open(runtime, node, method):
+    runtime.faults.set(method, "error(DEADLINE_EXCEEDED)")
+    assert (await node.start()).code == "RuntimeUnavailable"
+    assert (await node.start())[0] in (True, False)
+    assert len(runtime.containers) == len(runtime.sandboxes) == 1
