@@ -723,3 +723,32 @@ async def test_container_is_not_created_in_a_sandbox_that_was_removed_meanwhile(
     await client.ask(RUNTIME.RemovePodSandbox, pod_sandbox_id=sandbox)
     await client.refused(creating, NOT_FOUND, "not found")
     await client.running()
+
+
+async def test_pulled_and_removed_image_changes_the_bytes_that_images_take(client, runtime):
+    runtime.images.set("app:1", FakeImage(size=7))
+    before = runtime.images.used_bytes
+    image = api.ImageSpec(image="app:1")
+    for _ in range(2):
+        await client.ask(IMAGES.PullImage, image=image)
+        assert runtime.images.used_bytes == before + 7
+    await client.ask(IMAGES.RemoveImage, image=image)
+    assert runtime.images.used_bytes == before
+
+
+async def test_delay_fault_delays_every_call(client, runtime):
+    """Each call awaits the delay before it acts: none is answered within its deadline."""
+    for name in runtime._behaviours():
+        service = RUNTIME if hasattr(RUNTIME, name) else IMAGES
+        runtime.faults.set(name, "delay(3600000)")
+        call = asyncio.ensure_future(client.ask(getattr(service, name), deadline=None))
+        await runtime.calls.wait_for(name)
+        for _ in range(3):  # an answer that does not wait overtakes these
+            await client.refused(RUNTIME.ListMetricDescriptors, UNIMPLEMENTED)
+        done = call.done()
+        if done and isinstance(call.exception(), StatusError):
+            assert name in {"RunPodSandbox", "CreateContainer", "StartContainer"}  # refused at once
+            continue
+        assert not done
+        call.cancel()
+        await asyncio.wait([call])

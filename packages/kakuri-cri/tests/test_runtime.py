@@ -2,6 +2,7 @@
 
 import math
 import re
+from asyncio import CancelledError
 from contextlib import aclosing
 from dataclasses import fields
 
@@ -391,3 +392,20 @@ async def test_other_refusals_keep_their_code():
     with pytest.raises(CallRefused) as caught:
         await Runtime(channel).start_container("c")
     assert caught.value.code == "FAILED_PRECONDITION"
+
+
+async def test_calls_are_logged_with_their_time_and_failure(caplog):
+    caplog.set_level("DEBUG", logger="kakuri_cri")
+    runtime = Runtime(ScriptedChannel(Status=error("UNKNOWN", "no"), ListImages=CancelledError()))
+    await runtime.version()
+    with pytest.raises(CallRefused):
+        await runtime.status()
+    with pytest.raises(CancelledError):
+        await runtime.list_images()
+    patterns = (
+        r"Version took \d+\.\d\d ms",
+        r"Status: no \(after \d+\.\d\d ms\)",
+        r"ListImages was cancelled after \d+\.\d\d ms",
+    )
+    for record, pattern in zip(caplog.records, patterns, strict=True):
+        assert re.fullmatch(pattern, record.getMessage())
