@@ -269,6 +269,27 @@ async def test_line_server_answers_a_cheap_line_while_expensive_ones_wait():
         writer.close()
 
 
+async def test_large_lines_after_many_cheap_ones_end_their_slice():
+    clock, turns = Clock(), []
+
+    def handler(line):
+        if len(line) > 4096:
+            clock.now += 0.006  # more than a slice
+            turns.append(server._shared.turns._turns)
+        return line[:5]
+
+    async with await listen_lines(LOCAL, handler) as server:
+        server._shared.turns.clock = clock
+        server._shared.turns.restart()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.endpoint.port)
+        writer.write(b"cheap\n" * 100)
+        await reader.readexactly(600)
+        writer.write((b"large" * 1000 + b"\n") * 4)
+        assert await reader.readexactly(24) == b"large\n" * 4
+        assert turns.count(turns[0]) <= 2  # the first begins the slice, the second exceeds it
+        writer.close()
+
+
 async def test_shed_without_waiting_connections_does_nothing():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         (reader, writer), *_ = await flood(server, 1, b"a\n")

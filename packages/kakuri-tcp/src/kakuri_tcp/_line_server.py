@@ -32,6 +32,9 @@ _log = logging.getLogger("kakuri_tcp")
 # Cheap lines between two reads of the clock, and the part of a slice that they may take.
 _MOST_LINES = 8
 
+# Bytes of a line after which the clock is read at once: that others were cheap says nothing of it.
+_LARGE_LINE = 4096
+
 # Requests of one connection that may wait for their replies however many wait on all of them.
 _ALWAYS_IN_FLIGHT = 4
 
@@ -264,7 +267,7 @@ class _LineConnection(Connection):
                     self._write_lines(replies)
                     replies.clear()
                     size = 0
-            countdown -= 1
+            countdown = countdown - 1 if len(line) < _LARGE_LINE else 0
             if not countdown and self._decoder.has_unread:
                 left = self.turns.slice_left()
                 if left <= 0:
