@@ -11,7 +11,7 @@ from e2e_processes import DEADLINE, Daemon
 from kakuri_http import Timeouts
 from kakuri_http.blocking import BlockingClient
 
-PATIENCE = 60
+PATIENCE = 100
 """Seconds after which whatever a test waits for will not come: a machine may be slow."""
 
 POLL_SECONDS = 0.02

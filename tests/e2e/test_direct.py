@@ -1,0 +1,61 @@
+"""An agent without a sidecar, as a process with its control plane."""
+
+import asyncio
+import json
+
+import pytest
+from e2e_processes import curl
+from kakuri_cri.testing import FakeCri
+
+
+@pytest.fixture
+async def cri():
+    async with FakeCri() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def url(start, cri, tmp_path):
+    """The address of a control plane whose agent calls the fake runtime itself."""
+
+    def daemons():
+        agent = start(
+            "kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock", "--runtime", "cri",
+            "--cri", str(cri.endpoint), "--log-dir", str(tmp_path / "logs"),
+            "--state-dir", str(tmp_path / "state"),
+        )  # fmt: skip
+        return start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+
+    return f"http://{(await asyncio.to_thread(daemons)).address}"
+
+
+async def test_readyz_is_503_with_the_reason_while_the_container_runtime_is_away(url, cri):
+    async def reached(status):
+        while (answer := await asyncio.to_thread(curl, f"{url}/readyz")).status != status:
+            pass
+        return json.loads(answer.body)
+
+    assert await reached(200) == {"status": "ok"}
+    await cri.crash()
+    problem = await reached(503)
+    assert problem["code"] == "runtime_unavailable"
+    assert "the runtime's socket" in problem["detail"]
+    assert str(cri.path) not in problem["detail"]
+    await cri.restart()
+    assert await reached(200) == {"status": "ok"}
+
+
+async def test_workload_posted_to_the_control_plane_runs_in_the_container_runtime(url, cri):
+    document = {
+        "id": "web", "image": "app:1", "runtime_class": "edera-zone", "memory_mb": 64,
+        "cpu_millicores": 100,
+    }  # fmt: skip
+    body = json.dumps(document)
+    answer = await asyncio.to_thread(curl, f"{url}/workloads", "--data", body)
+    assert answer.status == 201
+    await cri.calls.wait_for("StartContainer")
+    state = ""
+    while state != "running":
+        answer = await asyncio.to_thread(curl, f"{url}/workloads/web")
+        state = json.loads(answer.body)["state"]
+    assert cri.sandbox("web").handler == "edera"
