@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 def ctr(*arguments):
     """Ask containerd, of whose clients this one comes with it."""
-    done = subprocess.run(["ctr", *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["ctr", *arguments], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, f"ctr {' '.join(arguments)}: {done.stderr}"
     return done.stdout
 
@@ -132,7 +132,7 @@ def test_a_container_in_a_virtual_machine(node, busybox):
         ["ctr", "run", "--rm", *MACHINE, "--runc-binary", node.vm_runtime,
          "--cgroup", node.cgroup("machine"), "--memory-limit", str(192 * MIB),
          busybox, "machine", "sh", "-c", script],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 7, done.stderr
     kernel, memory = done.stdout.splitlines()
@@ -151,7 +151,7 @@ def test_signals_reach_a_virtual_machine(node, busybox):
     with ended_after(process):
         assert process.stdout.readline() == "ready\n"
         ctr("tasks", "kill", "--signal", "SIGTERM", "asked")
-        assert process.wait(60) == 5
+        assert process.wait(100) == 5
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_virtual_machine_takes_its_pods_address(node, pod_network):
     with container(node, image, "web", *options, command=("nginx", "-g", "daemon off;")):
         await_condition("nginx's page", lambda: b"Welcome to nginx!" in page())
         command = ["ctr", "tasks", "exec", "--exec-id", "one", "web", "true"]
-        refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=100)
         assert "for a virtual machine, got 'exec'" in refused.stderr
         ctr("tasks", "kill", "--signal", "SIGQUIT", "web")
         await_condition("nginx's end", lambda: "web" not in pids())
