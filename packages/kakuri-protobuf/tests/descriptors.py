@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_tools import protoc
 from kakuri_protobuf._fields import Label, schema_of
 from kakuri_protobuf._kinds import Kind
-from kakuri_protobuf.compiler._writer import attribute_name, class_name
+from kakuri_protobuf.compiler._names import class_attributes, class_name
 
 PROTOS = Path(__file__).parent / "protos"
 
@@ -60,7 +60,8 @@ def expected_field(one, message, file, found):
     oneof = None
     if one.HasField("oneof_index") and not one.proto3_optional:
         oneof = message.oneof_decl[one.oneof_index].name
-    return attribute_name(one.name), one.number, kind, label, is_packed, oneof, key
+    (name,) = class_attributes([one.name], ()).values()
+    return name, one.number, kind, label, is_packed, oneof, key
 
 
 @cache

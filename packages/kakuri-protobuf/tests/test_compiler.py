@@ -167,6 +167,67 @@ def test_messages_may_have_the_names_that_a_compiled_module_uses():
     assert module.Default_.Do.path == "/Default/Do"
 
 
+def compiled(text, **options):
+    """Return the module of a .proto file."""
+    module = types.ModuleType("compiled_names")
+    sys.modules[module.__name__] = module  # where annotations are looked up
+    exec(compile_text(HEAD + text, "names.proto", **options), module.__dict__)
+    return module
+
+
+def test_fields_hide_nothing_that_the_class_refers_to():
+    names = ["E", "M", "dict", "field", "str", "tuple", "Int32", "Annotated", "OneOf", "float"]
+    fields = "".join(f"int32 {name} = {number};" for number, name in enumerate(names, 20))
+    text = f"""
+    enum E {{ A = 0; B = 1; }}
+    message M {{
+      {fields} E e = 1; map<int32, string> map = 2; repeated string many = 3; M m = 4;
+      oneof x {{ double d = 5; E f = 6; }}
+    }}
+    """
+    module = compiled(text)
+    cls = module.M
+    message = cls(E_=1, M_=2, dict_=3, e=module.E.B, map={1: "x"}, many=("y",), m=cls(), d=1.0)
+    assert kakuri_protobuf.decode(kakuri_protobuf.encode(message), type=cls) == message
+
+
+def test_methods_hide_none_of_the_messages_that_the_service_refers_to():
+    service = """
+    service Echo {
+      rpc Ping (Ping) returns (Pong); rpc Pong (Ping) returns (Pong); rpc Method (Ping) returns (Ping);
+    }
+    """
+    module = compiled("message Ping {} message Pong {}" + service)
+    assert [module.Echo.Ping_, module.Echo.Pong_, module.Echo.Method_] == [
+        kakuri_protobuf.Method("/Echo/Ping", module.Ping, module.Pong),
+        kakuri_protobuf.Method("/Echo/Pong", module.Ping, module.Pong),
+        kakuri_protobuf.Method("/Echo/Method", module.Ping, module.Ping),
+    ]
+
+
+def test_names_that_would_become_one_in_python_stay_apart():
+    module = compiled(
+        """
+        message M { int32 from = 1; int32 from_ = 2; int32 __x = 3; int32 u__x = 4;
+                    int32 unknown_fields = 5; }
+        enum E { name_ = 0; name = 1; _A = 2; uA = 3; u_A = 4; real = 5; }
+        """,
+        keep_unknown=True,
+    )
+    numbers = {"from__": 1, "from_": 2, "u__x_": 3, "u__x": 4, "unknown_fields_": 5}
+    data = kakuri_protobuf.encode(module.M(**numbers))
+    assert data == b"\x08\x01\x10\x02\x18\x03\x20\x04\x28\x05"
+    assert {value.name: value.value for value in module.E} == {
+        "name_": 0, "name__": 1, "u_A_": 2, "uA": 3, "u_A": 4, "real_": 5,
+    }  # fmt: skip
+
+
+def test_service_with_the_class_of_a_message_is_refused():
+    text = HEAD + "message A { message B {} } service AB {}"
+    with pytest.raises(ProtoSyntaxError, match=r"AB would be a message or an enum, too"):
+        compile_text(text, "a.proto")
+
+
 def test_keywords_are_names_of_fields_and_types():
     text = (
         HEAD

@@ -1,9 +1,9 @@
 """Writes the Python module of a resolved file."""
 
-import keyword
 from typing import Any
 
 from kakuri_protobuf._errors import ProtoSyntaxError
+from kakuri_protobuf.compiler._names import class_attributes, class_name, enum_attributes
 from kakuri_protobuf.compiler._resolver import SCALARS, Scope, all_messages, expected_default
 from kakuri_protobuf.compiler._tree import (
     EnumNode,
@@ -32,17 +32,6 @@ _ALIASES = {
     "bytes": "bytes",
 }
 _ZEROS = {"bool": "False", "string": '""', "bytes": 'b""', "float": "0.0", "double": "0.0"}
-_USED_IN_CLASSES = {"bool", "bytes", "field", "str", "tuple"}
-"""Names that the body of a class refers to, which a field must not hide."""
-
-_USED_IN_MODULES = {
-    *_ALIASES.values(), "Annotated", "Default", "Enum", "Group", "IntEnum", "Mapping", "Method",
-    "OneOf", "Required", "Unknown", "Unpacked",
-}  # fmt: skip
-"""Names that a module refers to, which a class must not hide."""
-
-_ENUM_NAMES = {"name", "value", "mro"}
-"""Attributes of enum classes and their members that a value must not hide."""
 
 
 class Writer:
@@ -77,6 +66,9 @@ class Writer:
                 message, file = self._scope.messages[name]
                 body += self._message(message, file, names[name])
         for service in self._file.services:
+            if class_name(service.name) in names.values():
+                text = f"class {class_name(service.name)} would be a message or an enum, too"
+                raise ProtoSyntaxError(text, self._file.name, *service.position)
             body += self._service(service)
         return "\n".join([*self._head(), *body]) + "\n"
 
@@ -198,8 +190,9 @@ class Writer:
         else:
             self._imports.add("Enum")
         lines = ["", "", f"class {name}({base}):", f'    """Enum {enum.full_name}."""', ""]
+        attributes = enum_attributes(value for value, _, _ in enum.values)
         for value, number, _ in enum.values:
-            lines.append(f"    {_enum_attribute(value)} = {number}")
+            lines.append(f"    {attributes[value]} = {number}")
         return lines
 
     def _message(self, message: MessageNode, file: FileNode, name: str) -> list[str]:
@@ -212,8 +205,12 @@ class Writer:
         ]
         if message.fields or self._keep_unknown:
             lines.append("")
+        types = [self._resolve(one, message, file) for one in message.fields]
+        classes = {self._names[name] for name in types if name is not None}
+        taken = {"unknown_fields"} if self._keep_unknown else set()
+        attributes = class_attributes((one.name for one in message.fields), classes, taken)
         for one in message.fields:
-            lines.append(f"    {self._field(one, message, file)}")
+            lines.append(f"    {attributes[one.name]}: {self._field(one, message, file)}")
         if self._keep_unknown:
             self._imports.add("Unknown")
             lines.append('    unknown_fields: Annotated[bytes, Unknown] = b""')
@@ -258,7 +255,7 @@ class Writer:
             is_call = default.startswith("field(")
             arguments = default[len("field(") : -1] if is_call else f"default={default}"
             default = f"field({arguments}, repr=False)"  # a secret: kept out of logs
-        written = f"{attribute_name(one.name)}: Annotated[{hint}, {', '.join(marks)}]"
+        written = f"Annotated[{hint}, {', '.join(marks)}]"
         return f"{written} = {default}" if default else written
 
     def _import(self, name: str) -> str:
@@ -274,8 +271,12 @@ class Writer:
     def _zero(self, name: str, resolved: str | None) -> str:
         if resolved is None:
             return _ZEROS.get(name, "0")
-        first = self._scope.enums[resolved][0].values[0][0]
-        return f"{self._names[resolved]}.{_enum_attribute(first)}"
+        return self._enum_value(resolved, self._scope.enums[resolved][0].values[0][0])
+
+    def _enum_value(self, enum: str, value: str) -> str:
+        """Return the source of a value of an enum."""
+        attributes = enum_attributes(name for name, _, _ in self._scope.enums[enum][0].values)
+        return f"{self._names[enum]}.{attributes[value]}"
 
     def _default(self, one: FieldNode, resolved: str | None, file: FileNode) -> str:
         """Return the source of a default of proto2."""
@@ -283,7 +284,7 @@ class Writer:
         if resolved in self._scope.enums and one.label != "repeated":
             names = [name for name, _, _ in self._scope.enums[resolved][0].values]
             if value in names:
-                return f"{self._names[resolved]}.{_enum_attribute(value)}"
+                return self._enum_value(resolved, value)
             expected = f"a value of enum {resolved!r}"
         else:
             is_one = resolved is None and one.label != "repeated" and one.type != "map"
@@ -305,23 +306,21 @@ class Writer:
         ]
         if service.methods:
             lines.append("")
-        for method in service.methods:
-            request, response = (
-                self._names[self._method_type(name, method)]
-                for name in (method.request, method.response)
-            )
+        types = [
+            [self._names[self._method_type(name, one)] for name in (one.request, one.response)]
+            for one in service.methods
+        ]
+        attributes = class_attributes(
+            (one.name for one in service.methods), {name for pair in types for name in pair}
+        )
+        for method, (request, response) in zip(service.methods, types, strict=True):
             streams = ", client_streams=True" if method.client_streams else ""
             streams += ", server_streams=True" if method.server_streams else ""
             path = f"/{package}{service.name}/{method.name}"
-            name = attribute_name(method.name)
+            name = attributes[method.name]
             kind = f"Method[{request}, {response}]"
             lines.append(f'    {name}: {kind} = Method("{path}", {request}, {response}{streams})')
         return lines
-
-
-def class_name(name: str) -> str:
-    """Return the class for a message, an enum or a service."""
-    return f"{name}_" if keyword.iskeyword(name) or name in _USED_IN_MODULES else name
 
 
 def _literal(kind: str, value: Any) -> str:
@@ -329,16 +328,3 @@ def _literal(kind: str, value: Any) -> str:
     if kind == "string":
         return repr(value.decode("utf-8", "replace"))
     return f'float("{float(value)}")' if kind in ("float", "double") else repr(value)
-
-
-def attribute_name(name: str) -> str:
-    """Return the attribute for a field: Python reserves some names, and mangles others."""
-    if name.startswith("__"):
-        return f"u{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name in _USED_IN_CLASSES else name
-
-
-def _enum_attribute(name: str) -> str:
-    if name.startswith("_"):  # an enum's private names are no members
-        return f"u{name}"
-    return f"{name}_" if keyword.iskeyword(name) or name in _ENUM_NAMES else name
