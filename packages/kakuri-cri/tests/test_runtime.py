@@ -1,7 +1,9 @@
 """The calls of the client: what they send, what they return, and how long they may take."""
 
+import asyncio
 import math
 import re
+import threading
 from asyncio import CancelledError
 from contextlib import aclosing
 from dataclasses import fields
@@ -15,9 +17,10 @@ from kakuri_cri import (
     RuntimeUnavailable,
     Timeouts,
     Unimplemented,
+    _caller,
     api,
 )
-from kakuri_protobuf import EncodeError, Method
+from kakuri_protobuf import EncodeError, Method, decode
 from kakuri_tcp import EndpointError
 
 from .scripted_channel import ScriptedChannel, error
@@ -38,6 +41,28 @@ async def test_create_container_sends_both_configurations():
     assert await Runtime(channel).create_container("s1", config, CONFIG) == "c1"
     sent = channel.request(api.CreateContainerRequest)
     assert (sent.pod_sandbox_id, sent.config, sent.sandbox_config) == ("s1", config, CONFIG)
+
+
+async def test_large_answer_is_decoded_while_the_loop_serves_others(monkeypatch):
+    served = threading.Event()
+
+    def decode_answer(method, data):
+        assert served.wait(10), "expected the event loop to go on"
+        return decode(data, type=method.response)
+
+    monkeypatch.setattr(_caller, "decode_answer", decode_answer)
+    found = tuple(api.Container(id=f"{number:064}") for number in range(2500))
+    channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=found))
+    call = asyncio.create_task(Runtime(channel).list_containers({}))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(served.set)
+    assert await call == list(found)
+
+
+async def test_timeout_of_zero_is_not_the_usual_one():
+    channel = ScriptedChannel()
+    await Runtime(channel).version(0.0)
+    assert channel.calls[0][2] == 0.0
 
 
 @pytest.mark.parametrize(

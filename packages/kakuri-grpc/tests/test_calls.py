@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import socket
 
 import kakuri_protobuf as kp
@@ -55,6 +56,30 @@ async def channel(request, tmp_path):
     async with Channel(f"unix:{path}") as opened:
         yield opened
     await server.stop(None)
+
+
+async def test_timeout_that_is_infinite_is_none_and_nan_is_refused(channel):
+    for _ in range(3):  # the first call connects, and heads that come again are kept
+        answer = await channel.call(UNARY, Question(text="a"), timeout=math.inf)
+        assert answer == await channel.call(UNARY, Question(text="a"), timeout=None)
+        with pytest.raises(ValueError, match="expected a timeout in seconds, got nan"):
+            await channel.call(UNARY, Question(), timeout=math.nan)
+    async with await channel.stream(DOWN, Question(), timeout=math.inf) as answers:
+        assert await answers.receive() is None
+
+
+async def test_message_of_another_class_is_not_sent(channel):
+    with pytest.raises(TypeError, match="expected a message of class Question, got Answer"):
+        await channel.call(UNARY, Answer(), timeout=5)
+    async with await channel.stream(BOTH, timeout=5) as call:
+        with pytest.raises(TypeError, match="expected a message of class Question, got b''"):
+            await call.send(b"")
+
+
+@pytest.mark.parametrize("endpoint", [5, None, b"unix:/s"])
+def test_channel_to_what_is_no_endpoint_is_refused(endpoint):
+    with pytest.raises(TypeError, match="expected an endpoint"):
+        Channel(endpoint)
 
 
 async def call(channel, text="", **arguments):

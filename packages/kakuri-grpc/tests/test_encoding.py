@@ -1,6 +1,7 @@
 """Statuses, metadata, timeouts and messages as they are written."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -36,7 +37,9 @@ def test_message_that_is_not_valid_never_fails(value):
     assert isinstance(decode_message(value), str)
 
 
-@pytest.mark.parametrize("seconds", [0, 1e-12, 1e-9, 0.1, 0.3, 1, 59.999, 3600, 1e6, 1e9, 1e18])
+@pytest.mark.parametrize(
+    "seconds", [0, 1e-12, 1e-9, 0.1, 0.3, 1, 59.999, 3600, 1e6, 1e9, 1e18, 1e300, math.inf]
+)
 def test_timeout_is_at_most_eight_digits_and_never_shorter(seconds):
     value = encode_timeout(seconds)
     assert len(value) <= 9
@@ -55,6 +58,15 @@ def test_metadata_is_read_back_with_bytes_under_names_that_end_in_bin():
     metadata = (("a", "b"), ("x-bin", b"\0\xff"), ("x-bin", b""))
     assert decode_metadata(encode_metadata(metadata)) == metadata
     assert decode_metadata(((b"x-bin", b"AAE,AQ=="),)) == (("x-bin", b"\0\1"), ("x-bin", b"\1"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "A", "a b", ":path", "grpc-timeout", "content-type", "content-length", "te", "host"],
+)
+def test_name_of_metadata_that_is_not_free_is_refused(name):
+    with pytest.raises(ValueError, match="name of metadata"):
+        encode_metadata([(name, "x")])
 
 
 def test_metadata_that_is_not_base64_is_refused():

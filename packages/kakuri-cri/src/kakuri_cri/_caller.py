@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kakuri_cri")
 
+_LARGE = 1 << 17
+"""Bytes of an answer from which a thread decodes it: 16 MiB keep one busy for up to ten seconds,
+in which the event loop has other things to do. Smaller ones, such as the list of 200 containers,
+take a few milliseconds."""
+
 R = TypeVar("R")
 A = TypeVar("A")
 
@@ -89,12 +94,18 @@ class Caller:
             raise
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s took %.2f ms", name_of(method), _milliseconds_since(began))
+        if len(answer) > _LARGE:
+            return await asyncio.to_thread(decode_answer, method, answer)
         return decode_answer(method, answer)
 
     def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
         """Call any method in which the server streams; see `call` for the arguments."""
         answers = self._channel.stream(method.path, encode(request), timeout=timeout)
         return Events(method, answers)
+
+    def _seconds(self, timeout: float | None) -> float:
+        """Return how long a call may take whose caller may have left that open."""
+        return self.timeouts.usual if timeout is None else timeout
 
     def _failed(self, method: Method[Any, Any], error: ChannelError, began: float) -> CriError:
         """Return the error to raise for a failed call."""

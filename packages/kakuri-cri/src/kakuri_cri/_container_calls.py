@@ -36,7 +36,7 @@ class ContainerCalls(Caller):
         request = api.CreateContainerRequest(
             pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config
         )
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.CreateContainer, request, timeout=timeout)
         return expected("CreateContainer", "container_id", answer.container_id)
 
@@ -49,7 +49,7 @@ class ContainerCalls(Caller):
 
         """
         request = api.StartContainerRequest(container_id=container_id)
-        await self.call(_SERVICE.StartContainer, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.StartContainer, request, timeout=self._seconds(timeout))
 
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
         """Stop a container, and kill it after the grace time; succeeds if it has ended.
@@ -69,7 +69,7 @@ class ContainerCalls(Caller):
     async def remove_container(self, container_id: str, timeout: float | None = None) -> None:
         """Remove a container, running or not; succeeds if there is none of this id."""
         request = api.RemoveContainerRequest(container_id=container_id)
-        await self.call(_SERVICE.RemoveContainer, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.RemoveContainer, request, timeout=self._seconds(timeout))
 
     async def container_status(
         self, container_id: str, timeout: float | None = None
@@ -82,7 +82,7 @@ class ContainerCalls(Caller):
 
         """
         request = api.ContainerStatusRequest(container_id=container_id)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ContainerStatus, request, timeout=timeout)
         return expected("ContainerStatus", "status", answer.status)
 
@@ -99,14 +99,14 @@ class ContainerCalls(Caller):
         """
         selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainersRequest(filter=selected)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListContainers, request, timeout=timeout)
         return list(answer.containers)
 
     async def reopen_container_log(self, container_id: str, timeout: float | None = None) -> None:
         """Let the runtime open a running container's log again, after it was renamed."""
         request = api.ReopenContainerLogRequest(container_id=container_id)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         await self.call(_SERVICE.ReopenContainerLog, request, timeout=timeout)
 
     async def update_container_resources(
@@ -129,7 +129,7 @@ class ContainerCalls(Caller):
         request = api.UpdateContainerResourcesRequest(
             container_id=container_id, linux=resources, annotations=annotations or {}
         )
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         await self.call(_SERVICE.UpdateContainerResources, request, timeout=timeout)
 
     async def checkpoint_container(
@@ -185,12 +185,12 @@ class ContainerCalls(Caller):
 
         Each URL is good for one connection, within a short time.
         """
-        answer = await self.call(_SERVICE.Exec, request, timeout=timeout or self.timeouts.usual)
+        answer = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
         return expected("Exec", "url", answer.url)
 
     async def attach(self, request: api.AttachRequest, timeout: float | None = None) -> str:
         """Prepare to attach to a container's streams, and return the URL; see `exec`."""
-        answer = await self.call(_SERVICE.Attach, request, timeout=timeout or self.timeouts.usual)
+        answer = await self.call(_SERVICE.Attach, request, timeout=self._seconds(timeout))
         return expected("Attach", "url", answer.url)
 
     async def port_forward(
@@ -198,6 +198,6 @@ class ContainerCalls(Caller):
     ) -> str:
         """Prepare to forward ports of a sandbox, and return the URL; see `exec`."""
         request = api.PortForwardRequest(pod_sandbox_id=sandbox_id, port=tuple(ports))
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.PortForward, request, timeout=timeout)
         return expected("PortForward", "url", answer.url)

@@ -14,25 +14,25 @@ class ImageCalls(Caller):
     async def image_status(self, image: str, timeout: float | None = None) -> api.Image | None:
         """Return an image of the node; None if it has none of this name."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image))
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).image
 
     async def image_info(self, image: str, timeout: float | None = None) -> Mapping[str, str]:
         """Return what the runtime itself says about an image: JSON by key."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image), verbose=True)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).info
 
     async def list_images(self, timeout: float | None = None) -> list[api.Image]:
         """Return the images of the node."""
         request = api.ListImagesRequest()
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         return list((await self.call(_SERVICE.ListImages, request, timeout=timeout)).images)
 
     async def remove_image(self, image: str, timeout: float | None = None) -> None:
         """Remove an image with all of its tags; succeeds if there is none of this name."""
         request = api.RemoveImageRequest(image=api.ImageSpec(image=image))
-        await self.call(_SERVICE.RemoveImage, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.RemoveImage, request, timeout=self._seconds(timeout))
 
     async def pull_image(
         self,
@@ -67,5 +67,5 @@ class ImageCalls(Caller):
     async def fs_info(self, timeout: float | None = None) -> api.ImageFsInfoResponse:
         """Return what images, and since CRI 1.29 containers, take of their file systems."""
         request = api.ImageFsInfoRequest()
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         return await self.call(_SERVICE.ImageFsInfo, request, timeout=timeout)

@@ -52,12 +52,12 @@ class Runtime(Lists):
             CriError: a call failed.
 
         """
-        return await probe(self, timeout or self.timeouts.usual)
+        return await probe(self, self._seconds(timeout))
 
     async def version(self, timeout: float | None = None) -> api.VersionResponse:
         """Return the runtime's name and versions."""
         request = api.VersionRequest(version="v1")
-        return await self.call(_SERVICE.Version, request, timeout=timeout or self.timeouts.usual)
+        return await self.call(_SERVICE.Version, request, timeout=self._seconds(timeout))
 
     async def status(
         self, timeout: float | None = None, *, verbose: bool = False
@@ -70,12 +70,12 @@ class Runtime(Lists):
 
         """
         request = api.StatusRequest(verbose=verbose)
-        return await self.call(_SERVICE.Status, request, timeout=timeout or self.timeouts.usual)
+        return await self.call(_SERVICE.Status, request, timeout=self._seconds(timeout))
 
     async def runtime_config(self, timeout: float | None = None) -> api.RuntimeConfigResponse:
         """Return the runtime's cgroup driver; Unimplemented before CRI 1.28."""
         request = api.RuntimeConfigRequest()
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         return await self.call(_SERVICE.RuntimeConfig, request, timeout=timeout)
 
     async def update_runtime_config(self, pod_cidr: str, timeout: float | None = None) -> None:
@@ -84,7 +84,7 @@ class Runtime(Lists):
         request = api.UpdateRuntimeConfigRequest(
             runtime_config=api.RuntimeConfig(network_config=network)
         )
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         await self.call(_SERVICE.UpdateRuntimeConfig, request, timeout=timeout)
 
     def events(self) -> Events[api.ContainerEventResponse]:

@@ -39,12 +39,12 @@ class SandboxCalls(Caller):
         success.
         """
         request = api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
-        await self.call(_SERVICE.StopPodSandbox, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.StopPodSandbox, request, timeout=self._seconds(timeout))
 
     async def remove_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
         """Remove a sandbox with its containers; succeeds if there is none of this id."""
         request = api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
-        await self.call(_SERVICE.RemovePodSandbox, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.RemovePodSandbox, request, timeout=self._seconds(timeout))
 
     async def pod_sandbox_status(
         self, sandbox_id: str, timeout: float | None = None
@@ -57,7 +57,7 @@ class SandboxCalls(Caller):
 
         """
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.PodSandboxStatus, request, timeout=timeout)
         return expected("PodSandboxStatus", "status", answer.status)
 
@@ -67,7 +67,7 @@ class SandboxCalls(Caller):
         """Return the sandboxes that have all of these labels."""
         selected = api.PodSandboxFilter(label_selector=labels)
         request = api.ListPodSandboxRequest(filter=selected)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListPodSandbox, request, timeout=timeout)
         return list(answer.items)
 
@@ -93,14 +93,14 @@ class SandboxCalls(Caller):
         request = api.UpdatePodSandboxResourcesRequest(
             pod_sandbox_id=sandbox_id, overhead=overhead, resources=resources
         )
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         await self.call(_SERVICE.UpdatePodSandboxResources, request, timeout=timeout)
 
     async def checkpoint_pod(
         self, request: api.CheckpointPodRequest, timeout: float | None = None
     ) -> None:
         """Write a checkpoint of a sandbox with its containers (CRI 1.37, in development)."""
-        await self.call(_SERVICE.CheckpointPod, request, timeout=timeout or self.timeouts.usual)
+        await self.call(_SERVICE.CheckpointPod, request, timeout=self._seconds(timeout))
 
     async def restore_pod(self, request: api.RestorePodRequest) -> api.RestorePodResponse:
         """Create a sandbox from a checkpoint (CRI 1.37, in development).

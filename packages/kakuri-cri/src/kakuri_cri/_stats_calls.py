@@ -25,7 +25,7 @@ class StatsCalls(Caller):
 
         """
         request = api.ContainerStatsRequest(container_id=container_id)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ContainerStats, request, timeout=timeout)
         return expected("ContainerStats", "stats", answer.stats)
 
@@ -42,7 +42,7 @@ class StatsCalls(Caller):
         """
         selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainerStatsRequest(filter=selected)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListContainerStats, request, timeout=timeout)
         return list(answer.stats)
 
@@ -57,7 +57,7 @@ class StatsCalls(Caller):
 
         """
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.PodSandboxStats, request, timeout=timeout)
         return expected("PodSandboxStats", "stats", answer.stats)
 
@@ -67,7 +67,7 @@ class StatsCalls(Caller):
         """Return what the sandboxes that have all of these labels use (CRI 1.23)."""
         selected = api.PodSandboxStatsFilter(label_selector=labels)
         request = api.ListPodSandboxStatsRequest(filter=selected)
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListPodSandboxStats, request, timeout=timeout)
         return list(answer.stats)
 
@@ -76,7 +76,7 @@ class StatsCalls(Caller):
     ) -> list[api.MetricDescriptor]:
         """Return which metrics `list_pod_sandbox_metrics` has; Unimplemented in many runtimes."""
         request = api.ListMetricDescriptorsRequest()
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListMetricDescriptors, request, timeout=timeout)
         return list(answer.descriptors)
 
@@ -85,6 +85,6 @@ class StatsCalls(Caller):
     ) -> list[api.PodSandboxMetrics]:
         """Return the metrics of all sandboxes; Unimplemented in many runtimes."""
         request = api.ListPodSandboxMetricsRequest()
-        timeout = timeout or self.timeouts.usual
+        timeout = self._seconds(timeout)
         answer = await self.call(_SERVICE.ListPodSandboxMetrics, request, timeout=timeout)
         return list(answer.pod_metrics)

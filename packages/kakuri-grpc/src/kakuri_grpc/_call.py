@@ -101,7 +101,7 @@ class Call(Generic[Request, Answer]):
             DeadlineExceeded: the time is over.
 
         """
-        data = to_bytes(request)
+        data = to_bytes(request, self._method.request)
         if self._limits.sent is not None and len(data) > self._limits.sent:
             raise MessageTooLarge(len(data), self._limits.sent)
         await self.send_framed(frame_message(data), end=end)

@@ -80,9 +80,7 @@ class Channel:
         """
         if not endpoints:
             raise ValueError("expected an endpoint")
-        self._endpoints = [
-            Endpoint.parse(one) if isinstance(one, str) else one for one in endpoints
-        ]
+        self._endpoints = [one if isinstance(one, Endpoint) else _parsed(one) for one in endpoints]
         self._tls = tls
         self._authority = authority
         self._limits = limits or Limits()
@@ -150,7 +148,7 @@ class Channel:
             MessageTooLarge: the request or the answer exceeds the limits.
 
         """
-        content = frame_message(self._encoded(request))
+        content = frame_message(self._encoded(request, method))
         fields = encode_metadata(metadata) if metadata else ()
         deadline = _deadline(timeout)
         is_repeated = False
@@ -200,7 +198,7 @@ class Channel:
 
         """
         fields = encode_metadata(metadata) if metadata else ()
-        message = None if request is None else frame_message(self._encoded(request))
+        message = None if request is None else frame_message(self._encoded(request, method))
         deadline = _deadline(timeout)
         driver, remaining = self._driver, timeout
         if driver is None or not driver.has_room:
@@ -233,8 +231,8 @@ class Channel:
 
     # Starting a call.
 
-    def _encoded(self, request: object) -> bytes:
-        data = to_bytes(request)
+    def _encoded(self, request: R, method: Method[R, A]) -> bytes:
+        data = to_bytes(request, method.request)
         if self._limits.sent is not None and len(data) > self._limits.sent:
             raise MessageTooLarge(len(data), self._limits.sent)
         return data
@@ -378,9 +376,20 @@ class Channel:
         return Unavailable(message=self._failure, processed=Processed.NO)
 
 
+def _parsed(endpoint: str) -> Endpoint:
+    if not isinstance(endpoint, str):
+        raise TypeError(f"expected an endpoint, got {endpoint!r}")
+    return Endpoint.parse(endpoint)
+
+
 def _deadline(timeout: float | None) -> float:
     """Return when a call has to end, by the clock of the event loop."""
-    return math.inf if timeout is None else asyncio.get_running_loop().time() + timeout
+    if timeout is None:
+        return math.inf
+    deadline = asyncio.get_running_loop().time() + timeout
+    if math.isnan(deadline):  # no comparison with it would ever end the call
+        raise ValueError(f"expected a timeout in seconds, got {timeout!r}")
+    return deadline
 
 
 def _remaining(deadline: float) -> float | None:

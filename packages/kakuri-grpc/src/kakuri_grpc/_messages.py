@@ -11,13 +11,16 @@ from kakuri_protobuf import decode, encode
 T = TypeVar("T")
 
 
-def to_bytes(message: object) -> bytes:
-    """Return the bytes of a message; of a message that is bytes, the same.
+def to_bytes(message: object, cls: type) -> bytes:
+    """Return the bytes of a message of a class; for `bytes`, the same.
 
     Raises:
+        TypeError: the message is of another class, whose fields the peer would take for others.
         EncodeError: a field holds a value that its kind cannot encode.
 
     """
+    if not isinstance(message, cls):
+        raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
     return message if isinstance(message, bytes) else encode(message)
 
 

@@ -20,6 +20,10 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _LARGEST = 99_999_999
 _PRECISE = 99_999
+_OF_HTTP = frozenset(
+    {"te", "content-type", "content-length", "host", "connection", "keep-alive",
+     "proxy-connection", "transfer-encoding", "upgrade"}
+)  # fmt: skip
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 
@@ -27,15 +31,17 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """Return metadata as header fields.
 
     Raises:
-        ValueError: a name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`;
-            or a value does not fit its name.
+        ValueError: a name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
+            or is a field of HTTP that frames the call; or a value does not fit its name.
 
     """
     fields = []
     for name, value in metadata:
-        is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
-        if not _NAME.fullmatch(name) or is_reserved:
+        if not _NAME.fullmatch(name):
             raise ValueError(f"expected the name of metadata in lower case, got {name!r}")
+        is_reserved = name.startswith("grpc-") and name != "grpc-status-details-bin"
+        if is_reserved or name in _OF_HTTP:
+            raise ValueError(f"expected a free name of metadata, got {name!r}")
         if name.endswith("-bin"):
             if not isinstance(value, bytes):
                 raise ValueError(f"expected bytes as {name!r}, got {value!r}")
@@ -113,12 +119,12 @@ def encode_timeout(seconds: float) -> bytes:
     Five digits are precise enough, and let calls with the same timeout have the same fields, which
     HPACK then writes in a few bytes.
     """
-    seconds = max(seconds, 0.0)
+    seconds = min(max(seconds, 0.0), _LARGEST * _UNITS["H"])
     for unit in ("n", "u", "m", "S", "M", "H"):
         amount = math.ceil(seconds / _UNITS[unit] - 1e-6)
         if amount <= (_LARGEST if unit == "H" else _PRECISE):
-            return b"%d%s" % (max(amount, 1), unit.encode())
-    return b"%dH" % _LARGEST
+            break
+    return b"%d%s" % (max(amount, 1), unit.encode())
 
 
 @functools.lru_cache(maxsize=64)

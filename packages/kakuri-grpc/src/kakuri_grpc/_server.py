@@ -265,10 +265,10 @@ class Server:
         if method.server_streams:
             async with contextlib.aclosing(cast("Any", result)) as answers:
                 async for answer in answers:
-                    await call.send(to_bytes(answer))
+                    await call.send(to_bytes(answer, method.response))
         else:
             answer = await cast("Awaitable[object]", result)
-            await call.send(to_bytes(answer))
+            await call.send(to_bytes(answer, method.response))
 
 
 class _Running:
