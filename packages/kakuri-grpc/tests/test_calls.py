@@ -77,7 +77,7 @@ async def test_message_of_another_class_is_not_sent(channel):
 
 
 @pytest.mark.parametrize("endpoint", [5, None, b"unix:/s"])
-def test_channel_to_what_is_no_endpoint_is_refused(endpoint):
+def test_channel_to_another_type_than_an_endpoint_is_refused(endpoint):
     with pytest.raises(TypeError, match="expected an endpoint"):
         Channel(endpoint)
 

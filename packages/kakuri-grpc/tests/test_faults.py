@@ -6,6 +6,7 @@ import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
 from kakuri_grpc import (
+    Backoff,
     Channel,
     ChannelState,
     DeadlineExceeded,
@@ -129,6 +130,16 @@ async def test_call_is_sent_again_once_only(channel, network):
     with pytest.raises(Unavailable) as caught:
         await call
     assert caught.value.processed is Processed.NO
+
+
+async def test_server_that_ends_each_connection_at_once_is_connected_to_with_back_off(network):
+    network.opening = frames.settings_frame({}) + frames.goaway(0, 0, b"")
+    async with Channel("127.0.0.1:1", backoff=Backoff(first=60.0, longest=60.0)) as channel:
+        for _ in range(20):
+            with pytest.raises(Unavailable, match="closed each connection") as caught:
+                await channel.call(UNARY, Question(), timeout=5)
+            assert caught.value.processed is Processed.NO
+    assert len(network.peers) <= 3
 
 
 async def test_too_many_pings_doubles_the_interval_of_the_next_connection(network):

@@ -1,7 +1,15 @@
 """The tables of the protocol: codes, units of time, framing, defaults."""
 
 import pytest
-from kakuri_grpc import Backoff, Keepalive, Limits, MessageTooLarge, StatusCode, StatusError
+from kakuri_grpc import (
+    Backoff,
+    Keepalive,
+    Limits,
+    MessageTooLarge,
+    NotFound,
+    StatusCode,
+    StatusError,
+)
 from kakuri_grpc._framing import MessageReader, frame_message, sole_message
 from kakuri_grpc._metadata import decode_timeout, encode_timeout
 from kakuri_grpc._outcome import check_head, check_trailers
@@ -145,3 +153,9 @@ def test_defaults_are_the_documented_ones():
     assert (backoff.first, backoff.factor, backoff.longest) == (0.1, 1.6, 3.0)
     assert (backoff.jitter, backoff.connect) == (0.2, 20.0)
     assert (keepalive.interval, keepalive.timeout) == (30.0, 10.0)
+
+
+@pytest.mark.parametrize("code", ["no such order", 5, None])
+def test_status_error_with_a_code_of_another_type_is_refused(code):
+    with pytest.raises(TypeError, match="expected a StatusCode"):
+        NotFound(code)

@@ -280,8 +280,7 @@ class Channel:
                 raise LocalError(f"{self!r} is closed")
             if self._driver is not None and self._driver.connection.accepts_streams:
                 return self._driver
-            loop = asyncio.get_running_loop()
-            wait = self._retry_at - loop.time()
+            wait = self._seconds_to_retry()
             if self._attempt is None and wait > 0:
                 if not wait_for_ready:
                     raise self._unavailable()
@@ -300,7 +299,7 @@ class Channel:
 
     def _going_away(self) -> None:
         """Open the next connection as soon as the server takes leave of this one."""
-        if not self._is_closed and self._attempt is None:
+        if not self._is_closed and self._attempt is None and self._seconds_to_retry() <= 0:
             self._start_attempt()
 
     async def _connect(self) -> ChannelDriver:
@@ -355,12 +354,26 @@ class Channel:
             if self._is_closed:
                 driver.close()
                 return
-            if self._driver is not None:
-                self._drain(self._driver)
-            self._driver, self._failure = driver, ""
-            self._delay, self._retry_at = self._backoff.first, 0.0
+            last, self._driver, self._failure = self._driver, driver, ""
+            if last is not None:
+                self._drain(last)
+            if last is None or last.has_answered:
+                self._delay, self._retry_at = self._backoff.first, 0.0
+            else:  # a server may accept connections only to end them
+                self._failure = "the server closed each connection before it answered a call"
+                self._back_off()
             return
         self._failure = str(error)
+        self._back_off()
+
+    def _seconds_to_retry(self) -> float:
+        """Return the delay before the next attempt: none after a connection that has worked."""
+        if self._driver is not None and self._driver.has_answered:
+            return 0.0
+        return self._retry_at - asyncio.get_running_loop().time()
+
+    def _back_off(self) -> None:
+        """Delay the next attempt, and the one after it for longer."""
         spread = 1 + self._backoff.jitter * random.uniform(-1, 1)  # noqa: S311 - not a secret
         self._retry_at = asyncio.get_running_loop().time() + self._delay * spread
         self._delay = min(self._delay * self._backoff.factor, self._backoff.longest)

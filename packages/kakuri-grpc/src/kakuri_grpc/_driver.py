@@ -183,6 +183,11 @@ class ChannelDriver(ClientDriver):
 
     # Its beginning and end.
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether the server has answered a unary call, whatever its status."""
+        return self.good_head is not None
+
     async def ready(self) -> None:
         """Wait for the server's SETTINGS.
 

@@ -32,6 +32,8 @@ class StatusError(GRPCError):
     """
 
     def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
+        if not isinstance(code, StatusCode):
+            raise TypeError(f"expected a StatusCode, got {code!r}")
         super().__init__(code, message, trailers)
         self.code = code
         self.message = message
