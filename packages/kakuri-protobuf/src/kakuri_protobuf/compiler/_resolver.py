@@ -176,11 +176,11 @@ def _check_label(one: FieldNode, file: FileNode) -> None:
         if one.label == "required" or one.is_group or "default" in one.options:
             what = "a group" if one.is_group else one.label or "a default"
             raise _error(file, one.position, f"expected a field of proto3, got {what}")
-    elif not one.label and not one.oneof and one.type != "map":
+    elif not one.label and not one.oneof and not one.is_map:
         raise _error(
             file, one.position, "expected 'optional', 'required' or 'repeated' before the type"
         )
-    if one.type == "map":
+    if one.is_map:
         if one.key not in _KEYS:
             raise _error(
                 file, one.position, f"expected integers, bool or string as keys, got {one.key}"

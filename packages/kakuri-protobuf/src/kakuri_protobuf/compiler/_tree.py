@@ -34,6 +34,11 @@ class FieldNode:
     is_group: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a map, and not a field of a message that is named `map`."""
+        return bool(self.key)
+
 
 @dataclass(slots=True)
 class EnumNode:

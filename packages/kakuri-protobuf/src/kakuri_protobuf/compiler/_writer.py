@@ -103,7 +103,7 @@ class Writer:
 
     def _resolve(self, one: FieldNode, message: MessageNode, file: FileNode) -> str | None:
         """Return the full name of a field's message or enum; None for scalars."""
-        name = one.value if one.type == "map" else one.type
+        name = one.value if one.is_map else one.type
         if name in SCALARS:
             return None
         return self._scope.resolve(name, message.full_name, one.position, file)
@@ -225,7 +225,7 @@ class Writer:
             raise ProtoSyntaxError(
                 "expected 'packed' on a repeated scalar field", file.name, *one.position
             )
-        if one.type == "map":
+        if one.is_map:
             self._is_mapping_needed = self._is_field_needed = True
             hint = f"Mapping[{self._type(one.key, None)}, {self._type(one.value, resolved)}]"
             default = "field(default_factory=dict)"
@@ -287,7 +287,7 @@ class Writer:
                 return self._enum_value(resolved, value)
             expected = f"a value of enum {resolved!r}"
         else:
-            is_one = resolved is None and one.label != "repeated" and one.type != "map"
+            is_one = resolved is None and one.label != "repeated" and not one.is_map
             expected = expected_default(SCALARS[one.type], value) if is_one else "no default"
             if not expected:
                 return _literal(one.type, value)

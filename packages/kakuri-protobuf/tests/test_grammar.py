@@ -1,0 +1,161 @@
+"""Each symbol of a .proto file is needed, and each word of the language may be a name."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import kakuri_protobuf as kp
+import pytest
+from kakuri_protobuf import DecodeError, ProtoSyntaxError
+from kakuri_protobuf._wire import write_varint
+from kakuri_protobuf.compiler import compile_text
+from kakuri_protobuf.compiler._lexer import tokenize
+from kakuri_protobuf.compiler._parser import MAX_DEPTH
+
+PROTO2 = """
+syntax = "proto2";
+import "unused.proto";
+package a.b;
+option one = "x";
+extend A { optional int32 z = 100; }
+message A {
+  option two = 1;
+  reserved 5, 7 to 9;
+  reserved "x";
+  extensions 100 to 200 [three = 1];
+  optional int32 a = 1 [packed = false, deprecated = true];
+  map<string, int32> b = 2;
+  oneof c { option four = 1; int32 d = 3; string e = 4; }
+  repeated group F = 10 { optional int32 g = 1; }
+  extend A { optional int32 y = 101; }
+  message Inner { optional A a = 1; }
+  enum E { option five = { x: 1 }; reserved 5; Z = 0 [six = 1]; Y = 1; }
+}
+service S {
+  option seven = 1;
+  rpc M (A) returns (stream A);
+  rpc N (stream A) returns (A) { option (x.y) = 1; }
+}
+"""
+NEEDED = frozenset('{}()<>[]=,;"')
+
+
+def without_one_symbol():
+    """Yield the file without one symbol, for each symbol of it."""
+    lines = PROTO2.splitlines(keepends=True)
+    for token in tokenize(PROTO2, "a.proto"):
+        if token.kind == "symbol" and token.text in NEEDED:
+            line, column = token.position
+            before = "".join(lines[: line - 1]) + lines[line - 1][: column - 1]
+            yield f"{line}:{column} {token.text}", before + " " + PROTO2[len(before) + 1 :]
+
+
+SOURCES = dict(without_one_symbol())
+
+
+def test_file_with_each_statement_is_compiled():
+    assert "class A" in compile_text(PROTO2, "a.proto")
+
+
+@pytest.mark.parametrize("place", SOURCES)
+def test_file_that_lacks_one_symbol_is_refused(place):
+    with pytest.raises(ProtoSyntaxError, match="expected"):
+        compile_text(SOURCES[place], "a.proto")
+
+
+@pytest.mark.parametrize("after", [";", ";;"])
+def test_empty_statement_is_allowed_wherever_a_statement_is(after):
+    source = PROTO2.replace(";", ";" + after).replace(" {", f" {{ {after}", 4)
+    assert "class A" in compile_text(source, "a.proto")
+
+
+WORDS = [
+    "syntax", "import", "package", "message", "enum", "service", "rpc", "returns", "stream", "to",
+    "max", "oneof", "map", "extensions", "reserved", "extend", "option", "group",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_word_of_the_language_names_messages_fields_values_and_methods(word):
+    source = f"""
+    syntax = "proto3";
+    message {word} {{ int32 {word} = 1; }}
+    message A {{ .{word} first = 1; repeated .{word} {word} = 2; oneof {word}_ {{ int32 x = 3; }} }}
+    enum E {{ {word}_ = 0; }}
+    service S {{ rpc {word} (.{word}) returns ({word}); }}
+    """
+    compiled = compile_text(source, "a.proto")
+    assert "class A" in compiled
+    assert f'/S/{word}"' in compiled
+
+
+@pytest.mark.parametrize("word", ["message", "enum", "oneof", "map", "reserved", "extensions"])
+def test_word_of_the_language_is_the_type_of_a_field_without_label(word):
+    source = f'syntax = "proto3"; message {word} {{ }} message A {{ {word} x = 1; }}'
+    assert "class A" in compile_text(source, "a.proto")
+
+
+def declared(levels):
+    inside = "".join(f"message M{level} {{ " for level in range(levels))
+    return f'syntax = "proto3"; {inside}{"}" * levels}'
+
+
+def test_declarations_nest_as_deeply_as_allowed():
+    for text in (declared(MAX_DEPTH), declared(3) + declared(MAX_DEPTH)[18:].replace("M", "N")):
+        assert "class M0" in compile_text(text, "a.proto")
+    with pytest.raises(ProtoSyntaxError, match="at most 64 levels"):
+        compile_text(declared(MAX_DEPTH + 1), "a.proto")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    a: Annotated[kp.Int32, 1] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouped:
+    group: Annotated[Inner | None, 2, kp.Group] = None
+    last: Annotated[kp.Int32, 3] = 0
+
+
+VALUES = {0: b"\x96\x01", 1: bytes(8), 2: b"\3abc", 5: bytes(4)}
+
+
+@pytest.mark.parametrize("number", [3, 15, 16, 17, 31, 32, 2047, 2048, 536_870_911])
+@pytest.mark.parametrize("wire_type", VALUES)
+def test_unknown_field_in_a_group_is_passed_over_whatever_its_number(number, wire_type):
+    unknown = write_varint(number << 3 | wire_type) + VALUES[wire_type]
+    expected = Grouped(group=Inner(a=7), last=5)
+    for content in (unknown + b"\x08\x07", b"\x08\x07" + unknown, unknown + b"\x08\x07" + unknown):
+        data = b"\x13" + content + b"\x14\x18\x05"
+        assert kp.decode(data, type=Grouped) == expected
+        unknown_group = b"\x2b" + content + b"\x2c"
+        assert kp.decode(unknown_group + data, type=Grouped) == expected
+        for group in (data[: len(content) + 1], unknown_group[:-1]):
+            with pytest.raises(DecodeError, match="expected the end of group"):
+                kp.decode(group, type=Grouped)
+
+
+@pytest.mark.parametrize("bits", range(1, 65))
+def test_varint_at_each_power_of_two_is_written_and_read(bits):
+    for value in ((1 << bits) - 1, 1 << bits - 1):
+        data = write_varint(value)
+        assert len(data) == max(1, -(-value.bit_length() // 7))
+        assert kp._wire.read_varint(data + b"\x80", 0) == (value, len(data)) or len(data) == 1
+        assert all(byte & 0x80 for byte in data[:-1])
+        assert data[-1] < 0x80
+
+
+@pytest.mark.parametrize(
+    ("tag", "is_valid"),
+    [
+        ("fcffffff0f", True), ("8080808000", True), ("fcffffff1f", False), ("808080808000", False),
+        ("ffffffffff0f", False),
+    ],
+)  # fmt: skip
+def test_tag_has_32_bits_in_5_bytes(tag, is_valid):
+    data = bytes.fromhex(tag)
+    if is_valid:
+        assert kp._wire.read_tag(data, 1)[1] == len(data)
+        return
+    with pytest.raises(DecodeError, match="a tag of at most 32 bits in 5 bytes"):
+        kp._wire.read_tag(data + bytes(5), 1)
