@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -207,6 +208,28 @@ async def test_early_response_is_returned(kind, make_body, closes_late, is_tls, 
             assert not closes_late
         else:
             assert (response.status, response.body) == (413, b"big")
+
+
+@OVER
+@EACH_KIND
+async def test_connection_cut_between_pieces_of_a_request_is_connection_broken(
+    kind, is_tls, tmp_path
+):
+    is_cut = threading.Event()
+
+    def answer(peer):
+        read_head(peer)
+        (cut if is_tls else reset)(peer)
+        is_cut.set()
+
+    def body():
+        yield b"x"
+        is_cut.wait(10)
+        yield from (b"x" * 100_000 for _ in range(160))
+
+    folder = folder_of(tmp_path, is_tls)
+    with raw_server(answer, folder) as (url, tls), pytest.raises(ConnectionBroken):
+        await requested(kind, url, tls, "POST", body=body())
 
 
 # Kept connections.

@@ -94,8 +94,8 @@ class _Link:
                 self.connection.set_timeout(0)
                 try:
                     data = self.connection.receive()
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    return None
+                except OSError:
+                    return None  # nothing yet; or a failure, which the next write or read reports
                 if not data:
                     return None  # the next write says what that means
                 self.core.receive_data(data)
