@@ -27,5 +27,7 @@ def define(what: str, cls: type[Any], text: str, names: dict[str, Any]) -> None:
     """
     names["__name__"] = __name__
     names["__loader__"] = _Source(text)
-    code = compile(text, f"generated: {what} {cls.__qualname__}", "exec")
+    # For coverage a name that begins with "<" is not a file; for linecache one that also ends with
+    # ">" has no lines.
+    code = compile(text, f"<generated> {what} {cls.__qualname__}", "exec")
     exec(code, names)  # noqa: S102 - names of fields are identifiers
