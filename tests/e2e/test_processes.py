@@ -19,7 +19,7 @@ DAEMONS = ["kakuri-agent", "kakuri-control-plane"]
 
 
 def fails(name, *options, env=None):
-    """Start a daemon that can't, and give the one line that it says."""
+    """Start a daemon that can't start; return the line that says why, which is the last one."""
     done = subprocess.run(
         [BIN / name, *options],
         capture_output=True,
@@ -30,7 +30,9 @@ def fails(name, *options, env=None):
     )
     assert done.returncode == 2, done
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    *logged, line = done.stderr.splitlines()
+    # The agent's log has said by then which runtime it chose.
+    assert all("runtime" in each and "[" in each for each in logged)
     assert line.startswith(f"{name}: ")
     return line
 
