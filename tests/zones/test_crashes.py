@@ -30,7 +30,11 @@ def test_what_ends_meanwhile_is_told_afterwards(system, victim):
     system.ctr("tasks", "exec", "--exec-id", "go", container, "touch", "/tmp/go")
     system.kill(victim)
     told = system.await_end("brief")
-    assert (told["state"], told["exit_code"]) == ("failed", 5)
+    # 255 is containerd's status of a task that ended while containerd was away, and whose shim it
+    # found gone when it came back.
+    possible = {5, 255} if victim == "containerd" else {5}
+    assert told["state"] == "failed"
+    assert told["exit_code"] in possible
     system.remove("brief")
 
 

@@ -50,9 +50,19 @@ def fetched(folder: Path) -> Path | None:
             return None
         partial = folder / "partial"
         with tarfile.open(folder / done.stdout.split()[-1]) as archive:
-            archive.extractall(partial, filter="data")
+            # Python has the filter since 3.11.4 (PEP 706).
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(partial, filter="data")
+            else:
+                archive.extractall(partial, [one for one in archive if _is_inside(one)])  # noqa: S202
         (partial / "package").rename(package)
     return package
+
+
+def _is_inside(member: tarfile.TarInfo) -> bool:
+    """Return whether a member is a file or folder below the folder it is extracted to."""
+    parts = member.name.split("/")
+    return (member.isfile() or member.isdir()) and parts[0] != "" and ".." not in parts
 
 
 def run(package: Path) -> int:
