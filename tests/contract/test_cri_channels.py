@@ -96,10 +96,9 @@ async def test_status_is_raised_with_its_name(channel, code):
 async def test_call_that_takes_too_long_is_deadline_exceeded(channel, service):
     await channel.call(UNARY.path, b"opens the connection", timeout=10)
     with pytest.raises(ChannelError) as caught:
-        await channel.call(UNARY.path, b"hang", timeout=0.2)
+        await channel.call(UNARY.path, b"hang", timeout=1.0)
     assert caught.value.code == "DEADLINE_EXCEEDED"
-    # On a busy machine the time may be over before the request has left.
-    await until(lambda: service.cancelled == service.calls - 1)
+    await until(lambda: service.cancelled == 1)
 
 
 async def test_cancelled_call_is_cancelled_on_the_server(channel, service):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -199,6 +200,12 @@ class System:
         (container_id,) = self.ctr("containers", "ls", "-q", filters).split()
         return json.loads(self.ctr("containers", "info", container_id))
 
+    def process(self, workload_id: str) -> Path:
+        """Return the folder in /proc of a running container's first process."""
+        tasks = self.ctr("tasks", "ls").splitlines()[1:]
+        pids = {name: pid for name, pid, _ in map(str.split, tasks)}
+        return Path("/proc", pids[self.container(workload_id)["ID"]])
+
     def containers(self) -> list[str]:
         """Return the names of the zones that containerd has a container for, by its own tool.
 
@@ -238,11 +245,13 @@ class System:
     def ctr(self, *arguments: str) -> str:
         return run_ctr(self.node, *arguments)
 
-    def kill(self, name: str) -> None:
-        """End a daemon as a crash would, and start it again."""
+    def kill(self, name: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """End a daemon as a crash would, do something without it, and start it again."""
         if name == "containerd":
             self.node.kill_containerd()
+            meanwhile()
             self.node.start_containerd()
             return
         getattr(self, name).end(signal.SIGKILL)
+        meanwhile()
         getattr(self, f"start_{name}")()

@@ -19,7 +19,7 @@ from kakuri_zones.options import zone_options
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
 from kakuri_agent._retention import Retention
-from kakuri_agent._runtimes import RUNTIMES, SIDECAR, choose_runtime, open_runtime
+from kakuri_agent._runtimes import RUNTIMES, SIDECAR, choose_runtime, log_runtime, open_runtime
 from kakuri_agent._simulated import SimulatedRuntime
 from kakuri_agent._state import StateFolder, default_state_dir, opened
 from kakuri_agent._version import __version__
@@ -181,9 +181,9 @@ def main(*, check_store: bool, **options: object) -> None:
 async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     """Serve the agent protocol while the context is entered; yield the actual endpoint."""
     state = StateFolder(settings.state_dir or default_state_dir())
-    name = settings.runtime
+    name, reason = settings.runtime, None
     if name == "auto":
-        name = await choose_runtime(settings.sidecar, settings.zones, state.last_runtime)
+        name, reason = await choose_runtime(settings.sidecar, settings.zones, state.last_runtime)
     is_simulated = name == SimulatedRuntime.name
     is_durable = settings.store == "sqlite" or (
         settings.store == "auto" and not (is_simulated and settings.state_dir is None)
@@ -211,6 +211,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
                 access=settings.access,
             )
             shed_with(server.shed)
+            log_runtime(name, reason, settings.sidecar, settings.zones)
             try:
                 yield server.endpoint
             finally:

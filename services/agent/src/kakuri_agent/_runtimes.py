@@ -31,8 +31,10 @@ PROBE_SECONDS = 5.0
 _PROBE = Timeouts(connect=1.0, read=PROBE_SECONDS, total=PROBE_SECONDS)
 
 
-async def choose_runtime(sidecar: Endpoint, zones: ZoneSettings, last: str | None) -> str:
-    """Choose the runtime for `--runtime auto`, and log the reason.
+async def choose_runtime(
+    sidecar: Endpoint, zones: ZoneSettings, last: str | None
+) -> tuple[str, str]:
+    """Return the name of the runtime for `--runtime auto`, and the reason.
 
     Args:
         sidecar: where the sidecar listens.
@@ -42,15 +44,24 @@ async def choose_runtime(sidecar: Endpoint, zones: ZoneSettings, last: str | Non
 
     """
     if await _sidecar_answers(sidecar):
-        name, reason = SidecarZones.name, "the sidecar answers"
-    elif await runtime_answers(zones, PROBE_SECONDS):
-        name, reason = NodeZones.name, "the container runtime answers, and no sidecar does"
-    elif last is not None:
-        name, reason = last, "it ran the zones of this node before, and nothing answers now"
+        return SidecarZones.name, "the sidecar answers"
+    if await runtime_answers(zones, PROBE_SECONDS):
+        return NodeZones.name, "the container runtime answers, and no sidecar does"
+    if last is not None:
+        return last, "it ran the zones of this node before, and nothing answers now"
+    return SimulatedRuntime.name, "neither a sidecar nor a container runtime answers"
+
+
+def log_runtime(name: str, reason: str | None, sidecar: Endpoint, zones: ZoneSettings) -> None:
+    """Log what runs the workloads, and why if that was not the operator's choice."""
+    if reason is not None:
+        log.info("runtime chosen", runtime=name, reason=reason)
+    if name == SimulatedRuntime.name:
+        log.warning("nothing really runs: the runtime is simulated")
+    elif name == SidecarZones.name:
+        log.info("zones are run", by=name, sidecar=str(sidecar))
     else:
-        name, reason = SimulatedRuntime.name, "neither a sidecar nor a container runtime answers"
-    log.info("runtime chosen", runtime=name, reason=reason)
-    return name
+        log.info("zones are run", by=name, cri=str(zones.cri), handlers=dict(zones.handlers))
 
 
 @asynccontextmanager
@@ -66,13 +77,10 @@ async def open_runtime(
     async with AsyncExitStack() as stack:
         runtime: Runtime
         if name == SimulatedRuntime.name:
-            log.warning("nothing really runs: the runtime is simulated")
             runtime = SimulatedRuntime(_outcomes(script))
         elif name == SidecarZones.name:
-            log.info("zones are run", by=name, sidecar=str(sidecar))
             runtime = ZoneRuntime(SidecarZones(sidecar))
         else:
-            log.info("zones are run", by=name, cri=str(zones.cri), handlers=dict(zones.handlers))
             try:
                 operations = await stack.enter_async_context(node_zones(zones))
             except NodeUnavailable as error:
