@@ -50,7 +50,7 @@ async def test_the_contracts_document_is_answered_in_its_words(runtime, sidecar)
         ({**SPEC, "labels": {"kakuri.dev/workload-id": "x"}}, ["$.labels"]),
     ],
 )
-async def test_faults_of_a_document_are_all_told(runtime, sidecar, document, paths):
+async def test_all_faults_of_a_document_are_reported(runtime, sidecar, document, paths):
     answer = await sidecar.request("POST", "/zones", json.dumps(document).encode())
     problem = sidecar.problem(answer)
     assert (problem.status, problem.code) == (400, "bad_request")
@@ -92,17 +92,17 @@ async def test_a_document_has_a_limit(sidecar):
         ("GET", "/healthz?x", 400),
     ],
 )
-async def test_requests_that_ask_for_nothing(sidecar, method, target, status):
+async def test_invalid_requests_have_their_status(sidecar, method, target, status):
     assert (await sidecar.request(method, target)).status == status
 
 
-async def test_stop_and_delete_take_ten_seconds_unless_told(runtime, sidecar):
+async def test_grace_time_is_ten_seconds_by_default(runtime, sidecar):
     await sidecar.post()
     assert (await sidecar.request("POST", "/zones/z/stop")).status == 200
     assert runtime.calls.of("StopContainer")[0].request.timeout == 10
 
 
-async def test_unavailable_says_when_to_come_again(runtime, sidecar):
+async def test_503_has_retry_after(runtime, sidecar):
     await runtime.crash()
     answer = await sidecar.request("POST", "/zones", json.dumps(SPEC).encode())
     assert answer.status == 503
@@ -201,7 +201,7 @@ async def test_a_start_that_waits_for_a_removal_is_refused_once_its_agent_is_not
 # Health
 
 
-async def test_health_tells_what_the_runtime_is(runtime, sidecar):
+async def test_health_has_the_runtimes_names_and_versions(runtime, sidecar):
     answer = await sidecar.get("/healthz")
     assert answer.status == 200
     assert json.loads(answer.body) == {

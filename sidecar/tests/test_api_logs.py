@@ -18,7 +18,7 @@ async def test_a_log_is_what_the_container_wrote(runtime, sidecar):
 @pytest.mark.parametrize(
     ("lines", "content"), [(0, b""), (1, b"3\n"), (2, b"2\n3\n"), (9, b"1\n2\n3\n")]
 )
-async def test_its_last_lines(runtime, sidecar, lines, content):
+async def test_log_with_tail_returns_the_last_lines(runtime, sidecar, lines, content):
     await sidecar.post()
     runtime.write("z", b"1\n2\n3\n")
     assert (await sidecar.get(f"/zones/z/log?tail={lines}")).body == content
@@ -68,7 +68,7 @@ async def test_programs_read_piece_by_piece(runtime, sidecar):
     assert (last.body, last.headers.get("kakuri-log-ended")) == (b"", "true")
 
 
-async def test_a_gap_is_told(runtime, sidecar):
+async def test_gap_in_a_log_is_reported(runtime, sidecar):
     await sidecar.post()
     runtime.write("z", b"x\n")
     gap = await sidecar.get("/zones/z/log?after=0.0.999999")
@@ -89,7 +89,7 @@ async def test_a_gap_is_told(runtime, sidecar):
         ("/zones/z/log?what", 400),
     ],
 )
-async def test_requests_that_ask_for_nothing(sidecar, target, status):
+async def test_invalid_requests_have_their_status(sidecar, target, status):
     await sidecar.post()
     assert (await sidecar.get(target)).status == status
 

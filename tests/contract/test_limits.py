@@ -67,9 +67,9 @@ from kakuri_sidecar._problems import zone_problem
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
 from kakuri_zones import StartFailed
 from kakuri_zones import _labels as labels
-from kakuri_zones._facts import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
+from kakuri_zones._creation import MAX_NAMES
 from kakuri_zones._images import NodeImage
-from kakuri_zones._making import MAX_NAMES
+from kakuri_zones._observed import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
 from kakuri_zones._zone_config import container_config, sandbox_config
 
 LARGEST = 2**31 - 1

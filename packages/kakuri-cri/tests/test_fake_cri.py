@@ -145,7 +145,7 @@ def naming(call, sandbox, container):
 
 
 @of_contract("idempotent_by_contract", "yes")
-async def test_calls_that_may_be_repeated(client, call):
+async def test_idempotent_calls_can_be_repeated(client, call):
     await client.ask(call, **naming(call, "none", "none"))
     names = await client.running()
     for _ in range(3):
@@ -153,7 +153,7 @@ async def test_calls_that_may_be_repeated(client, call):
 
 
 @of_contract("effect", "creates")
-async def test_calls_that_create_take_the_name(client, call):
+async def test_create_calls_reserve_their_name(client, call):
     sandbox, _ = await client.running()
     again = client.sandbox() if call is RUNTIME.RunPodSandbox else client.container(sandbox)
     await client.refused(again, UNKNOWN, "is reserved for")
@@ -218,7 +218,7 @@ def test_every_contract_of_our_calls_is_tested():
 # Sandboxes
 
 
-async def test_a_sandbox_tells_what_it_was_made_from(client):
+async def test_sandbox_status_has_its_configuration(client):
     sandbox = await client.sandbox(sandbox_config(label="x"))
     status = (await client.ask(RUNTIME.PodSandboxStatus, pod_sandbox_id=sandbox)).status
     assert status.metadata == sandbox_config().metadata
@@ -331,7 +331,7 @@ async def test_a_container_needs_a_ready_sandbox_and_an_image(client, runtime):
     await client.refused(client.container(sandbox, container_config(1)), UNKNOWN, "is not running")
 
 
-async def test_a_container_that_can_not_start(client, runtime):
+async def test_start_of_a_container_with_a_missing_program_fails(client, runtime):
     runtime.images.set("web:1", FakeImage(state="present", start_error='exec: "x": not found'))
     sandbox = await client.sandbox()
     container = await client.container(sandbox)
@@ -508,7 +508,7 @@ def test_the_state_of_an_image_is_one_of_four():
 # What the runtime is
 
 
-async def test_what_a_runtime_tells_about_itself(client, runtime):
+async def test_runtime_reports_versions_conditions_and_handlers(client, runtime):
     version = await client.ask(RUNTIME.Version)
     assert (version.runtime_name, version.runtime_api_version) == ("fake", "v1")
     status = await client.ask(RUNTIME.Status)
@@ -653,7 +653,7 @@ async def test_a_reboot_ends_everything(client, runtime):
     assert status.state == api.PodSandboxState.SANDBOX_NOTREADY
 
 
-async def test_a_runtime_that_forgets(client, runtime, tmp_path):
+async def test_runtime_restarted_without_its_state_has_no_objects(client, runtime, tmp_path):
     sandbox = await client.sandbox(sandbox_config(directory=str(tmp_path)))
     container = await client.container(sandbox, container_config(log_path="0.log"))
     await client.ask(RUNTIME.StartContainer, container_id=container)

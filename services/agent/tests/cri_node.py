@@ -13,15 +13,15 @@ from kakuri_zones import Settings as ZoneSettings
 from recording_runtime import workload
 
 QUICK = {
-    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, look_interval=0.01),
+    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, progress_interval=0.01),
     "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
     "monitor": MonitorTimes(
-        interval=0.05, without_events=0.02, gap=0.002, unsettled=0.01, resubscribe=0.01,
+        interval=0.05, without_events=0.02, gap=0.002, provisional=0.01, resubscribe=0.01,
         ask_again=0.1,
     ),
     "retries": RetryTimes(first=0.02, longest=0.05),
-    "half_made": 0.15,
-    "settle": 0.05,
+    "orphan_grace": 0.15,
+    "end_delay": 0.05,
     "heartbeat": 0.1,
     "rotate_interval": 0.02,
 }  # fmt: skip

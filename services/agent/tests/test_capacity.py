@@ -86,14 +86,14 @@ def test_capacity_is_released_once():
         assert used(capacity)[:2] == (100, 500)
 
 
-def test_workload_that_is_promised_again_is_counted_once():
+def test_workload_reserved_twice_is_counted_once():
     capacity = Capacity()
     for memory_mb in (512, 300):
         capacity.promise(workload("a", memory_mb=memory_mb))
         assert used(capacity)[:2] == (memory_mb, 500)
 
 
-def test_what_was_accepted_before_is_counted_though_it_does_not_fit():
+def test_stored_workload_beyond_the_capacity_is_counted():
     capacity = Capacity(memory_mb=600)
     capacity.honour([workload("a"), workload("b")])
     assert used(capacity) == (1024, 1000, 2 * SIZE)

@@ -85,12 +85,12 @@ async def test_images_without_names_and_containers_without_images_are_collected(
     )
     collector = ImageCollector(cri, Images(cri), disk=lambda path: None)
     await collector.collect()
-    assert collector.problem == "the use of '' can't be seen"
+    assert collector.problem == "the use of the disk of '' can't be read"
 
 
 def test_file_system_without_figures_makes_no_progress():
     progress = PullProgress(0.0, received_by=lambda path: None)
-    progress.look([api.FilesystemUsage()], 1.0)
+    progress.update([api.FilesystemUsage()], 1.0)
     assert (progress.bytes_seen, progress.stalled_for(1.0)) == (0, 1.0)
 
 

@@ -14,7 +14,7 @@ async def test_a_call_is_simply_awaited():
     assert await Cancellation("no", 1).guard(asyncio.sleep(0, "done")) == "done"
 
 
-async def test_errors_pass():
+async def test_guard_raises_the_error_of_the_call():
     async def fails():
         raise ValueError("x")
 
@@ -22,14 +22,14 @@ async def test_errors_pass():
         await Cancellation("no", 1).guard(fails())
 
 
-async def test_nothing_begins_after_it():
+async def test_guard_after_cancel_does_not_begin_the_call():
     cancellation = Cancellation("told to stop", 1)
     cancellation.cancel()
     with pytest.raises(StartCancelled, match="told to stop"):
         await cancellation.guard(never())
 
 
-async def test_a_call_under_way_may_still_answer():
+async def test_call_in_progress_may_still_answer_after_cancel():
     cancellation = Cancellation("no", 1000)
     answered = asyncio.Event()
     guarded = asyncio.create_task(cancellation.guard(answered.wait()))
@@ -43,7 +43,7 @@ async def test_a_call_under_way_may_still_answer():
 
 
 @pytest.mark.parametrize("options", [{}, {"at_once": True}])
-async def test_but_not_for_ever(options):
+async def test_call_in_progress_is_abandoned_after_the_timeout(options):
     cancellation = Cancellation("no", 1000 if options else 0.01)
     guarded = asyncio.create_task(cancellation.guard(never(), **options))
     await settle()
@@ -52,7 +52,7 @@ async def test_but_not_for_ever(options):
         await guarded
 
 
-async def test_who_waits_can_be_cancelled_too():
+async def test_cancelled_guard_cancels_its_call():
     guarded = asyncio.create_task(Cancellation("no", 1).guard(never()))
     await settle()
     guarded.cancel()

@@ -21,7 +21,7 @@ async def test_the_drivers_form_is_used(runtime, cri, driver, parent):
     assert len(runtime.calls.of("RuntimeConfig")) == 1
 
 
-async def test_a_runtime_that_can_not_tell_gets_a_path(runtime, cri):
+async def test_runtime_without_runtime_config_gets_the_default_path(runtime, cri):
     runtime.unimplemented.add("RuntimeConfig")
     cgroups = CgroupParent(cri)
     assert await cgroups() == "/kakuri"

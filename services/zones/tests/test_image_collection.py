@@ -89,7 +89,7 @@ async def test_least_recently_used_images_are_removed_until_the_disk_is_below_th
         f"docker.io/library/{name}" for name in ("b:1", "c:1", "a:1")
     ]
     assert removed[0]["bytes"] == 100 * MEBIBYTE
-    assert removed[0]["why"] == "the disk is used to 90 %"
+    assert removed[0]["why"] == "the disk is 90 % full"
     assert collector.problem is None
 
 
@@ -112,7 +112,7 @@ async def test_image_of_a_container_is_never_removed(node, run):
         await zones.start(image="used:1")
         collector = node.collector()
         assert await collected(node, collector) == ["used:1"]
-        assert "images gave" in collector.problem
+        assert "removing images freed" in collector.problem
         await zones.stop()
         assert await collected(node, collector) == ["used:1"]
         await zones.remove()
@@ -193,7 +193,7 @@ async def test_disk_whose_use_is_unknown_is_a_problem(node):
     collector = node.collector()
     collector._disk = lambda path: None
     await collector.collect()
-    assert collector.problem == "the use of '/var/lib/fake/images' can't be seen"
+    assert collector.problem == "the use of the disk of '/var/lib/fake/images' can't be read"
 
 
 async def test_images_are_collected_when_the_runtime_does_not_report_the_sandbox_image(node):

@@ -40,7 +40,7 @@ def clock():
 
 @pytest.fixture
 async def images(cri, clock):
-    limits = PullLimits(timeout=20, stall_timeout=30, first_retry=0.001, look_interval=0.005)
+    limits = PullLimits(timeout=20, stall_timeout=30, first_retry=0.001, progress_interval=0.005)
     pulls = Images(cri, limits, clock, received_by=lambda path: None)
     yield pulls
     await pulls.close()
@@ -94,7 +94,7 @@ async def test_image_on_the_node_is_pulled_as_policy_and_tag_say(
 
 
 async def test_missing_image_with_policy_never_fails_without_a_pull(runtime, images):
-    assert "expected app:1 on the node" in await fails(images, policy=NEVER)
+    assert "app:1 is not on the node" in await fails(images, policy=NEVER)
     assert pulls_of(runtime) == 0
 
 
@@ -313,7 +313,7 @@ async def test_final_failure_is_not_tried_again(runtime, images, words):
 
 
 async def test_transient_failures_are_final_after_the_retry_window(runtime, cri, clock):
-    limits = PullLimits(timeout=100, retry_window=30, first_retry=0.001, look_interval=0.005)
+    limits = PullLimits(timeout=100, retry_window=30, first_retry=0.001, progress_interval=0.005)
     images = Images(cri, limits, clock, received_by=lambda path: None)
     runtime.faults.set("PullImage", f"100*{BUSY}")
 
@@ -327,7 +327,7 @@ async def test_transient_failures_are_final_after_the_retry_window(runtime, cri,
 
 async def test_pull_has_a_deadline_over_all_of_its_attempts(runtime, cri, clock):
     runtime.images.set("app:1", FakeImage(state="hanging"))
-    images = Images(cri, PullLimits(timeout=0.05, stall_timeout=0, look_interval=0.01), clock)
+    images = Images(cri, PullLimits(timeout=0.05, stall_timeout=0, progress_interval=0.01), clock)
     assert "not done within 0.05 s" in await fails(images)
     assert pulls_of(runtime) == 1
 

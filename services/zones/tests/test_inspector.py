@@ -47,8 +47,8 @@ async def test_one_zone_alone(cri, runtime):
     await make(cri)
     await make(cri, ZoneSpec("other", "app:1", 64, 500))
     inspector = Inspector(cri)
-    facts = await inspector.zone("z")
-    assert [each.zone_id for each in facts.containers] == ["z"]
+    observed = await inspector.zone("z")
+    assert [each.zone_id for each in observed.containers] == ["z"]
     assert await inspector.zone("nope") is None
 
 
@@ -74,9 +74,9 @@ async def test_what_goes_away_between_two_calls_is_left_out(cri, runtime):
     await make(cri)
     runtime.faults.set("ContainerStatus", "error(NOT_FOUND: gone)")
     runtime.faults.set("PodSandboxStatus", "error(NOT_FOUND: gone)")
-    facts = await Inspector(cri).zone("z")
-    assert facts.containers == ()
-    assert facts.sandboxes[0].address is None
+    observed = await Inspector(cri).zone("z")
+    assert observed.containers == ()
+    assert observed.sandboxes[0].address is None
 
 
 async def test_a_list_that_is_too_long_is_asked_for_in_parts(cri, runtime):
@@ -132,7 +132,7 @@ async def test_list_by_zone_skips_zones_that_have_ended(runtime):
         runtime.calls.clear()
         assert await inspector.all() == told
         assert len(runtime.calls.of("ListContainers")) == 2
-        assert sum(facts.container.has_ended for facts in told.values()) == 20
+        assert sum(observed.container.has_ended for observed in told.values()) == 20
 
 
 async def test_list_by_zone_becomes_one_call_again_once_it_fits_one_answer(runtime):

@@ -101,7 +101,7 @@ def test_content_is_given_before_its_line_has_ended():
     assert decode(b" done\n", Within.PARTIAL).content == b" done"
 
 
-def test_what_may_become_a_header_waits_for_more():
+def test_incomplete_header_is_left_for_the_next_block():
     decoded = decode(b"x\n2016-10", Within.START)
     assert (decoded.content, decoded.consumed, decoded.within) == (b"x\n", 2, Within.START)
     assert decode(b"2016-10", Within.START, is_final=True).content == b"2016-10"
@@ -155,6 +155,6 @@ def test_however_a_file_is_cut_it_says_the_same(lines, sizes):
 
 
 @given(st.binary(max_size=2000), st.lists(st.integers(1, 100)))
-def test_anything_can_be_in_a_file(data, sizes):
+def test_decoder_accepts_arbitrary_bytes(data, sizes):
     assert len(whole(data)) <= len(data)
     assert in_pieces(data, sizes) == whole(data)

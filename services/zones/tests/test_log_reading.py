@@ -84,7 +84,7 @@ async def streamed(store, after=None, **options):
     return b"".join([content async for content in store.stream("zone", after, **options)])
 
 
-async def test_a_log_of_nothing(store, log):
+async def test_empty_log_has_no_content(store, log):
     chunk = await store.read("zone")
     assert (chunk.content, chunk.next, chunk.has_ended, chunk.has_gap) == (
         b"",
@@ -288,7 +288,7 @@ async def test_a_cursor_of_a_truncated_file_goes_on_at_its_start(store, log, aft
     assert (chunk.content, chunk.has_gap) == (b"a\n", True)
 
 
-async def test_a_gap_found_while_waiting_is_told(store, log):
+async def test_gap_found_while_waiting_is_reported(store, log):
     chunk = await store.read("zone", "0.3.5", wait=0.01)
     assert not chunk.has_gap
     log.write("0.log", b"")
@@ -315,14 +315,14 @@ async def test_what_has_ended_needs_no_time_to_settle(store, log):
     assert (chunk.content, chunk.has_ended) == (b"a\nb\n", True)
 
 
-async def test_a_clock_that_was_set_back_holds_nothing_up(store, log):
+async def test_read_is_not_delayed_by_a_clock_that_was_set_back(store, log):
     log.write("0.log.0", line(b"a"))
     os.utime(log.folder / "0.log.0", (2**32, 2**32))
     log.write("0.log", line(b"b"))
     assert (await store.read("zone")).content == b"a\nb\n"
 
 
-async def test_reading_waits_for_something_to_come(store, log):
+async def test_read_waits_for_content(store, log):
     reading = asyncio.create_task(store.read("zone", wait=30))
     await asyncio.sleep(0)
     log.write("0.log", line(b"a"))
@@ -373,7 +373,7 @@ async def test_following_ends_when_the_log_is_removed(store, log):
         await waiting
 
 
-async def test_a_reader_slower_than_the_writer_misses_what_was_rotated_away(store, log):
+async def test_follower_slower_than_the_writer_misses_rotated_content(store, log):
     for number in range(3):
         log.write(f"0.log.{number}", line(b"%d" % number * 300_000))
     stream = store.stream("zone")
@@ -384,7 +384,7 @@ async def test_a_reader_slower_than_the_writer_misses_what_was_rotated_away(stor
     assert b"".join([content async for content in stream]) == b"2" * 300_000 + b"\n"
 
 
-async def test_a_writer_without_end_does_not_hold_a_reader_for_ever(store, log):
+async def test_read_without_follow_ends_although_the_log_grows(store, log):
     log.write("0.log", line(b"x" * 1000) * 1000)
     size = 0
     async for content in store.stream("zone"):

@@ -1,5 +1,5 @@
 from kakuri_registry import LogGrown, LogsWatched, WorkloadState, ZoneStatus
-from kakuri_zones._log_watch import SETTLING_POLLS, LogWatch
+from kakuri_zones._log_watch import STABLE_POLLS, LogWatch
 
 
 class Zones:
@@ -38,7 +38,7 @@ async def events_of(logs, count, *, heartbeat=1000.0):
 async def test_log_that_grows_is_reported_at_once_and_once_more_when_it_has_settled():
     logs = Logs(1, 1, 2)
     assert await events_of(logs, 3) == [LogsWatched(), LogGrown("a"), LogGrown("a")]
-    assert len(logs.asked) == 3 + SETTLING_POLLS
+    assert len(logs.asked) == 3 + STABLE_POLLS
 
 
 async def test_log_that_grows_all_the_time_is_reported_at_each_poll():

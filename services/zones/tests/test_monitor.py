@@ -11,7 +11,7 @@ from kakuri_tcp.testing import until
 from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
 
 ONLY_EVENTS = MonitorTimes(
-    interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, unsettled=0.01
+    interval=1000, without_events=1000, gap=0.001, resubscribe=0.01, provisional=0.01
 )
 
 
@@ -22,7 +22,7 @@ async def next_of(events, kind):
     raise AssertionError("the stream of events ended")
 
 
-async def test_the_stream_begins_with_everything_there_is(runtime, node):
+async def test_event_stream_begins_with_every_zone(runtime, node):
     _, zone = await node.start()
     events = node.events()
     assert await anext(events) == RuntimeHealth(available=True)
@@ -42,7 +42,7 @@ async def test_the_stream_begins_with_everything_there_is(runtime, node):
         (137, "", State.FAILED, "Error"),
     ],
 )
-async def test_an_end_is_told(runtime, node, code, reason, state, told):
+async def test_end_of_a_container_is_reported(runtime, node, code, reason, state, told):
     await node.start()
     events = node.events()
     await next_of(events, ZonesListed)
@@ -86,7 +86,7 @@ async def test_a_stuck_one_that_has_ended_is_told_when_it_can_be(runtime, run, m
         assert (await node.until_state("failed")).exit_code == 3
 
 
-async def test_the_heartbeat_comes_however_much_is_told(runtime, run):
+async def test_heartbeat_is_sent_however_many_changes_are_reported(runtime, run):
     async with run(heartbeat=0.02) as node:
         await node.start()
         events = node.events()
@@ -100,7 +100,7 @@ async def test_the_heartbeat_comes_however_much_is_told(runtime, run):
 
 
 async def test_a_reason_that_comes_late_is_waited_for(runtime, run):
-    async with run(settle=0.3) as node:
+    async with run(end_delay=0.3) as node:
         await node.start()
         runtime.exit("z", 137)
         seen = len(runtime.calls.of("ContainerStatus"))
@@ -136,7 +136,7 @@ async def test_without_events_lists_are_enough(runtime, run):
         assert runtime.listeners == 0
 
 
-async def test_what_others_remove_is_gone(runtime, node):
+async def test_zone_removed_by_another_client_is_reported_as_gone(runtime, node):
     await node.start()
     events = node.events()
     await next_of(events, ZonesListed)
@@ -172,7 +172,7 @@ def is_back_at(descriptors, tasks):
     return now[0] <= descriptors and now[1] <= tasks
 
 
-async def test_six_restarts_of_the_runtime_change_nothing(runtime, node):
+async def test_restarts_of_the_runtime_do_not_change_zones(runtime, node):
     _, zone = await node.start()
     before = None
     for _ in range(6):
@@ -221,7 +221,7 @@ async def test_finished_containers_are_asked_about_once(runtime, node):
     assert len(runtime.calls.of("ContainerStatus")) == asked
 
 
-async def test_a_start_in_progress_is_pending(runtime, node):
+async def test_start_in_progress_is_pending(runtime, node):
     runtime.images.set("app:1", FakeImage(state="hanging"))
     start = asyncio.create_task(node.start(attempt=4))
     zone = await node.until(lambda seen: seen is not None and seen.reason == "Pulling")

@@ -15,9 +15,9 @@ def usage(used):
 
 def test_growth_that_the_runtime_tells_is_progress():
     progress = PullProgress(0.0, received_by=lambda path: None)
-    progress.look(usage(5 * MEGABYTE), 1.0)
+    progress.update(usage(5 * MEGABYTE), 1.0)
     assert progress.stalled_for(10.0) == 10.0
-    progress.look(usage(7 * MEGABYTE), 10.0)
+    progress.update(usage(7 * MEGABYTE), 10.0)
     assert progress.stalled_for(11.0) == 1.0
     assert progress.bytes_seen == 2 * MEGABYTE
 
@@ -25,8 +25,8 @@ def test_growth_that_the_runtime_tells_is_progress():
 def test_growth_on_disk_is_progress():
     on_disk = iter([MEGABYTE, 3 * MEGABYTE])
     progress = PullProgress(0.0, received_by=lambda path: next(on_disk))
-    progress.look(usage(0), 1.0)
-    progress.look(usage(0), 9.0)
+    progress.update(usage(0), 1.0)
+    progress.update(usage(0), 9.0)
     assert progress.stalled_for(9.0) == 0.0
     assert progress.bytes_seen == 2 * MEGABYTE
 
@@ -34,7 +34,7 @@ def test_growth_on_disk_is_progress():
 def test_slow_growth_adds_up():
     progress = PullProgress(0.0, received_by=lambda path: None)
     for second in range(10):
-        progress.look(usage(second * 10_000), float(second))
+        progress.update(usage(second * 10_000), float(second))
     assert progress.stalled_for(9.0) == 2.0  # 70 kB were reached at 7
     assert progress.bytes_seen == 70_000
 
@@ -42,15 +42,15 @@ def test_slow_growth_adds_up():
 def test_a_shrinking_file_system_is_none_but_growth_after_it_is():
     progress = PullProgress(0.0, received_by=lambda path: None)
     for second, used in enumerate([9, 2, 3]):
-        progress.look(usage(used * MEGABYTE), float(second))
+        progress.update(usage(used * MEGABYTE), float(second))
     assert progress.stalled_for(2.0) == 0.0
 
 
 def test_nothing_told_is_no_progress_and_no_figure():
     progress = PullProgress(5.0)
-    progress.look([], 6.0)
+    progress.update([], 6.0)
     assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, False)
-    progress.look(usage(0), 6.0)
+    progress.update(usage(0), 6.0)
     assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, True)
 
 

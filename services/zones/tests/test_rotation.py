@@ -26,7 +26,7 @@ async def test_a_rotation_that_fails_is_tried_again(runtime, run, monkeypatch):
         await until(lambda: runtime.calls.of("ReopenContainerLog")[2].code == "OK")
 
 
-async def test_a_rotation_that_hangs_holds_up_no_other(runtime, run, monkeypatch):
+async def test_rotation_that_hangs_does_not_delay_others(runtime, run, monkeypatch):
     monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
     async with run() as node:
         for zone in ("hangs", "other"):

@@ -16,7 +16,7 @@ def nothing_is_left(runtime):
     return not runtime.sandboxes and not runtime.containers
 
 
-async def test_a_zone_runs_and_is_told(runtime, node):
+async def test_started_zone_is_reported_as_running(runtime, node):
     is_new, zone = await node.start(command=("/bin/app",))
     assert (is_new, zone.state) == (True, State.RUNNING)
     assert zone.pod_sandbox_id == runtime.sandbox("z").id
@@ -31,7 +31,7 @@ async def test_a_zone_runs_and_is_told(runtime, node):
     assert [method for method in calls if method in order] == order
 
 
-async def test_each_step_is_told_with_what_it_has_made(runtime, node):
+async def test_each_step_of_a_start_is_reported_with_its_objects(runtime, node):
     for method in ("PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"):
         runtime.faults.set(method, "delay(50)")
     told = []
@@ -66,13 +66,13 @@ async def test_the_image_goes_by_the_name_that_the_runtime_gave(runtime, node):
     assert len(runtime.calls.of("PullImage")) == 1
 
 
-async def test_the_same_again_makes_nothing(runtime, node):
+async def test_repeated_start_creates_nothing(runtime, node):
     _, first = await node.start()
     assert await node.start() == (False, first)
     assert len(runtime.containers) == 1
 
 
-async def test_ten_at_once_make_one(runtime, node):
+async def test_ten_concurrent_starts_create_one_zone(runtime, node):
     answers = await asyncio.gather(*(node.start() for _ in range(10)))
     assert {zone.container_id for _, zone in answers} == {runtime.container("z").id}
     assert len(runtime.containers) == len(runtime.sandboxes) == 1
@@ -101,7 +101,7 @@ async def test_another_spec_than_the_one_being_started_is_a_conflict(runtime, no
         ("StartContainer", "exec: /nope: no such file"),
     ],
 )
-async def test_what_the_runtime_refuses_leaves_nothing(runtime, node, tmp_path, method, words):
+async def test_start_refused_by_the_runtime_leaves_nothing(runtime, node, tmp_path, method, words):
     runtime.faults.set(method, f"error(UNKNOWN: {words})")
     problem = await node.start()
     assert problem.code == "StartError"
@@ -120,7 +120,7 @@ async def test_a_program_that_is_not_there_leaves_nothing(runtime, node):
     assert nothing_is_left(runtime)
 
 
-async def test_what_is_refused_is_told_to_watchers_before_it_is_gone(runtime, node):
+async def test_failed_start_is_reported_before_its_zone_is_gone(runtime, node):
     runtime.faults.set("RunPodSandbox", "error(UNKNOWN: no)")
     events = node.events()
     async for event in events:
@@ -137,7 +137,7 @@ async def test_what_is_refused_is_told_to_watchers_before_it_is_gone(runtime, no
     await events.aclose()
 
 
-async def test_a_failed_roll_back_is_carried_on_in_the_background(runtime, node):
+async def test_failed_rollback_continues_in_the_background(runtime, node):
     runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
     runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: device busy)")
     problem = await node.start()
@@ -146,7 +146,7 @@ async def test_a_failed_roll_back_is_carried_on_in_the_background(runtime, node)
     await until(lambda: nothing_is_left(runtime))
 
 
-async def test_a_start_during_that_uses_another_name(runtime, node):
+async def test_start_during_the_removal_of_a_failed_one_uses_another_name(runtime, node):
     runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
     runtime.faults.set("RemovePodSandbox", "1000*error(UNKNOWN: device busy)")
     await node.start()
@@ -158,7 +158,7 @@ async def test_a_start_during_that_uses_another_name(runtime, node):
     assert await node.zone() == zone
 
 
-async def test_another_handler_than_the_wanted_one_is_torn_down(runtime, node):
+async def test_sandbox_run_by_another_handler_is_removed(runtime, node):
     runtime.faults.set("PodSandboxStatus", "1000*delay(50)")
     start = asyncio.create_task(node.start())
     await until(lambda: bool(runtime.sandboxes))
@@ -179,7 +179,7 @@ async def test_a_handler_that_the_runtime_does_not_have_fails_the_start(run):
 
 
 async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime, run):
-    async with run(**SHORT, half_made=30) as node:
+    async with run(**SHORT, orphan_grace=30) as node:
         runtime.faults.set("RunPodSandbox", "delay(700)")
         problem = await node.start()
         assert problem.code == "RuntimeUnavailable"
@@ -203,7 +203,7 @@ async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
 
 
 async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
-    async with run(**SHORT, half_made=30) as node:
+    async with run(**SHORT, orphan_grace=30) as node:
         runtime.faults.set("CreateContainer", "delay(700)")
         assert (await node.start()).code == "RuntimeUnavailable"
         await until(lambda: bool(runtime.containers))
@@ -226,7 +226,7 @@ async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, ru
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
 @pytest.mark.parametrize("fault", ["finish-then-close", "finish-then-error(UNAVAILABLE)"])
 async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, method, fault):
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         runtime.faults.set(method, fault)
         problem = await node.start()
         assert problem.code == "RuntimeUnavailable"
@@ -243,7 +243,7 @@ async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, m
         assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
-async def test_a_start_that_was_done_after_its_deadline_counts(runtime, run):
+async def test_start_that_completes_after_its_deadline_is_adopted(runtime, run):
     async with run() as node:
         runtime.faults.set("StartContainer", "finish-then-error(DEADLINE_EXCEEDED)")
         is_new, zone = await node.start()
@@ -251,7 +251,7 @@ async def test_a_start_that_was_done_after_its_deadline_counts(runtime, run):
 
 
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
-async def test_a_runtime_that_was_away_may_stumble_once(runtime, node, method):
+async def test_start_refused_right_after_an_outage_is_tried_again(runtime, node, method):
     await runtime.crash()
     assert (await node.start()).code == "RuntimeUnavailable"
     await runtime.restart()
@@ -266,11 +266,11 @@ async def test_a_runtime_that_was_away_may_stumble_once(runtime, node, method):
     assert nothing_is_left(runtime)
 
 
-async def test_a_fault_of_ours_leaves_nothing(runtime, node, monkeypatch):
+async def test_unexpected_exception_during_a_start_leaves_nothing(runtime, node, monkeypatch):
     def fail(*args, **more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kakuri_zones._making.container_config", fail)
+    monkeypatch.setattr("kakuri_zones._creation.container_config", fail)
     with pytest.raises(ZeroDivisionError):
         await node.start()
     assert len(runtime.calls.of("RunPodSandbox")) == 1
@@ -278,7 +278,7 @@ async def test_a_fault_of_ours_leaves_nothing(runtime, node, monkeypatch):
 
 
 async def test_a_runtime_that_dies_while_it_makes_a_sandbox(runtime, run):
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("RunPodSandbox", "delay(60000)")
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("RunPodSandbox")
@@ -290,8 +290,8 @@ async def test_a_runtime_that_dies_while_it_makes_a_sandbox(runtime, run):
         assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
-async def test_a_sandbox_that_died_half_made_is_replaced(runtime, run):
-    async with run(half_made=30) as node:
+async def test_sandbox_that_ended_before_its_container_is_replaced(runtime, run):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("CreateContainer", "delay(60000)")
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("CreateContainer")
@@ -323,7 +323,9 @@ async def test_names_are_not_tried_for_ever(runtime, node):
     assert len(runtime.calls.of("RunPodSandbox")) == 10
 
 
-async def test_a_client_that_goes_away_cancels_nothing(runtime, node):
+async def test_start_continues_when_its_caller_is_cancelled_before_the_sandbox_exists(
+    runtime, node
+):
     runtime.faults.set("RunPodSandbox", "delay(100)")
     start = asyncio.create_task(node.start())
     await runtime.calls.wait_for("RunPodSandbox")
@@ -331,7 +333,7 @@ async def test_a_client_that_goes_away_cancels_nothing(runtime, node):
     assert (await node.until_state("running")).container_id == runtime.container("z").id
 
 
-async def test_what_ended_at_once_is_told_as_ended(runtime, node):
+async def test_container_that_ends_at_once_is_reported_as_ended(runtime, node):
     runtime.images.set("app:1", FakeImage(exit_code=0))
     is_new, zone = await node.start()
     assert (is_new, zone.state, zone.exit_code) == (True, State.SUCCEEDED, 0)
@@ -363,8 +365,8 @@ async def test_a_later_attempt_gets_a_new_sandbox_if_the_old_one_has_ended(runti
     assert await node.zone() == second
 
 
-async def test_an_earlier_attempt_than_one_half_made_is_a_conflict(runtime, run):
-    async with run(half_made=30) as node:
+async def test_lower_attempt_than_a_partially_created_one_is_a_conflict(runtime, run):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         assert (await node.start(attempt=1)).code == "RuntimeUnavailable"
         await node.until_listed()

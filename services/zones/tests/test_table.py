@@ -2,7 +2,7 @@ import pytest
 from kakuri_cri import api
 from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
 from kakuri_registry import WorkloadState as State
-from kakuri_zones._facts import Container, Sandbox, ZoneFacts
+from kakuri_zones._observed import Container, ObservedZone, Sandbox
 from kakuri_zones._table import ZoneTable
 
 
@@ -20,15 +20,15 @@ def clock():
 
 @pytest.fixture
 def table(clock):
-    return ZoneTable(clock, settle_seconds=1.0)
+    return ZoneTable(clock, end_delay=1.0)
 
 
-def facts(state=api.ContainerState.CONTAINER_RUNNING, *, name="c", ready=True, **fields):
+def observed(state=api.ContainerState.CONTAINER_RUNNING, *, name="c", ready=True, **fields):
     sandbox = Sandbox("s", "z", 0, ready, 1, "edera", "hash", 0)
     containers = (
         () if name is None else (Container(name, "z", "s", 0, state, 1, "hash", 0, **fields),)
     )
-    return ZoneFacts("z", (sandbox,), containers)
+    return ObservedZone("z", (sandbox,), containers)
 
 
 def listing(table, *zones):
@@ -45,15 +45,15 @@ PENDING = ZoneStatus("z", State.PENDING, "Pulling")
 
 def test_a_listing_gives_what_of_it_is_not_outdated(table):
     begun = table.begin_listing()
-    table.learn("z", facts())
-    assert table.end_listing({"z": facts(api.ContainerState.CONTAINER_CREATED)}, begun) == {}
+    table.observe("z", observed())
+    assert table.end_listing({"z": observed(api.ContainerState.CONTAINER_CREATED)}, begun) == {}
     begun = table.begin_listing()
-    assert table.end_listing({"z": facts()}, begun) == {"z": facts()}
+    assert table.end_listing({"z": observed()}, begun) == {"z": observed()}
 
 
 def test_a_listing_is_the_truth(table):
     assert not table.has_listing
-    listing(table, facts())
+    listing(table, observed())
     assert table.has_listing
     assert state(table) == (State.RUNNING, None)
     assert [each.id for each in table.all()] == ["z"]
@@ -63,78 +63,78 @@ def test_a_listing_is_the_truth(table):
 
 def test_progress_is_told_instead_until_it_ends(table):
     table.show_progress(PENDING)
-    listing(table, facts(api.ContainerState.CONTAINER_CREATED))
+    listing(table, observed(api.ContainerState.CONTAINER_CREATED))
     assert state(table) == (State.PENDING, "Pulling")
     listing(table)
     assert state(table) == (State.PENDING, "Pulling")
-    table.learn("z", facts())
+    table.observe("z", observed())
     table.end_progress("z")
     assert state(table) == (State.RUNNING, None)
 
 
-def test_a_listing_that_began_before_does_not_undo_what_was_learned(table):
+def test_listing_that_began_earlier_does_not_replace_a_newer_observation(table):
     begun = table.begin_listing()
-    table.learn("z", facts())
+    table.observe("z", observed())
     table.end_listing({}, begun)
     assert state(table) == (State.RUNNING, None)
     begun = table.begin_listing()
-    table.learn("z", None)
-    table.end_listing({"z": facts()}, begun)
+    table.observe("z", None)
+    table.end_listing({"z": observed()}, begun)
     assert state(table) is None
-    listing(table, facts())
+    listing(table, observed())
     assert state(table) == (State.RUNNING, None)
 
 
-def test_an_end_that_was_told_stays(table):
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="Error"))
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="OOMKilled"))
-    listing(table, facts(api.ContainerState.CONTAINER_RUNNING))
-    listing(table, facts(name=None))
+def test_reported_end_never_changes(table):
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="Error"))
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=1, reason="OOMKilled"))
+    listing(table, observed(api.ContainerState.CONTAINER_RUNNING))
+    listing(table, observed(name=None))
     assert state(table) == (State.FAILED, "Error")
-    listing(table, facts(name="later"))
+    listing(table, observed(name="later"))
     assert state(table) == (State.RUNNING, None)
 
 
-def test_an_end_that_may_get_another_reason_waits(table, clock):
-    listing(table, facts())
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+def test_provisional_end_is_held_back(table, clock):
+    listing(table, observed())
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
     assert state(table) == (State.RUNNING, None)
-    assert table.has_unsettled
+    assert table.has_provisional
     clock.now += 0.9
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="OOMKilled"))
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="OOMKilled"))
     assert state(table) == (State.FAILED, "OOMKilled")
-    assert not table.has_unsettled
+    assert not table.has_provisional
 
 
-def test_it_does_not_wait_for_ever(table, clock):
-    listing(table, facts())
+def test_provisional_end_is_reported_after_the_delay(table, clock):
+    listing(table, observed())
     for now in (0.0, 0.9, 1.0):
         clock.now = now
-        listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+        listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
     assert state(table) == (State.FAILED, "Error")
 
 
-def test_a_sandbox_may_be_told_to_end_before_its_container(table, clock):
-    listing(table, facts())
-    listing(table, facts(ready=False))
+def test_sandbox_listed_as_ended_before_its_container_does_not_fail_the_zone(table, clock):
+    listing(table, observed())
+    listing(table, observed(ready=False))
     assert state(table) == (State.RUNNING, None)
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, ready=False))
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, ready=False))
     assert state(table) == (State.SUCCEEDED, None)
 
 
 def test_a_lost_zone_stays_lost_when_its_rest_is_stopped(table, clock):
-    listing(table, facts())
-    listing(table, facts(ready=False))
+    listing(table, observed())
+    listing(table, observed(ready=False))
     clock.now += 1.0
-    listing(table, facts(ready=False))
+    listing(table, observed(ready=False))
     assert state(table) == (State.FAILED, "ZoneLost")
-    listing(table, facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, ready=False))
+    listing(table, observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, ready=False))
     assert state(table) == (State.FAILED, "ZoneLost")
 
 
 def test_what_an_operation_learns_is_final(table):
-    listing(table, facts())
-    table.learn("z", facts(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
+    listing(table, observed())
+    table.observe("z", observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
     assert state(table) == (State.FAILED, "Error")
 
 
@@ -147,13 +147,13 @@ async def taken(watcher):
 
 
 async def test_watchers_are_told_all_there_is_and_each_change_once(table):
-    listing(table, facts())
+    listing(table, observed())
     watcher = table.watch()
-    listing(table, facts())
-    listing(table, facts())
+    listing(table, observed())
+    listing(table, observed())
     zone = table.get("z")
     assert await taken(watcher) == [
-        RuntimeHealth(available=False, message="not asked yet"),
+        RuntimeHealth(available=False, message="not listed yet"),
         ZoneChanged(zone),
         ZonesListed(),
     ]
@@ -171,5 +171,5 @@ async def test_watchers_are_told_all_there_is_and_each_change_once(table):
 async def test_a_closed_table_ends_its_streams(table):
     watcher = table.watch()
     table.close()
-    assert await taken(watcher) == [RuntimeHealth(available=False, message="not asked yet")]
+    assert await taken(watcher) == [RuntimeHealth(available=False, message="not listed yet")]
     assert repr(table) == "<ZoneTable of 0 zones, 0 watchers>"

@@ -11,7 +11,7 @@ from kakuri_tcp.testing import until
 @pytest.fixture
 async def given_up(runtime, run):
     """Let a node end while its container is being started."""
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         assert (await node.start()).code == "RuntimeUnavailable"
     (container,) = runtime.containers
@@ -22,15 +22,15 @@ async def given_up(runtime, run):
 
 
 async def test_it_has_not_ended(runtime, run, given_up):
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         await node.until_listed()
         zone = await node.zone()
         assert (zone.state, zone.reason, zone.container_id) == (State.PENDING, "Starting", given_up)
         assert (zone.exit_code, zone.ended_at) == (None, None)
 
 
-async def test_the_next_start_makes_another(runtime, run, given_up):
-    async with run(half_made=30) as node:
+async def test_next_start_creates_another_container(runtime, run, given_up):
+    async with run(orphan_grace=30) as node:
         is_new, zone = await node.start()
         assert (is_new, zone.state) == (True, State.RUNNING)
         assert zone.container_id != given_up

@@ -18,7 +18,7 @@ async def taken(watcher):
     return found
 
 
-async def test_only_the_latest_of_a_zone_waits():
+async def test_unread_change_of_a_zone_is_replaced_by_a_later_one():
     watcher = Watcher(HEALTHY, [PENDING])
     for _ in range(1000):
         watcher.changed(PENDING)
@@ -39,14 +39,14 @@ async def test_what_did_not_end_is_only_gone():
     assert await taken(watcher) == [HEALTHY, ZoneGone("z")]
 
 
-async def test_a_zone_that_comes_back_is_told():
+async def test_zone_started_again_after_its_removal_is_reported():
     watcher = Watcher(HEALTHY, [FAILED])
     watcher.gone("z")
     watcher.changed(PENDING)
     assert await taken(watcher) == [HEALTHY, ZoneChanged(PENDING)]
 
 
-async def test_listed_comes_behind_what_was_listed():
+async def test_zones_listed_follows_the_listed_zones():
     watcher = Watcher(HEALTHY, [])
     watcher.changed(RUNNING)
     watcher.listed()
@@ -57,7 +57,7 @@ async def test_listed_comes_behind_what_was_listed():
     assert await taken(watcher) == told
 
 
-async def test_a_reader_waits_for_what_comes():
+async def test_watcher_waits_for_the_next_event():
     watcher = Watcher(HEALTHY, [])
     assert await watcher.next() == HEALTHY
     reading = asyncio.create_task(watcher.next())

@@ -45,7 +45,7 @@ async def test_a_shorter_grace_time_takes_effect_at_once(runtime, node):
     assert (await patient).exit_code == 137
 
 
-async def test_what_has_ended_by_itself_keeps_its_end(runtime, node):
+async def test_stop_of_an_ended_zone_keeps_its_end(runtime, node):
     await node.start()
     runtime.exit("z", 0)
     assert (await node.stop()).state is State.SUCCEEDED
@@ -81,7 +81,7 @@ async def test_stop_cancels_a_start_and_leaves_nothing(runtime, node, method):
 
 
 async def test_a_call_that_takes_too_long_is_abandoned_when_cancelled(runtime, run):
-    async with run(cancel_patience=0.05) as node:
+    async with run(cancel_timeout=0.05) as node:
         runtime.faults.set("RunPodSandbox", "delay(400)")
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("RunPodSandbox")
@@ -91,8 +91,8 @@ async def test_a_call_that_takes_too_long_is_abandoned_when_cancelled(runtime, r
         await until(lambda: nothing_is_left(runtime))  # and is swept away
 
 
-async def test_stop_of_something_half_made_removes_it(runtime, run):
-    async with run(half_made=30) as node:
+async def test_stop_of_a_partially_created_zone_removes_it(runtime, run):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         assert (await node.start()).code == "RuntimeUnavailable"
         await node.until_listed()
@@ -137,7 +137,7 @@ async def test_delete_cancels_a_start(runtime, node):
     assert nothing_is_left(runtime)
 
 
-async def test_delete_hurries_a_stop(runtime, node):
+async def test_delete_during_a_stop_shortens_its_grace_time(runtime, node):
     runtime.images.set("app:1", FakeImage(on_term=None))
     await node.start()
     patient = asyncio.create_task(node.stop(grace=1000))
@@ -163,7 +163,7 @@ async def test_a_start_waits_for_a_delete_and_starts_anew(runtime, node):
     assert second.container_id != first.container_id
 
 
-async def test_delete_tells_an_end_and_nothing_that_begins(runtime, node):
+async def test_delete_reports_the_end_and_no_pending_zone(runtime, node):
     await node.start()
     runtime.faults.set("RemovePodSandbox", "delay(80)")
     events = node.events()
@@ -182,7 +182,7 @@ async def test_delete_tells_an_end_and_nothing_that_begins(runtime, node):
     await events.aclose()
 
 
-async def test_a_delete_that_fails_says_so_and_can_be_repeated(runtime, node):
+async def test_failed_delete_raises_and_can_be_repeated(runtime, node):
     await node.start()
     runtime.faults.set("RemovePodSandbox", "1*error(UNKNOWN: device busy)")
     problem = await node.remove()
@@ -208,7 +208,7 @@ async def test_delete_while_the_runtime_is_away_is_to_be_repeated(runtime, node)
 # What nobody works on
 
 
-async def test_a_new_node_adopts_what_runs(runtime, run):
+async def test_new_node_adopts_running_zones(runtime, run):
     async with run() as node:
         _, zone = await node.start(env={"A": "b"}, labels={"team": "x"})
     async with run() as node:
@@ -217,8 +217,8 @@ async def test_a_new_node_adopts_what_runs(runtime, run):
     assert len(runtime.calls.of("RunPodSandbox")) == 1
 
 
-async def test_a_new_node_removes_what_was_half_made(runtime, run, tmp_path):
-    async with run(half_made=30) as node:
+async def test_new_node_removes_partially_created_objects(runtime, run, tmp_path):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("RunPodSandbox", "finish-then-close")
         await node.start("a")
         runtime.faults.set("StartContainer", "close")
@@ -231,18 +231,18 @@ async def test_a_new_node_removes_what_was_half_made(runtime, run, tmp_path):
         await until(lambda: not (tmp_path / "logs" / "b").exists())
 
 
-async def test_a_new_node_carries_on_what_is_asked_for_again(runtime, run):
-    async with run(half_made=30) as node:
+async def test_new_node_completes_a_start_that_is_requested_again(runtime, run):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         await node.start()
         made = runtime.containers[0].id
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         is_new, zone = await node.start()
         assert (is_new, zone.container_id) == (True, made)
 
 
-async def test_half_made_things_of_another_spec_are_replaced(runtime, run):
-    async with run(half_made=30) as node:
+async def test_partially_created_objects_of_another_spec_are_replaced(runtime, run):
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         assert (await node.start()).code == "RuntimeUnavailable"
         async with asyncio.timeout(10):
@@ -252,7 +252,7 @@ async def test_half_made_things_of_another_spec_are_replaced(runtime, run):
         await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
 
 
-async def test_a_lost_zone_is_told_and_its_rest_stopped(runtime, node):
+async def test_lost_zone_is_reported_and_its_container_stopped(runtime, node):
     _, zone = await node.start()
     runtime.lose_sandbox("z")
     lost = await node.until_state("failed")
@@ -286,7 +286,7 @@ def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def test_a_zone_that_could_not_start_when_it_was_stopped_says_why(runtime, node):
+async def test_stop_of_a_start_that_fails_returns_its_reason(runtime, node):
     runtime.faults.set("CreateContainer", "error(UNKNOWN: disk full)")
     runtime.faults.set("StopPodSandbox", "delay(80)")
     start = asyncio.create_task(node.start())
@@ -296,7 +296,7 @@ async def test_a_zone_that_could_not_start_when_it_was_stopped_says_why(runtime,
     assert (await start).code == "StartError"
 
 
-async def test_a_container_that_can_not_be_ended_at_all_is_told(runtime, node):
+async def test_stop_of_a_container_that_cannot_be_stopped_raises_the_refusal(runtime, node):
     await node.start()
     runtime.faults.set("StopContainer", "error(UNKNOWN: shim is gone)")
     runtime.faults.set("StopPodSandbox", "error(UNKNOWN: shim is gone)")
@@ -327,7 +327,7 @@ async def test_stop_of_a_container_that_another_client_removed_ends_the_zone(run
 
 async def begun_by_an_earlier_node(runtime, run):
     """Let a node end while the runtime starts a container for it; gives the container."""
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         async with asyncio.timeout(10):
             while not runtime.containers:
@@ -340,7 +340,7 @@ async def begun_by_an_earlier_node(runtime, run):
 
 async def test_start_that_an_earlier_node_began_is_waited_for(runtime, run):
     container = await begun_by_an_earlier_node(runtime, run)
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("StartContainer")
         runtime.finish_start("z")
@@ -353,7 +353,7 @@ async def test_start_that_an_earlier_node_began_is_waited_for(runtime, run):
 async def test_failed_start_of_an_earlier_node_is_repeated_with_a_new_container(runtime, run):
     container = await begun_by_an_earlier_node(runtime, run)
     container.image = FakeImage(start_error="context canceled")
-    async with run(half_made=30) as node:
+    async with run(orphan_grace=30) as node:
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("StartContainer")
         runtime.finish_start("z")
@@ -365,7 +365,7 @@ async def test_failed_start_of_an_earlier_node_is_repeated_with_a_new_container(
 async def test_start_that_an_earlier_node_began_and_that_never_ends_is_unavailable(runtime, run):
     await begun_by_an_earlier_node(runtime, run)
     timeouts = Timeouts(usual=0.1, run_pod_sandbox=10)
-    async with run(half_made=30, timeouts=timeouts) as node:
+    async with run(orphan_grace=30, timeouts=timeouts) as node:
         problem = await node.start()
     assert problem.code == "RuntimeUnavailable"
 

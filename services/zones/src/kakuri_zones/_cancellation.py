@@ -1,7 +1,7 @@
-"""Ending an operation early without losing track of what it has asked for.
+"""Cancelling an operation without losing track of its call to the runtime.
 
-A call that is simply abandoned may still make something. So when an operation is cancelled, the
-call under way gets a while to answer before it is abandoned.
+An abandoned call may still create something. A cancelled operation therefore waits some time for
+the answer of the call in progress before it abandons that call.
 """
 
 import asyncio
@@ -14,31 +14,43 @@ T = TypeVar("T")
 
 
 class Cancellation:
-    """Tells an operation to end; patience is in seconds."""
+    """Cancels an operation.
 
-    def __init__(self, words: str, patience: float) -> None:
-        self._words = words
-        self._patience = patience
+    Args:
+        message: of the StartCancelled to raise.
+        timeout: seconds that the call in progress may still take.
+
+    """
+
+    def __init__(self, message: str, timeout: float) -> None:
+        self._message = message
+        self._timeout = timeout
         self._cancelled = asyncio.Event()
 
     def cancel(self) -> None:
-        """Let `guard` raise from now on."""
+        """Cancel the operation: `guard` raises StartCancelled from now on."""
         self._cancelled.set()
 
     async def guard(self, call: Coroutine[Any, Any, T], *, at_once: bool = False) -> T:
-        """Await a call. Raises StartCancelled if the operation is told to end before it answers.
+        """Await a call and return its result.
 
-        at_once: whether the call can be abandoned without a wait.
+        Args:
+            call: the call to the runtime.
+            at_once: whether the call can be abandoned without waiting for its answer.
+
+        Raises:
+            StartCancelled: the operation was cancelled before the call was answered.
+
         """
         if self._cancelled.is_set():
             call.close()
-            raise StartCancelled(self._words)
+            raise StartCancelled(self._message)
         task = asyncio.ensure_future(call)
         cancelled = asyncio.ensure_future(self._cancelled.wait())
         try:
             await asyncio.wait({task, cancelled}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done() and not at_once:
-                await asyncio.wait({task}, timeout=self._patience)
+                await asyncio.wait({task}, timeout=self._timeout)
         finally:
             cancelled.cancel()
             if not task.done():
@@ -46,11 +58,11 @@ class Cancellation:
                 await asyncio.wait({task})
         if self._cancelled.is_set():
             if not task.cancelled():
-                task.exception()  # seen: the caller looks for itself what there is
-            raise StartCancelled(self._words)
+                task.exception()  # retrieved; the caller lists what exists
+            raise StartCancelled(self._message)
         try:
             return task.result()
         finally:
-            # The task holds what it raises, whose traceback holds this frame: a cycle otherwise,
-            # which keeps all that the frames above have received.
+            # The task holds its exception, whose traceback holds this frame: a cycle would keep
+            # everything that the frames above have received.
             del task

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from kakuri_cri import CallRefused, Runtime, api
 
 from kakuri_zones import _labels as labels
-from kakuri_zones._facts import Container
+from kakuri_zones._observed import Container
 
 TOO_LARGE = "RESOURCE_EXHAUSTED"
 

@@ -1,4 +1,4 @@
-"""What the runtime is and whether it can run zones, asked at that moment."""
+"""The health check: which runtime answers, and whether it can run zones now."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -14,7 +14,7 @@ from kakuri_zones._monitor import Monitor
 from kakuri_zones._zone_network import ZoneNetwork
 
 HEALTH_SECONDS = 5.0
-"""How long the runtime may take to answer a probe."""
+"""Seconds for the runtime to answer a health check."""
 
 REQUIRED_CONDITIONS = ("RuntimeReady", "NetworkReady")
 
@@ -22,7 +22,7 @@ MAX_NAME = 128
 """Characters of a name, version or reason that the runtime reports about itself."""
 
 MAX_MESSAGE = 1024
-"""Characters of what the runtime says about a condition."""
+"""Characters of the runtime's message about a condition."""
 
 NO_CONTAINER = "kakuri-probe"
 """An id that no container has."""
@@ -77,7 +77,7 @@ def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Cond
     """Return conditions of the node that do not keep zones from running."""
     conditions = []
     if not network.resolvers().servers:
-        message = "the host names no resolver that zones can reach: give one with --dns-server"
+        message = "the host has no resolver that zones can reach: set one with --dns-server"
         conditions.append(
             Condition("NameResolution", status=False, reason="NoResolver", message=message)
         )
@@ -88,16 +88,22 @@ def own_conditions(network: ZoneNetwork, collector: ImageCollector) -> list[Cond
     return conditions
 
 
-async def look(
+async def check_health(
     cri: Runtime,
     monitor: Monitor,
     cgroup_parent: CgroupParent,
-    wanted: Iterable[str],
+    handlers: Iterable[str],
     own: Iterable[Condition] = (),
 ) -> Health:
-    """Ask the runtime how it is.
+    """Query the runtime and return its health.
 
-    wanted are the handlers that zones need, own the conditions that are not the runtime's.
+    Args:
+        cri: the client of the runtime.
+        monitor: whether the runtime reports events.
+        cgroup_parent: whether the runtime has the call RuntimeConfig.
+        handlers: that zones need.
+        own: conditions of the node, beside the runtime's.
+
     """
     try:
         version, status = await asyncio.gather(
@@ -108,10 +114,10 @@ async def look(
     except CriError as error:
         return Health("unavailable", str(error))
     reopen, usage = await asyncio.gather(
-        _is_there(cri.reopen_container_log(NO_CONTAINER, HEALTH_SECONDS)),
-        _is_there(cri.image_fs_info(HEALTH_SECONDS)),
+        _is_implemented(cri.reopen_container_log(NO_CONTAINER, HEALTH_SECONDS)),
+        _is_implemented(cri.image_fs_info(HEALTH_SECONDS)),
     )
-    faults = list(_faults(status, wanted))
+    faults = list(_faults(status, handlers))
     return Health(
         "unavailable" if faults else "ok",
         "; ".join(faults) or None,
@@ -139,8 +145,8 @@ def _name(text: str) -> str:
     return printable(text, MAX_NAME)
 
 
-async def _is_there(call: Awaitable[object]) -> bool | None:
-    """Tell whether the runtime has a call, whatever else it says."""
+async def _is_implemented(call: Awaitable[object]) -> bool | None:
+    """Return whether the runtime implements a call; None if it does not answer."""
     try:
         await call
     except Unimplemented:
@@ -156,15 +162,15 @@ def _conditions(status: api.StatusResponse) -> Iterable[api.RuntimeCondition]:
     return () if status.status is None else status.status.conditions
 
 
-def _faults(status: api.StatusResponse, wanted: Iterable[str]) -> Iterable[str]:
+def _faults(status: api.StatusResponse, required: Iterable[str]) -> Iterable[str]:
     conditions = {each.type: each for each in _conditions(status)}
     for name in REQUIRED_CONDITIONS:
         condition = conditions.get(name)
         if condition is None or not condition.status:
             message = printable(condition.message, MAX_MESSAGE) if condition else "not reported"
             yield f"{name}: {message}"
-    # Before CRI 1.30 a runtime does not tell its handlers.
+    # Runtimes before CRI 1.30 do not report their handlers.
     present = {_name(each.name) for each in status.runtime_handlers}
     if present:
-        for name in sorted(set(wanted) - present):
+        for name in sorted(set(required) - present):
             yield f"expected the runtime to have handler {name!r}, got {sorted(present)}"

@@ -1,7 +1,7 @@
 """Removing images that no container uses, when they are old or the disk fills up.
 
 The rules are the kubelet's (pkg/kubelet/images/image_gc_manager.go): when the file system of the
-images is used beyond a high threshold, the images that were used the longest ago are removed until
+images is used beyond a high threshold, the least recently used images are removed until
 it is below a low one. Never removed is an image of a container, of a start under way, one that the
 runtime has pinned, one to be kept, and one seen first less than a minimum age ago.
 """
@@ -51,14 +51,14 @@ DEFAULT_COLLECTION = CollectionLimits()
 
 
 class DiskUse(NamedTuple):
-    """Bytes of a file system, and those that are free for everybody."""
+    """Bytes of a file system, and those that are available to ordinary users."""
 
     capacity: int
     available: int
 
 
 def disk_use(path: str) -> DiskUse | None:
-    """Return the use of a path's file system; None where that can't be seen from here."""
+    """Return the use of a path's file system; None if it can't be read."""
     try:
         status = os.statvfs(path)
     except OSError:
@@ -101,7 +101,7 @@ class ImageCollector:
         self.problem: str | None = None
 
     async def run(self) -> None:
-        """Collect again and again, for ever."""
+        """Collect periodically until cancelled."""
         while True:
             await asyncio.sleep(self._limits.interval)
             try:
@@ -112,7 +112,9 @@ class ImageCollector:
     async def collect(self) -> None:
         """Remove images that are too old, and others while the disk is too full.
 
-        Raises CriError if the runtime does not say what there is.
+        Raises:
+            CriError: the runtime did not list images or containers.
+
         """
         candidates = await self._candidates()
         now = self._clock()
@@ -125,7 +127,7 @@ class ImageCollector:
         self.problem = await self._make_room(left)
 
     async def _candidates(self) -> list[api.Image]:
-        """Return the images that may be removed, those used the longest ago first."""
+        """Return the images that may be removed, the least recently used first."""
         images = await self._cri.list_images()
         used = await self._used_images()
         kept = self._keep | await self._sandbox_image()
@@ -148,10 +150,10 @@ class ImageCollector:
         return sorted(candidates, key=self._used)
 
     async def _used_images(self) -> set[str]:
-        """Return what the containers of the node call their images."""
+        """Return the image references of the containers of the node."""
         try:
             containers = await self._cri.list_containers({})
-        except CallRefused:  # they are more than one answer holds
+        except CallRefused:  # the list exceeds one answer
             containers = [
                 each
                 for sandbox in await self._cri.list_pod_sandboxes({})
@@ -161,13 +163,13 @@ class ImageCollector:
         return (named | {each.image_ref for each in containers}) - {""}
 
     async def _make_room(self, candidates: Sequence[api.Image]) -> str | None:
-        """Remove images while the disk is too full; returns why that was not enough."""
+        """Remove images while the disk is too full; return why that was not enough."""
         if self._limits.high >= FULL:
             return None
         for path in set(map(mountpoint, await self._cri.image_fs_info())):
             use = self._disk(path)
             if use is None or use.capacity == 0:
-                return f"the use of {path!r} can't be seen"
+                return f"the use of the disk of {path!r} can't be read"
             percent = FULL - use.available * FULL // use.capacity
             if percent < self._limits.high:
                 continue
@@ -176,13 +178,13 @@ class ImageCollector:
             for image in candidates:
                 if freed >= wanted:
                     break
-                if await self._remove(image, f"the disk is used to {percent} %"):
+                if await self._remove(image, f"the disk is {percent} % full"):
                     freed += image.size
             if freed < wanted:
                 log.warning("too little room for images", path=path, wanted=wanted, freed=freed)
                 return (
-                    f"the disk of {path!r} is used to {percent} %, and of {wanted} bytes to be "
-                    f"freed images gave {freed}"
+                    f"the disk of {path!r} is {percent} % full, and removing images freed "
+                    f"{freed} of {wanted} bytes"
                 )
         return None
 
@@ -212,7 +214,7 @@ class ImageCollector:
 
 
 def _is_any_of(image: api.Image, references: Iterable[str]) -> bool:
-    """Whether an image is meant by one of some references; a name without registry fits any."""
+    """Return whether one of the references names an image; without a registry, any matches."""
     names = {image.id, *image.repo_tags, *image.repo_digests}
     return any(
         reference in names or any(name.endswith(f"/{reference}") for name in names)

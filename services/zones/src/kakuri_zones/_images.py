@@ -1,9 +1,8 @@
-"""Providing an image on the node as its pull policy demands, with what a container needs of it.
+"""Providing an image on the node according to its pull policy, with the parts a container needs.
 
-Pulls are shared, and never with a start that came too late for them: a tag may have moved, or an
-image been pushed, since a pull began. So a start that has to pull joins only a pull that has not
-begun yet, which begins when the one under way has ended. One that merely misses the image joins
-whatever is under way, and if that fails it has an attempt of its own.
+Starts share pulls, but a tag may have moved since a pull began. So a start that has to check for a
+newer image joins only a pull that is still queued; it begins when the current one has ended. A
+start that only needs the image joins a pull in progress, and if that fails, gets its own attempt.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ from kakuri_json import JSONError, decode
 from kakuri_registry import PullPolicy
 
 from kakuri_zones._errors import PullFailed, StartFailed
-from kakuri_zones._facts import START_ERROR
+from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
 from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
 
@@ -40,9 +39,9 @@ class NodeImage:
 
     Attributes:
         id: what to create containers from.
-        user: whom its configuration runs as, `USER[:GROUP]`; root unless it says otherwise.
-        digest: of the manifest that its reference stands for; None where that is not known.
-        working_dir: where its configuration runs it; empty where that is not known.
+        user: the user of its configuration, `USER[:GROUP]`; root by default.
+        digest: of the manifest that its reference stands for; None if unknown.
+        working_dir: of its configuration; empty if unknown.
 
     """
 
@@ -56,21 +55,21 @@ class NodeImage:
 class _Pull:
     """A pull that starts share.
 
-    `task` is None once it is over: the error that a task raises has a traceback, whose frames hold
-    this pull and the specs of those who wait, and with the task that were a cycle.
+    `task` is None once it is over: a task holds its error, whose traceback's frames hold this pull
+    and the specs of its waiters, which would be a cycle.
     """
 
     task: asyncio.Task[str] | None = None
     waiters: dict[object, Report] = field(default_factory=dict)
     has_begun: bool = False
 
-    def report(self, words: str) -> None:
+    def report(self, message: str) -> None:
         for report in list(self.waiters.values()):
-            report(words)
+            report(message)
 
 
 class Images:
-    """Provides images, and knows which of them starts are about to use."""
+    """Provides images, and keeps those that a start is about to use."""
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class Images:
             hold: Receives the id of the image.
 
         Raises:
-            PullFailed: The image can't be had.
+            PullFailed: The image could not be pulled.
             CriError: The runtime does not answer, or refuses.
 
         A caller that is cancelled cancels the pull, unless others wait for it as well.
@@ -160,8 +159,8 @@ class Images:
     ) -> api.Image:
         present = await self._cri.image_status(reference)
         if policy is PullPolicy.NEVER and present is None:
-            words = f"expected {reference} on the node, since it is never to be pulled; got none"
-            raise PullFailed(words, is_transient=False)
+            message = f"image {reference} is not on the node, and its pull policy is `never`"
+            raise PullFailed(message, is_transient=False)
         is_always = policy is PullPolicy.ALWAYS or (policy is None and _moves(reference))
         if present is not None and ("@" in reference or not is_always):
             return present
@@ -180,7 +179,7 @@ class Images:
         return pulled
 
     async def _pull(self, reference: str, report: Report, *, is_fresh: bool, is_check: bool) -> str:
-        """Pull an image with all who may share the pull."""
+        """Pull an image, or join a pull of it that may be shared."""
         while True:
             pull = self._join(reference, is_fresh=is_fresh, is_check=is_check)
             had_begun = pull.has_begun
@@ -188,7 +187,7 @@ class Images:
             pull.waiters[waiter] = report
             report(f"pulling {reference}")
             try:
-                assert pull.task is not None  # only running ones can be joined
+                assert pull.task is not None  # only a pull in progress can be joined
                 return await asyncio.shield(pull.task)
             except PullFailed:
                 if not had_begun:
@@ -211,7 +210,7 @@ class Images:
             pull.task = None
             self._forget(key, pull)
             if not task.cancelled():
-                task.exception()  # seen, though the last waiter may have gone in the same moment
+                task.exception()  # retrieved, in case the last waiter was cancelled
 
         pull.task.add_done_callback(ended)
         return pull
@@ -232,17 +231,17 @@ class Images:
         """Return the part of an image's configuration that the runtime reports.
 
         Raises:
-            StartFailed: The image hides it: it is larger than any real one.
+            StartFailed: It is larger than any real one.
             CriError: The runtime does not answer, or refuses.
 
         """
         info = (await self._cri.image_info(image.id)).get("info", "")
         if len(info) > MAX_INFO:
-            words = f"expected an image's configuration of at most {MAX_INFO} characters"
-            raise StartFailed(START_ERROR, f"{words}, got {len(info)}")
+            expected = f"expected an image's configuration of at most {MAX_INFO} characters"
+            raise StartFailed(START_ERROR, f"{expected}, got {len(info)}")
         try:
             return decode(info, type=_Info).image_spec.config if info else _Config()
-        except JSONError:  # another runtime's spelling
+        except JSONError:  # another runtime's format
             return _Config()
 
 
@@ -274,10 +273,10 @@ class _Info:
 
 
 def _user(image: api.Image, config: _Config) -> str:
-    """Return whom an image runs as.
+    """Return the user of an image, `USER[:GROUP]`.
 
-    ImageStatus has the user alone, so the group of `USER 1000:1000` is read from what the runtime
-    tells beside it, where it does.
+    ImageStatus has only the user, so the group of `USER 1000:1000` is read from the verbose
+    information, if the runtime has it.
     """
     user = str(image.uid.value) if image.uid is not None else image.username
     if not user:
@@ -289,7 +288,7 @@ def _user(image: api.Image, config: _Config) -> str:
 def tagged(image: str) -> str:
     """Return a reference with the tag `latest` if it has neither tag nor digest.
 
-    What a name without a registry means is the runtime's affair.
+    The runtime resolves names without a registry.
     """
     return image if ":" in image.rpartition("/")[2] else f"{image}:{LATEST}"
 
@@ -307,5 +306,5 @@ def digest_of(reference: str, image: api.Image) -> str | None:
 
 
 def _moves(reference: str) -> bool:
-    """Whether a reference is expected to move: no tag, or `latest`."""
+    """Return whether a reference is expected to move: no tag, or `latest`."""
     return "@" not in reference and reference.rpartition(":")[2] == LATEST

@@ -1,4 +1,4 @@
-"""Looking at what the runtime has, asking about nothing twice that can't have changed."""
+"""Listing zones; the status of an object is requested again only if it can have changed."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -14,42 +14,43 @@ from kakuri_registry import ZoneSpec
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList
-from kakuri_zones._facts import Container, Sandbox, ZoneFacts, addresses, age
+from kakuri_zones._observed import Container, ObservedZone, Sandbox, addresses, age
 
 log = structlog.get_logger()
 
 STUCK_SECONDS = 2.0
-"""How long the runtime may take to tell of one container or sandbox, when all are looked at."""
+"""Seconds for the status of one container or sandbox when all zones are listed."""
 
-MAX_ASKING = 16
-"""Containers and sandboxes that are asked about at a time."""
+MAX_CONCURRENT_CALLS = 16
+"""Status calls at the same time."""
 
-MAX_ASKED = 4
-"""How often one is asked about a killed container whose reason may come late."""
+MAX_STATUS_CALLS = 4
+"""Status calls for a killed container, whose reason the runtime may report late."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a container's status was, the state that it was listed in, and how often one asked."""
+    """A container's last status, the state in the list at that time, and the number of calls."""
 
     listed_state: int
     container: Container
     times: int
 
-    def is_settled(self, listed_state: int) -> bool:
-        """Whether the runtime has no more to say while it lists the container in this state."""
+    def is_final(self, listed_state: int) -> bool:
+        """Return whether the status is final while the container is listed in this state."""
         if self.listed_state != listed_state:
             return False
-        return self.times >= MAX_ASKED or not self.container.is_unsettled
+        return self.times >= MAX_STATUS_CALLS or not self.container.is_provisional
 
 
 class Inspector:
-    """Gives facts about zones.
+    """Returns the observed state of zones.
 
-    What is in `hidden` (ids of sandboxes and containers) is left out: it is being removed and
-    counts no more.
+    Attributes:
+        hidden: ids of sandboxes and containers to leave out, because they are being removed.
+
     """
 
     def __init__(self, cri: Runtime, *, timeout: float | None = None) -> None:
@@ -61,32 +62,45 @@ class Inspector:
         self._stuck: set[str] = set()
         self.hidden: set[str] = set()
 
-    async def all(self) -> dict[str, ZoneFacts]:
-        """List every zone by its id. Raises CriError.
+    async def all(self) -> dict[str, ObservedZone]:
+        """Return every zone by its id.
 
-        Of a container or sandbox about which the runtime gives no answer, while it lists it, what
-        was known of it stands: one that is stuck is not to hide what becomes of all others.
+        If a status call fails or times out, the object keeps its last known state, so that one
+        stuck object does not delay the others.
+
+        Raises:
+            CriError: a list call failed, or the runtime is unavailable.
+
         """
         sandboxes = await self._cri.list_pod_sandboxes(labels.OURS, self._timeout)
         containers = await self._list.all(sandboxes)
         known = {each.id for each in containers} | {each.id for each in sandboxes}
         self._forget(known)
-        return await self._facts(sandboxes, containers, is_patient=False)
+        return await self._observe(sandboxes, containers, skip_stuck=True)
 
-    async def zone(self, zone_id: str, *, with_hidden: bool = False) -> ZoneFacts | None:
-        """Look at one zone now; None if the runtime has nothing of it. Raises CriError."""
+    async def zone(self, zone_id: str, *, with_hidden: bool = False) -> ObservedZone | None:
+        """Return one zone; None if the runtime has no object of it.
+
+        Raises:
+            CriError: a call failed.
+
+        """
         selected = labels.of_zone(zone_id)
         sandboxes, containers = await asyncio.gather(
             self._cri.list_pod_sandboxes(selected, self._timeout), self._containers_of(zone_id)
         )
-        found = await self._facts(sandboxes, containers, with_hidden=with_hidden)
+        found = await self._observe(sandboxes, containers, with_hidden=with_hidden)
         return found.get(zone_id)
 
     async def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone's latest container was made from.
+        """Return the spec of a zone's latest container.
 
-        None if there is no container, or another version of this program has written its spec.
-        Raises CriError.
+        Returns:
+            None if there is no container, or if another version of this program wrote its spec.
+
+        Raises:
+            CriError: the call failed.
+
         """
         listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)
         document: str | None = None
@@ -109,16 +123,16 @@ class Inspector:
     def _is_final(self, listed: Container) -> bool:
         asked = self._containers.get(listed.id)
         has_exited = listed.state == ContainerState.CONTAINER_EXITED
-        return has_exited and asked is not None and asked.is_settled(listed.state)
+        return has_exited and asked is not None and asked.is_final(listed.state)
 
-    async def _facts(
+    async def _observe(
         self,
         listed_sandboxes: Iterable[api.PodSandbox],
         listed_containers: Iterable[Container],
         *,
         with_hidden: bool = False,
-        is_patient: bool = True,
-    ) -> dict[str, ZoneFacts]:
+        skip_stuck: bool = False,
+    ) -> dict[str, ObservedZone]:
         hidden = set() if with_hidden else self.hidden
         seen: list[Sandbox | Container] = []
         asking: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
@@ -129,16 +143,16 @@ class Inspector:
             if sandbox.state != api.PodSandboxState.SANDBOX_READY or address is not None:
                 seen.append(Sandbox.of(sandbox, address))
             else:
-                asking.append(partial(self._ask_sandbox, sandbox, is_patient=is_patient))
+                asking.append(partial(self._ask_sandbox, sandbox, skip_stuck=skip_stuck))
         for container in listed_containers:
             asked = self._containers.get(container.id)
             if container.id in hidden:
                 continue
-            if asked is not None and asked.is_settled(container.state):
+            if asked is not None and asked.is_final(container.state):
                 seen.append(asked.container)
             else:
-                asking.append(partial(self._ask_container, container, is_patient=is_patient))
-        seen += [each for each in await _few_at_a_time(asking) if each is not None]
+                asking.append(partial(self._ask_container, container, skip_stuck=skip_stuck))
+        seen += [each for each in await _gather_limited(asking) if each is not None]
         zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
         for found in seen:
             sandboxes, containers = zones.setdefault(found.zone_id, ([], []))
@@ -147,22 +161,22 @@ class Inspector:
             else:
                 containers.append(found)
         return {
-            zone_id: ZoneFacts(zone_id, tuple(sandboxes), tuple(containers))
+            zone_id: ObservedZone(zone_id, tuple(sandboxes), tuple(containers))
             for zone_id, (sandboxes, containers) in zones.items()
             if zone_id
         }
 
-    async def _ask_sandbox(self, listed: api.PodSandbox, *, is_patient: bool) -> Sandbox:
-        """Ask for the address of a ready sandbox; without one while it can't be told."""
-        timeout = self._timeout if is_patient else STUCK_SECONDS
+    async def _ask_sandbox(self, listed: api.PodSandbox, *, skip_stuck: bool) -> Sandbox:
+        """Request the address of a ready sandbox; None while the runtime does not report it."""
+        timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
             status = await self._cri.pod_sandbox_status(listed.id, timeout)
         except NotFound:
             return Sandbox.of(listed)
         except CriError as error:
-            if is_patient or isinstance(error, RuntimeUnavailable):
+            if not skip_stuck or isinstance(error, RuntimeUnavailable):
                 raise
-            self._note_stuck(listed.id, error)
+            self._record_stuck(listed.id, error)
             return Sandbox.of(listed)
         self._stuck.discard(listed.id)
         address = next(iter(addresses(status)), None)
@@ -170,18 +184,18 @@ class Inspector:
             self._addresses[listed.id] = address
         return Sandbox.of(listed, address)
 
-    async def _ask_container(self, listed: Container, *, is_patient: bool) -> Container | None:
-        """Ask about a container; None if it is gone."""
+    async def _ask_container(self, listed: Container, *, skip_stuck: bool) -> Container | None:
+        """Request the status of a container; None if it was removed."""
         asked = self._containers.get(listed.id)
-        timeout = self._timeout if is_patient else STUCK_SECONDS
+        timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
             status = await self._cri.container_status(listed.id, timeout)
         except NotFound:
             return None
         except CriError as error:
-            if is_patient or isinstance(error, RuntimeUnavailable):
+            if not skip_stuck or isinstance(error, RuntimeUnavailable):
                 raise
-            self._note_stuck(listed.id, error)
+            self._record_stuck(listed.id, error)
             return listed.as_stale() if asked is None else replace(asked.container, is_stale=True)
         self._stuck.discard(listed.id)
         found = listed.with_status(status)
@@ -189,10 +203,14 @@ class Inspector:
         self._containers[listed.id] = _Asked(listed.state, found, times)
         return found
 
-    def _note_stuck(self, object_id: str, error: CriError) -> None:
+    def _record_stuck(self, object_id: str, error: CriError) -> None:
         if object_id not in self._stuck:
             self._stuck.add(object_id)
-            log.warning("the runtime tells nothing of this one", id=object_id, error=str(error))
+            log.warning(
+                "the runtime does not return the status of an object",
+                id=object_id,
+                error=str(error),
+            )
 
     def _forget(self, known: set[str]) -> None:
         for gone in self._containers.keys() - known:
@@ -202,11 +220,11 @@ class Inspector:
         self._stuck &= known
 
 
-async def _few_at_a_time(calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
-    few = asyncio.Semaphore(MAX_ASKING)
+async def _gather_limited(calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
+    slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
 
     async def one(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with few:
+        async with slots:
             return await call()
 
     return await asyncio.gather(*map(one, calls))

@@ -1,4 +1,4 @@
-"""What is written on sandboxes and containers, so that they are found with no other memory.
+"""The labels and annotations by which sandboxes and containers are found again.
 
 The first four are ours. The others are those of the kubelet (pkg/kubelet/types/labels.go), which
 tools such as crictl show.
@@ -16,8 +16,8 @@ SPEC_HASH = "kakuri.dev/spec-hash"
 ATTEMPT = "kakuri.dev/attempt"
 
 SPEC = "kakuri.dev/spec"
-"""An annotation of containers: the JSON of the ZoneSpec. Not of sandboxes, which would double
-what a list of everything takes and are nothing without a container."""
+"""An annotation of containers: the JSON of the ZoneSpec. Sandboxes don't have it, since
+that would double the size of a list."""
 
 IMAGE_DIGEST = "kakuri.dev/image-digest"
 """An annotation of containers: the manifest digest of the image, where it is known."""
@@ -28,7 +28,7 @@ POD_UID = "io.kubernetes.pod.uid"
 CONTAINER_NAME = "io.kubernetes.container.name"
 
 OURS = {MANAGED_BY: "kakuri"}
-"""What selects everything that is ours."""
+"""Selects every object of Kakuri."""
 
 NAMESPACE = "kakuri"
 
@@ -37,7 +37,7 @@ _HASH_DIGITS = 32
 
 
 def of_zone(zone_id: str) -> dict[str, str]:
-    """Give what selects everything of one zone."""
+    """Return the labels that select every object of one zone."""
     return {**OURS, WORKLOAD_ID: zone_id}
 
 
@@ -54,7 +54,7 @@ def sandbox_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, s
     """Return the labels of a sandbox: ours alone, since all of them have to fit into one list.
 
     Args:
-        spec: what the zone is made from.
+        spec: what the zone is created from.
         known_hash: its `spec_hash`, if that is known already.
 
     """

@@ -1,4 +1,4 @@
-"""Reporting which logs grow, so that no reader has to hold a connection while it waits."""
+"""Reporting which logs grow, so that readers need not hold a connection while they wait."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,11 +9,11 @@ from kakuri_zones._table import ZoneTable
 from kakuri_zones.logs._store import LogStore
 
 POLL_SECONDS = 0.2
-"""Between two looks at the logs of running zones: a stat of each, and none without a reader."""
+"""Seconds between checks of the logs of running zones, by stat(2); none without a watcher."""
 
-SETTLING_POLLS = 8
-"""After a rotation, the looks until the log is reported once more: a reader leaves the old file
-only when it has settled."""
+STABLE_POLLS = 8
+"""Checks after the last change until the log is reported once more: a reader leaves a rotated file
+only when it has been stable for a while."""
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -32,11 +32,11 @@ class LogWatch:
         self._logs = logs
         self._table = table
         self._poll = poll
-        self._polls_per_beat = max(1, round(heartbeat / poll))
+        self._polls_per_heartbeat = max(1, round(heartbeat / poll))
         self._closed = asyncio.Event()
 
     def close(self) -> None:
-        """End every reader's stream."""
+        """End the stream of every watcher."""
         self._closed.set()
 
     async def events(self) -> AsyncGenerator[LogEvent, None]:
@@ -44,29 +44,29 @@ class LogWatch:
 
         LogsWatched comes again from time to time, so that silence means a broken stream.
         """
-        before = await self._look()
-        settling: dict[str, int] = {}
+        before = await self._signatures()
+        recent: dict[str, int] = {}
         polls = 0
         yield LogsWatched()
         while not await self._pause():
-            now = await self._look()
+            now = await self._signatures()
             for zone_id, signature in now.items():
                 has_changed = before.get(zone_id) != signature
                 if has_changed:
-                    settling[zone_id] = SETTLING_POLLS
-                elif zone_id in settling:
-                    settling[zone_id] -= 1
-                if has_changed or settling.get(zone_id) == 0:
+                    recent[zone_id] = STABLE_POLLS
+                elif zone_id in recent:
+                    recent[zone_id] -= 1
+                if has_changed or recent.get(zone_id) == 0:
                     yield LogGrown(zone_id)
-                if settling.get(zone_id) == 0:
-                    del settling[zone_id]
-            settling = {key: left for key, left in settling.items() if key in now}
+                if recent.get(zone_id) == 0:
+                    del recent[zone_id]
+            recent = {key: left for key, left in recent.items() if key in now}
             before = now
             polls += 1
-            if polls % self._polls_per_beat == 0:
+            if polls % self._polls_per_heartbeat == 0:
                 yield LogsWatched()
 
-    async def _look(self) -> dict[str, object]:
+    async def _signatures(self) -> dict[str, object]:
         running = {
             zone.id: zone.attempt
             for zone in self._table.all()
@@ -75,7 +75,7 @@ class LogWatch:
         return await self._logs.signatures(running)
 
     async def _pause(self) -> bool:
-        """Wait until the next look; return whether the watch is closed."""
+        """Wait until the next check; return whether the watch is closed."""
         try:
             async with asyncio.timeout(self._poll):
                 await self._closed.wait()

@@ -13,8 +13,8 @@ import structlog
 from kakuri_cri import CallRefused, CriError, Runtime
 from kakuri_registry import RuntimeHealth
 
-from kakuri_zones._facts import ZoneFacts
 from kakuri_zones._inspector import Inspector
+from kakuri_zones._observed import ObservedZone
 from kakuri_zones._table import ZoneTable
 
 log = structlog.get_logger()
@@ -30,12 +30,12 @@ class MonitorTimes:
     """The same, for a runtime without events: a change is seen within a second."""
     gap: float = 0.05
     """The shortest time between two listings, however many events arrive."""
-    unsettled: float = 0.1
+    provisional: float = 0.1
     """To the next listing while an end is held back that has not been reported yet."""
     resubscribe: float = 1.0
     """From the break of the stream of events to the next attempt to open it."""
     ask_again: float = 60.0
-    """Until a runtime without events is asked for them again: it may have been upgraded."""
+    """To the next attempt with a runtime without events, which may have been upgraded."""
 
 
 DEFAULT_TIMES = MonitorTimes()
@@ -49,7 +49,7 @@ class Monitor:
         cri: Runtime,
         inspector: Inspector,
         table: ZoneTable,
-        on_listed: Callable[[Mapping[str, ZoneFacts]], None],
+        on_listed: Callable[[Mapping[str, ObservedZone]], None],
         times: MonitorTimes = DEFAULT_TIMES,
     ) -> None:
         self._cri = cri
@@ -57,37 +57,37 @@ class Monitor:
         self._table = table
         self._on_listed = on_listed
         self._times = times
-        self._wanted = asyncio.Event()
-        self._has_logged_outage = False  # once for each, however the errors change
+        self._wakeup = asyncio.Event()
+        self._has_logged_outage = False  # once per outage, however the errors change
         self.has_events: bool | None = None
-        """Whether the runtime reports events; None until it has reported one, or refused to."""
+        """Whether the runtime reports events; None until one came or the call was refused."""
 
     async def run(self) -> None:
-        """List and listen, for ever."""
+        """List and follow events until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._list_again_and_again())
+            tasks.create_task(self._list_repeatedly())
             tasks.create_task(self._follow_events())
 
     def wake(self) -> None:
-        """Have the runtime listed soon."""
-        self._wanted.set()
+        """Trigger a listing."""
+        self._wakeup.set()
 
-    async def _list_again_and_again(self) -> None:
+    async def _list_repeatedly(self) -> None:
         while True:
-            self._wanted.clear()
+            self._wakeup.clear()
             await self._list()
             await asyncio.sleep(self._times.gap)
             pause = self._times.interval if self.has_events else self._times.without_events
-            if self._table.has_unsettled:
-                pause = self._times.unsettled
+            if self._table.has_provisional:
+                pause = self._times.provisional
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._wanted.wait()
+                    await self._wakeup.wait()
 
     async def _list(self) -> None:
         begun = self._table.begin_listing()
         try:
-            facts = await self._inspector.all()
+            observed = await self._inspector.all()
         except CriError as error:
             if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))
@@ -95,10 +95,10 @@ class Monitor:
             self._table.set_health(RuntimeHealth(available=False, message=str(error)))
             return
         if not self._table.health.available:
-            log.info("the runtime answers", zones=len(facts))
+            log.info("the runtime answers", zones=len(observed))
         self._has_logged_outage = False
         self._table.set_health(RuntimeHealth(available=True))
-        self._on_listed(self._table.end_listing(facts, begun))
+        self._on_listed(self._table.end_listing(observed, begun))
 
     async def _follow_events(self) -> None:
         while True:

@@ -12,7 +12,7 @@ from kakuri_registry import WORKLOAD_ID, LogEvent, ZoneEvent, ZoneSpec, ZoneStat
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
-from kakuri_zones._health import Health, look, own_conditions
+from kakuri_zones._health import Health, check_health, own_conditions
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
 from kakuri_zones._inspector import Inspector
@@ -42,8 +42,8 @@ RESTART_SECONDS = 1.0
 class ZoneNode:
     """The zones of one node; `zone_node` creates it.
 
-    Every operation goes on when its caller is cancelled. Operations that end a zone are
-    idempotent; a start is, for the same spec.
+    Every operation continues when its caller is cancelled. All are idempotent, `start` for the same
+    spec and attempt.
 
     An operation raises a ZoneError if it can't be carried out, and kakuri_cri.CriError if a call
     to the runtime failed: after a CallUnanswered the outcome is unknown, and the same operation
@@ -174,11 +174,11 @@ class ZoneNode:
         RuntimeHealth comes first and whenever the runtime is lost or found again; ZonesListed
         follows once every zone has been reported. At least one event comes in `heartbeat` seconds:
         ZonesListed again while the runtime answers, RuntimeHealth while it does not. A reader that
-        falls too far behind is ended as well, and begins anew with another call.
+        is too slow is ended as well, and has to call `events` again.
         """
         watcher = self._table.watch()
         self._monitor.wake()
-        beat = asyncio.create_task(self._beat(watcher))
+        beat = asyncio.create_task(self._send_heartbeats(watcher))
         try:
             while (event := await watcher.next()) is not None:
                 yield event
@@ -250,7 +250,7 @@ class ZoneNode:
         return self._watch.events()
 
     async def health(self) -> Health:
-        """Ask the runtime what it is and whether it can run zones.
+        """Return which runtime answers, and whether it can run zones.
 
         While the runtime takes longer than 0.1 s, its last answer is returned, if that is at most
         10 s old.
@@ -272,13 +272,13 @@ class ZoneNode:
         return has_ended
 
     def _expect_listing(self) -> None:
-        """Refuse to say that a zone is missing before the runtime was listed for the first time."""
+        """Raise RuntimeUnavailable until the runtime was listed: an unlisted zone may exist."""
         if not self._table.has_listing:
-            words = self._table.health.message or "not listed yet"
-            raise RuntimeUnavailable("ListPodSandbox", words)
+            message = self._table.health.message or "not listed yet"
+            raise RuntimeUnavailable("ListPodSandbox", message)
 
-    async def _beat(self, watcher: Watcher) -> None:
-        """Repeat what is known, as a sign of life, after everything that is queued already."""
+    async def _send_heartbeats(self, watcher: Watcher) -> None:
+        """Queue a heartbeat after every event that is already queued."""
         while True:
             await asyncio.sleep(self._heartbeat)
             if watcher.has_listing and self._table.health.available:
@@ -313,7 +313,7 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(node_lock(settings.log_dir))
-        table = ZoneTable(settle_seconds=settings.settle)
+        table = ZoneTable(end_delay=settings.end_delay)
         inspector = Inspector(runtime, timeout=settings.read_timeout)
         images = Images(runtime, settings.pulls)
         stack.push_async_callback(images.close)
@@ -337,12 +337,12 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
             logs,
             cgroup_parent,
             network,
-            settings.cancel_patience,
+            settings.cancel_timeout,
         )
         collector = ImageCollector(runtime, images, settings.collection)
-        zones = Zones(tools, settings.handlers, half_made_seconds=settings.half_made)
+        zones = Zones(tools, settings.handlers, orphan_grace=settings.orphan_grace)
         stack.push_async_callback(zones.close)
-        monitor = Monitor(runtime, inspector, table, zones.take_listing, settings.monitor)
+        monitor = Monitor(runtime, inspector, table, zones.reconcile, settings.monitor)
         ended = EndedLogs(logs, settings.ended_log_bytes)
         rotation = LogRotation(
             runtime, table, logs, ended, lambda: zones.busy, settings.rotate_interval
@@ -351,7 +351,9 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
 
         async def health() -> Health:
             own = own_conditions(network, collector)
-            return await look(runtime, monitor, cgroup_parent, settings.handlers.values(), own)
+            return await check_health(
+                runtime, monitor, cgroup_parent, settings.handlers.values(), own
+            )
 
         for work in (monitor.run, rotation.run, collector.run):
             stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(work)))

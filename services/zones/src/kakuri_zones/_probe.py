@@ -10,12 +10,12 @@ PROMPT_SECONDS = 0.1
 balancer or a person, expects an answer in a quarter of a second."""
 
 RECENT_SECONDS = 10.0
-"""How old an answer may be that is given in place of one that the runtime still owes. The calls of
-a probe have deadlines of five seconds, so within this time a runtime that hangs is reported."""
+"""The greatest age of an answer that is returned in place of a late one. The calls of a probe have
+deadlines of five seconds, so a runtime that hangs is reported within this time."""
 
 
 class Probe:
-    """Asks the runtime how it is: once at a time, for all who ask meanwhile."""
+    """Checks the health of the runtime, one check at a time, which concurrent callers share."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[Health]], *, prompt: float = PROMPT_SECONDS
@@ -23,7 +23,7 @@ class Probe:
         """Create a probe.
 
         Args:
-            ask: asks the runtime.
+            ask: checks the health of the runtime.
             prompt: seconds after which a recent answer is returned instead.
 
         """
@@ -46,7 +46,7 @@ class Probe:
         return asking.result() if done else last
 
     async def close(self) -> None:
-        """Cancel the question under way."""
+        """Cancel the check in progress."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)

@@ -1,9 +1,9 @@
-"""Guessing whether a pull gets on, since the CRI does not say.
+"""Estimating the progress of a pull, which the CRI does not report.
 
-A runtime that unpacks tells a growing use of its image file system (ImageFsInfo). What it only
-downloads does not show there. containerd keeps that in a folder beside, whose files can be seen to
-grow. Of other runtimes, all that can be seen is that the file system fills; other writers can then
-make a stuck pull look alive, and the deadline remains for that.
+While a runtime unpacks, the use of its image file system (ImageFsInfo) grows. Downloads do not
+count; containerd keeps them in files of a neighbouring folder, whose sizes are added up. For other
+runtimes, the space used on the whole disk has to do. Other writers can make a stuck pull seem
+alive that way; its deadline then ends it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from kakuri_cri import api
 
 NOTICEABLE = 64 * 1024
-"""Bytes: less is what a quiet machine's file system takes for its own books."""
+"""Bytes of growth that count as progress; a file system's own metadata grows by less."""
 
 
 _CONTAINERD_DOWNLOADS = "io.containerd.content.v1.content/ingest"
@@ -23,7 +23,7 @@ _CONTAINERD_DOWNLOADS = "io.containerd.content.v1.content/ingest"
 
 
 def received(mountpoint: str) -> int | None:
-    """Give a figure that grows while the runtime downloads; None where nothing can be seen."""
+    """Return a number of bytes that grows during downloads; None if it can't be read."""
     downloads = _being_downloaded(Path(mountpoint).parent / _CONTAINERD_DOWNLOADS)
     return used_on_disk(mountpoint) if downloads is None else downloads
 
@@ -34,7 +34,7 @@ def mountpoint(usage: api.FilesystemUsage) -> str:
 
 
 def used_on_disk(path: str) -> int | None:
-    """Give the bytes that a path's file system holds; None where that can't be seen from here."""
+    """Return the bytes used on the file system of a path; None if it can't be read."""
     try:
         status = os.statvfs(path)
     except OSError:
@@ -49,14 +49,14 @@ def _being_downloaded(folder: Path) -> int | None:
         return None
     size = 0
     for download in downloads:
-        with contextlib.suppress(OSError):  # it may be done by now
+        with contextlib.suppress(OSError):  # the download may be complete
             size += (download / "data").stat().st_size
     return size
 
 
 @dataclass(slots=True)
 class PullProgress:
-    """Whether something has grown lately, and by how much in all.
+    """Records when a pull last made progress, and how much it has received.
 
     `began` and every `now` are seconds of one clock.
     """
@@ -65,15 +65,15 @@ class PullProgress:
     received_by: Callable[[str], int | None] = received
     bytes_seen: int = 0
     has_figures: bool = False
-    """Whether there was anything that could be seen to grow."""
+    """Whether the runtime reported any image file system."""
     _grown_at: float = field(init=False)
     _most: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._grown_at = self.began
 
-    def look(self, filesystems: Iterable[api.FilesystemUsage], now: float) -> None:
-        """Take what the runtime says of its image file systems."""
+    def update(self, filesystems: Iterable[api.FilesystemUsage], now: float) -> None:
+        """Record the use of the image file systems that the runtime reports."""
         grown = 0
         for usage in filesystems:
             path = mountpoint(usage)
@@ -86,7 +86,7 @@ class PullProgress:
             self.bytes_seen += grown
 
     def stalled_for(self, now: float) -> float:
-        """Give the seconds since something has grown."""
+        """Return the seconds since the last progress."""
         return now - self._grown_at
 
     def _growth(self, key: str, value: int | None) -> int:

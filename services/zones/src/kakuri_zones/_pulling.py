@@ -1,4 +1,4 @@
-"""One pull of an image: watched for progress, and tried again after transient failures.
+"""One pull of an image: monitored for progress, and retried after transient failures.
 
 The CRI reports a failed pull as text. What a later attempt may change (an overloaded registry, a
 connection that was cut) is recognized by the text of Go's network stack and of HTTP's statuses,
@@ -21,7 +21,7 @@ from kakuri_zones._progress import PullProgress, received
 log = structlog.get_logger()
 
 PROBE_SECONDS = 5.0
-"""How long the runtime may take to say that it is there, when a pull said that something is not."""
+"""Seconds for a call that checks whether the runtime still answers."""
 
 _TRANSIENT = re.compile(
     r"(?:\b|status )(?:408|425|429|500|502|503|504|52[0-9]) [a-z]"  # "503 Service Unavailable"
@@ -32,7 +32,7 @@ _TRANSIENT = re.compile(
     r"|network is unreachable|host is unreachable|no route to host"
     r"|server misbehaving|temporary failure in name resolution"
     r"|stream error|goaway"
-    r"|unexpected commit (?:digest|size)|failed size validation",  # what came was cut short
+    r"|unexpected commit (?:digest|size)|failed size validation",  # a truncated download
     re.IGNORECASE,
 )
 
@@ -53,7 +53,7 @@ class PullLimits:
         first_retry: the pause after the first failure; doubled after each further one.
         check_stall_timeout: stall_timeout of a pull that only checks for a newer image, where the
             one on the node may be used otherwise.
-        look_interval: between two checks of the progress.
+        progress_interval: between two checks of the progress.
 
     """
 
@@ -62,7 +62,7 @@ class PullLimits:
     retry_window: float = 30.0
     first_retry: float = 1.0
     check_stall_timeout: float = 10.0
-    look_interval: float = 1.0
+    progress_interval: float = 1.0
 
 
 DEFAULT_PULL_LIMITS = PullLimits()
@@ -96,7 +96,7 @@ class Puller:
             The reference to create containers from.
 
         Raises:
-            PullFailed: The image can't be had, in the registry's words.
+            PullFailed: The image could not be pulled; the message is the registry's.
             CallUnanswered: The runtime does not answer.
 
         """
@@ -131,9 +131,9 @@ class Puller:
         call = asyncio.create_task(self._cri.pull_image(image, timeout))
         try:
             while not call.done():
-                await asyncio.wait({call}, timeout=self._limits.look_interval)
+                await asyncio.wait({call}, timeout=self._limits.progress_interval)
                 if not call.done():
-                    await self._look(image, progress, began, report, is_check=is_check)
+                    await self._check_progress(image, progress, began, report, is_check=is_check)
             return call.result()
         except CriError as error:
             raise await self._failure(image, error) from error
@@ -142,32 +142,32 @@ class Puller:
                 call.cancel()
                 await asyncio.wait({call})
                 if not call.cancelled():
-                    call.exception()  # seen
-            # Raised again here, the call's error would have what is being raised as its context,
-            # and be its cause: a cycle. So would a name for the call, which holds that error.
+                    call.exception()  # retrieved
+            # The call holds its error, which is the cause of the one being raised: a local
+            # variable for the call would close the cycle.
             del call
 
-    async def _look(
+    async def _check_progress(
         self, image: str, progress: PullProgress, began: float, report: Report, *, is_check: bool
     ) -> None:
         """Report the progress of a pull, and end one that makes none."""
         with contextlib.suppress(CriError):
-            progress.look(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
+            progress.update(await self._cri.image_fs_info(PROBE_SECONDS), self._clock())
         now = self._clock()
         stalled = progress.stalled_for(now)
         limit = self._limits.stall_timeout
         if is_check:
             limit = min(limit, self._limits.check_stall_timeout)
         if 0 < limit <= stalled and progress.has_figures:
-            words = f"can't pull {image}: no progress for {stalled:.0f} s"
-            raise PullFailed(words, is_transient=is_check)
-        words = f"pulling {image} for {now - began:.0f} s"
+            message = f"can't pull {image}: no progress for {stalled:.0f} s"
+            raise PullFailed(message, is_transient=is_check)
+        message = f"pulling {image} for {now - began:.0f} s"
         if progress.bytes_seen:
-            words += f", about {progress.bytes_seen / 1e6:.1f} MB so far"
-        report(words)
+            message += f", about {progress.bytes_seen / 1e6:.1f} MB so far"
+        report(message)
 
     async def _failure(self, image: str, error: CriError) -> Exception:
-        """Return the error to raise; a runtime that is silent is no failure of the image."""
+        """Return the error to raise; an unavailable runtime is not a failure of the image."""
         if isinstance(error, CallTimeout):
             return PullFailed(self._late(image), is_transient=False)
         is_transient = not isinstance(error, NotFound) and bool(_TRANSIENT.search(error.message))

@@ -1,4 +1,4 @@
-"""Removing what the runtime has, at once or, when that fails, until it is done."""
+"""Removing sandboxes and containers, with retries in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import structlog
 from kakuri_cri import CallRefused, CriError, NotFound, Runtime
 
-from kakuri_zones._facts import ZoneFacts
 from kakuri_zones._inspector import Inspector
+from kakuri_zones._observed import ObservedZone
 
 log = structlog.get_logger()
 
 MAX_ROUNDS = 3
-"""How often a zone is listed and removed until the list is empty: a call that timed out may have
-made something meanwhile."""
+"""How often a zone is listed and removed until its list is empty: a call that timed out may have
+created an object meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +36,13 @@ class Objects:
     containers: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, facts: ZoneFacts | None) -> "Objects":
-        """Give everything of a zone."""
-        if facts is None:
+    def of(cls, observed: ObservedZone | None) -> "Objects":
+        """Return all objects of a zone."""
+        if observed is None:
             return cls()
         return cls(
-            frozenset(each.id for each in facts.sandboxes),
-            frozenset(each.id for each in facts.containers),
+            frozenset(each.id for each in observed.sandboxes),
+            frozenset(each.id for each in observed.containers),
         )
 
     @property
@@ -55,7 +55,7 @@ class Objects:
 
 
 class Remover:
-    """Removes sandboxes and containers, and keeps at those that can't be removed."""
+    """Removes sandboxes and containers, and retries those that can't be removed."""
 
     def __init__(
         self, cri: Runtime, inspector: Inspector, times: RetryTimes = DEFAULT_RETRIES
@@ -67,15 +67,15 @@ class Remover:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is still being removed behind everybody's back."""
+        """Whether objects are being removed in the background."""
         return bool(self._jobs)
 
     async def remove(self, objects: Objects) -> frozenset[str]:
-        """Remove objects in the kubelet's order; those that are gone are fine.
+        """Remove objects in the kubelet's order; those that don't exist count as removed.
 
         Returns:
-            The ids of which the runtime said that it has nothing. It may go on listing them:
-            containerd does, of a container that another of its clients has deleted.
+            The ids that the runtime did not find. It may still list them: containerd does for a
+            container that another of its clients has deleted.
 
         Raises:
             CriError: one could not be removed.
@@ -83,48 +83,48 @@ class Remover:
         """
         absent: set[str] = set()
         for sandbox_id in sorted(objects.sandboxes):
-            await unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+            await ignore_not_found(self._cri.stop_pod_sandbox(sandbox_id))
         for container_id in sorted(objects.containers):
-            if not await unless_gone(self._cri.remove_container(container_id)):
+            if not await ignore_not_found(self._cri.remove_container(container_id)):
                 absent.add(container_id)
         for sandbox_id in sorted(objects.sandboxes):
-            if not await unless_gone(self._cri.remove_pod_sandbox(sandbox_id)):
+            if not await ignore_not_found(self._cri.remove_pod_sandbox(sandbox_id)):
                 absent.add(sandbox_id)
         return frozenset(absent)
 
     async def remove_zone(self, zone_id: str) -> None:
-        """Remove everything of a zone, and see that nothing is left.
+        """Remove all objects of a zone, and verify it with a list.
 
-        What the runtime lists although it does not have it counts as removed. It is hidden and
-        tried again until it is listed no more.
+        An object that the runtime lists but does not find counts as removed. It is hidden, and
+        removed again until it is no longer listed.
 
         Raises:
-            CriError: something is left.
+            CriError: a call failed, or objects remain.
 
         """
         absent: frozenset[str] = frozenset()
         for _ in range(MAX_ROUNDS + 1):
             left = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
             if left.ids <= absent:
-                self.remove_later(zone_id, left, "listed by the runtime, which does not have it")
+                self.remove_later(zone_id, left, "listed by the runtime, but not found")
                 return
             absent = await self.remove(left)
-        words = f"expected nothing left of {zone_id!r}, got {', '.join(sorted(left.ids))}"
-        raise CallRefused("RemovePodSandbox", words)
+        message = f"zone {zone_id!r} still has {', '.join(sorted(left.ids))} after its removal"
+        raise CallRefused("RemovePodSandbox", message)
 
     def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
-        """Remove objects in the background, until it is done; from now on they don't count."""
+        """Hide objects at once, and remove them in the background."""
         new = objects.ids - self._inspector.hidden
         if new:
             self._inspector.hidden |= new
             self._start(self._keep_removing(zone_id, objects, why))
 
     def stop_later(self, zone_id: str, sandbox_ids: Iterable[str], container_id: str) -> None:
-        """End what is left of a zone that was lost, and leave the records of it."""
-        self._start(self._stop_rest(zone_id, list(sandbox_ids), container_id))
+        """Stop the objects of a lost zone in the background, without removing them."""
+        self._start(self._stop_lost_zone(zone_id, list(sandbox_ids), container_id))
 
     async def close(self) -> None:
-        """Leave what is not done to the next start of this program, which finds it again."""
+        """Cancel the background removals; the next process finds the objects by their labels."""
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -151,24 +151,28 @@ class Remover:
             pause = min(pause * 2, self._times.longest)
 
     async def _listed(self, zone_id: str, absent: frozenset[str]) -> bool:
-        """Whether the runtime still lists something that it says it does not have."""
+        """Return whether the runtime still lists an object that it did not find."""
         if not absent:
             return False
         listed = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
         return bool(listed.ids & absent)
 
-    async def _stop_rest(self, zone_id: str, sandbox_ids: list[str], container_id: str) -> None:
-        log.warning("a zone was lost, stopping its rest", zone=zone_id, container=container_id)
+    async def _stop_lost_zone(
+        self, zone_id: str, sandbox_ids: list[str], container_id: str
+    ) -> None:
+        log.warning(
+            "zone lost, stopping its container and sandbox", zone=zone_id, container=container_id
+        )
         try:
-            await unless_gone(self._cri.stop_container(container_id, 0))
+            await ignore_not_found(self._cri.stop_container(container_id, 0))
             for sandbox_id in sandbox_ids:
-                await unless_gone(self._cri.stop_pod_sandbox(sandbox_id))
+                await ignore_not_found(self._cri.stop_pod_sandbox(sandbox_id))
         except CriError as error:
-            log.warning("could not stop what a zone left", zone=zone_id, error=str(error))
+            log.warning("could not stop a lost zone", zone=zone_id, error=str(error))
 
 
-async def unless_gone(call: Awaitable[None]) -> bool:
-    """Await a call about an object; return whether the runtime has that object."""
+async def ignore_not_found(call: Awaitable[None]) -> bool:
+    """Await a call about an object; return whether the runtime found the object."""
     try:
         await call
     except NotFound:

@@ -50,11 +50,11 @@ class LogRotation:
         self._trimming: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Look again and again."""
+        """Check the logs periodically until cancelled."""
         try:
             while True:
                 await asyncio.sleep(self._interval)
-                self.look()
+                self.check()
         finally:
             tasks = list(self._under_way.values())
             if self._trimming is not None:
@@ -63,15 +63,15 @@ class LogRotation:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def look(self) -> None:
-        """Begin to rotate what has grown too large; what fails is tried again at the next look.
+    def check(self) -> None:
+        """Start to rotate logs that have grown too large; the next check retries failures.
 
-        A zone whose log is being looked at is left out: one that hangs holds up no other.
+        A zone whose last check has not finished is skipped, so that it does not delay others.
         """
         for status in self._table.all():
             is_running = status.state is WorkloadState.RUNNING and status.container_id is not None
             if is_running and status.id not in self._under_way:
-                task = asyncio.create_task(self._look_at(status))
+                task = asyncio.create_task(self._check_zone(status))
                 self._under_way[status.id] = task
                 task.add_done_callback(partial(self._done, status.id))
         if self._trimming is None or self._trimming.done():
@@ -80,7 +80,7 @@ class LogRotation:
     def _done(self, zone_id: str, _: asyncio.Task[None]) -> None:
         del self._under_way[zone_id]
 
-    async def _look_at(self, status: ZoneStatus) -> None:
+    async def _check_zone(self, status: ZoneStatus) -> None:
         container_id = status.container_id or ""
         try:
             rotated = await self._logs.rotate(

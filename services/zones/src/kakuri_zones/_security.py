@@ -1,8 +1,8 @@
-"""The profile under which every container runs; nothing that a submitter says weakens it.
+"""The security profile of every container; no field of a spec weakens it.
 
-A CRI runtime adds none of this by itself: what is not sent is not in force. No devices, host
-namespaces, privileges or supplemental groups are ever sent, no mount but that of the zone's own
-hosts file, and there is no way to ask.
+A CRI runtime adds none of this by default: what is not sent is not in force. Devices, host
+namespaces, privileges and supplemental groups are never sent, and the only mount is the zone's own
+hosts file.
 
 The user is always sent, also the one that the image names: for a container without one, a runtime
 takes the supplementary groups that the image gives to root.
@@ -46,28 +46,28 @@ MASKED_PATHS = (
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )
-"""What tells of the kernel and its machine; the runtime lays something empty over it."""
+"""Paths that reveal the kernel and the machine; the runtime mounts something empty over them."""
 
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-"""What sets the kernel."""
+"""Paths that configure the kernel."""
 
 
 def namespaces() -> api.NamespaceOption:
-    """Give the namespaces: none of the host's; processes see only their own container's."""
+    """Return the namespaces: none of the host's, and processes see only their own container's."""
     return api.NamespaceOption(network=Mode.POD, pid=Mode.CONTAINER, ipc=Mode.POD)
 
 
 def runtime_default() -> api.SecurityProfile:
-    """Give the runtime's own seccomp profile.
+    """Return the runtime's default seccomp profile.
 
-    Its value is zero, so the message is empty, yet it has to be sent: without it there is no
-    profile at all.
+    Its value is zero, so the message is empty, but it has to be sent: without it, containers run
+    without a profile.
     """
     return api.SecurityProfile(profile_type=Profile.RuntimeDefault)
 
 
 def sandbox_security() -> api.LinuxSandboxSecurityContext:
-    """Give what holds for a sandbox."""
+    """Return the security context of a sandbox."""
     return api.LinuxSandboxSecurityContext(
         namespace_options=namespaces(), seccomp=runtime_default()
     )
@@ -97,7 +97,7 @@ def _as_user(
     if group and not group.isdecimal():
         # CRI has no field for a group's name; containerd and CRI-O resolve both parts of this one.
         return replace(context, run_as_username=user)
-    # Zero is a user, too: a message that is not None is sent even if all of it is zero.
+    # User 0 has to be sent, too; a message other than None is encoded even if it is empty.
     context = replace(context, run_as_group=api.Int64Value(value=int(group)) if group else None)
     if name.isdecimal():
         return replace(context, run_as_user=api.Int64Value(value=int(name)))
@@ -105,7 +105,7 @@ def _as_user(
 
 
 def leaves_zone(working_dir: str) -> bool:
-    """Whether a working directory may lead out of a zone.
+    """Return whether a working directory may lead out of a zone.
 
     Below /proc/self/fd (and /dev/fd, which leads there) runc before 1.1.12 has descriptors of the
     host open while it changes to the directory (CVE-2024-21626). Submitters can't name such a

@@ -13,8 +13,8 @@ from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
 from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, PullLimits
 from kakuri_zones._removal import DEFAULT_RETRIES, RetryTimes
 from kakuri_zones._rotation import ROTATE_INTERVAL
-from kakuri_zones._table import SETTLE_SECONDS
-from kakuri_zones._zones import HALF_MADE_SECONDS
+from kakuri_zones._table import END_DELAY
+from kakuri_zones._zones import ORPHAN_GRACE
 from kakuri_zones.logs._ended import ENDED_LOGS_MB, MIB
 
 DEFAULT_HANDLERS = MappingProxyType({"edera-zone": "edera"})
@@ -42,10 +42,9 @@ class Settings:
         collection: when images are removed.
         timeouts: of calls to the runtime, for the caller that creates the Runtime.
         read_timeout: of calls that list or inspect.
-        half_made: how long a partially created zone waits for a start that continues with it.
-        settle: how long an end is held back that the runtime may have more to report about.
-        cancel_patience: how long a call that creates something may still take when its start has
-            been cancelled.
+        orphan_grace: how long partially created objects are kept for a start that adopts them.
+        end_delay: how long an end is held back whose reason the runtime may still correct.
+        cancel_timeout: how long a creating call may still take after its start was cancelled.
         heartbeat: the longest silence of a stream of events.
 
     """
@@ -64,8 +63,8 @@ class Settings:
     monitor: MonitorTimes = DEFAULT_TIMES
     retries: RetryTimes = DEFAULT_RETRIES
     read_timeout: float = 10.0
-    half_made: float = HALF_MADE_SECONDS
-    settle: float = SETTLE_SECONDS
-    cancel_patience: float = 10.0
+    orphan_grace: float = ORPHAN_GRACE
+    end_delay: float = END_DELAY
+    cancel_timeout: float = 10.0
     heartbeat: float = HEARTBEAT_SECONDS
     rotate_interval: float = ROTATE_INTERVAL

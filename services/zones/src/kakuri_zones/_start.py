@@ -10,17 +10,17 @@ from kakuri_cri.api import ContainerState
 from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._cancellation import Cancellation
+from kakuri_zones._creation import ZoneCreator
 from kakuri_zones._errors import StartFailed, ZoneConflict
-from kakuri_zones._facts import (
+from kakuri_zones._images import Images
+from kakuri_zones._inspector import Inspector
+from kakuri_zones._observed import (
     CREATING_CONTAINER,
     CREATING_SANDBOX,
     START_ERROR,
     STARTING,
-    ZoneFacts,
+    ObservedZone,
 )
-from kakuri_zones._images import Images
-from kakuri_zones._inspector import Inspector
-from kakuri_zones._making import ZoneMaker
 from kakuri_zones._removal import Objects, Remover
 from kakuri_zones._security import leaves_zone
 from kakuri_zones._table import ZoneTable
@@ -33,16 +33,18 @@ log = structlog.get_logger()
 PULLING = "Pulling"
 
 RECOVERY_SECONDS = 30.0
-"""How long after it has been away a runtime's refusal is not taken for its last word: it may have
-stumbled over what its own end has left (containerd: "rename …/snapshots/new-…: file exists")."""
+"""Seconds after an outage during which a call that the runtime refuses is tried again: leftovers of
+its crash may cause the refusal (containerd: "rename …/snapshots/new-…: file exists")."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartTools:
-    """What a start works with.
+    """The collaborators of a start.
 
-    cancel_patience: seconds that a call that makes something may still take when its start has
-    been cancelled; its answer says what to remove.
+    Attributes:
+        cancel_timeout: seconds that a creating call may still take after its start was cancelled;
+            its answer says what to remove.
+
     """
 
     cri: Runtime
@@ -53,7 +55,7 @@ class StartTools:
     logs: LogStore
     cgroup_parent: Callable[[], Awaitable[str]]
     network: ZoneNetwork
-    cancel_patience: float = 10.0
+    cancel_timeout: float = 10.0
 
 
 class Start:
@@ -62,9 +64,9 @@ class Start:
     def __init__(self, tools: StartTools, spec: ZoneSpec, handler: str) -> None:
         self.spec = spec
         self._tools = tools
-        words = f"zone {spec.id!r} was told to stop before it ran"
-        self._cancellation = Cancellation(words, tools.cancel_patience)
-        self._maker = ZoneMaker(
+        message = f"zone {spec.id!r} was stopped before its container started"
+        self._cancellation = Cancellation(message, tools.cancel_timeout)
+        self._creator = ZoneCreator(
             tools.cri,
             tools.inspector,
             self._cancellation,
@@ -76,100 +78,106 @@ class Start:
         )
 
     def cancel(self) -> None:
-        """Let the start end with StartCancelled as soon as it can, leaving nothing behind."""
+        """Cancel the start: `run` removes what it created and raises StartCancelled."""
         self._cancellation.cancel()
 
     async def run(self) -> bool:
-        """Start the zone, and tell the table of it; gives whether it was there already.
+        """Start the zone, report it to the table, and return whether it existed already.
 
-        Raises ZoneConflict, StartFailed and StartCancelled, after which nothing of it is left,
-        and CallUnanswered, after which anything may be.
+        Raises:
+            ZoneConflict: another run or another spec has this id.
+            StartFailed: the start failed; everything that it created was removed.
+            StartCancelled: `cancel` was called; everything that it created was removed.
+            CallUnanswered: the outcome is unknown.
+
         """
-        facts = await self._tools.inspector.zone(self.spec.id)
-        if facts is not None and self._is_there(facts):
-            self._tools.table.learn(self.spec.id, facts)
+        observed = await self._tools.inspector.zone(self.spec.id)
+        if observed is not None and self._exists(observed):
+            self._tools.table.observe(self.spec.id, observed)
             return True
         try:
-            await self._try(self._without_rests(facts))
+            await self._try(self._remove_leftovers(observed))
         except StartFailed as error:
-            # A failure that the end of the runtime or of an earlier sidecar caused is not final.
+            # A crash of the runtime or of an earlier process may have caused the failure.
             is_recovering = self._tools.cri.seconds_since_silence <= RECOVERY_SECONDS
-            if error.reason != START_ERROR or not (is_recovering or self._maker.took_over):
+            if error.reason != START_ERROR or not (is_recovering or self._creator.adopted):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
 
-    async def _try(self, before: ZoneFacts | None) -> None:
-        """Start the zone; what fails leaves nothing behind, unless the runtime does not answer."""
+    async def _try(self, before: ObservedZone | None) -> None:
+        """Start the zone; if that fails, remove its objects, unless the runtime does not answer."""
         try:
             await self._start(before)
         except CallUnanswered:
-            raise  # the runtime may be at it still
+            raise  # the runtime may still carry the call out
         except CallRefused as error:
             await self._roll_back()
             raise StartFailed(START_ERROR, error.message) from error
         except LogError as error:
             await self._roll_back()
             raise StartFailed(START_ERROR, str(error)) from error
-        except Exception:  # a fault of ours, too
+        except Exception:  # a bug here as well
             await self._roll_back()
             raise
 
-    def _is_there(self, facts: ZoneFacts) -> bool:
-        """Tell whether this very run is there; raises ZoneConflict for another one in its place."""
-        container = facts.container
+    def _exists(self, observed: ObservedZone) -> bool:
+        """Return whether this run exists. Raises ZoneConflict if another one has its place."""
+        container = observed.container
         if container is not None and self.spec.attempt < container.attempt:
             given = f"attempt {self.spec.attempt}"
             raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
         if container is None or not container.was_started:
             return False
-        if container.spec_hash != self._maker.spec_hash:
+        if container.spec_hash != self._creator.spec_hash:
             raise ZoneConflict(f"zone {self.spec.id!r} exists with another spec")
         if self.spec.attempt == container.attempt:
             return True
-        if container.state == ContainerState.CONTAINER_RUNNING and not facts.is_lost:
+        if container.state == ContainerState.CONTAINER_RUNNING and not observed.is_lost:
             raise ZoneConflict(f"attempt {container.attempt} of {self.spec.id!r} still runs")
         return False
 
-    def _without_rests(self, facts: ZoneFacts | None) -> ZoneFacts | None:
-        """Have what was half made for another spec or attempt removed, and count it no more."""
-        if facts is None:
+    def _remove_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
+        """Remove what was partially created for another spec or attempt; return the rest."""
+        if observed is None:
             return None
-        maker = self._maker
+        creator = self._creator
         containers = [
-            each for each in facts.containers if each.was_started or maker.is_unstarted(each)
+            each for each in observed.containers if each.was_started or creator.is_unstarted(each)
         ]
         used = {each.sandbox_id for each in containers}
-        sandboxes = [each for each in facts.sandboxes if each.id in used or maker.fits(each)]
-        kept = ZoneFacts(facts.id, tuple(sandboxes), tuple(containers))
-        self._remove_other(facts, kept, "left by an earlier start")
+        sandboxes = [each for each in observed.sandboxes if each.id in used or creator.fits(each)]
+        kept = ObservedZone(observed.id, tuple(sandboxes), tuple(containers))
+        self._remove_other(observed, kept, "left by an earlier start")
         return kept if sandboxes or containers else None
 
-    async def _start(self, before: ZoneFacts | None) -> None:
+    async def _start(self, before: ObservedZone | None) -> None:
         images, spec = self._tools.images, self.spec
         with images.holding() as hold:
-            # The log's folder is made while the runtime looks for the image.
+            # The log's folder is created while the runtime looks for the image.
             folder = asyncio.ensure_future(self._tools.logs.prepare(spec.id, spec.attempt))
             try:
                 image = await self._cancellation.guard(
-                    images.ensure(spec.image, spec.pull, self._tell_pulling, hold), at_once=True
+                    images.ensure(spec.image, spec.pull, self._report_pull, hold), at_once=True
                 )
             finally:
                 await folder
             if not spec.working_dir and leaves_zone(image.working_dir):
-                words = f"the image's working directory {image.working_dir[:100]!r} leaves the zone"
-                raise StartFailed(START_ERROR, words)
-            self._tell(CREATING_SANDBOX)
-            sandbox = await self._maker.sandbox(before)
-            self._tell(CREATING_CONTAINER, sandbox_id=sandbox.id)
-            container_id = await self._maker.container(before, sandbox, image)
-        self._tell(STARTING, sandbox_id=sandbox.id, container_id=container_id)
-        container = await self._maker.launch(sandbox, container_id)
-        facts = ZoneFacts(self.spec.id, (sandbox,), (container,))
+                message = (
+                    f"the image's working directory {image.working_dir[:100]!r} leaves the zone"
+                )
+                raise StartFailed(START_ERROR, message)
+            self._report(CREATING_SANDBOX)
+            sandbox = await self._creator.sandbox(before)
+            self._report(CREATING_CONTAINER, sandbox_id=sandbox.id)
+            container_id = await self._creator.container(before, sandbox, image)
+        self._report(STARTING, sandbox_id=sandbox.id, container_id=container_id)
+        container = await self._creator.launch(sandbox, container_id)
+        observed = ObservedZone(self.spec.id, (sandbox,), (container,))
         if before is not None:
-            self._remove_other(before, facts, "replaced by a later attempt")
-        self._tools.table.learn(self.spec.id, facts)
+            self._remove_other(before, observed, "replaced by a later attempt")
+        self._tools.table.observe(self.spec.id, observed)
         log.info(
             "started",
             zone=self.spec.id,
@@ -178,27 +186,29 @@ class Start:
             container=container.id,
         )
 
-    def _remove_other(self, before: ZoneFacts, kept: ZoneFacts, why: str) -> None:
+    def _remove_other(self, before: ObservedZone, kept: ObservedZone, why: str) -> None:
         old, new = Objects.of(before), Objects.of(kept)
         other = Objects(old.sandboxes - new.sandboxes, old.containers - new.containers)
         self._tools.remover.remove_later(self.spec.id, other, why)
 
     async def _roll_back(self) -> None:
-        """Remove everything that the runtime has of the zone; in the background if need be."""
-        zone_id, made = self.spec.id, self._maker.made
+        """Remove every object of the zone, in the background if that fails at first."""
+        zone_id, created = self.spec.id, self._creator.created
         try:
-            facts = await self._tools.inspector.zone(zone_id)
-            found = Objects.of(facts)
-            made = Objects(made.sandboxes | found.sandboxes, made.containers | found.containers)
+            observed = await self._tools.inspector.zone(zone_id)
+            found = Objects.of(observed)
+            created = Objects(
+                created.sandboxes | found.sandboxes, created.containers | found.containers
+            )
             await self._tools.remover.remove_zone(zone_id)
         except CriError as error:
             log.warning("could not undo a start", zone=zone_id, error=str(error))
-            self._tools.remover.remove_later(zone_id, made, "its start failed")
+            self._tools.remover.remove_later(zone_id, created, "its start failed")
 
-    def _tell_pulling(self, words: str) -> None:
-        self._tell(PULLING, words)
+    def _report_pull(self, message: str) -> None:
+        self._report(PULLING, message)
 
-    def _tell(
+    def _report(
         self,
         step: str,
         message: str | None = None,
@@ -206,7 +216,7 @@ class Start:
         sandbox_id: str | None = None,
         container_id: str | None = None,
     ) -> None:
-        """Say which step the start has come to, and what it has made."""
+        """Publish the step of the start and the objects that exist so far."""
         self._tools.table.show_progress(
             ZoneStatus(
                 self.spec.id,
@@ -216,6 +226,6 @@ class Start:
                 pod_sandbox_id=sandbox_id,
                 container_id=container_id,
                 attempt=self.spec.attempt,
-                spec_hash=self._maker.spec_hash,
+                spec_hash=self._creator.spec_hash,
             )
         )

@@ -1,8 +1,8 @@
-"""What is true of every zone, put together from what the runtime has and what is under way.
+"""The status of every zone: its observed state, or the progress of an operation on it.
 
-The runtime's facts come in whole listings and, when an operation ends, for a single zone. A
-listing takes a while; what was learned of a zone meanwhile is newer and stays. Whatever changes is
-told to all watchers, once. Nothing ever goes back: an end that was told of a container stays.
+The observed state arrives for all zones with each listing, and for one zone when an operation ends.
+What arrives for a zone during a listing is newer than the listing and replaces it. Each change is
+published to all watchers once. The reported end of a container never changes.
 """
 
 import time
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 
 from kakuri_registry import RuntimeHealth, WorkloadState, ZoneStatus
 
-from kakuri_zones._facts import ZoneFacts
+from kakuri_zones._observed import ObservedZone
 from kakuri_zones._watchers import Watcher
 
-SETTLE_SECONDS = 0.3
-"""How long an end that the runtime may have more to say about is not told yet."""
+END_DELAY = 0.3
+"""Seconds for which a provisional end, whose reason may still change, is not reported."""
 
 
 class ZoneTable:
@@ -24,23 +24,23 @@ class ZoneTable:
         self,
         clock: Callable[[], float] = time.monotonic,
         *,
-        settle_seconds: float = SETTLE_SECONDS,
+        end_delay: float = END_DELAY,
     ) -> None:
         self._clock = clock
-        self._settle_seconds = settle_seconds
-        self._facts: dict[str, ZoneFacts] = {}
+        self._settle_seconds = end_delay
+        self._observed: dict[str, ObservedZone] = {}
         self._progress: dict[str, ZoneStatus] = {}
-        self._told: dict[str, ZoneStatus] = {}
-        self._unsettled: dict[str, tuple[str | None, float]] = {}
-        self._touched: dict[str, int] = {}
+        self._reported: dict[str, ZoneStatus] = {}
+        self._provisional: dict[str, tuple[str | None, float]] = {}
+        self._changed_at: dict[str, int] = {}
         self._steps = 0
-        self._health = RuntimeHealth(available=False, message="not asked yet")
+        self._health = RuntimeHealth(available=False, message="not listed yet")
         self._watchers: set[Watcher] = set()
         self.has_listing = False
-        """Whether the runtime was ever listed, so that what is not here is not there."""
+        """Whether the runtime was listed: before that, an unknown zone may exist."""
 
     def __repr__(self) -> str:
-        return f"<ZoneTable of {len(self._told)} zones, {len(self._watchers)} watchers>"
+        return f"<ZoneTable of {len(self._reported)} zones, {len(self._watchers)} watchers>"
 
     @property
     def health(self) -> RuntimeHealth:
@@ -48,99 +48,101 @@ class ZoneTable:
         return self._health
 
     @property
-    def has_unsettled(self) -> bool:
-        """Whether there is an end that is not told yet, for which to look again soon."""
-        return bool(self._unsettled)
+    def has_provisional(self) -> bool:
+        """Whether a provisional end is held back, so that the runtime has to be listed soon."""
+        return bool(self._provisional)
 
     def get(self, zone_id: str) -> ZoneStatus | None:
-        """Give what is true of a zone, if there is one."""
-        return self._told.get(zone_id)
+        """Return the status of a zone; None if there is no such zone."""
+        return self._reported.get(zone_id)
 
     def all(self) -> list[ZoneStatus]:
-        """Give what is true of every zone, in the order of their ids."""
-        return [self._told[zone_id] for zone_id in sorted(self._told)]
+        """Return the status of every zone, sorted by id."""
+        return [self._reported[zone_id] for zone_id in sorted(self._reported)]
 
     def begin_listing(self) -> int:
-        """Say that the runtime is about to be listed; gives what `end_listing` has to be told."""
+        """Return the token to pass to `end_listing` after the runtime was listed."""
         return self._steps
 
-    def end_listing(self, facts: Mapping[str, ZoneFacts], begun: int) -> dict[str, ZoneFacts]:
-        """Take everything that the runtime has; gives what of it is not outdated already."""
-        current: dict[str, ZoneFacts] = {}
-        for zone_id in self._facts.keys() | facts.keys() | self._told.keys():
-            if self._touched.get(zone_id, 0) <= begun:
-                found = facts.get(zone_id)
-                self._set_facts(zone_id, found)
+    def end_listing(
+        self, observed: Mapping[str, ObservedZone], begun: int
+    ) -> dict[str, ObservedZone]:
+        """Store the result of a listing; return the part that is not outdated already."""
+        current: dict[str, ObservedZone] = {}
+        for zone_id in self._observed.keys() | observed.keys() | self._reported.keys():
+            if self._changed_at.get(zone_id, 0) <= begun:
+                found = observed.get(zone_id)
+                self._set_observed(zone_id, found)
                 self._refresh(zone_id)
                 if found is not None:
                     current[zone_id] = found
-        self._touched = {key: step for key, step in self._touched.items() if step > begun}
+        self._changed_at = {key: step for key, step in self._changed_at.items() if step > begun}
         self.has_listing = True
         for watcher in self._watchers:
             if not watcher.has_listing:
                 watcher.listed()
         return current
 
-    def learn(self, zone_id: str, facts: ZoneFacts | None) -> None:
-        """Take what the runtime has of one zone now, for good; None for nothing."""
-        self._touch(zone_id)
-        self._set_facts(zone_id, facts)
-        self._refresh(zone_id, is_settled=True)
+    def observe(self, zone_id: str, observed: ObservedZone | None) -> None:
+        """Store and report the observed state of one zone; None if it has no objects."""
+        self._mark_changed(zone_id)
+        self._set_observed(zone_id, observed)
+        self._refresh(zone_id, is_final=True)
 
     def show_progress(self, status: ZoneStatus) -> None:
-        """Let an operation say what is true of a zone until it has ended."""
-        self._touch(status.id)
+        """Report this status of a zone until `end_progress`, whatever is observed."""
+        self._mark_changed(status.id)
         self._progress[status.id] = status
         self._refresh(status.id)
 
     def end_progress(self, zone_id: str) -> None:
-        """Let the facts speak for a zone again."""
-        self._touch(zone_id)
+        """Report the observed state of a zone again."""
+        self._mark_changed(zone_id)
         self._progress.pop(zone_id, None)
         self._refresh(zone_id)
 
     def set_health(self, health: RuntimeHealth) -> None:
-        """Take whether the runtime answers."""
+        """Store and report whether the runtime answers."""
         if health != self._health:
             self._health = health
             for watcher in self._watchers:
                 watcher.health(health)
 
     def watch(self) -> Watcher:
-        """Give a reader of everything there is and of every change from now on."""
+        """Return a watcher of every zone and of every change from now on."""
         watcher = Watcher(self._health, self.all())
         self._watchers.add(watcher)
         return watcher
 
     def unwatch(self, watcher: Watcher) -> None:
-        """Tell a reader no more."""
+        """Close a watcher and publish nothing more to it."""
         watcher.close()
         self._watchers.discard(watcher)
 
     def close(self) -> None:
-        """End every reader's stream."""
+        """Close every watcher."""
         for watcher in list(self._watchers):
             self.unwatch(watcher)
 
-    def _touch(self, zone_id: str) -> None:
+    def _mark_changed(self, zone_id: str) -> None:
         self._steps += 1
-        self._touched[zone_id] = self._steps
+        self._changed_at[zone_id] = self._steps
 
-    def _set_facts(self, zone_id: str, facts: ZoneFacts | None) -> None:
-        if facts is None:
-            self._facts.pop(zone_id, None)
+    def _set_observed(self, zone_id: str, observed: ObservedZone | None) -> None:
+        if observed is None:
+            self._observed.pop(zone_id, None)
         else:
-            self._facts[zone_id] = facts
+            self._observed[zone_id] = observed
 
-    def _refresh(self, zone_id: str, *, is_settled: bool = False) -> None:
-        told = self._told.get(zone_id)
-        status = self._status(zone_id, told, is_settled=is_settled)
-        if status == told:
+    def _refresh(self, zone_id: str, *, is_final: bool = False) -> None:
+        reported = self._reported.get(zone_id)
+        status = self._status(zone_id, reported, is_final=is_final)
+        if status == reported:
             return
         if status is None:
-            del self._told[zone_id]
+            del self._reported[zone_id]
         else:
-            self._told[zone_id] = status
+            self._reported[zone_id] = status
         for watcher in self._watchers:
             if status is None:
                 watcher.gone(zone_id)
@@ -148,41 +150,41 @@ class ZoneTable:
                 watcher.changed(status)
 
     def _status(
-        self, zone_id: str, told: ZoneStatus | None, *, is_settled: bool
+        self, zone_id: str, reported: ZoneStatus | None, *, is_final: bool
     ) -> ZoneStatus | None:
-        """Give what is true of a zone, not going back behind what was told."""
-        progress, facts = self._progress.get(zone_id), self._facts.get(zone_id)
+        """Return the status to report, which never takes back a reported end."""
+        progress, observed = self._progress.get(zone_id), self._observed.get(zone_id)
         if progress is not None:
-            self._unsettled.pop(zone_id, None)
+            self._provisional.pop(zone_id, None)
             return progress
-        if facts is None:
-            self._unsettled.pop(zone_id, None)
+        if observed is None:
+            self._provisional.pop(zone_id, None)
             return None
-        status = facts.status()
-        is_same = told is not None and told.container_id == status.container_id is not None
-        # A container is removed before its sandbox: what is left is no zone that begins.
-        is_rest = (
-            told is not None
+        status = observed.status()
+        is_same = reported is not None and reported.container_id == status.container_id is not None
+        # Containers are removed first: a sandbox that remains is not a zone that is starting.
+        is_leftover = (
+            reported is not None
             and status.container_id is None
-            and told.pod_sandbox_id == status.pod_sandbox_id
+            and reported.pod_sandbox_id == status.pod_sandbox_id
         )
-        if told is not None and (is_same or is_rest) and told.state.is_terminal:
-            self._unsettled.pop(zone_id, None)
-            return told
-        was_begun = told is not None and told.state is not WorkloadState.PENDING
-        if was_begun and is_same and not is_settled and self._waits(zone_id, facts):
-            return told
-        self._unsettled.pop(zone_id, None)
+        if reported is not None and (is_same or is_leftover) and reported.state.is_terminal:
+            self._provisional.pop(zone_id, None)
+            return reported
+        had_begun = reported is not None and reported.state is not WorkloadState.PENDING
+        if had_begun and is_same and not is_final and self._is_held_back(zone_id, observed):
+            return reported
+        self._provisional.pop(zone_id, None)
         return status
 
-    def _waits(self, zone_id: str, facts: ZoneFacts) -> bool:
-        """Whether an end is not to be told yet."""
-        if not facts.is_unsettled or facts.container is None:
+    def _is_held_back(self, zone_id: str, observed: ObservedZone) -> bool:
+        """Return whether a provisional end is not to be reported yet."""
+        if not observed.is_provisional or observed.container is None:
             return False
-        container_id, since = self._unsettled.setdefault(
-            zone_id, (facts.container.id, self._clock())
+        container_id, since = self._provisional.setdefault(
+            zone_id, (observed.container.id, self._clock())
         )
-        if container_id != facts.container.id:
+        if container_id != observed.container.id:
             since = self._clock()
-            self._unsettled[zone_id] = (facts.container.id, since)
+            self._provisional[zone_id] = (observed.container.id, since)
         return self._clock() - since < self._settle_seconds

@@ -1,7 +1,7 @@
-"""One reader of the stream of events, who may be slow: what waits for it stays bounded.
+"""The queue of one watcher, which stays bounded however slowly it is read.
 
-Of a zone, only the latest matters, so a change takes the place of an earlier one that was not
-read yet. An end is kept beside the disappearance that follows it: it holds the reason.
+A change of a zone replaces an earlier one that was not read yet. Only an end is kept when the zone
+disappears after it, because it holds the reason.
 """
 
 import asyncio
@@ -10,51 +10,51 @@ from collections.abc import Iterable
 from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneEvent, ZoneGone, ZonesListed, ZoneStatus
 
 MAX_WAITING = 10_000
-"""Zones with changes that a reader has not read, beyond those that there were when it began; one
-that is further behind starts anew."""
+"""Zones with unread changes, beyond the zones that existed when the watcher began. A watcher with
+more is closed and has to start again."""
 
 NO_ZONE = ""
-"""Where what is said of all zones waits among those."""
+"""The key of ZonesListed among the ids of zones."""
 
 
 class Watcher:
-    """Takes events and hands them out in order."""
+    """Queues events and returns them in order."""
 
     def __init__(self, health: RuntimeHealth, zones: Iterable[ZoneStatus]) -> None:
         self._health: RuntimeHealth | None = health
         self._zones: dict[str, list[ZoneEvent]] = {}
-        self._something = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self.has_listing = False
         self.is_closed = False
         self._zones.update((status.id, [ZoneChanged(status)]) for status in zones)
         self._most = len(self._zones) + MAX_WAITING
-        self._something.set()
+        self._wakeup.set()
 
     def changed(self, status: ZoneStatus) -> None:
-        """Take what is true of a zone now."""
+        """Queue a ZoneChanged event."""
         self._put(status.id, [ZoneChanged(status)])
 
     def gone(self, zone_id: str) -> None:
-        """Take that nothing is left of a zone."""
+        """Queue a ZoneGone event, after an end that was not read yet."""
         waiting = self._zones.get(zone_id, [])
         last = waiting[-1] if waiting else None
         kept = isinstance(last, ZoneChanged) and last.zone.state.is_terminal
         self._put(zone_id, [*([last] if kept and last else []), ZoneGone(zone_id)])
 
     def health(self, health: RuntimeHealth) -> None:
-        """Take whether the runtime answers."""
+        """Queue a RuntimeHealth event before all others."""
         self._health = health
-        self._something.set()
+        self._wakeup.set()
 
     def listed(self) -> None:
-        """Take that every zone has been told: it is said behind all that waits now."""
+        """Queue a ZonesListed event after every event that is already queued."""
         self.has_listing = True
         self._put(NO_ZONE, [ZonesListed()])
 
     def close(self) -> None:
-        """Let the reader come to the end of what waits, and of the stream."""
+        """End the stream after the events that are already queued."""
         self.is_closed = True
-        self._something.set()
+        self._wakeup.set()
 
     async def next(self) -> ZoneEvent | None:
         """Wait for the next event; None at the end of the stream."""
@@ -62,8 +62,8 @@ class Watcher:
             event = self._take()
             if event is not None or self.is_closed:
                 return event
-            self._something.clear()
-            await self._something.wait()
+            self._wakeup.clear()
+            await self._wakeup.wait()
 
     def _put(self, zone_id: str, events: list[ZoneEvent]) -> None:
         if len(self._zones) >= self._most and zone_id not in self._zones:
@@ -71,7 +71,7 @@ class Watcher:
             self.close()
             return
         self._zones[zone_id] = events
-        self._something.set()
+        self._wakeup.set()
 
     def _take(self) -> ZoneEvent | None:
         event: ZoneEvent | None

@@ -1,7 +1,7 @@
-"""What a zone's spec becomes in the runtime's words: the sandbox and the container in it.
+"""The CRI configuration of a zone's sandbox and container.
 
-Limits go to both. A runtime that boots a machine for the sandbox sizes it before there is a
-container; one that does not takes the container's.
+Both carry the limits. A runtime that boots a virtual machine for the sandbox sizes it before there
+is a container; any other applies the container's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ from kakuri_zones._security import container_security, sandbox_security
 CPU_PERIOD = 100_000
 """Microseconds."""
 MIN_CPU_QUOTA = 1_000
-"""Microseconds in each period: the kernel takes no less."""
+"""Microseconds in each period: the kernel's minimum."""
 MIN_CPU_SHARES = 2
 MAX_CPU_SHARES = 262_144
-"""The kernel takes no more, and runc fails where it took less than was asked for."""
+"""The kernel's maximum; runc fails if the kernel applied less than was requested."""
 SHARES_PER_CPU = 1024
 MILLI = 1000
 MEBIBYTE = 2**20
 
 
 def resources(spec: ZoneSpec) -> api.LinuxContainerResources:
-    """Give a zone's limits."""
+    """Return a zone's limits."""
     shares = spec.cpu_millicores * SHARES_PER_CPU // MILLI
     return api.LinuxContainerResources(
         cpu_period=CPU_PERIOD,
@@ -48,9 +48,9 @@ def sandbox_config(
     sysctls: Mapping[str, str] = MappingProxyType({}),
     spec_hash: str | None = None,
 ) -> api.PodSandboxConfig:
-    """Give the configuration of a zone's sandbox.
+    """Return the configuration of a zone's sandbox.
 
-    cri_attempt tells sandboxes of one name apart; it is not the spec's attempt.
+    `cri_attempt` distinguishes sandboxes of one name; it is not the spec's attempt.
     """
     return api.PodSandboxConfig(
         metadata=api.PodSandboxMetadata(
@@ -80,8 +80,8 @@ def container_config(
 ) -> api.ContainerConfig:
     """Return the configuration of a zone's container.
 
-    log_path is relative to the sandbox's log directory; spec_hash is that of the labels, if it is
-    known already.
+    `log_path` is relative to the sandbox's log directory; `spec_hash` is the value of the label, if
+    it is known already.
     """
     return api.ContainerConfig(
         metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),

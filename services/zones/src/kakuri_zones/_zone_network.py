@@ -1,6 +1,6 @@
 """The network settings of a zone: its own names, its resolvers, its ports.
 
-A runtime copies what it is not given from the host: an /etc/hosts without the zone's name, and a
+By default, a runtime copies these files from the host: an /etc/hosts without the zone's name, and a
 resolver configuration whose resolver may listen on the host's loopback, which no zone can reach.
 """
 
@@ -17,7 +17,7 @@ from kakuri_zones.logs._store import LogStore
 log = structlog.get_logger()
 
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
-"""Where the host names its resolvers; the second one has those behind systemd-resolved's stub."""
+"""The host's resolver configuration; the second has the upstream servers of systemd-resolved."""
 
 MAX_RESOLVER_FILE = 65_536
 """Bytes read of such a file."""
@@ -25,10 +25,10 @@ MAX_RESOLVER_FILE = 65_536
 MAX_SERVERS = 3
 MAX_SEARCHES = 32
 MAX_SEARCH_LENGTH = 2048
-"""What resolvers take (resolv.conf(5)), and what the kubelet sends at most."""
+"""The limits of resolvers (resolv.conf(5)) and of the kubelet."""
 
 PRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
-"""The sysctl of a network namespace from which port on any user may bind."""
+"""The sysctl with the first port of a network namespace that any user may bind."""
 
 HOSTS_PATH = "/etc/hosts"
 HOSTS_FILE = "hosts"
@@ -71,7 +71,7 @@ class Resolvers:
 
 
 class ZoneNetwork:
-    """Provides what a zone sees of the network.
+    """Provides the hosts file, resolvers and sysctls of zones.
 
     Args:
         logs: the folder of a zone's log has its hosts file as well, and is removed with the zone.
@@ -122,19 +122,21 @@ class ZoneNetwork:
         return {} if handler in self._without_sysctls else {PRIVILEGED_PORTS: "0"}
 
     def refuses_sysctls(self, handler: str, refusal: CallRefused) -> bool:
-        """Whether a sandbox was refused for its sysctls; then its handler gets none from now on."""
-        words = refusal.message
-        is_refused = "sysctl" in words or "ip_unprivileged_port_start" in words
+        """Return whether a sandbox was refused for its sysctls; from then on, send none."""
+        message = refusal.message
+        is_refused = "sysctl" in message or "ip_unprivileged_port_start" in message
         if handler in self._without_sysctls or not is_refused:
             return False
         self._without_sysctls.add(handler)
-        log.warning("sysctls refused, zones get none", handler=handler, error=words)
+        log.warning("sysctls refused, zones get none", handler=handler, error=message)
         return True
 
     async def mounts(self, zone_id: str, addresses: Sequence[str]) -> list[api.Mount]:
         """Write a zone's hosts file and return the mounts of its container.
 
-        Raises LogError if the file can't be written.
+        Raises:
+            LogError: the file can't be written.
+
         """
         if not self._has_hosts:
             return []
@@ -158,7 +160,7 @@ def _is_address(text: str) -> bool:
 
 
 def is_reachable(server: str) -> bool:
-    """Whether a zone may reach a resolver: not on the host's loopback, nor bound to its links."""
+    """Return whether a zone may reach a resolver: not a loopback or link-local address."""
     try:
         address = ipaddress.ip_address(server)
     except ValueError:

@@ -1,6 +1,6 @@
 """The operations on zones, one start at a time for each id.
 
-Every operation is a task of its own: a client that goes away cancels nothing. A start waits until
+Every operation is a task of its own and continues when its caller is cancelled. A start waits until
 nothing is being stopped or removed under its id; stopping and removing cancel a start. Stops and
 removals may overlap, since the runtime's calls for them are idempotent: a shorter grace time then
 takes effect at once.
@@ -17,8 +17,8 @@ from kakuri_cri.api import ContainerState
 from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
-from kakuri_zones._facts import ZONE_LOST, Container, ZoneFacts
-from kakuri_zones._removal import Objects, unless_gone
+from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
+from kakuri_zones._removal import Objects, ignore_not_found
 from kakuri_zones._start import Start, StartTools
 from kakuri_zones.logs._errors import LogError
 
@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 STOPPED = "Stopped"
 
-HALF_MADE_SECONDS = 5.0
-"""How long half-made things that nobody works on are left for a start that carries on."""
+ORPHAN_GRACE = 5.0
+"""Seconds for which partially created objects are kept for a start that adopts them."""
 
 T = TypeVar("T")
 
@@ -35,8 +35,13 @@ T = TypeVar("T")
 class Zones:
     """Starts, stops and removes zones.
 
-    handlers maps runtime classes to the runtime's handlers; half_made_seconds is how long an
-    unfinished start of an earlier life may wait to be carried on.
+    Args:
+        tools: what starts need.
+        handlers: the runtime's handler for each runtime class.
+        orphan_grace: seconds for which objects of an unfinished start of an earlier process are
+            kept for a start that adopts them.
+        clock: returns seconds.
+
     """
 
     def __init__(
@@ -44,17 +49,17 @@ class Zones:
         tools: StartTools,
         handlers: Mapping[str, str],
         *,
-        half_made_seconds: float = HALF_MADE_SECONDS,
+        orphan_grace: float = ORPHAN_GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tools = tools
         self._handlers = handlers
-        self._half_made_seconds = half_made_seconds
+        self._orphan_grace = orphan_grace
         self._clock = clock
         self._starts: dict[str, tuple[Start, asyncio.Task[bool]]] = {}
         self._ends: dict[str, set[asyncio.Task[Any]]] = {}
         self._chores: set[asyncio.Task[None]] = set()
-        self._half_made: dict[str, float] = {}
+        self._unfinished: dict[str, float] = {}
         self._lost: set[str] = set()
 
     def __repr__(self) -> str:
@@ -62,7 +67,7 @@ class Zones:
 
     @property
     def runtime_classes(self) -> frozenset[str]:
-        """What zones can be run by."""
+        """The runtime classes that zones can have."""
         return frozenset(self._handlers)
 
     @property
@@ -73,25 +78,20 @@ class Zones:
     async def start(
         self, spec: ZoneSpec, check: Callable[[], None] = lambda: None
     ) -> tuple[ZoneStatus, bool]:
-        """Start a zone, or join the start that is under way; waits until it runs or can't.
-
-        Gives its status and whether it was there before. `check` is called before anything is
-        begun, and may raise. Raises ZoneConflict; StartFailed and StartCancelled, after which
-        nothing of it is left; CriError if the outcome is unknown.
-        """
+        """Start a zone or join its start; see `ZoneNode.start`."""
         while self._ends.get(spec.id):
             await asyncio.wait(set(self._ends[spec.id]))
         check()
-        # The task has no name here. It holds what it raises, whose traceback holds this frame: with
-        # a name for the task that were a cycle, and would keep the spec of each failed start.
+        # No local variable holds the task: the task holds its exception, whose traceback holds this
+        # frame, and such a cycle would keep the spec of each failed start.
         existed = await asyncio.shield(self._started(spec))
         status = self._tools.table.get(spec.id)
         if status is None:
-            raise StartCancelled(f"zone {spec.id!r} was removed as soon as it was started")
+            raise StartCancelled(f"zone {spec.id!r} was removed right after it was started")
         return status, existed
 
     def _started(self, spec: ZoneSpec) -> asyncio.Task[bool]:
-        """Return the task of a start: of the one under way, or of a new one."""
+        """Return the task of the start in progress, or of a new one."""
         if (under_way := self._starts.get(spec.id)) is not None:
             start, task = under_way
             if start.spec != spec:
@@ -100,56 +100,55 @@ class Zones:
             return task
         start = Start(self._tools, spec, self._handlers[spec.runtime_class])
         task = asyncio.create_task(self._run_start(start))
-        task.add_done_callback(_see)
+        task.add_done_callback(_retrieve_exception)
         self._starts[spec.id] = (start, task)
         return task
 
     async def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone is being started from, or what the runtime has of it was made from.
+        """Return the spec of the start in progress, or else of the zone in the runtime.
 
-        None if neither is known. Raises CriError.
+        Returns:
+            None if neither is known.
+
+        Raises:
+            CriError: the runtime did not answer or refused.
+
         """
         if (under_way := self._starts.get(zone_id)) is not None:
             return under_way[0].spec
         return await self._tools.inspector.spec(zone_id)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
-        """Let a zone's container end, kill it after the grace time, and give its last status.
-
-        Raises UnknownZone and CriError.
-        """
+        """Stop a zone's container and sandbox; see `ZoneNode.stop`."""
         return await self._end(zone_id, self._run_stop(zone_id, grace_seconds))
 
     async def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Stop a zone and see to it that nothing is left of it, its log included.
-
-        Raises CriError and LogError.
-        """
+        """Stop a zone and remove its container, sandbox and log; see `ZoneNode.remove`."""
         await self._end(zone_id, self._run_remove(zone_id, grace_seconds))
 
-    def take_listing(self, zones: Mapping[str, ZoneFacts]) -> None:
-        """See to what the runtime has and nobody works on: half-made things, rests of lost ones."""
-        half_made: dict[str, float] = {}
+    def reconcile(self, zones: Mapping[str, ObservedZone]) -> None:
+        """Remove orphaned objects and stop lost zones, except where an operation is in progress."""
+        unfinished: dict[str, float] = {}
         lost: set[str] = set()
         now = self._clock()
-        for zone_id, facts in zones.items():
+        for zone_id, observed in zones.items():
             if zone_id in self._starts or zone_id in self._ends:
                 continue
-            objects = _half_made(facts)
+            objects = _unfinished(observed)
             for each in objects.ids:
-                half_made[each] = self._half_made.get(each, now)
-            if any(now - half_made[each] >= self._half_made_seconds for each in objects.ids):
-                self._sweep(facts, objects)
+                unfinished[each] = self._unfinished.get(each, now)
+            if any(now - unfinished[each] >= self._orphan_grace for each in objects.ids):
+                self._sweep(observed, objects)
             status = self._tools.table.get(zone_id)
-            if facts.is_lost and facts.container and status and status.reason == ZONE_LOST:
-                lost.add(facts.container.id)
-                if facts.container.id not in self._lost:
-                    sandboxes = [each.id for each in facts.sandboxes]
-                    self._tools.remover.stop_later(zone_id, sandboxes, facts.container.id)
-        self._half_made, self._lost = half_made, lost
+            if observed.is_lost and observed.container and status and status.reason == ZONE_LOST:
+                lost.add(observed.container.id)
+                if observed.container.id not in self._lost:
+                    sandboxes = [each.id for each in observed.sandboxes]
+                    self._tools.remover.stop_later(zone_id, sandboxes, observed.container.id)
+        self._unfinished, self._lost = unfinished, lost
 
     async def close(self) -> None:
-        """Abandon what is under way; the next start of this program finds what it has made."""
+        """Cancel every operation; the next process finds the objects by their labels."""
         tasks: set[asyncio.Task[Any]] = {task for _, task in self._starts.values()}
         tasks |= {task for ends in self._ends.values() for task in ends} | self._chores
         for task in tasks:
@@ -166,7 +165,7 @@ class Zones:
             ends.discard(ended)
             if not ends and self._ends.get(zone_id) is ends:
                 del self._ends[zone_id]
-            _see(ended)
+            _retrieve_exception(ended)
 
         task.add_done_callback(forget)
         return asyncio.shield(task)
@@ -177,21 +176,21 @@ class Zones:
             return await start.run()
         except StartFailed as error:
             log.warning("start failed", zone=spec.id, reason=error.reason, error=str(error))
-            await self._forget_log(spec.id, spec.attempt)
+            await self._remove_unused_log(spec.id, spec.attempt)
             table.show_progress(_failed(spec, error.reason, str(error)))
-            table.learn(spec.id, None)
+            table.observe(spec.id, None)
             raise
         except StartCancelled as error:
-            await self._forget_log(spec.id, spec.attempt)
+            await self._remove_unused_log(spec.id, spec.attempt)
             table.show_progress(_failed(spec, STOPPED, str(error)))
-            table.learn(spec.id, None)
+            table.observe(spec.id, None)
             raise
         finally:
             del self._starts[spec.id]
             table.end_progress(spec.id)
 
-    async def _forget_log(self, zone_id: str, attempt: int) -> None:
-        """Remove the log of a zone that never ran; that of earlier attempts stays."""
+    async def _remove_unused_log(self, zone_id: str, attempt: int) -> None:
+        """Remove the log of a zone that never ran, but keep the log of earlier attempts."""
         if attempt == 0:
             try:
                 await self._tools.logs.remove(zone_id)
@@ -199,7 +198,7 @@ class Zones:
                 log.warning("could not remove a log", zone=zone_id, error=str(error))
 
     async def _cancel_start(self, zone_id: str) -> ZoneStatus | None:
-        """Cancel a start under way; gives the status of a zone that did not come to run."""
+        """Cancel a start in progress; return the status of the zone, if its container never ran."""
         under_way = self._starts.get(zone_id)
         if under_way is None:
             return None
@@ -221,76 +220,80 @@ class Zones:
         if ended is not None:
             await tools.remover.remove_zone(zone_id)
             return ended
-        facts = await tools.inspector.zone(zone_id)
-        if facts is None:
+        observed = await tools.inspector.zone(zone_id)
+        if observed is None:
             raise UnknownZone(f"no zone {zone_id!r}")
-        container = facts.container
+        container = observed.container
         if container is None or not container.was_started:
             await tools.remover.remove_zone(zone_id)
-            tools.table.learn(zone_id, None)
-            attempt = facts.status().attempt
-            words = f"zone {zone_id!r} was stopped before it ran"
-            return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, words, attempt=attempt)
-        refusal = await self._stop_containers(facts, grace_seconds)
-        for sandbox in facts.sandboxes:
-            await unless_gone(tools.cri.stop_pod_sandbox(sandbox.id))
-        facts = await tools.inspector.zone(zone_id)
-        if facts is None:
+            tools.table.observe(zone_id, None)
+            attempt = observed.status().attempt
+            message = f"zone {zone_id!r} was stopped before its container started"
+            return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, message, attempt=attempt)
+        refusal = await self._stop_containers(observed, grace_seconds)
+        for sandbox in observed.sandboxes:
+            await ignore_not_found(tools.cri.stop_pod_sandbox(sandbox.id))
+        observed = await tools.inspector.zone(zone_id)
+        if observed is None:
             raise UnknownZone(f"zone {zone_id!r} was removed meanwhile")
-        if refusal is not None and any(_runs(each) for each in facts.containers):
+        if refusal is not None and any(_runs(each) for each in observed.containers):
             try:
                 raise refusal
             finally:
                 del refusal  # its traceback holds this frame
-        tools.table.learn(zone_id, facts)
-        return tools.table.get(zone_id) or facts.status()
+        tools.table.observe(zone_id, observed)
+        return tools.table.get(zone_id) or observed.status()
 
     async def _run_remove(self, zone_id: str, grace_seconds: int) -> None:
         tools = self._tools
         await self._cancel_start(zone_id)
-        facts = await tools.inspector.zone(zone_id)
-        if facts is not None:
-            await self._stop_containers(facts, grace_seconds)
-            facts = await tools.inspector.zone(zone_id)
-        if facts is not None:
-            tools.table.learn(zone_id, facts)
-            # What a listing shows of it while it is taken apart is not to be told.
-            tools.table.show_progress(tools.table.get(zone_id) or facts.status())
+        observed = await tools.inspector.zone(zone_id)
+        if observed is not None:
+            await self._stop_containers(observed, grace_seconds)
+            observed = await tools.inspector.zone(zone_id)
+        if observed is not None:
+            tools.table.observe(zone_id, observed)
+            # Keep this status: listings during the removal would show a zone that is being created.
+            tools.table.show_progress(tools.table.get(zone_id) or observed.status())
         try:
             await tools.remover.remove_zone(zone_id)
             await tools.logs.remove(zone_id)
-            tools.table.learn(zone_id, None)
-            if facts is not None:
+            tools.table.observe(zone_id, None)
+            if observed is not None:
                 log.info("removed", zone=zone_id)
         finally:
             tools.table.end_progress(zone_id)
 
-    async def _stop_containers(self, facts: ZoneFacts, grace_seconds: int) -> CallRefused | None:
-        """Stop what runs; gives the runtime's refusal, after which force may help."""
+    async def _stop_containers(
+        self, observed: ObservedZone, grace_seconds: int
+    ) -> CallRefused | None:
+        """Stop the running containers; return the refusal, since removing them may still work."""
         refusal: CallRefused | None = None
-        for container in facts.containers:
+        for container in observed.containers:
             if _runs(container):
                 try:
-                    await unless_gone(self._tools.cri.stop_container(container.id, grace_seconds))
+                    await ignore_not_found(
+                        self._tools.cri.stop_container(container.id, grace_seconds)
+                    )
                 except CallRefused as error:
-                    log.warning("could not stop a container", zone=facts.id, error=str(error))
+                    log.warning("could not stop a container", zone=observed.id, error=str(error))
                     refusal = error
         return refusal
 
-    def _sweep(self, facts: ZoneFacts, objects: Objects) -> None:
-        self._tools.remover.remove_later(facts.id, objects, "half made, and nobody carried on")
-        container = facts.container
-        if container is not None and objects == Objects.of(facts):
-            chore = asyncio.create_task(self._forget_log(facts.id, container.attempt))
+    def _sweep(self, observed: ObservedZone, objects: Objects) -> None:
+        self._tools.remover.remove_later(observed.id, objects, "partially created, and not adopted")
+        container = observed.container
+        if container is not None and objects == Objects.of(observed):
+            chore = asyncio.create_task(self._remove_unused_log(observed.id, container.attempt))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
 
 
-def _half_made(facts: ZoneFacts) -> Objects:
-    """Give what a start has made and not finished."""
-    containers = {each.id for each in facts.containers if not each.was_started}
-    used = {each.sandbox_id for each in facts.containers if each.was_started}
-    sandboxes = {each.id for each in facts.sandboxes if each.id not in used}
+def _unfinished(observed: ObservedZone) -> Objects:
+    """Return the objects of an unfinished start."""
+    containers = {each.id for each in observed.containers if not each.was_started}
+    used = {each.sandbox_id for each in observed.containers if each.was_started}
+    sandboxes = {each.id for each in observed.sandboxes if each.id not in used}
     return Objects(frozenset(sandboxes), frozenset(containers))
 
 
@@ -302,7 +305,7 @@ def _failed(spec: ZoneSpec, reason: str, message: str) -> ZoneStatus:
     return ZoneStatus(spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt)
 
 
-def _see(task: asyncio.Task[Any]) -> None:
-    """Look at a task's exception, which every caller may have stopped waiting for."""
+def _retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """Retrieve a task's exception, in case all callers were cancelled."""
     if not task.cancelled():
         task.exception()

@@ -209,8 +209,8 @@ def list_files(folder: int) -> list[LogFile]:
         if stat.S_ISREG(status.st_mode):
             is_current = found[2] is None
             segment = Segment(int(found[1]), int(found[2] or 0))
-            facts = status.st_size, status.st_mtime, status.st_ino, is_current
-            (current if is_current else rotated).append(LogFile(segment, name, *facts))
+            observed = status.st_size, status.st_mtime, status.st_ino, is_current
+            (current if is_current else rotated).append(LogFile(segment, name, *observed))
     for file in current:
         same = [other for other in rotated if other.segment.attempt == file.segment.attempt]
         if any(other.inode == file.inode for other in same):

@@ -3,7 +3,7 @@ from kakuri_cri import api
 from kakuri_registry import WorkloadState as State
 from kakuri_registry import ZoneSpec
 from kakuri_zones import _labels as labels
-from kakuri_zones._facts import CHILD_KILLED, MAX_MESSAGE, Container, Sandbox, ZoneFacts
+from kakuri_zones._observed import CHILD_KILLED, MAX_MESSAGE, Container, ObservedZone, Sandbox
 
 SPEC = ZoneSpec("z", "app:1", 64, 500, attempt=3)
 SECOND = 10**9
@@ -33,10 +33,10 @@ def container(
 
 def status(*containers, sandboxes=None):
     sandboxes = (sandbox(),) if sandboxes is None else sandboxes
-    return ZoneFacts("z", sandboxes, containers).status()
+    return ObservedZone("z", sandboxes, containers).status()
 
 
-def test_what_runs():
+def test_running_container_is_a_running_zone():
     zone = status(container(started_at=7 * SECOND))
     assert (zone.id, zone.state, zone.reason, zone.exit_code) == ("z", State.RUNNING, None, None)
     assert (zone.pod_sandbox_id, zone.container_id, zone.address) == ("s", "c", "10.0.0.2")
@@ -75,7 +75,7 @@ def test_status_has_only_printable_text_of_the_runtime():
         (255, "Unknown", State.FAILED, "Unknown"),
     ],
 )
-def test_what_has_ended(code, reason, state, told):
+def test_ended_container_has_a_terminal_state_and_reason(code, reason, state, told):
     ended = container(
         api.ContainerState.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason=reason
     )
@@ -107,7 +107,7 @@ def test_digest_of_the_image_is_read_from_the_container():
         assert status(running).image_digest == read
 
 
-def test_what_was_made_and_not_started():
+def test_created_container_is_a_pending_zone():
     assert status(container(api.ContainerState.CONTAINER_CREATED)).reason == "Starting"
     zone = status()
     assert (zone.state, zone.reason, zone.container_id) == (
@@ -118,7 +118,7 @@ def test_what_was_made_and_not_started():
     assert zone.attempt == 3
 
 
-def test_what_the_runtime_does_not_know():
+def test_container_in_an_unknown_state_is_a_failed_zone():
     zone = status(container(api.ContainerState.CONTAINER_UNKNOWN))
     assert (zone.state, zone.reason, zone.exit_code) == (State.FAILED, "Unknown", None)
 

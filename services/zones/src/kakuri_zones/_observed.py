@@ -1,4 +1,4 @@
-"""What the runtime has of a zone, and what is true of the zone for that reason."""
+"""The observed state of a zone: its objects in the runtime, and the status that follows."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from kakuri_zones import _labels as labels
 NANOSECONDS = 1_000_000_000
 
 MAX_MESSAGE = 4096
-"""Characters kept of what a runtime says about a container's end."""
+"""Characters kept of a runtime's message about a container's end."""
 
 MAX_ID = 256
 """Characters of an id of a sandbox or a container; containerd's have 64."""
@@ -39,12 +39,12 @@ ZONE_LOST = "ZoneLost"
 CREATING_SANDBOX = "CreatingSandbox"
 CREATING_CONTAINER = "CreatingContainer"
 STARTING = "Starting"
-"""The steps of a start once the image is there, each told when it begins."""
+"""The steps of a start after the pull; each is reported when it begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A sandbox as the runtime lists it; address is known only of one that was asked for."""
+    """A sandbox as the runtime lists it; `address` is None unless its status was requested."""
 
     id: str
     zone_id: str
@@ -58,7 +58,7 @@ class Sandbox:
 
     @classmethod
     def of(cls, listed: api.PodSandbox, address: str | None = None) -> "Sandbox":
-        """Take what matters from a list's item."""
+        """Create one from an item of a list."""
         return cls(
             listed.id,
             listed.labels.get(labels.WORKLOAD_ID, ""),
@@ -74,7 +74,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container as the runtime tells it; times are nanoseconds since the epoch, 0 for never."""
+    """A container as the runtime reports it; times are nanoseconds since the epoch, 0 for never."""
 
     id: str
     zone_id: str
@@ -91,11 +91,11 @@ class Container:
     message: str = ""
     image_digest: str | None = None
     is_stale: bool = field(default=False, compare=False)
-    """Whether the runtime did not answer when it was asked about it last."""
+    """Whether the last request for its status failed."""
 
     @classmethod
     def of_listed(cls, listed: api.Container) -> "Container":
-        """Return what a list says of a container: without times, exit code and reason."""
+        """Create one from an item of a list, which has no times, exit code or reason."""
         return cls(
             listed.id,
             listed.labels.get(labels.WORKLOAD_ID, ""),
@@ -123,9 +123,9 @@ class Container:
         )
 
     def as_stale(self) -> "Container":
-        """Return the container as one about which the runtime does not answer.
+        """Return the container marked as one whose status the runtime does not return.
 
-        A list does not say how a container ended, so an ended one still counts as running.
+        A list does not say how a container ended, so one that has ended still counts as running.
         """
         state = (
             ContainerState.CONTAINER_RUNNING
@@ -136,13 +136,13 @@ class Container:
 
     @property
     def never_ran(self) -> bool:
-        """Whether starting it failed; that may be for nothing but that the caller went away."""
+        """Whether starting it failed, perhaps only because the caller disconnected."""
         is_start_error = self.reason == START_ERROR and self.started_at <= 0
         return self.state == ContainerState.CONTAINER_EXITED and is_start_error
 
     @property
     def was_started(self) -> bool:
-        """Whether it runs or has run, as far as is known."""
+        """Whether it is known to run or to have run."""
         return self.state != ContainerState.CONTAINER_CREATED and not self.never_ran
 
     @property
@@ -152,30 +152,30 @@ class Container:
 
     @property
     def own_reason(self) -> str:
-        """Why it has ended.
+        """The reason of its end, without "OOMKilled" if only a child process was killed.
 
-        A runtime says "OOMKilled" of every container in which something was killed for memory,
-        however it has ended itself; it was killed for that only if it has ended like a kill.
+        A runtime reports "OOMKilled" for every container in which the kernel killed a process for
+        memory. The container itself was killed only if its exit code is that of SIGKILL.
         """
-        is_of_another = self.reason == OOM_KILLED and self.exit_code != KILLED
-        return "" if is_of_another else self.reason
+        is_of_child = self.reason == OOM_KILLED and self.exit_code != KILLED
+        return "" if is_of_child else self.reason
 
     @property
     def own_message(self) -> str | None:
-        """What there is to say about its end."""
+        """The message about its end, if there is one."""
         if self.has_ended and self.reason != self.own_reason and not self.message:
             return CHILD_KILLED
         return self.message or None
 
     @property
-    def is_unsettled(self) -> bool:
-        """Whether it was killed and may yet turn out to have been killed for its memory."""
+    def is_provisional(self) -> bool:
+        """Whether it was killed, and the runtime may still report that memory was the reason."""
         return self.has_ended and self.exit_code == KILLED and self.reason != OOM_KILLED
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneFacts:
-    """Everything that the runtime has of one zone: usually one sandbox with one container."""
+class ObservedZone:
+    """Every object that the runtime has for one zone: usually one sandbox with one container."""
 
     id: str
     sandboxes: tuple[Sandbox, ...]
@@ -183,23 +183,23 @@ class ZoneFacts:
 
     @property
     def container(self) -> Container | None:
-        """The container that counts: the latest one."""
+        """The latest container, which determines the status."""
         return max(self.containers, key=age, default=None)
 
     @property
     def sandbox(self) -> Sandbox | None:
-        """The sandbox that counts: that of the container, or the latest one."""
+        """The sandbox of the latest container; without a container, the latest sandbox."""
         if (container := self.container) is not None:
             return self.sandbox_of(container)
         return max(self.sandboxes, key=lambda each: (each.cri_attempt, each.created_at))
 
     def sandbox_of(self, container: Container) -> Sandbox | None:
-        """Give the sandbox of a container, unless that is gone."""
+        """Return the sandbox of a container; None if it was removed."""
         return next((each for each in self.sandboxes if each.id == container.sandbox_id), None)
 
     @property
     def is_lost(self) -> bool:
-        """Whether the sandbox has ended under a container that has not."""
+        """Whether the sandbox has ended although its container still runs."""
         container, sandbox = self.container, self.sandbox
         return (
             container is not None
@@ -209,17 +209,17 @@ class ZoneFacts:
         )
 
     @property
-    def is_unsettled(self) -> bool:
-        """Whether the runtime may be about to say more about an end that it has just told.
+    def is_provisional(self) -> bool:
+        """Whether the runtime may still correct an end that it has just reported.
 
-        It learns of a container's end and of its sandbox's one after the other, and of the reason
+        It notices the ends of a container and of its sandbox one after the other, and the reason
         "OOMKilled" after both.
         """
         container = self.container
-        return self.is_lost or (container is not None and container.is_unsettled)
+        return self.is_lost or (container is not None and container.is_provisional)
 
     def status(self) -> ZoneStatus:
-        """Give what is true of the zone."""
+        """Return the zone's status."""
         container, sandbox = self.container, self.sandbox
         sandbox_id = printable(sandbox.id, MAX_ID) if sandbox else None
         if container is None:
@@ -243,7 +243,7 @@ class ZoneFacts:
             printable(container.id, MAX_ID),
             sandbox.address if sandbox else None,
             _seconds(container.started_at),
-            # A runtime may read its clock for the end of a short life before that for its start.
+            # For a short run, a runtime may record the end before the start.
             _seconds(max(container.finished_at, container.started_at))
             if container.has_ended and container.finished_at
             else None,
@@ -254,7 +254,7 @@ class ZoneFacts:
 
 
 COMPLETED = "Completed"
-"""What containerd says of a success, which says so already."""
+"""containerd's reason for exit code 0; the state already says as much."""
 
 
 def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str | None]:
@@ -277,17 +277,17 @@ def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str |
 
 
 def age(container: Container) -> tuple[int, int, int]:
-    """Return what orders the containers of a zone: the latest one is the greatest."""
+    """Return the sort key of a zone's containers: the latest has the greatest."""
     return (container.attempt, container.cri_attempt, container.created_at)
 
 
 def attempt_of(metadata: api.PodSandboxMetadata | api.ContainerMetadata | None) -> int:
-    """Return the number that tells objects of one name apart; 0 if the runtime sent none."""
+    """Return the attempt in an object's metadata; 0 if the runtime sent none."""
     return 0 if metadata is None else metadata.attempt
 
 
 def addresses(status: api.PodSandboxStatus) -> list[str]:
-    """Return the addresses of a sandbox, the first one first."""
+    """Return the addresses of a sandbox, the primary one first."""
     network = status.network
     if network is None:
         return []
@@ -303,6 +303,6 @@ def _number(text: str) -> int:
 
 
 def image_digest(annotations: Mapping[str, str]) -> str | None:
-    """Return the digest that the annotations of a container have; None for anything else."""
+    """Return the image digest in a container's annotations; None if absent or malformed."""
     digest = annotations.get(labels.IMAGE_DIGEST, "")
     return digest if _DIGEST.fullmatch(digest) else None

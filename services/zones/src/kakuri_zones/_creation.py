@@ -1,11 +1,11 @@
-"""Making a zone's sandbox and container, under names that the runtime may hold already.
+"""Creating a zone's sandbox and container, under names that the runtime may have reserved already.
 
-Making is not idempotent, and what a call that was never answered has made may turn up later. So
-what is there is taken over if it is what is wanted, and else a new name is used: a name that is
-held is never waited for.
+The calls are not idempotent, and an object whose creation was never answered may appear later. So
+an existing object is adopted if it fits the spec; otherwise the next name is tried at once, without
+waiting for a reserved one.
 
-A container is made only in a sandbox whose handler was checked: nothing of a submitter's runs
-where it should not.
+A container is created only in a sandbox whose handler was checked, so that no workload ever runs by
+another handler.
 """
 
 import asyncio
@@ -19,36 +19,36 @@ from kakuri_registry import ZoneSpec, printable
 from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation
 from kakuri_zones._errors import StartFailed
-from kakuri_zones._facts import (
+from kakuri_zones._images import NodeImage
+from kakuri_zones._inspector import Inspector
+from kakuri_zones._observed import (
     MAX_ADDRESS,
     START_ERROR,
     Container,
+    ObservedZone,
     Sandbox,
-    ZoneFacts,
     addresses,
     attempt_of,
 )
-from kakuri_zones._images import NodeImage
-from kakuri_zones._inspector import Inspector
 from kakuri_zones._removal import Objects
 from kakuri_zones._zone_config import container_config, sandbox_config
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones.logs._store import LogPlace
 
 MAX_NAMES = 10
-"""Names tried for one sandbox or container; each one held stands for a call never answered."""
+"""Names tried for one sandbox or container; each reserved one belongs to an unanswered call."""
 
-FIRST_LOOK, LAST_LOOK = 0.05, 1.0
-"""Seconds between looks at a container that an earlier call is starting; doubled each time."""
+FIRST_POLL, LAST_POLL = 0.05, 1.0
+"""Seconds between polls of a container that an earlier call is starting; doubled each time."""
 
 
-class ZoneMaker:
-    """Makes what a spec asks for.
+class ZoneCreator:
+    """Creates the sandbox and the container of a spec.
 
     Attributes:
         spec_hash: identifies the spec, whatever the attempt.
-        made: what was made, as far as the runtime has answered.
-        took_over: whether the container was there, created for this run by an earlier start.
+        created: the objects whose creation the runtime has confirmed.
+        adopted: whether an earlier start had created the container for this run.
 
     """
 
@@ -73,24 +73,27 @@ class ZoneMaker:
         self._handler = handler
         self._place = place
         self.spec_hash = labels.spec_hash(spec)
-        self.made = Objects()
-        self.took_over = False
+        self.created = Objects()
+        self.adopted = False
 
     def fits(self, sandbox: Sandbox) -> bool:
-        """Whether a sandbox is ready and was made for this spec, whatever the attempt."""
+        """Return whether a sandbox is ready and was created for this spec, in any attempt."""
         return sandbox.is_ready and sandbox.spec_hash == self.spec_hash
 
     def is_unstarted(self, container: Container) -> bool:
-        """Whether a container was made for this run and can still be started."""
+        """Return whether a container was created for this run and can still be started."""
         identity = (container.spec_hash, container.attempt)
         is_created = container.state == ContainerState.CONTAINER_CREATED
         return is_created and identity == (self.spec_hash, self._spec.attempt)
 
-    async def sandbox(self, before: ZoneFacts | None) -> Sandbox:
-        """Take over a sandbox or make one, and see who runs it.
+    async def sandbox(self, before: ObservedZone | None) -> Sandbox:
+        """Adopt or create a sandbox, and check its handler.
 
-        Raises CriError, StartCancelled, and StartFailed if it is not the handler that was asked
-        for.
+        Raises:
+            StartFailed: another handler than the requested one runs it.
+            StartCancelled: the start was cancelled.
+            CriError: a call failed.
+
         """
         known = before.sandboxes if before is not None else ()
         ready = [each for each in known if self.fits(each)]
@@ -110,8 +113,8 @@ class ZoneMaker:
                     raise
                 refusal = error
                 continue
-            self.made = replace(self.made, sandboxes=self.made.sandboxes | {sandbox_id})
-            made = Sandbox(
+            self.created = replace(self.created, sandboxes=self.created.sandboxes | {sandbox_id})
+            sandbox = Sandbox(
                 id=sandbox_id,
                 zone_id=self._spec.id,
                 cri_attempt=cri_attempt,
@@ -121,7 +124,7 @@ class ZoneMaker:
                 spec_hash=self.spec_hash,
                 attempt=self._spec.attempt,
             )
-            return await self._checked(made)
+            return await self._checked(sandbox)
         assert refusal is not None
         try:
             raise refusal
@@ -138,18 +141,23 @@ class ZoneMaker:
             config = replace(config, linux=replace(config.linux, sysctls={}))
             return await self._guard(self._cri.run_pod_sandbox(config, self._handler))
 
-    async def container(self, before: ZoneFacts | None, sandbox: Sandbox, image: NodeImage) -> str:
-        """Take over a container of this run that was not started, or make one; gives its id.
+    async def container(
+        self, before: ObservedZone | None, sandbox: Sandbox, image: NodeImage
+    ) -> str:
+        """Adopt an unstarted container of this run or create one, and return its id.
 
-        Raises CriError and StartCancelled.
+        Raises:
+            StartCancelled: the start was cancelled.
+            CriError: a call failed.
+
         """
         if (found := self._unstarted_in(sandbox, before)) is not None:
-            self.took_over = True
+            self.adopted = True
             return found.id
         mounts = await self._network.mounts(self._spec.id, self._addresses)
         in_sandbox = await self._sandbox_config(sandbox.cri_attempt, sandbox.attempt)
         known = before.containers if before is not None else ()
-        # Their names don't tell sandboxes of one zone apart.
+        # A container's name is unique in its zone, not only in its sandbox.
         first = _next(each.cri_attempt for each in known)
         refusal: CallRefused | None = None
         for cri_attempt in range(first, first + MAX_NAMES):
@@ -165,14 +173,16 @@ class ZoneMaker:
             try:
                 container_id = await self._guard(call)
             except (NameReserved, CallTimeout) as error:
-                facts = await self._inspector.zone(self._spec.id)
-                if (found := self._unstarted_in(sandbox, facts)) is not None:
+                observed = await self._inspector.zone(self._spec.id)
+                if (found := self._unstarted_in(sandbox, observed)) is not None:
                     return found.id
                 if isinstance(error, CallTimeout):
                     raise
                 refusal = error
                 continue
-            self.made = replace(self.made, containers=self.made.containers | {container_id})
+            self.created = replace(
+                self.created, containers=self.created.containers | {container_id}
+            )
             return container_id
         assert refusal is not None
         try:
@@ -181,9 +191,13 @@ class ZoneMaker:
             del refusal  # its traceback holds this frame
 
     async def launch(self, sandbox: Sandbox, container_id: str) -> Container:
-        """Start a container and see what became of it.
+        """Start a container and return it with its status.
 
-        Raises CriError, StartCancelled, and StartFailed with the runtime's words.
+        Raises:
+            StartFailed: the runtime refused, with its message.
+            StartCancelled: the start was cancelled.
+            CriError: a call failed.
+
         """
         try:
             await self._guard(self._cri.start_container(container_id))
@@ -191,7 +205,7 @@ class ZoneMaker:
             if isinstance(error, StartUnderWay):
                 await self._guard(self._until_started(container_id))
             status = await self._cri.container_status(container_id)
-            # An earlier call, never answered, may have started it after all.
+            # An earlier, unanswered call may have started it.
             if status.started_at <= 0 or status.reason == START_ERROR:
                 if isinstance(error, CallRefused):
                     raise StartFailed(START_ERROR, error.message) from error
@@ -210,18 +224,22 @@ class ZoneMaker:
         ).with_status(status)
 
     async def _until_started(self, container_id: str) -> None:
-        """Wait until a start that an earlier call began is over, however it ends.
+        """Wait until an earlier StartContainer call has succeeded or failed.
 
-        Raises CallTimeout after as long as a start may take.
+        Raises:
+            CallTimeout: it took longer than a start may take.
+
         """
-        pause = FIRST_LOOK
+        pause = FIRST_POLL
         try:
             async with asyncio.timeout(self._cri.timeouts.usual):
                 while await self._is_created(container_id):
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, LAST_LOOK)
+                    pause = min(pause * 2, LAST_POLL)
         except TimeoutError as error:
-            raise CallTimeout("StartContainer", "an earlier start does not end") from error
+            raise CallTimeout(
+                "StartContainer", "an earlier start of the container has not finished"
+            ) from error
 
     async def _is_created(self, container_id: str) -> bool:
         status = await self._cri.container_status(container_id)
@@ -237,13 +255,13 @@ class ZoneMaker:
         return replace(sandbox, address=address, created_at=status.created_at)
 
     async def _new_sandbox(self, known: set[str]) -> Sandbox | None:
-        facts = await self._inspector.zone(self._spec.id)
-        sandboxes = facts.sandboxes if facts is not None else ()
+        observed = await self._inspector.zone(self._spec.id)
+        sandboxes = observed.sandboxes if observed is not None else ()
         new = [each for each in sandboxes if self.fits(each) and each.id not in known]
         return max(new, key=lambda each: each.cri_attempt, default=None)
 
-    def _unstarted_in(self, sandbox: Sandbox, facts: ZoneFacts | None) -> Container | None:
-        containers = facts.containers if facts is not None else ()
+    def _unstarted_in(self, sandbox: Sandbox, observed: ObservedZone | None) -> Container | None:
+        containers = observed.containers if observed is not None else ()
         found = [
             each for each in containers if each.sandbox_id == sandbox.id and self.is_unstarted(each)
         ]
