@@ -158,8 +158,8 @@ async def test_pull_beyond_its_deadline_is_a_timeout_and_can_be_repeated(runtime
 
 async def test_runtime_reports_conditions_before_the_first_sandbox(runtime, fake):
     fake.node.conditions["NetworkReady"] = False
-    facts = await runtime.probe()
-    assert facts.api_version == "v1"
-    assert facts.is_ready
-    network = facts.conditions["NetworkReady"]
+    result = await runtime.probe()
+    assert result.api_version == "v1"
+    assert result.is_ready
+    network = result.conditions["NetworkReady"]
     assert (network.status, network.reason) == (False, "NetworkNotReady")

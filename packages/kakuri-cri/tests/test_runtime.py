@@ -318,14 +318,14 @@ async def test_probe_returns_what_the_runtime_is():
             linux=api.LinuxRuntimeConfiguration(cgroup_driver=api.CgroupDriver.CGROUPFS)
         ),
     )
-    facts = await Runtime(channel).probe(3.0)
-    assert (facts.name, facts.version, facts.api_version) == ("containerd", "v2.1", "v1")
-    assert facts.handlers == {"": api.RuntimeHandlerFeatures(), "edera": features}
-    assert facts.has_handler("edera")
-    assert facts.has_handler("runc") is False
-    assert facts.is_ready
-    assert facts.features is None
-    assert facts.cgroup_driver is api.CgroupDriver.CGROUPFS
+    result = await Runtime(channel).probe(3.0)
+    assert (result.name, result.version, result.api_version) == ("containerd", "v2.1", "v1")
+    assert result.handlers == {"": api.RuntimeHandlerFeatures(), "edera": features}
+    assert result.has_handler("edera")
+    assert result.has_handler("runc") is False
+    assert result.is_ready
+    assert result.features is None
+    assert result.cgroup_driver is api.CgroupDriver.CGROUPFS
     assert [(name, timeout) for name, _, timeout in channel.calls] == [
         ("Version", 3.0), ("Status", 3.0), ("RuntimeConfig", 3.0)
     ]  # fmt: skip
@@ -336,11 +336,11 @@ async def test_probe_of_an_old_runtime_leaves_open_what_it_does_not_say():
         Version=api.VersionResponse(runtime_name="containerd", runtime_api_version="v1"),
         RuntimeConfig=error("UNIMPLEMENTED", "unknown method RuntimeConfig"),
     )
-    facts = await Runtime(channel).probe()
-    assert facts.handlers is None
-    assert facts.has_handler("edera") is None
-    assert facts.cgroup_driver is None
-    assert not facts.is_ready
+    result = await Runtime(channel).probe()
+    assert result.handlers is None
+    assert result.has_handler("edera") is None
+    assert result.cgroup_driver is None
+    assert not result.is_ready
 
 
 @pytest.mark.parametrize(

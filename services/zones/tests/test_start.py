@@ -295,14 +295,14 @@ async def test_sandbox_that_ended_before_its_container_is_replaced(runtime, run)
         runtime.faults.set("CreateContainer", "delay(60000)")
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("CreateContainer")
-        (half_made,) = runtime.sandboxes
+        (unfinished,) = runtime.sandboxes
         await runtime.crash()
         assert (await start).code == "RuntimeUnavailable"
         await runtime.restart("dead")
         await node.until_listed()
         is_new, zone = await node.start()
         assert is_new
-        assert zone.pod_sandbox_id != half_made.id
+        assert zone.pod_sandbox_id != unfinished.id
         await until(lambda: len(runtime.sandboxes) == 1)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kakuri_cri._events import Events
     from kakuri_cri._grpc_channel import GrpcChannel
     from kakuri_cri._limits import MAX_RECEIVED, Timeouts
-    from kakuri_cri._probe import RuntimeFacts
+    from kakuri_cri._probe import ProbeResult
     from kakuri_cri._runtime import Runtime
 
 __all__ = [
@@ -41,8 +41,8 @@ __all__ = [
     "GrpcChannel",
     "NameReserved",
     "NotFound",
+    "ProbeResult",
     "Runtime",
-    "RuntimeFacts",
     "RuntimeUnavailable",
     "StartUnderWay",
     "Timeouts",
@@ -65,7 +65,7 @@ _MODULES = {
     ),
     "_events": ("Events",),
     "_grpc_channel": ("GrpcChannel",),
-    "_probe": ("RuntimeFacts",),
+    "_probe": ("ProbeResult",),
     "_runtime": ("Runtime",),
     "_limits": ("MAX_RECEIVED", "Timeouts"),
 }

@@ -1,4 +1,4 @@
-"""The messages of answers."""
+"""Decoding answers."""
 
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ def decode_answer(method: Method[Any, A], data: bytes) -> A:
     """Return the message of an answer.
 
     Raises:
-        CallUnanswered: the answer is not such a message.
+        CallUnanswered: the answer is not a valid message of the method's type.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""One call to the runtime: encoded, sent with a deadline, decoded, its failure translated."""
+"""One call to the runtime: encode, send with a deadline, decode, and translate errors."""
 
 import asyncio
 import logging
@@ -74,7 +74,7 @@ class Caller:
         Args:
             method: an attribute of `api.RuntimeService` or `api.ImageService`.
             request: its message.
-            timeout: seconds for everything; None for no limit.
+            timeout: seconds for the whole call; None for no limit.
 
         Raises:
             CriError: the call failed; the class says how.
@@ -86,8 +86,8 @@ class Caller:
         try:
             answer = await self._channel.call(method.path, data, timeout=timeout)
         except ChannelError as error:
-            # No local variable may hold what is raised: its traceback holds this frame, and such a
-            # cycle keeps the frames above, with all that they have received.
+            # No local variable may hold the raised error: its traceback holds this frame, and the
+            # cycle would keep the frames above with everything that they have received.
             raise self._failed(method, error, began) from error.with_traceback(None)
         except asyncio.CancelledError:
             log.debug("%s was cancelled after %.2f ms", name_of(method), _milliseconds_since(began))
@@ -117,9 +117,9 @@ class Caller:
 
 
 def expected(name: str, field: str, value: A | None) -> A:
-    """Return a field of an answer that every runtime has to fill.
+    """Return a field of an answer that every runtime has to set.
 
-    An empty id, for instance, would later select every sandbox there is.
+    An empty id, for instance, would later select every sandbox.
 
     Raises:
         CallUnanswered: the field is absent or empty.

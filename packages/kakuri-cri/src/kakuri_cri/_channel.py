@@ -1,4 +1,4 @@
-"""What a runtime client needs of gRPC: calls that send and return the bytes of messages."""
+"""The part of gRPC that a runtime client needs: calls that send and return encoded messages."""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
@@ -8,10 +8,10 @@ class ChannelError(Exception):
     """A call ended without an answer, or with another status than OK.
 
     Attributes:
-        code: name of the status of gRPC, such as `NOT_FOUND`. A channel without a connection raises
-            `UNAVAILABLE`, one whose time is over `DEADLINE_EXCEEDED`, one that received a message
-            over its limit `RESOURCE_EXHAUSTED`.
-        message: what the server says about it, or the channel.
+        code: name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE`
+            without a connection, `DEADLINE_EXCEEDED` after the timeout, and `RESOURCE_EXHAUSTED`
+            for a message over its limit.
+        message: the server's message, or the channel's own.
 
     """
 
@@ -27,26 +27,26 @@ class ChannelError(Exception):
 class Channel(Protocol):
     """Calls methods of a server by their path.
 
-    `GrpcChannel` is the one that `Runtime` uses unless it is given another. A channel
+    `Runtime` uses `GrpcChannel` by default. A channel
 
-    - connects when it is first used, and again after the connection was lost, by the path of the
-      socket, at the latest 3 s after the server listens again;
-    - fails a call at once while there is no connection, and repeats a call only if the server
-      surely did not receive it: creating a sandbox twice makes two;
+    - connects on first use, and reconnects to the socket's path after a lost connection, at the
+      latest 3 s after the server listens again;
+    - fails calls at once while there is no connection, and retries a call only if the server
+      certainly did not receive it: RunPodSandbox, sent twice, would create two sandboxes;
     - sends `localhost` as `:authority`: servers built on hyper refuse the path of a socket;
-    - accepts messages of at least 16 MiB, which is what containerd sends at most;
-    - does not connect to a socket of a user other than root and the user of this process.
+    - accepts messages of up to at least 16 MiB, the most that containerd sends;
+    - connects only to sockets served by root or by the user of this process.
     """
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the one answer.
+        """Send one message and return the only answer.
 
-        A call that is cancelled is also cancelled on the server.
+        Cancelling the call also cancels it on the server.
 
         Args:
             path: of the method, such as `/runtime.v1.RuntimeService/Version`.
             request: the encoded message.
-            timeout: seconds for everything, connecting included; None for no limit.
+            timeout: seconds for the whole call, including connecting; None for no limit.
 
         Raises:
             ChannelError: there is no answer, or a status other than OK.
@@ -59,7 +59,7 @@ class Channel(Protocol):
     ) -> AsyncGenerator[bytes, None]:
         """Send one message and yield the answers until the server ends the call.
 
-        Closing the generator cancels the call. Answers that are not read hold the server back.
+        Closing the generator cancels the call. The server has to wait while answers are not read.
 
         Raises:
             ChannelError: the call ended with a status other than OK, or its connection was lost.
@@ -68,5 +68,5 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connection; calls under way raise ChannelError."""
+        """Close the connection; calls in progress raise ChannelError."""
         ...

@@ -20,12 +20,12 @@ class ContainerCalls(Caller):
     ) -> str:
         """Create a container in a sandbox without starting it, and return its id.
 
-        The call is not idempotent; see `run_pod_sandbox`. The image has to be on the node.
+        The call is not idempotent; see `run_pod_sandbox`. The image must be on the node.
 
         Args:
             sandbox_id: of a sandbox that is ready.
             config: with `metadata`, which names the container in its sandbox.
-            sandbox_config: the same that the sandbox was created with.
+            sandbox_config: the configuration that the sandbox was created with.
             timeout: seconds; `timeouts.usual` if None.
 
         Raises:
@@ -52,14 +52,15 @@ class ContainerCalls(Caller):
         await self.call(_SERVICE.StartContainer, request, timeout=self._seconds(timeout))
 
     async def stop_container(self, container_id: str, grace_seconds: int) -> None:
-        """Stop a container, and kill it after the grace time; succeeds if it has ended.
+        """Stop a container, and kill it after the grace time.
 
-        containerd 1.6 raises NotFound for a container that does not exist; the protocol demands
-        success.
+        Succeeds if the container has already ended. For one that does not exist, the protocol
+        requires success as well, but containerd 1.6 raises NotFound.
 
         Args:
-            container_id: which one.
-            grace_seconds: 0 kills at once. The call may take this much longer than others.
+            container_id: of the container.
+            grace_seconds: seconds before the container is killed, added to `timeouts.usual`; 0 to
+                kill it at once.
 
         """
         request = api.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
@@ -67,7 +68,7 @@ class ContainerCalls(Caller):
         await self.call(_SERVICE.StopContainer, request, timeout=timeout)
 
     async def remove_container(self, container_id: str, timeout: float | None = None) -> None:
-        """Remove a container, running or not; succeeds if there is none of this id."""
+        """Remove a container, running or not; succeeds if it does not exist."""
         request = api.RemoveContainerRequest(container_id=container_id)
         await self.call(_SERVICE.RemoveContainer, request, timeout=self._seconds(timeout))
 
@@ -93,7 +94,7 @@ class ContainerCalls(Caller):
 
         Args:
             labels: all of them must match exactly.
-            sandbox_id: of the sandbox whose containers are meant; empty for all.
+            sandbox_id: of the sandbox whose containers to return; empty for all.
             timeout: seconds; `timeouts.usual` if None.
 
         """
@@ -104,7 +105,7 @@ class ContainerCalls(Caller):
         return list(answer.containers)
 
     async def reopen_container_log(self, container_id: str, timeout: float | None = None) -> None:
-        """Let the runtime open a running container's log again, after it was renamed."""
+        """Make the runtime reopen a running container's log after the file was renamed."""
         request = api.ReopenContainerLogRequest(container_id=container_id)
         timeout = self._seconds(timeout)
         await self.call(_SERVICE.ReopenContainerLog, request, timeout=timeout)
@@ -117,10 +118,10 @@ class ContainerCalls(Caller):
         annotations: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Change the limits of a container; in force when the call returns.
+        """Change the limits of a container; they are in force when the call returns.
 
         Args:
-            container_id: which one.
+            container_id: of the container.
             resources: a field that is 0 or empty keeps its value.
             annotations: for the runtime.
             timeout: seconds; `timeouts.usual` if None.
@@ -138,9 +139,9 @@ class ContainerCalls(Caller):
         """Write a checkpoint of a running container to an archive of the host.
 
         Args:
-            container_id: which one.
+            container_id: of the container.
             location: path of the archive.
-            timeout_seconds: within which the runtime gives up; 0 leaves that to the runtime.
+            timeout_seconds: after which the runtime gives up; 0 for the runtime's default.
 
         Raises:
             Unimplemented: the runtime has no checkpoints.
@@ -166,11 +167,11 @@ class ContainerCalls(Caller):
         Args:
             container_id: of a running container.
             command: program and arguments.
-            timeout_seconds: after which the runtime kills the command; 0 lets it run, and the call
-                has no deadline then.
+            timeout_seconds: after which the runtime kills the command; 0 for no limit, in which
+                case the call has no deadline either.
 
         Raises:
-            CallTimeout: the command took too long; the runtime may answer so by itself.
+            CallTimeout: the command took too long, or the runtime did not answer.
             CriError: the call failed.
 
         """
@@ -183,7 +184,7 @@ class ContainerCalls(Caller):
     async def exec(self, request: api.ExecRequest, timeout: float | None = None) -> str:
         """Prepare to run a command, and return the URL of the server that streams it.
 
-        Each URL is good for one connection, within a short time.
+        Each URL is valid for one connection and a short time.
         """
         answer = await self.call(_SERVICE.Exec, request, timeout=self._seconds(timeout))
         return expected("Exec", "url", answer.url)

@@ -1,14 +1,14 @@
 """The errors of this package, by what a caller would do about them.
 
 CriError
-├── CallUnanswered           whether it was carried out is unknown: check before trying again
+├── CallUnanswered           the outcome is unknown: check before trying again
 │   ├── RuntimeUnavailable       no runtime answers at the socket, or it is still starting
 │   └── CallTimeout              no answer in time
 └── CallRefused              the runtime answered with an error
     ├── NotFound                 there is no such sandbox, container or image
-    ├── NameReserved             another one of this name exists or is being created
+    ├── NameReserved             another object of this name exists or is being created
     ├── StartUnderWay            an earlier call is starting this container
-    └── Unimplemented            the runtime does not have this call
+    └── Unimplemented            the runtime does not implement this call
 """
 
 import copyreg
@@ -18,19 +18,19 @@ from typing import Any
 from kakuri_cri._channel import ChannelError
 
 MAX_MESSAGE = 4096
-"""Characters kept of what a runtime says about a failure: some quote whole command lines."""
+"""Characters kept of a runtime's error message: some quote whole command lines."""
 
 _CALLS_WITH_NAMES = frozenset({"RunPodSandbox", "CreateContainer"})
-"""The calls that reserve a name. Errors of others quote registries and users."""
+"""The calls that reserve a name. Messages of other calls may quote registries and users."""
 
 _RESERVED = re.compile("is reserved|already in use|already exists")
-"""How containerd and CRI-O say that a name is taken, where the status does not."""
+"""Messages of containerd and CRI-O about a reserved name, which has no status of its own."""
 
 _STARTING = ("server is not initialized yet", "unknown service runtime.v1.")
-"""What a runtime says between listening and having read its state or registered its services."""
+"""Messages of a runtime that listens but has not yet loaded its state or registered services."""
 
 _START_UNDER_WAY = "is already in starting state"
-"""What containerd says to StartContainer while it carries out an earlier one."""
+"""containerd's message to StartContainer while an earlier call is starting the container."""
 
 _SOCKET = re.compile(r"unix:[^\s:,]+")
 
@@ -40,8 +40,8 @@ class CriError(Exception):
 
     Attributes:
         call: name of the call in the protocol, such as `RunPodSandbox`.
-        message: what the runtime or the channel says, printable and at most 4096 characters.
-        code: name of the status of gRPC.
+        message: of the runtime or the channel, printable and at most 4096 characters.
+        code: name of the gRPC status.
 
     """
 
@@ -57,7 +57,7 @@ class CriError(Exception):
 
 
 class CallUnanswered(CriError):
-    """Whether the runtime carried the call out, or still does, is unknown."""
+    """The outcome is unknown: the runtime may have carried the call out, or still do so."""
 
 
 class RuntimeUnavailable(CallUnanswered, ConnectionError):
@@ -81,11 +81,11 @@ class NameReserved(CallRefused):
 
 
 class StartUnderWay(CallRefused):
-    """An earlier call, whose caller may be gone, is starting this container."""
+    """An earlier call, whose caller may have disconnected, is starting this container."""
 
 
 class Unimplemented(CallRefused, NotImplementedError):
-    """The runtime does not have this call."""
+    """The runtime does not implement this call."""
 
 
 def failure_of(call: str, error: ChannelError) -> CriError:
@@ -97,7 +97,7 @@ def failure_of(call: str, error: ChannelError) -> CriError:
 
     """
     message = error.message or error.code.lower().replace("_", " ")
-    # A channel's own message names the socket, which is not for the clients of our caller.
+    # A channel's own message has the path of the socket, which our caller's clients must not see.
     message = printable(_SOCKET.sub("the runtime's socket", message))
     return _class_of(call, error.code, message)(call, message, error.code)
 
@@ -124,7 +124,7 @@ _CLASSES: dict[str, type[CriError]] = {
 
 
 def printable(text: str) -> str:
-    """Return text of a runtime as it may be logged: escaped, and cut off after MAX_MESSAGE."""
+    """Return a runtime's text for logs: escaped, and truncated to MAX_MESSAGE characters."""
     if len(text) <= MAX_MESSAGE and text.isprintable():
         return text
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: MAX_MESSAGE + 1])

@@ -1,4 +1,4 @@
-"""What a runtime sends in a call that streams."""
+"""The messages of a streaming call."""
 
 from collections.abc import AsyncGenerator
 from types import TracebackType
@@ -16,10 +16,9 @@ A = TypeVar("A")
 class Events(Generic[A]):
     """The messages of a streaming call, as an async iterator.
 
-    It ends when the runtime ends the call, and raises CriError when the call fails. Used as an
-    async context manager, or closed with `aclose`, it cancels the call. The call starts with the
-    first message that is asked for. Cancelling a read, as `asyncio.wait_for` does, cancels the
-    call, too.
+    It ends when the runtime ends the call, and raises CriError when the call fails. The call starts
+    when the first message is requested. `aclose`, which an async context manager calls on exit,
+    cancels it. Cancelling a read, as `asyncio.wait_for` does, cancels the call as well.
 
     >>> async def follow(runtime: Runtime) -> None:
     ...     async with runtime.events() as events:
@@ -54,5 +53,5 @@ class Events(Generic[A]):
         return decode_answer(self._method, data)
 
     async def aclose(self) -> None:
-        """Cancel the call, unless it has ended."""
+        """Cancel the call unless it has ended."""
         await self._answers.aclose()

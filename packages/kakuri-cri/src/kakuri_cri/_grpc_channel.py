@@ -11,7 +11,7 @@ from kakuri_cri._channel import ChannelError
 from kakuri_cri._limits import MAX_RECEIVED
 
 _BACKOFF = Backoff(first=0.1, longest=3.0, connect=5.0)
-"""The kubelet's: a runtime that comes back is found within three seconds."""
+"""The kubelet's values: a restarted runtime is found within three seconds."""
 
 
 class GrpcChannel:
@@ -22,7 +22,7 @@ class GrpcChannel:
 
         Args:
             endpoint: of the runtime, such as `unix:/run/containerd/containerd.sock`.
-            max_received: bytes of one answer.
+            max_received: limit of one answer, in bytes.
 
         Raises:
             EndpointError: the text is not an endpoint.
@@ -36,7 +36,7 @@ class GrpcChannel:
         return f"<GrpcChannel {self._channel!r}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the one answer; see `Channel.call`."""
+        """Send one message and return the only answer; see `Channel.call`."""
         try:
             return await self._channel.call(self._method(path), request, timeout=timeout)
         except GRPCError as error:
@@ -55,7 +55,7 @@ class GrpcChannel:
             raise _failure(error) from error.with_traceback(None)
 
     async def close(self) -> None:
-        """Close the connection; calls under way raise ChannelError."""
+        """Close the connection; calls in progress raise ChannelError."""
         await self._channel.close()
 
     def _method(self, path: str) -> Method[bytes, bytes]:

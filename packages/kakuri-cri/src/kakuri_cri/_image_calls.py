@@ -12,13 +12,13 @@ class ImageCalls(Caller):
     """Pulls, removes and lists images."""
 
     async def image_status(self, image: str, timeout: float | None = None) -> api.Image | None:
-        """Return an image of the node; None if it has none of this name."""
+        """Return an image of the node; None if it does not exist."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image))
         timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).image
 
     async def image_info(self, image: str, timeout: float | None = None) -> Mapping[str, str]:
-        """Return what the runtime itself says about an image: JSON by key."""
+        """Return the runtime's own information about an image, JSON by key."""
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image), verbose=True)
         timeout = self._seconds(timeout)
         return (await self.call(_SERVICE.ImageStatus, request, timeout=timeout)).info
@@ -30,7 +30,7 @@ class ImageCalls(Caller):
         return list((await self.call(_SERVICE.ListImages, request, timeout=timeout)).images)
 
     async def remove_image(self, image: str, timeout: float | None = None) -> None:
-        """Remove an image with all of its tags; succeeds if there is none of this name."""
+        """Remove an image with all of its tags; succeeds if it does not exist."""
         request = api.RemoveImageRequest(image=api.ImageSpec(image=image))
         await self.call(_SERVICE.RemoveImage, request, timeout=self._seconds(timeout))
 
@@ -45,8 +45,8 @@ class ImageCalls(Caller):
         """Pull an image, and return the reference to create containers from.
 
         Args:
-            image: its name.
-            timeout: seconds; None for no limit, as a pull takes as long as the registry does.
+            image: the name of the image.
+            timeout: seconds; None for no limit, because a registry may be slow.
             auth: credentials for the registry.
             sandbox_config: of the sandbox that the image is for, if there is one.
 
@@ -61,11 +61,11 @@ class ImageCalls(Caller):
         return expected("PullImage", "image_ref", answer.image_ref)
 
     async def image_fs_info(self, timeout: float | None = None) -> list[api.FilesystemUsage]:
-        """Return what images take of their file systems; some runtimes return none."""
+        """Return the use of the file systems of images; an empty list from some runtimes."""
         return list((await self.fs_info(timeout)).image_filesystems)
 
     async def fs_info(self, timeout: float | None = None) -> api.ImageFsInfoResponse:
-        """Return what images, and since CRI 1.29 containers, take of their file systems."""
+        """Return the use of the file systems of images and, since CRI 1.29, of containers."""
         request = api.ImageFsInfoRequest()
         timeout = self._seconds(timeout)
         return await self.call(_SERVICE.ImageFsInfo, request, timeout=timeout)

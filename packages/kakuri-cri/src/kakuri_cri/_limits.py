@@ -11,7 +11,8 @@ class Timeouts:
     """Seconds that calls may take; the defaults are the kubelet's.
 
     Attributes:
-        usual: of each call that has no other. StopContainer and ExecSync add what they are given.
+        usual: of calls without a timeout of their own. StopContainer and ExecSync add their grace
+            time or timeout to it.
         run_pod_sandbox: of RunPodSandbox, which may boot a virtual machine.
 
     """

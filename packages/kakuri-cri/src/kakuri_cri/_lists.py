@@ -1,7 +1,7 @@
 """Lists of any length: streamed by runtimes that can (CRI 1.36), otherwise in one answer.
 
-An answer has at most 16 MiB, which the list of some ten thousand containers exceeds. A runtime is
-asked once for each kind of list whether it streams it.
+One answer has at most 16 MiB, which is too small for about ten thousand containers. Each kind of
+list is tried as a stream first; after an Unimplemented, it is never tried again.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -24,7 +24,7 @@ _SERVICE = api.RuntimeService
 
 
 class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
-    """Yields what the list calls return, one by one.
+    """Yields the items of lists one by one.
 
     Close a generator that is not read to its end, as `contextlib.aclosing` does.
     """
@@ -47,7 +47,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
     async def containers(
         self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
     ) -> AsyncGenerator[api.Container, None]:
-        """Yield the containers that have all of these labels, of one sandbox or of all."""
+        """Yield the containers that have all of these labels, of one or all sandboxes."""
         selected = api.ContainerFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
         request = api.StreamContainersRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamContainers, request):
@@ -70,7 +70,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
     async def stats_of_containers(
         self, labels: Mapping[str, str] | None = None, *, sandbox_id: str = ""
     ) -> AsyncGenerator[api.ContainerStats, None]:
-        """Yield what the running containers that have all of these labels use."""
+        """Yield the usage of the running containers that have all of these labels."""
         selected = api.ContainerStatsFilter(label_selector=labels or {}, pod_sandbox_id=sandbox_id)
         request = api.StreamContainerStatsRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamContainerStats, request):
@@ -83,7 +83,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
     async def stats_of_pod_sandboxes(
         self, labels: Mapping[str, str] | None = None
     ) -> AsyncGenerator[api.PodSandboxStats, None]:
-        """Yield what the sandboxes that have all of these labels use."""
+        """Yield the usage of the sandboxes that have all of these labels."""
         selected = api.PodSandboxStatsFilter(label_selector=labels or {})
         request = api.StreamPodSandboxStatsRequest(filter=selected)
         async for answer in self._streamed(_SERVICE.StreamPodSandboxStats, request):
@@ -104,7 +104,7 @@ class Lists(SandboxCalls, ContainerCalls, StatsCalls, ImageCalls):
                 yield one
 
     async def _streamed(self, method: Method[R, A], request: R) -> AsyncGenerator[A, None]:
-        """Yield the answers of a call that streams; none if the runtime does not have it."""
+        """Yield the answers of a streaming call; none if the runtime does not implement it."""
         if self._is_not_streamed(method):
             return
         try:

@@ -1,4 +1,4 @@
-"""What can be learned of a runtime before it is used."""
+"""Probing a runtime before it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ _API_VERSION = "v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeFacts:
-    """What `Runtime.probe` found out.
+class ProbeResult:
+    """The result of `Runtime.probe`.
 
     Attributes:
-        name: of the runtime, such as `containerd`.
-        version: of the runtime, as it writes it.
-        api_version: of the CRI, `v1`.
+        name: the runtime's name, such as `containerd`.
+        version: the runtime's version, in its own format.
+        api_version: the version of the CRI, always `v1`.
         handlers: features by the name of a runtime handler; the default handler has an empty name.
             None if the runtime does not list its handlers (before CRI 1.30).
-        conditions: by type; `RuntimeReady` and `NetworkReady` are always there.
+        conditions: by type; `RuntimeReady` and `NetworkReady` are required by the protocol.
         features: of the runtime as a whole; None before CRI 1.31.
-        cgroup_driver: None if the runtime does not say (before CRI 1.28).
+        cgroup_driver: None if the runtime does not report it (before CRI 1.28).
 
     """
 
@@ -36,17 +36,17 @@ class RuntimeFacts:
 
     @property
     def is_ready(self) -> bool:
-        """Whether sandboxes can be created, their network apart."""
+        """Whether sandboxes can be created, apart from their network (`NetworkReady`)."""
         condition = self.conditions.get("RuntimeReady")
         return condition is not None and condition.status
 
     def has_handler(self, name: str) -> bool | None:
-        """Return whether there is a runtime handler of this name; None if that is not known."""
+        """Return whether a runtime handler has this name; None if the runtime lists no handlers."""
         return None if self.handlers is None else name in self.handlers
 
 
-async def probe(caller: Caller, timeout: float) -> RuntimeFacts:
-    """Ask a runtime what it is; see `Runtime.probe`."""
+async def probe(caller: Caller, timeout: float) -> ProbeResult:
+    """Probe a runtime; see `Runtime.probe`."""
     request = api.VersionRequest(version="v1")
     version = await caller.call(api.RuntimeService.Version, request, timeout=timeout)
     expected("Version", "runtime_name", version.runtime_name)
@@ -56,7 +56,7 @@ async def probe(caller: Caller, timeout: float) -> RuntimeFacts:
     status = await caller.call(api.RuntimeService.Status, api.StatusRequest(), timeout=timeout)
     conditions = status.status.conditions if status.status is not None else ()
     handlers = {one.name: one.features for one in status.runtime_handlers}
-    return RuntimeFacts(
+    return ProbeResult(
         name=version.runtime_name,
         version=version.runtime_version,
         api_version=version.runtime_api_version,

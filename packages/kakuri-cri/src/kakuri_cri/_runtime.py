@@ -6,7 +6,7 @@ from typing import Self
 from kakuri_cri import api
 from kakuri_cri._events import Events
 from kakuri_cri._lists import Lists
-from kakuri_cri._probe import RuntimeFacts, probe
+from kakuri_cri._probe import ProbeResult, probe
 
 _SERVICE = api.RuntimeService
 
@@ -14,9 +14,9 @@ _SERVICE = api.RuntimeService
 class Runtime(Lists):
     """Calls a container runtime such as containerd.
 
-    Each method is named after its call in the protocol and has a deadline: the kubelet's unless a
-    timeout is given. A call that fails raises CriError; its subclasses say what to do about it.
-    Nothing is repeated by itself.
+    Each method is named after its call in the protocol. Its deadline is the kubelet's by default. A
+    call that fails raises CriError, whose subclasses tell what the caller can do. Failed calls are
+    not retried automatically.
 
     >>> async def names(socket: str) -> list[str]:
     ...     async with Runtime(f"unix:{socket}") as runtime:
@@ -40,7 +40,7 @@ class Runtime(Lists):
         """Close the channel; calls under way raise RuntimeUnavailable."""
         await self._channel.close()
 
-    async def probe(self, timeout: float | None = None) -> RuntimeFacts:
+    async def probe(self, timeout: float | None = None) -> ProbeResult:
         """Return names, versions, handlers and conditions of the runtime.
 
         Args:
@@ -66,7 +66,7 @@ class Runtime(Lists):
 
         Args:
             timeout: seconds; `timeouts.usual` if None.
-            verbose: whether `info` has what the runtime itself says, JSON by key.
+            verbose: whether to include the runtime's own information in `info`, JSON by key.
 
         """
         request = api.StatusRequest(verbose=verbose)
@@ -79,7 +79,7 @@ class Runtime(Lists):
         return await self.call(_SERVICE.RuntimeConfig, request, timeout=timeout)
 
     async def update_runtime_config(self, pod_cidr: str, timeout: float | None = None) -> None:
-        """Tell the runtime the range of addresses of sandboxes."""
+        """Set the range of addresses of sandboxes, in CIDR notation."""
         network = api.NetworkConfig(pod_cidr=pod_cidr)
         request = api.UpdateRuntimeConfigRequest(
             runtime_config=api.RuntimeConfig(network_config=network)
@@ -88,10 +88,10 @@ class Runtime(Lists):
         await self.call(_SERVICE.UpdateRuntimeConfig, request, timeout=timeout)
 
     def events(self) -> Events[api.ContainerEventResponse]:
-        """Follow what happens to containers and sandboxes.
+        """Return an async iterator over events of containers and sandboxes.
 
-        Events are hints: list again after each connect and from time to time. Read them quickly, as
-        containerd waits for slow readers, and close the stream when it is no longer needed. A
-        runtime without events ends it with Unimplemented; then list periodically.
+        Treat events as hints: list again after each connect and from time to time. Read them
+        quickly, because containerd waits for slow readers, and close the iterator when it is no
+        longer needed. For a runtime without events it raises Unimplemented; list periodically then.
         """
         return self.stream(_SERVICE.GetContainerEvents, api.GetEventsRequest(), timeout=None)

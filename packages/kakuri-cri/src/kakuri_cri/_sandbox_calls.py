@@ -14,11 +14,11 @@ class SandboxCalls(Caller):
     async def run_pod_sandbox(self, config: api.PodSandboxConfig, handler: str = "") -> str:
         """Create and start a sandbox, and return its id.
 
-        The call is not idempotent: after CallUnanswered list the sandboxes by label, adopt what is
-        there, and raise `metadata.attempt` for another try.
+        The call is not idempotent: after CallUnanswered, list the sandboxes by label and adopt one
+        that exists. To try again, increase `metadata.attempt`.
 
         Args:
-            config: with `metadata`, which names the sandbox, and everything else it should have.
+            config: of the sandbox, with `metadata`, which names it.
             handler: name of the runtime handler; empty for the runtime's default.
 
         Raises:
@@ -32,17 +32,17 @@ class SandboxCalls(Caller):
         return expected("RunPodSandbox", "pod_sandbox_id", answer.pod_sandbox_id)
 
     async def stop_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
-        """Stop a sandbox and everything in it; succeeds if that is done.
+        """Stop a sandbox and everything in it; succeeds if it is stopped already.
 
-        Call it at least once before `remove_pod_sandbox`: it frees the sandbox's addresses.
-        containerd 1.6 raises NotFound for a sandbox that does not exist; the protocol demands
-        success.
+        Call it at least once before `remove_pod_sandbox`: it frees the sandbox's addresses. For a
+        sandbox that does not exist, the protocol requires success, but containerd 1.6 raises
+        NotFound.
         """
         request = api.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
         await self.call(_SERVICE.StopPodSandbox, request, timeout=self._seconds(timeout))
 
     async def remove_pod_sandbox(self, sandbox_id: str, timeout: float | None = None) -> None:
-        """Remove a sandbox with its containers; succeeds if there is none of this id."""
+        """Remove a sandbox with its containers; succeeds if it does not exist."""
         request = api.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
         await self.call(_SERVICE.RemovePodSandbox, request, timeout=self._seconds(timeout))
 
@@ -79,13 +79,13 @@ class SandboxCalls(Caller):
         resources: api.LinuxContainerResources | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Tell the runtime that the sum of a sandbox's containers has changed.
+        """Report to the runtime that the resources of a sandbox's containers have changed.
 
-        The runtime does what it can (CRI 1.33); Unimplemented in older ones.
+        What the runtime does with them is its choice (CRI 1.33); older ones raise Unimplemented.
 
         Args:
-            sandbox_id: which one.
-            overhead: what the sandbox itself needs.
+            sandbox_id: of the sandbox.
+            overhead: resources that the sandbox itself needs.
             resources: the sum over its containers.
             timeout: seconds; `timeouts.usual` if None.
 

@@ -9,15 +9,15 @@ _SERVICE = api.RuntimeService
 
 
 class StatsCalls(Caller):
-    """Reads what containers and sandboxes use.
+    """Reads the resource usage of containers and sandboxes.
 
-    A measured zero is a value of 0; a value that the runtime does not report is None.
+    A value that the runtime does not report is None, so a 0 was measured.
     """
 
     async def container_stats(
         self, container_id: str, timeout: float | None = None
     ) -> api.ContainerStats:
-        """Return what a container uses.
+        """Return the usage of a container.
 
         Raises:
             NotFound: there is no container of this id.
@@ -32,11 +32,11 @@ class StatsCalls(Caller):
     async def list_container_stats(
         self, labels: Mapping[str, str], *, sandbox_id: str = "", timeout: float | None = None
     ) -> list[api.ContainerStats]:
-        """Return what the running containers that have all of these labels use.
+        """Return the usage of the running containers that have all of these labels.
 
         Args:
             labels: all of them must match exactly.
-            sandbox_id: of the sandbox whose containers are meant; empty for all.
+            sandbox_id: of the sandbox whose containers to return; empty for all.
             timeout: seconds; `timeouts.usual` if None.
 
         """
@@ -49,7 +49,7 @@ class StatsCalls(Caller):
     async def pod_sandbox_stats(
         self, sandbox_id: str, timeout: float | None = None
     ) -> api.PodSandboxStats:
-        """Return what a sandbox and its containers use (CRI 1.23).
+        """Return the usage of a sandbox and its containers (CRI 1.23).
 
         Raises:
             NotFound: there is no sandbox of this id.
@@ -64,7 +64,7 @@ class StatsCalls(Caller):
     async def list_pod_sandbox_stats(
         self, labels: Mapping[str, str], timeout: float | None = None
     ) -> list[api.PodSandboxStats]:
-        """Return what the sandboxes that have all of these labels use (CRI 1.23)."""
+        """Return the usage of the sandboxes that have all of these labels (CRI 1.23)."""
         selected = api.PodSandboxStatsFilter(label_selector=labels)
         request = api.ListPodSandboxStatsRequest(filter=selected)
         timeout = self._seconds(timeout)

@@ -1,4 +1,4 @@
-"""Where in a zone's log a reader is, as text that outlives the reader and the sidecar."""
+"""A reader's position in a zone's log, as text that outlives the reader and this process."""
 
 import re
 from dataclasses import dataclass

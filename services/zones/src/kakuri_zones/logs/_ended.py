@@ -34,13 +34,13 @@ unknown outcome may have created a container that is not listed yet."""
 
 @dataclass(frozen=True, slots=True)
 class TrimmedLog:
-    """Part of an ended log that was removed, or all of it.
+    """The removed part of an ended log, or all of it.
 
     Attributes:
         zone: the zone's id.
         files: how many files were removed.
         size: bytes of the removed files.
-        left: bytes that are left of the log.
+        left: bytes that remain of the log.
 
     """
 
@@ -72,12 +72,12 @@ class EndedLogs:
         """Remove files of the zones that ended first until the rest fits the budget.
 
         A zone's oldest files go first. One pass does a bounded part of the work; the next one
-        carries on.
+        continues.
 
         Args:
-            live: the zones whose logs are neither counted nor touched. The call has to be made
-                without an await after they were determined: a start that begins later then finds
-                the work already queued before its own.
+            live: the zones whose logs are neither counted nor touched. Call `trim` without
+                an await after they were determined, so that its work is queued before that of a
+                later start.
             ends: when zones have ended, in seconds since the epoch. Any other zone counts as
                 ended when its log was last written to.
 

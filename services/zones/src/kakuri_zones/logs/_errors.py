@@ -4,9 +4,9 @@
     ├── UnknownLog       the zone has no log: it was never started here, or was removed
     ├── LogNameError     the id or the attempt can't name a log: correct it
     ├── LogCursorError   the text is not a cursor of this store: start without one
-    └── LogStorageError  the disk or what lies on it refused: check the cause
+    └── LogStorageError  the disk failed, or a file is in the way: check the cause
 
-Each has the nearest builtin as a second base.
+Each error also derives from the closest builtin one.
 """
 
 from kakuri_zones._errors import ZoneError
@@ -27,12 +27,12 @@ class UnknownLog(LogError, LookupError):
     code = "not_found"
 
     def __init__(self, zone: str) -> None:
-        super().__init__(f"expected a zone with a log, got {zone!r}")
+        super().__init__(f"zone {zone!r} has no log")
         self.zone = zone
 
 
 class LogNameError(LogError, ValueError):
-    """An id or an attempt of which no file name can be made."""
+    """An id or an attempt that can't be part of a file name."""
 
 
 class LogCursorError(LogError, ValueError):
@@ -46,12 +46,12 @@ class LogCursorError(LogError, ValueError):
     code = "bad_request"
 
     def __init__(self, cursor: str) -> None:
-        super().__init__(f"expected a cursor as an earlier answer gave it, got {cursor[:100]!r}")
+        super().__init__(f"expected a cursor from an earlier answer, got {cursor[:100]!r}")
         self.cursor = cursor
 
 
 class LogStorageError(LogError, OSError):
-    """A log's files could not be made, read, renamed or removed; the cause is the system's error.
+    """A log's files could not be created, read, renamed or removed; the cause is an OSError.
 
     Attributes:
         zone: the zone's id.
@@ -59,5 +59,5 @@ class LogStorageError(LogError, OSError):
     """
 
     def __init__(self, zone: str, action: str, reason: str) -> None:
-        super().__init__(f"expected to {action} the log of {zone!r}, but {reason}")
+        super().__init__(f"could not {action} the log of {zone!r}: {reason}")
         self.zone = zone

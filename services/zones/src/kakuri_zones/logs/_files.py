@@ -1,19 +1,18 @@
 """The files of zones' logs: where they are, how they are rotated and removed.
 
-    ROOT/                 made if missing
+    ROOT/                 created if missing
       ZONE/               mode 0700, given to the runtime as the sandbox's log_directory
-        ATTEMPT.log       what the runtime writes to now, given to it as the log_path
-        ATTEMPT.log.N     written before; N grows by one with each rotation, from 0
+        ATTEMPT.log       the current file, given to the runtime as the log_path
+        ATTEMPT.log.N     a rotated file; N counts the rotations, from 0
 
-Renaming is all that a rotation does to a file: a descriptor of the runtime or of a reader stays
-good, and a position in a file stays true under whichever name. The file without a number is the
-one after the greatest number.
+A rotation only renames a file, so descriptors of the runtime and of readers stay valid, and so do
+positions in the file. The file without a number follows the one with the greatest number.
 
-Everything is opened relative to a descriptor of the folder that holds it, and a symbolic link is
-never followed, so that whatever lies in the folder, nothing outside of it is touched. ROOT has to
-be this user's, and no other user may write to it.
+Everything is opened relative to a descriptor of its folder, and symbolic links are never followed,
+so that nothing outside of the folder is touched, whatever it contains. ROOT has to belong to this
+user, and no other user may have write access.
 
-All of this blocks and is called by one thread at a time.
+All functions block and are called by one thread at a time.
 """
 
 import errno
@@ -47,7 +46,7 @@ READABLE = 0o644
 class LogFile:
     """A file of a log as it was when the folder was listed; `modified` is seconds since the epoch.
 
-    `is_current` tells of the one that the runtime writes to, or will once it has opened it.
+    `is_current` is true of the file that the runtime writes to, or will write to.
     """
 
     segment: Segment
@@ -59,10 +58,10 @@ class LogFile:
 
 
 def check_zone(zone: str) -> str:
-    """Give the id back if it can name a folder.
+    """Return the id if it is a valid folder name.
 
     Raises:
-        LogNameError: it can't.
+        LogNameError: it is not.
 
     """
     if _zone.fullmatch(zone) is None:
@@ -71,7 +70,7 @@ def check_zone(zone: str) -> str:
 
 
 def current_name(attempt: int) -> str:
-    """Give the name of the file that the runtime is to write to.
+    """Return the name of the file that the runtime writes to.
 
     Raises:
         LogNameError: the attempt can't name a file.
@@ -84,11 +83,11 @@ def current_name(attempt: int) -> str:
 
 @contextmanager
 def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
-    """Give a descriptor of a zone's folder; errors of the system inside the block become ours.
+    """Yield a descriptor of a zone's folder, and translate OSError from the block.
 
     Raises:
         UnknownLog: there is no such folder.
-        LogStorageError: it can't be opened, or the block met an error of the system.
+        LogStorageError: it can't be opened, or the block raised OSError.
 
     """
     check_zone(zone)
@@ -110,11 +109,11 @@ def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
         os.close(folder)
 
 
-def make_folder(root: Path, zone: str) -> None:
-    """Make a zone's folder, or make sure that nobody else may enter the one there is.
+def create_folder(root: Path, zone: str) -> None:
+    """Create a zone's folder, or deny other users access to an existing one.
 
     Raises:
-        LogStorageError: it could not be made, or something else has its name.
+        LogStorageError: it could not be created, or something else has its name.
 
     """
     check_zone(zone)
@@ -154,10 +153,10 @@ def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
 
 
 def remove_folder(root: Path, zone: str) -> None:
-    """Remove a zone's folder with all that is in it; nothing is done if there is none.
+    """Remove a zone's folder with its content, if it exists.
 
     Raises:
-        LogStorageError: something of it is left.
+        LogStorageError: it could not be removed completely.
 
     """
     check_zone(zone)
@@ -183,7 +182,7 @@ def remove_folder(root: Path, zone: str) -> None:
 
 
 def list_zones(root: Path) -> list[str]:
-    """Give the ids of the zones that have a folder; anything else that lies there is left out."""
+    """Return the ids of the zones that have a folder; other entries are ignored."""
     try:
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -193,7 +192,7 @@ def list_zones(root: Path) -> list[str]:
 
 
 def list_files(folder: int) -> list[LogFile]:
-    """Give the files of a log, oldest first; anything else that lies there is left out."""
+    """Return the files of a log, oldest first; other entries are ignored."""
     rotated: list[LogFile] = []
     current: list[LogFile] = []
     with os.scandir(folder) as entries:
@@ -214,7 +213,7 @@ def list_files(folder: int) -> list[LogFile]:
     for file in current:
         same = [other for other in rotated if other.segment.attempt == file.segment.attempt]
         if any(other.inode == file.inode for other in same):
-            continue  # a rotation is being undone: for an instant the file has both names
+            continue  # while a rotation is being undone, the file has both names
         sequence = max((other.segment.sequence + 1 for other in same), default=0)
         segment = Segment(file.segment.attempt, sequence)
         rotated.append(
@@ -224,10 +223,10 @@ def list_files(folder: int) -> list[LogFile]:
 
 
 def open_file(folder: int, file: LogFile) -> int:
-    """Give a descriptor of a listed file.
+    """Return a descriptor of a listed file.
 
     Raises:
-        FileNotFoundError: it is gone, or another has its name.
+        FileNotFoundError: it was removed, or another file has its name.
 
     """
     descriptor = os.open(file.name, _FILE, dir_fd=folder)
@@ -238,10 +237,10 @@ def open_file(folder: int, file: LogFile) -> int:
 
 
 def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
-    """Rename the file being written if it is too large, and give its new name.
+    """Rename the current file if it is too large, and return its new name; None if it is not.
 
-    A file that was renamed before, without the runtime having opened a new one, is given too: it
-    is still being written. Otherwise None.
+    If the last file was renamed without the runtime opening a new one, its name is returned as
+    well, because the runtime still writes to it.
     """
     files = [file for file in list_files(folder) if file.segment.attempt == attempt]
     if not files:
@@ -258,14 +257,14 @@ def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
 
 
 def _finish_undoing(folder: int, newest: LogFile, attempt: int) -> None:
-    """Take the current name from a file that has two, as a crash in `undo_rename` leaves it."""
+    """Remove the current name of a file that has two names after a crash in `undo_rename`."""
     with suppress(FileNotFoundError):
         if os.lstat(current_name(attempt), dir_fd=folder).st_ino == newest.inode:
             os.unlink(current_name(attempt), dir_fd=folder)
 
 
 def undo_rename(folder: int, attempt: int, name: str) -> bool:
-    """Give a file its current name back unless the runtime has opened a new one; tell whether."""
+    """Undo a rename unless the runtime has opened a new file; return whether it was undone."""
     try:
         os.link(
             name, current_name(attempt), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
@@ -277,9 +276,9 @@ def undo_rename(folder: int, attempt: int, name: str) -> bool:
 
 
 def remove_oldest(folder: int, attempt: int, keep: int, max_bytes: int) -> None:
-    """Remove the oldest files of an attempt until `keep` are left, of `max_bytes` together.
+    """Remove the oldest files of an attempt until at most `keep` files of `max_bytes` remain.
 
-    The two newest stay whatever their size: what was written last, and what is being written.
+    The current file and the newest rotated one are never removed.
     """
     files = [file for file in list_files(folder) if file.segment.attempt == attempt]
     total = sum(file.size for file in files)
@@ -292,9 +291,9 @@ def remove_oldest(folder: int, attempt: int, keep: int, max_bytes: int) -> None:
 
 
 def remove_ended(folder: int, excess: int) -> list[LogFile]:
-    """Remove the oldest files of a log that has ended, until `excess` bytes are gone or all are.
+    """Remove the oldest files of a log that has ended, until `excess` bytes or all are removed.
 
-    A file without a number gets its own first: a position in it stays true without those before.
+    A file without a number is numbered first, so that positions in it stay valid.
 
     Returns:
         The removed files, oldest first.

@@ -1,16 +1,16 @@
-"""The lines of a CRI log file, without I/O: a file's bytes in, what the container wrote out.
+"""Decoding the lines of CRI log files, without I/O: file content in, output out.
 
-A line is (kubernetes/cri-api, `LogTag`; containerd, `internal/cri/io/logger.go`)
+A line has this format (kubernetes/cri-api, `LogTag`; containerd, `internal/cri/io/logger.go`)
 
     TIME SP STREAM SP TAGS SP CONTENT LF
 
 with an RFC 3339 time of up to nine fractional digits, `stdout` or `stderr`, and tags of which the
 first says whether a line feed of the container follows the content: `F` one does, `P` none, since
 the runtime cut the line (containerd after 16 KiB) or the stream ended inside it. Further tags
-come after colons and are for others.
+follow after colons and are ignored.
 
-A line of another form was written by something else, or broke when a disk was full. It is passed
-on as it is: better a strange line than a lost one.
+A line of another form was written by another program, or was cut off on a full disk. It is passed
+on unchanged rather than lost.
 """
 
 import re
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 MAX_HEADER = 256
-"""Bytes of what comes before the content; 48 are usual, the rest is room for tags to come."""
+"""Limit of a header in bytes; 48 are usual, the rest is for future tags."""
 
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _HEADER = rb"%b (?:stdout|stderr) (?:F|(P))(?::[^ \n]{0,160})? " % _TIME
 _header = re.compile(_HEADER)
-# The second group is what the container wrote: with the line feed, unless the first says partial.
+# The second group is the container's output, with the line feed unless the tag is `P`.
 _lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
 
 
@@ -39,7 +39,7 @@ class Within(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the container wrote, how many bytes of the file that took, and where they end."""
+    """The container's output, the bytes of the file that it took, and where they end."""
 
     content: bytes
     consumed: int
@@ -49,8 +49,8 @@ class Decoded:
 def decode(data: bytes, within: Within, *, is_final: bool = False) -> Decoded:
     """Decode a block of a log file that begins `within` a line and may end anywhere.
 
-    The end of the block is left unconsumed while it may be the start of a header, unless nothing
-    comes after it. The content is never longer than what it was decoded from.
+    The end of the block is not consumed while it may be the start of a header, unless the block is
+    final. The content is never longer than the consumed bytes.
     """
     parts: list[bytes] = []
     start = 0
@@ -96,11 +96,11 @@ def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
 
 
 def is_partial(header: bytes) -> bool:
-    """Tell of the start of a line whether the container's line goes on after it."""
+    """Return whether a line with this header is continued by the next one."""
     found = _header.match(header)
     return found is not None and bool(found[1])
 
 
 def line_ends(data: bytes) -> list[int]:
-    """Give where in whole lines of a log file the container's lines end."""
+    """Return the ends of the container's lines in complete lines of a log file."""
     return [found.end() for found in _lines.finditer(data) if found[1] is None]

@@ -1,10 +1,10 @@
-"""Reading a zone's log: what comes after a cursor, and where the last lines begin.
+"""Reading a zone's log: the content after a cursor, and the start of the last lines.
 
 A read lists the folder, opens the files that it needs and closes them again. Nothing is held
-between reads: a reader that stays away costs nothing, and a log can be read to the end of what is
-left of it however long that took.
+between reads, so an idle reader costs nothing, and a slow one can read to the end of the files that
+remain.
 
-All of this blocks and is called by one thread at a time.
+All functions block and are called by one thread at a time.
 """
 
 import os
@@ -23,25 +23,25 @@ from kakuri_zones.logs._format import (
 )
 
 BLOCK = 65_536
-"""Bytes of one read from a file: what a read holds beyond its result."""
+"""Bytes of one read from a file, which a read holds in addition to its result."""
 
 SETTLING = 1.0
 """Seconds after the last write in which a file that has a successor may still be written to.
 
-A runtime answers ReopenContainerLog once it has opened the new file; what it had taken from the
-container before then still goes to the old one, within milliseconds.
+A runtime answers ReopenContainerLog after it has opened the new file, but output that it read from
+the container before that still goes to the old file, within milliseconds.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a read gave.
+    """The result of a read.
 
     Attributes:
         content: what the container wrote.
-        next: where to go on.
-        is_complete: whether that is the end of everything there was.
-        has_gap: whether the log could not be read on exactly where the cursor was.
+        next: the position after the content.
+        is_complete: whether that is the end of the log.
+        has_gap: whether content after the cursor is missing.
         name: the file that `next` is in, if there is one.
 
     """
@@ -64,15 +64,14 @@ def read(
 ) -> Reading:
     """Read at most `limit` bytes of content after a cursor; at least one if there is any.
 
-    With a time `now` (seconds since the epoch), a file that has just been followed by another is
-    not left before it has settled. `is_over` says that nothing more will be written. What comes
-    after `end` counts as not there.
+    With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
+    the next one. `is_over` says that nothing more will be written. Content after `end` is ignored.
     """
     files = [file for file in list_files(folder) if end is None or file.segment <= end.segment]
     if not files:
         if end is None and not is_over:
             return Reading(b"", cursor, is_complete=True)
-        # Nothing will follow. Unless the cursor is a start, what it points to was removed.
+        # The log is empty. Unless the cursor is a start, the file that it points to was removed.
         start = Cursor(Segment(cursor.segment.attempt))
         return Reading(b"", start, is_complete=True, has_gap=cursor != start)
     index, position, has_gap = _locate(files, cursor)
@@ -82,7 +81,7 @@ def read(
         is_final = is_over if is_last else now is None or not 0 <= now - file.modified < SETTLING
         descriptor = open_file(folder, file)
         try:
-            if position.offset and not _is_true(descriptor, position):
+            if position.offset and not _is_valid(descriptor, position):
                 position, has_gap = Cursor(file.segment), True
             stop = end.offset if end is not None and file.segment == end.segment else None
             position, is_complete = _read_file(
@@ -97,15 +96,15 @@ def read(
 
 
 def end(folder: int) -> Cursor:
-    """Give where the log ends at the moment."""
+    """Return the current end of the log."""
     files = list_files(folder)
     return Cursor(files[-1].segment, files[-1].size) if files else Cursor()
 
 
 def last_lines(folder: int, lines: int, attempt: int = 0) -> Cursor:
-    """Give where the last `lines` lines of what the container wrote begin.
+    """Return the start of the container's last `lines` lines.
 
-    A line that is not ended yet counts, as for tail(1). Attempts before `attempt` are left out.
+    An incomplete line counts, as for tail(1). Attempts before `attempt` are ignored.
     """
     files = [file for file in list_files(folder) if file.segment.attempt >= attempt]
     if not files:
@@ -132,7 +131,7 @@ def last_lines(folder: int, lines: int, attempt: int = 0) -> Cursor:
 
 
 def _locate(files: list[LogFile], cursor: Cursor) -> tuple[int, Cursor, bool]:
-    """Find the file that a cursor is in; if it is gone, the next one, or else the oldest."""
+    """Find the file of a cursor; if it was removed, the next one, or else the oldest."""
     for index, file in enumerate(files):
         if file.segment == cursor.segment:
             return index, cursor, False
@@ -141,8 +140,8 @@ def _locate(files: list[LogFile], cursor: Cursor) -> tuple[int, Cursor, bool]:
     return 0, Cursor(files[0].segment), True
 
 
-def _is_true(descriptor: int, position: Cursor) -> bool:
-    """Whether a position can still be what it was: a file that was truncated has lost it."""
+def _is_valid(descriptor: int, position: Cursor) -> bool:
+    """Return whether a position still exists; truncating a file removes it."""
     before = os.pread(descriptor, 1, position.offset - 1)
     return before == b"\n" or (before != b"" and position.within is not Within.START)
 
@@ -156,9 +155,9 @@ def _read_file(
     is_final: bool,
     stop: int | None = None,
 ) -> tuple[Cursor, bool]:
-    """Add what follows in one file to `content`; give the new position, and whether it ends there.
+    """Append one file's content after a position; return the new one, and whether the file ends.
 
-    `is_final` says that the file grows no more. With `stop`, the file counts as ending there.
+    `is_final` says that the file no longer grows. With `stop`, the file ends there.
     """
     offset, within = position.offset, position.within
     is_complete = False
@@ -169,7 +168,7 @@ def _read_file(
         decoded = decode(data, within, is_final=is_final and is_complete)
         if not decoded.consumed and not is_complete:
             if content:
-                break  # the room that is left has no room for the next header
+                break  # the remaining space has no room for the next header
             size = MAX_HEADER + room
             data = _pread(descriptor, size, offset, stop)
             is_complete = len(data) < size
@@ -188,7 +187,7 @@ def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:
 
 
 def _line_start(descriptor: int, before: int) -> int:
-    """Give where the line that `before` is in begins: after the last line feed in front of it."""
+    """Return the start of the line that contains `before`: after the line feed before it."""
     while before > 0:
         start = max(0, before - BLOCK)
         found = os.pread(descriptor, before - start, start).rfind(b"\n")
@@ -199,19 +198,19 @@ def _line_start(descriptor: int, before: int) -> int:
 
 
 def _is_unfinished(descriptor: int, size: int, end: int) -> bool:
-    """Whether what the container wrote ends inside a line; `end` is that of the last whole one."""
+    """Return whether the content ends inside a line; `end` is that of the last complete one."""
     if end < size:
         return decode_start(os.pread(descriptor, MAX_HEADER, end), 1).content != b""
     return is_partial(os.pread(descriptor, MAX_HEADER, _line_start(descriptor, end - 1)))
 
 
 def _ends_backwards(descriptor: int, end: int) -> Iterator[list[int]]:
-    """Give where the container's lines end in a file, from its end on block by block."""
+    """Yield the ends of the container's lines in a file, block by block from its end."""
     while end > 0:
         start = max(0, end - BLOCK)
         data = os.pread(descriptor, end - start, start)
         if len(data) < end - start:
-            return  # it was truncated meanwhile
+            return  # the file was truncated meanwhile
         cut = 0 if start == 0 else data.find(b"\n", 0, -1) + 1
         if start and not cut:
             start = _line_start(descriptor, start)

@@ -19,9 +19,9 @@ from kakuri_zones.logs._cursor import Cursor
 from kakuri_zones.logs._errors import UnknownLog
 from kakuri_zones.logs._files import (
     check_zone,
+    create_folder,
     current_name,
     list_zones,
-    make_folder,
     open_folder,
     remove_attempts,
     remove_folder,
@@ -33,24 +33,24 @@ from kakuri_zones.logs._files import (
 from kakuri_zones.logs._reading import Reading, end, last_lines, read
 
 MAX_FILE_BYTES = 10_485_760
-"""What a file may grow to before it is rotated, and how many of an attempt are kept: 50 MiB of
-log, as a kubelet keeps. Between two looks of the caller a file can grow beyond it; then fewer are
-kept, but always the one written before the present one."""
+"""The size at which a file is rotated, and the files kept for an attempt: 50 MiB of log, as for a
+kubelet. A file can grow larger between two checks; then fewer files are kept, but always the newest
+rotated one."""
 MAX_FILES = 5
 
 MAX_ATTEMPTS = 2
 """Attempts whose log is kept: the present one, and the one before it to see why it ended."""
 
 MAX_READ = 1_048_576
-"""Bytes that one read gives at most; it is what a reader makes the store hold."""
+"""Limit of one read in bytes, and so of the memory that a reader takes."""
 
 _STREAM_READ = 262_144
 _STREAM_WAIT = 30.0
 _POLL = 0.2
-# A look at the times of folder and file can miss a change within one tick of the file system's
-# clock, so now and then it is read whatever they say; and sooner where a file has yet to settle.
+# The times of folder and file miss a change within one tick of the file system's clock, so the log
+# is read from time to time in any case, and sooner while a rotated file is not stable.
 _BLIND_POLLS = 25
-_SETTLING_POLLS = 5
+_UNSTABLE_POLLS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,12 +86,11 @@ class LogPlace:
 class LogStore:
     """Keeps the log of each zone in a folder of its own below `root`.
 
-    The caller makes the place known to the runtime, calls `rotate` for each running container
-    every few seconds, and `remove` when the zone is removed; `close` in the end.
+    The caller passes the place of a log to the runtime, calls `rotate` for each running container
+    every few seconds, `remove` when the zone is removed, and finally `close`.
 
-    A cursor is opaque, outlives a restart of the sidecar, and stays true over rotations. One that
-    points to what is no longer there is not an error: reading goes on at the oldest that is left,
-    and the chunk says so.
+    A cursor is opaque and stays valid over rotations and restarts of the process. If it points to
+    removed content, reading continues with the oldest that remains, and the chunk has a gap.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class LogStore:
         max_files: int = MAX_FILES,
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
-        """Keep logs below the folder `root`, which is made with the first of them."""
+        """Keep logs below the folder `root`, which is created with the first of them."""
         self._root = Path(root).absolute()
         self._max_file_bytes = max_file_bytes
         self._max_files = max_files
@@ -114,28 +113,28 @@ class LogStore:
 
     @property
     def root(self) -> Path:
-        """The folder of everything."""
+        """The folder of all logs."""
         return self._root
 
     def close(self) -> None:
-        """Let the thread end once it has done what it was asked for."""
+        """End the thread after the work that is already queued."""
         self._thread.shutdown(wait=False)
 
     async def prepare(self, zone: str, attempt: int) -> LogPlace:
-        """Make room for the log of an attempt and give the place to be told to the runtime.
+        """Create the folder for the log of an attempt, and return the place for the runtime.
 
-        Logs of attempts long past are removed. May be repeated.
+        Logs of much earlier attempts are removed. The call may be repeated.
 
         Raises:
             LogNameError: the id or the attempt can't name a file.
-            LogStorageError: the folder can't be made.
+            LogStorageError: the folder can't be created.
 
         """
         await self.run(self._prepare, zone, attempt)
         return self.place(zone, attempt)
 
     def place(self, zone: str, attempt: int) -> LogPlace:
-        """Give the place of an attempt's log, whether it is there or not.
+        """Return the place of an attempt's log, which need not exist.
 
         Raises:
             LogNameError: the id or the attempt can't name a file.
@@ -146,8 +145,8 @@ class LogStore:
     async def write_beside(self, zone: str, name: str, content: bytes) -> Path:
         """Write a file into the folder of a zone's log, in place of one of that name.
 
-        Every user may read the file, as those of a zone do that has it mounted; the folder stays
-        closed to those of the host. Who has the earlier file open or mounted keeps it.
+        Every user may read the file, since a zone has it mounted; the folder's mode keeps out other
+        users of the host. An earlier file that is open or mounted does not change.
 
         Returns:
             The path of the file.
@@ -161,14 +160,14 @@ class LogStore:
         return self._root / zone / name
 
     async def zones(self) -> list[str]:
-        """Give the ids of all zones that have a folder here."""
+        """Return the ids of all zones that have a folder here."""
         return await self.run(list_zones, self._root)
 
     async def remove(self, zone: str) -> None:
-        """Remove a zone's log; done when it is gone, or was.
+        """Remove a zone's log, if it exists.
 
         Raises:
-            LogStorageError: something of it is left.
+            LogStorageError: it could not be removed completely.
 
         """
         await self.run(remove_folder, self._root, zone)
@@ -176,13 +175,12 @@ class LogStore:
     async def rotate(
         self, zone: str, attempt: int, reopen: Callable[[], Awaitable[object]]
     ) -> bool:
-        """Rotate the log of a running container if it has grown too large; tell whether it was.
+        """Rotate the log of a running container if it has grown too large; return whether it was.
 
-        The file is renamed, then `reopen` is awaited, which has to call ReopenContainerLog; then
-        the oldest files go. If it raises, the renaming is undone, unless the runtime has opened a
-        new file nevertheless. A rotation that a crash cut short is carried on with.
-
-        Errors of `reopen` are passed on; calling `rotate` again later is all there is to do.
+        The file is renamed, `reopen` is awaited, which has to call ReopenContainerLog, and the
+        oldest files are removed. If `reopen` raises, the rename is undone, unless the runtime has
+        opened a new file, and the error is raised; call `rotate` again later. A rotation that a
+        crash interrupted is completed.
 
         Raises:
             UnknownLog: the zone has no folder.
@@ -195,17 +193,17 @@ class LogStore:
         try:
             await reopen()
         except BaseException:
-            # Queued at once: it is done even if this task is being cancelled.
+            # Queued at once, so that it is done even if this task is being cancelled.
             await self.run(self._undo, zone, attempt, name)
             raise
         await self.run(self._remove_oldest, zone, attempt)
         return True
 
     async def tail(self, zone: str, lines: int, *, attempt: int = 0) -> str:
-        """Give the cursor from which on the last `lines` lines follow, over all files.
+        """Return a cursor before the last `lines` lines, over all files.
 
-        A line that has not ended counts. A log that has fewer is given from its start on.
-        Attempts before `attempt` are left out.
+        An incomplete line counts. In a shorter log it is the start. Attempts before `attempt` are
+        ignored.
 
         Raises:
             UnknownLog: the zone has no log.
@@ -223,13 +221,13 @@ class LogStore:
         wait: float = 0.0,
         has_ended: Callable[[], bool] = lambda: False,
     ) -> LogChunk:
-        """Read at most `limit` bytes after a cursor, or from the oldest on.
+        """Read at most `limit` bytes after a cursor, or from the oldest content on.
 
-        If there are none it waits up to `wait` seconds for some. `has_ended` says whether the
+        Without content, wait up to `wait` seconds for some. `has_ended` says whether the
         zone's last container has ended, so that nothing more will be written.
 
         Raises:
-            LogCursorError: the text is no cursor.
+            LogCursorError: the text is not a cursor.
             UnknownLog: the zone has no log, or it was removed meanwhile.
             LogStorageError: it can't be read.
 
@@ -250,17 +248,17 @@ class LogStore:
             if reading.content or is_end or left <= 0:
                 return LogChunk(reading.content, str(reading.next), is_end, has_gap)
             cursor, name = reading.next, reading.name or name
-            polls = _BLIND_POLLS if reading.is_complete else _SETTLING_POLLS
+            polls = _BLIND_POLLS if reading.is_complete else _UNSTABLE_POLLS
             await self._change(zone, name, before, has_ended, min(left, polls * _POLL))
 
     async def read_bounded(self, zone: str, after: str | None, *, limit: int) -> LogChunk:
-        """Read at most `limit` bytes of what was there when the first of such reads was made.
+        """Read at most `limit` bytes, up to the end that the log had at the first such read.
 
-        The cursors that follow carry that end, and `has_ended` tells of it. So a log that grows as
-        quickly as it is read is read to an end all the same.
+        The returned cursors carry that end, and `has_ended` is true at it. So a log that grows as
+        quickly as it is read can be read to an end.
 
         Raises:
-            LogCursorError: the text is no cursor.
+            LogCursorError: the text is not a cursor.
             UnknownLog: the zone has no log, or it was removed meanwhile.
             LogStorageError: it can't be read.
 
@@ -274,7 +272,7 @@ class LogStore:
         return LogChunk(reading.content, following, reading.is_complete, reading.has_gap)
 
     async def signatures(self, attempts: Mapping[str, int]) -> dict[str, object]:
-        """Return what differs for a zone once its log has changed: by zone, of these attempts."""
+        """Return a value for each zone that differs after its log has changed."""
         names = {zone: current_name(attempt) for zone, attempt in attempts.items()}
         return await self.run(lambda: {zone: self._signature(zone, names[zone]) for zone in names})
 
@@ -286,14 +284,14 @@ class LogStore:
         follow: bool = False,
         has_ended: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[bytes]:
-        """Give what follows after a cursor in pieces, or from the oldest on.
+        """Yield the content after a cursor, or from the oldest on, in pieces.
 
-        It ends where the log ends at that time; with `follow`, once `has_ended` and everything
-        has been given, or when the log is removed. Nothing is read ahead: a slow reader costs one
-        piece, and misses what is rotated away meanwhile.
+        Ends at the end that the log has now; with `follow`, after the last content once `has_ended`
+        returns true, or when the log is removed. Nothing is read ahead: a slow reader takes the
+        memory of one piece, and misses what is rotated away meanwhile.
 
         Raises:
-            LogCursorError: the text is no cursor.
+            LogCursorError: the text is not a cursor.
             UnknownLog: the zone has no log.
             LogStorageError: it can't be read.
 
@@ -332,7 +330,7 @@ class LogStore:
         has_ended: Callable[[], bool],
         left: float,
     ) -> None:
-        """Wait until a file may hold more than when its signature was taken, or `left` seconds."""
+        """Wait until a file may have grown since its signature, at most `left` seconds."""
         while left > 0:
             await asyncio.sleep(min(_POLL, left))
             left -= _POLL
@@ -340,7 +338,7 @@ class LogStore:
                 return
 
     def _signature(self, zone: str, name: str) -> object:
-        """Give what differs once a folder or a file in it has changed: two calls of stat(2)."""
+        """Return a value that differs after a folder or a file in it has changed, by stat(2)."""
         folder = self._root / check_zone(zone)
         try:
             status = os.lstat(folder / name)
@@ -349,7 +347,7 @@ class LogStore:
             return None
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run work on the store's thread, after everything that was asked for before."""
+        """Run work on the store's thread, after the work that is already queued."""
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
@@ -357,7 +355,7 @@ class LogStore:
 
     def _prepare(self, zone: str, attempt: int) -> None:
         current_name(attempt)
-        make_folder(self._root, zone)
+        create_folder(self._root, zone)
         with open_folder(self._root, zone, "clear") as folder:
             remove_attempts(folder, attempt, self._max_attempts)
 
@@ -366,7 +364,7 @@ class LogStore:
             return rename_current(folder, attempt, self._max_file_bytes)
 
     def _undo(self, zone: str, attempt: int, name: str) -> None:
-        # The zone may have been removed meanwhile: then there is nothing to undo.
+        # If the zone was removed meanwhile, there is nothing to undo.
         with (
             suppress(UnknownLog),
             open_folder(self._root, zone, "rotate") as folder,
