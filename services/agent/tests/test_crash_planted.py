@@ -104,7 +104,7 @@ def leave_partially_created(self, zones):
 
 
 def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_folder):
-    monkeypatch.setattr("kakuri_zones._zones.Zones.take_listing", leave_partially_created)
+    monkeypatch.setattr("kakuri_zones._zones.Zones.reconcile", leave_partially_created)
     with pytest.raises(Violation, match="does not settle"):
         tell_stories(crash_folder, runtime="cri")
 
