@@ -111,7 +111,7 @@ def test_numbers_without_a_name_are_unknown():
     "error",
     [
         StatusError(StatusCode.ABORTED, "text", (("a", "b"),)),
-        NotFound(StatusCode.NOT_FOUND, "text"),
+        NotFound("text", (("a", "b"),)),
         Unavailable(message="text", processed=Processed.NO),
         DeadlineExceeded(1.5),
         MessageTooLarge(5, 3),

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
 
 import grpc
 import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
-from kakuri_grpc import Channel, Server, StatusCode, StatusError
+from kakuri_grpc import Channel, NotFound, Server, StatusCode, StatusError
 from kakuri_http2 import ClientDriver
 from kakuri_http2 import Request as Head
 
-from .echo_service import UNARY, Answer, Question, our_server, until
+from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question, our_server, until
 
 
 def loads(data):
@@ -123,6 +124,124 @@ async def test_handler_whose_own_task_was_cancelled_fails_with_internal(tmp_path
             await channel.call(UNARY, Question(), timeout=10)
     assert caught.value.code is StatusCode.INTERNAL
     assert "failed" in caplog.text
+
+
+TOO_UPPER = (("Upper Case", "value"),)
+
+
+async def _raises_bad_trailers(request, call):
+    raise NotFound("no order 7", TOO_UPPER)
+
+
+async def _sets_bad_trailers(request, call):
+    call.trailers = TOO_UPPER
+    return Answer()
+
+
+async def _sets_and_raises(request, call):
+    call.trailers = TOO_UPPER
+    raise NotFound("no order 7")
+
+
+async def _sends_bad_metadata(request, call):
+    call.send_metadata(TOO_UPPER)
+    return Answer()
+
+
+async def _sets_no_pairs(request, call):
+    call.trailers = (7,)
+    return Answer()
+
+
+async def _answers_with_another_class(request, call):
+    return Question()
+
+
+@pytest.mark.parametrize(
+    ("handler", "logged"),
+    [
+        (_raises_bad_trailers, "in lower case, got 'Upper Case'"),
+        (_sets_bad_trailers, "in lower case, got 'Upper Case'"),
+        (_sets_and_raises, "in lower case, got 'Upper Case'"),
+        (_sends_bad_metadata, "in lower case, got 'Upper Case'"),
+        (_sets_no_pairs, "TypeError"),
+        (_answers_with_another_class, "expected a message of class Answer"),
+    ],
+)
+async def test_mistake_of_a_handler_is_logged_and_answered_with_internal(
+    tmp_path, caplog, handler, logged
+):
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, handler)
+        await server.listen(f"unix:{tmp_path}/s")
+        with pytest.raises(StatusError) as caught:
+            await channel.call(UNARY, Question(), timeout=10)
+    assert str(caught.value) == "INTERNAL: the server failed; its log says why"
+    assert logged in caplog.text
+    assert "never retrieved" not in caplog.text
+
+
+async def test_late_handler_with_bad_trailers_is_answered_with_internal(tmp_path, caplog):
+    async def handler(request, call):
+        call.trailers = TOO_UPPER
+        next(iter(server._deadlines._calls)).expire()
+        await asyncio.Event().wait()
+
+    async with Server() as server, Channel(f"unix:{tmp_path}/s") as channel:
+        server.add(UNARY, handler)
+        await server.listen(f"unix:{tmp_path}/s")
+        with pytest.raises(StatusError, match="its log says why"):
+            await channel.call(UNARY, Question(), timeout=600)
+    assert "in lower case, got 'Upper Case'" in caplog.text
+
+
+async def _coroutine(request, call):
+    return Answer()
+
+
+async def _generator(request, call):
+    yield Answer()
+
+
+def _plain(request, call):
+    return Answer()
+
+
+class Handlers:
+    """Handlers as methods and as an object that is called."""
+
+    async def coroutine(self, request, call):
+        return Answer()
+
+    async def __call__(self, requests, call):
+        yield Answer()
+
+
+@pytest.mark.parametrize("method", [UNARY, UP])
+@pytest.mark.parametrize("handler", [_generator, _plain, Handlers(), Answer(), None])
+def test_handler_that_is_not_a_coroutine_function_is_refused_for_one_answer(method, handler):
+    with pytest.raises(TypeError, match=f"a coroutine function as the handler of {method.path}"):
+        Server().add(method, handler)
+
+
+@pytest.mark.parametrize("method", [DOWN, BOTH])
+@pytest.mark.parametrize("handler", [_coroutine, _plain, Handlers().coroutine])
+def test_handler_that_is_not_a_generator_function_is_refused_for_a_stream(method, handler):
+    with pytest.raises(TypeError, match="an async generator function as the handler of /test"):
+        Server().add(method, handler)
+
+
+@pytest.mark.parametrize(
+    ("method", "handler"),
+    [
+        (UNARY, Handlers().coroutine),
+        (UP, functools.partial(_coroutine)),
+        (DOWN, Handlers()),
+        (BOTH, functools.partial(_generator)),
+    ],
+)
+def test_handler_may_be_a_method_or_an_object_that_is_called(method, handler):
+    Server().add(method, handler)
 
 
 async def test_call_takes_one_task_of_the_server_and_no_timer(tmp_path):

@@ -6,10 +6,11 @@ from kakuri_grpc import (
     Keepalive,
     Limits,
     MessageTooLarge,
-    NotFound,
     StatusCode,
     StatusError,
+    status_error,
 )
+from kakuri_grpc._errors import KnownStatusError
 from kakuri_grpc._framing import MessageReader, frame_message, sole_message
 from kakuri_grpc._metadata import decode_timeout, encode_timeout
 from kakuri_grpc._outcome import check_head, check_trailers
@@ -158,4 +159,25 @@ def test_defaults_are_the_documented_ones():
 @pytest.mark.parametrize("code", ["no such order", 5, None])
 def test_status_error_with_a_code_of_another_type_is_refused(code):
     with pytest.raises(TypeError, match="expected a StatusCode"):
-        NotFound(code)
+        StatusError(code)
+
+
+def test_status_error_with_the_code_of_success_is_refused():
+    with pytest.raises(ValueError, match="expected the status of a failure, got OK"):
+        StatusError(StatusCode.OK)
+
+
+@pytest.mark.parametrize("kind", KnownStatusError.__subclasses__())
+def test_error_of_one_status_needs_only_a_message(kind):
+    error = kind("no order 7", (("a", "b"),))
+    assert type(status_error(error.code, "no order 7")) is kind
+    assert str(error) == f"{error.code.name}: no order 7"
+    assert (error.message, error.trailers) == ("no order 7", (("a", "b"),))
+    with pytest.raises(TypeError, match="expected a message, got <StatusCode"):
+        kind(error.code)
+
+
+def test_error_of_a_status_without_a_class_has_its_code():
+    error = status_error(StatusCode.ABORTED, "text", (("a", "b"),))
+    assert type(error) is StatusError
+    assert (error.code, error.trailers) == (StatusCode.ABORTED, (("a", "b"),))

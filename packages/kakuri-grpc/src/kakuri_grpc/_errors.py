@@ -34,8 +34,12 @@ class StatusError(GRPCError):
     def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
         if not isinstance(code, StatusCode):
             raise TypeError(f"expected a StatusCode, got {code!r}")
+        if not isinstance(message, str):
+            raise TypeError(f"expected a message, got {message!r}")
+        if code is StatusCode.OK:
+            raise ValueError("expected the status of a failure, got OK")
         super().__init__(code, message, trailers)
-        self.code = code
+        self.code: StatusCode = code
         self.message = message
         self.trailers = trailers
 
@@ -51,43 +55,71 @@ class StatusError(GRPCError):
         return b""
 
 
-class Cancelled(StatusError):
+class KnownStatusError(StatusError):
+    """Base class of the errors that each stand for one status, which is their `code`."""
+
+    code: StatusCode = StatusCode.UNKNOWN
+
+    def __init__(self, message: str = "", trailers: Metadata = ()) -> None:
+        super().__init__(self.code, message, trailers)
+        self.args: tuple[Any, ...] = (message, trailers)
+
+
+class Cancelled(KnownStatusError):
     """CANCELLED: the server's side ended the call."""
 
+    code = StatusCode.CANCELLED
 
-class InvalidArgument(StatusError):
+
+class InvalidArgument(KnownStatusError):
     """INVALID_ARGUMENT."""
 
+    code = StatusCode.INVALID_ARGUMENT
 
-class NotFound(StatusError):
+
+class NotFound(KnownStatusError):
     """NOT_FOUND."""
 
+    code = StatusCode.NOT_FOUND
 
-class AlreadyExists(StatusError):
+
+class AlreadyExists(KnownStatusError):
     """ALREADY_EXISTS."""
 
+    code = StatusCode.ALREADY_EXISTS
 
-class PermissionDenied(StatusError):
+
+class PermissionDenied(KnownStatusError):
     """PERMISSION_DENIED."""
 
+    code = StatusCode.PERMISSION_DENIED
 
-class ResourceExhausted(StatusError):
+
+class ResourceExhausted(KnownStatusError):
     """RESOURCE_EXHAUSTED: also what a message over the peer's limit is answered with."""
 
+    code = StatusCode.RESOURCE_EXHAUSTED
 
-class FailedPrecondition(StatusError):
+
+class FailedPrecondition(KnownStatusError):
     """FAILED_PRECONDITION."""
 
+    code = StatusCode.FAILED_PRECONDITION
 
-class Unimplemented(StatusError):
+
+class Unimplemented(KnownStatusError):
     """UNIMPLEMENTED: the server does not know the method."""
 
+    code = StatusCode.UNIMPLEMENTED
 
-class Unauthenticated(StatusError):
+
+class Unauthenticated(KnownStatusError):
     """UNAUTHENTICATED."""
 
+    code = StatusCode.UNAUTHENTICATED
 
-class Unavailable(StatusError):
+
+class Unavailable(KnownStatusError):
     """There is no answer: no connection, or it broke, or the server is going away.
 
     Attributes:
@@ -95,15 +127,16 @@ class Unavailable(StatusError):
 
     """
 
+    code = StatusCode.UNAVAILABLE
+
     def __init__(
         self,
-        code: StatusCode = StatusCode.UNAVAILABLE,
         message: str = "",
         trailers: Metadata = (),
         processed: Processed = Processed.UNKNOWN,
     ) -> None:
-        super().__init__(code, message, trailers)
-        self.args: tuple[Any, ...] = (code, message, trailers, processed)
+        super().__init__(message, trailers)
+        self.args = (message, trailers, processed)
         self.processed = processed
 
 
@@ -148,20 +181,24 @@ class LocalError(GRPCError, RuntimeError):
     """The program made a mistake, such as a call on a closed channel."""
 
 
-_CLASSES: dict[StatusCode, type[StatusError]] = {
-    StatusCode.CANCELLED: Cancelled,
-    StatusCode.INVALID_ARGUMENT: InvalidArgument,
-    StatusCode.NOT_FOUND: NotFound,
-    StatusCode.ALREADY_EXISTS: AlreadyExists,
-    StatusCode.PERMISSION_DENIED: PermissionDenied,
-    StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
-    StatusCode.FAILED_PRECONDITION: FailedPrecondition,
-    StatusCode.UNIMPLEMENTED: Unimplemented,
-    StatusCode.UNAUTHENTICATED: Unauthenticated,
-    StatusCode.UNAVAILABLE: Unavailable,
+_CLASSES: dict[StatusCode, type[KnownStatusError]] = {
+    one.code: one
+    for one in (
+        Cancelled,
+        InvalidArgument,
+        NotFound,
+        AlreadyExists,
+        PermissionDenied,
+        ResourceExhausted,
+        FailedPrecondition,
+        Unimplemented,
+        Unauthenticated,
+        Unavailable,
+    )
 }
 
 
 def status_error(code: StatusCode, message: str, trailers: Metadata = ()) -> StatusError:
     """Return an error of the class for a status."""
-    return _CLASSES.get(code, StatusError)(code, message, trailers)
+    known = _CLASSES.get(code)
+    return StatusError(code, message, trailers) if known is None else known(message, trailers)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import inspect
 import logging
 import math
 import os
@@ -66,8 +67,8 @@ class ServerCall:
     def send_metadata(self, metadata: Metadata = ()) -> None:
         """Send metadata before the first message; without this call, it is empty."""
         if not self._has_head:
-            self._has_head = True
             self._exchange.respond(200, (*_HEAD, *encode_metadata(metadata)))
+            self._has_head = True
 
     async def send(self, data: bytes) -> None:
         """Send an encoded message."""
@@ -84,8 +85,8 @@ class ServerCall:
         if self._has_head:
             self._exchange.send_trailers(fields)
         else:
-            self._has_head = True
             self._exchange.respond(200, (*_HEAD, *fields), end=True)
+            self._has_head = True
 
 
 class Server:
@@ -99,9 +100,10 @@ class Server:
       iterator
     - both stream: `async def handler(requests, call)`, an async generator
 
-    A handler that raises a StatusError ends its call with that status. Any other exception is
-    logged and ends it with INTERNAL; the client does not see what it says. When the client's
-    deadline is over, or it has cancelled the call, the handler is cancelled.
+    A handler that raises a StatusError, such as `NotFound("no order 7")`, ends its call with that
+    status. Any other exception is logged and ends it with INTERNAL; the client does not see what it
+    says. When the client's deadline is over, or it has cancelled the call, the handler is
+    cancelled.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -112,7 +114,19 @@ class Server:
         self._running: set[asyncio.Task[Any]] = set()
 
     def add(self, method: Method[Any, Any], handler: Handler) -> None:
-        """Register the handler that answers a method."""
+        """Register the handler that answers a method.
+
+        Raises:
+            TypeError: the handler is not of the kind that the method needs.
+            ValueError: the method has a handler already.
+
+        """
+        kind = "an async generator function" if method.server_streams else "a coroutine function"
+        is_kind: Callable[[object], bool] = (
+            inspect.isasyncgenfunction if method.server_streams else inspect.iscoroutinefunction
+        )
+        if not (is_kind(handler) or is_kind(getattr(handler, "__call__", None))):  # noqa: B004
+            raise TypeError(f"expected {kind} as the handler of {method.path}, got {handler!r}")
         path = method.path.encode()
         if path in self._methods:
             raise ValueError(f"{method.path} has a handler already")
@@ -214,7 +228,7 @@ class Server:
     async def _run(self, exchange: Exchange, path: bytes, call: ServerCall) -> None:
         found = self._methods.get(path)
         if found is None:
-            call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path}")
+            call.finish(StatusCode.UNIMPLEMENTED, f"there is no method {call.path:.200}")
             return
         method, handler = found
         messages = _Messages(exchange, method, self._limits.received)
@@ -224,12 +238,14 @@ class Server:
             self._deadlines.add(running)
         try:
             await self._answer(method, handler, messages, call)
+            call.finish(StatusCode.OK)
         except asyncio.CancelledError as error:
             # Raised again, it would stay in the task, and with it the frames and their messages.
             if running.is_over:
                 return
             if running.is_late:
-                call.finish(StatusCode.DEADLINE_EXCEEDED, "the deadline of the call is over")
+                text = "the deadline of the call is over"
+                self._fail(call, status_error(StatusCode.DEADLINE_EXCEEDED, text))
             elif running.task.cancelling():
                 raise
             else:
@@ -238,22 +254,31 @@ class Server:
             raise  # the client no longer waits
         except Exception as error:  # noqa: BLE001 - each becomes a status or is logged
             self._fail(call, error)
-        else:
-            call.finish(StatusCode.OK)
         finally:
             self._deadlines.discard(running)
             exchange.on_end = None
 
     def _fail(self, call: ServerCall, error: BaseException) -> None:
         """Send the status that stands for what a handler raised."""
+        if isinstance(error, MessageTooLarge):
+            error = status_error(StatusCode.RESOURCE_EXHAUSTED, str(error))
         if isinstance(error, StatusError):
             call.trailers = call.trailers or error.trailers
-            call.finish(error.code, error.message)
-        elif isinstance(error, MessageTooLarge):
-            call.finish(StatusCode.RESOURCE_EXHAUSTED, str(error))
+            try:
+                call.finish(error.code, error.message)
+            except ExchangeEnded:
+                raise
+            except Exception as mistake:  # noqa: BLE001 - of the handler, in its trailers
+                self._report(call, mistake)
         else:
-            log.error("%s failed", call.path, exc_info=error)
-            call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
+            self._report(call, error)
+
+    @staticmethod
+    def _report(call: ServerCall, error: BaseException) -> None:
+        """Log what a handler did wrong, and tell the client only that it did."""
+        log.error("%s failed", call.path, exc_info=error)
+        call.trailers = ()
+        call.finish(StatusCode.INTERNAL, "the server failed; its log says why")
 
     async def _answer(
         self, method: Method[Any, Any], handler: Handler, messages: "_Messages", call: ServerCall

@@ -25,3 +25,11 @@ class Method(Generic[Request, Response]):
     response: type[Response]
     client_streams: bool = False
     server_streams: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str):
+            raise TypeError(f"expected the path of a method, got {self.path!r}")
+        start, *parts = self.path.split("/")
+        is_visible = self.path.isascii() and self.path.isprintable() and " " not in self.path
+        if start or len(parts) < 2 or not all(parts) or not is_visible:
+            raise ValueError(f"expected a path such as '/package.Service/Name', got {self.path!r}")

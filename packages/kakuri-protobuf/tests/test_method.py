@@ -1,0 +1,26 @@
+"""Paths of methods."""
+
+import pytest
+from kakuri_protobuf import Method
+
+
+@pytest.mark.parametrize(
+    "path", ["/Greeter/Greet", "/example.v1.Greeter/Greet", "/under/this/Call"]
+)
+def test_method_with_a_service_and_a_name_is_accepted(path):
+    assert Method(path, bytes, bytes).path == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "Greet", "/Greet", "Greeter/Greet", "/Greeter/", "//Greet", "/a//b", "/a/b/",
+     "/Greeter/Say hello", "/Greeter/Grüße", "/Greeter/Greet\n"],
+)  # fmt: skip
+def test_method_with_a_path_that_no_server_can_have_is_refused(path):
+    with pytest.raises(ValueError, match="expected a path such as"):
+        Method(path, bytes, bytes)
+
+
+def test_method_with_a_path_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="expected the path of a method, got b'/a/b'"):
+        Method(b"/a/b", bytes, bytes)
