@@ -11,7 +11,8 @@ from tools.mutants.operators import Mutant, mutants
 
 MODULES = {
     "kakuri-agent": (
-        "_agent", "_capacity", "_reconciler", "_restarts", "_retention", "_state", "_workload_logs",
+        "_agent", "_capacity", "_reconciler", "_restarts", "_retention", "_state",
+        "_status_updater", "_work_queue", "_workload_logs",
     ),
     "kakuri-control-plane": (
         "_admission", "_guard", "_logs", "_paths", "_presence", "_problems", "_queries",

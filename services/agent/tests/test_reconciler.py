@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_agent._reconciler import WORKLOADS_PER_TURN
+from kakuri_agent._work_queue import WORKLOADS_PER_TURN
 from kakuri_registry import (
     Journal,
     MemoryStore,
@@ -609,7 +609,8 @@ async def test_later_attempt_than_any_known_is_taken_over_with_a_warning(
     logged = []
     # Another test may have configured structlog, whose loggers then stay as they are.
     monkeypatch.setattr(
-        "kakuri_agent._reconciler.log.warning", lambda event, **more: logged.append((event, more))
+        "kakuri_agent._status_updater.log.warning",
+        lambda event, **more: logged.append((event, more)),
     )
     agent.handle(StartWorkload(workload()))
     await settle()

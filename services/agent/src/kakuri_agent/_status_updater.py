@@ -1,0 +1,215 @@
+"""Takes over into the registry what is true of zones."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+from kakuri_registry import (
+    RegistryFull,
+    Wanted,
+    WorkloadEntry,
+    WorkloadRegistry,
+    WorkloadState,
+    ZoneHandle,
+    ZoneStatus,
+)
+
+from kakuri_agent._capacity import Capacity
+from kakuri_agent._restarts import ENDS_OF_A_STOP, GOOD_RUN, back_off, is_restarted
+from kakuri_agent._runtime import Runtime
+from kakuri_agent._work_queue import WorkQueue
+
+log = structlog.get_logger()
+
+
+class StatusUpdater:
+    """Updates entries of the registry from the statuses of their zones.
+
+    Args:
+        registry: the entries.
+        runtime: where the zones are.
+        capacity: what adopted workloads take from.
+        queue: where workloads that are restarted wait for the end of their back-off.
+        clock: wall clock, for the times of entries.
+        chance: source of random numbers from 0 to 1, for the jitter of back-offs.
+    """
+
+    def __init__(
+        self,
+        registry: WorkloadRegistry,
+        runtime: Runtime,
+        capacity: Capacity,
+        queue: WorkQueue,
+        *,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._runtime = runtime
+        self._capacity = capacity
+        self._queue = queue
+        self._clock = clock
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self._running_since: dict[str, float] = {}  # by the loop's clock, of runs seen running
+        self._on_end: Callable[[], None] | None = None
+
+    def notify_ends(self, on_end: Callable[[], None]) -> None:
+        """Call a function whenever a workload has ended for good."""
+        self._on_end = on_end
+
+    def forget_run(self, workload_id: str) -> None:
+        """Forget since when a workload runs."""
+        self._running_since.pop(workload_id, None)
+
+    def adopt(self, zone: ZoneStatus) -> WorkloadEntry | None:
+        """Register the workload of a zone that has no entry.
+
+        Returns:
+            The new entry, or None. Then the registry is full, or the spec of the zone is not known
+            yet: the runtime has been asked for it and reports the zone again.
+        """
+        spec = self._runtime.spec(zone.id)
+        if spec is None:
+            return None
+        try:
+            entry = self._registry.register(spec.workload(), now=self._clock(), is_adopted=True)
+        except RegistryFull as error:
+            log.warning("zone not adopted", id=zone.id, error=str(error))
+            return None
+        self._capacity.honour([entry.workload])
+        log.warning("zone adopted", id=zone.id, state=zone.state.value)
+        message = "its zone was found without a record of it"
+        return self._registry.update(
+            zone.id, WorkloadState.PENDING, now=self._clock(), reason="Adopted", message=message
+        )
+
+    def observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
+        """Take over what is true of a zone, or that there is none."""
+        if entry.state.is_terminal:
+            return entry
+        if zone is None:
+            is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
+            if not is_lost or entry.wanted is Wanted.REMOVE:
+                return entry
+            lost = ZoneStatus(
+                entry.workload.id, WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone"
+            )
+            return self.end(entry, lost)
+        if zone.attempt > entry.attempt:
+            entry = self._take_over_attempt(entry, zone)
+        elif zone.attempt < entry.attempt:
+            return entry  # the zone is of an earlier run
+        if zone.state.is_terminal:
+            return self.end(entry, zone)
+        if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
+            log.warning("report not believed", id=zone.id, known="running", reported="pending")
+            return entry
+        if zone.state is WorkloadState.RUNNING and zone.id not in self._running_since:
+            self._running_since[zone.id] = self._loop.time() - self._age(zone)
+        known = (entry.started_at, entry.address, entry.image_digest)
+        # What is not reported stays as it is known.
+        reported = (
+            zone.started_at or entry.started_at,
+            zone.address or entry.address,
+            zone.image_digest or entry.image_digest,
+        )
+        is_same = (zone.state, zone.reason, zone.message) == (
+            entry.state,
+            entry.reason,
+            entry.message,
+        )
+        if is_same and reported == known:
+            return entry
+        return self._update(entry, zone, zone.state, zone.reason)
+
+    def end(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
+        """Take over the end of a run: it is the workload's, or another run follows."""
+        workload = entry.workload
+        reason = zone.reason
+        if entry.wanted is not Wanted.RUN and reason in ENDS_OF_A_STOP:
+            reason = "Stopped"
+        if entry.state is WorkloadState.PENDING and (
+            zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
+        ):
+            running = replace(zone, message=None, exit_code=None, ended_at=None)
+            entry = self._update(entry, running, WorkloadState.RUNNING, None)  # so it was, unseen
+        if entry.wanted is Wanted.RUN and is_restarted(workload.restart_policy, zone.state):
+            failures = 1 if self._ran_well(zone) else entry.failures + 1
+            if failures <= workload.max_restarts:
+                return self._restart(entry, zone, failures)
+            message = f"not restarted any more: {failures} runs in a row were no good ones"
+            zone = replace(zone, message=f"{zone.message}; {message}" if zone.message else message)
+        return self._update(entry, zone, zone.state, reason)
+
+    def _take_over_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
+        """Take over a later attempt than any that is known here: the store is a restored one."""
+        log.warning("attempt taken over", id=zone.id, known=entry.attempt, attempt=zone.attempt)
+        self._queue.end_back_off(zone.id)
+        self.forget_run(zone.id)
+        return self._registry.restart(
+            zone.id,
+            now=self._clock(),
+            restart_at=None,
+            failures=entry.failures,
+            attempt=zone.attempt,
+        )
+
+    def _age(self, zone: ZoneStatus) -> float:
+        """Return the seconds that a zone has run: all that the wall clock is used for."""
+        return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
+
+    def _ran_well(self, zone: ZoneStatus) -> bool:
+        """Return whether a run was long enough."""
+        began = self._running_since.pop(zone.id, None)
+        if began is not None:
+            return self._loop.time() - began >= GOOD_RUN
+        # It was not seen running. Both times are the runtime's, by one clock.
+        if zone.started_at is None or zone.ended_at is None:
+            return False
+        return zone.ended_at - zone.started_at >= GOOD_RUN
+
+    def _restart(self, entry: WorkloadEntry, zone: ZoneStatus, failures: int) -> WorkloadEntry:
+        workload_id = entry.workload.id
+        now = self._clock()
+        delay = back_off(failures, self._chance())
+        code = "" if zone.exit_code is None else f", exit code {zone.exit_code}"
+        entry = self._registry.restart(
+            workload_id,
+            now=now,
+            restart_at=now + delay,
+            reason="BackOff",
+            message=f"the last run ended: {zone.reason or zone.state.value}{code}",
+            exit_code=zone.exit_code,
+            failures=failures,
+        )
+        self._queue.back_off(workload_id, delay)
+        log.info("workload restarts", id=workload_id, attempt=entry.attempt, seconds=round(delay))
+        return entry
+
+    def _update(
+        self, entry: WorkloadEntry, zone: ZoneStatus, state: WorkloadState, reason: str | None
+    ) -> WorkloadEntry:
+        handle = None
+        if zone.pod_sandbox_id is not None and zone.container_id is not None:
+            handle = ZoneHandle(zone.pod_sandbox_id, zone.container_id)
+        updated = self._registry.update(
+            entry.workload.id,
+            state,
+            now=self._clock(),
+            reason=reason,
+            message=zone.message,
+            exit_code=zone.exit_code,
+            handle=handle,
+            address=zone.address,
+            started_at=zone.started_at,
+            ended_at=zone.ended_at,
+            image_digest=zone.image_digest,
+        )
+        facts = {"reason": reason, "message": zone.message, "exit_code": zone.exit_code}
+        known = {name: value for name, value in facts.items() if value is not None}
+        log.info("workload changed", id=zone.id, state=state.value, **known)
+        if state.is_terminal and self._on_end is not None:
+            self._on_end()
+        return updated
