@@ -107,7 +107,7 @@ async def test_watch_over_100_broken_connections_sees_each_of_10000_keys_once(ch
         writing = asyncio.gather(*[write() for _ in range(32)])
         for cut in range(1, broken + 1):
             await watcher.until(cut * 90 + chance.randrange(90))
-            watched._driver._transport.abort()
+            watched._connections.current._transport.abort()
             streams = watcher.streams
             while watcher.streams == streams:  # noqa: ASYNC110 - no event says so
                 await asyncio.sleep(0)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, NamedTuple
 
-from kakuri_grpc import _channel
+from kakuri_grpc import _connections
 from kakuri_grpc._framing import frame_message
 from kakuri_http2 import _frames as frames
 from kakuri_http2.hpack import Encoder
@@ -133,7 +133,7 @@ class Network:
         self.settings: dict[str, int] = {}
         self.opening: bytes | None = None
         self.refuses = 0
-        monkeypatch.setattr(_channel, "connect", self._connect)
+        monkeypatch.setattr(_connections, "connect", self._connect)
 
     async def _connect(self, endpoint: Any, factory: Any, **_: Any) -> Any:
         await asyncio.sleep(0)

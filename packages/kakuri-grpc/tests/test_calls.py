@@ -101,7 +101,7 @@ async def test_large_messages_go_both_ways(channel):
 async def test_many_calls_at_once_share_the_connection(channel):
     answers = await asyncio.gather(*[call(channel, str(number)) for number in range(300)])
     assert [answer.text for answer in answers] == [str(number) for number in range(300)]
-    assert channel._driver.connection.open_streams == 0
+    assert channel._connections.current.connection.open_streams == 0
 
 
 async def test_status_and_message_are_those_of_the_server(channel):
@@ -151,7 +151,7 @@ async def test_cancelled_task_cancels_its_call_alone(channel):
     await asyncio.wait(tasks)
     assert all(task.cancelled() for task in tasks)
     assert await call(channel, "y") == Answer(text="y")
-    assert channel._driver.connection.open_streams == 0
+    assert channel._connections.current.connection.open_streams == 0
 
 
 async def test_server_streams_its_answers(channel):
@@ -171,7 +171,7 @@ async def test_leaving_a_stream_early_cancels_its_call(channel):
     async with await channel.stream(DOWN, question, timeout=10) as running:
         async for _ in running:
             break
-    assert channel._driver.connection.open_streams == 0
+    assert channel._connections.current.connection.open_streams == 0
     assert await call(channel, "x") == Answer(text="x")
 
 

@@ -120,7 +120,7 @@ async def test_timeout_that_comes_again_is_part_of_the_prepared_head(tmp_path):
         async with Channel(f"unix:{tmp_path}/s") as channel:
             for _ in range(3):  # the first connects, which takes some of its time
                 assert await channel.call(UNARY, Question(text="x"), timeout=7.0)
-            head, more = channel._driver._heads[UNARY.path, (), 7.0]
+            head, more = channel._connections.current._heads[UNARY.path, (), 7.0]
             assert b"grpc-timeout" in dict(head.fields)
             assert more == ()
 
@@ -138,6 +138,6 @@ async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
         async with Channel(f"unix:{tmp_path}/s") as channel:
             for number in range(200):
                 await channel.call(UNARY, Question(), timeout=100.0 + number)
-            assert len(channel._driver._heads) <= 64
-            assert len(channel._driver._seen) <= 64
+            assert len(channel._connections.current._heads) <= 64
+            assert len(channel._connections.current._seen) <= 64
     assert timeouts == pytest.approx([100.0 + number for number in range(200)], abs=5)

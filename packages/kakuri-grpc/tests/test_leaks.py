@@ -51,7 +51,7 @@ class Accounts:
     """Counts what may be left, before and after."""
 
     def __init__(self, channel):
-        self.driver = channel._driver
+        self.driver = channel._connections.current
         self.before = self.count()
 
     def count(self):
@@ -114,7 +114,9 @@ async def test_20000_answers_that_no_caller_reads_do_not_use_up_the_window(chann
             if number % 2:
                 peer.send(peer.trailers(stream))
         peer.received.clear()
-    assert number * len(answer) > 2 * channel._driver.connection.limits.connection_window
+    assert (
+        number * len(answer) > 2 * channel._connections.current.connection.limits.connection_window
+    )
     await accounts.check()
 
 

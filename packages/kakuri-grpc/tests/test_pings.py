@@ -1,13 +1,13 @@
-"""Pings on connections that have been silent, by moving back when the peer was last heard."""
+"""Pings on silent connections, by moving back when the peer was last heard and ending calls late."""
 
 import asyncio
 
 import pytest
 import pytest_asyncio
-from kakuri_grpc import Channel, Keepalive, Processed, Unavailable
+from kakuri_grpc import Channel, DeadlineExceeded, Keepalive, Processed, Unavailable
 from kakuri_http2 import _frames as frames
 
-from .echo_service import UNARY, Answer, Question
+from .echo_service import DOWN, UNARY, Answer, Question, our_server
 from .scripted_peer import Network, turns
 
 KEEPALIVE = Keepalive(interval=30.0, timeout=10.0)
@@ -78,7 +78,7 @@ async def test_ping_without_an_answer_ends_the_connection_and_its_calls(called):
     assert peer.of_kind(frames.GOAWAY)
 
 
-async def test_unix_sockets_are_never_pinged(monkeypatch):
+async def test_unix_sockets_are_not_pinged_while_calls_have_time(monkeypatch):
     network = Network(monkeypatch)
     async with Channel("unix:/played", keepalive=KEEPALIVE) as channel:
         call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
@@ -88,3 +88,188 @@ async def test_unix_sockets_are_never_pinged(monkeypatch):
         silent(peer, 3600)
         assert pings(peer) == 0
         call.cancel()
+
+
+# A call that ran out of time while nothing came from the server.
+
+
+class Silent:
+    """A channel on a Unix socket whose peer the test plays, and its calls."""
+
+    def __init__(self, channel, network):
+        self.channel = channel
+        self.network = network
+
+    def start(self, timeout=600.0):
+        return asyncio.ensure_future(self.channel.call(UNARY, Question(), timeout=timeout))
+
+    async def peer(self, number=0):
+        peer = await self.network.peer(number)
+        await turns(lambda: peer.streams)
+        return peer
+
+    async def late(self, peer, stream):
+        """Start a call, and end it at its deadline."""
+        call = self.start()
+        await turns(lambda: stream in peer.streams)
+        (timed,) = [one for one in peer.driver.deadlines._calls if one.stream == stream]
+        peer.driver.deadlines.discard(timed)
+        timed.expire()
+        with pytest.raises(DeadlineExceeded):
+            await call
+        peer.driver.flush()
+
+    def acknowledge(self, peer):
+        peer.send(frames.frame(frames.PING, frames.ACK, 0, peer.of_kind(frames.PING)[-1].payload))
+
+
+@pytest_asyncio.fixture
+async def silent_server(monkeypatch):
+    """Yield a channel with one call that stays open, as that of a slow handler does."""
+    network = Network(monkeypatch)
+    async with Channel("unix:/played", keepalive=KEEPALIVE) as channel:
+        server = Silent(channel, network)
+        server.slow = server.start(timeout=None)
+        yield server
+        server.slow.cancel()
+
+
+async def test_late_call_pings_a_silent_server_and_the_next_call_waits_for_the_answer(
+    silent_server,
+):
+    peer = await silent_server.peer()
+    await silent_server.late(peer, 3)
+    assert pings(peer) == 1
+    following = silent_server.start()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert peer.streams == [1, 3]
+    silent_server.acknowledge(peer)
+    await turns(lambda: peer.streams == [1, 3, 5])
+    peer.answer(5)
+    peer.answer(1)
+    assert [await following, await silent_server.slow] == [Answer(), Answer()]
+    peer.driver._check_silence()  # its timer, later
+    assert not peer.is_closed
+    assert len(silent_server.network.peers) == 1
+
+
+async def test_next_call_is_sent_on_a_new_connection_when_the_ping_is_not_answered(silent_server):
+    peer = await silent_server.peer()
+    await silent_server.late(peer, 3)
+    following = silent_server.start()
+    await turns(lambda: silent_server.channel._waiting)
+    assert peer.driver._keepalive.when() - peer.driver.loop.time() == pytest.approx(10, abs=1)
+    peer.driver._check_silence()  # its timeout has passed
+    with pytest.raises(Unavailable, match="ping within 10 s") as caught:
+        await silent_server.slow
+    assert caught.value.processed is Processed.UNKNOWN
+    other = await silent_server.peer(1)
+    other.answer(1)
+    assert await following == Answer()
+    assert peer.streams == [1, 3]
+
+
+async def test_late_call_does_not_ping_a_server_that_was_heard_from_meanwhile(silent_server):
+    peer = await silent_server.peer()
+    call = silent_server.start()
+    await turns(lambda: peer.streams == [1, 3])
+    peer.settings()
+    (timed,) = peer.driver.deadlines._calls
+    timed.expire()
+    with pytest.raises(DeadlineExceeded):
+        await call
+    assert pings(peer) == 0
+    assert peer.driver.has_room
+
+
+async def test_late_call_pings_a_server_that_fell_silent_long_before_the_deadline(silent_server):
+    peer = await silent_server.peer()
+    silent_server.start()
+    await turns(lambda: peer.streams == [1, 3])
+    (timed,) = peer.driver.deadlines._calls
+    timed.deadline -= 100.0  # it began 100 s ago
+    peer.driver.last_received = peer.driver.loop.time() - 11.0
+    timed.expire()
+    peer.driver.flush()
+    assert pings(peer) == 1
+
+
+async def test_late_stream_pings_a_silent_server(silent_server):
+    peer = await silent_server.peer()
+    async with await silent_server.channel.stream(DOWN, Question(), timeout=600.0) as stream:
+        stream.expire()
+        with pytest.raises(DeadlineExceeded):
+            await stream.receive()
+    peer.driver.flush()
+    assert pings(peer) == 1
+
+
+async def test_late_calls_ping_once_in_five_minutes_unless_the_server_sends_something(
+    silent_server,
+):
+    peer = await silent_server.peer()
+    for stream in (3, 5, 7):
+        await silent_server.late(peer, stream)
+        if stream == 3:
+            silent_server.acknowledge(peer)
+    assert pings(peer) == 1
+    peer.settings()
+    await silent_server.late(peer, 9)
+    assert pings(peer) == 2
+    silent_server.acknowledge(peer)
+    peer.driver._pinged_at -= 300.0
+    await silent_server.late(peer, 11)
+    assert pings(peer) == 3
+
+
+async def test_keepalive_ping_under_way_is_the_one_that_decides(called):
+    peer, call = called
+    silent(peer, 31)
+    peer.driver.call_expired(peer.driver.loop.time() - 31)
+    peer.driver.flush()
+    assert pings(peer) == 1
+    assert not peer.driver.has_room
+    peer.answer(1)
+    assert await call == Answer()
+    peer.driver._check_silence()  # something came, though not the answer to the ping
+    assert peer.driver.has_room
+
+
+async def test_call_that_waits_for_the_answer_to_a_ping_keeps_its_own_deadline(silent_server):
+    peer = await silent_server.peer()
+    await silent_server.late(peer, 3)
+    with pytest.raises(DeadlineExceeded):
+        await silent_server.start(timeout=0.01)
+    assert peer.streams == [1, 3]
+
+
+async def test_channel_that_closes_in_doubt_fails_the_calls_that_wait(silent_server):
+    peer = await silent_server.peer()
+    await silent_server.late(peer, 3)
+    following = silent_server.start()
+    await turns(lambda: silent_server.channel._waiting)
+    await silent_server.channel.close()
+    with pytest.raises(Unavailable) as caught:
+        await following
+    assert caught.value.processed is Processed.NO
+
+
+async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_path):
+    async def freeze(reader, writer):
+        writer.write(frames.settings_frame({}) + frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+        await reader.read()
+        writer.close()
+
+    frozen = await asyncio.start_unix_server(freeze, tmp_path / "s")
+    async with (
+        our_server() as server,
+        Channel(f"unix:{tmp_path}/s", keepalive=Keepalive(timeout=0.05)) as channel,
+    ):
+        with pytest.raises(DeadlineExceeded):
+            await channel.call(UNARY, Question(), timeout=0.05)
+        frozen.close()
+        (tmp_path / "s").unlink(missing_ok=True)
+        await server.listen(f"unix:{tmp_path}/s")
+        answer = await channel.call(UNARY, Question(text="again"), timeout=30)
+    assert answer.text == "again"

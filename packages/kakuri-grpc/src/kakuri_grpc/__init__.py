@@ -4,7 +4,8 @@ from kakuri_http2 import Processed
 from kakuri_protobuf import Method
 
 from kakuri_grpc._call import Call
-from kakuri_grpc._channel import Channel, ChannelState
+from kakuri_grpc._channel import Channel
+from kakuri_grpc._connections import ChannelState
 from kakuri_grpc._errors import (
     AlreadyExists,
     Cancelled,

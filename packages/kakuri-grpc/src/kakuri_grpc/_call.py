@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded
 from kakuri_protobuf import DecodeError, Method
 
-from kakuri_grpc._deadlines import Deadlines
 from kakuri_grpc._errors import (
     DeadlineExceeded,
     GRPCError,
@@ -24,6 +23,7 @@ from kakuri_grpc._outcome import check_head, check_trailers, early_end, read_met
 from kakuri_grpc._status import StatusCode
 
 if TYPE_CHECKING:
+    from kakuri_grpc._driver import ChannelDriver
     from kakuri_grpc._limits import Limits
 
 _SMALL = 16_384
@@ -54,7 +54,7 @@ class Call(Generic[Request, Answer]):
         limits: "Limits",
         timeout: float | None,
         deadline: float,
-        deadlines: Deadlines,
+        driver: "ChannelDriver",
     ) -> None:
         self.metadata: Metadata | None = None
         self.trailers: Metadata | None = None
@@ -67,9 +67,10 @@ class Call(Generic[Request, Answer]):
         self._is_half_closed = False
         self._error: Exception | None = None
         self.deadline = deadline
-        self._deadlines = deadlines
+        self._driver = driver
+        self._began = driver.loop.time()
         if timeout is not None:
-            deadlines.add(self)
+            driver.deadlines.add(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -171,7 +172,7 @@ class Call(Generic[Request, Answer]):
 
     def _finish(self) -> None:
         """Read the status of the call from its trailers, after all content was read."""
-        self._deadlines.discard(self)
+        self._driver.deadlines.discard(self)
         fields = self._exchange.trailers
         if not fields and self._exchange.head is not None:
             fields = self._exchange.head.fields  # a status without messages comes in the head
@@ -202,7 +203,7 @@ class Call(Generic[Request, Answer]):
 
     def cancel(self) -> None:
         """End the call, unless it is complete."""
-        self._deadlines.discard(self)
+        self._driver.deadlines.discard(self)
         if not self._exchange.is_complete or not self._is_half_closed:
             self._exchange.cancel(ErrorCode.CANCEL)
         if self._error is None and self.trailers is None:
@@ -212,10 +213,11 @@ class Call(Generic[Request, Answer]):
         """End the call at its deadline."""
         self._is_late = True
         self._exchange.cancel(ErrorCode.CANCEL)
+        self._driver.call_expired(self._began)
 
     def _fail(self, error: Exception) -> None:
         self._error = error
-        self._deadlines.discard(self)
+        self._driver.deadlines.discard(self)
         self._exchange.cancel(ErrorCode.CANCEL)
 
     def _failed(self) -> Exception:

@@ -1,6 +1,7 @@
 """The connection of a channel: what gRPC adds to a client of HTTP/2."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from kakuri_http2 import (
@@ -12,8 +13,10 @@ from kakuri_http2 import (
     GoingAway,
     Limits,
     LocalProtocolError,
+    PingAcknowledged,
     PreparedRequest,
     Receiver,
+    RemoteProtocolError,
     Request,
     SettingsReceived,
 )
@@ -32,6 +35,10 @@ _Key = tuple[str, Fields, float | None]
 """Path, metadata and timeout."""
 
 _PING = b"kakuri??"
+
+_PING_PAUSE = 300.0
+"""Seconds between two pings about late calls, unless the server has sent something else since: the
+servers of Go and C end connections that ping more often."""
 
 _HEAD = (
     (b"content-type", b"application/grpc"),
@@ -89,8 +96,32 @@ class ChannelDriver(ClientDriver):
         self._closes_when_idle = False
         self.interval = keepalive.interval
         self._ping_timeout = keepalive.timeout
-        self._pinged_at = 0.0
+        self._pinged_at = self._acknowledged_at = -math.inf
         self._keepalive: asyncio.TimerHandle | None = None
+        self._doubt: asyncio.Future[None] | None = None
+
+    # Room for calls: none while it is in doubt whether the server still works.
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a call can be sent without waiting."""
+        return (
+            self._doubt is None
+            and not self._waiting
+            and self.connection.available_streams > self._granted
+        )
+
+    async def wait_for_room(self) -> None:
+        """Wait until a call can be sent; the caller sends it before it awaits anything else.
+
+        Raises:
+            ExchangeEnded: the connection accepts no call any more, and this one was not sent.
+
+        """
+        while self._doubt is not None:
+            await asyncio.shield(self._doubt)
+        if not self.has_room:
+            await super().wait_for_room()
 
     # Calls. There has to be room for a stream.
 
@@ -156,7 +187,7 @@ class ChannelDriver(ClientDriver):
         """Return the head of a request, and the fields that come after it.
 
         A timeout that was there before is part of the head, which then is encoded as a whole. One
-        that is new stays apart, as in calls whose timeout is what is left of another.
+        that is new stays apart, as in calls whose timeout is the rest of another.
         """
         key = path, metadata, timeout
         if timeout is None or key in self._seen:
@@ -240,6 +271,13 @@ class ChannelDriver(ClientDriver):
                 self.interval = None if self.interval is None else 2 * self.interval
             self._closes_when_idle = True
             self._going_away()
+        elif isinstance(event, PingAcknowledged):
+            self._acknowledged_at = self.last_received
+            self._end_doubt()
+
+    def _ended(self, error: RemoteProtocolError | None) -> None:
+        super()._ended(error)
+        self._end_doubt()
 
     def _streams_changed(self) -> None:
         super()._streams_changed()
@@ -259,19 +297,49 @@ class ChannelDriver(ClientDriver):
             self._keepalive = None
 
     def _check_silence(self) -> None:
-        if self.interval is None:
-            return
         now = self._loop.time()
         silence = now - self.last_received
         if self._pinged_at > self.last_received:
             message = f"expected an answer to a ping within {self._ping_timeout:g} s"
             self.fail(message, ErrorCode.NO_ERROR)
-        elif not self.connection.open_streams:
+            return
+        self._end_doubt()
+        if self.interval is None:
+            return
+        if not self.connection.open_streams:
             self._watch_silence(self.interval)
         elif silence < self.interval:
             self._watch_silence(self.interval - silence)
         else:
-            self.connection.ping(_PING)
-            self._pinged_at = now
-            self._flush_soon()
-            self._watch_silence(self._ping_timeout)
+            self._ping(now)
+
+    def _ping(self, now: float) -> None:
+        self.connection.ping(_PING)
+        self._pinged_at = now
+        self._flush_soon()
+        self._watch_silence(self._ping_timeout)
+
+    # Late calls: is the handler slow, or does the server no longer work?
+
+    def call_expired(self, began: float) -> None:
+        """Ping a server that was silent while a call ran out of time, and start no calls meanwhile.
+
+        Args:
+            began: when the call was sent, by the clock of the event loop.
+
+        """
+        now = self._loop.time()
+        is_silent = now - self.last_received >= min(now - began, self._ping_timeout)
+        if not is_silent or self._doubt is not None or self.connection.is_over:
+            return
+        if self._pinged_at <= self.last_received:
+            has_sent_more = self.last_received > self._acknowledged_at
+            if not has_sent_more and now - self._pinged_at < _PING_PAUSE:
+                return
+            self._ping(now)
+        self._doubt = self._loop.create_future()
+
+    def _end_doubt(self) -> None:
+        if self._doubt is not None:
+            doubt, self._doubt = self._doubt, None
+            doubt.set_result(None)

@@ -50,11 +50,15 @@ class Backoff:
 class Keepalive:
     """When a silent connection is asked whether it still works.
 
+    A call that runs out of time while nothing comes from the server is a reason to ask, too, on
+    Unix sockets as well: the next call waits for the answer. A slow handler does not matter, as the
+    server answers pings meanwhile. A server that does not answer gets another connection.
+
     Attributes:
         interval: seconds between two pings while calls are open. None: never, as on Unix sockets,
             where the end of the peer is always noticed. Servers may refuse frequent pings: the
             interval is doubled when one says so.
-        timeout: seconds within which the answer has to come.
+        timeout: seconds within which the answer to any ping has to come.
 
     """
 

@@ -90,7 +90,9 @@ class UnaryCall:
 
     def expire(self) -> None:
         """End the call at its deadline."""
-        self._fail(DeadlineExceeded(self._timeout or 0.0))
+        seconds = self._timeout or 0.0
+        self._fail(DeadlineExceeded(seconds))
+        self._driver.call_expired(self.deadline - seconds)
 
     def _fail(self, error: Exception) -> None:
         if not self.finished.done():

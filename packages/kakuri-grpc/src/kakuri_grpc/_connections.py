@@ -1,0 +1,209 @@
+"""The connections of a channel: made when they are needed, with a wait after failures."""
+
+import asyncio
+import enum
+import random
+
+from kakuri_http2 import ExchangeEnded, Processed
+from kakuri_http2 import Limits as HTTP2Limits
+from kakuri_tcp import ClientTLS, ConnectFailed, Endpoint, connect
+
+from kakuri_grpc._driver import ChannelDriver
+from kakuri_grpc._errors import LocalError, Unavailable
+from kakuri_grpc._limits import Backoff, Keepalive
+
+
+class ChannelState(enum.Enum):
+    """What a channel is doing about its connection (gRPC document "Connectivity semantics")."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    READY = "ready"
+    TRANSIENT_FAILURE = "transient failure"
+    SHUTDOWN = "shutdown"
+
+
+class Connections:
+    """The connection that calls are sent on, the attempt at the next, and those that end.
+
+    Attributes:
+        current: the last connection that was made; None before the first. It may have ended.
+        is_closed: whether no more connections are made.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: list[Endpoint],
+        tls: ClientTLS | None,
+        authority: str,
+        limits: HTTP2Limits,
+        backoff: Backoff,
+        keepalive: Keepalive,
+    ) -> None:
+        self.current: ChannelDriver | None = None
+        self.is_closed = False
+        self._name = name
+        self._endpoints = endpoints
+        self._tls = tls
+        self._authority = authority
+        self._limits = limits
+        self._backoff = backoff
+        self._keepalive = keepalive
+        self._next = 0  # endpoint
+        self._draining: set[ChannelDriver] = set()
+        self._attempt: asyncio.Task[ChannelDriver] | None = None
+        self._delay = backoff.first
+        self._retry_at = 0.0
+        self._failure = ""
+
+    @property
+    def state(self) -> ChannelState:
+        """What the channel is doing about its connection."""
+        if self.is_closed:
+            return ChannelState.SHUTDOWN
+        if self.current is not None and self.current.connection.accepts_streams:
+            return ChannelState.READY
+        if self._attempt is not None:
+            return ChannelState.CONNECTING
+        return ChannelState.TRANSIENT_FAILURE if self._failure else ChannelState.IDLE
+
+    async def close(self, grace: float) -> None:
+        """Close all connections; calls that run get `grace` seconds to end."""
+        self.is_closed = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait([self._attempt])
+        drivers = [*self._draining, *([self.current] if self.current else [])]
+        for driver in drivers:
+            if grace:
+                await driver.idle(grace)
+            driver.close()
+        for driver in drivers:
+            await driver.closed
+        self.current = None
+
+    async def connected(self, *, wait_for_ready: bool) -> ChannelDriver:
+        """Return a connection that accepts calls.
+
+        Args:
+            wait_for_ready: try until there is one, instead of failing with the first attempt.
+
+        Raises:
+            Unavailable: there is none.
+            LocalError: the channel is closed.
+
+        """
+        while True:
+            if self.is_closed:
+                raise LocalError(f"{self._name} is closed")
+            if self.current is not None and self.current.connection.accepts_streams:
+                return self.current
+            wait = self._seconds_to_retry()
+            if self._attempt is None and wait > 0:
+                if not wait_for_ready:
+                    raise self._unavailable()
+                await asyncio.sleep(wait)
+                continue
+            try:
+                return await asyncio.shield(self._attempt or self._start_attempt())
+            except ConnectFailed:
+                if not wait_for_ready:
+                    raise self._unavailable() from None
+
+    def _start_attempt(self) -> asyncio.Task[ChannelDriver]:
+        self._attempt = asyncio.get_running_loop().create_task(self._connect())
+        self._attempt.add_done_callback(self._attempted)
+        return self._attempt
+
+    def _going_away(self) -> None:
+        """Open the next connection as soon as the server takes leave of this one."""
+        if not self.is_closed and self._attempt is None and self._seconds_to_retry() <= 0:
+            self._start_attempt()
+
+    async def _connect(self) -> ChannelDriver:
+        """Try each endpoint once, beginning after the one that was tried last."""
+        error: ConnectFailed | None = None
+        for _ in self._endpoints:
+            endpoint = self._endpoints[self._next % len(self._endpoints)]
+            try:
+                return await self._connect_to(endpoint)
+            except ConnectFailed as failed:
+                error = failed
+                self._next += 1
+        assert error is not None
+        raise error
+
+    async def _connect_to(self, endpoint: Endpoint) -> ChannelDriver:
+        is_unix = endpoint.scheme == "unix"
+        authority = self._authority or ("localhost" if is_unix else endpoint.address)
+        scheme = b"https" if endpoint.scheme == "tls" else b"http"
+        interval = None if is_unix else self._keepalive.interval
+        if self.current is not None and not is_unix:
+            interval = self.current.interval  # a server may have asked for fewer pings
+        keepalive = Keepalive(interval=interval, timeout=self._keepalive.timeout)
+
+        def make() -> ChannelDriver:
+            return ChannelDriver(
+                authority.encode(), scheme, self._limits, keepalive, self._going_away
+            )
+
+        timeout = self._backoff.connect
+        driver = await connect(endpoint, make, timeout=timeout, tls=self._tls)
+        try:
+            async with asyncio.timeout(timeout):
+                await driver.ready()
+        except asyncio.CancelledError:
+            driver.close()
+            await driver.closed
+            raise
+        except (TimeoutError, ExchangeEnded) as failed:
+            driver.close()
+            reason = "it does not speak HTTP/2" if driver.connection.is_over else "no SETTINGS came"
+            raise ConnectFailed(str(endpoint), f"{reason}: {failed}") from failed
+        return driver
+
+    def _attempted(self, attempt: asyncio.Task[ChannelDriver]) -> None:
+        self._attempt = None
+        if attempt.cancelled():
+            return
+        error = attempt.exception()
+        if error is None:
+            driver = attempt.result()
+            if self.is_closed:
+                driver.close()
+                return
+            last, self.current, self._failure = self.current, driver, ""
+            if last is not None:
+                self._drain(last)
+            if last is None or last.has_answered:
+                self._delay, self._retry_at = self._backoff.first, 0.0
+            else:  # a server may accept connections only to end them
+                self._failure = "the server closed each connection before it answered a call"
+                self._back_off()
+            return
+        self._failure = str(error)
+        self._back_off()
+
+    def _seconds_to_retry(self) -> float:
+        """Return the delay before the next attempt: none after a connection that has worked."""
+        if self.current is not None and self.current.has_answered:
+            return 0.0
+        return self._retry_at - asyncio.get_running_loop().time()
+
+    def _back_off(self) -> None:
+        """Delay the next attempt, and the one after it for longer."""
+        spread = 1 + self._backoff.jitter * random.uniform(-1, 1)  # noqa: S311 - not a secret
+        self._retry_at = asyncio.get_running_loop().time() + self._delay * spread
+        self._delay = min(self._delay * self._backoff.factor, self._backoff.longest)
+
+    def _drain(self, driver: ChannelDriver) -> None:
+        """Close a connection as soon as its open calls have ended."""
+        if not driver.closed.done():
+            self._draining.add(driver)
+            driver.closed.add_done_callback(lambda _: self._draining.discard(driver))
+            driver.close_when_idle()
+
+    def _unavailable(self) -> Unavailable:
+        return Unavailable(message=self._failure, processed=Processed.NO)
