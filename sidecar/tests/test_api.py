@@ -251,7 +251,7 @@ async def test_a_handler_that_is_missing_is_not_healthy(runtime, sidecar):
     answer = await sidecar.get("/healthz")
     assert answer.status == 503
     assert "'edera'" in json.loads(answer.body)["message"]
-    runtime.node.tells_handlers = False
+    runtime.node.lists_handlers = False
     assert (await sidecar.get("/healthz")).status == 200
 
 

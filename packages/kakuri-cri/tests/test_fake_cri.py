@@ -514,7 +514,7 @@ async def test_runtime_reports_versions_conditions_and_handlers(client, runtime)
     status = await client.ask(RUNTIME.Status)
     assert {one.type: one.status for one in status.status.conditions} == runtime.node.conditions
     assert [handler.name for handler in status.runtime_handlers] == ["", "edera"]
-    runtime.node.tells_handlers = False
+    runtime.node.lists_handlers = False
     assert not (await client.ask(RUNTIME.Status)).runtime_handlers
     config = await client.ask(RUNTIME.RuntimeConfig)
     assert config.linux.cgroup_driver == api.CgroupDriver.CGROUPFS

@@ -112,7 +112,7 @@ async def test_changes_that_the_store_does_not_take_are_told_at_the_end(tmp_path
     with pytest.raises(AgentError, match="no disk"):
         await client.stop_workload("wl-1")
     await client.close()
-    with pytest.raises(DaemonError, match="changes of 1 workloads were not kept: no disk"):
+    with pytest.raises(DaemonError, match="changes of 1 workloads were not saved: no disk"):
         await service.__aexit__(None, None, None)
 
 
@@ -187,7 +187,7 @@ async def test_note_that_can_not_be_written_is_logged_and_no_fault(tmp_path):
     options.state_dir.chmod(0o700)
     with structlog.testing.capture_logs() as logs:
         assert await chosen(options) == "sidecar"
-    assert "the runtime could not be noted" in [each["event"] for each in logs]
+    assert "could not record the runtime" in [each["event"] for each in logs]
 
 
 async def test_choice_of_auto_is_logged_with_its_reason(tmp_path):
@@ -282,12 +282,12 @@ async def test_check_of_a_whole_store_is_0_and_of_a_damaged_one_1(tmp_path, caps
         await client.close()
     path = tmp_path / "state/simulated.sqlite"
     capsys.readouterr()
-    assert check(capsys, path.parent) == (0, (f"{path}: whole, 1 workloads\n", ""))
+    assert check(capsys, path.parent) == (0, (f"{path}: intact, 1 workloads\n", ""))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE workloads SET state = 'odd'")
     status, written = check(capsys, path.parent)
     assert status == 1
-    assert written.out.splitlines()[-1] == f"{path}: not whole, 0 workloads"
+    assert written.out.splitlines()[-1] == f"{path}: damaged, 0 workloads"
     assert "a workload can't be loaded" in written.out
     assert "(wl-1)" in written.out
 

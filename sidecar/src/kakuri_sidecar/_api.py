@@ -1,4 +1,4 @@
-"""The HTTP API: zones in JSON."""
+"""The HTTP API for zones, in JSON."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -30,26 +30,26 @@ class Api:
 
     def add_to(self, router: Router) -> None:
         """Add the routes."""
-        router.add("POST", "/zones", answering_problems(self.start), body_limit=MAX_SPEC_BYTES)
-        router.add("GET", "/zones", answering_problems(self.list))
-        router.add("GET", "/zones/:id", answering_problems(self.get))
-        router.add("POST", "/zones/:id/stop", answering_problems(self.stop))
-        router.add("DELETE", "/zones/:id", answering_problems(self.remove))
-        router.add("GET", "/healthz", answering_problems(self.healthz))
+        router.add("POST", "/zones", with_problems(self.start), body_limit=MAX_SPEC_BYTES)
+        router.add("GET", "/zones", with_problems(self.list))
+        router.add("GET", "/zones/:id", with_problems(self.get))
+        router.add("POST", "/zones/:id/stop", with_problems(self.stop))
+        router.add("DELETE", "/zones/:id", with_problems(self.remove))
+        router.add("GET", "/healthz", with_problems(self.healthz))
 
     async def start(self, request: Request) -> Response:
-        """Start a zone: 201, or 200 if it was there."""
+        """Start a zone: 201, or 200 if it already exists."""
         read_query(request, NoQuery)
         spec = decode(request.body, type=ZoneSpec)
         try:
-            status, existed = await self._node.start(spec, lambda: self._obey(request))
+            status, existed = await self._node.start(spec, lambda: self._check_agent(request))
         except UnknownRuntimeClass as error:
             raise StructureError((Fault("$.runtime_class", str(error)),)) from None
         headers = {"Location": f"/zones/{spec.id}"}
         return Response(200 if existed else 201, encode(status), headers, JSON)
 
     async def get(self, request: Request) -> Response:
-        """Return a zone's status, with its spec if the runtime can be asked for it."""
+        """Return a zone's status, with its spec if the runtime answers."""
         read_query(request, NoQuery)
         return _json(await self._node.zone(request.params["id"]))
 
@@ -64,27 +64,27 @@ class Api:
     async def stop(self, request: Request) -> Response:
         """Stop a zone and wait until it has ended."""
         asked = read_query(request, EndQuery)
-        self._obey(request)
+        self._check_agent(request)
         return _json(await self._node.stop(request.params["id"], asked.grace_seconds))
 
     async def remove(self, request: Request) -> Response:
         """Remove a zone, if there is one."""
         asked = read_query(request, EndQuery)
-        self._obey(request)
+        self._check_agent(request)
         await self._node.remove(request.params["id"], asked.grace_seconds)
         return Response(204)
 
     async def healthz(self, request: Request) -> Response:
-        """Return what the runtime is and whether it can run zones."""
+        """Return the runtime's name and version, and whether it can run zones."""
         read_query(request, NoQuery)
         health = await self._node.health()
         return Response(200 if health.status == "ok" else 503, encode(health), None, JSON)
 
-    def _obey(self, request: Request) -> None:
-        """Refuse a request of an agent that another agent has replaced.
+    def _check_agent(self, request: Request) -> None:
+        """Raise StaleAgent for a request of an agent that another agent has replaced.
 
-        Requests arrive late: their agent may have died, and the next one have removed what they
-        would start. A client without the header is not an agent.
+        A request may arrive after its agent has died and the next agent has removed the zone that
+        it would start. Requests without the header are from other clients, and pass.
         """
         agent = request.headers.get(AGENT)
         if agent is not None and self._agent is not None and agent != self._agent:
@@ -97,8 +97,8 @@ class Api:
                 yield encode(event) + b"\n"
 
 
-def answering_problems(handler: Handler) -> Handler:
-    """Turn what a handler raises for its caller into an answer."""
+def with_problems(handler: Handler) -> Handler:
+    """Return a handler that answers with problem details for errors that concern the client."""
 
     async def answer(request: Request) -> Response:
         try:

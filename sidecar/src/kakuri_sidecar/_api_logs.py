@@ -1,4 +1,4 @@
-"""The HTTP API: what containers wrote."""
+"""The HTTP API for logs of containers."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -7,11 +7,11 @@ from kakuri_http import Request, Response, Router
 from kakuri_json import Fault, StructureError, encode
 from kakuri_zones import DEFAULT_LOG_BYTES, ZoneNode
 
-from kakuri_sidecar._api import LINES, answering_problems
+from kakuri_sidecar._api import LINES, with_problems
 from kakuri_sidecar._queries import ListQuery, LogQuery, read_query
 
 TEXT = "text/plain; charset=utf-8"
-"""Most of it is; the bytes are given as they were written."""
+"""The usual encoding of logs; the bytes themselves are passed on unchanged."""
 
 NEXT_FIELD = "Kakuri-Log-Next"
 ENDED_FIELD = "Kakuri-Log-Ended"
@@ -26,8 +26,8 @@ class LogApi:
 
     def add_to(self, router: Router) -> None:
         """Add the routes."""
-        router.add("GET", "/zones/:id/log", answering_problems(self.log))
-        router.add("GET", "/logs", answering_problems(self.watch))
+        router.add("GET", "/zones/:id/log", with_problems(self.log))
+        router.add("GET", "/logs", with_problems(self.watch))
 
     async def watch(self, request: Request) -> Response:
         """Report which logs grow, a line for each event; only as a stream."""
@@ -36,7 +36,7 @@ class LogApi:
         return Response(200, self._events(), None, LINES)
 
     async def log(self, request: Request) -> Response:
-        """Return a zone's log: one part for a program, or a stream of it."""
+        """Return a part of a zone's log and the cursor after it, or a stream for people."""
         asked = read_query(request, LogQuery)
         zone_id: str = request.params["id"]
         if not asked.is_for_programs:

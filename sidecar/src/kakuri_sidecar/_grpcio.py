@@ -1,4 +1,4 @@
-"""The channel over grpcio, as kakuri_cri.Channel describes it: bytes in, bytes out."""
+"""An implementation of kakuri_cri.Channel with grpcio."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -11,7 +11,7 @@ from kakuri_tcp import Endpoint
 
 
 class GrpcioChannel:
-    """A connection to a runtime's Unix socket; create it inside a running event loop."""
+    """A gRPC channel to a runtime's Unix socket; create it inside a running event loop."""
 
     def __init__(self, endpoint: Endpoint | str, *, max_received: int = MAX_RECEIVED) -> None:
         if isinstance(endpoint, str):
@@ -19,14 +19,14 @@ class GrpcioChannel:
         self._path = Path(endpoint.path)
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         options: tuple[tuple[str, Any], ...] = (
-            # Without it the socket's path is the authority, which servers built on hyper refuse.
+            # The default authority is the socket's path, which servers built on hyper refuse.
             ("grpc.default_authority", "localhost"),
             ("grpc.max_receive_message_length", max_received),
-            # The kubelet's: a runtime that comes back is found within three seconds.
+            # As the kubelet: reconnect to a restarted runtime within three seconds.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 3000),
-            # Creating is not idempotent, so only callers know what may be repeated.
+            # Creating calls are not idempotent, so only callers know what may be repeated.
             ("grpc.enable_retries", 0),
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.enable_http_proxy", 0),
@@ -37,7 +37,7 @@ class GrpcioChannel:
         return f"<GrpcioChannel unix:{self._path}>"
 
     async def call(self, path: str, request: bytes, *, timeout: float | None) -> bytes:
-        """Send one message and return the one answer; see kakuri_cri.Channel."""
+        """Send one message and return its answer; see kakuri_cri.Channel."""
         self._check_owner()
         method = self._methods.get(path)
         if method is None:
@@ -63,19 +63,19 @@ class GrpcioChannel:
             answers.cancel()
 
     async def close(self) -> None:
-        """Close the connection; calls under way raise ChannelError."""
+        """Close the connection; calls in progress raise ChannelError."""
         await self._channel.close()
 
     def _check_owner(self) -> None:
         """Refuse a socket of another user, who would receive every zone's variables.
 
-        gRPC does not show the connection, whose peer the kernel could name; the owner of the file
-        is the user that created it.
+        grpcio does not expose the connection, so SO_PEERCRED cannot be used; the owner of the
+        socket file is the user that created it.
         """
         try:
             owner = self._path.stat().st_uid
         except OSError:
-            return  # gRPC reports it, and tries again
+            return  # grpcio reports the missing socket, and retries
         if owner not in {0, os.geteuid()}:
             message = f"the socket belongs to user {owner}, who is neither root nor this user"
             raise ChannelError("UNAVAILABLE", message)

@@ -1,8 +1,8 @@
-"""Nobody asks through a browser.
+"""Refusal of requests that a browser sent from a web page (CSRF, DNS rebinding).
 
-Where the sidecar listens on a loopback port, any page that somebody on this machine opens could
-reach it. No client of the sidecar is a browser, so whatever a browser sends is refused: it marks
-its requests (Fetch Metadata, Origin), and those that a rebound name brings here carry that name.
+If the sidecar listens on a loopback port, any page in a browser on this machine could send it
+requests. Its clients are programs, so every request of a browser is refused: browsers add headers
+(Fetch Metadata, Origin), and after DNS rebinding the Host header has the page's name.
 """
 
 import re
@@ -15,7 +15,7 @@ _LOCAL_HOST = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?", re.I
 
 
 def refuse_browsers(request: Request) -> Response | None:
-    """Give the refusal of what comes from a browser, or None."""
+    """Return 403 for a request of a browser, or None."""
     for name in BROWSER_FIELDS:
         if name in request.headers:
             detail = f"expected a request of a program, got one of a browser, with {name}"
@@ -24,7 +24,7 @@ def refuse_browsers(request: Request) -> Response | None:
 
 
 def refuse_foreign_hosts(request: Request) -> Response | None:
-    """Give the refusal of a request that names another host than this machine, or None."""
+    """Return 421 for a request whose Host header is not this machine, or None."""
     host = request.headers.get("host")
     if host is not None and not _LOCAL_HOST.fullmatch(host):
         detail = f"expected localhost or a loopback address as host, got {host!r}"

@@ -6,7 +6,7 @@ from kakuri_json import JSONError, StructureError
 from kakuri_zones import StartFailed, ZoneError, error_code
 
 RETRY_AFTER = {"Retry-After": "1"}
-"""Seconds: a runtime that restarts is back about then, and is found within three."""
+"""The delay in seconds after which a restarted runtime usually answers again."""
 
 STATUSES = {
     "bad_request": 400,
@@ -21,13 +21,13 @@ STATUSES = {
 
 
 class StaleAgent(Exception):
-    """The agent that sent a request is not the one that opened the stream of events last."""
+    """A request is from an agent other than the one that opened the stream of events last."""
 
     code = "stale_agent"
 
 
 def document_problem(error: JSONError) -> Response:
-    """Answer a document that is not JSON or not what is expected: every fault with its path."""
+    """Return the answer to an invalid document: every fault with its path."""
     if not isinstance(error, StructureError):
         detail = str(error).partition("\n")[0]  # without the excerpt and its caret
         return problem(400, code="bad_request", detail=detail)
@@ -37,7 +37,7 @@ def document_problem(error: JSONError) -> Response:
 
 
 def zone_problem(error: ZoneError | CriError | StaleAgent) -> Response:
-    """Answer a request that could not be carried out."""
+    """Return the answer to a request that could not be carried out."""
     code = error.code if isinstance(error, StaleAgent) else error_code(error)
     status = 502 if isinstance(error, StartFailed) else STATUSES.get(code, 500)
     headers = RETRY_AFTER if status == STATUSES["RuntimeUnavailable"] else None

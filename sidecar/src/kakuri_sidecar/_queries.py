@@ -1,4 +1,4 @@
-"""What requests may ask for behind their `?`, read by the rules of a document."""
+"""The query parameters of the API, validated as JSON documents are."""
 
 import re
 from collections.abc import Callable
@@ -11,40 +11,40 @@ from kakuri_registry import Range
 
 MAX_GRACE = 3600
 DEFAULT_GRACE = 10
-"""Seconds that a container may take to end by itself."""
+"""Seconds before a container that is stopped is killed."""
 
 MAX_TAIL = 1_000_000
 MAX_LOG_BYTES = 1_048_576
 MAX_LOG_WAIT = 30
-"""Seconds that a request for more of a log is held: less than clients wait for an answer."""
+"""Seconds that a request waits for more of a log: less than the timeout of clients."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class NoQuery:
-    """Nothing."""
+    """No parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Of a list: whether to go on with what changes."""
+    """Parameters of a list: whether a stream of changes follows."""
 
     watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EndQuery:
-    """Of a request to stop or to remove."""
+    """Parameters of a stop or a removal."""
 
     grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE)] = DEFAULT_GRACE
 
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Of a log: for people `tail` and `follow`, for programs the rest.
+    """Parameters of a log: `tail` and `follow` for people, the others for programs.
 
-    bounded: read to the end that the log has at the first of such reads, and no further.
+    With `bounded`, the log ends where it ended at the first read with these cursors.
     """
 
     tail: Annotated[int, Range(ge=0, le=MAX_TAIL)] | None = None
@@ -56,7 +56,7 @@ class LogQuery:
 
     @property
     def is_for_programs(self) -> bool:
-        """Whether one piece is asked for, and where the next one begins."""
+        """Whether to answer with one part and the cursor after it, and not with a stream."""
         return self.bounded or (self.after, self.limit, self.wait) != (None, None, None)
 
 
@@ -65,7 +65,7 @@ def _number(text: str) -> object:
 
 
 def _flag(text: str) -> object:
-    """Read a flag, which may stand alone."""
+    """Return the value of a flag; `?watch` is the same as `?watch=true`."""
     return {"": True, "true": True, "false": False}.get(text, text)
 
 
@@ -81,7 +81,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 
 def read_query(request: Request, kind: type[T]) -> T:
-    """Read a request's query. Raises kakuri_json.StructureError with every fault."""
+    """Return a request's query parameters. Raises kakuri_json.StructureError with every fault."""
     given: dict[str, Any] = {}
     for name, text in request.query_pairs:
         if name in given:

@@ -1,4 +1,4 @@
-"""The sidecar put together: the zones of a node behind an HTTP server."""
+"""The sidecar's service: an HTTP server in front of a zone node."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,25 +18,25 @@ from kakuri_sidecar._guard import refuse_browsers, refuse_foreign_hosts
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 10.0
-"""How long requests in flight may take when the sidecar ends."""
+"""Seconds that requests in progress may take when the sidecar stops."""
 
 ONLY_OWNER = UnixAccess(mode=0o600)
-"""Whoever may connect controls what runs as root on this machine."""
+"""Only its own user may connect, because clients control what runs as root on this machine."""
 
 
 @asynccontextmanager
 async def sidecar_service(
     listen: Endpoint, settings: Settings, *, drain: float = DRAIN_SECONDS
 ) -> AsyncIterator[Endpoint]:
-    """Serve the sidecar's API while the context is entered; yield the real endpoint.
+    """Serve the sidecar's API while the context is entered; yield the endpoint it listens on.
 
-    The runtime need not answer yet: it is tried until it does. What runs in it goes on when the
+    The runtime need not answer yet; it is polled until it does. Zones continue to run when the
     context is left.
 
     Args:
         listen: where to listen; port 0 lets the kernel choose.
         settings: how zones are run.
-        drain: seconds that requests in flight may take at the end.
+        drain: seconds that requests in progress may take at the end.
 
     Raises:
         kakuri_tcp.ListenFailed: the address can't be used.

@@ -1,7 +1,7 @@
-"""The agent: it answers the control plane from the registry and has the reconciler do the work.
+"""The agent: answers the control plane from the registry and lets the reconciler do the work.
 
-What is asked for is noted, and acknowledged once that is on disk; the reconciler carries it out,
-and only what the runtime reports moves a workload along its states.
+A request is recorded as desired state and acknowledged once it is on disk. The reconciler carries
+it out, and only reports of the runtime change a workload's state.
 """
 
 import asyncio
@@ -55,11 +55,12 @@ RUNTIME_CLASSES = frozenset({"edera-zone"})
 """The runtime classes that a workload may ask for, unless the runtime has handlers for others."""
 
 MAX_REMOVING_BYTES = 256 << 20
-"""What ended workloads that wait for their removal may take before new ones are refused: they are
-over their budget already, and while the runtime does not answer, they can't leave."""
+"""Bytes of ended workloads that wait to be removed, above which new workloads are refused.
+
+They are over their budget already, and cannot be removed while the runtime does not answer."""
 
 REMOVAL_GRACE_SECONDS = 10
-"""How long a workload that is removed while it runs may take to end by itself."""
+"""Grace time of a workload that is removed while it runs."""
 
 
 class Agent:
@@ -95,7 +96,7 @@ class Agent:
         match request:
             case GetStatus(id=workload_id):
                 if not self._is_durable(workload_id):
-                    return self._tell_durable(workload_id, self._get_status)
+                    return self._reply_when_durable(workload_id, self._get_status)
                 return self._get_status(workload_id)
             case StartWorkload(workload=workload):
                 return self._start(workload)
@@ -114,12 +115,12 @@ class Agent:
                 return self._logs.read(request)
             case GetHistory(id=workload_id):
                 if not self._is_durable(workload_id):
-                    return self._tell_durable(workload_id, self._get_history)
+                    return self._reply_when_durable(workload_id, self._get_history)
                 return self._get_history(workload_id)
         assert_never(request)
 
     def attend(self, workload_id: str) -> None:
-        """Have a workload attended to whose entry was changed from outside."""
+        """Reconcile a workload soon, because its entry was changed without a request."""
         self._reconciler.attend(workload_id)
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
@@ -127,7 +128,7 @@ class Agent:
         self._reconciler.notify_ends(on_end)
 
     def close(self) -> None:
-        """Do nothing more; zones go on."""
+        """Stop reconciling; zones continue to run."""
         self._reconciler.close()
 
     def _start(self, workload: Workload) -> Reply | Awaitable[Reply]:
@@ -164,8 +165,8 @@ class Agent:
         return self._acknowledge(entry, existing=False)
 
     async def _start_when_durable(self, workload: Workload) -> Reply:
-        """Start once it is certain what is in the way: a crash could take it back."""
-        with suppress(StoreError):  # which takes a registration back
+        """Start once the workload's last change is durable: a crash could undo it until then."""
+        with suppress(StoreError):  # the journal has undone the registration
             await self._journal.saved(workload.id)
         reply = self._start(workload)
         return await reply if isawaitable(reply) else reply
@@ -176,7 +177,7 @@ class Agent:
         entry = self._registry.get(workload_id)
         if entry is None:
             if not self._is_durable(workload_id):
-                return self._tell_durable(workload_id, _not_found)
+                return self._reply_when_durable(workload_id, _not_found)
             return _not_found(workload_id)
         if not (wanted is Wanted.STOP and entry.state.is_terminal):
             known = entry
@@ -191,68 +192,68 @@ class Agent:
     def _acknowledge(
         self, entry: WorkloadEntry, *, existing: bool | None = None
     ) -> Reply | Awaitable[Reply]:
-        """Have a workload attended to, and answer once what is known of it is on disk.
+        """Enqueue a workload for reconciliation, and answer once its entry is on disk.
 
-        `existing` is whether one that is to be started was there; None if it is to end.
+        `existing` is whether a workload to start was already registered; None for stop and remove.
         """
         if not self._journal.is_saved(entry.workload.id):
             return self._acknowledge_when_durable(entry, existing=existing)
         self._reconciler.attend(entry.workload.id)
-        return self._kept(entry, existing=existing)
+        return self._accepted(entry, existing=existing)
 
     def _acknowledge_when_durable(
         self, entry: WorkloadEntry, *, existing: bool | None
     ) -> asyncio.Future[Reply]:
-        # Without a task for each: with many at a time they would cost as much as all the rest.
+        # No task for each request: with many requests, tasks would double the cost.
         workload_id = entry.workload.id
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
-        def told(error: StoreError | None) -> None:
-            if not reply.done():  # else nobody waits for it any more
+        def on_saved(error: StoreError | None) -> None:
+            if not reply.done():  # the client may have disconnected
                 reply.set_result(
-                    self._kept(entry, existing=existing)
+                    self._accepted(entry, existing=existing)
                     if error is None
-                    else self._not_kept(error, entry, existing=existing)
+                    else self._refused(error, entry, existing=existing)
                 )
             self._reconciler.attend(workload_id)
 
-        self._journal.when_saved(workload_id, told)
+        self._journal.when_saved(workload_id, on_saved)
         return reply
 
-    def _kept(self, entry: WorkloadEntry, *, existing: bool | None) -> Reply:
+    def _accepted(self, entry: WorkloadEntry, *, existing: bool | None) -> Reply:
         if existing is False:
             log.info("workload accepted", id=entry.workload.id, image=entry.workload.image)
         return Status.of_entry(entry, existing=bool(existing))
 
-    def _not_kept(self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None) -> Error:
+    def _refused(self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None) -> Error:
         workload_id = entry.workload.id
         if existing is None and workload_id not in self._registry:
-            return _not_found(workload_id)  # what was to end was not accepted
+            return _not_found(workload_id)  # its registration was refused too
         if existing is False:
             log.warning("workload refused", id=workload_id, error=str(error))
         code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
         return Error(code, str(error), id=workload_id)
 
     def _is_durable(self, workload_id: str) -> bool:
-        """Whether what is known of a workload may be told: a crash would not take it back.
+        """Return whether a crash would not undo the workload's latest state.
 
-        While the disk takes nothing, it is told all the same: better than no answer.
+        Also true while the disk accepts nothing: an answer that is not durable is better than none.
         """
         return self._journal.is_settled(workload_id)
 
-    async def _tell_durable(self, workload_id: str, give: Callable[[str], Reply]) -> Reply:
-        """Answer with what is true now, once it is on disk."""
+    async def _reply_when_durable(self, workload_id: str, build: Callable[[str], Reply]) -> Reply:
+        """Build a reply now, and return it once the state that it reports is on disk."""
         while not self._is_durable(workload_id):
-            reply = give(workload_id)
+            reply = build(workload_id)
             try:
                 await self._journal.saved(workload_id)
-            except StoreError:  # which takes a registration back: what was before it is true
+            except StoreError:  # the journal has undone the registration, so the reply is wrong
                 continue
             return reply
-        return give(workload_id)
+        return build(workload_id)
 
     async def _once_durable(self, build: Callable[[], Reply]) -> Callable[[], Reply]:
-        with suppress(StoreError):  # then nothing is durable, and it is told all the same
+        with suppress(StoreError):  # as in `_is_durable`: better than no answer
             await self._journal.settled()
         return build
 
@@ -261,19 +262,22 @@ class Agent:
         return _not_found(workload_id) if entry is None else Status.of_entry(entry)
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
-        """Return a function that builds the list of the present states; it takes little memory."""
+        """Return a function that builds the list of the present states.
+
+        Until it is called, the entries take much less memory than the reply.
+        """
         state = None if request.state is None else request.state.workload_state
         label = None
         if request.label is not None:
             key, _, value = request.label.partition("=")
             label = key, value
-        # One more than asked for tells whether anything follows.
+        # One more than requested shows whether another page follows.
         entries = self._registry.page(
             state=state, label=label, after=request.after, limit=request.limit + 1
         )
         page = entries[: request.limit]
         following = page[-1].workload.id if len(entries) > len(page) else None
-        # One that is about to be accepted may still be refused.
+        # A workload whose registration is not on disk yet may still be refused.
         known = [entry for entry in page if not self._journal.is_new(entry.workload.id)]
         return lambda: WorkloadList([Status.of_entry(entry) for entry in known], following)
 
@@ -286,7 +290,7 @@ class Agent:
             runtime_handlers=dict(self._runtime.handlers) or None,
             simulated=self._runtime.is_simulated,
             workloads=len(self._registry),
-            message=self._words(),
+            message=self._operator_message(),
             runtime_available=self._runtime.fault is None,
             memory_mb=capacity.memory_mb,
             cpu_millicores=capacity.cpu_millicores,
@@ -294,8 +298,8 @@ class Agent:
             cpu_millicores_used=capacity.cpu_millicores_used,
         )
 
-    def _words(self) -> str | None:
-        """Say what an operator should know of the node, the worst first."""
+    def _operator_message(self) -> str | None:
+        """Return the most severe problem of the node, if there is one."""
         if self._journal.error is not None:
             return f"the store takes no changes: {self._journal.error}"
         if self._journal.refusal is not None:

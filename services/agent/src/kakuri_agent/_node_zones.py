@@ -35,14 +35,14 @@ HEALTH_INTERVAL = 10.0
 """Seconds between two checks whether the runtime can run zones."""
 
 MAX_STARTS = 1024
-"""At once: more wait for their turn, and pulls may hang."""
+"""Concurrent starts: further ones wait. Large, because a pull may hang."""
 
 
 class NodeZones:
     """The operations of a zone node in this process.
 
-    No operation arrives late: what this process has begun ends with it, and what the runtime still
-    carries out of it then is found by its labels in the next one.
+    No operation outlives the process. Calls that the runtime still carries out after its end create
+    objects that the next process finds by their labels.
     """
 
     name = "cri"
@@ -117,16 +117,16 @@ class NodeZones:
         raise RuntimeUnavailable("the zones ended their stream of growing logs")
 
     async def close(self) -> None:
-        """Do nothing: `node_zones` ends what is under way."""
+        """Do nothing: `node_zones` cancels operations in progress."""
 
     async def watch_health(self) -> None:
-        """Set `fault` while the runtime answers but can't run zones, until cancelled.
+        """Keep `fault` set while the runtime answers but can't run zones, until cancelled.
 
-        Its network may not be set up, or it may not have a handler that is configured.
+        Its network may not be set up, or a configured handler may be missing.
         """
         while True:
             health = await self._node.health()
-            # Without an answer, the stream of events says that it does not answer.
+            # If the runtime does not answer, the stream of events reports that.
             fault = None if health.status == "ok" or health.runtime is None else health.message
             if fault is not None and self.fault is None:
                 log.warning("the runtime can't run zones", error=fault)
@@ -170,7 +170,7 @@ async def runtime_answers(settings: Settings, timeout: float) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Raise what an agent expects for the errors of a zone node."""
+    """Translate errors of a zone node into those of `ZoneOperations`."""
     try:
         yield
     except CallUnanswered as error:

@@ -1,7 +1,7 @@
-"""Removes workloads that have ended, with their logs: after a set time, or to make room for others.
+"""Removal of ended workloads and their logs: after a retention time, or when over a budget.
 
-What has ended costs a node no capacity, but memory and disk: its specification, its history, its
-log. So all of it together has a budget in bytes, and what ended first makes room first.
+An ended workload reserves no capacity, but its specification, history and log take memory and
+disk. So all ended workloads together have a budget in bytes; those that ended first go first.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from kakuri_registry import Wanted, WorkloadRegistry
 log = structlog.get_logger()
 
 CHECK_SECONDS = 60.0
-"""How often ended workloads are checked for their time."""
+"""Time between two checks for workloads whose retention time is over."""
 
 REMOVED_PER_CHECK = 1000
-"""Workloads removed at a time, the one that ended first in front."""
+"""Number of workloads that one check removes, in the order in which they ended."""
 
 NEXT_CHECK_SECONDS = 1.0
-"""When the next check comes if there may be more to remove."""
+"""Time until the next check if there may be more to remove."""
 
 
 class Retention:
-    """Keeps ended workloads for `seconds`, and at most `budget` bytes of them.
+    """Removes ended workloads after `seconds`, and the first ones while they exceed `budget` bytes.
 
-    `attend` is called with the id of each workload that is to be removed.
+    `attend` is called with the id of each workload to remove.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Retention:
         self.check()
 
     def check(self) -> None:
-        """Remove workloads whose time is over or that are over the budget, and check again later.
+        """Remove workloads whose retention is over or that exceed the budget; schedule a check.
 
-        The budget is checked whenever a workload ends, so it is exceeded by what ends in one turn
-        of the event loop at most.
+        The budget is checked whenever a workload ends. So it is exceeded by at most the workloads
+        that end in one turn of the event loop.
         """
         self._is_due_at_once = False
         now = self._clock()
@@ -70,7 +70,7 @@ class Retention:
         self._check_in(pause)
 
     def workload_ended(self) -> None:
-        """Check soon whether what has ended still fits the budget."""
+        """Check the budget soon, because a workload has ended."""
         if self._budget is None or self._is_due_at_once:
             return
         if self._registry.ended_bytes > self._budget:
@@ -78,7 +78,7 @@ class Retention:
             self._check_in(0)
 
     def close(self) -> None:
-        """Check no more."""
+        """Cancel the next check."""
         if self._timer is not None:
             self._timer.cancel()
 

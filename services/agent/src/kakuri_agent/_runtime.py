@@ -1,8 +1,8 @@
-"""What the agent asks of whatever runs containers.
+"""The interface between the agent and whatever runs its zones.
 
-A runtime is told what to do and returns at once, before anything is done. It keeps a view of all
-its zones and tells its observer whenever that changes; the observer then looks at the view, so
-that nothing depends on having seen every step.
+A command to a runtime returns immediately, before it is carried out. The runtime keeps a view of
+all its zones and notifies its observer whenever the view changes. The observer then reads the
+view, so a missed intermediate state does no harm.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from kakuri_registry import ZoneSpec, ZoneStatus
 
 
 class RuntimeFault(Exception):
-    """A runtime could not give what it was asked for."""
+    """A runtime could not answer a request."""
 
 
 class RuntimeUnavailable(RuntimeFault):
@@ -21,19 +21,24 @@ class RuntimeUnavailable(RuntimeFault):
 
 
 class NoLog(RuntimeFault):
-    """There is no zone with that id, or nothing of its log."""
+    """There is no zone with that id, or it has no log."""
 
 
 class UnknownCursor(RuntimeFault):
-    """A log can't be read from there: the runtime has given no such cursor."""
+    """A log can't be read from this cursor: it is not one that the runtime returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRequest:
-    """Which part of a log is wanted: the last `tail` lines, or what comes after a cursor.
+    """The part of a log to read: the last `tail` lines, or the content after a cursor.
 
-    limit is in bytes; wait, in seconds, is for something to come if there is nothing. A bounded
-    read goes no further than the end that the log has at the first of such reads; then it ends.
+    Attributes:
+        tail: number of lines from the end.
+        after: a cursor from an earlier part.
+        limit: largest size of the part in bytes.
+        wait: seconds to wait for content if there is none.
+        bounded: whether the log ends, for this reader, where it ended at its first read.
+
     """
 
     tail: int | None = None
@@ -62,28 +67,28 @@ class LogPart:
 
 
 class Observer(Protocol):
-    """Who is told that the view of a runtime has changed."""
+    """Receives notifications that the view of a runtime has changed."""
 
     def zone_changed(self, zone_id: str) -> None:
-        """Look at a zone: it changed, came, went, or something that was under way is done."""
+        """Reconcile a zone: it changed, appeared, disappeared, or an operation on it is done."""
 
     def zone_gone(self, zone_id: str) -> None:
-        """Take note that nothing is left of a zone that was to be removed."""
+        """Record that a zone was removed completely, as requested."""
 
     def zones_listed(self) -> None:
-        """Look at all zones: the view holds every one that there is."""
+        """Reconcile all zones: the view now has every zone of the runtime."""
 
 
 class Runtime(Protocol):
-    """Runs workloads in zones. No method blocks; commands may be repeated without harm."""
+    """Runs workloads in zones. No method blocks; commands are idempotent."""
 
     @property
     def name(self) -> str:
-        """What the runtime is called in `--runtime`."""
+        """The value of `--runtime` that selects it."""
 
     @property
     def is_simulated(self) -> bool:
-        """Whether nothing really runs."""
+        """Whether zones are simulated, so that no process runs."""
 
     @property
     def endpoint(self) -> str | None:
@@ -91,46 +96,45 @@ class Runtime(Protocol):
 
     @property
     def handlers(self) -> Mapping[str, str]:
-        """Which handler runs the zones of each runtime class; empty if that is not known."""
+        """The runtime's handler for each runtime class; empty if that is not known."""
 
     @property
     def is_listed(self) -> bool:
-        """Whether a zone that the view doesn't have doesn't exist."""
+        """Whether the view is complete: a zone that is not in it does not exist."""
 
     @property
     def fault(self) -> str | None:
         """Why the runtime can't be used at the moment; None if it can."""
 
     def attach(self, observer: Observer) -> None:
-        """Begin: look for zones, and tell this observer. Called once, before anything else."""
+        """Begin to list zones, and notify this observer. Called once, before any other method."""
 
     def start(self, spec: ZoneSpec) -> None:
-        """Begin to run a zone, or its next attempt. How a start failed stands in the view."""
+        """Begin to start a zone, or its next attempt. The view has the reason of a failed start."""
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end a zone: it is asked, and killed after the grace time.
+        """Begin to stop a zone: its process receives a signal, and is killed after the grace time.
 
-        Of one that isn't there the view then says that it has failed, with reason "Stopped".
+        If there is no such zone, the view then has it as failed with the reason "Stopped".
         """
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end a zone, and to remove whatever is left of it."""
+        """Begin to stop a zone and to remove it with its log."""
 
     def status(self, zone_id: str) -> ZoneStatus | None:
-        """Give what is known of a zone; None if there is nothing."""
+        """Return the status of a zone in the view; None if it is not there."""
 
     def list(self) -> Collection[ZoneStatus]:
-        """Give what is known of all zones."""
+        """Return the status of every zone in the view."""
 
     def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone was made from, to adopt it.
+        """Return the spec that a zone was created from, to adopt it.
 
-        None if that has to be asked for: the observer is told of a change of the zone once it is
-        known.
+        None if it has to be fetched; the observer is notified of a change of the zone afterwards.
         """
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Give a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
+        """Return a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
 
     async def close(self) -> None:
-        """Tell the observer nothing more; zones go on."""
+        """Stop notifying the observer; zones continue to run."""

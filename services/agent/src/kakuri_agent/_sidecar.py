@@ -1,8 +1,9 @@
 """The zones of a sidecar: HTTP over a Unix socket.
 
-What has once been sent may arrive late, though its caller has gone. So a removal is over only when
-the starts before it are, and what an agent that has died has sent is refused once the next one has
-opened the stream of events: each sends its name with every request.
+A request may arrive at the sidecar late, after its caller was cancelled or has died. So a removal
+is complete only when earlier starts were answered. Each agent process sends a random name with
+every request, and the sidecar refuses requests of an earlier process once the next one has opened
+the stream of events.
 """
 
 import asyncio
@@ -40,26 +41,26 @@ from kakuri_agent._zone_operations import Refused
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 128
-"""To the sidecar at once, for ends and for reads each: what is beyond waits for its turn."""
+"""Connections to the sidecar for stops and removals, and as many for reads; further ones wait."""
 
 MAX_STARTS = 1024
-"""At once: one that waits for its turn does so in its own time, and pulls may hang."""
+"""Concurrent starts: further ones wait within their timeout. Large, because a pull may hang."""
 
 MAX_EVENT = 65_536
-"""Bytes of one event: it has no spec, so most of it is a message of at most 4096 characters."""
+"""Bytes of one event: without a spec, most of it is a message of at most 4096 characters."""
 
 MAX_LOG_EVENT = 4096
-"""Bytes of one event about a log: it has an id."""
+"""Bytes of one event about a log, which has little more than an id."""
 
 SILENCE = 20.0
 """Seconds without an event after which a stream counts as broken; a sidecar sends one every
 five."""
 
 LOG_SECONDS = 10.0
-"""For a part of a log."""
+"""Seconds that the sidecar may take to answer with a part of a log."""
 
-# An operation lasts as long as the sidecar needs: it has the deadlines.
-_PATIENT = Timeouts(pool=None, read=None, total=None)
+# Operations have no timeout here: the sidecar has the deadlines.
+_UNLIMITED = Timeouts(pool=None, read=None, total=None)
 _BRIEF = Timeouts(read=LOG_SECONDS, total=LOG_SECONDS)
 _STREAM = Timeouts(pool=None, read=SILENCE, total=None)
 
@@ -68,14 +69,14 @@ _BAD_REQUEST, _NOT_FOUND, _CONFLICT, _UNAVAILABLE = 400, 404, 409, 503
 _STALE_AGENT = "stale_agent"
 
 _CURSOR = re.compile(r"[A-Za-z0-9._-]{1,128}")
-"""What goes into a query as it is; cursors of sidecars are made of it."""
+"""The form of a sidecar's cursors; it needs no escaping in a query."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the sidecar says went wrong (RFC 9457)."""
+    """A problem that the sidecar reports (RFC 9457)."""
 
     __json__: ClassVar = {"unknown": "ignore"}
 
@@ -94,14 +95,14 @@ class SidecarZones:
         self.endpoint = endpoint.scheme
         self.handlers: Mapping[str, str] = {}
         self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
-        # A pool each: starts may hang, ends take their grace time, and neither holds up the others.
+        # Separate pools: hanging starts and stops in their grace time do not delay the others.
         self._starts = _client(endpoint, MAX_STARTS)
         self._ends = _client(endpoint, MAX_CONNECTIONS)
         self._reads = _client(endpoint, MAX_CONNECTIONS)
         self._events = _client(endpoint, 1)
         self._log_events = _client(endpoint, 1)
         self._slots = asyncio.Semaphore(MAX_STARTS)
-        self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # starts that are not answered
+        self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # unanswered starts
         self._taken_over: str | None = None
 
     def __repr__(self) -> str:
@@ -109,11 +110,11 @@ class SidecarZones:
 
     @property
     def fault(self) -> str | None:
-        """Why the sidecar refuses this agent: another one has opened its stream of events."""
+        """Why the sidecar refuses this agent: another one has opened the stream of events."""
         return self._taken_over
 
     async def start(self, spec: ZoneSpec) -> ZoneStatus:
-        """Start a zone; the request goes on if this is cancelled, as the sidecar would."""
+        """Start a zone. Cancelling does not cancel the request: the sidecar would carry it out."""
         await self._slots.acquire()
         request = self._request(self._starts, "POST", "/zones", encode(spec))
         task = asyncio.get_running_loop().create_task(request)
@@ -126,7 +127,7 @@ class SidecarZones:
             if not sent and self._sent.get(spec.id) is sent:
                 del self._sent[spec.id]
             if not task.cancelled():
-                task.exception()  # which no caller may await
+                task.exception()  # retrieve it: the caller may have been cancelled
 
         task.add_done_callback(answered)
         return _zone(_expect(await asyncio.shield(task), (_OK, _CREATED)))
@@ -138,7 +139,7 @@ class SidecarZones:
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
     async def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Remove a zone; again if a start before it may have reached the sidecar later."""
+        """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
         path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
         _expect(await self._request(self._ends, "DELETE", path), (_NO_CONTENT,))
         while sent := self._sent.get(zone_id):
@@ -190,7 +191,7 @@ class SidecarZones:
         return LogPart(_content(response), following, ended, gap)
 
     async def close(self) -> None:
-        """Abandon every request; what the sidecar does it goes on doing."""
+        """Cancel every request; the sidecar continues what it has begun."""
         tasks = [task for sent in self._sent.values() for task in sent]
         for task in tasks:
             task.cancel()
@@ -201,10 +202,10 @@ class SidecarZones:
             await client.close()
 
     async def _request(self, client: Client, method: str, path: str, body: bytes = b"") -> Response:
-        """Send a request and return its answer, unless that is that another attempt is needed."""
+        """Send a request; raise RuntimeUnavailable if it has to be repeated."""
         try:
             response = await client.request(
-                method, path, headers=self._headers, body=body, timeouts=_PATIENT
+                method, path, headers=self._headers, body=body, timeouts=_UNLIMITED
             )
         except HttpError as error:
             log.debug("no answer", method=method, path=path, error=str(error))
@@ -243,7 +244,7 @@ class SidecarZones:
 
 
 def problem_of(response: Response) -> Problem:
-    """Return the problem in a response, or one that says that there is none."""
+    """Return the problem in a response; if it has none, one that names the status."""
     try:
         return decode(_content(response), type=Problem)
     except JSONError:
@@ -251,9 +252,9 @@ def problem_of(response: Response) -> Problem:
 
 
 def fault_of(error: HttpError) -> str:
-    """Return what a failed request says to callers.
+    """Return the message of a failed request for callers.
 
-    Not the text of the error: it names the sidecar's socket, which callers must not learn.
+    The text of the error itself names the sidecar's socket, which callers must not learn.
     """
     match error:
         case ConnectFailed():

@@ -1,4 +1,4 @@
-"""Waiting for something to change about one id, at no cost while nothing does."""
+"""Events by id, for tasks that wait for a change of one workload or zone."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Signals:
-    """Events by id, for tasks that wait."""
+    """Wakes the tasks that wait for a change of an id; without waiting tasks it holds nothing."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -16,7 +16,7 @@ class Signals:
 
     @contextmanager
     def watch(self, key: str) -> Iterator[asyncio.Event]:
-        """Yield an event that is set whenever something about the id changes from now on."""
+        """Yield an event that is set at each change of the id while the context is entered."""
         event = asyncio.Event()
         waiting = self._waiting.setdefault(key, set())
         waiting.add(event)

@@ -1,14 +1,14 @@
-"""A runtime in which nothing runs: zones go through their states by the clock.
+"""A runtime without processes, whose zones change their states by timers.
 
-What a zone does is scripted by its image, so that every outcome can be shown without a container
-runtime. The script is a TOML file; the first outcome whose `image` pattern matches counts:
+A script determines what becomes of a zone by its image, so that every outcome can be tried without
+a container runtime. It is a TOML file, and the first outcome whose `image` pattern matches applies:
 
     [[outcome]]
     image = "job:*"         # * and ? as in a shell
     start_delay = 0.5       # seconds until it runs
     run_time = 2.0          # seconds until it ends; without it, it runs until it is stopped
     exit_code = 3           # 0 is success
-    failure = "OOMKilled"   # the reason told if it fails; before it runs if run_time = 0
+    failure = "OOMKilled"   # the reason if it fails; with run_time = 0 it fails before it runs
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The outcomes of a script, the first match first."""
+    """The outcomes of a script; the first one that matches an image applies."""
 
     outcome: list[Outcome]
 
@@ -66,13 +66,13 @@ class _Zone:
     timer: asyncio.TimerHandle | None = None
 
     def cancel(self) -> None:
-        """Let it change no more by the clock."""
+        """Cancel the next change of state."""
         if self.timer is not None:
             self.timer.cancel()
 
 
 class SimulatedRuntime:
-    """Pretends to run workloads, by a script."""
+    """Simulates workloads by a script."""
 
     name = "simulated"
     is_simulated = True
@@ -87,12 +87,12 @@ class SimulatedRuntime:
         self._observer: Observer | None = None
 
     def attach(self, observer: Observer) -> None:
-        """Tell this observer what happens."""
+        """Notify this observer; there are no zones yet."""
         self._observer = observer
         observer.zones_listed()
 
     def start(self, spec: ZoneSpec) -> None:
-        """Let a zone run after its start delay, unless that attempt has been started already."""
+        """Start a zone after its start delay, unless that attempt was started before."""
         known = self._zones.get(spec.id)
         if known is not None and known.status.attempt >= spec.attempt:
             return
@@ -112,7 +112,7 @@ class SimulatedRuntime:
         self._zones[spec.id] = _Zone(status, outcome, timer)
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:  # noqa: ARG002 (it ends at once)
-        """End a zone that has not ended; it needs no grace time."""
+        """End a running or starting zone at once, without a grace time."""
         zone = self._zones.get(zone_id)
         if zone is None:
             never = ZoneStatus(zone_id, WorkloadState.PENDING)
@@ -134,21 +134,21 @@ class SimulatedRuntime:
             self._observer.zone_gone(zone_id)
 
     def status(self, zone_id: str) -> ZoneStatus | None:
-        """Give what is known of a zone."""
+        """Return the status of a zone."""
         zone = self._zones.get(zone_id)
         return None if zone is None else zone.status
 
     def list(self) -> Collection[ZoneStatus]:
-        """Give what is known of all zones."""
+        """Return the status of all zones."""
         return [zone.status for zone in self._zones.values()]
 
     def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone was made from."""
+        """Return the spec that a zone was created from."""
         zone = self._zones.get(zone_id)
         return None if zone is None else zone.status.spec
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Give nothing, which is what a zone wrote that never ran."""
+        """Return an empty part: a simulated zone writes nothing."""
         zone = self._zones.get(zone_id)
         if zone is None:
             raise NoLog(f"no log of {zone_id!r}")
@@ -158,7 +158,7 @@ class SimulatedRuntime:
         return LogPart(b"", "0", ended)
 
     async def close(self) -> None:
-        """Let no clock go on."""
+        """Cancel all timers."""
         self._observer = None
         for zone in self._zones.values():
             zone.cancel()
@@ -193,7 +193,7 @@ class SimulatedRuntime:
         message: str | None = None,
         exit_code: int | None = None,
     ) -> None:
-        # No times: there is no clock by which a zone that never ran has started.
+        # Without times: no process has started or ended.
         known = zone.status
         zone.status = ZoneStatus(
             known.id,
@@ -206,8 +206,8 @@ class SimulatedRuntime:
             attempt=known.attempt,
             spec=known.spec,
         )
-        self._tell(known.id)
+        self._notify(known.id)
 
-    def _tell(self, zone_id: str) -> None:
+    def _notify(self, zone_id: str) -> None:
         if self._observer is not None:
             self._observer.zone_changed(zone_id)

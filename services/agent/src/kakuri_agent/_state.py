@@ -1,4 +1,4 @@
-"""Where the agent keeps what it has to know after a crash."""
+"""The agent's state directory: workloads and the last runtime, kept over crashes."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 SUFFIX = ".sqlite"
 
 ZONES = "sidecar"
-"""The name of the store of real zones, whichever runtime reaches them: at first, only one did."""
+"""Name of the store of real zones, for every runtime; the sidecar was the first one."""
 
 REAL_RUNTIMES = frozenset({"sidecar", "cri"})
 """The names of the runtimes that run real zones."""
@@ -34,11 +34,11 @@ MAX_NAME = 64
 
 
 def default_state_dir() -> Path:
-    """Give /var/lib/kakuri for root, else the user's state folder (XDG Base Directory)."""
+    """Return /var/lib/kakuri for root, else the user's state folder (XDG Base Directory)."""
     if os.geteuid() == 0:
         return Path("/var/lib/kakuri")
     states = os.environ.get("XDG_STATE_HOME", "")
-    # A relative path is to be ignored, says the specification.
+    # The specification demands that relative paths are ignored.
     base = Path(states) if states.startswith("/") else Path.home() / ".local/state"
     return base / "kakuri"
 
@@ -60,7 +60,7 @@ class StateFolder:
         """
         if ZONES not in self._stores():
             return None
-        return self._noted() or "sidecar"
+        return self._recorded_runtime() or "sidecar"
 
     def store(self, *, is_simulated: bool) -> Store:
         """Return the store of simulated or of real zones. Raises DaemonError if it is unusable."""
@@ -71,8 +71,8 @@ class StateFolder:
             raise self._unusable(error) from error
 
     def note_runtime(self, name: str) -> None:
-        """Note which runtime runs the zones of this node; a failure to do so is only logged."""
-        if name == self._noted():
+        """Record which runtime runs the zones of this node; a failure is only logged."""
+        if name == self._recorded_runtime():
             return
         path = self._folder / NAME_FILE
         new = path.with_suffix(".new")
@@ -84,9 +84,9 @@ class StateFolder:
                 os.fsync(file.fileno())
             new.replace(path)
         except OSError as error:
-            log.warning("the runtime could not be noted", runtime=name, error=error.strerror)
+            log.warning("could not record the runtime", runtime=name, error=error.strerror)
 
-    def _noted(self) -> str | None:
+    def _recorded_runtime(self) -> str | None:
         try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
             with os.fdopen(os.open(self._folder / NAME_FILE, flags), "rb") as file:
@@ -97,7 +97,7 @@ class StateFolder:
 
     def _stores(self) -> frozenset[str]:
         try:
-            files = list(self._folder.iterdir())  # glob finds nothing where it may not read
+            files = list(self._folder.iterdir())  # glob would ignore a folder that can't be read
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
@@ -105,14 +105,14 @@ class StateFolder:
         return frozenset(path.stem for path in files if path.suffix == SUFFIX)
 
     def check(self, report: Callable[[str], object]) -> bool:
-        """Check every store, call `report` with a line for each finding, return if all are whole.
+        """Check every store, report each problem and a summary, and return whether all are intact.
 
         Raises DaemonError if there is none, or if one can't be checked.
         """
         names = sorted(self._stores())
         if not names:
             raise DaemonError(f"there is no store in {self._folder}")
-        is_whole = True
+        is_intact = True
         for name in names:
             path = self._folder / f"{name}{SUFFIX}"
             try:
@@ -122,10 +122,10 @@ class StateFolder:
             for problem in found.problems:
                 about = "" if problem.workload_id is None else f" ({problem.workload_id})"
                 report(f"{path}: {problem.message}{about}")
-            verdict = "not whole" if found.problems else "whole"
+            verdict = "damaged" if found.problems else "intact"
             report(f"{path}: {verdict}, {found.workloads} workloads")
-            is_whole &= not found.problems
-        return is_whole
+            is_intact &= not found.problems
+        return is_intact
 
     def _unusable(self, reason: object) -> DaemonError:
         return DaemonError(f"can't keep workloads in {self._folder}: {reason}")
@@ -133,10 +133,10 @@ class StateFolder:
 
 @asynccontextmanager
 async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]]:
-    """Give what a store knows of workloads, and the journal that keeps it; closes the store.
+    """Load the workloads of a store; yield their registry and its journal, and close the store.
 
-    Raises DaemonError for a store that can't be read, and at the end for one that did not take
-    the last changes.
+    Raises DaemonError for a store that can't be read, and at the end if the last changes could not
+    be written.
     """
     try:
         try:
@@ -162,4 +162,4 @@ async def _close(journal: Journal) -> None:
     try:
         await journal.close()
     except StoreError as error:
-        raise DaemonError(f"changes of {lost} workloads were not kept: {error}") from error
+        raise DaemonError(f"changes of {lost} workloads were not saved: {error}") from error

@@ -1,8 +1,8 @@
-"""Reading the logs of workloads: over the restarts of their zones, and before there is one.
+"""Reading the logs of workloads, across restarts and before the first start.
 
-A request that waits for a log that can't grow at the moment - the zone has yet to start, or another
-run is to follow the one that has ended - waits for the workload to change. The runtime is asked
-once for each change, however many requests wait and however often they come.
+A log can't grow before the zone has started, or between two runs. A request that waits for it then
+waits for a change of the workload. The runtime is asked once for each change, however many
+requests wait.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from kakuri_agent._runtime import (
 from kakuri_agent._signals import Signals, wait_for
 
 LOG_START = "start"
-"""The cursor at the beginning of a log of which there is nothing yet."""
+"""The cursor at the beginning of a log without content."""
 
 MAX_QUIET = 4096
-"""Workloads whose log is remembered to have had nothing more; beyond that, the runtime is asked
-again for the oldest."""
+"""Number of workloads whose log is known to have no more content; the oldest is forgotten then,
+and the runtime is asked again."""
 
 
 class WorkloadLogs:
@@ -38,7 +38,7 @@ class WorkloadLogs:
         self._journal = journal
         self._runtime = runtime
         self._signals = Signals()
-        # Where there was nothing to read, by workload: after which cursor, at which version.
+        # By workload: the cursor after which there was no content, and the entry's version then.
         self._quiet: dict[str, tuple[str, int]] = {}
 
     def changed(self, workload_id: str) -> None:
@@ -46,7 +46,7 @@ class WorkloadLogs:
         self._signals.set(workload_id)
 
     async def read(self, request: ReadLog) -> Reply:
-        """Answer a request for a part of a log, once there is one or the time is over."""
+        """Answer a request for a part of a log, once it has content or its waiting time is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait_seconds
         with self._signals.watch(request.id) as changed:
@@ -56,8 +56,8 @@ class WorkloadLogs:
                         await self._journal.saved(request.id)
                 entry = self._registry.get(request.id)
                 if entry is None:
-                    words = f"no workload {request.id!r}"
-                    return Error(ErrorCode.NOT_FOUND, words, id=request.id)
+                    message = f"no workload {request.id!r}"
+                    return Error(ErrorCode.NOT_FOUND, message, id=request.id)
                 left = max(deadline - loop.time(), 0.0)
                 reply = await self._reply(request, entry, left)
                 may_wait = isinstance(reply, Log) and not reply.data and not reply.ended
@@ -74,7 +74,7 @@ class WorkloadLogs:
             part = await self._runtime.read_log(
                 workload_id, LogRequest(request.tail, after, wait=wait, bounded=request.bounded)
             )
-        except NoLog:  # it did not run yet, or never will
+        except NoLog:  # it has not run yet, or failed before it ran
             ended = request.bounded or entry.state.is_terminal
             part = LogPart(b"", LOG_START, ended)
         except UnknownCursor as error:
@@ -90,10 +90,10 @@ class WorkloadLogs:
         if part.ended and part.next == LOG_START:
             return Log(b"", LOG_START, ended=True)
         if not part.data and not entry.state.is_terminal:
-            self._note_quiet(workload_id, part.next, entry.version)
+            self._remember_quiet(workload_id, part.next, entry.version)
         return Log(part.data, part.next, ended=False, gap=part.gap)
 
-    def _note_quiet(self, workload_id: str, cursor: str, version: int) -> None:
+    def _remember_quiet(self, workload_id: str, cursor: str, version: int) -> None:
         self._quiet.pop(workload_id, None)
         self._quiet[workload_id] = cursor, version
         if len(self._quiet) > MAX_QUIET:

@@ -25,7 +25,7 @@ class ZoneLogs:
         """Create a reader.
 
         Args:
-            zones: whose logs.
+            zones: reads the logs and reports which grow.
             retry: the first and the longest pause before the stream of events about logs is
                 opened again, in seconds.
 
@@ -36,12 +36,12 @@ class ZoneLogs:
         self._following: asyncio.Task[None] | None = None
 
     async def read(self, zone_id: str, request: LogRequest) -> LogPart:
-        """Return a part of a zone's log; wait for there to be one if the request says so.
+        """Return a part of a zone's log; wait for content as long as the request asks.
 
         Raises:
             NoLog: the zone has no log.
             UnknownCursor: the request's cursor is not one of this log.
-            RuntimeUnavailable: the sidecar does not answer.
+            RuntimeUnavailable: the sidecar or the runtime does not answer.
             RuntimeFault: the log can't be read.
 
         """
@@ -65,13 +65,13 @@ class ZoneLogs:
         self._signals.set(zone_id)
 
     async def close(self) -> None:
-        """Follow nothing more."""
+        """Stop following the stream of growing logs."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
 
     async def _follow(self) -> None:
-        """Pass on which logs grow, while a reader waits."""
+        """Wake the readers of growing logs, while at least one waits."""
         pause, longest = self._retry
         while self._signals:
             try:
@@ -90,7 +90,7 @@ class ZoneLogs:
                 if isinstance(event, LogGrown):
                     self._signals.set(event.id)
                 elif not has_begun:
-                    has_begun = True  # what was written before that was not reported
+                    has_begun = True  # content written before the stream opened was not reported
                     self._signals.set_all()
                 elif not self._signals:
                     return

@@ -1,4 +1,4 @@
-"""The operations on zones that an agent needs, and what can go wrong with them."""
+"""The operations on zones that an agent needs, and their errors."""
 
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
@@ -9,10 +9,10 @@ from kakuri_agent._runtime import LogPart, LogRequest, RuntimeFault
 
 
 class Refused(RuntimeFault):
-    """An operation failed, and nothing of it is under way.
+    """An operation failed, and no part of it is still in progress.
 
     Attributes:
-        code: the failure, as a word for programs: "ImagePullFailed", "conflict".
+        code: the error code, such as "ImagePullFailed" or "conflict".
 
     """
 
@@ -22,16 +22,16 @@ class Refused(RuntimeFault):
 
 
 class ZoneOperations(Protocol):
-    """Starts, stops, removes and reports zones: a sidecar does, or a zone node in this process.
+    """Starts, stops, removes and reports zones, in a sidecar or in this process.
 
-    Every operation may be repeated without harm. Cancelling one abandons the answer and not the
-    operation. Each raises RuntimeUnavailable if its outcome is unknown or the runtime does not
-    answer: the same operation may succeed later.
+    Every operation is idempotent, and continues if its caller is cancelled. Each raises
+    RuntimeUnavailable if its outcome is unknown or the runtime does not answer: the same operation
+    may succeed later.
     """
 
     @property
     def name(self) -> str:
-        """What this is called in `--runtime`."""
+        """The value of `--runtime` that selects it."""
 
     @property
     def endpoint(self) -> str:
@@ -43,17 +43,17 @@ class ZoneOperations(Protocol):
 
     @property
     def logs_outages(self) -> bool:
-        """Whether the loss and the return of the runtime are logged here already."""
+        """Whether it logs by itself when the runtime is lost and when it answers again."""
 
     @property
     def fault(self) -> str | None:
-        """Why operations are refused at the moment although events arrive; None if they aren't."""
+        """Why operations are refused although events arrive; None if they are not."""
 
     async def start(self, spec: ZoneSpec) -> ZoneStatus:
         """Start a zone, or join its start; return its status once it runs.
 
         Raises:
-            Refused: The zone could not be started, and nothing of it is left.
+            Refused: The zone could not be started; everything it created was removed.
 
         """
 
@@ -77,7 +77,7 @@ class ZoneOperations(Protocol):
         """Return the status of a zone with its spec; None if there is no such zone."""
 
     def events(self) -> AsyncGenerator[ZoneEvent]:
-        """Yield every zone, then ZonesListed, then what changes, and ZonesListed now and then.
+        """Yield every zone, then ZonesListed; then each change, and ZonesListed as a heartbeat.
 
         Raises RuntimeUnavailable when the stream breaks.
         """
@@ -95,8 +95,8 @@ class ZoneOperations(Protocol):
     def log_events(self) -> AsyncGenerator[LogEvent]:
         """Yield LogsWatched once all logs are watched, then LogGrown for each that changes.
 
-        LogsWatched comes again now and then. Raises RuntimeUnavailable when the stream breaks.
+        LogsWatched is repeated as a heartbeat. Raises RuntimeUnavailable when the stream breaks.
         """
 
     async def close(self) -> None:
-        """Abandon every operation; zones go on."""
+        """Stop waiting for operations; zones continue to run."""

@@ -1,8 +1,8 @@
 """The runtime that runs real zones, through a sidecar or a zone node in this process.
 
-A stream of events is the only source of what exists; the answer to an operation tells at most why
-a zone did not come to be. Each zone has at most one command under way, repeated until its operation
-has been carried out: every operation is idempotent.
+A stream of events is the only source of observed state; the answer to an operation adds at most
+the reason why a zone could not be started. Each zone has at most one command in progress, whose
+idempotent operation is repeated until it has been carried out.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ FIRST_RETRY, LAST_RETRY = 0.1, 3.0
 """Seconds between attempts of an operation that was not answered; doubled each time."""
 
 START_TIMEOUT = 600.0
-"""Seconds after which a zone counts as failed that could not be asked for, or not be made."""
+"""Seconds after which a start that was not answered, or not completed, has failed."""
 
 START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable", "Stopped"})
-"""The reasons of a failed start that are passed on; any other is a StartError."""
+"""The reasons of a failed start that are reported; any other becomes StartError."""
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class ZoneRuntime:
 
     @property
     def name(self) -> str:
-        """What carries out the operations."""
+        """The value of `--runtime` that selects it."""
         return self._zones.name
 
     @property
@@ -103,7 +103,7 @@ class ZoneRuntime:
 
     @property
     def fault(self) -> str | None:
-        """Why zones can't be started or ended at the moment."""
+        """Why zones can't be started or stopped at the moment; None if they can."""
         return self._zones.fault or self._view.fault
 
     def attach(self, observer: Observer) -> None:
@@ -113,29 +113,29 @@ class ZoneRuntime:
         self._following = asyncio.get_running_loop().create_task(following)
 
     def start(self, spec: ZoneSpec) -> None:
-        """Begin to run a zone."""
+        """Begin to start a zone."""
         self._begin(spec.id, _Rank.START, lambda: self._start(spec))
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end a zone."""
+        """Begin to stop a zone."""
         self._begin(zone_id, _Rank.STOP, lambda: self._stop(zone_id, grace_seconds), grace_seconds)
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to end and remove a zone."""
+        """Begin to stop and remove a zone."""
         self._begin(
             zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
         )
 
     def status(self, zone_id: str) -> ZoneStatus | None:
-        """Return what is known of a zone."""
+        """Return the status of a zone in the view."""
         return self._view.get(zone_id)
 
     def list(self) -> Collection[ZoneStatus]:
-        """Return what is known of all zones."""
+        """Return the status of every zone in the view."""
         return self._view.all()
 
     def spec(self, zone_id: str) -> ZoneSpec | None:
-        """Return what a zone was made from; None until that has been fetched."""
+        """Return the spec that a zone was created from; None until it has been fetched."""
         zone = self._view.get(zone_id)
         return None if zone is None else self._specs.take(zone)
 
@@ -144,7 +144,7 @@ class ZoneRuntime:
         return await self._logs.read(zone_id, request)
 
     async def close(self) -> None:
-        """Notify the observer no more; operations that are under way go on elsewhere."""
+        """Stop notifying the observer; operations in progress continue in the runtime."""
         self._view.observer = None
         tasks: list[asyncio.Task[Any]] = [command.task for command in self._commands.values()]
         if self._following is not None:
@@ -163,7 +163,7 @@ class ZoneRuntime:
         run: Callable[[], Coroutine[Any, Any, None]],
         grace_seconds: int = 0,
     ) -> None:
-        """Run a command, unless one that does as much is under way for the zone."""
+        """Run a command, unless one of the same or a higher rank is in progress for the zone."""
         present = self._commands.get(zone_id)
         if present is not None:
             if (present.rank, -present.grace_seconds) >= (rank, -grace_seconds):
@@ -186,11 +186,11 @@ class ZoneRuntime:
                 zone = await self._repeat(lambda: self._zones.start(spec), start=spec)
         except TimeoutError:
             fault = self.fault or "the runtime did not start the zone in time"
-            self._view.fail(spec, "RuntimeUnavailable", fault)
+            self._view.start_failed(spec, "RuntimeUnavailable", fault)
         except Refused as error:
             log.warning("zone not started", id=spec.id, code=error.code, detail=str(error))
             reason = error.code if error.code in START_FAILURES else "StartError"
-            self._view.fail(spec, reason, str(error))
+            self._view.start_failed(spec, reason, str(error))
         else:
             self._view.started(zone)
 
@@ -214,23 +214,23 @@ class ZoneRuntime:
 
         Args:
             operation: begins the operation.
-            start: the zone that the operation starts; it is shown as waiting meanwhile.
+            start: spec of the zone that the operation starts, which is pending meanwhile.
 
         Raises:
-            Refused: The zone could not be started. What is refused to end now may end later.
+            Refused: The zone could not be started. A refused stop or removal is repeated.
 
         """
         pause, longest = self._retry
-        if not self._view.opened.is_set():  # before that, this agent has not taken over
+        if not self._view.opened.is_set():  # until then, another agent may be in charge
             if start is not None:
-                self._view.wait(start, "RuntimeUnavailable", self.fault or "")
+                self._view.start_waits(start, "RuntimeUnavailable", self.fault or "")
             await self._view.opened.wait()
         while True:
             try:
                 return await operation()
             except RuntimeUnavailable as error:
                 if start is not None:
-                    self._view.wait(start, "RuntimeUnavailable", str(error))
+                    self._view.start_waits(start, "RuntimeUnavailable", str(error))
             except Refused as error:
                 if start is not None:
                     raise

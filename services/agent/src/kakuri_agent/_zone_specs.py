@@ -1,7 +1,7 @@
-"""The specs of zones that no workload is known for, fetched one by one.
+"""The specs of zones without a workload, fetched one by one.
 
-Events carry no specs: a spec may be a quarter of a mebibyte, and a thousand of them
-would have to pass each time the stream is opened. Only a zone that is to be adopted needs one.
+Events have no specs: a spec may have 256 KiB, and a thousand of them would be sent each time the
+stream is opened. Only a zone to adopt needs its spec.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ MAX_FETCHING = 4
 """Specs that are fetched at a time."""
 
 FIRST_RETRY, LAST_RETRY = 0.5, 60.0
-"""Seconds until a spec that could not be read is fetched again; doubled each time."""
+"""Seconds until a spec that the runtime could not return is fetched again; doubled each time."""
 
 
 class ZoneSpecs:
@@ -38,12 +38,12 @@ class ZoneSpecs:
         self._fetch = fetch
         self._on_found = on_found
         self._retry = retry
-        self._few = asyncio.Semaphore(MAX_FETCHING)
+        self._slots = asyncio.Semaphore(MAX_FETCHING)
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._found: dict[str, ZoneStatus] = {}
 
     def take(self, zone: ZoneStatus) -> ZoneSpec | None:
-        """Return the spec of a zone and forget it; if it is not here, ask for it.
+        """Return the spec of a zone and forget it; fetch it if it is not here.
 
         A spec whose hash is not the zone's belongs to another zone of the same id.
         """
@@ -53,22 +53,22 @@ class ZoneSpecs:
         if found is not None and found.spec_hash == zone.spec_hash:
             return found.spec
         if zone.id not in self._fetching:
-            task = asyncio.get_running_loop().create_task(self._ask(zone.id))
+            task = asyncio.get_running_loop().create_task(self._fetch_until_found(zone.id))
             self._fetching[zone.id] = task
-            task.add_done_callback(lambda task: self._asked(zone.id, task))
+            task.add_done_callback(lambda task: self._fetched(zone.id, task))
         return None
 
     async def close(self) -> None:
-        """Ask for nothing more."""
+        """Cancel all fetches."""
         tasks = list(self._fetching.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, zone_id: str) -> None:
+    async def _fetch_until_found(self, zone_id: str) -> None:
         pause, longest = self._retry
         while True:
-            async with self._few:
+            async with self._slots:
                 zone = await self._fetch(zone_id)
             if zone is None:
                 return
@@ -79,10 +79,10 @@ class ZoneSpecs:
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 
-    def _asked(self, zone_id: str, task: asyncio.Task[None]) -> None:
+    def _fetched(self, zone_id: str, task: asyncio.Task[None]) -> None:
         del self._fetching[zone_id]
         if not task.cancelled():
             if (error := task.exception()) is not None:
-                log.error("could not ask for a spec", id=zone_id, exc_info=error)
+                log.error("could not fetch the spec of a zone", id=zone_id, exc_info=error)
             elif zone_id in self._found:
                 self._on_found(zone_id)

@@ -1,4 +1,4 @@
-"""What an agent knows of zones, kept from a stream of events."""
+"""The observed state of all zones, kept up to date from a stream of events."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -22,19 +22,23 @@ from kakuri_agent._zone_operations import ZoneOperations
 log = structlog.get_logger()
 
 MAX_BREAKS = 3
-"""Breaks in a row of a stream that has not listed all zones, after which that is an error."""
+"""How often a stream may break in a row before it has listed all zones; then an error is logged."""
 
 LISTS_UNTIL_FRESH = 2
-"""Heartbeats after which an event about a removed zone can't be an old one any more: the first
-may have been sent before the removal was told."""
+"""Heartbeats after a removal that make sure that later events are not from before it.
+
+The first one may have been sent before the removal."""
 
 
 @dataclass(slots=True)
 class _Removed:
-    """A zone of which events from before its removal may still come: they lag behind answers.
+    """A removed zone whose older events may still arrive, because events lag behind answers.
 
-    `latest` is what they said last; `successor` is the sandbox of the zone that has taken its
-    place since.
+    Attributes:
+        latest: the last status that such an event reported.
+        successor: id of the sandbox of a zone that was started since with the same id.
+        lists: number of heartbeats since the removal.
+
     """
 
     latest: ZoneStatus | None = None
@@ -58,34 +62,34 @@ class ZoneView:
         self.observer: Observer | None = None
         self._on_change = on_change
         self._logs_outages = logs_outages
-        self.opened = asyncio.Event()  # the stream has been, at least once
+        self.opened = asyncio.Event()  # set by the first event of the first stream
         self.is_listed = False
         self.fault: str | None = "the runtime has not been reached yet"
-        self._is_out = False  # as far as the log has it
-        self._breaks = 0  # of streams that had begun, since all zones were last listed
-        self._has_begun = False  # whether the present stream has brought an event
+        self._is_lost = False  # as the log reported it last
+        self._breaks = 0  # since all zones were last listed, of streams with at least one event
+        self._has_begun = False  # whether the present stream has yielded an event
         self._zones: dict[str, ZoneStatus] = {}
-        self._unborn: dict[str, ZoneStatus] = {}  # waiting, or failed, with nothing behind them
-        self._untold: set[str] = set()  # known before the stream broke, and not told of since
+        self._unstarted: dict[str, ZoneStatus] = {}  # start waiting or failed; nothing in a runtime
+        self._unconfirmed: set[str] = set()  # known before the stream broke, not reported since
         self._removed: dict[str, _Removed] = {}
 
     def __repr__(self) -> str:
         return f"<ZoneView {len(self._zones)} zones, {self.fault or 'no fault'}>"
 
     def get(self, zone_id: str) -> ZoneStatus | None:
-        """Give what is known of a zone."""
+        """Return the observed state of a zone, or the state of its start; None if it is unknown."""
         zone = self._zones.get(zone_id)
-        unborn = self._unborn.get(zone_id)
-        if zone is not None and (unborn is None or unborn.attempt <= zone.attempt):
+        unstarted = self._unstarted.get(zone_id)
+        if zone is not None and (unstarted is None or unstarted.attempt <= zone.attempt):
             return zone
-        return unborn
+        return unstarted
 
     def all(self) -> Collection[ZoneStatus]:
-        """Give what is known of all zones."""
-        return [*self._zones.values(), *self._unborn.values()]
+        """Return the status of all zones, and of starts that wait or failed."""
+        return [*self._zones.values(), *self._unstarted.values()]
 
     def receive(self, event: ZoneEvent) -> None:
-        """Take an event of the stream."""
+        """Update the view from an event of the stream."""
         self.opened.set()
         self._has_begun = True
         match event:
@@ -101,15 +105,15 @@ class ZoneView:
             case RuntimeHealth(available=True):
                 self.fault = None
                 if self.is_listed:
-                    self._note_reached()
+                    self._log_recovery()
             case RuntimeHealth(message=message):
                 self._fail("runtime lost", message or "the runtime does not answer")
 
     def broken(self, fault: str) -> None:
-        """Record that the stream of events broke: changes of zones are not seen meanwhile.
+        """Record that the stream of events broke, so that changes of zones are missed.
 
-        A stream that breaks again and again before it has listed all zones does not recover by
-        itself. That is one error in the log, however often it is tried.
+        A stream that breaks `MAX_BREAKS` times in a row before it has listed all zones does not
+        recover by itself. That is logged once, as an error.
         """
         self.is_listed = False
         self._breaks += self._has_begun
@@ -117,54 +121,58 @@ class ZoneView:
             log.error("events keep breaking before all zones are listed", error=fault)
         self._has_begun = False
         self._fail("sidecar lost", fault)
-        self._untold = set(self._zones)
+        self._unconfirmed = set(self._zones)
 
-    def _note_reached(self) -> None:
+    def _log_recovery(self) -> None:
         self._breaks = 0
-        if self._is_out and self.fault is None:
-            self._is_out = False
+        if self._is_lost and self.fault is None:
+            self._is_lost = False
             if self._logs_outages:
                 log.info("zones can be reached again")
 
     def _fail(self, what: str, fault: str) -> None:
         self.fault = fault
-        if not self._is_out:
-            self._is_out = True
+        if not self._is_lost:
+            self._is_lost = True
             if self._logs_outages:
                 log.warning(what, error=fault)
 
-    def wait(self, spec: ZoneSpec, reason: str, message: str) -> None:
-        """Take note that a zone can't be asked for yet."""
-        self._unborn[spec.id] = ZoneStatus(
+    def start_waits(self, spec: ZoneSpec, reason: str, message: str) -> None:
+        """Record that the start of a zone waits, because it cannot be requested yet."""
+        self._unstarted[spec.id] = ZoneStatus(
             spec.id, WorkloadState.PENDING, reason, message, attempt=spec.attempt
         )
         self.changed(spec.id)
 
-    def fail(self, spec: ZoneSpec, reason: str, message: str) -> None:
-        """Take note that a zone could not be started, and that nothing is left of it."""
-        self._unborn[spec.id] = ZoneStatus(
+    def start_failed(self, spec: ZoneSpec, reason: str, message: str) -> None:
+        """Record that a zone could not be started; nothing of it is left in the runtime."""
+        self._unstarted[spec.id] = ZoneStatus(
             spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt
         )
         self.changed(spec.id)
 
     def stopped(self, zone_id: str, ran: int | None) -> None:
-        """Record that a zone was stopped; `ran` is its latest attempt that had a container.
+        """Record that a zone was stopped.
 
-        One that waits to begin after that one never will.
+        Args:
+            zone_id: the zone.
+            ran: its latest attempt that had a container; None if no attempt had. A later attempt
+                that waited to start has failed.
+
         """
-        known = self._unborn.get(zone_id) or self._zones.get(zone_id)
+        known = self._unstarted.get(zone_id) or self._zones.get(zone_id)
         attempt = 0 if known is None else known.attempt
         if ran is None:
             self._zones.pop(zone_id, None)
         elif attempt <= ran:
-            return  # events tell of its end
-        self._unborn[zone_id] = ZoneStatus(
+            return  # events report its end
+        self._unstarted[zone_id] = ZoneStatus(
             zone_id, WorkloadState.FAILED, "Stopped", "stopped before it ran", attempt=attempt
         )
         self.changed(zone_id)
 
     def started(self, zone: ZoneStatus) -> None:
-        """Take note of what the sidecar says of a zone that it has started."""
+        """Record the status that a successful start returned."""
         removed = self._removed.get(zone.id)
         if removed is not None:
             removed.successor = zone.pod_sandbox_id
@@ -172,17 +180,17 @@ class ZoneView:
                 self._receive_zone(removed.latest)
 
     def removed(self, zone_id: str) -> None:
-        """Take note that the sidecar has removed a zone."""
+        """Record that a zone was removed."""
         self._zones.pop(zone_id, None)
-        self._unborn.pop(zone_id, None)
-        self._untold.discard(zone_id)
+        self._unstarted.pop(zone_id, None)
+        self._unconfirmed.discard(zone_id)
         self._removed[zone_id] = _Removed()
         self._on_change(zone_id)
         if self.observer is not None:
             self.observer.zone_gone(zone_id)
 
     def changed(self, zone_id: str) -> None:
-        """Have the observer look at a zone."""
+        """Notify the observer that a zone changed."""
         self._on_change(zone_id)
         if self.observer is not None:
             self.observer.zone_changed(zone_id)
@@ -192,13 +200,13 @@ class ZoneView:
         if removed is not None:
             if removed.successor is None or zone.pod_sandbox_id != removed.successor:
                 removed.latest = zone
-                return  # for all that is known, told before the removal
+                return  # the event may be from before the removal
             del self._removed[zone.id]
-        self._untold.discard(zone.id)
+        self._unconfirmed.discard(zone.id)
         self._zones[zone.id] = zone
-        unborn = self._unborn.get(zone.id)
-        if unborn is not None and unborn.attempt <= zone.attempt:
-            del self._unborn[zone.id]
+        unstarted = self._unstarted.get(zone.id)
+        if unstarted is not None and unstarted.attempt <= zone.attempt:
+            del self._unstarted[zone.id]
         self.changed(zone.id)
 
     def _receive_list(self) -> None:
@@ -209,9 +217,9 @@ class ZoneView:
                 if removed.latest is not None:
                     self._receive_zone(removed.latest)
         was_listed, self.is_listed = self.is_listed, True
-        self._note_reached()
-        untold, self._untold = self._untold, set()
-        for zone_id in untold:
+        self._log_recovery()
+        unconfirmed, self._unconfirmed = self._unconfirmed, set()
+        for zone_id in unconfirmed:
             self._drop(zone_id)
         if not was_listed and self.observer is not None:
             self.observer.zones_listed()
@@ -225,7 +233,7 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
     """Pass the events of zones to a view until cancelled.
 
     Args:
-        zones: whose events; their stream is opened again whenever it breaks.
+        zones: source of the events; the stream is opened again whenever it breaks.
         view: receives the events.
         retry: the first and the longest pause before the stream is opened again, in seconds.
 

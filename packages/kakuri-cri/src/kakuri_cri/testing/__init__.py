@@ -1,4 +1,4 @@
-r"""For tests of programs that use a CRI runtime: a fake runtime, and faults in front of a real one.
+r"""Test doubles for programs that use a CRI runtime: a fake, and a fault-injecting proxy.
 
     async with FakeCri(images={"web:1": "present", "job:1": FakeImage(exit_code=3)}) as runtime:
         runtime.faults.set("RunPodSandbox", "1*finish-then-error(UNAVAILABLE)->2*delay(100)")
@@ -9,8 +9,8 @@ r"""For tests of programs that use a CRI runtime: a fake runtime, and faults in 
         await runtime.restart("dead")           # as after a reboot of the node
         assert runtime.container("my-zone").exit_code == 137
 
-`CriProxy(Path("/run/containerd/containerd.sock"))` has the same `faults` and `calls` in front of a
-real runtime. `Faults` documents the language of faults.
+`CriProxy(Path("/run/containerd/containerd.sock"))` injects the same `faults` in front of a real
+runtime, and records the same `calls`. `parse_faults` documents the syntax of faults.
 """
 
 from kakuri_cri.testing._calls import Calls, CriCall

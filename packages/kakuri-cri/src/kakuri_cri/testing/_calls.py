@@ -12,10 +12,10 @@ class CriCall:
 
     Attributes:
         method: name of the call, such as `RunPodSandbox`.
-        request: its message; bytes in a proxy.
+        request: the request message; bytes in a proxy.
         at: when it was received, by `time.monotonic`.
-        code: name of the status it was answered with, such as `OK`; None while it is under way,
-            and for good if its caller cancelled it or its connection broke.
+        code: name of the gRPC status of its answer, such as `OK`; None while it is in progress, or
+            if its caller cancelled it or its connection broke.
 
     """
 
@@ -26,7 +26,7 @@ class CriCall:
 
 
 class Calls:
-    """Every call that was received, the first one first.
+    """The calls that were received, in order.
 
     Attributes:
         all: the calls.
@@ -60,7 +60,7 @@ class Calls:
         """Wait until a method was called `number` times, and return the last of these calls.
 
         Raises:
-            TimeoutError: it was not within `timeout` seconds.
+            TimeoutError: there were fewer calls within `timeout` seconds.
 
         """
         async with asyncio.timeout(timeout), self._added:

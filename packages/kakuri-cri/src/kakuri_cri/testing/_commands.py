@@ -1,4 +1,4 @@
-"""What a fake runtime does with commands, resources and statistics of containers."""
+"""Calls of a fake runtime about commands, resources and statistics of containers."""
 
 import time
 
@@ -14,7 +14,7 @@ class FakeCommands(FakeSandboxes):
     """Carries out the calls about running containers."""
 
     async def exec_sync(self, request: api.ExecSyncRequest, pause: Pause) -> api.ExecSyncResponse:
-        """Return what the container's image says about the command."""
+        """Return the output and exit code that the container's image has for the command."""
         await pause()
         container = self._running(request.container_id)
         answer = container.image.commands.get(tuple(request.cmd))
@@ -45,7 +45,7 @@ class FakeCommands(FakeSandboxes):
     async def update_container_resources(
         self, request: api.UpdateContainerResourcesRequest, pause: Pause
     ) -> api.UpdateContainerResourcesResponse:
-        """Keep the limits, which ContainerStatus then shows."""
+        """Store the limits, which ContainerStatus then returns."""
         await pause()
         self.find_container(request.container_id).resources = request.linux
         return api.UpdateContainerResourcesResponse()

@@ -1,4 +1,4 @@
-"""Faults in front of a real runtime: every call is passed on as bytes."""
+"""A proxy that injects faults in front of a real runtime."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,15 +25,15 @@ from kakuri_cri.testing._socket import LIMITS, SocketServer
 
 
 class CriProxy:
-    """Passes calls on to the runtime at the socket `upstream`; an async context manager.
+    """Forwards calls to the runtime at the socket `upstream`; an async context manager.
 
-    Every call of the protocol is passed on with its deadline and metadata, whether it has one
-    answer or many, and so are the runtime's errors. A call that is delayed is passed on after the
-    delay, unless it was cancelled by then. A fault "finish-then-…" replaces the first answer.
+    Every call of the protocol, unary or streaming, is forwarded as bytes with its deadline and
+    metadata, and so are the runtime's errors. A delayed call is forwarded after the delay, unless
+    it was cancelled by then. A fault "finish-then-…" replaces the first answer.
 
     Attributes:
         upstream: path of the runtime's socket.
-        faults: what goes wrong with the next calls.
+        faults: the faults of the next calls.
         calls: the calls that were received.
 
     """
@@ -45,8 +45,8 @@ class CriProxy:
 
         Args:
             upstream: path of the runtime's socket.
-            path: of the proxy's socket; in a directory of its own if None.
-            faults: a script of faults by name of the call.
+            path: of the proxy's socket; by default in a temporary directory.
+            faults: fault scripts by method; see `parse_faults`.
 
         Raises:
             ValueError: a fault is not valid.
@@ -80,15 +80,15 @@ class CriProxy:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it listens."""
+        """The endpoint of its socket."""
         return Endpoint.unix(str(self.path))
 
     async def break_connections(self) -> None:
-        """Break every connection, which cancels what was passed on; new ones are accepted."""
+        """Break every connection, which cancels forwarded calls; new ones are accepted."""
         self._server.break_connections()
 
     async def crash(self) -> None:
-        """Break every connection, and accept no more."""
+        """Break every connection, and refuse new ones."""
         await self._server.crash()
 
     async def restart(self) -> None:
@@ -147,7 +147,7 @@ class CriProxy:
 
 
 def _metadata(call: ServerCall) -> Metadata:
-    """Return what the caller sent along; the fields of HTTP and gRPC itself are written anew."""
+    """Return the caller's own metadata; those of HTTP and gRPC belong to each connection."""
     return tuple(
         (name, value)
         for name, value in call.metadata

@@ -1,4 +1,4 @@
-"""The events of a fake runtime, kept as containerd keeps them."""
+"""The events of a fake runtime, which buffers them as containerd does."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ _BACKLOG = 1000
 
 
 class EventLog:
-    """Sends events to all listeners, or keeps them for the next one while there is none."""
+    """Sends events to all listeners; buffers them for the next listener while there is none."""
 
     def __init__(self) -> None:
         self._backlog: deque[api.ContainerEventResponse] = deque(maxlen=_BACKLOG)
@@ -20,7 +20,7 @@ class EventLog:
 
     @property
     def listeners(self) -> int:
-        """How many calls follow the events."""
+        """The number of calls that receive the events."""
         return len(self._queues)
 
     def add(self, kind: api.ContainerEventType, of: FakeSandbox | FakeContainer) -> None:
@@ -39,7 +39,7 @@ class EventLog:
             queue.put_nowait(event)
 
     async def listen(self) -> AsyncGenerator[api.ContainerEventResponse, None]:
-        """Yield the events that were kept, and every event from now on."""
+        """Yield the buffered events, then every new event."""
         queue: asyncio.Queue[api.ContainerEventResponse] = asyncio.Queue()
         for event in self._backlog:
             queue.put_nowait(event)
@@ -52,5 +52,5 @@ class EventLog:
             self._queues.remove(queue)
 
     def clear(self) -> None:
-        """Forget the events that were kept."""
+        """Forget the buffered events."""
         self._backlog.clear()

@@ -1,4 +1,4 @@
-"""A fake CRI runtime in this process, on a real socket: containerd's rules, without any process."""
+"""A fake CRI runtime on a real socket, which behaves as containerd but starts no processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -32,16 +32,16 @@ class FakeCri:
             ...  # something that uses runtime.endpoint
             runtime.exit("my-zone", 3)
 
-    To its clients it behaves as containerd: ids and states, names that are reserved while an object
-    has them or is being created, NOT_FOUND, calls that can be repeated, exit codes and reasons,
-    times, log files, events. A call goes on when its caller has cancelled it, except for a pull.
+    It reproduces what clients see of containerd: ids, states, times, exit codes, reasons, log files
+    and events; names that are reserved while an object exists or is being created; NOT_FOUND and
+    idempotent calls. A call continues after its caller has cancelled it, except for a pull.
 
     Attributes:
-        faults: what goes wrong with the next calls.
+        faults: the faults of the next calls.
         calls: the calls that were received.
-        node: what it says about itself.
-        images: of which containers can be created.
-        unimplemented: names of the calls that it does not have.
+        node: its version, conditions and handlers.
+        images: on the node and in the registry.
+        unimplemented: methods that it answers with UNIMPLEMENTED.
 
     """
 
@@ -58,12 +58,12 @@ class FakeCri:
         """Create a runtime.
 
         Args:
-            path: of its socket; in a directory of its own if None.
-            images: an image, or only its state, by name.
-            default_image: every other image.
+            path: of its socket; by default in a temporary directory.
+            images: by name, an image or only its state.
+            default_image: for every other name.
             handlers: names of its runtime handlers; the default one has an empty name.
-            unimplemented: names of the calls that it does not have.
-            faults: a script of faults by name of the call.
+            unimplemented: methods that it answers with UNIMPLEMENTED.
+            faults: fault scripts by method; see `parse_faults`.
 
         Raises:
             ValueError: a fault or the state of an image is not valid.
@@ -101,7 +101,7 @@ class FakeCri:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it listens."""
+        """The endpoint of its socket."""
         return Endpoint.unix(str(self.path))
 
     @property
@@ -116,7 +116,7 @@ class FakeCri:
 
     @property
     def listeners(self) -> int:
-        """How many calls follow its events."""
+        """The number of calls that receive its events."""
         return self._runtime.events.listeners
 
     def sandbox(self, name: str) -> FakeSandbox:
@@ -145,7 +145,7 @@ class FakeCri:
         raise LookupError(f"expected the id of a container or its sandbox's name, got {name!r}")
 
     def finish_start(self, name: str) -> None:
-        """Finish a start whose call was lost in a crash; see `FakeContainer.is_starting`."""
+        """Complete a start whose call a crash interrupted; see `FakeContainer.is_starting`."""
         container = self.container(name)
         container.is_starting = False
         with suppress(Refusal):
@@ -155,7 +155,7 @@ class FakeCri:
         """End the process of a running container.
 
         Args:
-            name: of the container or its sandbox.
+            name: id of the container, or id or name of its sandbox.
             code: its exit code.
             reason: as in its status; "Completed" or "Error" if empty.
             message: as in its status.
@@ -167,7 +167,9 @@ class FakeCri:
         self._runtime.end(self.container(name), code, reason, message)
 
     def write(self, name: str, data: bytes, stream: str = "stdout") -> None:
-        """Write to a stream of a running container; whole lines and long ones are logged.
+        """Write to a stream of a running container.
+
+        A line is logged when it is complete or longer than 16 KiB.
 
         Raises:
             LookupError: there is no such container, or it has no log.
@@ -179,7 +181,7 @@ class FakeCri:
         log.write(data, stream)
 
     def lose_sandbox(self, name: str) -> None:
-        """Make a sandbox NOTREADY while its containers still count as running, like a dead guest.
+        """Make a sandbox NOTREADY while its containers stay RUNNING, as after a guest crash.
 
         Raises:
             LookupError: there is no such sandbox.
@@ -192,7 +194,7 @@ class FakeCri:
         self._server.break_connections()
 
     async def crash(self) -> None:
-        """Crash as by SIGKILL: connections break, calls under way end, containers run on."""
+        """Crash as by SIGKILL: connections break, calls are aborted, containers continue."""
         await self._server.crash()
         await self._end_work()
 
@@ -312,7 +314,7 @@ class FakeCri:
             call.code = refusal.code.name
             raise status_error(refusal.code, str(refusal)) from None
         finally:
-            del work  # it holds what it raised, whose traceback holds this frame: a cycle
+            del work  # breaks a cycle: task, exception, traceback, this frame
         await self._fail(call, fault, Outcome.FINISH_THEN_ERROR, Outcome.FINISH_THEN_CLOSE)
         call.code = "OK"
         return answer
@@ -320,7 +322,7 @@ class FakeCri:
     async def _follow(
         self, request: api.GetEventsRequest, _call: ServerCall
     ) -> AsyncIterator[api.ContainerEventResponse]:
-        """Answer GetContainerEvents; a fault after the call is one after the first event."""
+        """Answer GetContainerEvents; a fault "finish-then-…" follows the first event."""
         self._check_implemented("GetContainerEvents", api.RuntimeService.GetContainerEvents)
         call = await self.calls.add("GetContainerEvents", request)
         fault = self.faults.take(call.method)
@@ -347,7 +349,7 @@ class FakeCri:
     def _done(self, work: asyncio.Future[Any]) -> None:
         self._work.discard(work)
         if not work.cancelled():
-            work.exception()  # its caller may have cancelled the call
+            work.exception()  # retrieve it: the caller may have cancelled the call
 
 
 def _image(image: FakeImage | str) -> FakeImage:

@@ -1,14 +1,14 @@
-r"""What goes wrong with which call, in a language of one line for each method.
+r"""Faults of calls, written as a script of one line for each method.
 
     SCRIPT  = TERM *("->" TERM)
     TERM    = [COUNT "*"] FAULT
-    FAULT   = "error(" CODE [": " MESSAGE] ")"              the runtime refuses the call
-            | "delay(" MILLISECONDS ")"                     the runtime carries it out slowly
+    FAULT   = "error(" CODE [": " MESSAGE] ")"              the call fails, it is not carried out
+            | "delay(" MILLISECONDS ")"                     the call is carried out after a delay
             | "close"                                       connections break, it is not carried out
             | "finish-then-error(" CODE [": " MESSAGE] ")"  it is carried out, its answer is lost
             | "finish-then-close"                           the same, and connections break
 
-A term applies to COUNT calls, one without a count to one; calls after the last term succeed. CODE
+A term applies to COUNT calls, or to one without COUNT. Calls after the last term succeed. CODE
 is the name of a gRPC status, such as UNAVAILABLE.
 """
 
@@ -41,13 +41,13 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one call.
+    """The fault of one call.
 
     Attributes:
-        outcome: how it ends.
-        delay: seconds that it takes longer.
-        code: the status, if it ends with an error.
-        message: what the error says.
+        outcome: how the call ends.
+        delay: additional seconds before it is carried out.
+        code: the gRPC status, if the call fails.
+        message: the message of the error.
 
     """
 
@@ -64,7 +64,7 @@ def parse_faults(script: str) -> list[Fault]:
     """Return the faults of a script, one for each call that it applies to.
 
     Raises:
-        ValueError: the script is not valid; says which term.
+        ValueError: a term of the script is not valid; the message has the term.
 
     """
     faults: list[Fault] = []
@@ -88,7 +88,7 @@ def _fault(found: re.Match[str]) -> Fault:
 
 
 class Faults:
-    """The faults that are still to come, by method."""
+    """The pending faults, by method."""
 
     def __init__(self, scripts: Mapping[str, str] | None = None) -> None:
         """Create the faults of a script for each method."""
@@ -101,7 +101,7 @@ class Faults:
         return f"<Faults left={left}>"
 
     def set(self, method: str, script: str) -> None:
-        """Set the faults of the next calls of a method, in place of those that are left.
+        """Replace the pending faults of a method.
 
         Raises:
             ValueError: the script is not valid.
@@ -110,14 +110,14 @@ class Faults:
         self._queues[method] = deque(parse_faults(script))
 
     def clear(self) -> None:
-        """Let all further calls succeed."""
+        """Remove all pending faults, so that all calls succeed."""
         self._queues.clear()
 
     def left(self, method: str) -> int:
-        """Return how many calls of a method are still to go wrong."""
+        """Return the number of pending faults of a method."""
         return len(self._queues.get(method, ()))
 
     def take(self, method: str) -> Fault:
-        """Return the fault of the call of a method that was just received."""
+        """Remove and return the next fault of a method, `NO_FAULT` if there is none."""
         queue = self._queues.get(method)
         return queue.popleft() if queue else NO_FAULT

@@ -18,8 +18,8 @@ class FakeImages:
     """The images on the node, and those that can be pulled.
 
     Attributes:
-        used_bytes: bytes that images take, as ImageFsInfo reports.
-        mountpoint: where they are, as ImageFsInfo reports.
+        used_bytes: total size of the images, as ImageFsInfo reports.
+        mountpoint: of their file system, as ImageFsInfo reports.
 
     """
 
@@ -35,7 +35,7 @@ class FakeImages:
                 self._add(name, image)
 
     def set(self, name: str, image: FakeImage) -> None:
-        """Replace an image, on the node and in the registry; a pull that hangs continues to."""
+        """Replace an image on the node and in the registry; a hanging pull continues to hang."""
         name = full_name(name)
         self._known[name] = image
         self._present.pop(self._tags.pop(name, ""), None)
@@ -47,11 +47,11 @@ class FakeImages:
         self._known[full_name(name)] = image
 
     def get(self, identifier: str) -> FakeImage:
-        """Return the image of an id."""
+        """Return the image with an id."""
         return self._present[identifier][1]
 
     def find(self, image: str) -> str | None:
-        """Return the id of an image that is on the node, from a name or an id."""
+        """Return the id of an image on the node by its name or id; None if it is not there."""
         identifier = image if is_image_id(image) else self._tags.get(full_name(image), "")
         return identifier if identifier in self._present else None
 
@@ -143,7 +143,7 @@ class FakeImages:
     async def image_fs_info(
         self, _request: api.ImageFsInfoRequest, pause: Pause
     ) -> api.ImageFsInfoResponse:
-        """Return how many bytes images take."""
+        """Return the total size of the images."""
         await pause()
         usage = api.FilesystemUsage(
             timestamp=time.time_ns(),

@@ -1,13 +1,13 @@
 """Writing a container's log as containerd does.
 
-It changes one thing of what a container writes: a carriage return before a line feed is dropped.
+Like containerd, it drops a carriage return before a line feed.
 """
 
 import time
 from pathlib import Path
 
 MAX_LINE = 16_384
-"""Bytes of content of a line; longer ones are split (containerd, max_container_log_line_size)."""
+"""Bytes of a line; longer ones are split (containerd, max_container_log_line_size)."""
 
 
 def log_line(
@@ -16,9 +16,9 @@ def log_line(
     """Return a line of a CRI log.
 
     Args:
-        content: what the container wrote, without a line feed.
+        content: the container's output, without a line feed.
         stream: "stdout" or "stderr".
-        is_partial: whether the container's line goes on in the next one.
+        is_partial: whether the container's line continues in the next log line.
         at: nanoseconds since the epoch; now if None.
 
     """
@@ -29,7 +29,7 @@ def log_line(
 
 
 class LogWriter:
-    """Writes what a container writes to its two streams into a log file."""
+    """Writes the output of a container's two streams to a log file."""
 
     def __init__(self, path: Path) -> None:
         """Open the file to append to it.
@@ -43,7 +43,7 @@ class LogWriter:
         self._pending = {"stdout": b"", "stderr": b""}
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
-        """Write whole lines; the start of a line waits for its end."""
+        """Write complete lines; an incomplete line is kept until it is complete."""
         data = self._pending[stream] + data
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
@@ -63,7 +63,7 @@ class LogWriter:
         self._file.write(log_line(line, stream=stream))
 
     def close(self) -> None:
-        """Write pending starts of lines as partial lines, and close the file."""
+        """Write incomplete lines with the tag P, and close the file."""
         if self._file.closed:
             return
         for stream, pending in self._pending.items():
@@ -72,7 +72,7 @@ class LogWriter:
         self._file.close()
 
     def reopen(self) -> "LogWriter":
-        """Return a writer to a new file of the same name, and close this one."""
+        """Close this file, and return a writer to a new file of the same name."""
         writer = LogWriter(self.path)
         self.close()
         return writer

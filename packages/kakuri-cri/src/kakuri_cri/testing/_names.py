@@ -1,4 +1,4 @@
-"""The names that containerd derives, of sandboxes and containers and of images."""
+"""The names that containerd derives for sandboxes, containers and images."""
 
 import hashlib
 
@@ -6,18 +6,18 @@ from kakuri_cri import api
 
 
 def sandbox_name(metadata: api.PodSandboxMetadata) -> str:
-    """Return the name that is unique among sandboxes."""
+    """Return the name that containerd reserves for a sandbox."""
     return f"{metadata.name}_{metadata.namespace}_{metadata.uid}_{metadata.attempt}"
 
 
 def container_name(sandbox: api.PodSandboxMetadata, metadata: api.ContainerMetadata) -> str:
-    """Return the name that is unique among containers."""
+    """Return the name that containerd reserves for a container."""
     pod = f"{sandbox.name}_{sandbox.namespace}_{sandbox.uid}"
     return f"{metadata.name}_{pod}_{metadata.attempt}"
 
 
 def full_name(image: str) -> str:
-    """Return an image's reference with registry, path and tag: `nginx` is one of Docker Hub's."""
+    """Return an image's full reference: `nginx` is `docker.io/library/nginx:latest`."""
     if is_image_id(image):
         return image
     first, slash, _ = image.partition("/")
@@ -31,10 +31,10 @@ def full_name(image: str) -> str:
 
 
 def image_id(name: str) -> str:
-    """Return the id of the image of a full name."""
+    """Return the id of an image by its full name."""
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def is_image_id(image: str) -> bool:
-    """Return whether a reference is an id and not a name."""
+    """Return whether an image reference is an id."""
     return image.startswith("sha256:")

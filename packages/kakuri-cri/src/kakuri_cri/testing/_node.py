@@ -1,4 +1,4 @@
-"""What a fake runtime says about itself."""
+"""The version, conditions and handlers of a fake runtime."""
 
 import json
 from collections.abc import Collection
@@ -13,9 +13,9 @@ class FakeNode:
     Attributes:
         conditions: by type; without NetworkReady no sandbox can be created.
         handlers: names of the runtime handlers; the default one has an empty name.
-        tells_handlers: whether Status lists them, as runtimes do since CRI 1.30.
+        lists_handlers: whether Status has them, as runtimes do since CRI 1.30.
         stops_missing: whether StopContainer succeeds for a container that does not exist, as the
-            protocol demands; containerd 1.6 answers NOT_FOUND.
+            protocol requires; containerd 1.6 answers NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
         sandbox_image: reference of the image of sandboxes, as containerd reports it.
         name: of the runtime.
@@ -26,7 +26,7 @@ class FakeNode:
     def __init__(self, handlers: Collection[str]) -> None:
         self.conditions: dict[str, bool] = {"RuntimeReady": True, "NetworkReady": True}
         self.handlers: list[str] = list(handlers)
-        self.tells_handlers = True
+        self.lists_handlers = True
         self.stops_missing = True
         self.cgroup_driver = "cgroupfs"
         self.sandbox_image = ""
@@ -59,7 +59,7 @@ class FakeNode:
         return api.StatusResponse(
             status=api.RuntimeStatus(conditions=conditions),
             info={"config": config} if request.verbose else {},
-            runtime_handlers=handlers if self.tells_handlers else (),
+            runtime_handlers=handlers if self.lists_handlers else (),
         )
 
     async def answer_config(

@@ -11,11 +11,11 @@ from kakuri_cri import api
 from kakuri_cri.testing._logs import LogWriter
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
-"""Awaited by a call in the middle of its work; takes long if a fault delays the call."""
+"""Awaited in the middle of each call; a fault can make it take long."""
 
 
 class Refusal(Exception):
-    """A call that the runtime refuses; containerd answers most of them with UNKNOWN."""
+    """A call that the runtime refuses; containerd's status is mostly UNKNOWN."""
 
     def __init__(self, message: str, code: StatusCode = StatusCode.UNKNOWN) -> None:
         super().__init__(message)
@@ -24,22 +24,22 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeImage:
-    """An image, and what a container of it does.
+    """An image, and the behaviour of its containers.
 
     Attributes:
-        state: "present" on the node, "pullable", "missing" in its registry, or "hanging": a pull
-            of it does not end.
+        state: "present" on the node, "pullable" from the registry, "missing" in the registry, or
+            "hanging": a pull never completes.
         size: bytes.
-        user: `USER` of its configuration.
-        working_dir: `WORKDIR` of its configuration.
-        version: images of one name with different versions have different ids.
-        is_pinned: whether the runtime reports it as not to be removed.
-        output: what a container writes to stdout when it is started.
-        exit_code: with which a container exits right after its start; None if it runs on.
-        start_error: the message with which the start of a container fails; None if it succeeds.
-        on_term: the exit code after SIGTERM; None if a container has to be killed.
-        commands: standard output and exit code of ExecSync by the command's words; any other
-            command is answered with exit code 127.
+        user: the `USER` of its configuration.
+        working_dir: the `WORKDIR` of its configuration.
+        version: distinguishes images of one name; each version has its own id.
+        is_pinned: whether the runtime reports it as pinned, so that it is not removed.
+        output: written to stdout when a container starts.
+        exit_code: with which a container exits right after its start; None if it keeps running.
+        start_error: message of the error of every start; None if starts succeed.
+        on_term: exit code after SIGTERM; None if a container ignores it.
+        commands: stdout and exit code of ExecSync, by argument vector; any other command exits
+            with 127.
 
     """
 
@@ -67,7 +67,7 @@ class FakeSandbox:
 
     Attributes:
         id: its id.
-        config: what it was created from.
+        config: its configuration.
         metadata: of the configuration.
         handler: name of its runtime handler.
         created_at: nanoseconds since the epoch.
@@ -96,7 +96,7 @@ class FakeSandbox:
         return states.SANDBOX_READY if self.is_ready else states.SANDBOX_NOTREADY
 
     def status(self) -> api.PodSandboxStatus:
-        """Return everything about it."""
+        """Return its status message."""
         return api.PodSandboxStatus(
             id=self.id,
             metadata=self.metadata,
@@ -109,7 +109,7 @@ class FakeSandbox:
         )
 
     def item(self) -> api.PodSandbox:
-        """Return what a list has of it."""
+        """Return its message in a list."""
         return api.PodSandbox(
             id=self.id,
             metadata=self.metadata,
@@ -127,21 +127,21 @@ class FakeContainer:
 
     Attributes:
         id: its id.
-        sandbox: in which it is.
-        config: what it was created from.
+        sandbox: its sandbox.
+        config: its configuration.
         metadata: of the configuration.
-        image: which it was created from.
+        image: the image it was created from.
         image_ref: id of the image.
         created_at: nanoseconds since the epoch, as `started_at` and `finished_at`.
         state: in the protocol's terms.
-        exit_code: with which it exited.
-        reason: why, in one word.
-        message: why, in more words.
-        resources: what UpdateContainerResources has set; None until then.
-        cpu_nanoseconds: what its statistics show as used.
-        memory_bytes: what its statistics show as its working set.
-        log: writes its log; None before the start, and of a container without a log.
-        is_starting: whether StartContainer is being carried out; further calls are refused then.
+        exit_code: of its process.
+        reason: of its exit, such as "Completed" or "Error".
+        message: of its exit.
+        resources: set by UpdateContainerResources; None until then.
+        cpu_nanoseconds: CPU time in its statistics.
+        memory_bytes: working set in its statistics.
+        log: writes its log; None before its start, or without a log path.
+        is_starting: whether a StartContainer call is in progress; further ones are refused.
         ended: set when it has exited.
 
     """
@@ -183,7 +183,7 @@ class FakeContainer:
         return f"{directory}/{path}" if directory and path else ""
 
     def status(self) -> api.ContainerStatus:
-        """Return everything about it."""
+        """Return its status message."""
         resources = self.resources
         return api.ContainerStatus(
             id=self.id,
@@ -204,7 +204,7 @@ class FakeContainer:
         )
 
     def item(self) -> api.Container:
-        """Return what a list has of it."""
+        """Return its message in a list."""
         return api.Container(
             id=self.id,
             pod_sandbox_id=self.sandbox.id,

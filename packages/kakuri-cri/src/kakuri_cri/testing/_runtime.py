@@ -1,4 +1,4 @@
-"""What a fake runtime does with containers: containerd's rules, without any process.
+"""Calls of a fake runtime about containers, by containerd's rules.
 
 Source: kubernetes/cri-api, `api.proto`; containerd, `internal/cri/server`.
 """
@@ -78,7 +78,7 @@ class FakeRuntime(FakeCommands):
         return api.StartContainerResponse()
 
     def finish_start(self, container: FakeContainer) -> None:
-        """Run a container, or make it fail as its image says.
+        """Run a container, or make it fail if its image has a `start_error`.
 
         Raises:
             Refusal: the start failed.
@@ -134,7 +134,7 @@ class FakeRuntime(FakeCommands):
     async def container_status(
         self, request: api.ContainerStatusRequest, pause: Pause
     ) -> api.ContainerStatusResponse:
-        """Return everything about a container."""
+        """Return the status of a container."""
         await pause()
         container = self.find_container(request.container_id)
         return api.ContainerStatusResponse(status=container.status())

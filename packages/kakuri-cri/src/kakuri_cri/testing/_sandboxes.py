@@ -1,4 +1,4 @@
-"""What a fake runtime does with sandboxes: containerd's rules, without any process.
+"""Calls of a fake runtime about sandboxes, by containerd's rules.
 
 Source: kubernetes/cri-api, `api.proto`; containerd, `internal/cri/server`.
 """
@@ -17,7 +17,7 @@ class FakeSandboxes(FakeState):
     async def run_pod_sandbox(
         self, request: api.RunPodSandboxRequest, pause: Pause
     ) -> api.RunPodSandboxResponse:
-        """Create a sandbox; its name is reserved from the beginning."""
+        """Create a sandbox; its name is reserved before the work begins."""
         config, handler = request.config, request.runtime_handler
         if config is None or config.metadata is None:
             raise Refusal("sandbox config must include metadata")
@@ -70,7 +70,7 @@ class FakeSandboxes(FakeState):
     async def pod_sandbox_status(
         self, request: api.PodSandboxStatusRequest, pause: Pause
     ) -> api.PodSandboxStatusResponse:
-        """Return everything about a sandbox."""
+        """Return the status of a sandbox."""
         await pause()
         sandbox = self.find_sandbox(request.pod_sandbox_id)
         return api.PodSandboxStatusResponse(status=sandbox.status())

@@ -18,8 +18,8 @@ LIMITS = Limits(received=MAX_MESSAGE)
 class SocketServer:
     """Listens on a Unix socket.
 
-    Without a path the socket is in a directory of its own, because the path of a test's directory
-    is often too long for a socket.
+    Without a path the socket is in a new temporary directory, because a test's own directory often
+    has a path that is too long for a socket.
 
     Attributes:
         path: of the socket.
@@ -39,7 +39,7 @@ class SocketServer:
         return self._server is not None
 
     async def open(self) -> None:
-        """Listen, if it does not yet; the socket is a new one."""
+        """Listen on a new socket, unless it listens already."""
         async with self._lock:
             if self._server is None:
                 self.path.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ class SocketServer:
                 self._server = server
 
     async def crash(self) -> None:
-        """Break every connection, and leave a socket on which no process listens."""
+        """Break every connection, and leave a socket file without a listener."""
         await self.close()
         self.path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as dead:
@@ -64,7 +64,7 @@ class SocketServer:
                 await server.close()
 
     def remove(self) -> None:
-        """Remove the socket, and its directory if that is our own."""
+        """Remove the socket, and its directory if that is a temporary one."""
         self.path.unlink(missing_ok=True)
         if self._folder is not None:
             self._folder.rmdir()
@@ -75,7 +75,7 @@ class SocketServer:
             self._server.abort_connections()
 
     async def hang_up(self) -> NoReturn:
-        """Break every connection from inside a call, which is cancelled by that."""
+        """Break every connection from inside a call, which cancels the call."""
         self.break_connections()
         await asyncio.Event().wait()
         raise AssertionError

@@ -1,4 +1,4 @@
-"""The objects of a fake runtime, and how they change."""
+"""The sandboxes and containers of a fake runtime, and their changes of state."""
 
 import itertools
 import secrets
@@ -25,9 +25,9 @@ class FakeState:
         containers: by id.
         images: the images.
         events: the events.
-        node: what the runtime says about itself.
+        node: the runtime's version, conditions and handlers.
         reserved: ids of objects that exist or are being created, by their reserved names.
-        addresses: the last bytes of the addresses of sandboxes to come.
+        addresses: the last bytes of the next sandboxes' addresses.
 
     """
 
@@ -64,7 +64,7 @@ class FakeState:
         self.events.clear()
 
     def finish(self, container: FakeContainer, code: int, reason: str, message: str) -> None:
-        """Make a container EXITED."""
+        """Make a container EXITED, and close its log."""
         if container.log is not None:
             container.log.close()
         container.state = api.ContainerState.CONTAINER_EXITED
@@ -106,7 +106,7 @@ class FakeState:
             raise Refusal(f'failed to setup network for sandbox "{identifier}": {reason}')
 
     def find_sandbox(self, identifier: str) -> FakeSandbox:
-        """Return a sandbox; raise Refusal if there is none of this id."""
+        """Return a sandbox; raise Refusal if there is no such sandbox."""
         try:
             return self.sandboxes[identifier]
         except KeyError:
@@ -114,7 +114,7 @@ class FakeState:
             raise Refusal(message, StatusCode.NOT_FOUND) from None
 
     def find_container(self, identifier: str) -> FakeContainer:
-        """Return a container; raise Refusal if there is none of this id."""
+        """Return a container; raise Refusal if there is no such container."""
         try:
             return self.containers[identifier]
         except KeyError:
