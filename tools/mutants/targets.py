@@ -36,7 +36,7 @@ MODULES = {
     ),
     "kakuri-json": (
         "_constraints", "_cursors", "_diagnosis", "_expressions", "_incremental", "_limits",
-        "_lines", "_numbers", "_parser", "_skipping", "_strings",
+        "_lines", "_numbers", "_parser", "_scalar_expressions", "_skipping", "_strings",
     ),
     "kakuri-protobuf": (
         "_decoder", "_encoder", "_limits", "_wire", "compiler/_lexer", "compiler/_parser",

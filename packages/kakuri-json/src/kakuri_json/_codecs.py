@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from kakuri_json._caches import cache_of
-from kakuri_json._expressions import MISS, NotRegular, compile_reader
+from kakuri_json._expressions import MISS, compile_reader
 from kakuri_json._layouts import USUAL, Layout, layout_of
 from kakuri_json._limits import DEFAULT_LIMITS, Limits
 from kakuri_json._parser import parse
 from kakuri_json._reading import shape_of
 from kakuri_json._runs import Runs
+from kakuri_json._scalar_expressions import NotRegular
 from kakuri_json._shapes import (
     Choice,
     Constrained,

@@ -4,194 +4,63 @@ Each open container is a generator that yields the shapes of its items, on a sta
 type that contains itself is as deep as `max_depth` says, whatever the interpreter's stack is.
 """
 
-import datetime as dt
-import decimal
 import sys
-import uuid
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from kakuri_json._construction import build_set
-from kakuri_json._cursors import Cursor
-from kakuri_json._formats import READERS
-from kakuri_json._limits import MAX_FAULTS, Limits
+from kakuri_json._conversion import INVALID, Conversion, Enough, Path
+from kakuri_json._convert_scalars import checked, simple_converter, unmet
 from kakuri_json._shapes import (
-    Anything,
-    Choice,
     Constrained,
     Constraint,
     Dictionary,
     Fixed,
-    Flags,
     Record,
-    Scalar,
     Sequence,
     Shape,
-    Text,
     Union,
 )
 from kakuri_json._words import describe, show, suggest
 
 _SUGGESTIONS = 10  # faults that may have one: looking for names alike takes time
 
-Path: TypeAlias = tuple[Any, ...]
-"""A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
 Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
 
-INVALID = object()
-"""Stands for a value that had a fault."""
 _TOO_MANY = object()
 """Stands for a container with more items than a constraint on it allows."""
 
 
-class Found(NamedTuple):
-    """A fault, and the position in the text of the value that has it."""
-
-    path: Path
-    message: str
-    position: int | None
-
-
-class _Enough(Exception):
-    """There are MAX_FAULTS faults: what is wrong beyond them changes nothing."""
+def convert_value(conversion: Conversion, shape: Shape) -> Any:
+    """Convert the value at the cursor; if there are faults, the result is meaningless."""
+    try:
+        return _convert(conversion, shape)
+    except Enough:
+        return INVALID
 
 
-class Conversion:
-    """One conversion: the faults so far."""
-
-    def __init__(self, cursor: Cursor, limits: Limits) -> None:
-        self.faults: list[Found] = []
-        self.cursor = cursor
-        self.limits = limits
-
-    def run(self, shape: Shape) -> Any:
-        """Convert the value at the cursor; if there are faults, the result is meaningless."""
-        try:
-            return self._run(shape)
-        except _Enough:
-            return INVALID
-
-    def _run(self, shape: Shape) -> Any:
-        open_containers: list[Steps] = []
-        path: Path = ()
-        while True:
-            start = self.cursor.position
-            value = self.cursor.begin()
-            simple = simple_converter(shape)
-            if simple is not None:
-                value = simple(self, shape, value, path, start)
+def _convert(run: Conversion, shape: Shape) -> Any:
+    open_containers: list[Steps] = []
+    path: Path = ()
+    while True:
+        start = run.cursor.position
+        value = run.cursor.begin()
+        simple = simple_converter(shape)
+        if simple is not None:
+            value = simple(run, shape, value, path, start)
+        else:
+            open_containers.append(_NESTED[type(shape)](run, shape, value, path, start))
+            value = None
+        while open_containers:
+            try:
+                shape, path = open_containers[-1].send(value)
+            except StopIteration as stop:
+                open_containers.pop()
+                value = stop.value
             else:
-                open_containers.append(_NESTED[type(shape)](self, shape, value, path, start))
-                value = None
-            while open_containers:
-                try:
-                    shape, path = open_containers[-1].send(value)
-                except StopIteration as stop:
-                    open_containers.pop()
-                    value = stop.value
-                else:
-                    break
-            else:
-                return value
-
-    def fault(self, path: Path, message: str, position: int | None) -> object:
-        """Note a fault."""
-        self.faults.append(Found(path, message, position))
-        if len(self.faults) == MAX_FAULTS:
-            raise _Enough
-        return INVALID
-
-    def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
-        """Record that a value does not have the expected shape, and move past it."""
-        self.fault(path, f"expected {describe(shape)}, got {show(value)}", position)
-        self.cursor.skip(value)
-        return INVALID
-
-
-def _anything(
-    run: Conversion, _shape: Anything, value: Any, _path: Path, _start: int | None
-) -> Any:
-    return run.cursor.whole(value)
-
-
-def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path, start: int | None) -> Any:
-    kind = type(value)
-    if kind is _KINDS[shape.kind]:
-        return value
-    if shape.kind == "number" and kind is int:
-        try:
-            return float(value)
-        except OverflowError:
-            pass
-    return run.mismatch(path, shape, value, start)
-
-
-def _choice(run: Conversion, shape: Choice, value: Any, path: Path, start: int | None) -> Any:
-    for written, meant in shape.rows:
-        if type(written) is type(value) and written == value:
-            return meant
-    return run.mismatch(path, shape, value, start)
-
-
-def _flags(run: Conversion, shape: Flags, value: Any, path: Path, start: int | None) -> Any:
-    if type(value) is int and value >= 0 and not value & ~shape.known:
-        return shape.cls(value)
-    return run.mismatch(path, shape, value, start)
-
-
-def _text(run: Conversion, shape: Text, value: Any, path: Path, start: int | None) -> Any:
-    if type(value) is _NATIVE.get(shape.format):
-        return value  # not from JSON, but from TOML, say, which has such values
-    if type(value) is str:
-        try:
-            read = READERS[shape.format][1](value)
-        except (ValueError, ArithmeticError):
-            read = None
-        if read is not None:
-            return read
-    return run.mismatch(path, shape, value, start)
-
-
-def _constrained_simple(
-    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
-) -> Any:
-    before = len(run.faults)
-    result = _SIMPLE[type(shape.inner)](run, shape.inner, value, path, start)
-    return _checked(run, shape, result, value, path, start, before)
-
-
-def _checked(
-    run: Conversion,
-    shape: Constrained,
-    result: Any,
-    value: Any,
-    path: Path,
-    start: int | None,
-    before: int,
-) -> Any:
-    """Return a converted value if its constraints hold, or INVALID."""
-    if result is INVALID or len(run.faults) > before:
-        if len(run.faults) == before + 1 and run.faults[-1].path is path:
-            # The constraint's message says more than the plain kind.
-            message = f"expected {describe(shape)}, got {show(value)}"
-            run.faults[-1] = Found(path, message, start)
-        return INVALID
-    for constraint in shape.constraints:
-        if not constraint.holds(result):
-            return _unmet(run, shape, constraint, value, path, start)
-    return result
-
-
-def _unmet(
-    run: Conversion,
-    shape: Constrained,
-    constraint: Constraint,
-    value: Any,
-    path: Path,
-    start: int | None,
-) -> object:
-    expected = describe(Constrained(shape.inner, (constraint,)))
-    return run.fault(path, f"expected {expected}, got {show(value)}", start)
+                break
+        else:
+            return value
 
 
 def _sequence(
@@ -320,10 +189,10 @@ def _constrained(
         result = yield from walk(run, inner, value, path, start, at_most)  # type: ignore[arg-type]
         if result is _TOO_MANY:
             assert narrow is not None
-            return _unmet(run, shape, narrow, value, path, start)
+            return unmet(run, shape, narrow, value, path, start)
     else:
         result = yield from _NESTED[type(inner)](run, inner, value, path, start)
-    return _checked(run, shape, result, value, path, start, before)
+    return checked(run, shape, result, value, path, start, before)
 
 
 def _max_length(constraint: Constraint) -> int:
@@ -407,21 +276,6 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
         return run.fault(path, str(error), start)
 
 
-_KINDS: dict[str, type[Any]] = {
-    "string": str, "integer": int, "number": float, "boolean": bool, "null": type(None),
-}  # fmt: skip
-_NATIVE: dict[str, type[Any]] = {
-    "datetime": dt.datetime, "date": dt.date, "decimal": decimal.Decimal,
-    "bytes": bytes, "uuid": uuid.UUID,
-}  # fmt: skip
-Simple: TypeAlias = Callable[[Conversion, Any, Any, Path, int | None], Any]
-_SIMPLE: dict[type[Any], Simple] = {
-    Anything: _anything,
-    Scalar: _scalar,
-    Choice: _choice,
-    Flags: _flags,
-    Text: _text,
-}
 _NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
     Sequence: _sequence,
     Fixed: _fixed,
@@ -430,10 +284,3 @@ _NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Step
     Union: _union,
     Record: _record,
 }
-
-
-def simple_converter(shape: Shape) -> Simple | None:
-    """Return the converter of a shape without others inside it; None for the rest."""
-    if isinstance(shape, Constrained):
-        return _constrained_simple if type(shape.inner) in _SIMPLE else None
-    return _SIMPLE.get(type(shape))

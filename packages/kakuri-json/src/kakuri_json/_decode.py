@@ -4,7 +4,8 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kakuri_json._codecs import BY_IDENTITY, Codec, codec_of, no_codec
-from kakuri_json._convert import Conversion, Found, Path
+from kakuri_json._conversion import Conversion, Found, Path
+from kakuri_json._convert import convert_value
 from kakuri_json._cursors import LARGE, TextCursor, ValueCursor
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
 from kakuri_json._expressions import MISS
@@ -70,7 +71,7 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
     runs = len(text) >= LARGE and codec.is_within(limits)
     cursor = TextCursor(text, limits, codec.runs_of if runs else None)
     conversion = Conversion(cursor, limits)
-    result = conversion.run(codec.shape)
+    result = convert_value(conversion, codec.shape)
     if len(conversion.faults) < MAX_FAULTS:
         cursor.finish()
     if conversion.faults:
@@ -98,7 +99,7 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
     Raises StructureError, UnsupportedTypeError and LimitError like decode.
     """
     conversion = Conversion(ValueCursor(value, limits), limits)
-    result: T = conversion.run(shape_of(type))
+    result: T = convert_value(conversion, shape_of(type))
     if conversion.faults:
         raise _structure_error(conversion.faults)
     return result

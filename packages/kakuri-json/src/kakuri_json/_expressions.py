@@ -9,16 +9,13 @@ bounded numbers, strings without what JSON forbids in them, every field at most 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_json._construction import build_set, construction, constructor_of
-from kakuri_json._formats import READERS
 from kakuri_json._layouts import Layout, record_order
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._patterns import embed, remembering
+from kakuri_json._scalar_expressions import CAPTURE, MOST, NotRegular, Part, ScalarCompiler
 from kakuri_json._shapes import (
-    Choice,
     Constrained,
     Constraint,
     Dictionary,
@@ -28,67 +25,29 @@ from kakuri_json._shapes import (
     Scalar,
     Sequence,
     Shape,
-    Text,
     Union,
     is_string,
 )
-from kakuri_json._strings import quote, unescape
+from kakuri_json._strings import quote
 from kakuri_json._texts import reader_of_pairs, reader_of_strings
 
 MISS = object()
-"""What a reader gives for a document that its expression doesn't cover."""
-
-# Opens a captured group. The character can't stand in any other part of an expression, so that
-# the same expression can be had without groups.
-_CAPTURE = "\x01"
-_WS = r"[ \t\n\r]*+"
-# Numbers that the fast path reads have a bounded length, and no double overflows.
-# A lookahead instead of an alternative, so that there is nothing to backtrack to.
-_INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
-_POSITIVE = "[1-9][0-9]{0,17}+"
-# An integer has no negative zero, so -0 is left to the slow path.
-_NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
-_PLAIN = r'[^"\\\x00-\x1f]*+'
-MOST = 4095
-"""Items behind the first one, or escapes, that one loop covers: what it holds for each until it
-ends is about 100 bytes."""
-_ESCAPED = rf'{_PLAIN}(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN}){{0,{MOST}}})'
-
-
-class NotRegular(Exception):
-    """The shape has no expression: it contains itself, or any value at all, or a tagged union."""
-
-
-@dataclass(slots=True)
-class _Part:
-    """An expression, the Python expression for its value, and conditions on its groups."""
-
-    pattern: str
-    code: str
-    conditions: list[str] = field(default_factory=list)
-    statements: list[str] = field(default_factory=list)
-
-    @property
-    def result(self) -> list[str]:
-        """Statements that return the value."""
-        return self.statements or [f"return {self.code}"]
-
-    def unless(self, absent: str, otherwise: str) -> "_Part":
-        """Give the part with another value for when its group took no part in the match."""
-        conditions = [f"({absent} or {' and '.join(self.conditions)})"] if self.conditions else []
-        return _Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
+"""What a reader returns for a document that its expression doesn't cover."""
 
 
 def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
-    """Give the function that reads a document of a shape in one layout, or gives MISS.
+    """Return the function that reads a document of a shape in one layout, or returns MISS.
 
     It may also raise ValueError for a document that the slow path has to explain.
-    Raises NotRegular for a shape that no expression can read.
+
+    Raises:
+        NotRegular: No expression can read the shape.
     """
     compiler = Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
     pattern = f"{compiler.space}{part.pattern}{compiler.space}"
-    compiler.constants["match"] = re.compile(pattern.replace(_CAPTURE, "(")).fullmatch
+    compiler.constants["MISS"] = MISS
+    compiler.constants["match"] = re.compile(pattern.replace(CAPTURE, "(")).fullmatch
     lines = ["m = match(text)", "if m is None: return MISS"]
     lines += compiler.unpacking()
     if part.conditions:
@@ -96,56 +55,24 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     return compiler.function("text", [*lines, *part.result])
 
 
-class Compiler:
-    """Writes the expressions of shapes, and the source of the functions that read their groups."""
+class Compiler(ScalarCompiler):
+    """Writes the expressions of all shapes, and the source of the functions that read them."""
 
     def __init__(self, layout: Layout, inside: list[Record], whole: Shape | None = None) -> None:
-        self.layout = layout
-        self.space = _WS if layout.spaced else ""
-        self.constants: dict[str, Any] = {"MISS": MISS, "unescape": unescape}
-        self._groups = 0
+        super().__init__(layout)
+        self.space = r"[ \t\n\r]*+" if layout.spaced else ""
         self._inside = inside
         self._whole = whole
 
-    def unpacking(self) -> list[str]:
-        names = "".join(f"g{number}, " for number in range(self._groups))
-        return [f"{names}= m.groups()"] if names else []
+    def part(self, shape: Shape, order: Any, constraints: tuple[Constraint, ...] = ()) -> Part:
+        """Return the part of a shape whose members come in an order.
 
-    def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
-        # The source holds names, numbers and bounds that are spelled here, never a part of a
-        # document and no text of a class.
-        exec("\n    ".join([f"def read({parameters}):", *lines]), self.constants)  # noqa: S102
-        read: Callable[..., Any] = self.constants["read"]
-        return read
-
-    def constant(self, value: Any) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    def group(self) -> str:
-        self._groups += 1
-        return f"g{self._groups - 1}"
-
-    def part(self, shape: Shape, order: Any, constraints: tuple[Constraint, ...] = ()) -> _Part:
+        Raises:
+            NotRegular: The shape has no expression.
+        """
         match shape:
             case Constrained():
                 return self.part(shape.inner, order, shape.constraints)
-            case Scalar(kind="string"):
-                return self._string(constraints)
-            case Scalar(kind="integer" | "number"):
-                part = self._number(shape, constraints)
-            case Scalar(kind="boolean"):
-                part = _Part(f"{_CAPTURE}true|false)", f"({self.group()} == 'true')")
-            case Scalar(kind="null"):
-                part = _Part("null", "None")
-            case Choice():
-                tokens = {_token(written): meant for written, meant in shape.rows}
-                # Longest first: 1 is found where 12 stands.
-                pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
-                part = _Part(f"{_CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
-            case Text():
-                part = self._text(shape)
             case Union():
                 part = self._optional(shape, order)
             case Sequence():
@@ -157,77 +84,20 @@ class Compiler:
             case Record():
                 part = self._record(shape, order)
             case _:
-                raise NotRegular
-        if constraints:
-            name = f"x{len(self.constants)}"
-            self.constants[name] = None  # keeps the name for this part
-            tests = [test for c in constraints for test in self._tests(c, name)]
-            # The first test names the value where it first speaks of it.
-            tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
-            part.conditions += tests
-            part.code = name
+                return self.scalar(shape, constraints)
+        self.constrain(part, constraints)
         return part
 
-    def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
-        """Give conditions that say what a constraint says, but for a pattern that is embedded."""
-        comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-        sizes = {"min_length": ">=", "max_length": "<="}
-        if constraint.of_text and not embedded:
-            lately, matches = map(self.constant, remembering(constraint.holds))
-            return [f"({name} in {lately} or {matches}({name}))"]
-        tests: list[str] = []
-        bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
-        if not all(bound is None or type(bound) is int for bound in bounds.values()):
-            return [f"{self.constant(constraint.holds)}({name})"]
-        if bounds["ge"] is not None and bounds["le"] is not None:
-            tests.append(f"{bounds.pop('ge')} <= {name} <= {bounds.pop('le')}")
-        for key, bound in bounds.items():
-            if bound is not None:
-                subject = name if key in comparisons else f"len({name})"
-                tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
-        if constraint.multiple_of is not None or not (tests or constraint.of_text):
-            tests.append(f"{self.constant(constraint.holds)}({name})")
-        return tests
-
-    def _string(self, constraints: tuple[Constraint, ...]) -> _Part:
-        name = group = self.group()
-        pattern = _ESCAPED if self.layout.escaped else _PLAIN
-        conditions: list[str] = []
-        if self.layout.escaped:
-            name = group.replace("g", "s")
-            code = rf"{group} if '\\' not in {group} else unescape({group})"
-            conditions.append(f"({name} := {code}) is not None")
-        for constraint in constraints:
-            embedded = None
-            if constraint.pattern is not None and pattern is _PLAIN:
-                embedded = embed(constraint.pattern)
-                pattern = embedded or pattern
-            conditions += self._tests(constraint, name, embedded=embedded is not None)
-        return _Part(f'"{_CAPTURE}{pattern})"', name, conditions)
-
-    def _number(self, shape: Scalar, constraints: tuple[Constraint, ...]) -> _Part:
-        if shape.kind == "integer" and any(c.ge == 1 for c in constraints):
-            return _Part(f"{_CAPTURE}{_POSITIVE})", f"int({self.group()})")
-        if shape.kind == "integer":
-            return _Part(f"{_CAPTURE}{_INTEGER})", f"int({self.group()})")
-        return _Part(f"{_CAPTURE}{_NUMBER})", f"float({self.group()})")
-
-    def _text(self, shape: Text) -> _Part:
-        group = self.group()
-        name = group.replace("g", "t")
-        reader = self.constant(READERS[shape.format][1])
-        return _Part(f'"{_CAPTURE}{_PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
-
-    def _optional(self, shape: Union, order: Any) -> _Part:
+    def _optional(self, shape: Union, order: Any) -> Part:
         members = [member for member in shape.members if member != Scalar("null")]
         if len(members) != 1 or len(shape.members) != 2:
             raise NotRegular
         marker = self.group()
         part = self.part(members[0], order).unless(f"{marker} is None", "None")
-        part.pattern = f"(?:null|{_CAPTURE}){part.pattern})"
+        part.pattern = f"(?:null|{CAPTURE}){part.pattern})"
         return part
 
-    def _record(self, shape: Record, order: Any) -> _Part:
+    def _record(self, shape: Record, order: Any) -> Part:
         # Only a constructor that dataclasses wrote has the defaults that the fields have.
         knows_defaults = not shape.is_dict and shape.generated_init
         if shape in self._inside or not (knows_defaults or all(i.required for i in shape.fields)):
@@ -252,11 +122,11 @@ class Compiler:
         if shape is self._whole:
             # The whole document: its construction needs no function of its own.
             statements = construction(shape, ordered, self.constants)
-            return _Part(pattern, "", conditions, statements)
+            return Part(pattern, "", conditions, statements)
         construct = self.constant(constructor_of(shape))
-        return _Part(pattern, f"{construct}({', '.join(ordered)})", conditions)
+        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions)
 
-    def _field(self, item: Field, order: Any) -> _Part:
+    def _field(self, item: Field, order: Any) -> Part:
         if item.required:
             part = self.part(item.shape, order)
             part.pattern = self._member(item.json_name, part.pattern)
@@ -267,7 +137,7 @@ class Compiler:
         else:
             default = self.constant(item.default)
         part = self.part(item.shape, order).unless(f"{marker} is None", default)
-        part.pattern = f"{_CAPTURE}){self._member(item.json_name, part.pattern)}"
+        part.pattern = f"{CAPTURE}){self._member(item.json_name, part.pattern)}"
         return part
 
     def _member(self, key: str, pattern: str) -> str:
@@ -306,8 +176,8 @@ class Compiler:
             part.code = f"({named.code}, {part.code})"
             part.pattern = self.space.join((named.pattern, ":", part.pattern))
             part.conditions = named.conditions + part.conditions
-        self.constants["find"] = re.compile(part.pattern.replace(_CAPTURE, "(")).finditer
-        item = f"{self.space}{part.pattern.replace(_CAPTURE, '(?:')}{self.space}{end}"
+        self.constants["find"] = re.compile(part.pattern.replace(CAPTURE, "(")).finditer
+        item = f"{self.space}{part.pattern.replace(CAPTURE, '(?:')}{self.space}{end}"
         return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
 
     def at_once(
@@ -363,12 +233,12 @@ class Compiler:
         lines += [f"    items.append({code})", "return items"]
         return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
 
-    def _sequence(self, shape: Sequence, order: Any, constraints: tuple[Constraint, ...]) -> _Part:
+    def _sequence(self, shape: Sequence, order: Any, constraints: tuple[Constraint, ...]) -> Part:
         items, read = self._items(shape.item, order, constraints)
         group = self.group()
         listed = group.replace("g", "l")
-        part = _Part(
-            rf"{_CAPTURE}\[{items}\])", listed, [f"({listed} := {read}({group})) is not None"]
+        part = Part(
+            rf"{CAPTURE}\[{items}\])", listed, [f"({listed} := {read}({group})) is not None"]
         )
         if shape.build is tuple:
             part.code = f"tuple({listed})"
@@ -378,7 +248,7 @@ class Compiler:
             part.conditions.append(f"({part.code} := {made}) is not None")
         return part
 
-    def _fixed(self, shape: Fixed, order: Any) -> _Part:
+    def _fixed(self, shape: Fixed, order: Any) -> Part:
         orders = order or (None,) * len(shape.items)
         if len(orders) != len(shape.items):
             raise NotRegular
@@ -386,11 +256,11 @@ class Compiler:
         inside = ",".join(f"{self.space}{part.pattern}{self.space}" for part in parts)
         code = f"({''.join(f'{part.code}, ' for part in parts)})"
         conditions = [condition for part in parts for condition in part.conditions]
-        return _Part(rf"\[{inside or self.space}\]", code, conditions)
+        return Part(rf"\[{inside or self.space}\]", code, conditions)
 
     def _dictionary(
         self, shape: Dictionary, order: Any, constraints: tuple[Constraint, ...]
-    ) -> _Part:
+    ) -> Part:
         if not is_string(shape.key):
             raise NotRegular
         members, read = self._items(shape.value, order, constraints, shape.key)
@@ -400,14 +270,4 @@ class Compiler:
             f"({pairs} := {read}({group})) is not None",
             f"len({code} := dict({pairs})) == len({pairs}) <= {DEFAULT_LIMITS.max_keys}",
         ]
-        return _Part(rf"{_CAPTURE}\{{{members}\}})", code, conditions)
-
-
-def _token(value: Any) -> str:
-    if type(value) is str:
-        return quote(value)
-    if value is None or type(value) is bool:
-        return {None: "null", True: "true", False: "false"}[value]
-    if type(value) is int and abs(value) < 10**18:
-        return str(value)
-    raise NotRegular
+        return Part(rf"{CAPTURE}\{{{members}\}})", code, conditions)

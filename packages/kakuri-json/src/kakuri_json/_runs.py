@@ -10,10 +10,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeAlias
 
-from kakuri_json._expressions import MOST, Compiler, NotRegular
+from kakuri_json._expressions import Compiler
 from kakuri_json._layouts import USUAL, Layout, layout_of
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._parser import parse
+from kakuri_json._scalar_expressions import MOST, NotRegular
 from kakuri_json._shapes import Shape
 from kakuri_json._texts import read_good
 
