@@ -1,6 +1,5 @@
 """Every task of development, one session each; `nox --list` shows them."""
 
-import atexit
 import logging
 import os
 import shutil
@@ -14,9 +13,21 @@ sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to
 
 from tools import debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
 from tools.cri_node.cache import lacks  # noqa: E402
-from tools.environments import Environment  # noqa: E402
-from tools.members import BY_NAME, MEMBERS, Member, third_party  # noqa: E402
+from tools.members import BY_NAME, MEMBERS, third_party  # noqa: E402
 from tools.protobuf_conformance import runner as protobuf_runner  # noqa: E402
+from tools.sessions import (  # noqa: E402
+    DIST,
+    PYTHONS,
+    WHEELHOUSE,
+    install_editable,
+    install_wheels,
+    python_for_tests,
+    run_tests,
+    run_tool,
+    skip_at_end,
+    tools_of,
+    warn_at_end,
+)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
@@ -24,13 +35,9 @@ nox.options.reuse_venv = "yes"
 # nox logs a tool that it looks for and does not need as if that were an error.
 logging.getLogger("nox").addFilter(lambda record: "uv binary" not in str(record.msg))
 
-PYTHONS = interpreters.find()
 PYTHON = str(PYTHONS[0].path)
 """The Python that runs nox, and every session that runs once."""
-DIST = ROOT / "dist"
 SITE = ROOT / "site"
-WHEELHOUSE = DIST / "third-party"
-GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 CORPORA = "KAKURI_CORPORA"
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
 HAS_ETCD = "KAKURI_ETCD" in os.environ or system.available("etcd")
@@ -40,18 +47,6 @@ FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
 
 each_member = nox.parametrize("member", [nox.param(m.name, id=m.name) for m in MEMBERS])
-
-
-def tools_of(*groups: str) -> list[str]:
-    """Return the requirements of dependency groups of the root."""
-    return list(nox.project.dependency_groups(GROUPS, *groups))
-
-
-def install_editable(session: nox.Session, members: list[Member], *requirements: str) -> None:
-    """Install members as editables, together with whatever else the session needs, in one call."""
-    session.install("-q", *tools_of("build"))
-    editables = [part for member in members for part in ("-e", str(member.folder))]
-    session.install("-q", "--no-build-isolation", *editables, *requirements)
 
 
 @nox.session(python=False)
@@ -69,8 +64,8 @@ def lint(session: nox.Session) -> None:
     session.install("-q", *tools_of("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    for check in ("tools.metadata", "tools.language"):
-        session.run("python", "-m", check, env={"PYTHONPATH": str(ROOT)})
+    for check in ("metadata", "language"):
+        run_tool(session, check)
 
 
 @nox.session(python=PYTHON, default=False, name="format")
@@ -89,15 +84,7 @@ def typecheck(session: nox.Session) -> None:
     session.run(
         "mypy", *packages, "--package=tools", "--module=noxfile", env={"MYPYPATH": str(ROOT)}
     )
-    session.run("python", "-m", "tools.public_types", env={"PYTHONPATH": str(ROOT)})
-
-
-def tests_python(interpreter: interpreters.Interpreter) -> str:
-    """Return the Python of the environment for tests of all members; create it if necessary."""
-    oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
-    environment = Environment(interpreter, (*tools_of("build", "test", "coverage"), *oracles))
-    environment.prepare()
-    return environment.python
+    run_tool(session, "public_types")
 
 
 @nox.session(python=False)
@@ -116,7 +103,7 @@ def tests(session: nox.Session, member: str) -> None:
     commands = {}
     for interpreter in interpreters.chosen(PYTHONS, session.posargs):
         command = [] if interpreter == PYTHONS[0] else ["env", *FEWER_KILLS]
-        command += [tests_python(interpreter), "-m"]
+        command += [python_for_tests(interpreter), "-m"]
         if interpreter == PYTHONS[-1]:
             data = f"--data-file={ROOT / f'.coverage.{member}'}"
             command += ["coverage", "run", f"--source={this.import_name}", data, "-m"]
@@ -141,7 +128,7 @@ def build(session: nox.Session) -> None:
     for member in MEMBERS:
         session.run("python", "-m", "build", "--no-isolation", "-o", str(DIST), str(member.folder),
                     silent=True)  # fmt: skip
-    session.run("python", "-m", "tools.wheels", str(DIST), env={"PYTHONPATH": str(ROOT)})
+    run_tool(session, "wheels", str(DIST))
     session.run("twine", "check", "--strict", *map(str, sorted(DIST.glob("*.*"))), silent=True)
     requirements = third_party(MEMBERS)
     session.run("pip", "wheel", "-q", "-w", str(WHEELHOUSE), *requirements)
@@ -151,17 +138,7 @@ def build(session: nox.Session) -> None:
 def release(session: nox.Session) -> None:
     """Check, build and raise the version of one member: `nox -s release -- MEMBER VERSION`."""
     session.install("-q", *tools_of("build", "release"))
-    session.run("python", "-m", "tools.release", *session.posargs, env={"PYTHONPATH": str(ROOT)})
-
-
-def install_wheels(session: nox.Session, *names: str) -> None:
-    """Install members from the wheels that build made; nothing is asked of an index."""
-    if not WHEELHOUSE.is_dir():
-        session.error(f"expected wheels in {DIST}; run 'nox -s build' first")
-    finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
-    session.install(
-        "-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""}
-    )
+    run_tool(session, "release", *session.posargs)
 
 
 @nox.session(python=PYTHON, reuse_venv=False)
@@ -237,8 +214,7 @@ def zones(session: nox.Session) -> None:
 def zones_left_out(session: nox.Session) -> None:
     """Report at the very end that zones was left out, and why."""
     why = f"zones was left out: it needs what is not here: {ZONES_LACK}"
-    atexit.register(print, why, file=sys.stderr)
-    session.skip(why)
+    skip_at_end(session, why)
 
 
 @nox.session(python=False, default=HAS_ETCD)
@@ -250,16 +226,14 @@ def etcd(session: nox.Session) -> None:
     """
     if "KAKURI_ETCD" not in os.environ:
         system.require(session, "etcd")
-    python = tests_python(PYTHONS[0])
-    session.run(python, "-m", "pytest", "-q", "tests/etcd", *session.posargs, external=True)
+    run_tests(session, "tests/etcd", *session.posargs)
 
 
 @nox.session(python=False, default=not HAS_ETCD)
 def etcd_left_out(session: nox.Session) -> None:
     """Report at the very end that etcd was left out."""
     why = "etcd was left out: there is no etcd on PATH, and it can't be installed"
-    atexit.register(print, why, file=sys.stderr)
-    session.skip(why)
+    skip_at_end(session, why)
 
 
 @nox.session(python=False)
@@ -270,12 +244,9 @@ def interop(session: nox.Session) -> None:
     are left out.
     """
     system.require(session, "curl")
-    python = tests_python(PYTHONS[0])
-    session.run(python, "-m", "pytest", "-q", "tests/interop", *session.posargs, external=True)
+    run_tests(session, "tests/interop", *session.posargs)
     if not go.is_available():
-        why = "interop left out Go: it needs go and golang-google-grpc-dev"
-        atexit.register(print, why, file=sys.stderr)
-        session.warn(why)
+        warn_at_end(session, "interop left out Go: it needs go and golang-google-grpc-dev")
 
 
 @nox.session(python=False)
@@ -285,8 +256,7 @@ def conformance(session: nox.Session, member: str) -> None:
     if not os.environ.get(CORPORA):
         session.skip(f"left out: {CORPORA} does not name a folder with the conformance suites")
     folder = BY_NAME[member].folder / "tests/conformance"
-    python = tests_python(PYTHONS[0])
-    session.run(python, "-m", "pytest", "-q", str(folder), *session.posargs, external=True)
+    run_tests(session, str(folder), *session.posargs)
 
 
 @nox.session(python=False)
@@ -300,12 +270,9 @@ def http2_interop(session: nox.Session) -> None:
     missing = [name for name in system.HTTP2_PEERS if debian.which(name) is None]
     files = [folder / f"test_{name}.py" for name in system.HTTP2_PEERS if name not in missing]
     if missing:
-        why = f"http2_interop left out what is not here: {', '.join(missing)}"
-        atexit.register(print, why, file=sys.stderr)
-        session.warn(why)
+        warn_at_end(session, f"http2_interop left out what is not here: {', '.join(missing)}")
     if files:
-        python = tests_python(PYTHONS[0])
-        session.run(python, "-m", "pytest", "-q", *map(str, files), external=True)
+        run_tests(session, *map(str, files))
 
 
 @nox.session(python=False)
@@ -316,7 +283,7 @@ def protobuf_conformance(session: nox.Session) -> None:
     """
     if why := protobuf_runner.lacks():
         session.skip(f"left out: {why}")
-    python = tests_python(PYTHONS[0])
+    python = python_for_tests()
     command = [python, "-m", "tools.protobuf_conformance.runner"]
     kept = str(ROOT / ".nox/protobuf-conformance")
     session.run(*command, kept, external=True, success_codes=[0, protobuf_runner.LEFT_OUT])
@@ -326,15 +293,15 @@ def protobuf_conformance(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check that every link of the documentation leads somewhere, and build the site."""
     session.install("-q", *tools_of("docs"))
-    session.run("python", "-m", "tools.docs", env={"PYTHONPATH": str(ROOT)})
-    session.run("python", "-m", "tools.site", str(SITE), env={"PYTHONPATH": str(ROOT)})
+    run_tool(session, "docs")
+    run_tool(session, "site", str(SITE))
 
 
 @nox.session(python=PYTHON, default=False)
 def up(session: nox.Session) -> None:
     """Start an agent and a control plane, and show what to type next; Ctrl-C ends both."""
     install_editable(session, MEMBERS, *tools_of("up"))
-    session.run("python", "-m", "tools.up", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+    run_tool(session, "up", *session.posargs)
 
 
 @nox.session(python=PYTHON, default=False)
@@ -370,7 +337,7 @@ def mutants(session: nox.Session) -> None:
     seconds for each; the members that are listed in tools/mutants/targets.py are the default.
     """
     system.require(session, *(name for names in system.DRIVEN_BY_TESTS.values() for name in names))
-    python = tests_python(PYTHONS[0])
+    python = python_for_tests()
     environment = {"PYTHONPATH": str(ROOT)}
     session.run(python, "-m", "tools.mutants", *session.posargs, env=environment, external=True)
 

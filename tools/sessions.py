@@ -1,0 +1,68 @@
+"""Steps that several sessions of noxfile.py share."""
+
+import atexit
+import sys
+from typing import NoReturn
+
+import nox
+
+from tools import interpreters
+from tools.environments import Environment
+from tools.members import MEMBERS, ROOT, Member
+
+PYTHONS = interpreters.find()
+DIST = ROOT / "dist"
+WHEELHOUSE = DIST / "third-party"
+_GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+
+def tools_of(*groups: str) -> list[str]:
+    """Return the requirements of dependency groups of the root."""
+    return list(nox.project.dependency_groups(_GROUPS, *groups))
+
+
+def install_editable(session: nox.Session, members: list[Member], *requirements: str) -> None:
+    """Install members as editables, together with whatever else the session needs, in one call."""
+    session.install("-q", *tools_of("build"))
+    editables = [part for member in members for part in ("-e", str(member.folder))]
+    session.install("-q", "--no-build-isolation", *editables, *requirements)
+
+
+def install_wheels(session: nox.Session, *names: str) -> None:
+    """Install members from the wheels that build made; nothing is asked of an index."""
+    if not WHEELHOUSE.is_dir():
+        session.error(f"expected wheels in {DIST}; run 'nox -s build' first")
+    finds = [f"--find-links={DIST}", f"--find-links={WHEELHOUSE}"]
+    session.install(
+        "-q", "--no-index", "--force-reinstall", *finds, *names, env={"PIP_FIND_LINKS": ""}
+    )
+
+
+def run_tool(session: nox.Session, module: str, *arguments: str) -> None:
+    """Run a module of tools/ in the session's environment."""
+    session.run("python", "-m", f"tools.{module}", *arguments, env={"PYTHONPATH": str(ROOT)})
+
+
+def python_for_tests(interpreter: interpreters.Interpreter = PYTHONS[0]) -> str:
+    """Return the Python of the environment for tests of all members; create it if necessary."""
+    oracles = [requirement for each in MEMBERS for requirement in each.group("test")]
+    environment = Environment(interpreter, (*tools_of("build", "test", "coverage"), *oracles))
+    environment.prepare()
+    return environment.python
+
+
+def run_tests(session: nox.Session, *arguments: str) -> None:
+    """Run pytest on the first Python, in the environment for tests of all members."""
+    session.run(python_for_tests(), "-m", "pytest", "-q", *arguments, external=True)
+
+
+def warn_at_end(session: nox.Session, why: str) -> None:
+    """Report what a session leaves out, now and at the very end of the run."""
+    atexit.register(print, why, file=sys.stderr)
+    session.warn(why)
+
+
+def skip_at_end(session: nox.Session, why: str) -> NoReturn:
+    """Skip a session, and report it at the very end of the run as well."""
+    atexit.register(print, why, file=sys.stderr)
+    session.skip(why)
