@@ -2,8 +2,9 @@
 
     python -m tools.public_types
 
-The examples of all READMEs have no fault, and every public name of the libraries has a type that
-does not depend on how a type checker infers it. Needs all members and pyright in the environment.
+The examples of all READMEs and the calls in tests/contract/typed_calls.py have no fault, and every
+public name of the libraries has a type that does not depend on how a type checker infers it. Needs
+all members and pyright in the environment.
 """
 
 import os
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.members import MEMBERS
+from tools.members import MEMBERS, ROOT
 from tools.readmes import write_examples
 
 
@@ -22,7 +23,8 @@ def main() -> int:
         member.import_name for member in MEMBERS if member.folder.parent.name == "packages"
     ]
     with tempfile.TemporaryDirectory() as folder:
-        examples = [str(path) for path in write_examples(Path(folder))]
+        calls = ROOT / "tests" / "contract" / "typed_calls.py"
+        examples = [str(path) for path in [*write_examples(Path(folder)), calls]]
         passed = [
             _passes(folder, *examples),
             *(_passes(folder, "--ignoreexternal", "--verifytypes", name) for name in libraries),

@@ -17,7 +17,7 @@ from kakuri_cri import (
     RuntimeUnavailable,
     Timeouts,
     Unimplemented,
-    _caller,
+    _answers,
     api,
 )
 from kakuri_protobuf import EncodeError, Method, decode
@@ -43,20 +43,67 @@ async def test_create_container_sends_both_configurations():
     assert (sent.pod_sandbox_id, sent.config, sent.sandbox_config) == ("s1", config, CONFIG)
 
 
-async def test_large_answer_is_decoded_while_the_loop_serves_others(monkeypatch):
-    served = threading.Event()
+MANY = tuple(api.Container(id=f"{number:064}") for number in range(2500))
 
-    def decode_answer(method, data):
-        assert served.wait(10), "expected the event loop to go on"
-        return decode(data, type=method.response)
 
-    monkeypatch.setattr(_caller, "decode_answer", decode_answer)
-    found = tuple(api.Container(id=f"{number:064}") for number in range(2500))
-    channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=found))
+@pytest.fixture
+def served(monkeypatch):
+    """Return an event without which answers are not decoded."""
+    event = threading.Event()
+
+    def decode_when_served(data, **more):
+        assert event.wait(10), "expected the event loop to go on"
+        return decode(data, **more)
+
+    monkeypatch.setattr(_answers, "decode", decode_when_served)
+    yield event
+    event.set()
+
+
+async def test_large_answer_is_decoded_while_the_loop_serves_others(served):
+    channel = ScriptedChannel(ListContainers=api.ListContainersResponse(containers=MANY))
     call = asyncio.create_task(Runtime(channel).list_containers({}))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_soon(served.set)
-    assert await call == list(found)
+    assert await call == list(MANY)
+
+
+async def test_large_part_of_a_streamed_list_is_decoded_while_the_loop_serves_others(served):
+    answers = [api.StreamContainersResponse(containers=part) for part in (MANY, MANY[:1])]
+    channel = ScriptedChannel(StreamContainers=answers)
+
+    async def listed():
+        return [one async for one in Runtime(channel).containers()]
+
+    call = asyncio.create_task(listed())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(served.set)
+    assert await call == [*MANY, MANY[0]]
+
+
+async def test_read_of_a_large_event_that_is_cancelled_cancels_the_call(served):
+    large = api.ContainerEventResponse(container_id="c" * 200_000)
+    channel = ScriptedChannel(GetContainerEvents=[large, large])
+    events = Runtime(channel).events()
+    read = asyncio.create_task(anext(events))
+    await asyncio.sleep(0)
+    read.cancel()
+    with pytest.raises(CancelledError):
+        await read
+    served.set()
+    with pytest.raises(StopAsyncIteration):
+        await anext(events)
+
+
+async def test_request_of_another_class_than_the_calls_is_refused_and_not_sent():
+    channel = ScriptedChannel()
+    runtime = Runtime(channel)
+    service = api.RuntimeService
+    with pytest.raises(TypeError, match="class StopContainerRequest, got VersionRequest"):
+        await runtime.call(service.StopContainer, api.VersionRequest(), timeout=1)
+    with pytest.raises(TypeError, match="class GetEventsRequest, got None"):
+        runtime.stream(service.GetContainerEvents, None, timeout=1)
+    assert channel.calls == []
 
 
 async def test_timeout_of_zero_is_not_the_usual_one():

@@ -1,10 +1,16 @@
 """Decoding answers."""
 
+import asyncio
 from typing import Any, TypeVar
 
 from kakuri_protobuf import DecodeError, Method, decode
 
 from kakuri_cri._errors import CallUnanswered, printable
+
+_LARGE = 1 << 17
+"""Bytes of an answer from which a thread decodes it: 16 MiB keep one busy for up to ten seconds,
+in which the event loop has other things to do. Smaller ones, such as the list of 200 containers,
+take a few milliseconds."""
 
 A = TypeVar("A")
 
@@ -14,13 +20,19 @@ def name_of(method: Method[Any, Any]) -> str:
     return method.path.rpartition("/")[2]
 
 
-def decode_answer(method: Method[Any, A], data: bytes) -> A:
-    """Return the message of an answer.
+async def read_answer(method: Method[Any, A], data: bytes) -> A:
+    """Return the message of an answer without holding the event loop for long.
 
     Raises:
         CallUnanswered: the answer is not a valid message of the method's type.
 
     """
+    if len(data) > _LARGE:
+        return await asyncio.to_thread(_decoded, method, data)
+    return _decoded(method, data)
+
+
+def _decoded(method: Method[Any, A], data: bytes) -> A:
     try:
         return decode(data, type=method.response)
     except DecodeError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from kakuri_protobuf import Method, encode
 
 import kakuri_cri
-from kakuri_cri._answers import decode_answer, name_of
+from kakuri_cri._answers import name_of, read_answer
 from kakuri_cri._channel import Channel, ChannelError
 from kakuri_cri._errors import CallUnanswered, CriError, RuntimeUnavailable, failure_of
 from kakuri_cri._events import Events
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from kakuri_tcp import Endpoint
 
 log = logging.getLogger("kakuri_cri")
-
-_LARGE = 1 << 17
-"""Bytes of an answer from which a thread decodes it: 16 MiB keep one busy for up to ten seconds,
-in which the event loop has other things to do. Smaller ones, such as the list of 200 containers,
-take a few milliseconds."""
 
 R = TypeVar("R")
 A = TypeVar("A")
@@ -78,10 +73,11 @@ class Caller:
 
         Raises:
             CriError: the call failed; the class says how.
+            TypeError: the request is not of the method's class.
             EncodeError: a field of the request has a value that its kind cannot hold.
 
         """
-        data = encode(request)
+        data = _encoded(method, request)
         began = time.monotonic()
         try:
             answer = await self._channel.call(method.path, data, timeout=timeout)
@@ -94,13 +90,12 @@ class Caller:
             raise
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s took %.2f ms", name_of(method), _milliseconds_since(began))
-        if len(answer) > _LARGE:
-            return await asyncio.to_thread(decode_answer, method, answer)
-        return decode_answer(method, answer)
+        return await read_answer(method, answer)
 
     def stream(self, method: Method[R, A], request: R, *, timeout: float | None) -> Events[A]:
         """Call any method in which the server streams; see `call` for the arguments."""
-        answers = self._channel.stream(method.path, encode(request), timeout=timeout)
+        data = _encoded(method, request)
+        answers = self._channel.stream(method.path, data, timeout=timeout)
         return Events(method, answers)
 
     def _seconds(self, timeout: float | None) -> float:
@@ -128,6 +123,14 @@ def expected(name: str, field: str, value: A | None) -> A:
     if not value:
         raise CallUnanswered(name, f"the answer has no {field}", "INTERNAL")
     return value
+
+
+def _encoded(method: Method[R, A], request: R) -> bytes:
+    # One of another class could be encoded, too, and the runtime would take its fields for others.
+    if not isinstance(request, method.request):
+        name = method.request.__name__
+        raise TypeError(f"expected a message of class {name}, got {request!r:.200}")
+    return encode(request)
 
 
 def _milliseconds_since(began: float) -> float:

@@ -1,12 +1,13 @@
 """The messages of a streaming call."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from kakuri_protobuf import Method
 
-from kakuri_cri._answers import decode_answer, name_of
+from kakuri_cri._answers import name_of, read_answer
 from kakuri_cri._channel import ChannelError
 from kakuri_cri._errors import failure_of
 
@@ -50,7 +51,11 @@ class Events(Generic[A]):
             data = await anext(self._answers)
         except ChannelError as error:
             raise failure_of(name_of(self._method), error) from error.with_traceback(None)
-        return decode_answer(self._method, data)
+        try:
+            return await read_answer(self._method, data)
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         """Cancel the call unless it has ended."""

@@ -68,55 +68,55 @@ class KnownStatusError(StatusError):
 class Cancelled(KnownStatusError):
     """CANCELLED: the server's side ended the call."""
 
-    code = StatusCode.CANCELLED
+    code: StatusCode = StatusCode.CANCELLED
 
 
 class InvalidArgument(KnownStatusError):
     """INVALID_ARGUMENT."""
 
-    code = StatusCode.INVALID_ARGUMENT
+    code: StatusCode = StatusCode.INVALID_ARGUMENT
 
 
 class NotFound(KnownStatusError):
     """NOT_FOUND."""
 
-    code = StatusCode.NOT_FOUND
+    code: StatusCode = StatusCode.NOT_FOUND
 
 
 class AlreadyExists(KnownStatusError):
     """ALREADY_EXISTS."""
 
-    code = StatusCode.ALREADY_EXISTS
+    code: StatusCode = StatusCode.ALREADY_EXISTS
 
 
 class PermissionDenied(KnownStatusError):
     """PERMISSION_DENIED."""
 
-    code = StatusCode.PERMISSION_DENIED
+    code: StatusCode = StatusCode.PERMISSION_DENIED
 
 
 class ResourceExhausted(KnownStatusError):
     """RESOURCE_EXHAUSTED: also what a message over the peer's limit is answered with."""
 
-    code = StatusCode.RESOURCE_EXHAUSTED
+    code: StatusCode = StatusCode.RESOURCE_EXHAUSTED
 
 
 class FailedPrecondition(KnownStatusError):
     """FAILED_PRECONDITION."""
 
-    code = StatusCode.FAILED_PRECONDITION
+    code: StatusCode = StatusCode.FAILED_PRECONDITION
 
 
 class Unimplemented(KnownStatusError):
     """UNIMPLEMENTED: the server does not know the method."""
 
-    code = StatusCode.UNIMPLEMENTED
+    code: StatusCode = StatusCode.UNIMPLEMENTED
 
 
 class Unauthenticated(KnownStatusError):
     """UNAUTHENTICATED."""
 
-    code = StatusCode.UNAUTHENTICATED
+    code: StatusCode = StatusCode.UNAUTHENTICATED
 
 
 class Unavailable(KnownStatusError):
@@ -127,7 +127,7 @@ class Unavailable(KnownStatusError):
 
     """
 
-    code = StatusCode.UNAVAILABLE
+    code: StatusCode = StatusCode.UNAVAILABLE
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Unavailable(KnownStatusError):
         processed: Processed = Processed.UNKNOWN,
     ) -> None:
         super().__init__(message, trailers)
-        self.args = (message, trailers, processed)
+        self.args: tuple[Any, ...] = (message, trailers, processed)
         self.processed = processed
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Request = TypeVar("Request")
-Response = TypeVar("Response")
+Response_co = TypeVar("Response_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Method(Generic[Request, Response]):
+class Method(Generic[Request, Response_co]):
     """One call that a service offers.
 
     Attributes:
@@ -22,7 +22,7 @@ class Method(Generic[Request, Response]):
 
     path: str
     request: type[Request]
-    response: type[Response]
+    response: type[Response_co]
     client_streams: bool = False
     server_streams: bool = False
 
