@@ -82,8 +82,8 @@ class ChannelDriver(ClientDriver):
 
         """
         super().__init__(limits)
-        self.loop = self._loop
-        self.deadlines = Deadlines(self._loop)
+        self.loop: asyncio.AbstractEventLoop = self._loop
+        self.deadlines: Deadlines = Deadlines(self._loop)
         self.good_head: Fields | None = None
         self.good_trailers: Fields | None = None
         self._going_away = going_away
@@ -94,7 +94,7 @@ class ChannelDriver(ClientDriver):
         self._is_ready = self._loop.create_future()
         self._idle_waiter: asyncio.Future[None] | None = None
         self._closes_when_idle = False
-        self.interval = keepalive.interval
+        self.interval: float | None = keepalive.interval
         self._ping_timeout = keepalive.timeout
         self._pinged_at = self._acknowledged_at = -math.inf
         self._keepalive: asyncio.TimerHandle | None = None

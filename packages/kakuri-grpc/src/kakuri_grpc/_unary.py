@@ -58,8 +58,8 @@ class UnaryCall:
         self._driver = driver
         self._limit = limit
         self._timeout = timeout
-        self.deadline = deadline
-        self.stream = 0
+        self.deadline: float = deadline
+        self.stream: int = 0
         self._error: Exception | None = None
         self._head: Fields = ()
         self._message: bytes | None = None
