@@ -36,7 +36,7 @@ class Watcher:
 
     Attributes:
         events: keys with the revisions of their events, in the order of arrival.
-        streams: how many streams were opened.
+        streams: how many streams were opened and answered.
 
     """
 
@@ -59,11 +59,11 @@ class Watcher:
             Watch.Watch, timeout=None, metadata=HAS_LEADER, wait_for_ready=True
         )
         async with watching as watch:
-            self.streams += 1
             create = WatchCreateRequest(key=FIRST, range_end=LAST, start_revision=self.next)
             await watch.send(WatchRequest(create_request=create))
             async for answer in watch:
                 assert answer.compact_revision == 0
+                self.streams += answer.created
                 for event in answer.events:
                     self.events.append((event.kv.key, event.kv.mod_revision))
                     self.next = event.kv.mod_revision + 1

@@ -142,6 +142,26 @@ async def test_server_that_ends_each_connection_at_once_is_connected_to_with_bac
     assert len(network.peers) <= 3
 
 
+@pytest.mark.parametrize("kind", ["status alone", "stream"])
+async def test_connection_that_ends_after_any_answer_is_made_again_at_once(network, kind):
+    backoff = Backoff(first=60.0, longest=60.0)
+    async with Channel("unix:/played", backoff=backoff) as channel:
+        for number in range(5):
+            if kind == "stream":
+                call = await channel.stream(DOWN, Question(), timeout=60)
+                peer = await network.peer(number)
+                peer.send(peer.head(1), peer.message(1, HELLO))
+                assert await call.receive() == Answer(text="hello")
+            else:
+                call = start(channel)
+                peer = await network.peer(number)
+                await turns(lambda peer=peer: peer.streams)
+                peer.send(peer.trailers(1, (*GOOD_HEAD, (b"grpc-status", b"5"))))
+                assert await status_of(call) is StatusCode.NOT_FOUND
+            peer.lose()
+            await turns(lambda: channel.state is not ChannelState.READY)
+
+
 async def test_too_many_pings_doubles_the_interval_of_the_next_connection(network):
     async with Channel("127.0.0.1:1") as channel:
         peer, (call,) = await started(channel, network)

@@ -158,6 +158,7 @@ class Call(Generic[Request, Answer]):
         if self.metadata is None:
             response = await self._exchange.response()
             check_head(response.status, response.fields)
+            self._driver.has_answered = True
             self.metadata = read_metadata(response.fields)
         while True:
             message = self._reader.next_message()

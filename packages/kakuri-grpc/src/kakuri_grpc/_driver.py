@@ -57,6 +57,7 @@ class ChannelDriver(ClientDriver):
         interval: seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
             the next connection of the channel takes it over.
         deadlines: of its calls.
+        has_answered: whether a call was answered, whatever its status.
         good_head: fields of the last response's head that was one of gRPC. Equal header blocks give
             the same object, so heads that come again need no second check.
         good_trailers: fields of the last trailers that said OK; the same holds for them.
@@ -84,6 +85,7 @@ class ChannelDriver(ClientDriver):
         super().__init__(limits)
         self.loop: asyncio.AbstractEventLoop = self._loop
         self.deadlines: Deadlines = Deadlines(self._loop)
+        self.has_answered = False
         self.good_head: Fields | None = None
         self.good_trailers: Fields | None = None
         self._going_away = going_away
@@ -213,11 +215,6 @@ class ChannelDriver(ClientDriver):
         return self.connection.prepare(head)
 
     # Its beginning and end.
-
-    @property
-    def has_answered(self) -> bool:
-        """Whether the server has answered a unary call, whatever its status."""
-        return self.good_head is not None
 
     async def ready(self) -> None:
         """Wait for the server's SETTINGS.

@@ -111,6 +111,7 @@ class UnaryCall:
             except StatusError as error:
                 self._fail(error.with_traceback(None))
                 return
+            self._driver.has_answered = True
             if is_good:
                 self._driver.good_head = fields
         self._head = fields
