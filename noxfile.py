@@ -221,6 +221,8 @@ def zones_left_out(session: nox.Session) -> None:
 def etcd(session: nox.Session) -> None:
     """Call a real etcd: one member and three, over broken connections and a killed leader.
 
+    Also with tokens that expire, and with a lock whose holder is paused.
+
     KAKURI_ETCD names another program than the one on PATH. Where etcd is not and can't be
     installed, the default run leaves this out and says so.
     """

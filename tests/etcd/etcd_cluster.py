@@ -19,6 +19,7 @@ class Member:
     Attributes:
         endpoint: where it answers clients.
         cluster: names and addresses of all members.
+        flags: of the program, beside those that every member has.
         process: the process; None while it is not running.
 
     """
@@ -30,6 +31,7 @@ class Member:
         self.peer = f"http://127.0.0.1:{peer_port}"
         self.folder = folder
         self.cluster = ""
+        self.flags: tuple[str, ...] = ()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -42,9 +44,14 @@ class Member:
             "--initial-cluster", self.cluster, "--initial-cluster-state", "new",
             "--initial-cluster-token", "kakuri", "--heartbeat-interval", "50",
             "--election-timeout", "500", "--unsafe-no-fsync", "--log-level", "error",
+            *self.flags,
         ]  # fmt: skip
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def snapshots(self) -> set[str]:
+        """Return the names of the snapshots that it starts from instead of the log before them."""
+        return {path.name for path in (self.folder / self.name).glob("member/snap/*.snap")}
 
     def wait(self) -> None:
         """Wait until it listens."""
@@ -76,7 +83,7 @@ class Member:
 class Cluster:
     """Some members that know each other."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, *flags: str) -> None:
         ports = free_ports(2 * number)
         self.members = [
             Member(f"m{index}", ports[2 * index], ports[2 * index + 1], folder)
@@ -85,6 +92,7 @@ class Cluster:
         cluster = ",".join(f"{member.name}={member.peer}" for member in self.members)
         for member in self.members:
             member.cluster = cluster
+            member.flags = flags
 
     def start(self) -> None:
         """Start all members, and wait until they listen."""

@@ -46,6 +46,14 @@ class CompareTarget(Enum):
     VALUE = 3
 
 
+class PermissionType(Enum):
+    """Enum etcdserverpb.Permission.Type."""
+
+    READ = 0
+    WRITE = 1
+    READWRITE = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseHeader:
     """Message etcdserverpb.ResponseHeader."""
@@ -321,6 +329,102 @@ class SnapshotResponse:
     blob: Annotated[bytes, 3] = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthEnableRequest:
+    """Message etcdserverpb.AuthEnableRequest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthEnableResponse:
+    """Message etcdserverpb.AuthEnableResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticateRequest:
+    """Message etcdserverpb.AuthenticateRequest."""
+
+    name: Annotated[str, 1] = ""
+    password: Annotated[str, 2] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticateResponse:
+    """Message etcdserverpb.AuthenticateResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+    token: Annotated[str, 2] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthUserAddRequest:
+    """Message etcdserverpb.AuthUserAddRequest."""
+
+    name: Annotated[str, 1] = ""
+    password: Annotated[str, 2] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthUserAddResponse:
+    """Message etcdserverpb.AuthUserAddResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthUserGrantRoleRequest:
+    """Message etcdserverpb.AuthUserGrantRoleRequest."""
+
+    user: Annotated[str, 1] = ""
+    role: Annotated[str, 2] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthUserGrantRoleResponse:
+    """Message etcdserverpb.AuthUserGrantRoleResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRoleAddRequest:
+    """Message etcdserverpb.AuthRoleAddRequest."""
+
+    name: Annotated[str, 1] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRoleAddResponse:
+    """Message etcdserverpb.AuthRoleAddResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Message etcdserverpb.Permission."""
+
+    permType: Annotated[PermissionType, 1] = PermissionType.READ
+    key: Annotated[bytes, 2] = b""
+    range_end: Annotated[bytes, 3] = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRoleGrantPermissionRequest:
+    """Message etcdserverpb.AuthRoleGrantPermissionRequest."""
+
+    name: Annotated[str, 1] = ""
+    perm: Annotated[Permission | None, 2] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRoleGrantPermissionResponse:
+    """Message etcdserverpb.AuthRoleGrantPermissionResponse."""
+
+    header: Annotated[ResponseHeader | None, 1] = None
+
+
 class KV:
     """Service etcdserverpb.KV."""
 
@@ -350,3 +454,14 @@ class Maintenance:
 
     Status: Method[StatusRequest, StatusResponse] = Method("/etcdserverpb.Maintenance/Status", StatusRequest, StatusResponse)
     Snapshot: Method[SnapshotRequest, SnapshotResponse] = Method("/etcdserverpb.Maintenance/Snapshot", SnapshotRequest, SnapshotResponse, server_streams=True)
+
+
+class Auth:
+    """Service etcdserverpb.Auth."""
+
+    AuthEnable: Method[AuthEnableRequest, AuthEnableResponse] = Method("/etcdserverpb.Auth/AuthEnable", AuthEnableRequest, AuthEnableResponse)
+    Authenticate: Method[AuthenticateRequest, AuthenticateResponse] = Method("/etcdserverpb.Auth/Authenticate", AuthenticateRequest, AuthenticateResponse)
+    UserAdd: Method[AuthUserAddRequest, AuthUserAddResponse] = Method("/etcdserverpb.Auth/UserAdd", AuthUserAddRequest, AuthUserAddResponse)
+    UserGrantRole: Method[AuthUserGrantRoleRequest, AuthUserGrantRoleResponse] = Method("/etcdserverpb.Auth/UserGrantRole", AuthUserGrantRoleRequest, AuthUserGrantRoleResponse)
+    RoleAdd: Method[AuthRoleAddRequest, AuthRoleAddResponse] = Method("/etcdserverpb.Auth/RoleAdd", AuthRoleAddRequest, AuthRoleAddResponse)
+    RoleGrantPermission: Method[AuthRoleGrantPermissionRequest, AuthRoleGrantPermissionResponse] = Method("/etcdserverpb.Auth/RoleGrantPermission", AuthRoleGrantPermissionRequest, AuthRoleGrantPermissionResponse)
