@@ -64,6 +64,22 @@ def test_tail_is_read_up_to_its_limit(tail):
         read("tail=1000001", LogQuery)
 
 
+@pytest.mark.parametrize(
+    ("query", "paths"),
+    [
+        ("limit=1&limit=2", ["query.limit"]),
+        ("limit=x&limit=2", ["query.limit"]),  # which of them was meant is not known
+        ("limit=1&limit=2&state=odd", ["query.limit", "query.state"]),
+        ("state=odd", ["query.state"]),
+        ("odd=1&odd=2", ["query.odd"]),
+    ],
+)
+def test_repeated_parameter_is_one_fault_beside_those_of_the_others(query, paths):
+    with pytest.raises(QueryError) as caught:
+        read(query, PageQuery)
+    assert [fault.path for fault in caught.value.faults] == paths
+
+
 def test_request_without_parameters_refuses_each_one():
     assert read("", NoQuery) == NoQuery()
     with pytest.raises(QueryError) as caught:

@@ -90,7 +90,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     except StructureError as error:
         faults.extend(map(_of_query, error.faults))
         raise QueryError(faults) from error
-    if faults:
+    if repeated:
         raise QueryError(faults)
     return query
 
