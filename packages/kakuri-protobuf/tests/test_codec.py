@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 import struct
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -298,6 +299,14 @@ def test_bytes_like_data_is_read_and_written():
     assert decode(bytearray(data), type=Scalars) == Scalars(text="a")
     assert decode(memoryview(data), type=Scalars) == Scalars(text="a")
     assert encode(Scalars(data=bytearray(b"x"))) == encode(Scalars(data=b"x"))
+
+
+@pytest.mark.parametrize("code", ["B", "H", "I", "d"])
+def test_view_of_items_of_any_size_is_written_as_its_bytes(code):
+    view = memoryview(array(code, [1, 2, 300 if code != "B" else 3]))
+    assert encode(Scalars(data=view)) == encode(Scalars(data=view.tobytes()))
+    every_second = memoryview(b"a-b-c-")[::2]
+    assert encode(Scalars(data=every_second)) == encode(Scalars(data=b"abc"))
 
 
 def test_required_field_is_always_written_and_has_to_be_there():

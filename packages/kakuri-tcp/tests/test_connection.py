@@ -290,3 +290,11 @@ async def test_time_of_a_peer_that_stops_reading_begins_when_it_read_last(connec
         assert not connection.is_closing
     connection.sweep(now + 0.1 * timeout)
     assert isinstance(connection.fault, WriteTimeout)
+
+
+async def test_connection_that_processes_at_once_reports_no_unprocessed_bytes(
+    connection, transport
+):
+    transport.feed(b"a")
+    assert connection.events[-1] == b"a"
+    assert (connection.unprocessed(), connection.account()) == (0, 0)

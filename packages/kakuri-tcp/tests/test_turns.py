@@ -65,6 +65,16 @@ async def test_process_without_contention_works_at_once(turns):
     assert turns.waiting == []
 
 
+async def test_runs_again_is_what_the_latest_turn_asked_for(turns):
+    seen = [turns.runs_again]
+    job = Job(turns, [0.006, 0.006])
+    turns.process(job)  # uses up its slice, and asks for a turn
+    seen.append(turns.runs_again)
+    await until(lambda: not job.costs)
+    seen.append(turns.runs_again)
+    assert seen == [False, False, False]
+
+
 async def test_process_after_the_turn_time_is_used_up_waits_for_a_turn(turns):
     jobs = [Job(turns, [0.012]) for _ in range(4)]
     for job in jobs:
