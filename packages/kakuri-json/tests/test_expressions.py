@@ -18,6 +18,7 @@ from kakuri_json._codecs import codec_of
 from kakuri_json._expressions import MISS, compile_reader
 from kakuri_json._layouts import USUAL, Layout
 from kakuri_json._patterns import embed
+from kakuri_json._shapes import Constrained, Constraint, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +238,21 @@ def test_a_pattern_never_reads_beyond_its_string():
     assert kakuri_json.decode('{"a":"1","b":"2"}', type=Odd) == Odd("1", "2")
     reader = compile_reader(codec_of(Odd).shape, USUAL)
     assert reader('{"a":"x","b":"2"}') is MISS
+
+
+@pytest.mark.parametrize(
+    ("kind", "bounds", "good", "bad"),
+    [
+        ("integer", {"ge": 2}, "2", "1"),
+        ("integer", {"gt": 2, "lt": 5}, "4", "5"),
+        ("number", {"ge": 2, "le": 5}, "2.5", "5.5"),
+        ("string", {"min_length": 1, "max_length": 2}, '"ab"', '"abc"'),
+    ],
+)
+def test_integer_bound_is_compared_without_a_call(kind, bounds, good, bad):
+    called = []
+    shape = Constrained(Scalar(kind), (Constraint(called.append, "", **bounds),))
+    read = compile_reader(shape, USUAL)
+    assert read(good) is not MISS
+    assert read(bad) is MISS
+    assert called == []

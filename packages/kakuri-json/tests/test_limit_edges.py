@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 import kakuri_json
 import pytest
-from annotated_types import Ge, Gt, Le, Lt, MultipleOf
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MultipleOf
 from kakuri_json import LimitError, Limits
 
 LIMITS = Limits(max_depth=4, max_digits=6, max_length=80, max_keys=3)
@@ -104,6 +104,36 @@ def test_nesting_of_values_that_are_converted_is_limited():
             WAYS[way]('{"a":[[1],[2],[3],[[[4]]]]}', LIMITS)
 
 
+def spelled(value):
+    return kakuri_json.dumps(value).replace(",", " , ")
+
+
+def test_nesting_of_texts_that_are_converted_is_limited():
+    limits = LIMITS._replace(max_length=10_000)
+    for value in (nested(4), {"children": [nested(2)] * 20}, {"children": [{"children": []}] * 9}):
+        assert kakuri_json.decode(spelled(value), type=Tree, limits=limits)
+    for value in (nested(6), {"children": [*[nested(2)] * 5, nested(4)]}):
+        with pytest.raises(LimitError, match="at most 4 levels"):
+            kakuri_json.decode(spelled(value), type=Tree, limits=limits)
+
+
+@dataclass
+class Pair:
+    children: "Annotated[list[Pair], MaxLen(2)]"
+
+
+def test_container_with_too_many_items_makes_no_room_for_a_deeper_one():
+    limits, empty = Limits(max_depth=6), {"children": []}
+    too_many, fitting = {"children": [empty] * 3}, {"children": [empty]}
+    assert kakuri_json.decode(spelled({"children": [fitting] * 2}), type=Pair, limits=limits)
+    with pytest.raises(kakuri_json.StructureError, match="length 2 or less"):
+        kakuri_json.decode(spelled({"children": [too_many, fitting]}), type=Pair, limits=limits)
+    too_deep = {"children": [{"children": [{}]}]}
+    for first in (fitting, too_many):
+        with pytest.raises(LimitError, match="at most 6 levels"):
+            kakuri_json.decode(spelled({"children": [first, too_deep]}), type=Pair, limits=limits)
+
+
 def test_default_limits_are_the_documented_ones():
     assert Limits() == (512, 4300, 67_108_864, 100_000)
 
@@ -189,6 +219,31 @@ def test_tag_that_is_unknown_or_missing_is_a_fault(place):
         kakuri_json.decode(message(place, '"value":[[1]]', "Third"), type=First | Second)
     with pytest.raises(kakuri_json.StructureError, match="got nothing"):
         kakuri_json.decode('{"value":[[1]],"other":{"type":1}}', type=First | Second)
+
+
+@dataclass
+class Numbered:
+    __json__: ClassVar = {"tag": "type"}
+    number: int
+
+
+@dataclass
+class Defaulted:
+    __json__: ClassVar = {"tag": "type"}
+    number: int = 1
+
+
+@pytest.mark.parametrize("kind", [First, Numbered, Defaulted])
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_class_with_a_tag_is_not_read_without_it(kind, place):
+    name = "value" if kind is First else "number"
+    for _ in range(2):  # the layout that was learned is tried first
+        known = message(place, f'"{name}":1', kind.__name__)
+        assert kakuri_json.decode(known, type=kind) == kind(1)
+        for text in (f'{{"{name}":1}}', f'{{"Type":"{kind.__name__}","{name}":1}}'):
+            with pytest.raises(kakuri_json.StructureError) as caught:
+                kakuri_json.decode(text, type=kind)
+            assert f"$.type: expected '{kind.__name__}', got nothing" in str(caught.value)
 
 
 def test_faults_cost_no_level_of_nesting():

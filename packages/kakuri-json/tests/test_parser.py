@@ -1,6 +1,7 @@
 """RFC 8259, strictly: what is read, what is refused, and with which words."""
 
 import sys
+from typing import Any
 
 import kakuri_json
 import pytest
@@ -276,3 +277,37 @@ def test_escape_that_is_not_valid_is_shown_where_it_stands(text, got, column):
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads(text)
     assert (caught.value.got, caught.value.column) == (got, column)
+
+
+def misspelled(word):
+    for place, letter in enumerate(word):
+        for other in ("x", letter.upper(), '"'):
+            yield word[:place] + other + word[place + 1 :]
+    yield word[:-1]
+    yield word + word[-1]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [spelling for word in ("true", "false", "null") for spelling in misspelled(word)] + ["fault"],
+)
+@pytest.mark.parametrize("around", ["{}", "[{}]", "[1, {}]", '{{"a":{}}}'])
+def test_word_that_is_not_spelled_exactly_is_refused(spelling, around):
+    text = around.format(spelling)
+    with pytest.raises(JSONSyntaxError):
+        kakuri_json.loads(text)
+    with pytest.raises(JSONSyntaxError):
+        kakuri_json.decode(text, type=Any)
+
+
+WHOLE = ' {"a" : [1, {"b" : true} , [ ] ] , "c" : {"d" : "e", "f" : { } } } '
+
+
+@pytest.mark.parametrize("kind", [Any, dict[str, Any], dict[str, list[Any] | dict[str, Any]]])
+@pytest.mark.parametrize("end", range(len(WHOLE) - 2))
+def test_document_that_ends_early_is_explained_alike_with_and_without_a_type(kind, end):
+    with pytest.raises(JSONSyntaxError) as by_loads:
+        kakuri_json.loads(WHOLE[:end])
+    with pytest.raises(JSONSyntaxError) as by_decode:
+        kakuri_json.decode(WHOLE[:end], type=kind)
+    assert str(by_decode.value) == str(by_loads.value)
