@@ -3,28 +3,12 @@ from dataclasses import dataclass
 
 import kakuri_json
 import pytest
-from kakuri_cri import Timeouts as CallTimeouts
 from kakuri_cri.testing import FakeCri
 from kakuri_http import Client, Timeouts
 from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
-from kakuri_zones import MonitorTimes, PullLimits, RetryTimes, Settings
-
-QUICK = {
-    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, progress_interval=0.01),
-    "timeouts": CallTimeouts(usual=10, run_pod_sandbox=10),
-    "monitor": MonitorTimes(
-        interval=0.05, without_events=0.02, gap=0.002, provisional=0.01, resubscribe=0.01,
-        ask_again=0.1,
-    ),
-    "retries": RetryTimes(first=0.02, longest=0.05),
-    "orphan_grace": 0.15,
-    "end_delay": 0.05,
-    "cancel_timeout": 5.0,
-    "heartbeat": 0.1,
-    "rotate_interval": 0.02,
-}  # fmt: skip
+from kakuri_zones.testing import quick_settings
 
 
 @dataclass
@@ -36,7 +20,7 @@ class Problem:
 
 
 class Sidecar:
-    """A sidecar and what talks to it."""
+    """A sidecar and a client of it."""
 
     def __init__(self, client, settings):
         self.client = client
@@ -92,7 +76,7 @@ class Sidecar:
         return kakuri_json.decode(answer.body, type=ZoneStatus).spec
 
     async def until(self, condition, zone="z"):
-        """Wait until what is told of a zone meets a condition; gives that."""
+        """Wait until the status of a zone meets a condition; return that status."""
         async for _ in self.events():
             seen = await self.zone(zone)
             if condition(seen):
@@ -136,12 +120,12 @@ async def runtime():
 
 @pytest.fixture
 def run(runtime, tmp_path):
-    """Give what runs a sidecar in front of the runtime; its settings are quick ones."""
+    """Return a context manager that runs a sidecar in front of the runtime."""
 
     @asynccontextmanager
     async def start(*, is_seen=True, **changes):
-        settings = Settings(
-            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **QUICK, **changes}
+        settings = quick_settings(
+            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **changes}
         )
         listen = Endpoint.unix(str(runtime.path.with_name("sidecar.sock")))
         async with (

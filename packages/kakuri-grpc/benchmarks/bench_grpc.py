@@ -89,7 +89,7 @@ def works() -> list[Work]:
             theirs.ContainerStatusRequest,
             theirs.ContainerStatusResponse,
             {"container_id": "5f0c9a3e" * 8},
-            bench_protobuf.read_status,
+            lambda answer: bench_protobuf.read_status(answer.status),
         ),
     ]
 

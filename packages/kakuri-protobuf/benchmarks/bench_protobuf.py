@@ -84,8 +84,7 @@ def build(module: Any, *, count: int) -> tuple[Any, Any, Any]:
     return status, module.ListContainersResponse(containers=containers), None
 
 
-def read_status(response: Any) -> None:
-    status = response.status
+def read_status(status: Any) -> None:
     _ = (status.id, status.metadata.name, status.metadata.attempt, status.state, status.created_at,
          status.started_at, status.finished_at, status.exit_code, status.image.image,
          status.image_ref, status.reason, status.log_path, dict(status.labels),
@@ -126,9 +125,9 @@ def rows(ours: Any, official: Any, better: Any) -> dict[str, tuple[Callable[[], 
     container_id = "5f0c9a3e" * 8
     return {
         f"decode and read status, {len(status_bytes)} bytes": (
-            lambda: read_status(decode(status_bytes, type=ours.ContainerStatusResponse)),
-            lambda: read_status(official.ContainerStatusResponse.FromString(status_bytes)),
-            lambda: read_status(better.ContainerStatusResponse.parse(status_bytes)),
+            lambda: read_status(decode(status_bytes, type=ours.ContainerStatusResponse).status),
+            lambda: read_status(official.ContainerStatusResponse.FromString(status_bytes).status),
+            lambda: read_status(better.ContainerStatusResponse.parse(status_bytes).status),
         ),
         f"decode and read list of 200, {len(list_bytes)} bytes": (
             lambda: read_list(decode(list_bytes, type=ours.ListContainersResponse)),

@@ -4,27 +4,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from kakuri_agent._cli import Settings, agent_service
-from kakuri_cri import Timeouts
 from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
-from kakuri_zones import MonitorTimes, PullLimits, RetryTimes
-from kakuri_zones import Settings as ZoneSettings
+from kakuri_zones.testing import quick_settings
 from recording_runtime import workload
-
-QUICK = {
-    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, progress_interval=0.01),
-    "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
-    "monitor": MonitorTimes(
-        interval=0.05, without_events=0.02, gap=0.002, provisional=0.01, resubscribe=0.01,
-        ask_again=0.1,
-    ),
-    "retries": RetryTimes(first=0.02, longest=0.05),
-    "orphan_grace": 0.15,
-    "end_delay": 0.05,
-    "heartbeat": 0.1,
-    "rotate_interval": 0.02,
-}  # fmt: skip
 
 
 class CriNode:
@@ -32,7 +16,7 @@ class CriNode:
 
     def __init__(self, folder, cri):
         self.folder, self.cri = folder, cri
-        self.zones = ZoneSettings(cri=cri.endpoint, log_dir=folder / "logs", **QUICK)
+        self.zones = quick_settings(cri=cri.endpoint, log_dir=folder / "logs")
         self.settings = Settings(
             Endpoint.unix(str(folder / "agent.sock")),
             self.zones,

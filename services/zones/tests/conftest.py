@@ -3,33 +3,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import pytest
-from kakuri_cri import CriError, Runtime, RuntimeUnavailable, Timeouts
+from kakuri_cri import CriError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
 from kakuri_registry import ZonesListed, ZoneSpec
-from kakuri_zones import (
-    MonitorTimes,
-    PullLimits,
-    RetryTimes,
-    Settings,
-    ZoneError,
-    error_code,
-    zone_node,
-)
-
-QUICK = {
-    "pulls": PullLimits(timeout=20, first_retry=0.01, retry_window=0.05, progress_interval=0.01),
-    "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
-    "monitor": MonitorTimes(
-        interval=0.05, without_events=0.02, gap=0.002, provisional=0.01, resubscribe=0.01,
-        ask_again=0.1,
-    ),
-    "retries": RetryTimes(first=0.02, longest=0.05),
-    "orphan_grace": 0.15,
-    "end_delay": 0.05,
-    "cancel_timeout": 5.0,
-    "heartbeat": 0.1,
-    "rotate_interval": 0.02,
-}  # fmt: skip
+from kakuri_zones import ZoneError, error_code, zone_node
+from kakuri_zones.testing import quick_settings
 
 
 @dataclass
@@ -126,8 +104,8 @@ def run(runtime, tmp_path):
 
     @asynccontextmanager
     async def start(*, is_seen=True, **changes):
-        settings = Settings(
-            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **QUICK, **changes}
+        settings = quick_settings(
+            **{"cri": runtime.endpoint, "log_dir": tmp_path / "logs", **changes}
         )
         async with (
             Runtime(settings.cri, timeouts=settings.timeouts) as client,
@@ -149,7 +127,7 @@ async def node(run):
 
 @contextmanager
 def no_collector():
-    """Turn the collector off; give what returns the objects that it would have freed."""
+    """Turn the collector off; yield a function that returns the objects that it would have freed."""
     gc.collect()
     gc.disable()
 
@@ -168,5 +146,5 @@ def no_collector():
 
 @pytest.fixture
 def uncollected():
-    """Return a context without the collector, and what tells what it would have freed."""
+    """Return `no_collector`."""
     return no_collector

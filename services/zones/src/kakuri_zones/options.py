@@ -18,7 +18,7 @@ from kakuri_zones._zone_network import MAX_SEARCHES, MAX_SERVERS, is_reachable
 from kakuri_zones.logs._ended import ENDED_LOGS_MB, MIB
 
 MIN_PULL_SECONDS, MAX_PULL_SECONDS = 1.0, 86_400.0
-"""Below, no pull can complete; above, no caller still waits."""
+"""A shorter pull could not complete; a longer one would outlast every caller."""
 
 MAX_AGE_SECONDS = 100 * 365 * 86_400.0
 SECONDS_PER_HOUR = 3600
@@ -28,188 +28,13 @@ MAX_ENDED_LOGS_MB = 1_000_000_000
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\.")
 _HANDLER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
-_OPTIONS = (
-    click.option(
-        "--cri",
-        type=endpoint,
-        callback=lambda _ctx, _param, cri: _check_unix(cri),
-        default="unix:///var/lib/edera/protect/cri.socket",
-        show_default=True,
-        metavar="unix:///PATH",
-        help="The container runtime's socket.",
-    ),
-    click.option(
-        "--handler",
-        "handlers",
-        multiple=True,
-        callback=lambda _ctx, _param, pairs: read_handlers(pairs),
-        default=[f"{name}={handler}" for name, handler in DEFAULT_HANDLERS.items()],
-        show_default=True,
-        metavar="CLASS=HANDLER",
-        help="Which of the runtime's handlers runs the zones of a runtime class; may be repeated.",
-    ),
-    click.option(
-        "--cgroup-parent",
-        callback=lambda _ctx, _param, path: _check_cgroup(path),
-        metavar="PATH",
-        help="Below which cgroup zones lie.  [default: /kakuri, or /kakuri.slice under systemd]",
-    ),
-    click.option(
-        "--log-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=DEFAULT_LOG_DIR,
-        show_default=True,
-        help="Where the runtime writes what containers say.",
-    ),
-    click.option(
-        "--ended-logs-mb",
-        type=click.IntRange(1, MAX_ENDED_LOGS_MB),
-        default=ENDED_LOGS_MB,
-        show_default=True,
-        help="What the logs of all ended zones may take, in units of 2^20 bytes. Those of the "
-        "zones that ended first are removed to make room for later ones.",
-    ),
-    click.option(
-        "--pull-timeout",
-        type=float,
-        callback=lambda _ctx, _param, value: _check_seconds(value),
-        default=DEFAULT_PULL_LIMITS.timeout,
-        show_default=True,
-        help="Seconds that pulling an image may take.",
-    ),
-    click.option(
-        "--pull-stall-timeout",
-        type=float,
-        callback=lambda _ctx, _param, value: value if value == 0 else _check_seconds(value),
-        default=DEFAULT_PULL_LIMITS.stall_timeout,
-        show_default=True,
-        help="Seconds that it may take without any sign of progress; 0 for no such limit.",
-    ),
-    click.option(
-        "--hosts-file/--no-hosts-file",
-        default=True,
-        show_default=True,
-        help="Mount a hosts file of its own into each zone, from the folder of its log.",
-    ),
-    click.option(
-        "--dns-server",
-        "dns_servers",
-        multiple=True,
-        callback=lambda _ctx, _param, addresses: _check_servers(addresses),
-        metavar="ADDRESS",
-        help="A resolver of every zone; up to 3.  [default: the host's that zones can reach]",
-    ),
-    click.option(
-        "--dns-search",
-        "dns_searches",
-        multiple=True,
-        callback=lambda _ctx, _param, names: _check_searches(names),
-        metavar="DOMAIN",
-        help="A search domain of every zone; up to 32.  [default: the host's]",
-    ),
-    click.option(
-        "--image-gc-high",
-        type=click.IntRange(1, 100),
-        default=DEFAULT_COLLECTION.high,
-        show_default=True,
-        help="Percent of the images' disk in use at which unused images are removed; 100 for "
-        "never.",
-    ),
-    click.option(
-        "--image-gc-low",
-        type=click.IntRange(0, 100),
-        default=DEFAULT_COLLECTION.low,
-        show_default=True,
-        help="Percent of the images' disk in use at which removing them ends.",
-    ),
-    click.option(
-        "--image-min-age",
-        type=click.FloatRange(0, MAX_AGE_SECONDS),
-        default=DEFAULT_COLLECTION.min_age,
-        show_default=True,
-        help="Seconds for which an image is kept after it was first seen.",
-    ),
-    click.option(
-        "--image-max-age-hours",
-        type=click.FloatRange(0, MAX_AGE_SECONDS / SECONDS_PER_HOUR),
-        default=0,
-        show_default=True,
-        help="Hours after its last use at which an image is removed, whatever the disk; 0 for "
-        "never.",
-    ),
-    click.option(
-        "--image-gc-interval",
-        type=click.FloatRange(1, 86_400),
-        default=DEFAULT_COLLECTION.interval,
-        show_default=True,
-        help="Seconds between two checks for images to remove.",
-    ),
-    click.option(
-        "--keep-image",
-        "kept_images",
-        multiple=True,
-        callback=lambda _ctx, _param, names: _check_images(names),
-        metavar="REFERENCE",
-        help="An image that is never removed; may be repeated.",
-    ),
-)
-
-
-def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for zones to a click command, as the keyword argument `zones`: a Settings.
-
-    @click.command(cls=DaemonCommand, name="kakuri-sidecar", default_listen="unix:/run/s.sock")
-    @zone_options
-    def main(listen: Endpoint, *, zones: Settings) -> None: ...
-
-    """
-
-    @functools.wraps(function)
-    def command(*args: Any, **given: Any) -> Any:
-        return function(*args, zones=_take_settings(given), **given)
-
-    for option in reversed(_OPTIONS):
-        option(command)
-    return command
-
-
-def _take_settings(given: dict[str, Any]) -> Settings:
-    """Take the values of these options out of those of a command. Raises DaemonError."""
-    high, low = given.pop("image_gc_high"), given.pop("image_gc_low")
-    if low > high:
-        raise DaemonError(
-            f"expected at most --image-gc-high, {high}, for --image-gc-low, got {low}"
-        )
-    log_dir: Path = given.pop("log_dir")
-    return Settings(
-        cri=given.pop("cri"),
-        handlers=given.pop("handlers"),
-        cgroup_parent=given.pop("cgroup_parent"),
-        log_dir=log_dir.absolute(),
-        ended_log_bytes=given.pop("ended_logs_mb") * MIB,
-        has_hosts=given.pop("hosts_file"),
-        dns_servers=given.pop("dns_servers"),
-        dns_searches=given.pop("dns_searches"),
-        collection=CollectionLimits(
-            high=high,
-            low=low,
-            min_age=given.pop("image_min_age"),
-            max_age=given.pop("image_max_age_hours") * SECONDS_PER_HOUR,
-            interval=given.pop("image_gc_interval"),
-            keep=given.pop("kept_images"),
-        ),
-        pulls=PullLimits(
-            timeout=given.pop("pull_timeout"), stall_timeout=given.pop("pull_stall_timeout")
-        ),
-    )
-
 
 def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     """Read `CLASS=HANDLER` pairs.
 
     Raises:
-        click.BadParameter: A class comes twice, there is none at all, or a handler is empty: that
-            would be the runtime's default one, which isolates nothing.
+        click.BadParameter: A class occurs twice, there is none, or a handler is empty, which would
+            select the runtime's default handler without isolation.
     """
     handlers: dict[str, str] = {}
     for pair in pairs:
@@ -271,3 +96,192 @@ def _check_seconds(seconds: float) -> float:
         expected = f"expected seconds from {MIN_PULL_SECONDS:g} to {MAX_PULL_SECONDS:g}"
         raise click.BadParameter(f"{expected}, got {seconds:g}")
     return seconds
+
+
+def _check_stall_seconds(seconds: float) -> float:
+    return seconds if seconds == 0 else _check_seconds(seconds)
+
+
+def _checked(
+    check: Callable[[Any], object],
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback of click that calls a function with the value alone."""
+    return lambda _context, _parameter, value: check(value)
+
+
+_OPTIONS = (
+    click.option(
+        "--cri",
+        type=endpoint,
+        callback=_checked(_check_unix),
+        default="unix:///var/lib/edera/protect/cri.socket",
+        show_default=True,
+        metavar="unix:///PATH",
+        help="The container runtime's socket.",
+    ),
+    click.option(
+        "--handler",
+        "handlers",
+        multiple=True,
+        callback=_checked(read_handlers),
+        default=[f"{name}={handler}" for name, handler in DEFAULT_HANDLERS.items()],
+        show_default=True,
+        metavar="CLASS=HANDLER",
+        help="Which of the runtime's handlers runs the zones of a runtime class; may be repeated.",
+    ),
+    click.option(
+        "--cgroup-parent",
+        callback=_checked(_check_cgroup),
+        metavar="PATH",
+        help="The zones' parent cgroup.  [default: /kakuri, or /kakuri.slice under systemd]",
+    ),
+    click.option(
+        "--log-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=DEFAULT_LOG_DIR,
+        show_default=True,
+        help="Folder to which the runtime writes the logs of containers.",
+    ),
+    click.option(
+        "--ended-logs-mb",
+        type=click.IntRange(1, MAX_ENDED_LOGS_MB),
+        default=ENDED_LOGS_MB,
+        show_default=True,
+        help="Size of the logs of all ended zones, in units of 2^20 bytes. Above it, logs of the "
+        "zones that ended first are removed.",
+    ),
+    click.option(
+        "--pull-timeout",
+        type=float,
+        callback=_checked(_check_seconds),
+        default=DEFAULT_PULL_LIMITS.timeout,
+        show_default=True,
+        help="Seconds that pulling an image may take.",
+    ),
+    click.option(
+        "--pull-stall-timeout",
+        type=float,
+        callback=_checked(_check_stall_seconds),
+        default=DEFAULT_PULL_LIMITS.stall_timeout,
+        show_default=True,
+        help="Seconds without progress after which a pull fails; 0 for no limit.",
+    ),
+    click.option(
+        "--hosts-file/--no-hosts-file",
+        default=True,
+        show_default=True,
+        help="Mount a hosts file of its own into each zone, from the folder of its log.",
+    ),
+    click.option(
+        "--dns-server",
+        "dns_servers",
+        multiple=True,
+        callback=_checked(_check_servers),
+        metavar="ADDRESS",
+        help="A resolver of every zone; up to 3.  [default: the host's that zones can reach]",
+    ),
+    click.option(
+        "--dns-search",
+        "dns_searches",
+        multiple=True,
+        callback=_checked(_check_searches),
+        metavar="DOMAIN",
+        help="A search domain of every zone; up to 32.  [default: the host's]",
+    ),
+    click.option(
+        "--image-gc-high",
+        type=click.IntRange(1, 100),
+        default=DEFAULT_COLLECTION.high,
+        show_default=True,
+        help="Percent of disk use above which unused images are removed; 100 for never.",
+    ),
+    click.option(
+        "--image-gc-low",
+        type=click.IntRange(0, 100),
+        default=DEFAULT_COLLECTION.low,
+        show_default=True,
+        help="Percent of disk use at which removing images stops.",
+    ),
+    click.option(
+        "--image-min-age",
+        type=click.FloatRange(0, MAX_AGE_SECONDS),
+        default=DEFAULT_COLLECTION.min_age,
+        show_default=True,
+        help="Seconds for which every image is kept after it was first seen.",
+    ),
+    click.option(
+        "--image-max-age-hours",
+        type=click.FloatRange(0, MAX_AGE_SECONDS / SECONDS_PER_HOUR),
+        default=0,
+        show_default=True,
+        help="Hours after its last use at which an image is removed regardless of disk use; 0 for "
+        "never.",
+    ),
+    click.option(
+        "--image-gc-interval",
+        type=click.FloatRange(1, 86_400),
+        default=DEFAULT_COLLECTION.interval,
+        show_default=True,
+        help="Seconds between two checks for images to remove.",
+    ),
+    click.option(
+        "--keep-image",
+        "kept_images",
+        multiple=True,
+        callback=_checked(_check_images),
+        metavar="REFERENCE",
+        help="An image that is never removed; may be repeated.",
+    ),
+)
+
+
+def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for zones to a click command, which receives them as `zones`, a Settings.
+
+    @click.command(cls=DaemonCommand, name="my-command", default_listen="unix:/run/my.sock")
+    @zone_options
+    def main(listen: Endpoint, *, zones: Settings) -> None: ...
+
+    """
+
+    @functools.wraps(function)
+    def command(*args: Any, **given: Any) -> Any:
+        return function(*args, zones=_take_settings(given), **given)
+
+    for option in reversed(_OPTIONS):
+        option(command)
+    return command
+
+
+def _take_settings(given: dict[str, Any]) -> Settings:
+    """Remove these options' values from a command's, and return them as settings.
+
+    Raises DaemonError if they contradict each other.
+    """
+    high, low = given.pop("image_gc_high"), given.pop("image_gc_low")
+    if low > high:
+        raise DaemonError(
+            f"expected at most --image-gc-high, {high}, for --image-gc-low, got {low}"
+        )
+    log_dir: Path = given.pop("log_dir")
+    return Settings(
+        cri=given.pop("cri"),
+        handlers=given.pop("handlers"),
+        cgroup_parent=given.pop("cgroup_parent"),
+        log_dir=log_dir.absolute(),
+        ended_log_bytes=given.pop("ended_logs_mb") * MIB,
+        has_hosts=given.pop("hosts_file"),
+        dns_servers=given.pop("dns_servers"),
+        dns_searches=given.pop("dns_searches"),
+        collection=CollectionLimits(
+            high=high,
+            low=low,
+            min_age=given.pop("image_min_age"),
+            max_age=given.pop("image_max_age_hours") * SECONDS_PER_HOUR,
+            interval=given.pop("image_gc_interval"),
+            keep=given.pop("kept_images"),
+        ),
+        pulls=PullLimits(
+            timeout=given.pop("pull_timeout"), stall_timeout=given.pop("pull_stall_timeout")
+        ),
+    )
