@@ -45,5 +45,5 @@ class Timer:
 
 async def begin(registry, reconciler, settle, **more):
     registry.register(workload(**more), now=0.0)
-    reconciler.attend("wl-1")
+    reconciler.enqueue("wl-1")
     await settle()

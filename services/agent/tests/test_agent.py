@@ -80,7 +80,7 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, run
     reply = agent.handle(StartWorkload(workload("c", memory_mb=10)))
     assert reply == Error(
         ErrorCode.CAPACITY,
-        "expected at most 200 MB of memory, got 300: 800 of 1000 are promised, "
+        "expected at most 200 MB of memory, got 300: 800 of 1000 are reserved, "
         "and no zone takes less than 300 MB",
         id="c",
     )
@@ -121,7 +121,7 @@ async def test_specifications_of_live_workloads_share_a_budget(registry, journal
     assert reply == Error(
         ErrorCode.CAPACITY,
         f"expected at most 1000 bytes of specifications, got {one}: "
-        f"{2 * one} of {2 * one + 1000} are promised",
+        f"{2 * one} of {2 * one + 1000} are reserved",
         id="c",
     )
     runtime.change(FAILED, "b")

@@ -23,8 +23,8 @@ SIZE = spec_size(workload("a"))
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"memory_mb": 1023}, "at most 511 MB of memory, got 512: 512 of 1023 are promised"),
-        ({"cpu_millicores": 999}, "at most 499 millicores of CPU, got 500: 500 of 999 are promised"),
+        ({"memory_mb": 1023}, "at most 511 MB of memory, got 512: 512 of 1023 are reserved"),
+        ({"cpu_millicores": 999}, "at most 499 millicores of CPU, got 500: 500 of 999 are reserved"),
         ({"spec_bytes": 2 * SIZE - 1},
          f"at most {SIZE - 1} bytes of specifications, got {SIZE}: {SIZE} of {2 * SIZE - 1} are"),
     ],
@@ -32,18 +32,18 @@ SIZE = spec_size(workload("a"))
 def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
     ((name, total),) = limits.items()
     enough = Capacity(**{name: total + 1})
-    enough.promise(workload("a"))
-    enough.promise(workload("b"))
+    enough.reserve(workload("a"))
+    enough.reserve(workload("b"))
     assert used(enough) == (1024, 1000, 2 * SIZE)
     short = Capacity(**limits)
-    short.promise(workload("a"))
+    short.reserve(workload("a"))
     with pytest.raises(DoesNotFit) as caught:
-        short.promise(workload("b"))
+        short.reserve(workload("b"))
     assert type(caught.value) is DoesNotFit
     assert message in str(caught.value)
     assert used(short) == (512, 500, SIZE)
     short.release("a")
-    short.promise(workload("b"))
+    short.reserve(workload("b"))
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
 def test_workload_larger_than_the_node_never_fits(limits, message):
     capacity = Capacity(**limits)
     with pytest.raises(NeverFits, match=message):
-        capacity.promise(workload("a"))
+        capacity.reserve(workload("a"))
     assert used(capacity) == (0, 0, 0)
     ((name, total),) = limits.items()
     if total > 1:
-        Capacity(**{name: total + 1}).promise(workload("a"))
+        Capacity(**{name: total + 1}).reserve(workload("a"))
 
 
 @pytest.mark.parametrize(
@@ -69,17 +69,17 @@ def test_workload_larger_than_the_node_never_fits(limits, message):
 )
 def test_small_zone_takes_the_floor_and_its_refusal_says_so(memory_mb, reserved, says_so):
     capacity = Capacity(memory_mb=reserved, memory_floor_mb=300)
-    capacity.promise(workload("a", memory_mb=memory_mb))
+    capacity.reserve(workload("a", memory_mb=memory_mb))
     assert capacity.memory_mb_used == reserved
     with pytest.raises(DoesNotFit) as caught:
-        capacity.promise(workload("b", memory_mb=memory_mb))
+        capacity.reserve(workload("b", memory_mb=memory_mb))
     assert str(caught.value).endswith(", and no zone takes less than 300 MB") == says_so
 
 
 def test_capacity_is_released_once():
     capacity = Capacity(memory_mb=2048)
-    capacity.promise(workload("a"))
-    capacity.promise(workload("b", memory_mb=100))
+    capacity.reserve(workload("a"))
+    capacity.reserve(workload("b", memory_mb=100))
     for _ in range(2):
         capacity.release("a")
         capacity.release("unknown")
@@ -89,16 +89,16 @@ def test_capacity_is_released_once():
 def test_workload_reserved_twice_is_counted_once():
     capacity = Capacity()
     for memory_mb in (512, 300):
-        capacity.promise(workload("a", memory_mb=memory_mb))
+        capacity.reserve(workload("a", memory_mb=memory_mb))
         assert used(capacity)[:2] == (memory_mb, 500)
 
 
 def test_stored_workload_beyond_the_capacity_is_counted():
     capacity = Capacity(memory_mb=600)
-    capacity.honour([workload("a"), workload("b")])
+    capacity.reserve_accepted([workload("a"), workload("b")])
     assert used(capacity) == (1024, 1000, 2 * SIZE)
     with pytest.raises(DoesNotFit, match="at most 0 MB of memory, got 1: 1024 of 600"):
-        capacity.promise(workload("c", memory_mb=1))
+        capacity.reserve(workload("c", memory_mb=1))
 
 
 def test_figures_of_the_machine(monkeypatch, tmp_path):

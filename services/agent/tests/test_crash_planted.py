@@ -60,7 +60,7 @@ class TalkativeAgent(Agent):
 class RashReconciler(Reconciler):
     """Ends workloads before it is on disk that they are to end."""
 
-    def _is_noted(self, workload_id):
+    def _is_durable(self, workload_id):
         return True
 
 
@@ -68,7 +68,7 @@ class LeakyCapacity(Capacity):
     """Takes nothing back."""
 
     def release(self, workload_id):
-        self._promised.pop(workload_id, None)
+        self._reserved.pop(workload_id, None)
 
 
 class UnboundRegistry(WorkloadRegistry):

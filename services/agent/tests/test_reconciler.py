@@ -307,7 +307,7 @@ async def test_stopped_workload_ends_with_reason_stopped(
     runtime.change(RUNNING, started_at=1.0)
     await settle()
     registry.want("wl-1", Wanted.STOP, now=1.0)
-    reconciler.attend("wl-1")
+    reconciler.enqueue("wl-1")
     await settle()
     runtime.change(FAILED, reason=reason, exit_code=137)
     await settle()
@@ -321,7 +321,7 @@ async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle
     runtime.change(FAILED, reason="Error", exit_code=3)
     await settle()
     registry.want("wl-1", Wanted.STOP, now=1.0)
-    reconciler.attend("wl-1")
+    reconciler.enqueue("wl-1")
     await settle()
     entry = registry.get("wl-1")
     assert (entry.state, entry.reason) == (FAILED, "Stopped")
@@ -514,7 +514,7 @@ async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry,
     assert {order[0] for order in runtime.told} == {"stop"}
     store.takes_nothing = False
     await journal.flushed()
-    agent.attend("wl-1")
+    agent.enqueue("wl-1")
     await settle()
     assert runtime.told[-1][:2] == ("remove", "wl-1")
     agent.close()

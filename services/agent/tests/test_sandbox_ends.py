@@ -66,7 +66,7 @@ async def test_a_stop_between_runs_ends_the_sandbox(restarting, registry, runtim
     runtime.change(FAILED, reason="Error", pod_sandbox_id="s1", container_id="c1")
     await settle()
     registry.want("wl-1", Wanted.STOP, now=1.0)
-    reconciler.attend("wl-1")
+    reconciler.enqueue("wl-1")
     await settle()
     assert registry.get("wl-1").state is FAILED
     runtime.observer.zone_changed("wl-1")

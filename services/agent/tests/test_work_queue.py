@@ -80,7 +80,7 @@ async def test_queue_forgets_a_workload_that_waits_for_nothing(queue, clock, set
     queue._journal.answer()
     assert clock.due() == [3.0, 3.0, 3.0]
     for workload_id in ("over", "ended", "both", "unknown"):
-        queue.end_back_off(workload_id)
+        queue.cancel_back_off(workload_id)
     await settle()
     assert queue._waits == {}
 
@@ -89,7 +89,7 @@ async def test_end_of_a_back_off_is_not_the_end_of_the_wait_for_the_disk(queue, 
     queue.back_off("a", 3.0)
     queue.add_once_saved("a")
     assert queue.is_backing_off("a")
-    queue.end_back_off("a")
+    queue.cancel_back_off("a")
     assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (False, False)
     assert clock.due() == []
     queue._journal.answer()

@@ -80,7 +80,9 @@ class Agent:
         self._runtime = runtime
         self._capacity = capacity or Capacity()
         self._clock = clock
-        self._capacity.honour(entry.workload for entry in registry if not entry.state.is_terminal)
+        self._capacity.reserve_accepted(
+            entry.workload for entry in registry if not entry.state.is_terminal
+        )
         self._logs = WorkloadLogs(registry, journal, runtime)
         self._reconciler = Reconciler(
             registry,
@@ -119,9 +121,9 @@ class Agent:
                 return self._get_history(workload_id)
         assert_never(request)
 
-    def attend(self, workload_id: str) -> None:
+    def enqueue(self, workload_id: str) -> None:
         """Reconcile a workload soon, because its entry was changed without a request."""
-        self._reconciler.attend(workload_id)
+        self._reconciler.enqueue(workload_id)
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended for good."""
@@ -152,7 +154,7 @@ class Agent:
             message = f"{removing} bytes of ended workloads wait to be removed by the runtime"
             return Error(ErrorCode.CAPACITY, message, id=workload.id)
         try:
-            self._capacity.promise(workload)
+            self._capacity.reserve(workload)
         except NeverFits as error:
             return Error(ErrorCode.NEVER_FITS, str(error), id=workload.id)
         except DoesNotFit as error:
@@ -198,7 +200,7 @@ class Agent:
         """
         if not self._journal.is_saved(entry.workload.id):
             return self._acknowledge_when_durable(entry, existing=existing)
-        self._reconciler.attend(entry.workload.id)
+        self._reconciler.enqueue(entry.workload.id)
         return self._accepted(entry, existing=existing)
 
     def _acknowledge_when_durable(
@@ -215,7 +217,7 @@ class Agent:
                     if error is None
                     else self._refused(error, entry, existing=existing)
                 )
-            self._reconciler.attend(workload_id)
+            self._reconciler.enqueue(workload_id)
 
         self._journal.when_saved(workload_id, on_saved)
         return reply

@@ -1,4 +1,4 @@
-"""What a node has, and what of it is promised to workloads that have not ended."""
+"""The capacity of a node, and what of it is reserved for workloads that have not ended."""
 
 import os
 from collections.abc import Iterable
@@ -8,28 +8,28 @@ from pathlib import Path
 from kakuri_registry import Workload, spec_size
 
 MEMORY_FLOOR_MB = 300
-"""The least memory that a zone takes: below, Edera's hypervisor gives it this much anyway."""
-
+"""Memory that Edera's hypervisor gives a zone at least."""
 
 SPEC_BYTES = 256 << 20
-"""What the specifications of workloads that have not ended may take in all: a thousand of the
-largest documents, and a quarter of a million of ordinary ones."""
+"""Total size of the specifications of workloads that have not ended.
+
+Enough for a thousand of the largest documents, or a quarter of a million usual ones."""
 
 
 class DoesNotFit(Exception):
-    """A workload needs more than the node has left."""
+    """A workload needs more than is available on the node at the moment."""
 
 
 class NeverFits(DoesNotFit):
-    """A workload needs more than the node has in all."""
+    """A workload needs more than the node's total capacity."""
 
 
 @dataclass
 class Capacity:
-    """What workloads that have not ended may take; None is without a limit.
+    """The capacity for workloads that have not ended; None means no limit.
 
-    Memory is in units of 2**20 bytes, CPU in thousandths of a core; `spec_bytes` bounds what the
-    agent itself keeps in memory and on disk for them.
+    Memory is in units of 2**20 bytes, CPU in thousandths of a core. `spec_bytes` limits the size of
+    their specifications, which the agent keeps in memory and on disk.
     """
 
     memory_mb: int | None = None
@@ -39,14 +39,14 @@ class Capacity:
     memory_mb_used: int = 0
     cpu_millicores_used: int = 0
     spec_bytes_used: int = 0
-    _promised: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)
+    _reserved: dict[str, tuple[int, int, int]] = field(default_factory=dict, repr=False)
 
-    def promise(self, workload: Workload) -> None:
+    def reserve(self, workload: Workload) -> None:
         """Reserve what a workload needs.
 
         Raises:
-            NeverFits: it needs more than the node has; the message has the figures.
-            DoesNotFit: it needs more than is left at the moment; the message has the figures.
+            NeverFits: it needs more than the node's total capacity; the message has the figures.
+            DoesNotFit: it needs more than is available at the moment; the message has the figures.
 
         """
         needed = self._needs(workload)
@@ -57,7 +57,7 @@ class Capacity:
         ):
             if total is None or used + need <= total:
                 continue
-            floor = self._floor_words(workload, what)
+            floor = self._floor_message(workload, what)
             if need > total:
                 raise NeverFits(
                     f"expected at most {total} {unit} of {what}, which is all that this node has, "
@@ -65,23 +65,23 @@ class Capacity:
                 )
             raise DoesNotFit(
                 f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
-                f"{used} of {total} are promised{floor}"
+                f"{used} of {total} are reserved{floor}"
             )
-        self._set_aside(workload.id, needed)
+        self._add(workload.id, needed)
 
-    def honour(self, workloads: Iterable[Workload]) -> None:
-        """Set aside what workloads that were accepted before need, whether it fits or not."""
+    def reserve_accepted(self, workloads: Iterable[Workload]) -> None:
+        """Reserve what workloads need that were accepted earlier, even beyond the capacity."""
         for workload in workloads:
-            self._set_aside(workload.id, self._needs(workload))
+            self._add(workload.id, self._needs(workload))
 
     def release(self, workload_id: str) -> None:
-        """Take back what was set aside for a workload; once is enough."""
-        memory, cpu, spec = self._promised.pop(workload_id, (0, 0, 0))
+        """Release what is reserved for a workload; does nothing if nothing is."""
+        memory, cpu, spec = self._reserved.pop(workload_id, (0, 0, 0))
         self.memory_mb_used -= memory
         self.cpu_millicores_used -= cpu
         self.spec_bytes_used -= spec
 
-    def _floor_words(self, workload: Workload, what: str) -> str:
+    def _floor_message(self, workload: Workload, what: str) -> str:
         if what != "memory" or workload.memory_mb >= self.memory_floor_mb:
             return ""
         return f", and no zone takes less than {self.memory_floor_mb} MB"
@@ -90,16 +90,16 @@ class Capacity:
         memory_mb = max(workload.memory_mb, self.memory_floor_mb)
         return memory_mb, workload.cpu_millicores, spec_size(workload)
 
-    def _set_aside(self, workload_id: str, needed: tuple[int, int, int]) -> None:
+    def _add(self, workload_id: str, needed: tuple[int, int, int]) -> None:
         self.release(workload_id)
-        self._promised[workload_id] = needed
+        self._reserved[workload_id] = needed
         self.memory_mb_used += needed[0]
         self.cpu_millicores_used += needed[1]
         self.spec_bytes_used += needed[2]
 
 
 def memory_of_machine() -> int:
-    """Give the machine's memory in units of 2**20 bytes (proc_meminfo(5), MemTotal)."""
+    """Return the machine's memory in units of 2**20 bytes (proc_meminfo(5), MemTotal)."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")
         if name == "MemTotal":
@@ -108,5 +108,5 @@ def memory_of_machine() -> int:
 
 
 def cpu_of_machine() -> int:
-    """Give the machine's processors in thousandths of a core."""
+    """Return the machine's processors in thousandths of a core."""
     return 1000 * (os.cpu_count() or 1)

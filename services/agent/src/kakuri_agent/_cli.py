@@ -198,7 +198,7 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
         agent = Agent(registry, journal, runtime, _capacity(settings, is_simulated=is_simulated))
         retention = Retention(
             registry,
-            agent.attend,
+            agent.enqueue,
             settings.retention_hours * SECONDS_PER_HOUR,
             budget=settings.ended_budget_mb << 20,
         )

@@ -1,8 +1,8 @@
-"""The one loop that compares what should be with what is.
+"""The loop that reconciles the observed state of zones with the desired state of workloads.
 
-What should be stands in the registry, what is in the runtime's view. Whatever happens - a request,
-a report, a crash of anything - ends as a workload in the queue, and reconciling it is always the
-same: take over what is true of its zone, then do the one thing that is missing.
+The desired state is in the registry, the observed state in the runtime's view. Every cause - a
+request, a report of the runtime, a restart - adds the workload to the queue. Reconciling a workload
+is always the same: update its entry from its zone, then take the one action that is missing.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from kakuri_agent._work_queue import WorkQueue
 log = structlog.get_logger()
 
 FULL_PASS_SECONDS = 30.0
-"""How often every unfinished workload is reconciled, whether or not anything was reported."""
+"""Seconds between two passes over all workloads that have not ended, without any cause."""
 
 REMOVED_REMEMBERED = 10_000
-"""Removed workloads whose zones are not adopted, should one turn up; the oldest are forgotten."""
+"""Number of removed workloads that are remembered, so that their late zones are not adopted."""
 
 
 class Reconciler:
-    """Brings what is to what should be. It is the runtime's observer."""
+    """Reconciles workloads one at a time; the runtime's observer."""
 
     def __init__(
         self,
@@ -61,29 +61,29 @@ class Reconciler:
         self._statuses = StatusUpdater(
             registry, runtime, capacity, self._queue, clock=clock, chance=chance
         )
-        self._removed: dict[str, None] = {}  # by this process, and so not to be adopted
-        self._vacated: dict[str, str] = {}  # the sandboxes, by workload, that nothing runs in again
+        self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
+        self._vacated: dict[str, str] = {}  # by workload: the sandbox that was stopped for good
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
-    def attend(self, workload_id: str) -> None:
-        """Reconcile a workload soon."""
+    def enqueue(self, workload_id: str) -> None:
+        """Add a workload to the queue."""
         self._queue.add(workload_id)
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
-        """Call a function whenever a workload has ended for good."""
+        """Call a function whenever a workload has ended and is not restarted."""
         self._statuses.notify_ends(on_end)
 
     def zone_changed(self, zone_id: str) -> None:
-        """Reconcile the workload of a zone soon."""
-        self.attend(zone_id)
+        """Add the workload of a zone to the queue."""
+        self.enqueue(zone_id)
 
     def zone_gone(self, zone_id: str) -> None:
-        """Forget a workload that was to be removed, now that its zone is gone."""
+        """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
         if entry is not None and entry.wanted is Wanted.REMOVE:
             self._registry.remove(zone_id)
-            self._rest(zone_id)
+            self._release(zone_id)
             self._vacated.pop(zone_id, None)
             self._removed[zone_id] = None
             if len(self._removed) > REMOVED_REMEMBERED:
@@ -92,25 +92,25 @@ class Reconciler:
             self._on_change(zone_id)
 
     def zones_listed(self) -> None:
-        """Reconcile all workloads that have not ended, and all zones."""
+        """Add all zones to the queue, and all workloads that run, start or are being removed."""
         for entry in self._registry:
             if not entry.state.is_terminal or entry.wanted is Wanted.REMOVE:
-                self.attend(entry.workload.id)
+                self.enqueue(entry.workload.id)
         for zone in self._runtime.list():
-            self.attend(zone.id)
+            self.enqueue(zone.id)
 
     def close(self) -> None:
-        """Reconcile nothing more."""
+        """Stop reconciling."""
         self._full_pass.cancel()
         self._queue.close()
 
     def _pass(self) -> None:
-        """Reconcile what has not ended; a removal in progress continues by itself."""
+        """Add all workloads that have not ended to the queue."""
         for state in (WorkloadState.PENDING, WorkloadState.RUNNING):
             after = ""
             while page := self._registry.page(state=state, after=after):
                 for entry in page:
-                    self.attend(entry.workload.id)
+                    self.enqueue(entry.workload.id)
                 after = page[-1].workload.id
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
 
@@ -118,48 +118,48 @@ class Reconciler:
         zone = self._runtime.status(workload_id)
         entry = self._registry.get(workload_id) or self._adopt(zone)
         if entry is None:
-            self._rest(workload_id)
+            self._release(workload_id)
         else:
             entry = self._statuses.observe(entry, zone)
             if entry.state.is_terminal:
-                self._rest(workload_id)
+                self._release(workload_id)
             self._act(entry, zone)
         self._on_change(workload_id)
 
     def _adopt(self, zone: ZoneStatus | None) -> WorkloadEntry | None:
-        """Register a zone without an entry: it has run, so it is a workload.
+        """Register a workload for a zone without an entry, if its container has started.
 
-        A zone that is only partially created is not one; the runtime removes it.
+        The runtime removes zones that were only partially created.
         """
         if zone is None or zone.state is WorkloadState.PENDING:
             return None
-        if zone.id in self._removed:  # by a start that reached the runtime late
+        if zone.id in self._removed:  # an earlier start completed after the removal
             self._runtime.remove(zone.id, 0)
             return None
         return self._statuses.adopt(zone)
 
     def _act(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
-        """Do the one thing that is missing."""
+        """Take the action that brings the zone closer to the desired state."""
         workload_id = entry.workload.id
-        is_of_before = zone is not None and zone.attempt < entry.attempt
-        if entry.wanted is not Wanted.RUN and not self._is_noted(workload_id):
+        is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
+        if entry.wanted is not Wanted.RUN and not self._is_durable(workload_id):
             self._queue.add_once_saved(workload_id)
         elif entry.wanted is Wanted.REMOVE:
             self._remove(entry, zone)
         elif entry.state.is_terminal:
             self._vacate(entry, zone)
-        elif entry.wanted is Wanted.STOP and is_of_before:
+        elif entry.wanted is Wanted.STOP and is_of_earlier_run:
             self._statuses.end(entry, ZoneStatus(workload_id, WorkloadState.FAILED, "Stopped"))
-            self._rest(workload_id)
+            self._release(workload_id)
         elif entry.wanted is Wanted.STOP:
             self._runtime.stop(workload_id, entry.grace_seconds)
-        elif entry.state is WorkloadState.PENDING and (zone is None or is_of_before):
+        elif entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
             self._start(entry)
 
     def _remove(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
-        """Remove a zone; only stop it while the removal can't be saved.
+        """Remove a zone; only stop it until the removal is on disk.
 
-        A crash would undo the removal, and without the zone it would look as if it never ran.
+        A crash would undo the removal, and a workload without its zone would be started again.
         """
         workload_id = entry.workload.id
         if self._journal.is_saved(workload_id):
@@ -170,7 +170,7 @@ class Reconciler:
         self._queue.add_once_saved(workload_id)
 
     def _vacate(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
-        """End the sandbox of a workload that has ended for good: it may be a virtual machine."""
+        """Stop the sandbox of an ended workload: it may be a virtual machine that holds memory."""
         if zone is None:
             return
         if zone.state.is_terminal:
@@ -178,11 +178,11 @@ class Reconciler:
             if sandbox_id is None or self._vacated.get(zone.id) == sandbox_id:
                 return
             self._vacated[zone.id] = sandbox_id
-        # Otherwise a start reached the runtime late, after the stop.
+        # Otherwise an earlier start completed after the stop.
         self._runtime.stop(zone.id, entry.grace_seconds)
 
     def _start(self, entry: WorkloadEntry) -> None:
-        """Start a workload's next run, once it may and once that is on disk."""
+        """Start a workload's next run, once its back-off is over and its entry is on disk."""
         workload_id = entry.workload.id
         if self._queue.is_backing_off(workload_id):
             return
@@ -195,15 +195,15 @@ class Reconciler:
         else:
             self._queue.add_once_saved(workload_id)
 
-    def _is_noted(self, workload_id: str) -> bool:
-        """Return whether no crash would undo that a workload is to end.
+    def _is_durable(self, workload_id: str) -> bool:
+        """Return whether a crash would not undo the request to stop or remove a workload.
 
-        While the disk accepts nothing, it ends all the same.
+        Also true while the disk accepts nothing, so that workloads can be stopped then.
         """
         return self._journal.is_settled(workload_id)
 
-    def _rest(self, workload_id: str) -> None:
-        """End the back-off of a workload that starts no more, and release its capacity."""
-        self._queue.end_back_off(workload_id)
+    def _release(self, workload_id: str) -> None:
+        """Cancel the workload's back-off, and release its reserved capacity."""
+        self._queue.cancel_back_off(workload_id)
         self._statuses.forget_run(workload_id)
         self._capacity.release(workload_id)

@@ -26,20 +26,20 @@ NEXT_CHECK_SECONDS = 1.0
 class Retention:
     """Removes ended workloads after `seconds`, and the first ones while they exceed `budget` bytes.
 
-    `attend` is called with the id of each workload to remove.
+    `enqueue` is called with the id of each workload to remove.
     """
 
     def __init__(
         self,
         registry: WorkloadRegistry,
-        attend: Callable[[str], None],
+        enqueue: Callable[[str], None],
         seconds: float,
         *,
         budget: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
-        self._attend = attend
+        self._enqueue = enqueue
         self._seconds = seconds
         self._budget = budget
         self._clock = clock
@@ -65,7 +65,7 @@ class Retention:
             why = "the budget for ended workloads is exceeded" if is_full else "retention is over"
             log.info("workload to be removed", id=workload_id, state=entry.state.value, why=why)
             self._registry.want(workload_id, Wanted.REMOVE, now=now)
-            self._attend(workload_id)
+            self._enqueue(workload_id)
         pause = CHECK_SECONDS if len(ended) < REMOVED_PER_CHECK else NEXT_CHECK_SECONDS
         self._check_in(pause)
 

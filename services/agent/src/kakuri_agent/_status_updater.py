@@ -1,4 +1,4 @@
-"""Takes over into the registry what is true of zones."""
+"""Updates of the registry from the observed state of zones."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,10 +27,10 @@ class StatusUpdater:
     """Updates entries of the registry from the statuses of their zones.
 
     Args:
-        registry: the entries.
-        runtime: where the zones are.
-        capacity: what adopted workloads take from.
-        queue: where workloads that are restarted wait for the end of their back-off.
+        registry: the entries to update.
+        runtime: has the zones.
+        capacity: reserves what adopted workloads need.
+        queue: holds workloads during their back-off.
         clock: wall clock, for the times of entries.
         chance: source of random numbers from 0 to 1, for the jitter of back-offs.
     """
@@ -52,23 +52,23 @@ class StatusUpdater:
         self._clock = clock
         self._chance = chance
         self._loop = asyncio.get_running_loop()
-        self._running_since: dict[str, float] = {}  # by the loop's clock, of runs seen running
+        self._running_since: dict[str, float] = {}  # by the loop's clock, of runs observed running
         self._on_end: Callable[[], None] | None = None
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
-        """Call a function whenever a workload has ended for good."""
+        """Call a function whenever a workload has ended and is not restarted."""
         self._on_end = on_end
 
     def forget_run(self, workload_id: str) -> None:
-        """Forget since when a workload runs."""
+        """Forget when a workload's run has started."""
         self._running_since.pop(workload_id, None)
 
     def adopt(self, zone: ZoneStatus) -> WorkloadEntry | None:
         """Register the workload of a zone that has no entry.
 
         Returns:
-            The new entry, or None. Then the registry is full, or the spec of the zone is not known
-            yet: the runtime has been asked for it and reports the zone again.
+            The new entry. None if the registry is full, or until the spec of the zone has been
+            fetched; the runtime then reports the zone again.
         """
         spec = self._runtime.spec(zone.id)
         if spec is None:
@@ -78,7 +78,7 @@ class StatusUpdater:
         except RegistryFull as error:
             log.warning("zone not adopted", id=zone.id, error=str(error))
             return None
-        self._capacity.honour([entry.workload])
+        self._capacity.reserve_accepted([entry.workload])
         log.warning("zone adopted", id=zone.id, state=zone.state.value)
         message = "its zone was found without a record of it"
         return self._registry.update(
@@ -86,7 +86,7 @@ class StatusUpdater:
         )
 
     def observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
-        """Take over what is true of a zone, or that there is none."""
+        """Update an entry from its zone; None if it has no zone."""
         if entry.state.is_terminal:
             return entry
         if zone is None:
@@ -98,7 +98,7 @@ class StatusUpdater:
             )
             return self.end(entry, lost)
         if zone.attempt > entry.attempt:
-            entry = self._take_over_attempt(entry, zone)
+            entry = self._record_later_attempt(entry, zone)
         elif zone.attempt < entry.attempt:
             return entry  # the zone is of an earlier run
         if zone.state.is_terminal:
@@ -109,7 +109,7 @@ class StatusUpdater:
         if zone.state is WorkloadState.RUNNING and zone.id not in self._running_since:
             self._running_since[zone.id] = self._loop.time() - self._age(zone)
         known = (entry.started_at, entry.address, entry.image_digest)
-        # What is not reported stays as it is known.
+        # A field that is not reported keeps its known value.
         reported = (
             zone.started_at or entry.started_at,
             zone.address or entry.address,
@@ -125,7 +125,7 @@ class StatusUpdater:
         return self._update(entry, zone, zone.state, zone.reason)
 
     def end(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
-        """Take over the end of a run: it is the workload's, or another run follows."""
+        """Record the end of a run: restart the workload, or end it."""
         workload = entry.workload
         reason = zone.reason
         if entry.wanted is not Wanted.RUN and reason in ENDS_OF_A_STOP:
@@ -134,7 +134,9 @@ class StatusUpdater:
             zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
         ):
             running = replace(zone, message=None, exit_code=None, ended_at=None)
-            entry = self._update(entry, running, WorkloadState.RUNNING, None)  # so it was, unseen
+            entry = self._update(
+                entry, running, WorkloadState.RUNNING, None
+            )  # it ran between two reports
         if entry.wanted is Wanted.RUN and is_restarted(workload.restart_policy, zone.state):
             failures = 1 if self._ran_well(zone) else entry.failures + 1
             if failures <= workload.max_restarts:
@@ -143,10 +145,10 @@ class StatusUpdater:
             zone = replace(zone, message=f"{zone.message}; {message}" if zone.message else message)
         return self._update(entry, zone, zone.state, reason)
 
-    def _take_over_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
-        """Take over a later attempt than any that is known here: the store is a restored one."""
+    def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
+        """Record an attempt later than the known ones: the store was restored from a backup."""
         log.warning("attempt taken over", id=zone.id, known=entry.attempt, attempt=zone.attempt)
-        self._queue.end_back_off(zone.id)
+        self._queue.cancel_back_off(zone.id)
         self.forget_run(zone.id)
         return self._registry.restart(
             zone.id,
@@ -157,15 +159,15 @@ class StatusUpdater:
         )
 
     def _age(self, zone: ZoneStatus) -> float:
-        """Return the seconds that a zone has run: all that the wall clock is used for."""
+        """Return for how many seconds a zone has run, by the wall clock."""
         return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
 
     def _ran_well(self, zone: ZoneStatus) -> bool:
-        """Return whether a run was long enough."""
+        """Return whether a run lasted long enough to reset the back-off."""
         began = self._running_since.pop(zone.id, None)
         if began is not None:
             return self._loop.time() - began >= GOOD_RUN
-        # It was not seen running. Both times are the runtime's, by one clock.
+        # It was not observed running. Both times are from the runtime's clock.
         if zone.started_at is None or zone.ended_at is None:
             return False
         return zone.ended_at - zone.started_at >= GOOD_RUN

@@ -1,7 +1,7 @@
 """The queue of workloads to reconcile.
 
-A workload joins it at once, after a back-off, or once its entry is on disk. The queue is worked off
-in turns, so that the event loop serves connections in between.
+A workload is added immediately, after a back-off, or once its entry is on disk. The queue is
+processed in batches, so that the event loop serves connections in between.
 """
 
 import asyncio
@@ -13,22 +13,22 @@ from itertools import islice
 from kakuri_registry import Journal, StoreError
 
 STORE_RETRY_SECONDS = 1.0
-"""Delay before a step that has to be on disk first is tried again while the disk is full."""
+"""Seconds before a workload is added although the disk did not accept its entry."""
 
 WORKLOADS_PER_TURN = 256
-"""Workloads reconciled before the event loop gets its turn: some milliseconds."""
+"""Workloads reconciled in one turn of the event loop: some milliseconds."""
 
 
 @dataclass(slots=True)
 class _Waits:
-    """What one workload waits for before it joins the queue.
+    """What has to happen before a workload is added to the queue.
 
     Attributes:
-        back_off: timer of its back-off. It runs by the loop's clock, which no one can set; only
-            after a restart of this process does the wall clock's `restart_at` count.
+        back_off: timer of its back-off. It uses the loop's monotonic clock; `restart_at` of the
+            wall clock is used only after a restart of this process.
         has_backed_off: whether its latest back-off is over.
-        is_for_disk: whether it joins once its entry is on disk.
-        disk_retry: timer of the next attempt, after the disk did not accept the entry.
+        is_for_disk: whether it waits for its entry to be on disk.
+        disk_retry: timer that adds it after the disk did not accept the entry.
     """
 
     back_off: asyncio.TimerHandle | None = None
@@ -41,11 +41,11 @@ _NO_WAITS = _Waits()
 
 
 class WorkQueue:
-    """Calls a function with the id of each workload in the queue, in turns.
+    """Calls a function with the id of each queued workload.
 
     Args:
-        journal: what says when an entry is on disk.
-        reconcile: the function. The workload may join the queue again meanwhile.
+        journal: reports when an entry is on disk.
+        reconcile: the function. It may add the workload again.
     """
 
     def __init__(self, journal: Journal, reconcile: Callable[[str], None]) -> None:
@@ -71,15 +71,15 @@ class WorkQueue:
         )
 
     def is_backing_off(self, workload_id: str) -> bool:
-        """Return whether a workload waits for the end of its back-off."""
+        """Return whether a workload's back-off is running."""
         return self._waits.get(workload_id, _NO_WAITS).back_off is not None
 
     def has_backed_off(self, workload_id: str) -> bool:
-        """Return whether the latest back-off of a workload is over and was not ended early."""
+        """Return whether the latest back-off of a workload is over and was not cancelled."""
         return self._waits.get(workload_id, _NO_WAITS).has_backed_off
 
-    def end_back_off(self, workload_id: str) -> None:
-        """Forget the back-off of a workload, if it has one."""
+    def cancel_back_off(self, workload_id: str) -> None:
+        """Cancel and forget the back-off of a workload, if it has one."""
         waits = self._waits.get(workload_id)
         if waits is None:
             return
@@ -91,14 +91,14 @@ class WorkQueue:
             del self._waits[workload_id]
 
     def add_once_saved(self, workload_id: str) -> None:
-        """Add a workload once its entry is on disk, or has been refused by the disk for a while."""
+        """Add a workload once its entry is on disk, or a second after the disk refused it."""
         waits = self._waits.setdefault(workload_id, _Waits())
         if not waits.is_for_disk:
             waits.is_for_disk = True
             self._journal.when_saved(workload_id, partial(self._saved, workload_id, waits))
 
     def close(self) -> None:
-        """Call the function no more."""
+        """Stop calling the function, and cancel all timers."""
         if self._turn is not None:
             self._turn.cancel()
         for waits in self._waits.values():
@@ -107,7 +107,7 @@ class WorkQueue:
                     timer.cancel()
 
     def _wait_a_turn(self) -> None:
-        """Wait until replies have left: they are about to be written, and their clients wait."""
+        """Wait one turn of the event loop, in which pending replies are written."""
         self._turn = self._loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
@@ -125,7 +125,7 @@ class WorkQueue:
     def _saved(self, workload_id: str, waits: _Waits, error: StoreError | None) -> None:
         if error is None:
             self._add_saved(workload_id, waits)
-        else:  # the journal has logged it, and goes on trying
+        else:  # the journal has logged it, and retries
             waits.disk_retry = self._loop.call_later(
                 STORE_RETRY_SECONDS, self._add_saved, workload_id, waits
             )
