@@ -504,3 +504,20 @@ def test_restart_is_the_next_attempt_or_a_later_one():
         with pytest.raises(ValueError, match=f"expected an attempt after 1, got {attempt}"):
             registry.restart("a", now=2, restart_at=None, attempt=attempt)
     assert registry.restart("a", now=3, restart_at=None, attempt=2).attempt == 2
+
+
+def test_each_change_has_the_next_version():
+    registry = WorkloadRegistry()
+    versions = [
+        registry.register(workload(), now=1.0).version,
+        registry.update("wl-1", WorkloadState.RUNNING, now=2.0).version,
+        registry.restart("wl-1", now=3.0, restart_at=None).version,
+        registry.set_handle("wl-1", ZoneHandle("pod", "container")).version,
+        registry.want("wl-1", Wanted.STOP, now=4.0, grace_seconds=9).version,
+        registry.want("wl-1", Wanted.STOP, now=5.0, grace_seconds=3).version,
+        registry.want("wl-1", Wanted.REMOVE, now=6.0).version,
+    ]
+    assert versions == list(range(1, 8))
+    assert registry.want("wl-1", Wanted.RUN, now=7.0).version == 7  # nothing changes
+    registry.remove("wl-1")
+    assert registry.register(workload(), now=8.0).version == 9

@@ -626,3 +626,40 @@ def test_database_that_others_could_read_is_made_private(path):
     path.chmod(0o644)
     SQLiteStore(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_default_reserve_takes_eight_mebibytes_of_the_disk(path):
+    SQLiteStore(path).close()
+    reserve = path.with_name(f"{path.name}.reserve").stat()
+    assert reserve.st_size == 8 * 1024 * 1024
+    assert reserve.st_blocks * 512 >= reserve.st_size
+
+
+@pytest.mark.parametrize("is_foreign", [False, True])
+def test_store_that_was_closed_or_refused_keeps_no_file_open(path, is_foreign):
+    SQLiteStore(path).close()
+    if is_foreign:  # what is not a regular file is refused
+        path.unlink()
+        path.mkdir()
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for _ in range(3):
+        if is_foreign:
+            with pytest.raises(StoreFailed):
+                SQLiteStore(path)
+        else:
+            SQLiteStore(path).close()
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_damaged_database_that_can_not_be_replaced_is_a_failure_of_the_store(path, monkeypatch):
+    SQLiteStore(path).close()
+    path.write_bytes(b"not a database" * 1000)
+
+    def replace(path):
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr("kakuri_registry._sqlite.salvage", replace)
+    with pytest.raises(StoreFailed, match=r"can't replace .*kakuri\.db.*not permitted") as caught:
+        SQLiteStore(path)
+    assert isinstance(caught.value.__cause__, PermissionError)
+    assert path.read_bytes().startswith(b"not a database")

@@ -79,9 +79,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
     assert entry is not None
     workload = entry.workload
     handle = entry.handle
-    message = entry.message
-    if message is not None and len(message) > MAX_STORED_TEXT:
-        message = message[:MAX_STORED_TEXT]
+    message = None if entry.message is None else entry.message[:MAX_STORED_TEXT]
     return (
         workload.id,
         entry.version,
