@@ -63,7 +63,7 @@ async def test_queue_waits_after_the_disk_refused_and_asks_nothing_meanwhile(que
     await settle()
     assert (queue.reconciled, queue._journal.held) == ([], [])
     (timer,) = clock.timers
-    assert timer.delay == STORE_RETRY_SECONDS
+    assert timer.delay == STORE_RETRY_SECONDS == 1.0
     timer.run()
     await settle()
     assert queue.reconciled == ["a"]
