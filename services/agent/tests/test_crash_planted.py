@@ -25,7 +25,7 @@ class HastyJournal(Journal):
 
 
 class AlarmedJournal(Journal):
-    """Takes a store that refuses new workloads for one that takes nothing."""
+    """Treats a store that refuses new workloads as one that accepts nothing."""
 
     def is_settled(self, workload_id):
         is_old = self.refusal is not None and not self.is_new(workload_id)
@@ -33,14 +33,14 @@ class AlarmedJournal(Journal):
 
 
 class RemovingReconciler(Reconciler):
-    """Leaves nothing of a zone though its removal can't be noted."""
+    """Removes a zone before its removal is on disk."""
 
     def _remove(self, entry, zone):
         self._runtime.remove(entry.workload.id, entry.grace_seconds)
 
 
 class ForgetfulAgent(Agent):
-    """Stops what it is told to stop, and makes no note of it."""
+    """Stops workloads without recording the desired state."""
 
     def handle(self, request):
         entry = self._registry.get(request.id) if isinstance(request, StopWorkload) else None
@@ -51,28 +51,28 @@ class ForgetfulAgent(Agent):
 
 
 class TalkativeAgent(Agent):
-    """Tells what is not on disk."""
+    """Reports states that are not on disk."""
 
     def _is_durable(self, workload_id):
         return True
 
 
 class RashReconciler(Reconciler):
-    """Ends workloads before it is on disk that they are to end."""
+    """Stops workloads before the request to stop them is on disk."""
 
     def _is_durable(self, workload_id):
         return True
 
 
 class LeakyCapacity(Capacity):
-    """Takes nothing back."""
+    """Never releases capacity."""
 
     def release(self, workload_id):
         self._reserved.pop(workload_id, None)
 
 
 class UnboundRegistry(WorkloadRegistry):
-    """Begins each workload's attempts again."""
+    """Resets each workload's attempts when it is loaded."""
 
     @classmethod
     def load(cls, loaded, **limits):

@@ -25,7 +25,7 @@ _LIMIT_TEXTS = {
 
 
 class Codec:
-    """What is compiled for one class.
+    """The compiled functions of one class.
 
     It is an attribute of the class, so it goes when the class goes, and a subclass, which inherits
     the attribute, is told apart by `cls`.

@@ -47,7 +47,7 @@ def _empty_instance(cls: type[Any], fields: list[str], names: dict[str, Any]) ->
     twin: type[Any] = type(cls.__name__, (), body)
     try:
         object.__new__(twin).__class__ = cls
-    except TypeError:  # their layouts differ
+    except TypeError:  # their memory layouts differ
         return None
     names["new"] = object.__new__
     names["twin"] = twin

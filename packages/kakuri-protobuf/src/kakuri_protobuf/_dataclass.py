@@ -1,4 +1,4 @@
-"""The decorator of generated messages: `dataclasses.dataclass` that does its work later.
+"""The decorator of generated messages: a `dataclasses.dataclass` that is completed lazily.
 
 The standard decorator writes and compiles six methods for each class, a third of a millisecond at
 import. A generated module has a hundred classes and a program uses a few of them, so here a class
@@ -96,7 +96,7 @@ def _setstate(self: Any, state: list[Any]) -> None:
 
 
 class _Fields:
-    """The attribute by which a dataclass is recognized, until there is the real one."""
+    """The attribute that identifies a dataclass, until the class is completed."""
 
     def __get__(self, instance: object, cls: type[Any]) -> Any:
         _complete(cls)

@@ -70,7 +70,7 @@ class _Writer(ValueWriter):
             *indent(
                 "q = p",
                 *body,
-                "if p == q:",  # no field took anything, so none of them has this tag
+                "if p == q:",  # no field has this tag
                 *indent(
                     "p = skip(b, p, end, t, d)",
                     *unknown,
@@ -245,7 +245,7 @@ class _Writer(ValueWriter):
             ]
             self._names[f"members{number}"] = {int(one): one for one in field.type}
         if field.key is Kind.STRING and field.kind is Kind.STRING:
-            # Both shorter than 128 bytes, key first: as nearly every entry is written.
+            # The usual form of an entry: key first, both shorter than 128 bytes.
             is_usual = (
                 "n > 3 and b[p] == 10 and (k := b[p + 1]) < 128 and (m := p + k + 2) < e"
                 " and b[m] == 18 and m + 2 + (k := b[m + 1]) == e and k < 128"
@@ -254,7 +254,7 @@ class _Writer(ValueWriter):
                 f"if {is_usual}:",
                 *indent(
                     f"try: {target}[b[p + 2:m].decode()] = b[m + 2:e].decode()",
-                    # The general way says where.
+                    # The general path finds the position of the error.
                     f"except UnicodeDecodeError: entry{number}(b, p, e, d - 1, s)",
                 ),
                 "else:",
@@ -264,7 +264,7 @@ class _Writer(ValueWriter):
         return self._run(number << 3 | LEN, f"if {target} is None: {target} = {{}}", one)
 
     def _run(self, tag: int, first: str, one: list[str]) -> list[str]:
-        """Return statements that read elements with a tag, as long as they follow one another."""
+        """Return statements that read consecutive elements with the same tag."""
         return [
             f"if t == {tag}:",
             *indent(
@@ -278,7 +278,7 @@ class _Writer(ValueWriter):
                     *NEXT_TAG,
                     f"if t != {tag}: break",
                 ),
-                "if q < 0: break",  # the end of the message, and no tag that is still to be read
+                "if q < 0: break",  # the end of the message: there is no further tag
             ),
         ]
 
@@ -304,7 +304,7 @@ def _entry_decoder(
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """Stands for the class of a map's entries, which exist on the wire only."""
+    """Placeholder for the class of a map's entries, which exist only on the wire."""
 
     key: Any
     value: Any

@@ -66,7 +66,7 @@ class _Writer:
         return encode
 
     def _oneofs(self) -> list[str]:
-        """Return statements that refuse a oneof with two members."""
+        """Return statements that reject a oneof with two members."""
         groups: dict[str, list[str]] = {}
         for field in self._schema.fields:
             if field.oneof is not None:
@@ -89,7 +89,7 @@ class _Writer:
         if field.label is Label.REQUIRED:
             return [*value, *tagged]
         if field.kind in (Kind.FLOAT, Kind.DOUBLE):
-            # -0.0 equals 0.0 and is another value, so the bytes decide.
+            # -0.0 equals 0.0 but is another value, so the bytes are compared.
             zero = _ZERO_BYTES[field.kind.wire_type]
             tag = write_varint(field.number << 3 | field.kind.wire_type)
             return [
@@ -207,7 +207,7 @@ class _Writer:
 
 
 def _empty(schema: Schema) -> str:
-    """Return what a message's bytes are added to: for a few scalars, `bytes` take less time."""
+    """Return the initial buffer of a message: for a few scalars, `bytes` is faster."""
     is_small = len(schema.fields) <= _FEW and all(
         field.label in (Label.IMPLICIT, Label.OPTIONAL) and field.kind is not Kind.GROUP
         for field in schema.fields
@@ -216,7 +216,7 @@ def _empty(schema: Schema) -> str:
 
 
 def _otherwise(*names: str) -> list[str]:
-    """Return statements that refuse what is false and of another type, which would be left out.
+    """Return statements that reject false values of another type, which would be omitted.
 
     Args:
         names: of the types; the first is the usual one.

@@ -1,4 +1,4 @@
-"""Finds out why a message could not be encoded: which field, and what was expected there."""
+"""The reason why a message could not be encoded: which field, and what was expected."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ _FLOAT_MAX = 3.4028235677973366e38  # halfway between the largest float32 and wh
 
 
 def find_fault(message: Any, schema: Schema, schemas: Any, depth: int) -> EncodeError | None:
-    """Return what is wrong with a message, or None if nothing is.
+    """Return the first fault of a message, or None if it can be encoded.
 
     Args:
         message: the value that could not be encoded.
@@ -85,7 +85,7 @@ def _value(
 
 
 def _expectation(value: Any, kind: Kind) -> str:
-    """Return what a value of the kind would be; empty if this is one."""
+    """Return what was expected instead of a value; empty if the value is valid."""
     if kind is Kind.STRING:
         if not isinstance(value, str):
             return "str"

@@ -1,4 +1,4 @@
-"""Reads what a dataclass says of its message: the table from which codecs are compiled."""
+"""The schema of a message, read from its dataclass; codecs are compiled from it."""
 
 import dataclasses
 import enum
@@ -17,7 +17,7 @@ _RESERVED_NUMBERS = range(19_000, 20_000)
 
 
 class Label(enum.Enum):
-    """How often a field may occur, and whether its absence can be told from its zero."""
+    """How often a field may occur, and whether an absent field differs from a zero value."""
 
     IMPLICIT = "implicit"
     OPTIONAL = "optional"

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class _Source:
-    """What `linecache` asks for the lines of a function whose module is not a file."""
+    """A loader from which `linecache` gets the source of generated functions."""
 
     def __init__(self, text: str) -> None:
         self._text = text

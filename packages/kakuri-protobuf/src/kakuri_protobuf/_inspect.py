@@ -1,4 +1,4 @@
-"""Shows a message without knowing its type, for people who look at bytes."""
+"""Readable text of a message of unknown type."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from kakuri_protobuf._kinds import END_GROUP, I32, I64, LEN, START_GROUP, VARINT
 from kakuri_protobuf._wire import read_tag, read_varint, skip
 
 MAX_DEPTH = 32
-"""How deeply bytes are taken for messages; deeper ones are shown as bytes."""
+"""Depth to which bytes are interpreted as messages; deeper ones are shown as bytes."""
 
 _LONGEST = 200
 
@@ -110,7 +110,7 @@ def _cut(text: str) -> str:
 
 
 def _before_end_tag(b: bytes, p: int, after: int) -> int:
-    """Return where a group's content ends; its end tag is known to lie before `after`."""
+    """Return where a group's content ends; its end tag is before `after`."""
     while True:
         start = p
         tag = b[p]

@@ -105,7 +105,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """Carry the default that a proto2 field declares. An absent field is None all the same."""
+    """The default that a proto2 field declares. An absent field is None nevertheless."""
 
     value: Any
 
@@ -123,7 +123,7 @@ Unpacked = Mark.UNPACKED
 """Write each element of a repeated scalar field with a tag of its own, as proto2 does."""
 
 Required = Mark.REQUIRED
-"""A proto2 field that has to be there: it is always written, and its absence is a DecodeError."""
+"""Mark a required proto2 field: it is always written, and its absence is a DecodeError."""
 
 Group = Mark.GROUP
 """Write a message between a start and an end tag, as proto2's groups are."""

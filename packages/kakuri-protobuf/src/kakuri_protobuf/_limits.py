@@ -1,11 +1,11 @@
-"""Bounds on what decoding one message may cost."""
+"""Limits on the cost of decoding one message."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may take.
+    """Limits for one message.
 
     Attributes:
         size: bytes of the encoded message. 64 MiB: the largest message that other libraries read

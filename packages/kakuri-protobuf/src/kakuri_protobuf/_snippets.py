@@ -1,4 +1,4 @@
-"""Lines of source that generated decoders consist of, and the tables that they refer to."""
+"""Source lines of generated decoders, and the tables that they use."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ ZEROS: dict[Kind, Any] = {
 ZIGZAG = [value >> 1 ^ -(value & 1) for value in range(128)]
 CONTINUED = bytes(range(0x80, 0x100))
 
-# What turns a varint of more than seven bits into the value of its kind.
+# Expressions that convert a varint of more than seven bits to the value of its kind.
 LONG = {
     Kind.INT32: ["v &= 0xFFFFFFFF", "if v > 0x7FFFFFFF: v -= 0x100000000"],
     Kind.INT64: ["if v > 0x7FFFFFFFFFFFFFFF: v -= 0x10000000000000000"],

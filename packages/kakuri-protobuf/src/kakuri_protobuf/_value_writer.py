@@ -23,7 +23,7 @@ Decoder = Callable[..., Any]
 
 
 class _Members(dict[int, Any]):
-    """The values of an open enum by number; unnamed ones are made when asked for, not kept."""
+    """The values of an open enum by number; unnamed ones are created on demand and not stored."""
 
     def __init__(self, cls: type[Enum]) -> None:
         super().__init__((int(member), member) for member in cls)
@@ -34,7 +34,7 @@ class _Members(dict[int, Any]):
 
 
 class ValueWriter:
-    """Writes statements that read values of one message's fields, and notes what they refer to."""
+    """Writes statements that read values of a message's fields, and records the names they use."""
 
     def __init__(
         self, schema: Schema, decoder_of: Callable[[type[Any]], Decoder], *, is_counting: bool
@@ -90,7 +90,7 @@ class ValueWriter:
         return [*assignment(field, target, f"unpack{field.number}(b, p)[0]"), f"p += {size}"]
 
     def store(self, field: Field, target: str | None) -> list[str]:
-        """Return statements that store the number `v`, which came as a varint."""
+        """Return statements that store the number `v`, which was decoded from a varint."""
         if field.kind is not Kind.ENUM:
             return assignment(field, target, "v")
         if self.is_open(field):
@@ -107,7 +107,7 @@ class ValueWriter:
         ]
 
     def is_open(self, field: Field) -> bool:
-        """Return whether a field's enum is open, and note its values."""
+        """Return whether a field's enum is open, and record its values."""
         is_open = issubclass(field.type, Enum)
         members = _Members(field.type) if is_open else {int(one): one for one in field.type}
         self._names[f"members{field.number}"] = members
@@ -119,7 +119,7 @@ class ValueWriter:
 
         def first(*arguments: Any) -> Any:
             message = decoder_of(cls)(*arguments)
-            names[name] = decoder_of(cls)  # compiled by now
+            names[name] = decoder_of(cls)  # is compiled already
             return message
 
         names.setdefault(name, first)

@@ -19,7 +19,7 @@ def read_varint(b: bytes, p: int) -> tuple[int, int]:
     Its first byte is known to have the continuation bit. Ten bytes are the most that 64 bits need;
     bits above the 64th are dropped, as the official libraries do.
     """
-    # Each step adds a byte and takes the continuation bit of the byte before it away.
+    # Each step adds a byte and subtracts the continuation bit of the byte before it.
     v = b[p] + (b[p + 1] << 7) - 0x80
     if v < 1 << 14:
         return v, p + 2
@@ -36,7 +36,7 @@ def read_varint(b: bytes, p: int) -> tuple[int, int]:
 
 
 def _read_long_varint(b: bytes, p: int, v: int) -> tuple[int, int]:
-    """Go on with a varint after five bytes."""
+    """Continue to read a varint after five bytes."""
     shift = 35
     while shift < 63:
         byte = b[p]
