@@ -1,6 +1,7 @@
 """What servers may do wrong, played frame by frame: each call ends once, and says how."""
 
 import asyncio
+import random
 
 import kakuri_protobuf as kp
 import pytest
@@ -162,6 +163,51 @@ async def test_connection_that_ends_after_any_answer_is_made_again_at_once(netwo
             await turns(lambda: channel.state is not ChannelState.READY)
 
 
+@pytest.mark.parametrize(
+    ("pick", "waits"),
+    [(max, [66.0, 132.0, 165.0, 165.0]), (min, [54.0, 108.0, 135.0, 135.0])],
+    ids=["longest", "shortest"],
+)
+async def test_wait_after_a_failure_grows_up_to_its_limit_and_starts_anew_after_success(
+    network, monkeypatch, pick, waits
+):
+    monkeypatch.setattr(random, "uniform", lambda *ends: pick(ends))
+    backoff = Backoff(first=60.0, factor=2.0, longest=150.0, jitter=0.1)
+    async with Channel("unix:/played", backoff=backoff) as channel:
+        connections = channel._connections
+        for wait in [*waits, None, waits[0]]:
+            connections._retry_at = 0.0  # the wait before is over
+            if wait is None:
+                network.refuses = 0
+                peer, (call,) = await started(channel, network)
+                peer.answer(1, HELLO)
+                await call
+                peer.lose()
+                await turns(lambda: channel.state is not ChannelState.READY)
+                continue
+            network.refuses = 1
+            for _ in range(2):  # the second call makes no attempt
+                with pytest.raises(Unavailable, match="refused"):
+                    await start(channel)
+            seconds = connections._retry_at - asyncio.get_running_loop().time()
+            assert seconds == pytest.approx(wait, abs=1)
+            assert channel.state is ChannelState.TRANSIENT_FAILURE
+
+
+@pytest.mark.parametrize("ends", ["timeout", "close"])
+async def test_connection_without_settings_is_closed_when_its_attempt_ends(network, ends):
+    network.opening = b""
+    backoff = Backoff(connect=0.01 if ends == "timeout" else 60.0)
+    async with Channel("unix:/played", backoff=backoff) as channel:
+        call = start(channel)
+        peer = await network.peer()
+        if ends == "close":
+            await channel.close()
+        with pytest.raises((Unavailable, asyncio.CancelledError)):
+            await call
+        await turns(lambda: peer.is_closed)
+
+
 async def test_too_many_pings_doubles_the_interval_of_the_next_connection(network):
     async with Channel("127.0.0.1:1") as channel:
         peer, (call,) = await started(channel, network)
@@ -170,6 +216,25 @@ async def test_too_many_pings_doubles_the_interval_of_the_next_connection(networ
         peer.answer(1, HELLO)
         await call
         assert (await network.peer(1)).driver.interval == 2 * before
+
+
+async def test_doubled_interval_outlives_a_failed_attempt(network):
+    backoff = Backoff(first=0.0)
+    async with Channel("127.0.0.1:1", backoff=backoff) as channel:
+        peer, (call,) = await started(channel, network)
+        before = peer.driver.interval
+        network.refuses = 1
+        peer.send(peer.head(1))
+        peer.send(peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, b"too_many_pings"))
+        await turns(lambda: channel.state is ChannelState.TRANSIENT_FAILURE)
+        peer.send(peer.message(1, HELLO), peer.trailers(1))  # the connection is drained
+        assert await call == Answer(text="hello")
+        second = start(channel)
+        peer = await network.peer(1)
+        assert peer.driver.interval == 2 * before
+        await turns(lambda: peer.streams)
+        peer.answer(1, HELLO)
+        assert await second == Answer(text="hello")
 
 
 async def test_call_during_a_failed_reconnection_says_that_nothing_was_processed(channel, network):

@@ -3,6 +3,7 @@
 import asyncio
 import enum
 import random
+from dataclasses import replace
 
 from kakuri_http2 import ExchangeEnded, Processed
 from kakuri_http2 import Limits as HTTP2Limits
@@ -27,7 +28,8 @@ class Connections:
     """The connection that calls are sent on, the attempt at the next, and those that end.
 
     Attributes:
-        current: the last connection that was made; None before the first. It may have ended.
+        current: the last connection that was made; None before the first and after a failed
+            attempt. It may have ended.
         is_closed: whether no more connections are made.
 
     """
@@ -184,7 +186,16 @@ class Connections:
                 self._back_off()
             return
         self._failure = str(error)
+        self._forget_current()
         self._back_off()
+
+    def _forget_current(self) -> None:
+        """Drain the last connection if it has worked: with a failed attempt, that is over."""
+        if self.current is not None and self.current.has_answered:
+            if self.current.interval is not None:
+                self._keepalive = replace(self._keepalive, interval=self.current.interval)
+            self._drain(self.current)
+            self.current = None
 
     def _seconds_to_retry(self) -> float:
         """Return the delay before the next attempt: none after a connection that has worked."""
