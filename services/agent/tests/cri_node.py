@@ -61,6 +61,11 @@ async def run(client, workload_id="wl-1", **changes):
 async def removed(client, workload_id="wl-1"):
     """Remove a workload and wait until nothing is left of it."""
     await client.remove_workload(workload_id)
+    await gone(client, workload_id)
+
+
+async def gone(client, workload_id="wl-1"):
+    """Wait until the agent has no such workload."""
     try:
         while True:
             await client.get_status(workload_id)
@@ -69,4 +74,4 @@ async def removed(client, workload_id="wl-1"):
             raise
 
 
-__all__ = ["CriNode", "reached", "removed", "run", "until"]
+__all__ = ["CriNode", "gone", "reached", "removed", "run", "until"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from cri_node import CriNode, reached, removed, run
+from cri_node import CriNode, gone, reached, removed, run
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_daemon import DaemonError
 from kakuri_rpc import AgentError, ErrorCode, State
@@ -165,7 +165,7 @@ async def test_removal_that_an_agent_left_under_way_is_carried_on_by_the_next(no
         await client.remove_workload("wl-1")
         await node.cri.calls.wait_for(call)
     async with node.agent() as client:
-        await removed(client)
+        await gone(client)
         await until(lambda: not node.cri.sandboxes and not node.cri.containers)
 
 
