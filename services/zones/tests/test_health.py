@@ -1,6 +1,11 @@
+import asyncio
+from types import SimpleNamespace
+
 import pytest
+from kakuri_cri import api
 from kakuri_tcp.testing import until
 from kakuri_zones import Condition, OptionalCalls, RuntimeInfo
+from kakuri_zones._health import check_health
 
 
 async def test_health_of_a_ready_runtime_is_ok(node):
@@ -59,3 +64,30 @@ async def test_runtime_that_does_not_answer_is_unavailable(runtime, node):
 async def test_health_has_only_printable_text_of_the_runtime(runtime, node):
     runtime.node.handlers = ["", "edera", "\x1b[2J\x9b\u202e"]
     assert (await node.zones.health()).handlers == ["", "\\x1b[2J\\x9b\\u202e", "edera"]
+
+
+class InstantRuntime:
+    """A client of a ready runtime whose answers need no turn of the event loop."""
+
+    async def version(self, timeout):
+        return api.VersionResponse(runtime_name="fake")
+
+    async def status(self, timeout):
+        return api.StatusResponse(status=api.RuntimeStatus())
+
+    async def reopen_container_log(self, container_id, timeout):
+        await asyncio.Event().wait()
+
+    async def image_fs_info(self, timeout):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_health_check_cancelled_at_any_turn_leaves_no_unawaited_call(turns):
+    known = SimpleNamespace(has_events=True, has_runtime_config=True)
+    check = asyncio.ensure_future(check_health(InstantRuntime(), known, known, ()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    check.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await check

@@ -1,8 +1,9 @@
 """The health check: which runtime answers, and whether it can run zones now."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from kakuri_cri import CallRefused, CriError, Runtime, Unimplemented, api
@@ -114,8 +115,8 @@ async def check_health(
     except CriError as error:
         return Health("unavailable", str(error))
     reopen, usage = await asyncio.gather(
-        _is_implemented(cri.reopen_container_log(NO_CONTAINER, HEALTH_SECONDS)),
-        _is_implemented(cri.image_fs_info(HEALTH_SECONDS)),
+        _is_implemented(partial(cri.reopen_container_log, NO_CONTAINER, HEALTH_SECONDS)),
+        _is_implemented(partial(cri.image_fs_info, HEALTH_SECONDS)),
     )
     faults = list(_faults(status, handlers))
     return Health(
@@ -145,10 +146,10 @@ def _name(text: str) -> str:
     return printable(text, MAX_NAME)
 
 
-async def _is_implemented(call: Awaitable[object]) -> bool | None:
+async def _is_implemented(call: Callable[[], Awaitable[object]]) -> bool | None:
     """Return whether the runtime implements a call; None if it does not answer."""
     try:
-        await call
+        await call()
     except Unimplemented:
         return False
     except CallRefused:
