@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from cri_node import CriNode, reached, removed, run
+from cri_node import CriNode, gone, reached, removed, run
 from kakuri_cri.testing import FakeCri
 from kakuri_rpc import State
 from kakuri_sidecar import sidecar_service
@@ -88,7 +88,7 @@ async def test_removal_and_restart_under_way_are_carried_on_by_the_other_runtime
         await client.remove_workload("wl-1")
     node.cri.exit("wl-2", 5)
     async with agent(node, order[1]) as client:
-        await removed(client)
+        await gone(client)
         ended = await reached(client, State.FAILED, "wl-2")
         assert (ended.exit_code, ended.attempt) == (5, 0)
 
