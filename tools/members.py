@@ -84,11 +84,7 @@ def third_party(members: Iterable[Member]) -> list[str]:
 def _discover() -> list[Member]:
     found = [
         Member(tomllib.loads(path.read_text())["project"]["name"], path.parent)
-        for pattern in (
-            "packages/*/pyproject.toml",
-            "services/*/pyproject.toml",
-            "sidecar/pyproject.toml",
-        )
+        for pattern in ("packages/*/pyproject.toml", "services/*/pyproject.toml")
         for path in ROOT.glob(pattern)
     ]
     return sorted(found, key=lambda member: member.name)

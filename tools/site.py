@@ -23,7 +23,7 @@ from tools.members import MEMBERS, ROOT, Member
 
 PAGES = re.compile(
     r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|svg)"
-    r"|(?:packages/[^/]+|services/[^/]+|sidecar)/(?:[A-Z]+\.md|docs/.*\.(?:md|svg))"
+    r"|(?:packages/[^/]+|services/[^/]+)/(?:[A-Z]+\.md|docs/.*\.(?:md|svg))"
 )
 GUIDES = ("architecture", "glossary", "contracts", "operations", "reverse-proxy",
           "edera-integration", "threat-model", "reliability", "measurements")  # fmt: skip

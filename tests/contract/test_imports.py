@@ -52,7 +52,7 @@ def test_grpcio_is_imported_by_one_module_alone():
         for path, modules in modules_of(member.folder / "src")
         if {module.partition(".")[0] for module in modules} & {"grpc", "google", "grpc_tools"}
     ]
-    assert using == ["sidecar/src/kakuri_sidecar/_grpcio.py"]
+    assert using == ["services/sidecar/src/kakuri_sidecar/_grpcio.py"]
 
 
 def test_modules_of_zones_import_only_from_their_layer_and_those_below():

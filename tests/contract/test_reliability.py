@@ -11,7 +11,7 @@ TEXT = (ROOT / "docs/reliability.md").read_text()
 NAMED = sorted(set(NAME.findall(TEXT)))
 TESTS = {
     path.as_posix(): path.read_text()
-    for folder in ("packages", "services", "sidecar", "tests")
+    for folder in ("packages", "services", "tests")
     for path in (ROOT / folder).rglob("test_*.py")
 }
 FAULTS = dict(re.findall(r"^\| (\d+) \| (.+)$", TEXT, re.MULTILINE))
