@@ -9,6 +9,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- tools/imports.py writes this: -->\n", "<!-- up to here -->\n"
 
 Graph = dict[str, set[str]]
+"""The names that each name has an arrow to."""
 
 
 def modules_of(source: Path) -> Iterator[tuple[Path, set[str]]]:
@@ -44,6 +46,43 @@ def imported_members(member: Member) -> set[str]:
     return {names[top] for top in tops if top in names} - {member.name}
 
 
+def module_graph(member: Member) -> Graph:
+    """Return which module of a member imports which others of it.
+
+    Imports for type checkers and within functions count as well. `from package import module`
+    imports the module, and not what the package defines.
+    """
+    source = member.folder / "src"
+    imports = {
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): found
+        for path, found in modules_of(source)
+    }
+    return {
+        name: {
+            target
+            for target in (found & imports.keys()) - {name}
+            if _defines_any(target, found, imports.keys())
+        }
+        for name, found in imports.items()
+    }
+
+
+def _defines_any(package: str, found: set[str], names: AbstractSet[str]) -> bool:
+    """Return whether some of the names that are imported from a package are not its modules."""
+    below = {name for name in found if name.rpartition(".")[0] == package}
+    return not below or not below <= names
+
+
+def circles(edges: Graph) -> list[set[str]]:
+    """Return each set of two or more names that reach one another."""
+    found: list[set[str]] = []
+    for name in edges:
+        circle = {other for other in reachable(edges, name) if name in reachable(edges, other)}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
 @cache
 def graph() -> Graph:
     """Return which member imports which others."""
@@ -51,7 +90,7 @@ def graph() -> Graph:
 
 
 def reachable(edges: Graph, start: str) -> set[str]:
-    """Return every member that a member imports, directly or not."""
+    """Return every name that arrows lead to from a name, directly or not."""
     found: set[str] = set()
     waiting = set(edges[start])
     while waiting:

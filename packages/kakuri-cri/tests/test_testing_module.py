@@ -4,15 +4,6 @@ import kakuri_cri.testing
 from kakuri_cri import Runtime, RuntimeUnavailable, api
 
 
-def test_exports():
-    assert kakuri_cri.testing.__all__ == [
-        "Calls", "CriCall", "CriProxy", "FakeContainer", "FakeCri", "FakeImage", "FakeImages",
-        "FakeNode", "FakeSandbox", "Fault", "Faults", "LogWriter", "Outcome", "log_line",
-        "parse_faults",
-    ]  # fmt: skip
-    assert all(hasattr(kakuri_cri.testing, name) for name in kakuri_cri.testing.__all__)
-
-
 async def start_zone(endpoint, directory):
     """Stand for a program under test, which recovers from an answer that was lost."""
     metadata = api.PodSandboxMetadata(name="my-zone", uid="my-zone", namespace="kakuri")

@@ -7,9 +7,9 @@ objects of an answer that was good need no second look.
 
 import asyncio
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from kakuri_http2 import Processed, StreamReset
+from kakuri_http2 import ClientConnection, Processed, StreamReset
 from kakuri_http2.hpack import Field
 
 from kakuri_grpc._errors import (
@@ -22,10 +22,20 @@ from kakuri_grpc._framing import CompressedMessage, MessageReader, sole_message
 from kakuri_grpc._outcome import check_head, check_trailers, early_end
 from kakuri_grpc._status import StatusCode
 
-if TYPE_CHECKING:
-    from kakuri_grpc._driver import ChannelDriver
-
 Fields = tuple[Field, ...]
+
+
+class CallDriver(Protocol):
+    """What a call uses of its connection's driver, which documents it."""
+
+    loop: asyncio.AbstractEventLoop
+    connection: ClientConnection
+    has_answered: bool
+    good_head: Fields | None
+    good_trailers: Fields | None
+
+    def call_expired(self, began: float) -> None:
+        """Handle the end of a call that ran out of time."""
 
 
 class UnaryCall:
@@ -53,7 +63,7 @@ class UnaryCall:
     )
 
     def __init__(
-        self, driver: "ChannelDriver", limit: int, timeout: float | None, deadline: float
+        self, driver: CallDriver, limit: int, timeout: float | None, deadline: float
     ) -> None:
         self._driver = driver
         self._limit = limit

@@ -4,6 +4,7 @@ Names are imported when they are first used, so that a program pays for what it 
 """
 
 from importlib import import_module
+from sys import modules
 
 from kakuri_protobuf._version import __version__
 
@@ -121,9 +122,19 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    import_module(f"{__name__}.{_HOMES[name]}")
+    _publish()
+    return globals()[name]
+
+
+def _publish() -> None:
+    """Take over the names of each loaded module; tracebacks show where users import a name from."""
+    for name, home in _HOMES.items():
+        value = getattr(modules.get(f"{__name__}.{home}"), name, None)
+        if value is not None:
+            globals()[name] = value
+            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+                value.__module__ = __name__
 
 
 def __dir__() -> list[str]:

@@ -2,15 +2,15 @@
 
 The standard decorator writes and compiles six methods for each class, a third of a millisecond at
 import. A generated module has a hundred classes and a program uses a few of them, so here a class
-has only its slots at first, and its methods from when it is first used. Type checkers are shown the
-standard decorator.
+has only its slots at first, and its methods from when it is first used. Generated modules show type
+checkers the standard decorator.
 """
 
 import dataclasses
 import inspect
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
@@ -28,6 +28,9 @@ _LATER = (
 )
 
 
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,)
+)
 def dataclass(
     *, frozen: bool = True, slots: bool = True, kw_only: bool = True
 ) -> Callable[[type[T]], type[T]]:

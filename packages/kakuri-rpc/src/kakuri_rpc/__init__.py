@@ -96,3 +96,8 @@ __all__ = [
     "check_received",
     "serve",
 ]
+
+for _name in __all__:  # tracebacks show where users import a name from
+    _value = globals()[_name]
+    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
+        _value.__module__ = __name__

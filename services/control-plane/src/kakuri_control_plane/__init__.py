@@ -6,3 +6,8 @@ from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
 
 __all__ = ["Api", "Guard", "__version__", "control_plane_service"]
+
+for _name in __all__:  # tracebacks show where users import a name from
+    _value = globals()[_name]
+    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
+        _value.__module__ = __name__
