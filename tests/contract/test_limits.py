@@ -23,11 +23,11 @@ from kakuri_registry import (
     MAX_HISTORY,
     MAX_SPEC_BYTES,
     MAX_STRING_BYTES,
-    Journal,
     LogGrown,
     RestartPolicy,
     RuntimeHealth,
     SQLiteStore,
+    StoreWriter,
     Workload,
     WorkloadRegistry,
     WorkloadState,
@@ -147,10 +147,10 @@ async def test_largest_workload_fits_the_store(workload, tmp_path):
     path = tmp_path / "workloads.db"
     store = SQLiteStore(path)
     registry = WorkloadRegistry()
-    journal = Journal(registry, store)
+    writer = StoreWriter(registry, store)
     registry.register(workload, now=A_LONG_TIME)
-    await journal.settled()
-    await journal.close()
+    await writer.settled()
+    await writer.close()
     store.close()
     reopened = SQLiteStore(path)
     assert [entry.workload for entry in reopened.load().entries] == [workload]

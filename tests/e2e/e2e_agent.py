@@ -19,12 +19,12 @@ from kakuri_agent import Agent, SidecarZones, _state
 from kakuri_agent._cli import main
 from kakuri_agent._node_zones import NodeZones
 from kakuri_agent._retention import Retention
-from kakuri_registry import JOURNAL_STEPS, STORE_STEPS, Journal, SQLiteStore
+from kakuri_registry import STORE_FAILPOINTS, WRITER_FAILPOINTS, SQLiteStore, StoreWriter
 
 MOMENTS = ("before", "under-way", "after")
 COMMANDS = ("start", "stop", "remove")
 STEPS = (
-    *STORE_STEPS, TORN, *JOURNAL_STEPS,
+    *STORE_FAILPOINTS, TORN, *WRITER_FAILPOINTS,
     *(f"{command}.{moment}" for command in COMMANDS for moment in MOMENTS),
     "agent.before-request", "agent.before-answer",
 )  # fmt: skip
@@ -50,11 +50,11 @@ class TearingStore(SQLiteStore):
     """Dies with its machine, if that is the step to die at: not all of a write is on the disk."""
 
     def _transact(self, changes):
-        torn = TornWrite(self._path) if self._on_step.is_next(TORN) else None
+        torn = TornWrite(self._path) if self._failpoint.is_next(TORN) else None
         super()._transact(changes)
         if torn is not None:
             torn.tear(random.Random())
-        self._on_step(TORN)
+        self._failpoint(TORN)
 
 
 def jumping_clock():
@@ -73,8 +73,8 @@ def jumping_clock():
 def die_at(step: str, count: int) -> None:
     """Put the steps into the agent's parts."""
     steps = Steps(step, count)
-    _state.SQLiteStore = partial(TearingStore, on_step=steps)
-    _state.Journal = partial(Journal, on_step=steps)
+    _state.SQLiteStore = partial(TearingStore, failpoint=steps)
+    _state.StoreWriter = partial(StoreWriter, failpoint=steps)
     for zones in (SidecarZones, NodeZones):
         for command in COMMANDS:
             setattr(zones, command, stepping(command, getattr(zones, command), steps))

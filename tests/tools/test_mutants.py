@@ -113,7 +113,7 @@ found = places(member)
 file = "packages/kakuri-registry/tests/test_ordered.py"
 tests = {f"{file}::test_what_only_passes_through_leaves_nothing": 0.1}
 counted = [each for each in found if each.code == "self._size += 1"]
-elsewhere = [each for each in found if each.path.name == "_salvage.py"]
+elsewhere = [each for each in found if each.path.name == "_recovery.py"]
 worker.check(tests)
 print(worker.run(counted[0], tests).name)
 print(worker.run(elsewhere[-1], tests).name)

@@ -43,9 +43,9 @@ MODULES = {
         "compiler/_token_reader",
     ),
     "kakuri-registry": (
-        "_backlog", "_ended", "_feed", "_folder", "_grammar", "_history", "_index", "_journal",
-        "_ordered", "_registry", "_reserve", "_rows", "_salvage", "_session", "_sizes", "_sqlite",
-        "_state", "_zone",
+        "_backlog", "_change_log", "_ended", "_folder", "_grammar", "_history", "_index",
+        "_ordered", "_recovery", "_registry", "_rows", "_session", "_sizes", "_space_reserve",
+        "_sqlite", "_state", "_writer", "_zone",
     ),
     "kakuri-tcp": (
         "_budgets", "_connection", "_line_client", "_line_link", "_line_server", "_lines",

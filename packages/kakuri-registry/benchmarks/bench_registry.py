@@ -19,9 +19,9 @@ from pathlib import Path
 
 from kakuri_registry import (
     Change,
-    Journal,
     MemoryStore,
     SQLiteStore,
+    StoreWriter,
     Workload,
     WorkloadRegistry,
     WorkloadState,
@@ -149,7 +149,7 @@ async def commit(kind: str, waiting: int) -> tuple[float, ...]:
 
         store.write = counted
         times: list[float] = []
-        async with Journal(registry, store) as journal:
+        async with StoreWriter(registry, store) as writer:
             end = time.perf_counter() + 1
 
             async def client(number: int) -> None:
@@ -158,7 +158,7 @@ async def commit(kind: str, waiting: int) -> tuple[float, ...]:
                     new = workload(count * 1000 + number)
                     count += 1
                     registry.register(new, now=1.0)
-                    await journal.saved(new.id)
+                    await writer.saved(new.id)
                     times.append(time.perf_counter() - began)
                     await asyncio.sleep(0)
 

@@ -1,9 +1,9 @@
 """Kills processes that commit in a loop and looks at what they left: crashing.py FOLDER ROUNDS SEED.
 
-In each round a child process runs a journal on the database, with some tasks that move workloads
+In each round a child process runs a writer on the database, with some tasks that move workloads
 through their lives: registered, running, succeeded, removed, and again. Before each step it says
 what it begins, and afterwards that it is done. It is killed (SIGKILL) at a named step of the store
-or of the journal, or from outside in the middle of anything. Then the database is opened: each
+or of the writer, or from outside in the middle of anything. Then the database is opened: each
 workload has come exactly as far as was acknowledged, or one step further if that was begun.
 """
 
@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from kakuri_registry import (
-    JOURNAL_STEPS,
-    STORE_STEPS,
-    Journal,
+    STORE_FAILPOINTS,
+    WRITER_FAILPOINTS,
     SQLiteStore,
+    StoreWriter,
     Workload,
     WorkloadRegistry,
     WorkloadState,
@@ -33,20 +33,20 @@ def kill_at(step: str | None, count: int):
     """Give what ends the process when it comes to a step for the nth time."""
     left = count
 
-    def on_step(name: str) -> None:
+    def failpoint(name: str) -> None:
         nonlocal left
         if name == step:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return on_step
+    return failpoint
 
 
-async def work(path: Path, out: int, on_step) -> None:
-    store = SQLiteStore(path, reserve=0, on_step=on_step)
+async def work(path: Path, out: int, failpoint) -> None:
+    store = SQLiteStore(path, reserve=0, failpoint=failpoint)
     registry = WorkloadRegistry.load(store.load())
-    journal = Journal(registry, store, on_step=on_step)
+    writer = StoreWriter(registry, store, failpoint=failpoint)
 
     async def live(name: str) -> None:
         while True:
@@ -61,7 +61,7 @@ async def work(path: Path, out: int, on_step) -> None:
             else:
                 registry.update(name, LIFE[step], now=time.time(), reason="Next")
             version = registry.version
-            await journal.saved(name)
+            await writer.saved(name)
             os.write(out, f"d {name} {step} {version}\n".encode())
 
     await asyncio.gather(*[live(f"w-{number}") for number in range(TASKS)])
@@ -69,7 +69,7 @@ async def work(path: Path, out: int, on_step) -> None:
 
 def one_round(path: Path, chance: random.Random) -> tuple[dict[str, set[int]], int, int]:
     """Run a child until it is killed; give where each workload may be, and how much was done."""
-    step = chance.choice([None, None, *JOURNAL_STEPS, *STORE_STEPS])
+    step = chance.choice([None, None, *WRITER_FAILPOINTS, *STORE_FAILPOINTS])
     lines = chance.randrange(1, 200) if step is None else -1
     count = chance.randrange(1, 12)
     source, out = os.pipe()

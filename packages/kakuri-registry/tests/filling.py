@@ -1,6 +1,6 @@
 """Fills the disk under a store and looks at what still works: filling.py FOLDER.
 
-FOLDER is a file system of its own of a few MiB. Workloads are registered through a journal until
+FOLDER is a file system of its own of a few MiB. Workloads are registered through a writer until
 there is no room; then what is registered is stopped and removed, with the rest of the disk filled
 by somebody else; then there is room again.
 """
@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from kakuri_registry import (
-    Journal,
     SQLiteStore,
     StoreFull,
+    StoreWriter,
     Wanted,
     Workload,
     WorkloadRegistry,
@@ -53,14 +53,14 @@ def reopened(store: SQLiteStore, path: Path) -> tuple[SQLiteStore, WorkloadRegis
     return store, WorkloadRegistry.load(loaded)
 
 
-async def register(registry: WorkloadRegistry, journal: Journal, names: list[str]) -> int:
+async def register(registry: WorkloadRegistry, writer: StoreWriter, names: list[str]) -> int:
     """Register some workloads at once; give how many were taken."""
 
     async def one(name: str) -> bool:
         workload = Workload(name, "nginx", "edera-zone", 1, 1, args=("x" * 1000,))
         registry.register(workload, now=1.0)
         try:
-            await journal.saved(name)
+            await writer.saved(name)
         except StoreFull:
             assert name not in registry
             return False
@@ -77,17 +77,17 @@ async def main(folder: Path) -> None:
     reserve = folder / "kakuri.db.reserve"
     store = SQLiteStore(path, reserve=RESERVE)
     registry = WorkloadRegistry.load(store.load())
-    journal = Journal(registry, store)
+    writer = StoreWriter(registry, store)
     for group in range(1000):
         names = [f"{group}-{number}" for number in range(GROUP)]
-        count = await register(registry, journal, names)
+        count = await register(registry, writer, names)
         assert count in (0, GROUP)
         if not count:
             break
     assert reserve.stat().st_blocks * 512 >= RESERVE
     fill(folder / "somebody-elses.log")
     assert free(folder) == 0
-    assert await register(registry, journal, ["one-more"]) == 0
+    assert await register(registry, writer, ["one-more"]) == 0
     taken = len(registry)
     assert taken > 1000
 
@@ -102,10 +102,10 @@ async def main(folder: Path) -> None:
         elif number % 7 == 0:
             registry.remove(name)
         if number % 97 == 0:
-            await journal.saved(name)
+            await writer.saved(name)
         if number % 997 == 0:
-            assert await register(registry, journal, [f"new-{number}"]) == 0
-    await journal.flushed()
+            assert await register(registry, writer, [f"new-{number}"]) == 0
+    await writer.flushed()
     assert not reserve.exists()
     expected = {entry.workload.id: entry for entry in registry}
     for number, entry in enumerate(entries):
@@ -114,22 +114,22 @@ async def main(folder: Path) -> None:
         assert kept is None or kept.wanted is Wanted.STOP
 
     # A restart on the full disk finds it all, and goes on the same way.
-    await journal.close()
+    await writer.close()
     store, registry = reopened(store, path)
     assert {entry.workload.id: entry for entry in registry} == expected
-    journal = Journal(registry, store)
-    assert await register(registry, journal, ["one-more"]) == 0
+    writer = StoreWriter(registry, store)
+    assert await register(registry, writer, ["one-more"]) == 0
     for name in list(expected)[:300]:
         registry.remove(name)
         del expected[name]
-    await journal.flushed()
+    await writer.flushed()
 
     # With room for twice the reserve, it is made again and new workloads are taken.
     (folder / "somebody-elses.log").unlink()
     old_log.unlink()
-    assert await register(registry, journal, ["one-more"]) == 1
+    assert await register(registry, writer, ["one-more"]) == 1
     assert reserve.stat().st_size == RESERVE
-    await journal.close()
+    await writer.close()
     store, registry = reopened(store, path)
     names = {entry.workload.id for entry in registry}
     store.close()

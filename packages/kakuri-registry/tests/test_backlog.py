@@ -3,7 +3,7 @@
 import pytest
 from kakuri_registry import StoreFull, Workload, WorkloadRegistry, WorkloadState
 from kakuri_registry._backlog import Backlog
-from kakuri_registry._feed import Change
+from kakuri_registry._change_log import Change
 
 
 class Source:

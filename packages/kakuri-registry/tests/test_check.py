@@ -6,11 +6,11 @@ from contextlib import closing
 import pytest
 from kakuri_registry import (
     Change,
-    Problem,
     SQLiteStore,
     StoreFailed,
     StoreLocked,
     StoreMismatch,
+    StoreProblem,
     StoreReport,
     Workload,
     WorkloadEntry,
@@ -102,4 +102,4 @@ def test_store_of_an_earlier_schema_is_counted(path):
 
 
 def test_problem_of_a_report_compares_by_value():
-    assert StoreReport(1, (Problem("m", "w"),)) == StoreReport(1, (Problem("m", "w"),))
+    assert StoreReport(1, (StoreProblem("m", "w"),)) == StoreReport(1, (StoreProblem("m", "w"),))

@@ -10,11 +10,11 @@ from kakuri_registry import (
     TRANSITIONS,
     Change,
     ChangedWorkload,
+    Compacted,
     DuplicateWorkload,
     IllegalTransition,
     RegistryError,
     RegistryFull,
-    TooLate,
     Transition,
     UnknownWorkload,
     Wanted,
@@ -357,14 +357,14 @@ def test_removed_workload_is_not_kept_alive_by_the_registry():
 
 
 def test_a_reader_who_is_too_late_or_too_early_has_to_list_again():
-    registry = WorkloadRegistry(max_feed=3)
+    registry = WorkloadRegistry(max_changes=3)
     for name in "abcde":
         registry.register(workload(name), now=0)
     assert [change.workload_id for change in registry.changes(2)] == ["c", "d", "e"]
-    with pytest.raises(TooLate, match="expected a version from 2 to 5 to go on from, got 1") as e:
+    with pytest.raises(Compacted, match="expected a version from 2 to 5 to go on from, got 1") as e:
         registry.changes(1)
     assert (e.value.version, e.value.oldest, e.value.latest) == (1, 2, 5)
-    with pytest.raises(TooLate):
+    with pytest.raises(Compacted):
         registry.changes(6)
     with pytest.raises(ValueError, match="limit"):
         registry.changes(3, limit=0)

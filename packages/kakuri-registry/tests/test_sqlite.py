@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kakuri_registry import (
-    STORE_STEPS,
+    STORE_FAILPOINTS,
     VERSION_GAP,
     Change,
     MemoryStore,
@@ -26,9 +26,10 @@ from kakuri_registry import (
     WorkloadRegistry,
     WorkloadState,
     ZoneHandle,
-    _salvage,
+    _recovery,
 )
 from kakuri_registry._schema import SCHEMA_VERSION
+from kakuri_registry._store import no_failpoint
 
 CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -397,7 +398,7 @@ def crash_at(monkeypatch, step):
         (os, "link"),
         (Path, "replace"),
         (Path, "unlink"),
-        (_salvage, "synchronize"),
+        (_recovery, "synchronize"),
     ):
         monkeypatch.setattr(owner, name, stepping(getattr(owner, name)))
 
@@ -449,7 +450,7 @@ def test_log_of_a_damaged_database_is_removed_before_the_new_one_takes_its_name(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", checked)
-    _salvage.finish(path)
+    _recovery.finish(path)
     assert (path.read_bytes(), log.exists(), new.exists()) == (b"new", False, False)
 
 
@@ -458,7 +459,7 @@ def test_names_in_a_folder_are_synchronized(tmp_path, monkeypatch):
     monkeypatch.setattr(
         os, "fsync", lambda fd: synchronized.append(Path(f"/proc/self/fd/{fd}").readlink())
     )
-    _salvage.synchronize(tmp_path)
+    _recovery.synchronize(tmp_path)
     assert synchronized == [tmp_path]
 
 
@@ -494,32 +495,32 @@ def test_a_torn_write_costs_what_was_not_acknowledged(path, tmp_path, torn):
 def test_at_every_step_the_disk_has_the_old_or_the_new(path, tmp_path):
     images = {}
 
-    def on_step(name: str) -> None:
+    def failpoint(name: str) -> None:
         images[name] = image(path, tmp_path / name)
 
     with closing(SQLiteStore(path)) as store:
         store.write([put("old", 1)])
-    with closing(SQLiteStore(path, on_step=on_step)) as store:
+    with closing(SQLiteStore(path, failpoint=failpoint)) as store:
         store.write([put("new", 2), Change("old", 3, None)])
-    assert tuple(images) == STORE_STEPS
+    assert tuple(images) == STORE_FAILPOINTS
     found = {}
     for name, crashed in images.items():
         with closing(SQLiteStore(crashed)) as store:
             found[name] = [entry.workload.id for entry in store.load().entries]
-    assert found == dict(zip(STORE_STEPS, (["old"], ["old"], ["new"]), strict=True))
+    assert found == dict(zip(STORE_FAILPOINTS, (["old"], ["old"], ["new"]), strict=True))
 
 
 def test_a_fault_between_two_writes_undoes_the_first(path):
-    def on_step(name: str) -> None:
+    def failpoint(name: str) -> None:
         if name == "store.before-commit":
             raise KeyboardInterrupt
 
     with closing(SQLiteStore(path)) as store:
         store.write([put("a", 1)])
-        store._on_step = on_step
+        store._failpoint = failpoint
         with pytest.raises(KeyboardInterrupt):
             store.write([put("b", 2)])
-        store._on_step = None
+        store._failpoint = no_failpoint
         store.write([put("c", 3)])
         assert [entry.workload.id for entry in store.load().entries] == ["a", "c"]
 
@@ -563,7 +564,7 @@ def test_new_workloads_are_refused_while_room_runs_out(path, monkeypatch):
         with pytest.raises(StoreFull, match="no room is left for new workloads"):
             store.write([put("b", 2)])
         store.write([put("a", 3, is_new=False, reason="Stopped")])
-        store._reserve.give_up()
+        store._reserve.release()
         free = (2 << 20) - 1  # not enough to keep it back again
         with pytest.raises(StoreFull):
             store.write([put("b", 4)])
@@ -606,16 +607,16 @@ def test_store_that_can_not_be_opened_lets_go_of_its_lock(path, monkeypatch, fau
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError])
 def test_fault_before_the_commit_undoes_removals_and_writes_together(path, error):
-    def on_step(name: str) -> None:
+    def failpoint(name: str) -> None:
         if name == "store.before-commit":
             raise error
 
     with closing(SQLiteStore(path)) as store:
         store.write([put("a", 1), put("b", 2)])
-        store._on_step = on_step
+        store._failpoint = failpoint
         with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else StoreFailed):
             store.write([Change("a", 3, None), put("c", 4)])
-        store._on_step = None
+        store._failpoint = no_failpoint
         assert [entry.workload.id for entry in store.load().entries] == ["a", "b"]
         store.write([Change("b", 5, None), put("d", 6)])  # which begins a transaction of its own
         assert [entry.workload.id for entry in store.load().entries] == ["a", "d"]
@@ -658,7 +659,7 @@ def test_damaged_database_that_can_not_be_replaced_is_a_failure_of_the_store(pat
     def replace(path):
         raise PermissionError(1, "not permitted")
 
-    monkeypatch.setattr("kakuri_registry._sqlite.salvage", replace)
+    monkeypatch.setattr("kakuri_registry._sqlite.recover", replace)
     with pytest.raises(StoreFailed, match=r"can't replace .*kakuri\.db.*not permitted") as caught:
         SQLiteStore(path)
     assert isinstance(caught.value.__cause__, PermissionError)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from kakuri_registry import (
-    STORE_STEPS,
+    STORE_FAILPOINTS,
     SQLiteStore,
     Wanted,
     Workload,
@@ -112,10 +112,10 @@ class RegistryAndDatabase(RuleBasedStateMachine):
         self.disk = dict(self.model)
 
     @precondition(lambda self: self.unsaved)
-    @rule(step=st.sampled_from(STORE_STEPS))
+    @rule(step=st.sampled_from(STORE_FAILPOINTS))
     def crash_in_a_write(self, step) -> None:
         where = self.next_folder()
-        self.store._on_step = lambda name: self.copy(where) if name == step else None
+        self.store._failpoint = lambda name: self.copy(where) if name == step else None
         self.store.write(list(self.unsaved.values()))
         if step == "store.after-commit":
             self.disk = dict(self.model)

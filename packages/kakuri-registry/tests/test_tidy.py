@@ -103,6 +103,6 @@ def test_store_on_a_full_disk_is_not_tidied(tmp_path):
     with closing(SQLiteStore(tmp_path / "db", reserve=1 << 20)) as store:
         store.write([put(1)])
         log = (tmp_path / "db-wal").stat().st_size
-        store._reserve.give_up()
+        store._reserve.release()
         assert store.tidy() is False
         assert (tmp_path / "db-wal").stat().st_size == log

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import Journal, MemoryStore, WorkloadRegistry
+from kakuri_registry import MemoryStore, StoreWriter, WorkloadRegistry
 
 sys.path.insert(0, str(Path(__file__).parent))
 from loop_clock import LoopClock
@@ -29,15 +29,15 @@ def capacity():
 
 
 @pytest.fixture
-async def journal(registry):
-    journal = Journal(registry, MemoryStore())
-    yield journal
-    await journal.close()
+async def writer(registry):
+    writer = StoreWriter(registry, MemoryStore())
+    yield writer
+    await writer.close()
 
 
 @pytest.fixture
-async def agent(registry, journal, runtime, capacity):
-    agent = Agent(registry, journal, runtime, capacity, clock=lambda: 7.0)
+async def agent(registry, writer, runtime, capacity):
+    agent = Agent(registry, writer, runtime, capacity, clock=lambda: 7.0)
     yield agent
     agent.close()
 
@@ -54,10 +54,10 @@ def settle():
 
 
 @pytest.fixture
-async def restarting(monkeypatch, registry, journal, runtime):
+async def restarting(monkeypatch, registry, writer, runtime):
     clock = LoopClock(monkeypatch)
     reconciler = Reconciler(
-        registry, journal, runtime, Capacity(), clock=lambda: 100.0, chance=lambda: 0.0
+        registry, writer, runtime, Capacity(), clock=lambda: 100.0, chance=lambda: 0.0
     )
     yield reconciler, clock
     reconciler.close()

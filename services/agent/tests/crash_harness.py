@@ -28,11 +28,11 @@ from kakuri_agent import Agent, Capacity, SidecarZones, ZoneRuntime
 from kakuri_http import ConnectFailed, HttpError
 from kakuri_json import decode, encode
 from kakuri_registry import (
-    JOURNAL_STEPS,
-    STORE_STEPS,
-    Journal,
+    STORE_FAILPOINTS,
+    WRITER_FAILPOINTS,
     SQLiteStore,
     StoreFailed,
+    StoreWriter,
     Wanted,
     WorkloadRegistry,
     WorkloadState,
@@ -55,7 +55,7 @@ AGENT_STEPS = (
     "agent.opened", "agent.loaded", "agent.before-request", "agent.before-answer",
     "agent.after-answer",
 )  # fmt: skip
-STEPS = (*STORE_STEPS, TORN, *JOURNAL_STEPS, *COMMAND_STEPS, *AGENT_STEPS)
+STEPS = (*STORE_FAILPOINTS, TORN, *WRITER_FAILPOINTS, *COMMAND_STEPS, *AGENT_STEPS)
 """The moments at which an agent may be killed; another is any time at all."""
 
 THE_END = "the end"  # of a story: not counted among the kills
@@ -83,7 +83,7 @@ class RecordingStore(SQLiteStore):
         self._life = life
         self.failures = 0
         self.failed_at = -DOUBT_SECONDS
-        super().__init__(path, reserve=0, on_step=life.step)
+        super().__init__(path, reserve=0, failpoint=life.step)
 
     def load(self):
         loaded = super().load()
@@ -117,7 +117,7 @@ class Life:
         self.folder = folder
         self.corpse: Path | None = None
         self.end = asyncio.get_running_loop().create_future()
-        self.agent = self.store = self._journal = self._runtime = None
+        self.agent = self.store = self._writer = self._runtime = None
         self.tasks: set[asyncio.Future] = set()
         self._step, self._count = step, count
         self._stack = AsyncExitStack()
@@ -139,11 +139,13 @@ class Life:
                 raise Violation(f"the store has problems: {problem}")
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
-        self._journal = Journal(self.registry, self.store, on_step=self.step, executor=world.thread)
+        self._writer = StoreWriter(
+            self.registry, self.store, failpoint=self.step, executor=world.thread
+        )
         self._runtime = ZoneRuntime(await self._open_zones())
         self.capacity = Capacity(memory_mb=MEMORY_MB)
         self.agent = Agent(
-            self.registry, self._journal, self._runtime, self.capacity,
+            self.registry, self._writer, self._runtime, self.capacity,
             clock=world.clock,
         )  # fmt: skip
 
@@ -206,7 +208,7 @@ class Life:
     @property
     def _is_stuck(self):
         """Whether the store takes nothing; one that is full has only refused new workloads."""
-        return isinstance(self._journal.error, StoreFailed)
+        return isinstance(self._writer.error, StoreFailed)
 
     async def bury(self):
         """Take the remains away; what they still do reaches neither files nor sidecar."""
@@ -218,10 +220,10 @@ class Life:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        if self._journal is not None:  # closing it would wait for answers that never come
+        if self._writer is not None:  # closing it would wait for answers that never come
             self.registry.subscribe(None)
-            if self._journal._retry is not None:
-                self._journal._retry.cancel()
+            if self._writer._retry is not None:
+                self._writer._retry.cancel()
         if self.store is not None:
             self.store.close()
         shutil.rmtree(self.folder)

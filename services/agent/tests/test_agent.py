@@ -73,8 +73,8 @@ async def test_a_full_registry_is_capacity_and_promises_nothing(agent, capacity)
     assert capacity.memory_mb_used == 3 * 512
 
 
-async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, runtime, settle):
-    agent = Agent(registry, journal, runtime, Capacity(memory_mb=1000, memory_floor_mb=300))
+async def test_what_does_not_fit_is_capacity_with_figures(registry, writer, runtime, settle):
+    agent = Agent(registry, writer, runtime, Capacity(memory_mb=1000, memory_floor_mb=300))
     agent.handle(StartWorkload(workload("a", memory_mb=10)))
     agent.handle(StartWorkload(workload("b", memory_mb=500)))
     reply = agent.handle(StartWorkload(workload("c", memory_mb=10)))
@@ -101,9 +101,9 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, journal, run
     ],
 )
 async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_node_is_empty(
-    registry, journal, runtime, needs, message
+    registry, writer, runtime, needs, message
 ):
-    agent = Agent(registry, journal, runtime, Capacity(memory_mb=1000, cpu_millicores=900))
+    agent = Agent(registry, writer, runtime, Capacity(memory_mb=1000, cpu_millicores=900))
     reply = agent.handle(StartWorkload(workload("a", **needs)))
     assert reply == Error(ErrorCode.NEVER_FITS, f"expected at most {message}", id="a")
     agent.handle(StartWorkload(workload("b", memory_mb=1000, cpu_millicores=1)))
@@ -111,10 +111,10 @@ async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_n
     agent.close()
 
 
-async def test_specifications_of_live_workloads_share_a_budget(registry, journal, runtime, settle):
+async def test_specifications_of_live_workloads_share_a_budget(registry, writer, runtime, settle):
     large = {"env": {"X": "x" * 10_000}}
     one = spec_size(workload("a", **large))
-    agent = Agent(registry, journal, runtime, capacity := Capacity(spec_bytes=2 * one + 1000))
+    agent = Agent(registry, writer, runtime, capacity := Capacity(spec_bytes=2 * one + 1000))
     for name in "ab":
         assert agent.handle(StartWorkload(workload(name, **large))).state is State.PENDING
     reply = agent.handle(StartWorkload(workload("c", **large)))
@@ -147,9 +147,9 @@ async def test_start_is_refused_while_workloads_being_removed_exceed_their_budge
     )
 
 
-async def test_a_stop_right_behind_the_start_ends_it(registry, journal, settle):
+async def test_a_stop_right_behind_the_start_ends_it(registry, writer, settle):
     runtime = SimulatedRuntime()
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     agent.handle(StartWorkload(workload()))
     agent.handle(StopWorkload("wl-1", 0))
     await settle()
@@ -321,12 +321,12 @@ async def test_listing_is_paged_and_filtered(agent, runtime, settle):
     assert [status.id for status in blue.workloads] == ["a"]
 
 
-async def test_after_a_restart_only_what_has_not_ended_counts(registry, journal, runtime):
+async def test_after_a_restart_only_what_has_not_ended_counts(registry, writer, runtime):
     for name in ("waits", "runs", "ended"):
         registry.register(workload(name), now=1.0)
     registry.update("runs", RUNNING, now=2.0)
     registry.update("ended", FAILED, now=2.0)
-    agent = Agent(registry, journal, runtime, capacity := Capacity(memory_mb=2000))
+    agent = Agent(registry, writer, runtime, capacity := Capacity(memory_mb=2000))
     assert capacity.memory_mb_used == 2 * 512
     agent.close()
 

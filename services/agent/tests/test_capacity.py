@@ -4,7 +4,7 @@ import pytest
 from kakuri_agent import Capacity
 from kakuri_agent._capacity import (
     SPEC_BYTES,
-    DoesNotFit,
+    InsufficientCapacity,
     NeverFits,
     cpu_of_machine,
     memory_of_machine,
@@ -37,9 +37,9 @@ def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
     assert used(enough) == (1024, 1000, 2 * SIZE)
     short = Capacity(**limits)
     short.reserve(workload("a"))
-    with pytest.raises(DoesNotFit) as caught:
+    with pytest.raises(InsufficientCapacity) as caught:
         short.reserve(workload("b"))
-    assert type(caught.value) is DoesNotFit
+    assert type(caught.value) is InsufficientCapacity
     assert message in str(caught.value)
     assert used(short) == (512, 500, SIZE)
     short.release("a")
@@ -71,7 +71,7 @@ def test_small_zone_takes_the_floor_and_its_refusal_says_so(memory_mb, reserved,
     capacity = Capacity(memory_mb=reserved, memory_floor_mb=300)
     capacity.reserve(workload("a", memory_mb=memory_mb))
     assert capacity.memory_mb_used == reserved
-    with pytest.raises(DoesNotFit) as caught:
+    with pytest.raises(InsufficientCapacity) as caught:
         capacity.reserve(workload("b", memory_mb=memory_mb))
     assert str(caught.value).endswith(", and no zone takes less than 300 MB") == says_so
 
@@ -97,7 +97,7 @@ def test_stored_workload_beyond_the_capacity_is_counted():
     capacity = Capacity(memory_mb=600)
     capacity.reserve_accepted([workload("a"), workload("b")])
     assert used(capacity) == (1024, 1000, 2 * SIZE)
-    with pytest.raises(DoesNotFit, match="at most 0 MB of memory, got 1: 1024 of 600"):
+    with pytest.raises(InsufficientCapacity, match="at most 0 MB of memory, got 1: 1024 of 600"):
         capacity.reserve(workload("c", memory_mb=1))
 
 

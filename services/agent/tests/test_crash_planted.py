@@ -4,14 +4,14 @@ import pytest
 from crash_harness import World
 from crash_history import Violation
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import Journal, Wanted, WorkloadRegistry
+from kakuri_registry import StoreWriter, Wanted, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
 
 SEEDS = range(100, 300)
 """Stories that may be told before the fault is found."""
 
 
-class HastyJournal(Journal):
+class HastyWriter(StoreWriter):
     """Says that all is on disk before it is."""
 
     def is_saved(self, workload_id):
@@ -24,7 +24,7 @@ class HastyJournal(Journal):
         told(None)
 
 
-class AlarmedJournal(Journal):
+class AlarmedWriter(StoreWriter):
     """Treats a store that refuses new workloads as one that accepts nothing."""
 
     def is_settled(self, workload_id):
@@ -112,8 +112,8 @@ def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_fold
 @pytest.mark.parametrize(
     ("where", "fault"),
     [
-        ("crash_harness.Journal", HastyJournal),
-        ("crash_harness.Journal", AlarmedJournal),
+        ("crash_harness.StoreWriter", HastyWriter),
+        ("crash_harness.StoreWriter", AlarmedWriter),
         ("crash_harness.Agent", ForgetfulAgent),
         ("crash_harness.Agent", TalkativeAgent),
         ("kakuri_agent._agent.Reconciler", RashReconciler),

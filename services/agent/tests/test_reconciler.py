@@ -7,11 +7,11 @@ import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
 from kakuri_agent._work_queue import WORKLOADS_PER_TURN
 from kakuri_registry import (
-    Journal,
     MemoryStore,
     RestartPolicy,
     StoreFailed,
     StoreFull,
+    StoreWriter,
     Wanted,
     WorkloadRegistry,
     WorkloadState,
@@ -33,9 +33,9 @@ from recording_runtime import spec, workload
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, journal, settle):
+async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, writer, settle):
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, started_at=3.0, spec=spec(args=("a",)))
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     entry = registry.get("wl-1")
     assert (entry.state, entry.started_at) == (RUNNING, 3.0)
@@ -46,19 +46,19 @@ async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, journa
     agent.close()
 
 
-async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, journal, settle):
+async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
-    await journal.flushed()
-    agent = Agent(registry, journal, runtime)
+    await writer.flushed()
+    agent = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == [("start", "wl-1", 0)]
     agent.close()
 
 
-async def test_what_runs_already_is_not_started_again(runtime, registry, journal, settle):
+async def test_what_runs_already_is_not_started_again(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, spec=spec())
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == []
     assert registry.get("wl-1").state is RUNNING
@@ -134,7 +134,7 @@ async def test_stopping_is_told_until_it_is_done(agent, runtime, settle):
     assert [order[0] for order in runtime.told] == ["start", "stop"]
 
 
-async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry, journal, settle):
+async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry, writer, settle):
     always = workload(restart_policy=RestartPolicy.ALWAYS)
     agent.handle(StartWorkload(always))
     await settle()
@@ -143,7 +143,7 @@ async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry
     agent.handle(StopWorkload("wl-1", 3))
     agent.close()
     runtime.change(FAILED, reason="Error", exit_code=143)  # while nobody looked
-    following = Agent(registry, journal, runtime)
+    following = Agent(registry, writer, runtime)
     await settle()
     assert registry.get("wl-1").state is FAILED
     assert [order[0] for order in runtime.told] == ["start"]
@@ -167,10 +167,10 @@ async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle)
     assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
 
 
-async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, journal, settle):
+async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
     registry.want("wl-1", Wanted.REMOVE, now=2.0, grace_seconds=4)
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == [("remove", "wl-1", 4)]
     agent.close()
@@ -331,13 +331,13 @@ async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle
 
 @pytest.mark.parametrize(("restart_at", "waits"), [(130.0, 30.0), (99.0, 0), (1e9, 300.0)])
 async def test_the_next_process_waits_for_the_rest_only(
-    monkeypatch, registry, journal, runtime, settle, restart_at, waits
+    monkeypatch, registry, writer, runtime, settle, restart_at, waits
 ):
     clock = LoopClock(monkeypatch)
     registry.register(workload(restart_policy=RestartPolicy.ALWAYS), now=0.0)
     registry.restart("wl-1", now=1.0, restart_at=restart_at, failures=1)
-    await journal.flushed()
-    reconciler = Reconciler(registry, journal, runtime, Capacity(), clock=lambda: 100.0)
+    await writer.flushed()
+    reconciler = Reconciler(registry, writer, runtime, Capacity(), clock=lambda: 100.0)
     await settle()
     assert runtime.told == []
     assert clock.due() == [waits]
@@ -349,7 +349,7 @@ async def test_the_next_process_waits_for_the_rest_only(
 class SlowStore(MemoryStore):
     """Keeps nothing before the test says so."""
 
-    is_instant = False
+    is_nonblocking = False
 
     def __init__(self):
         super().__init__()
@@ -369,22 +369,22 @@ class SlowStore(MemoryStore):
 async def slow(registry):
     """An agent's parts, with a store that waits, and a workload that runs."""
     store = SlowStore()
-    journal = Journal(registry, store)
+    writer = StoreWriter(registry, store)
     registry.register(workload(), now=1.0)
     registry.update("wl-1", RUNNING, now=2.0)
     store.may_write.set()
-    await journal.flushed()
+    await writer.flushed()
     store.may_write.clear()
-    yield store, journal
+    yield store, writer
     store.may_write.set()
-    await journal.close()
+    await writer.close()
 
 
 @pytest.mark.parametrize("request_", [StopWorkload("wl-1", 10), RemoveWorkload("wl-1")])
 async def test_nothing_ends_before_that_is_on_disk(slow, registry, runtime, settle, request_):
-    store, journal = slow
+    store, writer = slow
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     reply = asyncio.ensure_future(agent.handle(request_))
     await settle()
@@ -393,16 +393,16 @@ async def test_nothing_ends_before_that_is_on_disk(slow, registry, runtime, sett
     assert runtime.told == []
     store.may_write.set()
     await reply
-    await journal.flushed()
+    await writer.flushed()
     await settle()
     assert [order[1] for order in runtime.told][:1] == ["wl-1"]
     agent.close()
 
 
 async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, settle):
-    store, journal = slow
+    store, writer = slow
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     requests = [GetStatus("wl-1"), GetHistory("wl-1"), ListWorkloads()]
     replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
@@ -418,9 +418,9 @@ async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, set
 async def test_list_that_waits_for_the_disk_shows_the_state_at_the_time_of_the_request(
     slow, registry, runtime, settle
 ):
-    store, journal = slow
+    store, writer = slow
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     page = asyncio.ensure_future(agent.handle(ListWorkloads()))
     await settle()
@@ -434,10 +434,10 @@ async def test_list_that_waits_for_the_disk_shows_the_state_at_the_time_of_the_r
 
 async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, settle):
     """New ones are refused, and what is known of the others is on disk a write later."""
-    store, journal = slow
+    store, writer = slow
     store.refuses_new = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     requests = [
         StartWorkload(workload("wl-2")), StopWorkload("wl-2", 0),
@@ -459,24 +459,24 @@ async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, s
 
 
 async def test_a_zone_is_adopted_though_the_disk_is_full(slow, registry, runtime, settle):
-    store, journal = slow
+    store, writer = slow
     store.refuses_new = True
     store.may_write.set()
     runtime.zones["found"] = ZoneStatus("found", RUNNING, spec=spec("found"))
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
-    await journal.flushed()
+    await writer.flushed()
     assert "found" in {entry.workload.id for entry in store.load().entries}
     agent.close()
 
 
 async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, settle):
     """Else a stop would wait for the disk for ever: each look at it would be a change to keep."""
-    store, journal = slow
+    store, writer = slow
     registry.update("wl-1", RUNNING, now=2.0, started_at=2.0, address="10.0.0.2")
     registry.restart("wl-1", now=3.0, restart_at=None)
     runtime.zones["wl-1"] = ZoneStatus("wl-1", PENDING, "Pulling", attempt=1)
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     version = registry.version
     reply = asyncio.ensure_future(agent.handle(StopWorkload("wl-1", 10)))
@@ -490,8 +490,8 @@ async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, s
 
 
 async def test_a_start_waits_until_the_last_one_is_gone_for_good(slow, registry, runtime, settle):
-    store, journal = slow
-    agent = Agent(registry, journal, runtime)
+    store, writer = slow
+    agent = Agent(registry, writer, runtime)
     registry.remove("wl-1")
     reply = asyncio.ensure_future(agent.handle(StartWorkload(workload())))
     await settle()
@@ -502,10 +502,10 @@ async def test_a_start_waits_until_the_last_one_is_gone_for_good(slow, registry,
 
 
 async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry, runtime, settle):
-    store, journal = slow
+    store, writer = slow
     store.takes_nothing = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
-    agent = Agent(registry, journal, runtime)
+    agent = Agent(registry, writer, runtime)
     await settle()
     reply = asyncio.ensure_future(agent.handle(RemoveWorkload("wl-1")))
     store.may_write.set()
@@ -513,7 +513,7 @@ async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry,
     await settle()
     assert {order[0] for order in runtime.told} == {"stop"}
     store.takes_nothing = False
-    await journal.flushed()
+    await writer.flushed()
     agent.enqueue("wl-1")
     await settle()
     assert runtime.told[-1][:2] == ("remove", "wl-1")
@@ -521,8 +521,8 @@ async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry,
 
 
 async def test_that_it_is_gone_is_not_told_before_it_is_on_disk(slow, registry, runtime, settle):
-    store, journal = slow
-    agent = Agent(registry, journal, runtime)
+    store, writer = slow
+    agent = Agent(registry, writer, runtime)
     registry.remove("wl-1")
     requests = [GetStatus("wl-1"), RemoveWorkload("wl-1"), StopWorkload("wl-1", 10)]
     replies = [asyncio.ensure_future(agent.handle(each)) for each in requests]
@@ -563,15 +563,15 @@ async def test_more_workloads_than_one_turn_takes_are_all_started(runtime, settl
     number = 2 * WORKLOADS_PER_TURN + 1
     for each in range(number):
         registry.register(workload(f"w-{each:04}"), now=1.0)
-    journal = Journal(registry, MemoryStore())
-    await journal.flushed()
-    agent = Agent(registry, journal, runtime)
+    writer = StoreWriter(registry, MemoryStore())
+    await writer.flushed()
+    agent = Agent(registry, writer, runtime)
     for _ in range(10):
         await settle()
     assert len(runtime.told) == number
     assert len(set(runtime.told)) == number
     agent.close()
-    await journal.close()
+    await writer.close()
 
 
 async def test_only_the_latest_removals_are_remembered(agent, runtime, settle, monkeypatch):
@@ -622,10 +622,10 @@ async def test_later_attempt_than_any_known_is_taken_over_with_a_warning(
 
 @pytest.mark.parametrize("state", [SUCCEEDED, FAILED])
 async def test_workload_that_has_ended_releases_its_capacity(
-    registry, journal, runtime, settle, state
+    registry, writer, runtime, settle, state
 ):
     capacity = Capacity(1024, 1000, 0)
-    agent = Agent(registry, journal, runtime, capacity)
+    agent = Agent(registry, writer, runtime, capacity)
     agent.handle(StartWorkload(workload()))
     await settle()
     assert (capacity.memory_mb_used, capacity.cpu_millicores_used) == (512, 500)

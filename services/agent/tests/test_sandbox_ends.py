@@ -30,7 +30,7 @@ async def test_what_has_ended_for_good_keeps_no_sandbox(agent, runtime, settle):
 
 
 async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
-    agent, runtime, registry, journal, settle
+    agent, runtime, registry, writer, settle
 ):
     agent.handle(StartWorkload(workload()))
     await settle()
@@ -38,7 +38,7 @@ async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
     await settle()
     agent.close()
     runtime.told.clear()
-    following = Agent(registry, journal, runtime)
+    following = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == [("stop", "wl-1", registry.get("wl-1").grace_seconds)]
     assert registry.get("wl-1").reason == "Error"

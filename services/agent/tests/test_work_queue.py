@@ -46,29 +46,29 @@ async def test_queue_asks_the_journal_once_however_often_a_workload_waits_for_th
 ):
     for workload_id in ("a", "b", "a"):
         queue.add_once_saved(workload_id)
-    assert [workload_id for workload_id, _ in queue._journal.held] == ["a", "b"]
+    assert [workload_id for workload_id, _ in queue._writer.held] == ["a", "b"]
     await settle()
     assert queue.reconciled == []
-    queue._journal.answer()
+    queue._writer.answer()
     await settle()
     assert queue.reconciled == ["a", "b"]
     queue.add_once_saved("a")
-    assert [workload_id for workload_id, _ in queue._journal.held] == ["a"]
+    assert [workload_id for workload_id, _ in queue._writer.held] == ["a"]
 
 
 async def test_queue_waits_after_the_disk_refused_and_asks_nothing_meanwhile(queue, clock, settle):
     queue.add_once_saved("a")
-    queue._journal.answer(StoreFull("full"))
+    queue._writer.answer(StoreFull("full"))
     queue.add_once_saved("a")
     await settle()
-    assert (queue.reconciled, queue._journal.held) == ([], [])
+    assert (queue.reconciled, queue._writer.held) == ([], [])
     (timer,) = clock.timers
     assert timer.delay == STORE_RETRY_SECONDS == 1.0
     timer.run()
     await settle()
     assert queue.reconciled == ["a"]
     queue.add_once_saved("a")
-    assert len(queue._journal.held) == 1
+    assert len(queue._writer.held) == 1
 
 
 async def test_queue_forgets_a_workload_that_waits_for_nothing(queue, clock, settle):
@@ -77,7 +77,7 @@ async def test_queue_forgets_a_workload_that_waits_for_nothing(queue, clock, set
     queue.back_off("ended", 3.0)
     queue.back_off("both", 3.0)
     queue.add_once_saved("both")
-    queue._journal.answer()
+    queue._writer.answer()
     assert clock.due() == [3.0, 3.0, 3.0]
     for workload_id in ("over", "ended", "both", "unknown"):
         queue.cancel_back_off(workload_id)
@@ -92,7 +92,7 @@ async def test_end_of_a_back_off_is_not_the_end_of_the_wait_for_the_disk(queue, 
     queue.cancel_back_off("a")
     assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (False, False)
     assert clock.due() == []
-    queue._journal.answer()
+    queue._writer.answer()
     await settle()
     assert queue.reconciled == ["a"]
 
@@ -112,7 +112,7 @@ async def test_closed_queue_calls_for_nothing(queue, clock, settle):
     queue.add("a")
     queue.back_off("b", 1.0)
     queue.add_once_saved("c")
-    queue._journal.answer(StoreFull("full"))
+    queue._writer.answer(StoreFull("full"))
     queue.close()
     await settle()
     assert queue.reconciled == []

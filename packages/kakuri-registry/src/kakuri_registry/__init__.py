@@ -1,8 +1,10 @@
 """Workloads, their state machine, and the registry that holds them."""
 
+from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
 from kakuri_registry._check import StoreReport, check_store
 from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, oversized_strings
 from kakuri_registry._errors import (
+    Compacted,
     DuplicateWorkload,
     IllegalTransition,
     RegistryError,
@@ -13,10 +15,8 @@ from kakuri_registry._errors import (
     StoreLocked,
     StoreMismatch,
     StoreTooNew,
-    TooLate,
     UnknownWorkload,
 )
-from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload
 from kakuri_registry._folder import open_private_folder
 from kakuri_registry._grammar import (
     IMAGE_REFERENCE,
@@ -27,12 +27,11 @@ from kakuri_registry._grammar import (
     Text,
 )
 from kakuri_registry._history import MAX_HISTORY, History, Transition
-from kakuri_registry._journal import JOURNAL_STEPS, Journal
 from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
 from kakuri_registry._sizes import entry_size, spec_size
-from kakuri_registry._sqlite import RESERVE_BYTES, STORE_STEPS, VERSION_GAP, SQLiteStore
+from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
 from kakuri_registry._state import TRANSITIONS, WorkloadState
-from kakuri_registry._store import Loaded, MemoryStore, Problem, Store
+from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
 from kakuri_registry._text import printable
 from kakuri_registry._version import __version__
 from kakuri_registry._workload import (
@@ -53,6 +52,7 @@ from kakuri_registry._workload import (
     WorkloadId,
     ZoneHandle,
 )
+from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 from kakuri_registry._zone import (
     DEFAULT_RUNTIME_CLASS,
     MAX_SPEC_BYTES,
@@ -71,10 +71,9 @@ from kakuri_registry._zone import (
 __all__ = [
     "DEFAULT_RUNTIME_CLASS",
     "IMAGE_REFERENCE",
-    "JOURNAL_STEPS",
     "LABEL_KEY",
+    "MAX_CHANGES",
     "MAX_DOCUMENT_BYTES",
-    "MAX_FEED",
     "MAX_HISTORY",
     "MAX_PAGE",
     "MAX_RESTARTS",
@@ -82,19 +81,20 @@ __all__ = [
     "MAX_STRING_BYTES",
     "MAX_WORKLOADS",
     "RESERVE_BYTES",
-    "STORE_STEPS",
+    "STORE_FAILPOINTS",
     "TRANSITIONS",
     "VERSION_GAP",
     "WORKLOAD_ID",
+    "WRITER_FAILPOINTS",
     "Arguments",
     "Change",
     "ChangedWorkload",
+    "Compacted",
     "DuplicateWorkload",
     "Environment",
     "History",
     "IllegalTransition",
     "ImageReference",
-    "Journal",
     "Labels",
     "Loaded",
     "LogEvent",
@@ -102,7 +102,6 @@ __all__ = [
     "LogsWatched",
     "MaxLength",
     "MemoryStore",
-    "Problem",
     "PullPolicy",
     "Quantity",
     "Range",
@@ -118,10 +117,11 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StoreMismatch",
+    "StoreProblem",
     "StoreReport",
     "StoreTooNew",
+    "StoreWriter",
     "Text",
-    "TooLate",
     "Transition",
     "UnknownWorkload",
     "User",

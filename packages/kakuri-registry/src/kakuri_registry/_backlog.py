@@ -1,14 +1,14 @@
 """The changes of a registry that are not in its store, and which of them are written next.
 
-Timers and the store belong to the journal.
+Timers and the store belong to the writer.
 """
 
 from collections.abc import Callable, Iterable
 
+from kakuri_registry._change_log import Change
 from kakuri_registry._errors import StoreError
-from kakuri_registry._feed import Change
 
-Told = Callable[[StoreError | None], None]
+OnSaved = Callable[[StoreError | None], None]
 """Callback with the outcome of a write: None or its error. It raises nothing."""
 
 
@@ -23,7 +23,7 @@ class Pending:
     def __init__(self, change: Change, *, is_return: bool) -> None:
         self.change = change
         self.is_return = is_return
-        self.waiting: list[Told] = []
+        self.waiting: list[OnSaved] = []
 
     @property
     def is_new(self) -> bool:
@@ -91,7 +91,7 @@ class Backlog:
         is_return = change.is_new and written is not None and written.change.entry is None
         self._pending[workload_id] = Pending(change, is_return=is_return)
 
-    def wait(self, workload_id: str, told: Told) -> None:
+    def wait(self, workload_id: str, told: OnSaved) -> None:
         """Call `told` with the outcome of a workload's latest change; there has to be one."""
         pending = self._pending.get(workload_id)
         if pending is None:
@@ -136,12 +136,12 @@ class Backlog:
             if pending.waiting:
                 self._urgent[workload_id] = None
 
-    def withdraw(self, refused: Written, forget: Callable[[str], object]) -> list[Told]:
+    def withdraw(self, refused: Written, forget: Callable[[str], object]) -> list[OnSaved]:
         """Withdraw registrations that the store refused; return the callbacks to notify.
 
         `forget` is called with each workload that the registry has to forget, and notes that here.
         """
-        waiting: list[Told] = []
+        waiting: list[OnSaved] = []
         for workload_id, pending in refused.items():
             waiting += pending.waiting
             later = self._pending.get(workload_id)
@@ -156,7 +156,7 @@ class Backlog:
             self._urgent.pop(workload_id, None)
         return waiting
 
-    def clear(self) -> list[Told]:
+    def clear(self) -> list[OnSaved]:
         """Drop everything, and return the callbacks that waited."""
         left = [*self._pending.values(), *self.writing.values()]
         self._pending, self._urgent, self.writing = {}, {}, {}

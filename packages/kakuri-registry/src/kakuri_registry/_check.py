@@ -8,13 +8,13 @@ from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed
 from kakuri_registry._folder import locked
+from kakuri_registry._recovery import beside, text_or_bytes
 from kakuri_registry._rows import BadRow, RowReader, short
-from kakuri_registry._salvage import beside, text_or_bytes
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._session import check_log
 from kakuri_registry._sqlite_errors import of_the_system, tells_of_damage, translated
 from kakuri_registry._statements import SELECT
-from kakuri_registry._store import Problem
+from kakuri_registry._store import StoreProblem
 
 MAX_FAULTS = 20
 """Faults of the file that are reported; one damaged page may have hundreds."""
@@ -25,7 +25,7 @@ class StoreReport:
     """What a check of a store found: how many workloads can be loaded, and what is wrong."""
 
     workloads: int
-    problems: tuple[Problem, ...]
+    problems: tuple[StoreProblem, ...]
 
 
 def check_store(path: str | os.PathLike[str]) -> StoreReport:
@@ -67,12 +67,12 @@ def _checked(database: Path) -> StoreReport:
 
 
 def _report(connection: sqlite3.Connection) -> StoreReport:
-    problems: list[Problem] = []
+    problems: list[StoreProblem] = []
     count = 0
     try:
         for (fault,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})"):
             if fault != "ok":
-                problems.append(Problem(f"the file is damaged: {fault}"))
+                problems.append(StoreProblem(f"the file is damaged: {fault}"))
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version < SCHEMA_VERSION:  # an agent brings it to the present one
             (count,) = connection.execute("SELECT count(*) FROM workloads").fetchone()
@@ -84,9 +84,9 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
                 count += 1
             except BadRow as error:
                 workload_id = row[0] if isinstance(row[0], str) else short(row[0])
-                problems.append(Problem(f"a workload can't be loaded: {error}", workload_id))
+                problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
     except sqlite3.DatabaseError as error:
         if not tells_of_damage(error):
             raise
-        problems.append(Problem(f"the file is damaged, and the rest can't be read: {error}"))
+        problems.append(StoreProblem(f"the file is damaged, and the rest can't be read: {error}"))
     return StoreReport(count, tuple(problems))

@@ -5,7 +5,7 @@ RegistryError
 ├── UnknownWorkload     no workload has that id (also a KeyError)
 ├── IllegalTransition   the state machine has no such step (also a ValueError)
 ├── RegistryFull        the limit on the number of workloads is reached
-├── TooLate             the feed no longer has these changes: list again (also a LookupError)
+├── Compacted             the feed no longer has these changes: list again (also a LookupError)
 └── StoreError          a store can't be opened, read or written
     ├── StoreFull       there is no room for it
     ├── StoreLocked     another process has it open
@@ -69,7 +69,7 @@ class RegistryFull(RegistryError):
         self.limit = limit
 
 
-class TooLate(RegistryError, LookupError):
+class Compacted(RegistryError, LookupError):
     """The changes behind a version are not remembered any more, or not made yet: list again."""
 
     def __init__(self, version: int, oldest: int, latest: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload, ChangeLog
 from kakuri_registry._ended import Ended, EndedWorkloads
 from kakuri_registry._errors import (
     DuplicateWorkload,
@@ -17,7 +18,6 @@ from kakuri_registry._errors import (
     RegistryFull,
     UnknownWorkload,
 )
-from kakuri_registry._feed import MAX_FEED, Change, ChangedWorkload, Feed
 from kakuri_registry._frozen import freeze
 from kakuri_registry._history import History, complete, extended
 from kakuri_registry._index import Index
@@ -36,26 +36,28 @@ MAX_PAGE = 1000
 class WorkloadRegistry:
     """The workloads of one node, by id."""
 
-    def __init__(self, *, max_workloads: int = MAX_WORKLOADS, max_feed: int = MAX_FEED) -> None:
+    def __init__(
+        self, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
+    ) -> None:
         self._entries: dict[str, WorkloadEntry] = {}
         self._histories: dict[str, History] = {}
         self._index = Index()
         self._ended = EndedWorkloads()
         self._version = 0
-        self._feed = Feed(0, size=max_feed)
+        self._change_log = ChangeLog(0, size=max_changes)
         self._max_workloads = max_workloads
         self._on_change: Callable[[Change], None] | None = None
 
     @classmethod
     def load(
-        cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_feed: int = MAX_FEED
+        cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
     ) -> "WorkloadRegistry":
         """Make a registry of what a store held; its versions go on from there.
 
         All of it is taken, even if it is more than max_workloads. The feed begins here: readers
         from before have to list again.
         """
-        registry = cls(max_workloads=max_workloads, max_feed=max_feed)
+        registry = cls(max_workloads=max_workloads, max_changes=max_changes)
         for entry in loaded.entries:
             freeze(entry.workload)
         registry._entries = {entry.workload.id: entry for entry in loaded.entries}
@@ -67,7 +69,7 @@ class WorkloadRegistry:
             (registry._as_ended(each) for each in ended if each.wanted is Wanted.REMOVE),
         )
         registry._version = loaded.version
-        registry._feed = Feed(loaded.version, size=max_feed)
+        registry._change_log = ChangeLog(loaded.version, size=max_changes)
         return registry
 
     def register(
@@ -300,11 +302,11 @@ class WorkloadRegistry:
         """Return which workloads changed after a version, the oldest change first.
 
         A reader begins with `version`, then lists, then asks for what came after that version,
-        and goes on after the version of the last change that it got. Raises TooLate if the feed
+        and goes on after the version of the last change that it got. Raises Compacted if the feed
         does not reach back so far, and ValueError for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
-        return self._feed.after(after, limit)
+        return self._change_log.after(after, limit)
 
     def count(self, state: WorkloadState) -> int:
         """Tell how many workloads are in a state."""
@@ -350,7 +352,7 @@ class WorkloadRegistry:
 
     def _publish(self, change: Change) -> None:
         self._version = change.version
-        self._feed.append(change)
+        self._change_log.append(change)
         if self._on_change is not None:
             self._on_change(change)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from kakuri_registry._feed import Change
+from kakuri_registry._change_log import Change
 from kakuri_registry._frozen import EMPTY, FrozenDict
 from kakuri_registry._grammar import IMAGE_REFERENCE, MAX_ID_LENGTH, MAX_IMAGE_LENGTH, WORKLOAD_ID
 from kakuri_registry._history import History, Transition

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from kakuri_registry._errors import StoreMismatch
-from kakuri_registry._salvage import beside
+from kakuri_registry._recovery import beside
 
 _Marks: TypeAlias = tuple[int | None, int | None]
 

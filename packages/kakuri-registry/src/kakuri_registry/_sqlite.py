@@ -11,27 +11,27 @@ interpreter's lock with each statement, and has to get it back from a busy event
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kakuri_registry._change_log import Change
 from kakuri_registry._errors import StoreFailed, StoreFull
-from kakuri_registry._feed import Change
 from kakuri_registry._folder import check_files, locked, open_file, open_private_folder
 from kakuri_registry._history import History
-from kakuri_registry._reserve import Reserve
-from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
-from kakuri_registry._salvage import (
+from kakuri_registry._recovery import (
     WAL_FRAME_HEADER,
     beside,
     finish,
     logged_pages,
-    salvage,
+    recover,
     synchronize,
     text_or_bytes,
 )
+from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
 from kakuri_registry._schema import migrate, prepare, refuse_foreign
 from kakuri_registry._session import begin_session, check_log, empty_log
+from kakuri_registry._space_reserve import SpaceReserve
 from kakuri_registry._sqlite_errors import Damaged, of_the_system, tells_of_damage, translated
 from kakuri_registry._statements import (
     CHUNKS,
@@ -42,7 +42,7 @@ from kakuri_registry._statements import (
     in_chunks,
     is_large,
 )
-from kakuri_registry._store import Loaded, Problem
+from kakuri_registry._store import Failpoint, Loaded, StoreProblem, no_failpoint
 from kakuri_registry._workload import WorkloadEntry
 
 PAGE = 4096
@@ -69,8 +69,8 @@ VERSION_GAP = 1 << 20
 Readers may have seen versions that never came to the disk; none is given out a second time.
 """
 
-STORE_STEPS = ("store.before-write", "store.before-commit", "store.after-commit")
-"""What `on_step` of a SQLiteStore is called with, in every transaction."""
+STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-commit")
+"""What `failpoint` of a SQLiteStore is called with, in every transaction."""
 
 
 class SQLiteStore:
@@ -78,25 +78,25 @@ class SQLiteStore:
 
     Only this user can read it. A folder that others may write to is refused, and so is a file of
     the store that is not a regular file of this user. `reserve` is the room in bytes that is kept
-    back for stopping and removing on a full disk. `on_step` is called with the name of each step
-    (STORE_STEPS), so that a test can end the process there.
+    back for stopping and removing on a full disk. `failpoint` is called with the name of each step
+    (STORE_FAILPOINTS), so that a test can end the process there.
 
     Raises StoreLocked if another process has it open, StoreTooNew if a later version has written
     it, StoreFull if there is no room to make it, and StoreFailed for other faults.
     """
 
-    is_instant = False
+    is_nonblocking = False
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
         reserve: int = RESERVE_BYTES,
-        on_step: Callable[[str], None] | None = None,
+        failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._path = Path(path)
-        self._on_step = on_step
-        self._problems: list[Problem] = []
+        self._failpoint = failpoint
+        self._problems: list[StoreProblem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
         self._is_log_new = False  # it is empty, and has no mark of this run yet
@@ -106,14 +106,14 @@ class SQLiteStore:
             self._check_folder()
             refuse_foreign(self._path)
             self._lock = locked(self._path)
-            self._reserve = Reserve(beside(self._path, ".reserve"), reserve)
+            self._reserve = SpaceReserve(beside(self._path, ".reserve"), reserve)
             finish(self._path)
             try:
                 self._connection = self._opened()
             except sqlite3.Error as error:
                 if not tells_of_damage(error):
                     raise
-                self._salvage(error)
+                self._recover(error)
             self._reserve.has_room()
         except sqlite3.Error as error:
             self.close()
@@ -149,7 +149,7 @@ class SQLiteStore:
         is done while the disk is full. Raises StoreFull and StoreFailed.
         """
         with self._one_at_a_time:
-            if self._reserve.is_given_up:
+            if self._reserve.is_released:
                 return False
             connection = self._present()
             try:
@@ -213,7 +213,7 @@ class SQLiteStore:
             raise
         if whole < logged:
             self._problems.append(
-                Problem(
+                StoreProblem(
                     f"the log ends in a transaction that is not complete: {logged - whole} of its "
                     f"{logged} pages are dropped"
                 )
@@ -224,17 +224,17 @@ class SQLiteStore:
         """Give the pages after which the log is brought into the database: half the reserve."""
         return min(MAX_LOG_PAGES, self._reserved // 2 // PAGE) or MAX_LOG_PAGES
 
-    def _salvage(self, error: sqlite3.Error) -> sqlite3.Connection:
+    def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
         """Go on with a new database that has what can be read of the damaged one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         try:
-            aside, count = salvage(self._path)
+            aside, count = recover(self._path)
         except OSError as failure:
             raise of_the_system(failure, f"can't replace {str(self._path)!r}") from failure
         self._problems.append(
-            Problem(
+            StoreProblem(
                 f"the database was damaged ({error}) and is kept as {str(aside)!r}; "
                 f"{count} workloads could be read"
             )
@@ -249,7 +249,7 @@ class SQLiteStore:
                 return self._loaded(connection)
             except sqlite3.Error as error:
                 if tells_of_damage(error):
-                    connection = self._salvage(error)
+                    connection = self._recover(error)
                 elif getattr(error, "sqlite_errorcode", None) is not None:
                     raise  # what sqlite3 itself finds wrong has no code: text that is no UTF-8
             connection.text_factory = text_or_bytes  # slower
@@ -270,7 +270,7 @@ class SQLiteStore:
                 change = reader.read(row)
             except BadRow as error:
                 workload_id = row[0] if isinstance(row[0], str) else short(row[0])
-                problems.append(Problem(f"a workload can't be loaded: {error}", workload_id))
+                problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
                 continue
             assert change.entry is not None
             entries.append(change.entry)
@@ -285,7 +285,9 @@ class SQLiteStore:
             connection.execute(SET_VERSION[False], (version,))
         except sqlite3.OperationalError as error:
             # On a full disk what runs can still be looked after.
-            problems.append(Problem(f"the versions of this run may be given out again: {error}"))
+            problems.append(
+                StoreProblem(f"the versions of this run may be given out again: {error}")
+            )
         self._is_log_new = begin_session(
             connection
         )  # not before: a damaged database stays as it is
@@ -297,14 +299,14 @@ class SQLiteStore:
                 raise StoreFull("the disk is full: no room is left for new workloads")
             self._transact(changes)  # all or none: they may be withdrawn
             return
-        if self._reserve.is_given_up and not self._has_room():
+        if self._reserve.is_released and not self._has_room():
             self._write_in_steps(changes)
             return
         try:
             for start in range(0, len(changes), LARGE_STEP):
                 self._transact(changes[start : start + LARGE_STEP])
         except StoreFull:
-            self._reserve.give_up()
+            self._reserve.release()
             self._write_in_steps(changes)
 
     def _write_in_steps(self, changes: Sequence[Change]) -> None:
@@ -315,7 +317,7 @@ class SQLiteStore:
 
     def _transact(self, changes: Sequence[Change]) -> None:
         connection = self._present()
-        self._step("store.before-write")
+        self._failpoint("store.before-write")
         removed = [(change.workload_id,) for change in changes if change.entry is None]
         rows = [row_of(each) for each in changes if each.entry]
         try:
@@ -324,7 +326,7 @@ class SQLiteStore:
             else:
                 # One statement is a transaction of its own: the thread gives up the interpreter
                 # once, and has to get it back from a busy event loop once.
-                self._step("store.before-commit")
+                self._failpoint("store.before-commit")
                 in_chunks(connection, PUT, rows)
         except BaseException as error:
             with suppress(sqlite3.Error):
@@ -333,7 +335,7 @@ class SQLiteStore:
             if isinstance(error, sqlite3.Error):
                 raise translated(error, self._path) from error
             raise
-        self._step("store.after-commit")
+        self._failpoint("store.after-commit")
         if self._is_log_long():
             self._empty_log()
 
@@ -354,7 +356,7 @@ class SQLiteStore:
         if has_removed or begins_log:
             version = max(change.version for change in changes)
             connection.execute(SET_VERSION[begins_log], (version,))
-        self._step("store.before-commit")
+        self._failpoint("store.before-commit")
         connection.execute("COMMIT")
         self._is_log_new &= not begins_log
 
@@ -377,7 +379,3 @@ class SQLiteStore:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection
-
-    def _step(self, name: str) -> None:
-        if self._on_step is not None:
-            self._on_step(name)

@@ -1,16 +1,24 @@
 """Where a registry is kept: the protocol of a store, and the one that keeps nothing for good."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from kakuri_registry._feed import Change
+from kakuri_registry._change_log import Change
 from kakuri_registry._history import History
 from kakuri_registry._workload import WorkloadEntry
 
+Failpoint: TypeAlias = Callable[[str], None]
+"""Is called with the name of each failpoint: a place in the code at which a test may end the
+process, or raise an exception."""
+
+
+def no_failpoint(_name: str) -> None:
+    """Do nothing at a failpoint."""
+
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class StoreProblem:
     """Something that was found wrong with a store when it was opened or loaded.
 
     `workload_id` is the id of a workload that could not be loaded, as far as it is known.
@@ -30,14 +38,14 @@ class Loaded:
     entries: Sequence[WorkloadEntry] = ()
     histories: Mapping[str, History] = field(default_factory=dict)
     version: int = 0
-    problems: Sequence[Problem] = ()
+    problems: Sequence[StoreProblem] = ()
 
 
 class Store(Protocol):
     """Keeps the workloads of one registry. Its calls block; one thread calls at a time."""
 
     @property
-    def is_instant(self) -> bool:
+    def is_nonblocking(self) -> bool:
         """Whether writing never waits, so that it can be done on an event loop."""
 
     def load(self) -> Loaded:
@@ -64,7 +72,7 @@ class Store(Protocol):
 class MemoryStore:
     """Keeps workloads as long as the process lives: nothing survives it."""
 
-    is_instant = True
+    is_nonblocking = True
 
     def __init__(self) -> None:
         self._kept: dict[str, Change] = {}

@@ -1,7 +1,7 @@
 """Kakuri's node agent: it runs the workloads of one machine."""
 
 from kakuri_agent._agent import Agent
-from kakuri_agent._capacity import Capacity, DoesNotFit
+from kakuri_agent._capacity import Capacity, InsufficientCapacity
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._runtime import (
     LogPart,
@@ -22,7 +22,7 @@ from kakuri_agent._zone_runtime import ZoneRuntime
 __all__ = [
     "Agent",
     "Capacity",
-    "DoesNotFit",
+    "InsufficientCapacity",
     "LogPart",
     "LogRequest",
     "NoLog",

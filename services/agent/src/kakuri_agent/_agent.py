@@ -13,10 +13,10 @@ from typing import assert_never
 
 import structlog
 from kakuri_registry import (
-    Journal,
     RegistryFull,
     StoreError,
     StoreFull,
+    StoreWriter,
     Wanted,
     Workload,
     WorkloadEntry,
@@ -43,7 +43,7 @@ from kakuri_rpc import (
     WorkloadList,
 )
 
-from kakuri_agent._capacity import Capacity, DoesNotFit, NeverFits
+from kakuri_agent._capacity import Capacity, InsufficientCapacity, NeverFits
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._runtime import Runtime
 from kakuri_agent._version import __version__
@@ -69,24 +69,24 @@ class Agent:
     def __init__(
         self,
         registry: WorkloadRegistry,
-        journal: Journal,
+        writer: StoreWriter,
         runtime: Runtime,
         capacity: Capacity | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
-        self._journal = journal
+        self._writer = writer
         self._runtime = runtime
         self._capacity = capacity or Capacity()
         self._clock = clock
         self._capacity.reserve_accepted(
             entry.workload for entry in registry if not entry.state.is_terminal
         )
-        self._logs = WorkloadLogs(registry, journal, runtime)
+        self._logs = WorkloadLogs(registry, writer, runtime)
         self._reconciler = Reconciler(
             registry,
-            journal,
+            writer,
             runtime,
             self._capacity,
             clock=clock,
@@ -108,7 +108,7 @@ class Agent:
                 return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
                 build = self._list(request)
-                if self._journal.backlog and self._journal.error is None:
+                if self._writer.backlog and self._writer.error is None:
                     return self._once_durable(build)
                 return build()
             case DescribeNode():
@@ -137,7 +137,7 @@ class Agent:
         known = self._registry.get(workload.id)
         if known is not None and known.workload == workload and known.wanted is not Wanted.REMOVE:
             return self._acknowledge(known, existing=True)
-        if not self._journal.is_settled(workload.id):
+        if not self._writer.is_settled(workload.id):
             return self._start_when_durable(workload)
         if known is not None:
             return _conflict(known)
@@ -157,7 +157,7 @@ class Agent:
             self._capacity.reserve(workload)
         except NeverFits as error:
             return Error(ErrorCode.NEVER_FITS, str(error), id=workload.id)
-        except DoesNotFit as error:
+        except InsufficientCapacity as error:
             return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
         try:
             entry = self._registry.register(workload, now=self._clock())
@@ -168,8 +168,8 @@ class Agent:
 
     async def _start_when_durable(self, workload: Workload) -> Reply:
         """Start once the workload's last change is durable: a crash could undo it until then."""
-        with suppress(StoreError):  # the journal has undone the registration
-            await self._journal.saved(workload.id)
+        with suppress(StoreError):  # the writer has undone the registration
+            await self._writer.saved(workload.id)
         reply = self._start(workload)
         return await reply if isawaitable(reply) else reply
 
@@ -198,7 +198,7 @@ class Agent:
 
         `existing` is whether a workload to start was already registered; None for stop and remove.
         """
-        if not self._journal.is_saved(entry.workload.id):
+        if not self._writer.is_saved(entry.workload.id):
             return self._acknowledge_when_durable(entry, existing=existing)
         self._reconciler.enqueue(entry.workload.id)
         return self._accepted(entry, existing=existing)
@@ -219,7 +219,7 @@ class Agent:
                 )
             self._reconciler.enqueue(workload_id)
 
-        self._journal.when_saved(workload_id, on_saved)
+        self._writer.when_saved(workload_id, on_saved)
         return reply
 
     def _accepted(self, entry: WorkloadEntry, *, existing: bool | None) -> Reply:
@@ -241,22 +241,22 @@ class Agent:
 
         Also true while the disk accepts nothing: an answer that is not durable is better than none.
         """
-        return self._journal.is_settled(workload_id)
+        return self._writer.is_settled(workload_id)
 
     async def _reply_when_durable(self, workload_id: str, build: Callable[[str], Reply]) -> Reply:
         """Build a reply now, and return it once the state that it reports is on disk."""
         while not self._is_durable(workload_id):
             reply = build(workload_id)
             try:
-                await self._journal.saved(workload_id)
-            except StoreError:  # the journal has undone the registration, so the reply is wrong
+                await self._writer.saved(workload_id)
+            except StoreError:  # the writer has undone the registration, so the reply is wrong
                 continue
             return reply
         return build(workload_id)
 
     async def _once_durable(self, build: Callable[[], Reply]) -> Callable[[], Reply]:
         with suppress(StoreError):  # as in `_is_durable`: better than no answer
-            await self._journal.settled()
+            await self._writer.settled()
         return build
 
     def _get_status(self, workload_id: str) -> Reply:
@@ -280,7 +280,7 @@ class Agent:
         page = entries[: request.limit]
         following = page[-1].workload.id if len(entries) > len(page) else None
         # A workload whose registration is not on disk yet may still be refused.
-        known = [entry for entry in page if not self._journal.is_new(entry.workload.id)]
+        known = [entry for entry in page if not self._writer.is_new(entry.workload.id)]
         return lambda: WorkloadList([Status.of_entry(entry) for entry in known], following)
 
     def _describe(self) -> Reply:
@@ -302,10 +302,10 @@ class Agent:
 
     def _operator_message(self) -> str | None:
         """Return the most severe problem of the node, if there is one."""
-        if self._journal.error is not None:
-            return f"the store takes no changes: {self._journal.error}"
-        if self._journal.refusal is not None:
-            return f"the store takes no new workloads: {self._journal.refusal}"
+        if self._writer.error is not None:
+            return f"the store takes no changes: {self._writer.error}"
+        if self._writer.refusal is not None:
+            return f"the store takes no new workloads: {self._writer.refusal}"
         if self._runtime.is_simulated:
             return "nothing really runs: the runtime is simulated"
         return self._runtime.fault

@@ -16,11 +16,11 @@ SPEC_BYTES = 256 << 20
 Enough for a thousand of the largest documents, or a quarter of a million usual ones."""
 
 
-class DoesNotFit(Exception):
+class InsufficientCapacity(Exception):
     """A workload needs more than is available on the node at the moment."""
 
 
-class NeverFits(DoesNotFit):
+class NeverFits(InsufficientCapacity):
     """A workload needs more than the node's total capacity."""
 
 
@@ -46,7 +46,8 @@ class Capacity:
 
         Raises:
             NeverFits: it needs more than the node's total capacity; the message has the figures.
-            DoesNotFit: it needs more than is available at the moment; the message has the figures.
+            InsufficientCapacity: it needs more than is available at the moment; the message
+                has the figures.
 
         """
         needed = self._needs(workload)
@@ -63,7 +64,7 @@ class Capacity:
                     f"expected at most {total} {unit} of {what}, which is all that this node has, "
                     f"got {need}{floor}"
                 )
-            raise DoesNotFit(
+            raise InsufficientCapacity(
                 f"expected at most {max(total - used, 0)} {unit} of {what}, got {need}: "
                 f"{used} of {total} are reserved{floor}"
             )

@@ -190,12 +190,12 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     )
     store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore()
     async with (
-        opened(store) as (registry, journal),
+        opened(store) as (registry, writer),
         open_runtime(name, settings.sidecar, settings.zones, settings.simulated_script) as runtime,
     ):
         if is_durable and not is_simulated:
             state.note_runtime(name)
-        agent = Agent(registry, journal, runtime, _capacity(settings, is_simulated=is_simulated))
+        agent = Agent(registry, writer, runtime, _capacity(settings, is_simulated=is_simulated))
         retention = Retention(
             registry,
             agent.enqueue,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_registry import (
-    Journal,
+    StoreWriter,
     Wanted,
     WorkloadEntry,
     WorkloadRegistry,
@@ -42,7 +42,7 @@ class Reconciler:
     def __init__(
         self,
         registry: WorkloadRegistry,
-        journal: Journal,
+        writer: StoreWriter,
         runtime: Runtime,
         capacity: Capacity,
         *,
@@ -51,13 +51,13 @@ class Reconciler:
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry = registry
-        self._journal = journal
+        self._writer = writer
         self._runtime = runtime
         self._capacity = capacity
         self._clock = clock
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._queue = WorkQueue(journal, self._reconcile)
+        self._queue = WorkQueue(writer, self._reconcile)
         self._statuses = StatusUpdater(
             registry, runtime, capacity, self._queue, clock=clock, chance=chance
         )
@@ -162,7 +162,7 @@ class Reconciler:
         A crash would undo the removal, and a workload without its zone would be started again.
         """
         workload_id = entry.workload.id
-        if self._journal.is_saved(workload_id):
+        if self._writer.is_saved(workload_id):
             self._runtime.remove(workload_id, entry.grace_seconds)
             return
         if zone is not None and not zone.state.is_terminal:
@@ -190,7 +190,7 @@ class Reconciler:
             self._queue.back_off(
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
-        elif self._journal.is_saved(workload_id):
+        elif self._writer.is_saved(workload_id):
             self._runtime.start(ZoneSpec.of(entry.workload, entry.attempt))
         else:
             self._queue.add_once_saved(workload_id)
@@ -200,7 +200,7 @@ class Reconciler:
 
         Also true while the disk accepts nothing, so that workloads can be stopped then.
         """
-        return self._journal.is_settled(workload_id)
+        return self._writer.is_settled(workload_id)
 
     def _release(self, workload_id: str) -> None:
         """Cancel the workload's back-off, and release its reserved capacity."""

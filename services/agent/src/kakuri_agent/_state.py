@@ -8,10 +8,10 @@ from pathlib import Path
 import structlog
 from kakuri_daemon import DaemonError
 from kakuri_registry import (
-    Journal,
     SQLiteStore,
     Store,
     StoreError,
+    StoreWriter,
     WorkloadRegistry,
     check_store,
 )
@@ -132,8 +132,8 @@ class StateFolder:
 
 
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]]:
-    """Load the workloads of a store; yield their registry and its journal, and close the store.
+async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, StoreWriter]]:
+    """Load the workloads of a store; yield their registry and its writer, and close the store.
 
     Raises DaemonError for a store that can't be read, and at the end if the last changes could not
     be written.
@@ -148,18 +148,18 @@ async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, Journal]
         registry = WorkloadRegistry.load(loaded)
         if len(registry):
             log.info("workloads known", number=len(registry))
-        journal = Journal(registry, store)
+        writer = StoreWriter(registry, store)
         try:
-            yield registry, journal
+            yield registry, writer
         finally:
-            await _close(journal)
+            await _close(writer)
     finally:
         store.close()
 
 
-async def _close(journal: Journal) -> None:
-    lost = journal.backlog
+async def _close(writer: StoreWriter) -> None:
+    lost = writer.backlog
     try:
-        await journal.close()
+        await writer.close()
     except StoreError as error:
         raise DaemonError(f"changes of {lost} workloads were not saved: {error}") from error

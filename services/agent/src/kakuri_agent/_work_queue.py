@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from kakuri_registry import Journal, StoreError
+from kakuri_registry import StoreError, StoreWriter
 
 STORE_RETRY_SECONDS = 1.0
 """Seconds before a workload is added although the disk did not accept its entry."""
@@ -44,12 +44,12 @@ class WorkQueue:
     """Calls a function with the id of each queued workload.
 
     Args:
-        journal: reports when an entry is on disk.
+        writer: reports when an entry is on disk.
         reconcile: the function. It may add the workload again.
     """
 
-    def __init__(self, journal: Journal, reconcile: Callable[[str], None]) -> None:
-        self._journal = journal
+    def __init__(self, writer: StoreWriter, reconcile: Callable[[str], None]) -> None:
+        self._writer = writer
         self._reconcile = reconcile
         self._loop = asyncio.get_running_loop()
         self._ids: dict[str, None] = {}
@@ -95,7 +95,7 @@ class WorkQueue:
         waits = self._waits.setdefault(workload_id, _Waits())
         if not waits.is_for_disk:
             waits.is_for_disk = True
-            self._journal.when_saved(workload_id, partial(self._saved, workload_id, waits))
+            self._writer.when_saved(workload_id, partial(self._saved, workload_id, waits))
 
     def close(self) -> None:
         """Stop calling the function, and cancel all timers."""
@@ -125,7 +125,7 @@ class WorkQueue:
     def _saved(self, workload_id: str, waits: _Waits, error: StoreError | None) -> None:
         if error is None:
             self._add_saved(workload_id, waits)
-        else:  # the journal has logged it, and retries
+        else:  # the writer has logged it, and retries
             waits.disk_retry = self._loop.call_later(
                 STORE_RETRY_SECONDS, self._add_saved, workload_id, waits
             )

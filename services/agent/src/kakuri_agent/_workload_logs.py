@@ -8,7 +8,7 @@ requests wait.
 import asyncio
 from contextlib import suppress
 
-from kakuri_registry import Journal, StoreError, WorkloadEntry, WorkloadRegistry
+from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_rpc import Error, ErrorCode, Log, ReadLog, Reply
 
 from kakuri_agent._runtime import (
@@ -33,9 +33,9 @@ and the runtime is asked again."""
 class WorkloadLogs:
     """Answers requests for logs."""
 
-    def __init__(self, registry: WorkloadRegistry, journal: Journal, runtime: Runtime) -> None:
+    def __init__(self, registry: WorkloadRegistry, writer: StoreWriter, runtime: Runtime) -> None:
         self._registry = registry
-        self._journal = journal
+        self._writer = writer
         self._runtime = runtime
         self._signals = Signals()
         # By workload: the cursor after which there was no content, and the entry's version then.
@@ -51,9 +51,9 @@ class WorkloadLogs:
         deadline = loop.time() + request.wait_seconds
         with self._signals.watch(request.id) as changed:
             while True:
-                if not self._journal.is_settled(request.id):
+                if not self._writer.is_settled(request.id):
                     with suppress(StoreError):
-                        await self._journal.saved(request.id)
+                        await self._writer.saved(request.id)
                 entry = self._registry.get(request.id)
                 if entry is None:
                     message = f"no workload {request.id!r}"
@@ -102,4 +102,4 @@ class WorkloadLogs:
     def _has_ended(self, workload_id: str) -> bool:
         entry = self._registry.get(workload_id)
         is_terminal = entry is None or entry.state.is_terminal
-        return is_terminal and self._journal.is_settled(workload_id)
+        return is_terminal and self._writer.is_settled(workload_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 from kakuri_registry._folder import open_file
 
 
-class Reserve:
+class SpaceReserve:
     """A file beside the store that takes up room, to be given back when the disk is full.
 
     New workloads are only taken while it is there and as much again is free: by the time that
@@ -21,7 +21,7 @@ class Reserve:
         self._is_there = path.exists() and path.stat().st_blocks * 512 >= size
 
     @property
-    def is_given_up(self) -> bool:
+    def is_released(self) -> bool:
         """Whether there is to be a reserve and is none."""
         return self._size > 0 and not self._is_there
 
@@ -35,7 +35,7 @@ class Reserve:
             return free >= self._size
         return free >= 2 * self._size and self._make()
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Give the room back to the file system."""
         self._is_there = False
         self._path.unlink(missing_ok=True)

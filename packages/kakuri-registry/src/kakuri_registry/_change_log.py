@@ -3,11 +3,11 @@
 from collections import deque
 from typing import NamedTuple
 
-from kakuri_registry._errors import TooLate
+from kakuri_registry._errors import Compacted
 from kakuri_registry._history import History
 from kakuri_registry._workload import WorkloadEntry
 
-MAX_FEED = 4096
+MAX_CHANGES = 4096
 """The changes that a registry remembers; a reader further behind than that has to list again."""
 
 
@@ -36,10 +36,10 @@ class ChangedWorkload(NamedTuple):
     version: int
 
 
-class Feed:
+class ChangeLog:
     """The latest changes; their versions follow on each other without a gap."""
 
-    def __init__(self, version: int, *, size: int = MAX_FEED) -> None:
+    def __init__(self, version: int, *, size: int = MAX_CHANGES) -> None:
         self._changes: deque[ChangedWorkload] = deque(maxlen=size)
         self._version = version
 
@@ -51,11 +51,11 @@ class Feed:
     def after(self, version: int, limit: int) -> list[ChangedWorkload]:
         """Return the changes after a version, the oldest first.
 
-        Raises TooLate if they are not all remembered, or if that version is yet to come.
+        Raises Compacted if they are not all remembered, or if that version is yet to come.
         """
         oldest = self._version - len(self._changes)
         if not oldest <= version <= self._version:
-            raise TooLate(version, oldest, self._version)
+            raise Compacted(version, oldest, self._version)
         begin = version - oldest
         end = min(begin + limit, len(self._changes))
         return [self._changes[number] for number in range(begin, end)]

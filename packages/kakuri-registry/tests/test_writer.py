@@ -3,19 +3,19 @@ import threading
 
 import pytest
 from kakuri_registry import (
-    JOURNAL_STEPS,
-    Journal,
+    WRITER_FAILPOINTS,
     Loaded,
     MemoryStore,
     RegistryError,
     SQLiteStore,
     StoreFailed,
     StoreFull,
+    StoreWriter,
     Wanted,
     Workload,
     WorkloadRegistry,
     WorkloadState,
-    _journal,
+    _writer,
 )
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
@@ -28,7 +28,7 @@ def workload(workload_id: str) -> Workload:
 class ScriptedStore:
     """A store that waits until it is let go and fails when it is told to."""
 
-    is_instant = False
+    is_nonblocking = False
 
     def __init__(self) -> None:
         self.writes: list[list[str]] = []
@@ -81,8 +81,8 @@ def registry():
 
 
 @pytest.fixture
-async def journal(registry, store):
-    return Journal(registry, store)
+async def writer(registry, store):
+    return StoreWriter(registry, store)
 
 
 async def until(condition) -> None:
@@ -91,85 +91,85 @@ async def until(condition) -> None:
             await asyncio.sleep(0)
 
 
-async def test_all_changes_of_one_tick_are_one_write(registry, journal, store):
+async def test_all_changes_of_one_tick_are_one_write(registry, writer, store):
     for name in "abc":
         registry.register(workload(name), now=0)
     registry.update("a", RUNNING, now=1)
-    assert not journal.is_saved("a")
-    assert journal.backlog == 3
-    await asyncio.gather(*map(journal.saved, "abc"))
+    assert not writer.is_saved("a")
+    assert writer.backlog == 3
+    await asyncio.gather(*map(writer.saved, "abc"))
     assert store.writes == [["a", "b", "c"]]
-    assert journal.is_saved("a")
-    assert journal.backlog == 0
+    assert writer.is_saved("a")
+    assert writer.backlog == 0
     assert store.threads.isdisjoint({threading.get_ident()})
     assert {entry.workload.id: entry.state for entry in store.load().entries}["a"] is RUNNING
-    await journal.close()
+    await writer.close()
 
 
-async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, journal, store):
+async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, writer, store):
     store.gate.clear()
     registry.register(workload("first"), now=0)
-    await until(lambda: journal._backlog.writing)
+    await until(lambda: writer._backlog.writing)
     waiting = []
     for number in range(100):
         registry.register(workload(f"w-{number}"), now=0)
-        waiting.append(asyncio.ensure_future(journal.saved(f"w-{number}")))
+        waiting.append(asyncio.ensure_future(writer.saved(f"w-{number}")))
         await asyncio.sleep(0)
-    first = asyncio.ensure_future(journal.saved("first"))
-    assert journal.backlog == 101
+    first = asyncio.ensure_future(writer.saved("first"))
+    assert writer.backlog == 101
     store.gate.set()
     await asyncio.gather(first, *waiting)
     assert [len(write) for write in store.writes] == [1, 100]
-    await journal.close()
+    await writer.close()
 
 
-async def test_what_nobody_waits_for_goes_behind_what_somebody_does(registry, journal, store):
+async def test_what_nobody_waits_for_goes_behind_what_somebody_does(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.saved("a")
+    await writer.saved("a")
     registry.update("a", PENDING, now=1, reason="Pulling")
     registry.register(workload("b"), now=1)
-    await journal.saved("b")
-    assert not journal.is_saved("a")
+    await writer.saved("b")
+    assert not writer.is_saved("a")
     registry.update("a", RUNNING, now=2)
-    await until(lambda: journal.is_saved("a"))
+    await until(lambda: writer.is_saved("a"))
     assert store.writes == [["a"], ["b"], ["a"]]
     assert [entry.state for entry in store.load().entries] == [RUNNING, PENDING]
-    await journal.close()
+    await writer.close()
 
 
 async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(
     monkeypatch, registry, store
 ):
-    monkeypatch.setattr("kakuri_registry._journal.UNHURRIED_SECONDS", 3600)
-    async with Journal(registry, store) as journal:
+    monkeypatch.setattr("kakuri_registry._writer.UNHURRIED_SECONDS", 3600)
+    async with StoreWriter(registry, store) as writer:
         for name in "ab":
             registry.register(workload(name), now=0)
-        await journal.saved("b")
+        await writer.saved("b")
         assert store.writes == [["b"]]
-        await journal.saved("a")
+        await writer.saved("a")
         assert store.writes == [["b"], ["a"]]
 
 
-async def test_waiting_for_what_is_saved_already_does_not_wait(registry, journal, store):
+async def test_waiting_for_what_is_saved_already_does_not_wait(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     with pytest.raises(StopIteration):
-        journal.saved("a").send(None)
-    await journal.flushed()
+        writer.saved("a").send(None)
+    await writer.flushed()
     assert len(store.writes) == 1
-    await journal.close()
+    await writer.close()
 
 
-async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry, journal, store):
+async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry, writer, store):
     registry.register(workload("old"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.refuses_new = True
     registry.register(workload("new"), now=1)
     registry.want("old", Wanted.STOP, now=1)
-    new = asyncio.ensure_future(journal.saved("new"))
-    twice = asyncio.ensure_future(journal.saved("new"))
-    old = asyncio.ensure_future(journal.saved("old"))
-    everything = asyncio.ensure_future(journal.flushed())
+    new = asyncio.ensure_future(writer.saved("new"))
+    twice = asyncio.ensure_future(writer.saved("new"))
+    old = asyncio.ensure_future(writer.saved("old"))
+    everything = asyncio.ensure_future(writer.flushed())
     with pytest.raises(StoreFull, match="no room is left for new workloads"):
         await new
     assert "new" not in registry
@@ -181,32 +181,30 @@ async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry,
     assert store.ids() == ["old"]
     store.refuses_new = False
     registry.register(workload("new"), now=2)
-    await journal.saved("new")
-    assert journal.error is None
+    await writer.saved("new")
+    assert writer.error is None
     assert store.ids() == ["new", "old"]
-    await journal.close()
+    await writer.close()
 
 
-async def test_what_there_is_of_others_settles_though_new_ones_are_refused(
-    registry, journal, store
-):
+async def test_what_there_is_of_others_settles_though_new_ones_are_refused(registry, writer, store):
     store.refuses_new = True
     registry.register(workload("new"), now=0)
-    assert journal.is_new("new")
-    await journal.settled()  # it is not waited for
+    assert writer.is_new("new")
+    await writer.settled()  # it is not waited for
     with pytest.raises(StoreFull):
-        await journal.flushed()
-    assert ("new" in registry, journal.error, journal.backlog) == (False, None, 0)
-    assert "no room" in str(journal.refusal)
+        await writer.flushed()
+    assert ("new" in registry, writer.error, writer.backlog) == (False, None, 0)
+    assert "no room" in str(writer.refusal)
     store.refuses_new = False
     registry.register(workload("old"), now=1)
-    await journal.flushed()
+    await writer.flushed()
     store.refuses_new = True
     store.gate.clear()
     registry.update("old", RUNNING, now=2)
     registry.register(workload("new"), now=2)
-    settled = asyncio.ensure_future(journal.settled())
-    refused = asyncio.ensure_future(journal.saved("new"))
+    settled = asyncio.ensure_future(writer.settled())
+    refused = asyncio.ensure_future(writer.saved("new"))
     await asyncio.sleep(0)
     store.gate.set()
     await settled
@@ -214,13 +212,13 @@ async def test_what_there_is_of_others_settles_though_new_ones_are_refused(
     assert not refused.done()
     with pytest.raises(StoreFull):
         await refused
-    assert journal.error is None
-    await journal.close()
+    assert writer.error is None
+    await writer.close()
 
 
-async def test_refusals_keep_nothing_else_waiting(registry, journal, store):
+async def test_refusals_keep_nothing_else_waiting(registry, writer, store):
     registry.register(workload("old"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.refuses_new = True
     is_over = False
 
@@ -230,68 +228,68 @@ async def test_refusals_keep_nothing_else_waiting(registry, journal, store):
             number += 1
             registry.register(workload(f"{name}-{number}"), now=0)
             with pytest.raises(StoreFull):
-                await journal.saved(f"{name}-{number}")
+                await writer.saved(f"{name}-{number}")
 
     knocking = [asyncio.ensure_future(knock(name)) for name in ("a", "b", "c")]
     for number in range(20):
         registry.update("old", PENDING, now=number, reason=f"step-{number}")
         async with asyncio.timeout(10):
-            await journal.saved("old")
+            await writer.saved("old")
     is_over = True
     await asyncio.gather(*knocking)
     assert store.load().entries == [registry.get("old")]
-    assert (journal.backlog, journal.error) == (0, None)
-    await journal.close()
+    assert (writer.backlog, writer.error) == (0, None)
+    await writer.close()
 
 
-async def test_what_was_refused_leaves_nothing_behind(registry, journal, store):
+async def test_what_was_refused_leaves_nothing_behind(registry, writer, store):
     """While the store takes nothing at all, either."""
     registry.register(workload("old"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
     registry.update("old", RUNNING, now=1)
     for number in range(100):
         registry.register(workload(f"w-{number}"), now=1)
         with pytest.raises(StoreFailed):
-            await journal.saved(f"w-{number}")
-    assert (journal.backlog, len(registry)) == (1, 1)
+            await writer.saved(f"w-{number}")
+    assert (writer.backlog, len(registry)) == (1, 1)
     assert max(map(len, store.writes)) <= 2
     store.faults.clear()
-    await journal.close()
+    await writer.close()
     assert store.load().entries == [registry.get("old")]
 
 
-async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(registry, journal, store):
+async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(registry, writer, store):
     registry.register(workload("old"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
     registry.update("old", RUNNING, now=1)
     for _ in range(3):
         with pytest.raises(StoreFailed):
-            await journal.saved("old")
+            await writer.saved("old")
     assert len(store.writes) == 4
     store.faults.clear()
-    await journal.close()
+    await writer.close()
 
 
-async def test_closing_again_after_a_failure_is_no_error(registry, journal, store):
+async def test_closing_again_after_a_failure_is_no_error(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
     registry.remove("a")
     async with asyncio.timeout(10):
         with pytest.raises(StoreFailed):
-            await journal.close()
-        await journal.close()
-        await journal.saved("a")
+            await writer.close()
+        await writer.close()
+        await writer.saved("a")
     assert store.ids() == ["a"]
 
 
-async def test_what_changes_while_it_closes_is_kept_too(registry, journal, store):
+async def test_what_changes_while_it_closes_is_kept_too(registry, writer, store):
     registry.register(workload("a"), now=0)
     store.gate.clear()
-    closing = asyncio.ensure_future(journal.close())
-    await until(lambda: journal._backlog.writing)
+    closing = asyncio.ensure_future(writer.close())
+    await until(lambda: writer._backlog.writing)
     registry.update("a", RUNNING, now=1)
     store.gate.set()
     await closing
@@ -299,34 +297,34 @@ async def test_what_changes_while_it_closes_is_kept_too(registry, journal, store
 
 
 async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
-    registry, journal, store
+    registry, writer, store
 ):
     store.refuses_new = True
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    await until(lambda: journal._backlog.writing)
+    await until(lambda: writer._backlog.writing)
     registry.update("a", RUNNING, now=1)
-    later = asyncio.ensure_future(journal.saved("a"))
+    later = asyncio.ensure_future(writer.saved("a"))
     await asyncio.sleep(0)
     store.gate.set()
     with pytest.raises(StoreFull):
         await later
     assert "a" not in registry
     assert store.ids() == []
-    await journal.close()
+    await writer.close()
 
 
 async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_old(
-    registry, journal, store
+    registry, writer, store
 ):
     store.faults = [StoreFull("full")]
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    first = asyncio.ensure_future(journal.saved("a"))
-    await until(lambda: journal._backlog.writing)
+    first = asyncio.ensure_future(writer.saved("a"))
+    await until(lambda: writer._backlog.writing)
     registry.remove("a")
     again = registry.register(workload("a"), now=1)
-    second = asyncio.ensure_future(journal.saved("a"))
+    second = asyncio.ensure_future(writer.saved("a"))
     await asyncio.sleep(0)
     store.gate.set()
     with pytest.raises(StoreFull):
@@ -334,181 +332,181 @@ async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_ol
     await second
     assert registry.get("a") is again
     assert store.load().entries == [again]
-    await journal.close()
+    await writer.close()
 
 
 async def test_a_removal_is_not_forgotten_for_a_registration_that_came_and_went_behind_it(
-    registry, journal, store
+    registry, writer, store
 ):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     registry.remove("a")
     registry.register(workload("a"), now=1)
     registry.remove("a")
     store.faults = [StoreFailed("no disk")]
     with pytest.raises(StoreFailed):
-        await journal.flushed()
-    await journal.flushed()
-    assert (store.ids(), journal.error) == ([], None)
+        await writer.flushed()
+    await writer.flushed()
+    assert (store.ids(), writer.error) == ([], None)
 
 
 async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
-    registry, journal, store
+    registry, writer, store
 ):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 2
     entry = registry.update("a", RUNNING, now=1)
     with pytest.raises(StoreFailed, match="input/output error") as caught:
-        await journal.saved("a")
+        await writer.saved("a")
     assert isinstance(caught.value.__cause__, StoreFailed)
-    assert "input/output error" in str(journal.error)
-    assert "input/output error" in repr(journal)
+    assert "input/output error" in str(writer.error)
+    assert "input/output error" in repr(writer)
     assert registry.get("a") is entry
-    assert not journal.is_saved("a")
-    await until(lambda: journal.is_saved("a"))
+    assert not writer.is_saved("a")
+    await until(lambda: writer.is_saved("a"))
     assert store.load().entries == [entry]
-    assert journal.error is None
-    await journal.close()
+    assert writer.error is None
+    await writer.close()
 
 
-async def test_a_failed_change_is_tried_again_once_another_succeeds(registry, journal, store):
+async def test_a_failed_change_is_tried_again_once_another_succeeds(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("once")]
     registry.update("a", RUNNING, now=1)
     with pytest.raises(StoreFailed):
-        await journal.flushed()
+        await writer.flushed()
     registry.register(workload("b"), now=2)
-    await journal.saved("b")
-    await until(lambda: journal.is_saved("a"))
+    await writer.saved("b")
+    await until(lambda: writer.is_saved("a"))
     assert store.writes == [["a"], ["a"], ["b"], ["a"]]
-    assert journal._retry is None
-    await journal.close()
+    assert writer._retry is None
+    await writer.close()
 
 
-async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, journal, store):
+async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, writer, store):
     store.faults = [ZeroDivisionError("a fault in the store")]
     registry.register(workload("a"), now=0)
     with pytest.raises(StoreFailed, match="the store failed: ZeroDivisionError"):
-        await journal.saved("a")
+        await writer.saved("a")
     assert "a" not in registry
-    await journal.close()
+    await writer.close()
 
 
-async def test_whoever_is_to_be_told_is(registry, journal, store):
+async def test_whoever_is_to_be_told_is(registry, writer, store):
     told = []
     registry.register(workload("a"), now=0)
-    journal.when_saved("a", told.append)
-    journal.when_saved("nobody", lambda error: told.append("at once"))
+    writer.when_saved("a", told.append)
+    writer.when_saved("nobody", lambda error: told.append("at once"))
     assert told == ["at once"]
-    await journal.flushed()
+    await writer.flushed()
     assert told == ["at once", None]
     registry.update("a", RUNNING, now=1)
     store.faults = [StoreFailed("no")]
-    journal.when_saved("a", told.append)
+    writer.when_saved("a", told.append)
     with pytest.raises(StoreFailed):
-        await journal.flushed()
+        await writer.flushed()
     assert isinstance(told[-1], StoreFailed)
 
 
-async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, journal, store):
+async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, writer, store):
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    gives_up, stays = (asyncio.ensure_future(journal.saved("a")) for _ in range(2))
-    await until(lambda: journal._backlog.writing)
+    gives_up, stays = (asyncio.ensure_future(writer.saved("a")) for _ in range(2))
+    await until(lambda: writer._backlog.writing)
     gives_up.cancel()
     await asyncio.sleep(0)
     store.gate.set()
     await stays
     assert gives_up.cancelled()
-    await journal.close()
+    await writer.close()
 
 
-async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, journal, store):
+async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, writer, store):
     answers = []
-    end = journal._end
+    end = writer._end
 
     def end_and_ask(error):
         # What is asked before the answers are given has to be among them.
-        answers.append(asyncio.ensure_future(journal.flushed()))
-        answers.append(asyncio.ensure_future(journal.saved("a")))
+        answers.append(asyncio.ensure_future(writer.flushed()))
+        answers.append(asyncio.ensure_future(writer.saved("a")))
         end(error)
 
-    journal._end = end_and_ask
+    writer._end = end_and_ask
     registry.register(workload("a"), now=0)
     async with asyncio.timeout(10):
-        await journal.flushed()
+        await writer.flushed()
         await asyncio.gather(*answers)
-    await journal.close()
+    await writer.close()
 
 
 async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry, store):
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         store.faults = [StoreFull("full"), None]
         registry.register(workload("a"), now=0)
         with pytest.raises(StoreFull):
-            await journal.flushed()
+            await writer.flushed()
         store.gate.clear()
         registry.register(workload("b"), now=0)
-        await until(lambda: journal._backlog.writing)
+        await until(lambda: writer._backlog.writing)
         registry.register(workload("c"), now=0)
         store.gate.set()
     assert store.ids() == ["b", "c"]
     registry.register(workload("d"), now=0)
-    assert journal.is_saved("d")
+    assert writer.is_saved("d")
     assert store.ids() == ["b", "c"]
 
 
-async def test_closing_tells_what_can_not_be_written(registry, journal, store):
+async def test_closing_tells_what_can_not_be_written(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("broken")] * 10
     registry.remove("a")
     with pytest.raises(StoreFailed, match="broken"):
-        await journal.close()
+        await writer.close()
 
 
-async def test_closing_writes_what_a_refused_registration_left_behind(registry, journal, store):
+async def test_closing_writes_what_a_refused_registration_left_behind(registry, writer, store):
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.refuses_new = True
     registry.register(workload("new"), now=0)
     registry.remove("a")
-    await journal.close()
+    await writer.close()
     assert store.ids() == []
     assert "new" not in registry
 
 
 async def test_a_store_in_memory_is_written_at_once(registry):
     store = MemoryStore()
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         entry = registry.register(workload("a"), now=0)
-        assert journal.is_saved("a")
+        assert writer.is_saved("a")
         assert store.load().entries == [entry]
         with pytest.raises(StopIteration):
-            journal.saved("a").send(None)
+            writer.saved("a").send(None)
         registry.remove("a")
         assert store.load().entries == []
-        await journal.flushed()
-    assert journal._executor is None
+        await writer.flushed()
+    assert writer._executor is None
 
 
 async def test_each_step_has_its_name(registry, store):
     steps = []
-    async with Journal(registry, store, on_step=steps.append) as journal:
+    async with StoreWriter(registry, store, failpoint=steps.append) as writer:
         registry.register(workload("a"), now=0)
-        await journal.saved("a")
-    assert tuple(steps) == JOURNAL_STEPS
+        await writer.saved("a")
+    assert tuple(steps) == WRITER_FAILPOINTS
 
 
 async def test_with_a_database_it_survives(registry, tmp_path):
     store = SQLiteStore(tmp_path / "kakuri.db")
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=1.0)
-        await journal.saved("a")
+        await writer.saved("a")
         entry = registry.update("a", RUNNING, now=2.0, reason="Started")
-        await journal.saved("a")
+        await writer.saved("a")
         registry.register(workload("b"), now=1.0)
         registry.remove("b")
     store.close()
@@ -521,40 +519,40 @@ async def test_with_a_database_it_survives(registry, tmp_path):
 
 def test_it_needs_a_running_loop(registry, store):
     with pytest.raises(RuntimeError, match="no running event loop"):
-        Journal(registry, store)
+        StoreWriter(registry, store)
     assert issubclass(StoreFull, RegistryError)
 
 
-async def test_a_fault_is_logged_once_and_so_is_its_end(registry, journal, store, caplog):
+async def test_a_fault_is_logged_once_and_so_is_its_end(registry, writer, store, caplog):
     caplog.set_level("INFO", "kakuri_registry")
     registry.register(workload("a"), now=0)
-    await journal.flushed()
+    await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 3
     registry.update("a", RUNNING, now=1)
-    await until(lambda: not store.faults and journal.error is None)
+    await until(lambda: not store.faults and writer.error is None)
     assert [record.getMessage() for record in caplog.records] == [
         "the store takes no changes: input/output error",
         "the store takes changes again",
     ]
-    await journal.close()
+    await writer.close()
 
 
 @pytest.fixture
 def tidied(monkeypatch):
     """No delay before the store is tidied."""
-    monkeypatch.setattr(_journal, "TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(_writer, "TIDY_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("tidied")
 async def test_store_is_tidied_after_a_removal_until_nothing_is_left(registry, store):
     store.untidy = 3
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
-        await journal.flushed()
-        assert (journal._tidying, store.tidied) == (None, 0)
+        await writer.flushed()
+        assert (writer._tidying, store.tidied) == (None, 0)
         registry.remove("a")
-        await journal.flushed()
-        await until(lambda: store.tidied == 3 and journal._tidying is None)
+        await writer.flushed()
+        await until(lambda: store.tidied == 3 and writer._tidying is None)
     assert store.tidied == 3
 
 
@@ -562,96 +560,96 @@ async def test_store_is_tidied_after_a_removal_until_nothing_is_left(registry, s
 async def test_store_that_can_not_be_tidied_is_tried_again_after_the_next_removal(
     registry, store, caplog
 ):
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         for name in "ab":
             registry.register(workload(name), now=0)
-        await journal.flushed()
+        await writer.flushed()
         store.faults = [None, StoreFailed("the disk stumbled")]
         registry.remove("a")
-        await journal.flushed()
-        await until(lambda: store.tidied == 1 and journal._tidying is None)
+        await writer.flushed()
+        await until(lambda: store.tidied == 1 and writer._tidying is None)
         assert "the store was not tidied: the disk stumbled" in caplog.text
         registry.remove("b")
-        await journal.flushed()
+        await writer.flushed()
         await until(lambda: store.tidied == 2)
 
 
 async def test_closed_journal_tidies_nothing(registry, store):
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
-        await journal.flushed()
+        await writer.flushed()
         registry.remove("a")
-        await journal.flushed()
-        timer = journal._tidying
+        await writer.flushed()
+        timer = writer._tidying
     assert timer.cancelled()
     assert store.tidied == 0
 
 
 async def test_concurrent_settled_calls_share_one_wait_while_nothing_changes(registry, store):
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         for name in "abc":
             registry.register(workload(name), now=0)
-        await journal.flushed()
+        await writer.flushed()
         store.gate.clear()
         for name in "abc":
             registry.update(name, RUNNING, now=1)
-        asked = [asyncio.create_task(journal.settled()) for _ in range(50)]
-        asked.append(asyncio.create_task(journal.settled()))
+        asked = [asyncio.create_task(writer.settled()) for _ in range(50)]
+        asked.append(asyncio.create_task(writer.settled()))
         await asyncio.sleep(0)
-        pending = journal._backlog._pending | journal._backlog.writing
+        pending = writer._backlog._pending | writer._backlog.writing
         assert [len(pending[name].waiting) for name in "abc"] == [1, 1, 1]
         asked.pop().cancel()  # which takes the answer from no other
         store.gate.set()
         await asyncio.gather(*asked)
         registry.update("a", RUNNING, now=2, reason="more")
-        assert not journal.is_saved("a")
-        await journal.settled()
-        assert journal.is_saved("a")
+        assert not writer.is_saved("a")
+        await writer.settled()
+        assert writer.is_saved("a")
 
 
 async def test_settled_raises_the_fault_for_every_caller(registry, store):
-    async with Journal(registry, store) as journal:
+    async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
-        await journal.flushed()
+        await writer.flushed()
         store.faults = [StoreFailed("the disk stumbled")]
         registry.update("a", RUNNING, now=1)
-        told = await asyncio.gather(journal.settled(), journal.settled(), return_exceptions=True)
+        told = await asyncio.gather(writer.settled(), writer.settled(), return_exceptions=True)
         assert [str(error) for error in told] == ["the disk stumbled"] * 2
         assert told[0] is not told[1]
 
 
-async def test_workload_is_settled_when_waiting_would_change_nothing(registry, journal, store):
+async def test_workload_is_settled_when_waiting_would_change_nothing(registry, writer, store):
     registry.register(workload("old"), now=0)
-    assert not journal.is_settled("old")
-    await journal.saved("old")
-    assert journal.is_settled("old")
-    assert journal.is_settled("unknown")
+    assert not writer.is_settled("old")
+    await writer.saved("old")
+    assert writer.is_settled("old")
+    assert writer.is_settled("unknown")
     store.faults = [StoreFailed("broken")] * 4
     registry.update("old", RUNNING, now=1)
-    assert not journal.is_settled("old")
+    assert not writer.is_settled("old")
     with pytest.raises(StoreFailed):
-        await journal.saved("old")
+        await writer.saved("old")
     registry.register(workload("new"), now=2)
-    assert journal.is_settled("old")  # what is known of it is all that there will be
-    assert not journal.is_settled("new")  # it may still be refused
-    assert (journal.is_new("old"), journal.is_new("new")) == (False, True)
+    assert writer.is_settled("old")  # what is known of it is all that there will be
+    assert not writer.is_settled("new")  # it may still be refused
+    assert (writer.is_new("old"), writer.is_new("new")) == (False, True)
     store.faults.clear()
-    await journal.flushed()
-    assert journal.is_settled("new")
+    await writer.flushed()
+    assert writer.is_settled("new")
 
 
-async def test_settled_after_a_change_waits_for_that_change_too(registry, journal, store):
+async def test_settled_after_a_change_waits_for_that_change_too(registry, writer, store):
     for name in ("a", "b"):
         registry.register(workload(name), now=0)
-        await journal.saved(name)
+        await writer.saved(name)
     store.gate.clear()
     registry.update("a", RUNNING, now=1)
-    first = asyncio.ensure_future(journal.settled())
+    first = asyncio.ensure_future(writer.settled())
     await asyncio.sleep(0)
     registry.update("b", RUNNING, now=2)
-    second = asyncio.ensure_future(journal.settled())
+    second = asyncio.ensure_future(writer.settled())
     await asyncio.sleep(0)
     store.gate.set()
     await first
     await second
-    assert journal.is_saved("b")
+    assert writer.is_saved("b")

@@ -20,11 +20,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeAlias
 
-from kakuri_registry._backlog import Backlog, Told, Written
+from kakuri_registry._backlog import Backlog, OnSaved, Written
+from kakuri_registry._change_log import Change
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
-from kakuri_registry._feed import Change
 from kakuri_registry._registry import WorkloadRegistry
-from kakuri_registry._store import Store
+from kakuri_registry._store import Failpoint, Store, no_failpoint
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -41,16 +41,16 @@ TIDY_SECONDS = 5.0
 """Delay between a removal and tidying the store, so that many removals share it and no caller waits
 for it."""
 
-JOURNAL_STEPS = ("journal.before-write", "journal.after-write", "journal.before-answer")
-"""What `on_step` of a Journal is called with; the first two from the journal's thread."""
+WRITER_FAILPOINTS = ("writer.before-write", "writer.after-write", "writer.before-answer")
+"""What `failpoint` of a StoreWriter is called with; the first two from the writer's thread."""
 
 
-class Journal:
+class StoreWriter:
     """Keeps a store up to date with a registry. To be made and used on a running event loop.
 
-    `on_step` is called with the name of each step (JOURNAL_STEPS), so that a test can end the
+    `failpoint` is called with the name of each step (WRITER_FAILPOINTS), so that a test can end the
     process there. `executor` runs the writes, one at a time, and stays its owner's; without one
-    the journal has a thread.
+    the writer has a thread.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Journal:
         registry: WorkloadRegistry,
         store: Store,
         *,
-        on_step: Callable[[str], None] | None = None,
+        failpoint: Failpoint = no_failpoint,
         executor: Executor | None = None,
     ) -> None:
         self._registry = registry
         self._store = store
-        self._on_step = on_step
+        self._failpoint = failpoint
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
         self._next: asyncio.Handle | None = None
@@ -79,7 +79,7 @@ class Journal:
         self._executor = executor
         self._thread: ThreadPoolExecutor | None = None
         # A store that never waits gains nothing by batches.
-        registry.subscribe(self._pass_on if store.is_instant else self._note)
+        registry.subscribe(self._pass_on if store.is_nonblocking else self._note)
 
     @property
     def error(self) -> StoreError | None:
@@ -118,7 +118,7 @@ class Journal:
         """
         await self._all_saved([] if self.is_saved(workload_id) else [workload_id])
 
-    def when_saved(self, workload_id: str, told: Told) -> None:
+    def when_saved(self, workload_id: str, told: OnSaved) -> None:
         """Do as `saved` does, with a call in place of a wait: for whoever has many of them.
 
         `told` is called with None, or with what `saved` would raise; at once if there is nothing
@@ -183,7 +183,7 @@ class Journal:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<Journal backlog={self.backlog} error={self._error!r}>"
+        return f"<StoreWriter backlog={self.backlog} error={self._error!r}>"
 
     # What changes, and who waits.
 
@@ -248,22 +248,22 @@ class Journal:
 
     def _submit(self, write: Callable[[], None]) -> None:
         if self._executor is None:
-            self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-journal")
+            self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-writer")
         self._executor.submit(write)
 
     def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
         try:
-            self._step("journal.before-write")
+            self._failpoint("writer.before-write")
             self._store.write(changes)
-            self._step("journal.after-write")
+            self._failpoint("writer.after-write")
         except BaseException as failure:  # noqa: BLE001 (it is told to who waits)
             error = failure
         self._loop.call_soon_threadsafe(self._end, error)
 
     def _end(self, error: BaseException | None) -> None:
         """Tell who waits what became of a write, and go on to the next."""
-        self._step("journal.before-answer")
+        self._failpoint("writer.before-answer")
         written = self._backlog.written()
         if error is None:
             self._succeed(written)
@@ -311,7 +311,7 @@ class Journal:
             self._retry.cancel()
             self._try_again()
 
-    def _fail(self, written: Written, error: StoreError) -> list[Told]:
+    def _fail(self, written: Written, error: StoreError) -> list[OnSaved]:
         """Handle the changes that were not written; return the callbacks to notify."""
         backlog = self._backlog
         backlog.is_apart = True
@@ -355,11 +355,7 @@ class Journal:
         if self._thread is not None:
             self._thread.shutdown()  # so that nobody closes the store under a write
         for told in self._backlog.clear():
-            told(StoreFailed("the journal is closed"))
-
-    def _step(self, name: str) -> None:
-        if self._on_step is not None:
-            self._on_step(name)
+            told(StoreFailed("the store writer is closed"))
 
 
 def _kinds(written: Written) -> tuple[bool, bool]:

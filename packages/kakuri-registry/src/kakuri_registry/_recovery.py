@@ -27,7 +27,7 @@ WAL_FRAME_HEADER = 24
 Row: TypeAlias = tuple[Any, ...]
 
 
-def salvage(path: Path) -> tuple[Path, int]:
+def recover(path: Path) -> tuple[Path, int]:
     """Keep a damaged database aside and put what can be read of it into a new one.
 
     Gives the name under which it is kept and how many workloads could be read. Nobody may have
