@@ -357,7 +357,7 @@ def compiled(session: nox.Session) -> None:
         extension.unlink()  # the hook builds in place; the editables here must stay plain
     session.install("-q", "--no-index", "--no-deps", "--force-reinstall", f"--find-links={wheels}",
                     this.name)  # fmt: skip
-    session.run("python", "-c", "import kakuri_json._scanning as s; assert s.COMPILED")
+    session.run("python", "-c", "import kakuri_json._syntax.scanning as s; assert s.COMPILED")
     session.install("-q", *tools_of("test"), *this.group("test"))
     tests_folder = this.folder / "tests"
     session.run("pytest", "-q", str(tests_folder), f"--ignore={tests_folder / 'conformance'}")

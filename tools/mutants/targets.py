@@ -35,8 +35,10 @@ MODULES = {
         "_states", "_stream", "hpack/*",
     ),
     "kakuri-json": (
-        "_constraints", "_cursors", "_diagnosis", "_expressions", "_incremental", "_limits",
-        "_lines", "_numbers", "_parser", "_scalar_expressions", "_skipping", "_strings",
+        "_decode/compile_decoder", "_decode/compile_scalars", "_decode/conversion",
+        "_decode/decode", "_decode/text_cursor", "_encode/printer", "_limits",
+        "_syntax/diagnosis", "_syntax/incremental", "_syntax/parser", "_syntax/strings",
+        "_types/constraints",
     ),
     "kakuri-protobuf": (
         "_decoder", "_encoder", "_limits", "_wire", "compiler/_lexer", "compiler/_parser",

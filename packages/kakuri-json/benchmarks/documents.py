@@ -129,7 +129,7 @@ def compiled() -> dict[str, float]:
             check=True,
         )
         environment["PYTHONPATH"] = str(site)
-        check = "import kakuri_json._scanning as s; assert s.COMPILED"
+        check = "import kakuri_json._syntax.scanning as s; assert s.COMPILED"
         subprocess.run([sys.executable, "-c", check], env=environment, check=True)
         output = subprocess.run(
             [sys.executable, __file__],

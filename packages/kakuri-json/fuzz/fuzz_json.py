@@ -13,8 +13,8 @@ import atheris
 with atheris.instrument_imports(include=["kakuri_json"]):
     import kakuri_json
     from kakuri_json import EventKind, IncrementalParser, JSONError, StructureError
-    from kakuri_json._codecs import Codec, codec_of
-    from kakuri_json._decode import _decode_slowly
+    from kakuri_json._decode.codec import Codec, codec_of
+    from kakuri_json._decode.decode import decode_slowly
     from kakuri_json._limits import DEFAULT_LIMITS
 
 
@@ -66,7 +66,7 @@ def one_input(data: bytes) -> None:
         printed = kakuri_json.encode(value)
         assert repr(kakuri_json.loads(printed)) == repr(value)
     assert accepted == (not isinstance(outcome(lambda: events(data)), tuple))
-    slow = outcome(lambda: _decode_slowly(Codec(SHAPE, Message), data, DEFAULT_LIMITS))
+    slow = outcome(lambda: decode_slowly(Codec(SHAPE, Message), data, DEFAULT_LIMITS))
     assert outcome(lambda: kakuri_json.decode(data, type=Message)) == slow
 
 

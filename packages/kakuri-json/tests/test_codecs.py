@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import Fault, JSONError, JSONSyntaxError, LimitError, Limits, StructureError
-from kakuri_json._codecs import MAX_LEARNED, Codec, codec_of
-from kakuri_json._decode import decode_slowly
-from kakuri_json._dumps import writer_of
-from kakuri_json._expressions import MISS
+from kakuri_json._decode.codec import MAX_LEARNED, Codec, codec_of
+from kakuri_json._decode.compile_decoder import MISS
+from kakuri_json._decode.decode import decode_slowly
+from kakuri_json._encode import values
+from kakuri_json._encode.dumps import writer_of
+from kakuri_json._encode.printer import print_value
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._printer import print_value
-from kakuri_json._source import in_bytes
+from kakuri_json._syntax.diagnosis import in_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
 @given(st.sampled_from(TYPES).flatmap(lambda kind: VALUES[kind]))
 def test_writers_agree_with_the_printer(value):
     text = kakuri_json.dumps(value)
-    assert text == print_value(value, DEFAULT_LIMITS)
+    assert text == print_value(value, DEFAULT_LIMITS, lambda: values)
     assert json.loads(text) == kakuri_json.loads(text)
 
 
@@ -432,7 +433,7 @@ def test_a_field_of_another_class_prints_as_the_printer_prints_it(value):
             odd = dataclasses.replace(good)
             object.__setattr__(odd, name, value)
             assert _outcome(lambda odd=odd: kakuri_json.dumps(odd)) == _outcome(
-                lambda odd=odd: print_value(odd, DEFAULT_LIMITS)
+                lambda odd=odd: print_value(odd, DEFAULT_LIMITS, lambda: values)
             )
 
 

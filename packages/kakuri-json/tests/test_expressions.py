@@ -14,11 +14,11 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json._codecs import codec_of
-from kakuri_json._expressions import MISS, compile_reader
-from kakuri_json._layouts import USUAL, Layout
-from kakuri_json._patterns import embed
-from kakuri_json._shapes import Constrained, Constraint, Scalar
+from kakuri_json._decode.codec import codec_of
+from kakuri_json._decode.compile_decoder import MISS, compile_reader
+from kakuri_json._decode.layouts import USUAL, Layout
+from kakuri_json._decode.patterns import embed
+from kakuri_json._types.shapes import Constrained, Constraint, Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from kakuri_json import (
     StructureError,
     UnsupportedTypeError,
 )
-from kakuri_json._codecs import Codec
-from kakuri_json._layouts import USUAL
-from kakuri_json._reading import shape_of
+from kakuri_json._decode.codec import Codec
+from kakuri_json._decode.layouts import USUAL
+from kakuri_json._types.annotations import shape_of
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Annotated, Generic, Literal, Optional, TypedDict, TypeVar
 import annotated_types as at
 import kakuri_json
 import pytest
-from kakuri_json._codecs import BY_IDENTITY, codec_of
+from kakuri_json._decode.codec import BY_IDENTITY, codec_of
 
 T = TypeVar("T")
 

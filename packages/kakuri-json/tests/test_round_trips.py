@@ -214,7 +214,7 @@ def test_schema_of_flags_bounds_the_number():
 
 def test_encode_refuses_more_bytes_than_loads_takes(monkeypatch):
     limits = kakuri_json.Limits(max_length=8)
-    monkeypatch.setattr("kakuri_json._dumps.DEFAULT_LIMITS", limits)
+    monkeypatch.setattr("kakuri_json._encode.dumps.DEFAULT_LIMITS", limits)
     assert kakuri_json.encode("aaaaaa") == b'"aaaaaa"'
     with pytest.raises(LimitError):
         kakuri_json.encode("ééé\N{GRINNING FACE}")

@@ -6,7 +6,7 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json._skipping import skip_value
+from kakuri_json._decode.text_cursor import skip_value
 
 scalars = (
     st.none()

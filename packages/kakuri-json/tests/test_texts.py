@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, JSONSyntaxError, LimitError, Limits, StructureError
-from kakuri_json._strings import quote, quote_all, read_escaped
-from kakuri_json._texts import read_good, unescape_all
+from kakuri_json._decode.string_batches import read_good, unescape_all
+from kakuri_json._syntax.strings import quote, quote_all, read_escaped
 
 ONE_BY_ONE = Limits(max_length=2**25)
 SHALLOW = Limits(max_depth=3)

@@ -10,9 +10,9 @@ from kakuri_json._version import __version__
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
-    from kakuri_json._canonical import canonical
-    from kakuri_json._decode import convert, decode
-    from kakuri_json._dumps import dumps, encode
+    from kakuri_json._decode.decode import convert, decode, decode_lines
+    from kakuri_json._encode.canonical import canonical
+    from kakuri_json._encode.dumps import dumps, encode
     from kakuri_json._errors import (
         Fault,
         JSONError,
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
         UnprintableError,
         UnsupportedTypeError,
     )
-    from kakuri_json._incremental import Event, EventKind, IncrementalParser
     from kakuri_json._limits import Limits
-    from kakuri_json._lines import decode_lines
-    from kakuri_json._loads import loads
-    from kakuri_json._options import Options
     from kakuri_json._schema import schema
+    from kakuri_json._syntax.incremental import Event, EventKind, IncrementalParser
+    from kakuri_json._syntax.loads import loads
+    from kakuri_json._types.attributes import Options
 
 __all__ = [
     "Event",
@@ -54,9 +53,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_canonical": ("canonical",),
-    "_decode": ("convert", "decode"),
-    "_dumps": ("dumps", "encode"),
+    "_decode.decode": ("convert", "decode", "decode_lines"),
+    "_encode.canonical": ("canonical",),
+    "_encode.dumps": ("dumps", "encode"),
     "_errors": (
         "Fault",
         "JSONError",
@@ -66,11 +65,10 @@ _MODULES = {
         "UnprintableError",
         "UnsupportedTypeError",
     ),
-    "_incremental": ("Event", "EventKind", "IncrementalParser"),
     "_limits": ("Limits",),
-    "_lines": ("decode_lines",),
-    "_loads": ("loads",),
-    "_options": ("Options",),
+    "_syntax.incremental": ("Event", "EventKind", "IncrementalParser"),
+    "_syntax.loads": ("loads",),
+    "_types.attributes": ("Options",),
     "_schema": ("schema",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -3,12 +3,13 @@
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from kakuri_json._encode import values
+from kakuri_json._encode.printer import print_value
 from kakuri_json._errors import JSONError
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._parser import parse
-from kakuri_json._printer import print_value
-from kakuri_json._reading import shape_of
-from kakuri_json._shapes import (
+from kakuri_json._syntax.parser import parse
+from kakuri_json._types.annotations import shape_of
+from kakuri_json._types.shapes import (
     Anything,
     Choice,
     Constrained,
@@ -126,7 +127,7 @@ class _Definitions:
         if item.required or item.default_factory is not None:
             return described
         try:
-            text = print_value(item.default, DEFAULT_LIMITS, indent=None)
+            text = print_value(item.default, DEFAULT_LIMITS, lambda: values)
         except JSONError:  # a default that has no JSON form is not told
             return described
         return described | {"default": parse(text, DEFAULT_LIMITS, last_key_wins=False)}

@@ -1,0 +1,273 @@
+"""Compiles a shape and a layout into one regular expression and the code that reads its groups.
+
+Runs of characters are possessive, loops are atomic, and alternatives begin differently, so a near
+miss costs no more than one walk over the document. Groups are never repeated possessively: CPython
+before 3.11.5 forgets to go back to where a failed try began (gh-100061, gh-106052). The expression
+may refuse what is valid (the slow path decides again), but what it accepts is valid and complete:
+bounded numbers, strings without what JSON forbids in them, every field at most once.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from kakuri_json._decode.compile_scalars import CAPTURE, MOST, NotRegular, Part, ScalarCompiler
+from kakuri_json._decode.construction import build_set, construction, constructor_of
+from kakuri_json._decode.layouts import Layout, record_order
+from kakuri_json._decode.string_batches import reader_of_pairs, reader_of_strings
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._syntax.strings import quote
+from kakuri_json._types.shapes import (
+    Constrained,
+    Constraint,
+    Dictionary,
+    Field,
+    Fixed,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Union,
+    is_string,
+)
+
+MISS = object()
+"""What a reader returns for a document that its expression doesn't cover."""
+
+
+def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
+    """Return the function that reads a document of a shape in one layout, or returns MISS.
+
+    It may also raise ValueError for a document that the slow path has to explain.
+
+    Raises:
+        NotRegular: No expression can read the shape.
+    """
+    compiler = Compiler(layout, [], whole=shape)
+    part = compiler.part(shape, layout.order)
+    pattern = f"{compiler.space}{part.pattern}{compiler.space}"
+    compiler.constants["MISS"] = MISS
+    compiler.constants["match"] = re.compile(pattern.replace(CAPTURE, "(")).fullmatch
+    lines = ["m = match(text)", "if m is None: return MISS"]
+    lines += compiler.unpacking()
+    if part.conditions:
+        lines.append(f"if not ({' and '.join(part.conditions)}): return MISS")
+    return compiler.function("text", [*lines, *part.result])
+
+
+class Compiler(ScalarCompiler):
+    """Writes the expressions of all shapes, and the source of the functions that read them."""
+
+    def __init__(self, layout: Layout, inside: list[Record], whole: Shape | None = None) -> None:
+        super().__init__(layout)
+        self.space = r"[ \t\n\r]*+" if layout.spaced else ""
+        self._inside = inside
+        self._whole = whole
+
+    def part(self, shape: Shape, order: Any, constraints: tuple[Constraint, ...] = ()) -> Part:
+        """Return the part of a shape whose members come in an order.
+
+        Raises:
+            NotRegular: The shape has no expression.
+        """
+        match shape:
+            case Constrained():
+                return self.part(shape.inner, order, shape.constraints)
+            case Union():
+                part = self._optional(shape, order)
+            case Sequence():
+                part = self._sequence(shape, order, constraints)
+            case Fixed():
+                part = self._fixed(shape, order)
+            case Dictionary():
+                part = self._dictionary(shape, order, constraints)
+            case Record():
+                part = self._record(shape, order)
+            case _:
+                return self.scalar(shape, constraints)
+        self.constrain(part, constraints)
+        return part
+
+    def _optional(self, shape: Union, order: Any) -> Part:
+        members = [member for member in shape.members if member != Scalar("null")]
+        if len(members) != 1 or len(shape.members) != 2:
+            raise NotRegular
+        marker = self.group()
+        part = self.part(members[0], order).unless(f"{marker} is None", "None")
+        part.pattern = f"(?:null|{CAPTURE}){part.pattern})"
+        return part
+
+    def _record(self, shape: Record, order: Any) -> Part:
+        # Only a constructor that dataclasses wrote has the defaults that the fields have.
+        knows_defaults = not shape.is_dict and shape.generated_init
+        if shape in self._inside or not (knows_defaults or all(i.required for i in shape.fields)):
+            raise NotRegular
+        self._inside.append(shape)
+        orders = dict(order or ())
+        arguments: dict[str, str] = {}
+        conditions: list[str] = []
+        members: list[tuple[str, bool]] = []
+        for key in orders or record_order(shape):
+            item = shape.by_json_name.get(key)
+            if item is None:
+                members.append((self._member(key, re.escape(quote(shape.tag_value))), True))
+                continue
+            part = self._field(item, orders.get(key))
+            members.append((part.pattern, item.required))
+            arguments[item.name] = part.code
+            conditions += part.conditions
+        self._inside.pop()
+        ordered = [arguments[item.name] for item in shape.fields]
+        pattern = self._members(members)
+        if shape is self._whole:
+            # The whole document: its construction needs no function of its own.
+            statements = construction(shape, ordered, self.constants)
+            return Part(pattern, "", conditions, statements)
+        construct = self.constant(constructor_of(shape))
+        return Part(pattern, f"{construct}({', '.join(ordered)})", conditions)
+
+    def _field(self, item: Field, order: Any) -> Part:
+        if item.required:
+            part = self.part(item.shape, order)
+            part.pattern = self._member(item.json_name, part.pattern)
+            return part
+        marker = self.group()
+        if item.default_factory is not None:
+            default = f"{self.constant(item.default_factory)}()"
+        else:
+            default = self.constant(item.default)
+        part = self.part(item.shape, order).unless(f"{marker} is None", default)
+        part.pattern = f"{CAPTURE}){self._member(item.json_name, part.pattern)}"
+        return part
+
+    def _member(self, key: str, pattern: str) -> str:
+        return self.space.join(("", re.escape(quote(key)), ":", pattern, ""))
+
+    def _members(self, members: list[tuple[str, bool]]) -> str:
+        """Join members with commas; those that may be absent take theirs along."""
+        any_required = any(required for _, required in members)
+        # Before the first required member the comma stands behind, and only if more follows.
+        end = "," if any_required else rf'(?:,(?={self.space}")|(?=\}}))'
+        joined = ""
+        required_before = False
+        for pattern, required in members:
+            if required:
+                joined += f",{pattern}" if required_before else pattern
+                required_before = True
+            else:
+                joined += f"(?:,{pattern}|)" if required_before else f"(?:{pattern}{end}|)"
+        return rf"\{{{joined}{'' if any_required else self.space}\}}"
+
+    def loop(
+        self, shape: Shape, order: Any, key: Shape | None, most: int, end: str = ""
+    ) -> tuple[str, str, list[str]]:
+        """Return how to match items with commas between them, and how to read them.
+
+        With the shape of a key, they are members of an object, read as pairs.
+
+        Returns:
+            The expression of one item and more, the Python expression for the value of the match
+            `m` of one item, and the conditions on that match. `find` among the constants finds
+            every item.
+        """
+        named = None if key is None else self.part(key, None)  # its groups come first
+        part = self.part(shape, order)
+        if named is not None:
+            part.code = f"({named.code}, {part.code})"
+            part.pattern = self.space.join((named.pattern, ":", part.pattern))
+            part.conditions = named.conditions + part.conditions
+        self.constants["find"] = re.compile(part.pattern.replace(CAPTURE, "(")).finditer
+        item = f"{self.space}{part.pattern.replace(CAPTURE, '(?:')}{self.space}{end}"
+        return f"{item}(?>(?:,{item}){{0,{most}}})", part.code, part.conditions
+
+    def at_once(
+        self, item: Shape, key: Shape | None, code: str, conditions: list[str]
+    ) -> str | None:
+        """Return the Python expression for all items of a run, if they need no loop of ours.
+
+        The run is `text[start:end]`. If `many` is among the constants, the value is None where an
+        item is refused.
+        """
+        if not conditions and code in ("int(g0)", "float(g0)"):
+            # Both functions ignore the white space around a number.
+            return f"list(map({code[:-4]}, text[start:end].split(',')))"
+        if not conditions and code == "g0" and not self.layout.spaced:
+            # A plain string holds no quote, so this occurs only between two strings.
+            return """text[start + 1:end - 1].split('","')"""
+        if not is_string(item) or not (key is None or is_string(key)):
+            return None
+        self.constants["find_all"] = self.constants["find"].__self__.findall
+        if not conditions:
+            return "find_all(text, start, end)"
+        escaped = self.layout.escaped
+        self.constants["many"] = (
+            reader_of_strings(item, escaped=escaped)
+            if key is None
+            else reader_of_pairs(key, item, escaped=escaped)
+        )
+        return "many(find_all(text, start, end))"
+
+    def _items(
+        self,
+        shape: Shape,
+        order: Any,
+        constraints: tuple[Constraint, ...],
+        key: Shape | None = None,
+    ) -> tuple[str, str]:
+        """Return the expression of items, or of none, and the name of the code that reads them."""
+        inner = Compiler(self.layout, self._inside)
+        # Too many items end the match at once, before any of them is read.
+        bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
+        most = max(0, min([MOST, *bounds]))
+        pattern, code, conditions = inner.loop(shape, order, key, most)
+        at_once = inner.at_once(shape, key, code, conditions)
+        if at_once is not None:
+            lines = ["start, end = 1, len(text) - 1"]
+            lines += ["if start == end or text[start:end].isspace(): return []"]
+            lines += [f"return {at_once}"]
+            return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
+        lines = ["items = []", "for m in find(text, 1, len(text) - 1):"]
+        lines += [f"    {line}" for line in inner.unpacking()]
+        if conditions:
+            lines.append(f"    if not ({' and '.join(conditions)}): return None")
+        lines += [f"    items.append({code})", "return items"]
+        return f"(?:{pattern}|{self.space})", self.constant(inner.function("text", lines))
+
+    def _sequence(self, shape: Sequence, order: Any, constraints: tuple[Constraint, ...]) -> Part:
+        items, read = self._items(shape.item, order, constraints)
+        group = self.group()
+        listed = group.replace("g", "l")
+        part = Part(
+            rf"{CAPTURE}\[{items}\])", listed, [f"({listed} := {read}({group})) is not None"]
+        )
+        if shape.build is tuple:
+            part.code = f"tuple({listed})"
+        elif shape.build is not list:
+            part.code = group.replace("g", "b")
+            made = f"{self.constant(build_set)}({self.constant(shape.build)}, {listed})"
+            part.conditions.append(f"({part.code} := {made}) is not None")
+        return part
+
+    def _fixed(self, shape: Fixed, order: Any) -> Part:
+        orders = order or (None,) * len(shape.items)
+        if len(orders) != len(shape.items):
+            raise NotRegular
+        parts = [self.part(item, one) for item, one in zip(shape.items, orders, strict=True)]
+        inside = ",".join(f"{self.space}{part.pattern}{self.space}" for part in parts)
+        code = f"({''.join(f'{part.code}, ' for part in parts)})"
+        conditions = [condition for part in parts for condition in part.conditions]
+        return Part(rf"\[{inside or self.space}\]", code, conditions)
+
+    def _dictionary(
+        self, shape: Dictionary, order: Any, constraints: tuple[Constraint, ...]
+    ) -> Part:
+        if not is_string(shape.key):
+            raise NotRegular
+        members, read = self._items(shape.value, order, constraints, shape.key)
+        group = self.group()
+        pairs, code = group.replace("g", "p"), group.replace("g", "d")
+        conditions = [
+            f"({pairs} := {read}({group})) is not None",
+            f"len({code} := dict({pairs})) == len({pairs}) <= {DEFAULT_LIMITS.max_keys}",
+        ]
+        return Part(rf"{CAPTURE}\{{{members}\}})", code, conditions)

@@ -1,0 +1,190 @@
+"""Writes the expressions of values without others inside, and the Python code that reads them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kakuri_json._decode.layouts import Layout
+from kakuri_json._decode.patterns import embed, remembering
+from kakuri_json._syntax.strings import quote, unescape
+from kakuri_json._types.formats import READERS
+from kakuri_json._types.shapes import Choice, Constraint, Scalar, Shape, Text
+
+# Opens a captured group. The character can't stand in any other part of an expression, so that
+# the same expression can be had without groups.
+CAPTURE = "\x01"
+# Numbers that the fast path reads have a bounded length, and no double overflows.
+# A lookahead instead of an alternative, so that there is nothing to backtrack to.
+_INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
+_POSITIVE = "[1-9][0-9]{0,17}+"
+# An integer has no negative zero, so -0 is left to the slow path.
+_NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
+_PLAIN = r'[^"\\\x00-\x1f]*+'
+MOST = 4095
+"""Items after the first one, or escapes, that one loop covers: what it holds for each until it
+ends is about 100 bytes."""
+_ESCAPED = rf'{_PLAIN}(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN}){{0,{MOST}}})'
+
+
+class NotRegular(Exception):
+    """The shape has no expression: it contains itself, or any value at all, or a tagged union."""
+
+
+@dataclass(slots=True)
+class Part:
+    """An expression, the Python expression for its value, and conditions on its groups."""
+
+    pattern: str
+    code: str
+    conditions: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> list[str]:
+        """Statements that return the value."""
+        return self.statements or [f"return {self.code}"]
+
+    def unless(self, absent: str, otherwise: str) -> "Part":
+        """Return the part with another value for when its group took no part in the match."""
+        conditions = [f"({absent} or {' and '.join(self.conditions)})"] if self.conditions else []
+        return Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
+
+
+class ScalarCompiler:
+    """Writes the expressions of scalars, and the source of the functions that read their groups.
+
+    Attributes:
+        layout: of the documents that are read.
+        constants: by name, what the source refers to.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.constants: dict[str, Any] = {"unescape": unescape}
+        self._groups = 0
+
+    def unpacking(self) -> list[str]:
+        """Return the statements that name the groups of the match `m`."""
+        names = "".join(f"g{number}, " for number in range(self._groups))
+        return [f"{names}= m.groups()"] if names else []
+
+    def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
+        """Return the function of this source, in which every constant has its name."""
+        # The source holds names, numbers and bounds that are spelled here, never a part of a
+        # document and no text of a class.
+        exec("\n    ".join([f"def read({parameters}):", *lines]), self.constants)  # noqa: S102
+        read: Callable[..., Any] = self.constants["read"]
+        return read
+
+    def constant(self, value: Any) -> str:
+        """Return a name for a value in the source."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def group(self) -> str:
+        """Return the name of the next group of the expression."""
+        self._groups += 1
+        return f"g{self._groups - 1}"
+
+    def scalar(self, shape: Shape, constraints: tuple[Constraint, ...]) -> Part:
+        """Return the part of a shape without others inside.
+
+        Raises:
+            NotRegular: The shape has no expression.
+        """
+        match shape:
+            case Scalar(kind="string"):
+                return self._string(constraints)
+            case Scalar(kind="integer" | "number"):
+                part = self._number(shape, constraints)
+            case Scalar(kind="boolean"):
+                part = Part(f"{CAPTURE}true|false)", f"({self.group()} == 'true')")
+            case Scalar(kind="null"):
+                part = Part("null", "None")
+            case Choice():
+                part = self._choice(shape)
+            case Text():
+                part = self._text(shape)
+            case _:
+                raise NotRegular
+        self.constrain(part, constraints)
+        return part
+
+    def constrain(self, part: Part, constraints: tuple[Constraint, ...]) -> None:
+        """Add constraints to the conditions of a part."""
+        if constraints:
+            name = f"x{len(self.constants)}"
+            self.constants[name] = None  # keeps the name for this part
+            tests = [test for c in constraints for test in self._tests(c, name)]
+            # The first test names the value where it first speaks of it.
+            tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
+            part.conditions += tests
+            part.code = name
+
+    def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
+        """Return conditions that say what a constraint says, but for a pattern that is embedded."""
+        comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+        sizes = {"min_length": ">=", "max_length": "<="}
+        if constraint.of_text and not embedded:
+            lately, matches = map(self.constant, remembering(constraint.holds))
+            return [f"({name} in {lately} or {matches}({name}))"]
+        tests: list[str] = []
+        bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
+        if not all(bound is None or type(bound) is int for bound in bounds.values()):
+            return [f"{self.constant(constraint.holds)}({name})"]
+        if bounds["ge"] is not None and bounds["le"] is not None:
+            tests.append(f"{bounds.pop('ge')} <= {name} <= {bounds.pop('le')}")
+        for key, bound in bounds.items():
+            if bound is not None:
+                subject = name if key in comparisons else f"len({name})"
+                tests.append(f"{subject} {comparisons.get(key) or sizes[key]} {bound}")
+        if constraint.multiple_of is not None or not (tests or constraint.of_text):
+            tests.append(f"{self.constant(constraint.holds)}({name})")
+        return tests
+
+    def _string(self, constraints: tuple[Constraint, ...]) -> Part:
+        name = group = self.group()
+        pattern = _ESCAPED if self.layout.escaped else _PLAIN
+        conditions: list[str] = []
+        if self.layout.escaped:
+            name = group.replace("g", "s")
+            code = rf"{group} if '\\' not in {group} else unescape({group})"
+            conditions.append(f"({name} := {code}) is not None")
+        for constraint in constraints:
+            embedded = None
+            if constraint.pattern is not None and pattern is _PLAIN:
+                embedded = embed(constraint.pattern)
+                pattern = embedded or pattern
+            conditions += self._tests(constraint, name, embedded=embedded is not None)
+        return Part(f'"{CAPTURE}{pattern})"', name, conditions)
+
+    def _number(self, shape: Scalar, constraints: tuple[Constraint, ...]) -> Part:
+        if shape.kind == "integer" and any(c.ge == 1 for c in constraints):
+            return Part(f"{CAPTURE}{_POSITIVE})", f"int({self.group()})")
+        if shape.kind == "integer":
+            return Part(f"{CAPTURE}{_INTEGER})", f"int({self.group()})")
+        return Part(f"{CAPTURE}{_NUMBER})", f"float({self.group()})")
+
+    def _text(self, shape: Text) -> Part:
+        group = self.group()
+        name = group.replace("g", "t")
+        reader = self.constant(READERS[shape.format][1])
+        return Part(f'"{CAPTURE}{_PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
+
+    def _choice(self, shape: Choice) -> Part:
+        tokens = {_token(written): meant for written, meant in shape.rows}
+        # Longest first: 1 is found where 12 stands.
+        pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
+        return Part(f"{CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
+
+
+def _token(value: Any) -> str:
+    if type(value) is str:
+        return quote(value)
+    if value is None or type(value) is bool:
+        return {None: "null", True: "true", False: "false"}[value]
+    if type(value) is int and abs(value) < 10**18:
+        return str(value)
+    raise NotRegular

@@ -1,0 +1,286 @@
+"""Converts the values of a cursor to the shapes of a type, and gathers every fault.
+
+Each open container is a generator that yields the shapes of its items, on a stack of our own: a
+type that contains itself is as deep as `max_depth` says, whatever the interpreter's stack is.
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+from kakuri_json._decode.construction import build_set
+from kakuri_json._decode.conversion import INVALID, Conversion, Enough, Path
+from kakuri_json._decode.convert_scalars import checked, simple_converter, unmet
+from kakuri_json._types.describe import describe, show, suggest
+from kakuri_json._types.shapes import (
+    Constrained,
+    Constraint,
+    Dictionary,
+    Fixed,
+    Record,
+    Sequence,
+    Shape,
+    Union,
+)
+
+_SUGGESTIONS = 10  # faults that may have one: looking for names alike takes time
+
+Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
+
+_TOO_MANY = object()
+"""Stands for a container with more items than a constraint on it allows."""
+
+
+def convert_value(conversion: Conversion, shape: Shape) -> Any:
+    """Convert the value at the cursor; if there are faults, the result is meaningless."""
+    try:
+        return _convert(conversion, shape)
+    except Enough:
+        return INVALID
+
+
+def _convert(run: Conversion, shape: Shape) -> Any:
+    open_containers: list[Steps] = []
+    path: Path = ()
+    while True:
+        start = run.cursor.position
+        value = run.cursor.begin()
+        simple = simple_converter(shape)
+        if simple is not None:
+            value = simple(run, shape, value, path, start)
+        else:
+            open_containers.append(_NESTED[type(shape)](run, shape, value, path, start))
+            value = None
+        while open_containers:
+            try:
+                shape, path = open_containers[-1].send(value)
+            except StopIteration as stop:
+                open_containers.pop()
+                value = stop.value
+            else:
+                break
+        else:
+            return value
+
+
+def _sequence(
+    run: Conversion,
+    shape: Sequence,
+    value: Any,
+    path: Path,
+    start: int | None,
+    at_most: int | None = None,
+) -> Steps:
+    if type(value) is not list and type(value) is not tuple:
+        return run.mismatch(path, shape, value, start)
+    cursor, item, before = run.cursor, shape.item, len(run.faults)
+    most = sys.maxsize if at_most is None else at_most
+    if (cursor.count(value) or 0) > most:
+        return _TOO_MANY
+    simple = simple_converter(item)
+    items: list[Any] = []
+    for _ in cursor.items(value):
+        many, is_at_item = cursor.many(item)
+        items += many
+        if len(items) > most or (is_at_item and len(items) == most):
+            del run.faults[before:]
+            cursor.abandon(start, value)
+            return _TOO_MANY
+        if not is_at_item:
+            continue
+        begin, faults = cursor.position, len(run.faults)
+        inside = (path, len(items))
+        if simple is not None:
+            items.append(simple(run, item, cursor.begin(), inside, begin))
+        else:
+            items.append((yield item, inside))
+            if len(run.faults) == faults:
+                cursor.learn(item, begin)
+    if len(run.faults) > before:
+        return INVALID
+    if shape.build is list:
+        return items
+    if shape.build is tuple:
+        return tuple(items)
+    try:
+        built = build_set(shape.build, items)
+    except TypeError:
+        expected = "items that can be told apart"
+        return run.fault(path, f"expected {expected}, got arrays or objects", start)
+    if built is None:
+        return run.fault(path, "expected every item once, got an item again", start)
+    return built
+
+
+def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path, start: int | None) -> Steps:
+    if type(value) is not list and type(value) is not tuple:
+        return run.mismatch(path, shape, value, start)
+    cursor, before, length = run.cursor, len(run.faults), len(shape.items)
+    count = cursor.count(value)
+    got = "" if count is None or count == length else str(count)
+    items: list[Any] = []
+    if not got:
+        for _ in cursor.items(value):
+            if len(items) == length:
+                cursor.abandon(start, value)
+                got = "more"
+                break
+            items.append((yield shape.items[len(items)], (path, len(items))))
+        else:
+            got = "" if len(items) == length else str(len(items))
+    if got:
+        del run.faults[before:]
+        return run.fault(path, f"expected {describe(shape)}, got {got}", start)
+    return INVALID if len(run.faults) > before else tuple(items)
+
+
+def _dictionary(
+    run: Conversion,
+    shape: Dictionary,
+    value: Any,
+    path: Path,
+    start: int | None,
+    at_most: int | None = None,
+) -> Steps:
+    if type(value) is not dict:
+        return run.mismatch(path, shape, value, start)
+    cursor, before = run.cursor, len(run.faults)
+    most = sys.maxsize if at_most is None else at_most
+    if (cursor.count(value) or 0) > most:
+        return _TOO_MANY
+    key_converter = simple_converter(shape.key)
+    assert key_converter is not None  # keys are text
+    simple = simple_converter(shape.value)
+    result: dict[Any, Any] = {}
+    count = 0
+    for key in cursor.members(value, shape):
+        if type(key) is list:  # members that were read at once
+            result.update(key)
+            count += len(key)
+        else:
+            count += 1
+        if count > most:
+            del run.faults[before:]
+            cursor.abandon(start, value)
+            return _TOO_MANY
+        if type(key) is list:
+            continue
+        inside, begin = (path, key), cursor.position
+        meant = key_converter(run, shape.key, key, inside, begin)
+        if simple is not None:
+            converted = simple(run, shape.value, cursor.begin(), inside, begin)
+        else:
+            converted = yield shape.value, inside
+        if meant in result and meant is not INVALID:
+            run.fault(inside, f"expected every key once, got {show(key)} again", begin)
+        result[meant] = converted
+    return INVALID if len(run.faults) > before else result
+
+
+def _constrained(
+    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
+) -> Steps:
+    before, inner = len(run.faults), shape.inner
+    if isinstance(inner, (Sequence, Dictionary)):
+        sizes = [c for c in shape.constraints if type(c.max_length) is int]
+        narrow = min(sizes, key=_max_length, default=None)
+        at_most = None if narrow is None else narrow.max_length
+        walk = _sequence if isinstance(inner, Sequence) else _dictionary
+        result = yield from walk(run, inner, value, path, start, at_most)  # type: ignore[arg-type]
+        if result is _TOO_MANY:
+            assert narrow is not None
+            return unmet(run, shape, narrow, value, path, start)
+    else:
+        result = yield from _NESTED[type(inner)](run, inner, value, path, start)
+    return checked(run, shape, result, value, path, start, before)
+
+
+def _max_length(constraint: Constraint) -> int:
+    return constraint.max_length or 0
+
+
+def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | None) -> Steps:
+    kind = type(value)
+    if kind is dict and shape.tag is not None:
+        tag, place = run.cursor.find(value, shape.tag, INVALID)
+        record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
+        if record is not None:
+            return (yield from _record(run, record, value, path, start))
+        got = "nothing" if tag is INVALID else show(tag)
+        tags = ", ".join(map(show, shape.tagged))
+        run.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
+        run.cursor.skip(value)
+        return INVALID
+    if kind is dict or kind is list or kind is tuple:
+        # At most one fits: a union that needs trial and error has no codec.
+        for member in shape.members:
+            inner = member.inner if isinstance(member, Constrained) else member
+            if isinstance(inner, (Dictionary, Record) if kind is dict else (Sequence, Fixed)):
+                return (yield from _NESTED[type(member)](run, member, value, path, start))
+    else:
+        attempt = Conversion(run.cursor, run.limits)
+        for member in shape.members:
+            simple = simple_converter(member)
+            if simple is not None:
+                result = simple(attempt, member, value, path, start)
+                if not attempt.faults:
+                    return result
+                attempt.faults.clear()
+    return run.mismatch(path, shape, value, start)
+
+
+def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int | None) -> Steps:
+    if type(value) is not dict:
+        return run.mismatch(path, shape, value, start)
+    cursor, before, fields = run.cursor, len(run.faults), shape.by_json_name
+    arguments: dict[str, Any] = {}
+    has_tag = shape.tag is None
+    for key in cursor.members(value):
+        field, inside, begin = fields.get(key), (path, key), cursor.position
+        if field is not None:
+            simple = simple_converter(field.shape)
+            if simple is not None:
+                one = simple(run, field.shape, cursor.begin(), inside, begin)
+            else:
+                one = yield field.shape, inside
+            arguments[field.name] = one
+            continue
+        one = cursor.begin()
+        if key == shape.tag:
+            has_tag = True
+            if one != shape.tag_value:
+                expected = f"expected {show(shape.tag_value)}, got {show(one)}"
+                run.fault(inside, expected, begin)
+        elif not shape.ignore_unknown:
+            known = ", ".join(map(show, fields)) or "no field"
+            suggestion = suggest(key, fields) if len(run.faults) < _SUGGESTIONS else ""
+            run.fault(inside, f"expected one of {known}, got {show(key)}{suggestion}", begin)
+        else:
+            cursor.whole(one)
+            continue
+        cursor.skip(one)
+    if not has_tag:
+        run.fault((path, shape.tag), f"expected {show(shape.tag_value)}, got nothing", start)
+    for field in shape.fields:
+        if field.required and field.name not in arguments:
+            missing = f"expected {describe(field.shape)}, got nothing"
+            run.fault((path, field.json_name), missing, start)
+    if len(run.faults) > before:
+        return INVALID
+    if shape.is_dict:
+        # In one order, as the compiled readers give them.
+        return {item.name: arguments[item.name] for item in shape.fields if item.name in arguments}
+    try:
+        return shape.cls(**arguments)
+    except ValueError as error:  # the class's own __post_init__ refuses it
+        return run.fault(path, str(error), start)
+
+
+_NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
+    Sequence: _sequence,
+    Fixed: _fixed,
+    Dictionary: _dictionary,
+    Constrained: _constrained,
+    Union: _union,
+    Record: _record,
+}

@@ -1,0 +1,128 @@
+"""Reads runs of items of one shape at once, for documents that no single expression reads.
+
+A document with one faulty item among thousands is read in runs around it, so that a refusal costs
+about what an acceptance costs.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any, TypeAlias
+
+from kakuri_json._decode.compile_decoder import Compiler
+from kakuri_json._decode.compile_scalars import MOST, NotRegular
+from kakuri_json._decode.layouts import USUAL, Layout, layout_of
+from kakuri_json._decode.string_batches import read_good
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._syntax.parser import parse
+from kakuri_json._types.shapes import Shape
+
+_ANY = Layout(None, spaced=True, escaped=True)
+"""Fields as declared, with white space and escapes anywhere."""
+_SHORT = 8
+"""Items of a run that ends so soon that it may be longer in another layout: one without white space
+would read what comes in lines item by item."""
+_MAX_LAYOUTS = 4
+_MAX_LEARNED = 8
+"""Items whose layout is worked out, known or not."""
+
+
+ReadRun: TypeAlias = Callable[[str, int, int], tuple[list[Any], int, bool] | None]
+Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
+
+
+def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
+    """Return a function that reads a run of items, or of members, from a position in a text.
+
+    Its third argument is where the run ends at the latest. It returns None if no item in the layout
+    begins there, and otherwise a tuple: the items (pairs for members), where to go on, and whether
+    the next item begins there. That is so if the item looks right and is refused by a condition or
+    a class; otherwise what stands there is the separator after the last item.
+
+    Returns:
+        The function, and another one that finds every item of a run.
+
+    Raises:
+        NotRegular: no expression can read such items.
+    """
+    compiler = Compiler(layout, [])
+    # Check what follows: the beginning of a long number is a number as well.
+    pattern, code, conditions = compiler.loop(item, layout.order, key, MOST, r"(?=[,\]}])")
+    compiler.constants["match"] = re.compile(pattern).match
+    lines = ["run = match(text, position, most)", "if run is None: return None"]
+    at_once = compiler.at_once(item, key, code, conditions)
+    if at_once is not None:
+        lines += ["start, end = position, run.end()", f"items = {at_once}"]
+        if "many" in compiler.constants:
+            compiler.constants |= {"read_good": read_good, "islice": islice}
+            lines += [
+                "if items is None:",
+                "    items = read_good(find_all(text, start, end), many)",
+                "    return items, next(islice(find(text, start), len(items), None)).start(), True",
+            ]
+        read = compiler.function("text, position, most", [*lines, "return items, end, False"])
+        return read, compiler.constants["find"]
+    lines += ["items = []", "try:"]
+    lines.append("    for m in find(text, position, run.end()):")
+    lines += [f"        {line}" for line in compiler.unpacking()]
+    if conditions:
+        lines.append(f"        if not ({' and '.join(conditions)}): return items, m.start(), True")
+    lines += [f"        items.append({code})", "except ValueError: return items, m.start(), True"]
+    lines.append("return items, run.end(), False")
+    read = compiler.function("text, position, most", lines)
+    return read, compiler.constants["find"]
+
+
+class Runs:
+    """Reads runs of items in the layouts that came before, the last one first."""
+
+    __slots__ = ("_item", "_key", "_known", "_learned", "_readers", "is_regular")
+
+    def __init__(self, item: Shape, key: Shape | None) -> None:
+        self._item = item
+        self._key = key
+        self._known: list[Layout] = []
+        self._readers: list[tuple[ReadRun, Find]] = []
+        self._learned = 0
+        self.is_regular = self._add(USUAL) and self._add(_ANY)
+
+    def read(self, text: str, position: int, most: int) -> tuple[list[Any], int, bool] | None:
+        """Return what the reader of a known layout returns (see compile_run), or None."""
+        readers = self._readers
+        best: tuple[list[Any], int, bool] | None = None
+        chosen = 0
+        for number, reader in enumerate(readers):
+            run = reader[0](text, position, most)
+            if run is None or not (run[0] or run[2]):
+                continue
+            if best is None or len(run[0]) > len(best[0]):
+                best, chosen = run, number
+            if len(best[0]) >= _SHORT or best[2] or not text.startswith(",", best[1]):
+                break
+        if chosen:
+            others = (*readers[:chosen], *readers[chosen + 1 :])
+            self._readers = [readers[chosen], *others]
+        return best
+
+    def start_of(self, text: str, position: int, number: int) -> int:
+        """Return where an item begins in the run that was read last, from its position."""
+        return next(islice(self._readers[0][1](text, position), number, None)).start()
+
+    def learn(self, text: str) -> None:
+        """Add the layout of one valid item that no reader has read."""
+        if self._learned < _MAX_LEARNED and len(self._known) < _MAX_LAYOUTS:
+            self._learned += 1
+            value = parse(text, DEFAULT_LIMITS, last_key_wins=False)
+            self._add(replace(_ANY, order=layout_of(self._item, text, value).order))
+
+    def _add(self, layout: Layout) -> bool:
+        if layout in self._known:
+            return True
+        try:
+            reader = compile_run(self._item, layout, self._key)
+        except NotRegular:
+            return False
+        self._known.append(layout)
+        self._readers = [*self._readers, reader]
+        return True

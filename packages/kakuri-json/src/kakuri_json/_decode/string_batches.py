@@ -1,0 +1,109 @@
+"""Reads and checks many strings together.
+
+A document may hold tens of thousands of strings of a few characters. A call or two for each of
+them costs more than all of their characters, so they are joined, treated as one text, and split.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from kakuri_json._syntax.strings import BETWEEN, unescape
+from kakuri_json._types.shapes import Constrained, Constraint, Shape
+
+ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
+"""Reads the contents of strings, or pairs of them; returns None if one of them is refused."""
+
+
+def unescape_all(texts: Sequence[str]) -> Sequence[str]:
+    """Return what stands between the quotes of strings, with the escapes of all of them read.
+
+    Args:
+        texts: contents of strings whose escapes are valid, but for lone surrogates.
+
+    Raises:
+        JSONSyntaxError: a string has the escape of a lone surrogate.
+    """
+    joined = BETWEEN.join(texts)
+    return unescape(joined).split(BETWEEN) if "\\" in joined else texts
+
+
+def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
+    """Return a function that reads strings of a shape from what stands between their quotes."""
+    hold = _holding(item)
+
+    def read(texts: list[Any]) -> list[Any] | None:
+        if escaped:
+            try:
+                texts = unescape_all(texts)  # type: ignore[assignment]  # a list remains one
+            except ValueError:
+                return None
+        return texts if hold(texts) else None
+
+    return read
+
+
+def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
+    """Return a function that reads members from what stands between the quotes of both parts."""
+    keys_hold, values_hold = _holding(key), _holding(value)
+
+    def read(pairs: list[Any]) -> list[Any] | None:
+        keys: Sequence[str]
+        values: Sequence[str]
+        keys, values = zip(*pairs, strict=True)
+        if escaped:
+            try:
+                plain = keys, values
+                keys, values = unescape_all(keys), unescape_all(values)
+            except ValueError:
+                return None
+            if keys is not plain[0] or values is not plain[1]:
+                pairs = list(zip(keys, values, strict=True))
+        return pairs if keys_hold(keys) and values_hold(values) else None
+
+    return read
+
+
+def read_good(found: list[Any], read: ReadTexts) -> list[Any]:
+    """Read what stands before the first string or pair that is refused; one of them is.
+
+    Each try reads a half of what may be good, so all of them together read the whole once more.
+    """
+    good: list[Any] = []
+    low, high = 0, len(found)  # those before `low` are good; one of the others below `high` is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        values = read(found[low:middle])
+        if values is None:
+            high = middle
+        else:
+            good += values
+            low = middle
+    return good
+
+
+def _holding(shape: Shape) -> Callable[[Sequence[str]], bool]:
+    """Return a function that checks whether all of some strings meet a shape's constraints."""
+    constraints = shape.constraints if isinstance(shape, Constrained) else ()
+    tests = [_test(constraint) for constraint in constraints]
+    return lambda texts: all(test(texts) for test in tests)
+
+
+def _test(constraint: Constraint) -> Callable[[Sequence[str]], bool]:
+    """Return a function that checks whether a constraint holds for all of some strings."""
+    holds: Callable[[str], object] = constraint.holds
+    low, high = constraint.min_length, constraint.max_length
+    compared = (constraint.ge, constraint.gt, constraint.le, constraint.lt)
+    is_simple = constraint.pattern is not None or not constraint.of_text
+    if any(compared) or not is_simple or (constraint.pattern, low, high) == (None, None, None):
+        return lambda texts: all(map(holds, texts))
+    matches = None if constraint.pattern is None else re.compile(constraint.pattern).fullmatch
+
+    def check(texts: Sequence[str]) -> bool:
+        return (
+            (low is None or min(map(len, texts)) >= low)
+            and (high is None or max(map(len, texts)) <= high)
+            and (matches is None or all(map(matches, texts)))
+        )
+
+    return check

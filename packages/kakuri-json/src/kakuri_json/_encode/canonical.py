@@ -1,0 +1,54 @@
+"""The JSON Canonicalization Scheme (RFC 8785): one text for a value, to sign or to compare."""
+
+from typing import Any
+
+from kakuri_json._encode import values
+from kakuri_json._encode.printer import print_value
+from kakuri_json._errors import UnprintableError
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._types.describe import show
+
+
+def canonical(value: object) -> bytes:
+    """Print a value in the one way that RFC 8785 leaves.
+
+    Keys are ordered by their UTF-16 code units, numbers are spelled as ECMAScript spells doubles.
+    Raises what encode raises, and UnprintableError for an integer that no double holds exactly.
+    """
+    text = print_value(
+        value, DEFAULT_LIMITS, lambda: values, sort_key=_utf16, number_text=ecmascript_number
+    )
+    return text.encode()
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be", "surrogatepass")  # what can't be written is refused later
+
+
+def ecmascript_number(value: Any) -> str:
+    """Spell a number as ECMAScript does (RFC 8785 section 3.2.2.3)."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
+    if number - number != 0 or number != value:
+        expected = "a number that a double holds exactly"
+        raise UnprintableError(f"expected {expected}, got {show(value)}")
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    # The value is 0.DIGITS times ten to the power of point.
+    point = int(exponent or 0) + (len(whole) if whole != "0" else len(digits) - len(fraction))
+    digits = digits.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    rest = f".{digits[1:]}" if count > 1 else ""
+    return f"{sign}{digits[0]}{rest}e{point - 1:+d}"

@@ -1,0 +1,310 @@
+"""Compiles dataclasses into functions that print them: one f-string each.
+
+The function looks at every field's class before it prints, and at all text at once: if the texts
+together are printable and hold no quote and no backslash, nothing needs an escape. Otherwise it
+gives None, and the general printer decides.
+"""
+
+import datetime as dt
+import decimal
+import uuid
+from typing import Any
+
+from kakuri_json._encode.values import EXACT, is_default
+from kakuri_json._limits import DEFAULT_LIMITS
+from kakuri_json._syntax.strings import only_strings, quote, quote_all, spell_each
+from kakuri_json._types.annotations import record_of
+from kakuri_json._types.attributes import Encoder
+from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
+from kakuri_json._types.shapes import (
+    Choice,
+    Constrained,
+    Dictionary,
+    Field,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+    is_string,
+)
+
+_FORMATS: dict[str, tuple[type[Any], Encoder]] = {
+    "datetime": (dt.datetime, write_date_time),
+    "date": (dt.date, dt.date.isoformat),
+    "decimal": (decimal.Decimal, write_decimal),
+    "bytes": (bytes, write_bytes),
+    "uuid": (uuid.UUID, str),
+}
+_LARGE = 10**18
+"""An integer below this has no more digits than any limit allows."""
+
+
+class _NotPlain(Exception):
+    """The shape has no f-string: it contains itself, or values of any kind."""
+
+
+def compile_writer(cls: type[Any]) -> Encoder:
+    """Return a function that prints instances of a dataclass, or returns None where it cannot.
+
+    The function raises ValueError for an integer that has too many digits.
+    """
+    try:
+        return _record(record_of(cls), [])
+    except _NotPlain:
+        return lambda _: None
+
+
+def _value(shape: Shape, inside: list[Record]) -> Encoder:
+    match shape:
+        case Constrained():
+            return _value(shape.inner, inside)
+        case Scalar():
+            return _SCALARS[shape.kind]
+        case Choice():
+            return _choice(shape)
+        case Text():
+            return _text(*_FORMATS[shape.format])
+        case Union():
+            return _union(shape, inside)
+        case Sequence(build=build) if build in (list, tuple) and is_string(shape.item):
+            return _strings(build)
+        case Sequence(build=build) if build in (list, tuple):
+            return _sequence(build, _value(shape.item, inside))
+        case Dictionary() if is_string(shape.key) and is_string(shape.value):
+            return _members
+        case Dictionary() if is_string(shape.key):
+            return _dictionary(_value(shape.value, inside))
+        case Record() if not shape.is_dict and shape not in inside:
+            return _record(shape, inside)
+    raise _NotPlain
+
+
+_SCALARS: dict[str, Encoder] = {
+    "string": lambda value: quote(value) if value.__class__ is str else None,
+    "integer": lambda value: (
+        str(value) if value.__class__ is int and -_LARGE < value < _LARGE else None
+    ),
+    "number": lambda value: (
+        repr(value) if value.__class__ is float and value - value == 0 else None
+    ),
+    "boolean": lambda value: (
+        {True: "true", False: "false"}[value] if value.__class__ is bool else None
+    ),
+    "null": lambda value: "null" if value is None else None,
+}
+
+
+def _choice(shape: Choice) -> Encoder:
+    if not all(type(written) is str for written, _ in shape.rows):
+        raise _NotPlain
+    texts = {meant: quote(written) for written, meant in shape.rows}
+    kinds = {type(meant) for _, meant in shape.rows}
+    return lambda value: texts.get(value) if value.__class__ in kinds else None
+
+
+def _text(cls: type[Any], write: Encoder) -> Encoder:
+    def write_text(value: Any) -> str | None:
+        text = write(value) if value.__class__ is cls else None
+        return None if text is None else f'"{text}"'
+
+    return write_text
+
+
+def _union(shape: Union, inside: list[Record]) -> Encoder:
+    writers = [_value(member, inside) for member in shape.members]
+
+    def write_any(value: Any) -> str | None:
+        for write in writers:
+            text = write(value)
+            if text is not None:
+                return text
+        return None
+
+    return write_any
+
+
+def _sequence(build: type[Any], write: Encoder) -> Encoder:
+    def write_sequence(value: Any) -> str | None:
+        if value.__class__ is not build:
+            return None
+        texts = [write(item) for item in value]
+        return None if None in texts else f"[{','.join(texts)}]"  # type: ignore[arg-type]
+
+    return write_sequence
+
+
+def _strings(build: type[Any]) -> Encoder:
+    def write_strings(value: Any) -> str | None:
+        if value.__class__ is not build or not only_strings(value):
+            return None
+        return f"[{quote_all(value)}]"
+
+    return write_strings
+
+
+def _members(value: Any) -> str | None:
+    """Print an object of strings."""
+    if value.__class__ is not dict or len(value) > DEFAULT_LIMITS.max_keys:
+        return None
+    keys, values = list(value), list(value.values())
+    if not (only_strings(keys) and only_strings(values)):
+        return None
+    pairs = zip(spell_each(keys), spell_each(values), strict=True)
+    return "{" + ",".join(map('"%s":"%s"'.__mod__, pairs)) + "}"
+
+
+def _dictionary(write: Encoder) -> Encoder:
+    def write_dictionary(value: Any) -> str | None:
+        if value.__class__ is not dict or len(value) > DEFAULT_LIMITS.max_keys:
+            return None
+        texts = []
+        for key, item in value.items():
+            text = write(item)
+            if key.__class__ is not str or text is None:
+                return None
+            texts.append(f"{quote(key)}:{text}")
+        return f"{{{','.join(texts)}}}"
+
+    return write_dictionary
+
+
+def _record(record: Record, inside: list[Record]) -> Encoder:
+    source = _Source(record, [*inside, record])
+    exec(source.text(), source.constants)  # noqa: S102 - names of fields are identifiers
+    write: Encoder = source.constants["write"]
+    return write
+
+
+class _Source:
+    """The source of one record's function."""
+
+    def __init__(self, record: Record, inside: list[Record]) -> None:
+        self.record = record
+        self.inside = inside
+        self.constants: dict[str, Any] = {"cls": record.cls}
+        self.lines: list[str] = []
+        self.conditions: list[str] = []
+        self.texts: list[str] = []
+        self.integers: list[str] = []
+
+    def text(self) -> str:
+        record = self.record
+        tag = None if record.tag is None else f"{quote(record.tag)}:{quote(record.tag_value)}"
+        pieces = [] if tag is None else [_literal(tag)]
+        for number, item in enumerate(record.fields):
+            pieces.append(self._field(item, f"v{number}", first=not pieces))
+        reads = [f"v{number} = value.{item.name}" for number, item in enumerate(record.fields)]
+        lines = ["if value.__class__ is not cls: return None", *reads]
+        if self.conditions:
+            lines.append(f"if not ({' and '.join(self.conditions)}): return None")
+        if self.texts:
+            lines.append(f"text = f'{''.join(f'{{{name}}}' for name in self.texts)}'")
+            lines.append(
+                """if '"' in text or '\\\\' in text or not text.isprintable(): return None"""
+            )
+        lines += self.lines
+        lines.append(f"text = f'{{{{{''.join(pieces)}}}}}'")
+        if self.integers:
+            small = " and ".join(f"{-_LARGE} < {name} < {_LARGE}" for name in self.integers)
+            # A short text holds no number that is too long.
+            lines.append(
+                f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None"
+            )
+        return "\n    ".join(["def write(value):", *lines, "return text"])
+
+    def constant(self, value: Any) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def _field(self, item: Field, name: str, *, first: bool) -> str:
+        """Give the piece of the f-string for a field, and note what has to be checked for it."""
+        key = _literal(f"{'' if first else ','}{quote(item.json_name)}:")
+        if item.omit_default:
+            if first:
+                raise _NotPlain  # it would decide whether the next one has a comma
+            piece = self._conditional(item, name, key)
+            return f"{{{piece}}}"
+        return key + self._inline(item.shape, name)
+
+    def _conditional(self, item: Field, name: str, key: str) -> str:
+        """Note how to print a field that is left out while it has its default."""
+        part = name.replace("v", "p")
+        if item.default is None and item.default_factory is None:
+            absent = f"{name} is None"
+        else:
+            absent = self._absent(item, name)
+        shape = item.shape
+        if isinstance(shape, Union) and item.default is None and item.default_factory is None:
+            rest = [member for member in shape.members if member != Scalar("null")]
+            shape = rest[0] if len(rest) == 1 else shape
+        kind = _kind(shape)
+        if kind in ("string", "integer"):
+            cls = "str" if kind == "string" else "int"
+            self.conditions.append(f"({absent} or {name}.__class__ is {cls})")
+            text = f'"{{{name}}}"' if kind == "string" else f"{{{name}}}"
+            if kind == "string":
+                self.texts.append(name)
+            else:
+                absent_is_none = item.default is None and item.default_factory is None
+                self.integers.append(f"({name} or 0)" if absent_is_none else name)
+        else:
+            write = self.constant(_value(shape, self.inside))
+            self.lines += [
+                f"if {absent}: {part} = ''",
+                "else:",
+                f"    {part} = {write}({name})",
+                f"    if {part} is None: return None",
+                f"    {part} = f'{key}{{{part}}}'",
+            ]
+            return part
+        self.lines.append(f"{part} = '' if {absent} else f'{key}{text}'")
+        return part
+
+    def _absent(self, item: Field, name: str) -> str:
+        """Return the condition that a value is its default, the quickest there is."""
+        if item.default_factory in (list, dict, str, int):
+            empty = item.default_factory
+            return f"not {name} and {name}.__class__ is {self.constant(empty)}"
+        if item.default_factory is None and type(item.default) in EXACT:
+            constant = self.constant(item.default)
+            cls = f"{name}.__class__ is {self.constant(type(item.default))}"
+            return f"({name} is {constant} or {cls} and {name} == {constant})"
+        return f"{self.constant(is_default)}({self.constant(item)}, {name})"
+
+    def _inline(self, shape: Shape, name: str) -> str:
+        """Give the piece of the f-string for a value."""
+        kind = _kind(shape)
+        if kind == "string":
+            self.conditions.append(f"{name}.__class__ is str")
+            self.texts.append(name)
+            return f'"{{{name}}}"'
+        if kind == "integer":
+            self.conditions.append(f"{name}.__class__ is int")
+            self.integers.append(name)
+            return f"{{{name}}}"
+        if isinstance(shape, Choice) and shape.name is not None and _plain(shape):
+            self.conditions.append(f"{name}.__class__ is {self.constant(type(shape.rows[0][1]))}")
+            return f'"{{{name}._value_}}"'
+        part = name.replace("v", "p")
+        self.lines.append(f"{part} = {self.constant(_value(shape, self.inside))}({name})")
+        self.lines.append(f"if {part} is None: return None")
+        return f"{{{part}}}"
+
+
+def _kind(shape: Shape) -> str | None:
+    if isinstance(shape, Constrained):
+        return _kind(shape.inner)
+    return shape.kind if isinstance(shape, Scalar) else None
+
+
+def _plain(shape: Choice) -> bool:
+    return all(type(text) is str and quote(text) == f'"{text}"' for text, _ in shape.rows)
+
+
+def _literal(text: str) -> str:
+    """Spell text as a part of an f-string in single quotes."""
+    escaped = text.replace("\\", r"\\").replace("'", r"\'")
+    return escaped.replace("{", "{{").replace("}", "}}")

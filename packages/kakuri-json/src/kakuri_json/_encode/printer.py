@@ -1,0 +1,179 @@
+"""The general printer: any value to text, without recursion.
+
+An open container waits as an iterator over the rest of it, so depth costs memory and never the
+interpreter's stack. Written for the interpreter and for mypyc alike.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from kakuri_json._errors import JSONError, UnprintableError
+from kakuri_json._limits import Limits, exceeded
+from kakuri_json._syntax.strings import only_strings, quote, quote_all
+
+_LARGE: Final = 10**18
+"""An integer below this has no more digits than any limit allows."""
+_MANY: Final = 16
+"""Items of a list for which reading their types at once is worth it."""
+_MAX_NAMES: Final = 1000
+"""Keys whose spelling is remembered: they come again and again, but not without end."""
+
+
+def print_value(  # noqa: C901 - one loop over local variables is what makes it quick
+    value: Any,
+    limits: Limits,
+    load_values: Callable[[], Any],
+    *,
+    indent: int | None = None,
+    sort_key: Callable[[str], Any] | None = None,
+    number_text: Callable[[Any], str] | None = None,
+) -> str:
+    """Return the text of a value.
+
+    Args:
+        value: None, bool, int, float, str, list, dict, or what `load_values` can print.
+        limits: bounds on the text, the same ones that the parser has.
+        load_values: returns the module `values`, which prints every other class. It is loaded when
+            it is first needed: plain values need neither it nor what it imports.
+        indent: spaces for each level; None for no white space at all.
+        sort_key: by what to order the keys of objects; None keeps the order that they have.
+        number_text: how to spell numbers; None for Python's own spelling.
+
+    Raises:
+        UnprintableError: JSON cannot represent the value.
+        LimitError: the parser would reject the text with the same limits.
+    """
+    parts: list[str] = []
+    names: dict[str, str] = {}
+    checked: Any = None
+    colon = ":" if indent is None else ": "
+    # The containers around the present one: what is left of each, and whether it is an object.
+    outer: list[Iterator[Any]] = []
+    outer_in_object: list[bool] = []
+    values: list[Any] = []
+    items: Iterator[Any] = iter((value,))
+    in_object = False
+    prefix = ""
+    separator = ""
+    max_digits = limits.max_digits
+    while True:
+        for entry in items:
+            if in_object:
+                key, item = entry
+                if type(key) is str:
+                    name = names.get(key)
+                    if name is None:
+                        name = quote(key) + colon
+                        if len(names) < _MAX_NAMES:
+                            names[key] = name
+                else:
+                    # Different keys may be spelled alike.
+                    if checked is not values[-1]:
+                        checked = values[-1]
+                        load_values().check_keys(checked)
+                    name = quote(load_values().key_text(key)) + colon
+                parts.append(prefix + name)
+            else:
+                item = entry
+                if prefix:
+                    parts.append(prefix)
+            prefix = separator
+            kind = type(item)
+            if kind is str:
+                parts.append(quote(item))
+            elif number_text is not None and (kind is int or kind is float):
+                parts.append(number_text(item))
+            elif kind is int:
+                if -_LARGE < item < _LARGE and max_digits > 18:
+                    parts.append(str(item))
+                else:
+                    parts.append(integer_text(item, limits))
+            elif kind is float:
+                parts.append(float_text(item))
+            elif item is None:
+                parts.append("null")
+            elif item is True:
+                parts.append("true")
+            elif item is False:
+                parts.append("false")
+            else:
+                if kind is not dict and kind is not list:
+                    text = load_values().simple_text(item, limits, number_text)
+                    if text is not None:
+                        parts.append(text)
+                        continue
+                if len(outer) >= limits.max_depth:
+                    raise _too_deep(item, values, limits)
+                # A list of strings alone is the large one of most documents.
+                is_array = kind is list or kind is tuple
+                if is_array and indent is None and len(item) >= _MANY and only_strings(item):
+                    parts.append(f"[{quote_all(item)}]")
+                    continue
+                outer.append(items)
+                outer_in_object.append(in_object)
+                values.append(item)
+                if kind is list:
+                    in_object = False
+                    items = iter(item)
+                    empty = not item
+                elif kind is dict and sort_key is None and len(item) <= limits.max_keys:
+                    in_object = True
+                    items = iter(item.items())
+                    empty = not item
+                else:
+                    in_object, items, count = load_values().open_container(item, limits, sort_key)
+                    empty = count == 0
+                parts.append("{" if in_object else "[")
+                prefix = ""
+                separator = ","
+                if indent is not None:
+                    prefix = "" if empty else "\n" + " " * (indent * len(outer))
+                    separator = ",\n" + " " * (indent * len(outer))
+                break
+        else:
+            if not outer:
+                return _joined(parts, limits)
+            if indent is not None and prefix == separator:
+                parts.append("\n" + " " * (indent * (len(outer) - 1)))
+            parts.append("}" if in_object else "]")
+            items = outer.pop()
+            in_object = outer_in_object.pop()
+            values.pop()
+            separator = "," if outer else ""
+            if indent is not None and outer:
+                separator = ",\n" + " " * (indent * len(outer))
+            prefix = separator
+
+
+def _joined(parts: list[str], limits: Limits) -> str:
+    text = "".join(parts)
+    if len(text) <= limits.max_length:
+        return text
+    raise exceeded(limits, "max_length")
+
+
+def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
+    if any(value is other for other in around):
+        kind = type(value).__name__
+        return UnprintableError(f"expected a value without cycles, got {kind} inside itself")
+    return exceeded(limits, "max_depth")
+
+
+def integer_text(value: int, limits: Limits) -> str:
+    """Give the text of an integer of any size."""
+    # A digit takes more than 3.3 bits: too many bits need no conversion to be refused.
+    if value.bit_length() <= limits.max_digits * 10 // 3:
+        try:
+            text = int.__repr__(value)
+        except ValueError:  # more digits than the interpreter converts
+            text = ""
+        if text and len(text) <= limits.max_digits:
+            return text
+    raise exceeded(limits, "max_digits")
+
+
+def float_text(value: float) -> str:
+    """Give the shortest text that reads back as the same number."""
+    if value - value != 0:
+        raise UnprintableError(f"expected a finite number, got {value!r}")
+    return float.__repr__(value)

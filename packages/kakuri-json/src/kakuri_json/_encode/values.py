@@ -1,0 +1,153 @@
+"""How values print that are not None, bool, int, float, str, list or dict themselves."""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import sys
+import uuid
+from collections import abc
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from kakuri_json._encode.printer import float_text, integer_text, print_value
+from kakuri_json._errors import UnprintableError
+from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
+from kakuri_json._syntax.strings import quote
+from kakuri_json._types.annotations import record_of
+from kakuri_json._types.describe import show
+from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
+from kakuri_json._types.shapes import Field
+
+_WORDS = {None: "null", True: "true", False: "false"}
+
+
+def simple_text(
+    value: Any, limits: Limits, number_text: Callable[[Any], str] | None = None
+) -> str | None:
+    """Give the text of a value that prints as a string or number, or None for a container."""
+    if isinstance(value, enum.Enum):
+        value = value._value_
+        if value is None or value is True or value is False:
+            return _WORDS[value]
+    text: str | None
+    if isinstance(value, dt.datetime):
+        text = write_date_time(value)
+        if text is None:
+            raise UnprintableError(f"expected a date and time with offset, got {value!r}")
+    elif isinstance(value, dt.date):
+        text = dt.date.isoformat(value)
+    elif isinstance(value, decimal.Decimal):
+        text = write_decimal(value)
+        if text is None:
+            expected = "a finite number"
+            if value.is_finite():
+                expected = "a decimal number of at most 1000 digits and 6 in its exponent"
+            raise UnprintableError(f"expected {expected}, got {show(value)}")
+    elif isinstance(value, (bytes, bytearray)):
+        text = write_bytes(value)
+    elif isinstance(value, uuid.UUID):
+        text = uuid.UUID.__str__(value)
+    elif isinstance(value, str):
+        text = str.__str__(value)
+    elif isinstance(value, int):
+        number = int.__int__(value)  # what a subclass makes of itself is not asked
+        return number_text(number) if number_text else integer_text(number, limits)
+    elif isinstance(value, float):
+        real = float.__float__(value)
+        return number_text(real) if number_text else float_text(real)
+    else:
+        return None
+    return quote(text)
+
+
+def _sort_text(item: Any, limits: Limits) -> str | None:
+    return quote(item) if type(item) is str else simple_text(item, limits)
+
+
+def open_container(
+    value: Any, limits: Limits, sort_key: Callable[[str], Any] | None
+) -> tuple[bool, Iterator[Any], int]:
+    """Open a value that holds others.
+
+    Gives whether it is an object, its items (pairs for an object), and how many there are.
+    """
+    if isinstance(value, (list, tuple)):
+        return False, iter(value), len(value)
+    pairs: Any
+    if isinstance(value, abc.Mapping):
+        pairs = [(key_text(key), item) for key, item in value.items()]
+        check_keys([key for key, _ in pairs])
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        pairs = _members(value)
+    elif isinstance(value, (frozenset, set)):
+        # A set has no order; the texts of simple items have, the same one in every process.
+        texts = [(_sort_text(item, limits), item) for item in value]
+        if all(text is not None for text, _ in texts):
+            texts.sort(key=lambda pair: pair[0] or "")
+            if len({text for text, _ in texts}) != len(texts):
+                raise UnprintableError("expected every item once, got items with the same spelling")
+        return False, iter([item for _, item in texts]), len(value)
+    else:
+        raise UnprintableError(
+            f"expected a value with a JSON form, got {show(value)} ({type(value).__name__})"
+        )
+    if sort_key is not None:
+        pairs.sort(key=lambda pair: sort_key(pair[0]))
+    if len(pairs) > limits.max_keys:
+        raise exceeded(limits, "max_keys")
+    return True, iter(pairs), len(pairs)
+
+
+def check_keys(keys: Iterable[Any]) -> None:
+    """Raise UnprintableError if two keys have the same spelling."""
+    texts = [key_text(key) for key in keys]
+    if len(set(texts)) != len(texts):
+        raise UnprintableError("expected every key once, got keys with the same spelling")
+
+
+def key_text(key: Any) -> str:
+    """Give the text of a key."""
+    if type(key) is str:
+        return key
+    text = key._value_ if isinstance(key, enum.Enum) else key
+    if isinstance(text, (dt.date, decimal.Decimal, bytes, uuid.UUID)):
+        quoted = simple_text(text, DEFAULT_LIMITS)
+        assert quoted is not None
+        return quoted[1:-1]
+    if not isinstance(text, str):
+        raise UnprintableError(f"expected text as a key, got {show(key)}")
+    return str.__str__(text)
+
+
+def _members(value: Any) -> list[tuple[str, Any]]:
+    record = record_of(type(value))
+    pairs: list[tuple[str, Any]] = []
+    if record.tag is not None:
+        pairs.append((record.tag, record.tag_value))
+    for item in record.fields:
+        one = getattr(value, item.name)
+        if not (item.omit_default and is_default(item, one)):
+            pairs.append((item.json_name, one))
+    return pairs
+
+
+EXACT = (str, int, bool, bytes, type(None))
+"""Types of which equal values are the same value."""
+
+
+def is_default(item: Field, value: Any) -> bool:
+    """Return whether a value is the default of a field, so that it comes back the same."""
+    if item.default_factory is None and value is item.default:
+        return True
+    default = item.default if item.default_factory is None else item.default_factory()
+    if type(value) is not type(default) or value != default:
+        return False
+    if type(value) in EXACT:
+        return True
+    # 0.0 and -0.0 are equal, and so are 1.0 and 1.00 as decimals, one hour in two zones, …
+    return _print(value) == _print(default)
+
+
+def _print(value: Any) -> str:
+    return print_value(value, DEFAULT_LIMITS, lambda: sys.modules[__name__])

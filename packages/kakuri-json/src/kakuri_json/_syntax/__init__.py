@@ -1,0 +1,1 @@
+"""The syntax of RFC 8259: text to plain values, without types."""

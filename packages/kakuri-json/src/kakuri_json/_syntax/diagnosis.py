@@ -1,0 +1,192 @@
+"""Says what is wrong where the parser found no token. Never on the path of a valid document."""
+
+import re
+from collections.abc import Iterable
+
+from kakuri_json._errors import JSONSyntaxError, LimitError, Place
+from kakuri_json._limits import Limits, exceeded
+
+_NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
+_NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}").match
+_NUMBER_BEFORE = re.compile(r"-?[0-9][-+0-9.eE]*\Z").search
+_LONGEST_NUMBER = 60
+_COMMENTS = ("//", "/*", "#")
+_END = "the end of the document"
+_EXCERPT_BEFORE = 60
+_EXCERPT_AFTER = 20
+
+
+def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSyntaxError:
+    """Make the error for a place in the text."""
+    message = f"expected {expected}, got {got}"
+    return JSONSyntaxError(message, expected=expected, got=got, place=_place(text, position))
+
+
+def limit_error(text: str, position: int, limits: Limits, name: str) -> LimitError:
+    """Make the error for a limit that the text exceeds at a place."""
+    return exceeded(limits, name, _place(text, position))
+
+
+def _place(text: str, position: int) -> Place:
+    line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+    start = max(position - column + 1, position - _EXCERPT_BEFORE)
+    end = text.find("\n", position, position + _EXCERPT_AFTER)
+    excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
+    printable = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
+    return Place(position, line, column, printable, position - start)
+
+
+def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return line and column, both from 1, of every position, in one walk over the text."""
+    found: dict[int, tuple[int, int]] = {}
+    line, before = 1, 0
+    for position in sorted(set(positions)):
+        line += text.count("\n", before, position)
+        found[position] = (line, position - text.rfind("\n", 0, position))
+        before = position
+    return found
+
+
+def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:
+    """Count an error's position in the bytes of the text instead of in its characters."""
+    if error.position is not None and not text.isascii():
+        error.position = len(text[: error.position].encode())
+
+
+def _here(text: str, position: int) -> str:
+    if position >= len(text):
+        return _END
+    character = text[position]
+    if character in "\"'":
+        return f"the quote {character}"
+    if character.isprintable():
+        return repr(character)
+    return f"the character U+{ord(character):04X}"
+
+
+def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxError:
+    """Explain what is missing at the end of the text."""
+    # Everything before the end was parsed, so backslashes stand in strings only.
+    plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
+    last = text.rstrip(" \t\n\r")[-1:]
+    if plain.count('"') % 2:
+        expected = "a closing quote"
+    elif last == "{":
+        expected = "a key or '}'"
+    elif last == "[":
+        expected = "a value or ']'"
+    elif key_follows and last != ":":
+        expected = "a key" if last == "," else "':' after the key"
+    elif last in ("", ",", ":"):
+        expected = "a value"
+    else:
+        expected = "',' or '}'" if in_object else "',' or ']'"
+    return syntax_error(text, len(text), expected, _END)
+
+
+def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
+    """Explain why no value begins at a position behind white space."""
+    rest = text[at : at + 16]
+    if rest.startswith('"'):
+        return explain_string(text, at, None)
+    if at == 0 and rest.startswith("\ufeff"):
+        return syntax_error(text, at, "UTF-8 without a byte order mark", "a byte order mark")
+    if rest.startswith("\x00"):
+        return syntax_error(text, at, "a value in UTF-8", "a zero byte (UTF-16 or UTF-32?)")
+    odd = _NON_NUMBER(rest)
+    if odd:
+        return syntax_error(text, at, "a finite number", repr(odd[0]))
+    if rest[:1] in tuple("-0123456789"):
+        return _explain_number(text, at)
+    if rest.startswith("+"):
+        return syntax_error(text, at, "a number without a plus sign", "'+'")
+    if rest.startswith("."):
+        return syntax_error(text, at, "a digit before the decimal point", "'.'")
+    if rest.startswith("'"):
+        return syntax_error(text, at, "a string in double quotes", "a single quote")
+    if rest.startswith(_COMMENTS):
+        return syntax_error(text, at, "a value", "a comment")
+    if rest.startswith("]") and after_comma:
+        return syntax_error(text, at, "a value", "']' after a trailing comma")
+    word = _WORD(text, at)
+    got = repr(word[0]) if word else _here(text, at)
+    return syntax_error(text, at, "a value", got)
+
+
+def _explain_number(text: str, start: int) -> JSONSyntaxError:
+    parts = _NUMBER_PARTS(text, start)
+    assert parts is not None
+    at = start
+    if parts[2] is None:
+        at = parts.end(1)
+        return syntax_error(text, at, "a digit after the minus sign", _here(text, at))
+    if parts[2] == "0" and parts[3] is None and parts[4] is not None:
+        return syntax_error(
+            text, start, "a number without leading zeros", repr(text[start : start + 20])
+        )
+    if parts[3] and not parts[4]:
+        at = parts.end(3)
+        return syntax_error(text, at, "a digit after the decimal point", _here(text, at))
+    if parts[5] and not parts[6]:
+        at = parts.end(5)
+        return syntax_error(text, at, "a digit in the exponent", _here(text, at))
+    at = parts.end()
+    return syntax_error(text, at, "the end of the number", _here(text, at))
+
+
+def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
+    """Explain why no key begins at a position behind white space."""
+    if text.startswith("}", at) and after_comma:
+        return syntax_error(text, at, "a key", "'}' after a trailing comma")
+    if text.startswith("'", at):
+        return syntax_error(text, at, "a key in double quotes", "a single quote")
+    if text.startswith(_COMMENTS, at):
+        return syntax_error(text, at, "a key", "a comment")
+    word = _WORD(text, at)
+    return syntax_error(
+        text, at, "a key in double quotes", repr(word[0]) if word else _here(text, at)
+    )
+
+
+def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
+    """Explain that something else than a separator stands at a position."""
+    if text.startswith(_COMMENTS, at):
+        return syntax_error(text, at, expected, "a comment")
+    number = _NUMBER_BEFORE(text[max(0, at - _LONGEST_NUMBER) : at])
+    if number and text[at : at + 1] in tuple("0123456789.eE+-"):
+        return _explain_number(text, at - len(number[0]))
+    return syntax_error(text, at, expected, _here(text, at))
+
+
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
+_HEX = re.compile(r"[0-9a-fA-F]{4}").match
+
+
+def explain_string(text: str, start: int, position: int | None) -> JSONSyntaxError:
+    """Explain what is wrong at a position in the string that begins at start."""
+    if position is None:
+        plain = _PLAIN(text, start + 1)
+        assert plain is not None
+        position = plain.end()
+    if position >= len(text):
+        return syntax_error(text, len(text), "a closing quote", _END)
+    if text[position] != "\\":
+        code = ord(text[position])
+        return syntax_error(
+            text, position, f"the escape \\u{code:04x}", f"the control character U+{code:04X}"
+        )
+    if text.startswith("\\u", position):
+        if _HEX(text, position + 2):
+            got = f"the lone surrogate {text[position : position + 6]}"
+            return syntax_error(text, position, "a pair of surrogates", got)
+        return syntax_error(
+            text,
+            position,
+            "four hexadecimal digits after \\u",
+            repr(text[position + 2 : position + 6]),
+        )
+    expected = 'one of the escapes \\" \\\\ \\/ \\b \\f \\n \\r \\t \\u'
+    if position + 1 >= len(text):
+        return syntax_error(text, len(text), expected, _END)
+    return syntax_error(text, position, expected, repr(text[position : position + 2]))

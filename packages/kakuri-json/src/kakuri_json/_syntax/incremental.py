@@ -1,0 +1,353 @@
+"""Parses a document that arrives in pieces, or that does not fit in memory.
+
+Bytes in, events out. What is held between two events is one number, or one string, and for each
+open object the keys it has had, all of them bounded by the limits.
+
+              ┌──────────────────────────────────────┐
+    VALUE ──► scalar, or end of container ──► AFTER ─┤ ',' in an array: VALUE, in an object: KEY
+      │                                       │      └ the last end: DONE
+      ├ '[' ► FIRST_VALUE: VALUE or ']'       ▼
+      └ '{' ► FIRST_KEY: KEY or '}'; KEY ► COLON ► VALUE
+"""
+
+import codecs
+import enum
+import re
+from typing import Any, NamedTuple
+
+from kakuri_json._errors import JSONSyntaxError, LimitError
+from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._syntax.diagnosis import (
+    explain_key,
+    explain_separator,
+    explain_string,
+    explain_value,
+    limit_error,
+    syntax_error,
+)
+from kakuri_json._syntax.scanning import skip_number
+from kakuri_json._syntax.strings import read_escaped
+
+
+class EventKind(enum.Enum):
+    """What an event tells."""
+
+    START_OBJECT = "start of an object"
+    END_OBJECT = "end of an object"
+    START_ARRAY = "start of an array"
+    END_ARRAY = "end of an array"
+    KEY = "a key"
+    VALUE = "a string, a number, true, false or null"
+    END = "the document is complete"
+    NEED_DATA = "nothing more to tell before receive_data is called"
+
+
+class Event(NamedTuple):
+    """An event; value is the text of a key, the value of a scalar, otherwise None."""
+
+    kind: EventKind
+    value: Any = None
+
+
+class _State(enum.Enum):
+    VALUE = enum.auto()
+    FIRST_VALUE = enum.auto()
+    KEY = enum.auto()
+    FIRST_KEY = enum.auto()
+    COLON = enum.auto()
+    AFTER = enum.auto()
+    STRING = enum.auto()
+    DONE = enum.auto()
+
+
+_NEED_DATA = Event(EventKind.NEED_DATA)
+_END = Event(EventKind.END)
+_STARTS = {"{": Event(EventKind.START_OBJECT), "[": Event(EventKind.START_ARRAY)}
+_SPACE = re.compile(r"[ \t\n\r]*+").match
+_PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
+_ESCAPE = re.compile(
+    r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
+).match
+_NUMBER_CHARACTERS = re.compile(r"[-+0-9.eE]*+").match
+_WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
+_WORDS = {"true": True, "false": False, "null": None}
+_LONGEST_ESCAPE = 12
+_LONGEST_WORD = 20
+"""Letters that are awaited to show what stands where a value should."""
+
+
+class IncrementalParser:
+    """Parses one document, bytes in, events out.
+
+    max_string: characters of the longest string or key.
+    """
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, max_string: int = 2**20) -> None:
+        self._limits = limits
+        self._max_string = max_string
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        self._state = _State.VALUE
+        # For each open container: the keys so far of an object, None for an array.
+        self._open: list[set[str] | None] = []
+        self._string: list[str] = []
+        self._string_length = 0
+        self._string_is_key = False
+        # Where the buffer begins in the document.
+        self._bytes_before = 0
+        self._lines_before = 0
+        self._column_before = 0
+
+    def __repr__(self) -> str:
+        state, depth = self._state.name, len(self._open)
+        return f"<IncrementalParser {state} depth={depth} buffered={self.buffered}>"
+
+    @property
+    def buffered(self) -> int:
+        """Characters that are held and not yet told of."""
+        return len(self._text) - self._at + self._string_length
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes; no bytes at all (b"") say that the document has ended.
+
+        Raises JSONSyntaxError for bytes that are no UTF-8.
+        """
+        self._drop()
+        if not data:
+            self._ended = True
+        try:
+            self._text += self._decoder.decode(data, final=self._ended)
+        except UnicodeDecodeError as error:
+            got = f"the byte {error.object[error.start]:#04x} ({error.reason})"
+            text = self._text + error.object[: error.start].decode()
+            raise self._place(syntax_error(text, len(text), "UTF-8", got), text) from None
+
+    def next_event(self) -> Event:
+        """Give the next event; NEED_DATA if more bytes are needed to know it.
+
+        Raises JSONSyntaxError and LimitError like loads. After that the parser is of no use.
+        """
+        try:
+            return self._next()
+        except (JSONSyntaxError, LimitError) as error:
+            raise self._place(error, self._text) from None
+
+    def _drop(self) -> None:
+        done = self._text[: self._at]
+        lines = done.count("\n")
+        self._bytes_before += len(done.encode())
+        self._lines_before += lines
+        after_line = len(done) - (done.rfind("\n") + 1)
+        self._column_before = after_line if lines else self._column_before + after_line
+        self._text = self._text[self._at :]
+        self._at = 0
+
+    def _place(
+        self, error: JSONSyntaxError | LimitError, text: str
+    ) -> JSONSyntaxError | LimitError:
+        """Say where in the document an error is that was found in the buffer."""
+        if error.position is not None and error.line is not None and error.column is not None:
+            error.position = self._bytes_before + len(text[: error.position].encode())
+            if error.line == 1:
+                error.column += self._column_before
+            error.line += self._lines_before
+        return error
+
+    def _next(self) -> Event:  # noqa: C901 - the state machine of the drawing above
+        while True:
+            if self._state is _State.STRING:
+                return self._continue_string()
+            self._skip_space()
+            if self._at == len(self._text):
+                return self._end_of_data()
+            character = self._text[self._at]
+            match self._state:
+                case _State.COLON:
+                    if character != ":":
+                        raise explain_separator(self._text, self._at, "':' after the key")
+                    self._at += 1
+                    self._state = _State.VALUE
+                case _State.AFTER:
+                    event = self._after_value(character)
+                    if event is not None:
+                        return event
+                case _State.KEY | _State.FIRST_KEY:
+                    if character == "}" and self._state is _State.FIRST_KEY:
+                        return self._close(character)
+                    if character != '"':
+                        after_comma = self._state is _State.KEY
+                        raise explain_key(self._text, self._at, after_comma=after_comma)
+                    self._begin_string(is_key=True)
+                case _State.VALUE | _State.FIRST_VALUE:
+                    if character == "]" and self._state is _State.FIRST_VALUE:
+                        return self._close(character)
+                    if character == '"':
+                        self._begin_string(is_key=False)
+                    elif character in _STARTS:
+                        return self._start(character)
+                    else:
+                        return self._scalar()
+                case _:
+                    raise explain_separator(self._text, self._at, "nothing after the document")
+
+    def _skip_space(self) -> None:
+        space = _SPACE(self._text, self._at)
+        assert space is not None
+        self._at = space.end()
+
+    def _end_of_data(self) -> Event:
+        if not self._ended:
+            return _NEED_DATA
+        if self._state is _State.DONE:
+            return _END
+        expected = {
+            _State.COLON: "':' after the key",
+            _State.KEY: "a key",
+            _State.FIRST_KEY: "a key or '}'",
+            _State.VALUE: "a value",
+            _State.FIRST_VALUE: "a value or ']'",
+            _State.STRING: "a closing quote",
+            _State.AFTER: f"',' or '{']' if self._open and self._open[-1] is None else '}'}'",
+        }[self._state]
+        raise syntax_error(self._text, len(self._text), expected, "the end of the document")
+
+    def _after_value(self, character: str) -> Event | None:
+        keys = self._open[-1]
+        if character == ",":
+            self._at += 1
+            self._state = _State.VALUE if keys is None else _State.KEY
+            return None
+        if character == ("]" if keys is None else "}"):
+            return self._close(character)
+        expected = f"',' or '{']' if keys is None else '}'}'"
+        raise explain_separator(self._text, self._at, expected)
+
+    def _start(self, character: str) -> Event:
+        if len(self._open) >= self._limits.max_depth:
+            raise limit_error(self._text, self._at, self._limits, "max_depth")
+        self._open.append(set() if character == "{" else None)
+        self._state = _State.FIRST_KEY if character == "{" else _State.FIRST_VALUE
+        self._at += 1
+        return _STARTS[character]
+
+    def _close(self, character: str) -> Event:
+        self._at += 1
+        self._open.pop()
+        self._complete()
+        return Event(EventKind.END_OBJECT if character == "}" else EventKind.END_ARRAY)
+
+    def _complete(self) -> None:
+        self._state = _State.AFTER if self._open else _State.DONE
+
+    def _scalar(self) -> Event:
+        """Read a number or a word; its end is known when another character follows."""
+        start = self._at
+        numeric = self._text[start] in "-0123456789"
+        run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
+        assert run is not None
+        length = run.end() - start
+        if numeric and length > self._limits.max_digits:
+            raise limit_error(self._text, start, self._limits, "max_digits")
+        may_grow = run.end() == len(self._text) and not self._ended
+        if may_grow and (numeric or length <= _LONGEST_WORD):
+            return _NEED_DATA
+        end = run.end()
+        number = skip_number(self._text, start)
+        word = next((word for word in _WORDS if run[0].startswith(word)), None)
+        value: Any
+        if numeric and number in (end, -end):
+            value = self._number(run[0], is_integer=number == end)
+        elif word is not None:
+            value = _WORDS[word]
+            end = start + len(word)
+        else:
+            in_array = bool(self._open) and self._open[-1] is None
+            after_comma = in_array and self._state is _State.VALUE
+            raise explain_value(self._text, start, after_comma=after_comma)
+        self._at = end
+        self._complete()
+        return Event(EventKind.VALUE, value)
+
+    def _number(self, token: str, *, is_integer: bool) -> int | float:
+        if is_integer:
+            try:
+                return int(token)
+            except ValueError:  # the interpreter was told to convert fewer digits than we allow
+                raise limit_error(self._text, self._at, self._limits, "max_digits") from None
+        value = float(token)
+        if value - value != 0:
+            expected = "a number within the range of a double"
+            raise syntax_error(self._text, self._at, expected, token[:40])
+        return value
+
+    def _begin_string(self, *, is_key: bool) -> None:
+        self._at += 1
+        self._string = []
+        self._string_length = 0
+        self._string_is_key = is_key
+        self._state = _State.STRING
+
+    def _continue_string(self) -> Event:
+        """Read on in a string. Only an escape that is not complete stays in the buffer."""
+        while True:
+            plain = _PLAIN(self._text, self._at)
+            assert plain is not None
+            self._take(plain[0], plain.end())
+            if self._at == len(self._text):
+                return self._end_of_data()
+            if self._text[self._at] == '"':
+                self._at += 1
+                return self._finish_string("".join(self._string))
+            escape = _ESCAPE(self._text, self._at)
+            left = len(self._text) - self._at
+            if left < _LONGEST_ESCAPE and not self._ended and self._may_grow(escape):
+                return _NEED_DATA
+            if escape is None:
+                raise explain_string(self._text, self._at, self._at)
+            try:
+                value = read_escaped(escape[0] + '"', 0)[0]
+            except JSONSyntaxError:
+                raise explain_string(self._text, self._at, self._at) from None
+            self._take(value, escape.end())
+
+    def _may_grow(self, escape: re.Match[str] | None) -> bool:
+        """Tell whether more characters could change what the escape at hand is."""
+        rest = self._text[self._at : self._at + _LONGEST_ESCAPE]
+        if escape is None:
+            return rest.startswith("\\") and _ESCAPE_BEGUN(rest) is not None
+        return len(escape[0]) == 6 and _HIGH_SURROGATE(rest) is not None
+
+    def _take(self, text: str, end: int) -> None:
+        self._at = end
+        if text:
+            self._string.append(text)
+            self._string_length += len(text)
+            if self._string_length > self._max_string:
+                raise LimitError(
+                    f"expected at most {self._max_string} characters in a string, got more",
+                    limit="max_string",
+                    maximum=self._max_string,
+                )
+
+    def _finish_string(self, text: str) -> Event:
+        self._string = []
+        self._string_length = 0
+        if not self._string_is_key:
+            self._complete()
+            return Event(EventKind.VALUE, text)
+        keys = self._open[-1]
+        assert keys is not None
+        if text in keys:
+            got = f"{text[:60]!r} again"
+            raise syntax_error(self._text, self._at, "every key of an object once", got)
+        if len(keys) >= self._limits.max_keys:
+            raise limit_error(self._text, self._at, self._limits, "max_keys")
+        keys.add(text)
+        self._state = _State.COLON
+        return Event(EventKind.KEY, text)
+
+
+_ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z").match
+_HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z").match

@@ -1,0 +1,255 @@
+"""The general parser: one pass over the text, without recursion (RFC 8259 section 2).
+
+Open containers wait on a stack of our own, so depth costs memory and never the interpreter's
+stack. Where the text is no JSON, the diagnosis is asked for the error; it looks at the text
+again, so that the parser carries nothing along for it.
+
+Written for two readers: the interpreter, and mypyc, which compiles it to C.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kakuri_json._limits import Limits
+from kakuri_json._syntax.diagnosis import (
+    explain_end,
+    explain_key,
+    explain_separator,
+    explain_value,
+    limit_error,
+    syntax_error,
+)
+from kakuri_json._syntax.scanning import COMPILED, read_run, skip_number, skip_plain, skip_space
+from kakuri_json._syntax.strings import read_escaped
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+
+_QUOTE: Final = 0x22
+_COMMA: Final = 0x2C
+_OPEN_ARRAY: Final = 0x5B
+_CLOSE_ARRAY: Final = 0x5D
+_OPEN_OBJECT: Final = 0x7B
+_CLOSE_OBJECT: Final = 0x7D
+_T: Final = 0x74
+_F: Final = 0x66
+_N: Final = 0x6E
+_MINUS: Final = 0x2D
+_ZERO: Final = 0x30
+
+_MACHINE_DIGITS: Final = 18
+"""Characters of an integer that surely fits into 64 bits, its sign among them."""
+
+
+def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
+    """Return the value of a document.
+
+    Raises:
+        JSONSyntaxError, LimitError: with positions in characters.
+    """
+    value, position = parse_value(text, 0, limits, 0, last_key_wins=last_key_wins)
+    position = skip_space(text, position)
+    if position != len(text):
+        raise explain_separator(text, position, "nothing after the document")
+    return value
+
+
+def parse_value(  # noqa: C901 - one loop over local variables is what makes it quick
+    text: str, position: "i64", limits: Limits, outside: "i64", *, last_key_wins: bool
+) -> tuple[Any, "i64"]:
+    """Return the value that begins at a position, and the position after it.
+
+    Args:
+        text: the document.
+        position: where the value begins, or white space before it.
+        limits: what the document may cost.
+        outside: how many containers are open around the value.
+        last_key_wins: whether an object may have a key twice.
+
+    Raises:
+        JSONSyntaxError, LimitError: with positions in characters.
+    """
+    # The containers around the present one, and the keys they wait with. The value becomes the
+    # only item of an outermost list.
+    outer: list[Any] = []
+    outer_keys: list[str] = []
+    names: dict[str, str] = {}  # keys come again and again: one copy of each will do
+    items: list[Any] = []
+    members: dict[str, Any] = {}
+    in_object = False
+    key = ""
+    value: Any = None
+    depth: i64 = 0
+    max_depth: i64 = limits.max_depth - outside
+    may_run = limits.max_digits >= 18  # what is read at once has numbers of so many digits
+    start: i64 = 0
+    end: i64 = 0
+    key_follows = False
+    try:
+        while True:
+            code = ord(text[position])
+            if code <= 0x20:
+                position = skip_space(text, position)
+                code = ord(text[position])
+            if key_follows:
+                if code != _QUOTE:
+                    raise explain_key(text, position, after_comma=bool(members))
+                start = position
+                position = skip_plain(text, start + 1)
+                if text[position] == '"':
+                    key = text[start + 1 : position]
+                    position += 1
+                else:
+                    key, position = read_escaped(text, start + 1)
+                if key in members and not last_key_wins:
+                    raise syntax_error(
+                        text, start, "every key of an object once", f"{key[:60]!r} again"
+                    )
+                key = names.setdefault(key, key)
+                if text[position] != ":":
+                    position = skip_space(text, position)
+                    if text[position] != ":":
+                        raise explain_separator(text, position, "':' after the key")
+                position += 1
+                code = ord(text[position])
+                if code <= 0x20:
+                    position = skip_space(text, position)
+                    code = ord(text[position])
+                key_follows = False
+
+            if code == _QUOTE:
+                start = position + 1
+                position = skip_plain(text, start)
+                if text[position] == '"':
+                    value = text[start:position]
+                    position += 1
+                else:
+                    value, position = read_escaped(text, start)
+            elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:  # noqa: SIM109 - mypyc would make a tuple
+                if depth >= max_depth:
+                    raise limit_error(text, position, limits, "max_depth")
+                depth += 1
+                if in_object:
+                    outer.append(members)
+                    outer_keys.append(key)
+                else:
+                    outer.append(items)
+                position = skip_space(text, position + 1)
+                if code == _OPEN_OBJECT:
+                    in_object = True
+                    members = {}
+                    if text[position] != "}":
+                        key_follows = True
+                        continue
+                    value = members
+                else:
+                    in_object = False
+                    items = []
+                    if text[position] != "]":
+                        continue
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
+            elif code == _T and text[position : position + 4] == "true":
+                value = True
+                position += 4
+            elif code == _F and text[position : position + 5] == "false":
+                value = False
+                position += 5
+            elif code == _N and text[position : position + 4] == "null":
+                value = None
+                position += 4
+            else:
+                end = skip_number(text, position)
+                if end == position:
+                    raise explain_value(text, position, after_comma=not in_object and bool(items))
+                if end > 0:
+                    value = _integer(text, position, end, limits)
+                else:
+                    end = -end
+                    value = _float(text, position, end, limits)
+                position = end
+
+            # A value is complete, and with it maybe the containers around it.
+            while depth:
+                if in_object:
+                    members[key] = value
+                else:
+                    items.append(value)
+                code = ord(text[position])
+                if code <= 0x20:
+                    position = skip_space(text, position)
+                    code = ord(text[position])
+                if code == _COMMA:
+                    position += 1
+                    key_follows = in_object
+                    if may_run and not in_object and not len(items) & 15:
+                        position = read_run(text, position, items)
+                    break
+                if in_object:
+                    if code != _CLOSE_OBJECT:
+                        raise explain_separator(text, position, "',' or '}'")
+                    if len(members) > limits.max_keys:
+                        raise limit_error(text, position, limits, "max_keys")
+                    value = members
+                else:
+                    if code != _CLOSE_ARRAY:
+                        raise explain_separator(text, position, "',' or ']'")
+                    value = items
+                position += 1
+                depth -= 1
+                around = outer.pop()
+                if type(around) is dict:
+                    members = around
+                    key = outer_keys.pop()
+                    in_object = True
+                else:
+                    items = around
+                    in_object = False
+            else:
+                return value, position
+    except IndexError:
+        raise explain_end(text, in_object=in_object, key_follows=key_follows) from None
+
+
+def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
+    if COMPILED and end - start <= _MACHINE_DIGITS and end - start <= limits.max_digits:
+        return _machine_integer(text, start, end)
+    if end - start <= limits.max_digits:
+        try:
+            return int(text[start:end])
+        except ValueError:  # the interpreter was told to convert fewer digits than we allow
+            pass
+    raise limit_error(text, start, limits, "max_digits")
+
+
+def _machine_integer(text: str, start: "i64", end: "i64") -> "i64":
+    """Give a short integer digit by digit, which only compiled code does quicker than `int`."""
+    position: i64 = start
+    is_negative = ord(text[start]) == _MINUS
+    if is_negative:
+        position += 1
+    number: i64 = 0
+    while position < end:
+        number = number * 10 + ord(text[position]) - _ZERO
+        position += 1
+    return -number if is_negative else number
+
+
+def _float(text: str, start: "i64", end: "i64", limits: Limits) -> float:
+    if end - start > limits.max_digits:
+        raise limit_error(text, start, limits, "max_digits")
+    number = float(text[start:end])
+    if number - number != 0.0:
+        raise syntax_error(
+            text, start, "a number within the range of a double", text[start : min(end, start + 40)]
+        )
+    return number

@@ -1,0 +1,1 @@
+"""Type annotations as shapes: what a type asks of a JSON value."""

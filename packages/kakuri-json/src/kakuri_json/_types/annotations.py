@@ -1,0 +1,315 @@
+"""Reads types: from annotations to shapes."""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import threading
+import types
+import typing
+import uuid
+from collections import abc
+from typing import Any, Literal, TypeAlias
+
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._types.attributes import cache_of, options_of
+from kakuri_json._types.constraints import constrain, constraints_of
+from kakuri_json._types.fields import dataclass_fields, typed_dict_fields
+from kakuri_json._types.generics import Scope, bind, given_to, hints_of, unbound
+from kakuri_json._types.shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    Dictionary,
+    Fixed,
+    Flags,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+_SIMPLE: dict[Any, Shape] = {
+    str: Scalar("string"),
+    int: Scalar("integer"),
+    float: Scalar("number"),
+    bool: Scalar("boolean"),
+    None: Scalar("null"),
+    type(None): Scalar("null"),
+    Any: Anything(),
+    object: Anything(),
+    decimal.Decimal: Text("decimal"),
+    dt.datetime: Text("datetime"),
+    dt.date: Text("date"),
+    bytes: Text("bytes"),
+    uuid.UUID: Text("uuid"),
+}
+_SEQUENCES: dict[Any, type[Any]] = {
+    list: list, tuple: tuple, set: set, frozenset: frozenset, abc.Sequence: list,
+    abc.Set: frozenset, abc.MutableSet: set, abc.Iterable: list, abc.Collection: list,
+    abc.MutableSequence: list,
+}  # fmt: skip
+_DICTIONARIES = (dict, abc.Mapping, abc.MutableMapping)
+_SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
+_SIMPLE |= dict.fromkeys(_DICTIONARIES, Dictionary(Scalar("string"), Anything()))
+_ALIAS = getattr(typing, "TypeAliasType", ())
+_QUALIFIERS = tuple(
+    getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+    if hasattr(typing, name)
+)  # fmt: skip
+
+Rename: TypeAlias = abc.Callable[[str], str]
+
+_reading = threading.RLock()
+"""Held while a class is read: another thread must not see a record without its fields."""
+_under_way: dict[tuple[Any, tuple[Shape, ...] | None], Record] = {}
+"""The records that are being read, so that a class may contain itself."""
+
+
+def shape_of(annotation: Any) -> Shape:
+    """Return the shape of a type.
+
+    Raises:
+        UnsupportedTypeError: JSON values cannot be converted to the type.
+    """
+    with _reading:
+        outermost = not _under_way
+        try:
+            return _shape(annotation, {})
+        except RecursionError:
+            got = f"one that goes on without end: {annotation!r}"
+            raise UnsupportedTypeError(f"expected a type that ends, got {got}") from None
+        finally:
+            if outermost:
+                _under_way.clear()
+
+
+def _shape(annotation: Any, scope: Scope) -> Shape:
+    """Return the shape of an annotation that stands in a scope."""
+    try:
+        simple = _SIMPLE.get(annotation)
+    except TypeError:  # unhashable metadata in Annotated
+        simple = None
+    if simple is not None:
+        return simple
+    if isinstance(annotation, typing.TypeVar):
+        bound = scope.get(annotation)
+        return unbound(annotation, scope, _shape) if bound is None else bound
+    if isinstance(annotation, typing.NewType):
+        return _shape(annotation.__supertype__, {})
+    if _ALIAS and isinstance(annotation, _ALIAS):
+        return _alias(annotation, None)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is not None:
+        return _generic(annotation, origin, arguments, scope)
+    if isinstance(annotation, type):
+        if issubclass(annotation, enum.Enum):
+            return _enum(annotation)
+        if dataclasses.is_dataclass(annotation) or typing.is_typeddict(annotation):
+            return _record(annotation, None)
+    raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
+
+
+def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Scope) -> Shape:
+    if origin is typing.Annotated:
+        inner = _shape(annotation.__origin__, scope)
+        constraints = tuple(constraints_of(annotation.__metadata__))
+        return constrain(inner, constraints) if constraints else inner
+    if origin is Literal:
+        return _literal(arguments)
+    if annotation is typing.Tuple or (not arguments and origin is not tuple):  # noqa: UP006
+        return _shape(origin, scope)  # List, Dict and the like of typing, without arguments
+    if origin in _QUALIFIERS:
+        return _shape(arguments[0], scope)
+    if origin in (typing.Union, types.UnionType):
+        return _union([_shape(argument, scope) for argument in arguments], annotation)
+    if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+        return Fixed(tuple(_shape(argument, scope) for argument in arguments))
+    if origin in _SEQUENCES:
+        return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
+    if origin in _DICTIONARIES:
+        key = _shape(arguments[0], scope)
+        if not _is_textual(key):
+            raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
+        return Dictionary(key, _shape(arguments[1], scope))
+    if _ALIAS and isinstance(origin, _ALIAS):
+        return _alias(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
+    if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
+        return _record(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
+    raise UnsupportedTypeError(f"expected a type with a JSON form, got {annotation!r}")
+
+
+_open_aliases: list[Any] = []
+
+
+def _alias(alias: Any, arguments: tuple[Shape, ...] | None) -> Shape:
+    if alias in _open_aliases:
+        got = f"{alias!r} inside itself"
+        raise UnsupportedTypeError(f"expected a class where a type contains itself, got {got}")
+    scope = bind(alias, arguments, _shape)
+    _open_aliases.append(alias)
+    try:
+        return _shape(alias.__value__, scope)
+    except NameError as error:
+        expected = f"expected names that resolve in {alias!r}"
+        raise UnsupportedTypeError(f"{expected}, got {error}") from error
+    finally:
+        _open_aliases.pop()
+
+
+def _literal(arguments: tuple[Any, ...]) -> Choice:
+    rows: dict[tuple[Any, Any], Any] = {}
+    for value in arguments:
+        written, meant = _literal_row(value)
+        if type(written) not in _JSON_SCALARS:
+            raise UnsupportedTypeError(f"expected literals with a JSON form, got {value!r}")
+        if rows.setdefault((type(written), written), meant) is not meant:
+            raise UnsupportedTypeError(
+                f"expected literals with different JSON forms, got {value!r}"
+            )
+    return Choice(tuple((written, meant) for (_, written), meant in rows.items()))
+
+
+def _literal_row(value: Any) -> tuple[Any, Any]:
+    return (value.value if isinstance(value, enum.Enum) else value), value
+
+
+_JSON_SCALARS = (str, int, float, bool, type(None))
+
+
+def _enum(cls: type[enum.Enum]) -> Choice | Flags:
+    if issubclass(cls, enum.Flag):
+        return Flags(cls)
+    values = [member._value_ for member in cls]
+    if not values:
+        raise UnsupportedTypeError(f"expected an Enum with members, got {cls!r}")
+    for value in values:
+        if type(value) not in _JSON_SCALARS or value != value:
+            raise UnsupportedTypeError(f"expected an Enum of JSON values, got {value!r} in {cls!r}")
+    return Choice(tuple((member._value_, member) for member in cls), cls.__name__)
+
+
+def _is_textual(shape: Shape) -> bool:
+    if isinstance(shape, Constrained):
+        return _is_textual(shape.inner)
+    if isinstance(shape, Choice):
+        return all(type(value) is str for value, _ in shape.rows)
+    return isinstance(shape, Text) or shape == Scalar("string")
+
+
+def _union(members: list[Shape], annotation: Any) -> Shape:
+    flat: list[Shape] = []
+    if Anything() in members:
+        return Anything()
+    for member in members:
+        flat.extend(member.members if isinstance(member, Union) else (member,))
+    flat.sort(key=_rank)
+    records = [member for member in flat if isinstance(member, Record)]
+    _refuse_guessing(flat, annotation)
+    if len(records) < 2:
+        return Union(tuple(flat))
+    tags = (name for name in records[0].tags if all(name in record.tags for record in records))
+    tag = next(tags, None)
+    if tag is None:
+        raise UnsupportedTypeError(f"expected a tag that tells the classes apart in {annotation!r}")
+    tagged: dict[Any, Record] = {}
+    for record in records:
+        for value in record.tags[tag]:
+            if tagged.setdefault(value, record) is not record:
+                got = f"{value!r} twice in {annotation!r}"
+                raise UnsupportedTypeError(f"expected different values of {tag!r}, got {got}")
+    return Union(tuple(flat), tag, tagged)
+
+
+_FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
+
+
+def _rank(member: Shape) -> int:
+    """Order the members of a union, the narrow ones first.
+
+    A choice or a format is also text, an integer is also a number. Python takes `A | B` and
+    `B | A` for equal, so the order in which they are written can't decide.
+    """
+    if isinstance(member, Constrained):
+        return _rank(member.inner)
+    if isinstance(member, Choice):
+        return 0
+    if isinstance(member, Text):
+        return 1 + _FORMAT_RANKS.index(member.format)
+    return 10 if member == Scalar("integer") else 11
+
+
+def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
+    """Refuse a union where only a trial tells which member an array or object is meant for."""
+    inner = [member.inner if isinstance(member, Constrained) else member for member in members]
+    arrays = sum(isinstance(member, (Sequence, Fixed)) for member in inner)
+    dictionaries = sum(isinstance(member, Dictionary) for member in inner)
+    objects = dictionaries + any(isinstance(member, Record) for member in inner)
+    if arrays > 1 or objects > 1:
+        kind = "array" if arrays > 1 else "object without a tag"
+        raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
+
+
+def record_of(cls: Any) -> Record:
+    """Return the record of a dataclass or TypedDict without type arguments, the same each time."""
+    known: Record | None = cache_of(cls).record
+    if known is not None:
+        return known
+    record = shape_of(cls)
+    assert isinstance(record, Record)
+    return record
+
+
+def _record(cls: Any, arguments: tuple[Shape, ...] | None) -> Record:
+    """Return the record of a class with type arguments, or without.
+
+    With arguments it is kept by those who use it: a table of ours would keep their classes.
+    """
+    if arguments is None:
+        known: Record | None = cache_of(cls).record
+        if known is not None:
+            return known
+    key = (cls, arguments)
+    if key in _under_way:
+        return _under_way[key]
+    record = Record(cls, is_dict=typing.is_typeddict(cls))
+    before = len(_under_way)
+    _under_way[key] = record  # before its fields are read: they may speak of it
+    try:
+        _read_record(record, arguments)
+    except BaseException:
+        # Those that were read on the way speak of it.
+        for other in [*_under_way][before:]:
+            if other[1] is None:
+                cache_of(other[0]).record = None
+            del _under_way[other]
+        raise
+    if arguments is None:
+        cache_of(cls).record = record
+    return record
+
+
+def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
+    cls = record.cls
+    options = options_of(cls)
+    rename = options.get("rename", {})
+    to_json = rename if callable(rename) else lambda name: rename.get(name, name)
+    hints = hints_of(cls, arguments, _shape)
+    record.ignore_unknown = options.get("unknown", "error") == "ignore"
+    # What tells the class apart comes first: a union inside it may need to know.
+    record.tag = options.get("tag")
+    record.tag_value = options.get("tag_value", cls.__name__)
+    if record.tag is not None:
+        record.tags[record.tag] = (record.tag_value,)
+    for name, (hint, _) in hints.items():
+        if typing.get_origin(hint) is Literal:
+            record.tags[to_json(name)] = tuple(
+                written for written, _ in map(_literal_row, typing.get_args(hint))
+            )
+    read = typed_dict_fields if record.is_dict else dataclass_fields
+    record.fields = tuple(read(record, hints, to_json, _shape))
+    record.by_json_name = {item.json_name: item for item in record.fields}
+    if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
+        raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")

@@ -1,0 +1,237 @@
+"""Conditions in `Annotated`, recognized by the attributes of the annotated-types vocabulary."""
+
+import datetime as dt
+import decimal
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._types.shapes import (
+    Constrained,
+    Constraint,
+    Dictionary,
+    Fixed,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+_SIZES = ("min_length", "max_length")
+_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", *_SIZES)
+
+
+def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
+    """Yield the constraints among the metadata of an `Annotated`.
+
+    What has none of the attributes of a constraint means nothing here.
+
+    Raises:
+        UnsupportedTypeError: something is a constraint that cannot be applied.
+    """
+    for mark in metadata:
+        bounds = _bounds(mark)
+        pattern, fullmatch = _pattern(mark)
+        description = getattr(mark, "description", None)
+        words = description if isinstance(description, str) else None
+        kinds = () if isinstance(mark, type) else {cls.__name__ for cls in type(mark).__mro__}
+        zone = getattr(mark, "tz", None)
+        if bounds or fullmatch is not None:
+            yield _bounded(bounds, pattern, fullmatch, words)
+        elif getattr(mark, "__is_annotated_types_grouped_metadata__", False) is True:
+            yield from constraints_of(tuple(mark))
+        elif "Predicate" in kinds and callable(getattr(mark, "func", None)):
+            name = getattr(mark.func, "__qualname__", repr(mark.func))
+            yield Constraint(_refusing(mark.func), f"for which {name} holds", words)
+        elif "Timezone" in kinds and hasattr(mark, "tz"):
+            yield _zoned(mark.tz, words)
+        if type(zone) is bool:  # whether there is an offset at all
+            yield _zoned(... if zone else None, words)
+
+
+def _bounds(mark: Any) -> dict[str, Any]:
+    """Return the bounds that a mark has, by name."""
+    bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
+    bounds = {name: bound for name, bound in bounds.items() if bound is not None}
+    for name, bound in bounds.items():
+        if callable(bound) or hasattr(bound, "__get__"):
+            # An attribute of a class whose instances have bounds.
+            raise UnsupportedTypeError(f"expected a value for {name!r}, got {mark!r}")
+        if name in _SIZES and (type(bound) is not int or bound < 0):
+            raise UnsupportedTypeError(f"expected a length for {name!r}, got {bound!r}")
+    if bounds.get("min_length") == 0:
+        del bounds["min_length"]
+    return bounds
+
+
+def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
+    """Return the expression for the whole text that a mark has: its source, and how to match.
+
+    There is no source if the expression was compiled with flags: neither a schema nor the
+    expression of a codec could tell them.
+    """
+    pattern = mark if isinstance(mark, re.Pattern) else getattr(mark, "pattern", None)
+    if pattern is None:
+        return None, None
+    try:
+        compiled = re.compile(pattern)
+    except (TypeError, re.error) as error:
+        got = f"{pattern!r} ({error})"
+        raise UnsupportedTypeError(f"expected a regular expression, got {got}") from None
+    if not isinstance(compiled.pattern, str):
+        raise UnsupportedTypeError(f"expected a regular expression of text, got {pattern!r}")
+    is_plain = isinstance(pattern, str) or compiled.flags == re.compile("").flags
+    return compiled.pattern if is_plain else None, compiled.fullmatch
+
+
+def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Let a condition that can't be computed for a value (1e30 % 0.01) not hold for it."""
+
+    def computed(value: Any) -> bool:
+        try:
+            return holds(value)
+        except ArithmeticError:
+            return False
+
+    return computed
+
+
+def _zoned(zone: Any, words: str | None) -> Constraint:
+    """Ask for a time in a zone (name or tzinfo), in any (...), or in none (None)."""
+    if zone is None:
+        without = "without an offset"
+        return Constraint(lambda value: value.tzinfo is None, without, words, of_times=True)
+    if zone is Ellipsis:
+        with_one = "with an offset"
+        return Constraint(lambda value: value.tzinfo is not None, with_one, words, of_times=True)
+    there = zone
+    if isinstance(zone, str):
+        # Imported late: few ask for a zone by its name.
+        from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+        try:
+            there = ZoneInfo(zone)
+        except (ValueError, OSError, KeyError) as error:
+            raise UnsupportedTypeError(f"expected a time zone, got {zone!r}") from error
+
+    def holds(value: Any) -> bool:
+        offset: Any = value.utcoffset()
+        return offset is not None and offset == value.astimezone(there).utcoffset()
+
+    return Constraint(_refusing(holds), f"with the offset of {zone}", words, of_times=True)
+
+
+def _bounded(
+    bounds: dict[str, Any],
+    pattern: str | None,
+    fullmatch: Callable[[str], Any] | None,
+    words: str | None,
+) -> Constraint:
+    tests = []
+    if "ge" in bounds or "gt" in bounds or "le" in bounds or "lt" in bounds:
+        tests.append(_range_words(bounds))
+    if "multiple_of" in bounds:
+        tests.append(f"that is a multiple of {bounds['multiple_of']}")
+    low, high = bounds.get("min_length"), bounds.get("max_length")
+    if low is not None and high is not None:
+        tests.append(f"of length {low} to {high}")
+    elif low is not None:
+        tests.append(f"of length {low} or more")
+    elif high is not None:
+        tests.append(f"of length {high} or less")
+    if fullmatch is not None:
+        source = fullmatch.__self__.pattern  # type: ignore[attr-defined]  # a method of re.Pattern
+        tests.append(f"that matches {source}")
+
+    def holds(value: Any) -> bool:
+        return (
+            ("ge" not in bounds or value >= bounds["ge"])
+            and ("gt" not in bounds or value > bounds["gt"])
+            and ("le" not in bounds or value <= bounds["le"])
+            and ("lt" not in bounds or value < bounds["lt"])
+            and ("multiple_of" not in bounds or value % bounds["multiple_of"] == 0)
+            and ("min_length" not in bounds or len(value) >= bounds["min_length"])
+            and ("max_length" not in bounds or len(value) <= bounds["max_length"])
+            and (fullmatch is None or fullmatch(value) is not None)
+        )
+
+    return Constraint(
+        _refusing(holds), " ".join(tests), words, pattern, of_text=fullmatch is not None, **bounds
+    )
+
+
+def _range_words(bounds: dict[str, Any]) -> str:
+    low, high = bounds.get("ge"), bounds.get("le")
+    if low is not None and high is not None and len(bounds.keys() & {"gt", "lt"}) == 0:
+        return f"from {low} to {high}"
+    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    return " and ".join(f"{words[name]} {bounds[name]}" for name in words if name in bounds)
+
+
+def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
+    """Put constraints on a shape; of a union without tag, on every member but null.
+
+    Raises UnsupportedTypeError for a constraint that says nothing about such values.
+    """
+    match shape:
+        case Union(tag=None):
+            null = Scalar("null")
+            members = (one if one == null else constrain(one, constraints) for one in shape.members)
+            return Union(tuple(members))
+        case Constrained():
+            return constrain(shape.inner, shape.constraints + constraints)
+    for constraint in constraints:
+        bounds = (constraint.ge, constraint.gt, constraint.le, constraint.lt)
+        sizes = (constraint.min_length, constraint.max_length)
+        if (
+            (constraint.of_text and shape != Scalar("string"))
+            or (constraint.multiple_of is not None and not _divides(constraint, shape))
+            or not all(bound is None or _compares(bound, shape) for bound in bounds)
+            or (any(size is not None for size in sizes) and not _is_sized(shape))
+            or (constraint.of_times and shape != Text("datetime"))
+        ):
+            kind = type(shape).__name__.lower()
+            raise UnsupportedTypeError(
+                f"expected a constraint that fits, got one {constraint.words} on a {kind}"
+            )
+    return Constrained(shape, constraints)
+
+
+_SAMPLES: dict[Shape, Any] = {
+    Scalar("integer"): 1,
+    Scalar("number"): 1.0,
+    Scalar("string"): "",
+    Text("decimal"): decimal.Decimal(1),
+    Text("date"): dt.date.min,
+    Text("datetime"): dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    Text("bytes"): b"",
+    Text("uuid"): uuid.UUID(int=0),
+}
+"""A value of each shape that has an order."""
+
+
+def _compares(bound: Any, shape: Shape) -> bool:
+    """Return whether values of a shape can be compared with a bound."""
+    try:
+        return shape in _SAMPLES and type(_SAMPLES[shape] < bound) is bool and bound == bound
+    except (TypeError, ArithmeticError):
+        return False
+
+
+def _divides(constraint: Constraint, shape: Shape) -> bool:
+    try:
+        return _is_number(shape) and _SAMPLES[shape] % constraint.multiple_of is not None
+    except (TypeError, ArithmeticError):
+        return False
+
+
+def _is_number(shape: Shape) -> bool:
+    return shape in (Scalar("integer"), Scalar("number"), Text("decimal"))
+
+
+def _is_sized(shape: Shape) -> bool:
+    others = (Scalar("string"), Text("bytes"))
+    return isinstance(shape, (Sequence, Fixed, Dictionary)) or shape in others

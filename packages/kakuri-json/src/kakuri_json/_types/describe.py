@@ -1,0 +1,89 @@
+"""The words of structure faults: what a shape expects, and what a value looks like."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from kakuri_json._types.formats import READERS
+from kakuri_json._types.shapes import (
+    Anything,
+    Choice,
+    Constrained,
+    Dictionary,
+    Fixed,
+    Flags,
+    Record,
+    Scalar,
+    Sequence,
+    Shape,
+    Text,
+    Union,
+)
+
+_LONGEST = 60
+_SIMILARITY = 0.6  # from 0 to 1: 'imgae' is like 'image', 'runtime' like 'runtime_class'
+_WORDS = {None: "null", True: "true", False: "false"}
+_KINDS = {
+    "string": "a string", "integer": "an integer", "number": "a number",
+    "boolean": "true or false", "null": "null",
+}  # fmt: skip
+
+
+def describe(shape: Shape) -> str:
+    """Say what a shape expects."""
+    match shape:
+        case Anything():
+            return "a value"
+        case Scalar():
+            return _KINDS[shape.kind]
+        case Choice():
+            rows = [show(value) for value, _ in shape.rows]
+            return rows[0] if len(rows) == 1 else f"one of {', '.join(rows)}"
+        case Flags():
+            members = " + ".join(f"{member._value_} ({member.name})" for member in shape.cls)
+            return f"a combination of {members}"
+        case Text():
+            return READERS[shape.format][0]
+        case Sequence():
+            return "an array"
+        case Fixed():
+            return f"an array of {len(shape.items)}"
+        case Dictionary() | Record():
+            return "an object"
+        case Constrained():
+            for constraint in shape.constraints:
+                if constraint.description is not None:
+                    return constraint.description
+            words = " and ".join(constraint.words for constraint in shape.constraints)
+            return f"{describe(shape.inner)} {words}"
+        case Union():
+            return " or ".join(dict.fromkeys(describe(member) for member in shape.members))
+
+
+def suggest(key: object, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown key: a known one that may be meant, if any."""
+    if not isinstance(key, str) or len(key) > _LONGEST:
+        return ""
+    spelled = {name.lower(): name for name in known}
+    found = get_close_matches(key.lower(), spelled, n=1, cutoff=_SIMILARITY)
+    return f"; did you mean {show(spelled[found[0]])}?" if found else ""
+
+
+def show(value: Any) -> str:
+    """Show a value in a message, shortened."""
+    if type(value) is str:
+        text = repr(value[:_LONGEST])
+        return text if len(value) <= _LONGEST else f"{text}…"
+    if value is None or type(value) is bool:
+        return _WORDS[value]
+    if type(value) is int:
+        # Not every integer can be turned into digits in reasonable time.
+        return (
+            str(value) if value.bit_length() <= 200 else f"an integer of {value.bit_length()} bits"
+        )
+    if type(value) is dict:
+        return "an object"
+    if type(value) is list or type(value) is tuple:
+        return "an array"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

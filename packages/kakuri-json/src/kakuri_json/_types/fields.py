@@ -1,0 +1,109 @@
+"""Reads the fields of dataclasses and TypedDicts."""
+
+import dataclasses
+import decimal
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._types.attributes import options_of
+from kakuri_json._types.generics import Scope, ToShape
+from kakuri_json._types.shapes import Choice, Field, Record
+
+Hints: TypeAlias = dict[str, tuple[Any, Scope]]
+
+
+_CONSTANT = (list, dict, tuple, set, frozenset, str, int, float, bool, bytes, decimal.Decimal)
+"""Factories that always make the same thing."""
+
+
+def typed_dict_fields(
+    record: Record, hints: Hints, to_json: Callable[[str], str], to_shape: ToShape
+) -> Iterator[Field]:
+    """Yield the fields of a TypedDict (PEP 589, 655)."""
+    required_keys = record.cls.__required_keys__
+    for name, (hint, scope) in hints.items():
+        required = _required(hint)
+        yield Field(
+            name,
+            to_json(name),
+            to_shape(hint, scope),
+            required=name in required_keys if required is None else required,
+        )
+
+
+def _required(hint: Any) -> bool | None:
+    """Return what an annotation says of its key itself; None if its class's `total` decides.
+
+    The class was made before annotations that are text were evaluated, so it may not know.
+    """
+    while True:
+        origin = typing.get_origin(hint)
+        if origin is typing.Required or origin is typing.NotRequired:
+            return origin is typing.Required
+        if origin is typing.Annotated:
+            hint = hint.__origin__
+        elif origin is not None and origin is getattr(typing, "ReadOnly", None):
+            hint = typing.get_args(hint)[0]
+        else:
+            return None
+
+
+def dataclass_fields(
+    record: Record, hints: Hints, to_json: Callable[[str], str], to_shape: ToShape
+) -> Iterator[Field]:
+    """Yield the fields of a dataclass that its constructor takes."""
+    cls = record.cls
+    if any(isinstance(hint, dataclasses.InitVar) for hint, _ in hints.values()):
+        raise UnsupportedTypeError(f"expected no InitVar, got one in {cls!r}")
+    fields = [item for item in dataclasses.fields(cls) if item.init]
+    _check_constructor(cls, [item.name for item in fields])
+    record.generated_init = _is_generated(cls.__init__)
+    omit_defaults = options_of(cls).get("omit_defaults", False)
+    for item in fields:
+        hint, scope = hints[item.name]
+        shape = to_shape(hint, scope)
+        has_default = item.default is not dataclasses.MISSING
+        factory = None if item.default_factory is dataclasses.MISSING else item.default_factory
+        is_tag = isinstance(shape, Choice) and shape.name is None and len(shape.rows) == 1
+        # A factory of the program may make something else when the document is read.
+        known_default = has_default if factory is None else factory in _CONSTANT
+        yield Field(
+            item.name,
+            to_json(item.name),
+            shape,
+            required=not has_default and factory is None,
+            default=item.default if has_default else None,
+            default_factory=factory,
+            omit_default=omit_defaults and known_default and not is_tag,
+        )
+
+
+def _check_constructor(cls: Any, names: list[str]) -> None:
+    """Raise UnsupportedTypeError unless the constructor takes every field by its name."""
+    if inspect.isabstract(cls):
+        raise UnsupportedTypeError(
+            f"expected a class with instances, got {cls!r}, which is abstract"
+        )
+    if _is_generated(cls.__init__) and "__init__" in cls.__dict__:
+        return
+    # The signature of object's constructor accepts anything.
+    makers = [one for one in (cls.__new__, cls.__init__) if one not in _OF_OBJECT]
+    if names and not makers:
+        raise UnsupportedTypeError(f"expected an __init__ of {cls!r}, got that of object")
+    try:
+        for maker in makers:
+            inspect.signature(maker).bind(None, **dict.fromkeys(names))
+    except (TypeError, ValueError) as error:
+        expected = f"expected an __init__ of {cls!r} that takes its fields"
+        raise UnsupportedTypeError(f"{expected}, got one that does not: {error}") from None
+
+
+_OF_OBJECT = (object.__new__, object.__init__)
+
+
+def _is_generated(init: Any) -> bool:
+    """Return whether a constructor was written by dataclasses, not by a person."""
+    return getattr(getattr(init, "__code__", None), "co_filename", None) == "<string>"
