@@ -20,7 +20,6 @@ from tools.members import BY_NAME, MEMBERS, ROOT, Member
 ZONES = ROOT / "services" / "zones" / "src" / "kakuri_zones"
 DESIGN = ROOT / "docs" / "design" / "zones.md"
 CIRCLES = {
-    "kakuri-http": [["kakuri_http._server_responses", "kakuri_http._server_streaming"]],
     "kakuri-json": [
         ["kakuri_json._dumps", "kakuri_json._writers"],
         ["kakuri_json._printer", "kakuri_json._values"],

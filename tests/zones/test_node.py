@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kakuri_http import HttpError, RequestTimeout, Timeouts
+from kakuri_http import HTTPError, RequestTimeout, Timeouts
 from kakuri_http.blocking import BlockingClient
 from kakuri_json import decode
 from zones_processes import ended_after
@@ -194,7 +194,7 @@ def test_a_virtual_machine_takes_its_pods_address(node, pod_network):
         try:
             with BlockingClient(timeouts=Timeouts(connect=0.5)) as client:
                 return client.request("GET", "http://10.99.0.2/").body
-        except HttpError:
+        except HTTPError:
             return b""
 
     with container(node, image, "web", *options, command=("nginx", "-g", "daemon off;")):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from kakuri_http import HttpError
+from kakuri_http import HTTPError
 from kakuri_http.blocking import BlockingClient
 
 from tools.cri_node import cgroups, config, images, readiness, registry
@@ -165,7 +165,7 @@ class CriNode:
         try:
             with BlockingClient() as client:
                 return client.request("GET", f"http://{self.registry}/v2/").status == 200
-        except HttpError:
+        except HTTPError:
             return False
 
     def _is_ready(self) -> bool:

@@ -26,9 +26,9 @@ MODULES = {
         "_call", "_driver", "_framing", "_limits", "_metadata", "_status",
     ),
     "kakuri-http": (
-        "_body_stream", "_chunked", "_client_core", "_client_exchange", "_connection", "_fast_head",
-        "_framing", "_grammar", "_head_parser", "_limits", "_pool", "_redirects", "_request_head",
-        "_server_core", "_server_deadlines", "_states", "_target", "_url",
+        "_body_stream", "_limits", "_url", "client/_pool", "client/_requests", "core/_bodies",
+        "core/_client", "core/_connection", "core/_fast_head", "core/_framing", "core/_grammar",
+        "core/_heads", "core/_server", "core/_states", "core/_target", "server/_deadlines",
     ),
     "kakuri-http2": (
         "_connection", "_frames", "_inbound_content", "_inbound_fields", "_limits", "_outbound",

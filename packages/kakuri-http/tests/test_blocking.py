@@ -9,7 +9,7 @@ import pytest
 import trustme
 from kakuri_http import (
     ConnectFailed,
-    InvalidUrl,
+    InvalidURL,
     LocalProtocolError,
     RequestTimeout,
     Response,
@@ -171,7 +171,7 @@ def test_redirects_are_followed_as_far_as_asked(endpoint):
 
 def test_what_is_refused(endpoint):
     with BlockingClient(endpoint) as client:
-        with pytest.raises(InvalidUrl):
+        with pytest.raises(InvalidURL):
             client.request("GET", "/a b")
         with pytest.raises(LocalProtocolError):
             client.request("G\r\nT", "/")

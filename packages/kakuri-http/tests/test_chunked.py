@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_http import Limits, RemoteProtocolError
-from kakuri_http._chunked import ChunkedReader
+from kakuri_http.core._bodies import ChunkedReader
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from kakuri_http import (
     Client,
     ConnectFailed,
     ConnectionBroken,
-    InvalidUrl,
+    InvalidURL,
     LimitExceeded,
     Limits,
     LocalProtocolError,
@@ -161,7 +161,7 @@ async def test_redirects_are_answers():
 )  # fmt: skip
 async def test_urls_that_are_refused(url):
     async with Client() as client:
-        with pytest.raises(InvalidUrl):
+        with pytest.raises(InvalidURL):
             await client.request("GET", url)
 
 
@@ -474,7 +474,7 @@ async def test_redirects_beyond_what_was_asked():
 async def test_redirects_that_lead_nowhere(location):
     hop = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
     async with scripted(hop) as (url, _), Client() as client:
-        with pytest.raises(InvalidUrl):
+        with pytest.raises(InvalidURL):
             await client.request("GET", url, redirects=2)
 
 

@@ -12,7 +12,7 @@ from kakuri_http import (
     Client,
     ClientError,
     ConnectionBroken,
-    HttpError,
+    HTTPError,
     PoolLimits,
     RequestTimeout,
     Response,
@@ -174,7 +174,7 @@ async def test_content_that_is_cut_off_is_an_error(kind, head, is_tls, ending, t
         ending(peer)
 
     folder = folder_of(tmp_path, is_tls)
-    with raw_server(answer, folder) as (url, tls), pytest.raises(HttpError):
+    with raw_server(answer, folder) as (url, tls), pytest.raises(HTTPError):
         await requested(kind, url, tls)
 
 

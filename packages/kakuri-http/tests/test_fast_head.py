@@ -18,9 +18,8 @@ from kakuri_http import (
     Request,
     ServerConnection,
 )
-from kakuri_http._fast_head import compile_fast_head
-from kakuri_http._head_parser import HeadParser
-from kakuri_http._request_head import parse_request_head
+from kakuri_http.core._fast_head import compile_fast_head
+from kakuri_http.core._heads import HeadParser, parse_request_head
 
 LIMITS = Limits()
 FAST = compile_fast_head(LIMITS)

@@ -5,7 +5,7 @@ import string
 from itertools import product
 
 import pytest
-from kakuri_http import _grammar
+from kakuri_http.core import _grammar
 
 UNRESERVED = set((string.ascii_letters + string.digits + "-._~").encode())
 SUB_DELIMS = set(b"!$&'()*+,;=")

@@ -18,8 +18,8 @@ from kakuri_http import (
     ServerConnection,
     problem,
 )
-from kakuri_http._composer import imf_fixdate
-from kakuri_http._target import percent_decode
+from kakuri_http._url import percent_decode
+from kakuri_http.core._writers import imf_fixdate
 
 
 def test_fields_are_found_in_any_case():

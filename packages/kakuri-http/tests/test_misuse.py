@@ -6,7 +6,7 @@ import logging
 import pytest
 from kakuri_http import (
     Client,
-    HttpError,
+    HTTPError,
     Limits,
     Response,
     RouteConflict,
@@ -191,7 +191,7 @@ def test_query_with_characters_that_browsers_do_not_encode_is_accepted():
 
 @pytest.mark.parametrize("byte", [bytes([n]) for n in (*range(0x21), *b'"<>#', 0x7F, 0x80, 0xFF)])
 def test_query_with_characters_that_browsers_encode_is_refused(byte):
-    with pytest.raises(HttpError):
+    with pytest.raises(HTTPError):
         targets(b"a=" + byte)
 
 
@@ -199,5 +199,5 @@ def test_query_with_characters_that_browsers_encode_is_refused(byte):
 def test_path_with_characters_outside_rfc_3986_is_refused(byte):
     core = ServerConnection()
     core.receive_data(b"GET /w" + byte + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    with pytest.raises(HttpError):
+    with pytest.raises(HTTPError):
         core.next_event()

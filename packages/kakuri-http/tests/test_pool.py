@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 from kakuri_http import Limits, PoolLimits, RequestTimeout, Timeouts
-from kakuri_http._pool import Pool
+from kakuri_http.client._pool import Pool
 from kakuri_tcp import Endpoint
 
 ONE, OTHER = Endpoint.tcp("127.0.0.1", 1), Endpoint.tcp("127.0.0.1", 2)

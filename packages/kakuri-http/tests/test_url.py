@@ -1,10 +1,10 @@
 """URLs as callers write them, and references as servers do (RFC 3986 5.2 and 5.4)."""
 
 import pytest
-from kakuri_http import Headers, InvalidUrl
-from kakuri_http._redirects import Hop, next_hop
-from kakuri_http._response import ReceivedResponse
+from kakuri_http import Headers, InvalidURL
+from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import parse_url
+from kakuri_http.client._requests import ClientRequest, follow_redirect
 from kakuri_tcp import Endpoint
 
 BASE = "http://a/b/c/d;p?q"
@@ -25,10 +25,10 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-def redirected(location, base=BASE, headers=(), through=None, body=b"", status=307):
-    hop = Hop("POST", base, Headers(headers), body)
+def redirected(location, base=BASE, headers=(), endpoint=None, body=b"", status=307):
+    request = ClientRequest("POST", base, Headers(headers), body)
     response = ReceivedResponse(status, "", Headers([("Location", location)]), "1.1")
-    return next_hop(hop, response, through)
+    return follow_redirect(request, response, endpoint)
 
 
 @pytest.mark.parametrize("reference", EXAMPLES)
@@ -39,8 +39,8 @@ def test_location_is_resolved_against_the_url_of_its_request(reference):
 
 @pytest.mark.parametrize("reference", EXAMPLES)
 def test_location_is_resolved_the_same_through_a_unix_socket(reference):
-    hop = redirected(reference, "/b/c/d;p?q", through=UNIX)
-    there = parse_url(hop.url, UNIX)
+    request = redirected(reference, "/b/c/d;p?q", endpoint=UNIX)
+    there = parse_url(request.url, UNIX)
     assert (there.endpoint, there.host, there.target) == (UNIX, "localhost", EXAMPLES[reference])
 
 
@@ -65,7 +65,7 @@ def test_location_may_name_another_origin(location, origin, target):
      "//a:99999/", "javascript:alert(1)", "file:///etc/passwd", "/é", "/[x]"],
 )  # fmt: skip
 def test_location_that_is_not_an_http_url_raises_invalid_url(location):
-    with pytest.raises(InvalidUrl):
+    with pytest.raises(InvalidURL):
         parse_url(redirected(location).url)
 
 
@@ -93,9 +93,9 @@ def test_url_of_a_caller_is_normalized(url, host, target):
     [("/a", "/a"), ("/a/../b", "/b"), ("?a=b", "/?a=b"), ("a/b", "/a/b"), ("/#x", "/"), ("", "/")],
 )
 def test_reference_of_a_caller_is_resolved_against_the_endpoint(url, target):
-    for through, host in ((UNIX, "localhost"), (Endpoint.tcp("127.0.0.1", 81), "127.0.0.1:81")):
-        parsed = parse_url(url, through)
-        assert (parsed.endpoint, parsed.host, parsed.target) == (through, host, target)
+    for endpoint, host in ((UNIX, "localhost"), (Endpoint.tcp("127.0.0.1", 81), "127.0.0.1:81")):
+        parsed = parse_url(url, endpoint)
+        assert (parsed.endpoint, parsed.host, parsed.target) == (endpoint, host, target)
 
 
 @pytest.mark.parametrize("url", [b"http://a/", 5, None, UNIX])
@@ -113,8 +113,8 @@ SECRETS = ["Authorization", "Cookie", "Proxy-Authorization", "cookie", "AUTHORIZ
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_credentials_stay_with_their_origin(name, location, status):
-    hop = redirected(location, headers=[(name, "secret"), ("X-Kept", "1")], status=status)
-    assert list(hop.headers) == [("X-Kept", "1")]
+    request = redirected(location, headers=[(name, "secret"), ("X-Kept", "1")], status=status)
+    assert list(request.headers) == [("X-Kept", "1")]
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -124,6 +124,6 @@ def test_credentials_are_sent_to_the_same_origin(name, location):
 
 
 def test_redirect_from_https_to_http_raises_invalid_url():
-    with pytest.raises(InvalidUrl, match="https"):
+    with pytest.raises(InvalidURL, match="https"):
         redirected("http://a/", base="https://a/")
     assert redirected("//a/x", base="https://b/").url == "https://a/x"

@@ -25,7 +25,7 @@ from crash_clients import Client
 from crash_disk import TORN, TornWrite
 from crash_history import ClientHistory, Violation
 from kakuri_agent import Agent, Capacity, SidecarZones, ZoneRuntime
-from kakuri_http import ConnectFailed, HttpError
+from kakuri_http import ConnectFailed, HTTPError
 from kakuri_json import decode, encode
 from kakuri_registry import (
     STORE_FAILPOINTS,
@@ -363,7 +363,7 @@ class World:
 
     def _judge(self, error):
         """Take a fault that nobody handled; what is left of the killed may have any."""
-        if error is not None and not isinstance(error, Killed | HttpError):
+        if error is not None and not isinstance(error, Killed | HTTPError):
             text = "".join(traceback.format_exception(error))
             if "Killed" not in text:
                 self.complain(text)

@@ -11,7 +11,7 @@ import pytest
 from kakuri_control_plane import _logs, control_plane_service
 from kakuri_control_plane._logs import Logs
 from kakuri_control_plane._queries import LogQuery
-from kakuri_http import Client, ClientDisconnected, HttpError, Limits
+from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
 from kakuri_json import decode, encode
 from kakuri_rpc import (
     MAX_LOG_DATA,
@@ -243,7 +243,7 @@ async def test_what_goes_wrong_later_cuts_the_answer_off(last, query, caplog):
         api(answer) as (client, _),
         client.stream("GET", f"/workloads/wl-1/log{query}") as response,
     ):
-        with pytest.raises(HttpError):
+        with pytest.raises(HTTPError):
             await response.read()
     assert "was cut off" in caplog.text
 
@@ -314,7 +314,7 @@ async def test_an_agent_that_stays_away_cuts_the_answer_off(monkeypatch):
         received = aiter(response)
         assert await anext(received) == b"one"
         await agent.close()
-        with pytest.raises(HttpError):
+        with pytest.raises(HTTPError):
             await anext(received)
 
 
@@ -429,7 +429,7 @@ async def test_stopping_service_does_not_wait_for_followers(caplog):
             opened = client.stream("GET", f"http://{endpoint}/workloads/wl-1/log?follow")
             response = await opened.__aenter__()
             await waits.wait()
-        with pytest.raises(HttpError):
+        with pytest.raises(HTTPError):
             await response.read()
         await opened.__aexit__(None, None, None)
     assert not limit.expired()

@@ -2,10 +2,10 @@ import logging
 from dataclasses import replace
 
 from kakuri_daemon import access_log
-from kakuri_http import Access
+from kakuri_http import AccessEntry
 from structlog.testing import capture_logs
 
-ACCESS = Access("127.0.0.1:5", "GET", "/x", 200, 3, 0.0015, complete=True)
+ACCESS = AccessEntry("127.0.0.1:5", "GET", "/x", 200, 3, 0.0015, complete=True)
 
 
 def test_a_request_is_a_line(monkeypatch):

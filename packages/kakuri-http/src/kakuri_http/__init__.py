@@ -1,15 +1,17 @@
-"""HTTP/1.1 from the socket up: a sans-I/O core, a router, a server and a client."""
+"""HTTP/1.1 from the socket up: a sans-I/O core, a router, a server and a client.
 
-from kakuri_http._access import Access, AccessLog
-from kakuri_http._client import Client, StreamedResponse
-from kakuri_http._client_core import ClientConnection
+Every name can be imported from here. `kakuri_http.core`, `kakuri_http.server` and
+`kakuri_http.client` hold the names of one audience each; `kakuri_http.blocking` is the client
+without an event loop.
+"""
+
 from kakuri_http._errors import (
     ClientDisconnected,
     ClientError,
     ConnectFailed,
     ConnectionBroken,
-    HttpError,
-    InvalidUrl,
+    HTTPError,
+    InvalidURL,
     LimitExceeded,
     LocalProtocolError,
     ProtocolError,
@@ -21,29 +23,38 @@ from kakuri_http._errors import (
     TooManyRedirects,
     UntrustedServer,
 )
-from kakuri_http._events import (
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits, PoolLimits, Timeouts
+from kakuri_http._messages import ReceivedResponse, Request, Response
+from kakuri_http._version import __version__
+from kakuri_http.client import Client, StreamedResponse
+from kakuri_http.core import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
     NEED_DATA,
     PAUSED,
+    REQUEST_TABLE,
+    RESPONSE_TABLE,
+    ClientConnection,
     ConnectionClosed,
     Data,
     EndOfMessage,
     InterimResponse,
     NeedData,
     Paused,
+    ServerConnection,
+    State,
 )
-from kakuri_http._headers import Headers
-from kakuri_http._limits import Limits
-from kakuri_http._problems import problem
-from kakuri_http._request import Request
-from kakuri_http._response import ReceivedResponse, Response
-from kakuri_http._router import Check, Handler, Route, Router
-from kakuri_http._server import serve
-from kakuri_http._server_core import ServerConnection
-from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, State
-from kakuri_http._timeouts import PoolLimits, Timeouts
-from kakuri_http._version import __version__
+from kakuri_http.server import (
+    AccessEntry,
+    AccessLog,
+    Check,
+    Handler,
+    Route,
+    Router,
+    problem,
+    serve,
+)
 
 __all__ = [
     "CONNECTION_CLOSED",
@@ -52,7 +63,7 @@ __all__ = [
     "PAUSED",
     "REQUEST_TABLE",
     "RESPONSE_TABLE",
-    "Access",
+    "AccessEntry",
     "AccessLog",
     "Check",
     "Client",
@@ -64,11 +75,11 @@ __all__ = [
     "ConnectionClosed",
     "Data",
     "EndOfMessage",
+    "HTTPError",
     "Handler",
     "Headers",
-    "HttpError",
     "InterimResponse",
-    "InvalidUrl",
+    "InvalidURL",
     "LimitExceeded",
     "Limits",
     "LocalProtocolError",

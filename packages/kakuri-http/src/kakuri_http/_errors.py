@@ -1,6 +1,6 @@
 """What can go wrong, ordered by what a caller would do about it.
 
-HttpError
+HTTPError
 ├── ProtocolError (ValueError)
 │   ├── RemoteProtocolError        the peer broke the protocol: answer with `status`, then close
 │   │   └── LimitExceeded          the peer sent more, or slower, than `limit` allows
@@ -8,7 +8,7 @@ HttpError
 ├── RouteError (ValueError)        a route that cannot be added
 │   └── RouteConflict              … because another route already answers there
 ├── ClientError
-│   ├── InvalidUrl (ValueError)    not an http or https URL that this client would follow
+│   ├── InvalidURL (ValueError)    not an http or https URL that this client would follow
 │   ├── ConnectFailed (ConnectionError)      no connection came about: nothing was sent
 │   │   └── UntrustedServer              another user listens on the Unix socket: don't repeat
 │   ├── ConnectionBroken (ConnectionError)   it ended under way: the request's fate is unknown
@@ -25,7 +25,7 @@ from typing import Any
 import kakuri_tcp
 
 
-class HttpError(Exception):
+class HTTPError(Exception):
     """Anything that this package raises on its own account."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -33,7 +33,7 @@ class HttpError(Exception):
         return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
 
 
-class ProtocolError(HttpError, ValueError):
+class ProtocolError(HTTPError, ValueError):
     """A message, or an order of messages, that HTTP/1.1 does not allow."""
 
 
@@ -61,7 +61,7 @@ class LocalProtocolError(ProtocolError):
     """We were asked to send what HTTP/1.1 does not allow, or does not allow now."""
 
 
-class RouteError(HttpError, ValueError):
+class RouteError(HTTPError, ValueError):
     """A route pattern, method or handler that cannot be added."""
 
 
@@ -69,11 +69,11 @@ class RouteConflict(RouteError):
     """A route that another one makes unreachable or ambiguous."""
 
 
-class ClientError(HttpError):
+class ClientError(HTTPError):
     """A request that the client could not bring to a response."""
 
 
-class InvalidUrl(ClientError, ValueError):
+class InvalidURL(ClientError, ValueError):
     """Not an `http:` or `https:` URL that can be asked for."""
 
 
@@ -123,5 +123,5 @@ class TooManyRedirects(ClientError):
         self.locations: tuple[str, ...] = tuple(locations)
 
 
-class ClientDisconnected(HttpError, ConnectionError):
+class ClientDisconnected(HTTPError, ConnectionError):
     """The client of a server's handler went away in the middle."""

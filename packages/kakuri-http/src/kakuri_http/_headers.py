@@ -6,8 +6,6 @@ from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
 
-type_of_pairs = Iterable[tuple[str, str]]
-
 # For what we send: the grammar of RFC 9110 5.1 and 5.5, on text. Values are Latin-1, as they are
 # decoded so, too: what came in can go out again.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -22,7 +20,7 @@ class Headers:
 
     __slots__ = ("_index", "_pairs")
 
-    def __init__(self, fields: "Headers | Mapping[str, str] | type_of_pairs" = ()) -> None:
+    def __init__(self, fields: "FieldsLike" = ()) -> None:
         """Take pairs, a mapping or other headers.
 
         Raises:
@@ -93,6 +91,10 @@ def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
             raise TypeError(f"expected a name and a value as header field, got {pair!r:.80}")
         check_field(*pair)
     return pairs
+
+
+FieldsLike = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+"""What callers may pass as the fields of a message."""
 
 
 class ParsedHeaders(Headers):

@@ -5,7 +5,7 @@ A client is for one thread. It keeps one connection to each endpoint.
 
 import ssl
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,18 +14,36 @@ from kakuri_tcp import ClientTLS, Endpoint
 from kakuri_tcp import ConnectFailed as TCPConnectFailed
 from kakuri_tcp.blocking import Connection, connect
 
-from kakuri_http._client_core import ClientConnection, ClientEvent
-from kakuri_http._client_request import client_endpoint, make_request
+from kakuri_http._checks import check_count, checked
 from kakuri_http._errors import (
     ClientError,
     ConnectionBroken,
-    HttpError,
+    HTTPError,
     RequestTimeout,
     ResponseClosed,
-    TooManyRedirects,
     connect_error,
 )
-from kakuri_http._events import (
+from kakuri_http._headers import FieldsLike, Headers
+from kakuri_http._limits import (
+    DEFAULT_LIMITS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_TIMEOUTS,
+    Limits,
+    Timeouts,
+)
+from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http._url import parse_url
+from kakuri_http.client._requests import (
+    ClientRequest,
+    Content,
+    Redirects,
+    client_endpoint,
+    content_of,
+    make_request,
+    piece_of,
+)
+from kakuri_http.core._client import ClientConnection, ClientEvent
+from kakuri_http.core._events import (
     END_OF_MESSAGE,
     NEED_DATA,
     ConnectionClosed,
@@ -33,21 +51,11 @@ from kakuri_http._events import (
     EndOfMessage,
     InterimResponse,
 )
-from kakuri_http._framing import NO_BODY_LIMIT, check_body_length
-from kakuri_http._headers import Headers
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._redirects import Hop, next_hop
-from kakuri_http._request import Request
-from kakuri_http._request_body import Content, content_of, piece_of
-from kakuri_http._response import ReceivedResponse
-from kakuri_http._states import State
-from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, Timeouts
-from kakuri_http._types import check_count, checked
-from kakuri_http._url import parse_url
+from kakuri_http.core._framing import NO_BODY_LIMIT, check_body_length
+from kakuri_http.core._states import State
 
 __all__ = ["BlockingClient", "BlockingStreamedResponse"]
 
-Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 Pieces = bytes | bytearray | memoryview | Iterable[bytes] | None
 
 _SEND_SIZE = 1 << 18  # at a time: a server that takes that much has not stopped reading
@@ -148,7 +156,7 @@ class _Link:
         """Return the response that the server has sent already, or raise why sending failed."""
         try:
             early = self.early_response()
-        except (HttpError, OSError):
+        except (HTTPError, OSError):
             early = None
         if early is None:
             raise failure from cause
@@ -233,7 +241,7 @@ class BlockingClient:
         trusted_uids: Collection[int] = (),
     ) -> None:
         """Create a client; the arguments are those of `Client`."""
-        self._through = client_endpoint(endpoint)
+        self._endpoint = client_endpoint(endpoint)
         self._timeouts = checked(timeouts, Timeouts, "timeouts")
         self._limits = checked(limits, Limits, "limits")
         self._tls = None if tls is None else checked(tls, ClientTLS, "tls")
@@ -265,32 +273,26 @@ class BlockingClient:
         url: str,
         *,
         body: Pieces = b"",
-        headers: Fields = (),
+        headers: FieldsLike = (),
         redirects: int = 0,
     ) -> ReceivedResponse:
         """Send a request and return the response with all of its content; as `Client.request`."""
-        check_count(redirects, "redirects")
-        hop = Hop(method, url, Headers(headers), content_of(body, is_async=False))
-        followed: list[str] = []
+        following = Redirects(redirects, self._endpoint)
+        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=False))
         deadline = self._deadline()
         while True:
-            response = self._exchange(hop, deadline)
-            following = next_hop(hop, response, self._through) if redirects else None
-            if following is None:
+            response = self._exchange(request, deadline)
+            redirected = following.next_request(request, response)
+            if redirected is None:
                 return response
-            if len(followed) == redirects:
-                raise TooManyRedirects(
-                    f"expected at most {redirects} redirects, got more", followed
-                )
-            followed.append(following.url)
-            hop = following
+            request = redirected
 
     def _deadline(self) -> float | None:
         total = self._timeouts.total
         return None if total is None else time.monotonic() + total
 
-    def _exchange(self, hop: Hop, deadline: float | None) -> ReceivedResponse:
-        with self._open(hop, deadline, self._limits.body) as (streamed, response):
+    def _exchange(self, request: ClientRequest, deadline: float | None) -> ReceivedResponse:
+        with self._open(request, deadline, self._limits.body) as (streamed, response):
             response.body = streamed.read()
             response.trailers = streamed.trailers
             return response
@@ -302,37 +304,37 @@ class BlockingClient:
         url: str,
         *,
         body: Pieces = b"",
-        headers: Fields = (),
+        headers: FieldsLike = (),
         body_limit: int | None = None,
     ) -> Iterator[BlockingStreamedResponse]:
         """Send a request and yield the response once its head has arrived; as `Client.stream`."""
         if body_limit is not None:
             check_count(body_limit, "body_limit")
-        hop = Hop(method, url, Headers(headers), content_of(body, is_async=False))
-        with self._open(hop, self._deadline(), body_limit) as (streamed, _):
+        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=False))
+        with self._open(request, self._deadline(), body_limit) as (streamed, _):
             yield streamed
 
     @contextmanager
     def _open(
-        self, hop: Hop, deadline: float | None, body_limit: int | None
+        self, request: ClientRequest, deadline: float | None, body_limit: int | None
     ) -> Iterator[tuple[BlockingStreamedResponse, ReceivedResponse]]:
-        where = parse_url(hop.url, self._through)
-        request = make_request(hop.method, where, hop.headers, hop.body)
-        link = self._take(where.endpoint)
+        url = parse_url(request.url, self._endpoint)
+        head = make_request(request, url)
+        link = self._take(url.endpoint)
         link.deadline = deadline
         link.core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit
         streamed = None
         try:
-            response = self._ask(link, request, hop.body)
+            response = self._ask(link, head, request.body)
             held = self._limits.body if body_limit is None else body_limit
             streamed = BlockingStreamedResponse(response, link, self._timeouts, held)
             yield streamed, response
         finally:
             if streamed is not None:
                 streamed._finish()  # noqa: SLF001 - of this module
-            if link.is_reusable and where.endpoint not in self._idle:
+            if link.is_reusable and url.endpoint not in self._idle:
                 link.idle_since = time.monotonic()
-                self._idle[where.endpoint] = link
+                self._idle[url.endpoint] = link
             else:
                 link.connection.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 from kakuri_daemon import DaemonError
-from kakuri_http import Client, HttpError, Timeouts
+from kakuri_http import Client, HTTPError, Timeouts
 from kakuri_tcp import Endpoint
 from kakuri_zones import NodeUnavailable
 from kakuri_zones import Settings as ZoneSettings
@@ -94,7 +94,7 @@ async def _sidecar_answers(sidecar: Endpoint) -> bool:
     try:
         async with Client(sidecar, timeouts=_PROBE) as client:
             await client.request("GET", "/healthz")
-    except HttpError:
+    except HTTPError:
         return False
     return True
 

@@ -18,7 +18,7 @@ from kakuri_http import (
     Client,
     ConnectFailed,
     ConnectionBroken,
-    HttpError,
+    HTTPError,
     PoolLimits,
     RequestTimeout,
     Response,
@@ -174,7 +174,7 @@ class SidecarZones:
             response = await self._reads.request(
                 "GET", f"/zones/{zone_id}/log?{query}", timeouts=_BRIEF
             )
-        except HttpError as error:
+        except HTTPError as error:
             log.warning("no log from the sidecar", id=zone_id, error=str(error))
             raise RuntimeUnavailable(f"no log: {fault_of(error)}") from error
         following = response.headers.get("kakuri-log-next")
@@ -207,7 +207,7 @@ class SidecarZones:
             response = await client.request(
                 method, path, headers=self._headers, body=body, timeouts=_UNLIMITED
             )
-        except HttpError as error:
+        except HTTPError as error:
             log.debug("no answer", method=method, path=path, error=str(error))
             raise RuntimeUnavailable(fault_of(error)) from error
         if response.status == _UNAVAILABLE:
@@ -236,7 +236,7 @@ class SidecarZones:
                     while (line := decoder.next_line()) is not None:
                         event = decode(line, type=kind)
                         yield event
-        except HttpError as error:
+        except HTTPError as error:
             raise RuntimeUnavailable(fault_of(error)) from error
         except (LineError, JSONError) as error:
             raise RuntimeUnavailable(_first_line(error)) from error
@@ -251,7 +251,7 @@ def problem_of(response: Response) -> Problem:
         return Problem(f"expected an answer of a sidecar, got status {response.status}")
 
 
-def fault_of(error: HttpError) -> str:
+def fault_of(error: HTTPError) -> str:
     """Return the message of a failed request for callers.
 
     The text of the error itself names the sidecar's socket, which callers must not learn.

@@ -4,17 +4,17 @@ import logging
 from collections.abc import Callable
 
 import structlog
-from kakuri_http import Access
+from kakuri_http import AccessEntry
 
 log = structlog.get_logger()
 
 
-def access_log() -> Callable[[Access], None] | None:
+def access_log() -> Callable[[AccessEntry], None] | None:
     """Give what logs requests; None where the log takes no such line, so that none is made."""
     return _log_access if logging.getLogger().isEnabledFor(logging.INFO) else None
 
 
-def _log_access(access: Access) -> None:
+def _log_access(access: AccessEntry) -> None:
     log.info(
         "request",
         peer=access.peer,

@@ -1,34 +1,15 @@
-"""Request targets (RFC 9112 3.2), Host (RFC 9110 7.2) and percent-decoding (RFC 3986 2.1)."""
+"""Request targets (RFC 9112 3.2) and Host (RFC 9110 7.2)."""
 
 import re
-from functools import lru_cache
 from ipaddress import IPv6Address
 
-from kakuri_http import _grammar
 from kakuri_http._errors import RemoteProtocolError
+from kakuri_http._url import percent_decode
+from kakuri_http.core import _grammar
 
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
-
-
-def percent_decode(text: str) -> str:
-    """Decode each `%XX` once, as UTF-8.
-
-    Raises ValueError for an escape that is none, and where the bytes are not UTF-8.
-    """
-    if "%" not in text:
-        return text
-    parts = _ESCAPE.split(text)
-    if any("%" in part for part in parts[::2]):
-        raise ValueError(f"expected two hexadecimal digits behind each '%', got {text!r}")
-    raw = bytearray()
-    for literal, escape in zip(parts[::2], [*parts[1::2], ""], strict=True):
-        raw += literal.encode()
-        if escape:
-            raw.append(int(escape, 16))
-    return raw.decode()
 
 
 def parse_authority(value: bytes) -> tuple[str, int | None] | None:
@@ -102,17 +83,3 @@ def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
 
 def _shown(target: bytes) -> str:
     return repr(target if len(target) <= 80 else target[:77] + b"...")
-
-
-@lru_cache(maxsize=256)
-def parse_query(query: str) -> tuple[tuple[str, str], ...]:
-    """Split `name=value&…` and decode both once; `+` is a space, as forms write it.
-
-    Raises ValueError for an escape that does not decode.
-    """
-    pairs = []
-    for part in query.split("&"):
-        if part:
-            name, _, value = part.replace("+", " ").partition("=")
-            pairs.append((percent_decode(name), percent_decode(value)))
-    return tuple(pairs)

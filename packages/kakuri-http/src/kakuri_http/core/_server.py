@@ -2,12 +2,12 @@
 
 from functools import lru_cache
 
-from kakuri_http._bodies import LengthReader
-from kakuri_http._chunked import ChunkedReader
-from kakuri_http._composer import HEADS, compose_interim, compose_response_head
-from kakuri_http._connection import Connection, cut_off
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http._events import (
+from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._messages import Request, Response
+from kakuri_http.core._bodies import ChunkedReader, LengthReader
+from kakuri_http.core._connection import Connection, cut_off
+from kakuri_http.core._events import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
     NEED_DATA,
@@ -19,14 +19,10 @@ from kakuri_http._events import (
     NeedData,
     Paused,
 )
-from kakuri_http._fast_head import FastHead, compile_fast_head
-from kakuri_http._head_parser import HeadParser
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._request import Request
-from kakuri_http._request_head import parse_request_head
-from kakuri_http._response import Response
-from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
-from kakuri_http._status import WITHOUT_CONTENT
+from kakuri_http.core._fast_head import FastHead, compile_fast_head
+from kakuri_http.core._heads import HeadParser, parse_request_head
+from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
+from kakuri_http.core._writers import HEADS, WITHOUT_CONTENT, compose_interim, compose_response_head
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END

@@ -10,10 +10,12 @@ from typing import Any
 
 from kakuri_tcp import ConnectionFault
 
-from kakuri_http._access import AccessLog, access_of, tell
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import ClientDisconnected, LimitExceeded, RemoteProtocolError
-from kakuri_http._events import (
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits
+from kakuri_http._messages import Request, Response
+from kakuri_http.core._events import (
     NEED_DATA,
     PAUSED,
     ConnectionClosed,
@@ -21,17 +23,20 @@ from kakuri_http._events import (
     EndOfMessage,
     InterimResponse,
 )
-from kakuri_http._framing import check_body_length
-from kakuri_http._headers import Headers
-from kakuri_http._limits import Limits
-from kakuri_http._problems import problem
-from kakuri_http._request import Request
-from kakuri_http._response import Response
-from kakuri_http._router import Route, Router
-from kakuri_http._server_deadlines import Deadlines
-from kakuri_http._server_handlers import as_future, fault_response, wrong_result
-from kakuri_http._server_responses import ResponseSide
-from kakuri_http._states import State
+from kakuri_http.core._framing import check_body_length
+from kakuri_http.core._states import State
+from kakuri_http.server._deadlines import Deadlines
+from kakuri_http.server._exchange import (
+    AccessLog,
+    access_of,
+    as_future,
+    fault_response,
+    tell,
+    wrong_result,
+)
+from kakuri_http.server._problems import problem
+from kakuri_http.server._responses import ResponseSide
+from kakuri_http.server._router import Route, Router
 
 _BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)

@@ -2,10 +2,10 @@
 
 from kakuri_tcp import Endpoint, Server, ServerTLS, UnixAccess, listen
 
-from kakuri_http._access import AccessLog
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._router import Router
-from kakuri_http._server_connection import HttpConnection
+from kakuri_http.server._connection import HttpConnection
+from kakuri_http.server._exchange import AccessLog
+from kakuri_http.server._router import Router
 
 
 async def serve(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from kakuri_http._headers import UnreadHeaders
 from kakuri_http._limits import Limits
-from kakuri_http._request import Request
+from kakuri_http._messages import Request
 
 # Groups: 1 method, 2 path, 3 query, 4 the field lines, 5 host, 6 length.
 # `(?(6)(?!))` fails where the group has matched before: Content-Length comes once.

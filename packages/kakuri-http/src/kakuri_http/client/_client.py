@@ -1,29 +1,37 @@
 """The asyncio client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 from kakuri_tcp import ClientTLS, Endpoint
 
-from kakuri_http._client_connection import HttpClientConnection
-from kakuri_http._client_exchange import Exchange
-from kakuri_http._client_request import client_endpoint, make_request
-from kakuri_http._errors import RequestTimeout, TooManyRedirects
-from kakuri_http._framing import NO_BODY_LIMIT, check_body_length
-from kakuri_http._headers import Headers
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._pool import Pool
-from kakuri_http._redirects import Hop, next_hop
-from kakuri_http._request_body import Body, content_of
-from kakuri_http._response import ReceivedResponse
-from kakuri_http._timeouts import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
-from kakuri_http._types import check_count, checked
+from kakuri_http._checks import check_count, checked
+from kakuri_http._errors import RequestTimeout
+from kakuri_http._headers import FieldsLike, Headers
+from kakuri_http._limits import (
+    DEFAULT_LIMITS,
+    DEFAULT_POOL_LIMITS,
+    DEFAULT_TIMEOUTS,
+    Limits,
+    PoolLimits,
+    Timeouts,
+)
+from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import parse_url
-
-Fields = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+from kakuri_http.client._connection import Exchange, HttpClientConnection
+from kakuri_http.client._pool import Pool
+from kakuri_http.client._requests import (
+    Body,
+    ClientRequest,
+    Redirects,
+    client_endpoint,
+    content_of,
+    make_request,
+)
+from kakuri_http.core._framing import NO_BODY_LIMIT, check_body_length
 
 
 class StreamedResponse:
@@ -117,7 +125,7 @@ class Client:
             TypeError: an argument is of the wrong type.
 
         """
-        self._through = client_endpoint(endpoint)
+        self._endpoint = client_endpoint(endpoint)
         self._timeouts = checked(timeouts, Timeouts, "timeouts")
         self._limits = checked(limits, Limits, "limits")
         checked(pool, PoolLimits, "pool")
@@ -150,7 +158,7 @@ class Client:
         url: str,
         *,
         body: Body = b"",
-        headers: Fields = (),
+        headers: FieldsLike = (),
         timeouts: Timeouts | None = None,
         redirects: int = 0,
     ) -> ReceivedResponse:
@@ -173,7 +181,7 @@ class Client:
             The response, whatever its status.
 
         Raises:
-            InvalidUrl: the URL, or that of a redirect, is not an http or https URL.
+            InvalidURL: the URL, or that of a redirect, is not an http or https URL.
             LocalProtocolError: the method or a field may not be sent.
             TypeError: an argument is of the wrong type. Nothing was sent after these three.
             ConnectFailed: there was no connection, and so nothing was sent.
@@ -188,24 +196,18 @@ class Client:
 
         """
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
-        check_count(redirects, "redirects")
-        hop = Hop(method, url, Headers(headers), content_of(body, is_async=True))
-        followed: list[str] = []
+        following = Redirects(redirects, self._endpoint)
+        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=True))
         async with _within(timeouts.total, url):
             while True:
-                response = await self._exchange(hop, timeouts)
-                following = next_hop(hop, response, self._through) if redirects else None
-                if following is None:
+                response = await self._exchange(request, timeouts)
+                redirected = following.next_request(request, response)
+                if redirected is None:
                     return response
-                if len(followed) == redirects:
-                    raise TooManyRedirects(
-                        f"expected at most {redirects} redirects, got more", followed
-                    )
-                followed.append(following.url)
-                hop = following
+                request = redirected
 
-    async def _exchange(self, hop: Hop, timeouts: Timeouts) -> ReceivedResponse:
-        async with self._open(hop, timeouts, self._limits.body) as (streamed, response):
+    async def _exchange(self, request: ClientRequest, timeouts: Timeouts) -> ReceivedResponse:
+        async with self._open(request, timeouts, self._limits.body) as (streamed, response):
             response.body = await streamed.read()
             response.trailers = streamed.trailers
             return response
@@ -217,7 +219,7 @@ class Client:
         url: str,
         *,
         body: Body = b"",
-        headers: Fields = (),
+        headers: FieldsLike = (),
         timeouts: Timeouts | None = None,
         body_limit: int | None = None,
     ) -> AsyncIterator[StreamedResponse]:
@@ -242,29 +244,29 @@ class Client:
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         if body_limit is not None:
             check_count(body_limit, "body_limit")
-        hop = Hop(method, url, Headers(headers), content_of(body, is_async=True))
+        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=True))
         async with (
             _within(timeouts.total, url),
-            self._open(hop, timeouts, body_limit) as (streamed, _),
+            self._open(request, timeouts, body_limit) as (streamed, _),
         ):
             yield streamed
 
     @asynccontextmanager
     async def _open(
-        self, hop: Hop, timeouts: Timeouts, body_limit: int | None
+        self, request: ClientRequest, timeouts: Timeouts, body_limit: int | None
     ) -> AsyncIterator[tuple[StreamedResponse, ReceivedResponse]]:
-        where = parse_url(hop.url, self._through)
-        request = make_request(hop.method, where, hop.headers, hop.body)
-        connection = await self._pool.acquire(where.endpoint, timeouts)
+        url = parse_url(request.url, self._endpoint)
+        head = make_request(request, url)
+        connection = await self._pool.acquire(url.endpoint, timeouts)
         try:
             total = NO_BODY_LIMIT if body_limit is None else body_limit
             response, exchange = await connection.start(
-                request, hop.body, timeouts, body_limit=total
+                head, request.body, timeouts, body_limit=total
             )
             held = self._limits.body if body_limit is None else body_limit
             yield StreamedResponse(response, connection, exchange, held), response
         finally:
-            self._pool.release(where.endpoint, connection)
+            self._pool.release(url.endpoint, connection)
 
 
 @asynccontextmanager

@@ -12,10 +12,18 @@ from typing import Any
 from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
-from kakuri_http._client_core import ClientConnection
-from kakuri_http._client_exchange import Exchange, retrieve
-from kakuri_http._errors import ConnectionBroken, RemoteProtocolError, RequestTimeout
-from kakuri_http._events import (
+from kakuri_http._errors import (
+    ConnectionBroken,
+    RemoteProtocolError,
+    RequestTimeout,
+    ResponseClosed,
+)
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits, Timeouts
+from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http.client._requests import Content, piece_of
+from kakuri_http.core._client import ClientConnection
+from kakuri_http.core._events import (
     END_OF_MESSAGE,
     ConnectionClosed,
     Data,
@@ -23,13 +31,71 @@ from kakuri_http._events import (
     NeedData,
     Paused,
 )
-from kakuri_http._headers import Headers
-from kakuri_http._limits import Limits
-from kakuri_http._request import Request
-from kakuri_http._request_body import Content, piece_of
-from kakuri_http._response import ReceivedResponse
-from kakuri_http._states import State
-from kakuri_http._timeouts import Timeouts
+from kakuri_http.core._states import State
+
+
+class Exchange:
+    """The state of one request: what waits for it, and the content of its response.
+
+    The connection serves other exchanges afterwards, so whoever still holds this one reaches
+    nothing of theirs.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self.timeouts = timeouts
+        self.head: asyncio.Future[ReceivedResponse] = asyncio.get_running_loop().create_future()
+        self.head.add_done_callback(retrieve)
+        self.continued: asyncio.Future[None] | None = None
+        self.writable: asyncio.Future[None] | None = None
+        self.sender: asyncio.Task[None] | None = None
+        self.content: StreamedBody | None = None
+        self.is_over: bool = False
+
+    def fail(self, error: Exception) -> None:
+        """Fail everything that waits, and stop sending."""
+        for future in (self.head, self.writable):
+            if future is not None and not future.done():
+                future.set_exception(error)
+        if self.content is not None:
+            self.content.fail(error)
+        if self.sender is not None:
+            self.sender.cancel()
+
+    def finish(self) -> None:
+        """End the exchange: its caller reads nothing more from it."""
+        self.is_over = True
+        if self.content is not None:
+            self.content.fail(_closed())
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the content of the response.
+
+        Raises:
+            ResponseClosed: the exchange is over.
+            TimeoutError: no content came for as long as `Timeouts.read`.
+
+        """
+        assert self.content is not None
+        while True:
+            if self.is_over:
+                raise _closed()
+            try:
+                async with asyncio.timeout(self.timeouts.read):
+                    piece = await anext(self.content)
+            except StopAsyncIteration:
+                return
+            yield piece
+
+
+def _closed() -> ResponseClosed:
+    return ResponseClosed("the response was read after the block of its stream() had ended")
+
+
+def retrieve(future: "asyncio.Future[ReceivedResponse] | asyncio.Future[None]") -> None:
+    """Retrieve a failure that no caller awaits, so that asyncio does not log it."""
+    if not future.cancelled():
+        future.exception()
+
 
 CONTINUE = 100
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits

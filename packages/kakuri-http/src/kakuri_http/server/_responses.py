@@ -1,25 +1,60 @@
 """A server's connection, its sending half: responses to the transport.
 
-What one read brought is answered with one write. A streamed response has a task, which waits
+The responses to one read are sent with one write. A streamed response has a task, which waits
 while the client does not read.
 """
 
 import asyncio
 import contextvars
 import logging
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import Any
 
 from kakuri_tcp import Connection
 
-from kakuri_http._access import AccessLog
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import ClientDisconnected, ProtocolError
+from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits
-from kakuri_http._request import Request
-from kakuri_http._response import Response
-from kakuri_http._server_core import ServerConnection
-from kakuri_http._server_streaming import send_streamed
-from kakuri_http._states import State
+from kakuri_http._messages import Request, Response
+from kakuri_http.core._events import Data, EndOfMessage
+from kakuri_http.core._server import ServerConnection
+from kakuri_http.core._states import State
+from kakuri_http.server._exchange import AccessLog
+
+
+async def send_streamed(
+    connection: "ResponseSide", core: ServerConnection, response: Response
+) -> None:
+    """Send a response whose body is an iterable; raises what the iterable raises."""
+    connection.write(core.send(response))
+    body = response.body
+    if core.omits_content or body is None or isinstance(body, bytes):
+        pass
+    elif isinstance(body, AsyncGenerator):
+        async with aclosing(body):  # so that it ends with the connection, not some time later
+            await _send_pieces(connection, core, body)
+    elif isinstance(body, AsyncIterable):
+        await _send_pieces(connection, core, body)
+    else:
+        await _send_pieces(connection, core, _as_async(body))
+    connection.write(core.send(EndOfMessage(response.trailers or Headers())))
+
+
+async def _send_pieces(
+    connection: "ResponseSide", core: ServerConnection, pieces: AsyncIterable[bytes]
+) -> None:
+    async for piece in pieces:
+        await connection.writable()
+        connection.write(core.send(Data(piece)))
+        connection.count_sent(len(piece))
+
+
+async def _as_async(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
 
 log = logging.getLogger("kakuri_http")
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from kakuri_http._headers import Headers
-from kakuri_http._request import Request
-from kakuri_http._response import Response
+from kakuri_http._messages import Request, Response
 
 NO_HEADERS = Headers()
 

@@ -6,9 +6,9 @@ One fixed shape has to be written, so a string escaper is all the JSON there is 
 import re
 from collections.abc import Iterable, Mapping
 
-from kakuri_http._headers import Headers
-from kakuri_http._response import Response
-from kakuri_http._status import REASONS
+from kakuri_http._headers import FieldsLike
+from kakuri_http._messages import Response
+from kakuri_http.core._writers import REASONS
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -41,7 +41,7 @@ def problem(
     detail: str | None = None,
     code: str | None = None,
     errors: Iterable[Mapping[str, str]] = (),
-    headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+    headers: FieldsLike | None = None,
 ) -> Response:
     """Make a response of problem details: `title`, `status`, `detail`, `code`, `errors`.
 

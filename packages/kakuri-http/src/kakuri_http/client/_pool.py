@@ -14,10 +14,9 @@ from itertools import count
 from kakuri_tcp import ClientTLS, Endpoint, connect
 from kakuri_tcp import ConnectFailed as TCPConnectFailed
 
-from kakuri_http._client_connection import HttpClientConnection
 from kakuri_http._errors import ConnectFailed, RequestTimeout, connect_error
-from kakuri_http._limits import Limits
-from kakuri_http._timeouts import PoolLimits, Timeouts
+from kakuri_http._limits import Limits, PoolLimits, Timeouts
+from kakuri_http.client._connection import HttpClientConnection
 
 
 class _Place:

@@ -1,21 +1,93 @@
 """From a method and a path to a handler.
 
-Patterns make a tree of segments. A lookup walks it once, so that its time depends on the path's
-length and not on the number of routes; where both a literal segment and a parameter fit, the
-literal is tried first. A path without escapes that a literal pattern names is found in one step.
+Patterns, such as `/workloads/:id` and `/nodes/:index<int>`, make a tree of segments. A lookup walks
+it once, so that its time depends on the path's length and not on the number of routes; where both a
+literal segment and a parameter fit, the literal is tried first. A path without escapes that a
+literal pattern names is found in one step.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_http._errors import RouteConflict, RouteError
-from kakuri_http._grammar import token
-from kakuri_http._patterns import CONVERTERS, Converter, Parameter, Segment, parse_pattern
-from kakuri_http._problems import problem
-from kakuri_http._request import Request
-from kakuri_http._response import Response
-from kakuri_http._target import percent_decode
+from kakuri_http._messages import Request, Response
+from kakuri_http._url import percent_decode
+from kakuri_http.core._grammar import token
+from kakuri_http.server._problems import problem
+
+Converter = Callable[[str], Any]
+
+_NAME = re.compile(r":([A-Za-z_][A-Za-z0-9_]*)(?:<([A-Za-z_][A-Za-z0-9_]*)>)?")
+_LITERAL = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=@]*")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(value: str) -> int:
+    # One spelling for each number, so that one resource has one path; bounded before int() sees it.
+    if not _INTEGER.fullmatch(value):
+        raise ValueError(f"expected an integer, got {value!r}")
+    return int(value)
+
+
+def _label(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ValueError(f"expected an RFC 1123 label, got {value!r}")
+    return value
+
+
+CONVERTERS: Mapping[str, Converter] = {"str": _text, "int": _integer, "label": _label}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A segment that a pattern takes out of the path; `type_name` is a converter's name."""
+
+    name: str
+    type_name: str
+
+    def __str__(self) -> str:
+        """Return the parameter as patterns have it."""
+        return f":{self.name}" if self.type_name == "str" else f":{self.name}<{self.type_name}>"
+
+
+Segment = str | Parameter
+
+
+def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Segment, ...]:
+    """Split a pattern into literal segments and parameters.
+
+    Raises RouteError for what is neither.
+    """
+    if not pattern.startswith("/"):
+        raise RouteError(f"expected a pattern that starts with '/', got {pattern!r}")
+    segments: list[Segment] = []
+    names: set[str] = set()
+    for text in pattern[1:].split("/"):
+        if not text.startswith(":"):
+            if not _LITERAL.fullmatch(text) or text in {".", ".."}:
+                raise RouteError(f"expected an unencoded segment, got {text!r} in {pattern!r}")
+            segments.append(text)
+            continue
+        match = _NAME.fullmatch(text)
+        if match is None:
+            raise RouteError(f"expected ':name' or ':name<type>', got {text!r} in {pattern!r}")
+        name, type_name = match[1], match[2] or "str"
+        if type_name not in converters:
+            known = ", ".join(sorted(converters))
+            raise RouteError(f"expected one of the types {known}, got {type_name!r}")
+        if name in names:
+            raise RouteError(f"expected each parameter once, got {name!r} again in {pattern!r}")
+        names.add(name)
+        segments.append(Parameter(name, type_name))
+    return tuple(segments)
+
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
 Check = Callable[[Request], Response | None]

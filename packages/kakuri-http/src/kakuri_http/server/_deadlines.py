@@ -2,8 +2,8 @@
 
 from kakuri_http._errors import LimitExceeded
 from kakuri_http._limits import Limits
-from kakuri_http._server_core import ServerConnection
-from kakuri_http._states import State
+from kakuri_http.core._server import ServerConnection
+from kakuri_http.core._states import State
 
 
 class HalfClosedTooLong:

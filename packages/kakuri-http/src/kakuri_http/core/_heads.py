@@ -1,16 +1,26 @@
 """The exact parser of heads: line by line, as the bytes arrive; it alone writes errors.
 
-It is given lines, not positions, so that a head that comes byte by byte is looked at once: only
-the last, unfinished line is kept. What is wrong is refused with the line that shows it, long
-before the head's end.
+It receives lines, not positions, so that a head that comes byte by byte is scanned once: only the
+last, unfinished line is kept. An invalid line is refused when it arrives, long before the head's
+end. `parse_request_head` and `parse_response_head` turn the lines into messages (RFC 9112 3 and 4,
+RFC 9110 7.2).
 """
 
 import re
 
-from kakuri_http import _grammar
 from kakuri_http._errors import LimitExceeded, RemoteProtocolError
-from kakuri_http._framing import Fields
+from kakuri_http._headers import ParsedHeaders
 from kakuri_http._limits import Limits
+from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http.core import _grammar
+from kakuri_http.core._framing import (
+    NO_BODY_LIMIT,
+    Fields,
+    Framing,
+    check_body_length,
+    read_framing,
+)
+from kakuri_http.core._target import parse_absolute_form, parse_authority, parse_origin_form
 
 _NOT_IN_START_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -126,3 +136,107 @@ def _too_large(expected: str, limit: str) -> LimitExceeded:
         f"expected {expected}, got more",
         limit=limit, status=431, code="header_fields_too_large",
     )  # fmt: skip
+
+
+HTTP_1 = b"1"
+
+
+def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Request, Framing]:
+    """Make a Request of a request line and its field lines.
+
+    Raises RemoteProtocolError: 400, 413, 417, 501 or 505.
+    """
+    method, target, minor = parse_request_line(line)
+    host = _read_host(fields, minor)
+    path, query = _parse_target(method, target, host)
+    framing = read_framing(fields, minor=minor)
+    request = Request(
+        method,
+        target.decode("ascii"),
+        ParsedHeaders(fields),
+        path,
+        query,
+        host.decode("ascii"),
+        None if framing.chunked else framing.length or 0,
+    )
+    if not minor:
+        request.http_version = "1.0"
+    request.keep_alive = not framing.close and (minor > 0 or framing.keep_alive)
+    expectation = [value for name, value in fields if name.lower() == b"expect"]
+    if expectation and minor:
+        if [value.lower() for value in expectation] != [b"100-continue"]:
+            raise RemoteProtocolError(
+                f"expected 100-continue as expectation, got {expectation[0][:40]!r}",
+                status=417, code="expectation_failed",
+            )  # fmt: skip
+        request.expects_continue = True
+    if framing.length is not None:
+        # A bound that no route can lift: what is over it is no length that anybody means.
+        check_body_length(framing.length, max(limits.body, NO_BODY_LIMIT))
+    return request, framing
+
+
+def parse_request_line(line: bytes) -> tuple[str, bytes, int]:
+    """Split `method SP request-target SP HTTP-version` into method, target and minor version.
+
+    A minor version above 1 is processed as 1 (RFC 9110 2.5).
+    """
+    words = line.split(b" ")
+    if len(words) != 3 or not all(words):
+        raise RemoteProtocolError(f"expected 'method target version', got {line[:80]!r}")
+    method, target, version = words
+    if not _grammar.token.fullmatch(method):
+        raise RemoteProtocolError(f"expected a method, got {method[:40]!r}")
+    match = _grammar.http_version.fullmatch(version)
+    if match is None:
+        raise RemoteProtocolError(f"expected HTTP/1.1 as version, got {version[:40]!r}")
+    if match[1] != HTTP_1:
+        raise RemoteProtocolError(
+            f"expected HTTP/1.1 as version, got {version!r}",
+            status=505, code="version_not_supported",
+        )  # fmt: skip
+    return method.decode("ascii"), target, min(int(match[2]), 1)
+
+
+def _read_host(fields: Fields, minor: int) -> bytes:
+    hosts = [value for name, value in fields if name.lower() == b"host"]
+    if not hosts and not minor:
+        return b""
+    if len(hosts) != 1:
+        raise RemoteProtocolError(f"expected one Host field, got {len(hosts)}")
+    if parse_authority(hosts[0]) is None:
+        raise RemoteProtocolError(f"expected host or host:port as Host, got {hosts[0][:80]!r}")
+    return hosts[0]
+
+
+def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
+    if method == "CONNECT":
+        # Never a tunnel. Refused here, as what follows on the connection would be for another peer.
+        raise RemoteProtocolError(
+            "expected another method, got CONNECT", status=501, code="not_implemented"
+        )
+    if target[:1] == b"/":
+        return parse_origin_form(target)
+    if target == b"*" and method == "OPTIONS":
+        return "*", ""
+    return parse_absolute_form(target, host)
+
+
+def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, Framing]:
+    """Make a Response of a status line and its field lines; its status may be 1xx.
+
+    Raises RemoteProtocolError.
+    """
+    match = _grammar.status_line.fullmatch(line)
+    if match is None:
+        raise RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {line[:80]!r}")
+    minor = min(int(match[1]), 1)
+    framing = read_framing(fields, minor=minor)
+    reason = (match[3] or b"").decode("latin-1")
+    headers = ParsedHeaders(fields)
+    response = ReceivedResponse(int(match[2]), reason, headers, "1.1" if minor else "1.0")
+    # HTTP/1.0's keep-alive is left alone: who sends it may not know what it says
+    # (RFC 9112 C.2.2).
+    response.keep_alive = not framing.close and minor > 0
+    response.length = framing.length
+    return response, framing

@@ -1,17 +1,64 @@
-"""What handlers return, and what a client is told when they fail."""
+"""What handlers return, what clients receive when they fail, and the access log."""
 
 import asyncio
 import contextvars
 import inspect
 import logging
 import sys
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from kakuri_http._errors import ClientDisconnected, RemoteProtocolError
-from kakuri_http._problems import problem
-from kakuri_http._response import Response
-from kakuri_http._router import Route
+from kakuri_http._messages import Request, Response
+from kakuri_http.server._problems import problem
+from kakuri_http.server._router import Route
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """One exchange, for an access log.
+
+    `method` and `target` are empty where the request could not be read; they come from the peer:
+    escape them in logs. `sent` counts bytes of content; `seconds` runs from the head's arrival to
+    the handing over of the last byte. `complete` is False where the response was cut off.
+    """
+
+    peer: str
+    method: str
+    target: str
+    status: int
+    sent: int
+    seconds: float
+    complete: bool
+
+
+def access_of(
+    request: Request | None,
+    started: float,
+    peer: str,
+    status: int,
+    sent: int,
+    complete: bool,  # noqa: FBT001 (fields in their order)
+) -> AccessEntry:
+    """Describe an exchange that has ended; `started` is its begin by the monotonic clock."""
+    if request is None:
+        return AccessEntry(peer, "", "", status, sent, 0.0, complete)
+    seconds = time.monotonic() - started
+    return AccessEntry(peer, request.method, request.target, status, sent, seconds, complete)
+
+
+AccessLog = Callable[[AccessEntry], None]
+
+
+def tell(access_log: AccessLog, entry: AccessEntry) -> None:
+    """Call an access log; its failure harms no exchange."""
+    try:
+        access_log(entry)
+    except Exception:
+        logging.getLogger("kakuri_http").exception("expected %r to be logged, got an error", entry)
+
 
 log = logging.getLogger("kakuri_http")
 

@@ -1,13 +1,12 @@
 """The core of a client: requests out, responses in."""
 
-from kakuri_http._bodies import LengthReader, UntilCloseReader
-from kakuri_http._chunked import ChunkedReader
-from kakuri_http._composer import compose_request_head
-from kakuri_http._connection import Connection, cut_off
 from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from kakuri_http._events import (
+from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
+from kakuri_http.core._connection import Connection, cut_off
+from kakuri_http.core._events import (
     CONNECTION_CLOSED,
-    END_OF_MESSAGE,
     NEED_DATA,
     PAUSED,
     ConnectionClosed,
@@ -17,14 +16,10 @@ from kakuri_http._events import (
     NeedData,
     Paused,
 )
-from kakuri_http._framing import Framing
-from kakuri_http._head_parser import HeadParser
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._request import Request
-from kakuri_http._response import ReceivedResponse
-from kakuri_http._response_head import parse_response_head
-from kakuri_http._states import Kind, State
-from kakuri_http._status import WITHOUT_CONTENT
+from kakuri_http.core._framing import Framing
+from kakuri_http.core._heads import HeadParser, parse_response_head
+from kakuri_http.core._states import Kind, State
+from kakuri_http.core._writers import WITHOUT_CONTENT, compose_request_head
 
 ClientEvent = (
     ReceivedResponse | InterimResponse | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
@@ -179,6 +174,3 @@ class ClientConnection(Connection):
     def _begin_exchange(self) -> None:
         self._interims = 0
         self._reader = None
-
-
-__all__ = ["END_OF_MESSAGE", "ClientConnection", "ClientEvent"]

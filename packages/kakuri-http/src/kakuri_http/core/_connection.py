@@ -10,23 +10,22 @@ both messages of an exchange have ended, the next begins by itself. ServerConnec
 ClientConnection differ in which heads they read and write; the tables are in `_states`.
 """
 
-from kakuri_http._bodies import BodyMeter, LengthReader, UntilCloseReader
-from kakuri_http._chunked import ChunkedReader, encode_chunk, encode_last_chunk
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http._events import (
-    CONNECTION_CLOSED,
+from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http.core._bodies import (
+    BodyMeter,
+    ChunkedReader,
+    LengthReader,
+    UntilCloseReader,
+    encode_chunk,
+    encode_last_chunk,
+)
+from kakuri_http.core._events import (
     END_OF_MESSAGE,
-    NEED_DATA,
-    PAUSED,
-    ConnectionClosed,
     Data,
     EndOfMessage,
-    Event,
-    NeedData,
-    Paused,
 )
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
+from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
 
 Reader = LengthReader | UntilCloseReader | ChunkedReader
 
@@ -191,9 +190,3 @@ class Connection:
 def cut_off(what: str) -> RemoteProtocolError:
     """Make the error for a stream that ends inside a message."""
     return RemoteProtocolError(f"expected {what}, got the end of the stream")
-
-
-__all__ = [
-    "CONNECTION_CLOSED", "NEED_DATA", "PAUSED", "Connection", "ConnectionClosed", "Event",
-    "NeedData", "Paused", "cut_off",
-]  # fmt: skip

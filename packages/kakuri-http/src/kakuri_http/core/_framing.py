@@ -6,8 +6,8 @@ agree, which RFC 9110 8.6 leaves to the recipient.
 
 from dataclasses import dataclass
 
-from kakuri_http import _grammar
 from kakuri_http._errors import LimitExceeded, RemoteProtocolError
+from kakuri_http.core import _grammar
 
 Fields = list[tuple[bytes, bytes]]
 

@@ -1,0 +1,182 @@
+"""The requests that a call of the client sends: the first, and those after redirects."""
+
+import io
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kakuri_tcp import Endpoint
+
+from kakuri_http._checks import check_count, checked
+from kakuri_http._errors import InvalidURL, LocalProtocolError, TooManyRedirects
+from kakuri_http._headers import Headers
+from kakuri_http._messages import Request, Response
+from kakuri_http._url import URL, parse_url, resolve
+
+Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | Iterable[bytes] | None
+Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
+
+
+def content_of(body: Any, *, is_async: bool) -> Content:
+    """Return content that can be sent: bytes, or an iterable of pieces.
+
+    Args:
+        body: bytes or anything bytes-like, an iterable of pieces, or None for no content.
+        is_async: whether the client can send from an asynchronous iterable, too.
+
+    Raises:
+        TypeError: the body is of another type. Nothing is guessed: text has no encoding, and what
+            can't be sent would otherwise be an empty content.
+
+    """
+    if isinstance(body, bytes):
+        return body
+    if body is None:
+        return b""
+    if not isinstance(body, str | Mapping | io.TextIOBase):
+        try:
+            return bytes(memoryview(body))
+        except TypeError:
+            pass  # not bytes-like
+        if isinstance(body, list | tuple):
+            for piece in body:
+                piece_of(piece)
+        if isinstance(body, Iterable) or (is_async and isinstance(body, AsyncIterable)):
+            return body
+    kinds = "an iterable or async iterable" if is_async else "an iterable"
+    raise TypeError(f"expected bytes, or {kinds} of bytes as body, got {type(body).__name__}")
+
+
+def piece_of(piece: Any) -> bytes:
+    """Return a piece of content as bytes; raises TypeError if it is not bytes-like."""
+    if isinstance(piece, bytes):
+        return piece
+    if not isinstance(piece, str):
+        try:
+            return bytes(memoryview(piece))
+        except TypeError:
+            pass
+    raise TypeError(f"expected pieces of bytes as body, got a piece of {type(piece).__name__}")
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SEE_OTHER = 303
+_MAY_REPLACE_POST = frozenset({301, 302})
+_SECRETS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_OURS = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
+)
+
+
+def client_endpoint(endpoint: Any) -> Endpoint | None:
+    """Return where a client connects whatever a URL says, as it was passed or from its text.
+
+    Raises:
+        EndpointError: the text is not an endpoint.
+        TypeError: it is neither text nor an endpoint.
+
+    """
+    if endpoint is None or isinstance(endpoint, Endpoint):
+        return endpoint
+    if isinstance(endpoint, str):
+        return Endpoint.parse(endpoint)
+    raise TypeError(f"expected an Endpoint or its text as endpoint, got {type(endpoint).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequest:
+    """A request as a caller describes it; its URL is not resolved yet."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: Content
+
+
+def make_request(request: ClientRequest, url: URL) -> Request:
+    """Return the head to send, with the content if it is complete.
+
+    `Expect: 100-continue` among the fields is honoured unless there is no content.
+
+    Raises:
+        LocalProtocolError: the client writes one of the fields itself.
+        TypeError: the method is not text.
+
+    """
+    method = checked(request.method, str, "method")
+    fields, body = request.headers, request.body
+    for name, _ in fields:
+        if name.lower() in _OURS:
+            raise LocalProtocolError(f"the client writes {name!r} itself; remove it from headers")
+    expects = (fields.get("expect") or "").lower() == "100-continue"
+    if expects:
+        fields = Headers([field for field in fields if field[0].lower() != "expect"])
+    length = len(body) if isinstance(body, bytes) else None
+    head = Request(method, url.target, fields, host=url.host, length=length)
+    if isinstance(body, bytes) and not expects:
+        head.body = body
+    head.expects_continue = expects and length != 0
+    return head
+
+
+class Redirects:
+    """The redirects that one call follows, at most `limit` of them."""
+
+    def __init__(self, limit: int, endpoint: Endpoint | None) -> None:
+        check_count(limit, "redirects")
+        self._limit = limit
+        self._endpoint = endpoint
+        self._locations: list[str] = []
+
+    def next_request(self, request: ClientRequest, response: Response) -> ClientRequest | None:
+        """Return the request to send after a response, or None if the response is the result.
+
+        Raises:
+            InvalidURL: the location is not an http or https URL, or leads from https to http.
+            TooManyRedirects: `limit` redirects have been followed.
+
+        """
+        if not self._limit:
+            return None
+        following = follow_redirect(request, response, self._endpoint)
+        if following is None:
+            return None
+        if len(self._locations) == self._limit:
+            raise TooManyRedirects(
+                f"expected at most {self._limit} redirects, got more", self._locations
+            )
+        self._locations.append(following.url)
+        return following
+
+
+def follow_redirect(
+    request: ClientRequest, response: Response, endpoint: Endpoint | None
+) -> ClientRequest | None:
+    """Return the request that a redirect asks for, or None if the response is not a redirect.
+
+    GET replaces POST as in browsers (RFC 9110 15.4.2), and any method after 303 (15.4.4).
+    Credentials are removed when the origin changes. Content that was sent in pieces can't be sent
+    again, so a redirect that needs it is not followed.
+
+    Raises:
+        InvalidURL: the location is not an http or https URL, or leads from https to http.
+
+    """
+    location = response.headers.get("location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    here = parse_url(request.url, endpoint)
+    url = resolve(location, here)
+    there = parse_url(url, endpoint)
+    if here.origin.startswith("https:") and not there.origin.startswith("https:"):
+        raise InvalidURL(f"expected a location with https, got {location!r}")
+    headers = request.headers
+    if there.origin != here.origin:
+        headers = Headers([field for field in headers if field[0].lower() not in _SECRETS])
+    replaces_post = response.status in _MAY_REPLACE_POST and request.method == "POST"
+    if replaces_post or (response.status == _SEE_OTHER and request.method not in {"GET", "HEAD"}):
+        kept = [field for field in headers if not field[0].lower().startswith("content-")]
+        return ClientRequest("GET", url, Headers(kept), b"")
+    if not isinstance(request.body, bytes):
+        return None
+    return replace(request, url=url, headers=headers)

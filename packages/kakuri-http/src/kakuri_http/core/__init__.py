@@ -1,0 +1,37 @@
+"""The sans-I/O core: bytes in, events out, for both sides of an HTTP/1.1 connection."""
+
+from kakuri_http.core._client import ClientConnection, ClientEvent
+from kakuri_http.core._events import (
+    CONNECTION_CLOSED,
+    END_OF_MESSAGE,
+    NEED_DATA,
+    PAUSED,
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    InterimResponse,
+    NeedData,
+    Paused,
+)
+from kakuri_http.core._server import ServerConnection, ServerEvent
+from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, State
+
+__all__ = [
+    "CONNECTION_CLOSED",
+    "END_OF_MESSAGE",
+    "NEED_DATA",
+    "PAUSED",
+    "REQUEST_TABLE",
+    "RESPONSE_TABLE",
+    "ClientConnection",
+    "ClientEvent",
+    "ConnectionClosed",
+    "Data",
+    "EndOfMessage",
+    "InterimResponse",
+    "NeedData",
+    "Paused",
+    "ServerConnection",
+    "ServerEvent",
+    "State",
+]
