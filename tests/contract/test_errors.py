@@ -34,7 +34,7 @@ def exceptions_of(package):
             if (
                 inspect.isclass(value)
                 and issubclass(value, BaseException)
-                and value.__module__.startswith(f"{package}.")
+                and f"{value.__module__}.".startswith(f"{package}.")
             ):
                 found.add(value)
     return found
