@@ -37,7 +37,9 @@ from typing import Any
 from kakuri_cri import Runtime
 from kakuri_registry import ZoneSpec
 from kakuri_zones._images import NodeImage
-from kakuri_zones._zone_config import container_config, sandbox_config
+from kakuri_zones._labels import spec_hash
+from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones.logs import LogLocation
 from rich.console import Console
 from rich.table import Table
 
@@ -167,21 +169,12 @@ class Bare:
 
     async def _run(self, name: str) -> dict[str, float]:
         spec = ZoneSpec(name, IMAGE, 64, 500, command=COMMAND)
-        # Not labelled as Kakuri's: a sidecar that lists the runtime would adopt it.
-        sandbox = replace(
-            sandbox_config(
-                spec, cri_attempt=0, cgroup_parent=self._cgroup_parent,
-                log_directory=str(self._logs),
-            ),
-            labels={},
-        )  # fmt: skip
-        container = replace(
-            container_config(spec, cri_attempt=0, image=self._image, log_path=f"{name}.log"),
-            labels={},
-        )
-        container = container_config(spec, cri_attempt=0, image=self._image, log_path=f"{name}.log")
+        log = LogLocation(str(self._logs), f"{name}.log")
+        config = ZoneConfig(spec, spec_hash(spec), self._image, log, self._cgroup_parent)
         # Without labels of Kakuri, which would take it for one of its zones.
-        sandbox, container = (replace(each, labels={}) for each in (sandbox, container))
+        sandbox, container = (
+            replace(each, labels={}) for each in (config.sandbox(0), config.container(0))
+        )
         began_wall, times = time.time(), [time.perf_counter()]
         sandbox_id = await self._runtime.run_pod_sandbox(sandbox, HANDLER)
         times.append(time.perf_counter())

@@ -67,10 +67,11 @@ from kakuri_sidecar._problems import zone_problem
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
 from kakuri_zones import StartFailed
 from kakuri_zones import _labels as labels
-from kakuri_zones._creation import MAX_NAMES
 from kakuri_zones._images import NodeImage
+from kakuri_zones._names import MAX_NAMES
 from kakuri_zones._observed import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
-from kakuri_zones._zone_config import container_config, sandbox_config
+from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones.logs import LogLocation
 
 LARGEST = 2**31 - 1
 A_LONG_TIME = 4_102_444_800.123456
@@ -177,12 +178,12 @@ def test_spec_of_the_largest_workload_fits_the_sidecar(workload):
 
 def create_request(spec):
     image = NodeImage("sha256:" + "0" * 64, "1000650000:1000650000", "")
-    container = container_config(spec, cri_attempt=MAX_NAMES, image=image, log_path="9" * 20)
-    sandbox = sandbox_config(
-        spec, cri_attempt=MAX_NAMES, cgroup_parent="/" * 100, log_directory="/" * 4095
-    )
+    log = LogLocation("/" * 4095, "9" * 20)
+    config = ZoneConfig(spec, labels.spec_hash(spec), image, log, "/" * 100)
     return api.CreateContainerRequest(
-        pod_sandbox_id="s" * MAX_ID, config=container, sandbox_config=sandbox
+        pod_sandbox_id="s" * MAX_ID,
+        config=config.container(MAX_NAMES),
+        sandbox_config=config.sandbox(MAX_NAMES),
     )
 
 
@@ -196,7 +197,7 @@ def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
     one = api.Container(
         id="c" * MAX_ID,
         pod_sandbox_id="s" * MAX_ID,
-        labels=labels.container_labels(spec),
+        labels=labels.container_labels(spec, labels.spec_hash(spec)),
         annotations=labels.container_annotations(spec),
         image_ref="i" * 1024,
     )

@@ -13,8 +13,8 @@ from kakuri_zones import _labels as labels
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
-from kakuri_zones._inspector import Inspector
 from kakuri_zones._progress import PullProgress
+from kakuri_zones._reader import RuntimeReader
 
 OURS = labels.of_zone("z")
 
@@ -54,7 +54,7 @@ def listed():
 
 
 async def test_zone_without_metadata_and_network_is_listed(listed):
-    zone = (await Inspector(listed).all())["z"]
+    zone = (await RuntimeReader(listed).all())["z"]
     assert (zone.container.cri_attempt, zone.sandbox.cri_attempt) == (0, 0)
     assert zone.sandbox.address is None
     assert zone.status().state is WorkloadState.PENDING
@@ -72,7 +72,7 @@ async def test_status_without_content_leaves_what_the_list_says():
             )
         ),
     )  # fmt: skip
-    zone = (await Inspector(cri).all())["z"]
+    zone = (await RuntimeReader(cri).all())["z"]
     assert zone.status().state is WorkloadState.RUNNING
     assert zone.container.is_stale
 

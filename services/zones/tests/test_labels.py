@@ -20,7 +20,7 @@ def test_the_hash_is_the_same_in_every_version():
 
 def test_a_submitters_labels_do_not_hide_ours():
     sneaky = ZoneSpec("web-1", "a", 1, 1, labels={"kakuri.dev/workload-id": "other"})
-    assert labels.sandbox_labels(sneaky)["kakuri.dev/workload-id"] == "web-1"
+    assert labels.sandbox_labels(sneaky, "0f")["kakuri.dev/workload-id"] == "web-1"
 
 
 def test_the_spec_can_be_read_back():

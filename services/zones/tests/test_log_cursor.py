@@ -1,7 +1,7 @@
 import pytest
 from kakuri_zones.logs._cursor import Cursor, Segment
 from kakuri_zones.logs._errors import LogCursorError
-from kakuri_zones.logs._format import Within
+from kakuri_zones.logs._format import LinePosition
 
 
 @pytest.mark.parametrize("text", ["0.0.0", "1.22.333", "0.0.5.f", "2.3.70.p"])
@@ -10,8 +10,8 @@ def test_a_cursor_is_what_its_text_says(text):
 
 
 def test_the_parts_of_a_cursor():
-    assert Cursor.parse("1.2.3.p") == Cursor(Segment(1, 2), 3, Within.PARTIAL)
-    assert Cursor.parse("1.2.3").within is Within.START
+    assert Cursor.parse("1.2.3.p") == Cursor(Segment(1, 2), 3, LinePosition.PARTIAL)
+    assert Cursor.parse("1.2.3").line_position is LinePosition.START
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_zones.logs._format import (
     MAX_HEADER,
-    Within,
+    LinePosition,
     decode,
     decode_start,
     is_partial,
@@ -30,25 +30,25 @@ RAW = [
 
 def whole(data, *, is_final=True):
     """Decode in one piece, to the end."""
-    decoded = decode(data, Within.START, is_final=is_final)
+    decoded = decode(data, LinePosition.START, is_final=is_final)
     assert decoded.consumed == len(data) or not is_final
     return decoded.content
 
 
 def in_pieces(data, sizes):
     """Decode as a reader does that gets a block of each size after another."""
-    content, offset, within = b"", 0, Within.START
+    content, offset, line_position = b"", 0, LinePosition.START
     held = 0
     sizes = iter(sizes)
     while offset + held < len(data):
         held += next(sizes, len(data))
         block = data[offset : offset + held]
-        decoded = decode(block, within, is_final=offset + held >= len(data))
+        decoded = decode(block, line_position, is_final=offset + held >= len(data))
         content += decoded.content
         offset += decoded.consumed
         held -= decoded.consumed
         held = max(held, 0)
-        within = decoded.within
+        line_position = decoded.line_position
     return content
 
 
@@ -95,30 +95,34 @@ def test_a_line_after_a_broken_one_is_decoded():
 
 
 def test_content_is_given_before_its_line_has_ended():
-    decoded = decode(TIME + b" stdout F half", Within.START)
-    assert (decoded.content, decoded.within) == (b"half", Within.FULL)
-    assert decode(b" done\n", Within.FULL).content == b" done\n"
-    assert decode(b" done\n", Within.PARTIAL).content == b" done"
+    decoded = decode(TIME + b" stdout F half", LinePosition.START)
+    assert (decoded.content, decoded.line_position) == (b"half", LinePosition.FULL)
+    assert decode(b" done\n", LinePosition.FULL).content == b" done\n"
+    assert decode(b" done\n", LinePosition.PARTIAL).content == b" done"
 
 
 def test_incomplete_header_is_left_for_the_next_block():
-    decoded = decode(b"x\n2016-10", Within.START)
-    assert (decoded.content, decoded.consumed, decoded.within) == (b"x\n", 2, Within.START)
-    assert decode(b"2016-10", Within.START, is_final=True).content == b"2016-10"
-    assert decode(b"x" * MAX_HEADER, Within.START).content == b"x" * MAX_HEADER
+    decoded = decode(b"x\n2016-10", LinePosition.START)
+    assert (decoded.content, decoded.consumed, decoded.line_position) == (
+        b"x\n",
+        2,
+        LinePosition.START,
+    )
+    assert decode(b"2016-10", LinePosition.START, is_final=True).content == b"2016-10"
+    assert decode(b"x" * MAX_HEADER, LinePosition.START).content == b"x" * MAX_HEADER
 
 
 def test_a_first_line_is_decoded_up_to_a_limit():
     line = TIME + b" stdout P abc\nrest"
     first = decode_start(line, 2)
-    assert (first.content, first.within) == (b"ab", Within.PARTIAL)
+    assert (first.content, first.line_position) == (b"ab", LinePosition.PARTIAL)
     assert line[first.consumed :] == b"c\nrest"
     third = decode_start(line, 3)
-    assert (third.content, third.within) == (b"abc", Within.START)
+    assert (third.content, third.line_position) == (b"abc", LinePosition.START)
     assert line[third.consumed :] == b"rest"
     line = TIME + b" stdout F abc\nrest"
-    assert decode_start(line, 3).within is Within.FULL
-    assert decode_start(line, 4).within is Within.START
+    assert decode_start(line, 3).line_position is LinePosition.FULL
+    assert decode_start(line, 4).line_position is LinePosition.START
     assert decode_start(b"raw\n", 9).content == b"raw\n"
     assert decode_start(b"raw", 9).consumed == 0
     assert decode_start(b"raw", 2, is_final=True).content == b"ra"

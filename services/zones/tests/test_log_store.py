@@ -38,9 +38,9 @@ def store(tmp_path):
 
 
 async def test_a_zone_has_a_folder_that_only_its_owner_may_enter(store):
-    place = await store.prepare("zone", 3)
-    assert (place.directory, place.path) == (str(store.root / "zone"), "3.log")
-    assert place == store.place("zone", 3)
+    location = await store.prepare("zone", 3)
+    assert (location.directory, location.path) == (str(store.root / "zone"), "3.log")
+    assert location == store.location("zone", 3)
     for folder in (store.root, store.root / "zone"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert await store.zones() == ["zone"]

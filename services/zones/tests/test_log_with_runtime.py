@@ -19,16 +19,16 @@ class Zone:
         self.written = b""
 
     async def start(self, attempt=0):
-        place = await self.store.prepare("zone", attempt)
+        location = await self.store.prepare("zone", attempt)
         metadata = api.PodSandboxMetadata(
             name="zone", uid="zone", namespace="kakuri", attempt=attempt
         )
-        config = api.PodSandboxConfig(metadata=metadata, log_directory=place.directory)
+        config = api.PodSandboxConfig(metadata=metadata, log_directory=location.directory)
         sandbox = await self.client.run_pod_sandbox(config, "edera")
         container = api.ContainerConfig(
             metadata=api.ContainerMetadata(name="main", attempt=attempt),
             image=api.ImageSpec(image="web:1"),
-            log_path=place.path,
+            log_path=location.path,
         )
         self.container = await self.client.create_container(sandbox, container, config)
         await self.client.start_container(self.container)

@@ -60,7 +60,7 @@ def test_changes_are_seen_within_a_second_by_default():
 @pytest.mark.parametrize("method", ["ContainerStatus", "PodSandboxStatus"])
 @pytest.mark.parametrize("fault", ["delay(60000)", "error(UNKNOWN: a guest does not answer)"])
 async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, method, fault):
-    monkeypatch.setattr("kakuri_zones._inspector.STUCK_SECONDS", 0.02)
+    monkeypatch.setattr("kakuri_zones._reader.STUCK_SECONDS", 0.02)
     async with run() as node:
         await node.start("stuck")
         await node.start("other")
@@ -74,7 +74,7 @@ async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, metho
 
 
 async def test_a_stuck_one_that_has_ended_is_told_when_it_can_be(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_zones._inspector.STUCK_SECONDS", 0.02)
+    monkeypatch.setattr("kakuri_zones._reader.STUCK_SECONDS", 0.02)
     async with run() as node:
         await node.start()
         runtime.exit("z", 3)

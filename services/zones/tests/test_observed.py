@@ -11,7 +11,12 @@ SECOND = 10**9
 
 def sandbox(**fields):
     listed = api.PodSandbox(
-        **{"id": "s", "labels": labels.sandbox_labels(SPEC), "runtime_handler": "edera", **fields}
+        **{
+            "id": "s",
+            "labels": labels.sandbox_labels(SPEC, labels.spec_hash(SPEC)),
+            "runtime_handler": "edera",
+            **fields,
+        }
     )
     return Sandbox.of(listed, "10.0.0.2")
 
@@ -23,7 +28,7 @@ def container(
         id=name,
         pod_sandbox_id="s",
         created_at=created_at,
-        labels=labels.container_labels(spec),
+        labels=labels.container_labels(spec, labels.spec_hash(spec)),
         annotations=labels.container_annotations(spec),
     )
     return Container.of_listed(listed).with_status(
@@ -50,7 +55,9 @@ SHOWN = "a\\x1b[2J\\x9b\\u202e\\u2028\\ufeff"
 
 def test_status_has_only_printable_text_of_the_runtime():
     listed = api.PodSandbox(
-        id="s", labels=labels.sandbox_labels(SPEC), state=api.PodSandboxState.SANDBOX_READY
+        id="s",
+        labels=labels.sandbox_labels(SPEC, labels.spec_hash(SPEC)),
+        state=api.PodSandboxState.SANDBOX_READY,
     )
     ended = container(
         api.ContainerState.CONTAINER_EXITED, exit_code=1, reason=FOREIGN, message=FOREIGN
@@ -100,7 +107,7 @@ def test_digest_of_the_image_is_read_from_the_container():
         listed = api.Container(
             id="c",
             pod_sandbox_id="s",
-            labels=labels.container_labels(SPEC),
+            labels=labels.container_labels(SPEC, labels.spec_hash(SPEC)),
             annotations=labels.container_annotations(SPEC, written),
         )
         running = Container.of_listed(listed)

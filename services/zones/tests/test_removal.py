@@ -1,7 +1,7 @@
 import pytest
 from kakuri_cri import CallRefused, Runtime, api
 from kakuri_tcp.testing import until
-from kakuri_zones._inspector import Inspector
+from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover, RetryTimes
 
 
@@ -13,7 +13,7 @@ async def cri(runtime):
 
 @pytest.fixture
 async def remover(cri):
-    remover = Remover(cri, Inspector(cri), RetryTimes(first=0.01, longest=0.02))
+    remover = Remover(cri, RuntimeReader(cri), RetryTimes(first=0.01, longest=0.02))
     yield remover
     await remover.close()
 
@@ -80,16 +80,16 @@ async def test_what_is_left_at_the_end_is_left(cri, runtime, remover):
 
 
 async def test_zone_that_the_runtime_lists_but_does_not_have_is_removed(cri, runtime):
-    inspector = Inspector(cri)
-    remover = Remover(cri, inspector, RetryTimes(first=0.001, longest=0.002))
+    reader = RuntimeReader(cri)
+    remover = Remover(cri, reader, RetryTimes(first=0.001, longest=0.002))
     sandbox_id = await make(cri)
     runtime.faults.set("RemovePodSandbox", "5*error(NOT_FOUND: no container in it)")
     await remover.remove_zone("z")
-    assert await inspector.zone("z") is None
+    assert await reader.zone("z") is None
     assert runtime.sandbox("z").id == sandbox_id
     # The runtime is started anew, knows what it has, and the attempts in the background succeed.
     await until(lambda: not remover.is_busy)
-    assert (runtime.sandboxes, inspector.hidden) == ([], set())
+    assert (runtime.sandboxes, reader.being_removed) == ([], set())
     await remover.close()
 
 

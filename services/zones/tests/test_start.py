@@ -270,7 +270,7 @@ async def test_unexpected_exception_during_a_start_leaves_nothing(runtime, node,
     def fail(*args, **more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kakuri_zones._creation.container_config", fail)
+    monkeypatch.setattr("kakuri_zones._zone_config.ZoneConfig.container", fail)
     with pytest.raises(ZeroDivisionError):
         await node.start()
     assert len(runtime.calls.of("RunPodSandbox")) == 1

@@ -7,10 +7,12 @@ from kakuri_protobuf import encode
 from kakuri_registry import ZoneSpec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
-from kakuri_zones._zone_config import container_config, resources, sandbox_config
+from kakuri_zones._zone_config import ZoneConfig, resources
+from kakuri_zones.logs import LogLocation
 
 SPEC = ZoneSpec("web-1", "nginx:latest", 512, 500)
 IMAGE = NodeImage("sha256:abc")
+LOG = LogLocation("/var/log/kakuri/web-1", "7.log")
 
 RESOURCES = api.LinuxContainerResources(
     cpu_period=100_000, cpu_quota=50_000, cpu_shares=512, memory_limit_in_bytes=536_870_912
@@ -18,18 +20,18 @@ RESOURCES = api.LinuxContainerResources(
 NAMESPACES = api.NamespaceOption(pid=api.NamespaceMode.CONTAINER)
 
 
+def config(spec, image=IMAGE, **fields):
+    return ZoneConfig(spec, spec_hash(spec), image, LOG, "/kakuri", **fields)
+
+
 def test_sandbox_config_has_limits_and_profile_and_nothing_else():
-    config = sandbox_config(
-        SPEC,
-        cri_attempt=3,
-        cgroup_parent="/kakuri",
-        log_directory="/var/log/kakuri/web-1",
-        dns_config=api.DNSConfig(
-            servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
-        ),
-        sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
+    dns_config = api.DNSConfig(
+        servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
     )
-    assert config == api.PodSandboxConfig(
+    sandbox = config(SPEC, dns_config=dns_config).sandbox(
+        3, sysctls={"net.ipv4.ip_unprivileged_port_start": "0"}
+    )
+    assert sandbox == api.PodSandboxConfig(
         metadata=api.PodSandboxMetadata(name="web-1", uid="web-1", namespace="kakuri", attempt=3),
         hostname="web-1",
         log_directory="/var/log/kakuri/web-1",
@@ -62,16 +64,12 @@ def test_container_config_has_limits_and_profile_and_nothing_else():
         env={"KEY": "wörld"}, working_dir="/srv", user="1000:0", labels={"team": "x"}, attempt=7,
     )  # fmt: skip
     hosts = api.Mount(container_path="/etc/hosts", host_path="/log/web-1/hosts", readonly=True)
-    config = container_config(
-        spec,
-        cri_attempt=2,
-        image=NodeImage("sha256:abc", "app", "sha256:0f"),
-        log_path="7.log",
-        mounts=[hosts],
+    container = config(spec, NodeImage("sha256:abc", "app", "sha256:0f")).container(
+        2, mounts=[hosts]
     )
-    written = config.annotations["kakuri.dev/spec"]
+    written = container.annotations["kakuri.dev/spec"]
     assert decode(written, type=ZoneSpec) == spec
-    assert config == api.ContainerConfig(
+    assert container == api.ContainerConfig(
         metadata=api.ContainerMetadata(name="web-1", attempt=2),
         image=api.ImageSpec(image="sha256:abc", user_specified_image="nginx:latest"),
         command=("/bin/sh",),
@@ -123,8 +121,8 @@ def test_container_config_has_limits_and_profile_and_nothing_else():
 def test_a_submitters_labels_are_the_containers_alone():
     # A sandbox with 64 of the longest would be 25 kB of each list of all sandboxes.
     spec = ZoneSpec("a", "b", 1, 1, labels={"team": "x"})
-    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
-    container = container_config(spec, cri_attempt=0, image=IMAGE, log_path="")
+    sandbox = config(spec).sandbox(0)
+    container = config(spec).container(0)
     assert dict(container.labels).items() - dict(sandbox.labels).items() == {
         ("team", "x"), ("io.kubernetes.container.name", "a"),
     }  # fmt: skip
@@ -133,9 +131,9 @@ def test_a_submitters_labels_are_the_containers_alone():
 def test_a_seccomp_profile_is_sent_although_it_is_empty():
     # Field 9 of the one and 15 of the other, length-delimited, no bytes: absent would be
     # unconfined.
-    sandbox = sandbox_config(SPEC, cri_attempt=0, cgroup_parent="", log_directory="")
+    sandbox = config(SPEC).sandbox(0)
     assert bytes([9 << 3 | 2, 0]) in encode(sandbox.linux.security_context)
-    container = container_config(SPEC, cri_attempt=0, image=IMAGE, log_path="")
+    container = config(SPEC).container(0)
     assert bytes([15 << 3 | 2, 0]) in encode(container.linux.security_context)
 
 
@@ -157,8 +155,7 @@ def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name)
     own = ZoneSpec("a", "b", 1, 1, user=user)
     none = ZoneSpec("a", "b", 1, 1)
     for spec, image in ((own, NodeImage("i", "other")), (none, NodeImage("i", user))):
-        config = container_config(spec, cri_attempt=0, image=image, log_path="")
-        context = config.linux.security_context
+        context = config(spec, image).container(0).linux.security_context
         assert (context.run_as_user and context.run_as_user.value) == uid
         assert (context.run_as_group and context.run_as_group.value) == gid
         assert context.run_as_username == name
@@ -186,7 +183,7 @@ def test_nothing_that_a_submitter_says_reaches_the_profile():
         labels={"team": "x"},
     )  # fmt: skip
     plain, full = (
-        container_config(each, cri_attempt=0, image=IMAGE, log_path="").linux.security_context
+        config(each).container(0).linux.security_context
         for each in (ZoneSpec("a", "b", 1, 1), spec)
     )
     assert replace(plain, run_as_user=None, run_as_group=None) == replace(
@@ -199,8 +196,8 @@ def test_config_has_no_devices_privileges_or_host_namespaces():
         "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/dev", user="1:1",
         labels={"privileged": "true"},
     )  # fmt: skip
-    sandbox = sandbox_config(spec, cri_attempt=0, cgroup_parent="", log_directory="")
-    container = container_config(spec, cri_attempt=0, image=IMAGE, log_path="")
+    sandbox = config(spec).sandbox(0)
+    container = config(spec).container(0)
     assert (container.devices, container.CDI_devices, container.mounts) == ((), (), ())
     assert (container.stdin, container.tty) == (False, False)
     assert (sandbox.port_mappings, dict(sandbox.annotations)) == ((), {})

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from kakuri_zones._errors import StartCancelled
+from kakuri_zones._tasks import consume_exception
 
 T = TypeVar("T")
 
@@ -57,8 +58,7 @@ class Cancellation:
                 task.cancel()
                 await asyncio.wait({task})
         if self._cancelled.is_set():
-            if not task.cancelled():
-                task.exception()  # retrieved; the caller lists what exists
+            consume_exception(task)  # the caller lists what exists
             raise StartCancelled(self._message)
         try:
             return task.result()

@@ -22,6 +22,7 @@ from kakuri_zones._errors import PullFailed, StartFailed
 from kakuri_zones._observed import START_ERROR
 from kakuri_zones._progress import received
 from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, Puller, PullLimits, Report
+from kakuri_zones._tasks import cancel_all, consume_exception
 
 log = structlog.get_logger()
 
@@ -149,10 +150,7 @@ class Images:
 
     async def close(self) -> None:
         """Cancel every pull."""
-        tasks = [pull.task for pull in self._pulls.values() if pull.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(pull.task for pull in self._pulls.values() if pull.task is not None)
 
     async def _provide(
         self, reference: str, policy: PullPolicy | None, report: Report
@@ -209,8 +207,7 @@ class Images:
         def ended(task: asyncio.Task[str]) -> None:
             pull.task = None
             self._forget(key, pull)
-            if not task.cancelled():
-                task.exception()  # retrieved, in case the last waiter was cancelled
+            consume_exception(task)
 
         pull.task.add_done_callback(ended)
         return pull

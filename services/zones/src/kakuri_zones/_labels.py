@@ -50,17 +50,11 @@ def spec_hash(spec: ZoneSpec) -> str:
     return sha256(document).hexdigest()[:_HASH_DIGITS]
 
 
-def sandbox_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, str]:
-    """Return the labels of a sandbox: ours alone, since all of them have to fit into one list.
-
-    Args:
-        spec: what the zone is created from.
-        known_hash: its `spec_hash`, if that is known already.
-
-    """
+def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
+    """Return the labels of a sandbox: ours alone, since all of them have to fit into one list."""
     return {
         **of_zone(spec.id),
-        SPEC_HASH: known_hash or spec_hash(spec),
+        SPEC_HASH: spec_hash,
         ATTEMPT: str(spec.attempt),
         POD_NAME: spec.id,
         POD_NAMESPACE: NAMESPACE,
@@ -68,9 +62,9 @@ def sandbox_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, s
     }
 
 
-def container_labels(spec: ZoneSpec, known_hash: str | None = None) -> dict[str, str]:
+def container_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
     """Return the labels of a container: the submitter's, under the sandbox's and one more."""
-    return {**spec.labels, **sandbox_labels(spec, known_hash), CONTAINER_NAME: spec.id}
+    return {**spec.labels, **sandbox_labels(spec, spec_hash), CONTAINER_NAME: spec.id}
 
 
 def container_annotations(spec: ZoneSpec, image_digest: str | None = None) -> dict[str, str]:

@@ -13,8 +13,8 @@ import structlog
 from kakuri_cri import CallRefused, CriError, Runtime
 from kakuri_registry import RuntimeHealth
 
-from kakuri_zones._inspector import Inspector
 from kakuri_zones._observed import ObservedZone
+from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._table import ZoneTable
 
 log = structlog.get_logger()
@@ -47,13 +47,13 @@ class Monitor:
     def __init__(
         self,
         cri: Runtime,
-        inspector: Inspector,
+        reader: RuntimeReader,
         table: ZoneTable,
         on_listed: Callable[[Mapping[str, ObservedZone]], None],
         times: MonitorTimes = DEFAULT_TIMES,
     ) -> None:
         self._cri = cri
-        self._inspector = inspector
+        self._reader = reader
         self._table = table
         self._on_listed = on_listed
         self._times = times
@@ -87,7 +87,7 @@ class Monitor:
     async def _list(self) -> None:
         begun = self._table.begin_listing()
         try:
-            observed = await self._inspector.all()
+            observed = await self._reader.all()
         except CriError as error:
             if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
@@ -15,16 +16,17 @@ from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
 from kakuri_zones._health import Health, check_health, own_conditions
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images
-from kakuri_zones._inspector import Inspector
 from kakuri_zones._lock import node_lock
 from kakuri_zones._log_watch import LogWatch
 from kakuri_zones._monitor import Monitor
 from kakuri_zones._probe import Probe
+from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Remover
 from kakuri_zones._rotation import LogRotation
 from kakuri_zones._settings import Settings
-from kakuri_zones._start import StartTools
+from kakuri_zones._start import Start
 from kakuri_zones._table import ZoneTable
+from kakuri_zones._tasks import cancel_all
 from kakuri_zones._watchers import Watcher
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones._zones import Zones
@@ -314,10 +316,10 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
     async with AsyncExitStack() as stack:
         stack.enter_context(node_lock(settings.log_dir))
         table = ZoneTable(end_delay=settings.end_delay)
-        inspector = Inspector(runtime, timeout=settings.read_timeout)
+        reader = RuntimeReader(runtime, timeout=settings.read_timeout)
         images = Images(runtime, settings.pulls)
         stack.push_async_callback(images.close)
-        remover = Remover(runtime, inspector, settings.retries)
+        remover = Remover(runtime, reader, settings.retries)
         stack.push_async_callback(remover.close)
         logs = LogStore(settings.log_dir)
         stack.callback(logs.close)
@@ -328,21 +330,31 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
             searches=settings.dns_searches,
             has_hosts=settings.has_hosts,
         )
-        tools = StartTools(
-            runtime,
-            inspector,
-            table,
-            images,
-            remover,
-            logs,
-            cgroup_parent,
-            network,
-            settings.cancel_timeout,
+        new_start = partial(
+            Start,
+            cri=runtime,
+            reader=reader,
+            table=table,
+            images=images,
+            remover=remover,
+            logs=logs,
+            cgroup_parent=cgroup_parent,
+            network=network,
+            cancel_timeout=settings.cancel_timeout,
         )
         collector = ImageCollector(runtime, images, settings.collection)
-        zones = Zones(tools, settings.handlers, orphan_grace=settings.orphan_grace)
+        zones = Zones(
+            runtime,
+            reader,
+            table,
+            remover,
+            logs,
+            new_start,
+            settings.handlers,
+            orphan_grace=settings.orphan_grace,
+        )
         stack.push_async_callback(zones.close)
-        monitor = Monitor(runtime, inspector, table, zones.reconcile, settings.monitor)
+        monitor = Monitor(runtime, reader, table, zones.reconcile, settings.monitor)
         ended = EndedLogs(logs, settings.ended_log_bytes)
         rotation = LogRotation(
             runtime, table, logs, ended, lambda: zones.busy, settings.rotate_interval
@@ -356,7 +368,7 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
             )
 
         for work in (monitor.run, rotation.run, collector.run):
-            stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(work)))
+            stack.push_async_callback(cancel_all, [asyncio.create_task(_keep_running(work))])
         probe = Probe(health)
         stack.push_async_callback(probe.close)
         node = ZoneNode(zones, table, monitor, logs, watch, probe.health, settings.heartbeat)
@@ -372,11 +384,6 @@ async def _keep_running(work: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("a background task of the zones failed and is started again")
         await asyncio.sleep(RESTART_SECONDS)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
 
 
 def _checked(zone_id: str) -> str:

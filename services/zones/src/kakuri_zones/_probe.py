@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kakuri_zones._health import Health
+from kakuri_zones._tasks import cancel_all, consume_exception
 
 PROMPT_SECONDS = 0.1
 """How long a probe waits for the runtime if there is a recent answer: whatever asks, such as a load
@@ -38,7 +39,7 @@ class Probe:
         loop = asyncio.get_running_loop()
         if self._asking is None:
             self._asking = loop.create_task(self._record())
-            self._asking.add_done_callback(_retrieve)
+            self._asking.add_done_callback(consume_exception)
         asking, last = self._asking, self._last
         if last is None or loop.time() - self._answered_at > RECENT_SECONDS:
             return await asyncio.shield(asking)
@@ -48,8 +49,7 @@ class Probe:
     async def close(self) -> None:
         """Cancel the check in progress."""
         if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
+            await cancel_all([self._asking])
 
     async def _record(self) -> Health:
         try:
@@ -58,9 +58,3 @@ class Probe:
             return self._last
         finally:
             self._asking = None
-
-
-def _retrieve(task: asyncio.Task[Health]) -> None:
-    """Retrieve a task's exception, in case all callers were cancelled."""
-    if not task.cancelled():
-        task.exception()

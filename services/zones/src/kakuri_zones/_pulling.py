@@ -17,6 +17,7 @@ from kakuri_cri import CallTimeout, CallUnanswered, CriError, NotFound, Runtime,
 
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._progress import PullProgress, received
+from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 
@@ -139,10 +140,7 @@ class Puller:
             raise await self._failure(image, error) from error
         finally:
             if not call.done():
-                call.cancel()
-                await asyncio.wait({call})
-                if not call.cancelled():
-                    call.exception()  # retrieved
+                await cancel_all([call])
             # The call holds its error, which is the cause of the one being raised: a local
             # variable for the call would close the cycle.
             del call

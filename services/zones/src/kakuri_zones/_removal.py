@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import structlog
 from kakuri_cri import CallRefused, CriError, NotFound, Runtime
 
-from kakuri_zones._inspector import Inspector
 from kakuri_zones._observed import ObservedZone
+from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._tasks import cancel_all
 
 log = structlog.get_logger()
 
@@ -53,15 +54,21 @@ class Objects:
     def __bool__(self) -> bool:
         return bool(self.ids)
 
+    def __or__(self, other: "Objects") -> "Objects":
+        return Objects(self.sandboxes | other.sandboxes, self.containers | other.containers)
+
+    def __sub__(self, other: "Objects") -> "Objects":
+        return Objects(self.sandboxes - other.sandboxes, self.containers - other.containers)
+
 
 class Remover:
     """Removes sandboxes and containers, and retries those that can't be removed."""
 
     def __init__(
-        self, cri: Runtime, inspector: Inspector, times: RetryTimes = DEFAULT_RETRIES
+        self, cri: Runtime, reader: RuntimeReader, times: RetryTimes = DEFAULT_RETRIES
     ) -> None:
         self._cri = cri
-        self._inspector = inspector
+        self._reader = reader
         self._times = times
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -95,8 +102,8 @@ class Remover:
     async def remove_zone(self, zone_id: str) -> None:
         """Remove all objects of a zone, and verify it with a list.
 
-        An object that the runtime lists but does not find counts as removed. It is hidden, and
-        removed again until it is no longer listed.
+        An object that the runtime lists but does not find counts as removed. It is left out of
+        every other list, and removed again until it is no longer listed.
 
         Raises:
             CriError: a call failed, or objects remain.
@@ -104,7 +111,7 @@ class Remover:
         """
         absent: frozenset[str] = frozenset()
         for _ in range(MAX_ROUNDS + 1):
-            left = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
+            left = Objects.of(await self._reader.zone(zone_id, including_removed=True))
             if left.ids <= absent:
                 self.remove_later(zone_id, left, "listed by the runtime, but not found")
                 return
@@ -114,9 +121,9 @@ class Remover:
 
     def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
         """Hide objects at once, and remove them in the background."""
-        new = objects.ids - self._inspector.hidden
+        new = objects.ids - self._reader.being_removed
         if new:
-            self._inspector.hidden |= new
+            self._reader.being_removed |= new
             self._start(self._keep_removing(zone_id, objects, why))
 
     def stop_later(self, zone_id: str, sandbox_ids: Iterable[str], container_id: str) -> None:
@@ -125,9 +132,7 @@ class Remover:
 
     async def close(self) -> None:
         """Cancel the background removals; the next process finds the objects by their labels."""
-        for job in self._jobs:
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await cancel_all(self._jobs)
 
     def _start(self, work: Awaitable[None]) -> None:
         job = asyncio.ensure_future(work)
@@ -144,7 +149,7 @@ class Remover:
                 log.warning("could not remove, trying again", zone=zone_id, error=str(error))
             else:
                 if is_done:
-                    self._inspector.hidden -= objects.ids
+                    self._reader.being_removed -= objects.ids
                     log.info("removed", zone=zone_id, objects=len(objects.ids))
                     return
             await asyncio.sleep(pause)
@@ -154,7 +159,7 @@ class Remover:
         """Return whether the runtime still lists an object that it did not find."""
         if not absent:
             return False
-        listed = Objects.of(await self._inspector.zone(zone_id, with_hidden=True))
+        listed = Objects.of(await self._reader.zone(zone_id, including_removed=True))
         return bool(listed.ids & absent)
 
     async def _stop_lost_zone(

@@ -9,6 +9,7 @@ from kakuri_cri import CriError, Runtime
 from kakuri_registry import WorkloadState, ZoneStatus
 
 from kakuri_zones._table import ZoneTable
+from kakuri_zones._tasks import cancel_all
 from kakuri_zones.logs._ended import EndedLogs
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -59,9 +60,7 @@ class LogRotation:
             tasks = list(self._under_way.values())
             if self._trimming is not None:
                 tasks.append(self._trimming)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_all(tasks)
 
     def check(self) -> None:
         """Start to rotate logs that have grown too large; the next check retries failures.

@@ -1,29 +1,49 @@
-"""One start of a zone, in the kubelet's order: image, sandbox, container, process."""
+"""One start of a zone, in the kubelet's order: image, sandbox, container, process.
+
+A container is created only in a sandbox whose handler was checked, so that no workload ever runs by
+another handler.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import structlog
-from kakuri_cri import CallRefused, CallUnanswered, CriError, Runtime
+from kakuri_cri import (
+    CallRefused,
+    CallTimeout,
+    CallUnanswered,
+    CriError,
+    Runtime,
+    StartUnderWay,
+)
 from kakuri_cri.api import ContainerState
-from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus, printable
 
+from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation
-from kakuri_zones._creation import ZoneCreator
-from kakuri_zones._errors import StartFailed, ZoneConflict
+from kakuri_zones._errors import StartFailed
 from kakuri_zones._images import Images
-from kakuri_zones._inspector import Inspector
+from kakuri_zones._names import create_named
 from kakuri_zones._observed import (
     CREATING_CONTAINER,
     CREATING_SANDBOX,
+    MAX_ADDRESS,
     START_ERROR,
     STARTING,
+    Container,
     ObservedZone,
+    Sandbox,
+    addresses,
+    attempt_of,
 )
+from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._removal import Objects, Remover
+from kakuri_zones._run import RunIdentity
 from kakuri_zones._security import leaves_zone
 from kakuri_zones._table import ZoneTable
+from kakuri_zones._zone_config import ZoneConfig
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -36,46 +56,52 @@ RECOVERY_SECONDS = 30.0
 """Seconds after an outage during which a call that the runtime refuses is tried again: leftovers of
 its crash may cause the refusal (containerd: "rename …/snapshots/new-…: file exists")."""
 
+FIRST_POLL, LAST_POLL = 0.05, 1.0
+"""Seconds between polls of a container that an earlier call is starting; doubled each time."""
 
-@dataclass(frozen=True, slots=True)
-class StartTools:
-    """The collaborators of a start.
 
-    Attributes:
-        cancel_timeout: seconds that a creating call may still take after its start was cancelled;
+class Start:
+    """Carries out one start of a spec by a handler of the runtime.
+
+    Args:
+        spec: what to start.
+        handler: the runtime's handler that has to run the sandbox.
+        cgroup_parent: returns the cgroup parent of sandboxes.
+        cancel_timeout: seconds that a creating call may still take after the start was cancelled;
             its answer says what to remove.
 
     """
 
-    cri: Runtime
-    inspector: Inspector
-    table: ZoneTable
-    images: Images
-    remover: Remover
-    logs: LogStore
-    cgroup_parent: Callable[[], Awaitable[str]]
-    network: ZoneNetwork
-    cancel_timeout: float = 10.0
-
-
-class Start:
-    """Carries out one start of a spec by a handler of the runtime."""
-
-    def __init__(self, tools: StartTools, spec: ZoneSpec, handler: str) -> None:
+    def __init__(
+        self,
+        spec: ZoneSpec,
+        handler: str,
+        *,
+        cri: Runtime,
+        reader: RuntimeReader,
+        table: ZoneTable,
+        images: Images,
+        remover: Remover,
+        logs: LogStore,
+        cgroup_parent: Callable[[], Awaitable[str]],
+        network: ZoneNetwork,
+        cancel_timeout: float = 10.0,
+    ) -> None:
         self.spec = spec
-        self._tools = tools
+        self._handler = handler
+        self._cri = cri
+        self._reader = reader
+        self._table = table
+        self._images = images
+        self._remover = remover
+        self._logs = logs
+        self._cgroup_parent = cgroup_parent
+        self._network = network
+        self._run = RunIdentity(spec.id, spec.attempt, labels.spec_hash(spec))
         message = f"zone {spec.id!r} was stopped before its container started"
-        self._cancellation = Cancellation(message, tools.cancel_timeout)
-        self._creator = ZoneCreator(
-            tools.cri,
-            tools.inspector,
-            self._cancellation,
-            tools.cgroup_parent,
-            tools.network,
-            spec,
-            handler,
-            tools.logs.place(spec.id, spec.attempt),
-        )
+        self._cancellation = Cancellation(message, cancel_timeout)
+        self._created = Objects()
+        self._has_adopted = False
 
     def cancel(self) -> None:
         """Cancel the start: `run` removes what it created and raises StartCancelled."""
@@ -91,20 +117,28 @@ class Start:
             CallUnanswered: the outcome is unknown.
 
         """
-        observed = await self._tools.inspector.zone(self.spec.id)
-        if observed is not None and self._exists(observed):
-            self._tools.table.observe(self.spec.id, observed)
+        observed = await self._reader.zone(self.spec.id)
+        if observed is not None and self._run.was_started(observed):
+            self._table.observe(self.spec.id, observed)
             return True
         try:
-            await self._try(self._remove_leftovers(observed))
+            await self._try(self._discard_leftovers(observed))
         except StartFailed as error:
             # A crash of the runtime or of an earlier process may have caused the failure.
-            is_recovering = self._tools.cri.seconds_since_silence <= RECOVERY_SECONDS
-            if error.reason != START_ERROR or not (is_recovering or self._creator.adopted):
+            is_recovering = self._cri.seconds_since_silence <= RECOVERY_SECONDS
+            if error.reason != START_ERROR or not (is_recovering or self._has_adopted):
                 raise
             log.warning("start tried again", zone=self.spec.id, error=str(error))
             await self._try(None)
         return False
+
+    def _discard_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
+        """Remove what was partially created for other runs; return the zone without it."""
+        if observed is None:
+            return None
+        kept = self._run.without_leftovers(observed)
+        self._remove_other(observed, kept, "left by an earlier start")
+        return kept if kept.sandboxes or kept.containers else None
 
     async def _try(self, before: ObservedZone | None) -> None:
         """Start the zone; if that fails, remove its objects, unless the runtime does not answer."""
@@ -122,62 +156,19 @@ class Start:
             await self._roll_back()
             raise
 
-    def _exists(self, observed: ObservedZone) -> bool:
-        """Return whether this run exists. Raises ZoneConflict if another one has its place."""
-        container = observed.container
-        if container is not None and self.spec.attempt < container.attempt:
-            given = f"attempt {self.spec.attempt}"
-            raise ZoneConflict(f"expected at least attempt {container.attempt}, got {given}")
-        if container is None or not container.was_started:
-            return False
-        if container.spec_hash != self._creator.spec_hash:
-            raise ZoneConflict(f"zone {self.spec.id!r} exists with another spec")
-        if self.spec.attempt == container.attempt:
-            return True
-        if container.state == ContainerState.CONTAINER_RUNNING and not observed.is_lost:
-            raise ZoneConflict(f"attempt {container.attempt} of {self.spec.id!r} still runs")
-        return False
-
-    def _remove_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
-        """Remove what was partially created for another spec or attempt; return the rest."""
-        if observed is None:
-            return None
-        creator = self._creator
-        containers = [
-            each for each in observed.containers if each.was_started or creator.is_unstarted(each)
-        ]
-        used = {each.sandbox_id for each in containers}
-        sandboxes = [each for each in observed.sandboxes if each.id in used or creator.fits(each)]
-        kept = ObservedZone(observed.id, tuple(sandboxes), tuple(containers))
-        self._remove_other(observed, kept, "left by an earlier start")
-        return kept if sandboxes or containers else None
-
     async def _start(self, before: ObservedZone | None) -> None:
-        images, spec = self._tools.images, self.spec
-        with images.holding() as hold:
-            # The log's folder is created while the runtime looks for the image.
-            folder = asyncio.ensure_future(self._tools.logs.prepare(spec.id, spec.attempt))
-            try:
-                image = await self._cancellation.guard(
-                    images.ensure(spec.image, spec.pull, self._report_pull, hold), at_once=True
-                )
-            finally:
-                await folder
-            if not spec.working_dir and leaves_zone(image.working_dir):
-                message = (
-                    f"the image's working directory {image.working_dir[:100]!r} leaves the zone"
-                )
-                raise StartFailed(START_ERROR, message)
-            self._report(CREATING_SANDBOX)
-            sandbox = await self._creator.sandbox(before)
+        with self._images.holding() as hold:
+            config = await self._prepare(hold)
+            sandbox = await self._provide_sandbox(config, before)
+            sandbox, own_addresses = await self._checked(sandbox)
             self._report(CREATING_CONTAINER, sandbox_id=sandbox.id)
-            container_id = await self._creator.container(before, sandbox, image)
+            container_id = await self._provide_container(config, before, sandbox, own_addresses)
         self._report(STARTING, sandbox_id=sandbox.id, container_id=container_id)
-        container = await self._creator.launch(sandbox, container_id)
+        container = await self._start_container(sandbox, container_id)
         observed = ObservedZone(self.spec.id, (sandbox,), (container,))
         if before is not None:
             self._remove_other(before, observed, "replaced by a later attempt")
-        self._tools.table.observe(self.spec.id, observed)
+        self._table.observe(self.spec.id, observed)
         log.info(
             "started",
             zone=self.spec.id,
@@ -186,24 +177,171 @@ class Start:
             container=container.id,
         )
 
+    async def _prepare(self, hold: list[str]) -> ZoneConfig:
+        """Provide the image and the log's folder, and return what the zone is created from."""
+        spec = self.spec
+        # The log's folder is created while the runtime looks for the image.
+        preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
+        ensuring = self._images.ensure(spec.image, spec.pull, self._report_pull, hold)
+        try:
+            image = await self._cancellation.guard(ensuring, at_once=True)
+        finally:
+            location = await preparing
+        if not spec.working_dir and leaves_zone(image.working_dir):
+            shown = image.working_dir[:100]
+            message = f"the image's working directory {shown!r} leaves the zone"
+            raise StartFailed(START_ERROR, message)
+        self._report(CREATING_SANDBOX)
+        parent, dns_config = await self._cgroup_parent(), self._network.dns_config()
+        return ZoneConfig(spec, self._run.spec_hash, image, location, parent, dns_config)
+
+    async def _provide_sandbox(self, config: ZoneConfig, before: ObservedZone | None) -> Sandbox:
+        """Adopt a sandbox of this spec, or create one."""
+        if (found := self._run.usable_sandbox(before)) is not None:
+            return found
+        known = before.sandboxes if before is not None else ()
+
+        async def find() -> Sandbox | None:
+            return self._run.usable_sandbox(await self._reader.zone(self.spec.id), known)
+
+        return await create_named(known, partial(self._create_sandbox, config), find)
+
+    async def _create_sandbox(self, config: ZoneConfig, cri_attempt: int) -> Sandbox:
+        named = config.sandbox(cri_attempt, sysctls=self._network.sysctls(self._handler))
+        try:
+            call = self._cri.run_pod_sandbox(named, self._handler)
+            sandbox_id = await self._cancellation.guard(call)
+        except CallRefused as error:
+            if not self._network.refuses_sysctls(self._handler, error):
+                raise
+            return await self._create_sandbox(config, cri_attempt)  # from now on without sysctls
+        self._created |= Objects(sandboxes=frozenset({sandbox_id}))
+        return Sandbox(
+            id=sandbox_id,
+            zone_id=self.spec.id,
+            cri_attempt=cri_attempt,
+            is_ready=True,
+            created_at=0,
+            handler=self._handler,
+            spec_hash=self._run.spec_hash,
+            attempt=self.spec.attempt,
+        )
+
+    async def _checked(self, sandbox: Sandbox) -> tuple[Sandbox, list[str]]:
+        """Return a sandbox with its primary address, and all of its addresses.
+
+        Raises:
+            StartFailed: another handler than the requested one runs it.
+
+        """
+        status = await self._cancellation.guard(self._cri.pod_sandbox_status(sandbox.id))
+        if status.runtime_handler != self._handler:
+            expected = f"expected the sandbox to be run by handler {self._handler!r}"
+            raise StartFailed(START_ERROR, f"{expected}, got {status.runtime_handler!r}")
+        found = addresses(status)
+        address = printable(found[0], MAX_ADDRESS) if found else None
+        return replace(sandbox, address=address, created_at=status.created_at), found
+
+    async def _provide_container(
+        self,
+        config: ZoneConfig,
+        before: ObservedZone | None,
+        sandbox: Sandbox,
+        own_addresses: Sequence[str],
+    ) -> str:
+        """Adopt an unstarted container of this run, or create one; return its id."""
+        if (found := self._run.startable_container(before, sandbox)) is not None:
+            self._has_adopted = True
+            return found.id
+        mounts = await self._network.mounts(self.spec.id, own_addresses)
+        sysctls = self._network.sysctls(self._handler)
+        sandbox_config = config.sandbox(
+            sandbox.cri_attempt, attempt=sandbox.attempt, sysctls=sysctls
+        )
+
+        async def create(cri_attempt: int) -> str:
+            named = config.container(cri_attempt, mounts=mounts)
+            call = self._cri.create_container(sandbox.id, named, sandbox_config)
+            container_id = await self._cancellation.guard(call)
+            self._created |= Objects(containers=frozenset({container_id}))
+            return container_id
+
+        async def find() -> str | None:
+            observed = await self._reader.zone(self.spec.id)
+            found = self._run.startable_container(observed, sandbox)
+            return found.id if found is not None else None
+
+        # A container's name is unique in its zone, not only in its sandbox.
+        known = before.containers if before is not None else ()
+        return await create_named(known, create, find)
+
+    async def _start_container(self, sandbox: Sandbox, container_id: str) -> Container:
+        """Start a container and return it with its status.
+
+        Raises:
+            StartFailed: the runtime refused, with its message.
+
+        """
+        guard = self._cancellation.guard
+        try:
+            await guard(self._cri.start_container(container_id))
+        except (CallRefused, CallTimeout) as error:
+            if isinstance(error, StartUnderWay):
+                await guard(self._until_started(container_id))
+            status = await self._cri.container_status(container_id)
+            # An earlier, unanswered call may have started it.
+            if status.started_at <= 0 or status.reason == START_ERROR:
+                if isinstance(error, CallRefused):
+                    raise StartFailed(START_ERROR, error.message) from error
+                raise
+        else:
+            status = await self._cri.container_status(container_id)
+        return Container(
+            id=container_id,
+            zone_id=self.spec.id,
+            sandbox_id=sandbox.id,
+            cri_attempt=attempt_of(status.metadata),
+            state=status.state,
+            created_at=status.created_at,
+            spec_hash=self._run.spec_hash,
+            attempt=self.spec.attempt,
+        ).with_status(status)
+
+    async def _until_started(self, container_id: str) -> None:
+        """Wait until an earlier StartContainer call has succeeded or failed.
+
+        Raises:
+            CallTimeout: it took longer than a start may take.
+
+        """
+        pause = FIRST_POLL
+        try:
+            async with asyncio.timeout(self._cri.timeouts.usual):
+                while await self._is_created(container_id):
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LAST_POLL)
+        except TimeoutError as error:
+            raise CallTimeout(
+                "StartContainer", "an earlier start of the container has not finished"
+            ) from error
+
+    async def _is_created(self, container_id: str) -> bool:
+        status = await self._cri.container_status(container_id)
+        return status.state == ContainerState.CONTAINER_CREATED
+
     def _remove_other(self, before: ObservedZone, kept: ObservedZone, why: str) -> None:
-        old, new = Objects.of(before), Objects.of(kept)
-        other = Objects(old.sandboxes - new.sandboxes, old.containers - new.containers)
-        self._tools.remover.remove_later(self.spec.id, other, why)
+        other = Objects.of(before) - Objects.of(kept)
+        self._remover.remove_later(self.spec.id, other, why)
 
     async def _roll_back(self) -> None:
         """Remove every object of the zone, in the background if that fails at first."""
-        zone_id, created = self.spec.id, self._creator.created
+        zone_id, created = self.spec.id, self._created
         try:
-            observed = await self._tools.inspector.zone(zone_id)
-            found = Objects.of(observed)
-            created = Objects(
-                created.sandboxes | found.sandboxes, created.containers | found.containers
-            )
-            await self._tools.remover.remove_zone(zone_id)
+            created |= Objects.of(await self._reader.zone(zone_id))
+            await self._remover.remove_zone(zone_id)
         except CriError as error:
             log.warning("could not undo a start", zone=zone_id, error=str(error))
-            self._tools.remover.remove_later(zone_id, created, "its start failed")
+            self._remover.remove_later(zone_id, created, "its start failed")
 
     def _report_pull(self, message: str) -> None:
         self._report(PULLING, message)
@@ -217,7 +355,7 @@ class Start:
         container_id: str | None = None,
     ) -> None:
         """Publish the step of the start and the objects that exist so far."""
-        self._tools.table.show_progress(
+        self._table.show_progress(
             ZoneStatus(
                 self.spec.id,
                 WorkloadState.PENDING,
@@ -226,6 +364,6 @@ class Start:
                 pod_sandbox_id=sandbox_id,
                 container_id=container_id,
                 attempt=self.spec.attempt,
-                spec_hash=self._creator.spec_hash,
+                spec_hash=self._run.spec_hash,
             )
         )

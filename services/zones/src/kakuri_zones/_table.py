@@ -27,7 +27,7 @@ class ZoneTable:
         end_delay: float = END_DELAY,
     ) -> None:
         self._clock = clock
-        self._settle_seconds = end_delay
+        self._end_delay = end_delay
         self._observed: dict[str, ObservedZone] = {}
         self._progress: dict[str, ZoneStatus] = {}
         self._reported: dict[str, ZoneStatus] = {}
@@ -187,4 +187,4 @@ class ZoneTable:
         if container_id != observed.container.id:
             since = self._clock()
             self._provisional[zone_id] = (observed.container.id, since)
-        return self._clock() - since < self._settle_seconds
+        return self._clock() - since < self._end_delay

@@ -5,6 +5,7 @@ is a container; any other applies the container's.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from kakuri_cri import api
@@ -13,6 +14,7 @@ from kakuri_registry import ZoneSpec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
 from kakuri_zones._security import container_security, sandbox_security
+from kakuri_zones.logs._store import LogLocation
 
 # As the kubelet computes them (pkg/kubelet/kuberuntime/helpers.go).
 CPU_PERIOD = 100_000
@@ -38,64 +40,86 @@ def resources(spec: ZoneSpec) -> api.LinuxContainerResources:
     )
 
 
-def sandbox_config(
-    spec: ZoneSpec,
-    *,
-    cri_attempt: int,
-    cgroup_parent: str,
-    log_directory: str,
-    dns_config: api.DNSConfig | None = None,
-    sysctls: Mapping[str, str] = MappingProxyType({}),
-    spec_hash: str | None = None,
-) -> api.PodSandboxConfig:
-    """Return the configuration of a zone's sandbox.
+@dataclass(frozen=True, slots=True)
+class ZoneConfig:
+    """What the runtime creates a zone's sandbox and container from.
 
-    `cri_attempt` distinguishes sandboxes of one name; it is not the spec's attempt.
+    Attributes:
+        spec: what to run.
+        spec_hash: its `_labels.spec_hash`.
+        image: the image on the node.
+        log: where the runtime writes the zone's log.
+        cgroup_parent: of the sandbox, in the form of the runtime's cgroup driver.
+        dns_config: the resolver configuration; None for a copy of the host's.
+
     """
-    return api.PodSandboxConfig(
-        metadata=api.PodSandboxMetadata(
-            name=spec.id, uid=spec.id, namespace=labels.NAMESPACE, attempt=cri_attempt
-        ),
-        hostname=spec.id,
-        log_directory=log_directory,
-        dns_config=dns_config,
-        labels=labels.sandbox_labels(spec, spec_hash),
-        linux=api.LinuxPodSandboxConfig(
-            cgroup_parent=cgroup_parent,
-            security_context=sandbox_security(),
-            sysctls=sysctls,
-            resources=resources(spec),
-        ),
-    )
 
+    spec: ZoneSpec
+    spec_hash: str
+    image: NodeImage
+    log: LogLocation
+    cgroup_parent: str
+    dns_config: api.DNSConfig | None = None
 
-def container_config(
-    spec: ZoneSpec,
-    *,
-    cri_attempt: int,
-    image: NodeImage,
-    log_path: str,
-    mounts: Sequence[api.Mount] = (),
-    spec_hash: str | None = None,
-) -> api.ContainerConfig:
-    """Return the configuration of a zone's container.
+    def sandbox(
+        self,
+        cri_attempt: int,
+        *,
+        attempt: int | None = None,
+        sysctls: Mapping[str, str] = MappingProxyType({}),
+    ) -> api.PodSandboxConfig:
+        """Return the configuration of a sandbox.
 
-    `log_path` is relative to the sandbox's log directory; `spec_hash` is the value of the label, if
-    it is known already.
-    """
-    return api.ContainerConfig(
-        metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
-        image=api.ImageSpec(image=image.id, user_specified_image=spec.image),
-        command=spec.command,
-        args=spec.args,
-        working_dir=spec.working_dir or "",
-        envs=tuple(api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()),
-        mounts=tuple(mounts),
-        labels=labels.container_labels(spec, spec_hash),
-        annotations=labels.container_annotations(spec, image.digest),
-        log_path=log_path,
-        linux=api.LinuxContainerConfig(
-            resources=resources(spec),
-            security_context=container_security(spec.user or image.user),
-        ),
-    )
+        Args:
+            cri_attempt: distinguishes the sandboxes of one zone.
+            attempt: the attempt of the spec that the sandbox was created for, if it is another one.
+            sysctls: of the zone's network namespace.
+
+        """
+        spec = self.spec if attempt is None else replace(self.spec, attempt=attempt)
+        limits = resources(spec)
+        return api.PodSandboxConfig(
+            metadata=api.PodSandboxMetadata(
+                name=spec.id, uid=spec.id, namespace=labels.NAMESPACE, attempt=cri_attempt
+            ),
+            hostname=spec.id,
+            log_directory=self.log.directory,
+            dns_config=self.dns_config,
+            labels=labels.sandbox_labels(spec, self.spec_hash),
+            linux=api.LinuxPodSandboxConfig(
+                cgroup_parent=self.cgroup_parent,
+                security_context=sandbox_security(),
+                sysctls=sysctls,
+                resources=limits,
+            ),
+        )
+
+    def container(
+        self, cri_attempt: int, *, mounts: Sequence[api.Mount] = ()
+    ) -> api.ContainerConfig:
+        """Return the configuration of a container.
+
+        Args:
+            cri_attempt: distinguishes the containers of one zone.
+            mounts: files of the host that the container sees.
+
+        """
+        spec, limits = self.spec, resources(self.spec)
+        return api.ContainerConfig(
+            metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
+            image=api.ImageSpec(image=self.image.id, user_specified_image=spec.image),
+            command=spec.command,
+            args=spec.args,
+            working_dir=spec.working_dir or "",
+            envs=tuple(
+                api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()
+            ),
+            mounts=tuple(mounts),
+            labels=labels.container_labels(spec, self.spec_hash),
+            annotations=labels.container_annotations(spec, self.image.digest),
+            log_path=self.log.path,
+            linux=api.LinuxContainerConfig(
+                resources=limits,
+                security_context=container_security(spec.user or self.image.user),
+            ),
+        )

@@ -12,15 +12,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_cri import CallRefused
+from kakuri_cri import CallRefused, Runtime
 from kakuri_cri.api import ContainerState
 from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone
-from kakuri_zones._removal import Objects, ignore_not_found
-from kakuri_zones._start import Start, StartTools
+from kakuri_zones._reader import RuntimeReader
+from kakuri_zones._removal import Objects, Remover, ignore_not_found
+from kakuri_zones._start import Start
+from kakuri_zones._table import ZoneTable
+from kakuri_zones._tasks import cancel_all, consume_exception
 from kakuri_zones.logs._errors import LogError
+from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
 
@@ -36,7 +40,7 @@ class Zones:
     """Starts, stops and removes zones.
 
     Args:
-        tools: what starts need.
+        new_start: creates the start of a spec by a handler of the runtime.
         handlers: the runtime's handler for each runtime class.
         orphan_grace: seconds for which objects of an unfinished start of an earlier process are
             kept for a start that adopts them.
@@ -46,19 +50,29 @@ class Zones:
 
     def __init__(
         self,
-        tools: StartTools,
+        cri: Runtime,
+        reader: RuntimeReader,
+        table: ZoneTable,
+        remover: Remover,
+        logs: LogStore,
+        new_start: Callable[[ZoneSpec, str], Start],
         handlers: Mapping[str, str],
         *,
         orphan_grace: float = ORPHAN_GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._tools = tools
+        self._cri = cri
+        self._reader = reader
+        self._table = table
+        self._remover = remover
+        self._logs = logs
+        self._new_start = new_start
         self._handlers = handlers
         self._orphan_grace = orphan_grace
         self._clock = clock
         self._starts: dict[str, tuple[Start, asyncio.Task[bool]]] = {}
         self._ends: dict[str, set[asyncio.Task[Any]]] = {}
-        self._chores: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._unfinished: dict[str, float] = {}
         self._lost: set[str] = set()
 
@@ -85,7 +99,7 @@ class Zones:
         # No local variable holds the task: the task holds its exception, whose traceback holds this
         # frame, and such a cycle would keep the spec of each failed start.
         existed = await asyncio.shield(self._started(spec))
-        status = self._tools.table.get(spec.id)
+        status = self._table.get(spec.id)
         if status is None:
             raise StartCancelled(f"zone {spec.id!r} was removed right after it was started")
         return status, existed
@@ -98,9 +112,9 @@ class Zones:
                 given = f"attempt {start.spec.attempt}"
                 raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
             return task
-        start = Start(self._tools, spec, self._handlers[spec.runtime_class])
+        start = self._new_start(spec, self._handlers[spec.runtime_class])
         task = asyncio.create_task(self._run_start(start))
-        task.add_done_callback(_retrieve_exception)
+        task.add_done_callback(consume_exception)
         self._starts[spec.id] = (start, task)
         return task
 
@@ -116,7 +130,7 @@ class Zones:
         """
         if (under_way := self._starts.get(zone_id)) is not None:
             return under_way[0].spec
-        return await self._tools.inspector.spec(zone_id)
+        return await self._reader.spec(zone_id)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
         """Stop a zone's container and sandbox; see `ZoneNode.stop`."""
@@ -139,21 +153,19 @@ class Zones:
                 unfinished[each] = self._unfinished.get(each, now)
             if any(now - unfinished[each] >= self._orphan_grace for each in objects.ids):
                 self._sweep(observed, objects)
-            status = self._tools.table.get(zone_id)
+            status = self._table.get(zone_id)
             if observed.is_lost and observed.container and status and status.reason == ZONE_LOST:
                 lost.add(observed.container.id)
                 if observed.container.id not in self._lost:
                     sandboxes = [each.id for each in observed.sandboxes]
-                    self._tools.remover.stop_later(zone_id, sandboxes, observed.container.id)
+                    self._remover.stop_later(zone_id, sandboxes, observed.container.id)
         self._unfinished, self._lost = unfinished, lost
 
     async def close(self) -> None:
         """Cancel every operation; the next process finds the objects by their labels."""
         tasks: set[asyncio.Task[Any]] = {task for _, task in self._starts.values()}
-        tasks |= {task for ends in self._ends.values() for task in ends} | self._chores
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks |= {task for ends in self._ends.values() for task in ends} | self._background
+        await cancel_all(tasks)
 
     def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
         """Begin to end a zone; cancelling the returned future does not cancel the work."""
@@ -165,13 +177,13 @@ class Zones:
             ends.discard(ended)
             if not ends and self._ends.get(zone_id) is ends:
                 del self._ends[zone_id]
-            _retrieve_exception(ended)
+            consume_exception(ended)
 
         task.add_done_callback(forget)
         return asyncio.shield(task)
 
     async def _run_start(self, start: Start) -> bool:
-        spec, table = start.spec, self._tools.table
+        spec, table = start.spec, self._table
         try:
             return await start.run()
         except StartFailed as error:
@@ -193,7 +205,7 @@ class Zones:
         """Remove the log of a zone that never ran, but keep the log of earlier attempts."""
         if attempt == 0:
             try:
-                await self._tools.logs.remove(zone_id)
+                await self._logs.remove(zone_id)
             except LogError as error:
                 log.warning("could not remove a log", zone=zone_id, error=str(error))
 
@@ -215,25 +227,24 @@ class Zones:
         return None
 
     async def _run_stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
-        tools = self._tools
         ended = await self._cancel_start(zone_id)
         if ended is not None:
-            await tools.remover.remove_zone(zone_id)
+            await self._remover.remove_zone(zone_id)
             return ended
-        observed = await tools.inspector.zone(zone_id)
+        observed = await self._reader.zone(zone_id)
         if observed is None:
             raise UnknownZone(f"no zone {zone_id!r}")
         container = observed.container
         if container is None or not container.was_started:
-            await tools.remover.remove_zone(zone_id)
-            tools.table.observe(zone_id, None)
+            await self._remover.remove_zone(zone_id)
+            self._table.observe(zone_id, None)
             attempt = observed.status().attempt
             message = f"zone {zone_id!r} was stopped before its container started"
             return ZoneStatus(zone_id, WorkloadState.FAILED, STOPPED, message, attempt=attempt)
         refusal = await self._stop_containers(observed, grace_seconds)
         for sandbox in observed.sandboxes:
-            await ignore_not_found(tools.cri.stop_pod_sandbox(sandbox.id))
-        observed = await tools.inspector.zone(zone_id)
+            await ignore_not_found(self._cri.stop_pod_sandbox(sandbox.id))
+        observed = await self._reader.zone(zone_id)
         if observed is None:
             raise UnknownZone(f"zone {zone_id!r} was removed meanwhile")
         if refusal is not None and any(_runs(each) for each in observed.containers):
@@ -241,28 +252,27 @@ class Zones:
                 raise refusal
             finally:
                 del refusal  # its traceback holds this frame
-        tools.table.observe(zone_id, observed)
-        return tools.table.get(zone_id) or observed.status()
+        self._table.observe(zone_id, observed)
+        return self._table.get(zone_id) or observed.status()
 
     async def _run_remove(self, zone_id: str, grace_seconds: int) -> None:
-        tools = self._tools
         await self._cancel_start(zone_id)
-        observed = await tools.inspector.zone(zone_id)
+        observed = await self._reader.zone(zone_id)
         if observed is not None:
             await self._stop_containers(observed, grace_seconds)
-            observed = await tools.inspector.zone(zone_id)
+            observed = await self._reader.zone(zone_id)
         if observed is not None:
-            tools.table.observe(zone_id, observed)
+            self._table.observe(zone_id, observed)
             # Keep this status: listings during the removal would show a zone that is being created.
-            tools.table.show_progress(tools.table.get(zone_id) or observed.status())
+            self._table.show_progress(self._table.get(zone_id) or observed.status())
         try:
-            await tools.remover.remove_zone(zone_id)
-            await tools.logs.remove(zone_id)
-            tools.table.observe(zone_id, None)
+            await self._remover.remove_zone(zone_id)
+            await self._logs.remove(zone_id)
+            self._table.observe(zone_id, None)
             if observed is not None:
                 log.info("removed", zone=zone_id)
         finally:
-            tools.table.end_progress(zone_id)
+            self._table.end_progress(zone_id)
 
     async def _stop_containers(
         self, observed: ObservedZone, grace_seconds: int
@@ -272,21 +282,19 @@ class Zones:
         for container in observed.containers:
             if _runs(container):
                 try:
-                    await ignore_not_found(
-                        self._tools.cri.stop_container(container.id, grace_seconds)
-                    )
+                    await ignore_not_found(self._cri.stop_container(container.id, grace_seconds))
                 except CallRefused as error:
                     log.warning("could not stop a container", zone=observed.id, error=str(error))
                     refusal = error
         return refusal
 
     def _sweep(self, observed: ObservedZone, objects: Objects) -> None:
-        self._tools.remover.remove_later(observed.id, objects, "partially created, and not adopted")
+        self._remover.remove_later(observed.id, objects, "partially created, and not adopted")
         container = observed.container
         if container is not None and objects == Objects.of(observed):
             chore = asyncio.create_task(self._remove_unused_log(observed.id, container.attempt))
-            self._chores.add(chore)
-            chore.add_done_callback(self._chores.discard)
+            self._background.add(chore)
+            chore.add_done_callback(self._background.discard)
 
 
 def _unfinished(observed: ObservedZone) -> Objects:
@@ -303,9 +311,3 @@ def _runs(container: Container) -> bool:
 
 def _failed(spec: ZoneSpec, reason: str, message: str) -> ZoneStatus:
     return ZoneStatus(spec.id, WorkloadState.FAILED, reason, message, attempt=spec.attempt)
-
-
-def _retrieve_exception(task: asyncio.Task[Any]) -> None:
-    """Retrieve a task's exception, in case all callers were cancelled."""
-    if not task.cancelled():
-        task.exception()

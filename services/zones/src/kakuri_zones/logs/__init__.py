@@ -12,15 +12,15 @@ from kakuri_zones.logs._errors import (
     LogStorageError,
     UnknownLog,
 )
-from kakuri_zones.logs._store import LogChunk, LogPlace, LogStore
+from kakuri_zones.logs._store import LogChunk, LogLocation, LogStore
 
 __all__ = [
     "EndedLogs",
     "LogChunk",
     "LogCursorError",
     "LogError",
+    "LogLocation",
     "LogNameError",
-    "LogPlace",
     "LogStorageError",
     "LogStore",
     "TrimmedLog",

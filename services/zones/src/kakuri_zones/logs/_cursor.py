@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from kakuri_zones.logs._errors import LogCursorError
-from kakuri_zones.logs._format import Within
+from kakuri_zones.logs._format import LinePosition
 
 # A number fits a signed 64-bit integer, which is what a file's offset is.
 _NUMBER = "(0|[1-9][0-9]{0,17})"
@@ -25,7 +25,7 @@ class Cursor:
 
     segment: Segment = Segment()
     offset: int = 0
-    within: Within = Within.START
+    line_position: LinePosition = LinePosition.START
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
@@ -39,7 +39,7 @@ class Cursor:
         if found is None:
             raise LogCursorError(text)
         attempt, sequence, offset = (int(found[group]) for group in (1, 2, 3))
-        return cls(Segment(attempt, sequence), offset, Within(found[4] or ""))
+        return cls(Segment(attempt, sequence), offset, LinePosition(found[4] or ""))
 
     @classmethod
     def parse_bounded(cls, text: str) -> "tuple[Cursor, Cursor | None]":
@@ -57,4 +57,6 @@ class Cursor:
 
     def __str__(self) -> str:
         text = f"{self.segment.attempt}.{self.segment.sequence}.{self.offset}"
-        return text if self.within is Within.START else f"{text}.{self.within.value}"
+        if self.line_position is LinePosition.START:
+            return text
+        return f"{text}.{self.line_position.value}"

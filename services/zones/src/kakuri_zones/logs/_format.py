@@ -27,7 +27,7 @@ _header = re.compile(_HEADER)
 _lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
 
 
-class Within(Enum):
+class LinePosition(Enum):
     """Where in a line a position is; the values stand in cursors."""
 
     START = ""
@@ -43,10 +43,10 @@ class Decoded:
 
     content: bytes
     consumed: int
-    within: Within
+    line_position: LinePosition
 
 
-def decode(data: bytes, within: Within, *, is_final: bool = False) -> Decoded:
+def decode(data: bytes, line_position: LinePosition, *, is_final: bool = False) -> Decoded:
     """Decode a block of a log file that begins `within` a line and may end anywhere.
 
     The end of the block is not consumed while it may be the start of a header, unless the block is
@@ -54,13 +54,13 @@ def decode(data: bytes, within: Within, *, is_final: bool = False) -> Decoded:
     """
     parts: list[bytes] = []
     start = 0
-    if within is not Within.START:
+    if line_position is not LinePosition.START:
         end = data.find(b"\n")
         if end < 0:
-            return Decoded(data, len(data), within)
+            return Decoded(data, len(data), line_position)
         start = end + 1
-        parts.append(data[: start if within is Within.FULL else end])
-        within = Within.START
+        parts.append(data[: start if line_position is LinePosition.FULL else end])
+        line_position = LinePosition.START
     last = data.rfind(b"\n") + 1
     if last > start:
         parts += [content for _, content in _lines.findall(data, start, last)]
@@ -68,21 +68,21 @@ def decode(data: bytes, within: Within, *, is_final: bool = False) -> Decoded:
     if start < len(data):
         header = _header.match(data, start)
         if header is not None:
-            within = Within.PARTIAL if header[1] else Within.FULL
+            line_position = LinePosition.PARTIAL if header[1] else LinePosition.FULL
             parts.append(data[header.end() :])
             start = len(data)
         elif is_final or len(data) - start >= MAX_HEADER:
-            within = Within.FULL
+            line_position = LinePosition.FULL
             parts.append(data[start:])
             start = len(data)
-    return Decoded(b"".join(parts), start, within)
+    return Decoded(b"".join(parts), start, line_position)
 
 
 def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
     """Decode at most `limit` bytes of the first line of a block that begins where a line does."""
     header = _header.match(data)
     if header is None and not is_final and len(data) < MAX_HEADER and b"\n" not in data:
-        return Decoded(b"", 0, Within.START)
+        return Decoded(b"", 0, LinePosition.START)
     begin, is_partial = (0, False) if header is None else (header.end(), bool(header[1]))
     line_feed = data.find(b"\n", begin)
     end = len(data) if line_feed < 0 else line_feed + (not is_partial)
@@ -91,8 +91,8 @@ def decode_start(data: bytes, limit: int, *, is_final: bool = False) -> Decoded:
     if consumed == line_feed and is_partial:
         consumed += 1
     if consumed == line_feed + 1 and line_feed >= 0:
-        return Decoded(content, consumed, Within.START)
-    return Decoded(content, consumed, Within.PARTIAL if is_partial else Within.FULL)
+        return Decoded(content, consumed, LinePosition.START)
+    return Decoded(content, consumed, LinePosition.PARTIAL if is_partial else LinePosition.FULL)
 
 
 def is_partial(header: bytes) -> bool:

@@ -15,7 +15,7 @@ from kakuri_zones.logs._cursor import Cursor, Segment
 from kakuri_zones.logs._files import LogFile, list_files, open_file
 from kakuri_zones.logs._format import (
     MAX_HEADER,
-    Within,
+    LinePosition,
     decode,
     decode_start,
     is_partial,
@@ -143,7 +143,7 @@ def _locate(files: list[LogFile], cursor: Cursor) -> tuple[int, Cursor, bool]:
 def _is_valid(descriptor: int, position: Cursor) -> bool:
     """Return whether a position still exists; truncating a file removes it."""
     before = os.pread(descriptor, 1, position.offset - 1)
-    return before == b"\n" or (before != b"" and position.within is not Within.START)
+    return before == b"\n" or (before != b"" and position.line_position is not LinePosition.START)
 
 
 def _read_file(
@@ -159,13 +159,13 @@ def _read_file(
 
     `is_final` says that the file no longer grows. With `stop`, the file ends there.
     """
-    offset, within = position.offset, position.within
+    offset, line_position = position.offset, position.line_position
     is_complete = False
     while not is_complete and (room := limit - len(content)) > 0:
         size = min(room, BLOCK)
         data = _pread(descriptor, size, offset, stop)
         is_complete = len(data) < size
-        decoded = decode(data, within, is_final=is_final and is_complete)
+        decoded = decode(data, line_position, is_final=is_final and is_complete)
         if not decoded.consumed and not is_complete:
             if content:
                 break  # the remaining space has no room for the next header
@@ -176,8 +176,8 @@ def _read_file(
             is_complete = is_complete and decoded.consumed in {0, len(data)}
         content += decoded.content
         offset += decoded.consumed
-        within = decoded.within
-    return Cursor(position.segment, offset, within), is_complete
+        line_position = decoded.line_position
+    return Cursor(position.segment, offset, line_position), is_complete
 
 
 def _pread(descriptor: int, size: int, offset: int, stop: int | None) -> bytes:

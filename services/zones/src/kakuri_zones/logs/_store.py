@@ -76,7 +76,7 @@ class LogChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class LogPlace:
+class LogLocation:
     """Where the runtime writes a log: a sandbox's log_directory, a container's log_path."""
 
     directory: str
@@ -86,8 +86,8 @@ class LogPlace:
 class LogStore:
     """Keeps the log of each zone in a folder of its own below `root`.
 
-    The caller passes the place of a log to the runtime, calls `rotate` for each running container
-    every few seconds, `remove` when the zone is removed, and finally `close`.
+    The caller passes the location of a log to the runtime, calls `rotate` for each running
+    container every few seconds, `remove` when the zone is removed, and finally `close`.
 
     A cursor is opaque and stays valid over rotations and restarts of the process. If it points to
     removed content, reading continues with the oldest that remains, and the chunk has a gap.
@@ -120,8 +120,8 @@ class LogStore:
         """End the thread after the work that is already queued."""
         self._thread.shutdown(wait=False)
 
-    async def prepare(self, zone: str, attempt: int) -> LogPlace:
-        """Create the folder for the log of an attempt, and return the place for the runtime.
+    async def prepare(self, zone: str, attempt: int) -> LogLocation:
+        """Create the folder for the log of an attempt, and return its location for the runtime.
 
         Logs of much earlier attempts are removed. The call may be repeated.
 
@@ -131,16 +131,16 @@ class LogStore:
 
         """
         await self.run(self._prepare, zone, attempt)
-        return self.place(zone, attempt)
+        return self.location(zone, attempt)
 
-    def place(self, zone: str, attempt: int) -> LogPlace:
-        """Return the place of an attempt's log, which need not exist.
+    def location(self, zone: str, attempt: int) -> LogLocation:
+        """Return the location of an attempt's log, which need not exist.
 
         Raises:
             LogNameError: the id or the attempt can't name a file.
 
         """
-        return LogPlace(str(self._root / check_zone(zone)), current_name(attempt))
+        return LogLocation(str(self._root / check_zone(zone)), current_name(attempt))
 
     async def write_beside(self, zone: str, name: str, content: bytes) -> Path:
         """Write a file into the folder of a zone's log, in place of one of that name.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from kakuri_cri import CriError, NotFound, Runtime, RuntimeUnavailable, api
@@ -15,6 +15,7 @@ from kakuri_registry import ZoneSpec
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList
 from kakuri_zones._observed import Container, ObservedZone, Sandbox, addresses, age
+from kakuri_zones._tasks import gather_bounded
 
 log = structlog.get_logger()
 
@@ -26,8 +27,6 @@ MAX_CONCURRENT_CALLS = 16
 
 MAX_STATUS_CALLS = 4
 """Status calls for a killed container, whose reason the runtime may report late."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,11 @@ class _Asked:
         return self.times >= MAX_STATUS_CALLS or not self.container.is_provisional
 
 
-class Inspector:
+class RuntimeReader:
     """Returns the observed state of zones.
 
     Attributes:
-        hidden: ids of sandboxes and containers to leave out, because they are being removed.
+        being_removed: ids of sandboxes and containers to leave out.
 
     """
 
@@ -60,7 +59,7 @@ class Inspector:
         self._list = ContainerList(cri, self._is_final, timeout=timeout)
         self._addresses: dict[str, str] = {}
         self._stuck: set[str] = set()
-        self.hidden: set[str] = set()
+        self.being_removed: set[str] = set()
 
     async def all(self) -> dict[str, ObservedZone]:
         """Return every zone by its id.
@@ -78,7 +77,7 @@ class Inspector:
         self._forget(known)
         return await self._observe(sandboxes, containers, skip_stuck=True)
 
-    async def zone(self, zone_id: str, *, with_hidden: bool = False) -> ObservedZone | None:
+    async def zone(self, zone_id: str, *, including_removed: bool = False) -> ObservedZone | None:
         """Return one zone; None if the runtime has no object of it.
 
         Raises:
@@ -87,9 +86,12 @@ class Inspector:
         """
         selected = labels.of_zone(zone_id)
         sandboxes, containers = await asyncio.gather(
-            self._cri.list_pod_sandboxes(selected, self._timeout), self._containers_of(zone_id)
+            self._cri.list_pod_sandboxes(selected, self._timeout),
+            self._cri.list_containers(selected, timeout=self._timeout),
         )
-        found = await self._observe(sandboxes, containers, with_hidden=with_hidden)
+        found = await self._observe(
+            sandboxes, map(Container.of_listed, containers), including_removed=including_removed
+        )
         return found.get(zone_id)
 
     async def spec(self, zone_id: str) -> ZoneSpec | None:
@@ -107,7 +109,9 @@ class Inspector:
         latest: Container | None = None
         for each in listed:
             container = Container.of_listed(each)
-            if each.id not in self.hidden and (latest is None or age(container) > age(latest)):
+            if each.id in self.being_removed:
+                continue
+            if latest is None or age(container) > age(latest):
                 latest, document = container, each.annotations.get(labels.SPEC, "")
         if document is None:
             return None
@@ -115,10 +119,6 @@ class Inspector:
             return decode(document, type=ZoneSpec)
         except JSONError:
             return None
-
-    async def _containers_of(self, zone_id: str) -> list[Container]:
-        listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)
-        return [Container.of_listed(each) for each in listed]
 
     def _is_final(self, listed: Container) -> bool:
         asked = self._containers.get(listed.id)
@@ -130,15 +130,15 @@ class Inspector:
         listed_sandboxes: Iterable[api.PodSandbox],
         listed_containers: Iterable[Container],
         *,
-        with_hidden: bool = False,
+        including_removed: bool = False,
         skip_stuck: bool = False,
     ) -> dict[str, ObservedZone]:
-        hidden = set() if with_hidden else self.hidden
+        left_out = set() if including_removed else self.being_removed
         seen: list[Sandbox | Container] = []
         asking: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
         for sandbox in listed_sandboxes:
             address = self._addresses.get(sandbox.id)
-            if sandbox.id in hidden:
+            if sandbox.id in left_out:
                 continue
             if sandbox.state != api.PodSandboxState.SANDBOX_READY or address is not None:
                 seen.append(Sandbox.of(sandbox, address))
@@ -146,13 +146,14 @@ class Inspector:
                 asking.append(partial(self._ask_sandbox, sandbox, skip_stuck=skip_stuck))
         for container in listed_containers:
             asked = self._containers.get(container.id)
-            if container.id in hidden:
+            if container.id in left_out:
                 continue
             if asked is not None and asked.is_final(container.state):
                 seen.append(asked.container)
             else:
                 asking.append(partial(self._ask_container, container, skip_stuck=skip_stuck))
-        seen += [each for each in await _gather_limited(asking) if each is not None]
+        answers = await gather_bounded(asking, limit=MAX_CONCURRENT_CALLS)
+        seen += [each for each in answers if each is not None]
         zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
         for found in seen:
             sandboxes, containers = zones.setdefault(found.zone_id, ([], []))
@@ -218,13 +219,3 @@ class Inspector:
         for gone in self._addresses.keys() - known:
             del self._addresses[gone]
         self._stuck &= known
-
-
-async def _gather_limited(calls: Iterable[Callable[[], Coroutine[Any, Any, T]]]) -> list[T]:
-    slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
-
-    async def one(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with slots:
-            return await call()
-
-    return await asyncio.gather(*map(one, calls))

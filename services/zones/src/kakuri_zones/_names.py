@@ -1,0 +1,53 @@
+"""Creating objects under names that the runtime may have reserved already.
+
+RunPodSandbox and CreateContainer are not idempotent, and an object whose creation was never
+answered may appear later. A runtime reserves the name of an object before it creates it. So an
+object that exists and fits is adopted; otherwise the next name is tried at once, without waiting
+until a reserved name is released.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from kakuri_cri import CallTimeout, NameReserved
+
+from kakuri_zones._observed import Container, Sandbox
+
+MAX_NAMES = 10
+"""Names tried for one sandbox or container; each reserved one belongs to an unanswered call."""
+
+T = TypeVar("T")
+
+
+async def create_named(
+    known: Iterable[Sandbox | Container],
+    create: Callable[[int], Awaitable[T]],
+    find: Callable[[], Awaitable[T | None]],
+) -> T:
+    """Create an object under the first name that the runtime accepts.
+
+    Args:
+        known: the objects of the same kind that the zone has.
+        create: creates the object; receives the attempt in its metadata, which is the part of the
+            name that distinguishes the objects of one zone.
+        find: lists the zone, and returns an object that an unanswered call has created.
+
+    Returns:
+        What `create` or `find` returned.
+
+    Raises:
+        NameReserved: each of MAX_NAMES names is reserved.
+        CallTimeout: the last call was not answered in time, and has created nothing so far.
+        CriError: a call failed.
+
+    """
+    first = cri_attempt = max((each.cri_attempt for each in known), default=-1) + 1
+    while True:
+        try:
+            return await create(cri_attempt)
+        except (NameReserved, CallTimeout) as error:
+            if (found := await find()) is not None:
+                return found
+            cri_attempt += 1
+            if isinstance(error, CallTimeout) or cri_attempt == first + MAX_NAMES:
+                raise

@@ -1,0 +1,43 @@
+"""Helpers for asyncio tasks."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def consume_exception(task: asyncio.Task[Any]) -> None:
+    """Mark the exception of a task that has ended as retrieved.
+
+    asyncio logs the exception of a task that nothing awaited. For a task with several waiters, all
+    of which may be cancelled, this is no fault: add this function as a callback.
+    """
+    if not task.cancelled():
+        task.exception()
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended, however they end."""
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
+
+
+async def gather_bounded(
+    calls: Iterable[Callable[[], Coroutine[Any, Any, T]]], *, limit: int
+) -> list[T]:
+    """Await calls, at most `limit` of them at the same time, and return their results in order.
+
+    Raises:
+        Exception: that of the first call that failed; the other calls continue.
+
+    """
+    slots = asyncio.Semaphore(limit)
+
+    async def one(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with slots:
+            return await call()
+
+    return await asyncio.gather(*map(one, calls))
