@@ -12,7 +12,7 @@ import atheris
 
 with atheris.instrument_imports(include=["kakuri_json"]):
     import kakuri_json
-    from kakuri_json import EventKind, IncrementalParser, JSONError, StructureError
+    from kakuri_json import EventKind, IncrementalParser, JSONError, ValidationError
     from kakuri_json._decode.codec import Codec, codec_of
     from kakuri_json._decode.decode import decode_slowly
     from kakuri_json._limits import DEFAULT_LIMITS
@@ -38,7 +38,7 @@ SHAPE = codec_of(Message).shape
 def outcome(function):
     try:
         return repr(function())
-    except StructureError as error:
+    except ValidationError as error:
         return error.faults
     except JSONError as error:
         return type(error), str(error)

@@ -9,7 +9,7 @@ import kakuri_json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_json import UnprintableError
+from kakuri_json import EncodeError
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_objects_and_literals():
 
 @pytest.mark.parametrize("value", [2**53 + 1, 10**400, math.nan, math.inf, "\ud800", {"\ud800": 1}])
 def test_what_has_no_canonical_form(value):
-    with pytest.raises(UnprintableError):
+    with pytest.raises(EncodeError):
         kakuri_json.canonical(value)
 
 

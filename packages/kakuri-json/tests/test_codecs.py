@@ -15,7 +15,7 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json import Fault, JSONError, JSONSyntaxError, LimitError, Limits, StructureError
+from kakuri_json import Fault, JSONError, JSONSyntaxError, LimitError, Limits, ValidationError
 from kakuri_json._decode.codec import MAX_LEARNED, Codec, codec_of
 from kakuri_json._decode.compile_decoder import MISS
 from kakuri_json._decode.decode import decode_slowly
@@ -213,7 +213,7 @@ def _shuffled(value, random):
 def _outcome(function):
     try:
         value = function()
-    except StructureError as error:
+    except ValidationError as error:
         return tuple(error.faults)
     except JSONError as error:
         return type(error), str(error)
@@ -480,6 +480,6 @@ def test_a_class_that_refuses_is_a_fault():
                 raise ValueError(f"expected an even number, got {self.n}")
 
     assert kakuri_json.decode('{"n":2}', type=Even) == Even(2)
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"n":3}', type=Even)
     assert caught.value.faults[0].message == "expected an even number, got 3"

@@ -12,7 +12,7 @@ import annotated_types as at
 import kakuri_json
 import msgspec
 import pytest
-from kakuri_json import StructureError, UnsupportedTypeError
+from kakuri_json import UnsupportedTypeError, ValidationError
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def test_constraint_is_applied(kind, good, bad):
             kakuri_json.decode(good, type=kind)
             kakuri_json.decode(f'{{"field":{good}}}', type=Holder)
             # A fault elsewhere has the document read again, value by value.
-            with pytest.raises(StructureError) as caught:
+            with pytest.raises(ValidationError) as caught:
                 kakuri_json.decode(f'{{"field":{good},"other":"x"}}', type=Holder)
             assert [fault.path for fault in caught.value.faults] == ["$.other"]
         for text, wrong in ((bad, kind), (f'{{"field":{bad}}}', Holder)):
-            with pytest.raises(StructureError):
+            with pytest.raises(ValidationError):
                 kakuri_json.decode(text, type=wrong)
     kakuri_json.schema(kind)
 
@@ -161,14 +161,14 @@ def test_too_many_items_are_refused_before_they_are_converted():
     item = Annotated[int, at.Predicate(lambda value: converted.append(value) is None)]
     kind = Annotated[list[item], at.MaxLen(3)]
     for text in ("[1,2,3,4,5,6]", "[ 1,2,3,4,5,6]"):
-        with pytest.raises(StructureError) as caught:
+        with pytest.raises(ValidationError) as caught:
             kakuri_json.decode(text, type=kind)
         assert caught.value.faults == (
             ("$", "expected an array of length 3 or less, got an array", 1, 1),
         )
         assert max(converted, default=0) <= 3
     converted.clear()
-    with pytest.raises(StructureError):
+    with pytest.raises(ValidationError):
         kakuri_json.convert([1, 2, 3, 4], type=kind)
     assert converted == []
 
@@ -185,6 +185,6 @@ def test_too_many_items_are_refused_before_they_are_converted():
     ],
 )
 def test_all_bounds_of_a_constraint_are_named_together(bounds, words):
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode("-1", type=Annotated[int, Mark(**bounds)])
     assert caught.value.faults[0].message == f"expected {words}, got -1"

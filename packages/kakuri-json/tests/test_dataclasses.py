@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NotRequired, Required, TypedDict
 
 import kakuri_json
 import pytest
-from kakuri_json import StructureError, UnsupportedTypeError
+from kakuri_json import UnsupportedTypeError, ValidationError
 
 FLAVOURS = {
     "plain": dataclass,
@@ -169,7 +169,7 @@ def test_decode_makes_what_the_constructor_makes(make, flavour):
     assert kakuri_json.decode(kakuri_json.encode(expected), type=cls) == expected
     for item in dataclasses.fields(cls):
         if not item.init:
-            with pytest.raises(StructureError, match="expected one of"):
+            with pytest.raises(ValidationError, match="expected one of"):
                 kakuri_json.decode(kakuri_json.dumps({**required, item.name: 1}), type=cls)
 
 
@@ -201,7 +201,7 @@ def test_decode_sets_fields_through_the_setter_of_the_class(bases):
     cls = dataclass(type("Careful", bases, body))
     for _ in range(2):
         assert kakuri_json.decode(b'{"a":1}', type=cls) == cls(1)
-        with pytest.raises(StructureError, match="expected luck, got 13"):
+        with pytest.raises(ValidationError, match="expected luck, got 13"):
             kakuri_json.decode(b'{"a":13}', type=cls)
 
 
@@ -306,7 +306,7 @@ def test_error_of_post_init_is_a_fault_at_the_object():
             if self.a % 2:
                 raise ValueError("expected an even number")
 
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(b'[{"a":2},\n {"a":3}]', type=list[Even])
     (fault,) = caught.value.faults
     assert fault == ("$[1]", "expected an even number", 2, 2)
@@ -359,10 +359,10 @@ def test_typed_dict_requires_the_keys_that_pep_655_says(kind, required, optional
         assert kakuri_json.decode(kakuri_json.encode(whole), type=kind) == whole
         assert kakuri_json.decode(kakuri_json.encode(least), type=kind) == least
     for key in required:
-        with pytest.raises(StructureError, match="got nothing"):
+        with pytest.raises(ValidationError, match="got nothing"):
             kakuri_json.decode(kakuri_json.dumps({k: 1 for k in whole if k != key}), type=kind)
     for key in optional:
-        with pytest.raises(StructureError, match="expected an integer, got 'x'"):
+        with pytest.raises(ValidationError, match="expected an integer, got 'x'"):
             kakuri_json.decode(kakuri_json.dumps(whole | {key: "x"}), type=kind)
     described = kakuri_json.schema(kind)["$defs"][kind.__name__]
     assert sorted(described["required"]) == sorted(required)

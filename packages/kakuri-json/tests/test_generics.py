@@ -23,7 +23,7 @@ import annotated_types as at
 import kakuri_json
 import pytest
 import typing_extensions
-from kakuri_json import StructureError, UnsupportedTypeError
+from kakuri_json import UnsupportedTypeError, ValidationError
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -198,7 +198,7 @@ def test_type_arguments_are_checked_inside_containers(kind, good, bad):
             value = kakuri_json.decode(kakuri_json.encode(wrapped(good)), type=around)
             assert kakuri_json.loads(kakuri_json.encode(value))
             assert kakuri_json.convert(wrapped(good), type=around) == value
-            with pytest.raises(StructureError):
+            with pytest.raises(ValidationError):
                 kakuri_json.decode(kakuri_json.encode(wrapped(bad)), type=around)
     kakuri_json.schema(kind)
 
@@ -275,7 +275,7 @@ def test_type_parameter_syntax_is_substituted_as_well():
             (list[module.Pairs[int]], [[[1, 2]]], [[[1, ""]]]),
         ):  # fmt: skip
             kakuri_json.decode(kakuri_json.encode(good), type=kind)
-            with pytest.raises(StructureError):
+            with pytest.raises(ValidationError):
                 kakuri_json.decode(kakuri_json.encode(bad), type=kind)
 
 

@@ -19,8 +19,8 @@ from kakuri_json import (
     JSONSyntaxError,
     Limits,
     Options,
-    StructureError,
     UnsupportedTypeError,
+    ValidationError,
 )
 from kakuri_json._decode.codec import Codec
 from kakuri_json._decode.layouts import USUAL
@@ -60,7 +60,7 @@ def test_negative_zero_has_its_sign_if_it_is_spelled_as_a_float(text, printed):
     ],
 )
 def test_a_constraint_that_cannot_be_computed_does_not_hold(kind, text):
-    with pytest.raises(StructureError):
+    with pytest.raises(ValidationError):
         kakuri_json.decode(text, type=kind)
 
 
@@ -79,7 +79,7 @@ def test_a_constraint_that_cannot_be_computed_does_not_hold(kind, text):
 )
 def test_dates_and_times(text, value):
     if value is None:
-        with pytest.raises(StructureError, match="expected a date and time with offset"):
+        with pytest.raises(ValidationError, match="expected a date and time with offset"):
             kakuri_json.decode(f'"{text}"', type=datetime)
     else:
         assert kakuri_json.decode(f'"{text}"', type=datetime) == value
@@ -95,7 +95,7 @@ def test_time_zones(zone, holds):
     if holds:
         assert kakuri_json.decode(text, type=kind) == datetime(2026, 1, 31, 1, tzinfo=UTC)
     else:
-        with pytest.raises(StructureError, match="offset"):
+        with pytest.raises(ValidationError, match="offset"):
             kakuri_json.decode(text, type=kind)
 
 
@@ -106,7 +106,7 @@ class Small(at.GroupedMetadata):
 
 def test_grouped_constraints():
     assert kakuri_json.decode("7", type=Annotated[int, Small()]) == 7
-    with pytest.raises(StructureError, match="expected an integer below 8, got 8"):
+    with pytest.raises(ValidationError, match="expected an integer below 8, got 8"):
         kakuri_json.decode("8", type=Annotated[int, Small()])
 
 
@@ -115,7 +115,7 @@ def test_numbers_of_one_hash_are_no_set(space):
     modulus = 2**61 - 1
     text = f"[{','.join(str(modulus * number) for number in range(1, 202))}{space}]"
     assert len(kakuri_json.decode(text, type=list[int])) == 201
-    with pytest.raises(StructureError, match="expected every item once"):
+    with pytest.raises(ValidationError, match="expected every item once"):
         kakuri_json.decode(text, type=frozenset[int])
 
 
@@ -130,11 +130,11 @@ def test_faults_beyond_the_maximum_are_not_made():
         name: Annotated[int, at.Predicate(lambda value: seen.append(value) is not None)]
 
     seen: list[int] = []
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.convert([{"name": number} for number in range(1000)], type=list[Listening])
     assert len(caught.value.faults) == 100
     assert seen == list(range(100))
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.convert([["x"] * 1000, None], type=list[list[int] | None])
     assert len(caught.value.faults) == 100
 

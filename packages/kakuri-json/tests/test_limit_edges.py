@@ -126,7 +126,7 @@ def test_container_with_too_many_items_makes_no_room_for_a_deeper_one():
     limits, empty = Limits(max_depth=6), {"children": []}
     too_many, fitting = {"children": [empty] * 3}, {"children": [empty]}
     assert kakuri_json.decode(spelled({"children": [fitting] * 2}), type=Pair, limits=limits)
-    with pytest.raises(kakuri_json.StructureError, match="length 2 or less"):
+    with pytest.raises(kakuri_json.ValidationError, match="length 2 or less"):
         kakuri_json.decode(spelled({"children": [too_many, fitting]}), type=Pair, limits=limits)
     too_deep = {"children": [{"children": [{}]}]}
     for first in (fitting, too_many):
@@ -140,12 +140,12 @@ def test_default_limits_are_the_documented_ones():
 
 def test_large_value_of_the_wrong_kind_takes_little_memory():
     text = '{"known":[' + ",".join(["[1,2]"] * 50_000) + "]}"
-    with pytest.raises(kakuri_json.StructureError):  # what is made once is made now
+    with pytest.raises(kakuri_json.ValidationError):  # what is made once is made now
         kakuri_json.decode('{"known":[' + "1," * 2_000 + "1]}", type=Ignoring)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        with pytest.raises(kakuri_json.StructureError, match="expected an integer, got an array"):
+        with pytest.raises(kakuri_json.ValidationError, match="expected an integer, got an array"):
             kakuri_json.decode(text, type=Ignoring)
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
@@ -169,9 +169,9 @@ def test_bound_is_applied_and_named(constraints, good, bad, message):
         assert kakuri_json.decode(str(value), type=kind) == value
         assert kakuri_json.convert(value, type=kind) == value
     for value in bad:
-        with pytest.raises(kakuri_json.StructureError) as from_text:
+        with pytest.raises(kakuri_json.ValidationError) as from_text:
             kakuri_json.decode(str(value), type=kind)
-        with pytest.raises(kakuri_json.StructureError) as from_value:
+        with pytest.raises(kakuri_json.ValidationError) as from_value:
             kakuri_json.convert(value, type=kind)
         for caught in (from_text, from_value):
             assert caught.value.faults[0].message == f"expected {message}, got {value}"
@@ -215,9 +215,9 @@ def test_tag_is_found_wherever_it_stands_and_costs_no_level(place):
 
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_tag_that_is_unknown_or_missing_is_a_fault(place):
-    with pytest.raises(kakuri_json.StructureError, match="expected one of 'First', 'Second'"):
+    with pytest.raises(kakuri_json.ValidationError, match="expected one of 'First', 'Second'"):
         kakuri_json.decode(message(place, '"value":[[1]]', "Third"), type=First | Second)
-    with pytest.raises(kakuri_json.StructureError, match="got nothing"):
+    with pytest.raises(kakuri_json.ValidationError, match="got nothing"):
         kakuri_json.decode('{"value":[[1]],"other":{"type":1}}', type=First | Second)
 
 
@@ -241,13 +241,13 @@ def test_class_with_a_tag_is_not_read_without_it(kind, place):
         known = message(place, f'"{name}":1', kind.__name__)
         assert kakuri_json.decode(known, type=kind) == kind(1)
         for text in (f'{{"{name}":1}}', f'{{"Type":"{kind.__name__}","{name}":1}}'):
-            with pytest.raises(kakuri_json.StructureError) as caught:
+            with pytest.raises(kakuri_json.ValidationError) as caught:
                 kakuri_json.decode(text, type=kind)
             assert f"$.type: expected '{kind.__name__}', got nothing" in str(caught.value)
 
 
 def test_faults_cost_no_level_of_nesting():
     text = '[{},{"x":[[1]]},{"type":"Third","x":[1]},{"x":1},{},{},{},{}]'
-    with pytest.raises(kakuri_json.StructureError) as caught:
+    with pytest.raises(kakuri_json.ValidationError) as caught:
         kakuri_json.decode(text, type=list[First | Second], limits=LIMITS)
     assert len(caught.value.faults) == 8

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import kakuri_json
 import pytest
-from kakuri_json import JSONSyntaxError, LimitError, StructureError
+from kakuri_json import JSONSyntaxError, LimitError, ValidationError
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def test_errors_tell_the_line_of_the_stream():
     with pytest.raises(JSONSyntaxError) as caught:
         next(lines)
     assert (caught.value.line, caught.value.column) == (4, 6)
-    with pytest.raises(StructureError) as faulty:
+    with pytest.raises(ValidationError) as faulty:
         list(kakuri_json.decode_lines([b'{"x":1}\n{"x":"1"}\n'], type=Point))
     assert (faulty.value.faults[0].line, faulty.value.faults[0].column) == (2, 6)
     with pytest.raises(JSONSyntaxError, match="expected a value"):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import kakuri_json
 import pytest
-from kakuri_json import Fault, StructureError
+from kakuri_json import Fault, ValidationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def test_every_fault_has_its_path_and_place():
     text = """{"type": "StartWorkload",
  "workload": {"id": "A", "image": 1, "memory_mb": "512",
    "cpu_millicores": true, "extra": {}}}"""
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(text, type=AnyMessage)
     integer = "an integer from 1 to 2147483647"
     assert caught.value.faults == (
@@ -130,9 +130,9 @@ def test_every_fault_has_its_path_and_place():
 )
 def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion):
     document = {"type": "StartWorkload", "workload": {key: 1}}
-    with pytest.raises(StructureError) as from_value:
+    with pytest.raises(ValidationError) as from_value:
         kakuri_json.convert(document, type=AnyMessage)
-    with pytest.raises(StructureError) as from_text:
+    with pytest.raises(ValidationError) as from_text:
         kakuri_json.decode(kakuri_json.dumps(document), type=AnyMessage)
     for caught in (from_value, from_text):
         message = caught.value.faults[0].message
@@ -143,7 +143,7 @@ def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion)
 
 def test_only_the_first_faults_get_a_suggestion():
     keys = {f"{'x' * number}image": 1 for number in range(30)} | {"imgae": 1}
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.convert(
             {"type": "StartWorkload", "workload": {"imgae": 1, **keys}}, type=AnyMessage
         )
@@ -161,7 +161,7 @@ def test_only_the_first_faults_get_a_suggestion():
     ],
 )
 def test_no_known_message(line, message):
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(line, type=AnyMessage)
     assert [fault.message for fault in caught.value.faults] == [message]
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import kakuri_json
 import pytest
-from kakuri_json import JSONError, LimitError, Limits, UnprintableError
+from kakuri_json import EncodeError, JSONError, LimitError, Limits
 
 
 class Letter(str):
@@ -137,7 +137,7 @@ class Same(Mapping):
     ],
 )
 def test_what_has_no_spelling(make, message):
-    with pytest.raises(UnprintableError) as caught:
+    with pytest.raises(EncodeError) as caught:
         kakuri_json.dumps(make())
     assert str(caught.value).replace("packages.kakuri-json.tests.", "") == message
 
@@ -175,7 +175,7 @@ def test_default_limits_hold_for_every_way_to_print():
 
 
 def test_every_error_is_one_of_ours():
-    assert issubclass(UnprintableError, JSONError)
+    assert issubclass(EncodeError, JSONError)
     assert issubclass(JSONError, ValueError)
 
 
@@ -200,9 +200,9 @@ def test_texts_side_by_side_are_printed_as_each_alone(kind):
 
 
 def test_text_that_can_not_be_printed_is_found_among_others():
-    with pytest.raises(kakuri_json.UnprintableError, match="lone surrogate 0xd800"):
+    with pytest.raises(kakuri_json.EncodeError, match="lone surrogate 0xd800"):
         kakuri_json.encode(Texts(["good", 'a "quote"', "bad\ud800"]))
-    with pytest.raises(kakuri_json.UnprintableError, match="lone surrogate 0xd800"):
+    with pytest.raises(kakuri_json.EncodeError, match="lone surrogate 0xd800"):
         kakuri_json.dumps(["good", "bad\ud800"])
 
 

@@ -15,7 +15,7 @@ import kakuri_json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kakuri_json import JSONError, LimitError, UnprintableError
+from kakuri_json import EncodeError, JSONError, LimitError
 
 
 class Color(enum.Enum):
@@ -139,9 +139,9 @@ DAY = dt.date(2026, 1, 2)
 @pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}], ids=str)
 def test_keys_or_items_with_the_same_spelling_are_not_printed(value, options):
     for around in (value, [value], {"a": [value]}):
-        with pytest.raises(UnprintableError, match="with the same spelling"):
+        with pytest.raises(EncodeError, match="with the same spelling"):
             kakuri_json.dumps(around, **options)
-    with pytest.raises(UnprintableError):
+    with pytest.raises(EncodeError):
         kakuri_json.canonical(value)
 
 
@@ -172,7 +172,7 @@ def test_value_that_decode_would_refuse_is_not_printed(value):
         field: type(value)
 
     for one in (value, [value], {"a": value}, Holder(value)):
-        with pytest.raises(UnprintableError):
+        with pytest.raises(EncodeError):
             kakuri_json.encode(one)
 
 
@@ -204,7 +204,7 @@ def test_printed_value_decodes_to_the_same_value(value):
 
 @pytest.mark.parametrize("text", ["8", "-1", "1.0", "true", '"R"', "null"])
 def test_number_that_is_not_a_combination_of_flags_is_refused(text):
-    with pytest.raises(kakuri_json.StructureError, match=r"expected a combination of 4 \(R\)"):
+    with pytest.raises(kakuri_json.ValidationError, match=r"expected a combination of 4 \(R\)"):
         kakuri_json.decode(text, type=Perm)
 
 
@@ -348,7 +348,7 @@ def _errors():
         if isinstance(cls, type) and issubclass(cls, Exception):
             yield (
                 cls(())
-                if cls is kakuri_json.StructureError
+                if cls is kakuri_json.ValidationError
                 else cls("message")
                 if cls
                 not in (

@@ -10,7 +10,7 @@ import annotated_types as at
 import kakuri_json
 import pytest
 from jsonschema import Draft202012Validator
-from kakuri_json import StructureError
+from kakuri_json import ValidationError
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ CASES = [
 def _accepts(value, kind):
     try:
         kakuri_json.convert(value, type=kind)
-    except StructureError:
+    except ValidationError:
         return False
     return True
 

@@ -26,7 +26,7 @@ from uuid import UUID
 import annotated_types as at
 import kakuri_json
 import pytest
-from kakuri_json import Fault, JSONError, LimitError, Limits, StructureError, UnsupportedTypeError
+from kakuri_json import Fault, JSONError, LimitError, Limits, UnsupportedTypeError, ValidationError
 
 T = TypeVar("T")
 
@@ -265,14 +265,14 @@ def test_vocabulary(kind, text, value):
 )
 def test_faults(kind, text, message):
     for _ in range(2):
-        with pytest.raises(StructureError) as caught:
+        with pytest.raises(ValidationError) as caught:
             kakuri_json.decode(text, type=kind)
         assert caught.value.faults == (Fault("$", message, 1, 1),)
 
 
 def test_paths_and_places_of_faults():
     text = '{"odd key": [1,\n {"value": "x", "children": [{"value": 1, "kids": 2}, {}]}]}'
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(text, type=dict[str, list[Tree | int]])
     assert [(fault.path, fault.line, fault.column) for fault in caught.value.faults] == [
         ("$['odd key'][1].value", 2, 12),
@@ -285,7 +285,7 @@ def test_paths_and_places_of_faults():
 
 
 def test_faults_of_values_that_were_parsed_elsewhere_have_no_place():
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.convert({"value": "x"}, type=Tree)
     assert caught.value.faults == (Fault("$.value", "expected an integer, got 'x'"),)
 
@@ -300,7 +300,7 @@ class Careful:
 
 def test_beyond_the_bound_no_faulty_value_reaches_a_class():
     text = "[" + ",".join('{"n":"x"}' for _ in range(200)) + "]"
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(text, type=list[Careful])
     assert len(caught.value.faults) == 100
 
@@ -308,19 +308,19 @@ def test_beyond_the_bound_no_faulty_value_reaches_a_class():
 def test_a_predicate_on_a_union_with_a_tag():
     kind = Annotated[A | B, at.Predicate(lambda value: value != A(2))]
     assert kakuri_json.decode('{"kind":"a","x":1}', type=kind) == A(1)
-    with pytest.raises(StructureError, match="for which"):
+    with pytest.raises(ValidationError, match="for which"):
         kakuri_json.decode('{"kind":"a","x":2}', type=kind)
 
 
 def test_keys_of_any_kind_are_faults():
     for key in (1, 1.5, None, ("a",)):
         for kind in (dict[str, int], Tree):
-            with pytest.raises(StructureError):
+            with pytest.raises(ValidationError):
                 kakuri_json.convert({key: 1}, type=kind)
 
 
 def test_long_keys_are_shortened_in_paths():
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"' + "k" * 1000 + '":"x"}', type=dict[str, int])
     assert caught.value.faults[0].path == "$['" + "k" * 100 + "…']"
 
@@ -334,7 +334,7 @@ def test_native_values_convert():
 
 
 def test_gathered_faults_are_bounded():
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(
             "[" + ",".join("x" * 0 + '"x"' for _ in range(5000)) + "]", type=list[int]
         )
@@ -343,7 +343,7 @@ def test_gathered_faults_are_bounded():
 
 @pytest.mark.parametrize("kind", [A, A | B])
 def test_wrong_tag(kind):
-    with pytest.raises(StructureError) as caught:
+    with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"kind":"c","x":1}', type=kind)
     expected = "'a'" if kind is A else "one of 'a', 'b'"
     assert caught.value.faults == (Fault("$.kind", f"expected {expected}, got 'c'", 1, 9),)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from kakuri_json import StructureError, encode
+from kakuri_json import ValidationError, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
 from kakuri_rpc import (
     AgentClient,
@@ -56,21 +56,21 @@ def test_document_that_grows_when_it_is_encoded_is_measured_as_encoded():
 
 def test_argument_too_long_for_linux_is_a_fault_with_its_path():
     document = workload(args=("a", "x" * 131_072))
-    with pytest.raises(StructureError) as failure:
+    with pytest.raises(ValidationError) as failure:
         check_document(document, len(encode(document)))
     assert [fault.path for fault in failure.value.faults] == ["$.args[1]"]
 
 
 def test_place_of_a_fault_begins_where_the_workload_stands():
     document = workload(env={"A": "x" * 131_072})
-    with pytest.raises(StructureError) as failure:
+    with pytest.raises(ValidationError) as failure:
         check_document(document, len(encode(document)), path="$.workload")
     assert [fault.path for fault in failure.value.faults] == ["$.workload.env['A']"]
 
 
 def test_long_working_directory_is_found_in_a_small_document():
     document = workload(working_dir="/" + "é" * 4000)
-    with pytest.raises(StructureError):
+    with pytest.raises(ValidationError):
         check_document(document, len(encode(document)))
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from kakuri_json._encode.canonical import canonical
     from kakuri_json._encode.dumps import dumps, encode
     from kakuri_json._errors import (
+        EncodeError,
         Fault,
         JSONError,
         JSONSyntaxError,
         LimitError,
-        StructureError,
-        UnprintableError,
         UnsupportedTypeError,
+        ValidationError,
     )
     from kakuri_json._limits import Limits
     from kakuri_json._schema import schema
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kakuri_json._types.attributes import Options
 
 __all__ = [
+    "EncodeError",
     "Event",
     "EventKind",
     "Fault",
@@ -38,9 +39,8 @@ __all__ = [
     "LimitError",
     "Limits",
     "Options",
-    "StructureError",
-    "UnprintableError",
     "UnsupportedTypeError",
+    "ValidationError",
     "__version__",
     "canonical",
     "convert",
@@ -57,13 +57,13 @@ _MODULES = {
     "_encode.canonical": ("canonical",),
     "_encode.dumps": ("dumps", "encode"),
     "_errors": (
+        "EncodeError",
         "Fault",
         "JSONError",
         "JSONSyntaxError",
         "LimitError",
-        "StructureError",
-        "UnprintableError",
         "UnsupportedTypeError",
+        "ValidationError",
     ),
     "_limits": ("Limits",),
     "_syntax.incremental": ("Event", "EventKind", "IncrementalParser"),

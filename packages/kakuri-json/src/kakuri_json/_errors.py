@@ -1,11 +1,11 @@
 """What can be wrong with a document, a value or a type.
 
 JSONError (ValueError)
-├── JSONSyntaxError              the text is no JSON (RFC 8259)
-├── LimitError                   the document or the value exceeds one of the Limits
-├── StructureError               JSON, but not what the type asks for; holds every Fault
-├── UnprintableError             a value that JSON has no spelling for
-└── UnsupportedTypeError (TypeError)   a type that no codec can be made for: the program's mistake
+├── JSONSyntaxError                    the text is not valid JSON (RFC 8259)
+├── LimitError                         the document or the value exceeds one of the Limits
+├── ValidationError                    valid JSON, but not what the type requires; has every Fault
+├── EncodeError                        JSON cannot represent the value
+└── UnsupportedTypeError (TypeError)   JSON cannot represent the type: a mistake in the program
 """
 
 from typing import NamedTuple
@@ -101,7 +101,7 @@ class Fault(NamedTuple):
         return f"{self.path}: {self.message}{place}"
 
 
-class StructureError(JSONError):
+class ValidationError(JSONError):
     """A document or value is not what the type asks for.
 
     faults: all that is wrong, in the order of the document, at most MAX_FAULTS.
@@ -115,7 +115,7 @@ class StructureError(JSONError):
         return "\n".join(map(str, self.faults))
 
 
-class UnprintableError(JSONError):
+class EncodeError(JSONError):
     """A value that has no spelling in JSON: NaN, a lone surrogate, a cycle, an unknown type."""
 
 

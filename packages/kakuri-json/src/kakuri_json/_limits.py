@@ -41,4 +41,4 @@ def exceeded(limits: Limits, name: str, place: Place = NOWHERE) -> LimitError:
 
 
 MAX_FAULTS = 100
-"""Faults that one StructureError gathers: a peer decides how many there are; more help nobody."""
+"""Faults that one ValidationError gathers: a peer decides how many there are; more help nobody."""

@@ -1,6 +1,6 @@
 """Checks the size of a workload's document, at whichever end it is received."""
 
-from kakuri_json import Fault, Limits, StructureError, encode
+from kakuri_json import Fault, Limits, ValidationError, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, Workload, oversized_strings
 
 from kakuri_rpc._errors import DocumentTooLarge
@@ -55,7 +55,7 @@ def check_document(
 
     Raises:
         DocumentTooLarge: The encoding has more than `limit` bytes.
-        kakuri_json.StructureError: An argument, a variable or a path is longer than Linux takes.
+        kakuri_json.ValidationError: An argument, a variable or a path is longer than Linux takes.
 
     """
     if received * MAX_GROWTH > limit and (size := len(encode(workload))) > limit:
@@ -66,4 +66,4 @@ def check_document(
             for place, message in oversized_strings(workload)
         )
         if faults:
-            raise StructureError(faults)
+            raise ValidationError(faults)

@@ -1,6 +1,6 @@
 """Faults of a document in one line, for a message or a log."""
 
-from kakuri_json import JSONError, StructureError
+from kakuri_json import JSONError, ValidationError
 from kakuri_registry import printable
 
 from kakuri_rpc._words import MAX_ERROR_LENGTH
@@ -11,7 +11,7 @@ def one_line(error: JSONError) -> str:
 
     Faults quote the document, so the line is made printable, and cut at MAX_ERROR_LENGTH.
     """
-    if isinstance(error, StructureError):
+    if isinstance(error, ValidationError):
         text = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
     else:
         text = str(error).partition("\n")[0]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from kakuri_json import JSONError, StructureError, decode, encode
+from kakuri_json import JSONError, ValidationError, decode, encode
 from kakuri_registry import MAX_DOCUMENT_BYTES
 from kakuri_tcp import (
     Endpoint,
@@ -89,7 +89,7 @@ async def serve(
     def answer(line: bytes) -> bytes | Awaitable[LateReply]:
         try:
             request = read(line)
-        except StructureError as error:
+        except ValidationError as error:
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
@@ -108,7 +108,7 @@ async def serve(
                 check_document(request.workload, size, limit=max_document, path="$.workload")
         except DocumentTooLarge as error:
             return encode(Error(ErrorCode.TOO_LARGE, str(error)))
-        except StructureError as error:
+        except ValidationError as error:
             return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
         try:
             reply = handler(request)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from kakuri_http import Response, problem
-from kakuri_json import Fault, JSONError, StructureError
+from kakuri_json import Fault, JSONError, ValidationError
 from kakuri_rpc import (
     AgentError,
     AgentTimeout,
@@ -41,7 +41,7 @@ _STATUSES = {
 
 def document_problem(error: JSONError) -> Response:
     """Answer a document that is no JSON, or not what it has to be: every fault with its path."""
-    if not isinstance(error, StructureError):
+    if not isinstance(error, ValidationError):
         detail = str(error).partition("\n")[0]  # without the excerpt and its caret
         return problem(400, code="bad_request", detail=detail)
     return _faults_problem("document", map(_in_words, error.faults))

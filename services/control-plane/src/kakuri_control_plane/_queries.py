@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, TypeVar
 
 from kakuri_http import Request
-from kakuri_json import Fault, StructureError, convert
+from kakuri_json import Fault, ValidationError, convert
 from kakuri_registry import Range, WorkloadState
 from kakuri_rpc import MAX_PAGE, MAX_TAIL, LabelSelector
 
@@ -87,7 +87,7 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     faults = list(repeated.values())
     try:
         query = convert(once, type=query_type)
-    except StructureError as error:
+    except ValidationError as error:
         faults.extend(map(_of_query, error.faults))
         raise QueryError(faults) from error
     if repeated:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from kakuri_cri import CriError
 from kakuri_http import Request, Response, Router
-from kakuri_json import Fault, JSONError, StructureError, decode, encode
+from kakuri_json import Fault, JSONError, ValidationError, decode, encode
 from kakuri_registry import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus
 from kakuri_zones import UnknownRuntimeClass, ZoneError, ZoneNode
 
@@ -44,7 +44,7 @@ class Api:
         try:
             status, existed = await self._node.start(spec, lambda: self._check_agent(request))
         except UnknownRuntimeClass as error:
-            raise StructureError((Fault("$.runtime_class", str(error)),)) from None
+            raise ValidationError((Fault("$.runtime_class", str(error)),)) from None
         headers = {"Location": f"/zones/{spec.id}"}
         return Response(200 if existed else 201, encode(status), headers, JSON)
 

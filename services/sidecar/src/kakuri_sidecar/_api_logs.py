@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from kakuri_http import Request, Response, Router
-from kakuri_json import Fault, StructureError, encode
+from kakuri_json import Fault, ValidationError, encode
 from kakuri_zones import DEFAULT_LOG_BYTES, ZoneNode
 
 from kakuri_sidecar._api import LINES, with_problems
@@ -32,7 +32,7 @@ class LogApi:
     async def watch(self, request: Request) -> Response:
         """Report which logs grow, a line for each event; only as a stream."""
         if not read_query(request, ListQuery).watch:
-            raise StructureError((Fault("$.watch", "expected ?watch, got a request without it"),))
+            raise ValidationError((Fault("$.watch", "expected ?watch, got a request without it"),))
         return Response(200, self._events(), None, LINES)
 
     async def log(self, request: Request) -> Response:

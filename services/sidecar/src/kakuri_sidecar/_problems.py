@@ -2,7 +2,7 @@
 
 from kakuri_cri import CriError
 from kakuri_http import Response, problem
-from kakuri_json import JSONError, StructureError
+from kakuri_json import JSONError, ValidationError
 from kakuri_zones import StartFailed, ZoneError, error_code
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -28,7 +28,7 @@ class StaleAgent(Exception):
 
 def document_problem(error: JSONError) -> Response:
     """Return the answer to an invalid document: every fault with its path."""
-    if not isinstance(error, StructureError):
+    if not isinstance(error, ValidationError):
         detail = str(error).partition("\n")[0]  # without the excerpt and its caret
         return problem(400, code="bad_request", detail=detail)
     errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]

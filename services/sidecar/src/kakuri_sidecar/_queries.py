@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from kakuri_http import Request
-from kakuri_json import Fault, StructureError, convert
+from kakuri_json import Fault, ValidationError, convert
 from kakuri_registry import Range
 
 MAX_GRACE = 3600
@@ -81,10 +81,10 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 
 def read_query(request: Request, kind: type[T]) -> T:
-    """Return a request's query parameters. Raises kakuri_json.StructureError with every fault."""
+    """Return a request's query parameters. Raises kakuri_json.ValidationError with every fault."""
     given: dict[str, Any] = {}
     for name, text in request.query_pairs:
         if name in given:
-            raise StructureError((Fault(f"$.{name}", "expected it once, got it again"),))
+            raise ValidationError((Fault(f"$.{name}", "expected it once, got it again"),))
         given[name] = _READERS.get(name, str)(text)
     return convert(given, type=kind)

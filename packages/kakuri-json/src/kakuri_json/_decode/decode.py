@@ -9,7 +9,7 @@ from kakuri_json._decode.compile_decoder import MISS
 from kakuri_json._decode.conversion import Conversion, Found, Path, ValueCursor
 from kakuri_json._decode.convert import convert_value
 from kakuri_json._decode.text_cursor import LARGE, TextCursor
-from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, StructureError
+from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, ValidationError
 from kakuri_json._limits import DEFAULT_LIMITS, MAX_FAULTS, Limits
 from kakuri_json._syntax.diagnosis import in_bytes, lines_and_columns
 from kakuri_json._syntax.loads import Data, read_text
@@ -32,7 +32,7 @@ _MAX_FAST = 2**20
 def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
     """Parse a document and convert it to a type, checking everything that the type says.
 
-    Raises JSONSyntaxError and LimitError like loads; StructureError, with every fault in its
+    Raises JSONSyntaxError and LimitError like loads; ValidationError, with every fault in its
     place, for a document that is not what the type asks for; UnsupportedTypeError for a type
     that has no JSON form.
     """
@@ -71,7 +71,7 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
 
     Raises:
         JSONSyntaxError, LimitError: with positions in characters.
-        StructureError: the document is not what the type asks for. After MAX_FAULTS faults the
+        ValidationError: the document is not what the type asks for. After MAX_FAULTS faults the
             rest of the document is not read, so it may have syntax errors as well.
     """
     runs = len(text) >= LARGE and codec.is_within(limits)
@@ -81,17 +81,17 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
     if len(conversion.faults) < MAX_FAULTS:
         cursor.finish()
     if conversion.faults:
-        raise _structure_error(conversion.faults, text)
+        raise _validation_error(conversion.faults, text)
     codec.learn(text)
     return result
 
 
-def _structure_error(faults: list[Found], text: str | None = None) -> StructureError:
+def _validation_error(faults: list[Found], text: str | None = None) -> ValidationError:
     if text is None:
-        return StructureError(tuple(Fault(_spell(path), message) for path, message, _ in faults))
+        return ValidationError(tuple(Fault(_spell(path), message) for path, message, _ in faults))
     positions = [0 if fault.position is None else fault.position for fault in faults]
     places = lines_and_columns(text, positions)
-    return StructureError(
+    return ValidationError(
         tuple(
             Fault(_spell(fault.path), fault.message, *places[position])
             for fault, position in zip(faults, positions, strict=True)
@@ -102,12 +102,12 @@ def _structure_error(faults: list[Found], text: str | None = None) -> StructureE
 def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
     """Convert a value that is already parsed (of a TOML file, say) to a type, with all checks.
 
-    Raises StructureError, UnsupportedTypeError and LimitError like decode.
+    Raises ValidationError, UnsupportedTypeError and LimitError like decode.
     """
     conversion = Conversion(ValueCursor(value, limits), limits)
     result: T = convert_value(conversion, shape_of(type))
     if conversion.faults:
-        raise _structure_error(conversion.faults)
+        raise _validation_error(conversion.faults)
     return result
 
 
@@ -158,7 +158,7 @@ def decode_lines(
         The value of each line.
 
     Raises:
-        JSONSyntaxError, StructureError: as decode does, with the line's number in the stream.
+        JSONSyntaxError, ValidationError: as decode does, with the line's number in the stream.
         LimitError: as decode does, and for a line that is longer than max_line.
     """
     for number, line in enumerate(split_lines(chunks, max_line), 1):
@@ -168,8 +168,8 @@ def decode_lines(
             if error.line is not None:
                 error.line = number
             raise
-        except StructureError as error:
-            raise StructureError(
+        except ValidationError as error:
+            raise ValidationError(
                 tuple(fault._replace(line=number) for fault in error.faults)
             ) from None
         yield value

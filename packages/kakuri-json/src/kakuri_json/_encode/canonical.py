@@ -4,7 +4,7 @@ from typing import Any
 
 from kakuri_json._encode import values
 from kakuri_json._encode.printer import print_value
-from kakuri_json._errors import UnprintableError
+from kakuri_json._errors import EncodeError
 from kakuri_json._limits import DEFAULT_LIMITS
 from kakuri_json._types.describe import show
 
@@ -13,7 +13,7 @@ def canonical(value: object) -> bytes:
     """Print a value in the one way that RFC 8785 leaves.
 
     Keys are ordered by their UTF-16 code units, numbers are spelled as ECMAScript spells doubles.
-    Raises what encode raises, and UnprintableError for an integer that no double holds exactly.
+    Raises what encode raises, and EncodeError for an integer that no double holds exactly.
     """
     text = print_value(
         value, DEFAULT_LIMITS, lambda: values, sort_key=_utf16, number_text=ecmascript_number
@@ -33,7 +33,7 @@ def ecmascript_number(value: Any) -> str:
         number = float("inf")
     if number - number != 0 or number != value:
         expected = "a number that a double holds exactly"
-        raise UnprintableError(f"expected {expected}, got {show(value)}")
+        raise EncodeError(f"expected {expected}, got {show(value)}")
     if number == 0:
         return "0"
     sign = "-" if number < 0 else ""

@@ -18,7 +18,7 @@ def dumps(
 
     indent: spaces for each level; None prints no white space at all.
     sort_keys: order keys by their characters.
-    Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
+    Raises EncodeError for a value without JSON form, LimitError for one beyond the limits.
     """
     if indent is None and not sort_keys and limits is DEFAULT_LIMITS:
         return _compact(value)
@@ -30,7 +30,7 @@ def dumps(
 def encode(value: object) -> bytes:
     """Print a value as a compact document in UTF-8.
 
-    Raises UnprintableError for a value without JSON form, LimitError for one beyond the limits.
+    Raises EncodeError for a value without JSON form, LimitError for one beyond the limits.
     """
     data = _compact(value).encode()
     if len(data) > DEFAULT_LIMITS.max_length:

@@ -7,7 +7,7 @@ interpreter's stack. Written for the interpreter and for mypyc alike.
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from kakuri_json._errors import JSONError, UnprintableError
+from kakuri_json._errors import EncodeError, JSONError
 from kakuri_json._limits import Limits, exceeded
 from kakuri_json._syntax.strings import only_strings, quote, quote_all
 
@@ -40,7 +40,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
         number_text: how to spell numbers; None for Python's own spelling.
 
     Raises:
-        UnprintableError: JSON cannot represent the value.
+        EncodeError: JSON cannot represent the value.
         LimitError: the parser would reject the text with the same limits.
     """
     parts: list[str] = []
@@ -155,7 +155,7 @@ def _joined(parts: list[str], limits: Limits) -> str:
 def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
     if any(value is other for other in around):
         kind = type(value).__name__
-        return UnprintableError(f"expected a value without cycles, got {kind} inside itself")
+        return EncodeError(f"expected a value without cycles, got {kind} inside itself")
     return exceeded(limits, "max_depth")
 
 
@@ -175,5 +175,5 @@ def integer_text(value: int, limits: Limits) -> str:
 def float_text(value: float) -> str:
     """Give the shortest text that reads back as the same number."""
     if value - value != 0:
-        raise UnprintableError(f"expected a finite number, got {value!r}")
+        raise EncodeError(f"expected a finite number, got {value!r}")
     return float.__repr__(value)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kakuri_json._encode.printer import float_text, integer_text, print_value
-from kakuri_json._errors import UnprintableError
+from kakuri_json._errors import EncodeError
 from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._syntax.strings import quote
 from kakuri_json._types.annotations import record_of
@@ -34,7 +34,7 @@ def simple_text(
     if isinstance(value, dt.datetime):
         text = write_date_time(value)
         if text is None:
-            raise UnprintableError(f"expected a date and time with offset, got {value!r}")
+            raise EncodeError(f"expected a date and time with offset, got {value!r}")
     elif isinstance(value, dt.date):
         text = dt.date.isoformat(value)
     elif isinstance(value, decimal.Decimal):
@@ -43,7 +43,7 @@ def simple_text(
             expected = "a finite number"
             if value.is_finite():
                 expected = "a decimal number of at most 1000 digits and 6 in its exponent"
-            raise UnprintableError(f"expected {expected}, got {show(value)}")
+            raise EncodeError(f"expected {expected}, got {show(value)}")
     elif isinstance(value, (bytes, bytearray)):
         text = write_bytes(value)
     elif isinstance(value, uuid.UUID):
@@ -86,10 +86,10 @@ def open_container(
         if all(text is not None for text, _ in texts):
             texts.sort(key=lambda pair: pair[0] or "")
             if len({text for text, _ in texts}) != len(texts):
-                raise UnprintableError("expected every item once, got items with the same spelling")
+                raise EncodeError("expected every item once, got items with the same spelling")
         return False, iter([item for _, item in texts]), len(value)
     else:
-        raise UnprintableError(
+        raise EncodeError(
             f"expected a value with a JSON form, got {show(value)} ({type(value).__name__})"
         )
     if sort_key is not None:
@@ -100,10 +100,10 @@ def open_container(
 
 
 def check_keys(keys: Iterable[Any]) -> None:
-    """Raise UnprintableError if two keys have the same spelling."""
+    """Raise EncodeError if two keys have the same spelling."""
     texts = [key_text(key) for key in keys]
     if len(set(texts)) != len(texts):
-        raise UnprintableError("expected every key once, got keys with the same spelling")
+        raise EncodeError("expected every key once, got keys with the same spelling")
 
 
 def key_text(key: Any) -> str:
@@ -116,7 +116,7 @@ def key_text(key: Any) -> str:
         assert quoted is not None
         return quoted[1:-1]
     if not isinstance(text, str):
-        raise UnprintableError(f"expected text as a key, got {show(key)}")
+        raise EncodeError(f"expected text as a key, got {show(key)}")
     return str.__str__(text)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kakuri_json._errors import UnprintableError
+from kakuri_json._errors import EncodeError
 from kakuri_json._syntax.diagnosis import explain_string
 from kakuri_json._syntax.scanning import COMPILED, skip_plain
 
@@ -152,5 +152,5 @@ def _escape(match: re.Match[str]) -> str:
     spelling = _SPELLINGS.get(match[0])
     if spelling is None:
         got = f"the lone surrogate {ord(match[0]):#06x}"
-        raise UnprintableError(f"expected text that can be written as UTF-8, got {got}")
+        raise EncodeError(f"expected text that can be written as UTF-8, got {got}")
     return spelling
