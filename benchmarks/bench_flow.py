@@ -1,20 +1,29 @@
-"""POST and GET per second through control plane and agent, beside FastAPI with asyncio streams.
+"""POST and GET per second through control plane and agent, beside Go and FastAPI.
 
-The stacks run in turn on the same machine under the same wrk; each figure is the median of the
-rounds. Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS]
+Kakuri runs with its default options, access log included, in a store in memory and a durable one,
+and once with a quiet log to show what the log costs. Go's services (`go_stack.go`) take part if a Go
+compiler is installed. The stacks run in turn on the same machine under the same wrk; each figure
+is the median of the rounds.
+
+Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS]
 """
 
+import os
+import platform
 import re
+import shutil
 import socket
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -22,35 +31,76 @@ from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
+TICKS = os.sysconf("SC_CLK_TCK")
 
 POST = """
 local number = 0
-local prefix = "{prefix}" .. string.format("%x", os.time())
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
-  number = number + 1
+  number = (number + 1) {cycle}
   local body = string.format(
-    '{{"id":"%s-%d","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}}',
-    prefix, number)
+    '{{"id":"{prefix}-%d","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}}',
+    number)
   return wrk.format(nil, "/workloads", nil, body)
 end
 """
+WORKS = {
+    "POST, fresh ids": POST.format(prefix="fresh", cycle=""),
+    "POST, known ids": POST.format(prefix="known", cycle="% 1000"),
+    "GET": None,
+}
+"""What is asked for, and wrk's script for it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run of wrk measured."""
+
+    rate: float
+    """Requests a second."""
+
+    p99: float
+    """The 99th percentile of the latency, in milliseconds."""
+
+    cpu: tuple[float, float]
+    """CPU of control plane and agent, in microseconds per request."""
+
+
+Stack = Callable[[str, str, str], tuple[list[str], list[str]]]
+"""Takes ports of control plane and agent and a folder; returns their commands."""
+
+
+def kakuri(*agent_options: str, log_level: str = "info") -> Stack:
+    def commands(port: str, agent_port: str, state: str) -> tuple[list[str], list[str]]:
+        log = ["--log-level", log_level]
+        agent = [str(BIN / "kakuri-agent"), "--listen", f"127.0.0.1:{agent_port}"]
+        agent += ["--runtime", "simulated", "--state-dir", state, *agent_options]
+        plane = [str(BIN / "kakuri-control-plane"), "--listen", f"127.0.0.1:{port}"]
+        return [*plane, "--agent", f"127.0.0.1:{agent_port}", *log], [*agent, *log]
+
+    return commands
+
+
+def peers(*program: str) -> Stack:
+    def commands(port: str, agent_port: str, _state: str) -> tuple[list[str], list[str]]:
+        return [*program, "control-plane", port, agent_port], [*program, "agent", agent_port]
+
+    return commands
 
 
 @contextmanager
-def processes(*commands: list[str]) -> Iterator[None]:
-    started = []
-    try:
-        for command in commands:
-            started.append(
-                subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-        yield
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait()
+def processes(*commands: list[str], log: Path) -> Iterator[list[int]]:
+    started: list[subprocess.Popen[bytes]] = []
+    with log.open("ab") as file:
+        try:
+            for command in commands:
+                started.append(subprocess.Popen(command, stdout=file, stderr=file))
+            yield [process.pid for process in started]
+        finally:
+            for process in started:
+                process.terminate()
+                process.wait()
 
 
 def wait_for(url: str) -> None:
@@ -67,102 +117,104 @@ def wait_for(url: str) -> None:
     raise SystemExit(f"nothing answers at {url}")
 
 
-def wrk(url: str, seconds: int, connections: int, script: str | None = None) -> tuple[float, float]:
-    """Return requests a second and the 99th percentile of latency in milliseconds."""
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def wrk(url: str, script: str | None, pids: list[int], seconds: int, connections: int) -> Result:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         if script is not None:
             file.write(script)
             file.flush()
             command[1:1] = ["-s", file.name]
+        before = [cpu_seconds(pid) for pid in pids]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        used = [cpu_seconds(pid) - start for pid, start in zip(pids, before, strict=True)]
     if "Non-2xx" in text or "Socket errors" in text:
         raise SystemExit(text)
+    number = int(re.search(r"(\d+) requests in", text)[1])
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-    return rate, float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    p99 = float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    return Result(rate, p99, (used[0] / number * 1e6, used[1] / number * 1e6))
 
 
-def free_port() -> int:
+def free_port() -> str:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+        return str(listener.getsockname()[1])
 
 
-def stack_kakuri(port: int, agent_port: int, state: str, *store: str) -> list[list[str]]:
-    listen, address = f"127.0.0.1:{port}", f"127.0.0.1:{agent_port}"
-    quiet = ["--log-level", "warning"]
-    agent = [str(BIN / "kakuri-agent"), "--listen", address, "--runtime", "simulated"]
-    plane = [str(BIN / "kakuri-control-plane"), "--listen", listen, "--agent", address]
-    return [[*agent, *quiet, "--state-dir", state, *store], [*plane, *quiet]]
+def measure(stack: Stack, seconds: int, connections: int) -> dict[str, Result]:
+    port, agent_port = free_port(), free_port()
+    url = f"http://127.0.0.1:{port}/workloads"
+    results = {}
+    with tempfile.TemporaryDirectory(dir=Path.home()) as state:  # on a disk, not a tmpfs
+        commands = stack(port, agent_port, state)
+        with processes(*commands, log=Path(state) / "log") as pids:
+            wait_for(f"{url}/none")
+            for work, script in WORKS.items():
+                asked = f"{url}/known-1" if work == "GET" else url
+                results[work] = wrk(asked, script, pids, seconds, connections)
+    return results
 
 
-def stack_memory(port: int, agent_port: int, state: str) -> list[list[str]]:
-    return stack_kakuri(port, agent_port, state, "--store", "memory")
+def stacks(folder: Path) -> dict[str, Stack]:
+    """Return the stacks that can run here, Kakuri with its default options first."""
+    found = {
+        "Kakuri, memory": kakuri("--store", "memory"),
+        "Kakuri, memory, quiet log": kakuri("--store", "memory", log_level="warning"),
+        "Kakuri, durable": kakuri(),
+    }
+    if (go := shutil.which("go")) is not None:
+        program = folder / "go_stack"
+        subprocess.run([go, "build", "-o", program, HERE / "go_stack.go"], check=True)
+        found["Go"] = peers(str(program))
+    fastapi = peers(sys.executable, str(HERE / "fastapi_stack.py"))
+    return found | {"FastAPI on uvicorn, asyncio streams": fastapi}
 
 
-def stack_fastapi(port: int, agent_port: int, _state: str) -> list[list[str]]:
-    script = [sys.executable, str(HERE / "fastapi_stack.py")]
-    return [
-        [*script, "agent", str(agent_port)],
-        [*script, "control-plane", str(port), str(agent_port)],
-    ]
-
-
-STACKS = {
-    "Kakuri, memory": stack_memory,
-    "Kakuri, durable": stack_kakuri,
-    "FastAPI + uvicorn + asyncio streams": stack_fastapi,
-}
+def table_of(work: str, results: dict[str, list[Result]]) -> Table:
+    table = Table(title=work)
+    for column in ("stack", "requests/s", "p99 ms", "CPU µs: plane", "agent", "Kakuri : it"):
+        table.add_column(column, justify="left" if column == "stack" else "right")
+    rates = {name: [one.rate for one in rounds] for name, rounds in results.items()}
+    ours = next(iter(rates.values()))
+    for name, rounds in results.items():
+        ratio = statistics.median(a / b for a, b in zip(ours, rates[name], strict=True))
+        table.add_row(
+            name,
+            f"{statistics.median(rates[name]):,.0f}",
+            f"{statistics.median(one.p99 for one in rounds):.1f}",
+            f"{statistics.median(one.cpu[0] for one in rounds):.1f}",
+            f"{statistics.median(one.cpu[1] for one in rounds):.1f}",
+            f"{ratio:.2f} ×",
+        )
+    return table
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
-    connections = int(sys.argv[3]) if len(sys.argv) > 3 else 64
-    results: dict[str, dict[str, list[tuple[float, float]]]] = {
-        name: {"POST": [], "GET": []} for name in STACKS
-    }
+    rounds, seconds, connections = (
+        int(sys.argv[index]) if len(sys.argv) > index else default
+        for index, default in enumerate((3, 4, 32), 1)
+    )
     console = Console()
-    with console.status("measuring") as status:
+    results: dict[str, dict[str, list[Result]]] = {work: {} for work in WORKS}
+    with tempfile.TemporaryDirectory() as folder, console.status("measuring") as status:
         for number in range(rounds):
-            for name, stack in STACKS.items():
+            for name, stack in stacks(Path(folder)).items():
                 status.update(f"round {number + 1} of {rounds}: {name}")
-                port, agent_port = free_port(), free_port()
-                url = f"http://127.0.0.1:{port}"
-                with (
-                    tempfile.TemporaryDirectory(dir=Path.home()) as state,  # on a disk, not a tmpfs
-                    processes(*stack(port, agent_port, state)),
-                ):
-                    wait_for(f"{url}/workloads/none")
-                    results[name]["POST"].append(
-                        wrk(f"{url}/workloads", seconds, connections, POST.format(prefix="w"))
-                    )
-                    one = b'{"id":"one","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'
-                    headers = {"Content-Type": "application/json"}
-                    urllib.request.urlopen(
-                        urllib.request.Request(f"{url}/workloads", one, headers)
-                    ).close()
-                    results[name]["GET"].append(wrk(f"{url}/workloads/one", seconds, connections))
-    table = Table(title=f"the whole flow, wrk -c{connections}, median of {rounds} rounds")
-    for column in ("stack", "POST/s", "p99 ms", "GET/s", "p99 ms"):
-        table.add_column(column, justify="left" if column == "stack" else "right")
-    median: dict[str, list[float]] = {}
-    for name, kinds in results.items():
-        median[name] = [
-            statistics.median(values)
-            for kind in ("POST", "GET")
-            for values in zip(*kinds[kind], strict=True)
-        ]
-        post, post_p99, get, get_p99 = median[name]
-        table.add_row(name, f"{post:,.0f}", f"{post_p99:.1f}", f"{get:,.0f}", f"{get_p99:.1f}")
-    memory, durable, theirs = median.values()
-    for what, ours, other in (
-        ("memory : FastAPI", memory, theirs),
-        ("durable : memory", durable, memory),
-    ):
-        ratios = [f"{one / another:.2f} ×" for one, another in zip(ours, other, strict=True)]
-        table.add_row(what, *ratios)
-    console.print(table)
+                for work, result in measure(stack, seconds, connections).items():
+                    results[work].setdefault(name, []).append(result)
+    optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    build = "optimized build" if optimized else "build without optimizations"
+    console.print(
+        f"CPython {platform.python_version()}, {build}; wrk -t1 -c{connections}, "
+        f"median of {rounds} rounds of {seconds} s"
+    )
+    for work, of_stacks in results.items():
+        console.print(table_of(work, of_stacks))
 
 
 if __name__ == "__main__":

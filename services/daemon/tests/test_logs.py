@@ -4,8 +4,9 @@ import re
 
 import pytest
 import structlog
-from kakuri_daemon import configure_logs
+from kakuri_daemon import access_log, configure_logs
 from kakuri_daemon._logs import TextRenderer
+from kakuri_http import AccessEntry
 
 
 @pytest.fixture
@@ -125,3 +126,19 @@ def test_less_important_events_are_left_out(lines):
     logging.getLogger("kakuri_tcp").warning("yes %s", 1)
     (line,) = read()
     assert "yes 1" in line
+
+
+def test_requests_and_other_events_are_written_in_their_order(lines):
+    read = lines()
+    write = access_log()
+    structlog.get_logger().info("before")
+    write(AccessEntry("127.0.0.1:5", "GET", "/x", 200, 3, 0.0015, complete=True))
+    write(AccessEntry("127.0.0.1:5", "GET", "/x?token=secret", 200, 3, 0.0015, complete=True))
+    structlog.get_logger().info("after")
+    rest = "status=200 bytes=3 ms=1.5 complete=True"
+    assert [" ".join(line.split("]")[1].split()) for line in read()] == [
+        "before",
+        f"request peer=127.0.0.1:5 method=GET target=/x {rest}",
+        f"request peer=127.0.0.1:5 method=GET target=/x?… {rest}",
+        "after",
+    ]

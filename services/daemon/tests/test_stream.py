@@ -71,3 +71,18 @@ def test_log_stream_writes_lone_surrogates_escaped():
     assert os.read(read, 100) == b"\\udcff\n"
     os.close(read)
     os.close(write)
+
+
+def test_log_stream_writes_the_first_line_at_once_and_gathers_those_of_its_pause(monkeypatch):
+    monkeypatch.setattr("kakuri_daemon._stream.PAUSE_SECONDS", 1000)
+    read, write = os.pipe()
+    stream = LogStream(write)
+    stream.write("first\n")
+    assert os.read(read, 100) == b"first\n"
+    stream.write("second\n")
+    stream.write("third\n")
+    stream.close(10)
+    assert not stream._writer.is_alive()
+    assert os.read(read, 100) == b"second\nthird\n"
+    os.close(read)
+    os.close(write)

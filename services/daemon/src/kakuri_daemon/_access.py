@@ -6,28 +6,44 @@ from collections.abc import Callable
 import structlog
 from kakuri_http import AccessEntry
 
+from kakuri_daemon._logs import LineRenderer
+from kakuri_daemon._quick_lines import without_query
+
 log = structlog.get_logger()
 
 
 def access_log() -> Callable[[AccessEntry], None] | None:
-    """Give what logs requests; None where the log takes no such line, so that none is made."""
-    return _log_access if logging.getLogger().isEnabledFor(logging.INFO) else None
+    """Return a function that logs requests; None where the log takes no such line.
+
+    Call it after `configure_logs`: the lines of requests, most of a busy log, are then made
+    without structlog wherever that gives the same line.
+    """
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        return None
+    renderer = structlog.get_config()["processors"][0]
+    if not isinstance(renderer, LineRenderer):
+        return _log_request
+    write_request = renderer.write_request
+
+    def write(access: AccessEntry) -> None:
+        if not write_request(access):
+            _log_request(access)
+
+    return write
 
 
-def _log_access(access: AccessEntry) -> None:
-    log.info(
-        "request",
-        peer=access.peer,
-        method=access.method,
-        target=_without_query(access.target),
-        status=access.status,
-        bytes=access.sent,
-        ms=round(access.seconds * 1000, 2),
-        complete=access.complete,
-    )
+def _log_request(access: AccessEntry) -> None:
+    log.info("request", **request_fields(access))
 
 
-def _without_query(target: str) -> str:
-    """Return a target as it may be logged: callers put tokens into queries."""
-    path, mark, _ = target.partition("?")
-    return f"{path}?…" if mark else path
+def request_fields(access: AccessEntry) -> dict[str, object]:
+    """Return the fields of the line about an exchange, in their order."""
+    return {
+        "peer": access.peer,
+        "method": access.method,
+        "target": without_query(access.target),
+        "status": access.status,
+        "bytes": access.sent,
+        "ms": round(access.seconds * 1000, 2),
+        "complete": access.complete,
+    }

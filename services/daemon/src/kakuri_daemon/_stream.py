@@ -2,7 +2,8 @@
 
 Standard error may be a pipe whose reader is slow, stuck or gone. A thread of its own writes to
 it; lines that it can't write are dropped and counted, and the count is written as soon as lines
-can be written again.
+can be written again. After each write it pauses for a moment, so that the lines of a busy log share
+one write and one wake-up: waking a thread costs far more than making a line.
 
 The thread writes to the descriptor, not to `sys.stderr`: a Python stream keeps what it could not
 write and fails the interpreter's exit with it (status 120), and a thread that is stuck inside one
@@ -13,9 +14,13 @@ import os
 import select
 import threading
 from collections import deque
+from contextlib import suppress
 
 MAX_WAITING_LINES = 10_000
 """Lines that wait for the writer: seconds of a busy log, a few megabytes."""
+
+PAUSE_SECONDS = 0.02
+"""How long the writer pauses after a write: too short to be missed, long enough for many lines."""
 
 
 class LogStream:
@@ -26,7 +31,7 @@ class LogStream:
         self._waiting: deque[str] = deque()
         self._max_waiting = max_waiting
         self._dropped = 0
-        self._is_closed = False
+        self._closed = threading.Event()
         self._changed = threading.Condition()
         self._writer = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._writer.start()
@@ -47,14 +52,14 @@ class LogStream:
     def close(self, timeout: float) -> None:
         """Write what is queued, for at most `timeout` seconds."""
         with self._changed:
-            self._is_closed = True
+            self._closed.set()
             self._changed.notify()
         self._writer.join(timeout)
 
     def _write_all(self) -> None:
         while True:
             with self._changed:
-                while not self._waiting and not self._is_closed:
+                while not self._waiting and not self._closed.is_set():
                     self._changed.wait()
                 if not self._waiting:
                     return
@@ -63,10 +68,9 @@ class LogStream:
                 if self._dropped:
                     text += f"{self._dropped} pieces of the log were dropped: nobody read it\n"
                     self._dropped = 0
-            try:
+            with suppress(OSError):  # the reader is gone
                 self._write(text.encode("utf-8", "backslashreplace"))
-            except OSError:
-                continue  # the reader is gone: there is nobody to tell
+            self._closed.wait(PAUSE_SECONDS)
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

@@ -1,0 +1,139 @@
+"""The fast paths of the log make the lines that the general rendering makes."""
+
+import logging
+from dataclasses import fields, replace
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+from kakuri_daemon import configure_logs
+from kakuri_daemon._access import request_fields
+from kakuri_daemon._logs import LineRenderer
+from kakuri_daemon._quick_lines import JSON, MAX_VALUE_LENGTH, TEXT, QuickForm, timestamp
+from kakuri_http import AccessEntry
+
+FORMS = {"text": TEXT, "json": JSON}
+
+ALWAYS_GENERAL = QuickForm(lambda _level, _event: None, lambda _access: None)
+
+HOSTILE_TEXTS = [
+    "", " ", "plain", "two parts", " edge", "edge ", "a=b", 'say "hi"', "it's", "back\\slash",
+    "line\nfeed", "carriage\rreturn", "tab\tbed", "\x00", "\x1b[31m", "\x7f", "\x9b31m", "é",
+    "\u2028", "\u202e", "\ud800", "😀", "%s", "{0}", "x" * MAX_VALUE_LENGTH,
+    "x" * (MAX_VALUE_LENGTH + 1), "?", "/path?token=secret", "/path?",
+]  # fmt: skip
+
+VALUES = (
+    st.sampled_from(HOSTILE_TEXTS)
+    | st.text()
+    | st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126))
+    | st.booleans()
+    | st.none()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.binary(max_size=5)
+)
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def renderings(request):
+    """The processor of one form of the log as it is configured, and one that is always careful."""
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    lines = []
+    stream = configure_logs(request.param)
+    (configured,) = structlog.get_config()["processors"]
+    quick = LineRenderer(FORMS[request.param], configured._general, lines.append)
+    general = LineRenderer(ALWAYS_GENERAL, configured._general, lines.append)
+    yield quick, general, lines
+    stream.close(10)
+    structlog.reset_defaults()
+    logging.getLogger().handlers, logging.getLogger().level = before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clock():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.time_ns", lambda: 1_795_000_000_000_001_000)
+        yield
+
+
+@given(
+    event=VALUES,
+    values=st.dictionaries(
+        st.sampled_from(["id", "error", "level", "timestamp", "exception"]), VALUES
+    ),
+    level=st.sampled_from(["debug", "info", "warning", "error", "critical"]),
+)
+def test_event_with_any_values_has_the_same_line_on_both_paths(renderings, event, values, level):
+    quick, general, _ = renderings
+    expected = general(None, level, {**values, "event": event})
+    assert quick(None, level, {**values, "event": event}) == expected
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_number_that_json_lacks_is_left_to_the_general_rendering(value):
+    assert JSON.event("info", {"event": "measured", "value": value}) is None
+
+
+@pytest.mark.parametrize("key", ["exc_info", "exception", "level", "timestamp"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_event_with_a_field_of_the_log_itself_is_left_to_the_general_rendering(form, key):
+    assert form.event("info", {key: "x", "event": "failed"}) is None
+
+
+def test_simple_event_takes_the_fast_path(renderings):
+    quick, general, _ = renderings
+    event = {"id": "wl-1", "image": "nginx:latest", "n": 1, "s": 0.5, "ok": True, "no": None}
+    line = quick._quick.event("info", {**event, "event": "workload accepted"})
+    assert line == general(None, "info", {**event, "event": "workload accepted"})
+
+
+ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, complete=True)
+
+
+@given(data=st.data())
+def test_request_with_any_values_has_the_line_that_structlog_would_write(renderings, data):
+    quick, general, _ = renderings
+    hostile = st.sampled_from(HOSTILE_TEXTS) | st.text()
+    strategies = {
+        "peer": hostile, "method": hostile, "target": hostile, "complete": st.booleans(),
+        "seconds": st.floats(0, 1e6), "status": st.integers(100, 599), "sent": st.integers(0),
+    }  # fmt: skip
+    assert strategies.keys() == {field.name for field in fields(AccessEntry)}
+    access = replace(ACCESS, **data.draw(st.fixed_dictionaries({}, optional=strategies)))
+    line = quick._quick.request(access)
+    assert line in (None, general(None, "info", {**request_fields(access), "event": "request"}))
+
+
+def test_request_without_oddities_takes_the_fast_path(renderings):
+    quick, _, lines = renderings
+    lines.clear()
+    assert quick.write_request(ACCESS)
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize("field", ["peer", "method", "target"])
+@pytest.mark.parametrize("text", ["", "a b", "\x1b", "\n", '"', "é", "x" * 600])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_request_with_a_hostile_text_is_left_to_the_general_rendering(form, field, text):
+    assert form.request(replace(ACCESS, **{field: text})) is None
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_request_with_a_query_is_left_to_what_hides_it(form):
+    assert form.request(replace(ACCESS, target="/x?token=secret")) is None
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (1_795_000_000_000_000_999, "2026-11-18T11:06:40.000000Z"),
+        (1_795_000_000_999_999_999, "2026-11-18T11:06:40.999999Z"),
+        (1_795_000_001_000_001_000, "2026-11-18T11:06:41.000001Z"),
+    ],
+)
+def test_timestamp_has_six_digits_of_a_second(monkeypatch, nanoseconds, expected):
+    monkeypatch.setattr("time.time_ns", lambda: nanoseconds)
+    assert timestamp() == expected
