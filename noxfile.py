@@ -11,8 +11,8 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # nox imports this file by path, so tools/ has to be found from here
 
+from tests.cri_node.cache import lacks  # noqa: E402
 from tools import debian, fuzzing, go, interpreters, side_by_side, system  # noqa: E402
-from tools.cri_node.cache import lacks  # noqa: E402
 from tools.members import BY_NAME, MEMBERS, third_party  # noqa: E402
 from tools.protobuf_conformance import runner as protobuf_runner  # noqa: E402
 from tools.sessions import (  # noqa: E402
@@ -82,7 +82,12 @@ def typecheck(session: nox.Session) -> None:
     install_editable(session, MEMBERS, "nox", *tools_of("typecheck", "test", "coverage", "up"))
     packages = [f"--package={member.import_name}" for member in MEMBERS]
     session.run(
-        "mypy", *packages, "--package=tools", "--module=noxfile", env={"MYPYPATH": str(ROOT)}
+        "mypy",
+        *packages,
+        "--package=tools",
+        "--package=tests.cri_node",
+        "--module=noxfile",
+        env={"MYPYPATH": str(ROOT)},
     )
     run_tool(session, "public_types")
 
@@ -176,7 +181,7 @@ def soak(session: nox.Session) -> None:
     For half a minute, or for the seconds after `--`.
     """
     install_wheels(session, "kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
-    session.run("python", "tests/soak/soak.py", *session.posargs)
+    session.run("python", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session(python=PYTHON, reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ)
@@ -196,7 +201,7 @@ def zones(session: nox.Session) -> None:
     settings = "--rcfile=tests/zones/coverage.toml"
     session.run("coverage", "erase", settings)
     python = str(Path(session.bin) / "python")
-    world = [python, "-m", "coverage", "run", settings, "-m", "tools.cri_node", "--"]
+    world = [python, "-m", "coverage", "run", settings, "-m", "tests.cri_node", "--"]
     tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "tests/zones"]
     runs = {
         f"zones with --runtime {runtime}": [*world, *tests, "--runtime", runtime, *session.posargs]
@@ -321,7 +326,7 @@ def bench(session: nox.Session) -> None:
         script = ROOT / "benchmarks" / f"bench_{name}.py"
         if script.exists():
             install_editable(session, MEMBERS, "uvloop", *tools_of("bench"))
-            world = ["-m", "tools.cri_node", "--", "python"] if name == "zone_start" else []
+            world = ["-m", "tests.cri_node", "--", "python"] if name == "zone_start" else []
             session.run("python", *world, str(script))
             continue
         member = BY_NAME[name]

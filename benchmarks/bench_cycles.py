@@ -4,7 +4,7 @@ Starts and removes workloads on a durable store and reads /proc in between: with
 runtime, or with containers of a real one. Usage:
 
     bench_cycles.py [CYCLES] [TIMES]
-    python -m tools.cri_node -- python benchmarks/bench_cycles.py CYCLES TIMES zones
+    python -m tests.cri_node -- python benchmarks/bench_cycles.py CYCLES TIMES zones
 """
 
 import json
@@ -23,7 +23,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # for tools/, which is not a package
 
-from tools.cri_node.node import CriNode
+from tests.cri_node.node import CriNode
 
 BIN = Path(sys.executable).parent
 AT_ONCE = 50

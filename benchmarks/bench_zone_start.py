@@ -13,7 +13,7 @@ three calls took there, by the log of the process that made them.
 At the end of each block the memory of agent and sidecar is read: resident, and what no other
 process shares.
 
-Usage, as root on Debian: python -m tools.cri_node -- python benchmarks/bench_zone_start.py [ROUNDS]
+Usage, as root on Debian: python -m tests.cri_node -- python benchmarks/bench_zone_start.py [ROUNDS]
 """
 
 import asyncio
@@ -47,7 +47,7 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent)
 )  # for tools/, which is not a package
 
-from tools.cri_node.node import CriNode
+from tests.cri_node.node import CriNode
 
 BIN = Path(sys.executable).parent
 HANDLER = "edera"

@@ -2,7 +2,8 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from e2e_processes import Daemon  # see pythonpath in the root pyproject
+
+from .processes import Daemon  # see pythonpath in the root pyproject
 
 
 @pytest.fixture

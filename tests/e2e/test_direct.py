@@ -4,8 +4,9 @@ import asyncio
 import json
 
 import pytest
-from e2e_processes import curl
 from kakuri_cri.testing import FakeCri
+
+from .processes import curl
 
 
 @pytest.fixture

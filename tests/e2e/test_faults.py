@@ -5,7 +5,6 @@ import os
 import signal
 
 import pytest
-from e2e_kills import AgentProcess, Forker, node
 from kakuri_rpc import (
     AgentClient,
     AgentTimeout,
@@ -20,7 +19,10 @@ from kakuri_rpc import (
     StopWorkload,
 )
 from kakuri_tcp import Endpoint
-from recording_runtime import workload
+
+from services.agent.tests.recording_runtime import workload
+
+from .kills import AgentProcess, Forker, node
 
 PAUSED_TIMEOUT = 0.2
 

@@ -9,9 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e_processes import DEADLINE, curl, nc
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import FaultProxy, Faults
+
+from .processes import DEADLINE, curl, nc
 
 WORKLOAD = {
     "id": "test-1",

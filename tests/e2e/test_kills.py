@@ -8,8 +8,9 @@ import os
 from collections import Counter
 
 import pytest
-from e2e_agent import STEPS
-from e2e_kills import node
+
+from .forked_agents import STEPS
+from .kills import node
 
 KILLS = int(os.environ.get("KAKURI_KILLS", "100"))
 A_STORY = 100

@@ -9,8 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from e2e_processes import BIN, DEADLINE, clean_environment, curl, nc
 from kakuri_registry import SQLiteStore
+
+from .processes import BIN, DEADLINE, clean_environment, curl, nc
 
 WORKLOAD = (
     '{"id":"w","image":"nginx","runtime_class":"edera-zone","memory_mb":1,"cpu_millicores":1}'

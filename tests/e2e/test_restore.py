@@ -7,7 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from e2e_processes import nc
+from .processes import nc
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e_processes import DEADLINE, clean_environment
 from kakuri_rpc import Error, ErrorCode, Log, ReadLog, StartWorkload, State, Status, serve
 from kakuri_tcp import Endpoint
+
+from .processes import DEADLINE, clean_environment
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/reverse-proxy.md").read_text()
 (CONFIGURATION,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT, re.DOTALL)

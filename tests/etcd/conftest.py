@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from etcd_cluster import Cluster
-from etcd_rpc import Maintenance, StatusRequest
 from kakuri_grpc import Channel, StatusError
+
+from .cluster import Cluster
+from .etcd_rpc import Maintenance, StatusRequest
 
 
 @pytest.fixture(scope="session")

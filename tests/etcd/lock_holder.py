@@ -1,6 +1,6 @@
 """A process that contends for a lock, and reports while it holds it.
 
-    python lock_holder.py ENDPOINT NAME
+    python -m tests.etcd.lock_holder ENDPOINT NAME
 
 It writes a line for all that a test has to know:
 
@@ -16,7 +16,9 @@ import asyncio
 import sys
 import time
 
-from etcd_rpc import (
+from kakuri_grpc import Channel
+
+from .etcd_rpc import (
     KV,
     Compare,
     CompareTarget,
@@ -27,7 +29,6 @@ from etcd_rpc import (
     RequestOp,
     TxnRequest,
 )
-from kakuri_grpc import Channel
 
 TTL = 2
 """Seconds for which the lock is held without being renewed."""

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from etcd_cluster import Cluster
-from etcd_rpc import (
+from kakuri_grpc import Channel, InvalidArgument, PermissionDenied, Unauthenticated
+
+from .cluster import Cluster
+from .etcd_rpc import (
     KV,
     Auth,
     AuthEnableRequest,
@@ -19,7 +21,6 @@ from etcd_rpc import (
     PutRequest,
     RangeRequest,
 )
-from kakuri_grpc import Channel, InvalidArgument, PermissionDenied, Unauthenticated
 
 TOKEN_TTL = 1
 """Seconds after which a member forgets a token that no call has used."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import kakuri_protobuf as kp
 import pytest
-from etcd_rpc import (
+from kakuri_grpc import InvalidArgument, StatusCode, StatusError
+
+from .etcd_rpc import (
     KV,
     CompactionRequest,
     Compare,
@@ -28,7 +30,6 @@ from etcd_rpc import (
     WatchProgressRequest,
     WatchRequest,
 )
-from kakuri_grpc import InvalidArgument, StatusCode, StatusError
 
 HERE = Path(__file__).resolve().parent
 

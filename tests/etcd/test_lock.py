@@ -5,11 +5,12 @@ import itertools
 import signal
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-import lock_holder
+from tools.members import ROOT
 
-PROGRAM = Path(lock_holder.__file__)
+from . import lock_holder
+
+PROGRAM = ("-m", lock_holder.__name__)
 
 
 class Contender:
@@ -52,7 +53,7 @@ class Contender:
 @asynccontextmanager
 async def contender(endpoint, name):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, PROGRAM, endpoint, name, stdout=asyncio.subprocess.PIPE
+        sys.executable, *PROGRAM, endpoint, name, stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
     try:
         yield Contender(process)

@@ -4,7 +4,16 @@ import asyncio
 import random
 
 import pytest
-from etcd_rpc import (
+from kakuri_grpc import (
+    Channel,
+    DeadlineExceeded,
+    Keepalive,
+    Processed,
+    StatusError,
+    Unavailable,
+)
+
+from .etcd_rpc import (
     KV,
     Compare,
     Maintenance,
@@ -16,14 +25,6 @@ from etcd_rpc import (
     Watch,
     WatchCreateRequest,
     WatchRequest,
-)
-from kakuri_grpc import (
-    Channel,
-    DeadlineExceeded,
-    Keepalive,
-    Processed,
-    StatusError,
-    Unavailable,
 )
 
 FIRST, LAST = b"/w/", b"/w0"

@@ -4,13 +4,15 @@ import asyncio
 import subprocess
 from contextlib import AsyncExitStack
 
-import interop_clients as clients
-import interop_servers as servers
 import kakuri_protobuf as kp
 import pytest
 import pytest_asyncio
-from interop_clients import CANCELLED, DEADLINE_EXCEEDED, CallFailed
-from interop_service import (
+
+from tools import go
+
+from . import clients, servers
+from .clients import CANCELLED, DEADLINE_EXCEEDED, CallFailed
+from .service import (
     DUPLEX,
     EMPTY,
     INITIAL,
@@ -31,8 +33,6 @@ from interop_service import (
     response,
 )
 
-from tools import go
-
 REQUEST_SIZES = (27_182, 8, 1_828, 45_904)
 RESPONSE_SIZES = (31_415, 9, 2_653, 58_979)
 UNKNOWN, UNIMPLEMENTED = 2, 12
@@ -50,7 +50,7 @@ PAIRS = [
 @pytest.fixture(scope="session")
 def go_server(tmp_path_factory):
     """Return the program of the server in Go."""
-    source = servers.__file__.replace("interop_servers.py", "server.go")
+    source = servers.__file__.replace("servers.py", "server.go")
     return go.build(source, tmp_path_factory.mktemp("go") / "server")
 
 

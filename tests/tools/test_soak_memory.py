@@ -1,15 +1,10 @@
 """The soak's measure of growth: a leak of 2 MB a second is one, and coming and going is none."""
 
-import importlib.util
 import random
-from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[1] / "soak" / "soak_memory.py"
-SPEC = importlib.util.spec_from_file_location("soak_memory", PATH)
-soak_memory = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(soak_memory)
+from tests.soak.memory import slope
 
 
 def samples(leak, garbage, spikes=0):
@@ -23,13 +18,13 @@ def samples(leak, garbage, spikes=0):
 
 @pytest.mark.parametrize(("garbage", "spikes"), [(0, 0), (8, 0), (8, 4)])
 def test_slope_of_a_leak_is_found_among_garbage(garbage, spikes):
-    assert 1.6 < soak_memory.slope(samples(2.0, garbage, spikes)) < 2.4
+    assert 1.6 < slope(samples(2.0, garbage, spikes)) < 2.4
 
 
 @pytest.mark.parametrize(("garbage", "spikes"), [(0, 0), (8, 0), (20, 0), (8, 4)])
 def test_slope_without_a_leak_is_about_nothing(garbage, spikes):
-    assert abs(soak_memory.slope(samples(0.0, garbage, spikes))) < 0.7
+    assert abs(slope(samples(0.0, garbage, spikes))) < 0.7
 
 
 def test_slope_of_one_sample_is_nothing():
-    assert soak_memory.slope([(1.0, 60.0)]) == 0
+    assert slope([(1.0, 60.0)]) == 0

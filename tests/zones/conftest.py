@@ -1,7 +1,8 @@
 import pytest
-from zones_system import DAEMONS, System
 
-from tools.cri_node.node import CriNode
+from tests.cri_node.node import CriNode
+
+from .system import DAEMONS, System
 
 # A hanging registry is given up on quickly here, and pulls that failed are tried again soon.
 ZONE_OPTIONS = ("--pull-stall-timeout", "3")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from kakuri_zones._security import MASKED_PATHS, READONLY_PATHS
-from zones_system import IDLE
+
+from .system import IDLE
 
 CAPABILITIES = {
     "CHOWN": 0,

@@ -3,7 +3,8 @@
 from collections import Counter
 
 import pytest
-from zones_system import IDLE, await_that
+
+from .system import IDLE, await_that
 
 
 def test_what_runs_goes_on(system, victim):

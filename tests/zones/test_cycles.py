@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from zones_system import IDLE, await_that
+
+from .system import IDLE, await_that
 
 AT_ONCE = 8
 ROUNDS = int(os.environ.get("KAKURI_ZONE_CYCLES", "48")) // AT_ONCE - 1

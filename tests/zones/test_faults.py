@@ -5,7 +5,8 @@ import threading
 
 import pytest
 from kakuri_cri.testing import CriProxy
-from zones_system import IDLE, await_that
+
+from .system import IDLE, await_that
 
 MAKING = ("ImageStatus", "RunPodSandbox", "PodSandboxStatus", "CreateContainer", "StartContainer")
 LOOKING = ("ListPodSandbox", "ListContainers", "ContainerStatus", "PodSandboxStatus")

@@ -1,7 +1,7 @@
 """Images on a real runtime are removed when no container uses them and the disk is full."""
 
-from zones_images import derive, push
-from zones_system import await_that
+from .images import derive, push
+from .system import await_that
 
 
 def images_of(system):

@@ -4,8 +4,10 @@ import json
 import subprocess
 
 import pytest
-from e2e_processes import nc
-from zones_system import IDLE, await_that
+
+from tests.e2e.processes import nc
+
+from .system import IDLE, await_that
 
 NGINX = (
     '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone",'

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from zones_system import PATIENCE
+from .system import PATIENCE
 
 
 def test_whole_tail_and_after_the_end(system):

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from zones_system import await_that
+
+from .system import await_that
 
 
 @pytest.fixture

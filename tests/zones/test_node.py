@@ -9,11 +9,12 @@ import pytest
 from kakuri_http import HTTPError, RequestTimeout, Timeouts
 from kakuri_http.blocking import BlockingClient
 from kakuri_json import decode
-from zones_processes import ended_after
 
-from tools.cri_node import readiness
-from tools.cri_node.cgroups import Limits
-from tools.cri_node.daemons import await_condition
+from tests.cri_node import readiness
+from tests.cri_node.cgroups import Limits
+from tests.cri_node.daemons import await_condition
+
+from .processes import ended_after
 
 MIB = 1 << 20
 

@@ -4,7 +4,7 @@ import base64
 import json
 import socket
 
-from zones_system import IDLE, await_that
+from .system import IDLE, await_that
 
 STUBBORN = ("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
 

@@ -8,16 +8,17 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from zones_processes import ended_after
 
-from tools.cri_node import cgroups, pause, readiness
-from tools.cri_node.cache import Cache
-from tools.cri_node.cgroups import Limits
-from tools.cri_node.daemons import Daemon, NodeError, await_condition
-from tools.cri_node.layers import Layer, digest, image
-from tools.cri_node.vm.__main__ import parse, to_signal
-from tools.cri_node.vm.cpio import Archive
-from tools.cri_node.vm.guest import run_script
+from tests.cri_node import cgroups, pause, readiness
+from tests.cri_node.cache import Cache
+from tests.cri_node.cgroups import Limits
+from tests.cri_node.daemons import Daemon, NodeError, await_condition
+from tests.cri_node.layers import Layer, digest, image
+from tests.cri_node.vm.__main__ import parse, to_signal
+from tests.cri_node.vm.cpio import Archive
+from tests.cri_node.vm.guest import run_script
+
+from .processes import ended_after
 
 
 @pytest.fixture

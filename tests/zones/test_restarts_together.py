@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from zones_system import IDLE, PATIENCE, await_that
+
+from .system import IDLE, PATIENCE, await_that
 
 
 def kill_all(system):

@@ -10,7 +10,8 @@ from kakuri_registry import ZoneSpec
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp import Endpoint
 from kakuri_zones import Settings, zone_node
-from zones_system import IDLE, run_ctr
+
+from .system import IDLE, run_ctr
 
 SPEC = ZoneSpec(
     "twin",

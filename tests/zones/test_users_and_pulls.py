@@ -1,9 +1,10 @@
 """Images on a real runtime: whom they run as, and when they are pulled."""
 
 import pytest
-from zones_images import OwnRegistry, derive, push
 
-from tools.cri_node.layers import Layer
+from tests.cri_node.layers import Layer
+
+from .images import OwnRegistry, derive, push
 
 ACCOUNTS = (
     "root:x:0:0:root:/root:/bin/sh\n"

@@ -6,8 +6,10 @@ KAKURI_ZONE_KILLS is how many kills there are to be, 12 unless it says more.
 import os
 
 import pytest
-from e2e_kills import Node
-from zones_system import IDLE
+
+from tests.e2e.kills import Node
+
+from .system import IDLE
 
 KILLS = int(os.environ.get("KAKURI_ZONE_KILLS", "12"))
 

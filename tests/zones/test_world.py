@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from zones_processes import ended_after
 
-from tools.cri_node import cgroups
-from tools.cri_node.cache import ROOT
-from tools.cri_node.world import sweep
+from tests.cri_node import cgroups
+from tests.cri_node.cache import ROOT
+from tests.cri_node.world import sweep
 
-WORLD = [sys.executable, "-m", "tools.cri_node", "--"]
+from .processes import ended_after
+
+WORLD = [sys.executable, "-m", "tests.cri_node", "--"]
 
 BUSY = """
 image=127.0.0.1:5000/library/busybox:latest

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -8,9 +7,8 @@ import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
 from kakuri_registry import MemoryStore, StoreWriter, WorkloadRegistry
 
-sys.path.insert(0, str(Path(__file__).parent))
-from loop_clock import LoopClock
-from recording_runtime import RecordingRuntime
+from .loop_clock import LoopClock
+from .recording_runtime import RecordingRuntime
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from recording_runtime import workload
+
+from .recording_runtime import workload
 
 IDS = tuple(f"w{number}" for number in range(6))
 

@@ -21,9 +21,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
-from crash_clients import Client
-from crash_disk import TORN, TornWrite
-from crash_history import ClientHistory, Violation
 from kakuri_agent import Agent, Capacity, SidecarZones, ZoneRuntime
 from kakuri_http import ConnectFailed, HTTPError
 from kakuri_json import decode, encode
@@ -40,9 +37,13 @@ from kakuri_registry import (
     ZoneSpec,
 )
 from kakuri_tcp import Endpoint
-from model_cri import CALL_STEPS, ModelCri, virtual_clocks
-from model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
-from virtual_time import Stalled, VirtualLoop, VirtualThread
+
+from .crash_clients import Client
+from .crash_disk import TORN, TornWrite
+from .crash_history import ClientHistory, Violation
+from .model_cri import CALL_STEPS, ModelCri, virtual_clocks
+from .model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
+from .virtual_time import Stalled, VirtualLoop, VirtualThread
 
 AGENT = "Kakuri-Agent"
 COMMANDS = {"POST": "start", "DELETE": "remove"}

@@ -8,7 +8,8 @@ from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
 from kakuri_zones.testing import quick_settings
-from recording_runtime import workload
+
+from .recording_runtime import workload
 
 
 class CriNode:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from recording_runtime import workload
+from .recording_runtime import workload
 
 
 class LoopClock:

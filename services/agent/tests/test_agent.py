@@ -18,7 +18,8 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from recording_runtime import workload
+
+from .recording_runtime import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 

@@ -10,7 +10,8 @@ from kakuri_agent._capacity import (
     memory_of_machine,
 )
 from kakuri_registry import spec_size
-from recording_runtime import workload
+
+from .recording_runtime import workload
 
 
 def used(capacity):

@@ -1,11 +1,12 @@
 """The crash harness finds faults: one at a time is planted, and has to be found soon."""
 
 import pytest
-from crash_harness import World
-from crash_history import Violation
 from kakuri_agent import Agent, Capacity, Reconciler
 from kakuri_registry import StoreWriter, Wanted, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
+
+from .crash_harness import World
+from .crash_history import Violation
 
 SEEDS = range(100, 300)
 """Stories that may be told before the fault is found."""

@@ -8,8 +8,9 @@ import os
 from collections import Counter
 
 import pytest
-from crash_harness import STEPS, World
-from model_cri import CALL_STEPS
+
+from .crash_harness import STEPS, World
+from .model_cri import CALL_STEPS
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))

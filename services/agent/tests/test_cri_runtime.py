@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import structlog
-from cri_node import CriNode, gone, reached, removed, run
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_daemon import DaemonError
 from kakuri_rpc import AgentError, ErrorCode, State
 from kakuri_tcp.testing import until
-from recording_runtime import workload
+
+from .cri_node import CriNode, gone, reached, removed, run
+from .recording_runtime import workload
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from kakuri_agent._cli import Settings, agent_service
 from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
 from kakuri_zones import Settings as ZoneSettings
-from recording_runtime import workload
+
+from .recording_runtime import workload
 
 AT_ONCE = 20
 ROUNDS = 50

@@ -27,8 +27,9 @@ from kakuri_rpc import (
     State,
     StopWorkload,
 )
-from loop_clock import LoopClock, begin
-from recording_runtime import spec, workload
+
+from .loop_clock import LoopClock, begin
+from .recording_runtime import spec, workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
 from kakuri_registry import Wanted, WorkloadRegistry, WorkloadState
-from recording_runtime import workload
-from virtual_time import VirtualLoop
+
+from .recording_runtime import workload
+from .virtual_time import VirtualLoop
 
 KEPT = 100.0
 

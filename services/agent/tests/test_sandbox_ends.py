@@ -3,8 +3,9 @@
 from kakuri_agent import Agent
 from kakuri_registry import RestartPolicy, Wanted, WorkloadState
 from kakuri_rpc import RemoveWorkload, StartWorkload
-from loop_clock import begin
-from recording_runtime import workload
+
+from .loop_clock import begin
+from .recording_runtime import workload
 
 SUCCEEDED, FAILED = WorkloadState.SUCCEEDED, WorkloadState.FAILED
 

@@ -31,7 +31,8 @@ from kakuri_registry import (
 )
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
-from recording_runtime import spec
+
+from .recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 UNAVAILABLE = problem(503, code="RuntimeUnavailable", detail="containerd sleeps")

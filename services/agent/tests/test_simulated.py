@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 from kakuri_agent import LogPart, LogRequest, NoLog, Outcome, SimulatedRuntime, read_script
 from kakuri_registry import WorkloadState
-from recording_runtime import spec
+
+from .recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 

@@ -3,7 +3,8 @@
 import pytest
 from kakuri_agent._work_queue import STORE_RETRY_SECONDS, WorkQueue
 from kakuri_registry import StoreFull
-from loop_clock import LoopClock
+
+from .loop_clock import LoopClock
 
 
 class HeldJournal:

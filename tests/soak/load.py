@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 
-from soak_http import ask, connected, exchange, head
+from .http import ask, connected, exchange, head
 
 LARGE_BYTES = 240_000
 """A document close to the largest that is accepted."""

@@ -10,8 +10,9 @@ from grpclib import GRPCError, Status
 from grpclib import server as grpclib_server
 from grpclib.const import Cardinality, Handler
 from grpclib.encoding.base import CodecBase
-from interop_service import HANDLERS, INITIAL, TRAILING, Failure
 from kakuri_grpc import Server, StatusCode, status_error
+
+from .service import HANDLERS, INITIAL, TRAILING, Failure
 
 
 def bound(cls):

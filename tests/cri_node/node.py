@@ -10,10 +10,10 @@ from typing import Self
 from kakuri_http import HTTPError
 from kakuri_http.blocking import BlockingClient
 
-from tools.cri_node import cgroups, config, images, readiness, registry
-from tools.cri_node.cache import ROOT as REPOSITORY
-from tools.cri_node.cache import Cache
-from tools.cri_node.daemons import Daemon, NodeError, await_condition
+from tests.cri_node import cgroups, config, images, readiness, registry
+from tests.cri_node.cache import ROOT as REPOSITORY
+from tests.cri_node.cache import Cache
+from tests.cri_node.daemons import Daemon, NodeError, await_condition
 
 ENVIRONMENT = "KAKURI_CRI_NODE"
 """The variable that names the world's folder to everything that runs in it."""
@@ -30,7 +30,7 @@ _VM_RUNTIME = """\
 #!/bin/sh
 export PYTHONPATH={repository} KAKURI_VM_KERNEL={kernel} KAKURI_VM_MODULES={modules}
 export KAKURI_VM_BUSYBOX={busybox} KAKURI_VM_RUNC={runc} KAKURI_VM_QEMU={qemu}
-exec {python} -m tools.cri_node.vm "$@"
+exec {python} -m tests.cri_node.vm "$@"
 """
 
 
@@ -69,7 +69,7 @@ class CriNode:
         """Return the node of the world that this process runs in; NodeError if it is in none."""
         name = os.environ.get(ENVIRONMENT)
         if not name:
-            raise NodeError(f"expected {ENVIRONMENT}; run under: python -m tools.cri_node --")
+            raise NodeError(f"expected {ENVIRONMENT}; run under: python -m tests.cri_node --")
         return cls(Path(name))
 
     def __repr__(self) -> str:

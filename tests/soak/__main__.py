@@ -1,7 +1,7 @@
-"""Load every limit of the daemons at once: `python soak.py [SECONDS]`.
+"""Load every limit of the daemons at once: `python -m tests.soak [SECONDS]`.
 
 The three daemons run as processes in front of a fake container runtime. Clients of every kind that a
-node has to survive load them all the time (see soak_load.py), while each daemon's health is probed
+node has to survive load them all the time (see load.py), while each daemon's health is probed
 again and again. At the end a table is printed; the exit status is 1 if
 
 - a daemon took longer than MAX_ANSWER_SECONDS to answer a probe, or did not answer. A run of more
@@ -28,13 +28,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
+from tests.e2e.processes import Daemon, clean_environment
 
-from e2e_processes import Daemon, clean_environment  # noqa: E402
-from soak_load import Load, prepare  # noqa: E402
-from soak_memory import slope  # noqa: E402
-from soak_probe import ask  # noqa: E402
+from .load import Load, prepare
+from .memory import slope
+from .probe import ask
 
 SHORT_SECONDS = 30
 MAX_ANSWER_SECONDS = 0.25
@@ -64,7 +62,7 @@ class Runtime:
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "cri.sock"
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "soak_cri.py", self.socket],
+            [sys.executable, "-m", "tests.soak.cri", self.socket],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment(),
         )  # fmt: skip
         if not self.process.stdout.readline():
@@ -96,7 +94,7 @@ class Watched:
         """Record a probe's answers until cancelled."""
         answers = self.answers[kind] = []
         process = await asyncio.create_subprocess_exec(
-            sys.executable, HERE / "soak_probe.py", kind, self.daemon.address,
+            sys.executable, "-m", "tests.soak.probe", kind, self.daemon.address,
             stdout=subprocess.PIPE, env=clean_environment(),
         )  # fmt: skip
         try:

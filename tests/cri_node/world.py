@@ -1,6 +1,6 @@
 """Seal a command off: mount, network and process namespaces of its own, and what remains of them.
 
-    python -m tools.cri_node      holds the world's lock, removes the control groups at the end
+    python -m tests.cri_node      holds the world's lock, removes the control groups at the end
       setpriv, unshare            die with it, and take the namespaces' first process with them
         inside.py                 pid 1: reaps orphans
           inside.py               starts the node, then becomes the command
@@ -23,10 +23,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
-from tools.cri_node import cgroups
-from tools.cri_node.cache import ROOT as REPOSITORY
-from tools.cri_node.cache import Cache, locked
-from tools.cri_node.node import ENVIRONMENT, ROOT
+from tests.cri_node import cgroups
+from tests.cri_node.cache import ROOT as REPOSITORY
+from tests.cri_node.cache import Cache, locked
+from tests.cri_node.node import ENVIRONMENT, ROOT
 
 # What nodes write to whatever their configuration says, so that it has to be hidden.
 HIDDEN = (ROOT, Path("/var/lib/cni"))
@@ -53,7 +53,7 @@ def run(command: list[str], cache: Cache) -> int:
         lock = (folder / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     with lock:
-        inner = [sys.executable, "-m", "tools.cri_node.inside", str(cache.home), *command]
+        inner = [sys.executable, "-m", "tests.cri_node.inside", str(cache.home), *command]
         paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
             **os.environ,

@@ -2,9 +2,9 @@
 
 import subprocess
 
-from tools.cri_node import pause
-from tools.cri_node.cache import Cache
-from tools.cri_node.layers import Image, Layer, image
+from tests.cri_node import pause
+from tests.cri_node.cache import Cache
+from tests.cri_node.layers import Image, Layer, image
 
 ARCHITECTURE = "amd64"
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from e2e_processes import DEADLINE, Daemon
 from kakuri_http import Timeouts
 from kakuri_http.blocking import BlockingClient
+
+from tests.e2e.processes import DEADLINE, Daemon
 
 PATIENCE = 100
 """Seconds after which whatever a test waits for will not come: a machine may be slow."""

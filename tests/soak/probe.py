@@ -1,4 +1,4 @@
-"""Probe a daemon's health again and again: `python soak_probe.py KIND ADDRESS`, until killed.
+"""Probe a daemon's health again and again: `python -m tests.soak.probe KIND ADDRESS`, until killed.
 
 A process of its own, so that what it measures is not its neighbours' work. Each line it prints has
 the seconds by which the machine woke it too late, and the seconds until the answer, or `-` and what

@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tools.cri_node.vm.cpio import Archive
+from tests.cri_node.vm.cpio import Archive
 
 # In the order in which they need each other.
 MODULES = (

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from kakuri_http import Limits
 from kakuri_http.blocking import BlockingClient
 
-from tools.cri_node import registry
-from tools.cri_node.images import ARCHITECTURE, BUSYBOX
-from tools.cri_node.layers import MANIFEST, Blob, Image, Layer, image
+from tests.cri_node import registry
+from tests.cri_node.images import ARCHITECTURE, BUSYBOX
+from tests.cri_node.layers import MANIFEST, Blob, Image, Layer, image
 
 MAX_BLOB = 2**24
 """Bytes of the largest layer that is read."""

@@ -1,6 +1,6 @@
 """The first two processes of a sealed world (see world.py); not for use by hand.
 
-Usage: python -m tools.cri_node.inside CACHE COMMAND [ARGUMENT…]
+Usage: python -m tests.cri_node.inside CACHE COMMAND [ARGUMENT…]
 """
 
 import os
@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from tools.cri_node import world
-from tools.cri_node.cache import Cache
-from tools.cri_node.daemons import NodeError
-from tools.cri_node.node import CriNode
+from tests.cri_node import world
+from tests.cri_node.cache import Cache
+from tests.cri_node.daemons import NodeError
+from tests.cri_node.node import CriNode
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def work(cache: Cache, command: list[str]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)  # noqa: S606
+        os.execvp(command[0], command)
     except OSError as error:
         raise SystemExit(f"expected a program, got {command[0]!r}: {error.strerror}") from error
 

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from crash_disk import TORN, TornWrite
 from kakuri_agent import Agent, SidecarZones, _state
 from kakuri_agent._cli import main
 from kakuri_agent._node_zones import NodeZones
 from kakuri_agent._retention import Retention
 from kakuri_registry import STORE_FAILPOINTS, WRITER_FAILPOINTS, SQLiteStore, StoreWriter
+
+from services.agent.tests.crash_disk import TORN, TornWrite
 
 MOMENTS = ("before", "under-way", "after")
 COMMANDS = ("start", "stop", "remove")

@@ -8,7 +8,8 @@ import kakuri_grpc
 import kakuri_protobuf as kp
 from grpclib.client import Channel as GrpclibChannel
 from grpclib.exceptions import GRPCError
-from interop_servers import Codec, bound, cardinality
+
+from .servers import Codec, bound, cardinality
 
 CANCELLED, DEADLINE_EXCEEDED = 1, 4
 

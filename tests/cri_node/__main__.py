@@ -1,20 +1,20 @@
 """Run a command beside a CRI node, in namespaces that go when it ends.
 
-Usage: python -m tools.cri_node -- COMMAND [ARGUMENT…]
+Usage: python -m tests.cri_node -- COMMAND [ARGUMENT…]
 """
 
 import argparse
 import sys
 
+from tests.cri_node import world
+from tests.cri_node.cache import PROGRAMS, Cache, lacks
 from tools import debian
-from tools.cri_node import world
-from tools.cri_node.cache import PROGRAMS, Cache, lacks
 
 
 def main() -> None:
     """Fetch what the node needs, then run the command in its world."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.cri_node", description="Run a command beside a CRI node."
+        prog="python -m tests.cri_node", description="Run a command beside a CRI node."
     )
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()

@@ -3,7 +3,7 @@
 from kakuri_http import Response
 from kakuri_http.blocking import BlockingClient
 
-from tools.cri_node.layers import MANIFEST, Image
+from tests.cri_node.layers import MANIFEST, Image
 
 
 def push(registry: str, name: str, image: Image) -> None:

@@ -1,6 +1,6 @@
 """The runtime's command line, as far as containerd's shim for runc uses it.
 
-Usage: python -m tools.cri_node.vm [--root FOLDER] create|start|kill|delete|state|ps … ID
+Usage: python -m tests.cri_node.vm [--root FOLDER] create|start|kill|delete|state|ps … ID
 """
 
 import json
@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tools.cri_node import cgroups
-from tools.cri_node.vm import supervisor
-from tools.cri_node.vm.machine import Machine, RuntimeFailure
-from tools.cri_node.vm.supervisor import Settings
+from tests.cri_node import cgroups
+from tests.cri_node.vm import supervisor
+from tests.cri_node.vm.machine import Machine, RuntimeFailure
+from tests.cri_node.vm.supervisor import Settings
 
 # Options that take a value; all others are flags.
 VALUES = {
@@ -135,7 +135,7 @@ def main() -> None:
     else:
         ours = bool(identity) and machine.exists
     if not ours:
-        os.execv(settings.runc, [settings.runc, *sys.argv[1:]])  # noqa: S606
+        os.execv(settings.runc, [settings.runc, *sys.argv[1:]])
     try:
         act(machine, settings, options, arguments)
     except RuntimeFailure as error:

@@ -17,12 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-import crash_disk
-from crash_clients import Client
-from crash_disk import TORN
-from crash_history import ClientHistory, Violation
-from e2e_agent import STEPS
-from e2e_processes import clean_environment
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
@@ -30,7 +24,15 @@ from kakuri_rpc import Error, ErrorCode, ListWorkloads, RemoveWorkload, Reply, S
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
 from kakuri_zones import Settings
-from recording_runtime import workload
+
+from services.agent.tests.crash_clients import Client
+from services.agent.tests.crash_disk import TORN
+from services.agent.tests.crash_history import ClientHistory, Violation
+from services.agent.tests.recording_runtime import workload
+from tools.members import ROOT
+
+from .forked_agents import STEPS
+from .processes import clean_environment
 
 PATIENCE = 30
 
@@ -61,9 +63,9 @@ class Forker:
         command = [*UNSHARE, "sh", "-c", DISK, state]
         with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [*command, sys.executable, Path(__file__).with_name("e2e_agent.py")],
+                [*command, sys.executable, "-m", "tests.e2e.forked_agents"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True,
-                env=clean_environment(PYTHONPATH=str(Path(crash_disk.__file__).parent)),
+                env=clean_environment(PYTHONPATH=str(ROOT)),
             )  # fmt: skip
         self.disk = Path(f"/proc/{self._process.pid}/root{state}")
         """The small disk, as it is seen from outside."""

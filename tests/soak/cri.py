@@ -1,4 +1,4 @@
-"""A fake container runtime as a process: `python soak_cri.py SOCKET`, until standard input ends.
+"""A fake container runtime as a process: `python -m tests.soak.cri SOCKET`, until standard input ends.
 
 Its images: `server` runs, `talker` runs and writes a line every tenth of a second, `job` ends at
 once with 0, `crash` with 3.

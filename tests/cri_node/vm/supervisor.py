@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tools.cri_node.vm import guest, network
-from tools.cri_node.vm.machine import Machine
+from tests.cri_node.vm import guest, network
+from tests.cri_node.vm.machine import Machine
 
 _PR_SET_PDEATHSIG = 1
 
@@ -89,7 +89,7 @@ class Supervisor:
             command,
             pass_fds=[self._guest.fileno()],
             stdin=subprocess.DEVNULL,
-            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         )
         self._guest.close()
         return qemu

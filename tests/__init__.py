@@ -1,0 +1,1 @@
+"""Tests that cross distributions, and the worlds that they run in."""
