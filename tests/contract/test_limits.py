@@ -16,13 +16,15 @@ from kakuri_control_plane._problems import agent_problem
 from kakuri_control_plane._views import HistoryView, WorkloadPage
 from kakuri_cri import MAX_RECEIVED, CallRefused, api
 from kakuri_cri._errors import MAX_MESSAGE as MAX_CRI_MESSAGE
-from kakuri_http import Limits, Router
+from kakuri_daemon.api import APIRouter
+from kakuri_http import Limits
 from kakuri_json import decode, encode
 from kakuri_registry import (
     MAX_DOCUMENT_BYTES,
     MAX_HISTORY,
     MAX_SPEC_BYTES,
     MAX_STRING_BYTES,
+    WORKLOAD_ID,
     LogGrown,
     RestartPolicy,
     RuntimeHealth,
@@ -159,7 +161,7 @@ async def test_largest_workload_fits_the_store(workload, tmp_path):
 
 
 def body_limit_of_starts():
-    router = Router()
+    router = APIRouter(ids={"zone": WORKLOAD_ID})
     Api(None).add_to(router)
     (limit,) = [
         route.body_limit

@@ -15,7 +15,7 @@ MODULES = {
         "_status_updater", "_work_queue", "_workload_logs",
     ),
     "kakuri-control-plane": (
-        "_admission", "_guard", "_logs", "_paths", "_presence", "_problems", "_queries",
+        "_admission", "_logs", "_presence", "_problems", "_queries",
     ),
     "kakuri-cri": (
         "_answers", "_caller", "_container_calls", "_errors", "_events", "_grpc_channel",

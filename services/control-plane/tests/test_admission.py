@@ -1,6 +1,8 @@
 """Large documents are read a few at a time, and small ones pass them."""
 
 import asyncio
+import copy
+import pickle
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -108,18 +110,24 @@ def post(name, size=0):
     return request(encode(Workload(name, "nginx", "edera-zone", 1, 1, env=env)))
 
 
+def submit_to(agent):
+    """Return the handler of POST /workloads, as the router calls it."""
+    (route,) = (each for each in Api(agent).router().routes if each.method == "POST")
+    return route.handler
+
+
 async def test_post_of_a_large_document_is_503_with_retry_after_while_too_many_wait():
     agent = StuckAgent()
-    api = Api(agent)
+    submit = submit_to(agent)
     large = [
-        asyncio.create_task(api.create_workload(post(f"w-{number}", LARGE_DOCUMENT)))
+        asyncio.create_task(submit(post(f"w-{number}", LARGE_DOCUMENT)))
         for number in range(MAX_UNDER_WAY + MAX_WAITING)
     ]
     await turns_of_all()
-    response = await api.create_workload(post("one-more", LARGE_DOCUMENT))
+    response = await submit(post("one-more", LARGE_DOCUMENT))
     assert (response.status, response.headers["retry-after"]) == (503, "1")
     assert loads(response.body)["code"] == "busy"
-    small = asyncio.create_task(api.create_workload(post("small")))
+    small = asyncio.create_task(submit(post("small")))
     await asyncio.sleep(0)
     assert agent.asked == [*(f"w-{number}" for number in range(MAX_UNDER_WAY)), "small"]
     agent.answers.set()
@@ -137,9 +145,9 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
         return decode(document, **options)
 
     monkeypatch.setattr(_api, "decode", counting)
-    api = Api(StuckAgent())
+    submit = submit_to(StuckAgent())
     faulty = request(b'{"args":[' + b"1," * (LARGE_DOCUMENT // 2) + b"1]}")
-    posts = [asyncio.create_task(api.create_workload(faulty)) for _ in range(2 * MAX_UNDER_WAY)]
+    posts = [asyncio.create_task(submit(faulty)) for _ in range(2 * MAX_UNDER_WAY)]
     seen = []
     while not all(each.done() for each in posts):
         before = decoded
@@ -166,3 +174,10 @@ async def test_document_cancelled_between_its_slot_and_its_turn_frees_the_slot()
         await turns_of_all()
     async with crowd(admission, MAX_UNDER_WAY) as (admitted, _):
         assert len(admitted) == MAX_UNDER_WAY
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_too_many_large_documents_survives_pickle_and_copy(way):
+    error = TooManyLargeDocuments()
+    other = way(error)
+    assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
-from kakuri_control_plane._logs import Logs
+from kakuri_control_plane._logs import Logs, _passes
 from kakuri_control_plane._queries import LogQuery
 from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
 from kakuri_json import decode, encode
@@ -17,6 +17,9 @@ from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_OPEN_LOGS,
     AgentClient,
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
     Error,
     ErrorCode,
     Log,
@@ -24,6 +27,7 @@ from kakuri_rpc import (
     Request,
     State,
     Status,
+    UnexpectedReply,
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
@@ -503,3 +507,18 @@ async def test_a_slow_reader_of_a_big_log_holds_little_of_it():
         await writer.wait_closed()
     assert received == BIG
     assert digest.digest() == hashlib.sha256(block * (BIG // MAX_LOG_DATA)).digest()
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AgentUnreachable("away"), True),
+        (AgentTimeout("slow"), False),
+        (UnexpectedReply("odd"), False),
+        *((AgentError(Error(code, "x")), code in (ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE))
+          for code in ErrorCode),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_followed_log_waits_only_for_an_agent_or_runtime_that_is_away(error, passes):
+    assert _passes(error) == passes

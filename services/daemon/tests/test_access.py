@@ -1,7 +1,7 @@
 import logging
 from dataclasses import replace
 
-from kakuri_daemon import access_log
+from kakuri_daemon.api import access_log
 from kakuri_http import AccessEntry
 from structlog.testing import capture_logs
 

@@ -8,9 +8,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_daemon import configure_logs
-from kakuri_daemon._access import request_fields
 from kakuri_daemon._logs import LineRenderer
 from kakuri_daemon._quick_lines import JSON, MAX_VALUE_LENGTH, TEXT, QuickForm, timestamp
+from kakuri_daemon.api._access import request_fields
 from kakuri_http import AccessEntry
 
 FORMS = {"text": TEXT, "json": JSON}

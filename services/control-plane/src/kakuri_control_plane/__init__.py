@@ -2,10 +2,9 @@
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._cli import control_plane_service
-from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
 
-__all__ = ["Api", "Guard", "__version__", "control_plane_service"]
+__all__ = ["Api", "__version__", "control_plane_service"]
 
 for _name in __all__:  # tracebacks show where users import a name from
     _value = globals()[_name]

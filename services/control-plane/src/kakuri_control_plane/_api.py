@@ -1,54 +1,49 @@
-"""The HTTP API: workloads in JSON, carried out by the agent.
+"""The HTTP API: workloads in JSON.
 
-The control plane keeps no state. Every answer about a workload is the agent's, asked at that
-moment, so there is nothing here that could be stale or lost.
+The control plane keeps no state. Each response about a workload comes from the agent at that
+moment, so nothing here can be out of date or get lost.
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
-from kakuri_http import Handler, Headers, Request, Response, Router, problem
-from kakuri_json import JSONError, decode, encode
-from kakuri_registry import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
+from kakuri_daemon.api import APIRouter, json_response
+from kakuri_http import Headers, Request, Response, problem
+from kakuri_json import Fault, ValidationError, decode
+from kakuri_registry import (
+    DEFAULT_RUNTIME_CLASS,
+    MAX_DOCUMENT_BYTES,
+    WORKLOAD_ID,
+    Workload,
+)
 from kakuri_rpc import (
     LIMITS,
     AgentClient,
     AgentLog,
-    DocumentTooLarge,
     RPCError,
     State,
     check_document,
     check_received,
 )
 
-from kakuri_control_plane._admission import Admission, TooManyLargeDocuments
+from kakuri_control_plane._admission import Admission
 from kakuri_control_plane._logs import Logs, reader_of
-from kakuri_control_plane._paths import Paths
 from kakuri_control_plane._presence import Presence
-from kakuri_control_plane._problems import (
-    agent_problem,
-    busy,
-    document_problem,
-    not_found,
-    query_problem,
-    runtime_unavailable,
-    too_large,
-)
-from kakuri_control_plane._queries import LogQuery, NoQuery, PageQuery, QueryError, read_query
+from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
+from kakuri_control_plane._queries import LogQuery, PageQuery
 from kakuri_control_plane._views import HistoryView, WorkloadPage, WorkloadView
 
 JSON = "application/json"
 
 LOG_TYPE = "text/plain; charset=utf-8"
 LOG_HEADERS = {"X-Content-Type-Options": "nosniff"}
-"""A workload writes what it likes: a browser is to show it, and never to run it."""
+"""A workload writes any bytes: a browser must show them as text and never run them."""
 
 LOG_GAP = Headers({"Kakuri-Log-Gap": "true"})
-"""The trailer of a log some of which was removed before it could be read."""
+"""The trailer of a log of which some was removed before it could be read."""
 
 MAX_BODY = 2 * MAX_DOCUMENT_BYTES
 """Bytes of a submitted workload as it is sent: whitespace and escapes may double its size. The
@@ -63,19 +58,8 @@ MAYBE_JSON = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Submission(Workload):
-    """A workload as a submitter may ask for it: in one of the runtime classes that there are."""
-
-    runtime_class: Literal["edera-zone"]
-
-
-# Encoding is faster for a workload of the exact type that the messages declare.
-_fields_of = attrgetter(*(field.name for field in fields(Workload)))
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
-    """The answer of a probe; `message` is what an operator should know although all is well."""
+    """The response to a probe; `message` is for operators, and may be set while all is well."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -84,41 +68,39 @@ class Health:
     message: str | None = None
 
 
-OK = encode(Health("ok"))
+OK = Health("ok")
 
 
 class Api:
-    """The handlers of the API, and the agent that they ask."""
+    """The handlers of the API, which ask one agent."""
 
     def __init__(self, agent: AgentClient, name: str = "agent") -> None:
-        """Create the handlers of an agent's API.
+        """Create the handlers.
 
         Args:
-            agent: the client of the agent.
+            agent: the client of the agent; the caller closes it.
             name: the agent's name in the log.
-
         """
         self._agent = agent
         self._logs = Logs(agent)
         self._admission = Admission()
         self._presence = Presence(name)
 
-    def router(self) -> Router:
-        """Give the routes of the API."""
-        router = Paths()
-        create = without_query(self.create_workload)
-        router.add("POST", "/workloads", create, body_limit=MAX_BODY)
-        router.add("GET", "/workloads", self.list_workloads)
-        router.add("GET", "/workloads/:id", without_query(self.get_workload))
-        router.add("GET", "/workloads/:id/log", self.get_log)
-        router.add("GET", "/workloads/:id/history", without_query(self.get_history))
-        router.add("DELETE", "/workloads/:id", without_query(self.delete_workload))
-        router.add("GET", "/healthz", without_query(self.healthz))
-        router.add("GET", "/readyz", without_query(self.readyz))
+    def router(self) -> APIRouter:
+        """Return the routes of the API."""
+        router = APIRouter(PROBLEMS, ids={"workload": WORKLOAD_ID})
+        router.add("POST", "/workloads", self.create_workload, body_limit=MAX_BODY)
+        router.add("GET", "/workloads", self.list_workloads, query=PageQuery)
+        router.add("GET", "/workloads/:id<workload>", self.get_workload)
+        router.add("GET", "/workloads/:id<workload>/log", self.get_log, query=LogQuery)
+        router.add("GET", "/workloads/:id<workload>/history", self.get_history)
+        router.add("DELETE", "/workloads/:id<workload>", self.delete_workload)
+        router.add("GET", "/healthz", self.healthz)
+        router.add("GET", "/readyz", self.readyz)
         return router
 
     async def create_workload(self, request: Request) -> Response:
-        """Have a workload run: 201, or 200 if it is there already."""
+        """Submit a workload: 201, or 200 if it exists already."""
         content_type = request.headers.get("content-type")
         if content_type is not None and not MAYBE_JSON.fullmatch(content_type):
             detail = f"expected {JSON}, got {content_type!r}"
@@ -127,101 +109,58 @@ class Api:
         if coding is not None and coding.lower() != "identity":
             detail = f"expected content without a coding, got {coding!r}"
             return problem(415, code="unsupported_media_type", detail=detail)
-        try:
-            async with self._admission.admitted(len(request.body)):
-                workload = _read_workload(request.body)
-                status = await self._presence.of(self._agent.start_workload(workload))
-        except JSONError as error:
-            return document_problem(error)
-        except DocumentTooLarge as error:
-            return too_large(error)
-        except TooManyLargeDocuments as error:
-            return busy(error)
-        except RPCError as error:
-            return agent_problem(error)
+        async with self._admission.admitted(len(request.body)):
+            workload = _read_workload(request.body)
+            status = await self._presence.of(self._agent.start_workload(workload))
         headers = {"Location": f"/workloads/{workload.id}"}
-        return Response(200 if status.existing else 201, encode(workload), headers, JSON)
+        return json_response(workload, 200 if status.existing else 201, headers)
 
     async def get_workload(self, request: Request) -> Response:
-        """Tell how far a workload has come."""
-        workload_id = request.params["id"]
-        if not re.fullmatch(WORKLOAD_ID, workload_id):
-            return not_found(workload_id)
-        try:
-            status = await self._presence.of(self._agent.get_status(workload_id))
-        except RPCError as error:
-            return agent_problem(error)
-        return Response(200, encode(WorkloadView.of(status)), None, JSON)
+        """Return the state of a workload."""
+        status = await self._presence.of(self._agent.get_status(request.params["id"]))
+        return json_response(WorkloadView.of(status))
 
-    async def get_log(self, request: Request) -> Response:
-        """Give what a workload has written, and with `follow` what it is yet to write."""
+    async def get_log(self, request: Request, query: LogQuery) -> Response:
+        """Return the output of a workload, and with `follow` also what it writes from now on."""
         workload_id = request.params["id"]
-        if not re.fullmatch(WORKLOAD_ID, workload_id):
-            return not_found(workload_id)
-        try:
-            query = read_query(request, LogQuery)
-        except QueryError as error:
-            return query_problem(error)
-        try:
-            if request.method == "HEAD":
-                await self._presence.of(self._logs.check(workload_id))
-                return Response(200, iter(()), LOG_HEADERS, LOG_TYPE)
-            log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
-        except RPCError as error:
-            return agent_problem(error)
+        if request.method == "HEAD":
+            await self._presence.of(self._logs.check(workload_id))
+            return Response(200, iter(()), LOG_HEADERS, content_type=LOG_TYPE)
+        log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
-        response = Response(200, (), headers, LOG_TYPE)
+        response = Response(200, (), headers, content_type=LOG_TYPE)
         response.body = _report_gap(response, log, pieces)
         return response
 
     async def get_history(self, request: Request) -> Response:
-        """Tell what has happened to a workload."""
-        workload_id = request.params["id"]
-        if not re.fullmatch(WORKLOAD_ID, workload_id):
-            return not_found(workload_id)
-        try:
-            history = await self._presence.of(self._agent.get_history(workload_id))
-        except RPCError as error:
-            return agent_problem(error)
-        return Response(200, encode(HistoryView.of(history)), None, JSON)
+        """Return the transitions of a workload."""
+        history = await self._presence.of(self._agent.get_history(request.params["id"]))
+        return json_response(HistoryView.of(history))
 
     async def end_followed_logs(self) -> None:
-        """Cut off those who follow a log, so that the server can be drained."""
+        """End all responses that follow a log, so that the server can be drained."""
         await self._logs.end_followed()
 
     async def delete_workload(self, request: Request) -> Response:
-        """Have a workload end and be forgotten: 202 while that is being done."""
-        workload_id = request.params["id"]
-        if not re.fullmatch(WORKLOAD_ID, workload_id):
-            return not_found(workload_id)
-        try:
-            status = await self._presence.of(self._agent.remove_workload(workload_id))
-        except RPCError as error:
-            return agent_problem(error)
-        return Response(202, encode(WorkloadView.of(status)), None, JSON)
+        """Stop and remove a workload: 202 while the agent is doing so."""
+        status = await self._presence.of(self._agent.remove_workload(request.params["id"]))
+        return json_response(WorkloadView.of(status), 202)
 
-    async def list_workloads(self, request: Request) -> Response:
-        """Give a page of workloads in the order of their ids."""
-        try:
-            query = read_query(request, PageQuery)
-        except QueryError as error:
-            return query_problem(error)
+    async def list_workloads(self, _request: Request, query: PageQuery) -> Response:
+        """Return a page of workloads in the order of their ids."""
         state = None if query.state is None else State.of(query.state)
-        try:
-            page = await self._presence.of(
-                self._agent.list_workloads(
-                    state=state, after=query.after, limit=query.limit, label=query.label
-                )
+        page = await self._presence.of(
+            self._agent.list_workloads(
+                state=state, after=query.after, limit=query.limit, label=query.label
             )
-        except RPCError as error:
-            return agent_problem(error)
-        return Response(200, encode(WorkloadPage.of(page)), None, JSON)
+        )
+        return json_response(WorkloadPage.of(page))
 
-    def healthz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
-        """Tell that this process serves."""
-        return Response(200, OK, None, JSON)
+    def healthz(self, _request: Request) -> Response:
+        """Report that this process serves requests."""
+        return json_response(OK)
 
-    async def readyz(self, request: Request) -> Response:  # noqa: ARG002 (every probe is the same)
+    async def readyz(self, _request: Request) -> Response:
         """Report whether workloads can be run: the agent and its runtime answer."""
         try:
             node = await self._presence.of(self._agent.describe_node())
@@ -229,8 +168,7 @@ class Api:
             return agent_problem(error, status=503)
         if not node.runtime_available:
             return runtime_unavailable(node.message)
-        health = Health("ok", simulated=node.simulated, message=node.message)
-        return Response(200, encode(health), None, JSON)
+        return json_response(Health("ok", simulated=node.simulated, message=node.message))
 
 
 async def _report_gap(
@@ -244,26 +182,17 @@ async def _report_gap(
         response.trailers = LOG_GAP
 
 
-def without_query(handler: Handler) -> Handler:
-    """Return a handler that refuses every query instead of ignoring it."""
-
-    def handle(request: Request) -> Response | Awaitable[Response]:
-        try:
-            read_query(request, NoQuery)
-        except QueryError as error:
-            return query_problem(error)
-        return handler(request)
-
-    return handle
-
-
 def _read_workload(document: bytes) -> Workload:
-    """Read a submitted workload, decoding the document once, whether it is good or not.
+    """Return a submitted workload.
 
-    Raises JSONError with every fault of the document, and DocumentTooLarge.
+    Raises:
+        JSONError: the document is invalid; it has every fault.
+        DocumentTooLarge: its compact encoding is too large.
     """
     check_received(document)
-    submission = decode(document, type=Submission, limits=LIMITS)
-    workload = Workload(*_fields_of(submission))
+    workload: Workload = decode(document, type=Workload, limits=LIMITS)
+    if workload.runtime_class != DEFAULT_RUNTIME_CLASS:
+        message = f"expected {DEFAULT_RUNTIME_CLASS!r}, got {workload.runtime_class!r:.80}"
+        raise ValidationError((Fault("$.runtime_class", message),))
     check_document(workload, len(document))
     return workload

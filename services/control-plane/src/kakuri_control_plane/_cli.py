@@ -5,17 +5,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
-from kakuri_daemon import DaemonCommand, access_log, endpoint, listen_group, run, shed_with
-from kakuri_http import serve
+from kakuri_daemon import DaemonCommand, endpoint, listen_group, run
+from kakuri_daemon.api import HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
 from kakuri_tcp import Endpoint, UnixAccess
 
 from kakuri_control_plane._api import Api
-from kakuri_control_plane._guard import Guard
 from kakuri_control_plane._version import __version__
-
-DRAIN_SECONDS = 10.0
-"""How long a request in flight may take when the control plane is told to stop."""
 
 MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
 """Seconds: below, a healthy agent seems stuck; above, a client has long gone."""
@@ -72,23 +68,32 @@ async def control_plane_service(
     *,
     access: UnixAccess | None = None,
 ) -> AsyncIterator[Endpoint]:
-    """Serve the API while the context is entered; gives the real endpoint.
+    """Serve the API while the context is entered; yield the endpoint with its real port.
 
-    agent_timeout is in seconds; allowed_hosts are names besides localhost and that of `listen`;
-    access says who may connect to a Unix socket.
+    Args:
+        listen: where to listen; port 0 lets the kernel choose.
+        agent: where the agent listens.
+        agent_timeout: seconds that the agent may take to answer.
+        allowed_hosts: names besides localhost and the host of `listen` under which callers may
+            reach the server.
+        access: who may connect to a Unix socket.
+
+    Raises:
+        kakuri_tcp.ListenFailed: the address can't be used.
     """
     client = AgentClient(agent, timeout=agent_timeout)
-    guard = Guard([*allowed_hosts, listen.host] if listen.host else allowed_hosts)
     api = Api(client, str(agent))
     router = api.router()
-    router.check(guard)
-    server = await serve(listen, router, access_log=access_log(), access=access)
-    shed_with(server.shed)
+    names = [*allowed_hosts, listen.host] if listen.host else allowed_hosts
+    router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
+    router.check(refuse_other_sites)
     try:
-        yield server.endpoint
+        async with serving(listen, router, access=access) as endpoint:
+            try:
+                yield endpoint
+            finally:
+                await api.end_followed_logs()
     finally:
-        await api.end_followed_logs()
-        await server.drain(DRAIN_SECONDS)
         await client.close()
 
 

@@ -1,6 +1,8 @@
-"""What Kakuri's processes have in common: options, logs, readiness and a graceful end."""
+"""What Kakuri's daemons share: options, logging, readiness and graceful shutdown.
 
-from kakuri_daemon._access import access_log
+`kakuri_daemon.api` has what those with an HTTP API share besides.
+"""
+
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
 from kakuri_daemon._listen_group import listen_group
 from kakuri_daemon._logs import configure_logs
@@ -16,7 +18,6 @@ __all__ = [
     "DaemonError",
     "LogStream",
     "__version__",
-    "access_log",
     "configure_logs",
     "endpoint",
     "listen_group",

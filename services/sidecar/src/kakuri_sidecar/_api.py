@@ -1,24 +1,22 @@
 """The HTTP API for zones, in JSON."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from kakuri_cri import CriError
-from kakuri_http import Request, Response, Router
-from kakuri_json import Fault, JSONError, ValidationError, decode, encode
-from kakuri_registry import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus
-from kakuri_zones import UnknownRuntimeClass, ZoneError, ZoneNode
+from kakuri_daemon.api import APIRouter, json_response
+from kakuri_http import Request, Response
+from kakuri_json import Fault, ValidationError, decode, encode
+from kakuri_registry import MAX_SPEC_BYTES, ZoneSpec
+from kakuri_zones import UnknownRuntimeClass, ZoneNode
 
-from kakuri_sidecar._problems import StaleAgent, document_problem, zone_problem
-from kakuri_sidecar._queries import EndQuery, ListQuery, NoQuery, read_query
+from kakuri_sidecar._problems import StaleAgent
+from kakuri_sidecar._queries import ListQuery, StopQuery
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
 
 AGENT = "kakuri-agent"
 """The header with the name of the agent that sends a request."""
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
@@ -28,57 +26,52 @@ class Api:
         self._node = node
         self._agent: str | None = None
 
-    def add_to(self, router: Router) -> None:
+    def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
-        router.add("POST", "/zones", with_problems(self.start), body_limit=MAX_SPEC_BYTES)
-        router.add("GET", "/zones", with_problems(self.list))
-        router.add("GET", "/zones/:id", with_problems(self.get))
-        router.add("POST", "/zones/:id/stop", with_problems(self.stop))
-        router.add("DELETE", "/zones/:id", with_problems(self.remove))
-        router.add("GET", "/healthz", with_problems(self.healthz))
+        router.add("POST", "/zones", self.start, body_limit=MAX_SPEC_BYTES)
+        router.add("GET", "/zones", self.list, query=ListQuery)
+        router.add("GET", "/zones/:id<zone>", self.get)
+        router.add("POST", "/zones/:id<zone>/stop", self.stop, query=StopQuery)
+        router.add("DELETE", "/zones/:id<zone>", self.remove, query=StopQuery)
+        router.add("GET", "/healthz", self.healthz)
 
     async def start(self, request: Request) -> Response:
         """Start a zone: 201, or 200 if it already exists."""
-        read_query(request, NoQuery)
         spec = decode(request.body, type=ZoneSpec)
         try:
             status, existed = await self._node.start(spec, lambda: self._check_agent(request))
         except UnknownRuntimeClass as error:
             raise ValidationError((Fault("$.runtime_class", str(error)),)) from None
         headers = {"Location": f"/zones/{spec.id}"}
-        return Response(200 if existed else 201, encode(status), headers, JSON)
+        return json_response(status, 200 if existed else 201, headers)
 
     async def get(self, request: Request) -> Response:
         """Return a zone's status, with its spec if the runtime answers."""
-        read_query(request, NoQuery)
-        return _json(await self._node.zone(request.params["id"]))
+        return json_response(await self._node.zone(request.params["id"]))
 
-    async def list(self, request: Request) -> Response:
+    async def list(self, request: Request, query: ListQuery) -> Response:
         """Return the status of every zone, once or as a stream of events."""
-        if read_query(request, ListQuery).watch:
+        if query.watch:
             self._agent = request.headers.get(AGENT, self._agent)
-            return Response(200, self._events(), None, LINES)
+            return Response(200, self._events(), content_type=LINES)
         zones = b",".join(map(encode, self._node.zones()))
-        return Response(200, b'{"zones":[%b]}' % zones, None, JSON)
+        return Response(200, b'{"zones":[%b]}' % zones, content_type=JSON)
 
-    async def stop(self, request: Request) -> Response:
+    async def stop(self, request: Request, query: StopQuery) -> Response:
         """Stop a zone and wait until it has ended."""
-        asked = read_query(request, EndQuery)
         self._check_agent(request)
-        return _json(await self._node.stop(request.params["id"], asked.grace_seconds))
+        return json_response(await self._node.stop(request.params["id"], query.grace_seconds))
 
-    async def remove(self, request: Request) -> Response:
+    async def remove(self, request: Request, query: StopQuery) -> Response:
         """Remove a zone, if there is one."""
-        asked = read_query(request, EndQuery)
         self._check_agent(request)
-        await self._node.remove(request.params["id"], asked.grace_seconds)
+        await self._node.remove(request.params["id"], query.grace_seconds)
         return Response(204)
 
-    async def healthz(self, request: Request) -> Response:
+    async def healthz(self, _request: Request) -> Response:
         """Return the runtime's name and version, and whether it can run zones."""
-        read_query(request, NoQuery)
         health = await self._node.health()
-        return Response(200 if health.status == "ok" else 503, encode(health), None, JSON)
+        return json_response(health, 200 if health.status == "ok" else 503)
 
     def _check_agent(self, request: Request) -> None:
         """Raise StaleAgent for a request of an agent that another agent has replaced.
@@ -95,21 +88,3 @@ class Api:
         async with aclosing(self._node.events()) as events:
             async for event in events:
                 yield encode(event) + b"\n"
-
-
-def with_problems(handler: Handler) -> Handler:
-    """Return a handler that answers with problem details for errors that concern the client."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except JSONError as error:
-            return document_problem(error)
-        except (ZoneError, CriError, StaleAgent) as error:
-            return zone_problem(error)
-
-    return answer
-
-
-def _json(status: ZoneStatus) -> Response:
-    return Response(200, encode(status), None, JSON)

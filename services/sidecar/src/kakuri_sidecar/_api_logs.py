@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from kakuri_http import Request, Response, Router
-from kakuri_json import Fault, ValidationError, encode
+from kakuri_daemon.api import APIRouter, QueryError
+from kakuri_http import Request, Response
+from kakuri_json import Fault, encode
 from kakuri_zones import DEFAULT_LOG_BYTES, ZoneNode
 
-from kakuri_sidecar._api import LINES, with_problems
-from kakuri_sidecar._queries import ListQuery, LogQuery, read_query
+from kakuri_sidecar._api import LINES
+from kakuri_sidecar._queries import ListQuery, LogQuery
 
 TEXT = "text/plain; charset=utf-8"
 """The usual encoding of logs; the bytes themselves are passed on unchanged."""
@@ -24,36 +25,35 @@ class LogApi:
     def __init__(self, node: ZoneNode) -> None:
         self._node = node
 
-    def add_to(self, router: Router) -> None:
+    def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
-        router.add("GET", "/zones/:id/log", with_problems(self.log))
-        router.add("GET", "/logs", with_problems(self.watch))
+        router.add("GET", "/zones/:id<zone>/log", self.log, query=LogQuery)
+        router.add("GET", "/logs", self.watch, query=ListQuery)
 
-    async def watch(self, request: Request) -> Response:
+    async def watch(self, _request: Request, query: ListQuery) -> Response:
         """Report which logs grow, a line for each event; only as a stream."""
-        if not read_query(request, ListQuery).watch:
-            raise ValidationError((Fault("$.watch", "expected ?watch, got a request without it"),))
-        return Response(200, self._events(), None, LINES)
+        if not query.watch:
+            raise QueryError([Fault("query.watch", "expected ?watch, got a request without it")])
+        return Response(200, self._events(), content_type=LINES)
 
-    async def log(self, request: Request) -> Response:
+    async def log(self, request: Request, query: LogQuery) -> Response:
         """Return a part of a zone's log and the cursor after it, or a stream for people."""
-        asked = read_query(request, LogQuery)
         zone_id: str = request.params["id"]
-        if not asked.is_for_programs:
-            content = await self._node.stream_log(zone_id, tail=asked.tail, follow=asked.follow)
-            return Response(200, content, None, TEXT)
+        if not query.is_for_programs:
+            content = await self._node.stream_log(zone_id, tail=query.tail, follow=query.follow)
+            return Response(200, content, content_type=TEXT)
         chunk = await self._node.read_log(
             zone_id,
-            tail=asked.tail,
-            after=asked.after or None,
-            limit=asked.limit or DEFAULT_LOG_BYTES,
-            wait=asked.wait or 0,
-            bounded=asked.bounded,
+            tail=query.tail,
+            after=query.after or None,
+            limit=query.limit or DEFAULT_LOG_BYTES,
+            wait=query.wait or 0,
+            bounded=query.bounded,
         )
         headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
         if chunk.has_gap:
             headers[GAP_FIELD] = "true"
-        return Response(200, chunk.content, headers, TEXT)
+        return Response(200, chunk.content, headers, content_type=TEXT)
 
     async def _events(self) -> AsyncIterator[bytes]:
         async with aclosing(self._node.log_events()) as events:

@@ -1,8 +1,10 @@
 """Errors of zones as problem details (RFC 9457)."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from kakuri_cri import CriError
 from kakuri_http import Response, problem
-from kakuri_json import JSONError, ValidationError
 from kakuri_zones import StartFailed, ZoneError, error_code
 
 RETRY_AFTER = {"Retry-After": "1"}
@@ -26,19 +28,15 @@ class StaleAgent(Exception):
     code = "stale_agent"
 
 
-def document_problem(error: JSONError) -> Response:
-    """Return the answer to an invalid document: every fault with its path."""
-    if not isinstance(error, ValidationError):
-        detail = str(error).partition("\n")[0]  # without the excerpt and its caret
-        return problem(400, code="bad_request", detail=detail)
-    errors = [{"path": fault.path, "message": fault.message} for fault in error.faults]
-    faults = "1 fault" if len(errors) == 1 else f"{len(errors)} faults"
-    return problem(400, code="bad_request", detail=f"the document has {faults}", errors=errors)
-
-
 def zone_problem(error: ZoneError | CriError | StaleAgent) -> Response:
     """Return the answer to a request that could not be carried out."""
     code = error.code if isinstance(error, StaleAgent) else error_code(error)
     status = 502 if isinstance(error, StartFailed) else STATUSES.get(code, 500)
     headers = RETRY_AFTER if status == STATUSES["RuntimeUnavailable"] else None
     return problem(status, code=code, detail=str(error), headers=headers)
+
+
+PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = dict.fromkeys(
+    (ZoneError, CriError, StaleAgent), zone_problem
+)
+"""What the handlers raise, and the function that makes the response."""

@@ -1,12 +1,8 @@
-"""The query parameters of the API, validated as JSON documents are."""
+"""The query parameters of the API; `kakuri_daemon.api.read_query` converts them."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from kakuri_http import Request
-from kakuri_json import Fault, ValidationError, convert
 from kakuri_registry import Range
 
 MAX_GRACE = 3600
@@ -18,13 +14,6 @@ MAX_LOG_BYTES = 1_048_576
 MAX_LOG_WAIT = 30
 """Seconds that a request waits for more of a log: less than the timeout of clients."""
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class NoQuery:
-    """No parameters."""
-
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
@@ -34,7 +23,7 @@ class ListQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class EndQuery:
+class StopQuery:
     """Parameters of a stop or a removal."""
 
     grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE)] = DEFAULT_GRACE
@@ -58,33 +47,3 @@ class LogQuery:
     def is_for_programs(self) -> bool:
         """Whether to answer with one part and the cursor after it, and not with a stream."""
         return self.bounded or (self.after, self.limit, self.wait) != (None, None, None)
-
-
-def _number(text: str) -> object:
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else text
-
-
-def _flag(text: str) -> object:
-    """Return the value of a flag; `?watch` is the same as `?watch=true`."""
-    return {"": True, "true": True, "false": False}.get(text, text)
-
-
-_READERS: dict[str, Callable[[str], object]] = {
-    "watch": _flag,
-    "follow": _flag,
-    "bounded": _flag,
-    "grace_seconds": _number,
-    "tail": _number,
-    "limit": _number,
-    "wait": _number,
-}
-
-
-def read_query(request: Request, kind: type[T]) -> T:
-    """Return a request's query parameters. Raises kakuri_json.ValidationError with every fault."""
-    given: dict[str, Any] = {}
-    for name, text in request.query_pairs:
-        if name in given:
-            raise ValidationError((Fault(f"$.{name}", "expected it once, got it again"),))
-        given[name] = _READERS.get(name, str)(text)
-    return convert(given, type=kind)

@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 
 import structlog
 from kakuri_cri import Runtime
-from kakuri_daemon import access_log, shed_with
-from kakuri_http import Router, serve
+from kakuri_daemon.api import APIRouter, HostGuard, refuse_browsers, serving
+from kakuri_registry import WORKLOAD_ID
 from kakuri_tcp import Endpoint, UnixAccess
 from kakuri_zones import Settings, zone_node
 
 from kakuri_sidecar._api import Api
 from kakuri_sidecar._api_logs import LogApi
 from kakuri_sidecar._grpcio import GrpcioChannel
-from kakuri_sidecar._guard import refuse_browsers, refuse_foreign_hosts
+from kakuri_sidecar._problems import PROBLEMS
 
 log = structlog.get_logger()
 
@@ -49,18 +49,16 @@ async def sidecar_service(
         Runtime(channel, timeouts=settings.timeouts) as runtime,
         zone_node(runtime, settings) as node,
     ):
-        router = Router()
+        router = APIRouter(PROBLEMS, ids={"zone": WORKLOAD_ID})
         router.check(refuse_browsers)
         if listen.scheme != "unix":
-            router.check(refuse_foreign_hosts)
+            router.check(HostGuard(loopback_only=True))
         Api(node).add_to(router)
         LogApi(node).add_to(router)
-        server = await serve(listen, router, access_log=access_log(), access=ONLY_OWNER)
-        shed_with(server.shed)
-        if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode
-            log.warning("every user of this machine controls its zones", listen=str(listen))
-        try:
-            yield server.endpoint
-        finally:
-            node.end_streams()
-            await server.drain(drain)
+        async with serving(listen, router, access=ONLY_OWNER, drain_seconds=drain) as endpoint:
+            if listen.scheme != "unix":  # a port, unlike a socket, has no owner and no mode
+                log.warning("every user of this machine controls its zones", listen=str(listen))
+            try:
+                yield endpoint
+            finally:
+                node.end_streams()

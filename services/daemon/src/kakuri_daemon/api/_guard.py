@@ -1,0 +1,107 @@
+"""Rejection of requests that web pages cause (CSRF, DNS rebinding).
+
+An API on a loopback port can be reached by every page that a browser on this machine shows, and
+such a page may send any JSON as text/plain. Two headers reveal it:
+
+- Browsers say which site a request comes from (Fetch Metadata, Origin), and pages can't forge it.
+- After DNS rebinding, a page reaches this server under a name of the attacker's, which the browser
+  sends as Host (RFC 9110 section 7.4). A rebound page never has an address there.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+from kakuri_http import Request, Response, problem
+
+LOCAL_NAMES = frozenset({"localhost"})
+
+BROWSER_FIELDS = ("sec-fetch-site", "sec-fetch-mode", "origin", "referer")
+
+
+class HostGuard:
+    """A check for `Router.check`: rejects requests whose Host is not a name of this server (421).
+
+    Requests without Host pass: HTTP/1.0 allows to omit it, and no browser does.
+    """
+
+    def __init__(
+        self, names: Iterable[str] = (), *, loopback_only: bool = False, hint: str = ""
+    ) -> None:
+        """Create a check.
+
+        Args:
+            names: the server's names besides localhost.
+            loopback_only: of IP addresses, accept only those of loopback.
+            hint: how an operator allows one more name, such as "the server needs --allowed-host";
+                the refused name is appended.
+        """
+        self._names = LOCAL_NAMES | {name.lower() for name in names}
+        self._loopback_only = loopback_only
+        self._hint = hint
+
+    def __call__(self, request: Request) -> Response | None:
+        """Return the refusal, or None if the request may pass."""
+        host = request.headers.get("host")
+        if host is None:
+            return None
+        name = _name_of(host)
+        if name in self._names or self._accepts_address(name):
+            return None
+        names = ", ".join(sorted(self._names))
+        address = "a loopback address" if self._loopback_only else "an IP address"
+        detail = f"expected {names} or {address} as host, got {host!r}"
+        if self._hint:
+            detail += f"; to be reached by that name, {self._hint} {name or 'NAME'}"
+        return problem(421, code="misdirected_request", detail=detail)
+
+    def _accepts_address(self, name: str) -> bool:
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or not self._loopback_only
+
+
+def refuse_other_sites(request: Request) -> Response | None:
+    """Return 403 for a request of a page of another site or origin, or None.
+
+    Requests of programs pass, and those that a user makes in a browser without a page, such as
+    an address typed by hand.
+    """
+    headers = request.headers
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        return _of_other_page(f"site, {site!r}")
+    origin = headers.get("origin")
+    host = headers.get("host")
+    if origin is not None and not (host and _authority_of(origin) == host.lower()):
+        return _of_other_page(f"origin, {origin!r}")
+    return None
+
+
+def refuse_browsers(request: Request) -> Response | None:
+    """Return 403 for every request of a browser, or None; for an API that only programs use."""
+    for name in BROWSER_FIELDS:
+        if name in request.headers:
+            return _cross_site(f"of a program, got one of a browser, with {name}")
+    return None
+
+
+def _of_other_page(source: str) -> Response:
+    return _cross_site(f"of this site or of no page, got one of a page of another {source}")
+
+
+def _cross_site(fault: str) -> Response:
+    return problem(403, code="cross_site", detail=f"expected a request {fault}")
+
+
+def _name_of(host: str) -> str:
+    """Return the name or address in Host, lower case, without port, brackets and final dot."""
+    if host.startswith("["):
+        return host[1 : host.find("]")]
+    return host.partition(":")[0].removesuffix(".").lower()
+
+
+def _authority_of(origin: str) -> str:
+    """Return what follows the scheme in Origin; empty if it is opaque (`null`)."""
+    return origin.partition("://")[2].lower()

@@ -1,0 +1,113 @@
+"""Query parameters, converted and validated by the rules of JSON documents.
+
+A query's type is a dataclass. A parameter's text becomes what a document would have in its place:
+
+| annotation | text | value |
+| --- | --- | --- |
+| bool | empty, `true`, `1`, `false`, `0`, in any case | True, False |
+| int | one to nine digits | the number |
+| Enum | one of its values, in any case | the value |
+| anything else | any | the text |
+
+Text that fits none of these is passed on as it is, so that the error quotes it.
+"""
+
+import copyreg
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from kakuri_http import Request
+from kakuri_json import Fault, ValidationError, convert
+
+SWITCHES = {"": True, "true": True, "1": True, "false": False, "0": False}
+"""The texts of a bool, in lower case; the bare name of a parameter means true."""
+
+OR_NULL = " or null, got "
+"""Part of the message for an optional field, which a document can set to null and a query can't."""
+
+Q = TypeVar("Q")
+
+
+class QueryError(Exception):
+    """A query has faults.
+
+    Attributes:
+        faults: all of them, each with its path, such as `query.state`.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # copy and pickle would call the class with `args`, but it takes other arguments.
+        return copyreg.__newobj__, (type(self),), {**vars(self), "args": self.args}  # type: ignore[attr-defined]
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
+
+
+def read_query(request: Request, query_type: type[Q]) -> Q:
+    """Return a request's query as an instance of a dataclass.
+
+    Args:
+        request: the request.
+        query_type: a dataclass, each of whose fields has a default.
+
+    Raises:
+        QueryError: a parameter is unknown, repeated or invalid. All faults are reported at once;
+            of a repeated parameter only the repetition, because it is unknown which value is meant.
+    """
+    if not request.query_string:
+        return query_type()
+    readers = _readers(query_type)  # type: ignore[arg-type]  # mypy does not see that it is hashable
+    given: dict[str, object] = {}
+    repeated: dict[str, Fault] = {}
+    for name, text in request.query_pairs:
+        if name in given and name in readers:
+            repeated[name] = Fault(f"query.{name}", "expected it once, got it again")
+        given[name] = readers[name](text) if name in readers else text
+    faults = list(repeated.values())
+    try:
+        query = convert(
+            {name: value for name, value in given.items() if name not in repeated}, type=query_type
+        )
+    except ValidationError as error:
+        faults += [_of_query(fault) for fault in error.faults]
+        raise QueryError(faults) from error
+    if faults:
+        raise QueryError(faults)
+    return query
+
+
+def refuse_query(request: Request) -> None:
+    """Raise QueryError with a fault for each parameter of a request that takes none."""
+    if request.query_string and (names := dict(request.query_pairs)):
+        message = "expected no parameters for this path and method"
+        raise QueryError(Fault(f"query.{name}", message) for name in names)
+
+
+@cache
+def _readers(query_type: type[Any]) -> dict[str, Callable[[str], object]]:
+    annotations = get_type_hints(query_type)
+    return {field.name: _reader(annotations[field.name]) for field in fields(query_type)}
+
+
+def _reader(annotation: Any) -> Callable[[str], object]:
+    types = get_args(annotation) or (annotation,)
+    if bool in types:
+        return lambda text: SWITCHES.get(text.lower(), text)
+    if int in types:
+        return lambda text: int(text) if re.fullmatch("[0-9]{1,9}", text) else text
+    for each in types:
+        if isinstance(each, type) and issubclass(each, Enum):
+            values = {member.value for member in each}
+            return lambda text: text.lower() if text.lower() in values else text
+    return str
+
+
+def _of_query(fault: Fault) -> Fault:
+    """Return a fault of the converted value as a fault of the query."""
+    path = "query" + fault.path.removeprefix("$")
+    return Fault(path, fault.message.replace(OR_NULL, ", got "))

@@ -1,0 +1,171 @@
+"""A router for HTTP APIs: queries and errors are handled in one place, not in each handler."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from difflib import SequenceMatcher, get_close_matches
+from inspect import iscoroutinefunction
+from typing import Any
+
+from kakuri_http import Request, Response, Route, Router, problem
+from kakuri_json import JSONError
+
+from kakuri_daemon.api._problems import document_problem, query_problem
+from kakuri_daemon.api._queries import QueryError, read_query, refuse_query
+
+MAX_PATH = 200
+"""Characters of a path for which similar ones are looked up, because comparing is quadratic."""
+
+SIMILARITY = 0.75
+"""From 0 to 1: `/workload` and `/workloads/` are similar to `/workloads`, `/jobs` is not."""
+
+SEGMENT_SIMILARITY = 0.6
+"""The same for each segment: long paths with one other word, such as `/workloads/a/stop` and
+`/workloads/a/log`, would be similar as a whole."""
+
+Problems = Mapping[type[Exception], Callable[[Any], Response]]
+"""For each kind of exception that handlers may raise, a function that returns its response."""
+
+_NOT_FOUND = 404
+_TYPED = re.compile(r"/:(\w+)<(\w+)>")
+
+
+class _UnknownID(Exception):
+    """A path has an id that no resource of that kind can have."""
+
+
+class APIRouter(Router):
+    """A router whose handlers get a validated query, and may raise instead of returning an error.
+
+        router = APIRouter({LookupError: not_found}, ids={"item": "[a-z]{1,20}"})
+        router.add("GET", "/items", list_items, query=ListQuery)  # list_items(request, query)
+        router.add("GET", "/items/:id<item>", get_item)           # get_item(request)
+
+    A 404 for an unknown path suggests a similar one. A request for an id that can't exist, such as
+    `/items/A`, is answered by "no item 'A'" and does not reach the handler.
+    """
+
+    def __init__(self, problems: Problems | None = None, *, ids: Mapping[str, str] = {}) -> None:
+        """Create a router.
+
+        Args:
+            problems: the responses for exceptions of the handlers; the first entry that matches
+                is used. QueryError and JSONError need no entry. Any other exception is the
+                server's 500.
+            ids: the types of parameters, each with the regular expression of its ids.
+        """
+        super().__init__(dict.fromkeys(ids, str))
+        self._ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
+        defaults: Problems = {
+            QueryError: query_problem,
+            JSONError: document_problem,
+            _UnknownID: lambda error: problem(_NOT_FOUND, code="not_found", detail=str(error)),
+        }
+        self._problems = {**(problems or {}), **defaults}
+        self._expected = tuple(self._problems)
+
+    def add(
+        self,
+        method: str,
+        pattern: str,
+        handler: Callable[..., Response | Awaitable[Response]],
+        *,
+        streaming: bool = False,
+        body_limit: int | None = None,
+        query: type | None = None,
+    ) -> None:
+        """Add a route.
+
+        Args:
+            method: the method, such as GET.
+            pattern: the path; `:name<type>` is a parameter whose type is one of `ids`.
+            handler: a coroutine function, or a function that returns a Response. It is called
+                with the request and, if `query` is given, the query.
+            streaming: whether the handler reads the content itself.
+            body_limit: bytes of content, if other than the server's limit.
+            query: the dataclass of the query; None refuses every parameter.
+
+        Raises:
+            kakuri_http.RouteError: the pattern or the method is not valid.
+            kakuri_http.RouteConflict: another route has the same paths.
+        """
+        answer = self._answer_with(handler, query, _TYPED.findall(pattern))
+        super().add(method, pattern, answer, streaming=streaming, body_limit=body_limit)
+
+    def resolve(self, request: Request) -> Route | Response:
+        """Return the route of a request, or the response if there is none."""
+        answer = super().resolve(request)
+        if isinstance(answer, Route) or answer.status != _NOT_FOUND:
+            return answer
+        detail = f"nothing is at {request.path}"
+        if similar := self.similar(request.path):
+            detail += f"; did you mean {similar}?"
+        else:
+            patterns = dict.fromkeys(_untyped(route.pattern) for route in self.routes)
+            detail += f"; there are {', '.join(patterns)}"
+        return problem(_NOT_FOUND, code="not_found", detail=detail)
+
+    def similar(self, path: str) -> str | None:
+        """Return the served path that is most similar to `path`, with the same parameters."""
+        if len(path) > MAX_PATH:
+            return None
+        given = path.split("/")
+        candidates = {}
+        for route in self.routes:
+            segments = _untyped(route.pattern).split("/")
+            for place, segment in enumerate(segments):
+                if segment.startswith(":") and place < len(given) and given[place]:
+                    segments[place] = given[place]
+            if _may_be(segments, given):
+                candidate = "/".join(segments)
+                candidates[candidate.lower()] = candidate
+        found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
+        return candidates[found[0]] if found else None
+
+    def _answer_with(
+        self,
+        handler: Callable[..., Response | Awaitable[Response]],
+        query: type | None,
+        parameters: list[tuple[str, str]],
+    ) -> Callable[[Request], Response | Awaitable[Response]]:
+        ids = [(name, kind, self._ids[kind]) for name, kind in parameters if kind in self._ids]
+
+        def call(request: Request) -> Any:
+            for name, kind, valid in ids:
+                if not valid.fullmatch(request.params[name]):
+                    raise _UnknownID(f"no {kind} {request.params[name]!r}")
+            if query is None:
+                refuse_query(request)
+                return handler(request)
+            return handler(request, read_query(request, query))
+
+        async def answer_later(request: Request) -> Response:
+            try:
+                response: Response = await call(request)
+            except self._expected as error:
+                return self._problem(error)
+            return response
+
+        def answer(request: Request) -> Response:
+            try:
+                response: Response = call(request)
+            except self._expected as error:
+                return self._problem(error)
+            return response
+
+        return answer_later if iscoroutinefunction(handler) else answer
+
+    def _problem(self, error: Exception) -> Response:
+        return next(make for kind, make in self._problems.items() if isinstance(error, kind))(error)
+
+
+def _untyped(pattern: str) -> str:
+    """Return a pattern as callers know it: `/items/:id` for `/items/:id<item>`."""
+    return _TYPED.sub(r"/:\1", pattern)
+
+
+def _may_be(segments: list[str], given: list[str]) -> bool:
+    """Return whether each segment is similar to the given one, if there are as many."""
+    return len(segments) != len(given) or all(
+        SequenceMatcher(None, one.lower(), other.lower()).ratio() >= SEGMENT_SIMILARITY
+        for one, other in zip(segments, given, strict=True)
+    )

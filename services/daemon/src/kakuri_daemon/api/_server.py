@@ -1,0 +1,44 @@
+"""Serving an API from the start of a daemon to its end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kakuri_http import Router, serve
+from kakuri_tcp import Endpoint, UnixAccess
+
+from kakuri_daemon._supervision import shed_with
+from kakuri_daemon.api._access import access_log
+
+DRAIN_SECONDS = 10.0
+"""Seconds that requests in progress may take when the daemon stops."""
+
+
+@asynccontextmanager
+async def serving(
+    listen: Endpoint,
+    router: Router,
+    *,
+    access: UnixAccess | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> AsyncIterator[Endpoint]:
+    """Serve an API while the context is entered; yield the endpoint with its real port.
+
+    Requests are logged, and the server sheds load when the event loop is late. On exit no new
+    request is accepted, and those in progress may finish. End streams that have no end of their
+    own before you leave the context, or they last for all of `drain_seconds`.
+
+    Args:
+        listen: where to listen; port 0 lets the kernel choose.
+        router: the routes.
+        access: who may connect to a Unix socket.
+        drain_seconds: seconds that requests in progress may take at the end.
+
+    Raises:
+        kakuri_tcp.ListenFailed: the address can't be used.
+    """
+    server = await serve(listen, router, access_log=access_log(), access=access)
+    shed_with(server.shed)
+    try:
+        yield server.endpoint
+    finally:
+        await server.drain(drain_seconds)

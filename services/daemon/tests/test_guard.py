@@ -1,0 +1,92 @@
+import pytest
+from kakuri_daemon.api import HostGuard, refuse_browsers, refuse_other_sites
+from kakuri_http import Headers, Request
+from kakuri_json import loads
+
+
+def request(**fields):
+    return Request(
+        "GET", "/", Headers({name.replace("_", "-"): value for name, value in fields.items()})
+    )
+
+
+def status_of(response):
+    return response and response.status
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[::2]", "192.0.2.1:80", "localhost.:80", "localhost", "LOCALHOST:1", "127.0.0.1:8080",
+        "[::1]:8080", "Kakuri.example",
+    ],
+)  # fmt: skip
+def test_host_guard_accepts_its_names_and_every_address(host):
+    assert HostGuard(["kakuri.EXAMPLE"])(request(host=host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "2130706433", "",
+        "[localhost", "kakuri.example.evil.example",
+    ],
+)  # fmt: skip
+def test_host_guard_refuses_other_names(host):
+    assert status_of(HostGuard(["kakuri.EXAMPLE"])(request(host=host))) == 421
+
+
+def test_host_guard_accepts_request_without_host():
+    assert HostGuard()(request()) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9001", "127.0.0.1:9001", "[::1]:1"])
+def test_host_guard_for_loopback_accepts_this_machine(host):
+    assert HostGuard(loopback_only=True)(request(host=host)) is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "10.0.0.1", ""])
+def test_host_guard_for_loopback_refuses_other_machines(host):
+    response = HostGuard(loopback_only=True)(request(host=host))
+    assert status_of(response) == 421
+    detail = loads(response.body)["detail"]
+    assert detail == f"expected localhost or a loopback address as host, got {host!r}"
+
+
+@pytest.mark.parametrize(("host", "name"), [("Kakuri.local:8080", "kakuri.local"), ("", "NAME")])
+def test_host_guard_with_hint_names_the_option_that_allows_the_host(host, name):
+    guard = HostGuard(hint="the server needs --allowed-host")
+    assert loads(guard(request(host=host)).body)["detail"] == (
+        f"expected localhost or an IP address as host, got {host!r}; "
+        f"to be reached by that name, the server needs --allowed-host {name}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, None),
+        ({"sec_fetch_site": "none"}, None),
+        ({"sec_fetch_site": "same-origin"}, None),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"host": "localhost:1", "origin": "http://localhost:1"}, None),
+        ({"host": "localhost:1", "origin": "HTTP://LOCALHOST:1"}, None),
+        ({"host": "localhost:1", "origin": "http://localhost:2"}, 403),
+        ({"host": "localhost:1", "origin": "http://localhost:1.evil.example"}, 403),
+    ],
+)
+def test_page_of_another_site_or_origin_is_403(fields, expected):
+    assert status_of(refuse_other_sites(request(**fields))) == expected
+
+
+@pytest.mark.parametrize("field", ["Sec_Fetch_Site", "Sec_Fetch_Mode", "Origin", "Referer"])
+def test_refuse_browsers_refuses_even_pages_of_the_same_origin(field):
+    response = refuse_browsers(request(host="localhost", **{field: "same-origin"}))
+    assert status_of(response) == 403
+
+
+def test_refuse_browsers_accepts_programs():
+    assert refuse_browsers(request(host="localhost")) is None
