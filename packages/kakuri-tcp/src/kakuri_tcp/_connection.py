@@ -11,13 +11,13 @@ import contextvars
 import math
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
 from kakuri_tcp._kernel import hides_unsent_data, outstanding, reset_on_close
 from kakuri_tcp._limits import ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, Owner, Shared
+from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, Shared, Sharer
 from kakuri_tcp._turns import Turns
 
 # Between two sweeps: bytes that the peer has not taken, and has taken.
@@ -25,6 +25,13 @@ _NOT_MEASURED: tuple[float, float] = 0, math.inf
 # A connection with this many unprocessed bytes is not read until its next turn: it would receive
 # more in each turn than it can process.
 _ENOUGH_BYTES = 65_536
+
+
+class Owner(Protocol):
+    """A server or a client, which keeps account of its connections."""
+
+    def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
+        """Remove a connection; `fault` is None when it was closed by agreement."""
 
 
 class Connection(asyncio.Protocol):
@@ -73,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._pauses = 0
         self._shared: Shared | None = None
-        self.turns: Turns[Connection] = _UNLIMITED
+        self.turns: Turns[Sharer] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
         self._held = 0  # unprocessed bytes, as they were last reported
         self._fault: ConnectionFault | None = None
@@ -388,7 +395,7 @@ class Connection(asyncio.Protocol):
 
 
 # For connections that share nothing: those of clients.
-_UNLIMITED: Turns[Connection] = Turns(turn_time=math.inf, slice_time=math.inf)
+_UNLIMITED: Turns[Sharer] = Turns(turn_time=math.inf, slice_time=math.inf)
 
 
 def _drop(data: bytes | bytearray | memoryview) -> None:

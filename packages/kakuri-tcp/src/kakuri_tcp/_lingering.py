@@ -1,16 +1,25 @@
 """A connection after its last reply, until the peer ends its side."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from kakuri_tcp._connection import Connection
+from kakuri_tcp._limits import ServerLimits
+
+
+class Replaced(Protocol):
+    """The connection that another protocol stands in for."""
+
+    limits: ServerLimits
+    is_writing_paused: bool
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Handle the end of the transport."""
 
 
 class Lingering(asyncio.Protocol):
     """Stands in for a connection that has sent its last reply: drops what still arrives."""
 
-    def __init__(self, connection: "Connection", transport: asyncio.Transport) -> None:
+    def __init__(self, connection: Replaced, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
         limits = connection.limits

@@ -1,18 +1,12 @@
 """What the connections of a server share: the time of a turn, and memory for their bytes."""
 
-from __future__ import annotations
-
 import contextvars
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from kakuri_tcp._budgets import SharedBudget
-from kakuri_tcp._errors import Overloaded
-from kakuri_tcp._turns import Turns
-
-if TYPE_CHECKING:
-    from kakuri_tcp._connection import Connection
-    from kakuri_tcp._errors import ConnectionFault
-    from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._errors import ConnectionFault, Overloaded
+from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._turns import Turns, Worker
 
 # Reasons not to read from a peer; it is read when none of them applies.
 BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
@@ -22,11 +16,23 @@ BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 _ALWAYS_READ = 16_384
 
 
-class Owner(Protocol):
-    """A server or a client, which keeps account of its connections."""
+class Sharer(Worker, Protocol):
+    """A connection, as what is shared acts on it."""
 
-    def connection_ended(self, connection: Connection, fault: ConnectionFault | None) -> None:
-        """Remove a connection; `fault` is None when it was closed by agreement."""
+    def __hash__(self) -> int:
+        """Return the same number for the same connection."""
+
+    def pause_for(self, reason: int) -> None:
+        """Stop reading for one of the reasons."""
+
+    def resume_for(self, reason: int) -> None:
+        """Read again if that was the only reason."""
+
+    def give_up_input(self, fault: ConnectionFault) -> None:
+        """Drop what was received and not processed, and close with `fault`."""
+
+    def abort(self, fault: ConnectionFault | None = None) -> None:
+        """Close at once; what was not sent yet is lost."""
 
 
 class Shared:
@@ -43,17 +49,15 @@ class Shared:
     """
 
     def __init__(self, limits: ServerLimits) -> None:
-        self.turns: Turns[Connection] = Turns(
-            turn_time=limits.turn_time, slice_time=limits.slice_time
-        )
-        self.input: SharedBudget[Connection] = SharedBudget(limits.unfinished_input, self._clock)
-        self.output: SharedBudget[Connection] = SharedBudget(limits.unsent_output, self._clock)
+        self.turns: Turns[Sharer] = Turns(turn_time=limits.turn_time, slice_time=limits.slice_time)
+        self.input: SharedBudget[Sharer] = SharedBudget(limits.unfinished_input, self._clock)
+        self.output: SharedBudget[Sharer] = SharedBudget(limits.unsent_output, self._clock)
         self.in_flight: int = 0
         self.context: contextvars.Context = contextvars.copy_context()
         self.aborted: int = 0
-        self._held_back: set[Connection] = set()
+        self._held_back: set[Sharer] = set()
 
-    def input_changed(self, connection: Connection, size: int) -> None:
+    def input_changed(self, connection: Sharer, size: int) -> None:
         """Set how many bytes a connection has not processed; pause it above the limit."""
         budget = self.input
         budget.set(connection, size)
@@ -66,14 +70,14 @@ class Shared:
         elif self._held_back and budget.has_room:
             self._let_go()
 
-    def output_changed(self, connection: Connection, size: int) -> None:
+    def output_changed(self, connection: Sharer, size: int) -> None:
         """Set how many bytes a connection has not sent."""
         self.output.set(connection, size)
         if self.output.is_exceeded:
             for worst in self.output.take_worst():
                 self._abort(worst, "unsent_output")
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: Sharer) -> None:
         """Forget a connection."""
         self.turns.discard(connection)
         self.output.set(connection, 0)
@@ -100,7 +104,7 @@ class Shared:
         if self._held_back and self.input.has_room:
             self._let_go()
 
-    def _abort(self, connection: Connection, limit: str) -> None:
+    def _abort(self, connection: Sharer, limit: str) -> None:
         self.aborted += 1
         self.turns.discard(connection)
         connection.abort(Overloaded(limit))
