@@ -4,8 +4,9 @@ import re
 
 import pytest
 import structlog
-from kakuri_daemon import access_log, configure_logs
+from kakuri_daemon import configure_logs
 from kakuri_daemon._logs import TextRenderer
+from kakuri_daemon.api import access_log
 from kakuri_http import AccessEntry
 
 
