@@ -39,9 +39,9 @@ class Sidecar:
         return await self.request("GET", path)
 
     async def post(self, zone="z", image="app:1", **fields):
-        """Ask for a start; gives the answer's status and the zone's, or the problem."""
-        wanted = self.spec(zone, image, **fields)
-        answer = await self.request("POST", "/zones", kakuri_json.encode(wanted))
+        """Start a zone; return the status code and the zone's status, or the problem."""
+        spec = self.spec(zone, image, **fields)
+        answer = await self.request("POST", "/zones", kakuri_json.encode(spec))
         if answer.status in (200, 201):
             return answer.status, kakuri_json.decode(answer.body, type=ZoneStatus)
         return self.problem(answer)
@@ -57,9 +57,9 @@ class Sidecar:
         return 204 if answer.status == 204 else self.problem(answer)
 
     async def zone(self, zone="z"):
-        """Return a zone's status as the list has it: without a call to the runtime."""
+        """Return a zone's status from the list, without a call to the runtime."""
         answer = await self.get("/zones")
-        if answer.status != 200:  # not listed yet, though a start may be under way
+        if answer.status != 200:  # not listed yet, but a start may be in progress
             answer = await self.get(f"/zones/{zone}")
             assert answer.status in (200, 404), answer.body
             return (
@@ -70,7 +70,7 @@ class Sidecar:
         return kakuri_json.convert(found[0], type=ZoneStatus) if found else None
 
     async def spec_of(self, zone="z"):
-        """Return the spec in the answer about a zone alone."""
+        """Return the spec of a zone, which only the answer for that zone has."""
         answer = await self.get(f"/zones/{zone}")
         assert answer.status == 200, answer.body
         return kakuri_json.decode(answer.body, type=ZoneStatus).spec
@@ -90,7 +90,7 @@ class Sidecar:
         return await self.until(lambda seen: seen is None, zone)
 
     async def until_listed(self):
-        """Wait until the runtime has been listed since: after a break, it answers again."""
+        """Wait until the runtime answers and has been listed."""
         async for event in self.events():
             if event == ZonesListed():
                 return

@@ -15,7 +15,7 @@ from kakuri_zones._labels import spec_hash
 SPEC = {"id": "z", "image": "app:1", "memory_mb": 64, "cpu_millicores": 500}
 
 
-async def test_the_contracts_document_is_answered_in_its_words(runtime, sidecar):
+async def test_start_of_the_contracts_example_returns_the_contracts_answer(runtime, sidecar):
     answer = await sidecar.request("POST", "/zones", json.dumps(SPEC).encode())
     document = json.loads(answer.body)
     assert answer.status == 201
@@ -54,19 +54,19 @@ async def test_all_faults_of_a_document_are_reported(runtime, sidecar, document,
     answer = await sidecar.request("POST", "/zones", json.dumps(document).encode())
     problem = sidecar.problem(answer)
     assert (problem.status, problem.code) == (400, "bad_request")
-    told = [each["path"] for each in problem.errors]
-    assert len(told) == len(paths)
-    assert all(any(each.startswith(path) for each in told) for path in paths)
+    reported = [each["path"] for each in problem.errors]
+    assert len(reported) == len(paths)
+    assert all(any(each.startswith(path) for each in reported) for path in paths)
     assert runtime.calls.of("RunPodSandbox") == []
 
 
-async def test_what_is_no_json(sidecar):
+async def test_body_that_is_not_valid_json_is_400(sidecar):
     problem = sidecar.problem(await sidecar.request("POST", "/zones", b"{"))
     assert (problem.status, problem.code) == (400, "bad_request")
     assert "\n" not in problem.detail
 
 
-async def test_a_document_has_a_limit(sidecar):
+async def test_oversized_document_is_413(sidecar):
     document = json.dumps({**SPEC, "args": ["x" * 300_000]}).encode()
     assert (await sidecar.request("POST", "/zones", document)).status == 413
 
@@ -92,7 +92,7 @@ async def test_a_document_has_a_limit(sidecar):
         ("GET", "/healthz?x", 400),
     ],
 )
-async def test_invalid_requests_have_their_status(sidecar, method, target, status):
+async def test_invalid_request_has_its_status(sidecar, method, target, status):
     assert (await sidecar.request(method, target)).status == status
 
 
@@ -109,7 +109,7 @@ async def test_503_has_retry_after(runtime, sidecar):
     assert answer.headers.get("retry-after") == "1"
 
 
-async def test_only_the_owner_may_connect(runtime, sidecar):
+async def test_socket_has_mode_0600(runtime, sidecar):
     socket = runtime.path.with_name("sidecar.sock")
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
 
@@ -134,10 +134,10 @@ async def test_streams_end_with_the_sidecar(runtime, run):
             pieces = aiter(response)
             await anext(pieces)
         async for _ in pieces:
-            pass  # and then it ends as it should
+            pass  # ends without an error
 
 
-async def test_many_watchers_see_the_same(runtime, sidecar):
+async def test_all_watchers_receive_the_same_events(runtime, sidecar):
     async def first_running():
         async for event in sidecar.events():
             if type(event).__name__ == "ZoneChanged" and event.zone.state.value == "running":
@@ -154,7 +154,7 @@ async def test_many_watchers_see_the_same(runtime, sidecar):
 
 @pytest.fixture
 def take_over(sidecar):
-    """Open the stream of events as an agent, and close it again."""
+    """Return a function that opens the stream of events as an agent, and closes it again."""
 
     async def open_stream(agent):
         watching = sidecar.client.stream("GET", "/zones?watch", headers={"Kakuri-Agent": agent})
@@ -164,7 +164,7 @@ def take_over(sidecar):
     return open_stream
 
 
-async def test_of_two_agents_the_later_is_obeyed(runtime, sidecar, take_over):
+async def test_request_of_an_earlier_agent_is_refused(runtime, sidecar, take_over):
     await take_over("one")
     body = encode(sidecar.spec())
     answer = await sidecar.request("POST", "/zones", body, **{"Kakuri-Agent": "one"})
@@ -176,10 +176,10 @@ async def test_of_two_agents_the_later_is_obeyed(runtime, sidecar, take_over):
         answer = await sidecar.request(method, path, body, **{"Kakuri-Agent": "one"})
         assert (answer.status, json.loads(answer.body)["code"]) == (409, "stale_agent")
     assert runtime.container("z").is_running
-    assert await sidecar.delete() == 204  # whoever is no agent is obeyed
+    assert await sidecar.delete() == 204  # a client without an agent's id is always accepted
 
 
-async def test_a_start_that_waits_for_a_removal_is_refused_once_its_agent_is_not_the_latest(
+async def test_start_waiting_for_a_removal_is_refused_after_a_later_agent_has_started(
     runtime, sidecar, take_over
 ):
     await take_over("one")
@@ -221,7 +221,7 @@ async def test_health_has_the_runtimes_names_and_versions(runtime, sidecar):
     }
 
 
-async def test_health_tells_which_calls_are_missing(runtime, run):
+async def test_health_lists_the_calls_that_the_runtime_lacks(runtime, run):
     missing = {"GetContainerEvents", "RuntimeConfig", "ReopenContainerLog", "ImageFsInfo"}
     runtime.unimplemented |= missing
     async with run() as sidecar:
@@ -233,7 +233,7 @@ async def test_health_tells_which_calls_are_missing(runtime, run):
 
 
 @pytest.mark.parametrize("condition", ["RuntimeReady", "NetworkReady"])
-async def test_a_runtime_that_is_not_ready_is_not_healthy(runtime, sidecar, condition):
+async def test_health_of_a_runtime_that_is_not_ready_is_503(runtime, sidecar, condition):
     runtime.node.conditions[condition] = False
     answer = await sidecar.get("/healthz")
     assert answer.status == 503
@@ -246,7 +246,7 @@ async def test_health_shows_only_printable_text_of_the_runtime(runtime, sidecar)
     assert json.loads(answer.body)["handlers"] == ["", "\\x1b[2J\\x9b\\u202e", "edera"]
 
 
-async def test_a_handler_that_is_missing_is_not_healthy(runtime, sidecar):
+async def test_health_of_a_runtime_without_a_configured_handler_is_503(runtime, sidecar):
     runtime.node.handlers = ["", "runc"]
     answer = await sidecar.get("/healthz")
     assert answer.status == 503
@@ -255,7 +255,7 @@ async def test_a_handler_that_is_missing_is_not_healthy(runtime, sidecar):
     assert (await sidecar.get("/healthz")).status == 200
 
 
-async def test_a_runtime_that_is_away_is_not_healthy(runtime, sidecar):
+async def test_health_of_a_runtime_that_is_down_is_503(runtime, sidecar):
     await runtime.crash()
     answer = await sidecar.get("/healthz")
     assert answer.status == 503

@@ -5,7 +5,7 @@ from kakuri_json import decode
 from kakuri_registry import LogEvent, LogGrown, LogsWatched
 
 
-async def test_a_log_is_what_the_container_wrote(runtime, sidecar):
+async def test_log_has_what_the_container_wrote(runtime, sidecar):
     await sidecar.post()
     runtime.write("z", b"one\n")
     runtime.write("z", b"two \xff\n", "stderr")
@@ -24,7 +24,7 @@ async def test_log_with_tail_returns_the_last_lines(runtime, sidecar, lines, con
     assert (await sidecar.get(f"/zones/z/log?tail={lines}")).body == content
 
 
-async def test_following_ends_with_the_zone(runtime, sidecar):
+async def test_followed_log_ends_when_the_zone_ends(runtime, sidecar):
     await sidecar.post()
     runtime.write("z", b"before\n")
     read = b""
@@ -37,7 +37,7 @@ async def test_following_ends_with_the_zone(runtime, sidecar):
     assert read == b"before\nafter\n"
 
 
-async def test_following_ends_when_the_zone_is_removed(runtime, sidecar):
+async def test_followed_log_ends_when_the_zone_is_removed(runtime, sidecar):
     await sidecar.post()
     runtime.write("z", b"x\n")
     async with sidecar.client.stream("GET", "/zones/z/log?follow") as response:
@@ -48,7 +48,7 @@ async def test_following_ends_when_the_zone_is_removed(runtime, sidecar):
             await anext(pieces)
 
 
-async def test_programs_read_piece_by_piece(runtime, sidecar):
+async def test_log_is_read_in_parts_with_cursors(runtime, sidecar):
     await sidecar.post()
     runtime.write("z", b"12345\n67890\n")
     first = await sidecar.get("/zones/z/log?limit=6")
@@ -95,7 +95,7 @@ async def test_invalid_requests_have_their_status(sidecar, target, status):
 
 
 async def bounded(sidecar, query=""):
-    """Read a log in bounded parts of 7 bytes; gives each."""
+    """Read a log in bounded parts of 7 bytes; yield each."""
     after = ""
     while True:
         answer = await sidecar.get(f"/zones/z/log?bounded&limit=7{after}{query}")
@@ -134,9 +134,9 @@ async def test_growing_logs_are_reported_on_one_stream(runtime, sidecar):
     await sidecar.until_state("running", "b")
     events = log_events(sidecar)
     assert await anext(events) == LogsWatched()
-    runtime.write("b", b"words\n")
+    runtime.write("b", b"message\n")
     assert await until_grown(events) == "b"
-    runtime.write("a", b"words\n")
+    runtime.write("a", b"message\n")
     while await until_grown(events) != "a":
         pass
     await events.aclose()

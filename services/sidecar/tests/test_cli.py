@@ -11,7 +11,7 @@ from kakuri_tcp import Endpoint
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (["--listen", "0.0.0.0:0"], "refusing to listen on 0.0.0.0:0"),
         (["--cri", "127.0.0.1:1"], "expected unix:///PATH, got 127.0.0.1:1"),
@@ -25,13 +25,15 @@ from kakuri_tcp import Endpoint
         (["--ended-logs-mb", "0"], "0 is not in the range"),
     ],
 )
-def test_what_can_not_be_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, options, words):
+def test_invalid_option_exits_with_one_line_and_status_2(
+    monkeypatch, tmp_path, capsys, options, message
+):
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **given: LogStream(2))
     with pytest.raises(SystemExit) as ended:
         main(["--listen", f"unix://{tmp_path}/s.sock", *options])
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert words in line
+    assert message in line
 
 
 def test_log_folder_that_others_may_write_to_is_refused_at_the_start(monkeypatch, tmp_path, capsys):
@@ -60,7 +62,7 @@ async def test_second_sidecar_with_the_same_log_folder_exits_with_one_line_and_s
     assert (await sidecar.get("/healthz")).status == 200
 
 
-async def test_the_command_serves_until_it_is_told_to_end(runtime, tmp_path):
+async def test_command_serves_until_sigterm(runtime, tmp_path):
     socket = tmp_path / "s.sock"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "kakuri_sidecar", "--listen", f"unix://{socket}",

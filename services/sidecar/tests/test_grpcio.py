@@ -5,7 +5,7 @@ from kakuri_cri import Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
 from kakuri_sidecar import GrpcioChannel
 
-# What every channel has to do is in tests/contract/test_cri_channels.py.
+# tests/contract/test_cri_channels.py has the tests that every channel has to pass.
 
 
 async def test_call_to_socket_of_another_user_is_refused(runtime, monkeypatch):

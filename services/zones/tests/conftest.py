@@ -46,19 +46,19 @@ class Node:
         return await self._outcome(self.zones.remove(zone, grace))
 
     async def zone(self, zone="z"):
-        """Return a zone's status as the list has it: without a call to the runtime."""
+        """Return a zone's status from the list, without a call to the runtime."""
         try:
             return next((each for each in self.zones.zones() if each.id == zone), None)
-        except RuntimeUnavailable:  # not listed yet, though a start may be under way
+        except RuntimeUnavailable:  # not listed yet, but a start may be in progress
             found = await self._outcome(self.zones.zone(zone))
             return None if isinstance(found, Failure) else found
 
     async def spec_of(self, zone="z"):
-        """Return the spec in the status of a zone alone."""
+        """Return the spec of a zone, which only its own status has."""
         return (await self.zones.zone(zone)).spec
 
     async def log(self, zone="z", **options):
-        """Return a zone's log as a stream has it."""
+        """Return a zone's log, read as a stream."""
         return b"".join([each async for each in await self.zones.stream_log(zone, **options)])
 
     async def until(self, condition, zone="z"):
@@ -76,7 +76,7 @@ class Node:
         return await self.until(lambda seen: seen is None, zone)
 
     async def until_listed(self):
-        """Wait until the runtime has been listed since: after a break, it answers again."""
+        """Wait until the runtime answers and has been listed."""
         async for event in self.events():
             if event == ZonesListed():
                 return
@@ -100,7 +100,7 @@ async def runtime():
 
 @pytest.fixture
 def run(runtime, tmp_path):
-    """Return a context manager that runs zones on the runtime; its settings are quick ones."""
+    """Return a context manager that runs zones on the runtime; its intervals are milliseconds."""
 
     @asynccontextmanager
     async def start(*, is_seen=True, **changes):
@@ -127,7 +127,7 @@ async def node(run):
 
 @contextmanager
 def no_collector():
-    """Turn the collector off; yield a function that returns the objects that it would have freed."""
+    """Turn the garbage collector off and yield a function that returns what it would free."""
     gc.collect()
     gc.disable()
 

@@ -1,4 +1,4 @@
-"""A runtime that leaves out every field that it can leave out breaks nothing.
+"""Answers of a runtime that leaves out every optional field.
 
 In protocol buffers any sub-message may be absent, which is None in kakuri-cri's messages.
 """
@@ -20,7 +20,7 @@ OURS = labels.of_zone("z")
 
 
 class BareChannel:
-    """A channel to a runtime whose answers are empty, except for those that a test gives."""
+    """A channel to a runtime whose answers are empty, except for those of the test."""
 
     def __init__(self, **answers):
         self.answers = answers
@@ -60,7 +60,7 @@ async def test_zone_without_metadata_and_network_is_listed(listed):
     assert zone.status().state is WorkloadState.PENDING
 
 
-async def test_status_without_content_leaves_what_the_list_says():
+async def test_status_without_content_keeps_the_listed_state():
     cri = bare(
         ListPodSandbox=api.ListPodSandboxResponse(items=(api.PodSandbox(id="s", labels=OURS),)),
         ListContainers=api.ListContainersResponse(

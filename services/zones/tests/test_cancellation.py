@@ -10,7 +10,7 @@ async def never():
     await asyncio.Event().wait()
 
 
-async def test_a_call_is_simply_awaited():
+async def test_guard_without_cancel_returns_the_result_of_the_call():
     assert await Cancellation("no", 1).guard(asyncio.sleep(0, "done")) == "done"
 
 
@@ -23,9 +23,9 @@ async def test_guard_raises_the_error_of_the_call():
 
 
 async def test_guard_after_cancel_does_not_begin_the_call():
-    cancellation = Cancellation("told to stop", 1)
+    cancellation = Cancellation("reported to stop", 1)
     cancellation.cancel()
-    with pytest.raises(StartCancelled, match="told to stop"):
+    with pytest.raises(StartCancelled, match="reported to stop"):
         await cancellation.guard(never())
 
 

@@ -12,7 +12,7 @@ async def cri(runtime):
 @pytest.mark.parametrize(
     ("driver", "parent"), [("cgroupfs", "/kakuri"), ("systemd", "/kakuri.slice")]
 )
-async def test_the_drivers_form_is_used(runtime, cri, driver, parent):
+async def test_cgroup_parent_has_the_form_of_the_runtimes_driver(runtime, cri, driver, parent):
     runtime.node.cgroup_driver = driver
     cgroups = CgroupParent(cri)
     assert await cgroups() == parent
@@ -28,12 +28,12 @@ async def test_runtime_without_runtime_config_gets_the_default_path(runtime, cri
     assert cgroups.has_runtime_config is False
 
 
-async def test_what_is_given_is_taken(runtime, cri):
+async def test_configured_cgroup_parent_is_used_without_a_call(runtime, cri):
     assert await CgroupParent(cri, "/mine")() == "/mine"
     assert runtime.calls.all == []
 
 
-async def test_silence_is_no_answer(runtime, cri):
+async def test_cgroup_parent_raises_unavailable_while_the_runtime_does_not_answer(runtime, cri):
     await runtime.crash()
     with pytest.raises(RuntimeUnavailable):
         await CgroupParent(cri)()

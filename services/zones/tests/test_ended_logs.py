@@ -81,7 +81,7 @@ async def test_cursor_into_a_kept_file_is_valid_after_older_files_are_removed(st
     assert (await read(store, "a")).content == CONTENT
 
 
-async def test_cursor_into_a_removed_file_reads_what_is_left_with_a_gap(store):
+async def test_cursor_into_a_removed_file_reads_the_remaining_files_with_a_gap(store):
     await write(store, "a", "0.log.0", "0.log.1", "0.log")
     await EndedLogs(store, SIZE).trim((), {"a": 1})
     chunk = await read(store, "a", f"0.0.{SIZE}")
@@ -257,7 +257,7 @@ async def test_order_of_ends_survives_a_restart(runtime, run, tmp_path):
 
 
 class Trims:
-    """Stands for EndedLogs and keeps what it was called with."""
+    """A stand-in for EndedLogs that records its calls."""
 
     def __init__(self):
         self.calls = []

@@ -44,7 +44,7 @@ class Node:
 
     async def use(self, name):
         with self.images.holding() as hold:
-            return await self.images.ensure(name, None, lambda words: None, hold)
+            return await self.images.ensure(name, None, lambda message: None, hold)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def node():
 
 
 async def collected(node, collector, after=OLD):
-    """Let the collector see the images, and collect a while later."""
+    """Collect twice: images are kept for a while after they were first seen."""
     await collector.collect()
     node.now += after
     await collector.collect()
@@ -135,7 +135,7 @@ async def test_image_of_a_start_under_way_is_never_removed(node):
     collector = node.collector()
     await collector.collect()
     with node.images.holding() as hold:
-        await node.images.ensure("a:1", None, lambda words: None, hold)
+        await node.images.ensure("a:1", None, lambda message: None, hold)
         node.now += OLD
         await collector.collect()
         assert node.names == ["a:1"]

@@ -46,7 +46,7 @@ async def images(cri, clock):
     await pulls.close()
 
 
-def ignore(words):
+def ignore(message):
     pass
 
 
@@ -65,7 +65,7 @@ def pulls_of(runtime):
     return len(runtime.calls.of("PullImage"))
 
 
-# When an image is pulled
+# Pull policies
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def pulls_of(runtime):
         (f"app:latest@{DIGEST}", None, 0),
     ],
 )
-async def test_image_on_the_node_is_pulled_as_policy_and_tag_say(
+async def test_image_on_the_node_is_pulled_again_only_if_policy_and_tag_demand_it(
     runtime, images, image, policy, pulls
 ):
     runtime.images.set(image, FakeImage(state="present"))
@@ -118,7 +118,7 @@ async def test_image_of_the_node_runs_without_policy_while_the_registry_is_unrea
     assert pulls_of(runtime) == 3
 
 
-async def test_image_that_its_registry_no_longer_has_is_not_taken_from_the_node(runtime, images):
+async def test_image_that_its_registry_has_deleted_fails_the_start(runtime, images):
     runtime.images.set("app:latest", FakeImage(state="present"))
     runtime.images.push("app:latest", FakeImage(state="missing"))
     assert "not found" in await fails(images, "app")
@@ -135,7 +135,7 @@ async def test_pull_from_a_silent_registry_ends_soon_if_the_node_has_the_image(
     assert (await checking).id.startswith("sha256:")
 
 
-# Who shares a pull
+# Shared pulls
 
 
 async def test_waiters_share_a_pull(runtime, images):
@@ -145,7 +145,7 @@ async def test_waiters_share_a_pull(runtime, images):
     assert pulls_of(runtime) == 1
 
 
-async def test_starts_that_come_during_a_pull_of_a_moving_tag_share_the_next_one(runtime, images):
+async def test_starts_during_a_pull_of_a_moving_tag_share_the_next_pull(runtime, images):
     runtime.faults.set("PullImage", "delay(50)")
     first = asyncio.create_task(ensure(images, "app"))
     await runtime.calls.wait_for("PullImage")
@@ -158,7 +158,7 @@ async def test_starts_that_come_during_a_pull_of_a_moving_tag_share_the_next_one
     assert later[0].result() == await ensure(images, "app", NEVER)
 
 
-async def test_no_tag_is_the_tag_latest(runtime, images):
+async def test_reference_without_a_tag_is_pulled_with_the_tag_latest(runtime, images):
     runtime.images.set("host:5000/app:latest", FakeImage())
     names = ["host:5000/app", "host:5000/app:latest"]
     found = await asyncio.gather(*(ensure(images, name, MISSING) for name in names))
@@ -187,11 +187,11 @@ async def test_start_that_joined_a_failing_pull_late_has_an_attempt_of_its_own(r
     runtime.faults.set("PullImage", "delay(50)")
     first = asyncio.create_task(fails(images))
     await runtime.calls.wait_for("PullImage")
-    told = []
+    reported = []
 
-    def report(words):
-        told.append(words)
-        if told.count("pulling app:1") == 2:  # the first pull has failed
+    def report(message):
+        reported.append(message)
+        if reported.count("pulling app:1") == 2:  # the first pull has failed
             runtime.images.push("app:1", FakeImage())
 
     await ensure(images, report=report)
@@ -214,7 +214,7 @@ async def test_pull_is_cancelled_when_its_last_waiting_start_is_cancelled(runtim
     assert pulls_of(runtime) == 2
 
 
-# What a container needs of an image
+# User and digest
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ async def test_image_without_user_runs_as_root(runtime, images):
     assert (await ensure(images)).user == "0"
 
 
-async def test_group_of_an_image_is_unknown_where_the_runtime_tells_only_the_user(
+async def test_user_has_no_group_where_the_runtime_reports_only_the_user(
     runtime, images, monkeypatch
 ):
     async def nothing(self, image):
@@ -256,7 +256,7 @@ def test_digest_is_that_of_the_references_repository(reference, digests, expecte
     assert digest_of(reference, api.Image(id="sha256:0", repo_digests=digests)) == expected
 
 
-# How a pull ends
+# Failures, retries and progress
 
 
 async def test_error_of_the_registry_is_reported(runtime, images):
@@ -266,7 +266,7 @@ async def test_error_of_the_registry_is_reported(runtime, images):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "failed to resolve reference: unexpected status from HEAD: 503 Service Unavailable",
         "failed to copy: httpReadSeeker: failed open: unexpected status code: 500 Internal Server",
@@ -283,16 +283,16 @@ async def test_error_of_the_registry_is_reported(runtime, images):
         "dial tcp: lookup r.example on 10.0.0.1:53: server misbehaving",
     ],
 )
-async def test_transient_failure_is_tried_again(runtime, images, words):
-    told = []
-    runtime.faults.set("PullImage", f"2*error(UNKNOWN: {words})")
-    await ensure(images, report=told.append)
+async def test_transient_failure_is_tried_again(runtime, images, message):
+    reported = []
+    runtime.faults.set("PullImage", f"2*error(UNKNOWN: {message})")
+    await ensure(images, report=reported.append)
     assert pulls_of(runtime) == 3
-    assert f"can't pull app:1: {words}; trying again in 0.001 s" in told
+    assert f"can't pull app:1: {message}; trying again in 0.001 s" in reported
 
 
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "unexpected status code: 401 Unauthorized",
         "unexpected status code: 403 Forbidden",
@@ -306,9 +306,9 @@ async def test_transient_failure_is_tried_again(runtime, images, words):
         "failed to extract layer sha256:5030000: no space left on device",
     ],
 )
-async def test_final_failure_is_not_tried_again(runtime, images, words):
-    runtime.faults.set("PullImage", f"error(UNKNOWN: {words})")
-    assert words in await fails(images)
+async def test_final_failure_is_not_tried_again(runtime, images, message):
+    runtime.faults.set("PullImage", f"error(UNKNOWN: {message})")
+    assert message in await fails(images)
     assert pulls_of(runtime) == 1
 
 
@@ -317,8 +317,8 @@ async def test_transient_failures_are_final_after_the_retry_window(runtime, cri,
     images = Images(cri, limits, clock, received_by=lambda path: None)
     runtime.faults.set("PullImage", f"100*{BUSY}")
 
-    def report(words):
-        clock.now += 10 if "trying again" in words else 0
+    def report(message):
+        clock.now += 10 if "trying again" in message else 0
 
     with pytest.raises(PullFailed, match="503"):
         await ensure(images, report=report)
@@ -348,13 +348,13 @@ async def test_pull_without_progress_is_ended(runtime, images, clock):
 
 async def test_progress_keeps_a_pull_alive_and_is_reported(runtime, images, clock):
     runtime.images.set("app:1", FakeImage(state="hanging"))
-    told = []
-    pull = asyncio.create_task(ensure(images, report=told.append))
+    reported = []
+    pull = asyncio.create_task(ensure(images, report=reported.append))
     for _ in range(4):
         await runtime.calls.wait_for("ImageFsInfo", len(runtime.calls.of("ImageFsInfo")) + 2)
         clock.now += 20
         runtime.images.used_bytes += 5_000_000
-    await until(lambda: told[-1] == "pulling app:1 for 80 s, about 20.0 MB so far")
+    await until(lambda: reported[-1] == "pulling app:1 for 80 s, about 20.0 MB so far")
     pull.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pull
@@ -366,7 +366,7 @@ async def test_without_figures_only_the_deadline_counts(runtime, images):
     await ensure(images)
 
 
-async def test_silence_of_the_runtime_is_no_failure_of_the_image(runtime, images):
+async def test_pull_raises_unavailable_while_the_runtime_does_not_answer(runtime, images):
     runtime.images.set("app:1", FakeImage(state="hanging"))
     pull = asyncio.create_task(ensure(images))
     await runtime.calls.wait_for("PullImage")
@@ -381,7 +381,7 @@ async def test_pull_that_is_unavailable_while_the_runtime_answers_is_tried_again
     assert pulls_of(runtime) == 2
 
 
-# Which images are held
+# Holds
 
 
 async def test_image_is_held_until_its_start_is_over(images, clock):

@@ -5,11 +5,11 @@ from kakuri_zones.logs._format import LinePosition
 
 
 @pytest.mark.parametrize("text", ["0.0.0", "1.22.333", "0.0.5.f", "2.3.70.p"])
-def test_a_cursor_is_what_its_text_says(text):
+def test_cursor_text_round_trips(text):
     assert str(Cursor.parse(text)) == text
 
 
-def test_the_parts_of_a_cursor():
+def test_cursor_text_has_attempt_sequence_offset_and_line_position():
     assert Cursor.parse("1.2.3.p") == Cursor(Segment(1, 2), 3, LinePosition.PARTIAL)
     assert Cursor.parse("1.2.3").line_position is LinePosition.START
 
@@ -21,7 +21,7 @@ def test_the_parts_of_a_cursor():
         *("1.2.٣", "1.2." + "9" * 19, "9" * 5000),
     ],
 )
-def test_what_is_no_cursor_is_refused(text):
+def test_invalid_cursor_text_raises_log_cursor_error(text):
     with pytest.raises(LogCursorError, match="expected a cursor") as caught:
         Cursor.parse(text)
     assert caught.value.cursor == text

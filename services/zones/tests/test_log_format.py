@@ -29,14 +29,14 @@ RAW = [
 
 
 def whole(data, *, is_final=True):
-    """Decode in one piece, to the end."""
+    """Decode a whole file at once."""
     decoded = decode(data, LinePosition.START, is_final=is_final)
     assert decoded.consumed == len(data) or not is_final
     return decoded.content
 
 
 def in_pieces(data, sizes):
-    """Decode as a reader does that gets a block of each size after another."""
+    """Decode as a reader does, in blocks of these sizes."""
     content, offset, line_position = b"", 0, LinePosition.START
     held = 0
     sizes = iter(sizes)
@@ -70,7 +70,7 @@ def in_pieces(data, sizes):
         *((line, line) for line in RAW),
     ],
 )
-def test_a_line_gives_what_the_container_wrote(line, content):
+def test_line_decodes_to_what_the_container_wrote(line, content):
     assert whole(line) == content
     assert whole(line * 3) == content * 3
     assert in_pieces(line * 3, [1] * len(line * 3)) == content * 3
@@ -84,17 +84,17 @@ def test_pieces_of_a_long_line_are_joined():
     assert whole(data) == b"a" * 16384 + b"b" * 16384 + b"c\n"
 
 
-def test_two_streams_come_in_the_order_of_the_log():
+def test_lines_of_two_streams_keep_the_order_of_the_log():
     data = TIME + b" stdout P out \n" + TIME + b" stderr F err\n" + TIME + b" stdout F more\n"
     assert whole(data) == b"out err\nmore\n"
 
 
-def test_a_line_after_a_broken_one_is_decoded():
+def test_line_after_an_invalid_line_is_decoded():
     data = b"cut of" + TIME + b" stdout F lost its start\n" + TIME + b" stdout F next\n"
     assert whole(data) == b"cut of" + TIME + b" stdout F lost its start\nnext\n"
 
 
-def test_content_is_given_before_its_line_has_ended():
+def test_content_is_decoded_before_its_line_has_ended():
     decoded = decode(TIME + b" stdout F half", LinePosition.START)
     assert (decoded.content, decoded.line_position) == (b"half", LinePosition.FULL)
     assert decode(b" done\n", LinePosition.FULL).content == b" done\n"
@@ -112,7 +112,7 @@ def test_incomplete_header_is_left_for_the_next_block():
     assert decode(b"x" * MAX_HEADER, LinePosition.START).content == b"x" * MAX_HEADER
 
 
-def test_a_first_line_is_decoded_up_to_a_limit():
+def test_first_line_is_decoded_up_to_the_limit():
     line = TIME + b" stdout P abc\nrest"
     first = decode_start(line, 2)
     assert (first.content, first.line_position) == (b"ab", LinePosition.PARTIAL)
@@ -128,7 +128,7 @@ def test_a_first_line_is_decoded_up_to_a_limit():
     assert decode_start(b"raw", 2, is_final=True).content == b"ra"
 
 
-def test_lines_of_the_container_end_where_no_partial_line_does():
+def test_container_lines_end_only_at_full_log_lines():
     data = TIME + b" stdout P a\n" + TIME + b" stdout F b\n" + b"raw\n"
     assert line_ends(data) == [len(data) - 4, len(data)]
     assert is_partial(data)
@@ -147,7 +147,7 @@ LINES = st.lists(
 
 
 @given(LINES, st.lists(st.integers(1, 400), max_size=60))
-def test_however_a_file_is_cut_it_says_the_same(lines, sizes):
+def test_file_split_anywhere_decodes_to_the_same_content(lines, sizes):
     data = b"".join(header + content + b"\n" for header, content in lines)
     expected = whole(data)
     assert in_pieces(data, sizes) == expected

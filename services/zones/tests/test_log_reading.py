@@ -20,7 +20,7 @@ def line(content, tag=b"F", stream=b"stdout"):
 
 
 def numbered(start, stop):
-    """Give what the container wrote, and the log of it."""
+    """Return what the container wrote, and the log file with it."""
     contents = [b"line %d" % number for number in range(start, stop)]
     return b"".join(content + b"\n" for content in contents), b"".join(map(line, contents))
 
@@ -29,26 +29,26 @@ END_OF_A = f"0.0.{len(line(b'a'))}"
 
 
 class Writer:
-    """Writes a log as a runtime does; a file is settled unless told otherwise."""
+    """Writes a log as a runtime does; by default, a file counts as stable afterwards."""
 
     def __init__(self, root):
         self.folder = root / "zone"
         self.folder.mkdir(parents=True)
 
-    def write(self, name, data, *, settled=True):
+    def write(self, name, data, *, is_stable=True):
         with (self.folder / name).open("ab") as file:
             file.write(data)
-        if settled:
-            self.settle(name)
+        if is_stable:
+            self.make_stable(name)
 
-    def settle(self, name):
+    def make_stable(self, name):
         os.utime(self.folder / name, (LONG_AGO, LONG_AGO))
 
-    def rotate(self, attempt, number, *, settled=True):
+    def rotate(self, attempt, number, *, is_stable=True):
         (self.folder / f"{attempt}.log").rename(self.folder / f"{attempt}.log.{number}")
         self.write(f"{attempt}.log", b"")
-        if settled:
-            self.settle(f"{attempt}.log.{number}")
+        if is_stable:
+            self.make_stable(f"{attempt}.log.{number}")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def yes():
 
 
 async def everything(store, after=None, limit=65536):
-    """Read as a program does, until the end."""
+    """Read in parts until the end."""
     content = b""
     while True:
         chunk = await store.read("zone", after, limit=limit, has_ended=yes)
@@ -99,7 +99,7 @@ async def test_empty_log_has_no_content(store, log):
     assert await streamed(store, follow=True, has_ended=yes) == b""
 
 
-async def test_a_log_that_is_not_there(store):
+async def test_read_of_a_missing_log_raises_unknown_log(store):
     for call in (store.read("zone"), store.tail("zone", 1), streamed(store)):
         with pytest.raises(UnknownLog):
             await call
@@ -108,7 +108,7 @@ async def test_a_log_that_is_not_there(store):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 64, 300, 65536])
-async def test_files_and_attempts_are_one_log(store, log, limit):
+async def test_read_joins_the_files_and_attempts_of_a_log(store, log, limit):
     expected = b""
     for number, name in enumerate(["0.log.0", "0.log.1", "0.log", "1.log.8", "1.log.9", "1.log"]):
         content, data = numbered(number * 3, number * 3 + 3)
@@ -119,13 +119,13 @@ async def test_files_and_attempts_are_one_log(store, log, limit):
     assert await streamed(store, follow=True, has_ended=yes) == expected
 
 
-async def test_files_are_in_the_order_of_their_numbers(store, log):
+async def test_files_are_read_in_the_order_of_their_numbers(store, log):
     for number in (9, 10, 100):
         log.write(f"0.log.{number}", line(b"%d" % number))
     assert await everything(store) == b"9\n10\n100\n"
 
 
-async def test_a_line_that_goes_on_in_the_next_file(store, log):
+async def test_line_split_over_two_files_is_joined(store, log):
     log.write("0.log.0", line(b"a", b"P"))
     log.write("0.log", line(b"b") + line(b"c", b"P"))
     assert await everything(store) == b"ab\nc"
@@ -133,20 +133,20 @@ async def test_a_line_that_goes_on_in_the_next_file(store, log):
     assert await everything(store, await store.tail("zone", 2)) == b"ab\nc"
 
 
-async def test_two_streams_are_given_in_the_order_of_the_log(store, log):
+async def test_read_keeps_the_order_of_two_streams(store, log):
     log.write("0.log", line(b"o1 ", b"P") + line(b"e1", b"F", b"stderr") + line(b"o2"))
     assert await everything(store) == b"o1 e1\no2\n"
     assert await everything(store, await store.tail("zone", 1)) == b"o2\n"
 
 
-async def test_binary_bytes_come_back(store, log):
+async def test_read_returns_binary_content_unchanged(store, log):
     content = bytes(byte for byte in range(256) if byte != 10) * 3
     log.write("0.log", line(content))
     assert await everything(store) == content + b"\n"
 
 
 @pytest.mark.parametrize("limit", [1, 50, 65536])
-async def test_an_unfinished_line_is_given_as_it_grows(store, log, limit):
+async def test_unfinished_line_is_read_as_it_grows(store, log, limit):
     data = line(b"first") + line(b"second")
     got, after = b"", None
     for byte in data:
@@ -159,7 +159,7 @@ async def test_an_unfinished_line_is_given_as_it_grows(store, log, limit):
     assert got == b"first\nsecond\n"
 
 
-async def test_half_a_header_is_given_once_nothing_follows(store, log):
+async def test_incomplete_header_is_read_once_the_log_has_ended(store, log):
     log.write("0.log", line(b"a") + TIME[:9])
     chunk = await store.read("zone")
     assert chunk.content == b"a\n"
@@ -171,7 +171,7 @@ async def test_half_a_header_is_given_once_nothing_follows(store, log):
     assert (await store.read("zone", chunk.next)).content == TIME[:9] + b"b\n"
 
 
-async def test_a_line_of_ten_megabytes(store, log):
+async def test_line_of_ten_megabytes_is_read_in_bounded_memory(store, log):
     content = random.Random(1).randbytes(10_000_000).replace(b"\n", b" ")
     data = b"x\n" + line(content) + content + b"\n" + line(b"y")
     log.write("0.log", data)
@@ -190,14 +190,14 @@ async def test_a_line_of_ten_megabytes(store, log):
     assert sizes == [2, len(content) + 3, 2 * len(content) + 4, size, size]
 
 
-async def test_the_limit_of_a_read_has_a_limit(store, log):
+async def test_limit_of_a_read_is_capped(store, log):
     log.write("0.log", line(b"x" * 10_000) * 200)
     assert len((await store.read("zone", limit=10**9)).content) <= MAX_READ
     assert len((await store.read("zone", limit=0)).content) == 1
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 5, 299, 300, 301, 10_000])
-async def test_the_last_lines_over_all_files(store, log, lines):
+async def test_tail_counts_lines_over_all_files(store, log, lines):
     expected = []
     for number, name in enumerate(["0.log.0", "0.log.1", "0.log"]):
         content, data = numbered(number * 100, number * 100 + 100)
@@ -207,13 +207,13 @@ async def test_the_last_lines_over_all_files(store, log, lines):
     assert await everything(store, after) == b"".join(expected[-lines:] if lines else [])
 
 
-async def test_the_last_lines_of_one_attempt(store, log):
+async def test_tail_of_an_attempt_ignores_earlier_attempts(store, log):
     log.write("0.log", line(b"a"))
     log.write("1.log", line(b"b"))
     assert await everything(store, await store.tail("zone", 9, attempt=1)) == b"b\n"
 
 
-async def test_the_last_lines_after_an_empty_file(store, log):
+async def test_tail_skips_an_empty_file(store, log):
     log.write("0.log.0", line(b"a") + line(b"b"))
     log.write("0.log", b"")
     assert await everything(store, await store.tail("zone", 1)) == b"b\n"
@@ -238,7 +238,7 @@ RECORDS = st.lists(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(RECORDS, min_size=1, max_size=3), st.integers(0, 14), st.integers(1, 500))
-def test_the_tail_of_a_log_is_the_tail_of_its_text(tmp_path_factory, files, lines, limit):
+def test_tail_of_any_log_is_the_tail_of_its_text(tmp_path_factory, files, lines, limit):
     root = tmp_path_factory.mktemp("logs")
     log = Writer(root)
     for number, records in enumerate(files):
@@ -261,7 +261,7 @@ def test_the_tail_of_a_log_is_the_tail_of_its_text(tmp_path_factory, files, line
     store.close()
 
 
-async def test_a_cursor_stays_true_over_rotations(store, log):
+async def test_cursor_stays_valid_over_rotations(store, log):
     log.write("0.log", line(b"a"))
     first = await store.read("zone")
     log.write("0.log", line(b"b"))
@@ -274,7 +274,7 @@ async def test_a_cursor_stays_true_over_rotations(store, log):
 
 
 @pytest.mark.parametrize("after", ["0.0.5.f", "0.1.0", "7.0.0", "0.9.0"])
-async def test_a_cursor_of_what_is_gone_goes_on_at_the_oldest_left(store, log, after):
+async def test_cursor_into_a_removed_file_continues_at_the_oldest_remaining_file(store, log, after):
     log.write("0.log.2", line(b"a"))
     log.write("0.log", line(b"b"))
     chunk = await store.read("zone", after)
@@ -282,7 +282,7 @@ async def test_a_cursor_of_what_is_gone_goes_on_at_the_oldest_left(store, log, a
 
 
 @pytest.mark.parametrize("after", ["0.0.7", "0.0.9999", "0.0.9999.f"])
-async def test_a_cursor_of_a_truncated_file_goes_on_at_its_start(store, log, after):
+async def test_cursor_past_the_end_of_a_truncated_file_continues_at_its_start(store, log, after):
     log.write("0.log", line(b"a"))
     chunk = await store.read("zone", after)
     assert (chunk.content, chunk.has_gap) == (b"a\n", True)
@@ -296,9 +296,9 @@ async def test_gap_found_while_waiting_is_reported(store, log):
     assert (chunk.content, chunk.next, chunk.has_gap) == (b"", "0.0.0", True)
 
 
-async def test_a_file_is_not_left_before_it_has_settled(store, log):
+async def test_reader_stays_in_a_rotated_file_until_it_is_stable(store, log):
     log.write("0.log", line(b"a"))
-    log.rotate(0, 0, settled=False)
+    log.rotate(0, 0, is_stable=False)
     log.write("0.log", line(b"c"))
     os.utime(log.folder / "0.log.0")
     chunk = await store.read("zone")
@@ -308,9 +308,9 @@ async def test_a_file_is_not_left_before_it_has_settled(store, log):
     assert await streamed(store) == b"a\nb\nc\n"
 
 
-async def test_what_has_ended_needs_no_time_to_settle(store, log):
-    log.write("0.log.0", line(b"a"), settled=False)
-    log.write("0.log", line(b"b"), settled=False)
+async def test_reader_leaves_the_files_of_an_ended_zone_at_once(store, log):
+    log.write("0.log.0", line(b"a"), is_stable=False)
+    log.write("0.log", line(b"b"), is_stable=False)
     chunk = await store.read("zone", has_ended=yes)
     assert (chunk.content, chunk.has_ended) == (b"a\nb\n", True)
 
@@ -329,7 +329,7 @@ async def test_read_waits_for_content(store, log):
     assert (await reading).content == b"a\n"
 
 
-async def test_waiting_ends_with_the_zone(store, log):
+async def test_waiting_read_returns_when_the_zone_ends(store, log):
     ended = asyncio.Event()
     reading = asyncio.create_task(store.read("zone", wait=30, has_ended=ended.is_set))
     await asyncio.sleep(0)
@@ -337,7 +337,7 @@ async def test_waiting_ends_with_the_zone(store, log):
     assert (await reading).has_ended
 
 
-async def test_following_over_rotations_truncation_and_attempts(store, log):
+async def test_follower_reads_over_rotations_truncation_and_attempts(store, log):
     ended = asyncio.Event()
     stream = store.stream("zone", follow=True, has_ended=ended.is_set)
     log.write("0.log", line(b"a"))
@@ -362,7 +362,7 @@ async def test_following_over_rotations_truncation_and_attempts(store, log):
         await anext(stream)
 
 
-async def test_following_ends_when_the_log_is_removed(store, log):
+async def test_follower_ends_when_the_log_is_removed(store, log):
     stream = store.stream("zone", follow=True)
     log.write("0.log", line(b"a"))
     assert await anext(stream) == b"a\n"
@@ -393,7 +393,7 @@ async def test_read_without_follow_ends_although_the_log_grows(store, log):
     assert 1_001_000 <= size < 1_300_000
 
 
-async def test_an_ended_zone_keeps_its_log(store, log):
+async def test_log_of_an_ended_zone_is_read_to_its_end(store, log):
     log.write("0.log", line(b"a"))
     for _ in range(2):
         assert await everything(store) == b"a\n"
@@ -401,7 +401,7 @@ async def test_an_ended_zone_keeps_its_log(store, log):
     assert (chunk.content, chunk.has_ended) == (b"", True)
 
 
-async def test_readers_share_one_thread(store, log):
+async def test_many_readers_share_one_thread(store, log):
     log.write("0.log", line(b"a"))
     readers = [asyncio.create_task(store.read("zone", END_OF_A, wait=30)) for _ in range(50)]
     await asyncio.sleep(0)

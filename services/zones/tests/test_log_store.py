@@ -20,7 +20,7 @@ def names(store, zone="zone"):
 
 
 async def reopened():
-    """Stand for a runtime that opens the new file later."""
+    """Return a stand-in for a runtime that opens the new file later."""
 
 
 def reopening(store, name="0.log", data=b""):
@@ -37,7 +37,7 @@ def store(tmp_path):
     store.close()
 
 
-async def test_a_zone_has_a_folder_that_only_its_owner_may_enter(store):
+async def test_prepare_creates_a_folder_that_only_its_owner_may_enter(store):
     location = await store.prepare("zone", 3)
     assert (location.directory, location.path) == (str(store.root / "zone"), "3.log")
     assert location == store.location("zone", 3)
@@ -47,7 +47,7 @@ async def test_a_zone_has_a_folder_that_only_its_owner_may_enter(store):
     assert repr(store) == f"<LogStore {str(store.root)!r}>"
 
 
-async def test_a_folder_that_is_there_is_closed_to_others(store):
+async def test_prepare_closes_an_existing_folder_to_other_users(store):
     (store.root / "zone").mkdir(parents=True)
     (store.root / "zone").chmod(0o755)
     await store.prepare("zone", 0)
@@ -55,7 +55,7 @@ async def test_a_folder_that_is_there_is_closed_to_others(store):
 
 
 @pytest.mark.parametrize("zone", HOSTILE)
-async def test_what_is_no_id_names_no_folder(store, zone):
+async def test_invalid_zone_id_raises_log_name_error(store, zone):
     calls = [
         store.prepare(zone, 0),
         store.remove(zone),
@@ -72,13 +72,13 @@ async def test_what_is_no_id_names_no_folder(store, zone):
 
 
 @pytest.mark.parametrize("attempt", [-1, 1_000_000_000])
-async def test_an_attempt_has_bounds(store, attempt):
+async def test_attempt_out_of_range_raises_log_name_error(store, attempt):
     with pytest.raises(LogNameError, match="expected an attempt from 0 to 999999999"):
         await store.prepare("zone", attempt)
     assert await store.zones() == []
 
 
-async def test_only_the_last_attempts_are_kept(store):
+async def test_prepare_removes_all_but_the_last_attempts(store):
     for attempt in range(4):
         await store.prepare("zone", attempt)
         (store.root / "zone" / f"{attempt}.log").write_bytes(b"x\n")
@@ -86,7 +86,7 @@ async def test_only_the_last_attempts_are_kept(store):
     assert names(store) == ["2.log", "2.log.0", "3.log", "3.log.0"]
 
 
-async def test_a_removed_log_is_gone(store):
+async def test_read_of_a_removed_log_raises_unknown_log(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x\n")
     (store.root / "zone" / "what else").mkdir()
@@ -99,13 +99,13 @@ async def test_a_removed_log_is_gone(store):
     assert caught.value.zone == "zone"
 
 
-async def test_removing_before_anything_was_made(store):
+async def test_remove_without_a_log_folder_succeeds(store):
     await store.remove("zone")
     assert not store.root.exists()
     assert await store.zones() == []
 
 
-async def test_nothing_outside_is_touched_through_links(store, tmp_path):
+async def test_links_in_the_log_folder_are_not_followed(store, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "0.log").write_bytes(b"secret\n")
@@ -136,7 +136,7 @@ async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
     assert list(store.root.iterdir()) == []
 
 
-async def test_a_file_in_place_of_the_folder_is_an_error(store):
+async def test_file_in_place_of_the_folder_raises_log_storage_error(store):
     store.root.mkdir()
     (store.root / "zone").touch()
     with pytest.raises(LogStorageError, match="could not make a folder for the log of 'zone': "):
@@ -145,14 +145,14 @@ async def test_a_file_in_place_of_the_folder_is_an_error(store):
     await store.prepare("zone", 0)
 
 
-async def test_what_can_not_be_removed_is_an_error(store, monkeypatch):
+async def test_remove_of_an_undeletable_file_raises_log_storage_error(store, monkeypatch):
     await store.prepare("zone", 0)
     monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)
     with pytest.raises(LogStorageError, match="could not remove the log of 'zone':"):
         await store.remove("zone")
 
 
-async def test_a_small_file_is_not_rotated(store):
+async def test_small_file_is_not_rotated(store):
     await store.prepare("zone", 0)
     assert not await store.rotate("zone", 0, reopened)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 99)
@@ -160,7 +160,7 @@ async def test_a_small_file_is_not_rotated(store):
     assert names(store) == ["0.log"]
 
 
-async def test_a_large_file_is_renamed_and_the_oldest_go(store):
+async def test_rotate_renames_a_large_file_and_removes_the_oldest(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log"
     path.write_bytes(b"0" * 100)
@@ -172,7 +172,7 @@ async def test_a_large_file_is_renamed_and_the_oldest_go(store):
     assert (store.root / "zone" / "0.log.3").read_bytes() == b"3" * 100
 
 
-async def test_files_that_grew_too_large_leave_no_room_for_others(store):
+async def test_rotate_keeps_fewer_files_if_they_exceed_the_total_size(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log"
     path.write_bytes(b"0" * 100)
@@ -183,7 +183,7 @@ async def test_files_that_grew_too_large_leave_no_room_for_others(store):
     assert names(store) == ["0.log", "0.log.2"]
 
 
-async def test_a_file_that_is_another_now_is_not_read(store):
+async def test_file_replaced_while_it_is_opened_is_not_read(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log"
     path.write_bytes(b"x\n")
@@ -202,7 +202,7 @@ async def test_a_file_that_is_another_now_is_not_read(store):
         open_file(folder, file)
 
 
-async def test_the_renamed_file_is_written_to_until_it_is_reopened(store):
+async def test_content_written_to_the_renamed_file_is_read(store):
     await store.prepare("zone", 0)
     with (store.root / "zone" / "0.log").open("ab", buffering=0) as runtime:
         runtime.write(b"x" * 100)
@@ -215,7 +215,7 @@ async def test_the_renamed_file_is_written_to_until_it_is_reopened(store):
     assert (store.root / "zone" / "0.log.0").read_bytes() == b"x" * 100 + b"late"
 
 
-async def test_a_rotation_is_undone_when_reopening_fails(store):
+async def test_rotation_is_undone_when_reopening_fails(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log"
     path.write_bytes(b"x" * 100)
@@ -232,7 +232,7 @@ async def test_a_rotation_is_undone_when_reopening_fails(store):
     assert names(store) == ["0.log", "0.log.0"]
 
 
-async def test_a_rotation_whose_answer_was_lost_stands(store):
+async def test_rotation_stands_if_the_runtime_reopened_without_answering(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
 
@@ -246,7 +246,7 @@ async def test_a_rotation_whose_answer_was_lost_stands(store):
     assert (store.root / "zone" / "0.log.0").read_bytes() == b"x" * 100
 
 
-async def test_a_rotation_is_undone_when_its_task_is_cancelled(store):
+async def test_rotation_is_undone_when_its_task_is_cancelled(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
     asked = asyncio.Event()
@@ -263,7 +263,7 @@ async def test_a_rotation_is_undone_when_its_task_is_cancelled(store):
     assert names(store) == ["0.log"]
 
 
-async def test_undoing_finds_a_log_that_was_removed_meanwhile(store):
+async def test_undo_of_a_rotation_accepts_a_removed_log(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x" * 100)
 
@@ -279,14 +279,14 @@ async def test_undoing_finds_a_log_that_was_removed_meanwhile(store):
     assert await store.zones() == []
 
 
-async def test_a_rotation_cut_short_by_a_crash_is_carried_on_with(store):
+async def test_rotation_interrupted_by_a_crash_is_completed(store):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log.7").write_bytes(b"x")
     assert await store.rotate("zone", 0, reopening(store))
     assert names(store) == ["0.log", "0.log.7"]
 
 
-async def test_undoing_cut_short_by_a_crash_loses_nothing(store):
+async def test_undo_interrupted_by_a_crash_loses_nothing(store):
     await store.prepare("zone", 0)
     path = store.root / "zone" / "0.log.7"
     path.write_bytes(b"x\n")
@@ -296,7 +296,7 @@ async def test_undoing_cut_short_by_a_crash_loses_nothing(store):
     assert (await store.read("zone", has_ended=lambda: True)).content == b"x\ny\n"
 
 
-async def test_a_full_disk_stops_no_reader(store, monkeypatch):
+async def test_log_is_readable_while_the_disk_is_full(store, monkeypatch):
     await store.prepare("zone", 0)
     (store.root / "zone" / "0.log").write_bytes(b"x\n")
 
@@ -314,7 +314,7 @@ async def test_a_full_disk_stops_no_reader(store, monkeypatch):
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "1.2", "0.0.0.z"])
-async def test_a_cursor_must_be_one(store, cursor):
+async def test_read_with_an_invalid_cursor_raises_log_cursor_error(store, cursor):
     await store.prepare("zone", 0)
     with pytest.raises(LogCursorError):
         await store.read("zone", cursor)

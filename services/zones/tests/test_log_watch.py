@@ -3,7 +3,7 @@ from kakuri_zones._log_watch import STABLE_POLLS, LogWatch
 
 
 class Zones:
-    """Stands for the table: one zone that runs, and one that has ended."""
+    """A stand-in for the table, with a running zone and an ended one."""
 
     @staticmethod
     def all():
@@ -14,7 +14,7 @@ class Zones:
 
 
 class Logs:
-    """Stands for the store: the signature of zone `a` at each poll, and the last one for ever."""
+    """A stand-in for the store that returns the next signature of zone `a` at each poll."""
 
     def __init__(self, *signatures):
         self.signatures_left = list(signatures)
@@ -35,7 +35,7 @@ async def events_of(logs, count, *, heartbeat=1000.0):
     return found
 
 
-async def test_log_that_grows_is_reported_at_once_and_once_more_when_it_has_settled():
+async def test_log_that_grows_is_reported_at_once_and_again_when_it_is_stable():
     logs = Logs(1, 1, 2)
     assert await events_of(logs, 3) == [LogsWatched(), LogGrown("a"), LogGrown("a")]
     assert len(logs.asked) == 3 + STABLE_POLLS
@@ -51,7 +51,7 @@ async def test_only_logs_of_running_zones_are_watched():
     assert logs.asked == [{"a": 0}] * 2
 
 
-async def test_logs_watched_is_repeated_as_a_sign_of_life():
+async def test_logs_watched_is_repeated_as_a_heartbeat():
     assert await events_of(Logs(1), 3, heartbeat=0.002) == [LogsWatched()] * 3
 
 

@@ -1,4 +1,4 @@
-"""The log store beside a runtime that writes: what is read is what was written, whatever fails."""
+"""The log store and a runtime that writes: readers get what was written, whatever fails."""
 
 import asyncio
 import random
@@ -78,7 +78,7 @@ async def follow(zone):
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_readers_get_what_was_written_while_it_is_rotated(zone, seed):
+async def test_readers_get_everything_that_is_written_during_rotations(zone, seed):
     chance = random.Random(seed)
     zone.runtime.faults.set(
         "ReopenContainerLog",
@@ -107,7 +107,7 @@ async def test_readers_get_what_was_written_while_it_is_rotated(zone, seed):
     assert b"".join(tail) == b"".join(zone.written.splitlines(keepends=True)[-5:])
 
 
-async def test_a_follower_goes_on_with_the_next_attempt(zone):
+async def test_follower_continues_with_the_next_attempt(zone):
     is_over = False
     stream = zone.store.stream("zone", follow=True, has_ended=lambda: is_over)
     zone.write(b"first\n")
@@ -121,7 +121,7 @@ async def test_a_follower_goes_on_with_the_next_attempt(zone):
         await anext(stream)
 
 
-async def test_a_rotation_of_a_container_that_has_ended_is_undone(zone):
+async def test_rotation_for_an_ended_container_is_undone(zone):
     zone.write(b"x" * 3000 + b"\n")
     zone.runtime.exit(zone.container)
     with pytest.raises(CriError, match="container is not running"):
@@ -129,7 +129,7 @@ async def test_a_rotation_of_a_container_that_has_ended_is_undone(zone):
     assert [path.name for path in (zone.store.root / "zone").iterdir()] == ["0.log"]
 
 
-async def test_a_runtime_that_died_in_the_middle_of_a_rotation(zone):
+async def test_rotation_interrupted_by_a_crash_of_the_runtime_loses_nothing(zone):
     zone.write(b"a" * 3000 + b"\n")
     zone.runtime.faults.set("ReopenContainerLog", "delay(3600000)")
     rotation = asyncio.create_task(zone.rotate())

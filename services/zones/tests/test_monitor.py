@@ -33,7 +33,7 @@ async def test_event_stream_begins_with_every_zone(runtime, node):
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "state", "told"),
+    ("code", "reason", "state", "reported"),
     [
         (0, "", State.SUCCEEDED, None),
         (3, "", State.FAILED, "Error"),
@@ -42,13 +42,18 @@ async def test_event_stream_begins_with_every_zone(runtime, node):
         (137, "", State.FAILED, "Error"),
     ],
 )
-async def test_end_of_a_container_is_reported(runtime, node, code, reason, state, told):
+async def test_end_of_a_container_is_reported(runtime, node, code, reason, state, reported):
     await node.start()
     events = node.events()
     await next_of(events, ZonesListed)
-    runtime.exit("z", code, reason, "words")
+    runtime.exit("z", code, reason, "message")
     zone = (await next_of(events, ZoneChanged)).zone
-    assert (zone.state, zone.reason, zone.exit_code, zone.message) == (state, told, code, "words")
+    assert (zone.state, zone.reason, zone.exit_code, zone.message) == (
+        state,
+        reported,
+        code,
+        "message",
+    )
     assert zone.ended_at >= zone.started_at
     await events.aclose()
 
@@ -59,12 +64,14 @@ def test_changes_are_seen_within_a_second_by_default():
 
 @pytest.mark.parametrize("method", ["ContainerStatus", "PodSandboxStatus"])
 @pytest.mark.parametrize("fault", ["delay(60000)", "error(UNKNOWN: a guest does not answer)"])
-async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, method, fault):
+async def test_stuck_object_does_not_delay_changes_of_others(
+    runtime, run, monkeypatch, method, fault
+):
     monkeypatch.setattr("kakuri_zones._reader.STUCK_SECONDS", 0.02)
     async with run() as node:
         await node.start("stuck")
         await node.start("other")
-    runtime.faults.set(method, f"1000*{fault}")  # a new node knows neither
+    runtime.faults.set(method, f"1000*{fault}")  # a new node has no earlier status of either zone
     async with run() as node:
         assert (await node.zone("stuck")).state is State.RUNNING
         runtime.faults.set(method, fault)
@@ -73,7 +80,9 @@ async def test_one_that_is_stuck_hides_no_other(runtime, run, monkeypatch, metho
         assert (await node.zones.health()).status == "ok"
 
 
-async def test_a_stuck_one_that_has_ended_is_told_when_it_can_be(runtime, run, monkeypatch):
+async def test_end_of_a_stuck_container_is_reported_once_its_status_is_known(
+    runtime, run, monkeypatch
+):
     monkeypatch.setattr("kakuri_zones._reader.STUCK_SECONDS", 0.02)
     async with run() as node:
         await node.start()
@@ -99,7 +108,7 @@ async def test_heartbeat_is_sent_however_many_changes_are_reported(runtime, run)
         await events.aclose()
 
 
-async def test_a_reason_that_comes_late_is_waited_for(runtime, run):
+async def test_end_of_a_killed_container_waits_for_its_reason(runtime, run):
     async with run(end_delay=0.3) as node:
         await node.start()
         runtime.exit("z", 137)
@@ -109,7 +118,7 @@ async def test_a_reason_that_comes_late_is_waited_for(runtime, run):
         assert (await node.until_state("failed")).reason == "OOMKilled"
 
 
-async def test_an_event_has_the_runtime_listed_at_once(runtime, run):
+async def test_event_of_the_runtime_triggers_a_listing(runtime, run):
     async with run(monitor=ONLY_EVENTS) as node:
         await until(lambda: runtime.listeners == 1)
         await node.start()
@@ -117,7 +126,7 @@ async def test_an_event_has_the_runtime_listed_at_once(runtime, run):
         assert (await node.until_state("failed")).exit_code == 5
 
 
-async def test_a_broken_stream_of_events_is_opened_again(runtime, run):
+async def test_broken_event_stream_is_reopened(runtime, run):
     async with run(monitor=ONLY_EVENTS) as node:
         await until(lambda: runtime.listeners == 1)
         await node.start()
@@ -127,7 +136,7 @@ async def test_a_broken_stream_of_events_is_opened_again(runtime, run):
         assert (await node.until_state("failed")).exit_code == 5
 
 
-async def test_without_events_lists_are_enough(runtime, run):
+async def test_changes_are_seen_without_events_of_the_runtime(runtime, run):
     runtime.unimplemented.add("GetContainerEvents")
     async with run() as node:
         await node.start()
@@ -145,7 +154,7 @@ async def test_zone_removed_by_another_client_is_reported_as_gone(runtime, node)
     await events.aclose()
 
 
-async def test_states_stay_while_the_runtime_is_away(runtime, node):
+async def test_states_are_kept_while_the_runtime_is_down(runtime, node):
     _, zone = await node.start()
     events = node.events()
     await next_of(events, ZonesListed)
@@ -181,14 +190,14 @@ async def test_restarts_of_the_runtime_do_not_change_zones(runtime, node):
         await runtime.restart()
         await next_of(events, ZonesListed)
         descriptors, tasks = before = before or used()
-        # Closed connections and ended tasks may take a moment to go; one connection is the test's.
+        # Closing connections and tasks takes a moment; one connection is the test's.
         await until(partial(is_back_at, descriptors + 1, tasks + 2))
         await events.aclose()
     assert await node.zone() == zone
     assert len(runtime.sandboxes) == len(runtime.containers) == 1
 
 
-async def test_a_reboot_ends_what_ran(runtime, node):
+async def test_running_zones_are_lost_after_a_reboot(runtime, node):
     await node.start()
     await runtime.restart("dead")
     zone = await node.until_state("failed")
@@ -196,7 +205,7 @@ async def test_a_reboot_ends_what_ran(runtime, node):
     assert await node.remove() is None
 
 
-async def test_nothing_is_said_to_be_missing_before_the_runtime_was_listed(runtime, run):
+async def test_unknown_zone_is_unavailable_before_the_first_listing(runtime, run):
     await runtime.crash()
     async with run(is_seen=False) as node:
         with pytest.raises(RuntimeUnavailable):
@@ -212,7 +221,7 @@ async def test_nothing_is_said_to_be_missing_before_the_runtime_was_listed(runti
         await events.aclose()
 
 
-async def test_finished_containers_are_asked_about_once(runtime, node):
+async def test_status_of_an_ended_container_is_requested_once(runtime, node):
     await node.start()
     runtime.exit("z", 3)
     await node.until_state("failed")

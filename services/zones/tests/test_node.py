@@ -43,7 +43,7 @@ async def test_start_goes_on_when_its_caller_is_cancelled(runtime, node):
 
 
 @pytest.mark.parametrize("zone_id", ["NO", "", "../z", "a" * 10_000])
-async def test_operation_on_text_that_no_zone_is_called_is_unknown_zone(node, zone_id):
+async def test_operation_with_an_invalid_zone_id_raises_unknown_zone(node, zone_id):
     for operation in (
         node.zones.stop(zone_id, 1),
         node.zones.remove(zone_id, 1),
@@ -168,7 +168,7 @@ async def test_growing_log_is_reported(runtime, node):
     await node.start()
     events = node.zones.log_events()
     assert await anext(events) == LogsWatched()
-    runtime.write("z", b"words\n")
+    runtime.write("z", b"message\n")
     async with asyncio.timeout(10):
         while await anext(events) != LogGrown("z"):
             pass

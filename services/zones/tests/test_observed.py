@@ -68,7 +68,7 @@ def test_status_has_only_printable_text_of_the_runtime():
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "state", "told"),
+    ("code", "reason", "state", "reported"),
     [
         (0, "Completed", State.SUCCEEDED, None),
         (0, "", State.SUCCEEDED, None),
@@ -82,12 +82,12 @@ def test_status_has_only_printable_text_of_the_runtime():
         (255, "Unknown", State.FAILED, "Unknown"),
     ],
 )
-def test_ended_container_has_a_terminal_state_and_reason(code, reason, state, told):
+def test_ended_container_has_a_terminal_state_and_reason(code, reason, state, reported):
     ended = container(
         api.ContainerState.CONTAINER_EXITED, started_at=SECOND, exit_code=code, reason=reason
     )
     zone = status(ended)
-    assert (zone.state, zone.reason, zone.exit_code) == (state, told, code)
+    assert (zone.state, zone.reason, zone.exit_code) == (state, reported, code)
 
 
 def test_memory_kill_of_a_child_is_reported_in_the_message():
@@ -131,14 +131,14 @@ def test_container_in_an_unknown_state_is_a_failed_zone():
 
 
 @pytest.mark.parametrize("sandboxes", [(), (sandbox(state=api.PodSandboxState.SANDBOX_NOTREADY),)])
-def test_a_container_that_outlives_its_sandbox_is_lost(sandboxes):
+def test_zone_whose_container_outlives_its_sandbox_is_lost(sandboxes):
     zone = status(container(), sandboxes=sandboxes)
     assert (zone.state, zone.reason) == (State.FAILED, "ZoneLost")
     ended = status(container(api.ContainerState.CONTAINER_EXITED), sandboxes=sandboxes)
     assert ended.state is State.SUCCEEDED
 
 
-def test_the_latest_container_counts():
+def test_status_is_that_of_the_latest_container():
     later = ZoneSpec("z", "app:1", 64, 500, attempt=4)
     zone = status(
         container(name="new", spec=later),
@@ -147,7 +147,7 @@ def test_the_latest_container_counts():
     assert (zone.container_id, zone.attempt) == ("new", 4)
 
 
-def test_an_end_is_never_before_its_start():
+def test_end_reported_before_the_start_is_moved_to_the_start():
     zone = status(
         container(
             api.ContainerState.CONTAINER_EXITED, started_at=5 * SECOND, finished_at=5 * SECOND - 1
@@ -156,7 +156,7 @@ def test_an_end_is_never_before_its_start():
     assert zone.ended_at == zone.started_at == 5.0
 
 
-def test_what_another_version_has_written_is_no_obstacle():
+def test_invalid_labels_of_another_version_are_ignored():
     listed = api.Container(
         id="c",
         pod_sandbox_id="s",
@@ -170,6 +170,6 @@ def test_what_another_version_has_written_is_no_obstacle():
     assert (zone.state, zone.attempt, zone.spec) == (State.RUNNING, 0, None)
 
 
-def test_long_words_are_cut():
+def test_long_message_is_shortened():
     zone = status(container(api.ContainerState.CONTAINER_EXITED, message="x" * 100_000))
     assert len(zone.message) == MAX_MESSAGE

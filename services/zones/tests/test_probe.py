@@ -48,7 +48,7 @@ async def test_probe_returns_the_last_answer_while_the_runtime_is_slow(probe, ru
     runtime.answers.put_nowait(OK)
     await probe.health()
     assert [await probe.health() for _ in range(3)] == [OK] * 3
-    assert runtime.asked == 2  # the three share one question
+    assert runtime.asked == 2  # the three share one check
     runtime.answers.put_nowait(GONE)
     waiting = asyncio.create_task(probe.health())
     await asyncio.sleep(0)
@@ -76,7 +76,7 @@ async def test_prompt_answer_of_the_runtime_is_returned_itself(runtime):
         assert await probe.health() == answer
 
 
-async def test_cancelled_probe_leaves_the_question_to_others(probe, runtime):
+async def test_cancelled_probe_does_not_cancel_the_check_of_others(probe, runtime):
     first, second = (asyncio.create_task(probe.health()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -85,7 +85,7 @@ async def test_cancelled_probe_leaves_the_question_to_others(probe, runtime):
     assert runtime.asked == 1
 
 
-async def test_fault_of_a_question_is_raised_and_the_next_probe_asks_again(probe, runtime):
+async def test_failed_check_is_raised_and_the_next_probe_checks_again(probe, runtime):
     runtime.answers.put_nowait(ValueError("a fault"))
     with pytest.raises(ValueError, match="a fault"):
         await probe.health()

@@ -13,7 +13,7 @@ def usage(used):
     ]
 
 
-def test_growth_that_the_runtime_tells_is_progress():
+def test_growth_reported_by_the_runtime_is_progress():
     progress = PullProgress(0.0, received_by=lambda path: None)
     progress.update(usage(5 * MEGABYTE), 1.0)
     assert progress.stalled_for(10.0) == 10.0
@@ -22,7 +22,7 @@ def test_growth_that_the_runtime_tells_is_progress():
     assert progress.bytes_seen == 2 * MEGABYTE
 
 
-def test_growth_on_disk_is_progress():
+def test_growth_of_downloads_on_disk_is_progress():
     on_disk = iter([MEGABYTE, 3 * MEGABYTE])
     progress = PullProgress(0.0, received_by=lambda path: next(on_disk))
     progress.update(usage(0), 1.0)
@@ -31,22 +31,22 @@ def test_growth_on_disk_is_progress():
     assert progress.bytes_seen == 2 * MEGABYTE
 
 
-def test_slow_growth_adds_up():
+def test_slow_growth_accumulates_to_progress():
     progress = PullProgress(0.0, received_by=lambda path: None)
     for second in range(10):
         progress.update(usage(second * 10_000), float(second))
-    assert progress.stalled_for(9.0) == 2.0  # 70 kB were reached at 7
+    assert progress.stalled_for(9.0) == 2.0  # 70 kB were received by second 7
     assert progress.bytes_seen == 70_000
 
 
-def test_a_shrinking_file_system_is_none_but_growth_after_it_is():
+def test_shrinking_file_system_is_not_progress_but_later_growth_is():
     progress = PullProgress(0.0, received_by=lambda path: None)
     for second, used in enumerate([9, 2, 3]):
         progress.update(usage(used * MEGABYTE), float(second))
     assert progress.stalled_for(2.0) == 0.0
 
 
-def test_nothing_told_is_no_progress_and_no_figure():
+def test_progress_without_reports_has_no_figures():
     progress = PullProgress(5.0)
     progress.update([], 6.0)
     assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, False)
@@ -54,12 +54,12 @@ def test_nothing_told_is_no_progress_and_no_figure():
     assert (progress.stalled_for(8.0), progress.has_figures) == (3.0, True)
 
 
-def test_the_disk_is_read_where_it_can_be(tmp_path):
+def test_used_space_is_unknown_for_a_missing_folder(tmp_path):
     assert used_on_disk(str(tmp_path)) > 0
     assert used_on_disk(str(tmp_path / "nope")) is None
 
 
-def test_containerds_downloads_are_looked_at_where_there_are_any(tmp_path):
+def test_received_bytes_are_those_of_containerds_downloads(tmp_path):
     mountpoint = tmp_path / "io.containerd.snapshotter.v1.overlayfs"
     mountpoint.mkdir()
     assert received(str(mountpoint)) > 0

@@ -28,14 +28,14 @@ async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
     return sandbox_id, container_id
 
 
-async def test_only_what_is_ours_is_seen(cri, runtime):
+async def test_list_has_only_objects_with_labels_of_kakuri(cri, runtime):
     other = api.PodSandboxConfig(metadata=api.PodSandboxMetadata(name="theirs"))
     await cri.run_pod_sandbox(other, "")
     await make(cri)
     assert list(await RuntimeReader(cri).all()) == ["z"]
 
 
-async def test_nothing_is_asked_twice_that_can_not_have_changed(cri, runtime):
+async def test_status_that_cannot_have_changed_is_requested_once(cri, runtime):
     await make(cri)
     reader = RuntimeReader(cri)
     first = await reader.all()
@@ -44,7 +44,7 @@ async def test_nothing_is_asked_twice_that_can_not_have_changed(cri, runtime):
     assert [call.method for call in runtime.calls.all] == ["ListPodSandbox", "ListContainers"]
 
 
-async def test_one_zone_alone(cri, runtime):
+async def test_zone_returns_the_objects_of_one_zone(cri, runtime):
     await make(cri)
     await make(cri, ZoneSpec("other", "app:1", 64, 500))
     reader = RuntimeReader(cri)
@@ -53,7 +53,7 @@ async def test_one_zone_alone(cri, runtime):
     assert await reader.zone("nope") is None
 
 
-async def test_what_is_hidden_is_left_out_unless_wanted(cri):
+async def test_objects_being_removed_are_left_out_by_default(cri):
     sandbox_id, container_id = await make(cri)
     reader = RuntimeReader(cri)
     reader.being_removed |= {sandbox_id, container_id}
@@ -62,7 +62,7 @@ async def test_what_is_hidden_is_left_out_unless_wanted(cri):
     assert await reader.zone("z", including_removed=True) is not None
 
 
-async def test_a_killed_one_is_asked_about_a_few_times(cri, runtime):
+async def test_status_of_a_killed_container_is_requested_a_few_times(cri, runtime):
     await make(cri)
     runtime.exit("z", 137)
     reader = RuntimeReader(cri)
@@ -71,7 +71,7 @@ async def test_a_killed_one_is_asked_about_a_few_times(cri, runtime):
     assert len(runtime.calls.of("ContainerStatus")) == 4
 
 
-async def test_what_goes_away_between_two_calls_is_left_out(cri, runtime):
+async def test_object_removed_between_two_calls_is_left_out(cri, runtime):
     await make(cri)
     runtime.faults.set("ContainerStatus", "error(NOT_FOUND: gone)")
     runtime.faults.set("PodSandboxStatus", "error(NOT_FOUND: gone)")
@@ -80,7 +80,7 @@ async def test_what_goes_away_between_two_calls_is_left_out(cri, runtime):
     assert observed.sandboxes[0].address is None
 
 
-async def test_a_list_that_is_too_long_is_asked_for_in_parts(cri, runtime):
+async def test_list_over_the_size_limit_is_requested_by_zone(cri, runtime):
     await make(cri)
     await make(cri, ZoneSpec("other", "app:1", 64, 500))
     runtime.faults.set("ListContainers", "error(RESOURCE_EXHAUSTED: larger than max)")
@@ -90,7 +90,7 @@ async def test_a_list_that_is_too_long_is_asked_for_in_parts(cri, runtime):
         await RuntimeReader(cri).all()
 
 
-async def test_long_specs_fill_no_list_of_sandboxes(cri, runtime):
+async def test_specs_are_not_in_the_list_of_sandboxes(cri, runtime):
     await make(cri, ZoneSpec("z", "app:1", 64, 500, args=("x" * 4000,) * 50))
     (listed,) = await cri.list_pod_sandboxes(labels.OURS)
     assert len(encode(listed)) < 1000
@@ -100,13 +100,13 @@ LARGE_ENV = {f"VARIABLE_{number}": "x" * 1000 for number in range(200)}
 
 
 async def large_zones(cri, runtime, count):
-    """Make zones whose containers together exceed one answer of the runtime."""
+    """Create zones whose containers together exceed one answer of the runtime."""
     for number in range(count):
         await make(cri, ZoneSpec(f"z{number}", "app:1", 64, 500, env=LARGE_ENV))
 
 
 def small_answers(runtime):
-    """Return a client whose answers are 4 MiB at most: a refusal needs 21 zones instead of 85."""
+    """Return a client that accepts answers of 4 MiB: 21 zones exceed it instead of 85."""
     return Runtime(GrpcChannel(runtime.endpoint, max_received=4 * 2**20))
 
 
@@ -129,11 +129,11 @@ async def test_list_by_zone_skips_zones_that_have_ended(runtime):
         for number in range(20):
             runtime.exit(f"z{number}", 0)
             await cri.stop_pod_sandbox(runtime.sandbox(f"z{number}").id)
-        told = await reader.all()
+        reported = await reader.all()
         runtime.calls.clear()
-        assert await reader.all() == told
+        assert await reader.all() == reported
         assert len(runtime.calls.of("ListContainers")) == 2
-        assert sum(observed.container.has_ended for observed in told.values()) == 20
+        assert sum(observed.container.has_ended for observed in reported.values()) == 20
 
 
 async def test_list_by_zone_becomes_one_call_again_once_it_fits_one_answer(runtime):

@@ -24,7 +24,7 @@ async def make(cri):
     return await cri.run_pod_sandbox(config, "edera")
 
 
-async def test_the_order_is_the_kubelets(cri, runtime, remover):
+async def test_removal_uses_the_kubelets_order_of_calls(cri, runtime, remover):
     sandbox_id = await make(cri)
     runtime.calls.clear()
     await remover.remove(Objects(frozenset({sandbox_id}), frozenset({"c"})))
@@ -33,13 +33,13 @@ async def test_the_order_is_the_kubelets(cri, runtime, remover):
     ]  # fmt: skip
 
 
-async def test_what_is_gone_is_fine(remover, runtime):
+async def test_removal_of_missing_objects_succeeds(remover, runtime):
     for method in ("StopPodSandbox", "RemoveContainer", "RemovePodSandbox"):
         runtime.faults.set(method, "error(NOT_FOUND: gone)")
     await remover.remove(Objects(frozenset({"s"}), frozenset({"c"})))
 
 
-async def test_a_zone_is_removed_until_the_list_is_empty(cri, runtime, remover):
+async def test_zone_removal_repeats_until_the_list_is_empty(cri, runtime, remover):
     await make(cri)
     await remover.remove_zone("z")
     assert runtime.sandboxes == []
@@ -57,7 +57,7 @@ async def test_removal_of_an_object_that_remains_raises_an_error(cri, remover, m
         await remover.remove_zone("z")
 
 
-async def test_in_the_background_it_is_tried_until_it_is_done(cri, runtime, remover):
+async def test_background_removal_is_retried_until_it_succeeds(cri, runtime, remover):
     sandbox_id = await make(cri)
     runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: busy)")
     objects = Objects(frozenset({sandbox_id}))
@@ -70,7 +70,7 @@ async def test_in_the_background_it_is_tried_until_it_is_done(cri, runtime, remo
     assert len(runtime.calls.of("RemovePodSandbox")) == 4
 
 
-async def test_what_is_left_at_the_end_is_left(cri, runtime, remover):
+async def test_close_cancels_removals_in_the_background(cri, runtime, remover):
     sandbox_id = await make(cri)
     runtime.faults.set("RemovePodSandbox", "1000*error(UNKNOWN: busy)")
     remover.remove_later("z", Objects(frozenset({sandbox_id})), "a test")
@@ -87,7 +87,7 @@ async def test_zone_that_the_runtime_lists_but_does_not_have_is_removed(cri, run
     await remover.remove_zone("z")
     assert await reader.zone("z") is None
     assert runtime.sandbox("z").id == sandbox_id
-    # The runtime is started anew, knows what it has, and the attempts in the background succeed.
+    # After a restart, the runtime knows its objects, and the attempts in the background succeed.
     await until(lambda: not remover.is_busy)
     assert (runtime.sandboxes, reader.being_removed) == ([], set())
     await remover.close()

@@ -3,7 +3,7 @@ from kakuri_tcp.testing import until
 from kakuri_zones.logs import LogStore
 
 
-async def test_a_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
+async def test_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
     monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
     async with run() as node:
         await node.start()
@@ -16,7 +16,7 @@ async def test_a_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
         assert await node.log() == b"x" * 200 + b"\nafter\n"
 
 
-async def test_a_rotation_that_fails_is_tried_again(runtime, run, monkeypatch):
+async def test_failed_rotation_is_retried(runtime, run, monkeypatch):
     monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
     async with run() as node:
         await node.start()
@@ -44,7 +44,7 @@ def small_logs(root):
     return LogStore(root, max_file_bytes=100)
 
 
-async def test_the_log_of_an_earlier_attempt_stays(runtime, node):
+async def test_log_of_the_earlier_attempt_is_kept(runtime, node):
     runtime.images.set("app:1", FakeImage(output=b"hello\n", exit_code=1))
     await node.start()
     await node.start(attempt=1)

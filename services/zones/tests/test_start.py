@@ -12,7 +12,7 @@ from kakuri_zones._labels import spec_hash
 SHORT = {"timeouts": Timeouts(usual=0.3, run_pod_sandbox=0.3)}
 
 
-def nothing_is_left(runtime):
+def has_no_objects(runtime):
     return not runtime.sandboxes and not runtime.containers
 
 
@@ -34,20 +34,20 @@ async def test_started_zone_is_reported_as_running(runtime, node):
 async def test_each_step_of_a_start_is_reported_with_its_objects(runtime, node):
     for method in ("PullImage", "RunPodSandbox", "CreateContainer", "StartContainer"):
         runtime.faults.set(method, "delay(50)")
-    told = []
+    reported = []
 
     async def watch():
         async for event in node.events():
             if isinstance(event, ZoneChanged):
                 zone = event.zone
-                told.append((zone.reason, bool(zone.pod_sandbox_id), bool(zone.container_id)))
+                reported.append((zone.reason, bool(zone.pod_sandbox_id), bool(zone.container_id)))
 
     watching = asyncio.ensure_future(watch())
     await node.start()
-    await until(lambda: (None, True, True) in told)
+    await until(lambda: (None, True, True) in reported)
     watching.cancel()
-    # A pull is told with how far it has come.
-    assert [step for step, _ in groupby(told) if step != (None, False, False)] == [
+    # The pull reports its progress, so its step comes several times.
+    assert [step for step, _ in groupby(reported) if step != (None, False, False)] == [
         ("Pulling", False, False),
         ("CreatingSandbox", False, False),
         ("CreatingContainer", True, False),
@@ -56,7 +56,7 @@ async def test_each_step_of_a_start_is_reported_with_its_objects(runtime, node):
     ]
 
 
-async def test_the_image_goes_by_the_name_that_the_runtime_gave(runtime, node):
+async def test_container_uses_the_image_id_of_the_runtime(runtime, node):
     await node.start("a")
     await node.start("b")
     refs = [call.request.config.image for call in runtime.calls.of("CreateContainer")]
@@ -78,14 +78,14 @@ async def test_ten_concurrent_starts_create_one_zone(runtime, node):
     assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
-async def test_another_spec_is_a_conflict(runtime, node):
+async def test_start_with_another_spec_is_a_conflict(runtime, node):
     await node.start()
     problem = await node.start(memory_mb=65)
     assert problem.code == "conflict"
     assert runtime.container("z").is_running
 
 
-async def test_another_spec_than_the_one_being_started_is_a_conflict(runtime, node):
+async def test_start_with_another_spec_than_the_start_in_progress_is_a_conflict(runtime, node):
     runtime.faults.set("RunPodSandbox", "delay(100)")
     first = asyncio.create_task(node.start())
     await runtime.calls.wait_for("RunPodSandbox")
@@ -94,33 +94,35 @@ async def test_another_spec_than_the_one_being_started_is_a_conflict(runtime, no
 
 
 @pytest.mark.parametrize(
-    ("method", "words"),
+    ("method", "message"),
     [
         ("RunPodSandbox", "cni plugin not initialized"),
         ("CreateContainer", "no space left on device"),
         ("StartContainer", "exec: /nope: no such file"),
     ],
 )
-async def test_start_refused_by_the_runtime_leaves_nothing(runtime, node, tmp_path, method, words):
-    runtime.faults.set(method, f"error(UNKNOWN: {words})")
+async def test_start_refused_by_the_runtime_leaves_nothing(
+    runtime, node, tmp_path, method, message
+):
+    runtime.faults.set(method, f"error(UNKNOWN: {message})")
     problem = await node.start()
     assert problem.code == "StartError"
-    assert words in problem.message
-    assert nothing_is_left(runtime)
+    assert message in problem.message
+    assert has_no_objects(runtime)
     assert await node.zone() is None
     assert not (tmp_path / "logs" / "z").exists()
     assert (await node.start())[0] is True
 
 
-async def test_a_program_that_is_not_there_leaves_nothing(runtime, node):
+async def test_start_of_a_missing_program_leaves_nothing(runtime, node):
     runtime.images.set("app:1", FakeImage(start_error='exec: "/nope": not found'))
     problem = await node.start()
     assert problem.code == "StartError"
     assert "/nope" in problem.message
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_failed_start_is_reported_before_its_zone_is_gone(runtime, node):
+async def test_failed_start_is_reported_before_zone_gone(runtime, node):
     runtime.faults.set("RunPodSandbox", "error(UNKNOWN: no)")
     events = node.events()
     async for event in events:
@@ -142,8 +144,8 @@ async def test_failed_rollback_continues_in_the_background(runtime, node):
     runtime.faults.set("RemovePodSandbox", "3*error(UNKNOWN: device busy)")
     problem = await node.start()
     assert problem.code == "StartError"
-    assert await node.zone() is None  # what is doomed is no zone
-    await until(lambda: nothing_is_left(runtime))
+    assert await node.zone() is None  # objects being removed are not a zone
+    await until(lambda: has_no_objects(runtime))
 
 
 async def test_start_during_the_removal_of_a_failed_one_uses_another_name(runtime, node):
@@ -168,17 +170,17 @@ async def test_sandbox_run_by_another_handler_is_removed(runtime, node):
     assert "'edera', got 'runc'" in problem.message
     assert runtime.calls.of("RunPodSandbox")[0].request.runtime_handler == "edera"
     assert runtime.calls.of("CreateContainer") == []
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_a_handler_that_the_runtime_does_not_have_fails_the_start(run):
+async def test_handler_that_the_runtime_lacks_fails_the_start(run):
     async with run(handlers={"edera-zone": "nope"}) as node:
         problem = await node.start()
         assert problem.code == "StartError"
         assert "nope" in problem.message
 
 
-async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime, run):
+async def test_sandbox_created_after_the_deadline_is_adopted(runtime, run):
     async with run(**SHORT, orphan_grace=30) as node:
         runtime.faults.set("RunPodSandbox", "delay(700)")
         problem = await node.start()
@@ -190,19 +192,19 @@ async def test_a_sandbox_that_is_ready_after_the_deadline_is_taken_over(runtime,
         assert len(runtime.sandboxes) == 1
 
 
-async def test_a_name_that_is_still_held_is_not_waited_for(runtime, run):
+async def test_reserved_sandbox_name_is_skipped(runtime, run):
     async with run(**SHORT) as node:
         runtime.faults.set("RunPodSandbox", "delay(1000)")
         assert (await node.start()).code == "RuntimeUnavailable"
         is_new, zone = await node.start()
         assert is_new
         assert runtime.sandbox(zone.pod_sandbox_id).config.metadata.attempt == 1
-        await until(lambda: len(runtime.sandboxes) == 2)  # the first one after all
-        await until(lambda: len(runtime.sandboxes) == 1)  # which nobody carries on
+        await until(lambda: len(runtime.sandboxes) == 2)  # the first call succeeds late
+        await until(lambda: len(runtime.sandboxes) == 1)  # and its sandbox is removed as an orphan
         assert await node.zone() == zone
 
 
-async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
+async def test_container_created_after_the_deadline_is_adopted(runtime, run):
     async with run(**SHORT, orphan_grace=30) as node:
         runtime.faults.set("CreateContainer", "delay(700)")
         assert (await node.start()).code == "RuntimeUnavailable"
@@ -212,7 +214,7 @@ async def test_a_container_made_after_the_deadline_is_taken_over(runtime, run):
         assert len(runtime.containers) == len(runtime.sandboxes) == 1
 
 
-async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, run):
+async def test_reserved_container_name_is_skipped(runtime, run):
     async with run(**SHORT) as node:
         runtime.faults.set("CreateContainer", "delay(1000)")
         assert (await node.start()).code == "RuntimeUnavailable"
@@ -225,7 +227,9 @@ async def test_a_container_name_that_is_still_held_is_not_waited_for(runtime, ru
 
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
 @pytest.mark.parametrize("fault", ["finish-then-close", "finish-then-error(UNAVAILABLE)"])
-async def test_an_answer_that_is_lost_is_found_by_the_next_start(runtime, run, method, fault):
+async def test_object_whose_answer_was_lost_is_adopted_by_the_next_start(
+    runtime, run, method, fault
+):
     async with run(orphan_grace=30) as node:
         runtime.faults.set(method, fault)
         problem = await node.start()
@@ -263,7 +267,7 @@ async def test_start_refused_right_after_an_outage_is_tried_again(runtime, node,
     await node.remove()
     runtime.faults.set(method, "2*error(UNKNOWN: no)")
     assert (await node.start()).code == "StartError"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
 async def test_unexpected_exception_during_a_start_leaves_nothing(runtime, node, monkeypatch):
@@ -274,10 +278,12 @@ async def test_unexpected_exception_during_a_start_leaves_nothing(runtime, node,
     with pytest.raises(ZeroDivisionError):
         await node.start()
     assert len(runtime.calls.of("RunPodSandbox")) == 1
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_a_runtime_that_dies_while_it_makes_a_sandbox(runtime, run):
+async def test_crash_of_the_runtime_during_run_pod_sandbox_leaves_one_zone_after_the_next_start(
+    runtime, run
+):
     async with run(orphan_grace=30) as node:
         runtime.faults.set("RunPodSandbox", "delay(60000)")
         start = asyncio.create_task(node.start())
@@ -306,17 +312,17 @@ async def test_sandbox_that_ended_before_its_container_is_replaced(runtime, run)
         await until(lambda: len(runtime.sandboxes) == 1)
 
 
-async def test_what_a_submitter_says_is_not_taken_for_the_runtimes_words(runtime, node):
-    words = 'exec: "unknown service runtime.v1.": not found'
-    runtime.faults.set("StartContainer", f"error(UNKNOWN: {words})")
+async def test_refusal_that_quotes_the_command_is_not_an_unavailable_runtime(runtime, node):
+    message = 'exec: "unknown service runtime.v1.": not found'
+    runtime.faults.set("StartContainer", f"error(UNKNOWN: {message})")
     problem = await node.start()
     assert problem.code == "StartError"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_names_are_not_tried_for_ever(runtime, node):
-    words = 'failed to reserve sandbox name "z": name "z" is reserved for "x"'
-    runtime.faults.set("RunPodSandbox", f"1000*error(UNKNOWN: {words})")
+async def test_reserved_sandbox_names_are_tried_ten_times(runtime, node):
+    message = 'failed to reserve sandbox name "z": name "z" is reserved for "x"'
+    runtime.faults.set("RunPodSandbox", f"1000*error(UNKNOWN: {message})")
     problem = await node.start()
     assert problem.code == "StartError"
     assert "is reserved" in problem.message
@@ -342,7 +348,7 @@ async def test_container_that_ends_at_once_is_reported_as_ended(runtime, node):
 # Attempts
 
 
-async def test_a_later_attempt_gets_a_container_in_the_same_sandbox(runtime, node):
+async def test_later_attempt_gets_a_container_in_the_same_sandbox(runtime, node):
     _, first = await node.start()
     runtime.exit("z", 3)
     await node.until_state("failed")
@@ -355,7 +361,7 @@ async def test_a_later_attempt_gets_a_container_in_the_same_sandbox(runtime, nod
     assert await node.start(attempt=1) == (False, second)
 
 
-async def test_a_later_attempt_gets_a_new_sandbox_if_the_old_one_has_ended(runtime, node):
+async def test_later_attempt_gets_a_new_sandbox_if_the_earlier_one_has_ended(runtime, node):
     _, first = await node.start()
     await node.stop()
     is_new, second = await node.start(attempt=1)
@@ -383,13 +389,13 @@ async def test_attempts_out_of_order_are_conflicts(runtime, node):
     assert (await node.start(attempt=3))[0] is True
 
 
-async def test_a_later_attempt_that_fails_leaves_nothing_but_the_log(runtime, node, tmp_path):
+async def test_failed_later_attempt_leaves_only_the_log(runtime, node, tmp_path):
     await node.start()
     runtime.exit("z", 1)
     await node.until_state("failed")
     runtime.faults.set("StartContainer", "error(UNKNOWN: broken)")
     assert (await node.start(attempt=1)).code == "StartError"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
     assert (tmp_path / "logs" / "z" / "0.log").exists()
     assert await node.remove() is None
     assert not (tmp_path / "logs" / "z").exists()
@@ -412,9 +418,9 @@ async def test_image_whose_working_directory_leaves_the_zone_is_not_started(runt
     failure = await node.start(image="evil:1")
     assert failure.code == "StartError"
     assert "working directory" in failure.message
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
     assert not runtime.calls.of("RunPodSandbox")
-    # With a working directory of its own, the zone never enters the image's.
+    # A working directory of the spec replaces that of the image.
     is_new, _ = await node.start(image="evil:1", working_dir="/tmp")
     assert is_new
 
@@ -431,21 +437,23 @@ async def test_image_with_an_oversized_configuration_is_not_started(runtime, nod
     failure = await node.start()
     assert failure.code == "StartError"
     assert "configuration of at most 30 characters" in failure.message
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_container_names_that_are_reserved_are_tried_ten_times(runtime, node):
-    words = 'failed to reserve container name "z": name "z" is reserved for "x"'
-    runtime.faults.set("CreateContainer", f"1000*error(UNKNOWN: {words})")
+async def test_reserved_container_names_are_tried_ten_times(runtime, node):
+    message = 'failed to reserve container name "z": name "z" is reserved for "x"'
+    runtime.faults.set("CreateContainer", f"1000*error(UNKNOWN: {message})")
     failure = await node.start()
     assert failure.code == "StartError"
     assert "is reserved" in failure.message
     assert len(runtime.calls.of("CreateContainer")) == 10
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
-async def test_call_that_is_not_carried_out_in_time_leaves_the_outcome_open(runtime, node, method):
+async def test_start_that_exceeds_its_deadline_is_unavailable_and_can_be_repeated(
+    runtime, node, method
+):
     runtime.faults.set(method, "error(DEADLINE_EXCEEDED)")
     assert (await node.start()).code == "RuntimeUnavailable"
     assert (await node.start())[0] in (True, False)

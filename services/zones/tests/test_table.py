@@ -43,7 +43,7 @@ def state(table):
 PENDING = ZoneStatus("z", State.PENDING, "Pulling")
 
 
-def test_a_listing_gives_what_of_it_is_not_outdated(table):
+def test_end_listing_returns_the_zones_that_are_not_outdated(table):
     begun = table.begin_listing()
     table.observe("z", observed())
     assert table.end_listing({"z": observed(api.ContainerState.CONTAINER_CREATED)}, begun) == {}
@@ -51,7 +51,7 @@ def test_a_listing_gives_what_of_it_is_not_outdated(table):
     assert table.end_listing({"z": observed()}, begun) == {"z": observed()}
 
 
-def test_a_listing_is_the_truth(table):
+def test_listing_replaces_everything_observed_before(table):
     assert not table.has_listing
     listing(table, observed())
     assert table.has_listing
@@ -61,7 +61,7 @@ def test_a_listing_is_the_truth(table):
     assert state(table) is None
 
 
-def test_progress_is_told_instead_until_it_ends(table):
+def test_progress_is_reported_instead_of_the_observed_state_until_it_ends(table):
     table.show_progress(PENDING)
     listing(table, observed(api.ContainerState.CONTAINER_CREATED))
     assert state(table) == (State.PENDING, "Pulling")
@@ -122,7 +122,7 @@ def test_sandbox_listed_as_ended_before_its_container_does_not_fail_the_zone(tab
     assert state(table) == (State.SUCCEEDED, None)
 
 
-def test_a_lost_zone_stays_lost_when_its_rest_is_stopped(table, clock):
+def test_lost_zone_stays_lost_when_its_container_is_stopped(table, clock):
     listing(table, observed())
     listing(table, observed(ready=False))
     clock.now += 1.0
@@ -132,7 +132,7 @@ def test_a_lost_zone_stays_lost_when_its_rest_is_stopped(table, clock):
     assert state(table) == (State.FAILED, "ZoneLost")
 
 
-def test_what_an_operation_learns_is_final(table):
+def test_end_observed_by_an_operation_is_reported_at_once(table):
     listing(table, observed())
     table.observe("z", observed(api.ContainerState.CONTAINER_EXITED, exit_code=137, reason="Error"))
     assert state(table) == (State.FAILED, "Error")
@@ -146,7 +146,7 @@ async def taken(watcher):
     return found
 
 
-async def test_watchers_are_told_all_there_is_and_each_change_once(table):
+async def test_watchers_receive_every_zone_and_each_change_once(table):
     listing(table, observed())
     watcher = table.watch()
     listing(table, observed())
@@ -168,7 +168,7 @@ async def test_watchers_are_told_all_there_is_and_each_change_once(table):
     ]
 
 
-async def test_a_closed_table_ends_its_streams(table):
+async def test_closed_table_ends_its_watchers(table):
     watcher = table.watch()
     table.close()
     assert await taken(watcher) == [RuntimeHealth(available=False, message="not listed yet")]

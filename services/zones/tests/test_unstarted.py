@@ -1,4 +1,4 @@
-"""A container whose start the runtime gave up, as its caller went away: it has never run."""
+"""A container whose start the runtime abandoned because its caller disconnected: it never ran."""
 
 import time
 
@@ -9,8 +9,8 @@ from kakuri_tcp.testing import until
 
 
 @pytest.fixture
-async def given_up(runtime, run):
-    """Let a node end while its container is being started."""
+async def abandoned(runtime, run):
+    """Return the id of a container whose node ended while the runtime was starting it."""
     async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         assert (await node.start()).code == "RuntimeUnavailable"
@@ -21,23 +21,29 @@ async def given_up(runtime, run):
     return container.id
 
 
-async def test_it_has_not_ended(runtime, run, given_up):
+async def test_container_whose_start_was_abandoned_is_pending(runtime, run, abandoned):
     async with run(orphan_grace=30) as node:
         await node.until_listed()
         zone = await node.zone()
-        assert (zone.state, zone.reason, zone.container_id) == (State.PENDING, "Starting", given_up)
+        assert (zone.state, zone.reason, zone.container_id) == (
+            State.PENDING,
+            "Starting",
+            abandoned,
+        )
         assert (zone.exit_code, zone.ended_at) == (None, None)
 
 
-async def test_next_start_creates_another_container(runtime, run, given_up):
+async def test_start_after_an_abandoned_one_creates_another_container(runtime, run, abandoned):
     async with run(orphan_grace=30) as node:
         is_new, zone = await node.start()
         assert (is_new, zone.state) == (True, State.RUNNING)
-        assert zone.container_id != given_up
+        assert zone.container_id != abandoned
         await until(lambda: [each.id for each in runtime.containers] == [zone.container_id])
         assert len(runtime.sandboxes) == 1
 
 
-async def test_it_is_removed_if_nobody_starts_it_again(runtime, run, given_up):
+async def test_container_whose_start_was_abandoned_is_removed_unless_started_again(
+    runtime, run, abandoned
+):
     async with run():
         await until(lambda: not runtime.sandboxes and not runtime.containers)

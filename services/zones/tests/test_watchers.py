@@ -26,14 +26,14 @@ async def test_unread_change_of_a_zone_is_replaced_by_a_later_one():
     assert await taken(watcher) == [HEALTHY, ZoneChanged(RUNNING)]
 
 
-async def test_an_end_is_told_before_the_zone_is_gone():
+async def test_end_is_reported_before_zone_gone():
     watcher = Watcher(HEALTHY, [])
     watcher.changed(FAILED)
     watcher.gone("z")
     assert await taken(watcher) == [HEALTHY, ZoneChanged(FAILED), ZoneGone("z")]
 
 
-async def test_what_did_not_end_is_only_gone():
+async def test_running_zone_that_disappears_is_reported_only_as_gone():
     watcher = Watcher(HEALTHY, [RUNNING])
     watcher.gone("z")
     assert await taken(watcher) == [HEALTHY, ZoneGone("z")]
@@ -53,8 +53,8 @@ async def test_zones_listed_follows_the_listed_zones():
     later = ZoneStatus("later", State.PENDING)
     watcher.changed(later)
     watcher.changed(FAILED)
-    told = [HEALTHY, ZoneChanged(FAILED), ZonesListed(), ZoneChanged(later)]
-    assert await taken(watcher) == told
+    reported = [HEALTHY, ZoneChanged(FAILED), ZonesListed(), ZoneChanged(later)]
+    assert await taken(watcher) == reported
 
 
 async def test_watcher_waits_for_the_next_event():
@@ -66,7 +66,7 @@ async def test_watcher_waits_for_the_next_event():
     assert await reading == ZoneChanged(RUNNING)
 
 
-async def test_a_reader_that_is_too_far_behind_starts_anew(monkeypatch):
+async def test_watcher_with_too_many_unread_events_is_closed(monkeypatch):
     monkeypatch.setattr("kakuri_zones._watchers.MAX_WAITING", 2)
     watcher = Watcher(HEALTHY, [])
     for name in "abc":
@@ -75,7 +75,7 @@ async def test_a_reader_that_is_too_far_behind_starts_anew(monkeypatch):
     assert await taken(watcher) == [HEALTHY]
 
 
-async def test_what_there_is_at_the_beginning_does_not_put_a_reader_behind(monkeypatch):
+async def test_initial_zones_do_not_count_as_unread_events(monkeypatch):
     monkeypatch.setattr("kakuri_zones._watchers.MAX_WAITING", 2)
     zones = [ZoneStatus(name, State.RUNNING) for name in "abcd"]
     watcher = Watcher(HEALTHY, zones)

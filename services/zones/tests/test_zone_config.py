@@ -24,7 +24,7 @@ def config(spec, image=IMAGE, **fields):
     return ZoneConfig(spec, spec_hash(spec), image, LOG, "/kakuri", **fields)
 
 
-def test_sandbox_config_has_limits_and_profile_and_nothing_else():
+def test_sandbox_config_has_only_limits_and_profile():
     dns_config = api.DNSConfig(
         servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
     )
@@ -58,7 +58,7 @@ def test_sandbox_config_has_limits_and_profile_and_nothing_else():
     )
 
 
-def test_container_config_has_limits_and_profile_and_nothing_else():
+def test_container_config_has_only_the_spec_limits_and_profile():
     spec = ZoneSpec(
         "web-1", "nginx:latest", 512, 500, command=("/bin/sh",), args=("-c", "true"),
         env={"KEY": "wörld"}, working_dir="/srv", user="1000:0", labels={"team": "x"}, attempt=7,
@@ -118,8 +118,8 @@ def test_container_config_has_limits_and_profile_and_nothing_else():
     )  # fmt: skip
 
 
-def test_a_submitters_labels_are_the_containers_alone():
-    # A sandbox with 64 of the longest would be 25 kB of each list of all sandboxes.
+def test_labels_of_the_spec_are_only_on_the_container():
+    # 64 of the longest labels would add 25 kB to each list of all sandboxes.
     spec = ZoneSpec("a", "b", 1, 1, labels={"team": "x"})
     sandbox = config(spec).sandbox(0)
     container = config(spec).container(0)
@@ -128,7 +128,7 @@ def test_a_submitters_labels_are_the_containers_alone():
     }  # fmt: skip
 
 
-def test_a_seccomp_profile_is_sent_although_it_is_empty():
+def test_empty_seccomp_profile_is_sent():
     # Field 9 of the one and 15 of the other, length-delimited, no bytes: absent would be
     # unconfined.
     sandbox = config(SPEC).sandbox(0)
@@ -172,12 +172,12 @@ def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name)
         (2**31 - 1, 214_748_364_700, 262_144),
     ],
 )
-def test_limits_of_cpu(millicores, quota, shares):
+def test_cpu_limits_are_those_of_the_kubelet(millicores, quota, shares):
     limits = resources(ZoneSpec("a", "b", 1, millicores))
     assert (limits.cpu_period, limits.cpu_quota, limits.cpu_shares) == (100_000, quota, shares)
 
 
-def test_nothing_that_a_submitter_says_reaches_the_profile():
+def test_security_profile_does_not_depend_on_the_spec():
     spec = ZoneSpec(
         "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/proc", user="1:1",
         labels={"team": "x"},

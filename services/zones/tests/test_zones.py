@@ -10,7 +10,7 @@ from kakuri_tcp.testing import until
 from kakuri_zones import ZoneError
 
 
-def nothing_is_left(runtime):
+def has_no_objects(runtime):
     return not runtime.sandboxes and not runtime.containers
 
 
@@ -29,14 +29,14 @@ async def test_stop_waits_for_the_end_and_frees_the_sandbox(runtime, node):
     assert await node.stop() == ended
 
 
-async def test_stop_kills_what_does_not_end(runtime, node):
+async def test_stop_kills_a_container_that_ignores_sigterm(runtime, node):
     runtime.images.set("app:1", FakeImage(on_term=None))
     await node.start()
     ended = await node.stop(grace=0)
     assert (ended.state, ended.exit_code) == (State.FAILED, 137)
 
 
-async def test_a_shorter_grace_time_takes_effect_at_once(runtime, node):
+async def test_second_stop_with_a_shorter_grace_time_takes_effect_at_once(runtime, node):
     runtime.images.set("app:1", FakeImage(on_term=None))
     await node.start()
     patient = asyncio.create_task(node.stop(grace=1000))
@@ -45,13 +45,13 @@ async def test_a_shorter_grace_time_takes_effect_at_once(runtime, node):
     assert (await patient).exit_code == 137
 
 
-async def test_stop_of_an_ended_zone_keeps_its_end(runtime, node):
+async def test_stop_of_an_ended_zone_returns_its_end(runtime, node):
     await node.start()
     runtime.exit("z", 0)
     assert (await node.stop()).state is State.SUCCEEDED
 
 
-async def test_stop_of_nothing_is_not_found(node):
+async def test_stop_of_an_unknown_zone_is_not_found(node):
     assert (await node.stop()).code == "not_found"
     assert (await node.stop("NO")).code == "not_found"
 
@@ -65,7 +65,7 @@ async def test_stop_cancels_a_pull(runtime, node):
     assert (ended.state, ended.reason) == (State.FAILED, "Stopped")
     problem = await start
     assert problem.code == "Stopped"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
     assert await node.zone() is None
     assert runtime.calls.of("RunPodSandbox") == []
 
@@ -77,18 +77,18 @@ async def test_stop_cancels_a_start_and_leaves_nothing(runtime, node, method):
     await runtime.calls.wait_for(method)
     assert (await node.stop()).reason == "Stopped"
     assert (await start).code == "Stopped"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_a_call_that_takes_too_long_is_abandoned_when_cancelled(runtime, run):
+async def test_stop_abandons_a_call_that_exceeds_the_cancel_timeout(runtime, run):
     async with run(cancel_timeout=0.05) as node:
         runtime.faults.set("RunPodSandbox", "delay(400)")
         start = asyncio.create_task(node.start())
         await runtime.calls.wait_for("RunPodSandbox")
         assert (await node.stop()).reason == "Stopped"
         assert (await start).code == "Stopped"
-        await until(lambda: bool(runtime.sandboxes))  # it comes after all
-        await until(lambda: nothing_is_left(runtime))  # and is swept away
+        await until(lambda: bool(runtime.sandboxes))  # the abandoned call succeeds late
+        await until(lambda: has_no_objects(runtime))  # and its sandbox is removed
 
 
 async def test_stop_of_a_partially_created_zone_removes_it(runtime, run):
@@ -98,10 +98,10 @@ async def test_stop_of_a_partially_created_zone_removes_it(runtime, run):
         await node.until_listed()
         ended = await node.stop()
         assert (ended.state, ended.reason) == (State.FAILED, "Stopped")
-        assert nothing_is_left(runtime)
+        assert has_no_objects(runtime)
 
 
-async def test_stop_uses_force_where_the_container_can_not_be_stopped(runtime, node):
+async def test_stop_stops_the_sandbox_if_the_container_cannot_be_stopped(runtime, node):
     await node.start()
     runtime.faults.set("StopContainer", "error(UNKNOWN: shim is gone)")
     ended = await node.stop()
@@ -111,12 +111,12 @@ async def test_stop_uses_force_where_the_container_can_not_be_stopped(runtime, n
 # Removing
 
 
-async def test_delete_leaves_nothing_not_even_the_log(runtime, node, tmp_path):
+async def test_delete_removes_sandbox_container_and_log(runtime, node, tmp_path):
     await node.start()
     runtime.write("z", b"hello\n")
     assert (tmp_path / "logs" / "z" / "0.log").exists()
     assert await node.remove() is None
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
     assert not (tmp_path / "logs" / "z").exists()
     assert await node.zone() is None
     assert await node.remove() is None
@@ -134,7 +134,7 @@ async def test_delete_cancels_a_start(runtime, node):
     await runtime.calls.wait_for("PullImage")
     assert await node.remove() is None
     assert (await start).code == "Stopped"
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
 async def test_delete_during_a_stop_shortens_its_grace_time(runtime, node):
@@ -144,7 +144,7 @@ async def test_delete_during_a_stop_shortens_its_grace_time(runtime, node):
     await runtime.calls.wait_for("StopContainer")
     assert await node.remove() is None
     await patient
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
 async def test_two_deletes_at_once_both_succeed(runtime, node):
@@ -152,7 +152,7 @@ async def test_two_deletes_at_once_both_succeed(runtime, node):
     assert await asyncio.gather(node.remove(), node.remove()) == [None, None]
 
 
-async def test_a_start_waits_for_a_delete_and_starts_anew(runtime, node):
+async def test_start_during_a_delete_waits_and_creates_a_new_zone(runtime, node):
     _, first = await node.start()
     runtime.faults.set("RemovePodSandbox", "delay(80)")
     removal = asyncio.create_task(node.remove())
@@ -190,10 +190,10 @@ async def test_failed_delete_raises_and_can_be_repeated(runtime, node):
     assert "device busy" in problem.message
     assert (await node.zone()).state is State.FAILED
     assert await node.remove() is None
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-async def test_delete_while_the_runtime_is_away_is_to_be_repeated(runtime, node):
+async def test_delete_while_the_runtime_is_down_is_unavailable(runtime, node):
     await node.start()
     await runtime.crash()
     problem = await node.remove()
@@ -202,10 +202,10 @@ async def test_delete_while_the_runtime_is_away_is_to_be_repeated(runtime, node)
     async with asyncio.timeout(10):
         while await node.remove() is not None:
             await runtime.calls.wait_for("ListPodSandbox", len(runtime.calls.of("ListPodSandbox")))
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
 
 
-# What nobody works on
+# Objects of earlier nodes
 
 
 async def test_new_node_adopts_running_zones(runtime, run):
@@ -227,7 +227,7 @@ async def test_new_node_removes_partially_created_objects(runtime, run, tmp_path
                 await node.start("b")
         assert len(runtime.sandboxes) == 2
     async with run():
-        await until(lambda: nothing_is_left(runtime))
+        await until(lambda: has_no_objects(runtime))
         await until(lambda: not (tmp_path / "logs" / "b").exists())
 
 
@@ -263,7 +263,7 @@ async def test_lost_zone_is_reported_and_its_container_stopped(runtime, node):
     assert (is_new, again.state) == (True, State.RUNNING)
 
 
-async def test_fifty_zones_leave_nothing_behind(runtime, node, tmp_path):
+async def test_fifty_zones_leave_no_objects_or_files(runtime, node, tmp_path):
     async def cycle(number):
         zone = f"z{number}"
         runtime.images.set("app:1", FakeImage(state="present"))
@@ -278,7 +278,7 @@ async def test_fifty_zones_leave_nothing_behind(runtime, node, tmp_path):
     await node.until_gone()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     await until(lambda: open_files() <= files)
-    assert nothing_is_left(runtime)
+    assert has_no_objects(runtime)
     assert [each for each in (tmp_path / "logs").iterdir() if each.is_dir()] == []
 
 
@@ -326,7 +326,7 @@ async def test_stop_of_a_container_that_another_client_removed_ends_the_zone(run
 
 
 async def begun_by_an_earlier_node(runtime, run):
-    """Let a node end while the runtime starts a container for it; gives the container."""
+    """End a node while the runtime starts its container, and return the container."""
     async with run(orphan_grace=30) as node:
         runtime.faults.set("StartContainer", "close")
         async with asyncio.timeout(10):
@@ -362,7 +362,7 @@ async def test_failed_start_of_an_earlier_node_is_repeated_with_a_new_container(
         assert zone.container_id != container.id
 
 
-async def test_start_that_an_earlier_node_began_and_that_never_ends_is_unavailable(runtime, run):
+async def test_start_of_an_earlier_node_that_never_completes_is_unavailable(runtime, run):
     await begun_by_an_earlier_node(runtime, run)
     timeouts = Timeouts(usual=0.1, run_pod_sandbox=10)
     async with run(orphan_grace=30, timeouts=timeouts) as node:

@@ -1,37 +1,52 @@
-"""Below which cgroup zones lie, in the form that the runtime's cgroup driver takes."""
+"""The cgroup parent of zones, in the form of the runtime's cgroup driver."""
 
 import structlog
 from kakuri_cri import Runtime, Unimplemented, api
 
 log = structlog.get_logger()
 
-# A path for the one driver is an error for the other.
+# Each driver refuses the other's form.
 CGROUPFS_PARENT = "/kakuri"
 SYSTEMD_PARENT = "/kakuri.slice"
 
 
 class CgroupParent:
-    """Knows the parent, once the runtime was asked.
+    """Returns the cgroup parent of zones, and requests the runtime's cgroup driver only once.
 
-    A parent that is given is taken as it is. A runtime that can't tell its driver (before CRI
-    1.28) gets the one for cgroupfs.
+    Args:
+        cri: the runtime.
+        configured: a parent to use in any case.
+
+    Attributes:
+        has_runtime_config: whether the runtime reports its cgroup driver, which it does from
+            CRI 1.28 on; None before the first request.
+
     """
 
-    def __init__(self, cri: Runtime, given: str | None = None) -> None:
+    def __init__(self, cri: Runtime, configured: str | None = None) -> None:
         self._cri = cri
-        self._parent = given
+        self._parent = configured
         self.has_runtime_config: bool | None = None
-        """Whether the runtime tells its driver; None before it was asked."""
 
     async def __call__(self) -> str:
-        """Give the parent. Raises CriError if the runtime does not answer."""
+        """Return the parent: the one for cgroupfs if the runtime does not report its driver.
+
+        Raises:
+            CriError: the runtime does not answer.
+
+        """
         if self._parent is None:
             self._parent = await self.ask() or CGROUPFS_PARENT
             log.info("cgroup parent", path=self._parent)
         return self._parent
 
     async def ask(self, timeout: float | None = None) -> str | None:
-        """Give the parent for the runtime's driver; None if it can't tell."""
+        """Request the driver; return the parent for it, or None if the runtime has no such call.
+
+        Raises:
+            CriError: the runtime does not answer.
+
+        """
         try:
             config = await self._cri.runtime_config(timeout)
         except Unimplemented:
