@@ -608,7 +608,7 @@ async def test_everything_is_answered_to_a_client_that_shut_its_side():
     assert reply.count(b"Connection: close") == 1
 
 
-async def test_an_access_log_that_fails_harms_no_one(caplog):
+async def test_access_log_that_raises_is_logged_and_connection_continues(caplog):
     def fails(entry):
         raise RuntimeError
 
@@ -617,7 +617,24 @@ async def test_an_access_log_that_fails_harms_no_one(caplog):
         assert (await wire.read_response())[0] == 200
         wire.send(GET)
         assert (await wire.read_response())[0] == 200
-    assert "to be logged, got an error" in caplog.text
+    assert "the access log failed for AccessEntry(" in caplog.text
+
+
+async def test_reader_of_a_stream_whose_response_was_sent_raises_client_disconnected():
+    readers = []
+
+    async def respond_without_reading(request):
+        readers.append(asyncio.ensure_future(anext(request.stream())))
+        await asyncio.sleep(0)  # the reader waits
+        return Response(200)
+
+    router = Router()
+    router.add("POST", "/", respond_without_reading, streaming=True)
+    async with wired(router) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        assert (await wire.read_response())[0] == 200
+        with pytest.raises(ClientDisconnected, match="dropped"):
+            await readers[0]
 
 
 async def test_a_streamed_response_of_known_length():

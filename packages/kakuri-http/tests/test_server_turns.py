@@ -139,7 +139,7 @@ async def test_content_in_many_small_chunks_takes_no_more_memory_than_it_counts_
         writer.write(CHUNKED + b"2\r\nxx\r\n" * 20_000)
         await until(lambda: server._shared.input.total == 40_000)
         (connection,) = server._places.connections
-        assert sys.getsizeof(connection._body) < 2 * 40_000
+        assert sys.getsizeof(connection._exchange.content) < 2 * 40_000
         writer.write(b"0\r\n\r\n")
         assert await read_response(reader) == (b"HTTP/1.1 200", b"40000")
         writer.close()

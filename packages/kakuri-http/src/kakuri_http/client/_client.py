@@ -21,8 +21,8 @@ from kakuri_http._limits import (
 )
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import parse_url
-from kakuri_http.client._connection import Exchange, HttpClientConnection
 from kakuri_http.client._pool import Pool
+from kakuri_http.client._protocol import ClientProtocol, Exchange
 from kakuri_http.client._requests import (
     Body,
     ClientRequest,
@@ -44,7 +44,7 @@ class StreamedResponse:
     def __init__(
         self,
         response: ReceivedResponse,
-        connection: HttpClientConnection,
+        connection: ClientProtocol,
         exchange: Exchange,
         read_limit: int,
     ) -> None:

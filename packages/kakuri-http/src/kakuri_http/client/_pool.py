@@ -16,7 +16,7 @@ from kakuri_tcp import ConnectFailed as TCPConnectFailed
 
 from kakuri_http._errors import ConnectFailed, RequestTimeout, connect_error
 from kakuri_http._limits import Limits, PoolLimits, Timeouts
-from kakuri_http.client._connection import HttpClientConnection
+from kakuri_http.client._protocol import ClientProtocol
 
 
 class _Place:
@@ -24,7 +24,7 @@ class _Place:
 
     __slots__ = ("connection",)
 
-    def __init__(self, connection: HttpClientConnection | None = None) -> None:
+    def __init__(self, connection: ClientProtocol | None = None) -> None:
         self.connection = connection
 
 
@@ -42,8 +42,8 @@ class Pool:
         self._messages = messages
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)
-        self._idle: dict[Endpoint, deque[HttpClientConnection]] = {}
-        self._in_use: set[HttpClientConnection] = set()
+        self._idle: dict[Endpoint, deque[ClientProtocol]] = {}
+        self._in_use: set[ClientProtocol] = set()
         self._count: Counter[Endpoint] = Counter()
         # The queue of each endpoint, by the number that a request had when it came.
         self._waiters: dict[Endpoint, OrderedDict[int, asyncio.Future[_Place]]] = {}
@@ -56,7 +56,7 @@ class Pool:
         waiting = sum(map(len, self._waiters.values()))
         return f"<Pool {len(self._in_use)} in use, {idle} idle, {waiting} waiting>"
 
-    async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
+    async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> ClientProtocol:
         """Return an open connection; `release` has to follow.
 
         Raises:
@@ -82,7 +82,7 @@ class Pool:
         self._in_use.add(connection)
         return connection
 
-    def release(self, endpoint: Endpoint, connection: HttpClientConnection) -> None:
+    def release(self, endpoint: Endpoint, connection: ClientProtocol) -> None:
         """Return a connection to the pool; it is kept only if its exchange has ended cleanly."""
         self._in_use.discard(connection)
         connection.finish()
@@ -190,9 +190,9 @@ class Pool:
             del self._waiters[endpoint]
         return bool(queue)
 
-    async def _connect(self, endpoint: Endpoint, timeouts: Timeouts) -> HttpClientConnection:
-        def make() -> HttpClientConnection:
-            return HttpClientConnection(self._messages)
+    async def _connect(self, endpoint: Endpoint, timeouts: Timeouts) -> ClientProtocol:
+        def make() -> ClientProtocol:
+            return ClientProtocol(self._messages)
 
         try:
             connection = await connect(
@@ -231,7 +231,7 @@ class Pool:
             del self._count[endpoint]
 
 
-def _is_fresh(connection: HttpClientConnection) -> bool:
+def _is_fresh(connection: ClientProtocol) -> bool:
     return connection.is_reusable and not connection.has_input()
 
 

@@ -127,7 +127,7 @@ class Connection:
         if isinstance(self._reader, LengthReader):
             self._meter.add(0, self._reader.left)
 
-    def discard_rest(self, limit: int) -> None:
+    def discard_content(self, limit: int) -> None:
         """Read no more than `limit` bytes of the present content for the connection's sake.
 
         Where more has been announced, the connection ends with this exchange.

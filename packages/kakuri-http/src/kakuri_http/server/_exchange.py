@@ -1,4 +1,4 @@
-"""What handlers return, what clients receive when they fail, and the access log."""
+"""One request and its response on a server's connection: handler, content, access log."""
 
 import asyncio
 import contextvars
@@ -10,19 +10,31 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import ClientDisconnected, RemoteProtocolError
 from kakuri_http._messages import Request, Response
 from kakuri_http.server._problems import problem
 from kakuri_http.server._router import Route
 
+log = logging.getLogger("kakuri_http")
+
+# From Python 3.12 on, a coroutine enters the event loop only if it really waits.
+_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
-    """One exchange, for an access log.
+    """One exchange, as an access log receives it.
 
-    `method` and `target` are empty where the request could not be read; they come from the peer:
-    escape them in logs. `sent` counts bytes of content; `seconds` runs from the head's arrival to
-    the handing over of the last byte. `complete` is False where the response was cut off.
+    Attributes:
+        peer: Address of the client.
+        method: As the client sent it; empty if the request could not be read. Escape it in logs.
+        target: As the client sent it; empty if the request could not be read. Escape it in logs.
+        status: Status of the response.
+        sent: Bytes of content that were sent.
+        seconds: From the arrival of the request's head to the last byte handed to the transport.
+        complete: Whether the response was sent to its end.
+
     """
 
     peer: str
@@ -34,37 +46,54 @@ class AccessEntry:
     complete: bool
 
 
-def access_of(
-    request: Request | None,
-    started: float,
-    peer: str,
-    status: int,
-    sent: int,
-    complete: bool,  # noqa: FBT001 (fields in their order)
-) -> AccessEntry:
-    """Describe an exchange that has ended; `started` is its begin by the monotonic clock."""
-    if request is None:
-        return AccessEntry(peer, "", "", status, sent, 0.0, complete)
-    seconds = time.monotonic() - started
-    return AccessEntry(peer, request.method, request.target, status, sent, seconds, complete)
-
-
 AccessLog = Callable[[AccessEntry], None]
 
 
-def tell(access_log: AccessLog, entry: AccessEntry) -> None:
-    """Call an access log; its failure harms no exchange."""
-    try:
-        access_log(entry)
-    except Exception:
-        logging.getLogger("kakuri_http").exception("expected %r to be logged, got an error", entry)
+class Exchange:
+    """A request, from its head to the last byte of its response.
 
+    `request` is None if the input was not a valid request. `context` is the exchange's own copy of
+    the context in which the server was started.
+    """
 
-log = logging.getLogger("kakuri_http")
+    # Defaults of the class: most exchanges never set these, and a server makes many.
+    route: Route | None = None
+    """The route that was found."""
+    content: bytearray | None = None
+    """The content so far, while it is collected for the handler; pieces can be small and many."""
+    stream: StreamedBody | None = None
+    """Where content goes while it arrives, for the handler of a streaming route."""
+    task: asyncio.Future[Any] | None = None
+    """The handler, or the sending of a streamed response, if it takes several turns."""
+    started: float = 0.0
+    """When the head arrived, by the monotonic clock; set only for an access log."""
+    status: int = 0
+    sent: int = 0
+    """Bytes of content that were sent."""
+
+    def __init__(self, request: Request | None, context: contextvars.Context) -> None:
+        self.request = request
+        self.context = context
+
+    def log(self, access_log: AccessLog, peer: str, *, complete: bool) -> None:
+        """Report the exchange to an access log; its failure is logged and harms no exchange."""
+        method = target = ""
+        seconds = 0.0
+        if self.request is not None:
+            method, target = self.request.method, self.request.target
+            seconds = time.monotonic() - self.started
+        entry = AccessEntry(peer, method, target, self.status, self.sent, seconds, complete)
+        try:
+            self.context.run(access_log, entry)
+        except Exception:
+            log.exception("the access log failed for %r", entry)
 
 
 def fault_response(error: BaseException, during: str) -> Response:
-    """Turn what a handler raised into an answer; the trace goes to the log and nowhere else."""
+    """Return the response to a request whose handler raised.
+
+    Only errors of the protocol are described to the client; any other traceback goes to the log.
+    """
     if isinstance(error, RemoteProtocolError):
         return problem(error.status, detail=str(error), code=error.code)
     if isinstance(error, ClientDisconnected):
@@ -73,14 +102,10 @@ def fault_response(error: BaseException, during: str) -> Response:
     return problem(500, code="internal")
 
 
-# From Python 3.12 on, only a coroutine that really waits enters the event loop.
-_EAGERLY: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-
-
 def as_future(
     result: object, loop: asyncio.AbstractEventLoop, context: contextvars.Context
 ) -> asyncio.Future[Any] | None:
-    """Return what a handler's awaitable result will be; None for what can't be awaited."""
+    """Return a future for a handler's awaitable result, or None if it can't be awaited."""
     if inspect.iscoroutine(result):
         return asyncio.Task(result, loop=loop, context=context, **_EAGERLY)
     if asyncio.isfuture(result):
@@ -95,7 +120,7 @@ async def _wait_for(result: Awaitable[Any]) -> object:
 
 
 def wrong_result(route: Route | None, result: object) -> TypeError:
-    """Return the error for a handler that did not return a response."""
+    """Return the error for a handler, or a check, that did not return a response."""
     where = "a check" if route is None else f"the handler of {route.method} {route.pattern}"
     return TypeError(
         f"expected a Response from {where}, got {type(result).__name__}: {result!r:.200}"

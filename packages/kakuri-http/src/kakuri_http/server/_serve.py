@@ -3,8 +3,8 @@
 from kakuri_tcp import Endpoint, Server, ServerTLS, UnixAccess, listen
 
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
-from kakuri_http.server._connection import HttpConnection
 from kakuri_http.server._exchange import AccessLog
+from kakuri_http.server._protocol import ServerProtocol
 from kakuri_http.server._router import Router
 
 
@@ -33,7 +33,7 @@ async def serve(
     _check_types(router, limits, access_log)
     return await listen(
         endpoint,
-        lambda: HttpConnection(router, limits, access_log),
+        lambda: ServerProtocol(router, limits, access_log),
         limits=limits,
         tls=tls,
         access=access,

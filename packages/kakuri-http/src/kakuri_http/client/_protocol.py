@@ -103,7 +103,7 @@ _READ_SIZE = 1 << 16
 _READS_AFTER_LOSS = 64  # of _READ_SIZE: more than a socket's buffer usually holds
 
 
-class HttpClientConnection(Connection):
+class ClientProtocol(Connection):
     """One connection of a pool."""
 
     __slots__ = ("_exchange", "_http_limits", "core", "idle_since")

@@ -1,7 +1,8 @@
-"""A server's connection: the core's events to handlers.
+"""A server's connection: from the core's events to handlers.
 
-One exchange at a time, each in a context (contextvars) of its own: a copy of the one in which the
-server was started. A handler that answers at once costs no task and no turn of the event loop.
+Exchanges follow one another. Each runs in a context (contextvars) of its own, a copy of the one in
+which the server was started. A handler that returns at once costs no task and no turn of the event
+loop.
 """
 
 import asyncio
@@ -28,10 +29,9 @@ from kakuri_http.core._states import State
 from kakuri_http.server._deadlines import Deadlines
 from kakuri_http.server._exchange import (
     AccessLog,
-    access_of,
+    Exchange,
     as_future,
     fault_response,
-    tell,
     wrong_result,
 )
 from kakuri_http.server._problems import problem
@@ -42,27 +42,23 @@ _BODY, _IDLE = State.BODY, State.IDLE
 _CONTINUE = InterimResponse(100)
 
 
-class HttpConnection(ResponseSide):
-    """One client of a server: its requests, and the handlers that answer them."""
+class ServerProtocol(ResponseSide):
+    """One client of a server: its requests, and the handlers that respond to them."""
 
-    __slots__ = ("_body", "_called", "_deadlines", "_ready", "_route", "_router", "_started")
+    __slots__ = ("_deadlines", "_ready", "_router")
 
     def __init__(self, router: Router, limits: Limits, access_log: AccessLog | None) -> None:
         super().__init__(limits, access_log)
         self._router = router
         self._deadlines: Deadlines | None = None
-        self._ready: Request | None = None  # came in one read, and waits for its turn
-        self._route: Route | None = None  # of a request whose content is being gathered
-        self._called: Route | None = None  # whose handler has not answered yet
-        self._body = bytearray()  # pieces can be small and many
-        self._started = 0.0
+        self._ready: Request | None = None  # arrived in one read, and waits for its turn
 
     # From the transport.
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; asyncio calls this."""
+        """Process bytes; asyncio calls this."""
         core = self._core
-        if self._request is None and self._ready is None and not self.is_writing_paused:
+        if self._exchange is None and self._ready is None and not self.is_writing_paused:
             self._ready = core.receive_request(data)
             self.turns.process(self)  # for each read: without the call of `process` in between
             return
@@ -75,20 +71,22 @@ class HttpConnection(ResponseSide):
             self.pause_reading()
 
     def receive_eof(self) -> None:
-        """Take the end of the client's stream; an answer that is due is still given."""
+        """Process the end of the client's stream; a response that is due is still sent."""
         self._core.receive_eof()
         self._is_ending = True
-        if self._request is None or self._core.request_state is _BODY:
+        if self._exchange is None or self._core.request_state is _BODY:
             self.process()
 
     def give_up_input(self, fault: ConnectionFault) -> None:
-        """Answer 503 to a request whose content takes too long while memory is short."""
-        if self._task is not None and self._stream is None:
-            self.abort(fault)  # it waits behind a request that is being handled
+        """Respond 503 to a request whose content takes too long while memory is short."""
+        exchange = self._exchange
+        if exchange is not None and exchange.task is not None and exchange.stream is None:
+            self.abort(fault)  # the input waits for a request that is being handled
             return
         self._fault = self._fault or fault
         self._ready = None
-        self._body = bytearray()
+        if exchange is not None:
+            exchange.content = None
         self._core.drop_input()
         self._refuse(
             LimitExceeded(str(fault), limit="unfinished_input", status=503, code="overloaded")
@@ -96,15 +94,15 @@ class HttpConnection(ResponseSide):
         self._flush()
 
     def writing_resumed(self) -> None:
-        """Go on, as the client has caught up."""
+        """Continue, as the client has caught up."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
-        if self._request is None and not self.is_closing:
+        if self._exchange is None and not self.is_closing:
             self.process()
             self._resume_unless_full()
 
     def drain(self) -> None:
-        """Answer the request that has come, then close; a part of a head is none."""
+        """Respond to the request that has arrived, then close; a part of a head is dropped."""
         self._is_draining = self._is_ending = True
         self._core.keep_alive = False
         self._close_if_drained()
@@ -113,56 +111,64 @@ class HttpConnection(ResponseSide):
         """Enforce the timeouts on heads, content and half-closed clients."""
         if self._deadlines is None:
             self._deadlines = Deadlines(self._http_limits, now)
+        exchange = self._exchange
+        stream = None if exchange is None else exchange.stream
+        task = None if exchange is None else exchange.task
         late = self._deadlines.check(
             now,
             self._core,
-            is_reading=self._stream is None or not self._stream.is_paused,
+            is_reading=stream is None or not stream.is_paused,
             is_half_closed=self.has_eof,
-            is_busy=self._task is not None,
+            is_busy=task is not None,
         )
         if isinstance(late, LimitExceeded) and not self.is_closing:
             self._refuse(late)
             self._flush()
-        elif late is not None and self._task is not None:
-            self._task.cancel()
-        if self._request is not None:
+        elif late is not None and task is not None:
+            task.cancel()
+        if self._exchange is not None:
             self.progressed = True  # the client waits for us, or its content has deadlines
         super().sweep(now)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the log has it
-        """Let nobody go on for a client that has gone."""
-        if self._task is not None:
-            self._task.cancel()
-        gone = ClientDisconnected(f"{self.peer} disconnected before its response was complete")
-        if self._stream is not None:
-            self._stream.fail(gone)
+        """Cancel the handler, and fail what waits for the client."""
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.task is not None:
+                exchange.task.cancel()
+            if exchange.stream is not None:
+                exchange.stream.fail(self._disconnected())
         if self._writable is not None and not self._writable.done():
-            self._writable.set_exception(gone)
-        if self._request is not None and self._task is None:
+            self._writable.set_exception(self._disconnected())
+        if exchange is not None and exchange.task is None:
             self.end_exchange(complete=False)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a handler works, or its response is being sent."""
-        is_called = self._request is not None and self._core.request_state is not _BODY
+        """Whether a handler runs, or its response is being sent."""
+        exchange = self._exchange
+        is_called = exchange is not None and (
+            exchange.task is not None or self._core.request_state is not _BODY
+        )
         is_waiting = self._ready is not None or self in self.turns
-        return is_called or is_waiting or self._task is not None or super().is_busy
+        return is_called or is_waiting or super().is_busy
 
     def unprocessed(self) -> int:
         """Return the number of bytes of heads and content that no handler has received yet."""
         size = self._core.held
         if self._ready is not None:
             size += len(self._ready.body)
-        if self._route is not None:
-            size += self._core.content_received
-        if self._stream is not None:
-            size += self._stream.size
+        if (exchange := self._exchange) is not None:
+            if exchange.content is not None:
+                size += self._core.content_received
+            if exchange.stream is not None:
+                size += exchange.stream.size
         return size
 
     # From events to handlers.
 
     def work(self) -> None:
-        """Answer the requests that have arrived, until this connection's slice is over."""
+        """Process the requests that have arrived, until this connection's slice is over."""
         request = self._ready
         if request is None:
             self._advance()
@@ -180,12 +186,12 @@ class HttpConnection(ResponseSide):
             self._close_if_drained()
 
     def _close_if_drained(self) -> None:
-        if self._request is None and self._ready is None and self not in self.turns:
-            # Answered early, a client may still be sending.
+        if self._exchange is None and self._ready is None and self not in self.turns:
+            # The client may still be sending content of a request that has its response.
             (self.finish if self._core.request_state is _BODY else self.close)()
 
     def _advance(self) -> None:
-        """Walk through the events that the bytes so far make, then write what they brought."""
+        """Process the events of the bytes so far, then write the responses."""
         if self._is_advancing or self.is_closing:
             return
         self._is_advancing = True
@@ -196,20 +202,17 @@ class HttpConnection(ResponseSide):
                 if event is NEED_DATA or event is PAUSED:
                     break
                 if isinstance(event, Data):
-                    if self._stream is not None:
-                        self._stream.feed(event.data)
-                    elif self._route is not None:
-                        self._body += event.data
+                    self._receive_content(event.data)
                 elif isinstance(event, Request):
                     self._begin(event)
                 elif isinstance(event, ConnectionClosed):
-                    if self._request is None:
+                    if self._exchange is None:
                         self._flush()
                         self.close()
                     break
                 elif isinstance(event, EndOfMessage):
                     self._end_content(event.trailers)
-                can_wait = self._request is None or core.request_state is _BODY
+                can_wait = self._exchange is None or core.request_state is _BODY
                 if can_wait and core.buffered and self.turns.slice_left() <= 0:
                     self.process_later()
                     break
@@ -223,123 +226,140 @@ class HttpConnection(ResponseSide):
 
     def _begin(self, request: Request) -> None:
         self.progressed = True
-        self._request = request
+        exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
         if self._access_log is not None:
-            self._started = time.monotonic()
-        context = self._context = self.context.copy()
+            exchange.started = time.monotonic()
         try:
-            found = context.run(self._router.resolve, request)
+            found = exchange.context.run(self._router.resolve, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
-            found = self._fault_response(error)
+            found = self._fault_response(exchange, error)
         if not isinstance(found, Route):
-            self._answer_early(found)
+            self._respond_early(exchange, request, found)
             return
-        own_limit = found.body_limit
-        limit = self._http_limits.body if own_limit is None else own_limit
+        exchange.route = found
+        limit = self._http_limits.body if found.body_limit is None else found.body_limit
         try:
             if self._core.request_state is not _BODY:
                 check_body_length(len(request.body), limit)
                 if found.streaming:
                     request.stream_source = StreamedBody.whole(request.body)
-                self._call(found, request)
+                self._call(exchange, found, request)
                 return
             self._core.limit_body(limit)
         except LimitExceeded as error:
             self._refuse(error)
             return
-        self._route = found
         if request.expects_continue and request.length != 0 and not self._core.buffered:
             self._out.append(self._core.send(_CONTINUE))
         if found.streaming:
             self._flush()
-            self._route = None
-            self._stream = StreamedBody(
+            exchange.stream = StreamedBody(
                 self._http_limits.stream_buffer, self.pause_reading, self.resume_reading
             )
-            request.stream_source = self._stream
-            self._call(found, request)
+            request.stream_source = exchange.stream
+            self._call(exchange, found, request)
+        else:
+            exchange.content = bytearray()
+
+    def _receive_content(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return  # the response was sent; content is read only to keep the connection
+        if exchange.stream is not None:
+            exchange.stream.feed(data)
+        elif exchange.content is not None:
+            exchange.content += data
 
     def _end_content(self, trailers: Headers) -> None:
-        if self._stream is not None:
-            self._stream.end(trailers)
-            self._stream = None
-        route, request = self._route, self._request
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if exchange.stream is not None:
+            exchange.stream.end(trailers)
+            exchange.stream = None
+        request, content = exchange.request, exchange.content
         if request is not None:
             request.trailers = trailers
-        if route is None or request is None:
-            return  # a handler has been called already, or it was only read to keep the connection
-        if self._body:
-            request.body = bytes(self._body)
-            self._body = bytearray()
-        self._route = None
-        self._call(route, request)
+            if content is not None and exchange.route is not None:
+                exchange.content = None
+                request.body = bytes(content)
+                self._call(exchange, exchange.route, request)
 
-    def _call(self, route: Route, request: Request) -> None:
+    def _call(self, exchange: Exchange, route: Route, request: Request) -> None:
         try:
-            result: object = self._context.run(route.handler, request)
+            result: object = exchange.context.run(route.handler, request)
         except Exception as error:  # noqa: BLE001 - reported by _fault_response
-            self.respond(self._fault_response(error))
+            self.respond(exchange, self._fault_response(exchange, error))
             return
         if isinstance(result, Response):
-            self.respond(result)
+            self.respond(exchange, result)
             return
-        task = as_future(result, self._loop, self._context)
+        task = as_future(result, self._loop, exchange.context)
         if task is None:
-            self.respond(self._fault_response(wrong_result(route, result)))
+            self.respond(exchange, self._fault_response(exchange, wrong_result(route, result)))
             return
-        self._task, self._called = task, route
+        exchange.task = task
         if task.done():
-            self._answered(task)
+            self._handled(task)
         else:
             self.turns.expect(len(request.body))
-            task.add_done_callback(self._answered, context=self.context)
+            task.add_done_callback(self._handled, context=self.context)
 
-    def _answered(self, task: asyncio.Future[Any]) -> None:
-        self._task = None
+    def _handled(self, task: asyncio.Future[Any]) -> None:
+        exchange = self._exchange
+        assert exchange is not None  # it stays as long as its task runs
+        exchange.task = None
         if task.cancelled() and self.has_eof:
-            self.abort()  # its client had its time; most likely it has gone
+            self.abort()  # `half_closed_timeout` has passed; most likely the client disconnected
         if self.is_closing:
             self.end_exchange(complete=False)
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None and not isinstance(task.result(), Response):
-            error = wrong_result(self._called, task.result())
-        self.respond(task.result() if error is None else self._fault_response(error))
+            error = wrong_result(exchange.route, task.result())
+        if error is not None:
+            self.respond(exchange, self._fault_response(exchange, error))
+        else:
+            self.respond(exchange, task.result())
 
-    def _fault_response(self, error: BaseException) -> Response:
-        return fault_response(error, f"{self.peer}: {self._request!r}")
+    def _fault_response(self, exchange: Exchange, error: BaseException) -> Response:
+        return fault_response(error, f"{self.peer}: {exchange.request!r}")
 
-    def _answer_early(self, answer: object) -> None:
-        """Answer before the content was read: read on and drop it, or give up the connection."""
-        if self._request is not None and self._request.expects_continue:
-            # Whether the content follows is the client's choice: nobody knows what comes next.
+    def _respond_early(self, exchange: Exchange, request: Request, response: object) -> None:
+        """Respond before the content was read: read on and drop it, or close the connection."""
+        if request.expects_continue:
+            # The client decides whether to send the content, so what follows can't be known.
             self._core.keep_alive = False
-        if not isinstance(answer, Response):
-            answer = self._fault_response(wrong_result(None, answer))
-        self.respond(answer)
+        if not isinstance(response, Response):
+            response = self._fault_response(exchange, wrong_result(None, response))
+        self.respond(exchange, response)
 
     def _refuse(self, error: RemoteProtocolError) -> None:
-        """Answer what is not HTTP, or over a limit, and end the connection."""
-        if self._stream is not None:
+        """Respond to input that is not HTTP, or over a limit, and close the connection."""
+        exchange = self._exchange
+        if exchange is None:
+            exchange = Exchange(None, self.context)
+        if exchange.stream is not None:
             is_limit = isinstance(error, LimitExceeded)
-            self._stream.fail(error if is_limit else ClientDisconnected(str(error)))
-            self._stream = None
-        self._route = None
+            exchange.stream.fail(error if is_limit else ClientDisconnected(str(error)))
+            exchange.stream = None
+        exchange.content = None
         self._core.keep_alive = False
-        if self._core.response_state is _IDLE and self._task is None:
-            self.respond(problem(error.status, detail=str(error), code=error.code))
-        elif self._task is None:
+        if self._core.response_state is _IDLE and exchange.task is None:
+            self._exchange = exchange
+            self.respond(exchange, problem(error.status, detail=str(error), code=error.code))
+        elif exchange.task is None:
             self.finish()
 
     def end_exchange(self, *, complete: bool) -> None:
-        """Log the exchange and go on with the next, or end the connection."""
-        request, core = self._request, self._core
-        self._request = None
-        if self._access_log is not None:
-            entry = access_of(request, self._started, self.peer, self._status, self._sent, complete)
-            self._context.run(tell, self._access_log, entry)
-            self._sent = 0
+        """Log the exchange and continue with the next, or close the connection."""
+        exchange, core = self._exchange, self._core
+        self._exchange = None
+        if exchange is not None and self._access_log is not None:
+            exchange.log(self._access_log, self.peer, complete=complete)
+        if exchange is not None and exchange.stream is not None:
+            exchange.stream.fail(ClientDisconnected("the response was sent, the content dropped"))
         if not self._is_advancing and self.is_closing:
             return
         if not core.keep_alive:
@@ -349,18 +369,19 @@ class HttpConnection(ResponseSide):
             else:
                 self.finish()
             return
-        if self._stream is not None:
-            self._stream = None  # the handler left content unread: it is dropped
-            self.resume_reading()
+        if exchange is not None and exchange.stream is not None:
+            self.resume_reading()  # the handler left content unread: it is dropped
         if not self._is_advancing:
             self.process()
             self._resume_unless_full()
 
     def _resume_unless_full(self) -> None:
-        # A turn reads many requests: by resuming behind each, a quick client could make us grow.
-        waits = self._request is not None or self.is_writing_paused
+        # One turn reads many requests: after each, resuming would let a quick client fill memory.
+        exchange = self._exchange
+        waits = exchange is not None or self.is_writing_paused
         is_full = waits and self._core.buffered > self._http_limits.pipeline
         if self._core.request_state is _BODY:
-            is_full = self._stream is not None and self._stream.is_paused
+            stream = None if exchange is None else exchange.stream
+            is_full = stream is not None and stream.is_paused
         if not is_full:
             self.resume_reading()
