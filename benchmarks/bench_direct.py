@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kakuri_cri.testing import FakeCri
-from kakuri_registry import Workload
 from kakuri_rpc import AgentClient
 from kakuri_tcp import Endpoint
+from kakuri_workload import Workload
 from rich.console import Console
 from rich.table import Table
 

@@ -20,13 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from kakuri_json import decode, loads
-from kakuri_registry import (
-    Change,
-    SQLiteStore,
-    Workload,
-    WorkloadRegistry,
-    WorkloadState,
-)
+from kakuri_registry import Change, SQLiteStore, WorkloadRegistry
+from kakuri_workload import Workload, WorkloadState
 from rich.console import Console
 from rich.table import Table
 

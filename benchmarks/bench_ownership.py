@@ -12,7 +12,8 @@ import time
 import timeit
 from collections.abc import Callable
 
-from kakuri_registry import Workload, WorkloadEntry, WorkloadRegistry, WorkloadState
+from kakuri_registry import WorkloadEntry, WorkloadRegistry
+from kakuri_workload import Workload, WorkloadState
 from rich.console import Console
 from rich.table import Table
 

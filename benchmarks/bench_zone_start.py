@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from kakuri_cri import Runtime
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
 from kakuri_zones._zone_config import ZoneConfig

@@ -1,6 +1,8 @@
 """Which distribution and which module of the zones may import which."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -71,8 +73,24 @@ def test_libraries_import_no_service():
 
 def test_zones_import_neither_http_nor_a_service_that_uses_them():
     assert graph()["kakuri-zones"] == {
-        "kakuri-cri", "kakuri-daemon", "kakuri-json", "kakuri-registry", "kakuri-tcp",
+        "kakuri-cri", "kakuri-daemon", "kakuri-json", "kakuri-tcp", "kakuri-workload",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "package", ["kakuri_workload", "kakuri_rpc", "kakuri_control_plane._cli", "kakuri_zones"]
+)
+def test_member_without_a_store_does_not_load_a_database(package):
+    command = [sys.executable, "-c", f"import sys, {package}; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert package in loaded
+    assert {"sqlite3", "kakuri_registry"}.isdisjoint(loaded)
+
+
+def test_workload_types_do_no_io():
+    command = [sys.executable, "-c", "import sys, kakuri_workload; print(*sys.modules)"]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert {"asyncio", "socket", "ssl", "subprocess"}.isdisjoint(loaded)
 
 
 def test_grpcio_is_imported_by_one_module_alone():

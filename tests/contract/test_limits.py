@@ -19,26 +19,7 @@ from kakuri_cri._errors import MAX_MESSAGE as MAX_CRI_MESSAGE
 from kakuri_daemon.api import APIRouter
 from kakuri_http import Limits
 from kakuri_json import decode, encode
-from kakuri_registry import (
-    MAX_DOCUMENT_BYTES,
-    MAX_HISTORY,
-    MAX_SPEC_BYTES,
-    MAX_STRING_BYTES,
-    WORKLOAD_ID,
-    LogGrown,
-    RestartPolicy,
-    RuntimeHealth,
-    SQLiteStore,
-    StoreWriter,
-    Workload,
-    WorkloadRegistry,
-    WorkloadState,
-    ZoneChanged,
-    ZoneEvent,
-    ZoneSpec,
-    ZoneStatus,
-    printable,
-)
+from kakuri_registry import MAX_HISTORY, SQLiteStore, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
@@ -67,6 +48,22 @@ from kakuri_rpc._words import (
 from kakuri_sidecar._api import Api
 from kakuri_sidecar._problems import zone_problem
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
+from kakuri_workload import (
+    MAX_DOCUMENT_BYTES,
+    MAX_SPEC_BYTES,
+    MAX_STRING_BYTES,
+    WORKLOAD_ID,
+    LogGrown,
+    RestartPolicy,
+    RuntimeHealth,
+    Workload,
+    WorkloadState,
+    ZoneChanged,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+    printable,
+)
 from kakuri_zones import StartFailed
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage

@@ -9,10 +9,10 @@ import itertools
 import pytest
 from kakuri_cri import GrpcChannel, Runtime
 from kakuri_cri.testing import CriProxy, FakeCri
-from kakuri_registry import PullPolicy, ZoneSpec
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
+from kakuri_workload import PullPolicy, ZoneSpec
 from kakuri_zones import MonitorTimes, Settings, StartFailed, zone_node
 
 NEVER = 100_000.0

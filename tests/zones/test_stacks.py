@@ -6,9 +6,9 @@ from base64 import b64decode
 
 import pytest
 from kakuri_cri import GrpcChannel, Runtime
-from kakuri_registry import ZoneSpec
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp import Endpoint
+from kakuri_workload import ZoneSpec
 from kakuri_zones import Settings, zone_node
 
 from .system import IDLE, run_ctr

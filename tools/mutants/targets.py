@@ -45,14 +45,15 @@ MODULES = {
         "compiler/_token_reader",
     ),
     "kakuri-registry": (
-        "_backlog", "_change_log", "_ended", "_folder", "_grammar", "_history", "_index",
+        "_backlog", "_change_log", "_ended", "_folder", "_history", "_index",
         "_ordered", "_recovery", "_registry", "_rows", "_session", "_sizes", "_space_reserve",
-        "_sqlite", "_state", "_writer", "_zone",
+        "_sqlite", "_writer",
     ),
     "kakuri-tcp": (
         "_budgets", "_connection", "_line_client", "_line_link", "_line_server", "_lines",
         "_limits", "_peers", "_places", "_shared", "_turns",
     ),
+    "kakuri-workload": ("_document", "_grammar", "_state", "_text"),
 }  # fmt: skip
 """Names of modules below the package; a member that is not listed is changed everywhere."""
 

@@ -17,15 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from kakuri_registry import (
-    Change,
-    MemoryStore,
-    SQLiteStore,
-    StoreWriter,
-    Workload,
-    WorkloadRegistry,
-    WorkloadState,
-)
+from kakuri_registry import Change, MemoryStore, SQLiteStore, StoreWriter, WorkloadRegistry
+from kakuri_workload import Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 SAMPLE = 20_000

@@ -20,10 +20,9 @@ from kakuri_registry import (
     WRITER_FAILPOINTS,
     SQLiteStore,
     StoreWriter,
-    Workload,
     WorkloadRegistry,
-    WorkloadState,
 )
+from kakuri_workload import Workload, WorkloadState
 
 TASKS = 8
 LIFE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)

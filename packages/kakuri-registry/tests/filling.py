@@ -11,15 +11,8 @@ import os
 import sys
 from pathlib import Path
 
-from kakuri_registry import (
-    SQLiteStore,
-    StoreFull,
-    StoreWriter,
-    Wanted,
-    Workload,
-    WorkloadRegistry,
-    WorkloadState,
-)
+from kakuri_registry import SQLiteStore, StoreFull, StoreWriter, WorkloadRegistry
+from kakuri_workload import DesiredState, Workload, WorkloadState
 
 RESERVE = 2 << 20
 GROUP = 200
@@ -95,7 +88,7 @@ async def main(folder: Path) -> None:
     entries = list(registry)
     for number, entry in enumerate(entries):
         name = entry.workload.id
-        registry.want(name, Wanted.STOP, now=2.0, grace_seconds=10)
+        registry.set_desired(name, DesiredState.STOP, now=2.0, grace_seconds=10)
         if number < TALKATIVE:
             message = "x" * 2000  # more than the pages have room for
             registry.update(name, WorkloadState.FAILED, now=3.0, message=message)
@@ -111,7 +104,7 @@ async def main(folder: Path) -> None:
     for number, entry in enumerate(entries):
         kept = expected.get(entry.workload.id)
         assert (kept is None) == (number >= TALKATIVE and number % 7 == 0)
-        assert kept is None or kept.wanted is Wanted.STOP
+        assert kept is None or kept.desired is DesiredState.STOP
 
     # A restart on the full disk finds it all, and goes on the same way.
     await writer.close()

@@ -1,9 +1,10 @@
 """Which changes wait for the store, in what order they are written, and what a failure leaves."""
 
 import pytest
-from kakuri_registry import StoreFull, Workload, WorkloadRegistry, WorkloadState
+from kakuri_registry import StoreFull, WorkloadRegistry
 from kakuri_registry._backlog import Backlog
 from kakuri_registry._change_log import Change
+from kakuri_workload import Workload, WorkloadState
 
 
 class Source:

@@ -12,11 +12,10 @@ from kakuri_registry import (
     StoreMismatch,
     StoreProblem,
     StoreReport,
-    Workload,
     WorkloadEntry,
-    WorkloadState,
     check_store,
 )
+from kakuri_workload import Workload, WorkloadState
 
 
 def put(name, version=1):

@@ -1,13 +1,6 @@
-from kakuri_registry import (
-    Loaded,
-    Wanted,
-    Workload,
-    WorkloadRegistry,
-    WorkloadState,
-    entry_size,
-    spec_size,
-)
+from kakuri_registry import Loaded, WorkloadRegistry, entry_size, spec_size
 from kakuri_registry._sizes import ENTRY_BYTES, STEP_BYTES, TEXT_BYTES
+from kakuri_workload import DesiredState, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 MB = 1 << 20
@@ -54,10 +47,10 @@ def test_ended_bytes_counts_what_has_ended_until_it_is_removed():
     one = registry.ended_bytes
     assert one == entry_size(registry.get("a"), registry.history("a")[1:])
     registry.update("b", FAILED, now=2)
-    registry.want("c", Wanted.REMOVE, now=3)
+    registry.set_desired("c", DesiredState.REMOVE, now=3)
     assert (registry.ended_bytes, registry.removing_bytes) == (2 * one, 0)
     registry.update("c", FAILED, now=4)
-    registry.want("a", Wanted.REMOVE, now=5)
+    registry.set_desired("a", DesiredState.REMOVE, now=5)
     assert (registry.ended_bytes, registry.removing_bytes) == (one, 2 * one)
     for name in "abc":
         registry.remove(name)
@@ -69,7 +62,7 @@ def test_ended_bytes_are_the_same_after_a_restart():
     for number, name in enumerate("abcd"):
         register(registry, name, number * 100)
         registry.update(name, FAILED, now=number, reason="Error", message="é" * number)
-    registry.want("d", Wanted.REMOVE, now=9)
+    registry.set_desired("d", DesiredState.REMOVE, now=9)
     histories = {name: registry.history(name)[1:] for name in "abcd"}
     again = WorkloadRegistry.load(Loaded(list(registry), histories, registry.version))
     assert again.ended_bytes == registry.ended_bytes
@@ -88,7 +81,7 @@ def test_removable_returns_the_oldest_until_the_rest_fits_the_budget():
     assert ids(registry.removable(**kept, budget=one)) == ["c", "a"]
     assert ids(registry.removable(**kept, budget=0)) == ["c", "a", "b"]
     assert ids(registry.removable(**kept, budget=0, limit=2)) == ["c", "a"]
-    registry.want("c", Wanted.REMOVE, now=10)
+    registry.set_desired("c", DesiredState.REMOVE, now=10)
     assert registry.removable(**kept, budget=2 * one) == []
     assert ids(registry.removable(**kept, budget=one)) == ["a"]
 

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kakuri_registry import SQLiteStore, StoreFailed, open_private_folder
-from kakuri_registry._folder import open_file
+from kakuri_registry import SQLiteStore, StoreFailed
+from kakuri_registry._folder import open_file, open_private_folder
 
 SUFFIXES = ["", "-wal", "-shm", "-journal", ".lock", ".reserve", ".part", ".new", ".damaged-1"]
 KINDS = ["link", "dangling link", "fifo", "folder"]

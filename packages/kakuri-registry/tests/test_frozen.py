@@ -3,9 +3,10 @@ import pickle
 from typing import get_origin, get_type_hints
 
 import pytest
-from kakuri_registry import Loaded, SQLiteStore, Workload, WorkloadEntry, WorkloadRegistry
-from kakuri_registry import WorkloadState as State
+from kakuri_registry import Loaded, SQLiteStore, WorkloadEntry, WorkloadRegistry
 from kakuri_registry._frozen import EMPTY, MUTABLE_FIELDS, FrozenDict, freeze
+from kakuri_workload import Workload
+from kakuri_workload import WorkloadState as State
 
 
 def workload(**fields: object) -> Workload:

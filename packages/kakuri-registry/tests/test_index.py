@@ -4,9 +4,10 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from kakuri_registry import MAX_PAGE, WorkloadState
+from kakuri_registry import MAX_PAGE
 from kakuri_registry._index import Index
 from kakuri_registry._ordered import OrderedIds
+from kakuri_workload import WorkloadState
 
 NUMBER = 200_000
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from kakuri_registry import (
     MAX_HISTORY,
     MAX_PAGE,
-    TRANSITIONS,
     Change,
     ChangedWorkload,
     Compacted,
@@ -17,13 +16,11 @@ from kakuri_registry import (
     RegistryFull,
     Transition,
     UnknownWorkload,
-    Wanted,
-    Workload,
     WorkloadRegistry,
-    WorkloadState,
     ZoneHandle,
 )
 from kakuri_registry._ordered import MAX_NOTED
+from kakuri_workload import TRANSITIONS, DesiredState, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
@@ -77,37 +74,37 @@ PATHS = {PENDING: [], RUNNING: [RUNNING], SUCCEEDED: [RUNNING, SUCCEEDED], FAILE
 
 
 @pytest.mark.parametrize("current", WorkloadState)
-@pytest.mark.parametrize("wanted", WorkloadState)
-def test_every_step_is_legal_or_an_error_that_names_both_states(current, wanted):
+@pytest.mark.parametrize("target", WorkloadState)
+def test_every_step_is_legal_or_an_error_that_names_both_states(current, target):
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for state in PATHS[current]:
         registry.update("wl-1", state, now=1)
     before = registry.get("wl-1")
-    if (current, wanted) in LEGAL or (current is wanted and current in (PENDING, RUNNING)):
-        after = registry.update("wl-1", wanted, now=2, reason="Because", message="m", exit_code=3)
-        assert (after.state, after.changed_at, after.registered_at) == (wanted, 2, 0)
+    if (current, target) in LEGAL or (current is target and current in (PENDING, RUNNING)):
+        after = registry.update("wl-1", target, now=2, reason="Because", message="m", exit_code=3)
+        assert (after.state, after.changed_at, after.registered_at) == (target, 2, 0)
         assert (after.reason, after.message, after.exit_code) == ("Because", "m", 3)
         assert after.version > before.version
     else:
         with pytest.raises(IllegalTransition) as caught:
-            registry.update("wl-1", wanted, now=2)
-        assert (caught.value.current, caught.value.wanted) == (current, wanted)
-        assert f"from {current.value} to {wanted.value}: " in str(caught.value)
+            registry.update("wl-1", target, now=2)
+        assert (caught.value.current, caught.value.target) == (current, target)
+        assert f"from {current.value} to {target.value}: " in str(caught.value)
         assert registry.get("wl-1") is before
 
 
 @pytest.mark.parametrize(
-    ("current", "wanted", "why"),
+    ("current", "target", "why"),
     [
         (FAILED, FAILED, "failed is a final state"),
         (SUCCEEDED, RUNNING, "succeeded is a final state"),
         (PENDING, SUCCEEDED, "expected running or failed"),
     ],
 )
-def test_illegal_transition_says_what_is_possible_instead(current, wanted, why):
-    error = IllegalTransition("w", current, wanted)
-    step = f"from {current.value} to {wanted.value}"
+def test_illegal_transition_says_what_is_possible_instead(current, target, why):
+    error = IllegalTransition("w", current, target)
+    step = f"from {current.value} to {target.value}"
     assert str(error) == f"workload 'w' can't go {step}: {why}"
 
 
@@ -305,7 +302,7 @@ def test_history_tells_states_reasons_and_attempts():
     registry.update("wl-1", RUNNING, now=4)
     registry.set_handle("wl-1", ZoneHandle("s", "c"))
     registry.restart("wl-1", now=5, restart_at=15, reason="Error", exit_code=3)
-    registry.want("wl-1", Wanted.STOP, now=6)
+    registry.set_desired("wl-1", DesiredState.STOP, now=6)
     registry.update("wl-1", FAILED, now=7, reason="Stopped", message="m" * 300)
     assert registry.history("wl-1") == (
         Transition(1, PENDING),
@@ -377,12 +374,12 @@ def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
     registry.update("b", FAILED, now=10)
     registry.update("a", FAILED, now=20)
     registry.update("c", RUNNING, now=5)
-    registry.want("b", Wanted.STOP, now=25)  # does not make it younger
+    registry.set_desired("b", DesiredState.STOP, now=25)  # does not make it younger
     assert registry.removable(now=20, retention=10) == []
     assert ids(registry.removable(now=21, retention=10)) == ["b"]
     assert ids(registry.removable(now=31, retention=10)) == ["b", "a"]
     assert ids(registry.removable(now=31, retention=10, limit=1)) == ["b"]
-    registry.want("b", Wanted.REMOVE, now=31)
+    registry.set_desired("b", DesiredState.REMOVE, now=31)
     assert ids(registry.removable(now=31, retention=10)) == ["a"]
     registry.remove("b")
     assert ids(registry.removable(now=31, retention=10)) == ["a"]
@@ -435,14 +432,16 @@ def test_a_subscriber_is_told_every_change_until_it_has_enough():
 def test_want_of_the_same_end_keeps_the_shorter_grace_time():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
-    registry.want("wl-1", Wanted.STOP, now=1, grace_seconds=3600)
-    shorter = registry.want("wl-1", Wanted.STOP, now=2, grace_seconds=5)
-    assert (shorter.wanted, shorter.grace_seconds, shorter.changed_at) == (Wanted.STOP, 5, 2)
-    assert registry.want("wl-1", Wanted.STOP, now=3, grace_seconds=60) is shorter
-    assert registry.want("wl-1", Wanted.RUN, now=3) is shorter
-    removal = registry.want("wl-1", Wanted.REMOVE, now=4, grace_seconds=10)
-    assert (removal.wanted, removal.grace_seconds) == (Wanted.REMOVE, 5)
-    assert registry.want("wl-1", Wanted.STOP, now=5, grace_seconds=1).grace_seconds == 1
+    registry.set_desired("wl-1", DesiredState.STOP, now=1, grace_seconds=3600)
+    shorter = registry.set_desired("wl-1", DesiredState.STOP, now=2, grace_seconds=5)
+    assert (shorter.desired, shorter.grace_seconds, shorter.changed_at) == (DesiredState.STOP, 5, 2)
+    assert registry.set_desired("wl-1", DesiredState.STOP, now=3, grace_seconds=60) is shorter
+    assert registry.set_desired("wl-1", DesiredState.RUN, now=3) is shorter
+    removal = registry.set_desired("wl-1", DesiredState.REMOVE, now=4, grace_seconds=10)
+    assert (removal.desired, removal.grace_seconds) == (DesiredState.REMOVE, 5)
+    assert (
+        registry.set_desired("wl-1", DesiredState.STOP, now=5, grace_seconds=1).grace_seconds == 1
+    )
 
 
 def crash(registry: WorkloadRegistry, attempt: int, code: int = 3) -> None:
@@ -513,11 +512,11 @@ def test_each_change_has_the_next_version():
         registry.update("wl-1", WorkloadState.RUNNING, now=2.0).version,
         registry.restart("wl-1", now=3.0, restart_at=None).version,
         registry.set_handle("wl-1", ZoneHandle("pod", "container")).version,
-        registry.want("wl-1", Wanted.STOP, now=4.0, grace_seconds=9).version,
-        registry.want("wl-1", Wanted.STOP, now=5.0, grace_seconds=3).version,
-        registry.want("wl-1", Wanted.REMOVE, now=6.0).version,
+        registry.set_desired("wl-1", DesiredState.STOP, now=4.0, grace_seconds=9).version,
+        registry.set_desired("wl-1", DesiredState.STOP, now=5.0, grace_seconds=3).version,
+        registry.set_desired("wl-1", DesiredState.REMOVE, now=6.0).version,
     ]
     assert versions == list(range(1, 8))
-    assert registry.want("wl-1", Wanted.RUN, now=7.0).version == 7  # nothing changes
+    assert registry.set_desired("wl-1", DesiredState.RUN, now=7.0).version == 7  # nothing changes
     registry.remove("wl-1")
     assert registry.register(workload(), now=8.0).version == 9

@@ -3,17 +3,7 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_registry import (
-    Change,
-    PullPolicy,
-    RestartPolicy,
-    Transition,
-    Wanted,
-    Workload,
-    WorkloadEntry,
-    WorkloadState,
-    ZoneHandle,
-)
+from kakuri_registry import Change, Transition, WorkloadEntry, ZoneHandle
 from kakuri_registry._rows import (
     COLUMNS,
     LARGEST,
@@ -25,6 +15,7 @@ from kakuri_registry._rows import (
 )
 from kakuri_registry._schema import migrate
 from kakuri_registry._statements import PUT, SELECT
+from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Workload, WorkloadState
 
 TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
     ["", "\n", "\\n", "\\", "\0", "\ud800"]
@@ -69,7 +60,7 @@ ENTRIES = st.builds(
     ended_at=st.none() | TIME,
     attempt=NUMBER,
     restart_at=st.none() | TIME,
-    wanted=st.sampled_from(Wanted),
+    desired=st.sampled_from(DesiredState),
     grace_seconds=NUMBER,
     image_digest=st.none() | TEXT,
 )

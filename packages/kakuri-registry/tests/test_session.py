@@ -4,16 +4,8 @@ import shutil
 from contextlib import closing
 
 import pytest
-from kakuri_registry import (
-    Change,
-    SQLiteStore,
-    StoreMismatch,
-    Workload,
-    WorkloadEntry,
-    WorkloadState,
-    _session,
-    _sqlite,
-)
+from kakuri_registry import Change, SQLiteStore, StoreMismatch, WorkloadEntry, _session, _sqlite
+from kakuri_workload import Workload, WorkloadState
 
 
 def put(name, version=1, size=0):

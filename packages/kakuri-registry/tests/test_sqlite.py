@@ -13,23 +13,20 @@ from kakuri_registry import (
     VERSION_GAP,
     Change,
     MemoryStore,
-    PullPolicy,
-    RestartPolicy,
     SQLiteStore,
     StoreFailed,
     StoreFull,
     StoreLocked,
     StoreTooNew,
     Transition,
-    Workload,
     WorkloadEntry,
     WorkloadRegistry,
-    WorkloadState,
     ZoneHandle,
     _recovery,
 )
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
+from kakuri_workload import PullPolicy, RestartPolicy, Workload, WorkloadState
 
 CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState

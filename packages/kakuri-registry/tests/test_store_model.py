@@ -10,13 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kakuri_registry import (
     STORE_FAILPOINTS,
     SQLiteStore,
-    Wanted,
-    Workload,
     WorkloadEntry,
     WorkloadRegistry,
-    WorkloadState,
     ZoneHandle,
 )
+from kakuri_workload import DesiredState, Workload, WorkloadState
 
 IDS = st.sampled_from([f"w-{number}" for number in range(6)])
 STATES = st.sampled_from(WorkloadState)
@@ -93,11 +91,11 @@ class RegistryAndDatabase(RuleBasedStateMachine):
                 )
             )
 
-    @rule(name=IDS, wanted=st.sampled_from(Wanted))
-    def want(self, name, wanted) -> None:
+    @rule(name=IDS, desired=st.sampled_from(DesiredState))
+    def set_desired(self, name, desired) -> None:
         self.now += 1
         if name in self.model:
-            self.changed(self.registry.want(name, wanted, now=self.now, grace_seconds=5))
+            self.changed(self.registry.set_desired(name, desired, now=self.now, grace_seconds=5))
 
     @rule(name=IDS)
     def remove(self, name) -> None:
@@ -160,7 +158,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
                     entry for entry in found if label in entry.workload.labels.items()
                 ]
         ended = [each for each in entries if each.state.is_terminal]
-        ended = [each for each in ended if each.wanted is not Wanted.REMOVE]
+        ended = [each for each in ended if each.desired is not DesiredState.REMOVE]
         ended.sort(key=lambda entry: self.model[entry.workload.id][1][-1].at)
         assert self.registry.removable(now=self.now + 1, retention=0) == ended
 

@@ -9,11 +9,10 @@ from kakuri_registry import (
     MemoryStore,
     SQLiteStore,
     StoreFailed,
-    Workload,
     WorkloadEntry,
-    WorkloadState,
     _sqlite,
 )
+from kakuri_workload import Workload, WorkloadState
 
 SECRET = "hunter2-" * 8
 

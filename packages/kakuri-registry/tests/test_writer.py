@@ -11,12 +11,10 @@ from kakuri_registry import (
     StoreFailed,
     StoreFull,
     StoreWriter,
-    Wanted,
-    Workload,
     WorkloadRegistry,
-    WorkloadState,
     _writer,
 )
+from kakuri_workload import DesiredState, Workload, WorkloadState
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 
@@ -165,7 +163,7 @@ async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry,
     await writer.flushed()
     store.refuses_new = True
     registry.register(workload("new"), now=1)
-    registry.want("old", Wanted.STOP, now=1)
+    registry.set_desired("old", DesiredState.STOP, now=1)
     new = asyncio.ensure_future(writer.saved("new"))
     twice = asyncio.ensure_future(writer.saved("new"))
     old = asyncio.ensure_future(writer.saved("old"))
@@ -177,7 +175,7 @@ async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry,
     for other in (twice, everything):
         with pytest.raises(StoreFull):
             await other
-    assert store.load().entries[0].wanted is Wanted.STOP
+    assert store.load().entries[0].desired is DesiredState.STOP
     assert store.ids() == ["old"]
     store.refuses_new = False
     registry.register(workload("new"), now=2)

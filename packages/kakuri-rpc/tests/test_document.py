@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 from kakuri_json import ValidationError, encode
-from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
 from kakuri_rpc import (
     AgentClient,
     AgentError,
@@ -17,6 +16,7 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint
+from kakuri_workload import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 

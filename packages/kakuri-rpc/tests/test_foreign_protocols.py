@@ -7,9 +7,9 @@ import struct
 from contextlib import suppress
 
 import pytest
-from kakuri_registry import Workload
 from kakuri_rpc import AgentClient, State, Status, serve
 from kakuri_tcp import Endpoint
+from kakuri_workload import Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 GET = b'{"type":"GetStatus","id":"a"}'

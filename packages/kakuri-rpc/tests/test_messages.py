@@ -1,8 +1,5 @@
-from dataclasses import replace
-
 import pytest
 from kakuri_json import JSONError, decode, encode
-from kakuri_registry import Workload, WorkloadEntry, WorkloadRegistry, WorkloadState
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
@@ -27,6 +24,7 @@ from kakuri_rpc import (
     Transition,
     WorkloadList,
 )
+from kakuri_workload import Run, Workload, WorkloadState
 
 SPEC = b'{"id":"wl-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -210,7 +208,7 @@ def test_what_is_no_request_is_refused(line):
         decode(line, type=Request)
 
 
-def test_the_states_of_the_registry_have_words_and_back():
+def test_state_of_every_workload_state_converts_back():
     assert [State.of(state).value for state in WorkloadState] == [
         "Pending",
         "Running",
@@ -220,25 +218,20 @@ def test_the_states_of_the_registry_have_words_and_back():
     assert all(State.of(state).workload_state is state for state in WorkloadState)
 
 
-def test_a_snapshot_of_the_registry_becomes_a_status():
-    registry = WorkloadRegistry()
-    entry = registry.register(WORKLOAD, now=1)
-    assert Status.of_entry(entry) == Status("wl-1", State.PENDING)
-    assert Status.of_entry(entry, existing=True) == Status("wl-1", State.PENDING, existing=True)
-    registry.restart("wl-1", now=2, restart_at=3)
-    entry = registry.update(
-        "wl-1",
+def test_status_of_a_run_has_its_fields_with_long_texts_shortened():
+    assert Status.of("wl-1", Run(WorkloadState.PENDING)) == Status("wl-1", State.PENDING)
+    run = Run(
         WorkloadState.FAILED,
-        now=4,
         reason="r" * 65,
         message="m" * 1025,
         exit_code=3,
         address="a" * 65,
         started_at=3.5,
         ended_at=3.75,
+        attempt=1,
         image_digest="d" * 136,
     )
-    assert Status.of_entry(entry) == Status(
+    assert Status.of("wl-1", run, existing=True) == Status(
         "wl-1",
         State.FAILED,
         "r" * 63 + "…",
@@ -248,20 +241,20 @@ def test_a_snapshot_of_the_registry_becomes_a_status():
         3.5,
         3.75,
         1,
+        existing=True,
         image_digest="d" * 134 + "…",
     )
+
+
+def test_transition_with_a_long_reason_has_it_shortened():
     assert Transition.of(1.0, WorkloadState.FAILED, reason="r" * 65, attempt=2) == Transition(
         1.0, State.FAILED, "r" * 63 + "…", attempt=2
     )
 
 
 def test_the_longest_page_fits_into_a_line():
-    entry = WorkloadEntry(
-        WORKLOAD,
+    run = Run(
         WorkloadState.SUCCEEDED,
-        1,
-        0.0,
-        0.0,
         reason="\0" * 5000,
         message="\0" * 5000,
         exit_code=-(2**31),
@@ -271,7 +264,7 @@ def test_the_longest_page_fits_into_a_line():
         attempt=2**31,
         image_digest="\0" * 5000,
     )
-    longest = replace(Status.of_entry(entry, existing=True), id="x" * 63)
+    longest = Status.of("x" * 63, run, existing=True)
     assert len(longest.message) == 1024
     assert longest.message.endswith("…")
     assert len(encode(WorkloadList([longest] * MAX_PAGE, "x" * 63))) < 1024 * 1024

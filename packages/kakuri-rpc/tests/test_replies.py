@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from kakuri_json import encode
-from kakuri_registry import Workload
 from kakuri_rpc import (
     AgentClient,
     AgentError,
@@ -19,6 +18,7 @@ from kakuri_rpc import (
     WorkloadList,
 )
 from kakuri_tcp import Endpoint, listen_lines
+from kakuri_workload import Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from kakuri_registry import RestartPolicy
 from kakuri_rpc import (
     Error,
     ErrorCode,
@@ -14,6 +13,7 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
+from kakuri_workload import RestartPolicy
 
 from .recording_runtime import workload
 

@@ -30,13 +30,10 @@ from kakuri_registry import (
     SQLiteStore,
     StoreFailed,
     StoreWriter,
-    Wanted,
     WorkloadRegistry,
-    WorkloadState,
-    ZonesListed,
-    ZoneSpec,
 )
 from kakuri_tcp import Endpoint
+from kakuri_workload import DesiredState, WorkloadState, ZonesListed, ZoneSpec
 
 from .crash_clients import Client
 from .crash_disk import TORN, TornWrite
@@ -473,14 +470,14 @@ class World:
                 and zone.spec.attempt == entry.attempt
                 and zone.spec.labels == entry.workload.labels
             )
-            if entry.wanted is Wanted.REMOVE:
+            if entry.desired is DesiredState.REMOVE:
                 is_right = False
             elif entry.state.is_terminal:
                 is_right = not is_running
             elif entry.state is WorkloadState.RUNNING:
-                is_right = is_running and is_same and entry.wanted is Wanted.RUN
+                is_right = is_running and is_same and entry.desired is DesiredState.RUN
             else:
-                is_right = entry.reason == "BackOff" and entry.wanted is Wanted.RUN
+                is_right = entry.reason == "BackOff" and entry.desired is DesiredState.RUN
             if not is_right:
                 found.append(f"{entry} with {zone}")
         return found
@@ -514,5 +511,7 @@ class World:
             return
         if asyncio.get_running_loop().time() - life.store.failed_at < DOUBT_SECONDS:
             return
-        if entry.wanted is Wanted.RUN or (command == "remove" and entry.wanted is Wanted.STOP):
+        if entry.desired is DesiredState.RUN or (
+            command == "remove" and entry.desired is DesiredState.STOP
+        ):
             self.complain(f"{zone_id} is to {command} before that is on disk")

@@ -8,8 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kakuri_registry import TRANSITIONS, Wanted, WorkloadState
 from kakuri_rpc import Error, ErrorCode, Request, State, Status
+from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
 
 RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
 
@@ -75,7 +75,7 @@ class ClientHistory:
                     raise Violation(
                         f"{workload_id} was acknowledged ({start}) and is lost: {entry}"
                     )
-                if entry.wanted is Wanted.REMOVE:
+                if entry.desired is DesiredState.REMOVE:
                     raise Violation(f"{workload_id} is to be removed, and nobody asked for that")
         for ask in asks:
             is_gone = ask.is_acknowledged or ask.is_told_of_none
@@ -84,7 +84,7 @@ class ClientHistory:
                 and is_gone
                 and _none_since(asks, ask, "StartWorkload")
                 and entry is not None
-                and entry.wanted is not Wanted.REMOVE
+                and entry.desired is not DesiredState.REMOVE
             ):
                 raise Violation(f"{workload_id} was removed ({ask}) and is back: {entry}")
         removals = [ask.end or self.now for ask in asks if ask.kind == "RemoveWorkload"]
@@ -98,7 +98,7 @@ class ClientHistory:
             if entry is None:
                 raise Violation(f"{workload_id} was told of ({ask}) and is lost")
             if ask.kind == "StopWorkload" and not (
-                entry.wanted is Wanted.STOP or entry.state.is_terminal
+                entry.desired is DesiredState.STOP or entry.state.is_terminal
             ):
                 raise Violation(f"{workload_id} was stopped ({ask}) and goes on: {entry}")
             known = entry.attempt, RANK[State.of(entry.state)]

@@ -16,8 +16,8 @@ from kakuri_cri.testing._objects import Refusal
 from kakuri_json import decode
 from kakuri_protobuf import decode as decode_message
 from kakuri_protobuf import encode as encode_message
-from kakuri_registry import WorkloadState, ZoneSpec
 from kakuri_tcp import Endpoint
+from kakuri_workload import WorkloadState, ZoneSpec
 from kakuri_zones import MonitorTimes, Settings, zone_node
 from kakuri_zones._image_collection import ImageCollector
 from kakuri_zones._images import Images

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from kakuri_http import ConnectFailed, Response, problem
 from kakuri_json import decode, encode
-from kakuri_registry import (
+from kakuri_workload import (
     RuntimeHealth,
     WorkloadState,
     ZoneChanged,

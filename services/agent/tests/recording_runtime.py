@@ -1,7 +1,7 @@
 """A runtime for tests: it does nothing by itself and remembers what it was told."""
 
 from kakuri_agent import LogPart, NoLog
-from kakuri_registry import Workload, ZoneSpec, ZoneStatus
+from kakuri_workload import Workload, ZoneSpec, ZoneStatus
 
 
 class RecordingRuntime:

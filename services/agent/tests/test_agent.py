@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from kakuri_agent import Agent, Capacity, RuntimeFault, RuntimeUnavailable, SimulatedRuntime, _agent
-from kakuri_registry import RestartPolicy, WorkloadState, ZoneHandle, spec_size
+from kakuri_registry import ZoneHandle, spec_size
 from kakuri_rpc import (
     DescribeNode,
     Error,
@@ -18,6 +18,7 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
+from kakuri_workload import RestartPolicy, WorkloadState
 
 from .recording_runtime import workload
 

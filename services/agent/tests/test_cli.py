@@ -12,9 +12,10 @@ from kakuri_agent._state import default_state_dir
 from kakuri_cri.testing import FakeCri
 from kakuri_daemon import DaemonError, LogStream
 from kakuri_http import Response, Router, serve
-from kakuri_registry import StoreFailed, Workload
+from kakuri_registry import StoreFailed
 from kakuri_rpc import AgentClient, AgentError, ErrorCode, State
 from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_workload import Workload
 from kakuri_zones import Settings as ZoneSettings
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import StoreWriter, Wanted, WorkloadRegistry
+from kakuri_registry import StoreWriter, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
+from kakuri_workload import DesiredState
 
 from .crash_harness import World
 from .crash_history import Violation
@@ -48,7 +49,7 @@ class ForgetfulAgent(Agent):
         if entry is None:
             return super().handle(request)
         self._runtime.stop(request.id, request.grace_seconds)
-        return Status.of_entry(entry)
+        return Status.of(request.id, entry.run)
 
 
 class TalkativeAgent(Agent):
@@ -82,15 +83,17 @@ class UnboundRegistry(WorkloadRegistry):
             if entry.attempt and not entry.state.is_terminal:
                 registry._entries[entry.workload.id] = type(entry)(
                     entry.workload, entry.state, entry.version, entry.registered_at,
-                    entry.changed_at, wanted=entry.wanted,
+                    entry.changed_at, desired=entry.desired,
                 )  # fmt: skip
         return registry
 
 
-def forget_removals(self, workload_id, wanted, *, now, grace_seconds=0, want=WorkloadRegistry.want):
-    if wanted is Wanted.REMOVE:
+def forget_removals(
+    self, workload_id, desired, *, now, grace_seconds=0, set_desired=WorkloadRegistry.set_desired
+):
+    if desired is DesiredState.REMOVE:
         return self.get(workload_id)
-    return want(self, workload_id, wanted, now=now, grace_seconds=grace_seconds)
+    return set_desired(self, workload_id, desired, now=now, grace_seconds=grace_seconds)
 
 
 def tell_stories(folder, runtime="sidecar"):
@@ -121,7 +124,7 @@ def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_fold
         ("kakuri_agent._agent.Reconciler", RemovingReconciler),
         ("crash_harness.Capacity", LeakyCapacity),
         ("crash_harness.WorkloadRegistry", UnboundRegistry),
-        ("kakuri_registry.WorkloadRegistry.want", forget_removals),
+        ("kakuri_registry.WorkloadRegistry.set_desired", forget_removals),
     ],
 )
 def test_a_fault_is_found(monkeypatch, crash_folder, where, fault):

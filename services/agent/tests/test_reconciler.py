@@ -6,17 +6,7 @@ import threading
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
 from kakuri_agent._work_queue import WORKLOADS_PER_TURN
-from kakuri_registry import (
-    MemoryStore,
-    RestartPolicy,
-    StoreFailed,
-    StoreFull,
-    StoreWriter,
-    Wanted,
-    WorkloadRegistry,
-    WorkloadState,
-    ZoneStatus,
-)
+from kakuri_registry import MemoryStore, StoreFailed, StoreFull, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
     ErrorCode,
     GetHistory,
@@ -27,6 +17,7 @@ from kakuri_rpc import (
     State,
     StopWorkload,
 )
+from kakuri_workload import DesiredState, RestartPolicy, WorkloadState, ZoneStatus
 
 from .loop_clock import LoopClock, begin
 from .recording_runtime import spec, workload
@@ -162,7 +153,9 @@ async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle)
     assert agent.handle(StartWorkload(workload())).code is ErrorCode.CONFLICT
     runtime.lose()
     await settle()
-    assert registry.get("wl-1").wanted is Wanted.REMOVE  # not gone before the runtime says so
+    assert (
+        registry.get("wl-1").desired is DesiredState.REMOVE
+    )  # not gone before the runtime says so
     runtime.observer.zone_gone("wl-1")
     assert "wl-1" not in registry
     assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
@@ -170,7 +163,7 @@ async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle)
 
 async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
-    registry.want("wl-1", Wanted.REMOVE, now=2.0, grace_seconds=4)
+    registry.set_desired("wl-1", DesiredState.REMOVE, now=2.0, grace_seconds=4)
     agent = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == [("remove", "wl-1", 4)]
@@ -307,7 +300,7 @@ async def test_stopped_workload_ends_with_reason_stopped(
     await begin(registry, reconciler, settle)
     runtime.change(RUNNING, started_at=1.0)
     await settle()
-    registry.want("wl-1", Wanted.STOP, now=1.0)
+    registry.set_desired("wl-1", DesiredState.STOP, now=1.0)
     reconciler.enqueue("wl-1")
     await settle()
     runtime.change(FAILED, reason=reason, exit_code=137)
@@ -321,7 +314,7 @@ async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, reason="Error", exit_code=3)
     await settle()
-    registry.want("wl-1", Wanted.STOP, now=1.0)
+    registry.set_desired("wl-1", DesiredState.STOP, now=1.0)
     reconciler.enqueue("wl-1")
     await settle()
     entry = registry.get("wl-1")

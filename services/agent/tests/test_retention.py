@@ -4,7 +4,8 @@ import asyncio
 from contextlib import contextmanager
 
 from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
-from kakuri_registry import Wanted, WorkloadRegistry, WorkloadState
+from kakuri_registry import WorkloadRegistry
+from kakuri_workload import DesiredState, WorkloadState
 
 from .recording_runtime import workload
 from .virtual_time import VirtualLoop
@@ -41,11 +42,11 @@ def test_what_has_ended_is_removed_when_its_time_is_over():
             assert attended == []
             await asyncio.sleep(40)
             assert attended == ["early"]
-            assert registry.get("early").wanted is Wanted.REMOVE
-            assert registry.get("late").wanted is Wanted.RUN
+            assert registry.get("early").desired is DesiredState.REMOVE
+            assert registry.get("late").desired is DesiredState.RUN
             await asyncio.sleep(60)
             assert attended[-1] == "late"
-            assert registry.get("waits").wanted is Wanted.RUN
+            assert registry.get("waits").desired is DesiredState.RUN
 
     in_virtual_time(tell)
 
@@ -95,7 +96,7 @@ def test_budget_removes_what_ended_first_as_soon_as_others_end():
         await asyncio.sleep(0.001)
         assert attended == ["a", "b"]
         assert registry.ended_bytes == 2 * one
-        assert registry.get("c").wanted is Wanted.RUN
+        assert registry.get("c").desired is DesiredState.RUN
         await asyncio.sleep(KEPT + CHECK_SECONDS)
         assert attended == ["a", "b", "c", "d"]  # their time is over
         keeps.close()

@@ -1,8 +1,8 @@
 """The sandbox of a workload ends with it, and not before its last run."""
 
 from kakuri_agent import Agent
-from kakuri_registry import RestartPolicy, Wanted, WorkloadState
 from kakuri_rpc import RemoveWorkload, StartWorkload
+from kakuri_workload import DesiredState, RestartPolicy, WorkloadState
 
 from .loop_clock import begin
 from .recording_runtime import workload
@@ -66,7 +66,7 @@ async def test_a_stop_between_runs_ends_the_sandbox(restarting, registry, runtim
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, reason="Error", pod_sandbox_id="s1", container_id="c1")
     await settle()
-    registry.want("wl-1", Wanted.STOP, now=1.0)
+    registry.set_desired("wl-1", DesiredState.STOP, now=1.0)
     reconciler.enqueue("wl-1")
     await settle()
     assert registry.get("wl-1").state is FAILED

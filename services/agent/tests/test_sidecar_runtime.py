@@ -19,7 +19,9 @@ from kakuri_agent._sidecar import MAX_CONNECTIONS, MAX_STARTS
 from kakuri_agent._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
-from kakuri_registry import (
+from kakuri_tcp import Endpoint
+from kakuri_tcp.testing import until
+from kakuri_workload import (
     LogGrown,
     LogsWatched,
     RuntimeHealth,
@@ -29,8 +31,6 @@ from kakuri_registry import (
     ZonesListed,
     ZoneStatus,
 )
-from kakuri_tcp import Endpoint
-from kakuri_tcp.testing import until
 
 from .recording_runtime import spec
 

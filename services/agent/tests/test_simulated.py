@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 from kakuri_agent import LogPart, LogRequest, NoLog, Outcome, SimulatedRuntime, read_script
-from kakuri_registry import WorkloadState
+from kakuri_workload import WorkloadState
 
 from .recording_runtime import spec
 

@@ -19,8 +19,8 @@ from kakuri_control_plane._admission import (
 from kakuri_control_plane._api import Api
 from kakuri_http import Headers, Request
 from kakuri_json import decode, encode, loads
-from kakuri_registry import Workload
 from kakuri_rpc import State, Status
+from kakuri_workload import Workload
 
 
 async def turns_of_all():

@@ -4,7 +4,7 @@ import pytest
 from kakuri_control_plane._queries import LogQuery, PageQuery
 from kakuri_daemon.api import QueryError, read_query
 from kakuri_http import Headers, Request
-from kakuri_registry import WorkloadState
+from kakuri_workload import WorkloadState
 
 
 def read(query, query_type):

@@ -5,9 +5,9 @@ import kakuri_json
 import pytest
 from kakuri_cri.testing import FakeCri
 from kakuri_http import Client, Timeouts
-from kakuri_registry import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
+from kakuri_workload import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
 from kakuri_zones.testing import quick_settings
 
 

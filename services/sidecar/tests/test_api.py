@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 import pytest
 from kakuri_http import Client
 from kakuri_json import decode, encode
-from kakuri_registry import ZoneSpec
 from kakuri_tcp import Endpoint, ListenFailed
 from kakuri_tcp.testing import until
+from kakuri_workload import ZoneSpec
 from kakuri_zones import NodeLocked
 from kakuri_zones._labels import spec_hash
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from kakuri_json import decode
-from kakuri_registry import LogEvent, LogGrown, LogsWatched
+from kakuri_workload import LogEvent, LogGrown, LogsWatched
 
 
 async def test_log_has_what_the_container_wrote(runtime, sidecar):

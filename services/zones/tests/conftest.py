@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
-from kakuri_registry import ZonesListed, ZoneSpec
+from kakuri_workload import ZonesListed, ZoneSpec
 from kakuri_zones import ZoneError, error_code, zone_node
 from kakuri_zones.testing import quick_settings
 

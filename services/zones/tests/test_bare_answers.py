@@ -6,8 +6,8 @@ In protocol buffers any sub-message may be absent, which is None in kakuri-cri's
 import pytest
 from kakuri_cri import Runtime, api
 from kakuri_protobuf import encode
-from kakuri_registry import WorkloadState
 from kakuri_tcp import Endpoint
+from kakuri_workload import WorkloadState
 from kakuri_zones import Settings, zone_node
 from kakuri_zones import _labels as labels
 from kakuri_zones._cgroups import CgroupParent

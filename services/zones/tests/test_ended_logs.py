@@ -1,8 +1,8 @@
 import os
 
 import pytest
-from kakuri_registry import WorkloadState, ZoneStatus
 from kakuri_tcp.testing import until
+from kakuri_workload import WorkloadState, ZoneStatus
 from kakuri_zones._rotation import LogRotation
 from kakuri_zones._table import ZoneTable
 from kakuri_zones.logs import _ended

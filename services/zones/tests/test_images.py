@@ -4,8 +4,8 @@ from contextlib import suppress
 import pytest
 from kakuri_cri import Runtime, RuntimeUnavailable, api
 from kakuri_cri.testing import FakeImage
-from kakuri_registry import PullPolicy
 from kakuri_tcp.testing import until
+from kakuri_workload import PullPolicy
 from kakuri_zones._errors import PullFailed
 from kakuri_zones._images import Images, digest_of
 from kakuri_zones._pulling import PullLimits

@@ -1,5 +1,5 @@
 import kakuri_json
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 from kakuri_zones import _labels as labels
 
 SPEC = ZoneSpec("web-1", "nginx:latest", 512, 500, labels={"team": "x"})

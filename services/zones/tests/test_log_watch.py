@@ -1,4 +1,4 @@
-from kakuri_registry import LogGrown, LogsWatched, WorkloadState, ZoneStatus
+from kakuri_workload import LogGrown, LogsWatched, WorkloadState, ZoneStatus
 from kakuri_zones._log_watch import STABLE_POLLS, LogWatch
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from kakuri_cri import RuntimeUnavailable
 from kakuri_cri.testing import FakeImage
-from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
-from kakuri_registry import WorkloadState as State
 from kakuri_tcp.testing import until
+from kakuri_workload import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed
+from kakuri_workload import WorkloadState as State
 from kakuri_zones._monitor import DEFAULT_TIMES, MonitorTimes
 
 ONLY_EVENTS = MonitorTimes(

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 from kakuri_cri import CallRefused, CallTimeout, CriError
-from kakuri_registry import LogGrown, LogsWatched
-from kakuri_registry import WorkloadState as State
+from kakuri_workload import LogGrown, LogsWatched
+from kakuri_workload import WorkloadState as State
 from kakuri_zones import (
     LogCursorError,
     NodeLocked,

@@ -1,7 +1,7 @@
 import pytest
 from kakuri_cri import api
-from kakuri_registry import WorkloadState as State
-from kakuri_registry import ZoneSpec
+from kakuri_workload import WorkloadState as State
+from kakuri_workload import ZoneSpec
 from kakuri_zones import _labels as labels
 from kakuri_zones._observed import CHILD_KILLED, MAX_MESSAGE, Container, ObservedZone, Sandbox
 

@@ -2,8 +2,8 @@ import click
 import pytest
 from click.testing import CliRunner
 from kakuri_daemon import DaemonError
-from kakuri_registry import DEFAULT_RUNTIME_CLASS
 from kakuri_tcp import Endpoint
+from kakuri_workload import DEFAULT_RUNTIME_CLASS
 from kakuri_zones import DEFAULT_HANDLERS, DEFAULT_LOG_DIR
 from kakuri_zones.options import read_handlers, zone_options
 

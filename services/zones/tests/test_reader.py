@@ -1,7 +1,7 @@
 import pytest
 from kakuri_cri import CallRefused, GrpcChannel, Runtime, api
 from kakuri_protobuf import encode
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
 from kakuri_zones._reader import RuntimeReader

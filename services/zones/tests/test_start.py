@@ -4,9 +4,9 @@ from itertools import groupby
 import pytest
 from kakuri_cri import Timeouts
 from kakuri_cri.testing import FakeImage
-from kakuri_registry import WorkloadState as State
-from kakuri_registry import ZoneChanged
 from kakuri_tcp.testing import until
+from kakuri_workload import WorkloadState as State
+from kakuri_workload import ZoneChanged
 from kakuri_zones._labels import spec_hash
 
 SHORT = {"timeouts": Timeouts(usual=0.3, run_pod_sandbox=0.3)}

@@ -1,7 +1,7 @@
 import pytest
 from kakuri_cri import api
-from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
-from kakuri_registry import WorkloadState as State
+from kakuri_workload import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
+from kakuri_workload import WorkloadState as State
 from kakuri_zones._observed import Container, ObservedZone, Sandbox
 from kakuri_zones._table import ZoneTable
 

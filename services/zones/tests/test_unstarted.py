@@ -4,8 +4,8 @@ import time
 
 import pytest
 from kakuri_cri import api
-from kakuri_registry import WorkloadState as State
 from kakuri_tcp.testing import until
+from kakuri_workload import WorkloadState as State
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import asyncio
 
-from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
-from kakuri_registry import WorkloadState as State
+from kakuri_workload import RuntimeHealth, ZoneChanged, ZoneGone, ZonesListed, ZoneStatus
+from kakuri_workload import WorkloadState as State
 from kakuri_zones._watchers import Watcher
 
 HEALTHY = RuntimeHealth(available=True)

@@ -4,7 +4,7 @@ import pytest
 from kakuri_cri import api
 from kakuri_json import decode
 from kakuri_protobuf import encode
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
 from kakuri_zones._zone_config import ZoneConfig, resources

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from kakuri_cri import CriError, Timeouts
 from kakuri_cri.testing import FakeImage
-from kakuri_registry import WorkloadState as State
-from kakuri_registry import ZoneSpec
 from kakuri_tcp.testing import until
+from kakuri_workload import WorkloadState as State
+from kakuri_workload import ZoneSpec
 from kakuri_zones import ZoneError
 
 

@@ -3,9 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import Compacted
 from kakuri_registry._history import History
-from kakuri_registry._workload import WorkloadEntry
 
 MAX_CHANGES = 4096
 """The changes that a registry remembers; a reader further behind than that has to list again."""

@@ -17,7 +17,7 @@ RegistryError
 import copyreg
 from typing import Any
 
-from kakuri_registry._state import WorkloadState
+from kakuri_workload import WorkloadState
 
 
 class RegistryError(Exception):
@@ -48,17 +48,17 @@ class UnknownWorkload(RegistryError, KeyError):
 
 
 class IllegalTransition(RegistryError, ValueError):
-    """The state machine has no step from the present state to the wanted one."""
+    """The state machine has no step from the present state to the target."""
 
-    def __init__(self, workload_id: str, current: WorkloadState, wanted: WorkloadState) -> None:
+    def __init__(self, workload_id: str, current: WorkloadState, target: WorkloadState) -> None:
         possible = " or ".join(state.value for state in WorkloadState if current.can_become(state))
         why = f"expected {possible}" if possible else f"{current.value} is a final state"
         super().__init__(
-            f"workload {workload_id!r} can't go from {current.value} to {wanted.value}: {why}"
+            f"workload {workload_id!r} can't go from {current.value} to {target.value}: {why}"
         )
         self.workload_id = workload_id
         self.current = current
-        self.wanted = wanted
+        self.target = target
 
 
 class RegistryFull(RegistryError):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from operator import attrgetter, is_
 from typing import Any, NoReturn
 
-from kakuri_registry._workload import Workload
+from kakuri_workload import Workload
 
 
 def _refuse(self: object, *_: object, **__: object) -> NoReturn:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from kakuri_registry._state import WorkloadState
-from kakuri_registry._workload import WorkloadEntry
+from kakuri_workload import WorkloadState
+
+from kakuri_registry._entry import WorkloadEntry
 
 MAX_HISTORY = 16
 """The transitions that are kept of a workload: two or three runs of one that crashes."""

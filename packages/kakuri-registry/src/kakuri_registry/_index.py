@@ -7,9 +7,10 @@ looking at a workload that does not belong to it.
 from collections.abc import Iterable, Iterator
 from heapq import merge
 
+from kakuri_workload import WorkloadState
+
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._ordered import OrderedIds
-from kakuri_registry._state import WorkloadState
-from kakuri_registry._workload import WorkloadEntry
 
 Label = tuple[str, str]
 

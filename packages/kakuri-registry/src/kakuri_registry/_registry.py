@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
+from kakuri_workload import DesiredState, Workload, WorkloadState
+
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload, ChangeLog
 from kakuri_registry._ended import Ended, EndedWorkloads
+from kakuri_registry._entry import WorkloadEntry, ZoneHandle
 from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
@@ -22,9 +25,7 @@ from kakuri_registry._frozen import freeze
 from kakuri_registry._history import History, complete, extended
 from kakuri_registry._index import Index
 from kakuri_registry._sizes import entry_size
-from kakuri_registry._state import WorkloadState
 from kakuri_registry._store import Loaded
-from kakuri_registry._workload import Wanted, Workload, WorkloadEntry, ZoneHandle
 
 MAX_WORKLOADS = 200_000
 """The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
@@ -65,8 +66,8 @@ class WorkloadRegistry:
         registry._index = Index(registry._entries.values())
         ended = [each for each in registry._entries.values() if each.state.is_terminal]
         registry._ended = EndedWorkloads(
-            (registry._as_ended(each) for each in ended if each.wanted is not Wanted.REMOVE),
-            (registry._as_ended(each) for each in ended if each.wanted is Wanted.REMOVE),
+            (registry._as_ended(each) for each in ended if each.desired is not DesiredState.REMOVE),
+            (registry._as_ended(each) for each in ended if each.desired is DesiredState.REMOVE),
         )
         registry._version = loaded.version
         registry._change_log = ChangeLog(loaded.version, size=max_changes)
@@ -139,7 +140,7 @@ class WorkloadRegistry:
                 entry.attempt,
                 entry.failures,
                 None,
-                entry.wanted,
+                entry.desired,
                 entry.grace_seconds,
                 image_digest or (None if begins else entry.image_digest),
             ),
@@ -189,23 +190,23 @@ class WorkloadRegistry:
             ),
         )
 
-    def want(
-        self, workload_id: str, wanted: Wanted, *, now: float, grace_seconds: int = 0
+    def set_desired(
+        self, workload_id: str, desired: DesiredState, *, now: float, grace_seconds: int = 0
     ) -> WorkloadEntry:
         """Set the desired state of a workload and the grace time of its end.
 
-        The desired state only ever goes down its list. Of a workload that is to end already, a
-        grace time replaces a longer one and never a shorter one. Returns the present entry itself
-        if nothing changes. Raises UnknownWorkload.
+        The desired state only ever changes from run to stop to remove. Once it is not run, a grace
+        time replaces a longer one and never a shorter one. Returns the present entry itself if
+        nothing changes. Raises UnknownWorkload.
         """
         entry = self._known(workload_id)
-        if entry.wanted is not Wanted.RUN:
+        if entry.desired is not DesiredState.RUN:
             grace_seconds = min(grace_seconds, entry.grace_seconds)
-        if not entry.wanted.can_become(wanted):
-            if wanted is Wanted.RUN or grace_seconds == entry.grace_seconds:
+        if not entry.desired.can_become(desired):
+            if desired is DesiredState.RUN or grace_seconds == entry.grace_seconds:
                 return entry
-            wanted = entry.wanted
-        elif wanted is Wanted.REMOVE:
+            desired = entry.desired
+        elif desired is DesiredState.REMOVE:
             self._ended.set_removing(workload_id)
         return self._put(
             entry,
@@ -213,7 +214,7 @@ class WorkloadRegistry:
                 entry,
                 version=self._version + 1,
                 changed_at=now,
-                wanted=wanted,
+                desired=desired,
                 grace_seconds=grace_seconds,
                 restart_at=None,
             ),
@@ -346,7 +347,8 @@ class WorkloadRegistry:
         if before.state is not entry.state:
             self._index.move(before.state, entry)
             if entry.state.is_terminal:
-                self._ended.add(self._as_ended(entry), is_removing=entry.wanted is Wanted.REMOVE)
+                is_removing = entry.desired is DesiredState.REMOVE
+                self._ended.add(self._as_ended(entry), is_removing=is_removing)
         self._publish(Change(workload_id, entry.version, entry, history))
         return entry
 

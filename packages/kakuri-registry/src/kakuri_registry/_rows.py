@@ -9,19 +9,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from kakuri_registry._change_log import Change
-from kakuri_registry._frozen import EMPTY, FrozenDict
-from kakuri_registry._grammar import IMAGE_REFERENCE, MAX_ID_LENGTH, MAX_IMAGE_LENGTH, WORKLOAD_ID
-from kakuri_registry._history import History, Transition
-from kakuri_registry._state import WorkloadState
-from kakuri_registry._workload import (
+from kakuri_workload import (
+    IMAGE_REFERENCE,
+    MAX_ID_LENGTH,
+    MAX_IMAGE_LENGTH,
+    WORKLOAD_ID,
+    DesiredState,
     PullPolicy,
     RestartPolicy,
-    Wanted,
     Workload,
-    WorkloadEntry,
-    ZoneHandle,
+    WorkloadState,
 )
+
+from kakuri_registry._change_log import Change
+from kakuri_registry._entry import WorkloadEntry, ZoneHandle
+from kakuri_registry._frozen import EMPTY, FrozenDict
+from kakuri_registry._history import History, Transition
 
 Cell: TypeAlias = str | bytes | int | float | None
 """What SQLite can keep."""
@@ -58,7 +61,7 @@ MAX_SHARED = 1024
 """Texts that are kept once for all rows that have them: beyond so many, they are not common."""
 
 _STATES = {state.value: state for state in WorkloadState}
-_WANTED = {wanted.value: wanted for wanted in Wanted}
+_DESIRED = {desired.value: desired for desired in DesiredState}
 _POLICIES = {policy.value: policy for policy in RestartPolicy}
 _PULLS = {policy.value: policy for policy in PullPolicy}
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\0": "\\0"}
@@ -96,7 +99,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         entry.ended_at,
         entry.attempt,
         entry.restart_at,
-        entry.wanted.value,
+        entry.desired.value,
         entry.grace_seconds,
         entry.failures,
         workload.image,
@@ -148,7 +151,7 @@ class RowReader:
         (
             workload_id, version, state, registered_at, changed_at, reason, message, exit_code,
             pod_sandbox_id, container_id, address, started_at, ended_at, attempt, restart_at,
-            wanted, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
+            desired, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
             command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
             pull, image_digest,
         ) = row  # fmt: skip
@@ -193,7 +196,7 @@ class RowReader:
             attempt,
             failures,
             restart_at,
-            _WANTED.get(wanted) or _unknown("wanted", wanted, _WANTED),
+            _DESIRED.get(desired) or _unknown("wanted", desired, _DESIRED),
             grace_seconds,
             image_digest,
         )

@@ -4,8 +4,10 @@ These are charges rather than measurements: the same workload always has the sam
 next process, and the size is never much below what the process really uses for it.
 """
 
+from kakuri_workload import Workload
+
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._history import History
-from kakuri_registry._workload import Workload, WorkloadEntry
 
 ENTRY_BYTES = 1024
 """Charged for each workload besides its texts: the entry, its indexes and its row."""

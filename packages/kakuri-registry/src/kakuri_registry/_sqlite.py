@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kakuri_registry._change_log import Change
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._folder import check_files, locked, open_file, open_private_folder
 from kakuri_registry._history import History
@@ -43,7 +44,6 @@ from kakuri_registry._statements import (
     is_large,
 )
 from kakuri_registry._store import Failpoint, Loaded, StoreProblem, no_failpoint
-from kakuri_registry._workload import WorkloadEntry
 
 PAGE = 4096
 

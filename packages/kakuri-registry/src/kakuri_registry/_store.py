@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from kakuri_registry._change_log import Change
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._history import History
-from kakuri_registry._workload import WorkloadEntry
 
 Failpoint: TypeAlias = Callable[[str], None]
 """Is called with the name of each failpoint: a place in the code at which a test may end the

@@ -1,7 +1,7 @@
 """The control plane's end of the conversation."""
 
-from kakuri_registry import Workload
 from kakuri_tcp import Endpoint, LineClient
+from kakuri_workload import Workload
 
 from kakuri_rpc._exchange import ask
 from kakuri_rpc._log import AgentLog, LogSlots

@@ -1,7 +1,7 @@
 """Checks the size of a workload's document, at whichever end it is received."""
 
 from kakuri_json import Fault, Limits, ValidationError, encode
-from kakuri_registry import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, Workload, oversized_strings
+from kakuri_workload import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, Workload, oversized_strings
 
 from kakuri_rpc._errors import DocumentTooLarge
 

@@ -4,8 +4,8 @@ import time
 from typing import TypeVar
 
 from kakuri_json import JSONError, decode, encode
-from kakuri_registry import printable
 from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
+from kakuri_workload import printable
 
 from kakuri_rpc._errors import AgentError, AgentTimeout, AgentUnreachable, UnexpectedReply
 from kakuri_rpc._faults import one_line

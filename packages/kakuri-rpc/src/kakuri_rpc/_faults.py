@@ -1,7 +1,7 @@
 """Faults of a document in one line, for a message or a log."""
 
 from kakuri_json import JSONError, ValidationError
-from kakuri_registry import printable
+from kakuri_workload import printable
 
 from kakuri_rpc._words import MAX_ERROR_LENGTH
 

@@ -3,15 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from kakuri_registry import (
-    MaxLength,
-    Range,
-    Workload,
-    WorkloadEntry,
-    WorkloadId,
-    WorkloadState,
-    printable,
-)
+from kakuri_workload import MaxLength, Range, Run, Workload, WorkloadId, WorkloadState, printable
 
 from kakuri_rpc._words import (
     MAX_ADDRESS_LENGTH,
@@ -142,21 +134,21 @@ class Status(AnyReply):
     image_digest: str | None = None
 
     @classmethod
-    def of_entry(cls, entry: WorkloadEntry, *, existing: bool = False) -> "Status":
-        """Put a snapshot of the registry into words; a long reason or message is cut."""
-        reason, message, address = entry.reason, entry.message, entry.address
+    def of(cls, workload_id: str, run: Run, *, existing: bool = False) -> "Status":
+        """Return the status of a workload's run; a long reason or message is shortened."""
+        reason, message, address, digest = run.reason, run.message, run.address, run.image_digest
         return cls(
-            entry.workload.id,
-            State.of(entry.state),
+            workload_id,
+            State.of(run.state),
             reason and printable(reason, MAX_REASON_LENGTH),
             message and printable(message, MAX_MESSAGE_LENGTH),
-            entry.exit_code,
+            run.exit_code,
             address and printable(address, MAX_ADDRESS_LENGTH),
-            entry.started_at,
-            entry.ended_at,
-            entry.attempt,
+            run.started_at,
+            run.ended_at,
+            run.attempt,
             existing,
-            entry.image_digest and printable(entry.image_digest, MAX_DIGEST_LENGTH),
+            digest and printable(digest, MAX_DIGEST_LENGTH),
         )
 
 

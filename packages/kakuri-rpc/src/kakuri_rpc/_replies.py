@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_registry import printable
+from kakuri_workload import printable
 
 from kakuri_rpc._messages import (
     AnyReply,

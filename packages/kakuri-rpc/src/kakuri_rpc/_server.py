@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from kakuri_json import JSONError, ValidationError, decode, encode
-from kakuri_registry import MAX_DOCUMENT_BYTES
 from kakuri_tcp import (
     Endpoint,
     HandlerFailed,
@@ -16,6 +15,7 @@ from kakuri_tcp import (
     UnixAccess,
     listen_lines,
 )
+from kakuri_workload import MAX_DOCUMENT_BYTES
 
 from kakuri_rpc._document import LIMITS, check_document, check_received
 from kakuri_rpc._errors import DocumentTooLarge

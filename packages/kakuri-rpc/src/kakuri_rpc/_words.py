@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Annotated
 
-from kakuri_registry import Range, Text, WorkloadState
+from kakuri_workload import Range, Text, WorkloadState
 
 MAX_GRACE_SECONDS = 3600
 """The longest that a workload may take to end by itself."""

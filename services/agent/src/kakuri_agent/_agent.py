@@ -17,8 +17,6 @@ from kakuri_registry import (
     StoreError,
     StoreFull,
     StoreWriter,
-    Wanted,
-    Workload,
     WorkloadEntry,
     WorkloadRegistry,
 )
@@ -42,6 +40,7 @@ from kakuri_rpc import (
     Transition,
     WorkloadList,
 )
+from kakuri_workload import DesiredState, Workload
 
 from kakuri_agent._capacity import Capacity, InsufficientCapacity, NeverFits
 from kakuri_agent._reconciler import Reconciler
@@ -103,9 +102,9 @@ class Agent:
             case StartWorkload(workload=workload):
                 return self._start(workload)
             case StopWorkload(id=workload_id, grace_seconds=grace_seconds):
-                return self._want(workload_id, Wanted.STOP, grace_seconds)
+                return self._set_desired(workload_id, DesiredState.STOP, grace_seconds)
             case RemoveWorkload(id=workload_id):
-                return self._want(workload_id, Wanted.REMOVE, REMOVAL_GRACE_SECONDS)
+                return self._set_desired(workload_id, DesiredState.REMOVE, REMOVAL_GRACE_SECONDS)
             case ListWorkloads():
                 build = self._list(request)
                 if self._writer.backlog and self._writer.error is None:
@@ -135,7 +134,8 @@ class Agent:
 
     def _start(self, workload: Workload) -> Reply | Awaitable[Reply]:
         known = self._registry.get(workload.id)
-        if known is not None and known.workload == workload and known.wanted is not Wanted.REMOVE:
+        is_same = known is not None and known.workload == workload
+        if known is not None and is_same and known.desired is not DesiredState.REMOVE:
             return self._acknowledge(known, existing=True)
         if not self._writer.is_settled(workload.id):
             return self._start_when_durable(workload)
@@ -173,22 +173,26 @@ class Agent:
         reply = self._start(workload)
         return await reply if isawaitable(reply) else reply
 
-    def _want(
-        self, workload_id: str, wanted: Wanted, grace_seconds: int
+    def _set_desired(
+        self, workload_id: str, desired: DesiredState, grace_seconds: int
     ) -> Reply | Awaitable[Reply]:
         entry = self._registry.get(workload_id)
         if entry is None:
             if not self._is_durable(workload_id):
                 return self._reply_when_durable(workload_id, _not_found)
             return _not_found(workload_id)
-        if not (wanted is Wanted.STOP and entry.state.is_terminal):
+        if not (desired is DesiredState.STOP and entry.state.is_terminal):
             known = entry
-            entry = self._registry.want(
-                workload_id, wanted, now=self._clock(), grace_seconds=grace_seconds
+            entry = self._registry.set_desired(
+                workload_id, desired, now=self._clock(), grace_seconds=grace_seconds
             )
             if entry is not known:
-                grace = entry.grace_seconds
-                log.info("workload to end", id=workload_id, wanted=entry.wanted.value, grace=grace)
+                log.info(
+                    "workload to end",
+                    id=workload_id,
+                    desired=entry.desired.value,
+                    grace=entry.grace_seconds,
+                )
         return self._acknowledge(entry)
 
     def _acknowledge(
@@ -225,7 +229,7 @@ class Agent:
     def _accepted(self, entry: WorkloadEntry, *, existing: bool | None) -> Reply:
         if existing is False:
             log.info("workload accepted", id=entry.workload.id, image=entry.workload.image)
-        return Status.of_entry(entry, existing=bool(existing))
+        return Status.of(entry.workload.id, entry.run, existing=bool(existing))
 
     def _refused(self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None) -> Error:
         workload_id = entry.workload.id
@@ -261,7 +265,7 @@ class Agent:
 
     def _get_status(self, workload_id: str) -> Reply:
         entry = self._registry.get(workload_id)
-        return _not_found(workload_id) if entry is None else Status.of_entry(entry)
+        return _not_found(workload_id) if entry is None else Status.of(workload_id, entry.run)
 
     def _list(self, request: ListWorkloads) -> Callable[[], Reply]:
         """Return a function that builds the list of the present states.
@@ -281,7 +285,9 @@ class Agent:
         following = page[-1].workload.id if len(entries) > len(page) else None
         # A workload whose registration is not on disk yet may still be refused.
         known = [entry for entry in page if not self._writer.is_new(entry.workload.id)]
-        return lambda: WorkloadList([Status.of_entry(entry) for entry in known], following)
+        return lambda: WorkloadList(
+            [Status.of(entry.workload.id, entry.run) for entry in known], following
+        )
 
     def _describe(self) -> Reply:
         capacity = self._capacity
@@ -332,7 +338,7 @@ class Agent:
 
 def _conflict(known: WorkloadEntry) -> Error:
     workload_id = known.workload.id
-    is_ending = known.wanted is Wanted.REMOVE
+    is_ending = known.desired is DesiredState.REMOVE
     what = "is being removed" if is_ending else "exists with another specification"
     return Error(ErrorCode.CONFLICT, f"workload {workload_id!r} {what}", id=workload_id)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kakuri_registry import Workload, spec_size
+from kakuri_registry import spec_size
+from kakuri_workload import Workload
 
 MEMORY_FLOOR_MB = 300
 """Memory that Edera's hypervisor gives a zone at least."""

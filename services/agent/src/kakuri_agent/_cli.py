@@ -10,9 +10,10 @@ from typing import cast
 
 import click
 from kakuri_daemon import DaemonCommand, DaemonError, endpoint, listen_group, run, shed_with
-from kakuri_registry import MAX_DOCUMENT_BYTES, MemoryStore
+from kakuri_registry import MemoryStore
 from kakuri_rpc import serve
 from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_workload import MAX_DOCUMENT_BYTES
 from kakuri_zones import Settings as ZoneSettings
 from kakuri_zones.options import zone_options
 

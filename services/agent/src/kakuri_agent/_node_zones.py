@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
-from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_zones import (
     LogCursorError,
     LogError,

@@ -11,15 +11,8 @@ import time
 from collections.abc import Callable
 
 import structlog
-from kakuri_registry import (
-    StoreWriter,
-    Wanted,
-    WorkloadEntry,
-    WorkloadRegistry,
-    WorkloadState,
-    ZoneSpec,
-    ZoneStatus,
-)
+from kakuri_registry import StoreWriter, WorkloadEntry, WorkloadRegistry
+from kakuri_workload import DesiredState, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import LONGEST_BACK_OFF
@@ -81,7 +74,7 @@ class Reconciler:
     def zone_gone(self, zone_id: str) -> None:
         """Remove the entry of a workload whose zone was removed on request."""
         entry = self._registry.get(zone_id)
-        if entry is not None and entry.wanted is Wanted.REMOVE:
+        if entry is not None and entry.desired is DesiredState.REMOVE:
             self._registry.remove(zone_id)
             self._release(zone_id)
             self._vacated.pop(zone_id, None)
@@ -94,7 +87,7 @@ class Reconciler:
     def zones_listed(self) -> None:
         """Add all zones to the queue, and all workloads that run, start or are being removed."""
         for entry in self._registry:
-            if not entry.state.is_terminal or entry.wanted is Wanted.REMOVE:
+            if not entry.state.is_terminal or entry.desired is DesiredState.REMOVE:
                 self.enqueue(entry.workload.id)
         for zone in self._runtime.list():
             self.enqueue(zone.id)
@@ -142,16 +135,16 @@ class Reconciler:
         """Take the action that brings the zone closer to the desired state."""
         workload_id = entry.workload.id
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
-        if entry.wanted is not Wanted.RUN and not self._is_durable(workload_id):
+        if entry.desired is not DesiredState.RUN and not self._is_durable(workload_id):
             self._queue.add_once_saved(workload_id)
-        elif entry.wanted is Wanted.REMOVE:
+        elif entry.desired is DesiredState.REMOVE:
             self._remove(entry, zone)
         elif entry.state.is_terminal:
             self._vacate(entry, zone)
-        elif entry.wanted is Wanted.STOP and is_of_earlier_run:
+        elif entry.desired is DesiredState.STOP and is_of_earlier_run:
             self._statuses.end(entry, ZoneStatus(workload_id, WorkloadState.FAILED, "Stopped"))
             self._release(workload_id)
-        elif entry.wanted is Wanted.STOP:
+        elif entry.desired is DesiredState.STOP:
             self._runtime.stop(workload_id, entry.grace_seconds)
         elif entry.state is WorkloadState.PENDING and (zone is None or is_of_earlier_run):
             self._start(entry)

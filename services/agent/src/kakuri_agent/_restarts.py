@@ -1,6 +1,6 @@
 """When a workload whose run has ended is restarted, and after which delay."""
 
-from kakuri_registry import RestartPolicy, WorkloadState
+from kakuri_workload import RestartPolicy, WorkloadState
 
 FIRST_BACK_OFF = 10.0
 """Seconds before the first restart; doubled for each further one."""

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 import structlog
-from kakuri_registry import Wanted, WorkloadRegistry
+from kakuri_registry import WorkloadRegistry
+from kakuri_workload import DesiredState
 
 log = structlog.get_logger()
 
@@ -64,7 +65,7 @@ class Retention:
             workload_id = entry.workload.id
             why = "the budget for ended workloads is exceeded" if is_full else "retention is over"
             log.info("workload to be removed", id=workload_id, state=entry.state.value, why=why)
-            self._registry.want(workload_id, Wanted.REMOVE, now=now)
+            self._registry.set_desired(workload_id, DesiredState.REMOVE, now=now)
             self._enqueue(workload_id)
         pause = CHECK_SECONDS if len(ended) < REMOVED_PER_CHECK else NEXT_CHECK_SECONDS
         self._check_in(pause)

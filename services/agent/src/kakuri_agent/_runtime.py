@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from kakuri_registry import ZoneSpec, ZoneStatus
+from kakuri_workload import ZoneSpec, ZoneStatus
 
 
 class RuntimeFault(Exception):

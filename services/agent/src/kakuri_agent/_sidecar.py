@@ -25,8 +25,8 @@ from kakuri_http import (
     Timeouts,
 )
 from kakuri_json import JSONError, decode, encode
-from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_tcp import Endpoint, LineDecoder, LineError
+from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 
 from kakuri_agent._runtime import (
     LogPart,

@@ -20,8 +20,8 @@ from typing import Annotated
 
 from kakuri_daemon import read_toml
 from kakuri_json import convert
-from kakuri_registry import Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 from kakuri_rpc import MAX_REASON_LENGTH
+from kakuri_workload import Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer
 

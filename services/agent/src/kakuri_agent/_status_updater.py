@@ -5,15 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
-from kakuri_registry import (
-    RegistryFull,
-    Wanted,
-    WorkloadEntry,
-    WorkloadRegistry,
-    WorkloadState,
-    ZoneHandle,
-    ZoneStatus,
-)
+from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry, ZoneHandle
+from kakuri_workload import DesiredState, WorkloadState, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import ENDS_OF_A_STOP, GOOD_RUN, back_off, is_restarted
@@ -91,7 +84,7 @@ class StatusUpdater:
             return entry
         if zone is None:
             is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
-            if not is_lost or entry.wanted is Wanted.REMOVE:
+            if not is_lost or entry.desired is DesiredState.REMOVE:
                 return entry
             lost = ZoneStatus(
                 entry.workload.id, WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone"
@@ -128,7 +121,7 @@ class StatusUpdater:
         """Record the end of a run: restart the workload, or end it."""
         workload = entry.workload
         reason = zone.reason
-        if entry.wanted is not Wanted.RUN and reason in ENDS_OF_A_STOP:
+        if entry.desired is not DesiredState.RUN and reason in ENDS_OF_A_STOP:
             reason = "Stopped"
         if entry.state is WorkloadState.PENDING and (
             zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
@@ -137,7 +130,7 @@ class StatusUpdater:
             entry = self._update(
                 entry, running, WorkloadState.RUNNING, None
             )  # it ran between two reports
-        if entry.wanted is Wanted.RUN and is_restarted(workload.restart_policy, zone.state):
+        if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, zone.state):
             failures = 1 if self._ran_well(zone) else entry.failures + 1
             if failures <= workload.max_restarts:
                 return self._restart(entry, zone, failures)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
-from kakuri_registry import LogGrown
+from kakuri_workload import LogGrown
 
 from kakuri_agent._runtime import LogPart, LogRequest, RuntimeUnavailable
 from kakuri_agent._signals import Signals, wait_for

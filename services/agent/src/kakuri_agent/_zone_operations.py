@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from kakuri_registry import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 
 from kakuri_agent._runtime import LogPart, LogRequest, RuntimeFault
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_registry import ZoneSpec, ZoneStatus
+from kakuri_workload import ZoneSpec, ZoneStatus
 
 from kakuri_agent._runtime import LogPart, LogRequest, Observer, RuntimeUnavailable
 from kakuri_agent._zone_logs import ZoneLogs

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from kakuri_registry import ZoneSpec, ZoneStatus
+from kakuri_workload import ZoneSpec, ZoneStatus
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
-from kakuri_registry import (
+from kakuri_workload import (
     RuntimeHealth,
     WorkloadState,
     ZoneChanged,

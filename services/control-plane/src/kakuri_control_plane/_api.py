@@ -13,12 +13,6 @@ from typing import ClassVar
 from kakuri_daemon.api import APIRouter, json_response
 from kakuri_http import Headers, Request, Response, problem
 from kakuri_json import Fault, ValidationError, decode
-from kakuri_registry import (
-    DEFAULT_RUNTIME_CLASS,
-    MAX_DOCUMENT_BYTES,
-    WORKLOAD_ID,
-    Workload,
-)
 from kakuri_rpc import (
     LIMITS,
     AgentClient,
@@ -28,6 +22,7 @@ from kakuri_rpc import (
     check_document,
     check_received,
 )
+from kakuri_workload import DEFAULT_RUNTIME_CLASS, MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
 
 from kakuri_control_plane._admission import Admission
 from kakuri_control_plane._logs import Logs, reader_of

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_registry import Range, WorkloadState
 from kakuri_rpc import MAX_PAGE, MAX_TAIL, LabelSelector
+from kakuri_workload import Range, WorkloadState
 
 
 @dataclass(frozen=True, slots=True)

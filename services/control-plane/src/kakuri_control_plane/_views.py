@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kakuri_registry import WorkloadState
 from kakuri_rpc import History, Status, Transition, WorkloadList
+from kakuri_workload import WorkloadState
 
 
 @dataclass(slots=True)  # not frozen: nobody holds it, and it takes half as long to make

@@ -6,6 +6,7 @@
 from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
 from kakuri_daemon._listen_group import listen_group
 from kakuri_daemon._logs import configure_logs
+from kakuri_daemon._private_folder import open_private_folder
 from kakuri_daemon._run import run
 from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
@@ -21,6 +22,7 @@ __all__ = [
     "configure_logs",
     "endpoint",
     "listen_group",
+    "open_private_folder",
     "read_toml",
     "run",
     "shed_with",

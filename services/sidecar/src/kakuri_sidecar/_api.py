@@ -6,7 +6,7 @@ from contextlib import aclosing
 from kakuri_daemon.api import APIRouter, json_response
 from kakuri_http import Request, Response
 from kakuri_json import Fault, ValidationError, decode, encode
-from kakuri_registry import MAX_SPEC_BYTES, ZoneSpec
+from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec
 from kakuri_zones import UnknownRuntimeClass, ZoneNode
 
 from kakuri_sidecar._problems import StaleAgent

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from kakuri_registry import Range
+from kakuri_workload import Range
 
 MAX_GRACE = 3600
 DEFAULT_GRACE = 10

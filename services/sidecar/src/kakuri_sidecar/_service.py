@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import structlog
 from kakuri_cri import Runtime
 from kakuri_daemon.api import APIRouter, HostGuard, refuse_browsers, serving
-from kakuri_registry import WORKLOAD_ID
 from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_workload import WORKLOAD_ID
 from kakuri_zones import Settings, zone_node
 
 from kakuri_sidecar._api import Api

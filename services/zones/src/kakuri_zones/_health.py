@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from kakuri_cri import CallRefused, CriError, Runtime, Unimplemented, api
-from kakuri_registry import printable
+from kakuri_workload import printable
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._image_collection import ImageCollector

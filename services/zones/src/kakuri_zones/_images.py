@@ -16,7 +16,7 @@ from typing import ClassVar
 import structlog
 from kakuri_cri import Runtime, api
 from kakuri_json import JSONError, decode
-from kakuri_registry import PullPolicy
+from kakuri_workload import PullPolicy
 
 from kakuri_zones._errors import PullFailed, StartFailed
 from kakuri_zones._observed import START_ERROR

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from kakuri_json import canonical, encode
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 
 MANAGED_BY = "kakuri.dev/managed-by"
 WORKLOAD_ID = "kakuri.dev/workload-id"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kakuri_registry import open_private_folder
+from kakuri_daemon import open_private_folder
 
 from kakuri_zones._errors import NodeLocked, NodeUnavailable
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from kakuri_registry import LogEvent, LogGrown, LogsWatched, WorkloadState
+from kakuri_workload import LogEvent, LogGrown, LogsWatched, WorkloadState
 
 from kakuri_zones._table import ZoneTable
 from kakuri_zones.logs._store import LogStore

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 from kakuri_cri import CallRefused, CriError, Runtime
-from kakuri_registry import RuntimeHealth
+from kakuri_workload import RuntimeHealth
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._reader import RuntimeReader

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
-from kakuri_registry import WORKLOAD_ID, LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import WORKLOAD_ID, LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone

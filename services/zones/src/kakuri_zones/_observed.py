@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from kakuri_cri import api
 from kakuri_cri.api import ContainerState
-from kakuri_registry import WorkloadState, ZoneStatus, printable
+from kakuri_workload import WorkloadState, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 

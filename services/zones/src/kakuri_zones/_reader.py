@@ -10,7 +10,7 @@ import structlog
 from kakuri_cri import CriError, NotFound, Runtime, RuntimeUnavailable, api
 from kakuri_cri.api import ContainerState
 from kakuri_json import JSONError, decode
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList

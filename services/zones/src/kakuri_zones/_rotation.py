@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime
-from kakuri_registry import WorkloadState, ZoneStatus
+from kakuri_workload import WorkloadState, ZoneStatus
 
 from kakuri_zones._table import ZoneTable
 from kakuri_zones._tasks import cancel_all

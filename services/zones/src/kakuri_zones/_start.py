@@ -19,7 +19,7 @@ from kakuri_cri import (
     StartUnderWay,
 )
 from kakuri_cri.api import ContainerState
-from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus, printable
+from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus, printable
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation

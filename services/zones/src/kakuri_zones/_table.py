@@ -8,7 +8,7 @@ published to all watchers once. The reported end of a container never changes.
 import time
 from collections.abc import Callable, Mapping
 
-from kakuri_registry import RuntimeHealth, WorkloadState, ZoneStatus
+from kakuri_workload import RuntimeHealth, WorkloadState, ZoneStatus
 
 from kakuri_zones._observed import ObservedZone
 from kakuri_zones._watchers import Watcher

@@ -7,7 +7,14 @@ disappears after it, because it holds the reason.
 import asyncio
 from collections.abc import Iterable
 
-from kakuri_registry import RuntimeHealth, ZoneChanged, ZoneEvent, ZoneGone, ZonesListed, ZoneStatus
+from kakuri_workload import (
+    RuntimeHealth,
+    ZoneChanged,
+    ZoneEvent,
+    ZoneGone,
+    ZonesListed,
+    ZoneStatus,
+)
 
 MAX_WAITING = 10_000
 """Zones with unread changes, beyond the zones that existed when the watcher began. A watcher with

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from kakuri_cri import api
-from kakuri_registry import ZoneSpec
+from kakuri_workload import ZoneSpec
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from kakuri_cri import CallRefused, Runtime
 from kakuri_cri.api import ContainerState
-from kakuri_registry import WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_zones._errors import StartCancelled, StartFailed, UnknownZone, ZoneConflict
 from kakuri_zones._observed import ZONE_LOST, Container, ObservedZone

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 from kakuri_daemon import DaemonError, endpoint
-from kakuri_registry import IMAGE_REFERENCE, WORKLOAD_ID
 from kakuri_tcp import Endpoint
+from kakuri_workload import IMAGE_REFERENCE, WORKLOAD_ID
 
 from kakuri_zones._image_collection import DEFAULT_COLLECTION, CollectionLimits
 from kakuri_zones._pulling import DEFAULT_PULL_LIMITS, PullLimits

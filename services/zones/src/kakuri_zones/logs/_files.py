@@ -25,7 +25,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kakuri_registry import WORKLOAD_ID, open_private_folder
+from kakuri_daemon import open_private_folder
+from kakuri_workload import WORKLOAD_ID
 
 from kakuri_zones.logs._cursor import Segment
 from kakuri_zones.logs._errors import LogNameError, LogStorageError, UnknownLog

@@ -1,7 +1,7 @@
-"""The grammars of what a submitter names: ids, image references, labels, variables, users.
+"""Patterns of ids, image references, labels, variables and users, and constraints for `Annotated`.
 
-The patterns are linear: no two alternatives of a repetition can begin with the same character,
-so a near miss is refused in time proportional to its length.
+The patterns take linear time: no two alternatives of a repetition can begin with the same
+character, so a text that almost matches is refused in time proportional to its length.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ MAX_ID_LENGTH = 63
 """An RFC 1123 label; the id becomes part of host names, paths and runtime labels."""
 
 MAX_IMAGE_LENGTH = 255
-"""The longest image reference; registries allow a repository name of no more."""
+"""The longest image reference; registries do not allow longer repository names."""
 
 MAX_NAME_LENGTH = 32
 """Characters of a user's or a group's name (useradd(8))."""
@@ -30,20 +30,20 @@ _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
 # Only registered algorithms (OCI image specification, "Registered algorithms"): anything else
 # could not be verified.
 _DIGEST = "(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})"
-# `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes take them
-# for the id of an image or a prefix of one, and run an image without asking a registry.
+# `sha256:…` would be a name with a tag, and 64 hexadecimal digits a name, but runtimes treat them
+# as the id of an image or a prefix of one, and run that image without asking a registry.
 _NO_ID = r"(?!sha(?:256|384|512):|[a-f0-9]{64}\Z)"
 IMAGE_REFERENCE = f"{_NO_ID}{_NAME}(?::{_TAG})?(?:@{_DIGEST})?"
 
 # A program's argument and environment are C strings: no NUL (execve(2)).
 C_STRING = r"[^\0]*"
 
-# Neither inside /proc or /sys, where a folder may be a door to the host (CVE-2024-21626), nor in
-# /dev/fd, a link into /proc, nor with `.` and `..`, which would lead there by another name.
+# Not in /proc or /sys, where a folder can lead to the host (CVE-2024-21626), nor in /dev/fd, a link
+# into /proc, nor with `.` and `..`, which lead there under another name.
 _END = r"(?:/|\Z)"
 WORKING_DIRECTORY = rf"(?!/+(?:proc|sys|dev/+fd){_END})(?:/(?!\.\.?{_END})[^/\0]*)+"
 
-# Characters that show nothing: controls, line separators and directional formatting.
+# Characters without a glyph: controls, line separators and directional formatting.
 _UNPRINTABLE = (
     r"\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )
@@ -56,16 +56,16 @@ _UNIX_ID = (
     "(?:[0-9]{1,9}|[0-3][0-9]{9}|4[01][0-9]{8}|42[0-8][0-9]{7}|429[0-3][0-9]{6}|4294[0-8][0-9]{5}"
     "|42949[0-5][0-9]{4}|429496[0-6][0-9]{3}|4294967[01][0-9]{2}|42949672[0-8][0-9]|429496729[0-4])"
 )
-# Debian's useradd refuses these and nothing else; what is all digits is an id.
+# Debian's useradd accepts exactly these names; a name of digits alone is an id.
 _UNIX_NAME = (
     rf"(?=[0-9]*[^0-9:])[^\s:,/+~{_UNPRINTABLE}-][^\s:,/{_UNPRINTABLE}]{{0,{MAX_NAME_LENGTH - 1}}}"
 )
 USER = f"(?:{_UNIX_ID}|{_UNIX_NAME})(?::(?:{_UNIX_ID}|{_UNIX_NAME}))?"
 """A user by id or by a name that the image knows, with a group by id or name after a colon."""
 
-# Labels follow the syntax that container tools share: [prefix/]name. What the node itself keeps
-# its books under, or acts upon (containerd restarts what has containerd.io/restart.status), can't
-# be submitted.
+# Labels follow the syntax that container tools share: [prefix/]name. Prefixes under which the node
+# stores its own labels, or whose labels it acts upon (containerd restarts containers that have
+# containerd.io/restart.status), can't be submitted.
 _LABEL_WORD = "[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LABEL_PREFIX = f"{_DOMAIN_COMPONENT}(?:\\.{_DOMAIN_COMPONENT})*"
 _RESERVED = (
@@ -78,10 +78,10 @@ LABEL_VALUE = f"(?:{_LABEL_WORD})?"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A constraint on text, to stand in `Annotated`.
+    """A constraint on text, for `Annotated`.
 
-    A codec recognizes it by its attributes: the text must match `pattern` as a whole and have at
-    most `max_length` characters; `description` says in words what is expected.
+    A codec recognizes it by its attributes: the whole text must match `pattern` and have at most
+    `max_length` characters; `description` is what its error messages expect.
     """
 
     pattern: str
@@ -91,7 +91,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A constraint on a number, to stand in `Annotated`: from `ge` to `le`, both included."""
+    """A constraint on a number, for `Annotated`: from `ge` to `le`, both included."""
 
     ge: int
     le: int
@@ -99,6 +99,6 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class MaxLength:
-    """A constraint on a list or a mapping, to stand in `Annotated`: at most this many items."""
+    """A constraint on a list or a mapping, for `Annotated`: at most this many items."""
 
     max_length: int

@@ -1,4 +1,4 @@
-"""The life of a workload as a table.
+"""The observed and the desired states of a workload, as tables.
 
      ┌─────────┐      ┌─────────┐      ┌───────────┐
 ●───►│ pending ├─────►│ running ├─────►│ succeeded │
@@ -8,8 +8,8 @@
           └──────────►│ failed │
                       └────────┘
 
-The table has the steps that a runtime can report. One more is the registry's own: `restart` takes
-a workload whose run has ended from pending or running back to pending, as its next attempt.
+The table has the transitions that a runtime can report. A registry adds one: a restart moves a
+workload whose run has ended from pending or running back to pending, as its next attempt.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,23 +19,23 @@ from typing import ClassVar
 
 
 class WorkloadState(Enum):
-    """Where in its life a workload is."""
+    """The observed state of a workload."""
 
     PENDING = "pending"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
-    # Each member is one object, so the hash that is written in C will do.
+    # Each member is a single object, so the hash implemented in C is correct, and faster.
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     def can_become(self, other: "WorkloadState") -> bool:
-        """Tell whether the state machine has a step from this state to the other."""
+        """Return whether the state machine has a transition from this state to the other."""
         return other in TRANSITIONS[self]
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a workload in this state never changes again."""
+        """Whether a workload in this state never changes its state again."""
         return self in _TERMINAL
 
 
@@ -47,7 +47,20 @@ TRANSITIONS: Mapping[WorkloadState, frozenset[WorkloadState]] = MappingProxyType
         WorkloadState.FAILED: frozenset(),
     }
 )
-"""The states that each state can become."""
+"""The states that can follow each state."""
 
 # A tuple finds a member by its identity.
 _TERMINAL = tuple(state for state, following in TRANSITIONS.items() if not following)
+
+
+class DesiredState(Enum):
+    """What was requested of a workload; it only ever changes to one further down this list."""
+
+    RUN = "run"
+    STOP = "stop"
+    REMOVE = "remove"
+
+    def can_become(self, other: "DesiredState") -> bool:
+        """Return whether the other is further down the list."""
+        order = list(DesiredState)
+        return order.index(other) > order.index(self)

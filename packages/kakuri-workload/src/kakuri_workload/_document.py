@@ -1,9 +1,9 @@
-"""How large a workload's document may be, and each string in it.
+"""The size limits of a workload's document and of the strings in it.
 
-A document has one budget. What Linux refuses is checked beside it: execve(2) takes no argument
-and no environment entry of more than MAX_ARG_STRLEN bytes. Their sum needs no check: whatever
-fits into a document stays below the 2 MiB that execve(2) takes under the usual stack limit, also
-with the pointer that each string costs.
+A document has one budget. Linux has limits of its own, which are checked in addition: execve(2)
+refuses an argument or an environment entry of more than MAX_ARG_STRLEN bytes. Their sum needs no
+check: the strings of a document, with a pointer for each, stay below the 2 MiB that execve(2)
+allows under the usual stack limit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _MAX_SHOWN = 100
 
 
 class Spec(Protocol):
-    """What has the strings of a workload: a Workload or a ZoneSpec."""
+    """An object with the strings of a workload: a `Workload` or a `ZoneSpec`."""
 
     @property
     def command(self) -> Sequence[str]:

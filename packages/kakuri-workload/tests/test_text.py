@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_registry import printable
+from kakuri_workload import printable
 
 LETTERS = st.text(st.characters(exclude_categories=()), max_size=40)
 

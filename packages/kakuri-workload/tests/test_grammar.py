@@ -5,14 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from kakuri_registry import IMAGE_REFERENCE, WORKLOAD_ID
-from kakuri_registry._grammar import (
-    LABEL_KEY,
-    MAX_IMAGE_LENGTH,
-    USER,
-    VARIABLE_NAME,
-    WORKING_DIRECTORY,
-)
+from kakuri_workload import IMAGE_REFERENCE, LABEL_KEY, MAX_IMAGE_LENGTH, WORKLOAD_ID
+from kakuri_workload._grammar import USER, VARIABLE_NAME, WORKING_DIRECTORY
 
 CASES = Path(__file__).parent / "cases"
 IDS = json.loads((CASES / "workload-ids.json").read_text())

@@ -1,7 +1,7 @@
 """The sizes of strings, in bytes as the kernel counts them."""
 
 import pytest
-from kakuri_registry import MAX_STRING_BYTES, Workload, ZoneSpec, oversized_strings
+from kakuri_workload import MAX_STRING_BYTES, Workload, ZoneSpec, oversized_strings
 
 
 def spec(**fields):

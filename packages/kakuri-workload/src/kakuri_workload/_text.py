@@ -1,4 +1,4 @@
-"""Text that other programs wrote: registries, runtimes, peers."""
+"""Text from other programs: registries, runtimes, peers."""
 
 
 def printable(text: str, max_length: int) -> str:
@@ -11,7 +11,7 @@ def printable(text: str, max_length: int) -> str:
     already printable and short enough is returned unchanged, so calling it twice changes nothing.
 
     Args:
-        text: what the other program said.
+        text: what the other program sent.
         max_length: characters of the result; a longer one ends with an ellipsis.
 
     """

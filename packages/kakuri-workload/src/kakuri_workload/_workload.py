@@ -1,11 +1,11 @@
-"""What a submitter wants to run, and what is known about it."""
+"""A workload as it is submitted, with the rules of each field."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, ClassVar
 
-from kakuri_registry._document import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
-from kakuri_registry._grammar import (
+from kakuri_workload._document import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
+from kakuri_workload._grammar import (
     C_STRING,
     IMAGE_REFERENCE,
     LABEL_KEY,
@@ -21,10 +21,9 @@ from kakuri_registry._grammar import (
     Range,
     Text,
 )
-from kakuri_registry._state import WorkloadState
 
 MAX_QUANTITY = 2**31 - 1
-"""The largest memory or CPU figure: a CRI runtime takes neither beyond 32 bits of these units."""
+"""The largest memory or CPU figure: the CRI has 32 bits for each, in these units."""
 
 WorkloadId = Annotated[
     str,
@@ -50,13 +49,18 @@ RuntimeClass = Annotated[
     str,
     Text(pattern=WORKLOAD_ID, max_length=MAX_ID_LENGTH, description="the name of a runtime class"),
 ]
+"""The name of a RuntimeClass; the same form as in Kubernetes."""
+
 Quantity = Annotated[int, Range(ge=1, le=MAX_QUANTITY)]
+
+DEFAULT_RUNTIME_CLASS = "edera-zone"
+"""The runtime class of Edera's zones, which every node has by default."""
 
 MAX_LABELS = 64
 MAX_LABEL_KEY_LENGTH = 253 + 1 + 63
 """A host name, a slash and a name."""
 
-# What Linux takes of these is counted in bytes, by `oversized_strings`.
+# The kernel limits these in bytes, which `oversized_strings` counts.
 Argument = Annotated[
     str,
     Text(
@@ -111,7 +115,7 @@ Labels = Annotated[dict[LabelKey, LabelValue], MaxLength(MAX_LABELS)]
 
 
 class RestartPolicy(Enum):
-    """When a workload that has ended is started again, short of being told to stop."""
+    """When a workload whose run has ended is started again, unless it was stopped."""
 
     NEVER = "never"
     ON_FAILURE = "on_failure"
@@ -127,18 +131,33 @@ class PullPolicy(Enum):
 
 
 MAX_RESTARTS = 100
-"""The restarts that a workload gets unless it says otherwise: at the longest back-off, eight
-hours of failing."""
+"""The default number of restarts: at the longest back-off, eight hours of failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A container image to run in a zone of its own, with its limits.
 
-    memory_mb is in units of 2**20 bytes; 1000 cpu_millicores are one core. Without `command` and
-    `args`, the image says what runs; without `working_dir` and `user`, it says where and as whom.
-    max_restarts bounds the restarts between which it never ran well. Without `pull`, an image
-    without tag or with the tag `latest` is pulled always, any other one when it is missing.
+    Construction does not validate: documents from outside are checked against the annotations
+    where they are decoded.
+
+    Attributes:
+        id: an RFC 1123 label, unique on the node.
+        image: an OCI image reference.
+        runtime_class: the runtime class that a node maps to a handler of its container runtime.
+        memory_mb: memory limit in units of 2**20 bytes.
+        cpu_millicores: CPU limit; 1000 are one core.
+        command: replaces the image's entry point, unless it is empty.
+        args: replaces the image's command, unless it is empty.
+        env: environment variables, in addition to the image's.
+        working_dir: absolute path; the image's by default.
+        user: user and group by id or name; the image's by default.
+        labels: keys and values to select workloads by.
+        restart_policy: whether a run that has ended is followed by another one.
+        max_restarts: bounds the restarts in a row after which no run stayed up.
+        pull: when to pull the image. By default, an image without a tag or with the tag `latest`
+            is always pulled, any other one when it is missing.
+
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
@@ -157,56 +176,3 @@ class Workload:
     restart_policy: RestartPolicy = RestartPolicy.NEVER
     max_restarts: Annotated[int, Range(ge=0, le=MAX_QUANTITY)] = MAX_RESTARTS
     pull: PullPolicy | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneHandle:
-    """Where the runtime keeps a workload: the ids that it gave to the sandbox and the container."""
-
-    pod_sandbox_id: str
-    container_id: str
-
-
-class Wanted(Enum):
-    """What is to become of a workload; it only ever goes down this list."""
-
-    RUN = "run"
-    STOP = "stop"
-    REMOVE = "remove"
-
-    def can_become(self, other: "Wanted") -> bool:
-        """Tell whether the other is further down the list."""
-        order = list(Wanted)
-        return order.index(other) > order.index(self)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadEntry:
-    """A snapshot of what the registry knows about one workload; it never changes.
-
-    version grows with every change of the registry, so of two snapshots of one workload the one
-    with the larger version is the later. Times are seconds since the epoch: registered_at,
-    changed_at and restart_at as given to the registry, started_at and ended_at by the runtime's
-    clock. attempt counts the restarts, failures those since it last ran well; address is the
-    zone's. grace_seconds is how long a workload that is to stop may take to end by itself.
-    image_digest is that of the image that ran, where it is known.
-    """
-
-    workload: Workload
-    state: WorkloadState
-    version: int
-    registered_at: float
-    changed_at: float
-    reason: str | None = None
-    message: str | None = None
-    exit_code: int | None = None
-    handle: ZoneHandle | None = None
-    address: str | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
-    attempt: int = 0
-    failures: int = 0
-    restart_at: float | None = None
-    wanted: Wanted = Wanted.RUN
-    grace_seconds: int = 0
-    image_digest: str | None = None

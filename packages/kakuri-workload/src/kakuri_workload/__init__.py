@@ -1,0 +1,94 @@
+"""The types of workloads and zones that Kakuri's processes exchange."""
+
+from kakuri_workload._document import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, oversized_strings
+from kakuri_workload._events import (
+    LogEvent,
+    LogGrown,
+    LogsWatched,
+    RuntimeHealth,
+    ZoneChanged,
+    ZoneEvent,
+    ZoneGone,
+    ZonesListed,
+)
+from kakuri_workload._grammar import (
+    IMAGE_REFERENCE,
+    LABEL_KEY,
+    MAX_ID_LENGTH,
+    MAX_IMAGE_LENGTH,
+    WORKLOAD_ID,
+    MaxLength,
+    Range,
+    Text,
+)
+from kakuri_workload._run import Run
+from kakuri_workload._state import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload._text import printable
+from kakuri_workload._version import __version__
+from kakuri_workload._workload import (
+    DEFAULT_RUNTIME_CLASS,
+    MAX_RESTARTS,
+    Arguments,
+    Environment,
+    ImageReference,
+    Labels,
+    PullPolicy,
+    Quantity,
+    RestartPolicy,
+    RuntimeClass,
+    User,
+    WorkingDirectory,
+    Workload,
+    WorkloadId,
+)
+from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus
+
+__all__ = [
+    "DEFAULT_RUNTIME_CLASS",
+    "IMAGE_REFERENCE",
+    "LABEL_KEY",
+    "MAX_DOCUMENT_BYTES",
+    "MAX_ID_LENGTH",
+    "MAX_IMAGE_LENGTH",
+    "MAX_RESTARTS",
+    "MAX_SPEC_BYTES",
+    "MAX_STRING_BYTES",
+    "TRANSITIONS",
+    "WORKLOAD_ID",
+    "Arguments",
+    "DesiredState",
+    "Environment",
+    "ImageReference",
+    "Labels",
+    "LogEvent",
+    "LogGrown",
+    "LogsWatched",
+    "MaxLength",
+    "PullPolicy",
+    "Quantity",
+    "Range",
+    "RestartPolicy",
+    "Run",
+    "RuntimeClass",
+    "RuntimeHealth",
+    "Text",
+    "User",
+    "WorkingDirectory",
+    "Workload",
+    "WorkloadId",
+    "WorkloadState",
+    "ZoneChanged",
+    "ZoneEvent",
+    "ZoneGone",
+    "ZoneSpec",
+    "ZoneStatus",
+    "ZonesListed",
+    "__version__",
+    "oversized_strings",
+    "printable",
+]
+
+for _name in __all__:  # tracebacks show where users import a name from
+    _value = globals()[_name]
+    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
+        _value.__module__ = __name__

@@ -1,0 +1,66 @@
+"""The events that a runtime's streams consist of: changes of zones, and growing logs."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from kakuri_workload._zone import ZoneStatus
+
+
+class _Event:
+    """The JSON spelling that all events share."""
+
+    __slots__ = ()
+    __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneChanged(_Event):
+    """The complete status of a zone, whether or not it differs from the last one reported."""
+
+    zone: ZoneStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneGone(_Event):
+    """A zone was removed completely."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesListed(_Event):
+    """Every existing zone has been reported since the stream began.
+
+    The event is repeated as a heartbeat, so that silence means a broken stream.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeHealth(_Event):
+    """Whether the container runtime answers; zones continue to run while it does not."""
+
+    available: bool
+    message: str | None = None
+
+
+ZoneEvent: TypeAlias = ZoneChanged | ZoneGone | ZonesListed | RuntimeHealth
+"""A line of a runtime's stream of zone events."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogGrown(_Event):
+    """A zone's log may have more content than before."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogsWatched(_Event):
+    """All content written from now on is reported; the first event of a stream.
+
+    The event is repeated as a heartbeat, so that silence means a broken stream.
+    """
+
+
+LogEvent: TypeAlias = LogGrown | LogsWatched
+"""A line of a runtime's stream of log events."""

@@ -1,0 +1,23 @@
+"""Builders of valid values for tests."""
+
+from typing import Any
+
+from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, Workload
+
+
+def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
+    """Return a small valid workload.
+
+    Args:
+        workload_id: its id.
+        changes: fields of `Workload` that differ from the example of the contracts, such as
+            `labels={"team": "blue"}`.
+
+    """
+    fields: dict[str, Any] = {
+        "image": "nginx:latest",
+        "runtime_class": DEFAULT_RUNTIME_CLASS,
+        "memory_mb": 512,
+        "cpu_millicores": 500,
+    }
+    return Workload(id=workload_id, **{**fields, **changes})

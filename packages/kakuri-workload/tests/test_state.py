@@ -1,0 +1,32 @@
+from itertools import product
+
+import pytest
+from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
+
+LEGAL = {
+    ("pending", "running"),
+    ("pending", "failed"),
+    ("running", "succeeded"),
+    ("running", "failed"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(WorkloadState, repeat=2)))
+def test_state_can_become_another_only_along_the_table(before, after):
+    assert before.can_become(after) == ((before.value, after.value) in LEGAL)
+
+
+def test_state_without_transitions_is_terminal():
+    terminal = {state for state in WorkloadState if state.is_terminal}
+    assert terminal == {WorkloadState.SUCCEEDED, WorkloadState.FAILED}
+
+
+def test_transitions_cannot_be_changed():
+    with pytest.raises(TypeError):
+        TRANSITIONS[WorkloadState.FAILED] = frozenset()
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(DesiredState, repeat=2)))
+def test_desired_state_can_only_become_one_further_down_the_list(before, after):
+    order = ["run", "stop", "remove"]
+    assert before.can_become(after) == (order.index(before.value) < order.index(after.value))
