@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import textwrap
+import tomllib
 
 import pytest
 
@@ -8,8 +9,10 @@ from tools.members import BY_NAME, ROOT
 from tools.mutants.operators import mutants
 from tools.mutants.recording import Recording
 from tools.mutants.report import Report
-from tools.mutants.targets import MODULES, Place, places, sample
+from tools.mutants.targets import KINDS, MODULES, Place, places, sample
 from tools.mutants.worker import Outcome
+
+EQUIVALENT = ROOT / "tools/mutants/equivalent.toml"
 
 
 def changes(source):
@@ -78,16 +81,27 @@ def test_listed_modules_exist():
         assert [each for each in modules if not list(package.glob(f"{each}.py"))] == []
 
 
-def test_recording_gives_a_line_that_runs_at_import_every_test():
+def test_recording_line_that_runs_at_import_has_every_test():
     limit = places_of("_limits.py", "kakuri-tcp")[0]
+    lines = {limit.module: {line: {"*"} for line in lines_of(limit)}}
+    recording = Recording({"f::a": 1.0, "g::b": 2.0}, lines)
+    assert recording.tests_of(limit) == {"f::a": 1.0, "g::b": 2.0}
+
+
+def test_recording_line_of_a_test_has_the_tests_of_its_file_after_that_test():
     change = places_of("_lines.py", "kakuri-tcp")[0]
-    lines = {
-        limit.module: {line: [] for line in lines_of(limit)},
-        change.module: {line: ["b"] for line in lines_of(change)},
-    }
-    recording = Recording({"a": 1.0, "b": 2.0}, lines)
-    assert recording.tests_of(limit) == {"a": 1.0, "b": 2.0}
-    assert recording.tests_of(change) == {"b": 2.0}
+    lines = {change.module: {line: {"f::b"} for line in lines_of(change)}}
+    seconds = {"f::a": 1.0, "f::b": 2.0, "f::c": 0.5, "g::d": 1.0}
+    found = Recording(seconds, lines).tests_of(change)
+    assert [*found.items()] == [("f::b", 2.0), ("f::c", 0.5), ("f::a", 1.0)]
+
+
+def test_equivalent_changes_have_a_kind_and_a_reason():
+    for each in tomllib.loads(EQUIVALENT.read_text())["equivalent"]:
+        assert each.keys() == {"module", "code", "changes", "kind", "why"}
+        assert each["kind"] in KINDS
+        assert each["changes"]
+        assert each["why"]
 
 
 def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_path):
@@ -114,7 +128,7 @@ file = "packages/kakuri-registry/tests/test_ordered.py"
 tests = {f"{file}::test_what_only_passes_through_leaves_nothing": 0.1}
 counted = [each for each in found if each.code == "self._size += 1"]
 elsewhere = [each for each in found if each.path.name == "_recovery.py"]
-worker.check(tests)
+assert worker.unstable(tests) == set()
 print(worker.run(counted[0], tests).name)
 print(worker.run(elsewhere[-1], tests).name)
 print(worker.run(elsewhere[-1], {}).name)

@@ -4,7 +4,17 @@
 
 The Python that runs this must have all members as editables. The tests of a member run once, to
 record which test runs which lines; then each change of the sample is tested by the tests that run
-its line. Changes that no caller can see are listed in equivalent.toml, each with its reason.
+its line.
+
+A change is equivalent if nothing outside the member can observe it: not a caller, not the peer, not
+an operator. Every result, error and log line, every byte on the wire and on disk, and every
+documented bound on memory and time is the same. Such changes are listed in equivalent.toml, each
+with one of these kinds and a reason that a reviewer can check, and are counted apart:
+
+KINDS
+
+A change that alters a documented default, limit or time is not equivalent, and neither is one that
+is tedious to test. Where a line has no effect at all, remove the line instead of listing it.
 """
 
 import argparse
@@ -16,7 +26,7 @@ from pathlib import Path
 from tools.members import BY_NAME, Member
 from tools.mutants.recording import record
 from tools.mutants.report import Report
-from tools.mutants.targets import MODULES, Equivalents, places, sample
+from tools.mutants.targets import KINDS, MODULES, Equivalents, places, sample
 from tools.mutants.worker import Worker
 
 FEWER_KILLS = {"KAKURI_CRASHES": "20", "KAKURI_KILLS": "3"}
@@ -35,7 +45,12 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="mutants", description=(__doc__ or "").partition("\n")[0])
+    kinds = "\n".join(f"    {kind}: {meaning}" for kind, meaning in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="mutants",
+        description=(__doc__ or "").replace("KINDS", kinds),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("members", nargs="*", metavar="MEMBER", help="default: those with a list")
     parser.add_argument("--sample", type=int, default=50, help="number of changes of each member")
     parser.add_argument(
@@ -53,8 +68,13 @@ def _try(member: Member, size: int, seed: int, report: Report) -> None:
     equivalents = Equivalents()
     with tempfile.TemporaryDirectory(prefix="kakuri-mutants-") as folder:
         worker = Worker(member, Path(folder))
-        worker.check(recording.seconds)
-        for place in sample(places(member), size, seed):
+        for name in worker.unstable(recording.seconds):
+            print(f"left out: {name}", flush=True)
+            del recording.seconds[name]
+        found = places(member)
+        for module, code, change in equivalents.stale(found):
+            print(f"stale in equivalent.toml: {module}: {change}: {code}", flush=True)
+        for place in sample(found, size, seed):
             if reason := equivalents.reason(place):
                 report.add_equivalent(member, place, reason)
             else:

@@ -1,17 +1,22 @@
 """Which tests run which lines of a member, and how long each test takes.
 
-`record` runs the tests with this module as a plugin of pytest.
+`record` runs the tests with this module as a plugin of pytest. A file of tests is recorded again
+only when it, a module beside it, or the source that it tests has changed.
 """
 
 import hashlib
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import coverage
 import pytest
@@ -20,8 +25,15 @@ from tools.members import ROOT, Member
 from tools.mutants.targets import Place
 
 _FOLDER = ROOT / ".nox" / "mutants"
-_FILE = "KAKURI_RECORDING"
+_FILES = "KAKURI_RECORDINGS"
 _PACKAGE = "KAKURI_RECORDED"
+_EVERY = "*"
+"""Stands for all tests, where a line runs while the member itself is imported."""
+
+
+def file_of(name: str) -> str:
+    """Return the file of a test's id."""
+    return name.partition("::")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,78 +41,106 @@ class Recording:
     """What one run of a member's tests has shown.
 
     Attributes:
-        seconds: by a test's id, the processor's time that it took.
-        lines: by module and number of line, the tests that run the line. Lines that run while the
-            module is imported have none.
+        seconds: by the id of each test that is to be used, the processor's time that it took.
+        lines: by module and number of line, the tests that run the line, or "*" for all of them.
     """
 
     seconds: dict[str, float]
-    lines: dict[str, dict[int, list[str]]]
+    lines: dict[str, dict[int, set[str]]]
 
     def tests_of(self, place: Place) -> dict[str, float]:
-        """Return the tests that can notice a change, with the seconds of each.
+        """Return the tests that can notice a change, in the order to run them, and their seconds.
 
-        What runs at import (a constant, a default, a table) can matter to every test.
+        These are the tests that run the line, and the other ones of their files: what a line
+        builds may be kept, and used by another test of the same types. What runs while the member
+        is imported (a constant, a default, a table) can matter to every test, and what runs while
+        a file of tests is imported can matter to each test of the file.
         """
         first, last = place.mutant.lines
         lines = self.lines.get(place.module, {})
-        covered = [lines[line] for line in range(first, last + 1) if line in lines]
-        names = {name for tests in covered for name in tests}
-        if covered and not all(covered):
-            return self.seconds
-        return {name: self.seconds[name] for name in names}
+        names = {name for line in range(first, last + 1) for name in lines.get(line, ())}
+        files = {file_of(name) for name in names}
+        chosen = [name for name in self.seconds if _EVERY in names or file_of(name) in files]
+        chosen.sort(key=lambda name: (name not in names, self.seconds[name]))
+        return {name: self.seconds[name] for name in chosen}
 
 
 def record(member: Member) -> Recording:
-    """Run a member's tests once, unless its source and its tests are those of the last time.
+    """Run a member's tests once, leaving out files whose recording is up to date.
 
     Tests that fail without any change are left out; pytest says which.
 
     Raises:
         SystemExit: The tests can't be run.
     """
-    file = _FOLDER / f"{member.name}-{_fingerprint(member)}.json"
-    if not file.exists():
-        _FOLDER.mkdir(parents=True, exist_ok=True)
-        environment = {_FILE: str(file), _PACKAGE: member.import_name}
-        folder = member.folder / "tests"
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    files = _recordings(member)
+    missing = {test: str(file) for test, file in files.items() if not file.exists()}
+    if missing:
+        environment = {_FILES: json.dumps(missing), _PACKAGE: member.import_name}
         options = ["-q", "-p", "no:cacheprovider", "-p", __name__]
-        options += [f"--ignore={folder / 'conformance'}"]
-        command = [sys.executable, "-m", "pytest", *options, str(folder)]
+        command = [sys.executable, "-m", "pytest", *options, *missing]
         subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False)
+    recording = Recording({}, defaultdict(lambda: defaultdict(set)))
+    for test, file in files.items():
         if not file.exists():
-            raise SystemExit(f"expected the tests of {member.name} to run")
-    found = json.loads(file.read_text())
-    names = list(found["seconds"])
-    lines = {
-        module: {int(line): [names[each] for each in tests] for line, tests in of_module.items()}
-        for module, of_module in found["lines"].items()
-    }
-    return Recording(found["seconds"], lines)
+            raise SystemExit(f"expected {test} to run")
+        _add(recording, json.loads(file.read_text()))
+    return recording
 
 
-def _fingerprint(member: Member) -> str:
-    digest = hashlib.sha256(sys.version.encode())
+def _add(recording: Recording, found: dict[str, Any]) -> None:
+    """Add what the tests of one file have shown."""
+    recording.seconds.update(found["seconds"])
+    for module, lines in found["lines"].items():
+        for line, names in lines.items():
+            recording.lines[module][int(line)].update(names)
+
+
+def _recordings(member: Member) -> dict[str, Path]:
+    """Return by the path of each file of tests where its recording is kept."""
+    common = hashlib.sha256(sys.version.encode())
     for each in member.closure():
         for path in sorted(each.folder.glob("src/**/*.py")):
+            common.update(path.read_bytes())
+    tests = sorted((member.folder / "tests").glob("**/test_*.py"))
+    for path in sorted({*(member.folder / "tests").glob("**/*.py")} - {*tests}):
+        common.update(path.read_bytes())
+    files = {}
+    for path in tests:
+        if "conformance" not in path.parts:
+            digest = common.copy()
             digest.update(path.read_bytes())
-    for path in sorted(member.folder.glob("tests/**/*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+            name = f"{member.name}-{path.stem}-{digest.hexdigest()[:16]}.json"
+            files[path.relative_to(ROOT).as_posix()] = _FOLDER / name
+    return files
 
 
 class _Recorder:
-    """Gives the lines that run during a test the test's id as their context."""
+    """Gives the lines that run during a test the test's id as their context.
 
-    def __init__(self, file: Path, package: str) -> None:
-        self._file = file
-        self._package = package
+    What runs while a file of tests is imported has the file as its context, and what runs before
+    has none.
+    """
+
+    def __init__(self, files: dict[str, str], package: str) -> None:
+        self._files = files
         self._seconds: dict[str, float] = {}
         self._failed: set[str] = set()
         self._coverage = coverage.Coverage(
             source_pkgs=[package], data_file=None, config_file=False, messages=False
         )
         self._coverage.start()
+        _import_all(package)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Iterator[None]:
+        if isinstance(collector, pytest.Module):
+            self._coverage.switch_context(collector.nodeid)
+        try:
+            return (yield)
+        finally:
+            self._coverage.switch_context("")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -120,25 +160,50 @@ class _Recorder:
         self._coverage.stop()
         for name in self._failed:
             del self._seconds[name]
-        data = self._coverage.get_data()
-        numbers = {name: number for number, name in enumerate(self._seconds)}
-        lines = {
-            self._module(path): {
-                line: sorted(numbers[name] for name in names if name in numbers)
-                for line, names in data.contexts_by_lineno(path).items()
-            }
-            for path in data.measured_files()
-        }
-        self._file.write_text(json.dumps({"seconds": self._seconds, "lines": lines}))
+        lines = self._lines()
+        for test, file in self._files.items():
+            seconds = {name: took for name, took in self._seconds.items() if file_of(name) == test}
+            found = {"seconds": seconds, "lines": lines[test]}
+            Path(file).write_text(json.dumps(found))
 
-    def _module(self, path: str) -> str:
-        parts = Path(path).parts
-        return "/".join(parts[parts.index("src") + 1 :])
+    def _lines(self) -> dict[str, dict[str, dict[int, list[str]]]]:
+        """Return by file of tests, module and number of line the tests that run the line."""
+        found: dict[str, dict[str, dict[int, list[str]]]]
+        found = {test: defaultdict(lambda: defaultdict(list)) for test in self._files}
+        of_file = defaultdict(list)
+        for name in self._seconds:
+            of_file[file_of(name)].append(name)
+        data = self._coverage.get_data()
+        for path in data.measured_files():
+            for line, contexts in data.contexts_by_lineno(path).items():
+                for context in contexts:
+                    if context in self._seconds:
+                        found[file_of(context)][_module(path)][line].append(context)
+                    elif context in found:
+                        found[context][_module(path)][line] += of_file[context]
+                    elif not context:
+                        for lines in found.values():
+                            lines[_module(path)][line].append(_EVERY)
+        return found
+
+
+def _module(path: str) -> str:
+    """Return a module's path from its package on."""
+    parts = Path(path).parts
+    return "/".join(parts[parts.index("src") + 1 :])
+
+
+def _import_all(package: str) -> None:
+    """Import all modules of a package, also those that it imports only when they are needed."""
+    path = importlib.import_module(package).__path__
+    for found in pkgutil.walk_packages(path, f"{package}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Record, if the environment says where to, before any conftest.py imports the member."""
-    if _FILE in os.environ:
-        recorder = _Recorder(Path(os.environ.pop(_FILE)), os.environ.pop(_PACKAGE))
+    if _FILES in os.environ:
+        recorder = _Recorder(json.loads(os.environ.pop(_FILES)), os.environ.pop(_PACKAGE))
         early_config.pluginmanager.register(recorder, "mutants-recorder")

@@ -23,7 +23,8 @@ MODULES = {
         "_stats_calls",
     ),
     "kakuri-grpc": (
-        "_call", "_driver", "_framing", "_limits", "_metadata", "_status",
+        "_call", "_connections", "_deadlines", "_driver", "_framing", "_limits", "_metadata",
+        "_outcome", "_status",
     ),
     "kakuri-http": (
         "_body_stream", "_limits", "_url", "client/_pool", "client/_requests", "core/_bodies",
@@ -54,8 +55,21 @@ MODULES = {
         "_limits", "_peers", "_places", "_shared", "_turns",
     ),
     "kakuri-workload": ("_document", "_grammar", "_state", "_text"),
+    "kakuri-zones": (
+        "_labels", "_log_watch", "_observed", "_progress", "_rotation", "_table", "options",
+        "logs/_cursor", "logs/_format", "logs/_reading",
+    ),
 }  # fmt: skip
 """Names of modules below the package; a member that is not listed is changed everywhere."""
+
+KINDS = {
+    "fast-path": "chooses between two ways that give the same result, one of them quicker",
+    "tuning": "a number that decides when work is done, and that nothing documents or depends on",
+    "compiled": "runs in compiled code only, which the session `compiled` tests",
+    "sentinel": "a marker of which only the identity or the sign is used",
+    "unreachable": "differs only for values that cannot occur; the reason names what excludes them",
+}
+"""Why a change can be equivalent."""
 
 _EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 
@@ -105,13 +119,27 @@ def sample(found: list[Place], size: int, seed: int) -> list[Place]:
 
 
 class Equivalents:
-    """Changes that make no difference that a caller could see, each with its reason."""
+    """The changes that nothing outside the member can observe, each with its kind and reason."""
 
     @cached_property
     def _reasons(self) -> dict[tuple[str, str, str], str]:
         listed = tomllib.loads(_EQUIVALENT.read_text())["equivalent"]
-        return {(each["module"], each["code"], each["change"]): each["why"] for each in listed}
+        return {
+            (each["module"], each["code"], change): f"{each['kind']}: {each['why']}"
+            for each in listed
+            for change in each["changes"]
+        }
 
     def reason(self, place: Place) -> str | None:
         """Return why a change is equivalent, or None if it is not listed."""
         return self._reasons.get((place.module, place.code, place.mutant.summary))
+
+    def stale(self, found: list[Place]) -> list[tuple[str, str, str]]:
+        """Return the entries for which a member's source has no change any more."""
+        package = {place.module.partition("/")[0] for place in found}
+        present = {(place.module, place.code, place.mutant.summary) for place in found}
+        return [
+            key
+            for key in self._reasons
+            if key[0].partition("/")[0] in package and key not in present
+        ]

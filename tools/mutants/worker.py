@@ -1,4 +1,9 @@
-"""Run a member's tests against changed modules, each time in a process of its own."""
+"""Run a member's tests against changed modules, each time in a process of its own.
+
+A process is forked from one that has imported pytest and Hypothesis, which takes a while.
+The tests that noticed an earlier change of a module come first, in a process that collects their
+file alone, and then the others.
+"""
 
 import os
 import py_compile
@@ -16,15 +21,16 @@ import hypothesis  # noqa: F401 imported once, here, and not by each process
 import pytest
 
 from tools.members import ROOT, Member
+from tools.mutants.recording import file_of
 from tools.mutants.targets import Place
 
 _MEMORY = 4 << 30
 """Bytes of address space: a change that never stops collecting fails and harms nothing else."""
 _PATIENCE = 10.0
 """How many times as long as before a test may take."""
-_LEAST_SECONDS = 60.0
+_LEAST_SECONDS = 30.0
 _BROKEN = 70
-_CHECKS = 3
+_CHECKS = 5
 
 
 class Outcome(Enum):
@@ -36,6 +42,15 @@ class Outcome(Enum):
     NOT_RUN = "not run"
 
 
+_OUTCOMES: dict[int, Outcome] = {
+    pytest.ExitCode.OK: Outcome.SURVIVED,
+    # A test that was recorded is not there any more; nothing has noticed the change.
+    pytest.ExitCode.NO_TESTS_COLLECTED: Outcome.NOT_RUN,
+    pytest.ExitCode.USAGE_ERROR: Outcome.NOT_RUN,
+}
+"""By exit status of the tests; any other says that a test failed or could not be imported."""
+
+
 class Worker:
     """A copy of a member's source, which is changed and tested again and again.
 
@@ -43,8 +58,15 @@ class Worker:
     """
 
     def __init__(self, member: Member, folder: Path) -> None:
+        """Copy a member's source.
+
+        Args:
+            member: whose modules are changed.
+            folder: where the copy is made.
+        """
         self._source = folder / "src"
-        self._member = member
+        self._log = folder / "noticed"
+        self._noticing: dict[str, dict[str, None]] = {}
         shutil.rmtree(self._source, ignore_errors=True)
         shutil.copytree(member.folder / "src", self._source)
         for path in self._source.rglob("*.py"):
@@ -55,26 +77,48 @@ class Worker:
 
         Args:
             place: the change.
-            tests: the ids of the tests that can notice it, with the seconds that each took.
+            tests: the ids of the tests that can notice it, in the order to run them, with the
+                seconds that each took.
         """
         if not tests:
             return Outcome.NOT_RUN
+        noticing = self._noticing.setdefault(place.module, {})
+        likely = {name for name in noticing if name in tests}
+        files = {file_of(name) for name in [*likely][-1:]}
+        first = {name: took for name, took in tests.items() if file_of(name) in files}
+        rest = {name: took for name, took in tests.items() if file_of(name) not in files}
+        outcome = Outcome.NOT_RUN
         with self._changed(place):
-            return self._run(tests)
+            for group in (first, rest):
+                if group:
+                    outcome = self._run(group, likely)
+                if outcome in (Outcome.NOTICED, Outcome.TIMED_OUT):
+                    break
+        if self._log.exists():
+            noticing[self._log.read_text()] = None
+            self._log.unlink()
+        return outcome
 
-    def check(self, tests: dict[str, float]) -> None:
-        """Run tests without any change; a test that depends on time may fail once.
+    def unstable(self, tests: dict[str, float]) -> set[str]:
+        """Run tests without any change, and return those that fail; they would not show anything.
 
         Raises:
-            SystemExit: They fail each time, so that they could not show anything.
+            SystemExit: Too many tests fail.
         """
-        if all(self._run(tests) is not Outcome.SURVIVED for _ in range(_CHECKS)):
-            raise SystemExit(f"expected {len(tests)} tests to pass without a change")
+        found: set[str] = set()
+        for _ in range(_CHECKS):
+            others = {name: took for name, took in tests.items() if name not in found}
+            if self._run(others, set()) is Outcome.SURVIVED:
+                return found
+            if self._log.exists():
+                found.add(self._log.read_text())
+                self._log.unlink()
+        raise SystemExit(f"expected the tests to pass without a change, got {sorted(found)}")
 
-    def _run(self, tests: dict[str, float]) -> Outcome:
+    def _run(self, tests: dict[str, float], likely: set[str]) -> Outcome:
         child = os.fork()
         if child == 0:
-            self._test(tests)
+            self._test(tests, likely)
         return _wait(child, _LEAST_SECONDS + _PATIENCE * sum(tests.values()))
 
     @contextmanager
@@ -90,7 +134,7 @@ class Worker:
             copy.write_bytes(original)
             py_compile.compile(str(copy))
 
-    def _test(self, tests: dict[str, float]) -> None:
+    def _test(self, tests: dict[str, float], likely: set[str]) -> None:
         """Run tests in this process, which never returns from here."""
         status = _BROKEN
         try:
@@ -103,24 +147,31 @@ class Worker:
             sys.path.insert(0, str(self._source))
             sys.dont_write_bytecode = True
             os.environ |= {"PYTHONPATH": str(self._source), "PYTHONDONTWRITEBYTECODE": "1"}
-            files = sorted({name.partition("::")[0] for name in tests})
+            files = sorted({file_of(name) for name in tests})
             options = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={_LEAST_SECONDS:.0f}"]
             options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is here
-            status = pytest.main([*options, *files], plugins=[_Chosen(tests)])
+            status = pytest.main([*options, *files], plugins=[_Chosen(tests, likely, self._log)])
         finally:
             os._exit(status)
 
 
 class _Chosen:
-    """Runs the chosen tests alone, the quickest first."""
+    """Runs the chosen tests alone: the likely ones first, then the others in their order."""
 
-    def __init__(self, tests: dict[str, float]) -> None:
+    def __init__(self, tests: dict[str, float], likely: set[str], log: Path) -> None:
         self._tests = tests
+        self._likely = likely
+        self._log = log
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = [item for item in items if item.nodeid in self._tests]
-        items.sort(key=lambda item: self._tests[item.nodeid])
+        order = {name: (name not in self._likely, at) for at, name in enumerate(self._tests)}
+        items.sort(key=lambda item: order[item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._log.write_text(report.nodeid)
 
 
 def _wait(child: int, seconds: float) -> Outcome:
@@ -133,8 +184,7 @@ def _wait(child: int, seconds: float) -> Outcome:
         ended, status = os.waitpid(child, os.WNOHANG)
     if ended:
         _kill(child)  # what it started and did not end
-        code = os.waitstatus_to_exitcode(status)
-        return Outcome.SURVIVED if code == 0 else Outcome.NOTICED
+        return _OUTCOMES.get(os.waitstatus_to_exitcode(status), Outcome.NOTICED)
     _kill(child)
     os.waitpid(child, 0)
     return Outcome.TIMED_OUT

@@ -175,6 +175,38 @@ async def test_leaving_a_stream_early_cancels_its_call(channel):
     assert await call(channel, "x") == Answer(text="x")
 
 
+async def test_stream_that_ended_with_ok_stays_so_after_it_is_cancelled(channel):
+    async with await channel.stream(DOWN, Question(count=1), timeout=10) as running:
+        assert len([answer async for answer in running]) == 1
+    running.cancel()
+    assert await running.receive() is None
+
+
+async def test_stream_that_failed_keeps_its_error_after_it_is_cancelled(channel):
+    async with await channel.stream(MISSING, Question(), timeout=10) as running:
+        with pytest.raises(Unimplemented):
+            await running.receive()
+    running.cancel()
+    with pytest.raises(Unimplemented):
+        await running.receive()
+
+
+async def test_stream_that_is_cancelled_before_its_end_says_so(channel):
+    async with await channel.stream(BOTH, timeout=10) as running:
+        pass
+    with pytest.raises(StatusError, match="cancelled here") as caught:
+        await running.receive()
+    assert caught.value.code is StatusCode.CANCELLED
+
+
+async def test_stream_whose_time_is_over_is_ended(channel):
+    assert await call(channel)  # connects
+    async with await channel.stream(BOTH, timeout=0.02) as running:
+        with pytest.raises(DeadlineExceeded):
+            await running.receive()
+    assert channel._connections.current.connection.open_streams == 0
+
+
 async def test_client_streams_its_messages(channel):
     async with await channel.stream(UP, timeout=10) as running:
         for number in range(100):

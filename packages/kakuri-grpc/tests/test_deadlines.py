@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
-from kakuri_grpc import Channel, Server
+from kakuri_grpc import Channel, DeadlineExceeded, Server
 from kakuri_grpc._deadlines import Deadlines
+from kakuri_http2 import _frames as frames
 
-from .echo_service import UNARY, Answer, Question, our_server
+from .echo_service import BOTH, UNARY, Answer, Question, our_server
+from .scripted_peer import Network, turns
 
 
 class Clock:
@@ -109,6 +111,27 @@ async def test_deadline_of_a_real_loop_fires():
     deadlines = Deadlines(loop)
     deadlines.add(OnLoop())
     assert await expired >= OnLoop.deadline - 0.001
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_call_that_the_server_does_not_end_ends_at_its_deadline(monkeypatch, streams):
+    network = Network(monkeypatch)
+    async with Channel("unix:/played") as channel:
+        if streams:
+            call = asyncio.ensure_future(receive_from(channel, timeout=0.02))
+        else:
+            call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=0.02))
+        peer = await network.peer()
+        await turns(lambda: peer.streams)
+        with pytest.raises(DeadlineExceeded):
+            await asyncio.wait_for(call, 5.0)
+        assert peer.of_kind(frames.RST_STREAM)
+        assert not peer.driver.deadlines
+
+
+async def receive_from(channel, timeout):
+    async with await channel.stream(BOTH, timeout=timeout) as call:
+        return await call.receive()
 
 
 # How the field of a timeout is written.

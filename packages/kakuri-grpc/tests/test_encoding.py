@@ -32,9 +32,17 @@ def test_message_of_a_status_is_read_back(text):
     assert decode_message(encode_message(text)) == text
 
 
-@pytest.mark.parametrize("value", [b"%", b"%4", b"%zz", b"%ff%fe", b"a%", b"\xff", b"%C3%28"])
-def test_message_that_is_not_valid_never_fails(value):
-    assert isinstance(decode_message(value), str)
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"%", "%"), (b"%4", "%4"), (b"a%", "a%"), (b"%zz", "%zz"), (b"%4z", "%4z"),
+        (b"%+4", "%+4"), (b"%-4", "%-4"), (b"% 4", "% 4"), (b"%4_", "%4_"), (b"%%41", "%A"),
+        (b"%2541", "%41"), (b"%c3%A9", "é"), (b"x%41y%42z", "xAyBz"), (b"%ff%fe", "\ufffd\ufffd"),
+        (b"\xff", "\ufffd"), (b"%C3%28", "\ufffd("),
+    ],
+)  # fmt: skip
+def test_message_escape_that_is_not_valid_stays_as_it_is(value, text):
+    assert decode_message(value) == text
 
 
 @pytest.mark.parametrize(
@@ -83,6 +91,17 @@ def test_messages_are_read_however_the_bytes_are_split(cut):
         while (message := reader.next_message()) is not None:
             messages.append(message)
     assert messages == [b"abc", b"", b"defg"]
+    assert reader.is_empty
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+@pytest.mark.parametrize("size", [256, 257, 1000])
+def test_message_after_a_short_piece_is_read_with_the_long_one(cut, size):
+    data = frame_message(b"x" * size)
+    reader = MessageReader(size)
+    for piece in (data[:cut], data[cut:], data[:cut], data[cut:]):
+        reader.feed(piece)
+    assert [reader.next_message() for _ in range(3)] == [b"x" * size, b"x" * size, None]
     assert reader.is_empty
 
 

@@ -67,6 +67,15 @@ async def test_any_frame_after_a_ping_keeps_the_connection(called):
     assert await call == Answer()
 
 
+@pytest.mark.parametrize("later", [0, 1])
+async def test_frame_received_with_or_after_a_ping_keeps_the_connection(called, later):
+    peer, _ = called
+    silent(peer, 31)
+    peer.driver.last_received = peer.driver._pinged_at + later
+    peer.driver._check_silence()
+    assert not peer.is_closed
+
+
 async def test_ping_without_an_answer_ends_the_connection_and_its_calls(called):
     peer, call = called
     silent(peer, 31)

@@ -52,8 +52,8 @@ def test_block_is_read_whatever_surrounds_it(priority, padding, pieces):
     data = frame("HEADERS", flags, 1, payload)
     for number, part in enumerate(parts[1:], 2):
         data += frame("CONTINUATION", LAST if number == pieces else 0, 1, part)
-    _, found = requests(data)
-    assert found == [(b"GET", b"/x", b"a")]
+    _, found = requests(data + frame("HEADERS", LAST | END, 3, BLOCK))
+    assert found == [(b"GET", b"/x", b"a")] * 2
 
 
 @pytest.mark.parametrize(

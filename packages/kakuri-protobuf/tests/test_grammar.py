@@ -148,7 +148,7 @@ def test_varint_at_each_power_of_two_is_written_and_read(bits):
 @pytest.mark.parametrize(
     ("tag", "is_valid"),
     [
-        ("fcffffff0f", True), ("8080808000", True), ("fcffffff1f", False), ("808080808000", False),
+        ("fcffffff0f", True), ("ffffffff0f", True), ("8080808000", True), ("fcffffff1f", False), ("808080808000", False),
         ("ffffffffff0f", False),
     ],
 )  # fmt: skip
@@ -159,3 +159,12 @@ def test_tag_has_32_bits_in_5_bytes(tag, is_valid):
         return
     with pytest.raises(DecodeError, match="a tag of at most 32 bits in 5 bytes"):
         kp._wire.read_tag(data + bytes(5), 1)
+
+
+@pytest.mark.parametrize("wire_type", [6, 7])
+@pytest.mark.parametrize("number", [1, 15, 16, 31])
+def test_unknown_wire_type_in_a_group_is_refused(number, wire_type):
+    tag = write_varint(number << 3 | wire_type)
+    for start, end in ((b"\x13", b"\x14"), (b"\x2b", b"\x2c")):
+        with pytest.raises(DecodeError, match=f"a wire type from 0 to 5, got {wire_type}"):
+            kp.decode(start + tag + b"\1" + end, type=Grouped)

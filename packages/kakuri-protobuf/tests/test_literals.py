@@ -1,5 +1,6 @@
 """Strings, numbers, names and values of options in .proto files."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,7 +51,7 @@ def test_integer_is_decimal_octal_or_hexadecimal(text, value):
     assert reader(f"-{text}").integer("a number", is_signed=True) == -value
 
 
-@pytest.mark.parametrize("text", ["-1", "08", "1.0", "x", ""])
+@pytest.mark.parametrize("text", ["-1", "08", "1.0", "x", "'1'", "{", "", "_1"])
 def test_other_text_is_not_an_unsigned_integer(text):
     with pytest.raises(ProtoSyntaxError, match="expected a number, got"):
         reader(text).integer("a number")
@@ -82,6 +83,20 @@ def test_option_has_its_name_and_value(text, options):
     tokens.option(found)
     assert found == options
     assert tokens.accept(";")
+
+
+@pytest.mark.parametrize("text", ["nan", "-nan"])
+def test_option_that_is_not_a_number_is_a_float(text):
+    found = {}
+    reader(f"a = {text} ;").option(found)
+    assert math.isnan(found["a"])
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "+inf"])
+def test_option_that_is_infinite_is_a_float(text):
+    found = {}
+    reader(f"a = {text} ;").option(found)
+    assert found == {"a": float(text)}
 
 
 @pytest.mark.parametrize("text", ["a = -b", "a = ;", "a 1", "= 1", "a. = 1", "a = { b: 1"])

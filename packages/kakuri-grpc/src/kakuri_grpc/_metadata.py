@@ -25,6 +25,7 @@ _OF_HTTP = frozenset(
      "proxy-connection", "transfer-encoding", "upgrade"}
 )  # fmt: skip
 _PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
+_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field, ...]:
@@ -102,14 +103,7 @@ def encode_message(message: str) -> bytes:
 
 def decode_message(value: bytes) -> str:
     """Return the message of a status. What is not valid stays as it is: a message never fails."""
-    pieces = value.split(b"%")
-    decoded = bytearray(pieces[0])
-    for piece in pieces[1:]:
-        try:
-            decoded += bytes((int(piece[:2].decode("ascii"), 16),)) if len(piece) > 1 else b"%"
-            decoded += piece[2:] if len(piece) > 1 else piece
-        except ValueError:
-            decoded += b"%" + piece
+    decoded = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value)
     return decoded.decode("utf-8", "replace")
 
 

@@ -5,6 +5,7 @@ proto3-spec. Options are read and kept by name; only `packed`, `default`, `json_
 `allow_alias` mean something here. `extend` and `extensions` are read and left out.
 """
 
+from kakuri_protobuf._fields import MAX_NUMBER
 from kakuri_protobuf.compiler._lexer import Token, tokenize
 from kakuri_protobuf.compiler._token_reader import TokenReader
 from kakuri_protobuf.compiler._tree import (
@@ -16,7 +17,6 @@ from kakuri_protobuf.compiler._tree import (
     ServiceNode,
 )
 
-MAX_NUMBER = (1 << 29) - 1
 MAX_DEPTH = 64
 """How deeply messages may be declared in one another; protoc's limit is 32."""
 

@@ -54,8 +54,6 @@ class TokenReader:
 
     def integer(self, what: str, *, is_signed: bool = False) -> int:
         is_negative = is_signed and self.accept("-")
-        if self.token.kind != "integer":
-            raise self.error(what)
         token = self.next_token()
         text = token.text
         is_octal = len(text) > 1 and text[0] == "0" and text[1] not in "xX"

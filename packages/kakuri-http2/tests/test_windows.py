@@ -1,0 +1,119 @@
+"""Flow control: when content leaves, when credit is returned, and what is dropped at the end."""
+
+import pytest
+from kakuri_http2 import ClientConnection, Data, ErrorCode, Limits, Request, ServerConnection
+
+from .wire import PREFACE, TYPES, block, feed, frame, read, settings
+
+CALL = Request(b"POST", b"/x", b"localhost")
+REQUEST = block((":method", "POST"), (":scheme", "http"), (":path", "/"))
+WINDOW = 1 << 16
+
+
+def open_client(window):
+    """Return a client with a request on stream 1 that the server grants a window of content."""
+    connection = ClientConnection()
+    connection.receive_data(settings(s4=window))
+    connection.send(CALL)
+    connection.data_to_send()
+    return connection
+
+
+def open_server(limits):
+    connection = ServerConnection(limits)
+    connection.receive_data(PREFACE + settings() + frame("HEADERS", 4, 1, REQUEST))
+    connection.data_to_send()
+    return connection
+
+
+def of_kind(connection, kind):
+    return [one for one in read(connection.data_to_send()) if one.kind == TYPES[kind]]
+
+
+def granted(connection):
+    """Return the stream and increment of each WINDOW_UPDATE that a connection sends."""
+    updates = of_kind(connection, "WINDOW_UPDATE")
+    return [(one.stream, int.from_bytes(one.payload, "big")) for one in updates]
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_stream_window_of_zero_sends_what_an_update_grants(size):
+    connection = open_client(window=0)
+    connection.send(Data(1, bytes(200)))
+    assert of_kind(connection, "DATA") == []
+    feed(connection, frame("WINDOW_UPDATE", 0, 1, size.to_bytes(4, "big")), "whole")
+    assert [len(one.payload) for one in of_kind(connection, "DATA")] == [size]
+    assert connection.unsent(1) == 200 - size
+
+
+@pytest.mark.parametrize(("increment", "sizes"), [(9, []), (10, []), (11, [1]), (12, [2])])
+def test_stream_window_below_zero_sends_nothing_until_it_is_above(increment, sizes):
+    connection = open_client(window=100)
+    connection.send(Data(1, bytes(100)))
+    connection.data_to_send()
+    feed(connection, settings(s4=90), "whole")  # the window is now -10
+    connection.send(Data(1, bytes(50)))
+    feed(connection, frame("WINDOW_UPDATE", 0, 1, increment.to_bytes(4, "big")), "whole")
+    assert [len(one.payload) for one in of_kind(connection, "DATA")] == sizes
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_connection_window_of_zero_sends_what_an_update_grants(size):
+    connection = open_client(window=1 << 20)
+    connection.send(Data(1, bytes(65_535 + 200)))
+    connection.data_to_send()
+    feed(connection, frame("WINDOW_UPDATE", 0, 0, size.to_bytes(4, "big")), "whole")
+    assert [len(one.payload) for one in of_kind(connection, "DATA")] == [size]
+
+
+@pytest.mark.parametrize(
+    ("size", "updates"), [(WINDOW // 2 - 1, []), (WINDOW // 2, [(1, WINDOW // 2)])]
+)
+def test_stream_credit_is_returned_once_half_of_the_window_was_consumed(size, updates):
+    connection = open_server(Limits(stream_window=WINDOW))
+    for start in range(0, WINDOW // 2, 16_384):
+        feed(connection, frame("DATA", 0, 1, bytes(min(16_384, WINDOW // 2 - start))), "whole")
+    connection.consumed(1, size)
+    assert granted(connection) == updates
+
+
+@pytest.mark.parametrize(
+    ("size", "updates"), [(WINDOW // 2 - 1, []), (WINDOW // 2, [(0, WINDOW // 2)])]
+)
+def test_connection_credit_is_returned_once_half_of_the_window_was_consumed(size, updates):
+    connection = open_server(Limits(connection_window=WINDOW))
+    for start in range(0, WINDOW // 2, 16_384):
+        feed(connection, frame("DATA", 0, 1, bytes(min(16_384, WINDOW // 2 - start))), "whole")
+    connection.consumed(1, size)
+    assert granted(connection) == updates
+
+
+def test_credit_for_more_than_was_received_is_that_for_what_was_received():
+    connection = open_server(Limits(stream_window=WINDOW))
+    for _ in range(2):
+        feed(connection, frame("DATA", 0, 1, bytes(16_384)), "whole")
+    connection.consumed(1, WINDOW)
+    assert granted(connection) == [(1, 2 * 16_384)]
+    connection.consumed(1, WINDOW)
+    assert granted(connection) == []
+
+
+@pytest.mark.parametrize("window", [0, 10, 1 << 20])
+def test_content_that_waits_is_dropped_when_the_connection_ends(window):
+    connection = open_client(window)
+    connection.send(Data(1, bytes(100_000)))
+    if window == 1 << 20:
+        connection.send(Data(1, bytes(100_000), end=True))
+    connection.fail("no answer came", ErrorCode.CANCEL)
+    assert [one.kind for one in read(connection.data_to_send())] == [TYPES["GOAWAY"]]
+    assert not connection.has_output
+
+
+def test_content_that_the_connection_window_holds_is_dropped_when_the_connection_ends():
+    connection = open_client(1 << 20)
+    connection.send(Data(1, bytes(100_000)))
+    while of_kind(connection, "DATA"):
+        pass
+    connection.fail("no answer came", ErrorCode.CANCEL)
+    assert [one.kind for one in read(connection.data_to_send())] == [TYPES["GOAWAY"]]
+    assert not connection.has_output
