@@ -30,7 +30,7 @@ def table(rows: dict[str, dict[str, float]], unit: Callable[[str, float], str]) 
     return lines
 
 
-def show(title: str, lines: list[list[str]]) -> str:
+def shorten(title: str, lines: list[list[str]]) -> str:
     shown = Table(title=title)
     for number, column in enumerate(lines[0]):
         shown.add_column(column, justify="right" if number else "left")
@@ -127,14 +127,14 @@ def main() -> None:
         "# Benchmarks of kakuri-json\n",
         intro,
         "![bars](benchmarks.svg)\n",
-        show("A workload: microseconds", table(codecs, lambda _, s: f"{s * 1e6:.2f}")),
-        show("Documents: MB/s", table(rows, lambda name, s: f"{sizes[name] / s / 1e6:.1f}")),
-        show("Import: ms", [["", "ms"], *([n, f"{s * 1e3:.1f}"] for n, s in imports.items())]),
-        show(
+        shorten("A workload: microseconds", table(codecs, lambda _, s: f"{s * 1e6:.2f}")),
+        shorten("Documents: MB/s", table(rows, lambda name, s: f"{sizes[name] / s / 1e6:.1f}")),
+        shorten("Import: ms", [["", "ms"], *([n, f"{s * 1e3:.1f}"] for n, s in imports.items())]),
+        shorten(
             "Peak of memory while the largest document is read: MB",
             [["", "MB"], *([name, f"{size / 1e6:.1f}"] for name, size in memory.items())],
         ),
-        show("100 MB through the incremental parser", [["", ""], *stream]),
+        shorten("100 MB through the incremental parser", [["", ""], *stream]),
     ]
     DOCS.mkdir(exist_ok=True)
     (DOCS / "benchmarks.md").write_text("\n".join(parts))

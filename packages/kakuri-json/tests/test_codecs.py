@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import Fault, JSONError, JSONSyntaxError, LimitError, Limits, ValidationError
 from kakuri_json._decode.codec import MAX_LEARNED, Codec, codec_of
-from kakuri_json._decode.compile_decoder import MISS
+from kakuri_json._decode.compile_decoder import NO_MATCH
 from kakuri_json._decode.decode import decode_slowly
 from kakuri_json._encode import values
-from kakuri_json._encode.dumps import writer_of
+from kakuri_json._encode.dumps import encoder_of
 from kakuri_json._encode.printer import print_value
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._syntax.diagnosis import in_bytes
+from kakuri_json._syntax.diagnosis import set_byte_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def _slowly(codec, data):
     try:
         return decode_slowly(codec, text, DEFAULT_LIMITS)
     except (JSONSyntaxError, LimitError) as error:
-        in_bytes(error, text)
+        set_byte_position(error, text)
         raise
 
 
@@ -251,7 +251,7 @@ def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
     slow = _outcome(lambda: _slowly(codec, data))
     after = codec.read(text)
     for value in (before, after):
-        assert value is MISS or (value, repr(value)) == slow
+        assert value is NO_MATCH or (value, repr(value)) == slow
 
 
 @settings(max_examples=100, deadline=None)
@@ -392,13 +392,13 @@ def test_decode_of_learned_spellings_refuses_a_missing_quote():
     codec = learned(kind, *spellings)
     assert len(codec._readers) == 4
     for spelling in spellings:
-        assert codec.read(spelling) is not MISS
+        assert codec.read(spelling) is not NO_MATCH
         for place in range(len(spelling)):
             for end in (place + 1, place + 2):
                 broken = spelling[:place] + spelling[end:]
                 outcome = _outcome(lambda broken=broken: kakuri_json.loads(broken))
                 if isinstance(outcome[0], type):
-                    assert codec.read(broken) is MISS
+                    assert codec.read(broken) is NO_MATCH
 
 
 HOSTILE = [
@@ -441,7 +441,7 @@ def test_dataclasses_have_compiled_writers():
     kakuri_json.dumps(Point(1))
     kakuri_json.dumps(Loose("a"))
     for value in (Point(1), Loose("a")):
-        assert writer_of(type(value))(value) == kakuri_json.dumps(value)
+        assert encoder_of(type(value))(value) == kakuri_json.dumps(value)
 
 
 def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
@@ -449,7 +449,7 @@ def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
     assert codec.read('{"x":1,"y":2}') == Point(1, 2)
     assert codec.read('{"x":1}') == Point(1)
     for spelling in ('{"y":2,"x":1}', ' {\n"x": 1, "y" :5}', '{"y": 2, "x": 1}'):
-        assert codec.read(spelling) is MISS
+        assert codec.read(spelling) is NO_MATCH
         codec.learn(spelling)
         assert codec.read(spelling) == kakuri_json.decode(spelling, type=Point)
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json._decode.codec import codec_of
-from kakuri_json._decode.compile_decoder import MISS, compile_reader
+from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
 from kakuri_json._decode.layouts import USUAL, Layout
 from kakuri_json._decode.patterns import embed
 from kakuri_json._types.shapes import Constrained, Constraint, Scalar
@@ -115,7 +115,7 @@ class Steps:
 
 def steps(layout, text):
     shape = codec_of(Order).shape
-    reader = compile_reader(shape, layout)
+    reader = compile_decoder(shape, layout)
     expression = reader.__globals__["match"].__self__
     watched = Steps(text)
     end = watched.first(sre.parse(expression.pattern), 0)
@@ -236,8 +236,8 @@ def test_a_pattern_never_reads_beyond_its_string():
         b: str
 
     assert kakuri_json.decode('{"a":"1","b":"2"}', type=Odd) == Odd("1", "2")
-    reader = compile_reader(codec_of(Odd).shape, USUAL)
-    assert reader('{"a":"x","b":"2"}') is MISS
+    reader = compile_decoder(codec_of(Odd).shape, USUAL)
+    assert reader('{"a":"x","b":"2"}') is NO_MATCH
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_pattern_never_reads_beyond_its_string():
 def test_integer_bound_is_compared_without_a_call(kind, bounds, good, bad):
     called = []
     shape = Constrained(Scalar(kind), (Constraint(called.append, "", **bounds),))
-    read = compile_reader(shape, USUAL)
-    assert read(good) is not MISS
-    assert read(bad) is MISS
+    read = compile_decoder(shape, USUAL)
+    assert read(good) is not NO_MATCH
+    assert read(bad) is NO_MATCH
     assert called == []

@@ -355,7 +355,7 @@ def _errors():
                     kakuri_json.JSONSyntaxError,
                     kakuri_json.LimitError,
                 )
-                else cls("message", place=kakuri_json._errors.Place(1, 2, 3, "text", 0))
+                else cls("message", location=kakuri_json._errors.Location(1, 2, 3, "text", 0))
             )
 
 

@@ -1,6 +1,6 @@
 """RFC 8259 JSON: a strict parser and serializer, and codecs compiled from dataclasses.
 
-Names are imported when they are first used, so that a program pays for what it uses.
+A name is imported when it is first used, so that a program pays only for what it uses.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_json._decode.decode import convert, decode, decode_lines
     from kakuri_json._encode.canonical import canonical
-    from kakuri_json._encode.dumps import dumps, encode
+    from kakuri_json._encode.dumps import dump, dumps, encode
     from kakuri_json._errors import (
         EncodeError,
         Fault,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kakuri_json._limits import Limits
     from kakuri_json._schema import schema
     from kakuri_json._syntax.incremental import Event, EventKind, IncrementalParser
-    from kakuri_json._syntax.loads import loads
+    from kakuri_json._syntax.loads import load, loads
     from kakuri_json._types.attributes import Options
 
 __all__ = [
@@ -46,8 +46,10 @@ __all__ = [
     "convert",
     "decode",
     "decode_lines",
+    "dump",
     "dumps",
     "encode",
+    "load",
     "loads",
     "schema",
 ]
@@ -55,7 +57,7 @@ __all__ = [
 _MODULES = {
     "_decode.decode": ("convert", "decode", "decode_lines"),
     "_encode.canonical": ("canonical",),
-    "_encode.dumps": ("dumps", "encode"),
+    "_encode.dumps": ("dump", "dumps", "encode"),
     "_errors": (
         "EncodeError",
         "Fault",
@@ -67,7 +69,7 @@ _MODULES = {
     ),
     "_limits": ("Limits",),
     "_syntax.incremental": ("Event", "EventKind", "IncrementalParser"),
-    "_syntax.loads": ("loads",),
+    "_syntax.loads": ("load", "loads"),
     "_types.attributes": ("Options",),
     "_schema": ("schema",),
 }
@@ -83,7 +85,7 @@ def __getattr__(name: str) -> object:
 
 
 def _publish() -> None:
-    """Take over the names of each loaded module; tracebacks show where users import a name from."""
+    """Bind the names of each loaded module here; tracebacks show the public name."""
     for name, home in _HOMES.items():
         value = getattr(modules.get(f"{__name__}.{home}"), name, None)
         if value is not None:

@@ -12,11 +12,19 @@ from typing import NamedTuple
 
 
 class JSONError(ValueError):
-    """The base of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
-class Place(NamedTuple):
-    """Where in a document: index, line and column, a part of the line, the place in that part."""
+class Location(NamedTuple):
+    """A position in a document, and the part of its line that an error message quotes.
+
+    Attributes:
+        position: index in the document.
+        line: number of the line, from 1.
+        column: number of the character in the line, from 1.
+        excerpt: a part of the line.
+        caret: index of the position in the excerpt.
+    """
 
     position: int | None = None
     line: int | None = None
@@ -25,20 +33,20 @@ class Place(NamedTuple):
     caret: int = 0
 
 
-NOWHERE = Place()
+NO_LOCATION = Location()
 
 
-class _PlacedError(JSONError):
-    """An error with a place in the document, shown under the message with a caret."""
+class _LocatedError(JSONError):
+    """An error with a position, which is shown below the message with a caret."""
 
-    def __init__(self, message: str, place: Place) -> None:
+    def __init__(self, message: str, location: Location) -> None:
         super().__init__(message)
         self.message = message
-        self.position: int | None = place.position
-        self.line: int | None = place.line
-        self.column: int | None = place.column
-        self.excerpt: str = place.excerpt
-        self._caret = place.caret
+        self.position: int | None = location.position
+        self.line: int | None = location.line
+        self.column: int | None = location.column
+        self.excerpt: str = location.excerpt
+        self._caret = location.caret
 
     def __str__(self) -> str:
         if self.line is None:
@@ -49,46 +57,59 @@ class _PlacedError(JSONError):
         return f"{headline}\n    {self.excerpt}\n    {' ' * self._caret}^"
 
 
-class JSONSyntaxError(_PlacedError):
-    """The text is no JSON.
+class JSONSyntaxError(_LocatedError):
+    """The text is not valid JSON.
 
-    position: index of the first wrong byte (for bytes) or character (for str).
-    line, column: of the first wrong character, both counted from 1; the column in characters.
-    expected, got: the two halves of the message.
-    excerpt: a part of that line.
+    Attributes:
+        position: index of the first wrong byte (of bytes) or character (of str).
+        line: line of that character, from 1.
+        column: its number in the line, from 1, counted in characters.
+        expected: what the grammar requires there.
+        got: what the document has instead.
+        excerpt: a part of the line.
     """
 
     def __init__(
-        self, message: str, *, expected: str = "", got: str = "", place: Place = NOWHERE
+        self, message: str, *, expected: str = "", got: str = "", location: Location = NO_LOCATION
     ) -> None:
-        super().__init__(message, place)
+        super().__init__(message, location)
         self.expected = expected
         self.got = got
 
 
-class LimitError(_PlacedError):
+class LimitError(_LocatedError):
     """A document or a value exceeds a limit.
 
-    limit: the name of the field of Limits.
-    maximum: its value.
-    position, line, column: as in JSONSyntaxError; None when a value was being written.
+    Attributes:
+        limit: name of the field of Limits, or of the argument, such as `max_line`.
+        maximum: value of the limit.
+        position: as in JSONSyntaxError; None if a value was encoded.
+        line: likewise.
+        column: likewise.
     """
 
     def __init__(
-        self, message: str, *, limit: str = "", maximum: int = 0, place: Place = NOWHERE
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        maximum: int = 0,
+        location: Location = NO_LOCATION,
     ) -> None:
-        super().__init__(message, place)
+        super().__init__(message, location)
         self.limit = limit
         self.maximum = maximum
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a document's structure.
+    """One reason why a document is not what the type requires.
 
-    path: from the root, like `$.workload.memory_mb` or `$.items[3]`.
-    message: what was expected and what came.
-    line, column: where the value begins, from 1; for a missing field, where its object begins.
-        None when the value did not come from text.
+    Attributes:
+        path: path from the root, like `$.workload.memory_mb` or `$.items[3]`.
+        message: what was expected, and what the document has instead.
+        line: line where the value begins, from 1; for a missing field, where its object begins.
+            None if the value did not come from a text.
+        column: number of the character in that line, from 1.
     """
 
     path: str
@@ -97,14 +118,15 @@ class Fault(NamedTuple):
     column: int | None = None
 
     def __str__(self) -> str:
-        place = "" if self.line is None else f" (line {self.line}, column {self.column})"
-        return f"{self.path}: {self.message}{place}"
+        where = "" if self.line is None else f" (line {self.line}, column {self.column})"
+        return f"{self.path}: {self.message}{where}"
 
 
 class ValidationError(JSONError):
-    """A document or value is not what the type asks for.
+    """A document or value is not what the type requires.
 
-    faults: all that is wrong, in the order of the document, at most MAX_FAULTS.
+    Attributes:
+        faults: every fault in the order of the document, at most 100.
     """
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
@@ -116,8 +138,8 @@ class ValidationError(JSONError):
 
 
 class EncodeError(JSONError):
-    """A value that has no spelling in JSON: NaN, a lone surrogate, a cycle, an unknown type."""
+    """JSON cannot represent the value: NaN, a lone surrogate, a cycle, an unknown class."""
 
 
 class UnsupportedTypeError(JSONError, TypeError):
-    """A type that no codec can be made for."""
+    """JSON cannot represent the type, or its `__json__` is not valid."""

@@ -1,20 +1,21 @@
-"""What a document may cost before it is refused, each figure with its reason."""
+"""What a document may cost before it is rejected, each limit with its reason."""
 
 from typing import NamedTuple
 
-from kakuri_json._errors import NOWHERE, LimitError, Place
+from kakuri_json._errors import NO_LOCATION, LimitError, Location
 
 
 class Limits(NamedTuple):
-    """Bounds on a document, for reading and for writing alike.
+    """Bounds on a document, the same ones for decoding and encoding.
 
-    max_depth: arrays and objects inside one another. Real documents stay below 50; the parser
-        needs no stack of its own for more, but programs that walk the result do.
-    max_digits: characters of one number. Converting digits takes quadratic time, so this is what
-        CPython allows by default (CVE-2020-10735).
-    max_length: bytes or characters of a document. Values take up to twenty times the room of
-        their text; longer documents belong to the incremental parser.
-    max_keys: members of one object.
+    Attributes:
+        max_depth: levels of nested arrays and objects. Real documents stay below 50. The parser
+            could go deeper without recursion, but programs that walk the result often recurse.
+        max_digits: characters of a number. Converting digits takes quadratic time; this is the
+            default of CPython (CVE-2020-10735).
+        max_length: bytes of a document (characters of a str). Values take up to twenty times the
+            memory of their text; use IncrementalParser for longer documents.
+        max_keys: members of an object.
     """
 
     max_depth: int = 512
@@ -25,6 +26,10 @@ class Limits(NamedTuple):
 
 DEFAULT_LIMITS = Limits()
 
+MAX_FAULTS = 100
+"""Faults that one ValidationError has. The peer decides how many there are, and a reader of the
+message needs no more."""
+
 _UNITS = {
     "max_depth": "levels of nesting",
     "max_digits": "characters in a number",
@@ -33,12 +38,22 @@ _UNITS = {
 }
 
 
-def exceeded(limits: Limits, name: str, place: Place = NOWHERE) -> LimitError:
-    """Make the error for a document or value that exceeds a limit."""
+def limits_or_default(limits: Limits | None) -> Limits:
+    """Return the limits that a caller chose, or the default ones.
+
+    Raises:
+        TypeError: the argument is neither Limits nor None.
+    """
+    if limits is None:
+        return DEFAULT_LIMITS
+    if not isinstance(limits, Limits):
+        name = type(limits).__name__  # type: ignore[unreachable]  # callers without type checker
+        raise TypeError(f"expected limits as kakuri_json.Limits or None, got {name}")
+    return limits
+
+
+def exceeded(limits: Limits, name: str, location: Location = NO_LOCATION) -> LimitError:
+    """Return the error for a document or value that exceeds a limit."""
     maximum = getattr(limits, name)
     message = f"expected at most {maximum} {_UNITS[name]}, got more"
-    return LimitError(message, limit=name, maximum=maximum, place=place)
-
-
-MAX_FAULTS = 100
-"""Faults that one ValidationError gathers: a peer decides how many there are; more help nobody."""
+    return LimitError(message, limit=name, maximum=maximum, location=location)

@@ -14,10 +14,10 @@ from kakuri_json._types.shapes import (
     Choice,
     Constrained,
     Constraint,
-    Dictionary,
     Field,
-    Fixed,
+    FixedTuple,
     Flags,
+    Mapping,
     Record,
     Scalar,
     Sequence,
@@ -81,13 +81,13 @@ class _Definitions:
             case Sequence():
                 unique = {"uniqueItems": True} if shape.build in (set, frozenset) else {}
                 return {"type": "array", "items": self.describe(shape.item)} | unique
-            case Fixed():
+            case FixedTuple():
                 count = len(shape.items)
                 if not count:
                     return {"type": "array", "maxItems": 0}
                 items = [self.describe(item) for item in shape.items]
                 return {"type": "array", "prefixItems": items, "items": False, "minItems": count}
-            case Dictionary():
+            case Mapping():
                 names = self.describe(shape.key)
                 keys = {} if names == {"type": "string"} else {"propertyNames": names}
                 return {"type": "object", "additionalProperties": self.describe(shape.value)} | keys

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from kakuri_json._decode.compile_decoder import MISS, compile_reader
+from kakuri_json._decode.compile_decoder import NO_MATCH, compile_decoder
 from kakuri_json._decode.compile_scalars import NotRegular
 from kakuri_json._decode.layouts import USUAL, Layout, layout_of
 from kakuri_json._decode.runs import Runs
@@ -21,9 +21,9 @@ from kakuri_json._types.attributes import cache_of
 from kakuri_json._types.shapes import (
     Choice,
     Constrained,
-    Dictionary,
-    Fixed,
+    FixedTuple,
     Flags,
+    Mapping,
     Record,
     Sequence,
     Shape,
@@ -45,7 +45,7 @@ _UNKNOWN = object()
 class Codec:
     """Decodes one type.
 
-    first: reads a document in the layout that came last: gives a value or MISS, or raises
+    first: reads a document in the layout that came last: gives a value or NO_MATCH, or raises
         ValueError for what the slow path has to explain.
     """
 
@@ -58,7 +58,7 @@ class Codec:
         self.shape = shape
         self.annotation = annotation
         self._depth: int | None = None
-        self.first: Callable[[str], Any] = lambda _: MISS
+        self.first: Callable[[str], Any] = lambda _: NO_MATCH
         self._readers: list[Callable[[str], Any]] = []
         self._known: set[Layout] = set()
         self._learned = 0
@@ -66,14 +66,14 @@ class Codec:
         self._runs: dict[tuple[int, int], Runs | None] = {}
 
     def read(self, text: str, *, tried: bool = False) -> Any:
-        """Return the value of a document in a known layout, or MISS.
+        """Return the value of a document in a known layout, or NO_MATCH.
 
         Of a large document only the layout that came last is tried: what does not have it is read
         in runs, nearly as fast, and a refusal must not cost one walk for each layout.
 
         Args:
             text: the document.
-            tried: whether `first` has returned MISS for it already.
+            tried: whether `first` has returned NO_MATCH for it already.
         """
         if not self._known:
             self._add(USUAL)
@@ -88,10 +88,10 @@ class Codec:
                 value = reader(text)
             except ValueError:  # a class or a format refuses it; the slow path says why
                 continue
-            if value is not MISS:
+            if value is not NO_MATCH:
                 self.first = reader  # what came last comes next
                 return value
-        return MISS
+        return NO_MATCH
 
     def is_within(self, limits: Limits) -> bool:
         """Return whether expressions accept no more than limits allow.
@@ -136,7 +136,7 @@ class Codec:
                 return  # maybe another thread was quicker
             self._known.add(layout)
             with contextlib.suppress(NotRegular):  # then only the slow path reads
-                self._readers = [*self._readers, compile_reader(self.shape, layout)]
+                self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
 
 class UnionCodec(Codec):
@@ -156,14 +156,14 @@ class UnionCodec(Codec):
     def _read_usual(self, text: str) -> Any:
         # What is found here only chooses the codec; its expression has the tag in it.
         member = self._members.get(text[self._start : text.find('"', self._start)])
-        return MISS if member is None else member.first(text)
+        return NO_MATCH if member is None else member.first(text)
 
     def read(self, text: str, *, tried: bool = False) -> Any:
-        """Return the value of a document in a known layout, or MISS."""
+        """Return the value of a document in a known layout, or NO_MATCH."""
         found = self._find(text)
         member = None if found is None else self._members.get(found[1])
         if member is None:
-            return MISS
+            return NO_MATCH
         # Only where the tag has its usual place has its codec been asked.
         assert found is not None
         return member.read(text, tried=tried and found.start(1) == self._start)
@@ -245,9 +245,9 @@ def _owner(shape: Shape) -> type[Any] | None:
             return _owner(shape.inner)
         case Sequence():
             return _owner(shape.item)
-        case Dictionary():
+        case Mapping():
             return _owner(shape.value) or _owner(shape.key)
-        case Fixed(items=inside) | Union(members=inside):
+        case FixedTuple(items=inside) | Union(members=inside):
             return next(filter(None, map(_owner, inside)), None)
         case _:
             return None

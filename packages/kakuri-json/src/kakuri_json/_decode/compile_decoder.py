@@ -20,9 +20,9 @@ from kakuri_json._syntax.strings import quote
 from kakuri_json._types.shapes import (
     Constrained,
     Constraint,
-    Dictionary,
     Field,
-    Fixed,
+    FixedTuple,
+    Mapping,
     Record,
     Scalar,
     Sequence,
@@ -31,12 +31,12 @@ from kakuri_json._types.shapes import (
     is_string,
 )
 
-MISS = object()
+NO_MATCH = object()
 """What a reader returns for a document that its expression doesn't cover."""
 
 
-def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
-    """Return the function that reads a document of a shape in one layout, or returns MISS.
+def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
+    """Return the function that reads a document of a shape in one layout, or returns NO_MATCH.
 
     It may also raise ValueError for a document that the slow path has to explain.
 
@@ -46,12 +46,12 @@ def compile_reader(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     compiler = Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
     pattern = f"{compiler.space}{part.pattern}{compiler.space}"
-    compiler.constants["MISS"] = MISS
+    compiler.constants["NO_MATCH"] = NO_MATCH
     compiler.constants["match"] = re.compile(pattern.replace(CAPTURE, "(")).fullmatch
-    lines = ["m = match(text)", "if m is None: return MISS"]
+    lines = ["m = match(text)", "if m is None: return NO_MATCH"]
     lines += compiler.unpacking()
     if part.conditions:
-        lines.append(f"if not ({' and '.join(part.conditions)}): return MISS")
+        lines.append(f"if not ({' and '.join(part.conditions)}): return NO_MATCH")
     return compiler.function("text", [*lines, *part.result])
 
 
@@ -77,9 +77,9 @@ class Compiler(ScalarCompiler):
                 part = self._optional(shape, order)
             case Sequence():
                 part = self._sequence(shape, order, constraints)
-            case Fixed():
+            case FixedTuple():
                 part = self._fixed(shape, order)
-            case Dictionary():
+            case Mapping():
                 part = self._dictionary(shape, order, constraints)
             case Record():
                 part = self._record(shape, order)
@@ -248,7 +248,7 @@ class Compiler(ScalarCompiler):
             part.conditions.append(f"({part.code} := {made}) is not None")
         return part
 
-    def _fixed(self, shape: Fixed, order: Any) -> Part:
+    def _fixed(self, shape: FixedTuple, order: Any) -> Part:
         orders = order or (None,) * len(shape.items)
         if len(orders) != len(shape.items):
             raise NotRegular
@@ -258,9 +258,7 @@ class Compiler(ScalarCompiler):
         conditions = [condition for part in parts for condition in part.conditions]
         return Part(rf"\[{inside or self.space}\]", code, conditions)
 
-    def _dictionary(
-        self, shape: Dictionary, order: Any, constraints: tuple[Constraint, ...]
-    ) -> Part:
+    def _dictionary(self, shape: Mapping, order: Any, constraints: tuple[Constraint, ...]) -> Part:
         if not is_string(shape.key):
             raise NotRegular
         members, read = self._items(shape.value, order, constraints, shape.key)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from kakuri_json._limits import MAX_FAULTS, Limits, exceeded
-from kakuri_json._types.describe import describe, show
-from kakuri_json._types.shapes import Dictionary, Shape
+from kakuri_json._types.describe import describe, shorten
+from kakuri_json._types.shapes import Mapping, Shape
 
 Path: TypeAlias = tuple[Any, ...]
 """A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
@@ -55,7 +55,7 @@ class Cursor(Protocol):
     def items(self, value: Any) -> Iterator[None]:
         """Walk over the items of an array; each has to be taken before the next step."""
 
-    def members(self, value: Any, shape: Dictionary | None = None) -> Iterator[Any]:
+    def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:
         """Walk over the keys of an object; each value has to be taken before the next step.
 
         With a shape, lists of pairs may come as well: members that were read at once.
@@ -106,7 +106,7 @@ class ValueCursor:
             yield
         self._depth -= 1
 
-    def members(self, value: Any, shape: Dictionary | None = None) -> Iterator[Any]:  # noqa: ARG002
+    def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:  # noqa: ARG002
         self._enter()
         for key, self._present in value.items():
             yield key
@@ -157,6 +157,6 @@ class Conversion:
 
     def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
         """Add the fault that a value does not have the expected shape, and move past the value."""
-        self.fault(path, f"expected {describe(shape)}, got {show(value)}", position)
+        self.fault(path, f"expected {describe(shape)}, got {shorten(value)}", position)
         self.cursor.skip(value)
         return INVALID

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 from kakuri_json._decode.construction import build_set
 from kakuri_json._decode.conversion import INVALID, Conversion, Enough, Path
 from kakuri_json._decode.convert_scalars import checked, simple_converter, unmet
-from kakuri_json._types.describe import describe, show, suggest
+from kakuri_json._types.describe import describe, shorten, suggest
 from kakuri_json._types.shapes import (
     Constrained,
     Constraint,
-    Dictionary,
-    Fixed,
+    FixedTuple,
+    Mapping,
     Record,
     Sequence,
     Shape,
@@ -112,7 +112,7 @@ def _sequence(
     return built
 
 
-def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path, start: int | None) -> Steps:
+def _fixed(run: Conversion, shape: FixedTuple, value: Any, path: Path, start: int | None) -> Steps:
     if type(value) is not list and type(value) is not tuple:
         return run.mismatch(path, shape, value, start)
     cursor, before, length = run.cursor, len(run.faults), len(shape.items)
@@ -136,7 +136,7 @@ def _fixed(run: Conversion, shape: Fixed, value: Any, path: Path, start: int | N
 
 def _dictionary(
     run: Conversion,
-    shape: Dictionary,
+    shape: Mapping,
     value: Any,
     path: Path,
     start: int | None,
@@ -172,7 +172,7 @@ def _dictionary(
         else:
             converted = yield shape.value, inside
         if meant in result and meant is not INVALID:
-            run.fault(inside, f"expected every key once, got {show(key)} again", begin)
+            run.fault(inside, f"expected every key once, got {shorten(key)} again", begin)
         result[meant] = converted
     return INVALID if len(run.faults) > before else result
 
@@ -181,7 +181,7 @@ def _constrained(
     run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
 ) -> Steps:
     before, inner = len(run.faults), shape.inner
-    if isinstance(inner, (Sequence, Dictionary)):
+    if isinstance(inner, (Sequence, Mapping)):
         sizes = [c for c in shape.constraints if type(c.max_length) is int]
         narrow = min(sizes, key=_max_length, default=None)
         at_most = None if narrow is None else narrow.max_length
@@ -206,8 +206,8 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | N
         record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
         if record is not None:
             return (yield from _record(run, record, value, path, start))
-        got = "nothing" if tag is INVALID else show(tag)
-        tags = ", ".join(map(show, shape.tagged))
+        got = "nothing" if tag is INVALID else shorten(tag)
+        tags = ", ".join(map(shorten, shape.tagged))
         run.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
         run.cursor.skip(value)
         return INVALID
@@ -215,7 +215,7 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | N
         # At most one fits: a union that needs trial and error has no codec.
         for member in shape.members:
             inner = member.inner if isinstance(member, Constrained) else member
-            if isinstance(inner, (Dictionary, Record) if kind is dict else (Sequence, Fixed)):
+            if isinstance(inner, (Mapping, Record) if kind is dict else (Sequence, FixedTuple)):
                 return (yield from _NESTED[type(member)](run, member, value, path, start))
     else:
         attempt = Conversion(run.cursor, run.limits)
@@ -249,18 +249,18 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
         if key == shape.tag:
             has_tag = True
             if one != shape.tag_value:
-                expected = f"expected {show(shape.tag_value)}, got {show(one)}"
+                expected = f"expected {shorten(shape.tag_value)}, got {shorten(one)}"
                 run.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
-            known = ", ".join(map(show, fields)) or "no field"
+            known = ", ".join(map(shorten, fields)) or "no field"
             suggestion = suggest(key, fields) if len(run.faults) < _SUGGESTIONS else ""
-            run.fault(inside, f"expected one of {known}, got {show(key)}{suggestion}", begin)
+            run.fault(inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin)
         else:
             cursor.whole(one)
             continue
         cursor.skip(one)
     if not has_tag:
-        run.fault((path, shape.tag), f"expected {show(shape.tag_value)}, got nothing", start)
+        run.fault((path, shape.tag), f"expected {shorten(shape.tag_value)}, got nothing", start)
     for field in shape.fields:
         if field.required and field.name not in arguments:
             missing = f"expected {describe(field.shape)}, got nothing"
@@ -278,8 +278,8 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
 
 _NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
     Sequence: _sequence,
-    Fixed: _fixed,
-    Dictionary: _dictionary,
+    FixedTuple: _fixed,
+    Mapping: _dictionary,
     Constrained: _constrained,
     Union: _union,
     Record: _record,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from kakuri_json._decode.conversion import INVALID, Conversion, Found, Path
-from kakuri_json._types.describe import describe, show
+from kakuri_json._types.describe import describe, shorten
 from kakuri_json._types.formats import READERS
 from kakuri_json._types.shapes import (
     Anything,
@@ -86,7 +86,7 @@ def checked(
     if result is INVALID or len(run.faults) > before:
         if len(run.faults) == before + 1 and run.faults[-1].path is path:
             # The constraint's message says more than the plain kind.
-            message = f"expected {describe(shape)}, got {show(value)}"
+            message = f"expected {describe(shape)}, got {shorten(value)}"
             run.faults[-1] = Found(path, message, start)
         return INVALID
     for constraint in shape.constraints:
@@ -105,7 +105,7 @@ def unmet(
 ) -> object:
     """Add the fault that a value does not meet a constraint, which is named alone."""
     expected = describe(Constrained(shape.inner, (constraint,)))
-    return run.fault(path, f"expected {expected}, got {show(value)}", start)
+    return run.fault(path, f"expected {expected}, got {shorten(value)}", start)
 
 
 _KINDS: dict[str, type[Any]] = {

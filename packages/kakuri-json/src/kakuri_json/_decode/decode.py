@@ -5,16 +5,16 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from kakuri_json._decode.codec import BY_IDENTITY, Codec, codec_of, no_codec
-from kakuri_json._decode.compile_decoder import MISS
+from kakuri_json._decode.compile_decoder import NO_MATCH
 from kakuri_json._decode.conversion import Conversion, Found, Path, ValueCursor
 from kakuri_json._decode.convert import convert_value
 from kakuri_json._decode.text_cursor import LARGE, TextCursor
 from kakuri_json._errors import Fault, JSONSyntaxError, LimitError, ValidationError
-from kakuri_json._limits import DEFAULT_LIMITS, MAX_FAULTS, Limits
-from kakuri_json._syntax.diagnosis import in_bytes, lines_and_columns
+from kakuri_json._limits import MAX_FAULTS, Limits, limits_or_default
+from kakuri_json._syntax.diagnosis import lines_and_columns, set_byte_position
 from kakuri_json._syntax.loads import Data, read_text
 from kakuri_json._types.annotations import shape_of
-from kakuri_json._types.describe import show
+from kakuri_json._types.describe import shorten
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
@@ -23,55 +23,87 @@ T = TypeVar("T")
 Chunks: TypeAlias = Iterable[bytes] | bytes | bytearray | memoryview
 
 MAX_LINE = 2**20
-"""Bytes of a line unless another limit is given."""
+"""Bytes of a line unless a caller chooses another limit."""
 
 _MAX_FAST = 2**20
 """Bytes of a document that is tried with compiled expressions, far below every limit."""
 
 
-def decode(data: Data, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
+@overload
+def decode(data: Data, *, limits: Limits | None = None) -> Any: ...
+@overload
+def decode(data: Data, type: "TypeForm[T]", *, limits: Limits | None = None) -> T: ...
+def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> Any:  # noqa: A002
     """Parse a document and convert it to a type, checking everything that the type says.
 
-    Raises JSONSyntaxError and LimitError like loads; ValidationError, with every fault in its
-    place, for a document that is not what the type asks for; UnsupportedTypeError for a type
-    that has no JSON form.
+    The first call for a type reads its annotations and compiles a codec, which takes about a
+    millisecond; the codec is kept on the class and freed with it. Documents in the usual spelling
+    (fields in their order, no white space) are then read by one regular expression, all others by
+    the general parser, with the same result. Threads may decode at the same time.
+
+        >>> @dataclass
+        ... class Workload:
+        ...     id: str
+        ...     memory_mb: int = 512
+        >>> decode(b'{"id": "wl-1"}', Workload)
+        Workload(id='wl-1', memory_mb=512)
+        >>> decode(b'{"id": 1, "memory_mb": "64", "cpus": 2}', Workload)
+        Traceback (most recent call last):
+        kakuri_json.ValidationError: $.id: expected a string, got 1 (line 1, column 8)
+        $.memory_mb: expected an integer, got '64' (line 1, column 24)
+        $.cpus: expected one of 'id', 'memory_mb', got 'cpus' (line 1, column 38)
+
+    Args:
+        data: the document; bytes must be UTF-8 without a byte order mark.
+        type: a dataclass, a TypedDict, or any other type of the README's list, such as
+            `list[Workload]` or `A | B`. Without it, any value is accepted, as by `loads`.
+        limits: bounds on the document; None for the default ones.
+
+    Returns:
+        An instance of the type. No value is converted that JSON spells in another way: `"512"`,
+        `1.0` and `true` are not integers.
+
+    Raises:
+        JSONSyntaxError: the document is not valid JSON, with the position.
+        LimitError: the document exceeds one of the limits.
+        ValidationError: the document is not what the type requires, with the path and position of
+            every fault, at most 100.
+        UnsupportedTypeError: the type has no JSON form.
     """
     if data.__class__ is bytes and len(data) <= _MAX_FAST:
         codec = BY_IDENTITY.get(id(type), no_codec)()
-        if codec is not None and (limits is DEFAULT_LIMITS or codec.is_within(limits)):
+        if codec is not None and (limits is None or codec.is_within(limits_or_default(limits))):
             try:
                 value = codec.first(data.decode())
-            except ValueError:  # not UTF-8, or refused by a class: what follows says why
-                value = MISS
-            if value is not MISS:
-                decoded: T = value
-                return decoded
-            result: T = _decode(codec, data, limits, tried=True)
-            return result
-    other: T = _decode(codec_of(type), data, limits, tried=False)
-    return other
+            except ValueError:  # not UTF-8, or refused by a class; the general path explains it
+                value = NO_MATCH
+            if value is not NO_MATCH:
+                return value
+            return _decode(codec, data, limits_or_default(limits), tried=True)
+    return _decode(codec_of(type), data, limits_or_default(limits), tried=False)
 
 
 def _decode(codec: Codec, data: Data, limits: Limits, *, tried: bool) -> Any:
     text = read_text(data, limits)
     if len(data) <= _MAX_FAST and codec.is_within(limits):
         value = codec.read(text, tried=tried)
-        if value is not MISS:
+        if value is not NO_MATCH:
             return value
     try:
         return decode_slowly(codec, text, limits)
     except (JSONSyntaxError, LimitError) as error:
         if not isinstance(data, str):
-            in_bytes(error, text)
+            set_byte_position(error, text)
         raise
 
 
 def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
-    """Decode a document value by value, with the place of every fault.
+    """Decode a document value by value, with the position of every fault.
 
     Raises:
-        JSONSyntaxError, LimitError: with positions in characters.
-        ValidationError: the document is not what the type asks for. After MAX_FAULTS faults the
+        JSONSyntaxError: the document is not valid JSON; the position counts characters.
+        LimitError: the document exceeds a limit; the position counts characters.
+        ValidationError: the document is not what the type requires. After MAX_FAULTS faults the
             rest of the document is not read, so it may have syntax errors as well.
     """
     runs = len(text) >= LARGE and codec.is_within(limits)
@@ -90,20 +122,34 @@ def _validation_error(faults: list[Found], text: str | None = None) -> Validatio
     if text is None:
         return ValidationError(tuple(Fault(_spell(path), message) for path, message, _ in faults))
     positions = [0 if fault.position is None else fault.position for fault in faults]
-    places = lines_and_columns(text, positions)
+    located = lines_and_columns(text, positions)
     return ValidationError(
         tuple(
-            Fault(_spell(fault.path), fault.message, *places[position])
+            Fault(_spell(fault.path), fault.message, *located[position])
             for fault, position in zip(faults, positions, strict=True)
         )
     )
 
 
-def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMITS) -> T:  # noqa: A002
-    """Convert a value that is already parsed (of a TOML file, say) to a type, with all checks.
+def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None) -> T:  # noqa: A002
+    """Convert a value that is already parsed to a type, with the checks of `decode`.
 
-    Raises ValidationError, UnsupportedTypeError and LimitError like decode.
+    Dates, times and decimals may also be instances of their classes, as in a parsed TOML file.
+
+    Args:
+        value: None, bool, int, float, str, and lists and dicts of them.
+        type: the type, as for `decode`.
+        limits: bounds on the value; None for the default ones.
+
+    Returns:
+        An instance of the type.
+
+    Raises:
+        LimitError: the value is nested too deeply.
+        ValidationError: the value is not what the type requires.
+        UnsupportedTypeError: the type has no JSON form.
     """
+    limits = limits_or_default(limits)
     conversion = Conversion(ValueCursor(value, limits), limits)
     result: T = convert_value(conversion, shape_of(type))
     if conversion.faults:
@@ -112,20 +158,20 @@ def convert(value: object, *, type: "TypeForm[T]", limits: Limits = DEFAULT_LIMI
 
 
 _LONGEST_STEP = 100
-"""Characters of a key that a path shows: the peer decides how long it is."""
+"""Characters of a key that a path shows. The peer decides how long it is."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
 def _spell(path: Path) -> str:
-    """Spell a path like `$.items[3].name`."""
+    """Return the text of a path, like `$.items[3].name`."""
     steps: list[Any] = []
     while path:
         path, step = path
         steps.append(step)
     parts = ["$"]
     for step in reversed(steps):
-        if not isinstance(step, str):  # a value from elsewhere may have keys of any kind
-            parts.append(f"[{show(step)}]")
+        if not isinstance(step, str):  # a value that was not JSON may have keys of any kind
+            parts.append(f"[{shorten(step)}]")
         else:
             shown = step if len(step) <= _LONGEST_STEP else f"{step[:_LONGEST_STEP]}…"
             parts.append(f".{shown}" if _NAME(shown) else f"[{shown!r}]")
@@ -133,58 +179,79 @@ def _spell(path: Path) -> str:
 
 
 @overload
-def decode_lines(chunks: Chunks, *, max_line: int = MAX_LINE) -> Iterator[Any]: ...
+def decode_lines(
+    chunks: Chunks, *, max_line: int = MAX_LINE, limits: Limits | None = None
+) -> Iterator[Any]: ...
 @overload
 def decode_lines(
-    chunks: Chunks, *, type: "TypeForm[T]", max_line: int = MAX_LINE
+    chunks: Chunks,
+    type: "TypeForm[T]",
+    *,
+    max_line: int = MAX_LINE,
+    limits: Limits | None = None,
 ) -> Iterator[T]: ...
 def decode_lines(
     chunks: Chunks,
-    *,
     type: Any = object,  # noqa: A002
+    *,
     max_line: int = MAX_LINE,
+    limits: Limits | None = None,
 ) -> Iterator[Any]:
-    """Decode one document from each line.
+    r"""Decode one document from each line.
 
-    A line ends with LF; a CR before it counts as white space. The last one needs no end. An empty
-    line is an error like any other line without a document. Nothing follows an error.
+    A line ends with LF; a CR before it counts as white space. The last line may end without one.
+    An empty line is an error, like any other line without a document. The iterator ends with the
+    first error.
+
+        >>> chunks = [b'{"id": "wl-1"}\n{"i', b'd": "wl-2"}\n']
+        >>> list(decode_lines(chunks, dict[str, str]))
+        [{'id': 'wl-1'}, {'id': 'wl-2'}]
 
     Args:
-        chunks: the bytes of all lines, or an iterable of parts of them, cut anywhere.
-        type: the type of each document.
-        max_line: bytes of the longest line, which are all that is ever held.
+        chunks: the bytes of all lines, or an iterable of chunks of them, cut anywhere: a list, or a
+            file opened in binary mode.
+        type: the type of each document, as for `decode`.
+        max_line: bytes of the longest line. At most one line and one chunk are held in memory.
+        limits: bounds on each document; None for the default ones.
 
     Yields:
         The value of each line.
 
     Raises:
-        JSONSyntaxError, ValidationError: as decode does, with the line's number in the stream.
-        LimitError: as decode does, and for a line that is longer than max_line.
+        JSONSyntaxError: as in `decode`; `line` is the number of the line in the stream.
+        ValidationError: likewise.
+        LimitError: likewise, and if a line is longer than `max_line`.
+        UnsupportedTypeError: the type has no JSON form.
+        TypeError: a chunk is not bytes.
     """
     for number, line in enumerate(split_lines(chunks, max_line), 1):
         try:
-            value = decode(line, type=type)
+            value = decode(line, type, limits=limits)
         except (JSONSyntaxError, LimitError) as error:
             if error.line is not None:
                 error.line = number
             raise
         except ValidationError as error:
-            raise ValidationError(
-                tuple(fault._replace(line=number) for fault in error.faults)
-            ) from None
+            faults = tuple(fault._replace(line=number) for fault in error.faults)
+            raise ValidationError(faults) from None
         yield value
 
 
 def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
-    """Yield the lines without their LF; LimitError for one that is longer than max_line bytes."""
-    if isinstance(chunks, (bytes, bytearray, memoryview)):
-        chunks = (bytes(chunks),)  # its items are numbers
-    elif isinstance(chunks, str):  # type: ignore[unreachable]  # by callers without type checker
-        raise TypeError("expected bytes or chunks of bytes, got str")
+    """Yield each line without its LF.
+
+    Raises:
+        LimitError: a line is longer than max_line bytes.
+        TypeError: a chunk is not bytes.
+    """
+    whole = isinstance(chunks, (str, bytes, bytearray, memoryview))
+    parts: Iterable[Any] = (chunks,) if whole else chunks  # the items of bytes are numbers
     held: list[bytes] = []
     length = 0
-    for chunk in chunks:
-        *lines, rest = chunk.split(b"\n")
+    for chunk in parts:
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError(f"expected bytes or chunks of bytes, got {type(chunk).__name__}")
+        *lines, rest = bytes(chunk).split(b"\n")
         for line in lines:
             held.append(line)
             if length + len(line) > max_line:
@@ -202,6 +269,5 @@ def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
 
 
 def _too_long(max_line: int) -> LimitError:
-    return LimitError(
-        f"expected a line of at most {max_line} bytes, got more", limit="max_line", maximum=max_line
-    )
+    message = f"expected a line of at most {max_line} bytes, got more"
+    return LimitError(message, limit="max_line", maximum=max_line)

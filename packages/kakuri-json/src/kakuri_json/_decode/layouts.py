@@ -8,7 +8,15 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kakuri_json._types.shapes import Constrained, Dictionary, Fixed, Record, Sequence, Shape, Union
+from kakuri_json._types.shapes import (
+    Constrained,
+    FixedTuple,
+    Mapping,
+    Record,
+    Sequence,
+    Shape,
+    Union,
+)
 
 Order: TypeAlias = tuple[tuple[str, Any], ...]
 """For each key of a record, in order: its name and the order inside its value, or None."""
@@ -58,8 +66,8 @@ def _order(shape: Shape, value: Any) -> Any:
             return _order(records[0], value) if len(records) == 1 else None
         case Sequence() if type(value) is list and value:
             return _order(shape.item, value[0])
-        case Fixed() if type(value) is list:
+        case FixedTuple() if type(value) is list:
             return tuple(_order(item, one) for item, one in zip(shape.items, value, strict=False))
-        case Dictionary() if type(value) is dict and value:
+        case Mapping() if type(value) is dict and value:
             return _order(shape.value, next(iter(value.values())))
     return None

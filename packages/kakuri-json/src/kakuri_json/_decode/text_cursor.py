@@ -22,7 +22,7 @@ from kakuri_json._syntax.diagnosis import (
 from kakuri_json._syntax.parser import parse_value
 from kakuri_json._syntax.scanning import skip_plain, skip_space
 from kakuri_json._syntax.strings import read_escaped
-from kakuri_json._types.shapes import Dictionary, Shape
+from kakuri_json._types.shapes import Mapping, Shape
 
 _OBJECT: dict[str, Any] = {}
 _ARRAY: list[Any] = []
@@ -125,7 +125,7 @@ class TextCursor:
             if text.startswith("]", self.position):
                 raise explain_value(text, self.position, after_comma=True)
 
-    def members(self, value: Any, shape: Dictionary | None = None) -> Iterator[Any]:  # noqa: ARG002
+    def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:  # noqa: ARG002
         text = self.text
         position = self._enter()
         keys: set[str] = set()
@@ -174,7 +174,7 @@ class TextCursor:
         return items, is_at_item
 
     def _check_keys(
-        self, keys: set[str], pairs: list[tuple[str, Any]], shape: Dictionary, start: int
+        self, keys: set[str], pairs: list[tuple[str, Any]], shape: Mapping, start: int
     ) -> None:
         """Add the keys of a run of members that begins at a position."""
         added = [key for key, _ in pairs]

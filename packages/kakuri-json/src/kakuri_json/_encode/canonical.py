@@ -1,39 +1,54 @@
-"""The JSON Canonicalization Scheme (RFC 8785): one text for a value, to sign or to compare."""
+"""The JSON Canonicalization Scheme (RFC 8785): one text for each value, to sign or to compare."""
 
 from typing import Any
 
 from kakuri_json._encode import values
 from kakuri_json._encode.printer import print_value
 from kakuri_json._errors import EncodeError
-from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._types.describe import show
+from kakuri_json._limits import Limits, exceeded, limits_or_default
+from kakuri_json._types.describe import shorten
 
 
-def canonical(value: object) -> bytes:
-    """Print a value in the one way that RFC 8785 leaves.
+def canonical(value: object, *, limits: Limits | None = None) -> bytes:
+    """Return the canonical form of a value in UTF-8 (RFC 8785).
 
-    Keys are ordered by their UTF-16 code units, numbers are spelled as ECMAScript spells doubles.
-    Raises what encode raises, and EncodeError for an integer that no double holds exactly.
+    Keys are ordered by their UTF-16 code units, and numbers are spelled as ECMAScript spells
+    doubles, so that equal values have equal bytes.
+
+    Args:
+        value: the value, as for `encode`.
+        limits: bounds on the document; None for the default ones.
+
+    Returns:
+        The document.
+
+    Raises:
+        EncodeError: JSON cannot represent the value, or a double cannot hold an integer exactly.
+        LimitError: the document would exceed one of the limits.
     """
+    limits = limits_or_default(limits)
     text = print_value(
-        value, DEFAULT_LIMITS, lambda: values, sort_key=_utf16, number_text=ecmascript_number
+        value, limits, lambda: values, sort_key=_utf16, number_text=ecmascript_number
     )
-    return text.encode()
+    data = text.encode()
+    if len(data) > limits.max_length:
+        raise exceeded(limits, "max_length")
+    return data
 
 
 def _utf16(key: str) -> bytes:
-    return key.encode("utf-16-be", "surrogatepass")  # what can't be written is refused later
+    return key.encode("utf-16-be", "surrogatepass")  # lone surrogates are rejected later
 
 
 def ecmascript_number(value: Any) -> str:
-    """Spell a number as ECMAScript does (RFC 8785 section 3.2.2.3)."""
+    """Return a number as ECMAScript spells it (RFC 8785 section 3.2.2.3)."""
     try:
         number = float(value)
     except OverflowError:
         number = float("inf")
     if number - number != 0 or number != value:
         expected = "a number that a double holds exactly"
-        raise EncodeError(f"expected {expected}, got {show(value)}")
+        raise EncodeError(f"expected {expected}, got {shorten(value)}")
     if number == 0:
         return "0"
     sign = "-" if number < 0 else ""

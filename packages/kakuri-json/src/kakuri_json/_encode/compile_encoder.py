@@ -19,8 +19,8 @@ from kakuri_json._types.formats import write_bytes, write_date_time, write_decim
 from kakuri_json._types.shapes import (
     Choice,
     Constrained,
-    Dictionary,
     Field,
+    Mapping,
     Record,
     Scalar,
     Sequence,
@@ -45,7 +45,7 @@ class _NotPlain(Exception):
     """The shape has no f-string: it contains itself, or values of any kind."""
 
 
-def compile_writer(cls: type[Any]) -> Encoder:
+def compile_encoder(cls: type[Any]) -> Encoder:
     """Return a function that prints instances of a dataclass, or returns None where it cannot.
 
     The function raises ValueError for an integer that has too many digits.
@@ -72,9 +72,9 @@ def _value(shape: Shape, inside: list[Record]) -> Encoder:
             return _strings(build)
         case Sequence(build=build) if build in (list, tuple):
             return _sequence(build, _value(shape.item, inside))
-        case Dictionary() if is_string(shape.key) and is_string(shape.value):
+        case Mapping() if is_string(shape.key) and is_string(shape.value):
             return _members
-        case Dictionary() if is_string(shape.key):
+        case Mapping() if is_string(shape.key):
             return _dictionary(_value(shape.value, inside))
         case Record() if not shape.is_dict and shape not in inside:
             return _record(shape, inside)

@@ -1,10 +1,13 @@
 """Values to documents."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kakuri_json._encode.printer import print_value
-from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
+from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded, limits_or_default
 from kakuri_json._types.attributes import Encoder, cache_of
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 def dumps(
@@ -12,52 +15,151 @@ def dumps(
     *,
     indent: int | None = None,
     sort_keys: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
 ) -> str:
-    """Print a value as a document: JSON values, dataclasses, enums, and whatever decode can make.
+    """Return a value as a document in a str.
 
-    indent: spaces for each level; None prints no white space at all.
-    sort_keys: order keys by their characters.
-    Raises EncodeError for a value without JSON form, LimitError for one beyond the limits.
+    Accepts None, bool, int, float, str, list, tuple and mappings, and everything that `decode` can
+    create: dataclasses, TypedDicts, enums, sets, Decimal, datetime, date, bytes, UUID. Only what
+    RFC 8259 requires to be escaped is escaped. What is written can be read again: values that
+    `loads` would reject with the same limits raise an error.
+
+        >>> print(dumps({"id": "wl-1", "args": ["é", 1.0]}, indent=2))
+        {
+          "id": "wl-1",
+          "args": [
+            "é",
+            1.0
+          ]
+        }
+
+    Args:
+        value: the value.
+        indent: spaces for each level; None for no white space at all.
+        sort_keys: whether to order the members of objects by their keys.
+        limits: bounds on the document; None for the default ones.
+
+    Returns:
+        The document.
+
+    Raises:
+        EncodeError: JSON cannot represent the value: NaN, a lone surrogate, a cycle, a key that is
+            not text, a class without a JSON form.
+        LimitError: the document would exceed one of the limits.
+        UnsupportedTypeError: a dataclass has a field whose type has no JSON form.
     """
-    if indent is None and not sort_keys and limits is DEFAULT_LIMITS:
+    if indent is None and not sort_keys and limits is None:
         return _compact(value)
-    return print_value(
-        value, limits, _load_values, indent=indent, sort_key=str if sort_keys else None
-    )
+    return _print(value, indent, limits_or_default(limits), sort_keys=sort_keys)
 
 
-def encode(value: object) -> bytes:
-    """Print a value as a compact document in UTF-8.
+def encode(
+    value: object,
+    *,
+    indent: int | None = None,
+    sort_keys: bool = False,
+    limits: Limits | None = None,
+) -> bytes:
+    """Return a value as a document in UTF-8.
 
-    Raises EncodeError for a value without JSON form, LimitError for one beyond the limits.
+    The same as `dumps`, in the form that is sent and stored. For a dataclass, the first call
+    compiles an encoder that is kept on the class; it writes the fields in their order, and the tag
+    of `__json__` before them.
+
+        >>> @dataclass
+        ... class Workload:
+        ...     id: str
+        ...     memory_mb: int = 512
+        >>> encode(Workload("wl-1"))
+        b'{"id":"wl-1","memory_mb":512}'
+        >>> decode(encode(Workload("wl-1")), Workload)
+        Workload(id='wl-1', memory_mb=512)
+
+    Args:
+        value: the value.
+        indent: spaces for each level; None for no white space at all.
+        sort_keys: whether to order the members of objects by their keys.
+        limits: bounds on the document; None for the default ones.
+
+    Returns:
+        The document.
+
+    Raises:
+        EncodeError: JSON cannot represent the value.
+        LimitError: the document would exceed one of the limits.
+        UnsupportedTypeError: a dataclass has a field whose type has no JSON form.
     """
-    data = _compact(value).encode()
-    if len(data) > DEFAULT_LIMITS.max_length:
-        raise exceeded(DEFAULT_LIMITS, "max_length")
+    if indent is None and not sort_keys and limits is None:
+        data = _compact(value).encode()
+        limits = DEFAULT_LIMITS
+    else:
+        limits = limits_or_default(limits)
+        data = _print(value, indent, limits, sort_keys=sort_keys).encode()
+    if len(data) > limits.max_length:
+        raise exceeded(limits, "max_length")
     return data
 
 
-def writer_of(cls: type[Any]) -> Encoder | None:
+def dump(
+    value: object,
+    file: "SupportsWrite[bytes]",
+    *,
+    indent: int | None = None,
+    sort_keys: bool = False,
+    limits: Limits | None = None,
+) -> None:
+    """Write a value to a file as a document in UTF-8, like `encode`.
+
+    Nothing is written if the value cannot be encoded.
+
+    Args:
+        value: the value.
+        file: a file opened in binary mode, because JSON is UTF-8 whatever the locale says.
+        indent: as in `encode`.
+        sort_keys: as in `encode`.
+        limits: as in `encode`.
+
+    Raises:
+        EncodeError: as in `encode`.
+        LimitError: as in `encode`.
+        UnsupportedTypeError: as in `encode`.
+        TypeError: the file was opened in text mode, so its `write` requires a str.
+    """
+    file.write(encode(value, indent=indent, sort_keys=sort_keys, limits=limits))
+
+
+def encoder_of(cls: type[Any]) -> Encoder | None:
     """Return the function that prints instances of exactly this class; None if it has none."""
     if not hasattr(cls, "__dataclass_fields__"):
         return None
     cache = cache_of(cls)
-    if cache.write is None:
-        # Imported late: a program without dataclasses has no need of it.
-        from kakuri_json._encode.compile_encoder import compile_writer  # noqa: PLC0415
+    if cache.encode is None:
+        # Imported late: a program without dataclasses does not need it.
+        from kakuri_json._encode.compile_encoder import compile_encoder  # noqa: PLC0415
 
-        cache.write = compile_writer(cls)
-        type.__setattr__(cls, "__kakuri_write__", cache.write)
-    return cache.write
+        cache.encode = compile_encoder(cls)
+        type.__setattr__(cls, "__kakuri_encode__", cache.encode)
+    return cache.encode
+
+
+def _print(value: object, indent: int | None, limits: Limits, *, sort_keys: bool) -> str:
+    """Print a value with the general printer."""
+    if indent is not None:
+        if type(indent) is not int:
+            got = type(indent).__name__
+            raise TypeError(f"expected indent as a number of spaces (int) or None, got {got}")
+        if indent < 0:
+            raise ValueError(f"expected indent as a number of spaces, got {indent}")
+    sort_key = str if sort_keys else None
+    return print_value(value, limits, _load_values, indent=indent, sort_key=sort_key)
 
 
 def _compact(value: object) -> str:
-    """Print a value compactly, through its class's own writer if it has one."""
+    """Print a value without white space, with the encoder of its class if there is one."""
     cls = value.__class__
     if cls is not dict and cls is not list:
         try:
-            text = cls.__kakuri_write__(value)  # type: ignore[attr-defined]  # see writer_of
+            text = cls.__kakuri_encode__(value)  # type: ignore[attr-defined]  # see encoder_of
         except (AttributeError, ValueError):  # the printer says which limit an integer exceeds
             text = None
         if text is None:
@@ -69,12 +171,12 @@ def _compact(value: object) -> str:
 
 
 def _compact_first(value: object, cls: type[Any]) -> str | None:
-    """Print a value if its class has no writer yet; what a base's writer says does not count."""
-    if "__kakuri_write__" in cls.__dict__ and cache_of(cls).write is not None:
+    """Print a value whose class has no encoder of its own yet; that of a base does not count."""
+    if "__kakuri_encode__" in cls.__dict__ and cache_of(cls).encode is not None:
         return None
-    write = writer_of(cls)
+    encoder = encoder_of(cls)
     try:
-        return None if write is None else write(value)
+        return None if encoder is None else encoder(value)
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ from kakuri_json._errors import EncodeError
 from kakuri_json._limits import DEFAULT_LIMITS, Limits, exceeded
 from kakuri_json._syntax.strings import quote
 from kakuri_json._types.annotations import record_of
-from kakuri_json._types.describe import show
+from kakuri_json._types.describe import shorten
 from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._types.shapes import Field
 
@@ -43,7 +43,7 @@ def simple_text(
             expected = "a finite number"
             if value.is_finite():
                 expected = "a decimal number of at most 1000 digits and 6 in its exponent"
-            raise EncodeError(f"expected {expected}, got {show(value)}")
+            raise EncodeError(f"expected {expected}, got {shorten(value)}")
     elif isinstance(value, (bytes, bytearray)):
         text = write_bytes(value)
     elif isinstance(value, uuid.UUID):
@@ -90,7 +90,7 @@ def open_container(
         return False, iter([item for _, item in texts]), len(value)
     else:
         raise EncodeError(
-            f"expected a value with a JSON form, got {show(value)} ({type(value).__name__})"
+            f"expected a value with a JSON form, got {shorten(value)} ({type(value).__name__})"
         )
     if sort_key is not None:
         pairs.sort(key=lambda pair: sort_key(pair[0]))
@@ -116,7 +116,7 @@ def key_text(key: Any) -> str:
         assert quoted is not None
         return quoted[1:-1]
     if not isinstance(text, str):
-        raise EncodeError(f"expected text as a key, got {show(key)}")
+        raise EncodeError(f"expected text as a key, got {shorten(key)}")
     return str.__str__(text)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from kakuri_json._errors import JSONSyntaxError, LimitError, Place
+from kakuri_json._errors import JSONSyntaxError, LimitError, Location
 from kakuri_json._limits import Limits, exceeded
 
 _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
@@ -20,21 +20,21 @@ _EXCERPT_AFTER = 20
 def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSyntaxError:
     """Make the error for a place in the text."""
     message = f"expected {expected}, got {got}"
-    return JSONSyntaxError(message, expected=expected, got=got, place=_place(text, position))
+    return JSONSyntaxError(message, expected=expected, got=got, location=_locate(text, position))
 
 
 def limit_error(text: str, position: int, limits: Limits, name: str) -> LimitError:
     """Make the error for a limit that the text exceeds at a place."""
-    return exceeded(limits, name, _place(text, position))
+    return exceeded(limits, name, _locate(text, position))
 
 
-def _place(text: str, position: int) -> Place:
+def _locate(text: str, position: int) -> Location:
     line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
     start = max(position - column + 1, position - _EXCERPT_BEFORE)
     end = text.find("\n", position, position + _EXCERPT_AFTER)
     excerpt = text[start : position + _EXCERPT_AFTER if end < 0 else end]
     printable = "".join(c if c.isprintable() else " " for c in excerpt).rstrip()
-    return Place(position, line, column, printable, position - start)
+    return Location(position, line, column, printable, position - start)
 
 
 def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[int, int]]:
@@ -48,7 +48,7 @@ def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[in
     return found
 
 
-def in_bytes(error: JSONSyntaxError | LimitError, text: str) -> None:
+def set_byte_position(error: JSONSyntaxError | LimitError, text: str) -> None:
     """Count an error's position in the bytes of the text instead of in its characters."""
     if error.position is not None and not text.isascii():
         error.position = len(text[: error.position].encode())

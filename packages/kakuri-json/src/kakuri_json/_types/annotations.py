@@ -20,9 +20,9 @@ from kakuri_json._types.shapes import (
     Anything,
     Choice,
     Constrained,
-    Dictionary,
-    Fixed,
+    FixedTuple,
     Flags,
+    Mapping,
     Record,
     Scalar,
     Sequence,
@@ -53,7 +53,7 @@ _SEQUENCES: dict[Any, type[Any]] = {
 }  # fmt: skip
 _DICTIONARIES = (dict, abc.Mapping, abc.MutableMapping)
 _SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
-_SIMPLE |= dict.fromkeys(_DICTIONARIES, Dictionary(Scalar("string"), Anything()))
+_SIMPLE |= dict.fromkeys(_DICTIONARIES, Mapping(Scalar("string"), Anything()))
 _ALIAS = getattr(typing, "TypeAliasType", ())
 _QUALIFIERS = tuple(
     getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
@@ -126,14 +126,14 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
     if origin in (typing.Union, types.UnionType):
         return _union([_shape(argument, scope) for argument in arguments], annotation)
     if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
-        return Fixed(tuple(_shape(argument, scope) for argument in arguments))
+        return FixedTuple(tuple(_shape(argument, scope) for argument in arguments))
     if origin in _SEQUENCES:
         return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
     if origin in _DICTIONARIES:
         key = _shape(arguments[0], scope)
         if not _is_textual(key):
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
-        return Dictionary(key, _shape(arguments[1], scope))
+        return Mapping(key, _shape(arguments[1], scope))
     if _ALIAS and isinstance(origin, _ALIAS):
         return _alias(origin, tuple(_shape(one, scope) for one in given_to(origin, arguments)))
     if dataclasses.is_dataclass(origin) or typing.is_typeddict(origin):
@@ -244,8 +244,8 @@ def _rank(member: Shape) -> int:
 def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
     """Refuse a union where only a trial tells which member an array or object is meant for."""
     inner = [member.inner if isinstance(member, Constrained) else member for member in members]
-    arrays = sum(isinstance(member, (Sequence, Fixed)) for member in inner)
-    dictionaries = sum(isinstance(member, Dictionary) for member in inner)
+    arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
+    dictionaries = sum(isinstance(member, Mapping) for member in inner)
     objects = dictionaries + any(isinstance(member, Record) for member in inner)
     if arrays > 1 or objects > 1:
         kind = "array" if arrays > 1 else "object without a tag"
@@ -311,5 +311,8 @@ def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
     read = typed_dict_fields if record.is_dict else dataclass_fields
     record.fields = tuple(read(record, hints, to_json, _shape))
     record.by_json_name = {item.json_name: item for item in record.fields}
+    for name in record.by_json_name:
+        if not isinstance(name, str):
+            raise UnsupportedTypeError(f"expected JSON names of text in {cls!r}, got {name!r}")
     if len(record.by_json_name) != len(record.fields) or record.tag in record.by_json_name:
         raise UnsupportedTypeError(f"expected different names for the fields of {cls!r}")

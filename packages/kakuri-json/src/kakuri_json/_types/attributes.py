@@ -8,22 +8,28 @@ classes, or anything that refers to them, would keep classes that are created at
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from kakuri_json._errors import UnsupportedTypeError
+
 Encoder: TypeAlias = Callable[[Any], str | None]
+"""Returns the text of a value, or None for a value that only the general printer can print."""
 
 NAME = "__kakuri_json__"
 """The attribute of a class that holds its Cache."""
 
 
 class Options(TypedDict, total=False):
-    """The keys of a class variable `__json__`; a plain dict will do, so no import is needed.
+    """The keys of a class variable `__json__`. A plain dict is enough; it needs no import.
 
-    tag: name of a field, written first, that tells the classes of a union apart.
-    tag_value: what stands in it; the name of the class unless given.
-    rename: JSON names of fields: a mapping, or a function from the field's name.
-    omit_defaults: leave out fields that equal their default. Fields of one Literal are kept.
-    unknown: "error" (unless given) refuses fields that the class doesn't have; "ignore" skips them.
+    A subclass inherits the options of its bases.
 
-    A subclass inherits its base's options.
+    Attributes:
+        tag: name of a field, written first, that distinguishes the classes of a union.
+        tag_value: value of that field; by default the name of the class.
+        rename: JSON names of fields: a mapping, or a function of the field's name.
+        omit_defaults: whether to omit fields that are the same as their default. A field of one
+            Literal is always written.
+        unknown: "error" (the default) rejects fields that the class does not have, "ignore" skips
+            them.
     """
 
     tag: str
@@ -33,34 +39,63 @@ class Options(TypedDict, total=False):
     unknown: Literal["error", "ignore"]
 
 
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "tag": ("a string", lambda value: isinstance(value, str)),
+    "tag_value": ("a string", lambda value: isinstance(value, str)),
+    "rename": ("a mapping or a function", lambda one: callable(one) or isinstance(one, Mapping)),
+    "omit_defaults": ("true or false", lambda value: isinstance(value, bool)),
+    "unknown": ("'error' or 'ignore'", lambda value: value in ("error", "ignore")),
+}
+"""For each key of `__json__`: what its value must be, and a test for it."""
+
+
 def options_of(cls: type[Any]) -> Options:
-    """Give the options of a class: its own over its bases'."""
+    """Return the options of a class: its own over those of its bases.
+
+    Raises:
+        UnsupportedTypeError: a key is unknown, or its value is of the wrong kind.
+    """
     merged: Options = {}
     for base in reversed(cls.__mro__):
-        merged.update(base.__dict__.get("__json__", {}))
+        declared = base.__dict__.get("__json__", {})
+        if not isinstance(declared, Mapping):
+            raise UnsupportedTypeError(f"expected a dict as __json__ of {base!r}, got {declared!r}")
+        for key, value in declared.items():
+            if key not in _EXPECTED:
+                known = ", ".join(map(repr, _EXPECTED))
+                raise UnsupportedTypeError(
+                    f"expected keys {known} in __json__ of {base!r}, got {key!r}"
+                )
+            expected, accepts = _EXPECTED[key]
+            if not accepts(value):
+                raise UnsupportedTypeError(
+                    f"expected {expected} for {key!r} in __json__ of {base!r}, got {value!r}"
+                )
+        merged.update(declared)  # type: ignore[typeddict-item]  # checked above
     return merged
 
 
 class Cache:
-    """What is kept for one class.
+    """What is compiled for one class.
 
-    cls: the class; a subclass finds its base's cache, and has to make its own.
-    write: prints an instance of exactly this class, or returns None.
-    record: the shape of the class without type arguments.
-    codecs: the codecs of types that this class is a part of.
+    Attributes:
+        cls: the class. A subclass inherits the attribute of its base, and needs its own Cache.
+        encode: prints an instance of exactly this class, or returns None.
+        record: the shape of the class without type arguments.
+        codecs: the codecs of types that this class is a part of.
     """
 
-    __slots__ = ("cls", "codecs", "record", "write")
+    __slots__ = ("cls", "codecs", "encode", "record")
 
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
-        self.write: Encoder | None = None
+        self.encode: Encoder | None = None
         self.record: Any = None
         self.codecs: dict[int, Any] = {}
 
 
 def cache_of(cls: type[Any]) -> Cache:
-    """Return the cache of a class, a new one the first time."""
+    """Return the cache of a class; create it the first time."""
     cache = cls.__dict__.get(NAME)
     if cache is None or cache.cls is not cls:  # a copy of the class has a copy of the attribute
         cache = Cache(cls)

@@ -11,8 +11,8 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.shapes import (
     Constrained,
     Constraint,
-    Dictionary,
-    Fixed,
+    FixedTuple,
+    Mapping,
     Scalar,
     Sequence,
     Shape,
@@ -234,4 +234,4 @@ def _is_number(shape: Shape) -> bool:
 
 def _is_sized(shape: Shape) -> bool:
     others = (Scalar("string"), Text("bytes"))
-    return isinstance(shape, (Sequence, Fixed, Dictionary)) or shape in others
+    return isinstance(shape, (Sequence, FixedTuple, Mapping)) or shape in others

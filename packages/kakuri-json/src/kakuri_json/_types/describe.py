@@ -9,9 +9,9 @@ from kakuri_json._types.shapes import (
     Anything,
     Choice,
     Constrained,
-    Dictionary,
-    Fixed,
+    FixedTuple,
     Flags,
+    Mapping,
     Record,
     Scalar,
     Sequence,
@@ -37,7 +37,7 @@ def describe(shape: Shape) -> str:
         case Scalar():
             return _KINDS[shape.kind]
         case Choice():
-            rows = [show(value) for value, _ in shape.rows]
+            rows = [shorten(value) for value, _ in shape.rows]
             return rows[0] if len(rows) == 1 else f"one of {', '.join(rows)}"
         case Flags():
             members = " + ".join(f"{member._value_} ({member.name})" for member in shape.cls)
@@ -46,9 +46,9 @@ def describe(shape: Shape) -> str:
             return READERS[shape.format][0]
         case Sequence():
             return "an array"
-        case Fixed():
+        case FixedTuple():
             return f"an array of {len(shape.items)}"
-        case Dictionary() | Record():
+        case Mapping() | Record():
             return "an object"
         case Constrained():
             for constraint in shape.constraints:
@@ -66,10 +66,10 @@ def suggest(key: object, known: Iterable[str]) -> str:
         return ""
     spelled = {name.lower(): name for name in known}
     found = get_close_matches(key.lower(), spelled, n=1, cutoff=_SIMILARITY)
-    return f"; did you mean {show(spelled[found[0]])}?" if found else ""
+    return f"; did you mean {shorten(spelled[found[0]])}?" if found else ""
 
 
-def show(value: Any) -> str:
+def shorten(value: Any) -> str:
     """Show a value in a message, shortened."""
     if type(value) is str:
         text = repr(value[:_LONGEST])

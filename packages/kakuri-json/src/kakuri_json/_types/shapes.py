@@ -4,7 +4,7 @@ import enum
 import functools
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -83,14 +83,14 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class FixedTuple:
     """An array with a type for each place."""
 
     items: tuple["Shape", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Dictionary:
+class Mapping:
     """An object with any keys."""
 
     key: "Shape"
@@ -111,7 +111,7 @@ class Union:
 
     members: tuple["Shape", ...]
     tag: str | None = None
-    tagged: Mapping[Any, "Record"] = field(default_factory=dict, compare=False)
+    tagged: dict[Any, "Record"] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ Shape: TypeAlias = (
     | Flags
     | Text
     | Sequence
-    | Fixed
-    | Dictionary
+    | FixedTuple
+    | Mapping
     | Constrained
     | Union
     | Record
@@ -176,9 +176,9 @@ def depth_of(shape: Shape, inside: tuple[Record, ...] = ()) -> int:
             return depth_of(shape.inner, inside)
         case Sequence():
             return min(sys.maxsize, 1 + depth_of(shape.item, inside))
-        case Dictionary():
+        case Mapping():
             return min(sys.maxsize, 1 + depth_of(shape.value, inside))
-        case Fixed(items=parts):
+        case FixedTuple(items=parts):
             return min(sys.maxsize, 1 + _deepest(parts, inside))
         case Union(members=parts):
             return _deepest(parts, inside)

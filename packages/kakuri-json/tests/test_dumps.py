@@ -1,0 +1,82 @@
+import io
+from dataclasses import dataclass
+
+import pytest
+from kakuri_json import EncodeError, LimitError, Limits, decode, dump, dumps, encode, load
+
+
+@dataclass
+class Point:
+    x: int
+    y: list[int]
+
+
+VALUE = {"é": Point(1, [2, 3]), "a": ()}
+
+
+@pytest.mark.parametrize("options", [{}, {"indent": 2}, {"sort_keys": True}, {"indent": 0}])
+def test_encode_returns_utf8_of_what_dumps_returns(options):
+    assert encode(VALUE, **options) == dumps(VALUE, **options).encode()
+
+
+def test_encode_with_indent_writes_one_member_a_line():
+    assert encode(Point(1, []), indent=1) == b'{\n "x": 1,\n "y": []\n}'
+
+
+def test_dump_writes_what_encode_returns():
+    file = io.BytesIO()
+    dump(VALUE, file, indent=2, sort_keys=True)
+    assert file.getvalue() == encode(VALUE, indent=2, sort_keys=True)
+    file.seek(0)
+    assert load(file) == {"é": {"x": 1, "y": [2, 3]}, "a": []}
+
+
+def test_dump_of_value_without_json_form_writes_nothing():
+    file = io.BytesIO()
+    with pytest.raises(EncodeError):
+        dump([1, object()], file)
+    assert file.getvalue() == b""
+
+
+def test_dump_to_text_file_raises_type_error():
+    with pytest.raises(TypeError):
+        dump(1, io.StringIO())
+
+
+@pytest.mark.parametrize("write", [dumps, encode])
+@pytest.mark.parametrize(
+    ("indent", "error", "message"),
+    [
+        ("  ", TypeError, r"expected indent as a number of spaces \(int\) or None, got str"),
+        (True, TypeError, r"expected indent as a number of spaces \(int\) or None, got bool"),
+        (-1, ValueError, "expected indent as a number of spaces, got -1"),
+    ],
+)
+def test_indent_that_is_not_a_number_of_spaces_raises(write, indent, error, message):
+    with pytest.raises(error, match=message):
+        write([1], indent=indent)
+
+
+def test_encode_beyond_max_length_in_bytes_raises_limit_error():
+    limits = Limits(max_length=6)
+    assert encode("éé", limits=limits) == b'"\xc3\xa9\xc3\xa9"'
+    assert dumps("ééé", limits=limits) == '"ééé"'
+    with pytest.raises(LimitError, match="expected at most 6 characters or bytes"):
+        encode("ééé", limits=limits)
+
+
+def test_encode_with_limits_writes_dataclass_like_without():
+    point = Point(1, [2])
+    assert encode(point, limits=Limits(max_depth=2)) == encode(point)
+    with pytest.raises(LimitError, match="levels of nesting"):
+        encode(point, limits=Limits(max_depth=1))
+
+
+def test_decode_without_type_returns_plain_values():
+    assert decode(b'{"x": [1, 2.5, null, "a"]}') == {"x": [1, 2.5, None, "a"]}
+    assert decode("[]") == []
+
+
+def test_decode_with_positional_type_returns_instance():
+    assert decode(b'{"x":1,"y":[]}', Point) == Point(1, [])
+    assert decode(b'{"x":1,"y":[]}', type=Point) == Point(1, [])

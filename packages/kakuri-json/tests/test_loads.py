@@ -1,0 +1,64 @@
+import io
+
+import pytest
+from kakuri_json import JSONSyntaxError, LimitError, Limits, decode, dumps, encode, load, loads
+
+CALLS = [
+    lambda limits: loads("1", limits=limits),
+    lambda limits: load(io.BytesIO(b"1"), limits=limits),
+    lambda limits: decode("1", limits=limits),
+    lambda limits: dumps(1, limits=limits),
+    lambda limits: encode(1, limits=limits),
+]
+
+
+def test_loads_of_unknown_duplicate_keys_policy_raises_value_error():
+    with pytest.raises(ValueError, match="expected duplicate_keys 'error' or 'last', got 'first'"):
+        loads("{}", duplicate_keys="first")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_limits_of_another_class_raise_type_error(call):
+    with pytest.raises(TypeError, match=r"expected limits as kakuri_json.Limits or None, got dict"):
+        call({"max_depth": 5})
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_limits_of_none_are_the_default_ones(call):
+    assert call(None) == call(Limits())
+
+
+class Chunks(io.RawIOBase):
+    """A file whose `read` returns at most three bytes, as a pipe's may."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+        self.consumed = 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._file.read(min(size, 3))
+        self.consumed += len(part)
+        return part
+
+
+def test_load_reads_file_in_parts_to_its_end():
+    assert load(Chunks(b'{"id": [1, 2, "\xc3\xa9"]}')) == {"id": [1, 2, "é"]}
+
+
+def test_load_of_document_beyond_max_length_stops_after_one_more_byte():
+    file = Chunks(b"[" + b" " * 100 + b"]")
+    with pytest.raises(LimitError) as raised:
+        load(file, limits=Limits(max_length=10))
+    assert raised.value.limit == "max_length"
+    assert file.consumed == 11
+
+
+def test_load_passes_policy_for_duplicate_keys_on():
+    assert load(io.BytesIO(b'{"a":1,"a":2}'), duplicate_keys="last") == {"a": 2}
+    with pytest.raises(JSONSyntaxError, match="every key of an object once"):
+        load(io.BytesIO(b'{"a":1,"a":2}'))
+
+
+def test_load_of_text_file_raises_type_error():
+    with pytest.raises(TypeError, match="expected a file opened in binary mode, got str"):
+        load(io.StringIO("{}"))
