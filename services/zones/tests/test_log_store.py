@@ -139,7 +139,7 @@ async def test_log_folder_that_others_may_write_to_is_refused(store, mode):
 async def test_file_in_place_of_the_folder_raises_log_storage_error(store):
     store.root.mkdir()
     (store.root / "zone").touch()
-    with pytest.raises(LogStorageError, match="could not make a folder for the log of 'zone': "):
+    with pytest.raises(LogStorageError, match="could not create a folder for the log of 'zone': "):
         await store.prepare("zone", 0)
     await store.remove("zone")
     await store.prepare("zone", 0)

@@ -1,7 +1,7 @@
 """The zones of one node: strongly isolated containers on a CRI runtime.
 
-`zone_node` yields a ZoneNode, with every operation on zones, in the process that calls it. The
-runtime's objects carry labels by which everything is found again, so no state is kept but logs.
+`zone_node` yields a ZoneNode, which has every operation on zones, in the process that calls it. The
+runtime's objects carry labels that identify them, so nothing is stored but logs.
 """
 
 from kakuri_zones._errors import (

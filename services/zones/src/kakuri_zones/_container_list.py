@@ -1,12 +1,12 @@
 """Listing containers when together they exceed what one answer may hold.
 
-Each container carries the spec that it was made from, up to a quarter of a mebibyte, so a hundred
-of them exceed the 16 MiB of a gRPC message. The runtime then refuses the list, having built all of
-it. From the first refusal on, containers are listed zone by zone, until they have become so few
-that one answer holds them again; that is known from their sizes, without asking in vain.
+Each container carries the spec that it was created from, up to a quarter of a mebibyte, so a
+hundred of them exceed the 16 MiB of a gRPC message. The runtime then builds the whole list and
+refuses to send it. After the first refusal, containers are listed zone by zone, until the sum of
+their sizes shows that one answer can hold them again.
 
-A zone whose sandboxes have all ended, and whose containers have too, is not listed again: nothing
-about it changes but its removal, and then its sandboxes are gone as well.
+A zone is not listed again once all of its sandboxes and containers have ended: it can only be
+removed, and then the list of sandboxes no longer contains it.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,22 +19,26 @@ from kakuri_zones._observed import Container
 
 TOO_LARGE = "RESOURCE_EXHAUSTED"
 
-WHOLE_AGAIN = 0.75
-"""Part of a refused list's size below which the whole list is requested again."""
+WHOLE_LIST_FRACTION = 0.75
+"""Fraction of a refused list's size below which the whole list is requested again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The containers of one zone, and about how large the runtime's answer was."""
+    """The containers of one zone, and the approximate size of the runtime's answer."""
 
     containers: tuple[Container, ...] = ()
     size: int = 0
 
 
 class ContainerList:
-    """Lists every container of ours, in one call or zone by zone.
+    """Lists every container of Kakuri, in one call or zone by zone.
 
-    `is_final` says of a container that the runtime has nothing more to report about it.
+    Args:
+        cri: the runtime.
+        is_final: returns whether the runtime has nothing more to report about a container.
+        timeout: seconds for one list call.
+
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class ContainerList:
         self._refused_size: int | None = None
 
     @property
-    def is_in_parts(self) -> bool:
+    def is_by_zone(self) -> bool:
         """Whether the containers are listed zone by zone."""
         return self._refused_size is not None
 
@@ -59,37 +63,37 @@ class ContainerList:
         """List the containers of all zones.
 
         Args:
-            sandboxes: every sandbox of ours, just listed.
+            sandboxes: every sandbox of Kakuri, as just listed.
 
         Returns:
-            The containers as listed, without what only ContainerStatus says.
+            The containers as listed, without what only ContainerStatus reports.
 
         Raises:
-            CriError: the runtime could not be asked.
+            CriError: a list call failed.
 
         """
-        if not self.is_in_parts:
+        if not self.is_by_zone:
             try:
-                return await self._whole()
+                return await self._list_all()
             except CallRefused as error:
                 if error.code != TOO_LARGE:
                     raise
-        found = await self._in_parts(list(sandboxes))
+        found = await self._list_by_zone(list(sandboxes))
         size = sum(part.size for part in self._parts.values())
         if self._refused_size is None:
             self._refused_size = size
-        elif size < self._refused_size * WHOLE_AGAIN:
+        elif size < self._refused_size * WHOLE_LIST_FRACTION:
             self._refused_size = None
         return found
 
-    async def _whole(self) -> list[Container]:
-        # Nothing of the answer but these small records outlives this call.
+    async def _list_all(self) -> list[Container]:
+        # Only these small records outlive this call: the answer may have 16 MiB.
         listed = await self._cri.list_containers(labels.OURS, timeout=self._timeout)
         found = [Container.of_listed(each) for each in listed]
         self._parts = {each.zone_id: _Part() for each in found}
         return found
 
-    async def _in_parts(self, sandboxes: list[api.PodSandbox]) -> list[Container]:
+    async def _list_by_zone(self, sandboxes: list[api.PodSandbox]) -> list[Container]:
         ready: set[str] = set()
         zones: dict[str, None] = {}
         for sandbox in sandboxes:
@@ -107,11 +111,11 @@ class ContainerList:
                 and zone_id not in ready
                 and all(map(self._is_final, part.containers))
             )
-            parts[zone_id] = part if part and is_kept else await self._part(zone_id)
+            parts[zone_id] = part if part and is_kept else await self._list_zone(zone_id)
         self._parts = {key: part for key, part in parts.items() if key in zones or part.containers}
         return [each for part in self._parts.values() for each in part.containers]
 
-    async def _part(self, zone_id: str) -> _Part:
+    async def _list_zone(self, zone_id: str) -> _Part:
         selected = labels.of_zone(zone_id)
         listed = await self._cri.list_containers(selected, timeout=self._timeout)
         size = sum(map(_size, listed))
@@ -119,6 +123,6 @@ class ContainerList:
 
 
 def _size(listed: api.Container) -> int:
-    """Return about how large a container is in an answer: nearly all of it are these texts."""
+    """Return the approximate size of a container in an answer, which is mostly these texts."""
     texts = [*listed.labels.items(), *listed.annotations.items()]
     return sum(len(key) + len(value) for key, value in texts)

@@ -4,7 +4,7 @@
     ├── ZoneConflict             conflict         another zone has this id, or is in the wrong state
     ├── UnknownZone              not_found        there is no zone with this id
     ├── UnknownRuntimeClass      bad_request      no handler runs this class: correct the spec
-    ├── StartFailed              its `reason`     the zone could not be started; nothing is left
+    ├── StartFailed              its `reason`     the zone could not be started, and was removed
     │   └── PullFailed           ImagePullFailed  because its image could not be pulled
     ├── StartCancelled           Stopped          the zone was stopped before its container started
     ├── NodeUnavailable          node_unavailable the log folder can't be used
@@ -62,15 +62,15 @@ class UnknownRuntimeClass(ZoneError, LookupError):
 
 
 class StartFailed(ZoneError):
-    """A zone could not be started; nothing of it is left.
+    """A zone could not be started; everything that was created has been removed.
 
     Attributes:
         reason: "ImagePullFailed" or "StartError".
 
     """
 
-    def __init__(self, reason: str, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
         self.reason = self.code = reason
 
 
@@ -82,19 +82,19 @@ class PullFailed(StartFailed):
 
     """
 
-    def __init__(self, words: str, *, is_transient: bool) -> None:
-        super().__init__(IMAGE_PULL_FAILED, words)
+    def __init__(self, message: str, *, is_transient: bool) -> None:
+        super().__init__(IMAGE_PULL_FAILED, message)
         self.is_transient = is_transient
 
 
 class StartCancelled(ZoneError):
-    """A zone was stopped before its container started; nothing of it is left."""
+    """A zone was stopped before its container started; its objects have been removed."""
 
     code = "Stopped"
 
 
 class NodeUnavailable(ZoneError):
-    """The zones of this node can't be managed for a reason that its operator can put right."""
+    """The zones of this node can't be managed, for a reason that its operator can correct."""
 
     code = "node_unavailable"
 

@@ -40,7 +40,7 @@ class RuntimeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition that the runtime reports of itself, or the node of its own parts."""
+    """A condition of the runtime, or of a part of the node."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -100,10 +100,10 @@ async def check_health(
 
     Args:
         cri: the client of the runtime.
-        monitor: whether the runtime reports events.
-        cgroup_parent: whether the runtime has the call RuntimeConfig.
-        handlers: that zones need.
-        own: conditions of the node, beside the runtime's.
+        monitor: knows whether the runtime reports events.
+        cgroup_parent: knows whether the runtime has the call RuntimeConfig.
+        handlers: the handlers that zones need.
+        own: conditions of the node, in addition to the runtime's.
 
     """
     try:

@@ -1,9 +1,9 @@
 """Removing images that no container uses, when they are old or the disk fills up.
 
 The rules are the kubelet's (pkg/kubelet/images/image_gc_manager.go): when the file system of the
-images is used beyond a high threshold, the least recently used images are removed until
-it is below a low one. Never removed is an image of a container, of a start under way, one that the
-runtime has pinned, one to be kept, and one seen first less than a minimum age ago.
+images is used beyond a high threshold, the least recently used images are removed until it is below
+a low one. An image is never removed while a container or a start uses it, if the runtime has pinned
+it, if the settings keep it, or within a minimum age after it was first seen.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from kakuri_zones._progress import mountpoint
 log = structlog.get_logger()
 
 FULL = 100
-"""Percent: a high threshold that is never exceeded, so the disk's use removes nothing."""
+"""Percent: as the high threshold, it turns off removal for lack of space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +31,11 @@ class CollectionLimits:
     """When images are removed; times in seconds, thresholds in percent of their file system.
 
     Attributes:
-        high, low: where removal begins and ends; a high of 100 never removes for lack of space.
-        min_age: for which an image is kept after it was first seen.
-        max_age: after its last use, at which an image is removed anyway; 0 for never.
+        high, low: use at which removal begins and ends; with 100, nothing is removed for space.
+        min_age: time for which an image is kept after it was first seen.
+        max_age: time since its last use after which an image is removed in any case; 0 for never.
         keep: references of images that are never removed.
-        interval: between two collections.
+        interval: time between two collections.
 
     """
 
@@ -76,10 +76,10 @@ class _RuntimeConfig:
 
 
 class ImageCollector:
-    """Removes images from time to time.
+    """Removes unused images periodically.
 
     Attributes:
-        problem: why the last collection could not make enough room; None if it could.
+        problem: why the last collection could not free enough space; None if it could.
 
     """
 
@@ -113,7 +113,7 @@ class ImageCollector:
         """Remove images that are too old, and others while the disk is too full.
 
         Raises:
-            CriError: the runtime did not list images or containers.
+            CriError: a list call failed.
 
         """
         candidates = await self._candidates()
@@ -163,7 +163,7 @@ class ImageCollector:
         return (named | {each.image_ref for each in containers}) - {""}
 
     async def _make_room(self, candidates: Sequence[api.Image]) -> str | None:
-        """Remove images while the disk is too full; return why that was not enough."""
+        """Remove images while the disk is too full; return why that did not suffice."""
         if self._limits.high >= FULL:
             return None
         for path in set(map(mountpoint, await self._cri.image_fs_info())):
@@ -173,18 +173,18 @@ class ImageCollector:
             percent = FULL - use.available * FULL // use.capacity
             if percent < self._limits.high:
                 continue
-            wanted = use.capacity * (FULL - self._limits.low) // FULL - use.available
+            needed = use.capacity * (FULL - self._limits.low) // FULL - use.available
             freed = 0
             for image in candidates:
-                if freed >= wanted:
+                if freed >= needed:
                     break
                 if await self._remove(image, f"the disk is {percent} % full"):
                     freed += image.size
-            if freed < wanted:
-                log.warning("too little room for images", path=path, wanted=wanted, freed=freed)
+            if freed < needed:
+                log.warning("too little room for images", path=path, needed=needed, freed=freed)
                 return (
                     f"the disk of {path!r} is {percent} % full, and removing images freed "
-                    f"{freed} of {wanted} bytes"
+                    f"{freed} of {needed} bytes"
                 )
         return None
 

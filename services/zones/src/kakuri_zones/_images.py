@@ -39,10 +39,10 @@ class NodeImage:
     """An image that is on the node.
 
     Attributes:
-        id: what to create containers from.
-        user: the user of its configuration, `USER[:GROUP]`; root by default.
-        digest: of the manifest that its reference stands for; None if unknown.
-        working_dir: of its configuration; empty if unknown.
+        id: the reference to create containers from.
+        user: user of its configuration, `USER[:GROUP]`; root by default.
+        digest: digest of the manifest that its reference stands for; None if unknown.
+        working_dir: working directory of its configuration; empty if unknown.
 
     """
 
@@ -56,8 +56,8 @@ class NodeImage:
 class _Pull:
     """A pull that starts share.
 
-    `task` is None once it is over: a task holds its error, whose traceback's frames hold this pull
-    and the specs of its waiters, which would be a cycle.
+    `task` is None once the pull has ended: a task holds its error, whose traceback refers to this
+    pull and to the specs of its waiters, and that reference cycle would keep them in memory.
     """
 
     task: asyncio.Task[str] | None = None
@@ -70,7 +70,7 @@ class _Pull:
 
 
 class Images:
-    """Provides images, and keeps those that a start is about to use."""
+    """Provides images, and holds those that a start is about to use."""
 
     def __init__(
         self,
@@ -86,28 +86,28 @@ class Images:
         self._holds: Counter[str] = Counter()
         self._removing: dict[str, asyncio.Event] = {}
         self.last_used: dict[str, float] = {}
-        """When a start used an image last, by id; seconds of the clock."""
+        """Time of the last use of each image by a start, by image id, in seconds of the clock."""
 
     async def ensure(
         self, image: str, policy: PullPolicy | None, report: Report, hold: list[str]
     ) -> NodeImage:
         """Pull an image if needed, and hold it on the node: see `holding`.
 
-        An image that is named by its digest is never pulled again. While its registry can't be
-        reached, one of the node serves a start whose spec has no policy, and none with `always`.
+        An image that is named by its digest is never pulled again. While the registry can't be
+        reached, the node's own image is used if the spec has no policy, but not with `always`.
+        Cancelling the caller cancels the pull, unless other starts wait for it as well.
 
         Args:
-            image: The reference as submitted.
-            policy: When to pull; None for `always` without tag or with the tag `latest`, else for
-                `missing`.
-            report: Receives messages about the progress of a pull.
-            hold: Receives the id of the image.
+            image: the reference as submitted.
+            policy: when to pull; None means `always` without a tag or with the tag `latest`, and
+                `missing` otherwise.
+            report: receives messages about the progress of a pull.
+            hold: receives the id of the image.
 
         Raises:
-            PullFailed: The image could not be pulled.
-            CriError: The runtime does not answer, or refuses.
+            PullFailed: the image could not be pulled.
+            CriError: the runtime does not answer, or refuses.
 
-        A caller that is cancelled cancels the pull, unless others wait for it as well.
         """
         reference = tagged(image)
         while True:
@@ -137,7 +137,7 @@ class Images:
 
     @contextmanager
     def removing(self, image_id: str) -> Iterator[bool]:
-        """Keep starts from using an image while it is removed; yields False for a held one."""
+        """Block starts from using an image while it is removed; yield False if a start holds it."""
         if image_id in self._holds:
             yield False
             return
@@ -228,8 +228,8 @@ class Images:
         """Return the part of an image's configuration that the runtime reports.
 
         Raises:
-            StartFailed: It is larger than any real one.
-            CriError: The runtime does not answer, or refuses.
+            StartFailed: it is larger than any real one.
+            CriError: the runtime does not answer, or refuses.
 
         """
         info = (await self._cri.image_info(image.id)).get("info", "")

@@ -1,7 +1,7 @@
 """The labels and annotations by which sandboxes and containers are found again.
 
-The first four are ours. The others are those of the kubelet (pkg/kubelet/types/labels.go), which
-tools such as crictl show.
+The first four belong to Kakuri. The others are those of the kubelet (pkg/kubelet/types/labels.go),
+which tools such as crictl show.
 """
 
 from dataclasses import replace
@@ -16,11 +16,11 @@ SPEC_HASH = "kakuri.dev/spec-hash"
 ATTEMPT = "kakuri.dev/attempt"
 
 SPEC = "kakuri.dev/spec"
-"""An annotation of containers: the JSON of the ZoneSpec. Sandboxes don't have it, since
-that would double the size of a list."""
+"""An annotation of containers: the JSON of the ZoneSpec. Sandboxes do not have it, since it would
+double the size of each list."""
 
 IMAGE_DIGEST = "kakuri.dev/image-digest"
-"""An annotation of containers: the manifest digest of the image, where it is known."""
+"""An annotation of containers: the manifest digest of the image, if it is known."""
 
 POD_NAME = "io.kubernetes.pod.name"
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
@@ -33,7 +33,8 @@ OURS = {MANAGED_BY: "kakuri"}
 NAMESPACE = "kakuri"
 
 _HASH_DIGITS = 32
-"""Of a SHA-256: no two specs of one id collide, and it fits into any runtime's labels."""
+"""Digits of a SHA-256 that are kept: specs of one id do not collide, and every runtime accepts
+labels of this length."""
 
 
 def of_zone(zone_id: str) -> dict[str, str]:
@@ -42,16 +43,16 @@ def of_zone(zone_id: str) -> dict[str, str]:
 
 
 def spec_hash(spec: ZoneSpec) -> str:
-    """Return a label value that two specs share if they differ in nothing but the attempt.
+    """Return a label value that identifies a spec, whatever its attempt.
 
-    It takes a few milliseconds for a large spec, so a start computes it once and passes it on.
+    This takes a few milliseconds for a large spec, so a start computes it once.
     """
     document = canonical(replace(spec, attempt=0))
     return sha256(document).hexdigest()[:_HASH_DIGITS]
 
 
 def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
-    """Return the labels of a sandbox: ours alone, since all of them have to fit into one list."""
+    """Return the labels of a sandbox, without those of the spec, which would fill the lists."""
     return {
         **of_zone(spec.id),
         SPEC_HASH: spec_hash,
@@ -63,7 +64,7 @@ def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
 
 
 def container_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
-    """Return the labels of a container: the submitter's, under the sandbox's and one more."""
+    """Return the labels of a container: those of the spec, which can't replace Kakuri's own."""
     return {**spec.labels, **sandbox_labels(spec, spec_hash), CONTAINER_NAME: spec.id}
 
 

@@ -1,7 +1,7 @@
 """The lock of a node: one process at a time manages the zones with logs in a folder.
 
-The folder itself is locked, so nothing beside logs is ever in it. The kernel releases the lock
-when its process ends, however that ends.
+The folder itself is locked, so that it contains nothing but logs. The kernel releases the lock when
+its process ends for whatever reason.
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Listing the runtime every second, and at once when it reports an event.
 
-Events only trigger a listing; their content is not used. Runtimes may have no events, lose some, or
-break the stream, so that only the list has to be right.
+Events only trigger a listing; their content is not used. A runtime may have no events, lose some or
+break the stream, and the list is right in any case.
 """
 
 import asyncio
@@ -27,22 +27,22 @@ class MonitorTimes:
     interval: float = 1.0
     """The longest time between two listings."""
     without_events: float = 0.5
-    """The same, for a runtime without events: a change is seen within a second."""
+    """The same for a runtime without events, so that a change is seen within a second."""
     gap: float = 0.05
     """The shortest time between two listings, however many events arrive."""
     provisional: float = 0.1
-    """To the next listing while an end is held back that has not been reported yet."""
+    """Until the next listing while a provisional end is held back."""
     resubscribe: float = 1.0
-    """From the break of the stream of events to the next attempt to open it."""
+    """Until the stream of events is opened again after it broke."""
     ask_again: float = 60.0
-    """To the next attempt with a runtime without events, which may have been upgraded."""
+    """Until a runtime without events is asked for them again, as it may have been upgraded."""
 
 
 DEFAULT_TIMES = MonitorTimes()
 
 
 class Monitor:
-    """Lists the runtime until it is cancelled."""
+    """Lists the runtime until `run` is cancelled."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Monitor:
         self._wakeup = asyncio.Event()
         self._has_logged_outage = False  # once per outage, however the errors change
         self.has_events: bool | None = None
-        """Whether the runtime reports events; None until one came or the call was refused."""
+        """Whether the runtime reports events; None until one arrived or the call was refused."""
 
     async def run(self) -> None:
         """List and follow events until cancelled."""

@@ -36,7 +36,7 @@ from kakuri_zones.logs._store import LogChunk, LogStore
 log = structlog.get_logger()
 
 DEFAULT_LOG_BYTES = 65_536
-"""Bytes of a log that one read returns at most, unless the caller says otherwise."""
+"""Default limit of one read of a log, in bytes."""
 
 RESTART_SECONDS = 1.0
 
@@ -81,25 +81,26 @@ class ZoneNode:
     async def start(
         self, spec: ZoneSpec, check: Callable[[], None] = lambda: None
     ) -> tuple[ZoneStatus, bool]:
-        """Start a zone, or join the start that is under way, and wait until its container runs.
+        """Start a zone, or join its start in progress, and wait until the container runs.
 
-        The same spec and attempt again is the same zone. A greater attempt replaces a run that has
-        ended. A start waits until nothing is being stopped or removed under its id.
+        Starting the same spec and attempt again returns the existing zone. A greater attempt
+        replaces a run that has ended. The start waits until no stop or removal of the same id is
+        in progress.
 
         Args:
             spec: what to start.
-            check: called right before the start begins, after any such wait; what it raises is
-                raised here, and nothing is started.
+            check: called after that wait and right before the start begins; an exception that it
+                raises is passed on, and nothing is started.
 
         Returns:
-            The zone's status, and whether it was there already.
+            The zone's status, and whether it existed already.
 
         Raises:
             UnknownRuntimeClass: no handler is configured for the spec's runtime class.
             ZoneConflict: another spec has this id, the attempt is lower than the zone's, or an
                 earlier attempt still runs.
-            StartFailed: the zone could not be started; nothing of it is left. PullFailed if that
-                is because of its image.
+            StartFailed: the zone could not be started, and everything that was created has been
+                removed; PullFailed if the image could not be pulled.
             StartCancelled: it was stopped or removed before its container started.
             CriError: the runtime did not answer; the outcome is unknown.
 
@@ -111,43 +112,44 @@ class ZoneNode:
         return await self._zones.start(spec, check)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
-        """Stop a zone's container and sandbox; a start that is under way is cancelled.
+        """Stop a zone's container and sandbox, and cancel its start in progress.
 
         Args:
             zone_id: the zone.
-            grace_seconds: how long the container may take to end after SIGTERM.
+            grace_seconds: seconds that the container may take to end after SIGTERM.
 
         Returns:
-            The zone's last status. One without a container_id never ran, and nothing of it is left.
+            The zone's last status. Without a container_id, its container never ran, and the zone no
+            longer exists.
 
         Raises:
             UnknownZone: there is no zone with this id.
             CriError: the runtime did not answer or refused.
 
         """
-        return await self._zones.stop(_checked(zone_id), grace_seconds)
+        return await self._zones.stop(_check_id(zone_id), grace_seconds)
 
     async def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Stop a zone and remove its container, sandbox and log; done if there is none.
+        """Stop a zone and remove its container, sandbox and log; succeed if there is no such zone.
 
         Args:
             zone_id: the zone.
-            grace_seconds: how long the container may take to end after SIGTERM.
+            grace_seconds: seconds that the container may take to end after SIGTERM.
 
         Raises:
-            UnknownZone: the text can't be a zone's id.
+            UnknownZone: the text is not a valid id.
             CriError: the runtime did not answer or refused.
             LogStorageError: part of the log could not be removed.
 
         """
-        await self._zones.remove(_checked(zone_id), grace_seconds)
+        await self._zones.remove(_check_id(zone_id), grace_seconds)
 
     async def zone(self, zone_id: str) -> ZoneStatus:
         """Return a zone's status with its spec; without the spec if the runtime does not answer.
 
         Raises:
             UnknownZone: there is no zone with this id.
-            RuntimeUnavailable: that is not known, since the runtime has not been listed yet.
+            RuntimeUnavailable: the runtime has not been listed yet, so the zone may exist.
 
         """
         spec: ZoneSpec | None = None
@@ -215,12 +217,12 @@ class ZoneNode:
             LogStorageError: the log can't be read.
 
         """
-        _checked(zone_id)
+        _check_id(zone_id)
         if after is None and tail is not None:
             after = await self._logs.tail(zone_id, tail)
         if bounded:
             return await self._logs.read_bounded(zone_id, after, limit=limit)
-        has_ended = self._end_of(zone_id)
+        has_ended = self._end_check(zone_id)
         return await self._logs.read(zone_id, after, limit=limit, wait=wait, has_ended=has_ended)
 
     async def stream_log(
@@ -231,17 +233,17 @@ class ZoneNode:
         Args:
             zone_id: the zone.
             tail: begin at the last so many lines instead of at the oldest byte.
-            follow: whether to go on until the zone has ended or is removed, instead of to the end
-                that the log has now.
+            follow: continue until the zone has ended or is removed, instead of stopping at the
+                present end of the log.
 
         Raises:
             UnknownZone, UnknownLog: there is no such log.
             LogStorageError: the log can't be read.
 
         """
-        last = await self._logs.tail(_checked(zone_id), tail or 0)
+        last = await self._logs.tail(_check_id(zone_id), tail or 0)
         after = last if tail is not None else None
-        has_ended = self._end_of(zone_id)
+        has_ended = self._end_check(zone_id)
         return self._logs.stream(zone_id, after, follow=follow, has_ended=has_ended)
 
     def log_events(self) -> AsyncGenerator[LogEvent, None]:
@@ -260,12 +262,12 @@ class ZoneNode:
         return await self._health()
 
     def end_streams(self) -> None:
-        """End the iterators of `events` and `log_events`; operations go on."""
+        """End the iterators of `events` and `log_events`; operations continue."""
         self._table.close()
         self._watch.close()
 
-    def _end_of(self, zone_id: str) -> Callable[[], bool]:
-        """Return a function that says whether a zone's log has ended."""
+    def _end_check(self, zone_id: str) -> Callable[[], bool]:
+        """Return a function that checks whether a zone's log has ended."""
 
         def has_ended() -> bool:
             status = self._table.get(zone_id)
@@ -293,10 +295,10 @@ class ZoneNode:
 async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneNode]:
     """Manage a node's zones while the context is entered.
 
-    The runtime need not answer yet: it is tried until it does. When the context is left,
-    operations under way are abandoned, and what runs in the runtime goes on; the next `zone_node`
-    finds it by its labels and removes what was only partially created. The lock on the log folder
-    is held meanwhile.
+    The runtime need not answer yet; it is polled until it does. When the context is left,
+    operations in progress are abandoned and zones continue to run. The next `zone_node` finds them
+    by their labels, and removes objects that were only partially created. The lock on the log
+    folder is held while the context is entered.
 
     Args:
         runtime: a client of the runtime, which the caller closes afterwards.
@@ -377,7 +379,7 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
 
 
 async def _keep_running(work: Callable[[], Awaitable[None]]) -> None:
-    """Restart a task that fails: without it, the node would report a state that is out of date."""
+    """Restart a background task that fails: without it, the node would report outdated states."""
     while True:
         try:
             await work()
@@ -386,8 +388,8 @@ async def _keep_running(work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_SECONDS)
 
 
-def _checked(zone_id: str) -> str:
-    """Return an id that a zone can have. Raises UnknownZone for any other text."""
+def _check_id(zone_id: str) -> str:
+    """Return a zone's id. Raises UnknownZone for a text that is not a valid id."""
     if not re.fullmatch(WORKLOAD_ID, zone_id):
         raise UnknownZone(f"no zone {zone_id[:100]!r}")
     return zone_id

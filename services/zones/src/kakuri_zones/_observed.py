@@ -136,13 +136,13 @@ class Container:
 
     @property
     def never_ran(self) -> bool:
-        """Whether starting it failed, perhaps only because the caller disconnected."""
+        """Whether its start failed, perhaps only because the caller disconnected."""
         is_start_error = self.reason == START_ERROR and self.started_at <= 0
         return self.state == ContainerState.CONTAINER_EXITED and is_start_error
 
     @property
     def was_started(self) -> bool:
-        """Whether it is known to run or to have run."""
+        """Whether it runs or has run."""
         return self.state != ContainerState.CONTAINER_CREATED and not self.never_ran
 
     @property
@@ -254,7 +254,7 @@ class ObservedZone:
 
 
 COMPLETED = "Completed"
-"""containerd's reason for exit code 0; the state already says as much."""
+"""containerd's reason for exit code 0, which is not reported: the state `succeeded` implies it."""
 
 
 def _state(container: Container, *, is_lost: bool) -> tuple[WorkloadState, str | None]:

@@ -1,4 +1,4 @@
-"""Answers health probes in time, however long the runtime takes."""
+"""Answering health probes in time, however long the runtime takes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,11 @@ from kakuri_zones._health import Health
 from kakuri_zones._tasks import cancel_all, consume_exception
 
 PROMPT_SECONDS = 0.1
-"""How long a probe waits for the runtime if there is a recent answer: whatever asks, such as a load
-balancer or a person, expects an answer in a quarter of a second."""
+"""Seconds that a probe waits for the runtime if there is a recent answer: load balancers and people
+expect a response within a quarter of a second."""
 
 RECENT_SECONDS = 10.0
-"""The greatest age of an answer that is returned in place of a late one. The calls of a probe have
+"""The greatest age of an answer that is returned instead of a late one. The calls of a probe have
 deadlines of five seconds, so a runtime that hangs is reported within this time."""
 
 
@@ -19,42 +19,42 @@ class Probe:
     """Checks the health of the runtime, one check at a time, which concurrent callers share."""
 
     def __init__(
-        self, ask: Callable[[], Awaitable[Health]], *, prompt: float = PROMPT_SECONDS
+        self, check: Callable[[], Awaitable[Health]], *, prompt: float = PROMPT_SECONDS
     ) -> None:
         """Create a probe.
 
         Args:
-            ask: checks the health of the runtime.
+            check: checks the health of the runtime.
             prompt: seconds after which a recent answer is returned instead.
 
         """
-        self._ask = ask
+        self._check = check
         self._prompt = prompt
-        self._asking: asyncio.Task[Health] | None = None
+        self._checking: asyncio.Task[Health] | None = None
         self._last: Health | None = None
         self._answered_at = 0.0
 
     async def health(self) -> Health:
         """Return what the runtime answers, or its last answer if this one takes long."""
         loop = asyncio.get_running_loop()
-        if self._asking is None:
-            self._asking = loop.create_task(self._record())
-            self._asking.add_done_callback(consume_exception)
-        asking, last = self._asking, self._last
+        if self._checking is None:
+            self._checking = loop.create_task(self._record())
+            self._checking.add_done_callback(consume_exception)
+        checking, last = self._checking, self._last
         if last is None or loop.time() - self._answered_at > RECENT_SECONDS:
-            return await asyncio.shield(asking)
-        done, _ = await asyncio.wait({asking}, timeout=self._prompt)
-        return asking.result() if done else last
+            return await asyncio.shield(checking)
+        done, _ = await asyncio.wait({checking}, timeout=self._prompt)
+        return checking.result() if done else last
 
     async def close(self) -> None:
         """Cancel the check in progress."""
-        if self._asking is not None:
-            await cancel_all([self._asking])
+        if self._checking is not None:
+            await cancel_all([self._checking])
 
     async def _record(self) -> Health:
         try:
-            self._last = await self._ask()
+            self._last = await self._check()
             self._answered_at = asyncio.get_running_loop().time()
             return self._last
         finally:
-            self._asking = None
+            self._checking = None

@@ -1,9 +1,9 @@
 """Estimating the progress of a pull, which the CRI does not report.
 
-While a runtime unpacks, the use of its image file system (ImageFsInfo) grows. Downloads do not
-count; containerd keeps them in files of a neighbouring folder, whose sizes are added up. For other
-runtimes, the space used on the whole disk has to do. Other writers can make a stuck pull seem
-alive that way; its deadline then ends it.
+While a runtime unpacks an image, the use of its image file system (ImageFsInfo) grows. Downloads
+are not part of that use. containerd keeps them in files of a neighbouring folder, whose sizes are
+added up; for other runtimes, the space used on the whole disk is measured instead. Other writers on
+that disk can make a stuck pull seem to progress; its deadline ends it then.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ from kakuri_cri import api
 
 NOTICEABLE = 64 * 1024
 """Bytes of growth that count as progress; a file system's own metadata grows by less."""
-
 
 _CONTAINERD_DOWNLOADS = "io.containerd.content.v1.content/ingest"
 """Beside the folder that containerd names in ImageFsInfo; a folder for each download."""
@@ -58,7 +57,7 @@ def _being_downloaded(folder: Path) -> int | None:
 class PullProgress:
     """Records when a pull last made progress, and how much it has received.
 
-    `began` and every `now` are seconds of one clock.
+    `began` and every `now` are in seconds of the same clock.
     """
 
     began: float

@@ -1,8 +1,8 @@
 """One pull of an image: monitored for progress, and retried after transient failures.
 
-The CRI reports a failed pull as text. What a later attempt may change (an overloaded registry, a
-connection that was cut) is recognized by the text of Go's network stack and of HTTP's statuses,
-which containerd and CRI-O pass on. Everything else is final.
+The CRI reports a failed pull as text. Transient failures (an overloaded registry, a connection that
+was reset) are recognized by the messages of Go's network stack and by HTTP statuses, which
+containerd and CRI-O pass on. Every other failure is final.
 """
 
 import asyncio
@@ -43,18 +43,18 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullLimits:
-    """Limits of pulls, in seconds.
+    """Limits of a pull, in seconds.
 
     Attributes:
-        timeout: of a pull with all of its attempts.
-        stall_timeout: of the time without progress; 0 for no limit. There is none either if the
+        timeout: limit of the whole pull, with all of its attempts.
+        stall_timeout: limit of the time without progress; 0 for no limit. It does not apply if the
             runtime does not report the use of its file systems.
-        retry_window: after the first transient failure, in which the pull is retried; 0 to fail
-            at once.
-        first_retry: the pause after the first failure; doubled after each further one.
-        check_stall_timeout: stall_timeout of a pull that only checks for a newer image, where the
-            one on the node may be used otherwise.
-        progress_interval: between two checks of the progress.
+        retry_window: time after the first transient failure in which the pull is retried; 0 to
+            fail at once.
+        first_retry: pause after the first failure; doubled after each further one.
+        check_stall_timeout: `stall_timeout` of a pull that checks for a newer image, while the
+            image on the node can be used instead.
+        progress_interval: time between two checks of the progress.
 
     """
 
@@ -88,17 +88,17 @@ class Puller:
         """Pull an image.
 
         Args:
-            image: The reference, with its tag or digest.
-            report: Receives messages about the progress.
-            is_check: Whether an image of this name is on the node and may be used instead: then
-                the first failure is the last.
+            image: the reference, with its tag or digest.
+            report: receives messages about the progress.
+            is_check: the node has an image of this name, which can be used instead, so the first
+                failure is final.
 
         Returns:
             The reference to create containers from.
 
         Raises:
-            PullFailed: The image could not be pulled; the message is the registry's.
-            CallUnanswered: The runtime does not answer.
+            PullFailed: the image could not be pulled; the message is the registry's.
+            CallUnanswered: the runtime does not answer.
 
         """
         log.info("pulling", image=image)
@@ -127,7 +127,7 @@ class Puller:
     async def _attempt(self, image: str, began: float, report: Report, *, is_check: bool) -> str:
         timeout = self._limits.timeout - (self._clock() - began)
         if timeout <= 0:
-            raise PullFailed(self._late(image), is_transient=False)
+            raise PullFailed(self._timeout_message(image), is_transient=False)
         progress = PullProgress(self._clock(), self._received_by)
         call = asyncio.create_task(self._cri.pull_image(image, timeout))
         try:
@@ -167,7 +167,7 @@ class Puller:
     async def _failure(self, image: str, error: CriError) -> Exception:
         """Return the error to raise; an unavailable runtime is not a failure of the image."""
         if isinstance(error, CallTimeout):
-            return PullFailed(self._late(image), is_transient=False)
+            return PullFailed(self._timeout_message(image), is_transient=False)
         is_transient = not isinstance(error, NotFound) and bool(_TRANSIENT.search(error.message))
         if isinstance(error, CallUnanswered):
             try:
@@ -177,5 +177,5 @@ class Puller:
             is_transient = True
         return PullFailed(f"can't pull {image}: {error.message}", is_transient=is_transient)
 
-    def _late(self, image: str) -> str:
+    def _timeout_message(self, image: str) -> str:
         return f"can't pull {image}: not done within {self._limits.timeout:g} s"

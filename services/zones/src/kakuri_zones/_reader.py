@@ -1,4 +1,7 @@
-"""Listing zones; the status of an object is requested again only if it can have changed."""
+"""Reading the observed state of zones from the runtime.
+
+The status of an object is requested only if it may have changed since the last request.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -30,18 +33,18 @@ MAX_STATUS_CALLS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A container's last status, the state in the list at that time, and the number of calls."""
+class _LastStatus:
+    """A container with its last status, its listed state then, and the number of requests."""
 
     listed_state: int
     container: Container
-    times: int
+    requests: int
 
     def is_final(self, listed_state: int) -> bool:
         """Return whether the status is final while the container is listed in this state."""
         if self.listed_state != listed_state:
             return False
-        return self.times >= MAX_STATUS_CALLS or not self.container.is_provisional
+        return self.requests >= MAX_STATUS_CALLS or not self.container.is_provisional
 
 
 class RuntimeReader:
@@ -55,7 +58,7 @@ class RuntimeReader:
     def __init__(self, cri: Runtime, *, timeout: float | None = None) -> None:
         self._cri = cri
         self._timeout = timeout
-        self._containers: dict[str, _Asked] = {}
+        self._containers: dict[str, _LastStatus] = {}
         self._list = ContainerList(cri, self._is_final, timeout=timeout)
         self._addresses: dict[str, str] = {}
         self._stuck: set[str] = set()
@@ -121,9 +124,9 @@ class RuntimeReader:
             return None
 
     def _is_final(self, listed: Container) -> bool:
-        asked = self._containers.get(listed.id)
+        last = self._containers.get(listed.id)
         has_exited = listed.state == ContainerState.CONTAINER_EXITED
-        return has_exited and asked is not None and asked.is_final(listed.state)
+        return has_exited and last is not None and last.is_final(listed.state)
 
     async def _observe(
         self,
@@ -134,40 +137,40 @@ class RuntimeReader:
         skip_stuck: bool = False,
     ) -> dict[str, ObservedZone]:
         left_out = set() if including_removed else self.being_removed
-        seen: list[Sandbox | Container] = []
-        asking: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
+        found: list[Sandbox | Container] = []
+        requests: list[Callable[[], Coroutine[Any, Any, Sandbox | Container | None]]] = []
         for sandbox in listed_sandboxes:
             address = self._addresses.get(sandbox.id)
             if sandbox.id in left_out:
                 continue
             if sandbox.state != api.PodSandboxState.SANDBOX_READY or address is not None:
-                seen.append(Sandbox.of(sandbox, address))
+                found.append(Sandbox.of(sandbox, address))
             else:
-                asking.append(partial(self._ask_sandbox, sandbox, skip_stuck=skip_stuck))
+                requests.append(partial(self._request_sandbox, sandbox, skip_stuck=skip_stuck))
         for container in listed_containers:
-            asked = self._containers.get(container.id)
+            last = self._containers.get(container.id)
             if container.id in left_out:
                 continue
-            if asked is not None and asked.is_final(container.state):
-                seen.append(asked.container)
+            if last is not None and last.is_final(container.state):
+                found.append(last.container)
             else:
-                asking.append(partial(self._ask_container, container, skip_stuck=skip_stuck))
-        answers = await gather_bounded(asking, limit=MAX_CONCURRENT_CALLS)
-        seen += [each for each in answers if each is not None]
+                requests.append(partial(self._request_container, container, skip_stuck=skip_stuck))
+        answers = await gather_bounded(requests, limit=MAX_CONCURRENT_CALLS)
+        found += [each for each in answers if each is not None]
         zones: dict[str, tuple[list[Sandbox], list[Container]]] = {}
-        for found in seen:
-            sandboxes, containers = zones.setdefault(found.zone_id, ([], []))
-            if isinstance(found, Sandbox):
-                sandboxes.append(found)
+        for each in found:
+            sandboxes, containers = zones.setdefault(each.zone_id, ([], []))
+            if isinstance(each, Sandbox):
+                sandboxes.append(each)
             else:
-                containers.append(found)
+                containers.append(each)
         return {
             zone_id: ObservedZone(zone_id, tuple(sandboxes), tuple(containers))
             for zone_id, (sandboxes, containers) in zones.items()
             if zone_id
         }
 
-    async def _ask_sandbox(self, listed: api.PodSandbox, *, skip_stuck: bool) -> Sandbox:
+    async def _request_sandbox(self, listed: api.PodSandbox, *, skip_stuck: bool) -> Sandbox:
         """Request the address of a ready sandbox; None while the runtime does not report it."""
         timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
@@ -185,9 +188,9 @@ class RuntimeReader:
             self._addresses[listed.id] = address
         return Sandbox.of(listed, address)
 
-    async def _ask_container(self, listed: Container, *, skip_stuck: bool) -> Container | None:
+    async def _request_container(self, listed: Container, *, skip_stuck: bool) -> Container | None:
         """Request the status of a container; None if it was removed."""
-        asked = self._containers.get(listed.id)
+        last = self._containers.get(listed.id)
         timeout = STUCK_SECONDS if skip_stuck else self._timeout
         try:
             status = await self._cri.container_status(listed.id, timeout)
@@ -197,11 +200,11 @@ class RuntimeReader:
             if not skip_stuck or isinstance(error, RuntimeUnavailable):
                 raise
             self._record_stuck(listed.id, error)
-            return listed.as_stale() if asked is None else replace(asked.container, is_stale=True)
+            return listed.as_stale() if last is None else replace(last.container, is_stale=True)
         self._stuck.discard(listed.id)
         found = listed.with_status(status)
-        times = asked.times + 1 if asked is not None else 1
-        self._containers[listed.id] = _Asked(listed.state, found, times)
+        requests = last.requests + 1 if last is not None else 1
+        self._containers[listed.id] = _LastStatus(listed.state, found, requests)
         return found
 
     def _record_stuck(self, object_id: str, error: CriError) -> None:

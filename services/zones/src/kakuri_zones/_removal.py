@@ -14,8 +14,8 @@ from kakuri_zones._tasks import cancel_all
 log = structlog.get_logger()
 
 MAX_ROUNDS = 3
-"""How often a zone is listed and removed until its list is empty: a call that timed out may have
-created an object meanwhile."""
+"""How often a zone is listed again after its removal, because a call that timed out may have
+created another object meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Objects:
 
     @property
     def ids(self) -> frozenset[str]:
-        """All of them."""
+        """The ids of both kinds."""
         return self.sandboxes | self.containers
 
     def __bool__(self) -> bool:
@@ -62,7 +62,7 @@ class Objects:
 
 
 class Remover:
-    """Removes sandboxes and containers, and retries those that can't be removed."""
+    """Removes sandboxes and containers, and retries those whose removal fails."""
 
     def __init__(
         self, cri: Runtime, reader: RuntimeReader, times: RetryTimes = DEFAULT_RETRIES
@@ -120,7 +120,7 @@ class Remover:
         raise CallRefused("RemovePodSandbox", message)
 
     def remove_later(self, zone_id: str, objects: Objects, why: str) -> None:
-        """Hide objects at once, and remove them in the background."""
+        """Leave objects out of every list from now on, and remove them in the background."""
         new = objects.ids - self._reader.being_removed
         if new:
             self._reader.being_removed |= new

@@ -1,4 +1,4 @@
-"""Keeping logs from growing without end: rotation for running zones, a budget for ended ones."""
+"""Bounding the size of logs: rotation for running zones, a budget for ended ones."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -17,11 +17,11 @@ from kakuri_zones.logs._store import LogStore
 log = structlog.get_logger()
 
 ROTATE_INTERVAL = 1.0
-"""Seconds between looks: between two of them a log can outgrow its limit, by tens of megabytes if
-a container does nothing but write. A look costs a stat of each running zone's log."""
+"""Seconds between checks. In that time, a log can exceed its limit by tens of megabytes if a
+container only writes. A check costs a stat of the log of each running zone."""
 
 REOPEN_SECONDS = 10.0
-"""How long the runtime may take to open a log file again."""
+"""Seconds that the runtime may take to reopen a log file."""
 
 
 class LogRotation:

@@ -1,4 +1,4 @@
-"""Which objects that the runtime has can serve one run of a zone."""
+"""Deciding which objects of a zone one run of it can use."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kakuri_zones._observed import Container, ObservedZone, Sandbox
 class RunIdentity:
     """One attempt to run a spec.
 
-    A sandbox can serve every attempt of its spec; a container serves the one it was created for.
+    Every attempt of a spec can use the same sandbox; a container belongs to one attempt.
 
     Attributes:
         zone_id: the zone.
@@ -49,9 +49,9 @@ class RunIdentity:
         return False
 
     def without_leftovers(self, observed: ObservedZone) -> ObservedZone:
-        """Return a zone without the objects that starts of other specs or attempts left unstarted.
+        """Return a zone without the unstarted objects of other specs and attempts.
 
-        Containers that were started stay, with their sandboxes: they are the earlier attempts.
+        Containers that were started are kept, with their sandboxes: they are earlier attempts.
         """
         containers = tuple(
             each for each in observed.containers if each.was_started or self.can_start(each)

@@ -1,11 +1,11 @@
 """The security profile of every container; no field of a spec weakens it.
 
-A CRI runtime adds none of this by default: what is not sent is not in force. Devices, host
+A CRI runtime applies none of this by default, so every setting is sent. Devices, host
 namespaces, privileges and supplemental groups are never sent, and the only mount is the zone's own
 hosts file.
 
-The user is always sent, also the one that the image names: for a container without one, a runtime
-takes the supplementary groups that the image gives to root.
+The user is always sent, even if it is the image's: to a container without one, a runtime gives the
+supplementary groups that the image gives to root.
 """
 
 import posixpath
@@ -19,18 +19,18 @@ from kakuri_cri.api import SecurityProfileProfileType as Profile
 
 CAPABILITIES: Mapping[str, str] = MappingProxyType(
     {
-        "CHOWN": "a service hands its folders to the user that it will run as",
-        "DAC_OVERRIDE": "and reaches them afterwards",
+        "CHOWN": "a service gives its folders to the user that it will run as",
+        "DAC_OVERRIDE": "and accesses them afterwards",
         "FOWNER": "and sets their modes",
-        "KILL": "a supervisor signals the workers that gave up its user",
+        "KILL": "a supervisor signals workers that run as another user",
         "NET_BIND_SERVICE": "a service listens below port 1024",
-        "SETGID": "a service gives up its group",
+        "SETGID": "a service drops its group",
         "SETUID": "and its user, as nginx's workers do",
     }
 )
-"""What root may do in a zone, and why: what ordinary services that start as root need. Without
-NET_RAW (forged packets), MKNOD, SYS_CHROOT, SETPCAP, SETFCAP, AUDIT_WRITE and FSETID, which
-container engines usually leave."""
+"""The capabilities of root in a zone, each with the reason why ordinary services need it. Container
+engines usually grant NET_RAW (forged packets), MKNOD, SYS_CHROOT, SETPCAP, SETFCAP, AUDIT_WRITE and
+FSETID as well."""
 
 MASKED_PATHS = (
     "/proc/acpi",
@@ -46,7 +46,7 @@ MASKED_PATHS = (
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 )
-"""Paths that reveal the kernel and the machine; the runtime mounts something empty over them."""
+"""Paths that reveal the kernel and the machine; the runtime hides them under empty mounts."""
 
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Paths that configure the kernel."""
@@ -60,8 +60,8 @@ def namespaces() -> api.NamespaceOption:
 def runtime_default() -> api.SecurityProfile:
     """Return the runtime's default seccomp profile.
 
-    Its value is zero, so the message is empty, but it has to be sent: without it, containers run
-    without a profile.
+    Its value is zero, so the encoded message is empty, but it has to be present: containers
+    without it run without a profile.
     """
     return api.SecurityProfile(profile_type=Profile.RuntimeDefault)
 
@@ -107,9 +107,9 @@ def _as_user(
 def leaves_zone(working_dir: str) -> bool:
     """Return whether a working directory may lead out of a zone.
 
-    Below /proc/self/fd (and /dev/fd, which leads there) runc before 1.1.12 has descriptors of the
-    host open while it changes to the directory (CVE-2024-21626). Submitters can't name such a
-    directory; an image can.
+    While runc before 1.1.12 changes to the directory, it has descriptors of the host open below
+    /proc/self/fd, to which /dev/fd links (CVE-2024-21626). A workload that names such a directory
+    is refused, but an image can name one.
     """
     path = posixpath.normpath("/" + working_dir.lstrip("/"))
     return any(path == door or path.startswith(f"{door}/") for door in ("/proc", "/sys", "/dev/fd"))

@@ -1,4 +1,4 @@
-"""The settings of a node's zones."""
+"""The settings of a zone node."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,26 +26,31 @@ HEARTBEAT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How the zones of a node are run; times are seconds.
+    """How a node runs zones; times are in seconds.
 
     Attributes:
         cri: the runtime's socket, for the caller that creates the Runtime.
-        handlers: from runtime classes to the runtime's handlers; a handler is never empty, since
-            that would be the runtime's default one.
-        cgroup_parent: the cgroup below which zones are created; None for the one that fits the
+        handlers: the runtime's handler for each runtime class. An empty handler would select the
+            runtime's default one, so it is not allowed.
+        cgroup_parent: the cgroup below which zones are created; None for the default of the
             runtime's cgroup driver.
-        log_dir: where the runtime writes logs, a folder for each zone.
+        log_dir: the folder in which the runtime writes logs, with a folder for each zone.
         ended_log_bytes: budget for the logs of all ended zones together.
         has_hosts: whether each zone gets its own hosts file, which is mounted from that folder.
         dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
             of the host that a zone can reach.
         collection: when images are removed.
-        timeouts: of calls to the runtime, for the caller that creates the Runtime.
-        read_timeout: of calls that list or inspect.
+        pulls: limits of pulls.
+        timeouts: limits of calls to the runtime, for the caller that creates the Runtime.
+        monitor: intervals between listings of the runtime.
+        retries: pauses between attempts to remove an object.
+        read_timeout: limit of calls that list or inspect.
         orphan_grace: how long partially created objects are kept for a start that adopts them.
-        end_delay: how long an end is held back whose reason the runtime may still correct.
-        cancel_timeout: how long a creating call may still take after its start was cancelled.
+        end_delay: how long a provisional end is held back, because the runtime may still report
+            another reason.
+        cancel_timeout: how long a creating call may continue after its start was cancelled.
         heartbeat: the longest silence of a stream of events.
+        rotate_interval: time between two checks of the size of logs.
 
     """
 

@@ -64,11 +64,11 @@ class Start:
     """Carries out one start of a spec by a handler of the runtime.
 
     Args:
-        spec: what to start.
+        spec: the spec to start.
         handler: the runtime's handler that has to run the sandbox.
         cgroup_parent: returns the cgroup parent of sandboxes.
-        cancel_timeout: seconds that a creating call may still take after the start was cancelled;
-            its answer says what to remove.
+        cancel_timeout: seconds that a creating call may continue after the start was cancelled,
+            because its answer names the object to remove.
 
     """
 
@@ -133,7 +133,7 @@ class Start:
         return False
 
     def _discard_leftovers(self, observed: ObservedZone | None) -> ObservedZone | None:
-        """Remove what was partially created for other runs; return the zone without it."""
+        """Remove unstarted objects of other runs, and return the zone without them."""
         if observed is None:
             return None
         kept = self._run.without_leftovers(observed)
@@ -141,7 +141,7 @@ class Start:
         return kept if kept.sandboxes or kept.containers else None
 
     async def _try(self, before: ObservedZone | None) -> None:
-        """Start the zone; if that fails, remove its objects, unless the runtime does not answer."""
+        """Start the zone; if that fails and the runtime still answers, remove its objects."""
         try:
             await self._start(before)
         except CallUnanswered:

@@ -10,8 +10,8 @@ T = TypeVar("T")
 def consume_exception(task: asyncio.Task[Any]) -> None:
     """Mark the exception of a task that has ended as retrieved.
 
-    asyncio logs the exception of a task that nothing awaited. For a task with several waiters, all
-    of which may be cancelled, this is no fault: add this function as a callback.
+    asyncio logs the exception of a task that nothing awaited. That is expected of a task whose
+    waiters may all be cancelled: add this function as its callback.
     """
     if not task.cancelled():
         task.exception()

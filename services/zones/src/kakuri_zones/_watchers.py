@@ -1,7 +1,7 @@
-"""The queue of one watcher, which stays bounded however slowly it is read.
+"""The queue of one watcher, which is bounded however slowly it is read.
 
-A change of a zone replaces an earlier one that was not read yet. Only an end is kept when the zone
-disappears after it, because it holds the reason.
+A change of a zone replaces an earlier change that was not read yet. The exception is an end: it is
+kept when the zone disappears after it, because it holds the reason.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from kakuri_workload import (
 )
 
 MAX_WAITING = 10_000
-"""Zones with unread changes, beyond the zones that existed when the watcher began. A watcher with
-more is closed and has to start again."""
+"""Zones with unread changes, in addition to the zones that existed when the watcher began. With
+more, the watcher is closed, and its reader has to watch again."""
 
 NO_ZONE = ""
-"""The key of ZonesListed among the ids of zones."""
+"""The key of ZonesListed among zone ids."""
 
 
 class Watcher:
@@ -34,7 +34,7 @@ class Watcher:
         self.has_listing = False
         self.is_closed = False
         self._zones.update((status.id, [ZoneChanged(status)]) for status in zones)
-        self._most = len(self._zones) + MAX_WAITING
+        self._max_zones = len(self._zones) + MAX_WAITING
         self._wakeup.set()
 
     def changed(self, status: ZoneStatus) -> None:
@@ -73,7 +73,7 @@ class Watcher:
             await self._wakeup.wait()
 
     def _put(self, zone_id: str, events: list[ZoneEvent]) -> None:
-        if len(self._zones) >= self._most and zone_id not in self._zones:
+        if len(self._zones) >= self._max_zones and zone_id not in self._zones:
             self._zones.clear()
             self.close()
             return

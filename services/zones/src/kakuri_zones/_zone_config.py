@@ -1,7 +1,7 @@
 """The CRI configuration of a zone's sandbox and container.
 
-Both carry the limits. A runtime that boots a virtual machine for the sandbox sizes it before there
-is a container; any other applies the container's.
+Both have the limits: a runtime that boots a virtual machine for the sandbox sizes it before there
+is a container, and any other runtime applies the container's limits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ MIN_CPU_QUOTA = 1_000
 """Microseconds in each period: the kernel's minimum."""
 MIN_CPU_SHARES = 2
 MAX_CPU_SHARES = 262_144
-"""The kernel's maximum; runc fails if the kernel applied less than was requested."""
+"""The kernel's maximum; runc fails if the kernel applies less than was requested."""
 SHARES_PER_CPU = 1024
 MILLI = 1000
 MEBIBYTE = 2**20

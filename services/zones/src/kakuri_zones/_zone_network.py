@@ -1,4 +1,4 @@
-"""The network settings of a zone: its own names, its resolvers, its ports.
+"""The network settings of a zone: its hosts file, resolvers and ports.
 
 By default, a runtime copies these files from the host: an /etc/hosts without the zone's name, and a
 resolver configuration whose resolver may listen on the host's loopback, which no zone can reach.
@@ -74,10 +74,12 @@ class ZoneNetwork:
     """Provides the hosts file, resolvers and sysctls of zones.
 
     Args:
-        logs: the folder of a zone's log has its hosts file as well, and is removed with the zone.
-        servers: the addresses of the resolvers of every zone; the host's if there are none.
-        searches: the search domains of every zone; the host's if there are none.
-        has_hosts: whether a zone gets its own hosts file, which takes a mount from the host.
+        logs: the hosts file is kept in the folder of the zone's log, and is removed with it.
+        servers: addresses of the resolvers of every zone; the host's if empty.
+        searches: search domains of every zone; the host's if empty.
+        has_hosts: whether a zone gets its own hosts file, which is mounted from the host.
+        resolver_files: the host's resolver configurations; the first with a reachable server is
+            used.
 
     """
 
@@ -118,11 +120,11 @@ class ZoneNetwork:
         )
 
     def sysctls(self, handler: str) -> Mapping[str, str]:
-        """Return the sysctls of a sandbox: a zone's ports are all its own."""
+        """Return the sysctls of a sandbox: any user of a zone may bind any port in it."""
         return {} if handler in self._without_sysctls else {PRIVILEGED_PORTS: "0"}
 
     def refuses_sysctls(self, handler: str, refusal: CallRefused) -> bool:
-        """Return whether a sandbox was refused for its sysctls; from then on, send none."""
+        """Return whether a handler refused a sandbox for its sysctls; if so, it gets none again."""
         message = refusal.message
         is_refused = "sysctl" in message or "ip_unprivileged_port_start" in message
         if handler in self._without_sysctls or not is_refused:

@@ -1,9 +1,9 @@
 """The operations on zones, one start at a time for each id.
 
 Every operation is a task of its own and continues when its caller is cancelled. A start waits until
-nothing is being stopped or removed under its id; stopping and removing cancel a start. Stops and
-removals may overlap, since the runtime's calls for them are idempotent: a shorter grace time then
-takes effect at once.
+no stop or removal of the same id is in progress; a stop or removal cancels a start. Stops and
+removals may overlap, since the runtime's calls for them are idempotent, so that a shorter grace
+time takes effect at once.
 """
 
 import asyncio
@@ -98,16 +98,16 @@ class Zones:
         check()
         # No local variable holds the task: the task holds its exception, whose traceback holds this
         # frame, and such a cycle would keep the spec of each failed start.
-        existed = await asyncio.shield(self._started(spec))
+        existed = await asyncio.shield(self._start_task(spec))
         status = self._table.get(spec.id)
         if status is None:
             raise StartCancelled(f"zone {spec.id!r} was removed right after it was started")
         return status, existed
 
-    def _started(self, spec: ZoneSpec) -> asyncio.Task[bool]:
+    def _start_task(self, spec: ZoneSpec) -> asyncio.Task[bool]:
         """Return the task of the start in progress, or of a new one."""
-        if (under_way := self._starts.get(spec.id)) is not None:
-            start, task = under_way
+        if (current := self._starts.get(spec.id)) is not None:
+            start, task = current
             if start.spec != spec:
                 given = f"attempt {start.spec.attempt}"
                 raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
@@ -128,8 +128,8 @@ class Zones:
             CriError: the runtime did not answer or refused.
 
         """
-        if (under_way := self._starts.get(zone_id)) is not None:
-            return under_way[0].spec
+        if (current := self._starts.get(zone_id)) is not None:
+            return current[0].spec
         return await self._reader.spec(zone_id)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
@@ -152,7 +152,7 @@ class Zones:
             for each in objects.ids:
                 unfinished[each] = self._unfinished.get(each, now)
             if any(now - unfinished[each] >= self._orphan_grace for each in objects.ids):
-                self._sweep(observed, objects)
+                self._remove_orphans(observed, objects)
             status = self._table.get(zone_id)
             if observed.is_lost and observed.container and status and status.reason == ZONE_LOST:
                 lost.add(observed.container.id)
@@ -168,7 +168,7 @@ class Zones:
         await cancel_all(tasks)
 
     def _end(self, zone_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
-        """Begin to end a zone; cancelling the returned future does not cancel the work."""
+        """Run a stop or removal as a task, which continues if the returned future is cancelled."""
         task = asyncio.create_task(work)
         ends = self._ends.setdefault(zone_id, set())
         ends.add(task)
@@ -211,10 +211,10 @@ class Zones:
 
     async def _cancel_start(self, zone_id: str) -> ZoneStatus | None:
         """Cancel a start in progress; return the status of the zone, if its container never ran."""
-        under_way = self._starts.get(zone_id)
-        if under_way is None:
+        current = self._starts.get(zone_id)
+        if current is None:
             return None
-        start, task = under_way
+        start, task = current
         start.cancel()
         await asyncio.wait({task})
         if task.cancelled():
@@ -288,13 +288,13 @@ class Zones:
                     refusal = error
         return refusal
 
-    def _sweep(self, observed: ObservedZone, objects: Objects) -> None:
+    def _remove_orphans(self, observed: ObservedZone, objects: Objects) -> None:
         self._remover.remove_later(observed.id, objects, "partially created, and not adopted")
         container = observed.container
         if container is not None and objects == Objects.of(observed):
-            chore = asyncio.create_task(self._remove_unused_log(observed.id, container.attempt))
-            self._background.add(chore)
-            chore.add_done_callback(self._background.discard)
+            task = asyncio.create_task(self._remove_unused_log(observed.id, container.attempt))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
 
 
 def _unfinished(observed: ObservedZone) -> Objects:

@@ -33,8 +33,9 @@ def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     """Read `CLASS=HANDLER` pairs.
 
     Raises:
-        click.BadParameter: A class occurs twice, there is none, or a handler is empty, which would
+        click.BadParameter: a class occurs twice, there is none, or a handler is empty, which would
             select the runtime's default handler without isolation.
+
     """
     handlers: dict[str, str] = {}
     for pair in pairs:
@@ -92,7 +93,7 @@ def _check_count(values: tuple[str, ...], limit: int) -> tuple[str, ...]:
 
 
 def _check_seconds(seconds: float) -> float:
-    if not MIN_PULL_SECONDS <= seconds <= MAX_PULL_SECONDS:  # which no comparison with NaN is
+    if not MIN_PULL_SECONDS <= seconds <= MAX_PULL_SECONDS:  # false for NaN as well
         expected = f"expected seconds from {MIN_PULL_SECONDS:g} to {MAX_PULL_SECONDS:g}"
         raise click.BadParameter(f"{expected}, got {seconds:g}")
     return seconds
@@ -105,7 +106,7 @@ def _check_stall_seconds(seconds: float) -> float:
 def _checked(
     check: Callable[[Any], object],
 ) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Return a callback of click that calls a function with the value alone."""
+    """Return a callback for click that calls a function with only the value."""
     return lambda _context, _parameter, value: check(value)
 
 
@@ -254,9 +255,11 @@ def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _take_settings(given: dict[str, Any]) -> Settings:
-    """Remove these options' values from a command's, and return them as settings.
+    """Remove the values of these options from those of a command, and return them as settings.
 
-    Raises DaemonError if they contradict each other.
+    Raises:
+        DaemonError: the thresholds of image removal contradict each other.
+
     """
     high, low = given.pop("image_gc_high"), given.pop("image_gc_low")
     if low > high:

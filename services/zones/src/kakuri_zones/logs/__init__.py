@@ -1,7 +1,7 @@
 """The logs that containers write: where they are, how they are read, rotated and removed.
 
-`LogStore` is the only object that touches them. The runtime writes the files in the format of the
-CRI; the store reads what the container wrote out of them.
+The runtime writes the files in the format of the CRI. Only `LogStore` accesses them; it returns the
+output of the container without the format.
 """
 
 from kakuri_zones.logs._ended import EndedLogs, TrimmedLog

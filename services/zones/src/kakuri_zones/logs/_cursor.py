@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from kakuri_zones.logs._errors import LogCursorError
 from kakuri_zones.logs._format import LinePosition
 
-# A number fits a signed 64-bit integer, which is what a file's offset is.
+# A number fits into a signed 64-bit integer, like the offset of a file.
 _NUMBER = "(0|[1-9][0-9]{0,17})"
 _cursor = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.([fp]))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
-    """One file of a log: of which attempt, and how many files of that came before it."""
+    """One file of a log: its attempt, and the number of files of that attempt before it."""
 
     attempt: int = 0
     sequence: int = 0
@@ -21,7 +21,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A byte of a segment, and where in a line it is."""
+    """A position in a segment, and where in a line it is."""
 
     segment: Segment = Segment()
     offset: int = 0

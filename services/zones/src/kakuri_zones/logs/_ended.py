@@ -40,7 +40,7 @@ class TrimmedLog:
         zone: the zone's id.
         files: how many files were removed.
         size: bytes of the removed files.
-        left: bytes that remain of the log.
+        left: remaining bytes of the log.
 
     """
 
@@ -69,15 +69,15 @@ class EndedLogs:
         return f"<EndedLogs of at most {self._max_bytes} bytes>"
 
     async def trim(self, live: Collection[str], ends: Mapping[str, float]) -> list[TrimmedLog]:
-        """Remove files of the zones that ended first until the rest fits the budget.
+        """Remove files of the zones that ended first until the logs fit into the budget.
 
         A zone's oldest files go first. One pass does a bounded part of the work; the next one
         continues.
 
         Args:
-            live: the zones whose logs are neither counted nor touched. Call `trim` without
-                an await after they were determined, so that its work is queued before that of a
-                later start.
+            live: the zones whose logs are neither counted nor touched. Call `trim` right
+                after determining them, with no await between, so that its work is queued before
+                that of a later start.
             ends: when zones have ended, in seconds since the epoch. Any other zone counts as
                 ended when its log was last written to.
 

@@ -126,8 +126,8 @@ def create_folder(root: Path, zone: str) -> None:
         finally:
             os.close(above)
     except OSError as error:
-        raise LogStorageError(zone, "make a folder for", str(error.strerror)) from error
-    with open_folder(root, zone, "make a folder for") as folder:
+        raise LogStorageError(zone, "create a folder for", str(error.strerror)) from error
+    with open_folder(root, zone, "create a folder for") as folder:
         os.fchmod(folder, 0o700)
 
 
@@ -175,7 +175,7 @@ def remove_folder(root: Path, zone: str) -> None:
                 os.unlink(zone, dir_fd=above)
         with suppress(FileNotFoundError):
             os.lstat(zone, dir_fd=above)
-            raise FileExistsError(errno.EEXIST, "it is there again")
+            raise FileExistsError(errno.EEXIST, "it was created again")
     except OSError as error:
         raise LogStorageError(zone, "remove", str(error.strerror)) from error
     finally:
@@ -253,11 +253,11 @@ def rename_current(folder: int, attempt: int, max_bytes: int) -> str | None:
         name = f"{newest.name}.{newest.segment.sequence}"
         os.rename(newest.name, name, src_dir_fd=folder, dst_dir_fd=folder)
         return name
-    _finish_undoing(folder, newest, attempt)
+    _complete_undo(folder, newest, attempt)
     return newest.name
 
 
-def _finish_undoing(folder: int, newest: LogFile, attempt: int) -> None:
+def _complete_undo(folder: int, newest: LogFile, attempt: int) -> None:
     """Remove the current name of a file that has two names after a crash in `undo_rename`."""
     with suppress(FileNotFoundError):
         if os.lstat(current_name(attempt), dir_fd=folder).st_ino == newest.inode:

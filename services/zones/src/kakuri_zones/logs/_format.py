@@ -4,8 +4,8 @@ A line has this format (kubernetes/cri-api, `LogTag`; containerd, `internal/cri/
 
     TIME SP STREAM SP TAGS SP CONTENT LF
 
-with an RFC 3339 time of up to nine fractional digits, `stdout` or `stderr`, and tags of which the
-first says whether a line feed of the container follows the content: `F` one does, `P` none, since
+with an RFC 3339 time of up to nine fractional digits, `stdout` or `stderr`, and tags. The first
+tag is `F` if the container wrote a line feed after the content. It is `P` if it did not, because
 the runtime cut the line (containerd after 16 KiB) or the stream ended inside it. Further tags
 follow after colons and are ignored.
 
@@ -28,18 +28,18 @@ _lines = re.compile(rb"(?:%b)?([^\n]*(?(1)|\n))(?(1)\n)" % _HEADER)
 
 
 class LinePosition(Enum):
-    """Where in a line a position is; the values stand in cursors."""
+    """Where in a line a position is; the values are written in cursors."""
 
     START = ""
     FULL = "f"
-    """In content whose line feed belongs to it."""
+    """In content that the container ended with a line feed."""
     PARTIAL = "p"
-    """In content whose line feed is the log's."""
+    """In content whose line feed was added by the log's format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The container's output, the bytes of the file that it took, and where they end."""
+    """The container's output, the number of bytes decoded, and where in a line they end."""
 
     content: bytes
     consumed: int
@@ -47,7 +47,7 @@ class Decoded:
 
 
 def decode(data: bytes, line_position: LinePosition, *, is_final: bool = False) -> Decoded:
-    """Decode a block of a log file that begins `within` a line and may end anywhere.
+    """Decode a block of a log file that begins at a position in a line and may end anywhere.
 
     The end of the block is not consumed while it may be the start of a header, unless the block is
     final. The content is never longer than the consumed bytes.

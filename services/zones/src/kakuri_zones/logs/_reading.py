@@ -25,8 +25,8 @@ from kakuri_zones.logs._format import (
 BLOCK = 65_536
 """Bytes of one read from a file, which a read holds in addition to its result."""
 
-SETTLING = 1.0
-"""Seconds after the last write in which a file that has a successor may still be written to.
+STABLE_SECONDS = 1.0
+"""Seconds after its last write until a file that has a successor is stable.
 
 A runtime answers ReopenContainerLog after it has opened the new file, but output that it read from
 the container before that still goes to the old file, within milliseconds.
@@ -65,7 +65,7 @@ def read(
     """Read at most `limit` bytes of content after a cursor; at least one if there is any.
 
     With a time `now` (seconds since the epoch), a rotated file is read until it is stable, then
-    the next one. `is_over` says that nothing more will be written. Content after `end` is ignored.
+    the next one. `is_over` means that nothing more will be written. Content after `end` is ignored.
     """
     files = [file for file in list_files(folder) if end is None or file.segment <= end.segment]
     if not files:
@@ -78,7 +78,8 @@ def read(
     content = bytearray()
     while True:
         file, is_last = files[index], index == len(files) - 1
-        is_final = is_over if is_last else now is None or not 0 <= now - file.modified < SETTLING
+        is_stable = now is None or not 0 <= now - file.modified < STABLE_SECONDS
+        is_final = is_over if is_last else is_stable
         descriptor = open_file(folder, file)
         try:
             if position.offset and not _is_valid(descriptor, position):
@@ -157,7 +158,7 @@ def _read_file(
 ) -> tuple[Cursor, bool]:
     """Append one file's content after a position; return the new one, and whether the file ends.
 
-    `is_final` says that the file no longer grows. With `stop`, the file ends there.
+    `is_final` means that the file no longer grows. With `stop`, the file ends there.
     """
     offset, line_position = position.offset, position.line_position
     is_complete = False

@@ -1,7 +1,7 @@
 """The logs of the zones of this node: where the runtime writes them, rotation, reading, removal.
 
-Everything that touches the disk runs on one thread of the store's own, one thing after another: a
-slow disk delays logs and nothing else, and a rotation and a read never meet.
+All access to the disk runs on one thread of the store, one call after another: a slow disk delays
+only logs, and a rotation and a read never overlap.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ rotated one."""
 MAX_FILES = 5
 
 MAX_ATTEMPTS = 2
-"""Attempts whose log is kept: the present one, and the one before it to see why it ended."""
+"""Attempts whose logs are kept: the latest, and the one before it, which shows why it ended."""
 
 MAX_READ = 1_048_576
-"""Limit of one read in bytes, and so of the memory that a reader takes."""
+"""Limit of one read in bytes, and so of the memory of a reader."""
 
 _STREAM_READ = 262_144
 _STREAM_WAIT = 30.0
@@ -223,8 +223,8 @@ class LogStore:
     ) -> LogChunk:
         """Read at most `limit` bytes after a cursor, or from the oldest content on.
 
-        Without content, wait up to `wait` seconds for some. `has_ended` says whether the
-        zone's last container has ended, so that nothing more will be written.
+        Without content, wait up to `wait` seconds for some. `has_ended` returns whether the zone's
+        last container has ended, so that nothing more will be written.
 
         Raises:
             LogCursorError: the text is not a cursor.
@@ -351,7 +351,7 @@ class LogStore:
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    # What follows runs on the store's thread.
+    # The methods below run on the store's thread.
 
     def _prepare(self, zone: str, attempt: int) -> None:
         current_name(attempt)
