@@ -56,44 +56,44 @@ TABLES = {
 REQUESTS = re.findall(r"^\| `(\{\"type\":\"\w+\".*?\})`", PAGE, re.MULTILINE)
 
 
-def test_there_are_examples_of_everything():
+def test_contracts_have_an_example_of_each_kind():
     counts = [WORKLOADS, REPLIES, REQUESTS, ZONE_SPECS, ZONE_STATUSES, ZONE_EVENTS]
     assert [len(lines) for lines in counts] == [2, 12, 8, 2, 3, 5]
 
 
 @pytest.mark.parametrize("line", WORKLOADS)
-def test_a_workload(line):
+def test_workload_example_is_decoded_and_encoded_byte_for_byte(line):
     assert encode(decode(line, type=Workload)).decode() == line
 
 
 @pytest.mark.parametrize("line", REPLIES)
-def test_a_reply(line):
+def test_reply_example_is_decoded_and_encoded_byte_for_byte(line):
     assert encode(decode(line, type=Reply)).decode() == line
 
 
 @pytest.mark.parametrize("line", ZONE_SPECS)
-def test_what_a_zone_is_made_from(line):
+def test_zone_spec_example_is_decoded_and_encoded_byte_for_byte(line):
     assert encode(decode(line, type=ZoneSpec)).decode() == line
 
 
 @pytest.mark.parametrize("line", ZONE_STATUSES)
-def test_what_is_true_of_a_zone(line):
+def test_zone_status_example_is_decoded_and_encoded_byte_for_byte(line):
     assert encode(decode(line, type=ZoneStatus)).decode() == line
 
 
 @pytest.mark.parametrize("line", ZONE_EVENTS)
-def test_what_happens_to_a_zone(line):
+def test_zone_event_example_is_decoded_and_encoded_byte_for_byte(line):
     assert encode(decode(line, type=ZoneEvent)).decode() == line
 
 
-def test_each_reason_has_a_state_that_there_is():
+def test_reason_of_the_contracts_belongs_to_an_existing_state():
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (\w+) \| ", SECTIONS["Workload"], re.MULTILINE)
     states = {state for reasons, state in rows if reasons[1].isupper()}
     assert states == {WorkloadState.PENDING.value, WorkloadState.FAILED.value}
 
 
 @pytest.mark.parametrize("line", REQUESTS)
-def test_a_request(line):
+def test_request_example_is_decoded_and_encoded_byte_for_byte(line):
     line = line.replace("{…}", WORKLOADS[0])
     request = decode(line, type=Request)
     assert decode(encode(request), type=Request) == request

@@ -3,7 +3,7 @@
 from tools.http2_pages import PAGE, made_anew
 
 
-def test_made_parts_of_the_page_are_those_of_the_code():
+def test_generated_parts_of_the_http2_page_match_the_code():
     page = PAGE.read_text(encoding="utf-8")
     assert "HEADERS, stream 1" in page
     assert "stateDiagram-v2" in page

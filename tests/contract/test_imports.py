@@ -35,7 +35,7 @@ def test_picture_in_the_architecture_is_drawn_from_the_imports():
     assert drawn == text, "run python -m tools.imports --write"
 
 
-def test_no_member_imports_itself_by_way_of_others():
+def test_members_import_one_another_in_no_circle():
     edges = graph()
     assert [name for name in edges if name in reachable(edges, name)] == []
 

@@ -18,7 +18,7 @@ def settings(name):
     return dict(re.findall(r"^(\w+)=(.*)$", UNITS[name], re.MULTILINE))
 
 
-def test_there_is_a_unit_for_each_daemon():
+def test_operations_page_has_a_unit_for_each_daemon():
     assert sorted(UNITS) == ["kakuri-agent", "kakuri-control-plane", "kakuri-sidecar"]
 
 
@@ -40,6 +40,6 @@ def test_control_plane_has_a_user_of_its_own_and_the_agents_group():
 
 
 @pytest.mark.parametrize("name", ["kakuri-agent", "kakuri-sidecar"])
-def test_only_the_control_plane_speaks_over_a_network(name):
+def test_only_the_unit_of_the_control_plane_allows_a_network(name):
     assert settings(name)["RestrictAddressFamilies"] == "AF_UNIX"
     assert settings(name)["PrivateNetwork"] == "yes"

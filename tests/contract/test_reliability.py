@@ -17,20 +17,20 @@ TESTS = {
 FAULTS = dict(re.findall(r"^\| (\d+) \| (.+)$", TEXT, re.MULTILINE))
 
 
-def test_there_are_names():
+def test_reliability_page_has_rows():
     assert len(NAMED) > 40
 
 
-def test_no_fault_is_missing():
+def test_reliability_rows_are_numbered_without_a_gap():
     assert [int(number) for number in FAULTS] == list(range(1, max(len(FAULTS), 33) + 1))
 
 
 @pytest.mark.parametrize("number", FAULTS)
-def test_each_fault_has_a_test(number):
+def test_reliability_row_names_a_test(number):
     assert NAME.search(FAULTS[number])
 
 
 @pytest.mark.parametrize(("file", "test"), NAMED)
-def test_a_named_test_exists(file, test):
+def test_name_on_the_reliability_page_is_a_test(file, test):
     (path,) = (path for path in TESTS if path.endswith(f"/{file}"))  # else name its folder, too
     assert f"def {test}(" in TESTS[path]

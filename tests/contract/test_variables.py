@@ -20,7 +20,7 @@ def variables(command):
     return {name for option in command.params for name in option.envvar or ()}
 
 
-def test_each_daemon_is_found():
+def test_daemons_with_options_are_found():
     assert {"kakuri-agent", "kakuri-control-plane"} <= DAEMONS.keys()
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .processes import Daemon  # see pythonpath in the root pyproject
+from .processes import Daemon
 
 
 @pytest.fixture

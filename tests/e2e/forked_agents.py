@@ -1,8 +1,8 @@
-"""Forks an agent for each line of options, and prints its process id.
+"""Fork an agent for each line of options on standard input, and print its process id.
 
-Everything has been imported once, before: so an agent starts in milliseconds. Before its options
-may come `clock=jumping`, for an agent whose wall clock is set now and then, and
-`die-at=STEP:COUNT`, to have SIGKILL end it when it comes to a step for the n-th time.
+Everything is imported before the first fork, so an agent starts in milliseconds. Its options may
+begin with `clock=jumping` for a wall clock that is set now and then, and
+`die-at=FAILPOINT:COUNT` for SIGKILL when it reaches a failpoint for the n-th time.
 """
 
 import asyncio
@@ -24,31 +24,31 @@ from services.agent.tests.crash_disk import TORN, TornWrite
 
 MOMENTS = ("before", "under-way", "after")
 COMMANDS = ("start", "stop", "remove")
-STEPS = (
+FAILPOINTS = (
     *STORE_FAILPOINTS, TORN, *WRITER_FAILPOINTS,
     *(f"{command}.{moment}" for command in COMMANDS for moment in MOMENTS),
     "agent.before-request", "agent.before-answer",
 )  # fmt: skip
 
 
-class Steps:
-    """Counts the times of one step, and ends the process at the last of them."""
+class Failpoints:
+    """Count how often one failpoint is reached, and kill the process at the last time."""
 
-    def __init__(self, step: str, count: int) -> None:
-        self._step, self._left = step, count
+    def __init__(self, name: str, count: int) -> None:
+        self._name, self._left = name, count
 
     def is_next(self, name: str) -> bool:
-        return (name, 1) == (self._step, self._left)
+        return (name, 1) == (self._name, self._left)
 
     def __call__(self, name: str) -> None:
-        if name == self._step:
+        if name == self._name:
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
 class TearingStore(SQLiteStore):
-    """Dies with its machine, if that is the step to die at: not all of a write is on the disk."""
+    """A store that dies with its machine at one failpoint: part of a write is not on the disk."""
 
     def _transact(self, changes):
         torn = TornWrite(self._path) if self._failpoint.is_next(TORN) else None
@@ -71,36 +71,36 @@ def jumping_clock():
     return clock
 
 
-def die_at(step: str, count: int) -> None:
-    """Put the steps into the agent's parts."""
-    steps = Steps(step, count)
-    _state.SQLiteStore = partial(TearingStore, failpoint=steps)
-    _state.StoreWriter = partial(StoreWriter, failpoint=steps)
+def die_at(name: str, count: int) -> None:
+    """Install a failpoint in the parts of the agent."""
+    failpoints = Failpoints(name, count)
+    _state.SQLiteStore = partial(TearingStore, failpoint=failpoints)
+    _state.StoreWriter = partial(StoreWriter, failpoint=failpoints)
     for zones in (SidecarZones, NodeZones):
         for command in COMMANDS:
-            setattr(zones, command, stepping(command, getattr(zones, command), steps))
+            setattr(zones, command, with_failpoints(command, getattr(zones, command), failpoints))
     handle = Agent.handle
 
-    def stepping_handle(agent, request):
-        steps("agent.before-request")
+    def handle_with_failpoints(agent, request):
+        failpoints("agent.before-request")
         reply = handle(agent, request)
-        steps("agent.before-answer")
+        failpoints("agent.before-answer")
         return reply
 
-    Agent.handle = stepping_handle
+    Agent.handle = handle_with_failpoints
 
 
-def stepping(command: str, operation: Callable, steps: Steps) -> Callable:
-    """Return an operation on zones that comes to its steps."""
+def with_failpoints(command: str, operation: Callable, failpoints: Failpoints) -> Callable:
+    """Return an operation on zones that reaches its failpoints."""
 
-    async def stepped(zones, *arguments):
-        steps(f"{command}.before")
-        asyncio.get_running_loop().call_later(0.001, steps, f"{command}.under-way")
+    async def called(zones, *arguments):
+        failpoints(f"{command}.before")
+        asyncio.get_running_loop().call_later(0.001, failpoints, f"{command}.under-way")
         result = await operation(zones, *arguments)
-        steps(f"{command}.after")
+        failpoints(f"{command}.after")
         return result
 
-    return stepped
+    return called
 
 
 def be_agent(options: list[str]) -> None:
@@ -114,8 +114,8 @@ def be_agent(options: list[str]) -> None:
         for timed in (Agent, Retention):
             timed.__init__.__kwdefaults__["clock"] = clock
     if options[0].startswith("die-at="):
-        step, _, count = options.pop(0).removeprefix("die-at=").partition(":")
-        die_at(step, int(count))
+        name, _, count = options.pop(0).removeprefix("die-at=").partition(":")
+        die_at(name, int(count))
     main(options)
 
 

@@ -1,6 +1,6 @@
 """Agents as processes that are killed, in front of a container runtime, with a sidecar or without.
 
-Their disk is a small one, which is full at times; and the wall clock is set now and then.
+Their disk is small and full at times, and their wall clock is set now and then.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from services.agent.tests.crash_history import ClientHistory, Violation
 from services.agent.tests.recording_runtime import workload
 from tools.members import ROOT
 
-from .forked_agents import STEPS
+from .forked_agents import FAILPOINTS
 from .processes import clean_environment
 
-PATIENCE = 30
+WAIT_SECONDS = 30
 
 UNSHARE = ["unshare", "--mount"]
 if os.geteuid() != 0:
     UNSHARE += ["--user", "--map-root-user"]
 DISK = 'mount -t tmpfs -o size=24m,mode=0700 none "$0" && exec "$@"'
-"""Has a command see a disk of 24 MiB in a folder. That takes root, or a kernel that gives every
-user namespaces."""
+"""Run a command that sees a disk of 24 MiB in a folder. That needs root, or a kernel that allows user
+namespaces."""
 
 IMAGES = {
     "server": FakeImage(state="present"),
@@ -86,7 +86,7 @@ class Forker:
         self._filling.unlink(missing_ok=True)
 
     def start(self, *options: str) -> int:
-        """Start an agent and give its process id."""
+        """Start an agent and return its process id."""
         self._process.stdin.write("\t".join(options) + "\n")
         self._process.stdin.flush()
         pid = self._process.stdout.readline()
@@ -109,7 +109,7 @@ class AgentProcess:
         die_at: str | None = None,
         has_jumping_clock: bool = False,
     ) -> None:
-        """Start it; it may have to die at a failpoint, at the n-th time: STEP:COUNT."""
+        """Start it; it may have to die at a failpoint, at the n-th time: FAILPOINT:COUNT."""
         self.socket = folder / "agent.sock"
         self.is_over = False
         self.die_at = die_at
@@ -124,7 +124,7 @@ class AgentProcess:
 
     async def serves(self):
         """Wait until it answers, or has died at its failpoint."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             while await self.ask(ListWorkloads()) is None:
                 if not self.is_alive:
                     assert self.die_at is not None, "the agent has ended"
@@ -160,7 +160,7 @@ class AgentProcess:
         return True
 
     async def pause(self, seconds):
-        """Stop it, as a machine does that swaps or is moved, and let it go on."""
+        """Stop it for a while, as a machine does that swaps or is moved."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGSTOP)
         try:
@@ -173,16 +173,17 @@ class AgentProcess:
         self.is_over = True
         with suppress(ProcessLookupError):  # it may have died at its failpoint
             os.kill(self.pid, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_SECONDS
         while self.is_alive:
             assert time.monotonic() < deadline
 
 
 class Node:
-    """What clients see of agents that come and go; it is their world.
+    """What clients see of agents that are killed and started again.
 
-    `runtime` are the options that choose an agent's runtime. `running` gives the ids of the
-    workloads that the runtime itself says run; `kinds` are what clients make workloads of.
+    `runtime` has the options that choose an agent's runtime. `running` returns the ids of the
+    workloads that run, as the container runtime reports them; `kinds` are the fields of the
+    workloads that clients submit.
     """
 
     def __init__(
@@ -226,12 +227,12 @@ class Node:
         self.is_up.set()
 
     async def kill(self):
-        """Kill the agent, and check what it leaves behind."""
+        """Kill the agent, and check its database."""
         self.is_up.clear()
         died = not self.life.is_alive
         self.kills[self.life.die_at.partition(":")[0] if died else "any-time"] += 1
         self.life.kill()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             while any(ask.end is None for asks in self.history.asks.values() for ask in asks):
                 await asyncio.wait(self.clients, timeout=0.001)
         left = self.folder / "left"
@@ -260,40 +261,40 @@ class Node:
         self._is_full = False
 
     async def _refuses(self):
-        """See that the full disk takes no new workload, if the agent lives so long."""
+        """Check that the agent refuses a new workload on the full disk, if it is still alive."""
         reply = await self.life.ask(StartWorkload(workload("too-much", memory_mb=1)))
         if reply is not None:
             assert isinstance(reply, Error), reply
             assert reply.code is ErrorCode.CAPACITY, reply
 
     async def until(self, condition):
-        """Wait for a condition, which may depend on what the agent says."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait for a condition, which may ask the agent."""
+        async with asyncio.timeout(WAIT_SECONDS):
             while not await condition():
                 pass
 
     async def is_settled(self):
-        told = await self.life.ask(ListWorkloads())
+        status = await self.life.ask(ListWorkloads())
         names = self.running()
         assert len(names) == len(set(names)), f"doubled: {names}"
-        running = sorted(each.id for each in told.workloads if each.state.value == "Running")
-        waiting = [each for each in told.workloads
+        running = sorted(each.id for each in status.workloads if each.state.value == "Running")
+        waiting = [each for each in status.workloads
                    if each.state.value == "Pending" and each.reason != "BackOff"]  # fmt: skip
         return running == sorted(names) and not waiting
 
-    async def live(self, kills: int, clients: int) -> int:
+    async def run_scenario(self, kills: int, clients: int) -> int:
         """Run clients against agents that are killed again and again; return the number of requests.
 
-        Two thirds of them have a failpoint at which they die, unless their time is over before. Some
-        live with a full disk from the beginning or from somewhere on, others are paused.
+        Two thirds of them have a failpoint at which they die, if they reach it in time. Some have a
+        full disk, from the beginning or from a later moment; others are paused.
         """
         asking = [Client(self, name) for name in range(clients)]
         self.clients = [asyncio.ensure_future(client.run()) for client in asking]
         for number in range(kills):
             if number % 12 == 3:
                 self._fill()
-            step, count = self.chance.choice(STEPS), self.chance.choice((1, 1, 2, 3, 5, 9))
-            die_at = f"{step}:{count}" if self.chance.random() < 0.67 else None
+            name, count = self.chance.choice(FAILPOINTS), self.chance.choice((1, 1, 2, 3, 5, 9))
+            die_at = f"{name}:{count}" if self.chance.random() < 0.67 else None
             await self.start(f"{TORN}:1" if number % 12 == 6 else die_at)
             most = 60 if self.life.die_at is not None else self.chance.choice((0, 1, 3, 10, 30))
             answers = self.history.now + 2 * most

@@ -10,7 +10,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 DEADLINE = 20
-"""Seconds after which whatever a test waits for will not come."""
+"""Seconds to wait for a condition."""
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -52,14 +52,14 @@ class Daemon:
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
 
-    def await_log(self, words: str) -> None:
+    def await_log(self, text: str) -> None:
         """Wait until the log has this text."""
         deadline = time.monotonic() + DEADLINE
-        while words not in self.log.read_text():
+        while text not in self.log.read_text():
             assert time.monotonic() < deadline, self.log.read_text()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and give the exit status."""
+        """Send a signal and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         status = self.process.wait(DEADLINE)
@@ -77,7 +77,7 @@ class Answer:
 
 
 def curl(url: str, *options: str) -> Answer:
-    """Ask for a URL with the real curl."""
+    """Request a URL with the real curl."""
     command = [
         "curl",
         "--silent",
@@ -98,7 +98,7 @@ def curl(url: str, *options: str) -> Answer:
 
 
 def nc(port: int, text: str, *options: str) -> str:
-    """Send text with the real nc, close that half, and give what came back."""
+    """Send text with the real nc, close that half, and return the answer."""
     command = ["nc", "-N", "-w", str(DEADLINE), *options, "127.0.0.1", str(port)]
     return subprocess.run(
         command, input=text, capture_output=True, text=True, check=True, timeout=2 * DEADLINE

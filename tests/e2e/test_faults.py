@@ -31,7 +31,7 @@ def server(workload_id):
     return workload(workload_id, image="server", memory_mb=50)
 
 
-async def test_a_pause_carries_out_nothing_twice(tmp_path):
+async def test_requests_to_a_paused_agent_are_carried_out_once(tmp_path):
     """SIGSTOP: what was asked meanwhile is answered afterwards, or its connection has ended."""
     async with node(tmp_path, seed=1) as world:
         await world.start()
@@ -56,7 +56,7 @@ async def test_a_pause_carries_out_nothing_twice(tmp_path):
         assert sorted(world.running()) == ["before", "given-up", "waiting"]
 
 
-async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path):
+async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp_path):
     forker = Forker(tmp_path)
     agent = AgentProcess(forker, tmp_path, "--runtime", "simulated")
     try:
@@ -72,8 +72,8 @@ async def test_on_a_full_disk_all_but_starting_goes_on(tmp_path):
         assert (await agent.ask(GetStatus("stays"))).state is State.RUNNING
         await agent.ask(StopWorkload("stops", 0))
         await agent.ask(RemoveWorkload("goes"))
-        await until(agent, "stops", lambda told: told.state is State.SUCCEEDED)
-        await until(agent, "goes", lambda told: isinstance(told, Error))
+        await until(agent, "stops", lambda status: status.state is State.SUCCEEDED)
+        await until(agent, "goes", lambda status: isinstance(status, Error))
         forker.free()
         await until_started(agent, "afterwards")
         listed = await agent.ask(ListWorkloads())

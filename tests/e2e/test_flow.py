@@ -44,7 +44,7 @@ def problem(answer):
     return found
 
 
-def test_the_roadmaps_last_test(url):
+def test_workload_that_is_posted_is_running_when_it_is_read(url):
     text = '{"id":"test-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
     made = curl(f"{url}/workloads", "-X", "POST", "-d", text)
     assert (made.status, made.body) == (201, text)
@@ -52,7 +52,7 @@ def test_the_roadmaps_last_test(url):
     assert curl(f"{url}/workloads/test-1").body == '{"id":"test-1","state":"running"}'
 
 
-def test_the_readmes_answers_are_the_real_ones(agent, control_plane):
+def test_commands_of_the_readme_print_the_answers_shown_there(agent, control_plane):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (console,) = re.findall(r"```console\n(.*?)```", readme, re.DOTALL)
     steps = re.findall(r"^\$ (.*)\n(.*)\n", console, re.MULTILINE)
@@ -67,7 +67,7 @@ def test_the_readmes_answers_are_the_real_ones(agent, control_plane):
         assert done.stdout.rstrip("\n") == answer, command
 
 
-def test_of_many_equal_posts_one_makes_the_workload(url):
+def test_equal_posts_at_once_create_one_workload(url):
     posts = [subprocess.Popen(
         ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", document(), f"{url}/workloads"],
         stdout=subprocess.PIPE, text=True,
@@ -76,7 +76,7 @@ def test_of_many_equal_posts_one_makes_the_workload(url):
     assert statuses == ["200"] * 19 + ["201"]
 
 
-def test_the_roadmaps_post_with_a_content_type_and_white_space(url):
+def test_post_with_a_content_type_and_white_space_is_201(url):
     made = curl(
         f"{url}/workloads", "-X", "POST", "-H", "Content-Type: application/json",
         "-d", json.dumps(WORKLOAD, indent=2),
@@ -85,7 +85,7 @@ def test_the_roadmaps_post_with_a_content_type_and_white_space(url):
     assert json.loads(made.body) == WORKLOAD
 
 
-def test_the_roadmaps_line_under_nc(agent):
+def test_start_line_sent_by_nc_is_answered_with_pending(agent):
     assert nc(
         agent.port, '{"type":"StartWorkload","workload":' + document(id="wl-123") + "}\n"
     ) == ('{"type":"Status","id":"wl-123","state":"Pending"}\n')
@@ -93,7 +93,7 @@ def test_the_roadmaps_line_under_nc(agent):
     until(lambda: nc(agent.port, '{"type":"GetStatus","id":"wl-123"}\n'), running)
 
 
-def test_posting_again_is_200_and_another_spec_is_409(url):
+def test_post_of_an_existing_id_is_200_with_the_same_spec_and_409_with_another(url):
     assert curl(f"{url}/workloads", "-d", document()).status == 201
     again = curl(f"{url}/workloads", "-d", document())
     assert (again.status, again.body) == (200, document())
@@ -101,7 +101,7 @@ def test_posting_again_is_200_and_another_spec_is_409(url):
     assert (other.status, problem(other)["code"]) == (409, "conflict")
 
 
-def test_a_faulty_workload_is_400_with_every_fault_and_its_path(url):
+def test_post_with_several_faults_is_400_with_the_path_of_each(url):
     faulty = {
         "id": "Not_A_Label",
         "image": "nginx latest",
@@ -136,7 +136,7 @@ def test_a_faulty_workload_is_400_with_every_fault_and_its_path(url):
         "[" * 10000,
     ],
 )
-def test_what_is_no_workload_is_400(url, text, tmp_path):
+def test_post_of_a_body_that_is_not_a_workload_is_400(url, text, tmp_path):
     body = tmp_path / "body"
     body.write_text(text)
     answer = curl(f"{url}/workloads", "--data-binary", f"@{body}")
@@ -144,18 +144,18 @@ def test_what_is_no_workload_is_400(url, text, tmp_path):
     problem(answer)
 
 
-def test_another_runtime_class_is_400(url):
+def test_post_of_an_unknown_runtime_class_is_400(url):
     answer = curl(f"{url}/workloads", "-d", document(runtime_class="runc"))
     assert answer.status == 400
     assert [error["path"] for error in problem(answer)["errors"]] == ["$.runtime_class"]
 
 
-def test_a_media_type_that_cannot_be_json_is_415(url):
+def test_post_of_a_media_type_that_cannot_be_json_is_415(url):
     answer = curl(f"{url}/workloads", "-H", "Content-Type: image/png", "-d", document())
     assert (answer.status, problem(answer)["code"]) == (415, "unsupported_media_type")
 
 
-def test_unknown_things_are_404_and_other_methods_405(url):
+def test_unknown_path_is_404_and_unknown_method_405(url):
     for path in ("/", "/workloads/nope", "/workloads/UPPER", "/workloads/a%2fb", "/x"):
         answer = curl(url + path)
         assert answer.status == 404, path
@@ -165,7 +165,7 @@ def test_unknown_things_are_404_and_other_methods_405(url):
     assert {"GET", "DELETE"} <= set(answer.headers["allow"].split(", "))
 
 
-def test_listing_is_paged(url):
+def test_list_with_a_limit_is_paged(url):
     for name in ("c", "a", "b"):
         assert curl(f"{url}/workloads", "-d", document(id=name)).status == 201
     page = json.loads(curl(f"{url}/workloads?limit=2").body)
@@ -179,7 +179,7 @@ def test_listing_is_paged(url):
     assert curl(f"{url}/workloads?colour=red").status == 400
 
 
-def test_deleting_is_202_and_then_404(url):
+def test_delete_is_202_and_then_404(url):
     curl(f"{url}/workloads", "-d", document())
     gone = curl(f"{url}/workloads/test-1", "-X", "DELETE")
     assert gone.status == 202
@@ -188,7 +188,7 @@ def test_deleting_is_202_and_then_404(url):
     assert curl(f"{url}/workloads", "-d", document(memory_mb=1)).status == 201
 
 
-def test_a_page_in_a_browser_can_not_post(url):
+def test_post_from_another_site_in_a_browser_is_403_or_421(url):
     for field in ("Origin: http://evil.example", "Sec-Fetch-Site: cross-site", "Origin: null"):
         answer = curl(f"{url}/workloads", "-H", field, "-d", document())
         assert answer.status == 403, field
@@ -197,7 +197,7 @@ def test_a_page_in_a_browser_can_not_post(url):
     assert curl(f"{url}/workloads/test-1").status == 404
 
 
-def test_too_large_things_are_413_414_431(url, tmp_path):
+def test_body_target_and_head_over_the_limit_are_413_414_and_431(url, tmp_path):
     large = tmp_path / "large"
     large.write_text(" " * 2_000_000)
     assert curl(f"{url}/workloads", "-H", "Expect:", "--data-binary", f"@{large}").status == 413
@@ -205,7 +205,7 @@ def test_too_large_things_are_413_414_431(url, tmp_path):
     assert curl(f"{url}/workloads", "-H", f"X-Large: {'a' * 100_000}").status == 431
 
 
-def test_the_simulated_outcomes(start, tmp_path):
+def test_simulated_workload_ends_as_its_script_says(start, tmp_path):
     script = tmp_path / "script.toml"
     script.write_text(
         '[[outcome]]\nimage = "job:ok"\nstart_delay = 0\nrun_time = 0.01\n'
@@ -226,7 +226,7 @@ def test_the_simulated_outcomes(start, tmp_path):
         until(lambda url=url: json.loads(curl(url).body), {"id": name} | outcome)
 
 
-def test_the_agent_is_killed_and_comes_back(start, tmp_path):
+def test_control_plane_is_503_while_the_agent_is_down_and_recovers_after(start, tmp_path):
     durable = ["--store", "sqlite", "--state-dir", str(tmp_path / "state")]
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", *durable)
     plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
@@ -260,20 +260,20 @@ async def cut_off(start, agent):
         yield proxy, lambda path, *more: asyncio.to_thread(curl, url + path, *more)
 
 
-async def test_workloads_go_on_while_the_agent_is_cut_off(agent, cut_off):
+async def test_workload_keeps_running_while_the_agent_is_unreachable(agent, cut_off):
     proxy, ask = cut_off
     assert (await ask("/workloads", "-d", document())).status == 201
     proxy.faults = Faults(black_hole=True)
     answer = await ask("/workloads/test-1")
     assert (answer.status, problem(answer)["code"]) == (504, "agent_timeout")
-    told = await asyncio.to_thread(nc, agent.port, '{"type":"GetStatus","id":"test-1"}\n')
-    assert json.loads(told)["state"] == "Running"
+    status = await asyncio.to_thread(nc, agent.port, '{"type":"GetStatus","id":"test-1"}\n')
+    assert json.loads(status)["state"] == "Running"
     proxy.faults = Faults()
     proxy.reset()
     assert json.loads((await ask("/workloads/test-1")).body)["state"] == "running"
 
 
-async def test_a_start_whose_connection_is_reset_is_carried_out_once(agent, cut_off):
+async def test_start_whose_connection_is_reset_is_carried_out_once(agent, cut_off):
     proxy, ask = cut_off
     assert (await ask("/readyz")).status == 200
     proxy.faults = Faults(latency=0.5)
@@ -289,7 +289,7 @@ async def test_a_start_whose_connection_is_reset_is_carried_out_once(agent, cut_
     assert [each.get("attempt", 0) for each in json.loads(listed)["workloads"]] == [0]
 
 
-def test_an_agent_that_does_not_answer_is_504(start):
+def test_agent_that_does_not_answer_is_504(start):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         plane = start(
@@ -305,7 +305,7 @@ def test_an_agent_that_does_not_answer_is_504(start):
         assert (answer.status, problem(answer)["code"]) == (504, "agent_timeout")
 
 
-def test_an_agents_own_error_is_500(start):
+def test_error_of_the_agents_runtime_is_500(start):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)

@@ -27,7 +27,7 @@ async def curl(*arguments):
 
 
 @pytest.mark.parametrize("query", ["?tail=5", "?follow"])
-async def test_a_log_arrives_as_it_was_written(query):
+async def test_log_arrives_with_every_byte_that_was_written(query):
     everything = bytes(range(256)) * 1024
     pieces = [everything[start : start + 65_536] for start in range(0, len(everything), 65_536)]
 
@@ -41,7 +41,7 @@ async def test_a_log_arrives_as_it_was_written(query):
         assert reader.returncode == 0
 
 
-async def test_who_follows_gets_each_line_when_it_is_written():
+async def test_followed_log_delivers_each_line_when_it_is_written():
     written = asyncio.Queue()
 
     async def wait():
@@ -59,7 +59,7 @@ async def test_who_follows_gets_each_line_when_it_is_written():
         assert await reader.wait() == 0
 
 
-async def test_a_log_that_is_cut_off_does_not_look_complete():
+async def test_log_that_is_cut_off_does_not_end_as_a_complete_one():
     def answer(request):
         if request.wait_seconds:
             return Error(ErrorCode.NOT_FOUND, "it was removed")
@@ -71,7 +71,7 @@ async def test_a_log_that_is_cut_off_does_not_look_complete():
         assert reader.returncode in CUT_OFF
 
 
-async def test_a_control_plane_that_stops_cuts_off_who_follows():
+async def test_control_plane_that_stops_cuts_off_followed_logs():
     waits = asyncio.Event()
 
     async def wait():

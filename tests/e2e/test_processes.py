@@ -38,14 +38,14 @@ def fails(name, *options, env=None):
 
 @pytest.mark.parametrize("name", DAEMONS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_with_0(start, name, number):
+def test_daemon_that_receives_a_signal_exits_with_0(start, name, number):
     daemon = start(name, "--listen", "127.0.0.1:0")
     assert re.fullmatch(r"listening on 127\.0\.0\.1:[1-9][0-9]*\n", daemon.first_line)
     assert daemon.end(number) == 0
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_a_port_that_is_taken(name):
+def test_daemon_whose_port_is_in_use_fails_with_one_line(name):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = fails(name, "--listen", f"127.0.0.1:{port}")
@@ -57,12 +57,12 @@ def test_a_port_that_is_taken(name):
 @pytest.mark.parametrize(
     "address", ["nonsense", "127.0.0.1:65536", "127.0.0.1:x", ":", "unix:", "http://x:1"]
 )
-def test_an_address_that_is_not_one(name, address):
+def test_daemon_with_an_invalid_address_fails_with_one_line(name, address):
     assert "--listen" in fails(name, "--listen", address)
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_a_file_that_is_not_there_or_not_toml(name, tmp_path):
+def test_daemon_with_a_missing_or_invalid_settings_file_fails_with_one_line(name, tmp_path):
     assert "No such file" in fails(name, "--config", str(tmp_path / "none.toml"))
     bad = tmp_path / "bad.toml"
     bad.write_text("listen = ]")
@@ -73,7 +73,7 @@ def test_a_file_that_is_not_there_or_not_toml(name, tmp_path):
     assert f"{bad}: expected a string for 'listen', got 9000" in fails(name, "--config", str(bad))
 
 
-def test_a_script_that_is_not_one(tmp_path):
+def test_agent_with_an_invalid_script_fails_with_one_line(tmp_path):
     script = tmp_path / "script.toml"
     assert "No such file" in fails("kakuri-agent", "--simulated-script", str(script))
     script.write_text("[[outcome]]\nrun_time = -1\n")
@@ -82,12 +82,12 @@ def test_a_script_that_is_not_one(tmp_path):
 
 @pytest.mark.parametrize("name", DAEMONS)
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0"])
-def test_an_address_that_is_not_loopback_is_refused(start, name, address):
+def test_daemon_refuses_an_address_that_is_not_loopback(start, name, address):
     assert "--allow-unauthenticated" in fails(name, "--listen", address)
     assert start(name, "--listen", address, "--allow-unauthenticated").end() == 0
 
 
-def test_option_then_variable_then_file(start, tmp_path):
+def test_option_overrides_variable_and_variable_overrides_file(start, tmp_path):
     config = tmp_path / "kakuri.toml"
     sockets = [tmp_path / name for name in ("option", "variable", "file")]
     option, variable, file = (f"unix:{path}" for path in sockets)
@@ -108,7 +108,7 @@ def test_option_then_variable_then_file(start, tmp_path):
     assert not any(path.exists() for path in sockets)
 
 
-def test_the_log_is_text_or_json_one_line_an_event(start):
+def test_log_has_one_line_for_each_event_as_text_or_json(start):
     agent = start("kakuri-agent", "--listen", "127.0.0.1:0", "--log-format", "json")
     agent.end()
     events = [json.loads(line) for line in agent.log.read_text().splitlines()]
@@ -118,7 +118,7 @@ def test_the_log_is_text_or_json_one_line_an_event(start):
     assert "stopping" in plain.log.read_text()
 
 
-def test_what_is_in_flight_is_finished(start):
+def test_daemon_that_is_terminated_finishes_requests_in_flight(start):
     """A POST that waits for the agent is answered although the control plane has to stop."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -139,7 +139,7 @@ def test_what_is_in_flight_is_finished(start):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_a_log_that_nobody_reads_harms_nothing(name):
+def test_daemon_whose_log_reader_is_gone_continues_to_serve(name):
     """Its reader goes away before the first line; the daemon serves, and ends on SIGTERM."""
     process = subprocess.Popen(
         [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "debug"],
@@ -159,7 +159,7 @@ def test_a_log_that_nobody_reads_harms_nothing(name):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_readiness_that_can_not_be_announced(name):
+def test_daemon_that_cannot_announce_readiness_fails_with_one_line(name):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "error"],
@@ -185,7 +185,7 @@ def test_report_that_cannot_be_written_gets_one_line_and_exit_status_2(option, t
     assert "No space left" in done.stderr
 
 
-def test_a_second_signal_ends_it_at_once(start):
+def test_second_signal_ends_the_daemon_at_once(start):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", address)
@@ -198,7 +198,7 @@ def test_a_second_signal_ends_it_at_once(start):
                 assert plane.end(signal.SIGTERM) == -signal.SIGTERM
 
 
-def test_over_unix_sockets_alone(start, tmp_path):
+def test_daemons_serve_over_unix_sockets_alone(start, tmp_path):
     agent = start("kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock")
     plane = start(
         "kakuri-control-plane", "--listen", f"unix:{tmp_path}/plane.sock", "--agent", agent.address

@@ -25,7 +25,7 @@ def exchange(port, *pieces):
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_a_request_in_single_bytes(control_plane):
+def test_request_in_single_bytes_is_answered(control_plane):
     whole = POST + GET + CLOSE
     answer = exchange(control_plane.port, *(bytes([byte]) for byte in whole))
     assert answer.count(b"HTTP/1.1 ") == 2
@@ -37,7 +37,7 @@ def test_two_requests_in_one_write_are_answered_in_order(control_plane):
     assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"200"]
 
 
-def test_a_client_that_goes_away_in_the_middle_harms_nobody(control_plane, url):
+def test_client_that_disconnects_within_a_request_affects_no_other_client(control_plane, url):
     for end in (10, 70, len(POST) - 1, len(POST)):
         with socket.create_connection(
             ("127.0.0.1", control_plane.port), timeout=DEADLINE
@@ -46,12 +46,12 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(control_plane, url):
     assert curl(f"{url}/healthz").status == 200
 
 
-def test_what_is_not_http_is_400_and_the_connection_closes(control_plane):
+def test_input_that_is_not_http_is_400_and_closes_the_connection(control_plane):
     assert exchange(control_plane.port, b"hello\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert b"HTTP/1.1 505 " in exchange(control_plane.port, b"GET / HTTP/2.0\r\nHost: a\r\n\r\n")
 
 
-def test_http_1_0_is_answered_and_closed(control_plane):
+def test_http_1_0_request_is_answered_and_its_connection_closed(control_plane):
     answer = exchange(control_plane.port, b"GET /healthz HTTP/1.0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
@@ -110,7 +110,7 @@ def test_agent_closes_an_http_request_unread(agent):
     assert '"code":"not_found"' in reply
 
 
-def test_the_node_says_that_nothing_really_runs(agent):
+def test_simulated_node_reports_that_nothing_really_runs(agent):
     reply = nc(agent.port, '{"type":"DescribeNode"}\n')
     assert '"runtime":"simulated","simulated":true' in reply
     assert "nothing really runs" in reply

@@ -75,16 +75,16 @@ async def streamed(client, request, **arguments):
         return await call.receive()
 
 
-async def test_empty_unary(client):
+async def test_empty_unary_call_is_answered(client):
     assert await client.unary(EMPTY, Empty()) == Empty()
 
 
-async def test_large_unary(client):
+async def test_large_unary_call_is_answered(client):
     request = SimpleRequest(response_size=314_159, payload=Payload(body=bytes(271_828)))
     assert await client.unary(UNARY, request) == response(314_159)
 
 
-async def test_client_streaming(client):
+async def test_client_stream_is_answered_with_its_size(client):
     async with client.stream(INPUT) as call:
         for size in REQUEST_SIZES:
             await call.send(InputRequest(payload=Payload(body=bytes(size))))
@@ -94,7 +94,7 @@ async def test_client_streaming(client):
         assert await call.receive() is None
 
 
-async def test_server_streaming(client):
+async def test_server_stream_has_the_sizes_that_were_asked_for(client):
     parameters = tuple(ResponseParameters(size=size) for size in RESPONSE_SIZES)
     async with client.stream(OUTPUT) as call:
         await call.send(OutputRequest(response_parameters=parameters), end=True)
@@ -103,7 +103,7 @@ async def test_server_streaming(client):
         assert await call.receive() is None
 
 
-async def test_ping_pong(client):
+async def test_ping_pong_stream_answers_each_message(client):
     async with client.stream(DUPLEX) as call:
         for asked, sent in zip(RESPONSE_SIZES, REQUEST_SIZES, strict=True):
             await call.send(
@@ -117,13 +117,13 @@ async def test_ping_pong(client):
         assert await call.receive() is None
 
 
-async def test_empty_stream(client):
+async def test_empty_stream_ends_with_ok(client):
     async with client.stream(DUPLEX) as call:
         await call.end()
         assert await call.receive() is None
 
 
-async def test_cancel_after_begin(client):
+async def test_call_cancelled_after_its_begin_is_cancelled(client):
     async with client.stream(INPUT) as call:
         await call.send(InputRequest(payload=Payload(body=b"a")))
         await call.cancel()
@@ -133,7 +133,7 @@ async def test_cancel_after_begin(client):
     assert await client.unary(EMPTY, Empty()) == Empty()
 
 
-async def test_cancel_after_first_response(client):
+async def test_call_cancelled_after_its_first_response_is_cancelled(client):
     async with client.stream(DUPLEX) as call:
         await call.send(OutputRequest(response_parameters=(ResponseParameters(size=31_415),)))
         assert await call.receive() == response(31_415)
@@ -144,7 +144,7 @@ async def test_cancel_after_first_response(client):
     assert await client.unary(EMPTY, Empty()) == Empty()
 
 
-async def test_timeout_on_sleeping_server(client):
+async def test_call_to_a_sleeping_server_exceeds_its_deadline(client):
     slow = ResponseParameters(size=1, interval_us=30_000_000)
     request = OutputRequest(response_parameters=(slow,))
     with pytest.raises(CallFailed) as caught:
@@ -169,13 +169,13 @@ async def test_status_and_its_message_arrive_unchanged(client, message):
 
 
 @pytest.mark.parametrize("method", [NO_METHOD, NO_SERVICE], ids=["method", "service"])
-async def test_unimplemented(client, method):
+async def test_unknown_method_and_service_are_unimplemented(client, method):
     with pytest.raises(CallFailed) as caught:
         await client.unary(method, Empty())
     assert caught.value.code == UNIMPLEMENTED
 
 
-async def test_custom_metadata(client):
+async def test_custom_metadata_is_echoed(client):
     metadata = ((INITIAL, "test_initial_metadata_value"), (TRAILING, b"\xab\xab\xab"))
     for method, request in (
         (UNARY, SimpleRequest(response_size=1)),

@@ -57,7 +57,7 @@ def test_find_without_a_supported_python_ends_with_what_was_expected(machine):
         interpreters.find(running)
 
 
-def test_find_takes_the_python_behind_an_environment():
+def test_find_in_an_environment_returns_its_base_python():
     found = interpreters.find(Path(sys.executable))
     assert found[0].path == Path(sys._base_executable).resolve()
     assert found[0].name.partition("-")[0] == sys.version.split()[0]

@@ -62,7 +62,7 @@ def give(told):
     raise ValueError(f"{told} is told")
 
 
-def test_what_is_told(): ...
+def test_glossary_term_told_is_found_in_context(): ...
 '''
     assert found_in_python(text) == [
         (1, "Nobody"),

@@ -13,8 +13,8 @@ from kakuri_http.blocking import BlockingClient
 
 from tests.e2e.processes import DEADLINE, Daemon
 
-PATIENCE = 100
-"""Seconds after which whatever a test waits for will not come: a machine may be slow."""
+WAIT_SECONDS = 100
+"""Seconds to wait for a condition; machines may be slow."""
 
 POLL_SECONDS = 0.02
 
@@ -26,8 +26,8 @@ IDLE = ("sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait")
 
 
 def await_that(what, condition):
-    """Wait for a condition and give what it gave; AssertionError says what did not come."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until a condition is true, and return its value."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (result := condition()):
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(POLL_SECONDS)
@@ -46,9 +46,9 @@ class System:
     """Control plane, agent and perhaps a sidecar; each can be killed and started again.
 
     Attributes:
-        daemons: the names of those that there are.
-        zone_daemons: the names of those without which no process manages zones.
-        runtime_options: what an agent needs to run zones here.
+        daemons: names of the daemons that run.
+        zone_daemons: names of the daemons that manage zones.
+        runtime_options: options with which an agent runs zones here.
 
     """
 
@@ -75,7 +75,7 @@ class System:
         self.agent_port = 0
         self.port = 0
         self.sidecar = self.agent = self.plane = None
-        self._http = BlockingClient(timeouts=Timeouts(total=PATIENCE, read=PATIENCE))
+        self._http = BlockingClient(timeouts=Timeouts(total=WAIT_SECONDS, read=WAIT_SECONDS))
 
     def start(self, *names: str) -> None:
         """Start the daemons with these names that there are here; the agent before the plane."""
@@ -119,7 +119,7 @@ class System:
         """Return the names of the folders of logs; the lock of the node stays beside them."""
         return sorted(each.name for each in self.log_dir.iterdir() if each.is_dir())
 
-    # What an operator does.
+    # What an operator does:
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -151,8 +151,8 @@ class System:
         """Wait until a workload is in one of the states; return its status."""
 
         def reached():
-            told = self.workload(workload_id)
-            return told if told.get("state") in states else None
+            status = self.workload(workload_id)
+            return status if status.get("state") in states else None
 
         return await_that(f"{workload_id} {' or '.join(states)}", reached)
 
@@ -168,7 +168,7 @@ class System:
             await_that(f"removal of {workload_id}", lambda name=workload_id: self._is_gone(name))
 
     def clear(self) -> None:
-        """Remove whatever a test has left."""
+        """Remove every workload that a test left."""
         _, page = self.request("GET", "/workloads")
         self.remove(*(workload["id"] for workload in page["workloads"]))
 
@@ -177,7 +177,7 @@ class System:
 
     def log(self, workload_id: str, query: str = "") -> bytes:
         """Read a log with the real curl."""
-        command = ["curl", "-sS", "-N", "--fail", "--max-time", str(PATIENCE)]
+        command = ["curl", "-sS", "-N", "--fail", "--max-time", str(WAIT_SECONDS)]
         done = subprocess.run(
             [*command, self.url(f"/workloads/{workload_id}/log{query}")],
             capture_output=True,
@@ -190,7 +190,7 @@ class System:
         """The log of the daemon that manages the zones."""
         return (self.folder / f"{self.zone_daemons[0]}.log").read_bytes()
 
-    # What the runtime itself says.
+    # What containerd reports:
 
     def container(self, workload_id: str) -> dict:
         """Return what containerd has of the container of a workload's only zone."""
@@ -230,7 +230,7 @@ class System:
                 names.append(labels["kakuri.dev/workload-id"])
         return names
 
-    def rests(self) -> list[str]:
+    def leftovers(self) -> list[str]:
         """Return leftovers of zones that the runtime does not list."""
         processes = []
         for entry in Path("/proc").glob("[0-9]*"):
@@ -247,7 +247,7 @@ class System:
         return run_ctr(self.node, *arguments)
 
     def kill(self, name: str, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """End a daemon as a crash would, do something without it, and start it again."""
+        """Kill a daemon, do something while it is down, and start it again."""
         if name == "containerd":
             self.node.kill_containerd()
             meanwhile()

@@ -20,7 +20,7 @@ CAPABILITIES = {
 """Those that a zone keeps, by their numbers (capabilities(7))."""
 
 
-def test_limits_are_the_kernels(system):
+def test_zone_has_the_memory_and_cpu_limits_of_its_workload_in_the_kernel(system):
     system.run("limited", *IDLE, memory_mb=512, cpu_millicores=500)
     system.await_state("limited", "running")
     limits = system.node.limits(system.container("limited")["ID"])
@@ -53,27 +53,27 @@ def field(status, name):
     return re.search(rf"^{name}:\s*(\S+)", status, re.MULTILINE)[1]
 
 
-def test_no_new_privileges_and_a_filter_of_system_calls(inside):
+def test_zone_has_no_new_privileges_and_a_seccomp_filter(inside):
     assert field(inside, "NoNewPrivs") == "1"
     assert field(inside, "Seccomp") == "2"
     # The filter alone forbids this one: it takes no capability.
     assert re.search(r"^unshare: .*Operation not permitted$", inside, re.MULTILINE)
 
 
-def test_a_short_list_of_capabilities(inside):
+def test_zone_has_only_the_documented_capabilities(inside):
     expected = sum(1 << number for number in CAPABILITIES.values())
     assert int(field(inside, "CapEff"), 16) == expected
     assert int(field(inside, "CapBnd"), 16) == expected
     assert int(field(inside, "CapAmb"), 16) == 0
 
 
-def test_process_numbers_and_a_name_of_its_own(inside):
+def test_zone_has_its_own_pid_namespace_and_host_name(inside):
     assert "pid 1\n" in inside
     assert "first sh\n" in inside
     assert "host inside\n" in inside
 
 
-def test_masked_and_read_only_paths(inside):
+def test_zone_has_masked_and_read_only_kernel_paths(inside):
     mounts = [line.split() for line in inside.splitlines() if line.endswith(" 0 0")]
     covered = {mount[1]: mount[2] for mount in mounts if mount[2] in ("tmpfs", "devtmpfs")}
     there = {path for path in MASKED_PATHS if Path(path).exists()}  # by this kernel
@@ -84,18 +84,18 @@ def test_masked_and_read_only_paths(inside):
     assert "/proc/sys/kernel/hostname: Read-only file system" in inside
 
 
-def test_what_it_may_not_do(inside):
+def test_zone_may_not_mount_or_create_devices(inside):
     assert "mount: permission denied" in inside
     assert "mknod: /tmp/null: Operation not permitted" in inside
 
 
-def test_devices_of_its_own(inside):
+def test_zone_sees_only_harmless_devices(inside):
     devices = set(re.search(r"^devices (.*)$", inside, re.MULTILINE)[1].split())
     assert "null" in devices
     assert not devices & {"kvm", "mem", "kmsg", "vda", "sda", "fuse"}
 
 
-def test_a_network_of_its_own(inside):
+def test_zone_has_its_own_network_namespace(inside):
     assert "inet 127.0.0.1" in inside
     assert "eth0" in inside
     assert "zones0" not in inside  # the node's bridge
@@ -104,9 +104,9 @@ def test_a_network_of_its_own(inside):
 def test_image_whose_working_directory_leaves_the_zone_is_not_started(system):
     status, _ = system.submit("door", image="door:latest")
     assert status == 201
-    told = system.await_end("door")
-    assert (told["state"], told["reason"]) == ("failed", "StartError")
-    assert "'/proc/self/fd/8' leaves the zone" in told["message"]
+    status = system.await_end("door")
+    assert (status["state"], status["reason"]) == ("failed", "StartError")
+    assert "'/proc/self/fd/8' leaves the zone" in status["message"]
     system.remove("door")
     system.run("window", "pwd", image="door:latest", working_dir="/tmp")
     system.await_end("window")

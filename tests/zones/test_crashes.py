@@ -7,7 +7,7 @@ import pytest
 from .system import IDLE, await_that
 
 
-def test_what_runs_goes_on(system, victim):
+def test_running_workloads_survive_a_killed_daemon(system, victim):
     names = ["one", "two", "three"]
     for name in names:
         system.run(name, *IDLE)
@@ -24,7 +24,7 @@ def test_what_runs_goes_on(system, victim):
     assert system.ctr("containers", "ls", "-q") == ""
 
 
-def test_what_ends_meanwhile_is_told_afterwards(system, victim):
+def test_end_while_a_daemon_is_down_is_reported_afterwards(system, victim):
     system.run("brief", "sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 5")
     system.await_state("brief", "running")
     process = system.process("brief")
@@ -34,13 +34,13 @@ def test_what_ends_meanwhile_is_told_afterwards(system, victim):
         await_that("the end of the process", lambda: not process.exists())
 
     system.kill(victim, end)
-    told = system.await_end("brief")
-    assert (told["state"], told["exit_code"]) == ("failed", 5)
+    status = system.await_end("brief")
+    assert (status["state"], status["exit_code"]) == ("failed", 5)
     system.remove("brief")
 
 
 @pytest.mark.parametrize("delay", range(6))
-def test_starting(system, victim, delay):
+def test_starts_under_way_when_a_daemon_is_killed_create_one_zone_each(system, victim, delay):
     """Kill while starts are under way; later in each round."""
     names = [f"start-{number}" for number in range(3)]
     for name in names:
@@ -49,8 +49,8 @@ def test_starting(system, victim, delay):
         system.workload(names[0])
     system.kill(victim)
     for name in names:
-        told = system.await_state(name, "running", "failed")
-        assert told["state"] == "running", told
+        status = system.await_state(name, "running", "failed")
+        assert status["state"] == "running", status
     await_that("one container each", lambda: system.containers() == names)
     await_that(
         "one sandbox each", lambda: len(system.ctr("containers", "ls", "-q").split()) == 2 * 3
@@ -59,7 +59,7 @@ def test_starting(system, victim, delay):
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
 
 
-def test_removing(system, victim):
+def test_removals_under_way_when_a_daemon_is_killed_are_completed(system, victim):
     names = [f"remove-{number}" for number in range(3)]
     for name in names:
         system.run(name, *IDLE)
@@ -73,7 +73,7 @@ def test_removing(system, victim):
     assert system.log_folders() == []
 
 
-def test_a_pull_is_carried_on(system):
+def test_pull_under_way_is_continued_after_kills(system):
     system.node.pause_registry()
     try:
         system.submit("pulled", image="library/nginx:latest")
@@ -86,7 +86,7 @@ def test_a_pull_is_carried_on(system):
     assert system.containers() == ["pulled"]
 
 
-def test_a_removal_that_waits_for_a_container_is_carried_on(system):
+def test_removal_that_waits_for_a_container_is_continued_after_kills(system):
     system.run("deaf", "sh", "-c", "trap '' TERM; while true; do sleep 1; done")
     system.await_state("deaf", "running")
     assert system.request("DELETE", "/workloads/deaf")[0] == 202
@@ -96,21 +96,21 @@ def test_a_removal_that_waits_for_a_container_is_carried_on(system):
     await_that("nothing left", lambda: system.ctr("containers", "ls", "-q") == "")
 
 
-def test_nothing_is_left_of_all_that_anywhere(system):
+def test_removed_zone_leaves_no_process_network_or_cgroup(system):
     # A containerd that was killed while it made a sandbox has left what it had made by then, of
     # which it does not report: a network namespace, an address, a shim.
-    before = system.rests()
+    before = system.leftovers()
     print("left by containerd itself:", before)
     system.run("alone", *IDLE)
     system.await_state("alone", "running")
-    more = Counter(system.rests()) - Counter(before)
+    more = Counter(system.leftovers()) - Counter(before)
     assert (more["containerd-shim"], more["pause"]) == (1, 1)
     assert more.total() == 2 + 1 + 1 + 2  # with an address, a network namespace, two groups
     system.remove("alone")
-    await_that("nothing", lambda: Counter(system.rests()) == Counter(before))
+    await_that("nothing", lambda: Counter(system.leftovers()) == Counter(before))
 
 
-def test_everything_at_once(system):
+def test_running_workload_survives_kills_of_all_daemons(system):
     system.run("survivor", *IDLE)
     before = system.await_state("survivor", "running")
     for victim in (*system.daemons, "containerd"):

@@ -37,10 +37,10 @@ def used(daemon):
 
 
 @pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
-def test_cycles_end_where_they_began(system):
+def test_zones_that_come_and_go_leak_no_descriptor_thread_or_memory(system):
     daemons = [getattr(system, name) for name in system.daemons]
     cycle(system)
-    rests = system.rests()  # of what was before
+    leftovers = system.leftovers()  # of what was before
     before = [used(daemon) for daemon in daemons]
     for _ in range(ROUNDS):
         cycle(system)
@@ -50,5 +50,5 @@ def test_cycles_end_where_they_began(system):
         assert threads <= counted[1], daemon.name
         assert used(daemon)[1] - memory < MORE_KB, daemon.name
     assert system.ctr("containers", "ls", "-q") == ""
-    await_that("nothing more", lambda: system.rests() == rests)
+    await_that("nothing more", lambda: system.leftovers() == leftovers)
     assert system.log_folders() == []

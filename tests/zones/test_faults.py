@@ -8,19 +8,25 @@ from kakuri_cri.testing import CriProxy
 
 from .system import IDLE, await_that
 
-MAKING = ("ImageStatus", "RunPodSandbox", "PodSandboxStatus", "CreateContainer", "StartContainer")
-LOOKING = ("ListPodSandbox", "ListContainers", "ContainerStatus", "PodSandboxStatus")
-ENDING = (
+START_CALLS = (
+    "ImageStatus",
+    "RunPodSandbox",
+    "PodSandboxStatus",
+    "CreateContainer",
+    "StartContainer",
+)
+LIST_CALLS = ("ListPodSandbox", "ListContainers", "ContainerStatus", "PodSandboxStatus")
+REMOVAL_CALLS = (
     "StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox", "ListPodSandbox",
 )  # fmt: skip
-PASSING = (
+TRANSIENT_FAULTS = (
     "2*error(UNAVAILABLE)",
     "close",
     "delay(700)",
     "finish-then-close",
     "finish-then-error(UNAVAILABLE)",
 )
-"""Faults after which it is worth asking again."""
+"""Faults after which the call is repeated."""
 
 
 class Proxy:
@@ -75,24 +81,24 @@ def proxy(node, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def behind_proxy(start_system, proxy):
+def proxied_system(start_system, proxy):
     return start_system(cri=proxy.path)
 
 
 @pytest.fixture
-def system(behind_proxy, proxy):
-    yield behind_proxy
+def system(proxied_system, proxy):
+    yield proxied_system
     proxy.heal()
-    behind_proxy.clear()
+    proxied_system.clear()
 
 
 def sandboxes_and_containers(system):
     return len(system.ctr("containers", "ls", "-q").split())
 
 
-@pytest.mark.parametrize("script", PASSING)
-@pytest.mark.parametrize("method", MAKING)
-def test_a_start_survives(system, proxy, method, script):
+@pytest.mark.parametrize("script", TRANSIENT_FAULTS)
+@pytest.mark.parametrize("method", START_CALLS)
+def test_start_survives_a_transient_fault_of_one_call(system, proxy, method, script):
     proxy.fail(method, script)
     system.run("starting", *IDLE)
     assert system.await_state("starting", "running", "failed")["state"] == "running"
@@ -103,13 +109,13 @@ def test_a_start_survives(system, proxy, method, script):
 
 
 @pytest.mark.parametrize("method", ["RunPodSandbox", "CreateContainer", "StartContainer"])
-def test_a_refusal_is_told_and_leaves_nothing(system, proxy, method):
+def test_refused_start_reports_its_reason_and_leaves_no_object(system, proxy, method):
     # More than once: a runtime that was away a short while ago is asked once more.
-    proxy.fail(method, "2*error(UNKNOWN: the runtime is in a bad mood)")
+    proxy.fail(method, "2*error(UNKNOWN: the runtime refuses)")
     system.run("refused", *IDLE)
-    told = system.await_end("refused")
-    assert (told["state"], told["reason"]) == ("failed", "StartError")
-    assert "bad mood" in told["message"]
+    status = system.await_end("refused")
+    assert (status["state"], status["reason"]) == ("failed", "StartError")
+    assert "the runtime refuses" in status["message"]
     await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
     proxy.heal()
     system.run("after", *IDLE)
@@ -117,17 +123,17 @@ def test_a_refusal_is_told_and_leaves_nothing(system, proxy, method):
 
 
 @pytest.mark.parametrize("method", ["StopPodSandbox", "RemovePodSandbox"])
-def test_a_rollback_that_fails_too_is_done_later(system, proxy, method):
-    proxy.fail("CreateContainer", "2*error(UNKNOWN: no)")
-    proxy.fail(method, "2*error(UNKNOWN: no, neither)")
+def test_rollback_that_fails_is_completed_later(system, proxy, method):
+    proxy.fail("CreateContainer", "2*error(UNKNOWN: refused)")
+    proxy.fail(method, "2*error(UNKNOWN: refused)")
     system.run("twice", *IDLE)
     assert system.await_end("twice")["reason"] == "StartError"
     await_that("nothing left", lambda: sandboxes_and_containers(system) == 0)
 
 
-@pytest.mark.parametrize("script", PASSING)
-@pytest.mark.parametrize("method", ENDING)
-def test_a_removal_survives(system, proxy, method, script):
+@pytest.mark.parametrize("script", TRANSIENT_FAULTS)
+@pytest.mark.parametrize("method", REMOVAL_CALLS)
+def test_removal_survives_a_transient_fault_of_one_call(system, proxy, method, script):
     system.run("ending", *IDLE)
     system.await_state("ending", "running")
     proxy.fail(method, script)
@@ -136,8 +142,8 @@ def test_a_removal_survives(system, proxy, method, script):
 
 
 @pytest.mark.parametrize("script", ["3*error(UNAVAILABLE)", "2*close", "3*error(INTERNAL)"])
-@pytest.mark.parametrize("method", LOOKING)
-def test_what_runs_is_not_lost_because_nobody_could_look(system, proxy, method, script):
+@pytest.mark.parametrize("method", LIST_CALLS)
+def test_running_workload_is_kept_while_lists_of_the_runtime_fail(system, proxy, method, script):
     system.run("running", *IDLE)
     before = system.await_state("running", "running")
     system.run("brief", "sh", "-c", "sleep 0.5; exit 4")  # its end has to be found all the same
@@ -147,10 +153,10 @@ def test_what_runs_is_not_lost_because_nobody_could_look(system, proxy, method, 
     assert system.workload("running") == before
 
 
-def test_a_pull_that_fails_once_is_the_workloads_end(system, proxy):
+def test_pull_that_the_registry_refuses_fails_the_workload(system, proxy):
     proxy.fail("PullImage", "error(UNKNOWN: the registry is closed)")
     status, _ = system.submit("pulling", image="not-there:1")
     assert status == 201
-    told = system.await_end("pulling")
-    assert (told["reason"], told["state"]) == ("ImagePullFailed", "failed")
-    assert "the registry is closed" in told["message"]
+    status = system.await_end("pulling")
+    assert (status["reason"], status["state"]) == ("ImagePullFailed", "failed")
+    assert "the registry is closed" in status["message"]

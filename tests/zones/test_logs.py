@@ -2,10 +2,10 @@
 
 import subprocess
 
-from .system import PATIENCE
+from .system import WAIT_SECONDS
 
 
-def test_whole_tail_and_after_the_end(system):
+def test_log_of_an_ended_workload_is_read_whole_by_tail_and_followed(system):
     system.run("counting", "sh", "-c", "for i in 1 2 3 4 5; do echo line $i; done; printf end")
     system.await_end("counting")
     whole = b"".join(b"line %d\n" % number for number in range(1, 6)) + b"end"
@@ -15,11 +15,11 @@ def test_whole_tail_and_after_the_end(system):
     system.remove("counting")
 
 
-def test_following_sees_lines_as_they_are_written(system):
+def test_followed_log_of_a_container_delivers_lines_as_they_are_written(system):
     script = "echo first; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo last"
     system.run("followed", "sh", "-c", script)
     system.await_state("followed", "running")
-    command = ["curl", "-sS", "-N", "--max-time", str(PATIENCE)]
+    command = ["curl", "-sS", "-N", "--max-time", str(WAIT_SECONDS)]
     with subprocess.Popen(
         [*command, system.url("/workloads/followed/log?follow")], stdout=subprocess.PIPE
     ) as reader:
@@ -31,7 +31,7 @@ def test_following_sees_lines_as_they_are_written(system):
     system.remove("followed")
 
 
-def test_nothing_is_lost_across_rotation(system):
+def test_followed_log_loses_nothing_across_rotation(system):
     size, pieces = 1_500_000, 30
     script = (
         f"i=0; while [ $i -lt {pieces} ]; do head -c {size} /dev/zero | tr '\\0' x; echo;"

@@ -23,8 +23,8 @@ def resolver_of_the_host(tmp_path):
 
 def output(system, workload_id, script, **more):
     system.run(workload_id, "sh", "-c", script, **more)
-    told = system.await_end(workload_id)
-    assert told["state"] == "succeeded", told
+    status = system.await_end(workload_id)
+    assert status["state"] == "succeeded", status
     return system.log(workload_id).decode()
 
 

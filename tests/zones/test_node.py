@@ -51,7 +51,7 @@ def pids():
     return {name: int(pid) for name, pid, state in rows if state == "RUNNING"}
 
 
-def test_the_registry_has_the_images(node):
+def test_registry_of_the_node_has_its_images(node):
     with BlockingClient() as client:
         answer = client.request("GET", f"http://{node.registry}/v2/_catalog")
     names = {"library/busybox", "library/door", "library/nginx", "library/pause"}
@@ -59,11 +59,11 @@ def test_the_registry_has_the_images(node):
     assert names <= set(decode(answer.body, type=Any)["repositories"])
 
 
-def test_cri_is_ready(node):
+def test_node_reports_cri_as_ready(node):
     assert readiness.conditions(node.socket) == {"RuntimeReady": True, "NetworkReady": True}
 
 
-def test_containerd_has_loaded_what_containers_need(node):
+def test_containerd_has_loaded_the_plugins_that_containers_need(node):
     rows = [line.split() for line in ctr("plugins", "list").splitlines()[1:]]
     states = {name: state for _, name, _, state in rows}
     assert {states[name] for name in ("cri", "overlayfs", "task")} == {"ok"}
@@ -77,7 +77,7 @@ def test_limits_are_read_back_from_the_kernel(node, busybox):
         assert node.limits("unlimited") == Limits(None, None)
 
 
-def test_containers_outlive_containerd(node, busybox):
+def test_containers_survive_a_killed_containerd(node, busybox):
     with container(node, busybox, "survivor"):
         before, daemon = pids(), node.containerd_pid
         node.kill_containerd()
@@ -89,7 +89,7 @@ def test_containers_outlive_containerd(node, busybox):
         assert pids() == before
 
 
-def test_a_hanging_containerd(node):
+def test_readiness_of_a_paused_containerd_times_out(node):
     node.pause_containerd()
     try:
         with pytest.raises(readiness.NotReady, match="TimeoutError"):
@@ -99,7 +99,7 @@ def test_a_hanging_containerd(node):
     node.await_ready()
 
 
-def test_a_hanging_registry(node):
+def test_request_to_a_paused_registry_times_out(node):
     url = f"http://{node.registry}/v2/"
     node.pause_registry()
     try:
@@ -114,7 +114,7 @@ def test_a_hanging_registry(node):
         assert client.request("GET", url).status == 200
 
 
-def test_the_world_has_its_own_processes_and_network(node):
+def test_node_has_its_own_process_and_network_namespaces(node):
     inside = Path("/proc/self/ns/pid").readlink()
     assert Path(f"/proc/{node.containerd_pid}/ns/pid").readlink() == inside
     devices = [
@@ -126,7 +126,7 @@ def test_the_world_has_its_own_processes_and_network(node):
 MACHINE = ("--annotation", "io.kubernetes.cri.container-type=container")
 
 
-def test_a_container_in_a_virtual_machine(node, busybox):
+def test_container_in_a_virtual_machine_has_another_kernel_and_its_memory_limit(node, busybox):
     """Its kernel is not the node's, and it has no more memory than its limit."""
     script = "uname -r; head -1 /proc/meminfo; echo to stderr >&2; exit 7"
     done = subprocess.run(
@@ -142,7 +142,7 @@ def test_a_container_in_a_virtual_machine(node, busybox):
     assert "to stderr" in done.stderr
 
 
-def test_signals_reach_a_virtual_machine(node, busybox):
+def test_signal_to_a_virtual_machine_ends_its_process(node, busybox):
     script = "trap 'exit 5' TERM; echo ready; while :; do sleep 1 & wait $!; done"
     process = subprocess.Popen(
         ["ctr", "run", "--rm", *MACHINE, "--runc-binary", node.vm_runtime,
@@ -186,7 +186,7 @@ def pod_network():
         yield namespace
 
 
-def test_a_virtual_machine_takes_its_pods_address(node, pod_network):
+def test_virtual_machine_has_the_address_of_its_pod(node, pod_network):
     image = f"{node.registry}/library/nginx:latest"
     ctr("images", "pull", "--plain-http", image)
     options = (*MACHINE, "--runc-binary", node.vm_runtime, "--with-ns", f"network:{pod_network}")

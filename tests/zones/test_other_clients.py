@@ -44,8 +44,8 @@ def test_stop_with_a_shorter_grace_time_takes_effect_at_once(system):
     await_that("its first line", lambda: system.log("stubborn") == b"up\n")
     for grace_seconds in (3600, 1):
         ask_agent(system, type="StopWorkload", id="stubborn", grace_seconds=grace_seconds)
-    told = system.await_end("stubborn")
-    assert (told["state"], told["exit_code"]) == ("failed", 137)
+    status = system.await_end("stubborn")
+    assert (status["state"], status["exit_code"]) == ("failed", 137)
     system.remove("stubborn")
 
 

@@ -43,13 +43,13 @@ def call(pid):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_pause_ends_when_told(first, number):
+def test_pause_ends_on_sigterm_and_sigint(first, number):
     outer, pid = first
     os.kill(pid, number)
     assert outer.wait(10) == 0
 
 
-def test_pause_leaves_no_zombies(first):
+def test_pause_reaps_orphans(first):
     outer, pid = first
     orphan = "(sleep 0.05 & sleep 0.05 &)"
     subprocess.run(
@@ -60,7 +60,7 @@ def test_pause_leaves_no_zombies(first):
     assert outer.poll() is None
 
 
-def test_the_same_files_are_the_same_layer():
+def test_layer_of_the_same_files_has_the_same_bytes():
     def made():
         return Layer().folder("etc").file("etc/name", "value").link("name", "etc/name").finish()
 
@@ -70,20 +70,20 @@ def test_the_same_files_are_the_same_layer():
         assert tar.extractfile("etc/name").read() == b"value"
 
 
-def test_a_later_file_replaces_an_earlier_one():
+def test_layer_with_a_file_added_twice_has_the_later_one():
     layer = Layer().file("name", "old").file("name", "new").finish()
     with tarfile.open(fileobj=io.BytesIO(layer.data)) as tar:
         assert [tar.extractfile(member).read() for member in tar] == [b"new"]
 
 
-def test_an_image_names_its_parts():
+def test_image_manifest_names_every_blob():
     layer = Layer().file("name", "value").finish()
     made = image("amd64", [layer], {"Cmd": ["name"]})
     assert digest(layer.data) in made.blobs
     assert all(name.encode() in made.manifest for name in made.blobs)
 
 
-def test_an_archive_is_what_busybox_unpacks(tmp_path):
+def test_archive_is_unpacked_by_busybox(tmp_path):
     source = tmp_path / "source"
     (source / "folder").mkdir(parents=True)
     (source / "folder" / "file").write_text("content")
@@ -101,7 +101,7 @@ def test_an_archive_is_what_busybox_unpacks(tmp_path):
     assert not (target / "root" / "left-out").exists()
 
 
-def test_conditions_are_read():
+def test_status_message_is_parsed_into_conditions():
     ready = b"\x0a\x0c" + b"RuntimeReady" + b"\x10\x01"
     network = b"\x0a\x0c" + b"NetworkReady"  # false is not written
     status = b"".join(b"\x0a" + bytes([len(part)]) + part for part in (ready, network))
@@ -112,12 +112,12 @@ def test_conditions_are_read():
 
 
 @pytest.mark.parametrize("message", [b"", b"\x0a", b"\x0a\x80", b"\x0d\x00\x00\x00\x00"])
-def test_what_has_no_conditions_is_not_ready(message):
+def test_status_message_without_conditions_is_not_ready(message):
     with pytest.raises(readiness.NotReady):
         readiness.parse_status(message)
 
 
-def test_a_runtimes_command_line():
+def test_command_line_of_runc_is_parsed():
     line = ["--root", "/r", "--systemd-cgroup", "create", "--bundle=/b", "--pid-file", "/p", "one"]
     options, rest = parse(line)
     assert options == {
@@ -127,7 +127,7 @@ def test_a_runtimes_command_line():
     assert to_signal("15") == to_signal("TERM") == to_signal("SIGTERM") == signal.SIGTERM
 
 
-def test_a_guests_script_quotes():
+def test_script_of_a_guest_quotes_its_arguments():
     process = {"args": ["echo", "it's"], "cwd": "/a b", "env": ["A=$x y", "not-a-name=1"]}
     script = run_script(process)
     assert "not-a-name" not in script
@@ -143,7 +143,9 @@ def test_a_guests_script_quotes():
         ("max", "max 100000", Limits(None, None)),
     ],
 )
-def test_limits_of_version_2(tmp_path, monkeypatch, memory, cpu, limits):
+def test_limits_of_cgroup_version_2_are_written_and_read(
+    tmp_path, monkeypatch, memory, cpu, limits
+):
     """A folder stands for the kernel's: a machine has one version only."""
     monkeypatch.setattr(cgroups, "ROOT", tmp_path)
     (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
@@ -156,7 +158,7 @@ def test_limits_of_version_2(tmp_path, monkeypatch, memory, cpu, limits):
     assert cgroups.limits("/pods/one") == limits
 
 
-def test_a_group_of_this_machine_is_made_and_removed(node):
+def test_cgroup_is_created_with_limits_and_removed(node):
     path = f"{node.cgroup_parent}/outer/inner"
     made = cgroups.create(path, 8 << 20, 20_000, 100_000)
     assert cgroups.limits(path) == Limits(8 << 20, 200)
@@ -164,7 +166,7 @@ def test_a_group_of_this_machine_is_made_and_removed(node):
     assert not any(folder.exists() for folder in made)
 
 
-def test_a_daemon_that_was_not_started(tmp_path):
+def test_daemon_that_was_not_started_cannot_be_signalled(tmp_path):
     daemon = Daemon("no-such-program", pid_file=tmp_path / "pid", log=tmp_path / "log")
     assert not daemon.runs
     with pytest.raises(NodeError, match="was not started"):
@@ -173,7 +175,7 @@ def test_a_daemon_that_was_not_started(tmp_path):
         daemon.start()
 
 
-def test_a_daemon_is_started_and_ended(tmp_path):
+def test_daemon_of_the_node_is_started_ended_and_started_again(tmp_path):
     daemon = Daemon("sleep", "1000", pid_file=tmp_path / "pid", log=tmp_path / "log")
     daemon.start()
     assert "pid" in repr(daemon)
@@ -186,6 +188,6 @@ def test_a_daemon_is_started_and_ended(tmp_path):
     assert "down" in repr(daemon)
 
 
-def test_a_condition_that_does_not_come():
+def test_await_condition_that_stays_false_raises_node_error():
     with pytest.raises(NodeError, match=r"expected rain within 0\.02 s"):
         await_condition("rain", lambda: False, 0.02)

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from .system import IDLE, PATIENCE, await_that
+from .system import IDLE, WAIT_SECONDS, await_that
 
 
 def kill_all(system):
@@ -14,32 +14,32 @@ def kill_all(system):
 
 
 @pytest.mark.parametrize("moment", range(6))
-def test_a_start_is_carried_on(system, moment):
+def test_start_under_way_is_continued_after_all_zone_daemons_died(system, moment):
     """The runtime's calls that are under way end with their caller, StartContainer for one."""
     system.run("starting", *IDLE)
     for _ in range(moment * 4):
         system.workload("starting")
     kill_all(system)
-    told = system.await_state("starting", "running", "failed")
-    assert told["state"] == "running", told
+    status = system.await_state("starting", "running", "failed")
+    assert status["state"] == "running", status
     await_that("one container", lambda: system.containers() == ["starting"])
     await_that("one sandbox", lambda: len(system.ctr("containers", "ls", "-q").split()) == 2)
 
 
-def test_what_has_ended_keeps_its_end_its_log_and_no_sandbox(system):
-    system.run("ended", "sh", "-c", "echo words; exit 3")
+def test_ended_workload_keeps_status_and_log_after_all_zone_daemons_died(system):
+    system.run("ended", "sh", "-c", "echo line; exit 3")
     before = system.await_end("ended")
     await_that("the sandbox's end", lambda: system.ctr("tasks", "ls", "-q") == "")
     kill_all(system)
     assert system.workload("ended") == before
-    assert system.log("ended") == b"words\n"
+    assert system.log("ended") == b"line\n"
 
 
-def test_a_followed_log_goes_on(system):
+def test_followed_log_continues_after_all_zone_daemons_died(system):
     lines = "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); usleep 100000; done"
     system.run("counting", "sh", "-c", lines)
     system.await_state("counting", "running")
-    command = ["curl", "-sS", "-N", "--max-time", str(PATIENCE)]
+    command = ["curl", "-sS", "-N", "--max-time", str(WAIT_SECONDS)]
     with subprocess.Popen(
         [*command, system.url("/workloads/counting/log?follow")], stdout=subprocess.PIPE
     ) as reader:

@@ -77,20 +77,20 @@ def test_user_of_a_workload_comes_before_that_of_its_image(system, accounts):
 def test_user_that_the_image_does_not_know_is_a_start_error(system, accounts):
     push(system.node, "ghost:1", derive(system.node, layer=accounts, User="ghost"))
     assert system.submit("ghost", image="ghost:1")[0] == 201
-    told = system.await_end("ghost")
-    assert (told["state"], told["reason"]) == ("failed", "StartError")
-    assert "no users found" in told["message"]
+    status = system.await_end("ghost")
+    assert (status["state"], status["reason"]) == ("failed", "StartError")
+    assert "no users found" in status["message"]
 
 
 def test_moved_tag_is_pulled_again_and_the_digest_that_ran_is_reported(system):
     node = system.node
     made = [derive(node, Cmd=["echo", word]) for word in ("one", "two")]
-    told = []
+    status = []
     for image, name in zip(made, ("first", "second"), strict=True):
         push(node, "moving:latest", image)
         assert system.submit(name, image="moving")[0] == 201
-        told.append(system.await_end(name)["image_digest"])
-    assert told == [image.digest for image in made]
+        status.append(system.await_end(name)["image_digest"])
+    assert status == [image.digest for image in made]
     assert (system.log("first"), system.log("second")) == (b"one\n", b"two\n")
     push(node, "moving:latest", made[0])
     assert system.submit("third", image="moving", pull="missing")[0] == 201

@@ -3,7 +3,7 @@
 import platform
 
 
-def test_the_kernel_and_the_hosts_file_inside_are_those_of_the_machine(start_system):
+def test_zone_of_handler_vm_has_another_kernel_and_its_own_hosts_file(start_system):
     system = start_system(handler="vm")
     system.run("machine", "sh", "-c", "uname -r; cat /etc/hosts", memory_mb=512)
     assert system.await_end("machine")["state"] == "succeeded"

@@ -1,6 +1,6 @@
-"""The story of clients and agents that are killed, with real containers.
+"""Clients of agents that are killed again and again, with real containers.
 
-KAKURI_ZONE_KILLS is how many kills there are to be, 12 unless it says more.
+KAKURI_ZONE_KILLS is the number of kills, 12 by default.
 """
 
 import os
@@ -25,17 +25,17 @@ KINDS = (
 
 
 @pytest.mark.timeout(0)  # it ends by the deadlines of what it waits for
-async def test_nothing_is_lost_and_nothing_goes_back(start_system, tmp_path):
+async def test_clients_of_killed_agents_lose_no_acknowledged_request(start_system, tmp_path):
     system = start_system(has_agent=False)
     world = Node(tmp_path, system.runtime_options, system.running, KINDS, seed=1, pace=0.1)
     try:
-        print(await world.live(KILLS, clients=3), "requests,", dict(world.kills))
+        print(await world.run_scenario(KILLS, clients=3), "requests,", dict(world.kills))
         await world.start()
         await world.remove_all()
-        await world.until(lambda: told_nothing(system))
+        await world.until(lambda: is_empty(system))
     finally:
         world.close()
 
 
-async def told_nothing(system):
+async def is_empty(system):
     return system.ctr("containers", "ls", "-q") == "" and system.log_folders() == []

@@ -64,7 +64,7 @@ def busy():
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_end_of_the_outermost_process_ends_all(busy, number):
+def test_node_whose_outermost_process_ends_leaves_nothing(busy, number):
     before = traces()
     process, folder, namespace = busy
     found = members(namespace)
@@ -79,7 +79,7 @@ def test_the_end_of_the_outermost_process_ends_all(busy, number):
     assert not list(cgroups.ROOT.glob(f"*/{folder.name}"))
 
 
-def test_worlds_run_side_by_side(busy, node):
+def test_nodes_run_side_by_side(busy, node):
     _, folder, _ = busy
     sweep(folder.parent)
     assert folder.is_dir()
@@ -88,7 +88,7 @@ def test_worlds_run_side_by_side(busy, node):
     assert subprocess.run(other, capture_output=True, check=True, text=True).stdout == ""
 
 
-def test_the_status_is_the_commands():
+def test_exit_status_of_the_node_is_that_of_its_command():
     assert subprocess.run([*WORLD, "sh", "-c", "exit 7"], cwd=ROOT).returncode == 7
     assert subprocess.run([*WORLD, "sh", "-c", "kill -9 $$"], cwd=ROOT).returncode == 137
     done = subprocess.run([*WORLD, "no-such-program"], cwd=ROOT, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What a failed call raises, for every status of gRPC and every way a runtime words a failure."""
+"""What a failed call raises, for every status of gRPC and every message with which runtimes report it."""
 
 import copy
 import pickle

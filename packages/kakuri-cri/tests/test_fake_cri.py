@@ -137,7 +137,7 @@ def of_contract(key, value):
 
 
 def naming(call, sandbox, container):
-    """Give the field by which a call names its object."""
+    """Return the field by which a call names its object."""
     fields = call.request.__dataclass_fields__
     if "image" in fields:
         return {"image": api.ImageSpec(image=container)}
@@ -173,13 +173,13 @@ async def test_calls_without_effect_are_safe_to_repeat(client, runtime, call):
 
 
 @of_contract("effect", "starts")
-async def test_a_second_start_fails(client, call):
+async def test_second_start_of_a_container_fails(client, call):
     _, container = await client.running()
     await client.refused(call, UNKNOWN, "CONTAINER_RUNNING", container_id=container)
 
 
 @pytest.mark.parametrize("call", [RUNTIME.PodSandboxStatus, RUNTIME.ContainerStatus])
-async def test_what_is_gone_is_not_found(client, call):
+async def test_removed_object_is_not_found(client, call):
     await client.refused(call, NOT_FOUND, "not found", **naming(call, "none", "none"))
     names = await client.running()
     await client.ask(call, **naming(call, *names))
@@ -188,7 +188,7 @@ async def test_what_is_gone_is_not_found(client, call):
 
 
 @of_contract("effect", "fetches")
-async def test_a_pull_may_be_repeated_and_its_answer_is_used(client, call):
+async def test_pull_can_be_repeated_and_returns_the_image_reference(client, call):
     image = api.ImageSpec(image="other")
     assert not (await client.ask(IMAGES.ImageStatus, image=image)).image
     first = await client.ask(call, image=image)
@@ -231,7 +231,7 @@ async def test_sandbox_status_has_its_configuration(client):
     assert (status.state, status.network.ip) == (api.PodSandboxState.SANDBOX_NOTREADY, "")
 
 
-async def test_a_sandbox_needs_a_name_a_handler_and_a_network(client, runtime):
+async def test_sandbox_without_name_handler_or_network_is_refused(client, runtime):
     await client.refused(client.sandbox(api.PodSandboxConfig(hostname="x")), UNKNOWN, "metadata")
     await client.refused(client.sandbox(handler="other"), UNKNOWN, 'no runtime for "other"')
     runtime.node.conditions["NetworkReady"] = False
@@ -280,7 +280,7 @@ async def test_containers_are_filtered(client):
 # Containers
 
 
-async def test_the_life_of_a_container(client, runtime):
+async def test_container_goes_from_created_to_running_to_exited(client, runtime):
     sandbox = await client.sandbox()
     container = await client.container(sandbox, container_config(label="x"))
     status = await client.status(container)
@@ -308,14 +308,14 @@ async def test_the_life_of_a_container(client, runtime):
         ((0, "OOMKilled", "a child"), (0, "OOMKilled", "a child")),
     ],
 )
-async def test_a_container_ends_as_the_test_says(client, runtime, exit_, expected):
+async def test_container_ends_with_the_exit_code_of_the_test(client, runtime, exit_, expected):
     _, container = await client.running()
     runtime.exit(container, *exit_)
     status = await client.status(container)
     assert (status.exit_code, status.reason, status.message) == expected
 
 
-async def test_a_container_needs_a_ready_sandbox_and_an_image(client, runtime):
+async def test_container_without_ready_sandbox_or_image_is_refused(client, runtime):
     await client.refused(client.container("none"), NOT_FOUND, "not found")
     sandbox = await client.sandbox()
     other = client.container(sandbox, container_config(image="other"))
@@ -341,7 +341,7 @@ async def test_start_of_a_container_with_a_missing_program_fails(client, runtime
     assert status.reason == "StartError"
 
 
-async def test_a_program_that_ends_at_once(client, runtime, tmp_path):
+async def test_container_of_an_image_with_an_exit_code_ends_at_once(client, runtime, tmp_path):
     runtime.images.set("web:1", FakeImage(state="present", output=b"done\n", exit_code=0))
     sandbox = await client.sandbox(sandbox_config(directory=str(tmp_path)))
     container = await client.container(sandbox, container_config(log_path="0.log"))
@@ -353,21 +353,21 @@ async def test_a_program_that_ends_at_once(client, runtime, tmp_path):
 
 
 @pytest.mark.parametrize(("on_term", "timeout", "code"), [(143, 5, 143), (0, 5, 0), (143, 0, 137)])
-async def test_stopping_a_container(client, runtime, on_term, timeout, code):
+async def test_stopped_container_ends_with_its_stop_code(client, runtime, on_term, timeout, code):
     runtime.images.set("web:1", FakeImage(state="present", on_term=on_term))
     _, container = await client.running()
     await client.ask(RUNTIME.StopContainer, container_id=container, timeout=timeout)
     assert (await client.status(container)).exit_code == code
 
 
-async def test_a_container_that_does_not_end_is_killed(client, runtime):
+async def test_container_that_ignores_sigterm_is_killed(client, runtime):
     runtime.images.set("web:1", FakeImage(state="present", on_term=None))
     _, container = await client.running()
     await client.ask(RUNTIME.StopContainer, container_id=container, timeout=1)
     assert (await client.status(container)).exit_code == 137
 
 
-async def test_a_runtime_that_refuses_to_stop_what_is_gone(client, runtime):
+async def test_stop_of_a_missing_container_fails_if_the_runtime_is_so_configured(client, runtime):
     runtime.node.stops_missing = False
     await client.refused(RUNTIME.StopContainer, NOT_FOUND, "not found", container_id="none")
     _, container = await client.running()
@@ -375,7 +375,7 @@ async def test_a_runtime_that_refuses_to_stop_what_is_gone(client, runtime):
         await client.ask(RUNTIME.StopContainer, container_id=container)
 
 
-async def test_a_container_that_ends_while_it_is_stopped(client, runtime):
+async def test_container_that_ends_during_a_stop_keeps_its_own_exit_code(client, runtime):
     runtime.images.set("web:1", FakeImage(state="present", on_term=None))
     _, container = await client.running()
     request = api.StopContainerRequest(container_id=container, timeout=3600)
@@ -386,7 +386,7 @@ async def test_a_container_that_ends_while_it_is_stopped(client, runtime):
     assert (await client.status(container)).exit_code == 7
 
 
-async def test_what_runs_is_killed_with_its_sandbox(client, runtime):
+async def test_running_container_is_killed_with_its_sandbox(client, runtime):
     sandbox, container = await client.running()
     await client.ask(RUNTIME.StopPodSandbox, pod_sandbox_id=sandbox)
     assert (await client.status(container)).exit_code == 137
@@ -394,7 +394,7 @@ async def test_what_runs_is_killed_with_its_sandbox(client, runtime):
     assert repr(runtime) == "<FakeCri up sandboxes=0 containers=0>"
 
 
-async def test_a_lost_sandbox_leaves_its_container_running(client, runtime):
+async def test_lost_sandbox_leaves_its_container_running(client, runtime):
     sandbox, container = await client.running()
     runtime.lose_sandbox("zone")
     status = (await client.ask(RUNTIME.PodSandboxStatus, pod_sandbox_id=sandbox)).status
@@ -405,7 +405,7 @@ async def test_a_lost_sandbox_leaves_its_container_running(client, runtime):
 # Logs
 
 
-async def test_a_log_is_written_as_containerd_does(client, runtime, tmp_path):
+async def test_log_is_written_in_the_format_of_containerd(client, runtime, tmp_path):
     sandbox = await client.sandbox(sandbox_config(directory=str(tmp_path)))
     container = await client.container(sandbox, container_config(log_path="0.log"))
     await client.ask(RUNTIME.StartContainer, container_id=container)
@@ -428,7 +428,7 @@ async def test_a_log_is_written_as_containerd_does(client, runtime, tmp_path):
     ]
 
 
-async def test_a_log_is_reopened_while_the_container_runs(client, runtime, tmp_path):
+async def test_log_is_reopened_while_the_container_runs(client, runtime, tmp_path):
     sandbox = await client.sandbox(sandbox_config(directory=str(tmp_path)))
     container = await client.container(sandbox, container_config(log_path="0.log"))
     reopen = RUNTIME.ReopenContainerLog
@@ -445,7 +445,7 @@ async def test_a_log_is_reopened_while_the_container_runs(client, runtime, tmp_p
     await client.refused(reopen, NOT_FOUND, "not found", container_id="none")
 
 
-async def test_a_log_without_a_folder_fails_the_start(client, runtime, tmp_path):
+async def test_log_without_a_folder_fails_the_start(client, runtime, tmp_path):
     config = sandbox_config(directory=str(tmp_path / "none"))
     container = await client.container(
         await client.sandbox(config), container_config(log_path="0.log")
@@ -453,7 +453,7 @@ async def test_a_log_without_a_folder_fails_the_start(client, runtime, tmp_path)
     await client.refused(RUNTIME.StartContainer, UNKNOWN, "loggers", container_id=container)
 
 
-async def test_a_container_without_a_log(client, runtime):
+async def test_container_without_a_log_path_writes_none(client, runtime):
     await client.running()
     with pytest.raises(LookupError, match="expected a container with a log, got 'zone'"):
         runtime.write("zone", b"x")
@@ -474,19 +474,19 @@ async def test_a_container_without_a_log(client, runtime):
         ("a.example/app@sha256:" + "0" * 64, "a.example/app@sha256:" + "0" * 64),
     ],
 )
-async def test_images_have_full_names(client, name, full):
+async def test_image_without_a_registry_has_its_full_name(client, name, full):
     await client.ask(IMAGES.PullImage, image=api.ImageSpec(image=name))
     status = await client.ask(IMAGES.ImageStatus, image=api.ImageSpec(image=full))
     assert list(status.image.repo_tags) == [full]
 
 
-async def test_an_image_that_is_missing(client, runtime):
+async def test_pull_of_a_missing_image_is_not_found(client, runtime):
     runtime.images.set("gone", FakeImage(state="missing"))
     image = api.ImageSpec(image="gone")
     await client.refused(IMAGES.PullImage, NOT_FOUND, "failed to pull", image=image)
 
 
-async def test_a_pull_that_hangs_ends_with_its_caller(client, runtime):
+async def test_pull_that_hangs_ends_with_its_caller(client, runtime):
     runtime.images.set("slow", FakeImage(state="hanging"))
     pull = asyncio.ensure_future(client.ask(IMAGES.PullImage, image=api.ImageSpec(image="slow")))
     await runtime.calls.wait_for("PullImage")
@@ -500,7 +500,7 @@ async def test_a_pull_that_hangs_ends_with_its_caller(client, runtime):
     assert runtime.calls.of("PullImage")[0].code is None
 
 
-def test_the_state_of_an_image_is_one_of_four():
+def test_image_with_an_unknown_state_is_refused():
     with pytest.raises(ValueError, match=r"expected one of present, .*, got 'there'"):
         FakeCri(images={"x": "there"})
 
@@ -565,7 +565,7 @@ async def test_events_break_off_after_a_fault(client, runtime):
 # Faults
 
 
-async def test_an_error_leaves_nothing_done(client, runtime):
+async def test_error_fault_carries_out_nothing(client, runtime):
     runtime.faults.set("RunPodSandbox", "2*error(UNAVAILABLE: try later)->error(ABORTED)")
     for _ in range(2):
         await client.refused(client.sandbox(), UNAVAILABLE, "try later")
@@ -576,14 +576,14 @@ async def test_an_error_leaves_nothing_done(client, runtime):
     assert codes == ["UNAVAILABLE", "UNAVAILABLE", "ABORTED", "OK"]
 
 
-async def test_an_answer_that_is_lost(client, runtime):
+async def test_finish_fault_carries_out_the_call_and_loses_the_answer(client, runtime):
     runtime.faults.set("RunPodSandbox", "finish-then-error(DEADLINE_EXCEEDED)")
     await client.refused(client.sandbox(), StatusCode.DEADLINE_EXCEEDED)
     await client.refused(client.sandbox(), UNKNOWN, "is reserved for")
     assert len(runtime.sandboxes) == 1
 
 
-async def test_connections_that_break(client, runtime):
+async def test_close_fault_breaks_the_connection(client, runtime):
     runtime.faults.set("RunPodSandbox", "close->finish-then-close")
     await client.refused(client.sandbox(), UNAVAILABLE)
     assert runtime.sandboxes == []
@@ -610,7 +610,7 @@ async def test_slow_call_goes_on_when_it_was_cancelled(client, runtime):
     assert [event.container_id] == [sandbox.id for sandbox in runtime.sandboxes]
 
 
-async def test_a_name_is_free_again_when_its_sandbox_came_to_nothing(client, runtime):
+async def test_name_of_a_sandbox_that_failed_is_free_again(client, runtime):
     runtime.node.conditions["NetworkReady"] = False
     runtime.faults.set("RunPodSandbox", "delay(1)")
     await client.refused(client.sandbox(), UNKNOWN, "network")
@@ -621,7 +621,7 @@ async def test_a_name_is_free_again_when_its_sandbox_came_to_nothing(client, run
 # Dying and coming back
 
 
-async def test_a_crash_leaves_containers_running(client, runtime):
+async def test_crashed_runtime_leaves_containers_running(client, runtime):
     _, container = await client.running()
     stream = client.events()
     await stream.read()
@@ -634,7 +634,7 @@ async def test_a_crash_leaves_containers_running(client, runtime):
     assert (await client.status(container)).exit_code == 5
 
 
-async def test_a_crash_ends_calls_under_way(client, runtime):
+async def test_crashed_runtime_ends_calls_under_way(client, runtime):
     runtime.faults.set("RunPodSandbox", "delay(3600000)")
     slow = asyncio.ensure_future(client.sandbox())
     await runtime.calls.wait_for("RunPodSandbox")
@@ -644,7 +644,7 @@ async def test_a_crash_ends_calls_under_way(client, runtime):
     await client.sandbox()
 
 
-async def test_a_reboot_ends_everything(client, runtime):
+async def test_reboot_ends_all_containers(client, runtime):
     sandbox, container = await client.running()
     await runtime.restart("dead")
     status = await client.status(container)
@@ -680,7 +680,7 @@ async def test_calls_are_recorded(client, runtime):
         await runtime.calls.wait_for("Version", timeout=0.01)
 
 
-async def test_things_are_found_by_name_or_id(client, runtime):
+async def test_objects_are_found_by_name_or_id(client, runtime):
     sandbox, container = await client.running()
     assert runtime.sandbox("zone").id == runtime.sandbox(sandbox).id == sandbox
     for name in ("zone", sandbox, container):
@@ -690,7 +690,7 @@ async def test_things_are_found_by_name_or_id(client, runtime):
             find("none")
 
 
-async def test_a_runtime_cleans_up_after_itself(tmp_path):
+async def test_closed_runtime_removes_its_folder(tmp_path):
     async with FakeCri() as runtime:
         path = runtime.path
         assert runtime.endpoint.path == str(path)

@@ -96,7 +96,7 @@ async def until_answered(runtime):
                 await asyncio.sleep(0.01)
 
 
-async def test_second_start_while_the_first_is_under_way(runtime, fake):
+async def test_second_start_during_the_first_is_start_under_way(runtime, fake):
     config = sandbox_config()
     sandbox = await runtime.run_pod_sandbox(config)
     container = await runtime.create_container(sandbox, container_config(), config)
@@ -136,7 +136,7 @@ async def test_new_limits_show_in_the_status(runtime):
     assert (await runtime.container_status(container)).resources.linux == limits
 
 
-async def test_statistics_of_containers_and_sandboxes(runtime, fake):
+async def test_statistics_of_containers_and_sandboxes_are_read(runtime, fake):
     sandbox, container = await run(runtime, zone="1")
     await run(runtime, "other", zone="2")
     fake.container("z").memory_bytes = 5
@@ -327,7 +327,7 @@ async def test_events_before_the_first_listener_are_kept_for_it(runtime):
     assert kinds == [created, started, created, started]
 
 
-# Through the proxy, and what is left behind.
+# Through the proxy, and memory.
 
 
 async def test_answer_lost_by_the_proxy_leaves_the_sandbox(fake):

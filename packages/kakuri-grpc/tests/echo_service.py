@@ -63,7 +63,7 @@ async def both(requests, call):
 
 
 async def until(check):
-    """Let the event loop turn until a condition holds."""
+    """Yield to the event loop until a condition is true."""
     while not check():  # noqa: ASYNC110 - no event says so
         await asyncio.sleep(0)
 

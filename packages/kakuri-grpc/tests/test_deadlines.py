@@ -98,7 +98,7 @@ def test_closing_stops_the_timer(clock):
     assert clock.timers == []
 
 
-async def test_deadline_of_a_real_loop_fires():
+async def test_deadline_on_the_event_loop_expires():
     loop = asyncio.get_running_loop()
     expired = loop.create_future()
 

@@ -78,7 +78,7 @@ def is_clean(peer):
 
 @pytest.mark.parametrize("closes", ["at once", "later", "never"])
 @pytest.mark.parametrize("last", [0, 1, 3, LAST])
-async def test_goaway_lets_streams_up_to_its_last_finish_and_the_others_start_again(
+async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
     channel, network, last, closes
 ):
     peer, calls = await started(channel, network, 2)

@@ -27,7 +27,7 @@ class Audit:
         self.send()
 
     def receive(self, data: bytes) -> None:
-        """Give the connection bytes, and note what they grant."""
+        """Pass bytes to the connection, and record what they grant."""
         self.connection.receive_data(data)
         self._pending += data
         if not self._has_preface and len(self._pending) >= len(PREFACE):

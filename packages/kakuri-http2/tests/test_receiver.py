@@ -19,7 +19,7 @@ CALL = Request(b"POST", b"/x/Y", b"localhost", ((b"content-type", b"application/
 
 
 class Recorder:
-    """A receiver that keeps what it is told."""
+    """A receiver that records its calls."""
 
     def __init__(self, *, takes=True):
         self.reports = []
@@ -52,7 +52,7 @@ def pair():
 
 
 def exchange(client, server):
-    """Let both sides send what they have until neither has more."""
+    """Pass bytes between both sides until neither has more."""
     while client.has_output or server.has_output:
         server.receive_data(client.data_to_send())
         client.receive_data(server.data_to_send())
@@ -88,7 +88,7 @@ def test_credit_of_content_that_a_receiver_takes_is_returned_without_consumed(pa
         assert client._streams[stream].unread == unread
 
 
-def test_receiver_is_told_how_its_stream_ended_early(pair):
+def test_receiver_is_notified_how_its_stream_ended_early(pair):
     client, _ = pair
     recorder = Recorder()
     client.start(client.prepare(CALL), recorder, is_end=True)
@@ -107,7 +107,7 @@ def test_receiver_is_released_when_its_stream_ends(pair):
     assert client._ended[stream].receiver is not recorder
 
 
-def test_receiver_is_told_when_queued_content_was_sent(pair):
+def test_receiver_is_notified_when_queued_content_was_sent(pair):
     client, server = pair
     recorder = Recorder()
     content = bytes(server.limits.stream_window + 1)

@@ -69,7 +69,7 @@ def read(data: bytes) -> Iterator[Frame]:
 
 
 def feed(connection: Any, data: bytes, cuts: str) -> list[Any]:
-    """Give data to a connection whole, byte by byte, or cut at random; returns the events."""
+    """Pass data to a connection whole, byte by byte, or cut at random; return the events."""
     pieces = [data]
     if cuts == "bytes":
         pieces = [data[start : start + 1] for start in range(len(data))]

@@ -191,7 +191,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("data", "expected"), [pytest.param(d, e, id=i) for i, d, e in READ])
-def test_reading(data, expected):
+def test_message_is_read_as_the_specification_says(data, expected):
     assert decode(bytes.fromhex(data), type=Shapes) == expected
 
 

@@ -91,7 +91,7 @@ class Runtime(Lists):
         """Return an async iterator over events of containers and sandboxes.
 
         Treat events as hints: list again after each connect and from time to time. Read them
-        quickly, because containerd waits for slow readers, and close the iterator when it is no
-        longer needed. For a runtime without events it raises Unimplemented; list periodically then.
+        quickly, because containerd waits for slow readers, and close the iterator at the end.
+        A runtime without events raises Unimplemented; list periodically then.
         """
         return self.stream(_SERVICE.GetContainerEvents, api.GetEventsRequest(), timeout=None)

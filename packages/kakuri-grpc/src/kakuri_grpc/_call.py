@@ -108,7 +108,7 @@ class Call(Generic[Request, Answer]):
         await self.send_framed(frame_message(data), end=end)
 
     async def end(self) -> None:
-        """Tell the server that no more messages follow."""
+        """Close the sending side: no more messages follow."""
         if not self._is_half_closed:
             await self.send_framed(b"", end=True)
 

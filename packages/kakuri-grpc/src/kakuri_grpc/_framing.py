@@ -76,7 +76,7 @@ class MessageReader:
         return data[:length]
 
     def _read_prefix(self) -> bool:
-        """Take a prefix off the content; return whether there was a whole one."""
+        """Consume a prefix of the content; return whether a whole one had arrived."""
         if self._size < _PREFIX.size:
             return False
         pieces = self._pieces

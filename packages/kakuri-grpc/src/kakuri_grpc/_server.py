@@ -353,7 +353,9 @@ class _Messages(AsyncIterator[Any]):
             raise status_error(StatusCode.UNIMPLEMENTED, str(error)) from error
         except DecodeError as error:
             name = self._method.request.__name__
-            raise status_error(StatusCode.INTERNAL, f"the message is no {name}: {error}") from error
+            raise status_error(
+                StatusCode.INTERNAL, f"the message is not a valid {name}: {error}"
+            ) from error
 
 
 def _unix_socket(path: str) -> socket.socket:

@@ -141,7 +141,7 @@ class UnaryCall:
         return self._error is None
 
     def receive_trailers(self, fields: Fields) -> None:
-        """Take the status of the call."""
+        """Store the status of the call."""
         self._finish(fields)
 
     def receive_reset(self, reset: StreamReset) -> None:

@@ -36,13 +36,13 @@ TYPES = {"DATA": 0, "HEADERS": 1, "RST_STREAM": 3, "SETTINGS": 4, "PING": 6, "GO
 FLAGS = {"END_STREAM": 1, "ACK": 1, "END_HEADERS": 4}
 
 
-def test_there_are_all_cases():
+def test_suite_has_all_cases():
     assert len(VECTORS) == 47
     assert len(SCENARIOS) >= 27
 
 
 @pytest.mark.parametrize("case", VECTORS, ids=lambda case: case["name"])
-def test_vector(case):
+def test_vector_has_the_expected_result(case):
     match case["kind"]:
         case "grpc-message-decode":
             text = decode_message(case["input"].encode())

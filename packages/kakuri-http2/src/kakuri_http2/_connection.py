@@ -204,7 +204,7 @@ class Connection(InboundFields):
     def fail(self, message: str, code: ErrorCode) -> None:
         """End the connection because of something that only the program can see, such as a timeout.
 
-        The peer is told by a GOAWAY frame, all exchanges end, and ConnectionEnded has the error.
+        The peer receives a GOAWAY frame, all exchanges end, and ConnectionEnded has the error.
         """
         if not self._is_over:
             self._fail(RemoteProtocolError(message, code))

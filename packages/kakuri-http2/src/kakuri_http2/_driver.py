@@ -32,7 +32,7 @@ FLOOD_INTERVAL = 10.0
 """Seconds after which the core counts frames without progress, and resets, anew."""
 
 CLOSE_TIMEOUT = 5.0
-"""Seconds that a peer has to read what is left when the connection closes."""
+"""Seconds that a peer has to read queued bytes when the connection closes."""
 
 READ_SIZE = 64 << 10
 """Bytes read at once; one buffer of this size belongs to each connection."""
@@ -84,7 +84,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
     def close(self) -> None:
         """Send GOAWAY, and close at once; exchanges that are open end.
 
-        A peer that does not read what is left is cut off after `CLOSE_TIMEOUT`.
+        A peer that does not read the queued bytes is cut off after `CLOSE_TIMEOUT`.
         """
         if not self.connection.is_over:
             self.connection.go_away()

@@ -19,8 +19,8 @@ class Stream:
         send_window: bytes of content that the peer lets us send; negative after it lowered its
             initial window.
         receive_window: bytes of content that the peer may still send.
-        unread: received bytes whose credit was not given back.
-        credit: bytes that were consumed and not yet told to the peer.
+        unread: received bytes whose credit was not returned.
+        credit: bytes that were consumed and not yet returned to the peer as credit.
         queue: what is to be sent once the windows allow it; None or empty if nothing is.
         queued: bytes of content in the queue.
         is_ending: whether the queue holds the end of the stream.

@@ -46,7 +46,7 @@ def vectors(name: str) -> list[Any]:
     return json.loads((FOLDER / f"hpack-vectors/{name}.json").read_text())
 
 
-def test_there_are_all_cases():
+def test_suite_has_all_cases():
     assert len(STORIES) == 132
     assert len(FRAMES) == 23
     assert len(SCENARIOS) == 86
@@ -71,7 +71,7 @@ def test_hpack_story_is_decoded_and_its_fields_are_read_back_by_another_library(
 
 
 @pytest.mark.parametrize("case", vectors("integers"), ids=lambda case: case["name"])
-def test_hpack_integer(case):
+def test_hpack_integer_is_encoded_and_decoded(case):
     data = bytes.fromhex(case["hex"])
     mask = (1 << case["prefix_bits"]) - 1
     value = data[0] & mask
@@ -82,7 +82,7 @@ def test_hpack_integer(case):
 
 
 @pytest.mark.parametrize("case", vectors("sequences"), ids=lambda case: case["name"])
-def test_hpack_sequence(case):
+def test_hpack_sequence_is_decoded(case):
     decoder = Decoder(table_size=case["initial_max_table_size"])
     for one in case["blocks"]:
         fields = decoder.decode(bytes.fromhex(one["hex"]))
@@ -100,7 +100,7 @@ def test_hpack_block_that_is_not_valid_is_refused(case):
 
 
 @pytest.mark.parametrize("path", FRAMES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_frame_case(path):
+def test_frame_of_the_suite_is_read(path):
     """Frames are read as they say, on a stream that is open; faulty ones end stream or connection."""
     case = json.loads(path.read_text())
     data = bytes.fromhex(case["wire"])
@@ -159,7 +159,7 @@ def written(one: dict[str, Any], stream: int) -> bytes:
 
 @pytest.mark.parametrize("cuts", CUTS)
 @pytest.mark.parametrize("case", SCENARIOS, ids=lambda case: case["name"])
-def test_client_scenario(case, cuts):
+def test_client_scenario_ends_as_the_suite_says(case, cuts):
     connection = ClientConnection()
     kinds = {one["type"] for one in case["server_sends"]}
     if "instead_of_preface" not in kinds:

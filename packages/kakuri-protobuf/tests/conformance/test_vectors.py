@@ -27,12 +27,12 @@ def load(version: int) -> list[Any]:
 CASES = [*load(2), *load(3)]
 
 
-def test_there_are_all_cases():
+def test_suite_has_all_cases():
     assert len(CASES) == 464 + 461
 
 
 @pytest.mark.parametrize(("case", "cls"), CASES)
-def test_vector(case, cls):
+def test_vector_has_the_expected_result(case, cls):
     data = bytes.fromhex(case["input_hex"])
     if case["expect"] == "parse_error":
         with pytest.raises(DecodeError):

@@ -35,7 +35,7 @@ class TokenReader:
         return ProtoSyntaxError(f"expected {expected}, got {got}", self._name, *token.position)
 
     def accept(self, text: str) -> bool:
-        """Take the next token if it is a word or symbol of this text."""
+        """Consume the next token if it is a word or symbol with this text."""
         if self.token.text == text and self.token.kind in ("word", "symbol"):
             self._index += 1
             return True
