@@ -149,7 +149,7 @@ async def test_largest_workload_fits_the_store(workload, tmp_path):
     registry = WorkloadRegistry()
     writer = StoreWriter(registry, store)
     registry.register(workload, now=A_LONG_TIME)
-    await writer.settled()
+    await writer.flushed(registrations=False)
     await writer.close()
     store.close()
     reopened = SQLiteStore(path)

@@ -46,9 +46,9 @@ MODULES = {
         "compiler/_token_reader",
     ),
     "kakuri-registry": (
-        "_backlog", "_change_log", "_ended", "_folder", "_history", "_index",
-        "_ordered", "_recovery", "_registry", "_rows", "_session", "_sizes", "_space_reserve",
-        "_sqlite", "_writer",
+        "_backlog", "_change_log", "_durability", "_ended", "_folder", "_history", "_index",
+        "_ordered", "_recovery", "_registry", "_rows", "_sizes", "_space_reserve", "_sqlite",
+        "_write_ahead_log", "_writer",
     ),
     "kakuri-tcp": (
         "_budgets", "_connection", "_line_client", "_line_link", "_line_server", "_lines",

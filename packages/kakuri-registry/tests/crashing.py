@@ -1,10 +1,10 @@
-"""Kills processes that commit in a loop and looks at what they left: crashing.py FOLDER ROUNDS SEED.
+"""Kills processes that commit in a loop and checks the database: crashing.py FOLDER ROUNDS SEED.
 
-In each round a child process runs a writer on the database, with some tasks that move workloads
-through their lives: registered, running, succeeded, removed, and again. Before each step it says
-what it begins, and afterwards that it is done. It is killed (SIGKILL) at a named step of the store
-or of the writer, or from outside in the middle of anything. Then the database is opened: each
-workload has come exactly as far as was acknowledged, or one step further if that was begun.
+In each round, a child process runs a store writer on the database, with tasks that take workloads
+through a cycle: registered, running, succeeded, removed, and again. The child reports when a
+transition begins and when it is saved. It is killed (SIGKILL) at a failpoint of the store or of the
+writer, or at any moment by its parent. Then the database is opened: each workload is in the state
+that was saved last, or in the next one if that transition had begun.
 """
 
 import asyncio
@@ -25,18 +25,18 @@ from kakuri_registry import (
 from kakuri_workload import Workload, WorkloadState
 
 TASKS = 8
-LIFE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)
+CYCLE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)
 
 
-def kill_at(step: str | None, count: int):
-    """Give what ends the process when it comes to a step for the nth time."""
-    left = count
+def kill_at(name: str | None, count: int):
+    """Return a callback that kills the process when it reaches a failpoint for the nth time."""
+    remaining = count
 
-    def failpoint(name: str) -> None:
-        nonlocal left
-        if name == step:
-            left -= 1
-            if left == 0:
+    def failpoint(reached: str) -> None:
+        nonlocal remaining
+        if reached == name:
+            remaining -= 1
+            if remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return failpoint
@@ -47,27 +47,33 @@ async def work(path: Path, out: int, failpoint) -> None:
     registry = WorkloadRegistry.load(store.load())
     writer = StoreWriter(registry, store, failpoint=failpoint)
 
-    async def live(name: str) -> None:
+    async def cycle(name: str) -> None:
         while True:
             entry = registry.get(name)
-            place = 0 if entry is None else LIFE.index(entry.state)
-            step = (place + 1) % len(LIFE)
+            place = 0 if entry is None else CYCLE.index(entry.state)
+            step = (place + 1) % len(CYCLE)
             os.write(out, f"b {name} {step} 0\n".encode())
             if step == 1:
                 registry.register(Workload(name, "nginx", "edera-zone", 1, 1), now=time.time())
             elif step == 0:
                 registry.remove(name)
             else:
-                registry.update(name, LIFE[step], now=time.time(), reason="Next")
+                registry.update(name, CYCLE[step], now=time.time(), reason="Next")
             version = registry.version
             await writer.saved(name)
             os.write(out, f"d {name} {step} {version}\n".encode())
 
-    await asyncio.gather(*[live(f"w-{number}") for number in range(TASKS)])
+    await asyncio.gather(*[cycle(f"w-{number}") for number in range(TASKS)])
 
 
 def one_round(path: Path, chance: random.Random) -> tuple[dict[str, set[int]], int, int]:
-    """Run a child until it is killed; give where each workload may be, and how much was done."""
+    """Run a child until it is killed.
+
+    Returns:
+        The positions in the cycle that each workload may have, the latest version and the number of
+        changes that were saved.
+
+    """
     step = chance.choice([None, None, *WRITER_FAILPOINTS, *STORE_FAILPOINTS])
     lines = chance.randrange(1, 200) if step is None else -1
     count = chance.randrange(1, 12)
@@ -117,7 +123,7 @@ def main(folder: str, rounds: int, seed: int) -> None:
         assert registry.version > version, (registry.version, version)
         for name, before in places.items():
             entry = registry.get(name)
-            place = 0 if entry is None else LIFE.index(entry.state)
+            place = 0 if entry is None else CYCLE.index(entry.state)
             allowed = may_be.get(name, {before})
             assert place in allowed, f"round {number}: {name} is at {place}, not in {allowed}"
             places[name] = place

@@ -1,8 +1,8 @@
-"""Fills the disk under a store and looks at what still works: filling.py FOLDER.
+"""Fills the disk under a store and checks what still works: filling.py FOLDER.
 
-FOLDER is a file system of its own of a few MiB. Workloads are registered through a writer until
-there is no room; then what is registered is stopped and removed, with the rest of the disk filled
-by somebody else; then there is room again.
+FOLDER is a separate file system of a few MiB. Workloads are registered through a store writer until
+there is no room. Another file then fills the rest of the disk, and the registered workloads are
+stopped and removed. Finally, that file is removed, and workloads are registered again.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from kakuri_workload import DesiredState, Workload, WorkloadState
 
 RESERVE = 2 << 20
 GROUP = 200
-TALKATIVE = 500
+LONG_MESSAGES = 500
 
 
 def fill(path: Path) -> None:
-    """Take all the room that is left, like a log of somebody else's."""
+    """Use all free space, like the log of another program."""
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     size = 1 << 20
     while size:
@@ -47,7 +47,7 @@ def reopened(store: SQLiteStore, path: Path) -> tuple[SQLiteStore, WorkloadRegis
 
 
 async def register(registry: WorkloadRegistry, writer: StoreWriter, names: list[str]) -> int:
-    """Register some workloads at once; give how many were taken."""
+    """Register some workloads together; return how many were accepted."""
 
     async def one(name: str) -> bool:
         workload = Workload(name, "nginx", "edera-zone", 1, 1, args=("x" * 1000,))
@@ -78,19 +78,19 @@ async def main(folder: Path) -> None:
         if not count:
             break
     assert reserve.stat().st_blocks * 512 >= RESERVE
-    fill(folder / "somebody-elses.log")
+    fill(folder / "another-program.log")
     assert free(folder) == 0
     assert await register(registry, writer, ["one-more"]) == 0
     taken = len(registry)
     assert taken > 1000
 
-    # Reading, stopping and removing go on, in groups and one by one, with refusals in between.
+    # Workloads can be stopped and removed, in groups and one by one, between refused registrations.
     entries = list(registry)
     for number, entry in enumerate(entries):
         name = entry.workload.id
         registry.set_desired(name, DesiredState.STOP, now=2.0, grace_seconds=10)
-        if number < TALKATIVE:
-            message = "x" * 2000  # more than the pages have room for
+        if number < LONG_MESSAGES:
+            message = "x" * 2000  # does not fit in the existing pages
             registry.update(name, WorkloadState.FAILED, now=3.0, message=message)
         elif number % 7 == 0:
             registry.remove(name)
@@ -103,10 +103,10 @@ async def main(folder: Path) -> None:
     expected = {entry.workload.id: entry for entry in registry}
     for number, entry in enumerate(entries):
         kept = expected.get(entry.workload.id)
-        assert (kept is None) == (number >= TALKATIVE and number % 7 == 0)
+        assert (kept is None) == (number >= LONG_MESSAGES and number % 7 == 0)
         assert kept is None or kept.desired is DesiredState.STOP
 
-    # A restart on the full disk finds it all, and goes on the same way.
+    # After a restart on the full disk, everything is there, and the same works as before.
     await writer.close()
     store, registry = reopened(store, path)
     assert {entry.workload.id: entry for entry in registry} == expected
@@ -117,8 +117,8 @@ async def main(folder: Path) -> None:
         del expected[name]
     await writer.flushed()
 
-    # With room for twice the reserve, it is made again and new workloads are taken.
-    (folder / "somebody-elses.log").unlink()
+    # With space for twice the reserve, it is allocated again and new workloads are accepted.
+    (folder / "another-program.log").unlink()
     old_log.unlink()
     assert await register(registry, writer, ["one-more"]) == 1
     assert reserve.stat().st_size == RESERVE
@@ -127,7 +127,7 @@ async def main(folder: Path) -> None:
     names = {entry.workload.id for entry in registry}
     store.close()
     assert names == {*expected, "one-more"}
-    print(f"{taken} workloads, then the disk was full; all of it came out right")
+    print(f"{taken} workloads, then the disk was full; every check passed")
 
 
 asyncio.run(main(Path(sys.argv[1])))

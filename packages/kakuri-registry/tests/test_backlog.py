@@ -1,4 +1,4 @@
-"""Which changes wait for the store, in what order they are written, and what a failure leaves."""
+"""Pending changes: which ones are written next, and what happens to those that fail."""
 
 import pytest
 from kakuri_registry import StoreFull, WorkloadRegistry
@@ -8,7 +8,7 @@ from kakuri_workload import Workload, WorkloadState
 
 
 class Source:
-    """A registry whose changes are noted."""
+    """A registry whose changes are returned."""
 
     def __init__(self):
         self.registry = WorkloadRegistry()
@@ -47,145 +47,145 @@ def ids(changes):
 
 def test_new_backlog_is_empty(backlog):
     assert (backlog.ids, backlog.writing, backlog.is_urgent) == ([], {}, False)
-    assert (backlog.is_due, backlog.is_apart) == (False, False)
+    assert (backlog.is_batch_due, backlog.splits_registrations) == (False, False)
     assert backlog.take(only_new=False) == []
 
 
-def test_only_awaited_changes_are_taken_until_all_are_due(backlog, source):
+def test_take_returns_awaited_changes_only_until_a_batch_is_due(backlog, source):
     for name in ("a", "b", "c"):
-        backlog.note(source.new(name))
+        backlog.add(source.new(name))
     backlog.wait("b", print)
     assert backlog.is_urgent
     assert ids(backlog.take(only_new=False)) == ["b"]
     assert not backlog.is_urgent
-    assert backlog.written().keys() == {"b"}
-    backlog.is_due = True
+    assert backlog.end_write().keys() == {"b"}
+    backlog.is_batch_due = True
     assert backlog.is_urgent
     assert ids(backlog.take(only_new=False)) == ["a", "c"]
-    assert not backlog.is_due
+    assert not backlog.is_batch_due
 
 
-def test_later_change_takes_the_place_of_the_pending_one_and_stays_new(backlog, source):
-    backlog.note(source.new("a"))
+def test_later_change_replaces_a_pending_registration_and_stays_new(backlog, source):
+    backlog.add(source.new("a"))
     later = source.update("a")
-    backlog.note(later)
+    backlog.add(later)
     assert backlog.is_new("a")
-    backlog.is_due = True
+    backlog.is_batch_due = True
     (change,) = backlog.take(only_new=False)
     assert (change.entry, change.is_new) == (later.entry, True)
     assert backlog.is_new("a")
     assert backlog.has("a")
-    backlog.written()
+    backlog.end_write()
     assert not backlog.has("a")
     assert not backlog.is_new("a")
 
 
-def test_new_ones_are_written_apart_after_the_others(backlog, source):
-    backlog.note(source.new("old"))
-    backlog.is_due = True
+def test_registrations_are_taken_separately_after_other_changes(backlog, source):
+    backlog.add(source.new("old"))
+    backlog.is_batch_due = True
     backlog.take(only_new=False)
-    backlog.written()
-    backlog.note(source.new("new"))
-    backlog.note(source.update("old"))
-    backlog.is_due = backlog.is_apart = True
+    backlog.end_write()
+    backlog.add(source.new("new"))
+    backlog.add(source.update("old"))
+    backlog.is_batch_due = backlog.splits_registrations = True
     assert ids(backlog.take(only_new=False)) == ["old"]
-    backlog.written()
-    assert backlog.is_due
+    backlog.end_write()
+    assert backlog.is_batch_due
     assert ids(backlog.take(only_new=False)) == ["new"]
-    backlog.written()
-    assert not backlog.is_due
+    backlog.end_write()
+    assert not backlog.is_batch_due
 
 
-def test_new_ones_alone_can_be_asked_for(backlog, source):
-    backlog.note(source.new("old"))
-    backlog.is_due = True
+def test_take_of_only_new_returns_registrations_first(backlog, source):
+    backlog.add(source.new("old"))
+    backlog.is_batch_due = True
     backlog.take(only_new=False)
-    backlog.written()
-    backlog.note(source.update("old"))
-    backlog.note(source.new("new"))
-    backlog.is_due = backlog.is_apart = True
+    backlog.end_write()
+    backlog.add(source.update("old"))
+    backlog.add(source.new("new"))
+    backlog.is_batch_due = backlog.splits_registrations = True
     assert ids(backlog.take(only_new=True)) == ["new"]
 
 
-def test_change_that_could_not_be_written_becomes_the_later_one_with_all_that_wait(backlog, source):
+def test_put_back_merges_a_change_with_a_later_one_and_keeps_all_callbacks(backlog, source):
     outcomes = []
-    backlog.note(source.new("a"))
+    backlog.add(source.new("a"))
     backlog.wait("a", lambda error: outcomes.append(("first", error)))
     backlog.take(only_new=False)
     backlog.wait("a", lambda error: outcomes.append(("while writing", error)))
     later = source.update("a")
-    backlog.note(later)
+    backlog.add(later)
     backlog.wait("a", lambda error: outcomes.append(("later", error)))
-    backlog.put_back(backlog.written())
-    assert backlog.is_due
+    backlog.put_back(backlog.end_write())
+    assert backlog.is_batch_due
     assert backlog.is_urgent
     (change,) = backlog.take(only_new=False)
     assert (change.entry, change.is_new) == (later.entry, True)
-    (pending,) = backlog.written().values()
-    for told in pending.waiting:
-        told(None)
+    (pending,) = backlog.end_write().values()
+    for on_saved in pending.waiting:
+        on_saved(None)
     assert outcomes == [("first", None), ("while writing", None), ("later", None)]
 
 
-def test_change_that_nobody_awaits_is_not_urgent_when_it_is_put_back(backlog, source):
-    backlog.note(source.new("a"))
-    backlog.is_due = True
+def test_put_back_of_a_change_without_callbacks_is_not_urgent(backlog, source):
+    backlog.add(source.new("a"))
+    backlog.is_batch_due = True
     backlog.take(only_new=False)
-    backlog.put_back(backlog.written())
-    backlog.is_due = False
+    backlog.put_back(backlog.end_write())
+    backlog.is_batch_due = False
     assert not backlog.is_urgent
     assert backlog.ids == ["a"]
 
 
-def test_refused_registration_is_forgotten_and_all_that_wait_are_returned(backlog, source):
-    backlog.note(source.new("a"))
+def test_refused_registration_is_unregistered_and_all_that_wait_are_returned(backlog, source):
+    backlog.add(source.new("a"))
     backlog.wait("a", print)
     backlog.take(only_new=False)
-    backlog.note(source.update("a"))
+    backlog.add(source.update("a"))
     backlog.wait("a", repr)
 
-    def forget(workload_id):
-        backlog.note(source.removal(workload_id))
+    def unregister(workload_id):
+        backlog.add(source.removal(workload_id))
 
-    assert backlog.withdraw(backlog.written(), forget) == [print, repr]
+    assert backlog.withdraw(backlog.end_write(), unregister) == [print, repr]
     assert (backlog.ids, backlog.is_urgent) == ([], False)
 
 
-def test_refused_registration_that_was_removed_meanwhile_is_left_alone(backlog, source):
-    backlog.note(source.new("a"))
+def test_withdraw_of_a_removed_workload_keeps_the_removal(backlog, source):
+    backlog.add(source.new("a"))
     backlog.wait("a", print)
     backlog.take(only_new=False)
-    backlog.note(source.removal("a"))
-    forgotten = []
-    assert backlog.withdraw(backlog.written(), forgotten.append) == [print]
-    assert (forgotten, backlog.ids) == ([], ["a"])
+    backlog.add(source.removal("a"))
+    unregistered = []
+    assert backlog.withdraw(backlog.end_write(), unregistered.append) == [print]
+    assert (unregistered, backlog.ids) == ([], ["a"])
 
 
-def test_removal_is_written_although_the_next_registration_is_refused(backlog, source):
-    backlog.note(source.new("a"))
-    backlog.is_due = True
+def test_withdraw_of_a_reregistration_leaves_the_removal_to_be_written(backlog, source):
+    backlog.add(source.new("a"))
+    backlog.is_batch_due = True
     backlog.take(only_new=False)
-    backlog.written()
-    backlog.note(source.removal("a"))
-    backlog.note(source.new("a"))
-    backlog.is_due = True
+    backlog.end_write()
+    backlog.add(source.removal("a"))
+    backlog.add(source.new("a"))
+    backlog.is_batch_due = True
     (change,) = backlog.take(only_new=False)
     assert change.is_new
-    backlog.withdraw(backlog.written(), lambda name: backlog.note(source.removal(name)))
-    backlog.is_due = True
+    backlog.withdraw(backlog.end_write(), lambda name: backlog.add(source.removal(name)))
+    backlog.is_batch_due = True
     (change,) = backlog.take(only_new=False)
     assert change.entry is None
 
 
-def test_clearing_returns_every_waiter_once(backlog, source):
+def test_clear_returns_each_callback_once(backlog, source):
     error = StoreFull("full")
-    told = []
+    outcomes = []
     for name in ("a", "b"):
-        backlog.note(source.new(name))
-        backlog.wait(name, told.append)
+        backlog.add(source.new(name))
+        backlog.wait(name, outcomes.append)
         if name == "a":
             backlog.take(only_new=False)
     for each in backlog.clear():
         each(error)
-    assert told == [error, error]
+    assert outcomes == [error, error]
     assert (backlog.ids, backlog.is_urgent) == ([], False)

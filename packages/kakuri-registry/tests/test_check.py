@@ -1,4 +1,4 @@
-"""A store is checked without being changed."""
+"""Tests of the check of a store, which must not change it."""
 
 import sqlite3
 from contextlib import closing
@@ -30,7 +30,7 @@ def path(tmp_path):
     with closing(SQLiteStore(folder / "db", reserve=0)) as store:
         store.load()
         store.write([put(f"w-{number:04}", number + 1) for number in range(200)])
-        for suffix in ("", "-wal"):  # as a crash leaves it
+        for suffix in ("", "-wal"):  # as after a crash
             (folder / f"crashed{suffix}").write_bytes((folder / f"db{suffix}").read_bytes())
     return folder / "crashed"
 
@@ -41,13 +41,13 @@ def contents(path):
     }
 
 
-def test_whole_store_is_reported_whole_with_its_log_and_nothing_changes(path):
+def test_check_of_an_intact_store_reports_no_problem_and_changes_nothing(path):
     before = contents(path)
     assert check_store(path) == StoreReport(200, ())
     assert contents(path) == before
 
 
-def test_damaged_page_and_row_without_sense_are_problems(path):
+def test_check_reports_a_damaged_page_and_an_invalid_row(path):
     with closing(SQLiteStore(path, reserve=0)) as store:
         store.load()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -68,7 +68,7 @@ def test_damaged_page_and_row_without_sense_are_problems(path):
     assert damaged.workloads < 200
 
 
-def test_store_that_is_open_missing_foreign_or_mismatched_is_refused(path, tmp_path):
+def test_check_of_an_open_missing_or_foreign_store_raises(path, tmp_path):
     with closing(SQLiteStore(path, reserve=0)), pytest.raises(StoreLocked):
         check_store(path)
     with pytest.raises(StoreFailed, match="there is no store at"):
@@ -81,7 +81,7 @@ def test_store_that_is_open_missing_foreign_or_mismatched_is_refused(path, tmp_p
     assert not path.with_name("foreign.lock").exists()
 
 
-def test_backup_beside_the_log_of_a_later_run_is_a_mismatch(path):
+def test_check_of_a_backup_next_to_the_log_of_a_later_run_raises_store_mismatch(path):
     other = path.with_name("other")
     with closing(SQLiteStore(other, reserve=0)) as store:
         store.load()
@@ -92,7 +92,7 @@ def test_backup_beside_the_log_of_a_later_run_is_a_mismatch(path):
     assert contents(path) == before
 
 
-def test_store_of_an_earlier_schema_is_counted(path):
+def test_check_of_an_earlier_schema_counts_its_workloads(path):
     with closing(SQLiteStore(path, reserve=0)) as store:
         store.load()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -100,5 +100,5 @@ def test_store_of_an_earlier_schema_is_counted(path):
     assert check_store(path) == StoreReport(200, ())
 
 
-def test_problem_of_a_report_compares_by_value():
+def test_store_reports_compare_by_value():
     assert StoreReport(1, (StoreProblem("m", "w"),)) == StoreReport(1, (StoreProblem("m", "w"),))

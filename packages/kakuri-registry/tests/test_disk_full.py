@@ -1,7 +1,7 @@
-"""On a full disk new workloads are refused, and those that are there can be stopped and removed.
+"""Tests that a full disk refuses new workloads, and that known ones can be stopped and removed.
 
-The disk is a tmpfs of 12 MiB in a mount namespace of the test's own: nothing outside sees it, and
-it is gone with the process. That takes root, or a kernel that gives every user namespaces.
+The disk is a tmpfs of 12 MiB in a separate mount namespace, which ends with the process. That needs
+root, or a kernel that allows user namespaces.
 """
 
 import os
@@ -15,7 +15,7 @@ if os.geteuid() != 0:
 SCRIPT = 'mount -t tmpfs -o size=12m,mode=0700 none "$1" && exec "$2" "$3" "$1"'
 
 
-def test_on_a_full_disk_all_but_registering_goes_on(tmp_path):
+def test_full_disk_refuses_registrations_and_accepts_all_other_changes(tmp_path):
     script = Path(__file__).with_name("filling.py")
     run = subprocess.run(
         [*UNSHARE, "sh", "-c", SCRIPT, "sh", tmp_path, sys.executable, script],
@@ -24,5 +24,5 @@ def test_on_a_full_disk_all_but_registering_goes_on(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "then the disk was full; all of it came out right" in run.stdout
+    assert "then the disk was full; every check passed" in run.stdout
     assert list(tmp_path.iterdir()) == []

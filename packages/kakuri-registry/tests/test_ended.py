@@ -38,7 +38,7 @@ def test_entry_size_counts_message_and_history():
     assert size == spec_size(entry.workload) + STEP_BYTES + 4 * TEXT_BYTES + 2 * (5 + 10)
 
 
-def test_ended_bytes_counts_what_has_ended_until_it_is_removed():
+def test_ended_bytes_counts_ended_workloads_until_their_removal():
     registry = WorkloadRegistry()
     for name in "abc":
         register(registry, name, MB)
@@ -69,7 +69,7 @@ def test_ended_bytes_are_the_same_after_a_restart():
     assert again.removing_bytes == registry.removing_bytes
 
 
-def test_removable_returns_the_oldest_until_the_rest_fits_the_budget():
+def test_removable_returns_the_oldest_workloads_over_the_budget():
     registry = WorkloadRegistry()
     for number, name in enumerate("cab"):
         register(registry, name, MB)

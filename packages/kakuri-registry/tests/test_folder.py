@@ -1,4 +1,4 @@
-"""Nothing that another user left in a state folder is followed, waited for, changed or locked."""
+"""Tests of state folders in which another user may have placed links, FIFOs, devices or files."""
 
 import os
 import sqlite3
@@ -28,7 +28,7 @@ def plant(kind, path, victim):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_store_refuses_a_file_that_is_not_regular_and_leaves_it_alone(tmp_path, kind, suffix):
+def test_store_refuses_a_file_that_is_not_regular_and_does_not_change_it(tmp_path, kind, suffix):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     victim.chmod(0o644)
@@ -47,7 +47,7 @@ def test_store_refuses_a_file_that_is_not_regular_and_leaves_it_alone(tmp_path, 
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
-def test_store_on_a_device_is_refused_and_the_device_left_alone(device):
+def test_store_on_a_device_is_refused_and_the_device_is_unchanged(device):
     before = Path(device).stat().st_mode
     with pytest.raises(StoreFailed):
         SQLiteStore(device)
@@ -81,14 +81,14 @@ def test_folder_that_others_may_only_read_is_accepted(tmp_path, mode):
     assert {stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {0o600}
 
 
-def test_folder_behind_a_link_is_accepted(tmp_path):
+def test_folder_that_a_link_leads_to_is_accepted(tmp_path):
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to("real")
     SQLiteStore(tmp_path / "link" / "store.sqlite").close()
     assert (tmp_path / "real/store.sqlite").exists()
 
 
-def test_folder_that_is_made_is_private(tmp_path):
+def test_new_folder_has_mode_0700(tmp_path):
     os.close(open_private_folder(tmp_path / "a/b"))
     assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
 
@@ -113,7 +113,7 @@ def test_files_of_other_names_are_not_checked(tmp_path):
     SQLiteStore(tmp_path / "store.sqlite").close()
 
 
-def test_deleted_content_is_overwritten_whatever_the_default_of_sqlite(tmp_path):
+def test_deleted_content_is_overwritten_with_any_default_of_sqlite(tmp_path):
     store = SQLiteStore(tmp_path / "store.sqlite")
     assert store._connection is not None
     (secure_delete,) = store._connection.execute("PRAGMA secure_delete").fetchone()
@@ -123,7 +123,7 @@ def test_deleted_content_is_overwritten_whatever_the_default_of_sqlite(tmp_path)
         assert plain.execute("PRAGMA application_id").fetchone() != (0,)
 
 
-def test_file_is_opened_without_following_a_link_or_waiting_for_a_peer(tmp_path):
+def test_open_file_follows_no_link_and_does_not_block_on_a_fifo(tmp_path):
     target, link, fifo = tmp_path / "target", tmp_path / "link", tmp_path / "fifo"
     target.touch()
     link.symlink_to(target)
@@ -134,7 +134,7 @@ def test_file_is_opened_without_following_a_link_or_waiting_for_a_peer(tmp_path)
         open_file(fifo, os.O_RDONLY)  # without O_NONBLOCK this waits for a writer
     descriptor = open_file(target, os.O_RDWR)
     assert not os.get_inheritable(descriptor)
-    assert target.stat().st_mode & 0o077 == 0o044  # it was there before
+    assert target.stat().st_mode & 0o077 == 0o044  # its mode is not changed
     os.close(descriptor)
     new = tmp_path / "new"
     os.close(open_file(new, os.O_RDWR | os.O_CREAT))

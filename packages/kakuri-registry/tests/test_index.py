@@ -1,4 +1,4 @@
-"""A page costs what it holds: counted in ids that are taken from the index, among 200,000."""
+"""Tests that a page of 200,000 workloads examines only the ids that it returns."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def name(number):
 
 
 def entry(number):
-    """Return a workload: most have succeeded, one in a thousand runs, one in ten thousand is few."""
+    """Return a workload: most succeeded, 1 of 1,000 runs, 1 of 10,000 has a rare label."""
     labels = {"all": "x"}
     if number % 2:
         labels["half"] = "x"
@@ -36,7 +36,7 @@ def index():
 
 @pytest.fixture
 def examined(monkeypatch):
-    """Count the ids that are taken from ordered sets."""
+    """Count the ids that are read from ordered sets."""
     count = Counter()
     after = OrderedIds.after
 
@@ -56,9 +56,11 @@ def page(index, after="", state=None, label=None, limit=MAX_PAGE):
 @pytest.mark.parametrize("after", ["", name(123_456), name(NUMBER - 3), "zzz"])
 @pytest.mark.parametrize("state", [None, *WorkloadState])
 @pytest.mark.parametrize("label", [None, ALL, HALF, FEW, NONE])
-def test_page_of_any_state_and_label_examines_what_it_returns(index, examined, after, state, label):
+def test_page_of_any_state_and_label_examines_only_ids_that_it_returns(
+    index, examined, after, state, label
+):
     found = page(index, after, state, label)
-    # And one more in each state, to know which comes first, and one to know that more follow.
+    # One more in each state, to merge them in order, and one to know whether more follow.
     assert examined["ids"] <= len(found) + len(WorkloadState) + 1
     assert found == sorted(found)
     assert all(each > after for each in found)
@@ -66,7 +68,7 @@ def test_page_of_any_state_and_label_examines_what_it_returns(index, examined, a
 
 @pytest.mark.parametrize("state", [None, RUNNING, SUCCEEDED])
 @pytest.mark.parametrize("label", [None, HALF, FEW])
-def test_page_holds_the_workloads_of_a_state_and_a_label(index, state, label):
+def test_page_of_a_state_and_a_label_has_exactly_those_workloads(index, state, label):
     after = name(4990)
     expected = [
         name(number)
@@ -77,7 +79,7 @@ def test_page_holds_the_workloads_of_a_state_and_a_label(index, state, label):
     assert page(index, after, state, label) == expected[:MAX_PAGE]
 
 
-def test_few_of_many_in_a_state_are_found_without_a_scan(index, examined):
+def test_page_of_a_rare_label_examines_no_other_workload(index, examined):
     # One in ten thousand has the label, and none of these runs.
     assert page(index, "", RUNNING, FEW) == []
     assert examined["ids"] == 0
@@ -85,7 +87,7 @@ def test_few_of_many_in_a_state_are_found_without_a_scan(index, examined):
     assert len(page(index, "", RUNNING, ALL)) == NUMBER // 1000
 
 
-def test_paging_goes_on_after_a_workload_that_was_removed(examined):
+def test_page_after_a_removed_workload_continues_with_the_next(examined):
     index = Index(map(entry, range(NUMBER)))
     last = page(index, "", None, HALF)[-1]
     removed = [entry(number) for number in range(NUMBER // 2) if number % 2]

@@ -1,4 +1,4 @@
-"""Whatever was acknowledged is there after a SIGKILL, at whatever point it comes."""
+"""Tests that acknowledged changes survive a SIGKILL at any point."""
 
 import os
 import re
@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 KILLS = int(os.environ.get("KAKURI_KILLS", "200"))
-"""More on demand: KAKURI_KILLS=10000."""
+"""Number of kills; KAKURI_KILLS=10000 for more."""
 
 
-def test_what_was_acknowledged_survives_a_kill_at_any_point(tmp_path):
+def test_acknowledged_changes_survive_a_kill_at_any_point(tmp_path):
     command = [sys.executable, Path(__file__).with_name("crashing.py"), tmp_path, str(KILLS), "7"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

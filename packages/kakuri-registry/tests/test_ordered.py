@@ -12,10 +12,10 @@ IDS = st.integers(0, 60).map(lambda number: f"w-{number:02}")
     st.lists(st.tuples(st.sampled_from(["toggle", "toggle", "toggle", "read"]), IDS)),
     st.sampled_from([(1, 0), (2, 3), (4, 1000)]),
 )
-def test_it_agrees_with_a_sorted_set(start, steps, sizes):
+def test_ordered_ids_after_any_changes_equal_a_sorted_set(start, steps, sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_ordered, "BLOCK", sizes[0])
-        patch.setattr(_ordered, "MAX_NOTED", sizes[1])
+        patch.setattr(_ordered, "MAX_UNMERGED", sizes[1])
         ids, model = OrderedIds(start), set(start)
         for step, name in steps:
             if step == "read":
@@ -32,7 +32,7 @@ def test_it_agrees_with_a_sorted_set(start, steps, sizes):
         assert [block[-1] for block in ids._blocks] == ids._last
 
 
-def test_blocks_stay_short_whatever_comes():
+def test_blocks_of_ordered_ids_stay_short_after_any_changes():
     ids = OrderedIds()
     for number in range(50_000):
         ids.add(f"w-{number * 7919 % 50_000:05}")
@@ -44,10 +44,10 @@ def test_blocks_stay_short_whatever_comes():
     assert len(ids) == 25_000
 
 
-def test_what_only_passes_through_leaves_nothing():
+def test_id_that_is_added_and_discarded_leaves_no_record():
     ids = OrderedIds()
     for number in range(10_000):
         ids.add(f"w-{number}")
         ids.discard(f"w-{number}")
-    assert (len(ids), ids._noted, ids._blocks) == (0, {}, [])
+    assert (len(ids), ids._unmerged, ids._blocks) == (0, {}, [])
     assert list(ids.after("")) == []

@@ -19,7 +19,7 @@ from kakuri_registry import (
     WorkloadRegistry,
     ZoneHandle,
 )
-from kakuri_registry._ordered import MAX_NOTED
+from kakuri_registry._ordered import MAX_UNMERGED
 from kakuri_workload import TRANSITIONS, DesiredState, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -179,8 +179,8 @@ def test_coming_and_going_leaves_nothing_behind():
         registry.remove(f"w-{number}")
     index = registry._index
     for ids in (index._all, *index._states.values()):
-        assert len(ids._noted) <= MAX_NOTED
-        assert sum(map(len, ids._blocks)) <= MAX_NOTED + 1
+        assert len(ids._unmerged) <= MAX_UNMERGED
+        assert sum(map(len, ids._blocks)) <= MAX_UNMERGED + 1
     assert [entry.workload.id for entry in registry.page()] == ["stays"]
 
 
@@ -358,7 +358,9 @@ def test_a_reader_who_is_too_late_or_too_early_has_to_list_again():
     for name in "abcde":
         registry.register(workload(name), now=0)
     assert [change.workload_id for change in registry.changes(2)] == ["c", "d", "e"]
-    with pytest.raises(Compacted, match="expected a version from 2 to 5 to go on from, got 1") as e:
+    with pytest.raises(
+        Compacted, match="expected a version from 2 to 5 to continue from, got 1"
+    ) as e:
         registry.changes(1)
     assert (e.value.version, e.value.oldest, e.value.latest) == (1, 2, 5)
     with pytest.raises(Compacted):

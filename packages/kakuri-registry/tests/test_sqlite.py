@@ -22,6 +22,7 @@ from kakuri_registry import (
     WorkloadEntry,
     WorkloadRegistry,
     ZoneHandle,
+    _folder,
     _recovery,
 )
 from kakuri_registry._schema import SCHEMA_VERSION
@@ -55,7 +56,7 @@ def path(tmp_path):
 
 @pytest.fixture(params=["memory", "sqlite"])
 def reopened(request, path):
-    """A function that closes the store, if there is one, and gives it as it is opened next."""
+    """Return a function that closes the store, if it is open, and opens it again."""
     stores = []
 
     def reopen():
@@ -72,7 +73,7 @@ def reopened(request, path):
         store.close()
 
 
-def test_what_was_written_is_loaded(reopened):
+def test_store_reopened_loads_every_written_field(reopened):
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)
     store = reopened()
@@ -100,7 +101,7 @@ def test_what_was_written_is_loaded(reopened):
     assert again.register(workload("d"), now=3.0).version > registry.version
 
 
-def test_counts_of_a_history_are_loaded(reopened):
+def test_store_reopened_loads_counts_of_histories(reopened):
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)
     registry.register(workload("a"), now=0)
@@ -113,7 +114,7 @@ def test_counts_of_a_history_are_loaded(reopened):
     assert again.history("a")[-1].count == 3
 
 
-def test_a_registry_goes_on_where_it_was(reopened):
+def test_registry_loaded_from_a_store_continues_its_versions(reopened):
     registry, changes = WorkloadRegistry(), []
     registry.subscribe(changes.append)
     registry.register(workload("later"), now=1.0)
@@ -124,10 +125,10 @@ def test_a_registry_goes_on_where_it_was(reopened):
     again = WorkloadRegistry.load(reopened().load(), max_workloads=1)
     removable = again.removable(now=20.0, retention=10.0)
     assert [entry.workload.id for entry in removable] == ["sooner", "later"]
-    assert len(again) == 2  # nothing is lost because the limit is lower now
+    assert len(again) == 2  # a lower limit does not drop workloads
 
 
-def test_versions_grow_across_restarts_even_if_nothing_was_written(path):
+def test_versions_grow_across_restarts_without_a_write(path):
     versions = []
     for _ in range(3):
         with closing(SQLiteStore(path)) as store:
@@ -140,7 +141,7 @@ def test_versions_grow_across_restarts_even_if_nothing_was_written(path):
         assert store.load().version == before + VERSION_GAP
 
 
-def test_many_at_once_and_one_by_one_are_the_same(path):
+def test_write_of_many_changes_stores_the_same_as_single_writes(path):
     entries = filled(path, 300)
     with closing(SQLiteStore(path)) as store:
         assert sorted(store.load().entries, key=lambda entry: entry.version) == entries
@@ -148,7 +149,7 @@ def test_many_at_once_and_one_by_one_are_the_same(path):
         assert store.load().entries == entries[:1]
 
 
-def test_what_a_database_can_not_say_is_kept_all_the_same(path):
+def test_text_and_numbers_outside_sqlite_s_range_are_stored(path):
     odd = put("odd", 2, message="lone \ud800", exit_code=10**30)
     with closing(SQLiteStore(path)) as store:
         store.write([put("plain", 1, message="…"), odd, Change("gone \udfff", 3, None)])
@@ -157,7 +158,7 @@ def test_what_a_database_can_not_say_is_kept_all_the_same(path):
     assert second.exit_code == 2**63 - 1
 
 
-def test_only_this_user_can_read_it(path):
+def test_files_of_a_store_are_readable_by_this_user_only(path):
     old = os.umask(0)
     try:
         with closing(SQLiteStore(path)) as store:
@@ -170,14 +171,14 @@ def test_only_this_user_can_read_it(path):
     assert set(modes.values()) == {0o600}
 
 
-def test_every_commit_waits_for_the_disk(path):
+def test_database_syncs_at_every_commit(path):
     with closing(SQLiteStore(path)) as store:
         pragmas = ("journal_mode", "synchronous", "locking_mode")
         values = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
     assert values == ["wal", 2, "exclusive"]
 
 
-def test_a_second_store_on_one_file_is_refused(path):
+def test_second_store_on_one_database_raises_store_locked(path):
     with closing(SQLiteStore(path)):
         with pytest.raises(StoreLocked, match=r"another process has '.*kakuri\.db' open"):
             SQLiteStore(path)
@@ -189,7 +190,7 @@ def test_a_second_store_on_one_file_is_refused(path):
     SQLiteStore(path).close()
 
 
-def test_a_database_that_another_program_reads_is_refused(path):
+def test_database_that_another_program_reads_raises_store_locked(path):
     filled(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -197,7 +198,7 @@ def test_a_database_that_another_program_reads_is_refused(path):
             SQLiteStore(path)
 
 
-def test_a_closed_store_says_so(path):
+def test_closed_store_raises_store_failed(path):
     store = SQLiteStore(path)
     assert repr(store) == f"<SQLiteStore '{path}' open>"
     store.close()
@@ -207,7 +208,7 @@ def test_a_closed_store_says_so(path):
         store.write([put("a")])
 
 
-def test_an_older_database_is_migrated(path):
+def test_database_of_an_earlier_schema_is_migrated(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as old:
         old.executescript((CASES / "schema-1.sql").read_text())
@@ -225,18 +226,20 @@ def test_an_older_database_is_migrated(path):
         assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
-def test_a_migration_that_fails_leaves_the_old_database(path):
+def test_failed_migration_leaves_the_old_database_unchanged(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as old:
         old.executescript((CASES / "schema-1.sql").read_text())
-        old.execute("ALTER TABLE workloads ADD COLUMN history TEXT")  # so that it can't be added
+        old.execute(
+            "ALTER TABLE workloads ADD COLUMN history TEXT"
+        )  # so that the migration can't add it
     with pytest.raises(StoreFailed, match="duplicate column"):
         SQLiteStore(path)
     with closing(sqlite3.connect(path)) as old:
         assert old.execute("PRAGMA user_version").fetchone() == (1,)
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(path):
+def test_database_of_a_later_version_is_refused_and_unchanged(path):
     filled(path, 1)
     with closing(sqlite3.connect(path)) as newer:
         newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
@@ -252,7 +255,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_another_applications_database_is_refused_and_left_alone(path):
+def test_database_of_another_application_is_refused_and_unchanged(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE workloads (dear TEXT)")
@@ -275,7 +278,7 @@ def test_another_applications_database_is_refused_and_left_alone(path):
         ("changed_at = NULL", "expected a time in changed_at, got None"),
     ],
 )
-def test_a_poisoned_row_is_reported_and_the_others_are_loaded(path, change, problem):
+def test_invalid_row_is_a_problem_and_the_others_are_loaded(path, change, problem):
     entries = filled(path, 3)
     with closing(sqlite3.connect(path, isolation_level=None)) as poison:
         poison.execute(f"UPDATE workloads SET {change} WHERE id = 'w-00001'")
@@ -285,14 +288,14 @@ def test_a_poisoned_row_is_reported_and_the_others_are_loaded(path, change, prob
         (found,) = loaded.problems
         assert found.workload_id == "w-00001"
         assert problem in found.message
-        # It may be registered anew.
+        # It may be registered again.
         store.write([put("w-00001", 9)])
         assert len(store.load().entries) == 3
         assert store.load().problems == ()
 
 
 def pages_of(path: Path) -> list[int]:
-    """Give the numbers of the pages that hold rows of workloads."""
+    """Return the numbers of the pages that have rows of workloads."""
     data = path.read_bytes()
     return [
         page for page in range(len(data) // 4096)
@@ -307,7 +310,7 @@ def overwrite(path: Path, page: int, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("which", [[0], [-1], [5, 15], [3, 4, -1], [0, 9, 10, -1]])
-def test_of_a_damaged_database_what_can_be_read_is_read(path, which):
+def test_damaged_database_is_recovered_with_all_readable_rows(path, which):
     entries = filled(path, 1000)
     pages = pages_of(path)
     lost = set()
@@ -322,7 +325,7 @@ def test_of_a_damaged_database_what_can_be_read_is_read(path, which):
         assert 0 < len(lost) <= 60 * len(which)
         assert sorted(loaded.entries, key=lambda entry: entry.version) == kept
         (problem,) = loaded.problems
-        assert f"{len(kept)} workloads could be read" in problem.message
+        assert f"{len(kept)} workloads were recovered" in problem.message
         aside = path.with_name("kakuri.db.damaged-1")
         assert f"is kept as '{aside}'" in problem.message
         assert aside.read_bytes() == damaged
@@ -332,18 +335,18 @@ def test_of_a_damaged_database_what_can_be_read_is_read(path, which):
         assert store.load().problems == ()
 
 
-def test_a_file_that_is_no_database_is_kept_aside(path):
+def test_file_that_is_not_a_database_is_kept_and_replaced(path):
     path.parent.mkdir()
     for number in (1, 2):
         path.write_bytes(b"not a database, but as long as one, for sure" * 100)
         with closing(SQLiteStore(path)) as store:
             loaded = store.load()
             assert loaded.entries == []
-            assert "0 workloads could be read" in loaded.problems[0].message
+            assert "0 workloads were recovered" in loaded.problems[0].message
         assert path.with_name(f"kakuri.db.damaged-{number}").read_bytes().startswith(b"not a")
 
 
-def test_a_truncated_database_is_damaged(path):
+def test_truncated_database_is_recovered(path):
     entries = filled(path, 1000)
     os.truncate(path, path.stat().st_size // 2)
     with closing(SQLiteStore(path)) as store:
@@ -352,7 +355,7 @@ def test_a_truncated_database_is_damaged(path):
     assert {entry.workload.id for entry in loaded.entries} < {e.workload.id for e in entries}
 
 
-def test_an_index_that_lacks_a_row_is_damage(path):
+def test_database_whose_index_lacks_a_row_is_recovered(path):
     entries = filled(path, 50)
     with closing(sqlite3.connect(path, isolation_level=None)) as clever:
         (sql,) = clever.execute("SELECT sql FROM sqlite_schema WHERE name = 'workloads'").fetchone()
@@ -374,18 +377,18 @@ def test_an_index_that_lacks_a_row_is_damage(path):
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """Stands for the end of the process."""
 
 
-def crash_at(monkeypatch, step):
-    """Let the process end at the n-th change of a name in the folder."""
-    left = step
+def crash_at(monkeypatch, number):
+    """Raise Crash at the n-th change of a name in the folder."""
+    remaining = number
 
-    def stepping(change):
+    def counted(change):
         def call(*arguments, **options):
-            nonlocal left
-            left -= 1
-            if left == 0:
+            nonlocal remaining
+            remaining -= 1
+            if remaining == 0:
                 raise Crash
             return change(*arguments, **options)
 
@@ -395,18 +398,18 @@ def crash_at(monkeypatch, step):
         (os, "link"),
         (Path, "replace"),
         (Path, "unlink"),
-        (_recovery, "synchronize"),
+        (_recovery, "sync_folder"),
     ):
-        monkeypatch.setattr(owner, name, stepping(getattr(owner, name)))
+        monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
 
 
-def test_a_crash_at_any_step_of_the_replacement_loses_nothing(path, monkeypatch):
+def test_crash_at_any_point_of_recovery_loses_no_readable_row(path, monkeypatch):
     entries = filled(path, 1000)
     overwrite(path, pages_of(path)[3], b"\xff" * 4096)
     damaged = path.read_bytes()
-    for step in range(1, 100):
+    for number in range(1, 100):
         with monkeypatch.context() as patched:
-            crash_at(patched, step)
+            crash_at(patched, number)
             try:
                 with closing(SQLiteStore(path)) as store:
                     store.load()
@@ -417,10 +420,10 @@ def test_a_crash_at_any_step_of_the_replacement_loses_nothing(path, monkeypatch)
             loaded = store.load().entries
         assert 900 < len(loaded) < len(entries)
         path.write_bytes(damaged)
-    assert step > 5
+    assert number > 5
 
 
-def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):
+def test_recovery_is_completed_after_a_crash_before_the_rename(path):
     filled(path, 3)
     new = path.with_name("kakuri.db.new")
     filled(new, 2)
@@ -432,9 +435,7 @@ def test_a_crash_while_a_damaged_database_is_replaced_loses_nothing(path):
     assert not new.exists()
 
 
-def test_log_of_a_damaged_database_is_removed_before_the_new_one_takes_its_name(
-    tmp_path, monkeypatch
-):
+def test_log_of_a_damaged_database_is_removed_before_the_new_one_is_renamed(tmp_path, monkeypatch):
     path = tmp_path / "db"
     path.write_bytes(b"damaged")
     log, new = tmp_path / "db-wal", tmp_path / "db.new"
@@ -447,21 +448,21 @@ def test_log_of_a_damaged_database_is_removed_before_the_new_one_takes_its_name(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", checked)
-    _recovery.finish(path)
+    _recovery.complete_recovery(path)
     assert (path.read_bytes(), log.exists(), new.exists()) == (b"new", False, False)
 
 
-def test_names_in_a_folder_are_synchronized(tmp_path, monkeypatch):
+def test_sync_folder_calls_fsync_on_the_folder(tmp_path, monkeypatch):
     synchronized = []
     monkeypatch.setattr(
         os, "fsync", lambda fd: synchronized.append(Path(f"/proc/self/fd/{fd}").readlink())
     )
-    _recovery.synchronize(tmp_path)
+    _folder.sync_folder(tmp_path)
     assert synchronized == [tmp_path]
 
 
 def image(path: Path, to: Path) -> Path:
-    """Copy a database as a crash would leave it now."""
+    """Copy a database as a crash at this moment would leave it."""
     to.mkdir(exist_ok=True)
     for suffix in ("", "-wal"):
         with path.with_name(path.name + suffix).open("rb") as file:
@@ -470,7 +471,7 @@ def image(path: Path, to: Path) -> Path:
 
 
 @pytest.mark.parametrize("torn", [1, 100, 4096, 4120, 5000])
-def test_a_torn_write_costs_what_was_not_acknowledged(path, tmp_path, torn):
+def test_torn_write_loses_only_the_unacknowledged_transaction(path, tmp_path, torn):
     with closing(SQLiteStore(path)) as store:
         store.write([put("a", 1)])
         store.write([put("b", 2)])
@@ -489,7 +490,7 @@ def test_a_torn_write_costs_what_was_not_acknowledged(path, tmp_path, torn):
     )
 
 
-def test_at_every_step_the_disk_has_the_old_or_the_new(path, tmp_path):
+def test_crash_at_each_failpoint_leaves_the_old_or_the_new_state(path, tmp_path):
     images = {}
 
     def failpoint(name: str) -> None:
@@ -507,7 +508,7 @@ def test_at_every_step_the_disk_has_the_old_or_the_new(path, tmp_path):
     assert found == dict(zip(STORE_FAILPOINTS, (["old"], ["old"], ["new"]), strict=True))
 
 
-def test_a_fault_between_two_writes_undoes_the_first(path):
+def test_exception_before_the_commit_undoes_the_write(path):
     def failpoint(name: str) -> None:
         if name == "store.before-commit":
             raise KeyboardInterrupt
@@ -522,7 +523,7 @@ def test_a_fault_between_two_writes_undoes_the_first(path):
         assert [entry.workload.id for entry in store.load().entries] == ["a", "c"]
 
 
-def test_without_room_new_workloads_are_refused_and_the_reserve_is_kept(path):
+def test_full_disk_refuses_new_workloads_before_it_uses_the_reserve(path):
     reserve = path.with_name("kakuri.db.reserve")
     with closing(SQLiteStore(path, reserve=1 << 20)) as store:
         entries = [put(f"w-{number:05}", number + 1) for number in range(100)]
@@ -533,21 +534,21 @@ def test_without_room_new_workloads_are_refused_and_the_reserve_is_kept(path):
         with pytest.raises(StoreFull, match="the disk is full: can't write"):
             store.write([put(f"x-{number:05}", number + 101) for number in range(100)])
         assert reserve.exists()
-        # What needs no more room goes on, and none of it needs the reserve.
+        # Changes that need no more space are accepted without the reserve.
         store.write([Change(f"w-{number:05}", number + 301, None) for number in range(50)])
         assert reserve.exists()
-        # What needs more room than there is takes the reserve, and then is refused as well.
+        # Changes that need more space use the reserve, and are then refused as well.
         with pytest.raises(StoreFull):
             store.write([put("w-00099", 400, is_new=False, message="m" * 1_000_000)])
         assert not reserve.exists()
-        # With room again, it is kept back again before anything new is taken.
+        # Once there is space, the reserve is allocated before a new workload is accepted.
         store._connection.execute("PRAGMA max_page_count = 1000000")
         store.write([put("new", 401)])
         assert reserve.exists()
         assert len(store.load().entries) == 51
 
 
-def test_new_workloads_are_refused_while_room_runs_out(path, monkeypatch):
+def test_new_workloads_are_refused_while_less_than_the_reserve_is_free(path, monkeypatch):
     with closing(SQLiteStore(path, reserve=1 << 20)) as store:
         room = os.statvfs(path.parent)
         free = 1 << 20
@@ -562,7 +563,7 @@ def test_new_workloads_are_refused_while_room_runs_out(path, monkeypatch):
             store.write([put("b", 2)])
         store.write([put("a", 3, is_new=False, reason="Stopped")])
         store._reserve.release()
-        free = (2 << 20) - 1  # not enough to keep it back again
+        free = (2 << 20) - 1  # not enough to allocate the reserve again
         with pytest.raises(StoreFull):
             store.write([put("b", 4)])
         free += 1
@@ -570,7 +571,7 @@ def test_new_workloads_are_refused_while_room_runs_out(path, monkeypatch):
         assert path.with_name("kakuri.db.reserve").stat().st_size == 1 << 20
 
 
-def test_removing_what_is_not_there_writes_nothing(path):
+def test_removal_of_an_unknown_workload_writes_nothing(path):
     with closing(SQLiteStore(path)) as store:
         store.load()
         before = path.with_name("kakuri.db-wal").stat().st_size
@@ -578,14 +579,14 @@ def test_removing_what_is_not_there_writes_nothing(path):
         assert path.with_name("kakuri.db-wal").stat().st_size == before
 
 
-def test_a_folder_that_can_not_be_made_is_a_failure(tmp_path):
+def test_folder_that_cannot_be_created_raises_store_failed(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreFailed, match="can't open the store"):
         SQLiteStore(tmp_path / "file" / "kakuri.db")
 
 
 @pytest.mark.parametrize("fault", ["sqlite", "system", "other"])
-def test_store_that_can_not_be_opened_lets_go_of_its_lock(path, monkeypatch, fault):
+def test_store_that_cannot_be_opened_releases_its_lock(path, monkeypatch, fault):
     error = {
         "sqlite": sqlite3.OperationalError("disk I/O error"),
         "system": OSError(5, "Input/output error"),
@@ -596,14 +597,14 @@ def test_store_that_can_not_be_opened_lets_go_of_its_lock(path, monkeypatch, fau
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(SQLiteStore, "_opened", fail)
+        patch.setattr(SQLiteStore, "_open", fail)
         with pytest.raises(KeyboardInterrupt if fault == "other" else StoreFailed):
             SQLiteStore(path)
     SQLiteStore(path).close()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, sqlite3.OperationalError])
-def test_fault_before_the_commit_undoes_removals_and_writes_together(path, error):
+def test_exception_before_the_commit_undoes_removals_and_writes(path, error):
     def failpoint(name: str) -> None:
         if name == "store.before-commit":
             raise error
@@ -615,11 +616,11 @@ def test_fault_before_the_commit_undoes_removals_and_writes_together(path, error
             store.write([Change("a", 3, None), put("c", 4)])
         store._failpoint = no_failpoint
         assert [entry.workload.id for entry in store.load().entries] == ["a", "b"]
-        store.write([Change("b", 5, None), put("d", 6)])  # which begins a transaction of its own
+        store.write([Change("b", 5, None), put("d", 6)])  # begins an explicit transaction
         assert [entry.workload.id for entry in store.load().entries] == ["a", "d"]
 
 
-def test_database_that_others_could_read_is_made_private(path):
+def test_database_with_a_readable_mode_is_made_private(path):
     SQLiteStore(path).close()
     path.chmod(0o644)
     SQLiteStore(path).close()
@@ -634,9 +635,9 @@ def test_default_reserve_takes_eight_mebibytes_of_the_disk(path):
 
 
 @pytest.mark.parametrize("is_foreign", [False, True])
-def test_store_that_was_closed_or_refused_keeps_no_file_open(path, is_foreign):
+def test_closed_or_refused_store_has_no_open_file(path, is_foreign):
     SQLiteStore(path).close()
-    if is_foreign:  # what is not a regular file is refused
+    if is_foreign:  # only regular files are accepted
         path.unlink()
         path.mkdir()
     before = sorted(Path("/proc/self/fd").iterdir())
@@ -649,7 +650,7 @@ def test_store_that_was_closed_or_refused_keeps_no_file_open(path, is_foreign):
     assert sorted(Path("/proc/self/fd").iterdir()) == before
 
 
-def test_damaged_database_that_can_not_be_replaced_is_a_failure_of_the_store(path, monkeypatch):
+def test_damaged_database_that_cannot_be_replaced_raises_store_failed(path, monkeypatch):
     SQLiteStore(path).close()
     path.write_bytes(b"not a database" * 1000)
 

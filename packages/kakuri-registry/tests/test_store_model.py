@@ -1,4 +1,4 @@
-"""A registry with its database against a plain model, with crashes at any point."""
+"""A registry with its database, compared with a model in memory over crashes at any point."""
 
 import shutil
 import tempfile
@@ -42,7 +42,7 @@ class RegistryAndDatabase(RuleBasedStateMachine):
         self.unsaved = {}
         self.registry.subscribe(self.note)
         self.model = dict(self.disk)
-        # No version is given out twice, whether it came to the disk or not.
+        # No version is used twice, even if it was not written.
         assert self.registry.version >= self.latest
 
     def note(self, change) -> None:

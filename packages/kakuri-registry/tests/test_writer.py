@@ -4,6 +4,7 @@ import threading
 import pytest
 from kakuri_registry import (
     WRITER_FAILPOINTS,
+    Durability,
     Loaded,
     MemoryStore,
     RegistryError,
@@ -12,11 +13,12 @@ from kakuri_registry import (
     StoreFull,
     StoreWriter,
     WorkloadRegistry,
-    _writer,
+    _tidier,
 )
 from kakuri_workload import DesiredState, Workload, WorkloadState
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
+SAVED, UNREGISTERED = Durability.SAVED, Durability.UNREGISTERED
 
 
 def workload(workload_id: str) -> Workload:
@@ -24,7 +26,7 @@ def workload(workload_id: str) -> Workload:
 
 
 class ScriptedStore:
-    """A store that waits until it is let go and fails when it is told to."""
+    """A store whose writes wait for a gate, and fail as a test has scripted."""
 
     is_nonblocking = False
 
@@ -34,7 +36,7 @@ class ScriptedStore:
         self.faults: list[Exception | None] = []
         self.refuses_new = False
         self.tidied = 0
-        self.untidy = 1  # how often it has to be tidied
+        self.untidy = 1  # number of calls of `tidy` that it needs
         self.threads: set[int] = set()
         self.gate = threading.Event()
         self.gate.set()
@@ -85,26 +87,28 @@ async def writer(registry, store):
 
 async def until(condition) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens on another thread
+        while not condition():  # noqa: ASYNC110 - the condition depends on another thread
             await asyncio.sleep(0)
 
 
-async def test_all_changes_of_one_tick_are_one_write(registry, writer, store):
+async def test_changes_of_one_turn_of_the_loop_are_written_together(registry, writer, store):
     for name in "abc":
         registry.register(workload(name), now=0)
     registry.update("a", RUNNING, now=1)
-    assert not writer.is_saved("a")
+    assert writer.durability("a") is not SAVED
     assert writer.backlog == 3
     await asyncio.gather(*map(writer.saved, "abc"))
     assert store.writes == [["a", "b", "c"]]
-    assert writer.is_saved("a")
+    assert writer.durability("a") is SAVED
     assert writer.backlog == 0
     assert store.threads.isdisjoint({threading.get_ident()})
     assert {entry.workload.id: entry.state for entry in store.load().entries}["a"] is RUNNING
     await writer.close()
 
 
-async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, writer, store):
+async def test_changes_made_during_a_write_are_written_together_by_the_next(
+    registry, writer, store
+):
     store.gate.clear()
     registry.register(workload("first"), now=0)
     await until(lambda: writer._backlog.writing)
@@ -121,24 +125,24 @@ async def test_all_changes_that_come_while_a_write_runs_are_the_next(registry, w
     await writer.close()
 
 
-async def test_what_nobody_waits_for_goes_behind_what_somebody_does(registry, writer, store):
+async def test_change_that_no_caller_awaits_is_written_after_one_that_a_caller_awaits(
+    registry, writer, store
+):
     registry.register(workload("a"), now=0)
     await writer.saved("a")
     registry.update("a", PENDING, now=1, reason="Pulling")
     registry.register(workload("b"), now=1)
     await writer.saved("b")
-    assert not writer.is_saved("a")
+    assert writer.durability("a") is not SAVED
     registry.update("a", RUNNING, now=2)
-    await until(lambda: writer.is_saved("a"))
+    await until(lambda: writer.durability("a") is SAVED)
     assert store.writes == [["a"], ["b"], ["a"]]
     assert [entry.state for entry in store.load().entries] == [RUNNING, PENDING]
     await writer.close()
 
 
-async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(
-    monkeypatch, registry, store
-):
-    monkeypatch.setattr("kakuri_registry._writer.UNHURRIED_SECONDS", 3600)
+async def test_saved_writes_an_earlier_change_without_the_batch_delay(monkeypatch, registry, store):
+    monkeypatch.setattr("kakuri_registry._writer.BATCH_DELAY_SECONDS", 3600)
     async with StoreWriter(registry, store) as writer:
         for name in "ab":
             registry.register(workload(name), now=0)
@@ -148,7 +152,7 @@ async def test_who_asks_for_what_nobody_waited_for_has_it_written_at_once(
         assert store.writes == [["b"], ["a"]]
 
 
-async def test_waiting_for_what_is_saved_already_does_not_wait(registry, writer, store):
+async def test_saved_and_flushed_return_at_once_when_everything_is_written(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     with pytest.raises(StopIteration):
@@ -158,7 +162,9 @@ async def test_waiting_for_what_is_saved_already_does_not_wait(registry, writer,
     await writer.close()
 
 
-async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry, writer, store):
+async def test_full_store_withdraws_registrations_and_accepts_other_changes(
+    registry, writer, store
+):
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.refuses_new = True
@@ -185,15 +191,17 @@ async def test_a_full_store_withdraws_registrations_and_keeps_the_rest(registry,
     await writer.close()
 
 
-async def test_what_there_is_of_others_settles_though_new_ones_are_refused(registry, writer, store):
+async def test_flushed_without_registrations_succeeds_while_registrations_are_refused(
+    registry, writer, store
+):
     store.refuses_new = True
     registry.register(workload("new"), now=0)
-    assert writer.is_new("new")
-    await writer.settled()  # it is not waited for
+    assert writer.durability("new") is UNREGISTERED
+    await writer.flushed(registrations=False)  # does not wait for it
     with pytest.raises(StoreFull):
         await writer.flushed()
     assert ("new" in registry, writer.error, writer.backlog) == (False, None, 0)
-    assert "no room" in str(writer.refusal)
+    assert "no room" in str(writer.registration_error)
     store.refuses_new = False
     registry.register(workload("old"), now=1)
     await writer.flushed()
@@ -201,7 +209,7 @@ async def test_what_there_is_of_others_settles_though_new_ones_are_refused(regis
     store.gate.clear()
     registry.update("old", RUNNING, now=2)
     registry.register(workload("new"), now=2)
-    settled = asyncio.ensure_future(writer.settled())
+    settled = asyncio.ensure_future(writer.flushed(registrations=False))
     refused = asyncio.ensure_future(writer.saved("new"))
     await asyncio.sleep(0)
     store.gate.set()
@@ -214,13 +222,13 @@ async def test_what_there_is_of_others_settles_though_new_ones_are_refused(regis
     await writer.close()
 
 
-async def test_refusals_keep_nothing_else_waiting(registry, writer, store):
+async def test_refused_registrations_do_not_delay_other_changes(registry, writer, store):
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.refuses_new = True
     is_over = False
 
-    async def knock(name):
+    async def register_repeatedly(name):
         number = 0
         while not is_over:
             number += 1
@@ -228,20 +236,21 @@ async def test_refusals_keep_nothing_else_waiting(registry, writer, store):
             with pytest.raises(StoreFull):
                 await writer.saved(f"{name}-{number}")
 
-    knocking = [asyncio.ensure_future(knock(name)) for name in ("a", "b", "c")]
+    refused = [asyncio.ensure_future(register_repeatedly(name)) for name in ("a", "b", "c")]
     for number in range(20):
         registry.update("old", PENDING, now=number, reason=f"step-{number}")
         async with asyncio.timeout(10):
             await writer.saved("old")
     is_over = True
-    await asyncio.gather(*knocking)
+    await asyncio.gather(*refused)
     assert store.load().entries == [registry.get("old")]
     assert (writer.backlog, writer.error) == (0, None)
     await writer.close()
 
 
-async def test_what_was_refused_leaves_nothing_behind(registry, writer, store):
-    """While the store takes nothing at all, either."""
+async def test_refused_registrations_leave_no_backlog_while_the_store_fails(
+    registry, writer, store
+):
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
@@ -257,7 +266,7 @@ async def test_what_was_refused_leaves_nothing_behind(registry, writer, store):
     assert store.load().entries == [registry.get("old")]
 
 
-async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(registry, writer, store):
+async def test_failing_store_is_tried_once_for_each_call_of_saved(registry, writer, store):
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
@@ -270,7 +279,7 @@ async def test_a_store_that_takes_nothing_is_not_asked_again_and_again(registry,
     await writer.close()
 
 
-async def test_closing_again_after_a_failure_is_no_error(registry, writer, store):
+async def test_close_after_a_failed_close_has_no_effect(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
@@ -283,7 +292,7 @@ async def test_closing_again_after_a_failure_is_no_error(registry, writer, store
     assert store.ids() == ["a"]
 
 
-async def test_what_changes_while_it_closes_is_kept_too(registry, writer, store):
+async def test_change_made_during_close_is_written(registry, writer, store):
     registry.register(workload("a"), now=0)
     store.gate.clear()
     closing = asyncio.ensure_future(writer.close())
@@ -294,7 +303,7 @@ async def test_what_changes_while_it_closes_is_kept_too(registry, writer, store)
     assert store.load().entries == [registry.get("a")]
 
 
-async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
+async def test_withdrawn_registration_withdraws_later_changes_of_the_workload(
     registry, writer, store
 ):
     store.refuses_new = True
@@ -312,9 +321,7 @@ async def test_a_registration_that_is_withdrawn_takes_later_changes_with_it(
     await writer.close()
 
 
-async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_old(
-    registry, writer, store
-):
+async def test_second_registration_survives_the_refusal_of_the_first(registry, writer, store):
     store.faults = [StoreFull("full")]
     store.gate.clear()
     registry.register(workload("a"), now=0)
@@ -333,9 +340,7 @@ async def test_what_was_removed_and_registered_anew_is_not_withdrawn_with_the_ol
     await writer.close()
 
 
-async def test_a_removal_is_not_forgotten_for_a_registration_that_came_and_went_behind_it(
-    registry, writer, store
-):
+async def test_removal_is_retried_after_a_registration_and_another_removal(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     registry.remove("a")
@@ -348,9 +353,7 @@ async def test_a_removal_is_not_forgotten_for_a_registration_that_came_and_went_
     assert (store.ids(), writer.error) == ([], None)
 
 
-async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
-    registry, writer, store
-):
+async def test_failed_change_raises_and_is_retried_until_it_succeeds(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 2
@@ -361,14 +364,14 @@ async def test_a_change_that_fails_is_told_and_tried_again_until_it_succeeds(
     assert "input/output error" in str(writer.error)
     assert "input/output error" in repr(writer)
     assert registry.get("a") is entry
-    assert not writer.is_saved("a")
-    await until(lambda: writer.is_saved("a"))
+    assert writer.durability("a") is not SAVED
+    await until(lambda: writer.durability("a") is SAVED)
     assert store.load().entries == [entry]
     assert writer.error is None
     await writer.close()
 
 
-async def test_a_failed_change_is_tried_again_once_another_succeeds(registry, writer, store):
+async def test_failed_change_is_retried_as_soon_as_a_registration_succeeds(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("once")]
@@ -377,13 +380,15 @@ async def test_a_failed_change_is_tried_again_once_another_succeeds(registry, wr
         await writer.flushed()
     registry.register(workload("b"), now=2)
     await writer.saved("b")
-    await until(lambda: writer.is_saved("a"))
+    await until(lambda: writer.durability("a") is SAVED)
     assert store.writes == [["a"], ["a"], ["b"], ["a"]]
     assert writer._retry is None
     await writer.close()
 
 
-async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, writer, store):
+async def test_exception_of_another_type_in_the_store_is_raised_as_store_failed(
+    registry, writer, store
+):
     store.faults = [ZeroDivisionError("a fault in the store")]
     registry.register(workload("a"), now=0)
     with pytest.raises(StoreFailed, match="the store failed: ZeroDivisionError"):
@@ -392,46 +397,46 @@ async def test_a_fault_of_the_store_itself_is_a_failure_too(registry, writer, st
     await writer.close()
 
 
-async def test_whoever_is_to_be_told_is(registry, writer, store):
-    told = []
+async def test_when_saved_calls_the_function_with_none_or_the_error(registry, writer, store):
+    outcomes = []
     registry.register(workload("a"), now=0)
-    writer.when_saved("a", told.append)
-    writer.when_saved("nobody", lambda error: told.append("at once"))
-    assert told == ["at once"]
+    writer.when_saved("a", outcomes.append)
+    writer.when_saved("unknown", lambda error: outcomes.append("at once"))
+    assert outcomes == ["at once"]
     await writer.flushed()
-    assert told == ["at once", None]
+    assert outcomes == ["at once", None]
     registry.update("a", RUNNING, now=1)
     store.faults = [StoreFailed("no")]
-    writer.when_saved("a", told.append)
+    writer.when_saved("a", outcomes.append)
     with pytest.raises(StoreFailed):
         await writer.flushed()
-    assert isinstance(told[-1], StoreFailed)
+    assert isinstance(outcomes[-1], StoreFailed)
 
 
-async def test_a_waiter_that_gives_up_leaves_the_others_alone(registry, writer, store):
+async def test_cancelled_saved_does_not_affect_another_caller(registry, writer, store):
     store.gate.clear()
     registry.register(workload("a"), now=0)
-    gives_up, stays = (asyncio.ensure_future(writer.saved("a")) for _ in range(2))
+    cancelled, other = (asyncio.ensure_future(writer.saved("a")) for _ in range(2))
     await until(lambda: writer._backlog.writing)
-    gives_up.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
     store.gate.set()
-    await stays
-    assert gives_up.cancelled()
+    await other
+    assert cancelled.cancelled()
     await writer.close()
 
 
-async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, writer, store):
+async def test_saved_called_as_a_write_ends_is_answered(registry, writer, store):
     answers = []
-    end = writer._end
+    end = writer._end_write
 
     def end_and_ask(error):
-        # What is asked before the answers are given has to be among them.
+        # Calls made before the callers are notified have to be notified, too.
         answers.append(asyncio.ensure_future(writer.flushed()))
         answers.append(asyncio.ensure_future(writer.saved("a")))
         end(error)
 
-    writer._end = end_and_ask
+    writer._end_write = end_and_ask
     registry.register(workload("a"), now=0)
     async with asyncio.timeout(10):
         await writer.flushed()
@@ -439,7 +444,7 @@ async def test_whoever_asks_just_as_a_write_ends_is_answered(registry, writer, s
     await writer.close()
 
 
-async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry, store):
+async def test_close_writes_remaining_changes_and_unsubscribes(registry, store):
     async with StoreWriter(registry, store) as writer:
         store.faults = [StoreFull("full"), None]
         registry.register(workload("a"), now=0)
@@ -452,11 +457,11 @@ async def test_closing_writes_what_is_left_and_lets_go_of_the_registry(registry,
         store.gate.set()
     assert store.ids() == ["b", "c"]
     registry.register(workload("d"), now=0)
-    assert writer.is_saved("d")
+    assert writer.durability("d") is SAVED
     assert store.ids() == ["b", "c"]
 
 
-async def test_closing_tells_what_can_not_be_written(registry, writer, store):
+async def test_close_raises_when_changes_cannot_be_written(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("broken")] * 10
@@ -465,7 +470,7 @@ async def test_closing_tells_what_can_not_be_written(registry, writer, store):
         await writer.close()
 
 
-async def test_closing_writes_what_a_refused_registration_left_behind(registry, writer, store):
+async def test_close_writes_other_changes_after_a_refused_registration(registry, writer, store):
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.refuses_new = True
@@ -476,11 +481,11 @@ async def test_closing_writes_what_a_refused_registration_left_behind(registry, 
     assert "new" not in registry
 
 
-async def test_a_store_in_memory_is_written_at_once(registry):
+async def test_nonblocking_store_is_written_immediately(registry):
     store = MemoryStore()
     async with StoreWriter(registry, store) as writer:
         entry = registry.register(workload("a"), now=0)
-        assert writer.is_saved("a")
+        assert writer.durability("a") is SAVED
         assert store.load().entries == [entry]
         with pytest.raises(StopIteration):
             writer.saved("a").send(None)
@@ -490,7 +495,7 @@ async def test_a_store_in_memory_is_written_at_once(registry):
     assert writer._executor is None
 
 
-async def test_each_step_has_its_name(registry, store):
+async def test_failpoint_is_called_with_each_name_in_order(registry, store):
     steps = []
     async with StoreWriter(registry, store, failpoint=steps.append) as writer:
         registry.register(workload("a"), now=0)
@@ -498,7 +503,7 @@ async def test_each_step_has_its_name(registry, store):
     assert tuple(steps) == WRITER_FAILPOINTS
 
 
-async def test_with_a_database_it_survives(registry, tmp_path):
+async def test_changes_written_to_a_database_are_there_after_reopening(registry, tmp_path):
     store = SQLiteStore(tmp_path / "kakuri.db")
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=1.0)
@@ -515,13 +520,13 @@ async def test_with_a_database_it_survives(registry, tmp_path):
     assert again.history("a") == registry.history("a")
 
 
-def test_it_needs_a_running_loop(registry, store):
+def test_writer_without_a_running_loop_raises_runtime_error(registry, store):
     with pytest.raises(RuntimeError, match="no running event loop"):
         StoreWriter(registry, store)
     assert issubclass(StoreFull, RegistryError)
 
 
-async def test_a_fault_is_logged_once_and_so_is_its_end(registry, writer, store, caplog):
+async def test_repeated_failure_and_its_end_are_each_logged_once(registry, writer, store, caplog):
     caplog.set_level("INFO", "kakuri_registry")
     registry.register(workload("a"), now=0)
     await writer.flushed()
@@ -529,8 +534,8 @@ async def test_a_fault_is_logged_once_and_so_is_its_end(registry, writer, store,
     registry.update("a", RUNNING, now=1)
     await until(lambda: not store.faults and writer.error is None)
     assert [record.getMessage() for record in caplog.records] == [
-        "the store takes no changes: input/output error",
-        "the store takes changes again",
+        "the store accepts no changes: input/output error",
+        "the store accepts changes again",
     ]
     await writer.close()
 
@@ -538,26 +543,24 @@ async def test_a_fault_is_logged_once_and_so_is_its_end(registry, writer, store,
 @pytest.fixture
 def tidied(monkeypatch):
     """No delay before the store is tidied."""
-    monkeypatch.setattr(_writer, "TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(_tidier, "TIDY_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("tidied")
-async def test_store_is_tidied_after_a_removal_until_nothing_is_left(registry, store):
+async def test_store_is_tidied_after_a_removal_until_it_is_tidy(registry, store):
     store.untidy = 3
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
         await writer.flushed()
-        assert (writer._tidying, store.tidied) == (None, 0)
+        assert (writer._tidier._timer, store.tidied) == (None, 0)
         registry.remove("a")
         await writer.flushed()
-        await until(lambda: store.tidied == 3 and writer._tidying is None)
+        await until(lambda: store.tidied == 3 and writer._tidier._timer is None)
     assert store.tidied == 3
 
 
 @pytest.mark.usefixtures("tidied")
-async def test_store_that_can_not_be_tidied_is_tried_again_after_the_next_removal(
-    registry, store, caplog
-):
+async def test_failed_tidying_is_retried_after_the_next_removal(registry, store, caplog):
     async with StoreWriter(registry, store) as writer:
         for name in "ab":
             registry.register(workload(name), now=0)
@@ -565,25 +568,25 @@ async def test_store_that_can_not_be_tidied_is_tried_again_after_the_next_remova
         store.faults = [None, StoreFailed("the disk stumbled")]
         registry.remove("a")
         await writer.flushed()
-        await until(lambda: store.tidied == 1 and writer._tidying is None)
+        await until(lambda: store.tidied == 1 and writer._tidier._timer is None)
         assert "the store was not tidied: the disk stumbled" in caplog.text
         registry.remove("b")
         await writer.flushed()
         await until(lambda: store.tidied == 2)
 
 
-async def test_closed_journal_tidies_nothing(registry, store):
+async def test_closed_writer_does_not_tidy(registry, store):
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
         await writer.flushed()
         registry.remove("a")
         await writer.flushed()
-        timer = writer._tidying
+        timer = writer._tidier._timer
     assert timer.cancelled()
     assert store.tidied == 0
 
 
-async def test_concurrent_settled_calls_share_one_wait_while_nothing_changes(registry, store):
+async def test_concurrent_flushed_without_registrations_share_one_wait(registry, store):
     async with StoreWriter(registry, store) as writer:
         for name in "abc":
             registry.register(workload(name), now=0)
@@ -591,63 +594,74 @@ async def test_concurrent_settled_calls_share_one_wait_while_nothing_changes(reg
         store.gate.clear()
         for name in "abc":
             registry.update(name, RUNNING, now=1)
-        asked = [asyncio.create_task(writer.settled()) for _ in range(50)]
-        asked.append(asyncio.create_task(writer.settled()))
+        asked = [asyncio.create_task(writer.flushed(registrations=False)) for _ in range(50)]
+        asked.append(asyncio.create_task(writer.flushed(registrations=False)))
         await asyncio.sleep(0)
         pending = writer._backlog._pending | writer._backlog.writing
         assert [len(pending[name].waiting) for name in "abc"] == [1, 1, 1]
-        asked.pop().cancel()  # which takes the answer from no other
+        asked.pop().cancel()  # the other callers still get the outcome
         store.gate.set()
         await asyncio.gather(*asked)
         registry.update("a", RUNNING, now=2, reason="more")
-        assert not writer.is_saved("a")
-        await writer.settled()
-        assert writer.is_saved("a")
+        assert writer.durability("a") is not SAVED
+        await writer.flushed(registrations=False)
+        assert writer.durability("a") is SAVED
 
 
-async def test_settled_raises_the_fault_for_every_caller(registry, store):
+async def test_flushed_without_registrations_raises_an_error_for_each_caller(registry, store):
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=0)
         await writer.flushed()
         store.faults = [StoreFailed("the disk stumbled")]
         registry.update("a", RUNNING, now=1)
-        told = await asyncio.gather(writer.settled(), writer.settled(), return_exceptions=True)
-        assert [str(error) for error in told] == ["the disk stumbled"] * 2
-        assert told[0] is not told[1]
+        outcomes = await asyncio.gather(
+            writer.flushed(registrations=False),
+            writer.flushed(registrations=False),
+            return_exceptions=True,
+        )
+        assert [str(error) for error in outcomes] == ["the disk stumbled"] * 2
+        assert outcomes[0] is not outcomes[1]
 
 
-async def test_workload_is_settled_when_waiting_would_change_nothing(registry, writer, store):
+async def test_durability_follows_a_workload_from_registration_over_a_failing_disk(
+    registry, writer, store
+):
     registry.register(workload("old"), now=0)
-    assert not writer.is_settled("old")
+    assert writer.durability("old") is UNREGISTERED
+    assert not UNREGISTERED.is_reportable
     await writer.saved("old")
-    assert writer.is_settled("old")
-    assert writer.is_settled("unknown")
+    assert writer.durability("old") is SAVED
+    assert writer.durability("unknown") is SAVED
+    assert SAVED.is_reportable
     store.faults = [StoreFailed("broken")] * 4
     registry.update("old", RUNNING, now=1)
-    assert not writer.is_settled("old")
+    assert writer.durability("old") is Durability.PENDING
+    assert not Durability.PENDING.is_reportable
     with pytest.raises(StoreFailed):
         await writer.saved("old")
     registry.register(workload("new"), now=2)
-    assert writer.is_settled("old")  # what is known of it is all that there will be
-    assert not writer.is_settled("new")  # it may still be refused
-    assert (writer.is_new("old"), writer.is_new("new")) == (False, True)
+    assert writer.durability("old") is Durability.BLOCKED
+    assert Durability.BLOCKED.is_reportable
+    assert writer.durability("new") is UNREGISTERED  # it may still be refused
     store.faults.clear()
     await writer.flushed()
-    assert writer.is_settled("new")
+    assert writer.durability("new") is SAVED
 
 
-async def test_settled_after_a_change_waits_for_that_change_too(registry, writer, store):
+async def test_flushed_without_registrations_waits_for_a_change_made_since_the_last_call(
+    registry, writer, store
+):
     for name in ("a", "b"):
         registry.register(workload(name), now=0)
         await writer.saved(name)
     store.gate.clear()
     registry.update("a", RUNNING, now=1)
-    first = asyncio.ensure_future(writer.settled())
+    first = asyncio.ensure_future(writer.flushed(registrations=False))
     await asyncio.sleep(0)
     registry.update("b", RUNNING, now=2)
-    second = asyncio.ensure_future(writer.settled())
+    second = asyncio.ensure_future(writer.flushed(registrations=False))
     await asyncio.sleep(0)
     store.gate.set()
     await first
     await second
-    assert writer.is_saved("b")
+    assert writer.durability("b") is SAVED

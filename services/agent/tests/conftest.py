@@ -55,7 +55,7 @@ def settle():
 async def restarting(monkeypatch, registry, writer, runtime):
     clock = LoopClock(monkeypatch)
     reconciler = Reconciler(
-        registry, writer, runtime, Capacity(), clock=lambda: 100.0, chance=lambda: 0.0
+        registry, writer, runtime, Capacity(), clock=lambda: 100.0, jitter=lambda: 0.0
     )
     yield reconciler, clock
     reconciler.close()

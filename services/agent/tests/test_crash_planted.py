@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
-from kakuri_registry import StoreWriter, WorkloadRegistry
+from kakuri_registry import Durability, StoreWriter, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
 from kakuri_workload import DesiredState
 
@@ -14,24 +14,26 @@ SEEDS = range(100, 300)
 
 
 class HastyWriter(StoreWriter):
-    """Says that all is on disk before it is."""
+    """Reports every change as saved before it is."""
 
-    def is_saved(self, workload_id):
-        return True
+    def durability(self, workload_id):
+        return Durability.SAVED
 
     async def saved(self, workload_id):
         return
 
-    def when_saved(self, workload_id, told):
-        told(None)
+    def when_saved(self, workload_id, on_saved):
+        on_saved(None)
 
 
 class AlarmedWriter(StoreWriter):
     """Treats a store that refuses new workloads as one that accepts nothing."""
 
-    def is_settled(self, workload_id):
-        is_old = self.refusal is not None and not self.is_new(workload_id)
-        return is_old or super().is_settled(workload_id)
+    def durability(self, workload_id):
+        durability = super().durability(workload_id)
+        if durability is Durability.PENDING and self.registration_error is not None:
+            return Durability.BLOCKED
+        return durability
 
 
 class RemovingReconciler(Reconciler):
@@ -55,14 +57,14 @@ class ForgetfulAgent(Agent):
 class TalkativeAgent(Agent):
     """Reports states that are not on disk."""
 
-    def _is_durable(self, workload_id):
-        return True
+    def _report(self, workload_id, build):
+        return build(workload_id)
 
 
 class RashReconciler(Reconciler):
     """Stops workloads before the request to stop them is on disk."""
 
-    def _is_durable(self, workload_id):
+    def _may_end(self, workload_id):
         return True
 
 

@@ -2,6 +2,7 @@
 
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
 from kakuri_registry._check import StoreReport, check_store
+from kakuri_registry._durability import Durability
 from kakuri_registry._entry import WorkloadEntry, ZoneHandle
 from kakuri_registry._errors import (
     Compacted,
@@ -38,6 +39,7 @@ __all__ = [
     "ChangedWorkload",
     "Compacted",
     "DuplicateWorkload",
+    "Durability",
     "History",
     "IllegalTransition",
     "Loaded",

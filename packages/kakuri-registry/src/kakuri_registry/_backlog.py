@@ -1,6 +1,6 @@
 """The changes of a registry that are not in its store, and which of them are written next.
 
-Timers and the store belong to the writer.
+The backlog holds no timers and does no I/O; both belong to the store writer.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,137 +9,153 @@ from kakuri_registry._change_log import Change
 from kakuri_registry._errors import StoreError
 
 OnSaved = Callable[[StoreError | None], None]
-"""Callback with the outcome of a write: None or its error. It raises nothing."""
+"""Callback with the outcome of a write: None, or the error. It must not raise."""
 
 
-class Pending:
-    """The latest change of a workload that is not in the store, and what waits for it.
+class PendingChange:
+    """The latest change of a workload that is not in the store, and the callbacks that await it.
 
-    It is a return if it registers a workload that the store may still have from before.
+    Attributes:
+        change: The change to write.
+        is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
+            that the store may still have the earlier workload of that id.
+        waiting: The callbacks to call with the outcome.
+
     """
 
-    __slots__ = ("change", "is_return", "waiting")
+    __slots__ = ("change", "is_reregistration", "waiting")
 
-    def __init__(self, change: Change, *, is_return: bool) -> None:
+    def __init__(self, change: Change, *, is_reregistration: bool) -> None:
         self.change = change
-        self.is_return = is_return
+        self.is_reregistration = is_reregistration
         self.waiting: list[OnSaved] = []
 
     @property
     def is_new(self) -> bool:
-        """Whether the store does not know the workload, and may refuse it."""
+        """Whether it registers a workload, which the store may refuse."""
         return self.change.is_new
 
-    def becomes(self, change: Change) -> None:
-        """Replace the change by a later one."""
+    def supersede(self, change: Change) -> None:
+        """Replace the change with a later one of the same workload."""
         if self.change.is_new and change.entry is not None:
-            change = change._replace(is_new=True)  # to the store it still is
-        self.is_return |= change.is_new and self.change.entry is None
+            change = change._replace(is_new=True)  # the store has not seen the registration
+        self.is_reregistration |= change.is_new and self.change.entry is None
         self.change = change
 
 
-Written = dict[str, Pending]
-"""What is written together, by the workloads' ids."""
+Batch = dict[str, PendingChange]
+"""The changes that one write contains, by workload id."""
 
 
 class Backlog:
-    """One pending change for each workload; those that a caller awaits are urgent.
+    """One pending change for each workload; a change that a caller awaits is urgent.
 
     Attributes:
-        writing: what is on its way to the store.
-        is_due: whether all pending changes are to be written, urgent or not.
-        is_apart: whether registrations are written apart from other changes.
+        writing: The batch that is being written.
+        is_batch_due: Whether the next batch contains all pending changes, not only urgent ones.
+        splits_registrations: Whether registrations and other changes are written separately.
 
     """
 
     def __init__(self) -> None:
-        self._pending: Written = {}
+        self._pending: Batch = {}
         self._urgent: dict[str, None] = {}
-        self.writing: Written = {}
-        self.is_due = False
-        self.is_apart = False
+        self.writing: Batch = {}
+        self.is_batch_due = False
+        self.splits_registrations = False
 
     @property
     def ids(self) -> list[str]:
-        """The workloads that have changes which are not in the store."""
+        """The ids of the workloads with changes that are not in the store."""
         return list(self.writing | self._pending)
 
     @property
     def is_urgent(self) -> bool:
-        """Whether there is a change to be written as soon as possible."""
-        return bool(self._urgent) or self.is_due
+        """Whether a change has to be written as soon as possible."""
+        return bool(self._urgent) or self.is_batch_due
 
     def has(self, workload_id: str) -> bool:
-        """Return whether a workload has changes that are not in the store."""
+        """Return whether a workload has a change that is not in the store."""
         return workload_id in self._pending or workload_id in self.writing
 
     def is_new(self, workload_id: str) -> bool:
         """Return whether a workload's registration is not in the store."""
         return any(
-            workload_id in those and those[workload_id].is_new
-            for those in (self._pending, self.writing)
+            workload_id in batch and batch[workload_id].is_new
+            for batch in (self._pending, self.writing)
         )
 
-    def note(self, change: Change) -> None:
+    def add(self, change: Change) -> None:
         """Add the latest change of a workload."""
         workload_id = change.workload_id
         pending = self._pending.get(workload_id)
         if pending is not None:
-            pending.becomes(change)
+            pending.supersede(change)
             return
         written = self.writing.get(workload_id)
-        is_return = change.is_new and written is not None and written.change.entry is None
-        self._pending[workload_id] = Pending(change, is_return=is_return)
+        is_reregistration = change.is_new and written is not None and written.change.entry is None
+        self._pending[workload_id] = PendingChange(change, is_reregistration=is_reregistration)
 
-    def wait(self, workload_id: str, told: OnSaved) -> None:
-        """Call `told` with the outcome of a workload's latest change; there has to be one."""
+    def wait(self, workload_id: str, on_saved: OnSaved) -> None:
+        """Call a function with the outcome of a workload's latest change, which has to exist."""
         pending = self._pending.get(workload_id)
         if pending is None:
-            self.writing[workload_id].waiting.append(told)
+            self.writing[workload_id].waiting.append(on_saved)
         else:
-            pending.waiting.append(told)
+            pending.waiting.append(on_saved)
             self._urgent[workload_id] = None
 
     def take(self, *, only_new: bool) -> list[Change]:
-        """Move the changes to write next to `writing`, and return them; there may be none."""
-        for workload_id in self._chosen(only_new=only_new):
+        """Move the changes to write next to `writing` and return them; there may be none.
+
+        Args:
+            only_new: Whether to take only registrations while they are written separately.
+
+        """
+        for workload_id in self._select(only_new=only_new):
             self._urgent.pop(workload_id, None)
             self.writing[workload_id] = self._pending.pop(workload_id)
         return [each.change for each in self.writing.values()]
 
-    def _chosen(self, *, only_new: bool) -> Iterable[str]:
-        due = list(self._pending if self.is_due else self._urgent)
-        was_due, self.is_due = self.is_due, False
-        if not self.is_apart:
+    def _select(self, *, only_new: bool) -> Iterable[str]:
+        due = list(self._pending if self.is_batch_due else self._urgent)
+        was_batch_due, self.is_batch_due = self.is_batch_due, False
+        if not self.splits_registrations:
             return due
         others = [each for each in due if not self._pending[each].is_new]
         if others and not only_new:
-            self.is_due = was_due  # for the new ones
+            self.is_batch_due = was_batch_due  # for the registrations, which are written next
             return others
         return [each for each in due if self._pending[each].is_new]
 
-    def written(self) -> Written:
-        """End writing, and return what was written."""
-        written, self.writing = self.writing, {}
-        return written
+    def end_write(self) -> Batch:
+        """Clear `writing` and return what it had."""
+        batch, self.writing = self.writing, {}
+        return batch
 
-    def put_back(self, written: Written) -> None:
+    def put_back(self, batch: Batch) -> None:
         """Make changes that could not be written pending again, merged with later ones."""
-        self.is_due = True
-        for workload_id, pending in written.items():
+        self.is_batch_due = True
+        for workload_id, pending in batch.items():
             later = self._pending.get(workload_id)
             if later is not None:
-                pending.becomes(later.change)
-                pending.is_return |= later.is_return
+                pending.supersede(later.change)
+                pending.is_reregistration |= later.is_reregistration
                 pending.waiting += later.waiting
             self._pending[workload_id] = pending
             if pending.waiting:
                 self._urgent[workload_id] = None
 
-    def withdraw(self, refused: Written, forget: Callable[[str], object]) -> list[OnSaved]:
-        """Withdraw registrations that the store refused; return the callbacks to notify.
+    def withdraw(self, refused: Batch, unregister: Callable[[str], object]) -> list[OnSaved]:
+        """Withdraw registrations that the store refused.
 
-        `forget` is called with each workload that the registry has to forget, and notes that here.
+        Args:
+            refused: The registrations.
+            unregister: Removes a workload from the registry, which adds that change here.
+
+        Returns:
+            The callbacks to call with the error.
+
         """
         waiting: list[OnSaved] = []
         for workload_id, pending in refused.items():
@@ -147,17 +163,17 @@ class Backlog:
             later = self._pending.get(workload_id)
             if later is not None:
                 if later.is_new or later.change.entry is None:
-                    continue  # removed meanwhile, and perhaps registered anew
+                    continue  # it was removed in the meantime, and perhaps registered again
                 waiting += later.waiting
                 later.waiting = []
-            forget(workload_id)
-            if not pending.is_return:  # there is nothing that the store has to forget
+            unregister(workload_id)
+            if not pending.is_reregistration:  # the store has nothing to remove
                 self._pending.pop(workload_id, None)
             self._urgent.pop(workload_id, None)
         return waiting
 
     def clear(self) -> list[OnSaved]:
-        """Drop everything, and return the callbacks that waited."""
-        left = [*self._pending.values(), *self.writing.values()]
+        """Drop all changes and return their callbacks."""
+        dropped = [*self._pending.values(), *self.writing.values()]
         self._pending, self._urgent, self.writing = {}, {}, {}
-        return [told for each in left for told in each.waiting]
+        return [on_saved for each in dropped for on_saved in each.waiting]

@@ -1,4 +1,4 @@
-"""What changed in a registry, one change after the other."""
+"""The latest changes of a registry, so that readers can follow it without listing it again."""
 
 from collections import deque
 from typing import NamedTuple
@@ -8,14 +8,19 @@ from kakuri_registry._errors import Compacted
 from kakuri_registry._history import History
 
 MAX_CHANGES = 4096
-"""The changes that a registry remembers; a reader further behind than that has to list again."""
+"""The number of changes that a registry keeps; a reader that needs an earlier one lists again."""
 
 
 class Change(NamedTuple):
-    """One change of a registry: a workload's new snapshot, or that it was removed.
+    """One change of a registry: a workload's new snapshot, or its removal.
 
-    `version` is the registry's after the change. `history` is what came after the registration,
-    and `is_new` tells that this change is the registration.
+    Attributes:
+        workload_id: The workload.
+        version: The registry's version after the change.
+        entry: The workload's snapshot after the change; None if it was removed.
+        history: Its transitions since its registration.
+        is_new: Whether the change is the registration.
+
     """
 
     workload_id: str
@@ -26,10 +31,15 @@ class Change(NamedTuple):
 
 
 class ChangedWorkload(NamedTuple):
-    """A workload that was registered, changed or removed, and the registry's version after that.
+    """A workload that was registered, changed or removed.
 
-    The registry has its present snapshot, or none once it is removed: the feed holds no
-    specification, so that what is removed does not stay in memory.
+    It has no snapshot, so that removed workloads do not stay in memory; the registry has the
+    current one.
+
+    Attributes:
+        workload_id: The workload.
+        version: The registry's version after the change.
+
     """
 
     workload_id: str
@@ -37,7 +47,13 @@ class ChangedWorkload(NamedTuple):
 
 
 class ChangeLog:
-    """The latest changes; their versions follow on each other without a gap."""
+    """The latest changes, with consecutive versions.
+
+    Args:
+        version: The registry's version before the first change.
+        size: The number of changes to keep.
+
+    """
 
     def __init__(self, version: int, *, size: int = MAX_CHANGES) -> None:
         self._changes: deque[ChangedWorkload] = deque(maxlen=size)
@@ -49,13 +65,15 @@ class ChangeLog:
         self._version = change.version
 
     def after(self, version: int, limit: int) -> list[ChangedWorkload]:
-        """Return the changes after a version, the oldest first.
+        """Return at most `limit` changes after a version, oldest first.
 
-        Raises Compacted if they are not all remembered, or if that version is yet to come.
+        Raises:
+            Compacted: Some of them are no longer kept, or the version is in the future.
+
         """
         oldest = self._version - len(self._changes)
         if not oldest <= version <= self._version:
             raise Compacted(version, oldest, self._version)
         begin = version - oldest
         end = min(begin + limit, len(self._changes))
-        return [self._changes[number] for number in range(begin, end)]
+        return [self._changes[index] for index in range(begin, end)]

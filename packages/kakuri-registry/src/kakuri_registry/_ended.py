@@ -1,11 +1,18 @@
-"""Which workloads have ended, when, and how many bytes they take."""
+"""The workloads that have ended, with the time and their size in bytes."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
 class Ended(NamedTuple):
-    """A workload that has ended: since when, and its size in bytes."""
+    """A workload that has ended.
+
+    Attributes:
+        workload_id: The workload.
+        since: When it ended.
+        size: Its size in bytes.
+
+    """
 
     workload_id: str
     since: float
@@ -13,11 +20,11 @@ class Ended(NamedTuple):
 
 
 class EndedWorkloads:
-    """Workloads that have ended, in the order in which they did, and their total size.
+    """The workloads that have ended, in that order, and their total size.
 
     Attributes:
-        kept_bytes: the size of those that are not being removed.
-        removing_bytes: the size of those that are being removed.
+        kept_bytes: Size of those that are not being removed.
+        removing_bytes: Size of those that are being removed.
 
     """
 
@@ -45,14 +52,14 @@ class EndedWorkloads:
             self.removing_bytes += ended.size
 
     def discard(self, workload_id: str) -> None:
-        """Forget a workload, whether it has ended or not."""
+        """Remove a workload, whether it has ended or not."""
         ended = self._kept.pop(workload_id, None)
         if ended is not None:
             self.kept_bytes -= ended.size
         self.removing_bytes -= self._removing.pop(workload_id, 0)
 
     def __iter__(self) -> Iterator[Ended]:
-        """Iterate over those that are kept, the one that ended first at the front."""
+        """Return an iterator over those that are not being removed, in the order they ended."""
         return iter(self._kept.values())
 
 

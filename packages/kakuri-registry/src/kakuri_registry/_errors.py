@@ -1,15 +1,15 @@
-"""What can go wrong with a registry.
+"""The errors of a registry and of its store.
 
 RegistryError
 ├── DuplicateWorkload   the id is taken (also a ValueError)
 ├── UnknownWorkload     no workload has that id (also a KeyError)
 ├── IllegalTransition   the state machine has no such step (also a ValueError)
 ├── RegistryFull        the limit on the number of workloads is reached
-├── Compacted             the feed no longer has these changes: list again (also a LookupError)
+├── Compacted           these changes are no longer kept: list again (also a LookupError)
 └── StoreError          a store can't be opened, read or written
     ├── StoreFull       there is no room for it
     ├── StoreLocked     another process has it open
-    ├── StoreMismatch   the log beside the database is that of another run
+    ├── StoreMismatch   the log next to the database belongs to another run
     ├── StoreTooNew     a later version of this package has written it
     └── StoreFailed     anything else: the file system, the disk, a foreign file
 """
@@ -48,7 +48,7 @@ class UnknownWorkload(RegistryError, KeyError):
 
 
 class IllegalTransition(RegistryError, ValueError):
-    """The state machine has no step from the present state to the target."""
+    """The state machine has no step from the current state to the requested one."""
 
     def __init__(self, workload_id: str, current: WorkloadState, target: WorkloadState) -> None:
         possible = " or ".join(state.value for state in WorkloadState if current.can_become(state))
@@ -70,11 +70,14 @@ class RegistryFull(RegistryError):
 
 
 class Compacted(RegistryError, LookupError):
-    """The changes behind a version are not remembered any more, or not made yet: list again."""
+    """The changes after a version are no longer kept, or the version is in the future.
+
+    The reader has to list the workloads again. The name is that of etcd.
+    """
 
     def __init__(self, version: int, oldest: int, latest: int) -> None:
         super().__init__(
-            f"expected a version from {oldest} to {latest} to go on from, got {version}"
+            f"expected a version from {oldest} to {latest} to continue from, got {version}"
         )
         self.version = version
         self.oldest = oldest
@@ -86,7 +89,7 @@ class StoreError(RegistryError):
 
 
 class StoreFull(StoreError):
-    """There is no room for a change: what is registered can be read, stopped and removed."""
+    """There is no room for a change; known workloads can still be read, stopped and removed."""
 
 
 class StoreLocked(StoreError):
@@ -94,13 +97,13 @@ class StoreLocked(StoreError):
 
 
 class StoreMismatch(StoreError):
-    """The log beside a database is not its own: a backup was put there, most likely."""
+    """The log next to a database belongs to another run, as after an incomplete restore."""
 
     def __init__(self, path: str, log: str) -> None:
         super().__init__(
-            f"the log {log!r} does not belong to the database {path!r}, as if a backup had been "
-            "restored beside the log of a later run; remove the log to go on with the database as "
-            "it is, or put back the database that belongs to the log"
+            f"the log {log!r} does not belong to the database {path!r}: a backup was probably "
+            "restored next to the log of a later run; remove the log to continue with the database "
+            "as it is, or restore the database that belongs to the log"
         )
         self.path = path
         self.log = log
@@ -120,4 +123,4 @@ class StoreTooNew(StoreError):
 
 
 class StoreFailed(StoreError):
-    """The store could not be read or written for a reason other than room."""
+    """The store could not be opened, read or written for another reason."""

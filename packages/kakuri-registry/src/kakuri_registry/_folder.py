@@ -1,8 +1,8 @@
 """A folder in which only this user can create files.
 
-Another user could plant a link to make this process change the target, a FIFO to block it, or a
-device or a file of their own to have its mode changed. So the folder has to belong to this user,
-and only regular files are opened in it, without following links.
+Another user could place a link in it, so that this process changes the target; a FIFO, so that it
+blocks; or a device or a file of their own, so that its mode is changed. The folder therefore has to
+belong to this user, and only regular files are opened in it, without following links.
 """
 
 import errno
@@ -22,19 +22,19 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def open_private_folder(path: Path, *, make: bool = True) -> int:
     """Open a folder that belongs to this user and that no other user can write to.
 
-    The path may be a link: what is checked is the folder that is opened. Open what is in it
+    The path may be a link: the folder that is opened is checked, not the path. Open files in it
     relative to the descriptor.
 
     Args:
-        path: the folder.
-        make: whether to make it, with mode 0700, if it is not there.
+        path: The folder.
+        make: Whether to create it, with mode 0700, if it does not exist.
 
     Returns:
-        A descriptor of the folder, for the caller to close.
+        A descriptor of the folder. The caller closes it.
 
     Raises:
-        PermissionError: it belongs to another user, or others may write to it.
-        OSError: it can't be made or opened.
+        PermissionError: It belongs to another user, or others may write to it.
+        OSError: It can't be created or opened.
 
     """
     if make:
@@ -53,14 +53,15 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
 
 
 def check_files(folder: int, path: Path) -> None:
-    """Check that a file, and each one named like it plus a suffix, is a file of this user.
+    """Check that a file and its companions are regular files of this user.
 
     Args:
-        folder: a descriptor of the folder that `path` is in.
-        path: the file; `path` itself and names like `path-wal` and `path.lock` are checked.
+        folder: A descriptor of the folder that has the file.
+        path: The file. Files named like it with a suffix that begins with `-` or `.` are checked as
+            well, such as `path-wal` and `path.lock`.
 
     Raises:
-        PermissionError: something of that name is not a regular file, or is another user's.
+        PermissionError: One of them is not a regular file, or belongs to another user.
 
     """
     for name in os.listdir(folder):
@@ -68,19 +69,24 @@ def check_files(folder: int, path: Path) -> None:
             _check(os.stat(name, dir_fd=folder, follow_symlinks=False), path.with_name(name))
 
 
+def companion(path: Path, suffix: str) -> Path:
+    """Return the path of a file that belongs to a database, such as its log (`-wal`)."""
+    return path.with_name(path.name + suffix)
+
+
 def open_file(path: Path, flags: int) -> int:
-    """Open a regular file of this user, without following a link or waiting for a FIFO's peer.
+    """Open a regular file of this user, without following a link or blocking on a FIFO.
 
     Args:
-        path: the file; a new one gets mode 0600.
-        flags: as for `os.open`.
+        path: The file; a new one gets mode 0600.
+        flags: As for `os.open`.
 
     Returns:
-        A descriptor of the file, for the caller to close.
+        A descriptor of the file. The caller closes it.
 
     Raises:
-        PermissionError: it is not a regular file, or is another user's.
-        OSError: it can't be opened; ELOOP if it is a link.
+        PermissionError: It is not a regular file, or belongs to another user.
+        OSError: It can't be opened; ELOOP if it is a link.
 
     """
     descriptor = os.open(path, flags | _FILE, 0o600)
@@ -104,11 +110,28 @@ def _check(status: os.stat_result, path: Path) -> None:
     )
 
 
-def locked(path: Path) -> int:
-    """Lock a store and return the lock's descriptor. Raises StoreLocked and OSError."""
-    # SQLite's own lock is on the database, which is exchanged when it turns out to be damaged.
-    lock = path.with_name(path.name + ".lock")
-    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_store(path: Path) -> int:
+    """Lock a store.
+
+    Returns:
+        A descriptor; closing it unlocks the store.
+
+    Raises:
+        StoreLocked: Another process has locked it.
+        OSError: The lock file can't be opened.
+
+    """
+    # SQLite's own lock is on the database file, which recovery replaces.
+    descriptor = open_file(companion(path, ".lock"), os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -1,7 +1,7 @@
-"""Which workloads are in a state, and which have a label.
+"""The ids of workloads by state and label.
 
-A label's workloads are kept apart by state, so that a page of any combination is read without
-looking at a workload that does not belong to it.
+The ids of each label are separate for each state, so that a page of any combination is read without
+visiting workloads that do not belong to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ Label = tuple[str, str]
 
 
 class Index:
-    """The ids of a registry by what one lists them by."""
+    """The ids of all workloads of a registry, of each state, and of each label in each state."""
 
     def __init__(self, entries: Iterable[WorkloadEntry] = ()) -> None:
         ids: list[str] = []
@@ -33,24 +33,24 @@ class Index:
         self._labels = {key: OrderedIds(members) for key, members in labels.items()}
 
     def add(self, entry: WorkloadEntry) -> None:
-        """Add a workload that was registered."""
+        """Add a new workload."""
         self._all.add(entry.workload.id)
         self._enter(entry.state, entry)
 
     def move(self, before: WorkloadState, entry: WorkloadEntry) -> None:
-        """Move a workload that has come to another state."""
+        """Move a workload to another state."""
         self._leave(before, entry)
         self._enter(entry.state, entry)
 
     def discard(self, entry: WorkloadEntry) -> None:
-        """Forget a workload."""
+        """Remove a workload."""
         self._all.discard(entry.workload.id)
         self._leave(entry.state, entry)
 
     def after(
         self, workload_id: str, state: WorkloadState | None, label: Label | None
     ) -> Iterator[str]:
-        """Iterate in order over the ids after one, of those in the state and with the label."""
+        """Return an iterator over the ids after one, in order, filtered by state and label."""
         if label is None:
             return (self._all if state is None else self._states[state]).after(workload_id)
         states = WorkloadState if state is None else (state,)

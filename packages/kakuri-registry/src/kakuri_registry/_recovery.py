@@ -1,7 +1,7 @@
-"""What becomes of a damaged database: it is kept aside, and what can be read goes into a new one.
+"""Recovery of a damaged database: it is kept, and all readable rows are copied to a new one.
 
-A crash at any point leaves either the damaged database or the complete new one: the new one is
-written under another name, and its last name tells that it is complete.
+A crash at any point leaves either the damaged database or the complete new one, because the new
+database has another name until it is complete.
 """
 
 import os
@@ -11,30 +11,38 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kakuri_registry._folder import open_file
+from kakuri_registry._folder import companion, open_file, sync_folder
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import migrate, prepare
 from kakuri_registry._statements import PUT, select
 
 MAX_FAILED_READS = 10_000
-"""Reads that may fail before the rest is given up: a second's work, and hundreds of pages."""
+"""Number of reads that may fail before recovery stops: hundreds of pages, in about a second."""
 
 LAST_NUMBER = 2**63 - 1
-
-WAL_HEADER = 32
-WAL_FRAME_HEADER = 24
 
 Row: TypeAlias = tuple[Any, ...]
 
 
 def recover(path: Path) -> tuple[Path, int]:
-    """Keep a damaged database aside and put what can be read of it into a new one.
+    """Replace a damaged database with a new one that has all readable rows.
 
-    Gives the name under which it is kept and how many workloads could be read. Nobody may have
-    the database open. Raises sqlite3.Error and OSError.
+    No process may have the database open.
+
+    Args:
+        path: The database.
+
+    Returns:
+        The path under which the damaged database is kept, and the number of workloads that were
+        recovered.
+
+    Raises:
+        sqlite3.Error: The new database can't be written.
+        OSError: The same, or the files can't be renamed.
+
     """
     rows, version = _read(path)
-    part = beside(path, ".part")
+    part = companion(path, ".part")
     part.unlink(missing_ok=True)
     os.close(open_file(part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
@@ -46,96 +54,64 @@ def recover(path: Path) -> tuple[Path, int]:
         connection.execute("UPDATE registry SET version = ?", (version,))
         connection.execute("COMMIT")
     number = 1
-    while os.path.lexists(beside(path, f".damaged-{number}")):
+    while os.path.lexists(companion(path, f".damaged-{number}")):
         number += 1
-    aside = beside(path, f".damaged-{number}")
-    os.link(path, aside)
+    damaged = companion(path, f".damaged-{number}")
+    os.link(path, damaged)
     with suppress(FileNotFoundError):
-        os.link(beside(path, "-wal"), beside(aside, "-wal"))
-    part.replace(beside(path, ".new"))
-    synchronize(path.parent)
-    finish(path)
-    return aside, len(rows)
+        os.link(companion(path, "-wal"), companion(damaged, "-wal"))
+    part.replace(companion(path, ".new"))
+    sync_folder(path.parent)
+    complete_recovery(path)
+    return damaged, len(rows)
 
 
-def finish(path: Path) -> None:
-    """Put a complete new database in place of a damaged one, if there is one."""
-    new = beside(path, ".new")
+def complete_recovery(path: Path) -> None:
+    """Replace a damaged database by the complete new one, if an earlier recovery has written it."""
+    new = companion(path, ".new")
     if new.exists():
-        # Never the old log beside the new database: it would be applied to it.
-        beside(path, "-wal").unlink(missing_ok=True)
+        # Remove the old log first: SQLite would apply it to the new database.
+        companion(path, "-wal").unlink(missing_ok=True)
         new.replace(path)
-        synchronize(path.parent)
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """Give the name of a file that belongs to a database."""
-    return path.with_name(path.name + suffix)
-
-
-def synchronize(folder: Path) -> None:
-    """Have the disk confirm the names in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(path.parent)
 
 
 def text_or_bytes(data: bytes) -> str | bytes:
-    """Give text, or what a damaged database has in its place: for a reader of rows to refuse."""
+    """Return text, or the bytes if they are not valid UTF-8, which a RowReader then rejects.
+
+    Use it as the `text_factory` of a connection to a database that may be damaged.
+    """
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data
 
 
-def logged_pages(path: Path) -> int:
-    """Count the pages in the log of a database since its last reset, the last one as far as it is.
-
-    Source: SQLite, "WAL-mode File Format".
-    """
-    try:
-        log = os.fdopen(open_file(beside(path, "-wal"), os.O_RDONLY), "rb")
-    except FileNotFoundError:
-        return 0
-    with log:
-        header = log.read(WAL_HEADER)
-        length = WAL_FRAME_HEADER + int.from_bytes(header[8:12], "big")
-        salts = header[16:24]
-        count = 0
-        # Pages from before the reset have other salts.
-        while len(salts) == 8 and log.read(WAL_FRAME_HEADER)[8:16] == salts:
-            count += 1
-            log.seek(WAL_HEADER + count * length)
-        return count
-
-
 def _read(path: Path) -> tuple[dict[object, Row], int]:
-    """Read the rows that can be read, by id, and the version of the latest change."""
+    """Return all readable rows by id, and the version of the latest change."""
     found: dict[object, Row] = {}
     version = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = text_or_bytes
-        # Nothing is written: this has SQLite go on where the file is shorter than it should be.
+        # Nothing is written: it makes SQLite continue if the file is shorter than it should be.
         connection.execute("PRAGMA writable_schema = ON")
         with suppress(sqlite3.Error, TypeError, ValueError):  # no row, or one without a number
-            (kept,) = connection.execute("SELECT version FROM registry").fetchone()
-            version = int(kept)
+            (stored,) = connection.execute("SELECT version FROM registry").fetchone()
+            version = int(stored)
         with suppress(sqlite3.DatabaseError):
-            there = [row[1] for row in connection.execute("PRAGMA table_info(workloads)")]
-            names = [name if name in there else None for name in COLUMNS]
+            existing = [row[1] for row in connection.execute("PRAGMA table_info(workloads)")]
+            names = [name if name in existing else None for name in COLUMNS]
             for row in _rows(connection, names):
-                workload_id, its_version = row[:2]
-                if isinstance(workload_id, str | bytes) and isinstance(its_version, int):
-                    version = max(version, its_version)
-                    if workload_id not in found or found[workload_id][1] < its_version:
+                workload_id, row_version = row[:2]
+                if isinstance(workload_id, str | bytes) and isinstance(row_version, int):
+                    version = max(version, row_version)
+                    if workload_id not in found or found[workload_id][1] < row_version:
                         found[workload_id] = row
     return found, version
 
 
 def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[Row]:
-    """Read from the front, then from the back, then between in ever smaller parts."""
+    """Yield rows from the front, from the back, and then from ever smaller parts in between."""
     first, last = 0, LAST_NUMBER
     try:
         for number, *row in connection.execute(select(names, "number >= 0 ORDER BY number")):
@@ -154,7 +130,7 @@ def _rows(connection: sqlite3.Connection, names: list[str | None]) -> Iterator[R
     except sqlite3.DatabaseError:
         pass
     between = select(names, "number BETWEEN ? AND ? ORDER BY number")
-    # Of one row alone: looking for the one behind it could meet the damage.
+    # For a single row: searching for the next one could meet the damage.
     single = select(names, "number = ?")
     parts, failed = [(first, last)], 0
     while parts and failed < MAX_FAILED_READS:

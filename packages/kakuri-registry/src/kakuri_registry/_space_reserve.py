@@ -1,4 +1,4 @@
-"""Room on the disk that is kept back for the day when there is no other."""
+"""Disk space that is reserved for stopping and removing workloads while the disk is full."""
 
 import errno
 import os
@@ -8,49 +8,60 @@ from kakuri_registry._folder import open_file
 
 
 class SpaceReserve:
-    """A file beside the store that takes up room, to be given back when the disk is full.
+    """A file next to the database that occupies disk space until the disk is full.
 
-    New workloads are only taken while it is there and as much again is free: by the time that
-    somebody else has filled the disk, the log is short and the reserve is enough for what it needs.
+    New workloads are accepted only while the file exists and as much space again is free. By the
+    time other programs have filled the disk, the write-ahead log is short, and the reserve is
+    enough for it.
+
+    Args:
+        path: The file.
+        size: Its size in bytes; 0 for no reserve.
+
     """
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._folder = str(path.parent)  # it is asked for at every write
+        self._folder = str(path.parent)  # for statvfs, which is called at every write
         self._size = size
-        self._is_there = path.exists() and path.stat().st_blocks * 512 >= size
+        self._exists = path.exists() and path.stat().st_blocks * 512 >= size
 
     @property
     def is_released(self) -> bool:
-        """Whether there is to be a reserve and is none."""
-        return self._size > 0 and not self._is_there
+        """Whether the space was returned to the file system, or never allocated."""
+        return self._size > 0 and not self._exists
 
     def has_room(self) -> bool:
-        """Tell whether there is room for new workloads; take back the reserve if there is again."""
+        """Return whether there is room for new workloads; allocate the reserve again if possible.
+
+        Raises:
+            OSError: The file system can't be queried, or fails for another reason than space.
+
+        """
         if not self._size:
             return True
         system = os.statvfs(self._folder)
         free = system.f_bavail * system.f_frsize
-        if self._is_there:
+        if self._exists:
             return free >= self._size
-        return free >= 2 * self._size and self._make()
+        return free >= 2 * self._size and self._allocate()
 
     def release(self) -> None:
-        """Give the room back to the file system."""
-        self._is_there = False
+        """Return the space to the file system."""
+        self._exists = False
         self._path.unlink(missing_ok=True)
 
-    def _make(self) -> bool:
+    def _allocate(self) -> bool:
         descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
         try:
-            # Blocks, not a hole: a file that is only long keeps nothing back.
+            # Blocks, because a sparse file reserves nothing.
             os.posix_fallocate(descriptor, 0, self._size)
         except OSError as error:
             self._path.unlink()
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            return False  # somebody was quicker, or may have no more
+            return False  # another process took the space, or a quota is exceeded
         finally:
             os.close(descriptor)
-        self._is_there = True
+        self._exists = True
         return True

@@ -1,11 +1,12 @@
-"""The durable store: one SQLite database, written ahead and synchronized at every commit.
+"""The durable store: one SQLite database with a write-ahead log that is synced at every commit.
 
-What `write` has returned for survives the process and the machine: SQLite appends a transaction to
-the write-ahead log and has the disk confirm it (journal_mode WAL, synchronous FULL); a log that
-ends in the middle of a transaction ends before it. One process has the database at a time.
+When `write` returns, its changes survive a crash of the process and of the machine: SQLite appends
+each transaction to the log and syncs it (journal_mode WAL, synchronous FULL); an incomplete
+transaction at the end of the log is ignored. One process has the database open at a time.
 
-A batch is one statement for up to 128 workloads, not one for each: the thread gives up the
-interpreter's lock with each statement, and has to get it back from a busy event loop.
+A batch is one statement for up to 128 workloads instead of one for each, because the thread
+releases the interpreter's lock at each statement and has to wait for a busy event loop to get it
+back.
 """
 
 import os
@@ -16,24 +17,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from kakuri_registry._change_log import Change
+from kakuri_registry._database import open_database
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import StoreFailed, StoreFull
-from kakuri_registry._folder import check_files, locked, open_file, open_private_folder
+from kakuri_registry._folder import check_files, companion, lock_store, open_private_folder
 from kakuri_registry._history import History
-from kakuri_registry._recovery import (
-    WAL_FRAME_HEADER,
-    beside,
-    finish,
-    logged_pages,
-    recover,
-    synchronize,
-    text_or_bytes,
-)
+from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
-from kakuri_registry._schema import migrate, prepare, refuse_foreign
-from kakuri_registry._session import begin_session, check_log, empty_log
+from kakuri_registry._schema import refuse_foreign
 from kakuri_registry._space_reserve import SpaceReserve
-from kakuri_registry._sqlite_errors import Damaged, of_the_system, tells_of_damage, translated
+from kakuri_registry._sqlite_errors import (
+    Damaged,
+    is_damage,
+    translate_os_error,
+    translate_sqlite_error,
+)
 from kakuri_registry._statements import (
     CHUNKS,
     DELETE,
@@ -44,45 +42,48 @@ from kakuri_registry._statements import (
     is_large,
 )
 from kakuri_registry._store import Failpoint, Loaded, StoreProblem, no_failpoint
+from kakuri_registry._write_ahead_log import FRAME_HEADER, begin_session, truncate_log
 
 PAGE = 4096
+"""Bytes of a page of the database."""
 
 MAX_LOG_PAGES = 1000
-"""What SQLite recommends: 4 MiB."""
+"""Pages in the log before a checkpoint, as SQLite recommends: 4 MiB."""
 
 RESERVE_BYTES = 8 << 20
-"""Kept back for a full disk: the database may grow by the whole log, and then there is as much
-again. New workloads are taken only while this much more is free."""
+"""Disk space that is reserved for a full disk: the database may grow by the whole log, twice. New
+workloads are accepted only while as much space again is free."""
 
-SMALL_STEP = 16
-"""Workloads in a transaction on a full disk: each may need some pages of 4 KiB."""
+SMALL_TRANSACTION = 16
+"""Workloads in a transaction on a full disk; each may need some pages."""
 
-LARGE_STEP = 1024
-"""Workloads in a transaction otherwise, if none is new: the log is not to outgrow the reserve."""
+LARGE_TRANSACTION = 1024
+"""Workloads in any other transaction without new ones, so that the log fits in the reserve."""
 
 PAGES_PER_TIDY = 1024
-"""Pages given back at a time: 4 MiB, so that a write waits for some milliseconds at most."""
+"""Pages that are freed at a time: 4 MiB, so that a write waits for some milliseconds at most."""
 
 VERSION_GAP = 1 << 20
-"""How far the versions of one run begin behind those of the run before.
+"""Gap between the versions of a run and those of the run before, so that no version is reused.
 
-Readers may have seen versions that never came to the disk; none is given out a second time.
+Readers may have seen versions that were never written to the disk.
 """
 
 STORE_FAILPOINTS = ("store.before-write", "store.before-commit", "store.after-commit")
-"""What `failpoint` of a SQLiteStore is called with, in every transaction."""
+"""The failpoints of a SQLiteStore, in every transaction."""
 
 
 class SQLiteStore:
-    """Keeps workloads in a database at `path`, which is made if it is not there.
+    """Stores workloads in a SQLite database that only this user can read.
 
-    Only this user can read it. A folder that others may write to is refused, and so is a file of
-    the store that is not a regular file of this user. `reserve` is the room in bytes that is kept
-    back for stopping and removing on a full disk. `failpoint` is called with the name of each step
-    (STORE_FAILPOINTS), so that a test can end the process there.
+    A store may be closed by one thread while another one writes.
 
-    Raises StoreLocked if another process has it open, StoreTooNew if a later version has written
-    it, StoreFull if there is no room to make it, and StoreFailed for other faults.
+    Example:
+        with closing(SQLiteStore("/var/lib/example/workloads.db")) as store:
+            registry = WorkloadRegistry.load(store.load())
+            async with StoreWriter(registry, store) as writer:
+                ...
+
     """
 
     is_nonblocking = False
@@ -94,77 +95,109 @@ class SQLiteStore:
         reserve: int = RESERVE_BYTES,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
+        """Open the database, or create it; recover it if it is damaged, and migrate an old one.
+
+        Args:
+            path: The database. Other files of the store have the same name with a suffix. Their
+                folder is created if it does not exist.
+            reserve: Bytes of disk space to reserve for stopping and removing workloads while the
+                disk is full; 0 for none.
+            failpoint: Called at each of `STORE_FAILPOINTS`, for tests of crashes.
+
+        Raises:
+            StoreLocked: Another process has the store open.
+            StoreMismatch: The log next to the database belongs to another run.
+            StoreTooNew: A later version of this package has written the database.
+            StoreFull: There is no room to create it.
+            StoreFailed: The folder is open to other users, the database belongs to another
+                application, or the system failed.
+
+        """
         self._path = Path(path)
         self._failpoint = failpoint
         self._problems: list[StoreProblem] = []
         self._connection: sqlite3.Connection | None = None
         self._lock = -1
-        self._is_log_new = False  # it is empty, and has no mark of this run yet
-        self._reserved = reserve
-        self._one_at_a_time = threading.Lock()  # a store may be closed while a thread writes
+        self._is_log_new = False  # it is empty, and the first transaction has to mark it
+        self._reserve_bytes = reserve
+        self._mutex = threading.Lock()
         try:
             self._check_folder()
             refuse_foreign(self._path)
-            self._lock = locked(self._path)
-            self._reserve = SpaceReserve(beside(self._path, ".reserve"), reserve)
-            finish(self._path)
+            self._lock = lock_store(self._path)
+            self._reserve = SpaceReserve(companion(self._path, ".reserve"), reserve)
+            complete_recovery(self._path)
             try:
-                self._connection = self._opened()
+                self._connection = self._open()
             except sqlite3.Error as error:
-                if not tells_of_damage(error):
+                if not is_damage(error):
                     raise
                 self._recover(error)
             self._reserve.has_room()
         except sqlite3.Error as error:
             self.close()
-            raise translated(error, self._path) from error
+            raise translate_sqlite_error(error, self._path) from error
         except OSError as error:
             self.close()
-            raise of_the_system(error, f"can't open the store {str(path)!r}") from error
+            raise translate_os_error(error, f"can't open the store {str(path)!r}") from error
         except BaseException:
             self.close()
             raise
 
     def load(self) -> Loaded:
-        """Give everything that is kept; what can't be read is among the problems.
+        """Return everything that is stored; workloads that can't be loaded are in `problems`.
 
-        Its version is far beyond that of the latest change, see VERSION_GAP.
+        The version is `VERSION_GAP` after that of the latest change.
+
+        Raises:
+            StoreError: The database can't be read or recovered.
+
         """
-        with self._one_at_a_time:
+        with self._mutex:
             return self._read()
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Keep some changes on the disk, at most one of each workload.
+        """Write some changes, at most one of each workload; they are on disk when it returns.
 
-        Raises StoreFull if there is no room: for changes of workloads that are there already only
-        when the reserve is used up too.
+        Raises:
+            StoreFull: There is no room. Changes of known workloads fail only if the reserve is used
+                up, too.
+            StoreFailed: The database can't be written, or is closed.
+
         """
-        with self._one_at_a_time:
+        with self._mutex:
             self._write(changes)
 
     def tidy(self) -> bool:
-        """Return some free pages to the file system, and empty the log.
+        """Return some free pages to the file system, and truncate the log.
 
-        Removed workloads then have left both files. Returns whether there is more to do; nothing
-        is done while the disk is full. Raises StoreFull and StoreFailed.
+        Both files then have nothing of removed workloads. While the disk is full, it does nothing.
+
+        Returns:
+            Whether there are more free pages.
+
+        Raises:
+            StoreFull: There is no room.
+            StoreFailed: The database can't be written, or is closed.
+
         """
-        with self._one_at_a_time:
+        with self._mutex:
             if self._reserve.is_released:
                 return False
-            connection = self._present()
+            connection = self._opened()
             try:
                 (before,) = connection.execute("PRAGMA freelist_count").fetchone()
-                # Each step of the statement frees one page, so all of them have to be fetched.
+                # Each row of the result frees one page, so all of them have to be fetched.
                 connection.execute(f"PRAGMA incremental_vacuum({PAGES_PER_TIDY})").fetchall()
                 (after,) = connection.execute("PRAGMA freelist_count").fetchone()
             except sqlite3.Error as error:
-                raise translated(error, self._path) from error
-            self._empty_log()
+                raise translate_sqlite_error(error, self._path) from error
+            self._checkpoint()
             return 0 < int(after) < int(before)
 
     def close(self) -> None:
-        """Let go of the database; closing twice is no error."""
-        with self._one_at_a_time:
+        """Close the database and unlock the store. Closing again has no effect."""
+        with self._mutex:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -176,88 +209,62 @@ class SQLiteStore:
         return f"<SQLiteStore {str(self._path)!r} {'closed' if self._lock < 0 else 'open'}>"
 
     def _check_folder(self) -> None:
-        """Refuse a folder, or a file of the store in it, that another user may have prepared."""
+        """Reject a folder that others may write to, and files of the store that are not ours."""
         folder = open_private_folder(self._path.parent)
         try:
             check_files(folder, self._path)
         finally:
             os.close(folder)
 
-    def _opened(self) -> sqlite3.Connection:
-        # SQLite gives the log the mode that the database has.
-        descriptor = open_file(self._path, os.O_RDWR | os.O_CREAT)
-        try:
-            os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
-        synchronize(self._path.parent)
-        check_log(self._path)
-        whole = logged = logged_pages(self._path)
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=0
-        )
-        try:
-            # Exclusive first: then the log needs no shared memory, a file that could not grow.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            prepare(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            # By `_transact`, which has to know when a log begins.
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            migrate(connection, str(self._path))
-            with suppress(sqlite3.OperationalError):  # a full disk may forbid it
-                (_, whole, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
-        except BaseException:
-            connection.close()
-            raise
-        if whole < logged:
+    def _open(self) -> sqlite3.Connection:
+        connection, logged, lost = open_database(self._path)
+        if lost:
             self._problems.append(
                 StoreProblem(
-                    f"the log ends in a transaction that is not complete: {logged - whole} of its "
-                    f"{logged} pages are dropped"
+                    f"the log ends in a transaction that is not complete: {lost} of its {logged} "
+                    "pages are dropped"
                 )
             )
         return connection
 
-    def _log_pages(self) -> int:
-        """Give the pages after which the log is brought into the database: half the reserve."""
-        return min(MAX_LOG_PAGES, self._reserved // 2 // PAGE) or MAX_LOG_PAGES
+    def _checkpoint_pages(self) -> int:
+        """Return the number of pages in the log before a checkpoint: at most half the reserve."""
+        return min(MAX_LOG_PAGES, self._reserve_bytes // 2 // PAGE) or MAX_LOG_PAGES
 
     def _recover(self, error: sqlite3.Error) -> sqlite3.Connection:
-        """Go on with a new database that has what can be read of the damaged one."""
+        """Replace the damaged database, and open the new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         try:
-            aside, count = recover(self._path)
+            damaged, count = recover(self._path)
         except OSError as failure:
-            raise of_the_system(failure, f"can't replace {str(self._path)!r}") from failure
+            raise translate_os_error(failure, f"can't replace {str(self._path)!r}") from failure
         self._problems.append(
             StoreProblem(
-                f"the database was damaged ({error}) and is kept as {str(aside)!r}; "
-                f"{count} workloads could be read"
+                f"the database was damaged ({error}) and is kept as {str(damaged)!r}; "
+                f"{count} workloads were recovered"
             )
         )
-        self._connection = self._opened()
+        self._connection = self._open()
         return self._connection
 
     def _read(self) -> Loaded:
-        connection = self._present()
+        connection = self._opened()
         try:
             try:
-                return self._loaded(connection)
+                return self._read_all(connection)
             except sqlite3.Error as error:
-                if tells_of_damage(error):
+                if is_damage(error):
                     connection = self._recover(error)
                 elif getattr(error, "sqlite_errorcode", None) is not None:
-                    raise  # what sqlite3 itself finds wrong has no code: text that is no UTF-8
+                    raise  # sqlite3's own errors have no code: text that is not valid UTF-8
             connection.text_factory = text_or_bytes  # slower
-            return self._loaded(connection)
+            return self._read_all(connection)
         except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+            raise translate_sqlite_error(error, self._path) from error
 
-    def _loaded(self, connection: sqlite3.Connection) -> Loaded:
+    def _read_all(self, connection: sqlite3.Connection) -> Loaded:
         reader = RowReader()
         entries: list[WorkloadEntry] = []
         histories: dict[str, History] = {}
@@ -284,48 +291,47 @@ class SQLiteStore:
         try:
             connection.execute(SET_VERSION[False], (version,))
         except sqlite3.OperationalError as error:
-            # On a full disk what runs can still be looked after.
+            # On a full disk, running workloads are still managed.
             problems.append(
                 StoreProblem(f"the versions of this run may be given out again: {error}")
             )
-        self._is_log_new = begin_session(
-            connection
-        )  # not before: a damaged database stays as it is
+        # Not earlier: a damaged database has to stay as it is.
+        self._is_log_new = begin_session(connection)
         return Loaded(entries, histories, version, tuple(problems))
 
     def _write(self, changes: Sequence[Change]) -> None:
         if any(change.is_new for change in changes):
             if not self._has_room():
                 raise StoreFull("the disk is full: no room is left for new workloads")
-            self._transact(changes)  # all or none: they may be withdrawn
+            self._transact(changes)  # all or none, because they may be withdrawn
             return
         if self._reserve.is_released and not self._has_room():
-            self._write_in_steps(changes)
+            self._write_in_parts(changes)
             return
         try:
-            for start in range(0, len(changes), LARGE_STEP):
-                self._transact(changes[start : start + LARGE_STEP])
+            for start in range(0, len(changes), LARGE_TRANSACTION):
+                self._transact(changes[start : start + LARGE_TRANSACTION])
         except StoreFull:
             self._reserve.release()
-            self._write_in_steps(changes)
+            self._write_in_parts(changes)
 
-    def _write_in_steps(self, changes: Sequence[Change]) -> None:
-        """Write on a full disk: each step frees the log again, so that the reserve lasts."""
-        for start in range(0, len(changes), SMALL_STEP):
-            self._empty_log()
-            self._transact(changes[start : start + SMALL_STEP])
+    def _write_in_parts(self, changes: Sequence[Change]) -> None:
+        """Write on a full disk, with a checkpoint before each part so that the reserve lasts."""
+        for start in range(0, len(changes), SMALL_TRANSACTION):
+            self._checkpoint()
+            self._transact(changes[start : start + SMALL_TRANSACTION])
 
     def _transact(self, changes: Sequence[Change]) -> None:
-        connection = self._present()
+        connection = self._opened()
         self._failpoint("store.before-write")
         removed = [(change.workload_id,) for change in changes if change.entry is None]
         rows = [row_of(each) for each in changes if each.entry]
         try:
             if removed or self._is_log_new or len(rows) > CHUNKS[-1] or any(map(is_large, rows)):
-                self._transact_in_steps(connection, removed, rows, changes)
+                self._transact_statements(connection, removed, rows, changes)
             else:
-                # One statement is a transaction of its own: the thread gives up the interpreter
-                # once, and has to get it back from a busy event loop once.
+                # A single statement is a transaction: the thread releases the interpreter's lock
+                # once, and waits for a busy event loop once.
                 self._failpoint("store.before-commit")
                 in_chunks(connection, PUT, rows)
         except BaseException as error:
@@ -333,13 +339,13 @@ class SQLiteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise translated(error, self._path) from error
+                raise translate_sqlite_error(error, self._path) from error
             raise
         self._failpoint("store.after-commit")
         if self._is_log_long():
-            self._empty_log()
+            self._checkpoint()
 
-    def _transact_in_steps(
+    def _transact_statements(
         self,
         connection: sqlite3.Connection,
         removed: Sequence[tuple[Cell, ...]],
@@ -352,7 +358,7 @@ class SQLiteStore:
         has_removed = connection.total_changes > before
         in_chunks(connection, PUT, rows)
         begins_log = self._is_log_new and connection.total_changes > before
-        # What is put has its version in its row. Nothing is written for nothing.
+        # Rows have their versions. If nothing changed, nothing is written.
         if has_removed or begins_log:
             version = max(change.version for change in changes)
             connection.execute(SET_VERSION[begins_log], (version,))
@@ -360,22 +366,24 @@ class SQLiteStore:
         connection.execute("COMMIT")
         self._is_log_new &= not begins_log
 
-    def _empty_log(self) -> None:
-        """Bring the log into the database, as far as there is room for that."""
-        self._is_log_new = empty_log(self._present()) or self._is_log_new
+    def _checkpoint(self) -> None:
+        """Checkpoint and truncate the log, if there is room."""
+        self._is_log_new = truncate_log(self._opened()) or self._is_log_new
 
     def _is_log_long(self) -> bool:
-        return beside(self._path, "-wal").stat().st_size >= self._log_pages() * (
-            PAGE + WAL_FRAME_HEADER
+        return companion(self._path, "-wal").stat().st_size >= self._checkpoint_pages() * (
+            PAGE + FRAME_HEADER
         )
 
     def _has_room(self) -> bool:
         try:
             return self._reserve.has_room()
         except OSError as error:
-            raise of_the_system(error, f"can't keep room beside {str(self._path)!r}") from error
+            raise translate_os_error(
+                error, f"can't reserve space next to {str(self._path)!r}"
+            ) from error
 
-    def _present(self) -> sqlite3.Connection:
+    def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreFailed(f"the store {str(self._path)!r} is closed")
         return self._connection

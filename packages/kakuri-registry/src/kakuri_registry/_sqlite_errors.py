@@ -1,4 +1,4 @@
-"""What SQLite and the system report, as errors of a store."""
+"""Translation of errors of SQLite and of the system into errors of a store."""
 
 import errno
 import sqlite3
@@ -8,13 +8,13 @@ from kakuri_registry._errors import StoreError, StoreFailed, StoreFull, StoreLoc
 
 
 class Damaged(sqlite3.DatabaseError):
-    """The database contradicts itself in a way that SQLite did not see."""
+    """The database is inconsistent in a way that SQLite does not detect."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
-def translated(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return an error of SQLite as one of the store at `path`."""
+def translate_sqlite_error(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return the StoreError for an error of SQLite; `path` is the database."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(f"the disk is full: can't write {str(path)!r}")
@@ -23,15 +23,15 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreFailed(f"the store {str(path)!r} failed: {error}")
 
 
-def of_the_system(error: OSError, what: str) -> StoreError:
-    """Return an error of the system as one of a store; `what` could not be done."""
+def translate_os_error(error: OSError, what: str) -> StoreError:
+    """Return the StoreError for an error of the system; `what` says what could not be done."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull(f"{what}: the disk is full")
     where = "" if error.filename is None else f" ({error.filename})"
     return StoreFailed(f"{what}: {error.strerror or error}{where}")
 
 
-def tells_of_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: sqlite3.Error) -> bool:
     """Return whether an error means that the database is damaged."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -1,4 +1,4 @@
-"""The statements that read and write workloads, and how many rows go into each."""
+"""The SQL statements that read and write workloads, and the number of rows in each."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -7,14 +7,17 @@ from itertools import chain
 from kakuri_registry._rows import COLUMNS, Cell, keepable
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""How many workloads one statement writes: few sizes, so that statements are prepared once, and
-close enough to fill them up with a workload said twice."""
+"""Numbers of workloads that one statement writes.
+
+They are few, so that statements are prepared once, and close to each other, because the last
+workload is repeated to fill a statement.
+"""
 
 LARGE_ROW = 16_384
-"""Characters of a text from which on its row is written by a statement of its own: SQLite keeps a
-copy of what a statement was last given."""
+"""Characters of a text from which its row gets a statement of its own, because SQLite keeps a copy
+of the last parameters of each statement."""
 
-# The names in these statements are this package's own; values only ever come as parameters.
+# The names in these statements are constants of this package; values are always parameters.
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 _NEW_VALUES = ", ".join(f'"{name}" = excluded."{name}"' for name in COLUMNS if name != "id")
 _ROW = f"({', '.join('?' * len(COLUMNS))})"
@@ -28,8 +31,8 @@ SET_VERSION = {
     False: "UPDATE registry SET version = max(version, ?)",
     True: "UPDATE registry SET version = max(version + 1, ?), replaced = NULL",
 }
-"""What writes down the version of the latest change, and whether it is the first in its log: then
-the row has to change, as SQLite writes no page that stays the same."""
+"""Statements that store the version of the latest change. The key is whether the transaction is the
+first in its log: then the row has to change, because SQLite does not write unchanged pages."""
 
 DELETE = {
     count: f"DELETE FROM workloads WHERE id IN ({', '.join('?' * count)})"  # noqa: S608
@@ -38,7 +41,7 @@ DELETE = {
 
 
 def select(names: Sequence[str | None], condition: str) -> str:
-    """Return the statement that reads the number and these columns; NULL for an unnamed one."""
+    """Return the statement that reads the row number and some columns; None stands for NULL."""
     columns = ", ".join("NULL" if name is None else f'"{name}"' for name in names)
     return f"SELECT number, {columns} FROM workloads NOT INDEXED WHERE {condition}"  # noqa: S608
 
@@ -46,7 +49,7 @@ def select(names: Sequence[str | None], condition: str) -> str:
 def in_chunks(
     connection: sqlite3.Connection, statements: dict[int, str], rows: Sequence[tuple[Cell, ...]]
 ) -> None:
-    """Run as few statements as possible; each is filled up with its last row, said again."""
+    """Run as few statements as possible; each is filled by repeating its last row."""
     large = [row for row in rows if is_large(row)]
     if large and len(rows) > 1:
         for row in large:
@@ -65,5 +68,5 @@ def in_chunks(
 
 
 def is_large(row: Sequence[Cell]) -> bool:
-    """Return whether a row has to be written by a statement of its own."""
+    """Return whether a row needs a statement of its own."""
     return any(isinstance(cell, str | bytes) and len(cell) >= LARGE_ROW for cell in row)

@@ -1,4 +1,4 @@
-"""Where a registry is kept: the protocol of a store, and the one that keeps nothing for good."""
+"""The protocol of a store, and a store in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,7 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._history import History
 
 Failpoint: TypeAlias = Callable[[str], None]
-"""Is called with the name of each failpoint: a place in the code at which a test may end the
-process, or raise an exception."""
+"""Called with the name of each failpoint: a place at which a test may kill the process or raise."""
 
 
 def no_failpoint(_name: str) -> None:
@@ -19,9 +18,12 @@ def no_failpoint(_name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class StoreProblem:
-    """Something that was found wrong with a store when it was opened or loaded.
+    """A problem that was found while a store was opened, loaded or checked.
 
-    `workload_id` is the id of a workload that could not be loaded, as far as it is known.
+    Attributes:
+        message: What is wrong.
+        workload_id: The workload that could not be loaded; None for other problems.
+
     """
 
     message: str
@@ -30,9 +32,14 @@ class StoreProblem:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a store held: snapshots with their histories, and the version to go on from.
+    """The contents of a store.
 
-    A history is what came after the registration; one that is not in `histories` is empty.
+    Attributes:
+        entries: The snapshot of each workload.
+        histories: Transitions since the registration, by workload id; without the empty ones.
+        version: The registry's version to continue from.
+        problems: What could not be loaded.
+
     """
 
     entries: Sequence[WorkloadEntry] = ()
@@ -42,63 +49,85 @@ class Loaded:
 
 
 class Store(Protocol):
-    """Keeps the workloads of one registry. Its calls block; one thread calls at a time."""
+    """Stores the workloads of one registry.
+
+    Methods block. One thread calls them at a time; `close` may be called during a `write`.
+    """
 
     @property
     def is_nonblocking(self) -> bool:
-        """Whether writing never waits, so that it can be done on an event loop."""
+        """Whether `write` never blocks, so that it can be called on an event loop."""
 
     def load(self) -> Loaded:
-        """Give everything that is kept. Raises StoreError."""
+        """Return everything that is stored.
+
+        Problems with single workloads do not raise; they are in `Loaded.problems`.
+
+        Raises:
+            StoreError: The store can't be read.
+
+        """
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Keep some changes, at most one of each workload.
+        """Store some changes durably.
 
-        If it raises, it has kept none of those that register a workload; of others perhaps some.
-        Returns when they will survive whatever happens to the process or the machine.
-        Raises StoreFull if there is no room and StoreFailed for what else can go wrong.
+        When it returns, they survive a crash of the process and of the machine. If it raises, no
+        registration among them is stored; other changes may be.
+
+        Args:
+            changes: At most one change of each workload.
+
+        Raises:
+            StoreFull: There is no room.
+            StoreFailed: The store can't be written for another reason.
+
         """
 
     def tidy(self) -> bool:
-        """Free some of the space that removed workloads took, in a few milliseconds.
+        """Free some of the space of removed workloads, for a few milliseconds.
 
-        Returns whether there is more to do. Raises StoreError.
+        Returns:
+            Whether there is more to free.
+
+        Raises:
+            StoreError: The store can't be written.
+
         """
 
     def close(self) -> None:
-        """Let go of everything; closing twice is no error."""
+        """Close the store. Closing again has no effect."""
 
 
 class MemoryStore:
-    """Keeps workloads as long as the process lives: nothing survives it."""
+    """A store in memory, which ends with the process."""
 
     is_nonblocking = True
 
     def __init__(self) -> None:
-        self._kept: dict[str, Change] = {}
+        self._changes: dict[str, Change] = {}
         self._version = 0
 
     def load(self) -> Loaded:
-        """Give everything that was written."""
-        kept = self._kept.values()
+        """Return everything that was written."""
+        changes = self._changes.values()
         return Loaded(
-            [change.entry for change in kept if change.entry is not None],
-            {change.workload_id: change.history for change in kept if change.history},
+            [change.entry for change in changes if change.entry is not None],
+            {change.workload_id: change.history for change in changes if change.history},
             self._version,
         )
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Keep some changes."""
+        """Store some changes."""
         for change in changes:
             if change.entry is None:
-                self._kept.pop(change.workload_id, None)
+                self._changes.pop(change.workload_id, None)
             else:
-                self._kept[change.workload_id] = change
+                self._changes[change.workload_id] = change
             self._version = max(self._version, change.version)
 
     def tidy(self) -> bool:
-        """Do nothing: Python gives memory back by itself."""
+        """Return False: Python frees memory by itself."""
         return False
 
     def close(self) -> None:
-        """Do nothing: another load still gives everything."""
+        """Do nothing; `load` still returns everything."""

@@ -1,16 +1,16 @@
-"""Writes what changes in a registry to its store, many changes at a time.
+"""Writes the changes of a registry to its store, many changes in one transaction (group commit).
 
-What somebody waits for is written as soon as the store is free: all changes of one pass of the
-event loop, and all that came while a write was under way, together, from one thread of the
-journal's own. So whoever waits waits for two writes at most, and a thousand who wait share one
-(group commit). What nobody waits for stays behind a little, to go together, or not at all if it
-changes again: it would only be in the way of others.
+Changes that a caller awaits are written as soon as the store is idle: all changes of one turn of
+the event loop, and all that were made during the previous write, in one call on the writer's
+thread. So a caller waits for two writes at most, and a thousand callers share one. Changes that no
+caller awaits are delayed by 20 ms, so that they share a transaction and do not delay the others; a
+change that is superseded in that time is not written at all.
 
-A store may have no room for new workloads and still take changes of others. So once a write has
-failed, the two are written apart until it takes new ones again. A registration that fails is
-withdrawn from the registry, and who waits for it is told. Everything else stays as the registry
-has it and is written again until it succeeds, so that a workload can be stopped while the disk is
-full.
+A full store may refuse new workloads and still accept changes of known ones. So after a write has
+failed, registrations and other changes are written separately until a registration succeeds. A
+registration that fails is withdrawn from the registry, and its callers get the error. Any other
+change remains in the registry and is retried until it is written, so workloads can be stopped while
+the disk is full.
 """
 
 import asyncio
@@ -20,11 +20,13 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeAlias
 
-from kakuri_registry._backlog import Backlog, OnSaved, Written
+from kakuri_registry._backlog import Backlog, Batch, OnSaved
 from kakuri_registry._change_log import Change
+from kakuri_registry._durability import Durability
 from kakuri_registry._errors import StoreError, StoreFailed, StoreFull
 from kakuri_registry._registry import WorkloadRegistry
 from kakuri_registry._store import Failpoint, Store, no_failpoint
+from kakuri_registry._tidier import Tidier
 
 _log = logging.getLogger("kakuri_registry")
 
@@ -32,25 +34,28 @@ _Outcome: TypeAlias = "asyncio.Future[StoreError | None]"
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
-"""How long a failed write waits before it is tried again; it doubles in between."""
+"""Delay before a failed write is retried; it is doubled each time."""
 
-UNHURRIED_SECONDS = 0.02
-"""How long a change that nobody waits for stays behind."""
-
-TIDY_SECONDS = 5.0
-"""Delay between a removal and tidying the store, so that many removals share it and no caller waits
-for it."""
+BATCH_DELAY_SECONDS = 0.02
+"""Delay before changes that no caller awaits are written, so that they share a transaction."""
 
 WRITER_FAILPOINTS = ("writer.before-write", "writer.after-write", "writer.before-answer")
-"""What `failpoint` of a StoreWriter is called with; the first two from the writer's thread."""
+"""The failpoints of a StoreWriter; the first two are on the writer's thread."""
 
 
 class StoreWriter:
-    """Keeps a store up to date with a registry. To be made and used on a running event loop.
+    """Keeps a store up to date with a registry.
 
-    `failpoint` is called with the name of each step (WRITER_FAILPOINTS), so that a test can end the
-    process there. `executor` runs the writes, one at a time, and stays its owner's; without one
-    the writer has a thread.
+    Create and use it on a running event loop. It is the registry's subscriber until it is closed,
+    and the only caller of the store's `write` and `tidy`.
+
+    Example:
+        async with StoreWriter(registry, store) as writer:
+            registry.register(workload, now=time.time())
+            await writer.saved(workload.id)  # on disk: survives a crash of process and machine
+            registry.update(workload.id, WorkloadState.RUNNING, now=time.time())
+            assert writer.durability(workload.id) is Durability.PENDING
+
     """
 
     def __init__(
@@ -61,120 +66,152 @@ class StoreWriter:
         failpoint: Failpoint = no_failpoint,
         executor: Executor | None = None,
     ) -> None:
+        """Subscribe to a registry.
+
+        Args:
+            registry: The registry whose changes are written.
+            store: The store to write to. The caller closes it, after this writer.
+            failpoint: Called at each of `WRITER_FAILPOINTS`, for tests of crashes.
+            executor: Runs the writes, one at a time; its owner shuts it down. None for a thread of
+                the writer's own.
+
+        Raises:
+            RuntimeError: No event loop is running.
+
+        """
         self._registry = registry
         self._store = store
         self._failpoint = failpoint
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
-        self._next: asyncio.Handle | None = None
-        self._patience: asyncio.TimerHandle | None = None
+        self._next_write: asyncio.Handle | None = None
+        self._batch_timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._tidying: asyncio.TimerHandle | None = None
-        self._delay = FIRST_RETRY_SECONDS
+        self._retry_delay = FIRST_RETRY_SECONDS
         self._failed_at = 0.0
-        self._settling: list[_Outcome] = []  # of those that wait for all that there is now
+        self._flushing: list[_Outcome] = []  # callers that share one wait for known workloads
         self._error: StoreError | None = None
-        self._refusal: StoreError | None = None
+        self._registration_error: StoreError | None = None
         self._is_closed = False
         self._executor = executor
         self._thread: ThreadPoolExecutor | None = None
-        # A store that never waits gains nothing by batches.
-        registry.subscribe(self._pass_on if store.is_nonblocking else self._note)
+        self._tidier = Tidier(store, self._submit)
+        # A store that never blocks is not faster with batches.
+        registry.subscribe(self._write_through if store.is_nonblocking else self._add)
 
     @property
     def error(self) -> StoreError | None:
-        """Why the store takes nothing, not even of the workloads that it has; None if it does."""
+        """Why the store accepts no changes, not even of known workloads; None if it does."""
         return self._error
 
     @property
-    def refusal(self) -> StoreError | None:
-        """Why the store did not take the latest new workload; None if it did."""
-        return self._refusal
+    def registration_error(self) -> StoreError | None:
+        """Why the store refused the latest registration; None if it accepted it."""
+        return self._registration_error
 
     @property
     def backlog(self) -> int:
-        """How many workloads have changes that are not in the store yet."""
+        """The number of workloads with changes that are not in the store."""
         return len(self._backlog.ids)
 
-    def is_saved(self, workload_id: str) -> bool:
-        """Tell whether all that the registry knows of a workload is in the store."""
-        return not self._backlog.has(workload_id)
+    def durability(self, workload_id: str) -> Durability:
+        """Return whether the store has all that the registry knows of a workload.
 
-    def is_settled(self, workload_id: str) -> bool:
-        """Tell whether waiting would change nothing: it is saved, or the store takes nothing."""
-        return self.is_saved(workload_id) or (
-            self._error is not None and not self.is_new(workload_id)
-        )
-
-    def is_new(self, workload_id: str) -> bool:
-        """Tell whether a workload's registration is not in the store yet, and may be withdrawn."""
-        return self._backlog.is_new(workload_id)
-
-    async def saved(self, workload_id: str) -> None:
-        """Wait until all that the registry knows now of a workload is in the store.
-
-        Raises StoreFull or StoreFailed if it can't be: a workload that was to be registered is
-        then withdrawn from the registry; any other change stands and is tried again later.
-        """
-        await self._all_saved([] if self.is_saved(workload_id) else [workload_id])
-
-    def when_saved(self, workload_id: str, told: OnSaved) -> None:
-        """Do as `saved` does, with a call in place of a wait: for whoever has many of them.
-
-        `told` is called with None, or with what `saved` would raise; at once if there is nothing
-        to wait for.
+        A workload that was removed, or never registered, is `SAVED` unless its removal is still to
+        be written.
         """
         if not self._backlog.has(workload_id):
-            told(None)
+            return Durability.SAVED
+        if self._backlog.is_new(workload_id):
+            return Durability.UNREGISTERED
+        return Durability.PENDING if self._error is None else Durability.BLOCKED
+
+    async def saved(self, workload_id: str) -> None:
+        """Wait until the store has all that the registry knows of a workload at present.
+
+        Returns at once if it has. Cancelling the wait does not cancel the write.
+
+        Args:
+            workload_id: The workload; it may have been removed from the registry.
+
+        Raises:
+            StoreFull: The store has no room. A registration was withdrawn from the registry; any
+                other change remains and is retried.
+            StoreFailed: The store could not write, with the same consequences.
+
+        """
+        if self._backlog.has(workload_id):
+            await self._all_saved([workload_id])
+
+    def when_saved(self, workload_id: str, on_saved: OnSaved) -> None:
+        """Call a function once the store has all that the registry knows of a workload at present.
+
+        The same as `saved` for callers with too many workloads for a task each.
+
+        Args:
+            workload_id: The workload.
+            on_saved: Called with None, or with the error that `saved` would raise; immediately if
+                there is nothing to wait for. It must not raise.
+
+        """
+        if not self._backlog.has(workload_id):
+            on_saved(None)
             return
-        self._backlog.wait(workload_id, told)
-        if self._retry is not None and not self.is_new(workload_id):
-            # The store was full, but may have room by now: try again, but not for every call.
+        self._backlog.wait(workload_id, on_saved)
+        if self._retry is not None and not self._backlog.is_new(workload_id):
+            # The disk may have room by now, so retry earlier, but not once for each caller.
             self._retry.cancel()
             self._retry_at(self._failed_at + FIRST_RETRY_SECONDS)
-        self._begin_soon()
+        self._write_soon()
 
-    async def flushed(self) -> None:
-        """Wait until everything that the registry knows now is in the store.
+    async def flushed(self, *, registrations: bool = True) -> None:
+        """Wait until the store has all that the registry knows at present.
 
-        Raises StoreFull or StoreFailed if not all of it can be; see `saved`.
+        Args:
+            registrations: Whether to wait for workloads that are `UNREGISTERED`, too. Without them,
+                concurrent callers share one wait, because many clients may list workloads at once.
+
+        Raises:
+            StoreFull: The store has no room for all changes; see `saved`.
+            StoreFailed: The store could not write them; see `saved`.
+
         """
-        await self._all_saved(self._backlog.ids)
-
-    async def settled(self) -> None:
-        """Do as `flushed`, but for workloads that are new: those the store may still refuse.
-
-        Raises StoreFull or StoreFailed if the store takes nothing.
-        """
-        # Callers share one wait while nothing changes, because there may be floods of lists.
-        ids = [] if self._settling else [e for e in self._backlog.ids if not self.is_new(e)]
-        if not ids and not self._settling:
+        if registrations:
+            await self._all_saved(self._backlog.ids)
+            return
+        backlog = self._backlog
+        known = [] if self._flushing else [each for each in backlog.ids if not backlog.is_new(each)]
+        if not known and not self._flushing:
             return
         future: _Outcome = self._loop.create_future()
-        self._settling.append(future)
-        if ids:
-            self._when_all_saved(ids, self._settling)
+        self._flushing.append(future)
+        if known:
+            self._set_when_all_saved(known, self._flushing)
         error = await future
         if error is not None:
-            raise _own(error)
+            raise _copy_error(error)
 
     async def close(self) -> None:
-        """Write what is left and end. The store stays open, for its owner to close.
+        """Write the remaining changes, and unsubscribe from the registry.
 
-        Raises StoreFull or StoreFailed if something can't be written even at the second try; it
-        is lost then. Closing twice is no error.
+        The store stays open. Closing again has no effect.
+
+        Raises:
+            StoreFull: Some changes could not be written at the second attempt, and are lost.
+            StoreFailed: The same, for another reason.
+
         """
         try:
             has_failed = False
             while self.backlog and not self._is_closed:
                 try:
                     await self.flushed()
-                except StoreError:  # once: what was refused for good is withdrawn by now
+                except StoreError:  # a refused registration has been withdrawn: try the rest again
                     if has_failed:
                         raise
                     has_failed = True
         finally:
-            self._end_all()
+            self._stop()
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,71 +222,71 @@ class StoreWriter:
     def __repr__(self) -> str:
         return f"<StoreWriter backlog={self.backlog} error={self._error!r}>"
 
-    # What changes, and who waits.
+    # Changes, and the callers that await them.
 
-    def _pass_on(self, change: Change) -> None:
+    def _write_through(self, change: Change) -> None:
         self._store.write((change,))
 
-    def _note(self, change: Change) -> None:
-        self._backlog.note(change)
-        self._settling = []
-        if self._patience is None:
-            self._patience = self._loop.call_later(UNHURRIED_SECONDS, self._lose_patience)
+    def _add(self, change: Change) -> None:
+        self._backlog.add(change)
+        self._flushing = []
+        if self._batch_timer is None:
+            self._batch_timer = self._loop.call_later(BATCH_DELAY_SECONDS, self._flush_batch)
 
-    def _lose_patience(self) -> None:
-        self._patience = None
-        self._backlog.is_due = True
-        self._begin_soon()
+    def _flush_batch(self) -> None:
+        self._batch_timer = None
+        self._backlog.is_batch_due = True
+        self._write_soon()
 
     async def _all_saved(self, workload_ids: Collection[str]) -> None:
-        """Wait for some workloads. Raises what the first error is about."""
+        """Wait until the store has some workloads. Raises the first error."""
         if not workload_ids:
             return
         future: _Outcome = self._loop.create_future()
-        self._when_all_saved(workload_ids, [future])
+        self._set_when_all_saved(workload_ids, [future])
         error = await future
         if error is not None:
             raise error
 
-    def _when_all_saved(self, workload_ids: Collection[str], futures: list[_Outcome]) -> None:
-        """Set futures, once the writes of some workloads have ended, to the first error."""
-        left = len(workload_ids)
-        failure: StoreError | None = None
+    def _set_when_all_saved(self, workload_ids: Collection[str], futures: list[_Outcome]) -> None:
+        """Set futures to the first error, or None, once some workloads have been written."""
+        remaining = len(workload_ids)
+        first_error: StoreError | None = None
 
-        def told(error: StoreError | None) -> None:
-            nonlocal left, failure
-            left -= 1
-            failure = failure or error
-            if left:
+        def on_saved(error: StoreError | None) -> None:
+            nonlocal remaining, first_error
+            remaining -= 1
+            first_error = first_error or error
+            if remaining:
                 return
-            if futures is self._settling:
-                self._settling = []
+            if futures is self._flushing:
+                self._flushing = []
             for future in futures:
-                if not future.done():  # its waiter may have been cancelled
-                    future.set_result(failure)
+                if not future.done():  # its caller may have been cancelled
+                    future.set_result(first_error)
 
         for workload_id in workload_ids:
-            self.when_saved(workload_id, told)
+            self.when_saved(workload_id, on_saved)
 
     # Writing.
 
-    def _begin_soon(self) -> None:
-        """Write with all that this pass of the event loop still brings."""
-        if not self._backlog.writing and self._next is None:
-            self._next = self._loop.call_soon(self._begin)
+    def _write_soon(self) -> None:
+        """Write at the end of this turn of the event loop, with all changes that it makes."""
+        if not self._backlog.writing and self._next_write is None:
+            self._next_write = self._loop.call_soon(self._begin_write)
 
-    def _begin(self) -> None:
-        self._next = None
+    def _begin_write(self) -> None:
+        self._next_write = None
         if self._backlog.writing or self._is_closed:
             return
         changes = self._backlog.take(only_new=self._retry is not None)
         if changes:
             self._submit(partial(self._write, changes))
 
-    def _submit(self, write: Callable[[], None]) -> None:
+    def _submit(self, work: Callable[[], None]) -> None:
         if self._executor is None:
             self._executor = self._thread = ThreadPoolExecutor(1, "kakuri-writer")
-        self._executor.submit(write)
+        self._executor.submit(work)
 
     def _write(self, changes: Sequence[Change]) -> None:
         error: BaseException | None = None
@@ -257,121 +294,102 @@ class StoreWriter:
             self._failpoint("writer.before-write")
             self._store.write(changes)
             self._failpoint("writer.after-write")
-        except BaseException as failure:  # noqa: BLE001 (it is told to who waits)
+        except BaseException as failure:  # noqa: BLE001 (callers get it)
             error = failure
-        self._loop.call_soon_threadsafe(self._end, error)
+        self._loop.call_soon_threadsafe(self._end_write, error)
 
-    def _end(self, error: BaseException | None) -> None:
-        """Tell who waits what became of a write, and go on to the next."""
+    def _end_write(self, error: BaseException | None) -> None:
+        """Handle the outcome of a write, begin the next one, and notify callers."""
         self._failpoint("writer.before-answer")
-        written = self._backlog.written()
+        batch = self._backlog.end_write()
         if error is None:
-            self._succeed(written)
-            waiting = [told for each in written.values() for told in each.waiting]
+            self._succeed(batch)
+            waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
         else:
             if not isinstance(error, StoreError):
                 error = StoreFailed(f"the store failed: {error!r}")
-            waiting = self._fail(written, error)
+            waiting = self._fail(batch, error)
         if self._backlog.is_urgent:
-            self._begin()  # the disk has work while answers leave
-        for told in waiting:
-            told(None if error is None else _own(error))
+            self._begin_write()  # so that the disk is busy while callers are notified
+        for on_saved in waiting:
+            on_saved(None if error is None else _copy_error(error))
 
-    def _tidy(self) -> None:
-        self._submit(self._tidy_in_thread)
-
-    def _tidy_in_thread(self) -> None:
-        has_more = False
-        try:
-            has_more = self._store.tidy()
-        except StoreError as error:  # the next removal has it tried again
-            _log.warning("the store was not tidied: %s", error)
-        self._loop.call_soon_threadsafe(self._tidied, has_more)
-
-    def _tidied(self, has_more: bool) -> None:  # noqa: FBT001 (from call_soon_threadsafe)
-        self._tidying = None
-        if has_more:
-            self._tidy_later()
-
-    def _tidy_later(self) -> None:
-        if self._tidying is None and not self._is_closed:
-            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
-
-    def _succeed(self, written: Written) -> None:
-        if any(each.change.entry is None for each in written.values()):
-            self._tidy_later()
-        has_new, has_others = _kinds(written)
-        if (has_new and self._refusal) or (has_others and self._error):
-            _log.info("the store takes %s again", "new workloads" if has_new else "changes")
+    def _succeed(self, batch: Batch) -> None:
+        if any(each.change.entry is None for each in batch.values()):
+            self._tidier.schedule()
+        has_new, has_others = _kinds(batch)
+        if (has_new and self._registration_error) or (has_others and self._error):
+            _log.info("the store accepts %s again", "new workloads" if has_new else "changes")
         if has_new:
-            self._backlog.is_apart, self._refusal = False, None
+            self._backlog.splits_registrations, self._registration_error = False, None
         if has_others:
-            self._error, self._delay = None, FIRST_RETRY_SECONDS
+            self._error, self._retry_delay = None, FIRST_RETRY_SECONDS
         if self._retry is not None:
             self._retry.cancel()
-            self._try_again()
+            self._retry_now()
 
-    def _fail(self, written: Written, error: StoreError) -> list[OnSaved]:
-        """Handle the changes that were not written; return the callbacks to notify."""
+    def _fail(self, batch: Batch, error: StoreError) -> list[OnSaved]:
+        """Handle the changes that were not written; return the callbacks to call with the error."""
         backlog = self._backlog
-        backlog.is_apart = True
-        has_new, has_others = _kinds(written)
+        backlog.splits_registrations = True
+        has_new, has_others = _kinds(batch)
         if has_new and has_others:
-            backlog.put_back(written)  # each kind alone shows which of them it is
+            backlog.put_back(batch)  # writing each kind alone shows which of them fails
             return []
         if has_new:
-            _log_once("new workloads", self._refusal, error)
-            self._refusal = error
-            return backlog.withdraw(written, self._forget)
+            _log_once("new workloads", self._registration_error, error)
+            self._registration_error = error
+            return backlog.withdraw(batch, self._unregister)
         _log_once("changes", self._error, error)
         self._error = error
-        waiting = [told for each in written.values() for told in each.waiting]
-        for each in written.values():
+        waiting = [on_saved for each in batch.values() for on_saved in each.waiting]
+        for each in batch.values():
             each.waiting = []
-        backlog.put_back(written)
+        backlog.put_back(batch)
         self._failed_at = self._loop.time()
-        self._retry_at(self._failed_at + self._delay)
-        self._delay = min(2 * self._delay, LONGEST_RETRY_SECONDS)
+        self._retry_at(self._failed_at + self._retry_delay)
+        self._retry_delay = min(2 * self._retry_delay, LONGEST_RETRY_SECONDS)
         return waiting
 
-    def _forget(self, workload_id: str) -> None:
+    def _unregister(self, workload_id: str) -> None:
         if workload_id in self._registry:
             self._registry.remove(workload_id)
 
     def _retry_at(self, when: float) -> None:
-        self._retry = self._loop.call_at(when, self._try_again)
+        self._retry = self._loop.call_at(when, self._retry_now)
 
-    def _try_again(self) -> None:
+    def _retry_now(self) -> None:
         self._retry = None
-        self._backlog.is_due = True
-        self._begin_soon()
+        self._backlog.is_batch_due = True
+        self._write_soon()
 
-    def _end_all(self) -> None:
+    def _stop(self) -> None:
         self._is_closed = True
         self._registry.subscribe(None)
-        for timer in (self._retry, self._patience, self._next, self._tidying):
+        self._tidier.close()
+        for timer in (self._retry, self._batch_timer, self._next_write):
             if timer is not None:
                 timer.cancel()
         if self._thread is not None:
-            self._thread.shutdown()  # so that nobody closes the store under a write
-        for told in self._backlog.clear():
-            told(StoreFailed("the store writer is closed"))
+            self._thread.shutdown()  # so that the store is not closed during a write
+        for on_saved in self._backlog.clear():
+            on_saved(StoreFailed("the store writer is closed"))
 
 
-def _kinds(written: Written) -> tuple[bool, bool]:
-    """Return whether there are registrations, and whether there is anything else."""
-    is_new = {each.is_new for each in written.values()}
+def _kinds(batch: Batch) -> tuple[bool, bool]:
+    """Return whether a batch has registrations, and whether it has other changes."""
+    is_new = {each.is_new for each in batch.values()}
     return True in is_new, False in is_new
 
 
 def _log_once(what: str, known: StoreError | None, error: StoreError) -> None:
-    """Log an error that is not the one before."""
+    """Log an error unless it is the same as the one before."""
     if str(error) != str(known):
-        _log.error("the store takes no %s: %s", what, error)
+        _log.error("the store accepts no %s: %s", what, error)
 
 
-def _own(error: StoreError) -> StoreError:
-    """Give one waiter an error of its own: each raise adds a traceback to the object."""
-    told = StoreFull(str(error)) if isinstance(error, StoreFull) else StoreFailed(str(error))
-    told.__cause__ = error
-    return told
+def _copy_error(error: StoreError) -> StoreError:
+    """Return an error for one caller: each raise adds a traceback to the object."""
+    copy = StoreFull(str(error)) if isinstance(error, StoreFull) else StoreFailed(str(error))
+    copy.__cause__ = error
+    return copy

@@ -13,6 +13,7 @@ from typing import assert_never
 
 import structlog
 from kakuri_registry import (
+    Durability,
     RegistryFull,
     StoreError,
     StoreFull,
@@ -96,9 +97,7 @@ class Agent:
         """Answer one request of the agent protocol."""
         match request:
             case GetStatus(id=workload_id):
-                if not self._is_durable(workload_id):
-                    return self._reply_when_durable(workload_id, self._get_status)
-                return self._get_status(workload_id)
+                return self._report(workload_id, self._get_status)
             case StartWorkload(workload=workload):
                 return self._start(workload)
             case StopWorkload(id=workload_id, grace_seconds=grace_seconds):
@@ -108,16 +107,14 @@ class Agent:
             case ListWorkloads():
                 build = self._list(request)
                 if self._writer.backlog and self._writer.error is None:
-                    return self._once_durable(build)
+                    return self._list_when_durable(build)
                 return build()
             case DescribeNode():
                 return self._describe()
             case ReadLog():
                 return self._logs.read(request)
             case GetHistory(id=workload_id):
-                if not self._is_durable(workload_id):
-                    return self._reply_when_durable(workload_id, self._get_history)
-                return self._get_history(workload_id)
+                return self._report(workload_id, self._get_history)
         assert_never(request)
 
     def enqueue(self, workload_id: str) -> None:
@@ -137,7 +134,7 @@ class Agent:
         is_same = known is not None and known.workload == workload
         if known is not None and is_same and known.desired is not DesiredState.REMOVE:
             return self._acknowledge(known, existing=True)
-        if not self._writer.is_settled(workload.id):
+        if not self._writer.durability(workload.id).is_reportable:
             return self._start_when_durable(workload)
         if known is not None:
             return _conflict(known)
@@ -168,7 +165,7 @@ class Agent:
 
     async def _start_when_durable(self, workload: Workload) -> Reply:
         """Start once the workload's last change is durable: a crash could undo it until then."""
-        with suppress(StoreError):  # the writer has undone the registration
+        with suppress(StoreError):  # the writer has withdrawn the registration
             await self._writer.saved(workload.id)
         reply = self._start(workload)
         return await reply if isawaitable(reply) else reply
@@ -178,9 +175,7 @@ class Agent:
     ) -> Reply | Awaitable[Reply]:
         entry = self._registry.get(workload_id)
         if entry is None:
-            if not self._is_durable(workload_id):
-                return self._reply_when_durable(workload_id, _not_found)
-            return _not_found(workload_id)
+            return self._report(workload_id, _not_found)
         if not (desired is DesiredState.STOP and entry.state.is_terminal):
             known = entry
             entry = self._registry.set_desired(
@@ -202,7 +197,7 @@ class Agent:
 
         `existing` is whether a workload to start was already registered; None for stop and remove.
         """
-        if not self._writer.is_saved(entry.workload.id):
+        if self._writer.durability(entry.workload.id) is not Durability.SAVED:
             return self._acknowledge_when_durable(entry, existing=existing)
         self._reconciler.enqueue(entry.workload.id)
         return self._accepted(entry, existing=existing)
@@ -240,27 +235,29 @@ class Agent:
         code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
         return Error(code, str(error), id=workload_id)
 
-    def _is_durable(self, workload_id: str) -> bool:
-        """Return whether a crash would not undo the workload's latest state.
+    def _report(self, workload_id: str, build: Callable[[str], Reply]) -> Reply | Awaitable[Reply]:
+        """Reply with a state of a workload that a crash would not undo.
 
-        Also true while the disk accepts nothing: an answer that is not durable is better than none.
+        While the disk accepts no changes, the reply is sent all the same.
         """
-        return self._writer.is_settled(workload_id)
+        if self._writer.durability(workload_id).is_reportable:
+            return build(workload_id)
+        return self._report_when_durable(workload_id, build)
 
-    async def _reply_when_durable(self, workload_id: str, build: Callable[[str], Reply]) -> Reply:
+    async def _report_when_durable(self, workload_id: str, build: Callable[[str], Reply]) -> Reply:
         """Build a reply now, and return it once the state that it reports is on disk."""
-        while not self._is_durable(workload_id):
+        while not self._writer.durability(workload_id).is_reportable:
             reply = build(workload_id)
             try:
                 await self._writer.saved(workload_id)
-            except StoreError:  # the writer has undone the registration, so the reply is wrong
+            except StoreError:  # the registration was withdrawn, so the reply is wrong
                 continue
             return reply
         return build(workload_id)
 
-    async def _once_durable(self, build: Callable[[], Reply]) -> Callable[[], Reply]:
-        with suppress(StoreError):  # as in `_is_durable`: better than no answer
-            await self._writer.settled()
+    async def _list_when_durable(self, build: Callable[[], Reply]) -> Callable[[], Reply]:
+        with suppress(StoreError):  # as in `_report`: better than no reply
+            await self._writer.flushed(registrations=False)
         return build
 
     def _get_status(self, workload_id: str) -> Reply:
@@ -284,7 +281,10 @@ class Agent:
         page = entries[: request.limit]
         following = page[-1].workload.id if len(entries) > len(page) else None
         # A workload whose registration is not on disk yet may still be refused.
-        known = [entry for entry in page if not self._writer.is_new(entry.workload.id)]
+        durability = self._writer.durability
+        known = [
+            entry for entry in page if durability(entry.workload.id) is not Durability.UNREGISTERED
+        ]
         return lambda: WorkloadList(
             [Status.of(entry.workload.id, entry.run) for entry in known], following
         )
@@ -309,9 +309,9 @@ class Agent:
     def _operator_message(self) -> str | None:
         """Return the most severe problem of the node, if there is one."""
         if self._writer.error is not None:
-            return f"the store takes no changes: {self._writer.error}"
-        if self._writer.refusal is not None:
-            return f"the store takes no new workloads: {self._writer.refusal}"
+            return f"the store accepts no changes: {self._writer.error}"
+        if self._writer.registration_error is not None:
+            return f"the store accepts no new workloads: {self._writer.registration_error}"
         if self._runtime.is_simulated:
             return "nothing really runs: the runtime is simulated"
         return self._runtime.fault

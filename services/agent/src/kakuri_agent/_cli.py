@@ -22,7 +22,7 @@ from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, me
 from kakuri_agent._retention import Retention
 from kakuri_agent._runtimes import RUNTIMES, SIDECAR, choose_runtime, log_runtime, open_runtime
 from kakuri_agent._simulated import SimulatedRuntime
-from kakuri_agent._state import StateFolder, default_state_dir, opened
+from kakuri_agent._state import StateFolder, default_state_dir, open_registry
 from kakuri_agent._version import __version__
 
 DRAIN_SECONDS = 10.0
@@ -191,11 +191,11 @@ async def agent_service(settings: Settings) -> AsyncIterator[Endpoint]:
     )
     store = state.store(is_simulated=is_simulated) if is_durable else MemoryStore()
     async with (
-        opened(store) as (registry, writer),
+        open_registry(store) as (registry, writer),
         open_runtime(name, settings.sidecar, settings.zones, settings.simulated_script) as runtime,
     ):
         if is_durable and not is_simulated:
-            state.note_runtime(name)
+            state.record_runtime(name)
         agent = Agent(registry, writer, runtime, _capacity(settings, is_simulated=is_simulated))
         retention = Retention(
             registry,

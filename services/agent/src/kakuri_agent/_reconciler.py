@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from kakuri_registry import StoreWriter, WorkloadEntry, WorkloadRegistry
+from kakuri_registry import Durability, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
@@ -40,7 +40,7 @@ class Reconciler:
         capacity: Capacity,
         *,
         clock: Callable[[], float] = time.time,
-        chance: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry = registry
@@ -52,10 +52,10 @@ class Reconciler:
         self._loop = asyncio.get_running_loop()
         self._queue = WorkQueue(writer, self._reconcile)
         self._statuses = StatusUpdater(
-            registry, runtime, capacity, self._queue, clock=clock, chance=chance
+            registry, runtime, capacity, self._queue, clock=clock, jitter=jitter
         )
         self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
-        self._vacated: dict[str, str] = {}  # by workload: the sandbox that was stopped for good
+        self._stopped_sandboxes: dict[str, str] = {}  # of ended workloads
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
@@ -77,7 +77,7 @@ class Reconciler:
         if entry is not None and entry.desired is DesiredState.REMOVE:
             self._registry.remove(zone_id)
             self._release(zone_id)
-            self._vacated.pop(zone_id, None)
+            self._stopped_sandboxes.pop(zone_id, None)
             self._removed[zone_id] = None
             if len(self._removed) > REMOVED_REMEMBERED:
                 del self._removed[next(iter(self._removed))]
@@ -135,12 +135,12 @@ class Reconciler:
         """Take the action that brings the zone closer to the desired state."""
         workload_id = entry.workload.id
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
-        if entry.desired is not DesiredState.RUN and not self._is_durable(workload_id):
+        if entry.desired is not DesiredState.RUN and not self._may_end(workload_id):
             self._queue.add_once_saved(workload_id)
         elif entry.desired is DesiredState.REMOVE:
             self._remove(entry, zone)
         elif entry.state.is_terminal:
-            self._vacate(entry, zone)
+            self._stop_sandbox(entry, zone)
         elif entry.desired is DesiredState.STOP and is_of_earlier_run:
             self._statuses.end(entry, ZoneStatus(workload_id, WorkloadState.FAILED, "Stopped"))
             self._release(workload_id)
@@ -155,22 +155,22 @@ class Reconciler:
         A crash would undo the removal, and a workload without its zone would be started again.
         """
         workload_id = entry.workload.id
-        if self._writer.is_saved(workload_id):
+        if self._writer.durability(workload_id) is Durability.SAVED:
             self._runtime.remove(workload_id, entry.grace_seconds)
             return
         if zone is not None and not zone.state.is_terminal:
             self._runtime.stop(workload_id, entry.grace_seconds)
         self._queue.add_once_saved(workload_id)
 
-    def _vacate(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
+    def _stop_sandbox(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
         """Stop the sandbox of an ended workload: it may be a virtual machine that holds memory."""
         if zone is None:
             return
         if zone.state.is_terminal:
             sandbox_id = zone.pod_sandbox_id
-            if sandbox_id is None or self._vacated.get(zone.id) == sandbox_id:
+            if sandbox_id is None or self._stopped_sandboxes.get(zone.id) == sandbox_id:
                 return
-            self._vacated[zone.id] = sandbox_id
+            self._stopped_sandboxes[zone.id] = sandbox_id
         # Otherwise an earlier start completed after the stop.
         self._runtime.stop(zone.id, entry.grace_seconds)
 
@@ -183,17 +183,17 @@ class Reconciler:
             self._queue.back_off(
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
-        elif self._writer.is_saved(workload_id):
+        elif self._writer.durability(workload_id) is Durability.SAVED:
             self._runtime.start(ZoneSpec.of(entry.workload, entry.attempt))
         else:
             self._queue.add_once_saved(workload_id)
 
-    def _is_durable(self, workload_id: str) -> bool:
-        """Return whether a crash would not undo the request to stop or remove a workload.
+    def _may_end(self, workload_id: str) -> bool:
+        """Return whether a workload's zone may be stopped: a crash would not undo the request.
 
-        Also true while the disk accepts nothing, so that workloads can be stopped then.
+        It may also be stopped while the disk accepts no changes.
         """
-        return self._writer.is_settled(workload_id)
+        return self._writer.durability(workload_id).is_reportable
 
     def _release(self, workload_id: str) -> None:
         """Cancel the workload's back-off, and release its reserved capacity."""

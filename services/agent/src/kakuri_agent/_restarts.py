@@ -8,7 +8,7 @@ FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
 """Longest delay of a restart in seconds, without the jitter."""
 
-JITTER = 0.25
+MAX_JITTER = 0.25
 """Largest random addition to a back-off, as a fraction of it.
 
 Workloads that failed together are then not restarted together."""
@@ -30,11 +30,11 @@ def is_restarted(policy: RestartPolicy, ended: WorkloadState) -> bool:
     return policy is RestartPolicy.ON_FAILURE and ended is WorkloadState.FAILED
 
 
-def back_off(failures: int, chance: float) -> float:
+def back_off(failures: int, jitter: float) -> float:
     """Return the delay in seconds after this many short runs in a row (at least one).
 
-    `chance` is a random number from 0 to 1.
+    `jitter` is a random number from 0 to 1.
     """
     # LONGEST_BACK_OFF is reached by the fifth doubling; the bound keeps the power small.
     delay = min(FIRST_BACK_OFF * 2.0 ** min(failures - 1, 5), LONGEST_BACK_OFF)
-    return delay * (1 + JITTER * chance)
+    return delay * (1 + MAX_JITTER * jitter)

@@ -70,7 +70,7 @@ class StateFolder:
         except (StoreError, OSError) as error:
             raise self._unusable(error) from error
 
-    def note_runtime(self, name: str) -> None:
+    def record_runtime(self, name: str) -> None:
         """Record which runtime runs the zones of this node; a failure is only logged."""
         if name == self._recorded_runtime():
             return
@@ -132,7 +132,7 @@ class StateFolder:
 
 
 @asynccontextmanager
-async def opened(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, StoreWriter]]:
+async def open_registry(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, StoreWriter]]:
     """Load the workloads of a store; yield their registry and its writer, and close the store.
 
     Raises DaemonError for a store that can't be read, and at the end if the last changes could not

@@ -25,7 +25,7 @@ class StatusUpdater:
         capacity: reserves what adopted workloads need.
         queue: holds workloads during their back-off.
         clock: wall clock, for the times of entries.
-        chance: source of random numbers from 0 to 1, for the jitter of back-offs.
+        jitter: source of random numbers from 0 to 1, for the jitter of back-offs.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class StatusUpdater:
         queue: WorkQueue,
         *,
         clock: Callable[[], float],
-        chance: Callable[[], float],
+        jitter: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._runtime = runtime
         self._capacity = capacity
         self._queue = queue
         self._clock = clock
-        self._chance = chance
+        self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._running_since: dict[str, float] = {}  # by the loop's clock, of runs observed running
         self._on_end: Callable[[], None] | None = None
@@ -168,7 +168,7 @@ class StatusUpdater:
     def _restart(self, entry: WorkloadEntry, zone: ZoneStatus, failures: int) -> WorkloadEntry:
         workload_id = entry.workload.id
         now = self._clock()
-        delay = back_off(failures, self._chance())
+        delay = back_off(failures, self._jitter())
         code = "" if zone.exit_code is None else f", exit code {zone.exit_code}"
         entry = self._registry.restart(
             workload_id,

@@ -51,7 +51,7 @@ class WorkloadLogs:
         deadline = loop.time() + request.wait_seconds
         with self._signals.watch(request.id) as changed:
             while True:
-                if not self._writer.is_settled(request.id):
+                if not self._writer.durability(request.id).is_reportable:
                     with suppress(StoreError):
                         await self._writer.saved(request.id)
                 entry = self._registry.get(request.id)
@@ -102,4 +102,4 @@ class WorkloadLogs:
     def _has_ended(self, workload_id: str) -> bool:
         entry = self._registry.get(workload_id)
         is_terminal = entry is None or entry.state.is_terminal
-        return is_terminal and self._writer.is_settled(workload_id)
+        return is_terminal and self._writer.durability(workload_id).is_reportable

@@ -34,8 +34,8 @@ START_FAILURES = frozenset({"ImagePullFailed", "StartError", "RuntimeUnavailable
 T = TypeVar("T")
 
 
-class _Rank(IntEnum):
-    """A command replaces one with a lower rank, or with the same rank and a longer grace time."""
+class _Priority(IntEnum):
+    """A command replaces one of lower priority, or of the same priority and a longer grace time."""
 
     START = 0
     STOP = 1
@@ -44,7 +44,7 @@ class _Rank(IntEnum):
 
 @dataclass(slots=True)
 class _Command:
-    rank: _Rank
+    priority: _Priority
     grace_seconds: int
     task: asyncio.Task[None]
 
@@ -114,16 +114,18 @@ class ZoneRuntime:
 
     def start(self, spec: ZoneSpec) -> None:
         """Begin to start a zone."""
-        self._begin(spec.id, _Rank.START, lambda: self._start(spec))
+        self._begin(spec.id, _Priority.START, lambda: self._start(spec))
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone."""
-        self._begin(zone_id, _Rank.STOP, lambda: self._stop(zone_id, grace_seconds), grace_seconds)
+        self._begin(
+            zone_id, _Priority.STOP, lambda: self._stop(zone_id, grace_seconds), grace_seconds
+        )
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop and remove a zone."""
         self._begin(
-            zone_id, _Rank.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
+            zone_id, _Priority.REMOVE, lambda: self._remove(zone_id, grace_seconds), grace_seconds
         )
 
     def status(self, zone_id: str) -> ZoneStatus | None:
@@ -159,18 +161,18 @@ class ZoneRuntime:
     def _begin(
         self,
         zone_id: str,
-        rank: _Rank,
+        priority: _Priority,
         run: Callable[[], Coroutine[Any, Any, None]],
         grace_seconds: int = 0,
     ) -> None:
-        """Run a command, unless one of the same or a higher rank is in progress for the zone."""
+        """Run a command, unless the zone has one of the same or a higher priority in progress."""
         present = self._commands.get(zone_id)
         if present is not None:
-            if (present.rank, -present.grace_seconds) >= (rank, -grace_seconds):
+            if (present.priority, -present.grace_seconds) >= (priority, -grace_seconds):
                 return
             present.task.cancel()
         task = asyncio.get_running_loop().create_task(run())
-        self._commands[zone_id] = _Command(rank, grace_seconds, task)
+        self._commands[zone_id] = _Command(priority, grace_seconds, task)
         task.add_done_callback(lambda task: self._ended(zone_id, task))
 
     def _ended(self, zone_id: str, task: asyncio.Task[None]) -> None:

@@ -1,10 +1,17 @@
-"""A log is applied only to the database that it belongs to."""
+"""Tests that a log is applied only to the database that it belongs to."""
 
 import shutil
 from contextlib import closing
 
 import pytest
-from kakuri_registry import Change, SQLiteStore, StoreMismatch, WorkloadEntry, _session, _sqlite
+from kakuri_registry import (
+    Change,
+    SQLiteStore,
+    StoreMismatch,
+    WorkloadEntry,
+    _sqlite,
+    _write_ahead_log,
+)
 from kakuri_workload import Workload, WorkloadState
 
 
@@ -20,7 +27,7 @@ def ids(path):
 
 
 class Node:
-    """A folder with a store whose process dies: only what is on the disk counts."""
+    """A folder with a store, whose process dies: only the files on disk survive."""
 
     def __init__(self, folder):
         self.path = folder / "node" / "db"
@@ -36,7 +43,7 @@ class Node:
             shutil.copy(f"{self.path}-wal", f"{to}-wal")
 
     def run(self, *names, size=0, before_end=lambda: None):
-        """Start, write some workloads (all but the last of this size), and stop in order."""
+        """Open the store, write some workloads (all but the last of this size), and close it."""
         with closing(SQLiteStore(self.path, reserve=0)) as store:
             self.version = store.load().version
             for name in names:
@@ -45,7 +52,7 @@ class Node:
             before_end()
 
     def crash(self, *names, size=0):
-        """Do as `run`, and keep what a crash at the end leaves in `crashed`."""
+        """Do as `run`, and copy the files that a crash at the end leaves to `crashed`."""
         self.run(*names, size=size, before_end=lambda: self.copy(self.crashed, log=True))
 
 
@@ -54,14 +61,14 @@ def node(tmp_path):
     return Node(tmp_path)
 
 
-def test_log_that_a_crash_left_is_applied_to_its_database(node):
+def test_log_after_a_crash_is_applied_to_its_database(node):
     node.run("a")
     node.crash("b", "c")
     assert ids(node.crashed) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("runs_between", [0, 1, 3])
-def test_backup_beside_the_log_of_a_later_run_is_refused_and_both_stay_as_they_are(
+def test_backup_next_to_the_log_of_a_later_run_is_refused_and_both_are_unchanged(
     node, runs_between
 ):
     node.run("a")
@@ -76,11 +83,11 @@ def test_backup_beside_the_log_of_a_later_run_is_refused_and_both_stay_as_they_a
         with pytest.raises(StoreMismatch, match=r"db-wal' does not belong to the database .*db'"):
             SQLiteStore(node.crashed)
         assert [file.read_bytes() for file in files] == before
-    files[1].unlink()  # as the message says
+    files[1].unlink()  # as the message recommends
     assert ids(node.crashed) == ["a"]
 
 
-def test_backup_is_refused_even_if_the_log_was_restarted_since(node, monkeypatch):
+def test_backup_next_to_a_log_that_was_restarted_since_is_refused(node, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     node.run("a")
     node.copy(node.backup, log=False)
@@ -91,7 +98,7 @@ def test_backup_is_refused_even_if_the_log_was_restarted_since(node, monkeypatch
         SQLiteStore(node.crashed)
 
 
-def test_backup_with_its_own_log_is_restored_over_both(node):
+def test_backup_with_its_own_log_replaces_database_and_log(node):
     node.run("a", before_end=lambda: node.copy(node.backup, log=True))
     node.crash("b", "c")
     for suffix in ("", "-wal"):
@@ -99,11 +106,11 @@ def test_backup_with_its_own_log_is_restored_over_both(node):
     assert ids(node.crashed) == ["a"]
 
 
-def test_every_moment_of_a_start_leaves_a_log_that_belongs_to_its_database(node, monkeypatch):
-    """As if the machine had died after the mark, and after the log was brought in."""
+def test_crash_at_any_point_of_a_start_leaves_a_log_that_belongs_to_its_database(node, monkeypatch):
+    """The machine dies after the mark is written, or after the checkpoint."""
     node.run("a")
     images = []
-    empty_log = _session.empty_log
+    truncate_log = _write_ahead_log.truncate_log
 
     def keep(connection):
         for moment in ("marked", "emptied"):
@@ -111,32 +118,34 @@ def test_every_moment_of_a_start_leaves_a_log_that_belongs_to_its_database(node,
             node.copy(image, log=True)
             images.append(image)
             if moment == "marked":
-                is_empty = empty_log(connection)
+                is_empty = truncate_log(connection)
         return is_empty
 
-    monkeypatch.setattr(_session, "empty_log", keep)
+    monkeypatch.setattr(_write_ahead_log, "truncate_log", keep)
     node.run("b")
     monkeypatch.undo()
     assert [ids(image) for image in images[:2]] == [["a"], ["a"]]
 
 
-def test_log_of_a_full_disk_that_could_not_be_emptied_still_belongs(node, monkeypatch):
+def test_log_that_a_full_disk_keeps_from_being_truncated_still_belongs_to_its_database(
+    node, monkeypatch
+):
     node.run("a")
-    monkeypatch.setattr(_session, "empty_log", lambda _connection: False)
-    monkeypatch.setattr(_sqlite, "empty_log", lambda _connection: False)
+    monkeypatch.setattr(_write_ahead_log, "truncate_log", lambda _connection: False)
+    monkeypatch.setattr(_sqlite, "truncate_log", lambda _connection: False)
     node.crash("b", "c")
     monkeypatch.undo()
     assert ids(node.crashed) == ["a", "b", "c"]
 
 
-def test_database_without_a_mark_takes_its_log(node):
+def test_database_without_a_session_id_accepts_its_log(node):
     with closing(SQLiteStore(node.path, reserve=0)) as store:  # never loaded
         store.write([put("a")])
         node.copy(node.crashed, log=True)
     assert ids(node.crashed) == ["a"]
 
 
-def test_log_is_emptied_when_it_is_long(tmp_path, monkeypatch):
+def test_log_is_truncated_at_its_largest_size(tmp_path, monkeypatch):
     monkeypatch.setattr(_sqlite, "MAX_LOG_PAGES", 8)
     with closing(SQLiteStore(tmp_path / "db", reserve=0)) as store:
         store.load()

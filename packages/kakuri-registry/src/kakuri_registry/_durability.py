@@ -1,0 +1,29 @@
+"""How much of a workload's state would survive a crash."""
+
+from enum import Enum
+
+
+class Durability(Enum):
+    """Whether a store has the latest change of a workload."""
+
+    SAVED = "saved"
+    """The store has everything that the registry knows of the workload."""
+
+    PENDING = "pending"
+    """The latest change is being written, or will be."""
+
+    UNREGISTERED = "unregistered"
+    """The registration is not in the store. If the store refuses it, it is withdrawn."""
+
+    BLOCKED = "blocked"
+    """The store accepts no changes at present. The latest change is retried until it does."""
+
+    @property
+    def is_reportable(self) -> bool:
+        """Whether the workload's state may be reported and acted upon now.
+
+        A crash would not undo it (SAVED), or waiting is of no use (BLOCKED): workloads can then be
+        queried and stopped while the disk fails. The state of a workload that is PENDING or
+        UNREGISTERED may be reported after `StoreWriter.saved`.
+        """
+        return self is Durability.SAVED or self is Durability.BLOCKED

@@ -1,0 +1,119 @@
+"""SQLite's write-ahead log, and whether it belongs to the database next to it.
+
+SQLite applies any log that it finds next to a database. If an operator restores a backup next to
+the log of a later run, the result is neither of the two but a mixture of pages. So each run marks
+the database:
+
+1. At its start, it writes a random session id to the database, with the id that it replaces. Then
+   it checkpoints and truncates the log, so the database file has the id.
+2. The first transaction in each later log writes the row again, without the replaced id.
+
+After a crash, the session id in the database file is therefore also in the log, or the log only has
+the transaction that replaces it. Any other log belongs to another run.
+"""
+
+import os
+import secrets
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from kakuri_registry._errors import StoreMismatch
+from kakuri_registry._folder import companion, open_file
+
+_Marks: TypeAlias = tuple[int | None, int | None]
+
+SESSION_BITS = 62
+"""SQLite's integers are signed and have 64 bits."""
+
+LOG_HEADER = 32
+FRAME_HEADER = 24
+"""Bytes before the frames of a log, and before the page in each frame."""
+
+
+def check_log(path: Path) -> None:
+    """Check that the log next to a database belongs to it, without changing either.
+
+    An empty log passes, and so does a database that was never marked. No process may have the
+    database open.
+
+    Args:
+        path: The database.
+
+    Raises:
+        StoreMismatch: The log belongs to another run.
+
+    """
+    log = companion(path, "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        return
+    try:
+        in_file = _marks(path, "immutable=1")  # ignores the log
+        in_log = _marks(path, "mode=ro")  # does not checkpoint when it closes
+    finally:
+        companion(path, "-shm").unlink(missing_ok=True)
+    if in_file is None or in_log is None or in_file[0] is None:
+        return
+    if in_file[0] not in in_log:
+        raise StoreMismatch(str(path), str(log))
+
+
+def begin_session(connection: sqlite3.Connection) -> bool:
+    """Mark a database with a new session id, and truncate its log.
+
+    Returns:
+        Whether that succeeded. On a full disk it may not; the log still belongs to the database
+        then.
+
+    Raises:
+        sqlite3.Error: The database can't be written for another reason.
+
+    """
+    with suppress(sqlite3.OperationalError):
+        session = secrets.randbits(SESSION_BITS)
+        connection.execute("UPDATE registry SET replaced = session, session = ?", (session,))
+        return truncate_log(connection)
+    return False
+
+
+def truncate_log(connection: sqlite3.Connection) -> bool:
+    """Checkpoint the log into the database and truncate it; return whether there was room."""
+    with suppress(sqlite3.Error):
+        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not is_busy
+    return False
+
+
+def count_logged_pages(path: Path) -> int:
+    """Return the number of pages in a database's log since its last reset.
+
+    The last one may be incomplete.
+
+    Source: SQLite, "WAL-mode File Format".
+    """
+    try:
+        log = os.fdopen(open_file(companion(path, "-wal"), os.O_RDONLY), "rb")
+    except FileNotFoundError:
+        return 0
+    with log:
+        header = log.read(LOG_HEADER)
+        length = FRAME_HEADER + int.from_bytes(header[8:12], "big")
+        salts = header[16:24]
+        count = 0
+        # Frames from before the reset have other salts.
+        while len(salts) == 8 and log.read(FRAME_HEADER)[8:16] == salts:
+            count += 1
+            log.seek(LOG_HEADER + count * length)
+        return count
+
+
+def _marks(path: Path, mode: str) -> _Marks | None:
+    """Return a database's session id and the one that it replaced; None if it can't be read."""
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection,
+    ):
+        row = connection.execute("SELECT session, replaced FROM registry").fetchone()
+        return None if row is None else (row[0], row[1])
+    return None
