@@ -51,8 +51,8 @@ MODULES = {
         "_write_ahead_log", "_writer",
     ),
     "kakuri-tcp": (
-        "_budgets", "_connection", "_line_client", "_line_link", "_line_server", "_lines",
-        "_limits", "_peers", "_places", "_shared", "_turns",
+        "_budgets", "_connection", "_connection_table", "_line_client", "_line_client_connection",
+        "_line_server", "_lines", "_limits", "_peers", "_shared", "_turns",
     ),
     "kakuri-workload": ("_document", "_grammar", "_state", "_text"),
     "kakuri-zones": (

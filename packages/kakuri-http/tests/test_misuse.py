@@ -25,9 +25,9 @@ def ok(request):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((8080, Router()), {}, "expected endpoint of type Endpoint, got 8080"),
-        ((("127.0.0.1", 0), Router()), {}, "expected endpoint of type Endpoint, got"),
-        ((None, Router()), {}, "expected endpoint of type Endpoint, got None"),
+        ((8080, Router()), {}, "expected an endpoint such as '127.0.0.1:9000', got 8080"),
+        ((("127.0.0.1", 0), Router()), {}, "expected an endpoint such as '127.0.0.1:9000', got"),
+        ((None, Router()), {}, "expected an endpoint such as '127.0.0.1:9000', got None"),
         (("127.0.0.1:0", ok), {}, "expected router of type Router, got <function ok"),
         (("127.0.0.1:0", Router), {}, "expected router of type Router, got <class"),
         (("127.0.0.1:0", None), {}, "expected router of type Router, got None"),

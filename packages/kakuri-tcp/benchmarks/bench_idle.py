@@ -18,7 +18,7 @@ class Silent(Connection):
     __slots__ = ()
 
     def data_received(self, data):
-        self.progressed = True
+        self.made_progress = True
 
 
 async def serve_streams():

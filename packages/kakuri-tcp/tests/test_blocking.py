@@ -36,7 +36,7 @@ def test_a_server_answers_a_client_line_by_line():
             connection.send(b"a\nb\r\nc")
             connection.send_line(b"d")
             assert [reader.read_line() for _ in range(3)] == [b"A", b"B", b"CD"]
-            connection.end()
+            connection.send_eof()
             assert reader.read_line() is None
             assert reader.read_line() is None
             assert "open" in repr(connection)
@@ -61,7 +61,7 @@ def test_the_framing_is_the_same(ends):
     with pytest.raises(LineTooLong):
         server.reader(limit=6).read_line()
     client.send(b"half")
-    client.end()
+    client.send_eof()
     with pytest.raises(IncompleteLine):
         LineReader(server).read_line()
 

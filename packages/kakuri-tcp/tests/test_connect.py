@@ -7,19 +7,22 @@ from kakuri_tcp import (
     ConnectFailed,
     Connection,
     Endpoint,
+    EndpointError,
     LineClient,
     blocking,
     connect,
     listen,
+    listen_lines,
 )
-from kakuri_tcp._connect import is_own_end, reason_of
+from kakuri_tcp._connect import is_self_connected, reason_of
+from kakuri_tcp.testing import FaultProxy
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
 
 class Quiet(Connection):
     def data_received(self, data):
-        self.progressed = True
+        self.made_progress = True
 
 
 async def unused(host="127.0.0.1"):
@@ -79,22 +82,55 @@ async def test_a_connection_to_itself_is_recognized():
         alone.connect(alone.getsockname())
         alone.settimeout(0)
         transport, _ = await asyncio.get_running_loop().create_connection(Quiet, sock=alone.dup())
-        assert is_own_end(transport)
+        assert is_self_connected(transport)
         transport.abort()
     async with await listen(LOCAL, Quiet) as server:
         peer = await connect(server.endpoint, Quiet, timeout=5)
-        assert not is_own_end(peer._transport)
+        assert not is_self_connected(peer._transport)
         peer.abort()
 
 
-@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", 9000, ("127.0.0.1", 9000), None])
-async def test_endpoint_of_the_wrong_type_raises_type_error(endpoint):
-    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
-        await connect(endpoint, Connection, timeout=1.0)
-    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
-        LineClient(endpoint)
-    with pytest.raises(TypeError, match="expected an Endpoint to connect to, got"):
-        blocking.connect(endpoint)
+@pytest.mark.parametrize("endpoint", [9000, ("127.0.0.1", 9000), None, b"127.0.0.1:9000"])
+async def test_endpoint_of_another_type_raises_type_error_that_shows_the_form(endpoint):
+    expected = "expected an endpoint such as '127.0.0.1:9000', got"
+    for call in (
+        lambda: LineClient(endpoint),
+        lambda: blocking.connect(endpoint),
+        lambda: blocking.Server(endpoint),
+        lambda: FaultProxy(endpoint),
+    ):
+        with pytest.raises(TypeError, match=expected):
+            call()
+    for call in (
+        lambda: connect(endpoint, Connection),
+        lambda: listen(endpoint, Connection),
+        lambda: listen_lines(endpoint, lambda line: line),
+    ):
+        with pytest.raises(TypeError, match=expected):
+            await call()
+
+
+async def test_text_is_accepted_wherever_an_endpoint_is():
+    async with (
+        await listen_lines("127.0.0.1:0", lambda line: line) as server,
+        FaultProxy(str(server.endpoint)) as proxy,
+        LineClient(str(proxy.endpoint)) as client,
+    ):
+        assert await client.request(b"x") == b"x"
+        (await connect(str(server.endpoint), Connection)).close()
+        with blocking.connect(str(server.endpoint)) as connection:
+            assert connection.peer == str(server.endpoint)
+    async with await listen("127.0.0.1:0", Connection) as server:
+        assert server.endpoint.port
+    with blocking.Server("127.0.0.1:0") as server:
+        assert server.endpoint.port
+
+
+async def test_text_that_names_no_endpoint_raises_endpoint_error():
+    with pytest.raises(EndpointError, match="expected HOST:PORT"):
+        LineClient("nowhere")
+    with pytest.raises(EndpointError, match="expected HOST:PORT"):
+        await listen_lines("nowhere", lambda line: line)
 
 
 @pytest.mark.parametrize("tls", [True, {}, "ca.pem"])

@@ -10,7 +10,7 @@ from kakuri_tcp import (
     ServerLimits,
     WriteTimeout,
 )
-from kakuri_tcp.testing import MemoryTransport, settle
+from kakuri_tcp.testing import MemoryTransport, run_pending
 
 LIMITS = ServerLimits(idle_timeout=10, write_timeout=5, linger_timeout=1, write_buffer=100)
 
@@ -21,7 +21,7 @@ class Recorder(Connection):
     def __init__(self):
         super().__init__()
         self.events = []
-        self.adopt(self, "peer", LIMITS)
+        self.attach(self, "peer", LIMITS)
 
     def connection_ended(self, connection, fault):
         self.events.append("ended")
@@ -58,19 +58,19 @@ async def test_what_is_written_is_sent_and_then_it_closes(connection, transport)
     connection.close()
     assert "closing" in repr(connection)
     assert transport.take() == b"ab"
-    await settle()
+    await run_pending()
     assert connection.events == ["opened", None, "ended"]
     assert "closed" in repr(connection)
 
 
 async def test_after_the_end_everything_is_harmless(connection, transport):
     connection.abort()
-    await settle()
+    await run_pending()
     connection.write(b"dropped")
     for call in (
         connection.close,
         connection.abort,
-        connection.finish,
+        connection.close_lingering,
         connection.pause_reading,
         connection.resume_reading,
     ):
@@ -90,7 +90,7 @@ async def test_before_the_beginning_everything_is_harmless(connection):
 async def test_an_error_of_the_system_becomes_a_fault_with_its_cause(connection, transport):
     error = ConnectionResetError("reset")
     transport.lose(error)
-    await settle()
+    await run_pending()
     fault = connection.events[1]
     assert isinstance(fault, ConnectionLost)
     assert fault.__cause__ is error
@@ -99,7 +99,7 @@ async def test_an_error_of_the_system_becomes_a_fault_with_its_cause(connection,
 
 async def test_the_end_of_the_stream_closes_unless_overridden(connection, transport):
     transport.feed_eof()
-    await settle()
+    await run_pending()
     assert connection.has_eof
     assert connection.events == ["opened", None, "ended"]
 
@@ -109,11 +109,11 @@ async def test_the_other_direction_stays_open_when_overridden(connection, transp
     transport.feed_eof()
     connection.write(b"late")
     connection.resume_reading()  # must not make the end come twice
-    await settle()
+    await run_pending()
     assert transport.take() == b"late"
     assert connection.events == ["opened"]
-    connection.finish()
-    await settle()
+    connection.close_lingering()
+    await run_pending()
     assert connection.events == ["opened", None, "ended"]
 
 
@@ -137,7 +137,7 @@ async def test_a_peer_that_does_not_read_is_cut_off(connection, transport):
     connection.sweep(now + 4.9)
     assert not connection.is_closing
     connection.sweep(now + 5.1)
-    await settle()
+    await run_pending()
     assert isinstance(connection.events[2], WriteTimeout)
 
 
@@ -146,22 +146,22 @@ async def test_a_close_that_cannot_complete_is_cut_off(connection, transport):
     connection.close()
     now = time.monotonic()
     connection.sweep(now + 4.9)
-    await settle()
+    await run_pending()
     assert connection.events == ["opened"]
     connection.sweep(now + 5.1)
-    await settle()
+    await run_pending()
     assert isinstance(connection.events[1], WriteTimeout)
 
 
 async def test_a_peer_without_progress_is_closed_and_progress_starts_anew(connection, transport):
     connection.sweep(100)  # progress was made by opening
     connection.sweep(109)
-    connection.progressed = True
+    connection.made_progress = True
     connection.sweep(109.5)
     connection.sweep(119)
     assert not connection.is_closing
     connection.sweep(119.5)
-    await settle()
+    await run_pending()
     assert isinstance(connection.events[1], IdleTimeout)
 
 
@@ -169,44 +169,44 @@ async def test_dripping_bytes_are_no_progress(connection, transport):
     for second in range(100, 111):
         transport.feed(b"x")
         connection.sweep(second)
-    await settle()
+    await run_pending()
     assert isinstance(connection.fault, IdleTimeout)
 
 
 async def test_finishing_drops_what_still_comes_until_the_peer_ends(connection, transport):
     connection.pause_reading()
     connection.write(b"last")
-    connection.finish()
-    connection.finish()
+    connection.close_lingering()
+    connection.close_lingering()
     assert transport.has_eof
     transport.feed(b"too late")
-    await settle()
+    await run_pending()
     assert transport.take() == b"last"
     assert connection.events == ["opened"]
     transport.feed_eof()
-    await settle()
+    await run_pending()
     assert connection.events == ["opened", None, "ended"]
 
 
 async def test_finishing_does_not_wait_for_ever(connection):
-    connection.adopt(connection, "peer", ServerLimits(linger_timeout=0.001))
+    connection.attach(connection, "peer", ServerLimits(linger_timeout=0.001))
     ended = asyncio.Event()
     connection.closed = lambda fault: ended.set()
     MemoryTransport(connection)
-    connection.finish()
+    connection.close_lingering()
     await ended.wait()
 
 
 async def test_finishing_does_not_drop_without_end():
     connection = Recorder()
-    connection.adopt(connection, "peer", ServerLimits(linger_bytes=10))
+    connection.attach(connection, "peer", ServerLimits(linger_bytes=10))
     transport = MemoryTransport(connection)
-    connection.finish()
+    connection.close_lingering()
     transport.feed(b"x" * 10)
-    await settle()
+    await run_pending()
     assert not transport.is_closing()
     transport.feed(b"x")
-    await settle()
+    await run_pending()
     assert transport.is_closing()
     assert connection.events == ["opened", None, "ended"]
 
@@ -216,14 +216,14 @@ async def test_finishing_after_a_reset_is_the_end(connection, transport, monkeyp
         raise OSError(errno.ENOTCONN, "not connected")
 
     monkeypatch.setattr(transport, "write_eof", fail)
-    connection.finish()
-    await settle()
+    connection.close_lingering()
+    await run_pending()
     assert isinstance(connection.events[1], ConnectionLost)
 
 
 async def test_finishing_minds_back_pressure(connection, transport):
     connection.write(b"x" * 101)
-    connection.finish()
+    connection.close_lingering()
     transport.take()
     assert not connection.is_writing_paused
 
@@ -235,13 +235,13 @@ async def test_reading_can_be_paused_any_number_of_times(connection, transport):
     assert connection.events == ["opened"]
     connection.resume_reading()
     connection.resume_reading()
-    await settle()
+    await run_pending()
     assert connection.events == ["opened", b"a"]
 
 
 async def test_draining_closes_unless_overridden(connection, transport):
     connection.drain()
-    await settle()
+    await run_pending()
     assert connection.events == ["opened", None, "ended"]
 
 
@@ -264,7 +264,7 @@ async def test_peer_that_reads_slowly_and_steadily_gets_all_before_the_close(con
     for second in range(0, 80, 4):
         connection.sweep(now + second)
         transport.take(50)
-    await settle()
+    await run_pending()
     assert connection.events == ["opened", "paused", "resumed", None, "ended"]
 
 

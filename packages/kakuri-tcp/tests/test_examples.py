@@ -46,5 +46,5 @@ def stub():
 def test_the_stub_agent_answers(stub, sent, received):
     with connect(stub, timeout=10) as connection:
         connection.send(sent)
-        connection.end()
+        connection.send_eof()
         assert b"".join(line + b"\n" for line in connection.reader()) == received

@@ -102,6 +102,6 @@ async def test_connections_that_come_and_go_leave_nothing_behind():
                 peer.close()
             await until(lambda: server.connections == 0)
         assert server.counters.accepted == 500
-        assert not server._places._per_peer
+        assert not server._table._per_peer
         assert not server._openings
         assert open_descriptors() == descriptors

@@ -13,7 +13,7 @@ from kakuri_tcp import (
     TooManyRequests,
     listen_lines,
 )
-from kakuri_tcp.testing import settle
+from kakuri_tcp.testing import run_pending
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -125,7 +125,7 @@ async def test_closing_ends_an_attempt_to_connect():
                 peer.connect_ex(listener.getsockname())
             client = LineClient(Endpoint.tcp(*listener.getsockname()))
             request = asyncio.create_task(client.request(b"a", timeout=5))
-            await settle()
+            await run_pending()
             await client.close()
             with pytest.raises(ClientClosed):
                 await request

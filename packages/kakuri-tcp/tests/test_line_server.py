@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from kakuri_tcp import Endpoint, LineError, LineServerLimits, UnexpectedProtocol, listen_lines
-from kakuri_tcp.testing import settle, until
+from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -98,7 +98,7 @@ async def test_what_is_awaited_may_be_finished_when_its_turn_comes():
     def finish(future):
         return b"no number" if future.exception() else b"%d" % (future.result() + 1)
 
-    async with await listen_lines(LOCAL, handler, finish=finish) as server:
+    async with await listen_lines(LOCAL, handler, encode_result=finish) as server:
         assert await exchange(server, b"1\nx\n41\n") == b"2\nno number\n42\n"
 
 
@@ -110,7 +110,7 @@ async def test_requests_in_flight_are_bounded():
         nonlocal most, running
         running += 1
         most = max(most, running)
-        await settle()
+        await run_pending()
         running -= 1
         return line
 
@@ -136,7 +136,7 @@ async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_
         await until(lambda: running == 10)
         second = asyncio.create_task(exchange(server, b"y\n" * 100))
         await until(lambda: running == 14)
-        await settle()
+        await run_pending()
         assert (running, server._shared.in_flight) == (14, 14)
         gate.set()
         assert await first == b"x\n" * 100
@@ -152,7 +152,7 @@ async def test_requests_in_flight_of_a_lost_connection_count_no_longer():
     async with await listen_lines(LOCAL, handler) as server:
         peer = asyncio.create_task(until_the_end(server, b"x\n" * 5))
         await until(lambda: server._shared.in_flight == 5)
-        for connection in server._places.connections:
+        for connection in server._table.connections:
             connection.abort()
         await peer
         await until(lambda: server._shared.in_flight == 0)
@@ -253,7 +253,7 @@ async def test_replies_that_become_ready_together_are_finished_in_turns():
 
     limits = LineServerLimits(turn_time=1e-9, slice_time=1e-9)
     sent = [b"".join(b"%b%d\n" % (name, number) for number in range(20)) for name in (b"a", b"b")]
-    async with await listen_lines(LOCAL, wait, finish=finish, limits=limits) as server:
+    async with await listen_lines(LOCAL, wait, encode_result=finish, limits=limits) as server:
         assert await asyncio.gather(*(exchange(server, each) for each in sent)) == sent
     assert set(finished[:19]) == {b"a", b"b"}
 
@@ -287,7 +287,7 @@ async def test_context_variable_of_a_line_is_not_seen_by_the_next_one():
         name.set(b"fault")
         return name.get()
 
-    server = await listen_lines(LOCAL, handler, finish=finish, on_fault=on_fault)
+    server = await listen_lines(LOCAL, handler, encode_result=finish, on_fault=on_fault)
     async with server:
         lines = [b"=a", b"", b"~=b", b"", b"~", b"=c~", b"~", b"", b"end"]
         replies = await exchange(server, *(line + b"\n" for line in lines))

@@ -6,8 +6,8 @@ from asyncio import Future
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import LineServerLimits
-from kakuri_tcp._line_server import _LineConnection
-from kakuri_tcp.testing import MemoryTransport, settle
+from kakuri_tcp._line_server import _LineServerConnection
+from kakuri_tcp.testing import MemoryTransport, run_pending
 
 LIMITS = LineServerLimits(
     line=5, requests_in_flight=3, write_buffer=8, idle_timeout=3, line_timeout=2, write_timeout=2
@@ -38,10 +38,10 @@ class Peer:
         self.waiting = []
         self.now = 0.0
         self.received = b""
-        self.connection = _LineConnection(
+        self.connection = _LineServerConnection(
             self.handle, lambda error: b"fault", Future.result, None, None, LIMITS
         )
-        self.connection.adopt(self, "peer", LIMITS)
+        self.connection.attach(self, "peer", LIMITS)
         self.ended = 0
         self.transport = MemoryTransport(self.connection)
 
@@ -89,7 +89,7 @@ async def test_replies_are_in_order_whatever_happens(before, ending, after):
     peer = Peer()
     for action in [*before, ending, *after]:
         peer.act(*action)
-        await settle()
+        await run_pending()
         # What the peer can make us hold is bounded, at any time.
         assert len(peer.connection._waiting) <= LIMITS.requests_in_flight
         assert peer.transport.get_write_buffer_size() <= 2 * LIMITS.write_buffer + 3 * len(
@@ -103,6 +103,6 @@ async def test_replies_are_in_order_whatever_happens(before, ending, after):
         replies.pop()
     assert replies == expected[: len(replies)]
     peer.connection.abort()
-    await settle()
+    await run_pending()
     assert peer.ended == 1
     assert all(future.done() for future, _ in peer.waiting)

@@ -15,8 +15,8 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
-from kakuri_tcp._places import Places
-from kakuri_tcp.testing import settle, until
+from kakuri_tcp._connection_table import ConnectionTable
+from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -25,7 +25,7 @@ class Echo(Connection):
     """Sends back what it gets."""
 
     def data_received(self, data):
-        self.progressed = True
+        self.made_progress = True
         self.write(data)
 
 
@@ -65,7 +65,7 @@ async def is_served(peer):
 
 def write_buffer(server):
     """Give how many bytes the only connection of a server holds for its peer."""
-    transports = [connection._transport for connection in server._places.connections]
+    transports = [connection._transport for connection in server._table.connections]
     return sum(transport.get_write_buffer_size() for transport in transports if transport)
 
 
@@ -194,44 +194,44 @@ async def test_connections_that_come_at_once_do_not_lose_their_place_to_one_anot
 
 
 async def test_new_peer_gets_a_reserved_place():
-    places = Places(ServerLimits(connections=16, reserved_connections=2))
+    table = ConnectionTable(ServerLimits(connections=16, reserved_connections=2))
     for _ in range(14):
-        assert places.has_room("one")
-        places.take(Echo(), "one")
-    assert not places.has_room("one")
-    assert places.has_room("two")
-    places.take(Echo(), "two")
-    assert not places.has_room("two")
-    assert places.has_room("three")
+        assert table.has_room("one")
+        table.add(Echo(), "one")
+    assert not table.has_room("one")
+    assert table.has_room("two")
+    table.add(Echo(), "two")
+    assert not table.has_room("two")
+    assert table.has_room("three")
 
 
 async def test_longest_idle_is_of_the_peer_with_most_connections():
-    places = Places(ServerLimits(connections=8))
+    table = ConnectionTable(ServerLimits(connections=8))
     connections = [Echo() for _ in range(8)]
     for number, connection in enumerate(connections):
-        places.take(connection, "few" if number < 3 else "many")
-    assert places.longest_idle("new") is connections[3]
-    assert places.release(connections[3])
-    assert places.longest_idle("new") is connections[4]
+        table.add(connection, "few" if number < 3 else "many")
+    assert table.longest_idle("new") is connections[3]
+    assert table.remove(connections[3])
+    assert table.longest_idle("new") is connections[4]
     for connection in connections[4:]:
-        places.release(connection)
-        assert not places.release(connection)
-    assert places.longest_idle("new") is connections[0]
-    assert places.longest_idle("nobody") is connections[1]
+        table.remove(connection)
+        assert not table.remove(connection)
+    assert table.longest_idle("new") is connections[0]
+    assert table.longest_idle("nobody") is connections[1]
 
 
 async def test_longest_idle_of_busy_peers_is_none_until_the_next_sweep():
-    places = Places(ServerLimits(connections=1))
-    assert places.longest_idle("one") is None
+    table = ConnectionTable(ServerLimits(connections=1))
+    assert table.longest_idle("one") is None
     busy = Busy()
-    places.take(busy, "one")
-    assert places.longest_idle("two") is None
+    table.add(busy, "one")
+    assert table.longest_idle("two") is None
     idle = Echo()
-    places.release(busy)
-    places.take(idle, "one")
-    assert places.longest_idle("two") is None
-    places.sweep()
-    assert places.longest_idle("two") is idle
+    table.remove(busy)
+    table.add(idle, "one")
+    assert table.longest_idle("two") is None
+    table.sweep()
+    assert table.longest_idle("two") is idle
 
 
 async def test_connection_that_is_not_open_yet_can_be_evicted():
@@ -345,7 +345,7 @@ async def test_a_drain_finishes_what_is_in_flight():
         request = asyncio.create_task(client.request(b"a", timeout=5))
         await arrived.wait()
         draining = asyncio.create_task(server.drain(5))
-        await settle()
+        await run_pending()
         assert "draining" in repr(server)
         with pytest.raises(ConnectionError):
             await connect(server.endpoint, Probe, timeout=5)

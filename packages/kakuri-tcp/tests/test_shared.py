@@ -14,8 +14,8 @@ from kakuri_tcp import (
     listen,
 )
 from kakuri_tcp._budgets import SharedBudget
-from kakuri_tcp._shared import Shared
-from kakuri_tcp.testing import MemoryTransport, settle, until
+from kakuri_tcp._shared import SharedResources
+from kakuri_tcp.testing import MemoryTransport, run_pending, until
 
 KIB = 1024
 LIMITS = ServerLimits(unfinished_input=1024 * KIB, unsent_output=1024 * KIB, write_buffer=10)
@@ -55,7 +55,7 @@ class Gatherer(Connection):
 
 @pytest.fixture
 def shared():
-    shared = Shared(LIMITS)
+    shared = SharedResources(LIMITS)
     shared.turns.clock = Clock()
     shared.turns.restart()
     return shared
@@ -69,7 +69,7 @@ def make(shared):
         made = []
         for _ in range(number):
             connection = Gatherer()
-            connection.adopt(connection, "peer", LIMITS, shared)
+            connection.attach(connection, "peer", LIMITS, shared)
             made.append((connection, MemoryTransport(connection)))
         return made
 
@@ -101,7 +101,7 @@ async def test_large_connection_is_paused_above_the_budget_until_there_is_room(s
     assert len(large.gathered) == 30 * KIB
     for _, transport in others[:5]:
         transport.lose(None)
-    await settle()
+    await run_pending()
     assert large_peer.is_reading()
     assert not large.gathered
     assert not large.is_closing
@@ -119,7 +119,7 @@ async def test_connection_with_enough_input_for_its_next_turn_is_not_read_until_
             self.account()
 
     eater = Eater()
-    eater.adopt(eater, "peer", LIMITS, shared)
+    eater.attach(eater, "peer", LIMITS, shared)
     transport = MemoryTransport(eater)
     was_reading = []
     transport.feed(b"x" * 100 * KIB)
@@ -154,7 +154,7 @@ async def test_closed_connection_releases_its_part_of_the_budget(shared, make):
     transport.feed(b"x" * 100)
     assert shared.input.total == 100
     transport.lose(None)
-    await settle()
+    await run_pending()
     assert shared.input.total == 0
     assert repr(shared.input) == "<SharedBudget 0 of 1048576 bytes>"
 
@@ -187,7 +187,7 @@ async def test_shed_aborts_the_half_with_the_most_work_pending(shared, make):
     shared.shed()
     assert [c.is_closing for c, _ in others] == [False, False, False, True, True, True]
     assert {c.fault.limit for c, _ in others if c.is_closing} == {"shed"}
-    await settle()
+    await run_pending()
     assert not any(c.gathered for c, _ in others[:3])
 
 
@@ -197,8 +197,8 @@ async def test_shed_from_another_thread_aborts_connections():
         server._shared.turns.clock = clock = Clock()
         server._shared.turns.restart()
         made = [await asyncio.open_connection("127.0.0.1", server.endpoint.port) for _ in range(2)]
-        await until(lambda: all(c._transport for c in server._places.connections))
-        first, second = server._places.connections
+        await until(lambda: all(c._transport for c in server._table.connections))
+        first, second = server._table.connections
         clock.now += 1
         first.data_received(b"\n")
         second.data_received(b"\n")  # waits: the first has used up the turn
@@ -267,7 +267,7 @@ async def test_closed_connection_releases_its_part_of_the_output(shared, make):
     ((connection, transport), *_) = make(2)
     connection.write(b"x" * 100 * KIB)
     transport.lose(None)
-    await settle()
+    await run_pending()
     assert shared.output.total == 0
 
 

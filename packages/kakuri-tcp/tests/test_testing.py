@@ -12,7 +12,7 @@ from kakuri_tcp.testing import (
     Send,
     pair,
     play,
-    settle,
+    run_pending,
     until,
 )
 
@@ -26,7 +26,7 @@ class Echo(Connection):
         self.write(data)
 
     def receive_eof(self):
-        self.finish()
+        self.close_lingering()
 
 
 class Probe(Connection):
@@ -67,9 +67,9 @@ async def test_two_protocols_talk_to_each_other_without_a_network():
     client = Probe()
     near, far = pair(client, Echo())
     client.write(b"hello")
-    await settle()
+    await run_pending()
     assert client.received == b"hello"
-    client.finish()
+    client.close_lingering()
     await until(lambda: near.is_closing() and far.is_closing())
     assert await client.ended is None
 
@@ -79,11 +79,11 @@ async def test_a_peer_that_does_not_read_makes_the_other_pause():
     near, far = pair(client, server)
     server.pause_reading()
     client.write(b"x" * 70_000)
-    await settle()
+    await run_pending()
     assert client.is_writing_paused
     assert near.get_write_buffer_size() == 70_000
     server.resume_reading()
-    await settle()
+    await run_pending()
     assert not client.is_writing_paused
     assert server.received == b"x" * 70_000
     assert far.get_write_buffer_limits() == (16_384, 65_536)
@@ -97,7 +97,7 @@ async def test_a_memory_transport_keeps_what_comes_while_reading_is_paused():
     transport.feed_eof()
     assert client.pieces == []
     client.resume_reading()
-    await settle()
+    await run_pending()
     assert client.received == b"a"
     assert client.saw_eof.is_set()
     transport.write_eof()
@@ -115,7 +115,7 @@ async def test_a_proxy_without_faults_changes_nothing():
         client.write(b"x" * 1_000_000)
         await until(lambda: len(client.received) == 1_000_000)
         assert proxy.connections == 1
-        client.finish()
+        client.close_lingering()
         assert await client.ended is None
         await until(lambda: proxy.connections == 0 and server.connections == 0)
 
@@ -165,7 +165,7 @@ async def test_a_sender_waits_for_a_slow_network():
     ):
         client = await through(proxy)
         client.write(b"x" * 8_000_000)
-        await until(lambda: sum(len(c.received) for c in server._places.connections) == 8_000_000)
+        await until(lambda: sum(len(c.received) for c in server._table.connections) == 8_000_000)
         client.abort()
 
 
@@ -190,12 +190,12 @@ async def test_a_half_close_ends_one_direction_only():
     async with await listen(LOCAL, Probe) as server, FaultProxy(server.endpoint) as proxy:
         client = await through(proxy)
         client.write(b"a")
-        await until(lambda: any(c.received == b"a" for c in server._places.connections))
+        await until(lambda: any(c.received == b"a" for c in server._table.connections))
         proxy.half_close()
         await client.saw_eof.wait()
         client.write(b"b")
-        await until(lambda: any(c.received == b"ab" for c in server._places.connections))
-        client.finish()
+        await until(lambda: any(c.received == b"ab" for c in server._table.connections))
+        client.close_lingering()
         await client.ended
 
 
@@ -204,7 +204,7 @@ async def test_a_black_hole_swallows_bytes_and_keeps_the_connection():
         client = await through(proxy)
         proxy.faults = Faults(black_hole=True)
         client.write(b"lost")
-        await settle()
+        await run_pending()
         await until(lambda: proxy.connections == 1)
         proxy.faults = Faults()
         client.write(b"kept")

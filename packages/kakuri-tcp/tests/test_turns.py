@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
 from kakuri_tcp._turns import Turns
-from kakuri_tcp.testing import settle, until
+from kakuri_tcp.testing import run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -81,7 +81,7 @@ async def test_process_after_the_turn_time_is_used_up_waits_for_a_turn(turns):
         turns.process(job)
     assert [bool(job.costs) for job in jobs] == [False, False, True, True]
     assert set(turns.waiting) == set(jobs[2:])
-    await settle()
+    await run_pending()
     assert not any(job.costs for job in jobs)
     assert repr(turns) == "<Turns idle>"
 
@@ -92,7 +92,7 @@ async def test_work_beyond_a_slice_continues_after_other_connections(turns):
     second = Job(turns, [0.002] * 3, log=log)
     for job in (first, second):
         turns.process(job)
-    await settle()
+    await run_pending()
     assert log == [first] * 3 + [second] * 3 + [first] * 3
 
 
@@ -104,7 +104,7 @@ async def test_one_turn_of_the_loop_takes_no_longer_than_the_turn_time_and_a_sli
         before = turns.clock()
         await asyncio.sleep(0)
         assert turns.clock() - before <= 0.026
-    await settle()
+    await run_pending()
 
 
 @pytest.mark.parametrize("size", [0, 262_144])
@@ -118,7 +118,7 @@ async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(tur
     asked = len(log)
     cheap = Job(turns, [0.0001], log=log)
     turns.process(cheap)
-    await settle()
+    await run_pending()
     assert log.index(cheap) - asked <= 1
 
 
@@ -203,7 +203,7 @@ async def test_more_data_while_waiting_pauses_reading_until_the_turn(turns):
     assert not job.is_paused
     turns.process(job)
     assert job.is_paused
-    await settle()
+    await run_pending()
     assert not job.is_paused
     assert not job.costs
 
@@ -214,7 +214,7 @@ async def test_discarded_connection_takes_no_turn(turns):
     turns.process(job)
     turns.process(other)
     turns.discard(job)
-    await settle()
+    await run_pending()
     assert job.costs
     assert not other.costs
 
@@ -230,7 +230,7 @@ async def test_work_that_raises_does_not_stop_the_others(turns):
     turns.process(Broken(turns, [0.001]))
     job = Job(turns, [0.001])
     turns.process(job)
-    await settle()
+    await run_pending()
     assert not job.costs
     assert [type(error["exception"]) for error in errors] == [ZeroDivisionError]
 
@@ -240,7 +240,7 @@ async def test_closed_turns_run_nothing(turns):
     job = Job(turns, [0.001])
     turns.process(job)
     turns.close()
-    await settle()
+    await run_pending()
     assert job.costs
 
 

@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from kakuri_tcp.testing import settle
+from kakuri_tcp.testing import run_pending
 from kakuri_zones._cancellation import Cancellation
 from kakuri_zones._errors import StartCancelled
 
@@ -33,9 +33,9 @@ async def test_call_in_progress_may_still_answer_after_cancel():
     cancellation = Cancellation("no", 1000)
     answered = asyncio.Event()
     guarded = asyncio.create_task(cancellation.guard(answered.wait()))
-    await settle()
+    await run_pending()
     cancellation.cancel()
-    await settle()
+    await run_pending()
     assert not guarded.done()
     answered.set()
     with pytest.raises(StartCancelled):
@@ -46,7 +46,7 @@ async def test_call_in_progress_may_still_answer_after_cancel():
 async def test_call_in_progress_is_abandoned_after_the_timeout(options):
     cancellation = Cancellation("no", 1000 if options else 0.01)
     guarded = asyncio.create_task(cancellation.guard(never(), **options))
-    await settle()
+    await run_pending()
     cancellation.cancel()
     with pytest.raises(StartCancelled):
         await guarded
@@ -54,7 +54,7 @@ async def test_call_in_progress_is_abandoned_after_the_timeout(options):
 
 async def test_cancelled_guard_cancels_its_call():
     guarded = asyncio.create_task(Cancellation("no", 1).guard(never()))
-    await settle()
+    await run_pending()
     guarded.cancel()
     with pytest.raises(asyncio.CancelledError):
         await guarded

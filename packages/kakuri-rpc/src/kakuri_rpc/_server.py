@@ -29,6 +29,8 @@ OPENING = b"{"
 """The byte that every connection begins with. No request line, banner or handshake of another
 protocol does, and white space or a byte order mark before the first message is not accepted."""
 
+DEFAULT_LIMITS = LineServerLimits()
+
 INTERNAL = encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"))
 
 
@@ -48,7 +50,7 @@ async def serve(
     endpoint: Endpoint,
     handler: Callable[[Request], Reply | Awaitable[LateReply]],
     *,
-    limits: LineServerLimits | None = None,
+    limits: LineServerLimits = DEFAULT_LIMITS,
     max_document: int = MAX_DOCUMENT_BYTES,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -124,14 +126,14 @@ async def serve(
         answer,
         limits=limits,
         on_fault=_last_words,
-        finish=_finish,
+        encode_result=_encode_result,
         first_byte=OPENING,
         first_line=answer_first,
         access=access,
     )
 
 
-def _finish(handling: asyncio.Future[LateReply]) -> bytes:
+def _encode_result(handling: asyncio.Future[LateReply]) -> bytes:
     """Return what a reply that was waited for is on the wire."""
     try:
         reply = handling.result()

@@ -10,11 +10,14 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, EndpointError, in_seconds
+from kakuri_tcp._errors import ConnectFailed, EndpointError, format_seconds
 from kakuri_tcp._peers import check_server
 from kakuri_tcp._tls import ClientTLS, client_context
 
 C = TypeVar("C", bound=asyncio.BaseProtocol)
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection to be established, by default."""
 
 # Seconds between two attempts while the queue of a Unix server is full, which Linux gives no way to
 # wait for.
@@ -24,10 +27,10 @@ _NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 async def connect(
-    endpoint: Endpoint,
+    endpoint: Endpoint | str,
     factory: Callable[[], C],
     *,
-    timeout: float,
+    timeout: float = CONNECT_TIMEOUT,
     tls: ClientTLS | None = None,
     trusted_uids: Collection[int] = (),
 ) -> C:
@@ -49,6 +52,7 @@ async def connect(
         EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
     """
+    endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)
     try:
         async with asyncio.timeout(timeout):
@@ -59,7 +63,9 @@ async def connect(
         raise
     except TimeoutError as error:
         # The system has a timeout of its own, which has a number.
-        reason = reason_of(error) if error.errno else f"it took longer than {in_seconds(timeout)}"
+        reason = (
+            reason_of(error) if error.errno else f"it took longer than {format_seconds(timeout)}"
+        )
         raise ConnectFailed(str(endpoint), reason) from error
     except OSError as error:
         raise ConnectFailed(str(endpoint), reason_of(error)) from error
@@ -79,7 +85,7 @@ async def _open(
         ssl=context,
         server_hostname=server_name if context else None,
     )
-    if is_own_end(transport):
+    if is_self_connected(transport):
         transport.abort()
         raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
     return connection
@@ -106,16 +112,12 @@ async def _open_unix(
         raise
 
 
-def tls_for(endpoint: Any, tls: Any) -> tuple[ssl.SSLContext | None, str]:
+def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
     """Return the context to connect with, if any, and the name that the peer has to prove.
 
     Raises:
-        TypeError: the endpoint or the settings are of another type.
-
+        TypeError: the settings are of another type.
     """
-    if not isinstance(endpoint, Endpoint):
-        hint = "; Endpoint.parse reads text" if isinstance(endpoint, str) else ""
-        raise TypeError(f"expected an Endpoint to connect to, got {type(endpoint).__name__}{hint}")
     if not isinstance(tls, ClientTLS | None):
         raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")
     if endpoint.scheme != "tls":
@@ -126,7 +128,7 @@ def tls_for(endpoint: Any, tls: Any) -> tuple[ssl.SSLContext | None, str]:
     return client_context(tls), tls.server_name or endpoint.host
 
 
-def is_own_end(transport: asyncio.BaseTransport) -> bool:
+def is_self_connected(transport: asyncio.BaseTransport) -> bool:
     """Say whether a connection leads to itself.
 
     That happens on loopback, where nobody listens at a port of the range that the kernel takes for

@@ -15,9 +15,9 @@ from typing import Protocol, cast
 
 from kakuri_tcp._errors import ConnectionFault, ConnectionLost, IdleTimeout, WriteTimeout
 from kakuri_tcp._kernel import hides_unsent_data, outstanding, reset_on_close
-from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits
 from kakuri_tcp._lingering import Lingering
-from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, Shared, Sharer
+from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
 # Between two sweeps: bytes that the peer has not taken, and has taken.
@@ -27,7 +27,7 @@ _NOT_MEASURED: tuple[float, float] = 0, math.inf
 _ENOUGH_BYTES = 65_536
 
 
-class Owner(Protocol):
+class ConnectionObserver(Protocol):
     """A server or a client, which keeps account of its connections."""
 
     def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
 
     A subclass implements `data_received(data)`, which asyncio calls directly, and where it needs
     them `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and
-    `closed`. It calls `super().__init__()`, and sets `progressed = True` whenever the peer has
+    `closed`. It calls `super().__init__()`, and sets `made_progress = True` whenever the peer has
     brought the exchange forward. That is its own judgement, so that a peer that drips bytes
     without ever completing anything still runs into the idle timeout.
 
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
         peer: the other end, as text for logs.
         limits: of the server; the defaults on the client's side.
         write: sends bytes, in order, without waiting; bytes given after the end are dropped.
-        progressed: whether the peer made progress since the last sweep.
+        made_progress: whether the peer made progress since the last sweep.
         is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
         context: in which the server was started; copy it for each request, and run what the
             application does for the request in the copy.
@@ -57,20 +57,37 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "__weakref__", "_closing_since", "_eof", "_fault", "_held", "_is_new", "_owner", "_pauses",
-        "_quiet_since", "_shared", "_stalled_since", "_stalled_with", "_transport", "context",
-        "is_writing_paused", "limits", "peer", "progressed", "turns", "write",
+        "__weakref__",
+        "_closing_since",
+        "_eof",
+        "_fault",
+        "_held",
+        "_is_new",
+        "_observer",
+        "_pauses",
+        "_quiet_since",
+        "_shared",
+        "_stalled_since",
+        "_stalled_with",
+        "_transport",
+        "context",
+        "is_writing_paused",
+        "limits",
+        "made_progress",
+        "peer",
+        "turns",
+        "write",
     )  # fmt: skip
 
     write: Callable[[bytes | bytearray | memoryview], None]
 
     def __init__(self) -> None:
         self.peer: str = ""
-        self.limits: ServerLimits = ServerLimits()
+        self.limits: ServerLimits = DEFAULT_SERVER_LIMITS
         self.write = _drop
-        self.progressed: bool = True
+        self.made_progress: bool = True
         self.is_writing_paused: bool = False
-        self._owner: Owner | None = None
+        self._observer: ConnectionObserver | None = None
         self._transport: asyncio.Transport | None = None
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
@@ -79,8 +96,8 @@ class Connection(asyncio.Protocol):
         self._closing_since: float | None = None
         self._eof = False
         self._pauses = 0
-        self._shared: Shared | None = None
-        self.turns: Turns[Sharer] = _UNLIMITED
+        self._shared: SharedResources | None = None
+        self.turns: Turns[SharedConnection] = _UNLIMITED
         self.context: contextvars.Context = contextvars.copy_context()
         self._held = 0  # unprocessed bytes, as they were last reported
         self._fault: ConnectionFault | None = None
@@ -94,11 +111,15 @@ class Connection(asyncio.Protocol):
             state = "open, writing paused" if self.is_writing_paused else "open"
         return f"<{type(self).__name__} {self.peer} {state}>"
 
-    def adopt(
-        self, owner: Owner, peer: str, limits: ServerLimits, shared: Shared | None = None
+    def attach(
+        self,
+        observer: ConnectionObserver,
+        peer: str,
+        limits: ServerLimits,
+        shared: SharedResources | None = None,
     ) -> None:
         """Set what keeps account of this connection; called once, before it opens."""
-        self._owner = owner
+        self._observer = observer
         self.peer = peer
         self.limits = limits
         if shared is not None:
@@ -133,7 +154,7 @@ class Connection(asyncio.Protocol):
         """React to the idle timeout; closes unless overridden."""
         self.close_with(IdleTimeout(f"expected progress within {self.limits.idle_timeout:g} s"))
 
-    def give_up_input(self, fault: ConnectionFault) -> None:
+    def discard_input(self, fault: ConnectionFault) -> None:
         """Drop what was received and not processed, and close with `fault`; aborts by default.
 
         The server calls this when all connections together hold too much. An abort is a surprise
@@ -183,8 +204,8 @@ class Connection(asyncio.Protocol):
                 timeout = self.limits.write_timeout
                 self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
             self._stalled_with = left, taken
-        elif self.progressed:
-            self.progressed = self._is_new = False
+        elif self.made_progress:
+            self.made_progress = self._is_new = False
             self._quiet_since = now
         elif now - self._quiet_since >= self.limits.idle_timeout:
             self.idle()
@@ -204,7 +225,7 @@ class Connection(asyncio.Protocol):
     @property
     def quiet_since(self) -> float:
         """When the peer last made progress, by `time.monotonic`; inf if since the last sweep."""
-        return math.inf if self.progressed and not self._is_new else self._quiet_since
+        return math.inf if self.made_progress and not self._is_new else self._quiet_since
 
     @property
     def fault(self) -> ConnectionFault | None:
@@ -273,7 +294,7 @@ class Connection(asyncio.Protocol):
         self._fault = self._fault or fault
         self.close()
 
-    def finish(self) -> None:
+    def close_lingering(self) -> None:
         """Send what was written, end our side, and close when the peer has ended its own.
 
         What still arrives is dropped, at most `linger_bytes` of it and for at most
@@ -361,8 +382,8 @@ class Connection(asyncio.Protocol):
         finally:
             if self._shared is not None:
                 self._shared.ended(self)
-            if self._owner is not None:
-                self._owner.connection_ended(self, self._fault)
+            if self._observer is not None:
+                self._observer.connection_ended(self, self._fault)
 
     def _begin_closing(self) -> None:
         self._closing_since = self._stalled_since = time.monotonic()
@@ -395,7 +416,7 @@ class Connection(asyncio.Protocol):
 
 
 # For connections that share nothing: those of clients.
-_UNLIMITED: Turns[Sharer] = Turns(turn_time=math.inf, slice_time=math.inf)
+_UNLIMITED: Turns[SharedConnection] = Turns(turn_time=math.inf, slice_time=math.inf)
 
 
 def _drop(data: bytes | bytearray | memoryview) -> None:

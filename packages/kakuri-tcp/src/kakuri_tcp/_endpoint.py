@@ -47,11 +47,11 @@ class Endpoint:
 
         Raises:
             EndpointError: the text is none of these.
-            TypeError: it is no text.
+            TypeError: it is not text.
 
         """
         if not isinstance(text, str):
-            raise TypeError(f"expected text such as '127.0.0.1:9000' as endpoint, got {text!r:.80}")
+            raise TypeError(f"expected an endpoint such as '127.0.0.1:9000', got {text!r:.80}")
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
             return cls.unix(path.removeprefix("//") if path.startswith("//") else path)
@@ -73,6 +73,18 @@ class Endpoint:
             case "tls":
                 return cls.tls(host, int(port))
         raise EndpointError(f"expected tcp://, tls:// or unix://, got {text!r}")
+
+    @classmethod
+    def of(cls, value: "Endpoint | str") -> "Endpoint":
+        """Return an endpoint as it is, or the one that a text names.
+
+        Functions that accept both call this.
+
+        Raises:
+            EndpointError: the text names no endpoint.
+            TypeError: the value is neither an endpoint nor text.
+        """
+        return value if isinstance(value, Endpoint) else cls.parse(value)
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Self:

@@ -30,7 +30,7 @@ import os
 from typing import Any
 
 
-def in_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Write a duration for people: what is left of 5 s an instant later is still `5 s`."""
     return f"{round(seconds, 3) or seconds:g} s"
 
@@ -150,7 +150,9 @@ class RequestTimeout(TCPError, TimeoutError):
     """
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(f"expected a reply from {endpoint} within {in_seconds(timeout)}, got none")
+        super().__init__(
+            f"expected a reply from {endpoint} within {format_seconds(timeout)}, got none"
+        )
         self.endpoint = endpoint
         self.timeout = timeout
 

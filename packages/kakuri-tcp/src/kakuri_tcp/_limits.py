@@ -68,6 +68,12 @@ class ServerLimits:
         return _interval(self.idle_timeout, self.write_timeout)
 
 
+def check_type(name: str, value: object, expected: type) -> None:
+    """Raise TypeError unless an argument is of the type that it has to be."""
+    if not isinstance(value, expected):
+        raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
+
+
 def _check(name: str, value: object, *, whole: bool) -> None:
     numbers = int if whole else (int, float)
     if not isinstance(value, numbers) or isinstance(value, bool):
@@ -133,3 +139,8 @@ class LineClientLimits:
     backoff: float = 0.25
     idle_timeout: float = 120.0
     stall_timeout: float = 5.0
+
+
+DEFAULT_SERVER_LIMITS = ServerLimits()
+DEFAULT_LINE_SERVER_LIMITS = LineServerLimits()
+DEFAULT_LINE_CLIENT_LIMITS = LineClientLimits()

@@ -14,10 +14,13 @@ from typing import Self
 
 from kakuri_tcp._connect import connect, tls_for
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, in_seconds
-from kakuri_tcp._limits import LineClientLimits
-from kakuri_tcp._line_link import Link
+from kakuri_tcp._errors import ClientClosed, ConnectFailed, TooManyRequests, format_seconds
+from kakuri_tcp._limits import DEFAULT_LINE_CLIENT_LIMITS, LineClientLimits, check_type
+from kakuri_tcp._line_client_connection import LineClientConnection
 from kakuri_tcp._tls import ClientTLS
+
+REQUEST_TIMEOUT = 5.0
+"""Seconds for a request and its reply, by default."""
 
 
 class LineClient:
@@ -34,9 +37,9 @@ class LineClient:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: Endpoint | str,
         *,
-        limits: LineClientLimits | None = None,
+        limits: LineClientLimits = DEFAULT_LINE_CLIENT_LIMITS,
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
@@ -54,15 +57,17 @@ class LineClient:
             EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
         """
+        endpoint = Endpoint.of(endpoint)
         tls_for(endpoint, tls)
-        self.endpoint = endpoint
-        self.limits: LineClientLimits = limits or LineClientLimits()
+        check_type("limits", limits, LineClientLimits)
+        self.endpoint: Endpoint = endpoint
+        self.limits = limits
         self._name = str(endpoint)
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._link: Link | None = None
-        self._connecting: asyncio.Task[Link] | None = None
+        self._link: LineClientConnection | None = None
+        self._connecting: asyncio.Task[LineClientConnection] | None = None
         self._waiting = 0
         self._failures = 0
         self._not_before = 0.0
@@ -94,7 +99,7 @@ class LineClient:
         """How many requests hold a place: without a reply, or waiting to be sent."""
         return self._waiting + (len(self._link.pending) if self._link is not None else 0)
 
-    async def request(self, line: bytes, *, timeout: float) -> bytes:
+    async def request(self, line: bytes, *, timeout: float = REQUEST_TIMEOUT) -> bytes:
         """Send a line and give the line that answers it.
 
         Args:
@@ -145,7 +150,7 @@ class LineClient:
             link.abort()
             await asyncio.shield(link.ended)
 
-    async def _ready(self, deadline: float, timeout: float) -> Link:
+    async def _ready(self, deadline: float, timeout: float) -> LineClientConnection:
         """Wait for a link that a request may be sent on."""
         if self._is_closed:
             raise ClientClosed(f"expected an open client, got one of {self._name} that was closed")
@@ -164,12 +169,12 @@ class LineClient:
                         return link
                     await link.wait_writable()
         except TimeoutError as error:
-            reason = f"the request could not be sent within {in_seconds(timeout)}"
+            reason = f"the request could not be sent within {format_seconds(timeout)}"
             raise ConnectFailed(self._name, reason) from error
         finally:
             self._waiting -= 1
 
-    async def _connected(self) -> Link:
+    async def _connected(self) -> LineClientConnection:
         """Join the attempt to connect that is under way, or begin one."""
         attempt = self._connecting
         if attempt is None:
@@ -183,7 +188,7 @@ class LineClient:
                 raise ClientClosed(f"the client of {self._name} was closed") from None
             raise
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> LineClientConnection:
         budget = self.limits.connect_timeout
         wait = self._not_before - time.monotonic()
         if wait >= budget:
@@ -194,7 +199,7 @@ class LineClient:
         try:
             return await connect(
                 self.endpoint,
-                lambda: Link(self._name, self.limits, self._link_closed),
+                lambda: LineClientConnection(self._name, self.limits, self._link_closed),
                 timeout=budget,
                 tls=self._tls,
                 trusted_uids=self._trusted_uids,
@@ -204,12 +209,12 @@ class LineClient:
             self._back_off()
             raise
 
-    def _connect_done(self, task: asyncio.Task[Link]) -> None:
+    def _connect_done(self, task: asyncio.Task[LineClientConnection]) -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
             self._link = task.result()
 
-    def _link_closed(self, link: Link) -> None:
+    def _link_closed(self, link: LineClientConnection) -> None:
         if self._link is link:
             self._link = None
         if link.replies:

@@ -21,9 +21,9 @@ from kakuri_tcp._errors import (
     LineError,
     UnexpectedProtocol,
 )
-from kakuri_tcp._limits import LineServerLimits
+from kakuri_tcp._limits import DEFAULT_LINE_SERVER_LIMITS, LineServerLimits, check_type
 from kakuri_tcp._lines import LineDecoder
-from kakuri_tcp._server import Server, check_type, listen
+from kakuri_tcp._server import Server, listen
 from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
 
@@ -39,17 +39,17 @@ _LARGE_LINE = 4096
 _ALWAYS_IN_FLIGHT = 4
 
 LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
-Finish = Callable[["asyncio.Future[Any]"], bytes]
+ResultEncoder = Callable[["asyncio.Future[Any]"], bytes]
 FaultHandler = Callable[[LineError | HandlerFailed], bytes | None]
 
 
 async def listen_lines(
-    endpoint: Endpoint,
+    endpoint: Endpoint | str,
     handler: LineHandler,
     *,
-    limits: LineServerLimits | None = None,
+    limits: LineServerLimits = DEFAULT_LINE_SERVER_LIMITS,
     on_fault: FaultHandler | None = None,
-    finish: Finish | None = None,
+    encode_result: ResultEncoder | None = None,
     first_byte: bytes | None = None,
     first_line: LineHandler | None = None,
     tls: ServerTLS | None = None,
@@ -69,8 +69,8 @@ async def listen_lines(
         on_fault: gives the last reply before the connection closes, or None for none. It gets
             LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
             handler raised anything else.
-        finish: gives the reply of an awaitable that is done, or has failed, when its turn has come;
-            without it, its result is the reply. Raises nothing.
+        encode_result: called with the future of an awaitable that is done or has failed, when its
+            reply is due; returns the reply and raises nothing. By default, the result is the reply.
         first_byte: the bytes that a connection may begin with, such as `b"{"` where every line is
             a JSON object. A connection that begins with another byte speaks another protocol and
             is aborted with the fault UnexpectedProtocol: no line of it reaches the handler, and
@@ -86,40 +86,39 @@ async def listen_lines(
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    settings = limits if limits is not None else LineServerLimits()
-    check_type("limits", settings, LineServerLimits)
+    check_type("limits", limits, LineServerLimits)
     if not callable(handler):
         raise TypeError(f"expected a function as handler, got {handler!r:.80}")
     if first_byte is not None:
         check_type("first_byte", first_byte, bytes)
 
     def factory() -> Connection:
-        return _LineConnection(
-            handler, on_fault, finish or _result_of, first_byte, first_line, settings
+        return _LineServerConnection(
+            handler, on_fault, encode_result or _result_of, first_byte, first_line, limits
         )
 
-    return await listen(endpoint, factory, limits=settings, tls=tls, access=access)
+    return await listen(endpoint, factory, limits=limits, tls=tls, access=access)
 
 
-class _LineConnection(Connection):
+class _LineServerConnection(Connection):
     __slots__ = (
-        "_counted", "_decoder", "_finish", "_first_byte", "_first_line", "_handler", "_is_ending",
-        "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop", "_on_fault",
-        "_takes_requests", "_turn", "_waiting",
+        "_counted", "_decoder", "_encode_result", "_first_byte", "_first_line", "_handler",
+        "_is_ending", "_is_reading", "_last", "_line_began", "_line_limits", "_lines", "_loop",
+        "_on_fault", "_takes_requests", "_turn", "_waiting",
     )  # fmt: skip
 
     def __init__(
         self,
         handler: LineHandler,
         on_fault: FaultHandler | None,
-        finish: Finish,
+        encode_result: ResultEncoder,
         first_byte: bytes | None,
         first_line: LineHandler | None,
         limits: LineServerLimits,
     ) -> None:
         super().__init__()
         self._handler = handler
-        self._finish = finish
+        self._encode_result = encode_result
         self._on_fault = on_fault
         self._first_byte = first_byte  # until the first byte has come
         self._first_line = first_line  # until the first line has come
@@ -159,11 +158,11 @@ class _LineConnection(Connection):
         if self._turn is None:
             self.process()
 
-    def give_up_input(self, fault: ConnectionFault) -> None:
+    def discard_input(self, fault: ConnectionFault) -> None:
         self._decoder = LineDecoder(limit=self._line_limits.line)
         self._cancel_waiting()
         self._fault = self._fault or fault
-        self.finish()
+        self.close_lingering()
 
     def writing_resumed(self) -> None:
         if self._turn is None:
@@ -176,8 +175,8 @@ class _LineConnection(Connection):
 
     def sweep(self, now: float) -> None:
         if self._waiting or self._turn is not None or self in self.turns:
-            self.progressed = True  # the peer waits for us
-        if self.progressed or not self._decoder.has_partial_line:
+            self.made_progress = True  # the peer waits for us
+        if self.made_progress or not self._decoder.has_partial_line:
             self._line_began = now
         elif now - self._line_began >= self._line_limits.line_timeout:
             timeout = self._line_limits.line_timeout
@@ -215,7 +214,7 @@ class _LineConnection(Connection):
         if self._is_ending and not self._waiting:
             if self._last is not None:
                 self._write_lines([self._last])
-            self.finish()
+            self.close_lingering()
         elif self._is_reading is not is_drained:
             self._is_reading = is_drained
             if is_drained:
@@ -241,7 +240,7 @@ class _LineConnection(Connection):
             line = next_line()
             if line is None:
                 return True
-            self.progressed = True
+            self.made_progress = True
             context = new_context()
             try:
                 if self._first_line is None:
@@ -333,7 +332,7 @@ class _LineConnection(Connection):
 
     def _result(self, future: asyncio.Future[Any]) -> bytes:
         try:
-            reply = self.context.copy().run(self._finish, future)
+            reply = self.context.copy().run(self._encode_result, future)
         except (Exception, asyncio.CancelledError) as error:
             raise HandlerFailed(f"expected a reply from {future!r}, got {error!r}") from error
         if not isinstance(reply, bytes):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from kakuri_tcp._connection import Connection
+from kakuri_tcp._connection_table import ConnectionTable
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import (
     ConnectionFault,
@@ -19,11 +20,10 @@ from kakuri_tcp._errors import (
     Overloaded,
     WriteTimeout,
 )
-from kakuri_tcp._limits import ServerLimits
+from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
 from kakuri_tcp._listeners import Listeners, open_listeners
 from kakuri_tcp._peers import Peer, identify
-from kakuri_tcp._places import Places
-from kakuri_tcp._shared import Shared
+from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._tls import ServerTLS
 from kakuri_tcp._unix import UnixAccess
 
@@ -79,8 +79,8 @@ class Server:
         self._access = access
         self._factory = factory
         self._loop = asyncio.get_running_loop()
-        self._places = Places(limits)
-        self._shared = Shared(limits)
+        self._table = ConnectionTable(limits)
+        self._shared = SharedResources(limits)
         self._openings: dict[Connection, asyncio.Task[None]] = {}
         self._accepted: dict[Connection, socket.socket] = {}  # whose opening has not begun
         self._ended = asyncio.Event()
@@ -95,10 +95,10 @@ class Server:
     def __repr__(self) -> str:
         state = "draining" if self._is_draining else "listening"
         if not self._sockets:
-            state = "draining" if self._places else "closed"
+            state = "draining" if self._table else "closed"
         elif self._retry is not None:
             state = "out of descriptors"
-        return f"<Server {self.endpoint} {state}, {len(self._places)} connections>"
+        return f"<Server {self.endpoint} {state}, {len(self._table)} connections>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,7 +109,7 @@ class Server:
     @property
     def connections(self) -> int:
         """How many connections are open, those in a TLS handshake included."""
-        return len(self._places)
+        return len(self._table)
 
     def shed(self) -> None:
         """Abort the connections with the most pending work: half of those that wait for a turn.
@@ -137,12 +137,12 @@ class Server:
         self._stop_accepting()
         self._is_draining = True
         await self._cancel_openings()
-        for connection in self._places.connections:
+        for connection in self._table.connections:
             connection.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 await self._ended.wait()
-        aborted = len(self._places)
+        aborted = len(self._table)
         await self.close()
         return aborted
 
@@ -150,7 +150,7 @@ class Server:
         """Stop listening and abort every connection; may be called again."""
         self._stop_accepting()
         await self._cancel_openings()
-        for connection in self._places.connections:
+        for connection in self._table.connections:
             connection.abort()
         await self._ended.wait()
         self._shared.turns.close()
@@ -160,7 +160,7 @@ class Server:
 
     def connection_ended(self, connection: Connection, fault: ConnectionFault | None) -> None:
         """Take a connection off the account; connections call this."""
-        if not self._places.release(connection):
+        if not self._table.remove(connection):
             return
         if isinstance(fault, Overloaded):
             if fault.limit == "connections":
@@ -173,7 +173,7 @@ class Server:
             self.counters.write_timeouts += 1
         elif fault is not None:
             self.counters.faults += 1
-        if not self._places:
+        if not self._table:
             self._ended.set()
         if self._retry is not None:
             self._start_accepting()  # a descriptor has become free
@@ -231,9 +231,9 @@ class Server:
         except BaseException:
             accepted.close()
             raise
-        connection.adopt(self, peer.text, self.limits, self._shared)
+        connection.attach(self, peer.text, self.limits, self._shared)
         self.counters.accepted += 1
-        self._places.take(connection, peer.key)
+        self._table.add(connection, peer.key)
         self._ended.clear()
         self._accepted[connection] = accepted
         task = self._loop.create_task(self._open(connection))
@@ -243,9 +243,9 @@ class Server:
     def _admits(self, peer: Peer) -> bool:
         if peer.credentials is not None and not self._access.admits(peer.credentials):
             return False
-        if self._places.has_room(peer.key):
+        if self._table.has_room(peer.key):
             return True
-        idle = self._places.longest_idle(peer.key)
+        idle = self._table.longest_idle(peer.key)
         if idle is None:
             return False
         self._evict(idle)
@@ -299,23 +299,17 @@ class Server:
     def _sweep(self) -> None:
         self._sweeper = self._loop.call_later(self.limits.sweep_interval, self._sweep)
         now = time.monotonic()
-        for connection in self._places.connections:
+        for connection in self._table.connections:
             connection.sweep(now)
-        self._places.sweep()
+        self._table.sweep()
         self._shared.sweep()
 
 
-def check_type(name: str, value: object, expected: type) -> None:
-    """Raise TypeError unless an argument is of the type that it has to be."""
-    if not isinstance(value, expected):
-        raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
-
-
 async def listen(
-    endpoint: Endpoint,
+    endpoint: Endpoint | str,
     factory: Callable[[], Connection],
     *,
-    limits: ServerLimits | None = None,
+    limits: ServerLimits = DEFAULT_SERVER_LIMITS,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -336,9 +330,8 @@ async def listen(
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    limits = limits if limits is not None else ServerLimits()
+    endpoint = Endpoint.of(endpoint)
     access = access if access is not None else UnixAccess()
-    check_type("endpoint", endpoint, Endpoint)
     check_type("limits", limits, ServerLimits)
     check_type("access", access, UnixAccess)
     if tls is not None:

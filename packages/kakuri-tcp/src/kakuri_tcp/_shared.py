@@ -16,7 +16,7 @@ BY_PROTOCOL, BY_TURNS, BY_BUDGET = 1, 2, 4
 _ALWAYS_READ = 16_384
 
 
-class Sharer(Worker, Protocol):
+class SharedConnection(Worker, Protocol):
     """A connection, as what is shared acts on it."""
 
     def __hash__(self) -> int:
@@ -28,14 +28,14 @@ class Sharer(Worker, Protocol):
     def resume_for(self, reason: int) -> None:
         """Read again if that was the only reason."""
 
-    def give_up_input(self, fault: ConnectionFault) -> None:
+    def discard_input(self, fault: ConnectionFault) -> None:
         """Drop what was received and not processed, and close with `fault`."""
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
         """Close at once; what was not sent yet is lost."""
 
 
-class Shared:
+class SharedResources:
     """The turns and the budgets of one server's connections.
 
     Attributes:
@@ -49,15 +49,21 @@ class Shared:
     """
 
     def __init__(self, limits: ServerLimits) -> None:
-        self.turns: Turns[Sharer] = Turns(turn_time=limits.turn_time, slice_time=limits.slice_time)
-        self.input: SharedBudget[Sharer] = SharedBudget(limits.unfinished_input, self._clock)
-        self.output: SharedBudget[Sharer] = SharedBudget(limits.unsent_output, self._clock)
+        self.turns: Turns[SharedConnection] = Turns(
+            turn_time=limits.turn_time, slice_time=limits.slice_time
+        )
+        self.input: SharedBudget[SharedConnection] = SharedBudget(
+            limits.unfinished_input, self._clock
+        )
+        self.output: SharedBudget[SharedConnection] = SharedBudget(
+            limits.unsent_output, self._clock
+        )
         self.in_flight: int = 0
         self.context: contextvars.Context = contextvars.copy_context()
         self.aborted: int = 0
-        self._held_back: set[Sharer] = set()
+        self._held_back: set[SharedConnection] = set()
 
-    def input_changed(self, connection: Sharer, size: int) -> None:
+    def input_changed(self, connection: SharedConnection, size: int) -> None:
         """Set how many bytes a connection has not processed; pause it above the limit."""
         budget = self.input
         budget.set(connection, size)
@@ -70,14 +76,14 @@ class Shared:
         elif self._held_back and budget.has_room:
             self._let_go()
 
-    def output_changed(self, connection: Sharer, size: int) -> None:
+    def output_changed(self, connection: SharedConnection, size: int) -> None:
         """Set how many bytes a connection has not sent."""
         self.output.set(connection, size)
         if self.output.is_exceeded:
             for worst in self.output.take_worst():
                 self._abort(worst, "unsent_output")
 
-    def ended(self, connection: Sharer) -> None:
+    def ended(self, connection: SharedConnection) -> None:
         """Forget a connection."""
         self.turns.discard(connection)
         self.output.set(connection, 0)
@@ -100,11 +106,11 @@ class Shared:
             self.aborted += 1
             self._held_back.discard(connection)
             self.turns.discard(connection)
-            connection.give_up_input(Overloaded("unfinished_input"))
+            connection.discard_input(Overloaded("unfinished_input"))
         if self._held_back and self.input.has_room:
             self._let_go()
 
-    def _abort(self, connection: Sharer, limit: str) -> None:
+    def _abort(self, connection: SharedConnection, limit: str) -> None:
         self.aborted += 1
         self.turns.discard(connection)
         connection.abort(Overloaded(limit))

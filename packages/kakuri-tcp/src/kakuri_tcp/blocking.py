@@ -126,7 +126,7 @@ class Connection:
         """Set how long any later wait may take; None waits for ever."""
         self._socket.settimeout(seconds)
 
-    def end(self) -> None:
+    def send_eof(self) -> None:
         """End our side; the peer may still send."""
         self._socket.shutdown(socket.SHUT_WR)
 
@@ -145,7 +145,7 @@ class Server:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: Endpoint | str,
         *,
         timeout: float | None = None,
         backlog: int = 128,
@@ -164,6 +164,7 @@ class Server:
             EndpointError: it is an endpoint of TLS.
 
         """
+        endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
         self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
@@ -206,7 +207,7 @@ class Server:
 
 
 def connect(
-    endpoint: Endpoint,
+    endpoint: Endpoint | str,
     *,
     timeout: float | None = None,
     tls: ClientTLS | None = None,
@@ -229,6 +230,7 @@ def connect(
         EndpointError: there are TLS settings, and the endpoint is not one of TLS.
 
     """
+    endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)
     try:
         if endpoint.scheme == "unix":

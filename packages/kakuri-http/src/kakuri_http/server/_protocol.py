@@ -77,7 +77,7 @@ class ServerProtocol(ResponseSide):
         if self._exchange is None or self._core.request_state is _BODY:
             self.process()
 
-    def give_up_input(self, fault: ConnectionFault) -> None:
+    def discard_input(self, fault: ConnectionFault) -> None:
         """Respond 503 to a request whose content takes too long while memory is short."""
         exchange = self._exchange
         if exchange is not None and exchange.task is not None and exchange.stream is None:
@@ -127,7 +127,7 @@ class ServerProtocol(ResponseSide):
         elif late is not None and task is not None:
             task.cancel()
         if self._exchange is not None:
-            self.progressed = True  # the client waits for us, or its content has deadlines
+            self.made_progress = True  # the client waits for us, or its content has deadlines
         super().sweep(now)
 
     def closed(self, fault: ConnectionFault | None) -> None:  # noqa: ARG002 - the log has it
@@ -188,7 +188,7 @@ class ServerProtocol(ResponseSide):
     def _close_if_drained(self) -> None:
         if self._exchange is None and self._ready is None and self not in self.turns:
             # The client may still be sending content of a request that has its response.
-            (self.finish if self._core.request_state is _BODY else self.close)()
+            (self.close_lingering if self._core.request_state is _BODY else self.close)()
 
     def _advance(self) -> None:
         """Process the events of the bytes so far, then write the responses."""
@@ -225,7 +225,7 @@ class ServerProtocol(ResponseSide):
             self.account()
 
     def _begin(self, request: Request) -> None:
-        self.progressed = True
+        self.made_progress = True
         exchange = self._exchange = Exchange(request, self.context.copy())
         request.peer = self.peer
         if self._access_log is not None:
@@ -350,7 +350,7 @@ class ServerProtocol(ResponseSide):
             self._exchange = exchange
             self.respond(exchange, problem(error.status, detail=str(error), code=error.code))
         elif exchange.task is None:
-            self.finish()
+            self.close_lingering()
 
     def end_exchange(self, *, complete: bool) -> None:
         """Log the exchange and continue with the next, or close the connection."""
@@ -367,7 +367,7 @@ class ServerProtocol(ResponseSide):
             if core.request_state is State.CLOSED and not core.buffered:
                 self.close()
             else:
-                self.finish()
+                self.close_lingering()
             return
         if exchange is not None and exchange.stream is not None:
             self.resume_reading()  # the handler left content unread: it is dropped

@@ -3,7 +3,7 @@
 from kakuri_tcp.testing._memory import MemoryTransport, pair
 from kakuri_tcp.testing._proxy import FaultProxy, Faults
 from kakuri_tcp.testing._script import End, Expect, Send, Step, play
-from kakuri_tcp.testing._waiting import settle, until
+from kakuri_tcp.testing._waiting import run_pending, until
 
 __all__ = [
     "End",
@@ -15,7 +15,7 @@ __all__ = [
     "Step",
     "pair",
     "play",
-    "settle",
+    "run_pending",
     "until",
 ]
 

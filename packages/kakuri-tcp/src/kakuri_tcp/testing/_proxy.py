@@ -48,10 +48,10 @@ class FaultProxy:
 
     """
 
-    def __init__(self, upstream: Endpoint, faults: Faults | None = None) -> None:
+    def __init__(self, upstream: Endpoint | str, faults: Faults = Faults()) -> None:
         """Make a proxy in front of `upstream`."""
-        self.upstream = upstream
-        self.faults: Faults = faults or Faults()
+        self.upstream: Endpoint = Endpoint.of(upstream)
+        self.faults = faults
         self.endpoint: Endpoint = Endpoint.tcp("127.0.0.1", 0)
         self._server: Server | None = None
         self._sides: set[_Side] = set()
@@ -161,7 +161,7 @@ class _Side(Connection):
                 self.other.send_later(None)
 
     def sweep(self, now: float) -> None:
-        self.progressed = True  # the proxy has no timeouts of its own
+        self.made_progress = True  # the proxy has no timeouts of its own
         super().sweep(now)
 
     def join(self, upstream: "_Side") -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kakuri_tcp.testing._memory import MemoryTransport
-from kakuri_tcp.testing._waiting import settle
+from kakuri_tcp.testing._waiting import run_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +51,5 @@ async def play(protocol: asyncio.Protocol, steps: Iterable[Step]) -> MemoryTrans
                     raise AssertionError(f"step {number}: expected {data!r}, got {got!r}")
             case End():
                 transport.feed_eof()
-        await settle()
+        await run_pending()
     return transport

@@ -8,7 +8,7 @@ _TURNS = 20
 _PAUSE = 0.001
 
 
-async def settle() -> None:
+async def run_pending() -> None:
     """Let the loop run everything that is due."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)

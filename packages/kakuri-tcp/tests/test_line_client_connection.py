@@ -2,16 +2,16 @@
 
 import pytest
 from kakuri_tcp import LineClientLimits
-from kakuri_tcp._line_link import Link
-from kakuri_tcp.testing import MemoryTransport, settle
+from kakuri_tcp._line_client_connection import LineClientConnection
+from kakuri_tcp.testing import MemoryTransport, run_pending
 
 
 @pytest.fixture
 async def link():
-    link = Link("peer", LineClientLimits(unsent=10), lambda link: None)
+    link = LineClientConnection("peer", LineClientLimits(unsent=10), lambda link: None)
     yield link
     link.abort()
-    await settle()
+    await run_pending()
 
 
 async def test_link_is_writable_up_to_its_limit_in_every_turn(link):
@@ -21,7 +21,7 @@ async def test_link_is_writable_up_to_its_limit_in_every_turn(link):
         assert link.is_writable
         futures.append(link.send(b"0", 1e9, 1.0))
         assert not link.is_writable
-        await settle()
+        await run_pending()
         assert transport.take() == b"123456\n789\n0\n"
         assert link.is_writable
         for future in futures:

@@ -15,7 +15,7 @@ from kakuri_tcp._limits import ServerLimits
 _CANDIDATES = 256
 
 
-class Places:
+class ConnectionTable:
     """The connections of a server, by peer."""
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -40,12 +40,12 @@ class Places:
         free = self._limits.connections - len(self._peers)
         return own < self._limits.connections_per_peer and free > (self._reserved if own else 0)
 
-    def take(self, connection: Connection, peer: str) -> None:
+    def add(self, connection: Connection, peer: str) -> None:
         """Add a connection of a peer."""
         self._peers[connection] = peer
         self._per_peer[peer] += 1
 
-    def release(self, connection: Connection) -> bool:
+    def remove(self, connection: Connection) -> bool:
         """Remove a connection; return whether it had a place."""
         peer = self._peers.pop(connection, None)
         if peer is None:

@@ -22,7 +22,7 @@ from kakuri_tcp._lines import LineDecoder
 _TICK = 0.02
 
 
-class Link(Connection):
+class LineClientConnection(Connection):
     """Writes request lines and hands reply lines to the oldest request without one."""
 
     __slots__ = (
@@ -32,7 +32,10 @@ class Link(Connection):
     )  # fmt: skip
 
     def __init__(
-        self, endpoint: str, limits: LineClientLimits, on_closed: Callable[["Link"], None]
+        self,
+        endpoint: str,
+        limits: LineClientLimits,
+        on_closed: Callable[["LineClientConnection"], None],
     ) -> None:
         super().__init__()
         self._endpoint = endpoint

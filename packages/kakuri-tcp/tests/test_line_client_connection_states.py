@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost, RequestTimeout
-from kakuri_tcp._line_link import Link
-from kakuri_tcp.testing import MemoryTransport, settle
+from kakuri_tcp._line_client_connection import LineClientConnection
+from kakuri_tcp.testing import MemoryTransport, run_pending
 
 ORDINARY = st.one_of(
     st.tuples(st.just("send"), st.sampled_from(["in time", "in time", "late"])),
@@ -22,7 +22,7 @@ class Peer:
     """Callers on one side and a server on the other, which do as they are told."""
 
     def __init__(self):
-        self.link = Link("peer", LineClientLimits(), lambda link: None)
+        self.link = LineClientConnection("peer", LineClientLimits(), lambda link: None)
         self.transport = MemoryTransport(self.link)
         self.requests = {}
         self.asked = []
@@ -47,7 +47,7 @@ class Peer:
                 deadline = time + (60 if argument == "in time" else -1)
                 self.requests[line] = self.link.send(line, deadline, 1.0)
             case "turn":
-                await settle()
+                await run_pending()
                 self.read()
             case "reply":
                 self.reply(argument)
@@ -58,7 +58,7 @@ class Peer:
                 self.link._tick()
 
     async def end(self, ending):
-        await settle()
+        await run_pending()
         self.read()
         match ending:
             case "unasked":
@@ -73,7 +73,7 @@ class Peer:
                 self.transport.lose(ConnectionResetError())
             case "reply to all":
                 self.reply(len(self.asked))
-        await settle()
+        await run_pending()
 
 
 @given(st.lists(ORDINARY, max_size=25), ENDINGS)
@@ -83,7 +83,7 @@ async def test_a_request_gets_its_own_reply_or_an_error(actions, ending):
         await peer.act(*action)
     await peer.end(ending)
     peer.link.abort()
-    await settle()
+    await run_pending()
     answered = set(peer.asked[: peer.answered])
     for line, future in peer.requests.items():
         assert future.done()
