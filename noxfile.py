@@ -24,9 +24,7 @@ from tools.sessions import (  # noqa: E402
     python_for_tests,
     run_tests,
     run_tool,
-    skip_at_end,
     tools_of,
-    warn_at_end,
 )
 
 nox.needs_version = ">=2025.2.9"
@@ -40,8 +38,6 @@ PYTHON = str(PYTHONS[0].path)
 SITE = ROOT / "site"
 CORPORA = "KAKURI_CORPORA"
 REQUIRE_ZONES = "KAKURI_REQUIRE_ZONES"
-HAS_ETCD = "KAKURI_ETCD" in os.environ or system.available("etcd")
-ZONES_LACK = ", ".join(lacks())
 
 FEWER_KILLS = ("KAKURI_CRASHES=250", "KAKURI_KILLS=50")
 """Number of kills in the crash tests on every Python but the first."""
@@ -184,16 +180,16 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-m", "tests.soak", *session.posargs)
 
 
-@nox.session(python=PYTHON, reuse_venv=False, default=not ZONES_LACK or REQUIRE_ZONES in os.environ)
+@nox.session(python=PYTHON, reuse_venv=False)
 def zones(session: nox.Session) -> None:
     """Run the services, from their wheels, on real containers beside a real CRI runtime.
 
     Twice, in two worlds side by side: through the sidecar, and with an agent that needs none.
-    Where that can't be, the default run leaves it out and says so, unless KAKURI_REQUIRE_ZONES is
-    set.
+    A machine that lacks something skips this, unless KAKURI_REQUIRE_ZONES is set.
     """
-    if ZONES_LACK:
-        session.error(f"zones needs what is not here: {ZONES_LACK}")
+    if missing := lacks():
+        refuse = session.error if REQUIRE_ZONES in os.environ else session.skip
+        refuse(f"zones needs what is not here: {', '.join(missing)}")
     system.require(session, "curl", "nc")
     services = ("kakuri-agent", "kakuri-control-plane", "kakuri-sidecar")
     install_wheels(session, *(name for name in services if name in BY_NAME))
@@ -214,45 +210,28 @@ def zones(session: nox.Session) -> None:
         session.run("coverage", "report", settings)
 
 
-@nox.session(python=False, default=bool(ZONES_LACK) and REQUIRE_ZONES not in os.environ)
-def zones_left_out(session: nox.Session) -> None:
-    """Report at the very end that zones was left out, and why."""
-    why = f"zones was left out: it needs what is not here: {ZONES_LACK}"
-    skip_at_end(session, why)
-
-
-@nox.session(python=False, default=HAS_ETCD)
+@nox.session(python=False)
 def etcd(session: nox.Session) -> None:
     """Call a real etcd: one member and three, over broken connections and a killed leader.
 
-    Also with tokens that expire, and with a lock whose holder is paused.
-
-    KAKURI_ETCD names another program than the one on PATH. Where etcd is not and can't be
-    installed, the default run leaves this out and says so.
+    Also with tokens that expire, and with a lock whose holder is paused. KAKURI_ETCD names another
+    program than the one on PATH.
     """
     if "KAKURI_ETCD" not in os.environ:
+        if not system.available("etcd"):
+            session.skip("there is no etcd on PATH, and it can't be installed")
         system.require(session, "etcd")
     run_tests(session, "tests/etcd", *session.posargs)
 
 
-@nox.session(python=False, default=not HAS_ETCD)
-def etcd_left_out(session: nox.Session) -> None:
-    """Report at the very end that etcd was left out."""
-    why = "etcd was left out: there is no etcd on PATH, and it can't be installed"
-    skip_at_end(session, why)
-
-
 @nox.session(python=False)
-def interop(session: nox.Session) -> None:
-    """Run the standard cases of gRPC between this package and grpcio, grpclib, curl, and Go.
-
-    Go's server is built where `go` and Debian's golang-google-grpc-dev are; elsewhere its cases
-    are left out.
-    """
+@nox.parametrize("peers", [nox.param("not ours-go", id="python"), nox.param("ours-go", id="go")])
+def interop(session: nox.Session, peers: str) -> None:
+    """Run the standard cases of gRPC between this package and grpcio, grpclib, curl, and Go."""
+    if peers == "ours-go" and not go.is_available():
+        session.skip("there is no Go, or no golang-google-grpc-dev of Debian")
     system.require(session, "curl")
-    run_tests(session, "tests/interop", *session.posargs)
-    if not go.is_available():
-        warn_at_end(session, "interop left out Go: it needs go and golang-google-grpc-dev")
+    run_tests(session, "tests/interop", "-k", peers, *session.posargs)
 
 
 @nox.session(python=False)
@@ -266,19 +245,13 @@ def conformance(session: nox.Session, member: str) -> None:
 
 
 @nox.session(python=False)
-def http2_interop(session: nox.Session) -> None:
-    """Run kakuri-http2 with curl, nghttp, h2load and nghttpd; those that are missing are left out.
-
-    On Debian, root installs them.
-    """
-    system.install_if_possible(session, *system.HTTP2_PEERS)
-    folder = BY_NAME["kakuri-http2"].folder / "tests/interop"
-    missing = [name for name in system.HTTP2_PEERS if debian.which(name) is None]
-    files = [folder / f"test_{name}.py" for name in system.HTTP2_PEERS if name not in missing]
-    if missing:
-        warn_at_end(session, f"http2_interop left out what is not here: {', '.join(missing)}")
-    if files:
-        run_tests(session, *map(str, files))
+@nox.parametrize("peer", [nox.param(peer, id=peer) for peer in system.HTTP2_PEERS])
+def http2_interop(session: nox.Session, peer: str) -> None:
+    """Run kakuri-http2 with curl, nghttp, h2load and nghttpd. On Debian, root installs them."""
+    system.install_if_possible(session, peer)
+    if debian.missing([peer]):
+        session.skip(f"there is no {peer} on PATH, and it can't be installed")
+    run_tests(session, str(BY_NAME["kakuri-http2"].folder / f"tests/interop/test_{peer}.py"))
 
 
 @nox.session(python=False)

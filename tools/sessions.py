@@ -1,9 +1,5 @@
 """Steps that several sessions of noxfile.py share."""
 
-import atexit
-import sys
-from typing import NoReturn
-
 import nox
 
 from tools import interpreters
@@ -54,15 +50,3 @@ def python_for_tests(interpreter: interpreters.Interpreter = PYTHONS[0]) -> str:
 def run_tests(session: nox.Session, *arguments: str) -> None:
     """Run pytest on the first Python, in the environment for tests of all members."""
     session.run(python_for_tests(), "-m", "pytest", "-q", *arguments, external=True)
-
-
-def warn_at_end(session: nox.Session, why: str) -> None:
-    """Report what a session leaves out, now and at the very end of the run."""
-    atexit.register(print, why, file=sys.stderr)
-    session.warn(why)
-
-
-def skip_at_end(session: nox.Session, why: str) -> NoReturn:
-    """Skip a session, and report it at the very end of the run as well."""
-    atexit.register(print, why, file=sys.stderr)
-    session.skip(why)

@@ -62,12 +62,6 @@ async def both(requests, call):
         yield Answer(text=request.text)
 
 
-async def until(check):
-    """Yield to the event loop until a condition is true."""
-    while not check():  # noqa: ASYNC110 - no event says so
-        await asyncio.sleep(0)
-
-
 def our_server(**arguments):
     """Return our server with all methods."""
     server = Server(**arguments)

@@ -26,6 +26,7 @@ from kakuri_grpc import (
     Unimplemented,
     status_error,
 )
+from kakuri_tcp.testing import until
 
 from .echo_service import (
     BOTH,
@@ -38,7 +39,6 @@ from .echo_service import (
     Question,
     other_server,
     our_server,
-    until,
 )
 
 

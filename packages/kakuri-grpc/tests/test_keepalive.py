@@ -6,8 +6,9 @@ import contextlib
 import pytest
 from kakuri_grpc import Channel, Keepalive, Method, StatusCode, StatusError, Unavailable
 from kakuri_http2 import ServerConnection
+from kakuri_tcp.testing import until
 
-from .echo_service import DOWN, UNARY, Answer, Question, our_server, until
+from .echo_service import DOWN, UNARY, Answer, Question, our_server
 
 QUICK = Keepalive(interval=0.02, timeout=0.02)
 ENDLESS = Question(text="sleep")

@@ -11,8 +11,9 @@ import pytest_asyncio
 from kakuri_grpc import Channel, NotFound, Server, StatusCode, StatusError
 from kakuri_http2 import ClientDriver
 from kakuri_http2 import Request as Head
+from kakuri_tcp.testing import until
 
-from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question, our_server, until
+from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question, our_server
 
 
 def loads(data):
