@@ -16,7 +16,7 @@ from kakuri_workload import PullPolicy, ZoneSpec
 from kakuri_zones import MonitorTimes, Settings, StartFailed, zone_node
 
 NEVER = 100_000.0
-MONITOR = MonitorTimes(interval=NEVER, without_events=NEVER, resubscribe=NEVER, ask_again=NEVER)
+MONITOR = MonitorTimes(interval=NEVER, without_events=NEVER, resubscribe=NEVER, retry_events=NEVER)
 
 SPECS = {
     "plain": ZoneSpec("plain", "web:1", 64, 500),

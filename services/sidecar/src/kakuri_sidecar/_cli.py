@@ -18,7 +18,7 @@ from kakuri_sidecar._version import __version__
 @zone_options
 @click.version_option(__version__)
 def main(listen: Endpoint, *, zones: Settings) -> None:
-    """Run zones in a container runtime, for an agent that asks over a Unix socket."""
+    """Run zones in a container runtime, and serve them to an agent over a Unix socket."""
     logging.getLogger("grpc").setLevel(logging.INFO)  # it has a line for every call
     try:
         run(lambda: sidecar_service(listen, zones))

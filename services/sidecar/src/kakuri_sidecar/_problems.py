@@ -39,4 +39,4 @@ def zone_problem(error: ZoneError | CriError | StaleAgent) -> Response:
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = dict.fromkeys(
     (ZoneError, CriError, StaleAgent), zone_problem
 )
-"""What the handlers raise, and the function that makes the response."""
+"""The function that builds the response, for each kind of exception of the handlers."""

@@ -36,11 +36,11 @@ class CgroupParent:
 
         """
         if self._parent is None:
-            self._parent = await self.ask() or CGROUPFS_PARENT
+            self._parent = await self.request() or CGROUPFS_PARENT
             log.info("cgroup parent", path=self._parent)
         return self._parent
 
-    async def ask(self, timeout: float | None = None) -> str | None:
+    async def request(self, timeout: float | None = None) -> str | None:
         """Request the driver; return the parent for it, or None if the runtime has no such call.
 
         Raises:

@@ -111,7 +111,7 @@ async def check_health(
             cri.version(HEALTH_SECONDS), cri.status(HEALTH_SECONDS)
         )
         if cgroup_parent.has_runtime_config is None:
-            await cgroup_parent.ask(HEALTH_SECONDS)
+            await cgroup_parent.request(HEALTH_SECONDS)
     except CriError as error:
         return Health("unavailable", str(error))
     reopen, usage = await asyncio.gather(

@@ -34,8 +34,8 @@ class MonitorTimes:
     """Until the next listing while a provisional end is held back."""
     resubscribe: float = 1.0
     """Until the stream of events is opened again after it broke."""
-    ask_again: float = 60.0
-    """Until a runtime without events is asked for them again, as it may have been upgraded."""
+    retry_events: float = 60.0
+    """Until events are requested again from a runtime without them: it may have been upgraded."""
 
 
 DEFAULT_TIMES = MonitorTimes()
@@ -112,7 +112,7 @@ class Monitor:
                 if self.has_events is not False:
                     log.info("the runtime reports no events", error=str(error))
                 self.has_events = False
-                pause = self._times.ask_again
+                pause = self._times.retry_events
             except CriError as error:
                 log.debug("the stream of events broke", error=str(error))
             self.wake()

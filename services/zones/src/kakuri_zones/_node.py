@@ -175,10 +175,17 @@ class ZoneNode:
     async def events(self) -> AsyncGenerator[ZoneEvent, None]:
         """Yield every zone's status, then each change, until `end_streams` or the node ends.
 
-        RuntimeHealth comes first and whenever the runtime is lost or found again; ZonesListed
-        follows once every zone has been reported. At least one event comes in `heartbeat` seconds:
-        ZonesListed again while the runtime answers, RuntimeHealth while it does not. A reader that
-        is too slow is ended as well, and has to call `events` again.
+        RuntimeHealth comes first, and again when the runtime stops or resumes answering.
+        ZonesListed follows once every zone has been reported. At least every `heartbeat` seconds,
+        an event is repeated: ZonesListed while the runtime answers, and RuntimeHealth while it does
+        not. The iterator of a reader that is too slow ends as well; call `events` again then.
+
+        Example:
+            async for event in node.events():
+                match event:
+                    case ZoneChanged(status): print(status.id, status.state)
+                    case ZoneGone(zone_id): print(zone_id, "was removed")
+
         """
         watcher = self._table.watch()
         self._monitor.wake()

@@ -38,7 +38,7 @@ _TRANSIENT = re.compile(
 )
 
 Report = Callable[[str], None]
-"""Receives a message about how far a pull has come."""
+"""Receives a message about the progress of a pull."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

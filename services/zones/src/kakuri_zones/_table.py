@@ -152,7 +152,7 @@ class ZoneTable:
     def _status(
         self, zone_id: str, reported: ZoneStatus | None, *, is_final: bool
     ) -> ZoneStatus | None:
-        """Return the status to report, which never takes back a reported end."""
+        """Return the status to report, which never replaces a reported end."""
         progress, observed = self._progress.get(zone_id), self._observed.get(zone_id)
         if progress is not None:
             self._provisional.pop(zone_id, None)

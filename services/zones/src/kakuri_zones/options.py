@@ -246,45 +246,45 @@ def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(function)
-    def command(*args: Any, **given: Any) -> Any:
-        return function(*args, zones=_take_settings(given), **given)
+    def command(*args: Any, **values: Any) -> Any:
+        return function(*args, zones=_pop_settings(values), **values)
 
     for option in reversed(_OPTIONS):
         option(command)
     return command
 
 
-def _take_settings(given: dict[str, Any]) -> Settings:
+def _pop_settings(values: dict[str, Any]) -> Settings:
     """Remove the values of these options from those of a command, and return them as settings.
 
     Raises:
         DaemonError: the thresholds of image removal contradict each other.
 
     """
-    high, low = given.pop("image_gc_high"), given.pop("image_gc_low")
+    high, low = values.pop("image_gc_high"), values.pop("image_gc_low")
     if low > high:
         raise DaemonError(
             f"expected at most --image-gc-high, {high}, for --image-gc-low, got {low}"
         )
-    log_dir: Path = given.pop("log_dir")
+    log_dir: Path = values.pop("log_dir")
     return Settings(
-        cri=given.pop("cri"),
-        handlers=given.pop("handlers"),
-        cgroup_parent=given.pop("cgroup_parent"),
+        cri=values.pop("cri"),
+        handlers=values.pop("handlers"),
+        cgroup_parent=values.pop("cgroup_parent"),
         log_dir=log_dir.absolute(),
-        ended_log_bytes=given.pop("ended_logs_mb") * MIB,
-        has_hosts=given.pop("hosts_file"),
-        dns_servers=given.pop("dns_servers"),
-        dns_searches=given.pop("dns_searches"),
+        ended_log_bytes=values.pop("ended_logs_mb") * MIB,
+        has_hosts=values.pop("hosts_file"),
+        dns_servers=values.pop("dns_servers"),
+        dns_searches=values.pop("dns_searches"),
         collection=CollectionLimits(
             high=high,
             low=low,
-            min_age=given.pop("image_min_age"),
-            max_age=given.pop("image_max_age_hours") * SECONDS_PER_HOUR,
-            interval=given.pop("image_gc_interval"),
-            keep=given.pop("kept_images"),
+            min_age=values.pop("image_min_age"),
+            max_age=values.pop("image_max_age_hours") * SECONDS_PER_HOUR,
+            interval=values.pop("image_gc_interval"),
+            keep=values.pop("kept_images"),
         ),
         pulls=PullLimits(
-            timeout=given.pop("pull_timeout"), stall_timeout=given.pop("pull_stall_timeout")
+            timeout=values.pop("pull_timeout"), stall_timeout=values.pop("pull_stall_timeout")
         ),
     )

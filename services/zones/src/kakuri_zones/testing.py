@@ -25,7 +25,7 @@ def quick_settings(**fields: Any) -> Settings:
         "timeouts": Timeouts(usual=10, run_pod_sandbox=10),
         "monitor": MonitorTimes(
             interval=0.05, without_events=0.02, gap=0.002, provisional=0.01, resubscribe=0.01,
-            ask_again=0.1,
+            retry_events=0.1,
         ),
         "retries": RetryTimes(first=0.02, longest=0.05),
         "orphan_grace": 0.15,
