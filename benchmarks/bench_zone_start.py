@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from kakuri_cri import Runtime
-from kakuri_workload import ZoneSpec
+from kakuri_workload.testing import zone_spec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
 from kakuri_zones._zone_config import ZoneConfig
@@ -168,7 +168,7 @@ class Bare:
         self._runner.close()
 
     async def _run(self, name: str) -> dict[str, float]:
-        spec = ZoneSpec(name, IMAGE, 64, 500, command=COMMAND)
+        spec = zone_spec(name, image=IMAGE, memory_mb=64, cpu_millicores=500, command=COMMAND)
         log = LogLocation(str(self._logs), f"{name}.log")
         config = ZoneConfig(spec, spec_hash(spec), self._image, log, self._cgroup_parent)
         # Without labels of Kakuri, which would take it for one of its zones.

@@ -169,7 +169,7 @@ def body_limit_of_starts():
 
 
 def test_spec_of_the_largest_workload_fits_the_sidecar(workload):
-    spec = ZoneSpec.of(workload, LARGEST)
+    spec = ZoneSpec(workload, LARGEST)
     assert len(encode(spec)) <= MAX_SPEC_BYTES
     assert body_limit_of_starts() >= MAX_SPEC_BYTES
     assert decode(encode(spec), type=ZoneSpec) == spec
@@ -187,12 +187,12 @@ def create_request(spec):
 
 
 def test_creation_of_the_largest_container_fits_a_call_to_the_runtime(workload):
-    request = create_request(ZoneSpec.of(workload, LARGEST))
+    request = create_request(ZoneSpec(workload, LARGEST))
     assert len(protobuf.encode(request)) <= MAX_RECEIVED
 
 
 def test_list_of_all_containers_that_a_zone_may_have_fits_one_answer(workload):
-    spec = ZoneSpec.of(workload, LARGEST)
+    spec = ZoneSpec(workload, LARGEST)
     one = api.Container(
         id="c" * MAX_ID,
         pod_sandbox_id="s" * MAX_ID,
@@ -244,7 +244,7 @@ def test_event_about_a_log_fits_what_the_agent_accepts():
 
 
 def test_answer_about_a_zone_with_the_largest_spec_fits_the_agents_client(workload):
-    zone = replace(largest_zone(), spec=ZoneSpec.of(workload, LARGEST))
+    zone = replace(largest_zone(), spec=ZoneSpec(workload, LARGEST))
     assert len(encode(zone)) <= Limits().body
 
 

@@ -12,19 +12,20 @@ from kakuri_cri.testing import CriProxy, FakeCri
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
-from kakuri_workload import PullPolicy, ZoneSpec
+from kakuri_workload import PullPolicy
+from kakuri_workload.testing import zone_spec
 from kakuri_zones import MonitorTimes, Settings, StartFailed, zone_node
 
 NEVER = 100_000.0
 MONITOR = MonitorTimes(interval=NEVER, without_events=NEVER, resubscribe=NEVER, retry_events=NEVER)
 
 SPECS = {
-    "plain": ZoneSpec("plain", "web:1", 64, 500),
-    "everything": ZoneSpec(
+    "plain": zone_spec("plain", image="web:1", memory_mb=64, cpu_millicores=500),
+    "everything": zone_spec(
         "everything",
-        "registry.example/app@sha256:" + "0" * 64,
-        1024,
-        2500,
+        image="registry.example/app@sha256:" + "0" * 64,
+        memory_mb=1024,
+        cpu_millicores=2500,
         command=("/bin/app", "--name=wörld"),
         args=("", "\N{SNOWMAN}", "x" * 10_000),
         env={"EMPTY": "", "TEXT": "line\nline\t\N{GRINNING FACE}"},
@@ -34,8 +35,13 @@ SPECS = {
         attempt=2,
         pull=PullPolicy.MISSING,
     ),
-    "largest": ZoneSpec(
-        "largest", "web:1", 2**31 - 1, 2**31 - 1, env={"LARGE": "x" * 200_000}, user="app:staff"
+    "largest": zone_spec(
+        "largest",
+        image="web:1",
+        memory_mb=2**31 - 1,
+        cpu_millicores=2**31 - 1,
+        env={"LARGE": "x" * 200_000},
+        user="app:staff",
     ),
 }
 
@@ -113,7 +119,9 @@ async def test_next_attempt_sends_the_same_bytes_over_both_stacks(calls_of):
         await node.start(SPECS["plain"])
         fake.exit("plain", 3)
         await node.stop("plain", 1)
-        await node.start(ZoneSpec("plain", "web:1", 64, 500, attempt=1))
+        await node.start(
+            zone_spec("plain", image="web:1", memory_mb=64, cpu_millicores=500, attempt=1)
+        )
         await until(lambda: len(fake.containers) == len(fake.sandboxes) == 1)
 
     assert (await both(calls_of, operation)).count("CreateContainer") == 2

@@ -8,16 +8,16 @@ import pytest
 from kakuri_cri import GrpcChannel, Runtime
 from kakuri_sidecar import GrpcioChannel
 from kakuri_tcp import Endpoint
-from kakuri_workload import ZoneSpec
+from kakuri_workload.testing import zone_spec
 from kakuri_zones import Settings, zone_node
 
 from .system import IDLE, run_ctr
 
-SPEC = ZoneSpec(
+SPEC = zone_spec(
     "twin",
-    "busybox:latest",
-    64,
-    250,
+    image="busybox:latest",
+    memory_mb=64,
+    cpu_millicores=250,
     command=IDLE[:2],
     args=IDLE[2:],
     env={"TEXT": "wörld", "EMPTY": ""},

@@ -75,7 +75,7 @@ def test_long_working_directory_is_found_in_a_small_document():
 
 
 def test_spec_of_the_largest_workload_fits_what_the_sidecar_takes():
-    spec = ZoneSpec.of(filled(MAX_DOCUMENT_BYTES), attempt=2**31 - 1)
+    spec = ZoneSpec(filled(MAX_DOCUMENT_BYTES), attempt=2**31 - 1)
     assert len(encode(spec)) <= MAX_SPEC_BYTES
 
 

@@ -1,27 +1,24 @@
 """The sizes of strings, in bytes as the kernel counts them."""
 
 import pytest
-from kakuri_workload import MAX_STRING_BYTES, Workload, ZoneSpec, oversized_strings
-
-
-def spec(**fields):
-    return ZoneSpec("a", "busybox:1", 1, 1, **fields)
+from kakuri_workload import MAX_STRING_BYTES, oversized_strings
+from kakuri_workload.testing import workload
 
 
 @pytest.mark.parametrize("character", ["x", "é", "\U0001f600"])
 def test_argument_of_the_largest_size_is_accepted_and_one_byte_more_is_not(character):
     width = len(character.encode())
     largest = character * (MAX_STRING_BYTES // width) + "x" * (MAX_STRING_BYTES % width)
-    assert list(oversized_strings(spec(command=(largest,), args=(largest,)))) == []
-    faults = list(oversized_strings(spec(command=("a", largest + "x"), args=(largest + "x",))))
+    assert list(oversized_strings(workload(command=(largest,), args=(largest,)))) == []
+    faults = list(oversized_strings(workload(command=("a", largest + "x"), args=(largest + "x",))))
     message = "expected an argument of at most 131071 bytes, got 131072 bytes"
     assert faults == [("$.command[1]", message), ("$.args[0]", message)]
 
 
 def test_variable_counts_with_its_name_and_the_equals_sign():
     value = "x" * (MAX_STRING_BYTES - 3)
-    assert list(oversized_strings(spec(env={"AB": value}))) == []
-    assert list(oversized_strings(spec(env={"ABC": value}))) == [
+    assert list(oversized_strings(workload(env={"AB": value}))) == []
+    assert list(oversized_strings(workload(env={"ABC": value}))) == [
         (
             "$.env['ABC']",
             "expected a variable, NAME=value, of at most 131071 bytes, got 131072 bytes",
@@ -30,17 +27,12 @@ def test_variable_counts_with_its_name_and_the_equals_sign():
 
 
 def test_path_of_a_long_variable_name_is_shortened():
-    ((path, _),) = oversized_strings(spec(env={"N" * 70_000: "x" * 70_000}))
+    ((path, _),) = oversized_strings(workload(env={"N" * 70_000: "x" * 70_000}))
     assert path == f"$.env['{'N' * 100}…']"
 
 
 def test_working_directory_counts_bytes():
-    assert list(oversized_strings(spec(working_dir="/" + "d" * 4094))) == []
-    ((path, message),) = oversized_strings(spec(working_dir="/" + "é" * 2048))
+    assert list(oversized_strings(workload(working_dir="/" + "d" * 4094))) == []
+    ((path, message),) = oversized_strings(workload(working_dir="/" + "é" * 2048))
     assert path == "$.working_dir"
     assert message == "expected a path of at most 4095 bytes, got 4097 bytes"
-
-
-def test_workload_is_checked_like_a_spec():
-    workload = Workload("a", "busybox:1", "edera-zone", 1, 1, args=("x" * (MAX_STRING_BYTES + 1),))
-    assert [path for path, _ in oversized_strings(workload)] == ["$.args[0]"]

@@ -468,7 +468,7 @@ class World:
             is_same = (
                 zone is not None
                 and zone.spec.attempt == entry.attempt
-                and zone.spec.labels == entry.workload.labels
+                and zone.spec.workload.labels == entry.workload.labels
             )
             if entry.desired is DesiredState.REMOVE:
                 is_right = False
@@ -500,7 +500,7 @@ class World:
         """Take note of what an agent begins; `spec` is of what it starts."""
         self.note(f"zone {zone_id} is to {command}")
         if spec is not None:
-            gen = spec.labels["gen"]
+            gen = spec.workload.labels["gen"]
             self._posted[gen] = max(spec.attempt, self._posted.get(gen, 0))
             entry = life.store.durable.get(spec.id)
             if entry is None or entry.attempt < spec.attempt:

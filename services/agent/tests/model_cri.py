@@ -106,13 +106,13 @@ class ModelCri:
 
     def _started(self, container):
         spec = decode(container.config.annotations["kakuri.dev/spec"].encode(), type=ZoneSpec)
-        run = spec.labels["gen"], spec.attempt
+        run = spec.workload.labels["gen"], spec.attempt
         self.runs[run] += 1
         self._note(f"zone {spec.id} runs: generation {run[0]}, attempt {run[1]}")
         if self.runs[run] > 1:
             self._complain(f"{spec.id} attempt {run[1]} ran twice")
-        if spec.image in ENDS:
-            code, reason = ENDS[spec.image]
+        if spec.workload.image in ENDS:
+            code, reason = ENDS[spec.workload.image]
             seconds = self.chance.random() * (3.0 if self.chance.random() < 0.9 else 1300.0)
             end = self.cri._runtime.end
             asyncio.get_running_loop().call_later(seconds, end, container, code, reason)

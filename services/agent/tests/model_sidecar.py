@@ -89,7 +89,11 @@ class ModelSidecar:
                 return problem(409, code="conflict", detail="another attempt")
         self._made += 1
         status = ZoneStatus(
-            spec.id, PENDING, "Pulling", attempt=spec.attempt, spec_hash=str(hash(spec.image))
+            spec.id,
+            PENDING,
+            "Pulling",
+            attempt=spec.attempt,
+            spec_hash=str(hash(spec.workload.image)),
         )
         zone = Zone(spec, status, asyncio.get_running_loop().create_future())
         self.zones[spec.id] = zone
@@ -128,7 +132,7 @@ class ModelSidecar:
     # What happens by itself.
 
     async def _live(self, zone, number):
-        image = zone.spec.image
+        image = zone.spec.workload.image
         await self._pause(0.5)
         if image == "missing":
             self._unmake(zone, "ImagePullFailed")
@@ -150,7 +154,7 @@ class ModelSidecar:
             self._end(zone, *ends.get(image, (FAILED, "OOMKilled", 137)))
 
     def _run(self, zone):
-        run = zone.spec.labels.get("gen"), zone.spec.attempt
+        run = zone.spec.workload.labels.get("gen"), zone.spec.attempt
         self.runs[run] += 1
         self._note(f"zone {zone.spec.id} runs: generation {run[0]}, attempt {run[1]}")
         if self.runs[run] > 1:
@@ -174,7 +178,9 @@ class ModelSidecar:
         self._note(f"zone {zone.spec.id} does not start: {code}")
         zone.is_starting = False
         if not zone.answer.done():
-            zone.answer.set_result(problem(502, code=code, detail=f"it is {zone.spec.image}"))
+            zone.answer.set_result(
+                problem(502, code=code, detail=f"it is {zone.spec.workload.image}")
+            )
         del self.zones[zone.spec.id]
         self._send(ZoneGone(zone.spec.id))
         return Response(

@@ -77,4 +77,4 @@ def workload(workload_id="wl-1", **changes):
 
 
 def spec(workload_id="wl-1", **changes):
-    return ZoneSpec.of(workload(workload_id, **changes))
+    return ZoneSpec(workload(workload_id, **changes))

@@ -38,6 +38,19 @@ async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, writer
     agent.close()
 
 
+async def test_adopted_workload_is_restarted_by_the_policy_of_its_zone(
+    runtime, registry, writer, settle
+):
+    found = spec(restart_policy=RestartPolicy.ALWAYS)
+    runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, started_at=3.0, ended_at=4.0, spec=found)
+    agent = Agent(registry, writer, runtime)
+    await settle()
+    entry = registry.get("wl-1")
+    assert entry.workload.restart_policy is RestartPolicy.ALWAYS
+    assert (entry.state, entry.reason, entry.attempt) == (PENDING, "BackOff", 1)
+    agent.close()
+
+
 async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
     await writer.flushed()

@@ -546,6 +546,19 @@ async def test_spec_of_a_zone_is_fetched_once_and_reported_as_a_change(runtime, 
     assert [path for _, path, _ in sidecar.asked] == ["/zones/wl-1"]
 
 
+async def test_spec_in_the_spelling_of_the_release_before_is_read(runtime, sidecar, watcher):
+    answer = (
+        b'{"id":"wl-1","state":"running","spec":{"id":"wl-1","image":"nginx","memory_mb":512,'
+        b'"cpu_millicores":500,"attempt":2},"attempt":2}'
+    )
+    sidecar.answers["GET"] = [Response(200, answer)]
+    sidecar.tell(ZoneChanged(zone(attempt=2)))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.spec("wl-1") is None
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.spec("wl-1") == replace(spec(), attempt=2)
+
+
 async def test_spec_of_another_zone_with_the_same_id_is_not_used(runtime, sidecar, watcher):
     sidecar.answers["GET"] = [
         Response(200, encode(zone(spec=spec(args=("old",)), spec_hash="old"))),

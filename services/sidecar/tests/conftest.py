@@ -7,7 +7,8 @@ from kakuri_cri.testing import FakeCri
 from kakuri_http import Client, Timeouts
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
-from kakuri_workload import ZoneEvent, ZonesListed, ZoneSpec, ZoneStatus
+from kakuri_workload import ZoneEvent, ZonesListed, ZoneStatus
+from kakuri_workload.testing import zone_spec
 from kakuri_zones.testing import quick_settings
 
 
@@ -28,9 +29,7 @@ class Sidecar:
 
     @staticmethod
     def spec(zone="z", image="app:1", **fields):
-        return ZoneSpec(
-            **{"id": zone, "image": image, "memory_mb": 64, "cpu_millicores": 500, **fields}
-        )
+        return zone_spec(zone, **{"image": image, "memory_mb": 64, **fields})
 
     async def request(self, method, path, body=b"", **headers):
         return await self.client.request(method, path, body=body, headers=headers)

@@ -12,7 +12,14 @@ from kakuri_workload import ZoneSpec
 from kakuri_zones import NodeLocked
 from kakuri_zones._labels import spec_hash
 
-SPEC = {"id": "z", "image": "app:1", "memory_mb": 64, "cpu_millicores": 500}
+WORKLOAD = {
+    "id": "z",
+    "image": "app:1",
+    "runtime_class": "edera-zone",
+    "memory_mb": 64,
+    "cpu_millicores": 500,
+}
+SPEC = {"workload": WORKLOAD}
 
 
 async def test_start_of_the_contracts_example_returns_the_contracts_answer(runtime, sidecar):
@@ -43,14 +50,16 @@ async def test_start_of_the_contracts_example_returns_the_contracts_answer(runti
 @pytest.mark.parametrize(
     ("document", "paths"),
     [
-        ({}, ["$.id", "$.image", "$.memory_mb", "$.cpu_millicores"]),
-        ({**SPEC, "privileged": True}, ["$.privileged"]),
-        ({**SPEC, "runtime_class": "runc"}, ["$.runtime_class"]),
-        ({**SPEC, "id": "../z", "memory_mb": 0}, ["$.id", "$.memory_mb"]),
-        ({**SPEC, "labels": {"kakuri.dev/workload-id": "x"}}, ["$.labels"]),
+        ({"id": "z", "image": "app:1"}, ["memory_mb", "cpu_millicores"]),
+        ({**WORKLOAD, "privileged": True}, ["privileged"]),
+        ({**WORKLOAD, "runtime_class": "runc"}, ["runtime_class"]),
+        ({**WORKLOAD, "id": "../z", "memory_mb": 0}, ["id", "memory_mb"]),
+        ({**WORKLOAD, "labels": {"kakuri.dev/workload-id": "x"}}, ["labels"]),
     ],
 )
 async def test_all_faults_of_a_document_are_reported(runtime, sidecar, document, paths):
+    document = {"workload": {"runtime_class": "edera-zone", **document}}
+    paths = [f"$.workload.{path}" for path in paths]
     answer = await sidecar.request("POST", "/zones", json.dumps(document).encode())
     problem = sidecar.problem(answer)
     assert (problem.status, problem.code) == (400, "bad_request")
@@ -60,6 +69,24 @@ async def test_all_faults_of_a_document_are_reported(runtime, sidecar, document,
     assert runtime.calls.of("RunPodSandbox") == []
 
 
+@pytest.mark.parametrize("document", [[], {}, {"attempt": 1}, {**SPEC, "id": "z"}])
+async def test_document_that_is_not_a_spec_is_400(runtime, sidecar, document):
+    problem = sidecar.problem(
+        await sidecar.request("POST", "/zones", json.dumps(document).encode())
+    )
+    assert (problem.status, problem.code) == (400, "bad_request")
+    assert runtime.calls.of("RunPodSandbox") == []
+
+
+async def test_start_in_the_spelling_of_the_release_before_is_the_same_zone(sidecar):
+    earlier = {name: value for name, value in WORKLOAD.items() if name != "runtime_class"}
+    first = await sidecar.request("POST", "/zones", json.dumps({**earlier, "attempt": 3}).encode())
+    again = await sidecar.request("POST", "/zones", json.dumps({**SPEC, "attempt": 3}).encode())
+    assert (first.status, again.status) == (201, 200)
+    alone = json.loads((await sidecar.get("/zones/z")).body)
+    assert alone["spec"] == {**SPEC, "attempt": 3}
+
+
 async def test_body_that_is_not_valid_json_is_400(sidecar):
     problem = sidecar.problem(await sidecar.request("POST", "/zones", b"{"))
     assert (problem.status, problem.code) == (400, "bad_request")
@@ -67,7 +94,7 @@ async def test_body_that_is_not_valid_json_is_400(sidecar):
 
 
 async def test_oversized_document_is_413(sidecar):
-    document = json.dumps({**SPEC, "args": ["x" * 300_000]}).encode()
+    document = json.dumps({"workload": {**WORKLOAD, "args": ["x" * 300_000]}}).encode()
     assert (await sidecar.request("POST", "/zones", document)).status == 413
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
 from kakuri_cri.testing import FakeCri
-from kakuri_workload import ZonesListed, ZoneSpec
+from kakuri_workload import ZonesListed
+from kakuri_workload.testing import zone_spec
 from kakuri_zones import ZoneError, error_code, zone_node
 from kakuri_zones.testing import quick_settings
 
@@ -27,9 +28,7 @@ class Node:
 
     @staticmethod
     def spec(zone="z", image="app:1", **fields):
-        return ZoneSpec(
-            **{"id": zone, "image": image, "memory_mb": 64, "cpu_millicores": 500, **fields}
-        )
+        return zone_spec(zone, **{"image": image, "memory_mb": 64, **fields})
 
     async def start(self, zone="z", image="app:1", **fields):
         """Start a zone; return whether it is new, and its status."""

@@ -1,11 +1,11 @@
 import pytest
 from kakuri_cri import api
 from kakuri_workload import WorkloadState as State
-from kakuri_workload import ZoneSpec
+from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones._observed import CHILD_KILLED, MAX_MESSAGE, Container, ObservedZone, Sandbox
 
-SPEC = ZoneSpec("z", "app:1", 64, 500, attempt=3)
+SPEC = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, attempt=3)
 SECOND = 10**9
 
 
@@ -139,7 +139,7 @@ def test_zone_whose_container_outlives_its_sandbox_is_lost(sandboxes):
 
 
 def test_status_is_that_of_the_latest_container():
-    later = ZoneSpec("z", "app:1", 64, 500, attempt=4)
+    later = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, attempt=4)
     zone = status(
         container(name="new", spec=later),
         container(api.ContainerState.CONTAINER_EXITED, created_at=9),

@@ -1,14 +1,15 @@
 import pytest
 from kakuri_cri import CallRefused, GrpcChannel, Runtime, api
 from kakuri_protobuf import encode
-from kakuri_workload import ZoneSpec
+from kakuri_workload import PullPolicy, RestartPolicy
+from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
 from kakuri_zones._reader import RuntimeReader
 from kakuri_zones._zone_config import ZoneConfig
 from kakuri_zones.logs import LogLocation
 
-SPEC = ZoneSpec("z", "app:1", 64, 500)
+SPEC = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500)
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ async def cri(runtime):
 
 
 async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
-    image = NodeImage(await cri.pull_image(spec.image, 10))
+    image = NodeImage(await cri.pull_image(spec.workload.image, 10))
     config = ZoneConfig(spec, labels.spec_hash(spec), image, LogLocation("", ""), "")
     sandbox = config.sandbox(cri_attempt)
     sandbox_id = await cri.run_pod_sandbox(sandbox, "edera")
@@ -46,7 +47,7 @@ async def test_status_that_cannot_have_changed_is_requested_once(cri, runtime):
 
 async def test_zone_returns_the_objects_of_one_zone(cri, runtime):
     await make(cri)
-    await make(cri, ZoneSpec("other", "app:1", 64, 500))
+    await make(cri, zone_spec("other", image="app:1", memory_mb=64, cpu_millicores=500))
     reader = RuntimeReader(cri)
     observed = await reader.zone("z")
     assert [each.zone_id for each in observed.containers] == ["z"]
@@ -82,7 +83,7 @@ async def test_object_removed_between_two_calls_is_left_out(cri, runtime):
 
 async def test_list_over_the_size_limit_is_requested_by_zone(cri, runtime):
     await make(cri)
-    await make(cri, ZoneSpec("other", "app:1", 64, 500))
+    await make(cri, zone_spec("other", image="app:1", memory_mb=64, cpu_millicores=500))
     runtime.faults.set("ListContainers", "error(RESOURCE_EXHAUSTED: larger than max)")
     assert sorted(await RuntimeReader(cri).all()) == ["other", "z"]
     runtime.faults.set("ListContainers", "error(UNKNOWN: no)")
@@ -91,7 +92,10 @@ async def test_list_over_the_size_limit_is_requested_by_zone(cri, runtime):
 
 
 async def test_specs_are_not_in_the_list_of_sandboxes(cri, runtime):
-    await make(cri, ZoneSpec("z", "app:1", 64, 500, args=("x" * 4000,) * 50))
+    await make(
+        cri,
+        zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, args=("x" * 4000,) * 50),
+    )
     (listed,) = await cri.list_pod_sandboxes(labels.OURS)
     assert len(encode(listed)) < 1000
 
@@ -102,7 +106,10 @@ LARGE_ENV = {f"VARIABLE_{number}": "x" * 1000 for number in range(200)}
 async def large_zones(cri, runtime, count):
     """Create zones whose containers together exceed one answer of the runtime."""
     for number in range(count):
-        await make(cri, ZoneSpec(f"z{number}", "app:1", 64, 500, env=LARGE_ENV))
+        await make(
+            cri,
+            zone_spec(f"z{number}", image="app:1", memory_mb=64, cpu_millicores=500, env=LARGE_ENV),
+        )
 
 
 def small_answers(runtime):
@@ -174,11 +181,41 @@ async def test_refused_lists_are_freed_without_the_garbage_collector(runtime, un
 
 async def test_spec_is_that_of_the_latest_container(cri):
     await make(cri)
-    later = ZoneSpec("z", "app:1", 64, 500, attempt=2)
+    later = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500, attempt=2)
     await make(cri, later, cri_attempt=1)
     reader = RuntimeReader(cri)
     assert await reader.spec("z") == later
     assert await reader.spec("nope") is None
+
+
+async def test_spec_keeps_the_restart_policy_of_its_workload(cri):
+    spec = zone_spec("z", restart_policy=RestartPolicy.ALWAYS, max_restarts=3)
+    await make(cri, spec)
+    assert await RuntimeReader(cri).spec("z") == spec
+
+
+async def test_spec_that_the_release_before_wrote_is_read_without_a_restart_policy(cri, runtime):
+    await make(cri)
+    runtime.container("z").config.annotations[labels.SPEC] = (
+        '{"id":"z","image":"app:1","memory_mb":64,"cpu_millicores":500,"args":["a"],'
+        '"labels":{"team":"x"},"attempt":7,"pull":"never"}'
+    )
+    assert await RuntimeReader(cri).spec("z") == zone_spec(
+        "z",
+        7,
+        image="app:1",
+        memory_mb=64,
+        args=("a",),
+        labels={"team": "x"},
+        pull=PullPolicy.NEVER,
+    )
+
+
+@pytest.mark.parametrize("annotation", ["", "[]", "{}", '{"image":1}', '{"workload":[]}'])
+async def test_spec_that_cannot_be_read_is_ignored(cri, runtime, annotation):
+    await make(cri)
+    runtime.container("z").config.annotations[labels.SPEC] = annotation
+    assert await RuntimeReader(cri).spec("z") is None
 
 
 async def test_spec_with_unknown_fields_is_ignored(cri, runtime):

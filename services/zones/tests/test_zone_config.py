@@ -5,12 +5,13 @@ from kakuri_cri import api
 from kakuri_json import decode
 from kakuri_protobuf import encode
 from kakuri_workload import ZoneSpec
+from kakuri_workload.testing import workload, zone_spec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
 from kakuri_zones._zone_config import ZoneConfig, resources
 from kakuri_zones.logs import LogLocation
 
-SPEC = ZoneSpec("web-1", "nginx:latest", 512, 500)
+SPEC = zone_spec("web-1")
 IMAGE = NodeImage("sha256:abc")
 LOG = LogLocation("/var/log/kakuri/web-1", "7.log")
 
@@ -59,10 +60,16 @@ def test_sandbox_config_has_only_limits_and_profile():
 
 
 def test_container_config_has_only_the_spec_limits_and_profile():
-    spec = ZoneSpec(
-        "web-1", "nginx:latest", 512, 500, command=("/bin/sh",), args=("-c", "true"),
-        env={"KEY": "wörld"}, working_dir="/srv", user="1000:0", labels={"team": "x"}, attempt=7,
-    )  # fmt: skip
+    spec = zone_spec(
+        "web-1",
+        command=("/bin/sh",),
+        args=("-c", "true"),
+        env={"KEY": "wörld"},
+        working_dir="/srv",
+        user="1000:0",
+        labels={"team": "x"},
+        attempt=7,
+    )
     hosts = api.Mount(container_path="/etc/hosts", host_path="/log/web-1/hosts", readonly=True)
     container = config(spec, NodeImage("sha256:abc", "app", "sha256:0f")).container(
         2, mounts=[hosts]
@@ -120,7 +127,7 @@ def test_container_config_has_only_the_spec_limits_and_profile():
 
 def test_labels_of_the_spec_are_only_on_the_container():
     # 64 of the longest labels would add 25 kB to each list of all sandboxes.
-    spec = ZoneSpec("a", "b", 1, 1, labels={"team": "x"})
+    spec = zone_spec("a", labels={"team": "x"})
     sandbox = config(spec).sandbox(0)
     container = config(spec).container(0)
     assert dict(container.labels).items() - dict(sandbox.labels).items() == {
@@ -152,8 +159,8 @@ def test_empty_seccomp_profile_is_sent():
     ],
 )
 def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name):
-    own = ZoneSpec("a", "b", 1, 1, user=user)
-    none = ZoneSpec("a", "b", 1, 1)
+    own = zone_spec("a", user=user)
+    none = zone_spec("a")
     for spec, image in ((own, NodeImage("i", "other")), (none, NodeImage("i", user))):
         context = config(spec, image).container(0).linux.security_context
         assert (context.run_as_user and context.run_as_user.value) == uid
@@ -173,18 +180,21 @@ def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name)
     ],
 )
 def test_cpu_limits_are_those_of_the_kubelet(millicores, quota, shares):
-    limits = resources(ZoneSpec("a", "b", 1, millicores))
+    limits = resources(workload(memory_mb=1, cpu_millicores=millicores))
     assert (limits.cpu_period, limits.cpu_quota, limits.cpu_shares) == (100_000, quota, shares)
 
 
 def test_security_profile_does_not_depend_on_the_spec():
-    spec = ZoneSpec(
-        "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/proc", user="1:1",
+    spec = zone_spec(
+        "a",
+        command=("x",),
+        env={"PATH": "/"},
+        working_dir="/proc",
+        user="1:1",
         labels={"team": "x"},
-    )  # fmt: skip
+    )
     plain, full = (
-        config(each).container(0).linux.security_context
-        for each in (ZoneSpec("a", "b", 1, 1), spec)
+        config(each).container(0).linux.security_context for each in (zone_spec("a"), spec)
     )
     assert replace(plain, run_as_user=None, run_as_group=None) == replace(
         full, run_as_user=None, run_as_group=None
@@ -192,10 +202,14 @@ def test_security_profile_does_not_depend_on_the_spec():
 
 
 def test_config_has_no_devices_privileges_or_host_namespaces():
-    spec = ZoneSpec(
-        "a", "b", 1, 1, command=("x",), env={"PATH": "/"}, working_dir="/dev", user="1:1",
+    spec = zone_spec(
+        "a",
+        command=("x",),
+        env={"PATH": "/"},
+        working_dir="/dev",
+        user="1:1",
         labels={"privileged": "true"},
-    )  # fmt: skip
+    )
     sandbox = config(spec).sandbox(0)
     container = config(spec).container(0)
     assert (container.devices, container.CDI_devices, container.mounts) == ((), (), ())

@@ -248,7 +248,7 @@ async def test_partially_created_objects_of_another_spec_are_replaced(runtime, r
         async with asyncio.timeout(10):
             while not isinstance(answer := await node.start(memory_mb=99), tuple):
                 assert answer.code == "RuntimeUnavailable"
-        assert (await node.spec_of()).memory_mb == 99
+        assert (await node.spec_of()).workload.memory_mb == 99
         await until(lambda: len(runtime.sandboxes) == len(runtime.containers) == 1)
 
 

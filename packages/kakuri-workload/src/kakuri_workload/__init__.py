@@ -1,6 +1,6 @@
 """The types of workloads and zones that Kakuri's processes exchange."""
 
-from kakuri_workload._document import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, oversized_strings
+from kakuri_workload._document import oversized_strings
 from kakuri_workload._events import (
     LogEvent,
     LogGrown,
@@ -21,6 +21,7 @@ from kakuri_workload._grammar import (
     Range,
     Text,
 )
+from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
 from kakuri_workload._run import Run
 from kakuri_workload._state import TRANSITIONS, DesiredState, WorkloadState
 from kakuri_workload._text import printable
@@ -41,7 +42,7 @@ from kakuri_workload._workload import (
     Workload,
     WorkloadId,
 )
-from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus
+from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus, present_spelling
 
 __all__ = [
     "DEFAULT_RUNTIME_CLASS",
@@ -85,6 +86,7 @@ __all__ = [
     "ZonesListed",
     "__version__",
     "oversized_strings",
+    "present_spelling",
     "printable",
 ]
 

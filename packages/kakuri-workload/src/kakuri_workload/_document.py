@@ -1,74 +1,41 @@
-"""The size limits of a workload's document and of the strings in it.
+"""The strings of a workload that the kernel would refuse for their length."""
 
-A document has one budget. Linux has limits of its own, which are checked in addition: execve(2)
-refuses an argument or an environment entry of more than MAX_ARG_STRLEN bytes. Their sum needs no
-check: the strings of a document, with a pointer for each, stay below the 2 MiB that execve(2)
-allows under the usual stack limit.
-"""
+from collections.abc import Iterable, Iterator, Mapping
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
-
-MAX_DOCUMENT_BYTES = 262_144
-"""Bytes of a workload in its compact JSON encoding, in UTF-8 and without whitespace."""
-
-MAX_STRING_BYTES = 131_071
-"""Bytes of one argument or of one `NAME=value`: MAX_ARG_STRLEN without the final NUL."""
-
-MAX_PATH_BYTES = 4_095
-"""Bytes of a path: PATH_MAX without the final NUL."""
+from kakuri_workload._limits import MAX_PATH_BYTES, MAX_STRING_BYTES
+from kakuri_workload._workload import Workload
 
 _MAX_SHOWN = 100
 """Characters of a variable's name that a path shows."""
 
 
-class Spec(Protocol):
-    """An object with the strings of a workload: a `Workload` or a `ZoneSpec`."""
-
-    @property
-    def command(self) -> Sequence[str]:
-        """The arguments that replace the image's entry point."""
-
-    @property
-    def args(self) -> Sequence[str]:
-        """The arguments that replace the image's command."""
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """The environment by name."""
-
-    @property
-    def working_dir(self) -> str | None:
-        """The folder in which the process starts."""
-
-
-def oversized_strings(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Yield the strings of a spec that the kernel would refuse for their length.
+def oversized_strings(workload: Workload) -> Iterator[tuple[str, str]]:
+    """Yield the strings of a workload that the kernel would refuse for their length.
 
     The types of the fields bound characters; this counts bytes of UTF-8, and a variable's name
     and value together.
 
     Args:
-        spec: A workload or a zone's spec.
+        workload: The workload to check.
 
     Yields:
         The path of the string (`$.args[2]`, `$.env['NAME']`) and a message with both sizes.
 
     """
     # Most strings are short, and then the longest of them decides for all.
-    for field, items in (("command", spec.command), ("args", spec.args)):
+    for field, items in (("command", workload.command), ("args", workload.args)):
         for index, item in enumerate(items if _longest(items) > MAX_STRING_BYTES else ()):
             if (size := _size(item)) > MAX_STRING_BYTES:
                 yield f"$.{field}[{index}]", _message("an argument", MAX_STRING_BYTES, size)
     env: Mapping[str, str] = {}
-    if _longest(spec.env) + 1 + _longest(spec.env.values()) > MAX_STRING_BYTES:
-        env = spec.env
+    if _longest(workload.env) + 1 + _longest(workload.env.values()) > MAX_STRING_BYTES:
+        env = workload.env
     for name, value in env.items():
         if (size := _size(name) + 1 + _size(value)) > MAX_STRING_BYTES:
             shown = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}…"
             what = "a variable, NAME=value,"
             yield f"$.env[{shown!r}]", _message(what, MAX_STRING_BYTES, size)
-    if spec.working_dir is not None and (size := _size(spec.working_dir)) > MAX_PATH_BYTES:
+    if workload.working_dir is not None and (size := _size(workload.working_dir)) > MAX_PATH_BYTES:
         yield "$.working_dir", _message("a path", MAX_PATH_BYTES, size)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, ClassVar
 
-from kakuri_workload._document import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
 from kakuri_workload._grammar import (
     C_STRING,
     IMAGE_REFERENCE,
@@ -21,6 +20,7 @@ from kakuri_workload._grammar import (
     Range,
     Text,
 )
+from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_PATH_BYTES
 
 MAX_QUANTITY = 2**31 - 1
 """The largest memory or CPU figure: the CRI has 32 bits for each, in these units."""

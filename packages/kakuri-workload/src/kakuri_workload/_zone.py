@@ -1,89 +1,52 @@
 """What an agent and a runtime exchange about one zone: its specification and its status."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from kakuri_workload._document import MAX_DOCUMENT_BYTES
 from kakuri_workload._grammar import Range
+from kakuri_workload._limits import MAX_DOCUMENT_BYTES
 from kakuri_workload._state import WorkloadState
-from kakuri_workload._workload import (
-    DEFAULT_RUNTIME_CLASS,
-    MAX_QUANTITY,
-    Arguments,
-    Environment,
-    ImageReference,
-    Labels,
-    PullPolicy,
-    Quantity,
-    RuntimeClass,
-    User,
-    WorkingDirectory,
-    Workload,
-    WorkloadId,
-)
+from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, MAX_QUANTITY, Workload
 
-MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 32
-"""Bytes of a ZoneSpec in its compact JSON encoding: its workload and the attempt."""
+MAX_SPEC_BYTES = MAX_DOCUMENT_BYTES + 64
+"""Bytes of a ZoneSpec in its compact JSON encoding: its workload, the attempt and their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneSpec:
-    """What a runtime needs to run a workload; units and defaults are those of `Workload`.
+    """What a runtime runs: a workload, and which attempt at it.
 
     `attempt` increases with each restart; the same id and attempt are the same run.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}
 
-    id: WorkloadId
-    image: ImageReference
-    memory_mb: Quantity
-    cpu_millicores: Quantity
-    runtime_class: RuntimeClass = DEFAULT_RUNTIME_CLASS
-    command: Arguments = ()
-    args: Arguments = ()
-    env: Environment = field(default_factory=dict)
-    working_dir: WorkingDirectory | None = None
-    user: User | None = None
-    labels: Labels = field(default_factory=dict)
+    workload: Workload
     attempt: Annotated[int, Range(ge=0, le=MAX_QUANTITY)] = 0
-    pull: PullPolicy | None = None
 
-    @classmethod
-    def of(cls, workload: Workload, attempt: int = 0) -> "ZoneSpec":
-        """Return what a runtime needs to run a workload."""
-        return cls(
-            workload.id,
-            workload.image,
-            workload.memory_mb,
-            workload.cpu_millicores,
-            workload.runtime_class,
-            workload.command,
-            workload.args,
-            workload.env,
-            workload.working_dir,
-            workload.user,
-            workload.labels,
-            attempt,
-            workload.pull,
-        )
+    @property
+    def id(self) -> str:
+        """The id of the workload, which is also the zone's."""
+        return self.workload.id
 
-    def workload(self) -> Workload:
-        """Return the workload that this zone runs, without a restart policy."""
-        return Workload(
-            self.id,
-            self.image,
-            self.runtime_class,
-            self.memory_mb,
-            self.cpu_millicores,
-            self.command,
-            self.args,
-            self.env,
-            self.working_dir,
-            self.user,
-            self.labels,
-            pull=self.pull,
-        )
+
+def present_spelling(document: Any) -> Any:
+    """Return the JSON of a ZoneSpec in its present spelling.
+
+    The release before this one wrote the fields of the workload next to the attempt, without a
+    restart policy, and left out the default runtime class. Annotations of running zones still
+    have that spelling. To be removed with the release after this one.
+
+    Args:
+        document: a decoded JSON value; one that is not in the earlier spelling is returned as it
+            is.
+
+    """
+    if not isinstance(document, dict) or "image" not in document:
+        return document
+    workload = {"runtime_class": DEFAULT_RUNTIME_CLASS, **document}
+    attempt = workload.pop("attempt", 0)
+    return {"workload": workload, "attempt": attempt}
 
 
 @dataclass(frozen=True, slots=True)

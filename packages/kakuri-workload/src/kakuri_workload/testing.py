@@ -3,6 +3,7 @@
 from typing import Any
 
 from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, Workload
+from kakuri_workload._zone import ZoneSpec
 
 
 def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
@@ -21,3 +22,8 @@ def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
         "cpu_millicores": 500,
     }
     return Workload(id=workload_id, **{**fields, **changes})
+
+
+def zone_spec(workload_id: str = "wl-1", attempt: int = 0, **changes: Any) -> ZoneSpec:
+    """Return the spec of a small valid workload's zone; `changes` as for `workload`."""
+    return ZoneSpec(workload(workload_id, **changes), attempt)

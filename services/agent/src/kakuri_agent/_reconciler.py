@@ -184,7 +184,7 @@ class Reconciler:
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
         elif self._writer.durability(workload_id) is Durability.SAVED:
-            self._runtime.start(ZoneSpec.of(entry.workload, entry.attempt))
+            self._runtime.start(ZoneSpec(entry.workload, entry.attempt))
         else:
             self._queue.add_once_saved(workload_id)
 

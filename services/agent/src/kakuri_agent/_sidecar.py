@@ -24,9 +24,9 @@ from kakuri_http import (
     Response,
     Timeouts,
 )
-from kakuri_json import JSONError, decode, encode
+from kakuri_json import JSONError, convert, decode, encode
 from kakuri_tcp import Endpoint, LineDecoder, LineError
-from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus, present_spelling
 
 from kakuri_agent._runtime import (
     LogPart,
@@ -282,7 +282,10 @@ def _expect(response: Response, statuses: Collection[int]) -> Response:
 
 def _zone(response: Response) -> ZoneStatus:
     try:
-        return decode(_content(response), type=ZoneStatus)
+        document = decode(_content(response))
+        if isinstance(document, dict) and "spec" in document:
+            document["spec"] = present_spelling(document["spec"])
+        return convert(document, type=ZoneStatus)
     except JSONError as error:
         raise RuntimeUnavailable(f"the sidecar's answer: {_first_line(error)}") from error
 

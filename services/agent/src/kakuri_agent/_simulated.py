@@ -97,7 +97,7 @@ class SimulatedRuntime:
         if known is not None and known.status.attempt >= spec.attempt:
             return
         outcome = next(
-            (each for each in self._outcomes if fnmatchcase(spec.image, each.image)),
+            (each for each in self._outcomes if fnmatchcase(spec.workload.image, each.image)),
             DEFAULT_OUTCOME,
         )
         status = ZoneStatus(

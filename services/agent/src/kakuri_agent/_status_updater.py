@@ -67,7 +67,7 @@ class StatusUpdater:
         if spec is None:
             return None
         try:
-            entry = self._registry.register(spec.workload(), now=self._clock(), is_adopted=True)
+            entry = self._registry.register(spec.workload, now=self._clock(), is_adopted=True)
         except RegistryFull as error:
             log.warning("zone not adopted", id=zone.id, error=str(error))
             return None

@@ -5,8 +5,8 @@ from contextlib import aclosing
 
 from kakuri_daemon.api import APIRouter, json_response
 from kakuri_http import Request, Response
-from kakuri_json import Fault, ValidationError, decode, encode
-from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec
+from kakuri_json import Fault, ValidationError, convert, decode, encode
+from kakuri_workload import MAX_SPEC_BYTES, ZoneSpec, present_spelling
 from kakuri_zones import UnknownRuntimeClass, ZoneNode
 
 from kakuri_sidecar._problems import StaleAgent
@@ -37,11 +37,11 @@ class Api:
 
     async def start(self, request: Request) -> Response:
         """Start a zone: 201, or 200 if it already exists."""
-        spec = decode(request.body, type=ZoneSpec)
+        spec = convert(present_spelling(decode(request.body)), type=ZoneSpec)
         try:
             status, existed = await self._node.start(spec, lambda: self._check_agent(request))
         except UnknownRuntimeClass as error:
-            raise ValidationError((Fault("$.runtime_class", str(error)),)) from None
+            raise ValidationError((Fault("$.workload.runtime_class", str(error)),)) from None
         headers = {"Location": f"/zones/{spec.id}"}
         return json_response(status, 200 if existed else 201, headers)
 

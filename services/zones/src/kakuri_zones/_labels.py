@@ -6,9 +6,10 @@ which tools such as crictl show.
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
-from kakuri_json import canonical, encode
-from kakuri_workload import ZoneSpec
+from kakuri_json import canonical, decode, encode
+from kakuri_workload import DEFAULT_RUNTIME_CLASS, MAX_RESTARTS, RestartPolicy, ZoneSpec
 
 MANAGED_BY = "kakuri.dev/managed-by"
 WORKLOAD_ID = "kakuri.dev/workload-id"
@@ -43,12 +44,20 @@ def of_zone(zone_id: str) -> dict[str, str]:
 
 
 def spec_hash(spec: ZoneSpec) -> str:
-    """Return a label value that identifies a spec, whatever its attempt.
+    """Return a label value that two specs share if their zones are the same but for the attempt.
+
+    When and how often a workload is restarted makes no difference to its zone. The default runtime
+    class is left out as it always was, so zones of earlier releases keep their hash.
 
     This takes a few milliseconds for a large spec, so a start computes it once.
     """
-    document = canonical(replace(spec, attempt=0))
-    return sha256(document).hexdigest()[:_HASH_DIGITS]
+    created_from = replace(
+        spec.workload, restart_policy=RestartPolicy.NEVER, max_restarts=MAX_RESTARTS
+    )
+    document = decode(encode(created_from), type=dict[str, Any])
+    if created_from.runtime_class == DEFAULT_RUNTIME_CLASS:
+        del document["runtime_class"]
+    return sha256(canonical(document)).hexdigest()[:_HASH_DIGITS]
 
 
 def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
@@ -65,7 +74,7 @@ def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
 
 def container_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
     """Return the labels of a container: those of the spec, which can't replace Kakuri's own."""
-    return {**spec.labels, **sandbox_labels(spec, spec_hash), CONTAINER_NAME: spec.id}
+    return {**spec.workload.labels, **sandbox_labels(spec, spec_hash), CONTAINER_NAME: spec.id}
 
 
 def container_annotations(spec: ZoneSpec, image_digest: str | None = None) -> dict[str, str]:

@@ -106,9 +106,9 @@ class ZoneNode:
 
         """
         classes = self._zones.runtime_classes
-        if spec.runtime_class not in classes:
+        if spec.workload.runtime_class not in classes:
             expected = " or ".join(repr(name) for name in sorted(classes))
-            raise UnknownRuntimeClass(f"expected {expected}, got {spec.runtime_class!r}")
+            raise UnknownRuntimeClass(f"expected {expected}, got {spec.workload.runtime_class!r}")
         return await self._zones.start(spec, check)
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus:
@@ -317,7 +317,7 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
 
     Example:
         async with Runtime(channel) as runtime, zone_node(runtime, settings) as node:
-            status, existed = await node.start(ZoneSpec("web", "nginx:1.27", 128, 500))
+            status, existed = await node.start(ZoneSpec(workload))
             async for event in node.events():
                 ...
 

@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from kakuri_cri import CriError, NotFound, Runtime, RuntimeUnavailable, api
 from kakuri_cri.api import ContainerState
-from kakuri_json import JSONError, decode
-from kakuri_workload import ZoneSpec
+from kakuri_json import JSONError, convert, decode
+from kakuri_workload import ZoneSpec, present_spelling
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._container_list import ContainerList
@@ -119,7 +119,7 @@ class RuntimeReader:
         if document is None:
             return None
         try:
-            return decode(document, type=ZoneSpec)
+            return convert(present_spelling(decode(document)), type=ZoneSpec)
         except JSONError:
             return None
 

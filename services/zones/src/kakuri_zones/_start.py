@@ -182,12 +182,14 @@ class Start:
         spec = self.spec
         # The log's folder is created while the runtime looks for the image.
         preparing = asyncio.ensure_future(self._logs.prepare(spec.id, spec.attempt))
-        ensuring = self._images.ensure(spec.image, spec.pull, self._report_pull, hold)
+        ensuring = self._images.ensure(
+            spec.workload.image, spec.workload.pull, self._report_pull, hold
+        )
         try:
             image = await self._cancellation.guard(ensuring, at_once=True)
         finally:
             location = await preparing
-        if not spec.working_dir and leaves_zone(image.working_dir):
+        if not spec.workload.working_dir and leaves_zone(image.working_dir):
             shown = image.working_dir[:100]
             message = f"the image's working directory {shown!r} leaves the zone"
             raise StartFailed(START_ERROR, message)

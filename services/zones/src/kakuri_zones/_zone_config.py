@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from kakuri_cri import api
-from kakuri_workload import ZoneSpec
+from kakuri_workload import Workload, ZoneSpec
 
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
@@ -29,14 +29,14 @@ MILLI = 1000
 MEBIBYTE = 2**20
 
 
-def resources(spec: ZoneSpec) -> api.LinuxContainerResources:
+def resources(workload: Workload) -> api.LinuxContainerResources:
     """Return a zone's limits."""
-    shares = spec.cpu_millicores * SHARES_PER_CPU // MILLI
+    shares = workload.cpu_millicores * SHARES_PER_CPU // MILLI
     return api.LinuxContainerResources(
         cpu_period=CPU_PERIOD,
-        cpu_quota=max(MIN_CPU_QUOTA, spec.cpu_millicores * CPU_PERIOD // MILLI),
+        cpu_quota=max(MIN_CPU_QUOTA, workload.cpu_millicores * CPU_PERIOD // MILLI),
         cpu_shares=min(max(MIN_CPU_SHARES, shares), MAX_CPU_SHARES),
-        memory_limit_in_bytes=spec.memory_mb * MEBIBYTE,
+        memory_limit_in_bytes=workload.memory_mb * MEBIBYTE,
     )
 
 
@@ -77,7 +77,7 @@ class ZoneConfig:
 
         """
         spec = self.spec if attempt is None else replace(self.spec, attempt=attempt)
-        limits = resources(spec)
+        limits = resources(spec.workload)
         return api.PodSandboxConfig(
             metadata=api.PodSandboxMetadata(
                 name=spec.id, uid=spec.id, namespace=labels.NAMESPACE, attempt=cri_attempt
@@ -104,22 +104,22 @@ class ZoneConfig:
             mounts: files of the host that the container sees.
 
         """
-        spec, limits = self.spec, resources(self.spec)
+        spec, workload = self.spec, self.spec.workload
         return api.ContainerConfig(
             metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
-            image=api.ImageSpec(image=self.image.id, user_specified_image=spec.image),
-            command=spec.command,
-            args=spec.args,
-            working_dir=spec.working_dir or "",
+            image=api.ImageSpec(image=self.image.id, user_specified_image=workload.image),
+            command=workload.command,
+            args=workload.args,
+            working_dir=workload.working_dir or "",
             envs=tuple(
-                api.KeyValue(key=key, value=value.encode()) for key, value in spec.env.items()
+                api.KeyValue(key=key, value=value.encode()) for key, value in workload.env.items()
             ),
             mounts=tuple(mounts),
             labels=labels.container_labels(spec, self.spec_hash),
             annotations=labels.container_annotations(spec, self.image.digest),
             log_path=self.log.path,
             linux=api.LinuxContainerConfig(
-                resources=limits,
-                security_context=container_security(spec.user or self.image.user),
+                resources=resources(workload),
+                security_context=container_security(workload.user or self.image.user),
             ),
         )

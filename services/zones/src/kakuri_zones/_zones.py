@@ -112,7 +112,7 @@ class Zones:
                 given = f"attempt {start.spec.attempt}"
                 raise ZoneConflict(f"another spec of {spec.id!r} is being started, {given}")
             return task
-        start = self._new_start(spec, self._handlers[spec.runtime_class])
+        start = self._new_start(spec, self._handlers[spec.workload.runtime_class])
         task = asyncio.create_task(self._run_start(start))
         task.add_done_callback(consume_exception)
         self._starts[spec.id] = (start, task)

@@ -1,0 +1,34 @@
+import pytest
+from kakuri_workload import present_spelling
+from kakuri_workload.testing import zone_spec
+
+
+def test_zone_spec_has_the_id_of_its_workload():
+    assert zone_spec("a", 3).id == "a"
+
+
+def test_present_spelling_moves_the_fields_of_the_workload_below_its_name():
+    earlier = {"id": "a", "image": "app:1", "memory_mb": 1, "cpu_millicores": 1, "attempt": 2}
+    assert present_spelling(earlier) == {
+        "workload": {
+            "runtime_class": "edera-zone",
+            "id": "a",
+            "image": "app:1",
+            "memory_mb": 1,
+            "cpu_millicores": 1,
+        },
+        "attempt": 2,
+    }
+    assert earlier["attempt"] == 2
+
+
+def test_present_spelling_keeps_a_runtime_class_and_defaults_the_attempt():
+    assert present_spelling({"image": "app:1", "runtime_class": "other"}) == {
+        "workload": {"image": "app:1", "runtime_class": "other"},
+        "attempt": 0,
+    }
+
+
+@pytest.mark.parametrize("document", [None, [], "image", {}, {"workload": {"image": "a"}}])
+def test_present_spelling_returns_any_other_document_unchanged(document):
+    assert present_spelling(document) is document
