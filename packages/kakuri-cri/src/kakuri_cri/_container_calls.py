@@ -141,7 +141,7 @@ class ContainerCalls(Caller):
         Args:
             container_id: of the container.
             location: path of the archive.
-            timeout_seconds: after which the runtime gives up; 0 for the runtime's default.
+            timeout_seconds: after which the runtime stops the command; 0 for the runtime's default.
 
         Raises:
             Unimplemented: the runtime has no checkpoints.

@@ -139,7 +139,7 @@ class Channel:
             except DeadlineExceeded as error:  # of this attempt, which may have had less time
                 raise DeadlineExceeded(timeout or 0.0, error.message) from None
             except Unavailable as error:
-                # The server surely did nothing: once more, as gRFC A6 says of transparent retries.
+                # The server did not process it: repeat it once (transparent retries of gRFC A6).
                 if error.processed is not Processed.NO or is_repeated:
                     raise
                 is_repeated = True

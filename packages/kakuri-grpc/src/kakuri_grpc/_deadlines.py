@@ -21,8 +21,8 @@ class Timed(Protocol):
 class Deadlines:
     """The deadlines of the calls of one connection.
 
-    A call costs an insertion into a set and a comparison: the timer is set anew only for a deadline
-    that comes before the one it waits for. When it fires, all open calls are scanned.
+    A call costs an insertion into a set and a comparison: the timer is set again only for a
+    deadline that is earlier than its own. When it fires, all open calls are scanned.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

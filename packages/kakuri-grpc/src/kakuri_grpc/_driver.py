@@ -50,17 +50,17 @@ _REMEMBERED_HEADS = 64
 
 
 class ChannelDriver(ClientDriver):
-    """A client's connection that knows when it is ready, idle, and silent for too long.
+    """A client's connection that reports when it is ready, idle, or silent for too long.
 
     Attributes:
         loop: the event loop of the connection.
         interval: seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
-            the next connection of the channel takes it over.
+            the next connection of the channel inherits it.
         deadlines: of its calls.
         has_answered: whether a call was answered, whatever its status.
-        good_head: fields of the last response's head that was one of gRPC. Equal header blocks give
-            the same object, so heads that come again need no second check.
-        good_trailers: fields of the last trailers that said OK; the same holds for them.
+        good_head: fields of the last valid head of a gRPC response. Equal header blocks result in
+            the same object, so repeated heads are not checked again.
+        good_trailers: fields of the last trailers with status OK, for the same purpose.
 
     """
 
@@ -79,7 +79,7 @@ class ChannelDriver(ClientDriver):
             scheme: of the requests.
             limits: what the server may do.
             keepalive: when to ping.
-            going_away: called when the server says that it accepts no more calls.
+            going_away: called when the server announces that it accepts no more calls (GOAWAY).
 
         """
         super().__init__(limits)
@@ -102,7 +102,7 @@ class ChannelDriver(ClientDriver):
         self._keepalive: asyncio.TimerHandle | None = None
         self._doubt: asyncio.Future[None] | None = None
 
-    # Room for calls: none while it is in doubt whether the server still works.
+    # Room for calls: none while a ping checks whether the server still works.
 
     @property
     def has_room(self) -> bool:
@@ -125,7 +125,7 @@ class ChannelDriver(ClientDriver):
         if not self.has_room:
             await super().wait_for_room()
 
-    # Calls. There has to be room for a stream.
+    # Calls. The caller has checked that there is room for a stream.
 
     def call(
         self,
@@ -214,7 +214,7 @@ class ChannelDriver(ClientDriver):
         head = Request(b"POST", path.encode(), self._authority, (*_HEAD, *fields), self._scheme)
         return self.connection.prepare(head)
 
-    # Its beginning and end.
+    # Begin and end of the connection.
 
     async def ready(self) -> None:
         """Wait for the server's SETTINGS.
@@ -245,7 +245,7 @@ class ChannelDriver(ClientDriver):
             self._closes_when_idle = False
             self.close()
 
-    # From the driver below.
+    # Called by the HTTP/2 driver.
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the transport."""
@@ -281,7 +281,7 @@ class ChannelDriver(ClientDriver):
         if self._closes_when_idle or self._idle_waiter is not None:
             self._check_idle()
 
-    # Keepalive: one timer, which looks back at when the peer was last heard.
+    # Keepalive: one timer, which compares the time of the last received bytes.
 
     def _watch_silence(self, seconds: float | None) -> None:
         self._stop_keepalive()
@@ -316,10 +316,10 @@ class ChannelDriver(ClientDriver):
         self._flush_soon()
         self._watch_silence(self._ping_timeout)
 
-    # Late calls: is the handler slow, or does the server no longer work?
+    # Calls past their deadline: is the handler slow, or has the server stopped working?
 
     def call_expired(self, began: float) -> None:
-        """Ping a server that was silent while a call ran out of time, and start no calls meanwhile.
+        """Ping a server that was silent until a call's deadline, and start no calls meanwhile.
 
         Args:
             began: when the call was sent, by the clock of the event loop.

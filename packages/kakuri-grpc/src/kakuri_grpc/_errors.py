@@ -2,7 +2,7 @@
 
 GRPCError
 ├── StatusError                  the server answered with another status than OK
-│   ├── NotFound, AlreadyExists, …   one class for each status that callers look for
+│   ├── NotFound, AlreadyExists, …   one class for each status that callers handle
 │   └── Unavailable              no answer; `processed` says whether the call can be repeated
 ├── DeadlineExceeded (TimeoutError)   the time for the call is over; the server may have acted
 ├── MessageTooLarge (ValueError)      a message exceeds one of the limits

@@ -172,7 +172,7 @@ class Server:
     def abort_connections(self) -> None:
         """Break every connection without GOAWAY, for tests; new ones are accepted.
 
-        To clients it looks as if the process had died: they cannot know whether the calls under
+        Clients see what they see of a killed process: they cannot know whether the calls under
         way were processed. Handlers of these calls are cancelled.
         """
         for driver in self._drivers:

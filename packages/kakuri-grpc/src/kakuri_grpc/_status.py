@@ -50,7 +50,7 @@ _OF_RESET = {
 
 
 def status_of_http(status: int) -> StatusCode:
-    """Return the code for a response that is not one of gRPC."""
+    """Return the code for a response without the content type of gRPC."""
     return _OF_HTTP.get(status, StatusCode.UNKNOWN)
 
 

@@ -1,8 +1,8 @@
 """A call with one message in each direction, as the receiver of its stream.
 
-`Channel.call` awaits nothing but `finished`. What comes from the connection is stored by the
-methods below and judged when the whole answer is there; heads and trailers that are the very
-objects of an answer that was good need no second look.
+`Channel.call` awaits only `finished`. The methods below store what the connection receives; it is
+checked when the answer is complete. Heads and trailers that are the same objects as those of an
+earlier valid answer are not checked again.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ class UnaryCall:
 
         """
         if self._error is not None:
-            raise copy(self._error)  # its traceback would hold this call, in a cycle
+            raise copy(self._error)  # the traceback of the original would keep this call in a cycle
         if self._trailers is not self._driver.good_trailers:
             trailers = self._trailers or self._head
             check_trailers(trailers, self._timeout)
@@ -109,7 +109,7 @@ class UnaryCall:
             self._error = error
             self.finished.set_result(None)
 
-    # What the connection calls.
+    # Called by the connection.
 
     def receive_head(self, status: int, fields: Fields, *, is_end: bool) -> None:
         """Check the head of the response, which is also its end if there is no message."""
@@ -147,14 +147,16 @@ class UnaryCall:
     def receive_reset(self, reset: StreamReset) -> None:
         """Fail the call."""
         if self._head:
-            reset.processed = Processed.UNKNOWN  # whatever the code says: it has begun to answer
+            reset.processed = (
+                Processed.UNKNOWN
+            )  # it has begun to answer, so the code does not matter
         is_over = self._driver.connection.is_over
         what = "connection" if is_over else "call"
         message = reset.message or f"the peer ended the {what} (code {reset.code})"
         self._fail(early_end(message, reset.code, reset.processed, is_connection_over=is_over))
 
     def drained(self) -> None:
-        """Do nothing: what is to be sent was handed over as a whole."""
+        """Do nothing: the request was sent as a whole."""
 
     def _finish(self, trailers: Fields) -> None:
         if not self.finished.done():

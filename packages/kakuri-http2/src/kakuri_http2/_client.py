@@ -173,7 +173,7 @@ class ClientConnection(Connection):
         return StreamState.RESET_LOCAL if ended is None else ended.state
 
     def data_to_send(self) -> bytes:
-        """Return what is to be written to the server now, and forget it."""
+        """Return the bytes to write to the server, and clear them."""
         self._unsent_stream = self._next_stream
         return super().data_to_send()
 

@@ -1,7 +1,7 @@
 """An HTTP/2 connection without I/O: bytes in, events out (RFC 9113).
 
 `receive_data` takes what the peer sent, `next_event` returns what it means, `send` takes messages,
-and `data_to_send` returns what is to be written. Nothing here waits, and no exception comes out for
+and `data_to_send` returns the bytes to write. Nothing here waits, and no exception comes out for
 what a peer does: a broken stream is a `StreamReset`, a broken connection a `ConnectionEnded`, and
 the frame that tells the peer is in `data_to_send`.
 
@@ -223,7 +223,7 @@ class Connection(InboundFields):
             self._out.append(frames.frame(frames.PING, 0, 0, data))
 
     def start_interval(self) -> None:
-        """Start counting frames without progress and resets anew.
+        """Reset the counters of frames without progress and of resets.
 
         The core has no clock. A driver calls this every ten seconds, so that the limits are rates:
         without it, pings on a connection that is otherwise idle would add up to a flood.

@@ -29,7 +29,7 @@ SETTINGS_TIMEOUT = 10.0
 """Seconds within which the peer has to acknowledge our SETTINGS (RFC 9113 section 6.5.3)."""
 
 FLOOD_INTERVAL = 10.0
-"""Seconds after which the core counts frames without progress, and resets, anew."""
+"""Seconds after which the core resets its counters of frames without progress and of resets."""
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a peer has to read queued bytes when the connection closes."""
@@ -102,7 +102,7 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         self._timer = self._loop.call_later(seconds, callback)
 
     def abort(self) -> None:
-        """Close without a word and without writing what is queued, as when the process dies."""
+        """Close without GOAWAY and without writing queued bytes, like a killed process."""
         if self._transport is not None:
             self._transport.abort()
 

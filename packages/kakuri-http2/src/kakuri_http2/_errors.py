@@ -83,7 +83,7 @@ class LimitExceeded(RemoteProtocolError):
 
 
 class HeaderListTooLarge(HTTP2Error, ValueError):
-    """The fields of one message are too large; the connection can go on.
+    """The fields of one message are too large; the connection remains usable.
 
     Attributes:
         maximum: bytes that names and values may have, with 32 for each field.

@@ -54,8 +54,8 @@ class Response:
 class Data:
     """A piece of content.
 
-    Received pieces count against the stream's window until `Connection.consumed` gives the credit
-    back.
+    Received pieces count against the stream's window until `Connection.consumed` returns the
+    credit.
     """
 
     stream: int
@@ -77,10 +77,10 @@ class StreamReset:
 
     Attributes:
         stream: its number.
-        code: of the RST_STREAM frame, as a number: peers may send codes without a name. For a
-            stream that GOAWAY or the end of the connection left behind, the connection's code.
+        code: of the RST_STREAM frame, as a number, because peers may send codes without a name.
+            For a stream that GOAWAY or the end of the connection ended, the connection's code.
         by_peer: whether the peer ended it.
-        processed: NO if the peer surely did nothing, so that the request can be repeated.
+        processed: `NO` if the peer has not processed the request, so that it can be repeated.
         message: what was wrong, if this side ended it.
 
     """
@@ -101,7 +101,7 @@ class Drained:
 
 @dataclass(slots=True)
 class SettingsReceived:
-    """The peer changed its settings; `Connection.available_streams` may be another."""
+    """The peer changed its settings; `Connection.available_streams` may have changed."""
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class GoingAway:
 
 @dataclass(slots=True)
 class ConnectionEnded:
-    """Nothing will follow.
+    """The connection has ended; no event follows.
 
     Attributes:
         error: what the peer did wrong; None if it closed the connection.

@@ -108,7 +108,7 @@ class InboundFields(InboundContent):
         return head
 
     def _stream_of_headers(self, number: int) -> Stream | None:
-        """Return the stream that HEADERS belong to; None if they are to be ignored."""
+        """Return the stream that HEADERS belong to; None if they are ignored."""
         raise NotImplementedError
 
     def _receive_message(self, stream: Stream, head: Head, *, is_end: bool) -> None:

@@ -171,7 +171,7 @@ class Outbound:
             self._end_locally(stream)
 
     def _checked_fields(self, fields: Fields) -> Head:
-        """Check fields that are to be sent. Those that were sent lately need no second check."""
+        """Check fields before they are sent; recently sent ones are known to be valid."""
         head = self._checked.get(fields)
         if head is None:
             try:
@@ -191,7 +191,7 @@ class Outbound:
         return bool(self._out or self._ready or self._held)
 
     def data_to_send(self) -> bytes:
-        """Return what is to be written to the peer now, and forget it.
+        """Return the bytes to write to the peer, and clear them.
 
         Of content, each stream gets a frame in turn, as far as the windows allow, and at most
         `OUTPUT_AT_ONCE` bytes in all; call again once they were written, until it is empty.

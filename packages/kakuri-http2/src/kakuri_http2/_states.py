@@ -2,7 +2,7 @@
 
 There is no push here, so the reserved states do not exist. The end of a side comes with a frame
 (the flag END_STREAM) and is a step of its own. A stream that was reset keeps the side that did it:
-frames that were under way when we reset a stream are ignored, while a peer that goes on after its
+frames that were under way when we reset a stream are ignored, while a peer that continues after its
 own reset breaks the protocol.
 """
 

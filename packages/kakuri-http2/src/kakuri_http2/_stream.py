@@ -21,7 +21,7 @@ class Stream:
         receive_window: bytes of content that the peer may still send.
         unread: received bytes whose credit was not returned.
         credit: bytes that were consumed and not yet returned to the peer as credit.
-        queue: what is to be sent once the windows allow it; None or empty if nothing is.
+        queue: messages to send once the windows allow it; None or empty if there are none.
         queued: bytes of content in the queue.
         is_ending: whether the queue holds the end of the stream.
         is_scheduled: whether the stream is in one of the connection's queues of streams to write.

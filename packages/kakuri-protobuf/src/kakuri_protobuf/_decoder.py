@@ -1,10 +1,9 @@
-"""Writes, for each message class, the function that decodes it.
+"""Generate the function that decodes a message class.
 
-The function is one straight line through the fields in the order of their numbers, which is the
-order in which every encoder writes them: after a field it reads the next tag and falls through to
-the field that it belongs to. A tag that none of the later fields has goes round once more from the
-first field, and what no field has is unknown. So fields in any order are read, and fields in the
-usual order cost one comparison each.
+The function tests the fields in the order of their numbers, which is the order in which encoders
+write them: after a field it reads the next tag and continues with the later fields. If none of them
+has this tag, it starts again at the first field; a tag that no field has is unknown. So fields are
+read in any order, and fields in the usual order cost one comparison each.
 
 A generated function takes
 

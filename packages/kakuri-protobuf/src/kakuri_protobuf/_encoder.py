@@ -2,7 +2,7 @@
 
 A generated function takes a message, whether maps are sorted, and how deeply messages may still
 nest, and returns bytes. It does what a correct message needs and lets anything else raise; then
-`_faults` goes over the message once more to find the field and say what was expected.
+`_faults` checks the message again to find the field and report what was expected.
 """
 
 import struct

@@ -56,7 +56,7 @@ class Decoder:
         Raises:
             HPACKError: the block is not valid; the connection has to end, as the tables may differ.
             HeaderListTooLarge: the fields exceed `max_list_size`. The block was read to its end, so
-                that the connection can go on.
+                that the connection remains usable.
 
         """
         if self._known_generation == self._table.generation and not self._must_update:

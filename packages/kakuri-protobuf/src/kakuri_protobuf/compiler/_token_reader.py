@@ -133,7 +133,7 @@ class TokenReader:
         return {"true": True, "false": False}.get(name, name)
 
     def _skip_aggregate(self) -> None:
-        """Pass over a message in text format: `{ … }` with whatever nests in it."""
+        """Skip a message in text format: `{ … }` with everything nested in it."""
         opening = self.expect("{")
         depth = 1
         while depth:
