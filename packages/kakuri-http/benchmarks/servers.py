@@ -21,7 +21,9 @@ async def kakuri(port):
     router.add(
         "GET",
         PATH,
-        lambda request: Response(200, text_of(request.params["id"]), None, "application/json"),
+        lambda request: Response(
+            200, text_of(request.params["id"]), content_type="application/json"
+        ),
     )
     limits = Limits(connections_per_peer=16_384)
     await serve(f"127.0.0.1:{port}", router, limits=limits)

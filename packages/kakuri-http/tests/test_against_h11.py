@@ -122,11 +122,11 @@ def test_our_responses(status, fields, body, chunked):
     server.next_event()
     server.next_event()
     if chunked:
-        data = server.send(Response(status, None, fields))
+        data = server.send(Response(status, None, headers=fields))
         data += b"".join(server.send(Data(piece)) for piece in body)
         data += server.send(EndOfMessage())
     else:
-        data = server.send(Response(status, b"".join(body), fields))
+        data = server.send(Response(status, b"".join(body), headers=fields))
     head, content = read_h11(client, data)
     assert head.status_code == status
     assert content == (b"" if status in (204, 304) else b"".join(body))

@@ -30,12 +30,12 @@ def router():
     table.add("POST", "/echo", lambda request: Response(200, request.body))
     table.add("GET", "/pieces", lambda request: Response(200, [b"1\n", b"2\n"]))
     table.add("GET", "/close", lambda request: Response(200, b"x" * 100_000))
-    table.add("GET", "/a", lambda request: Response(302, b"", {"Location": "/b"}))
-    table.add("GET", "/b", lambda request: Response(302, b"", {"Location": "c?d=e"}))
+    table.add("GET", "/a", lambda request: Response(302, b"", headers={"Location": "/b"}))
+    table.add("GET", "/b", lambda request: Response(302, b"", headers={"Location": "c?d=e"}))
     table.add("GET", "/c", lambda request: Response(200, request.query_string.encode()))
-    table.add("GET", "/round", lambda request: Response(302, b"", {"Location": "/round"}))
-    table.add("POST", "/see", lambda request: Response(303, b"", {"Location": "/small"}))
-    table.add("POST", "/same", lambda request: Response(307, b"", {"Location": "/echo"}))
+    table.add("GET", "/round", lambda request: Response(302, b"", headers={"Location": "/round"}))
+    table.add("POST", "/see", lambda request: Response(303, b"", headers={"Location": "/small"}))
+    table.add("POST", "/same", lambda request: Response(307, b"", headers={"Location": "/echo"}))
 
     async def never(request):
         await asyncio.Event().wait()

@@ -533,14 +533,20 @@ async def test_bytes_like_body_is_sent_whole(kind, body):
 @pytest.mark.parametrize("client", [Client, BlockingClient])
 @pytest.mark.parametrize(
     "options",
-    [{"endpoint": 8080}, {"endpoint": b"127.0.0.1:80"}, {"timeouts": 5}, {"timeouts": None},
-     {"limits": {}}, {"limits": 5}, {"tls": True}],
+    [{"timeouts": 5}, {"timeouts": None}, {"limits": {}}, {"limits": 5}, {"tls": True}],
     ids=repr,
 )  # fmt: skip
 def test_client_setting_of_the_wrong_type_raises_type_error(client, options):
     (name,) = options
     with pytest.raises(TypeError, match=rf"as {name}, got"):
         client(**options)
+
+
+@pytest.mark.parametrize("client", [Client, BlockingClient])
+@pytest.mark.parametrize("endpoint", [8080, b"127.0.0.1:80", ("127.0.0.1", 80)])
+def test_client_endpoint_of_the_wrong_type_raises_type_error(client, endpoint):
+    with pytest.raises(TypeError, match=r"expected an endpoint such as '127\.0\.0\.1:9000', got"):
+        client(endpoint)
 
 
 @pytest.mark.parametrize(

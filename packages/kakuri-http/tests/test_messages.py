@@ -37,7 +37,7 @@ def test_fields_are_found_in_any_case():
 @given(st.text(), st.text())
 def test_a_field_is_sent_as_it_is_or_refused(name, value):
     try:
-        response = Response(200, b"", [(name, value)])
+        response = Response(200, b"", headers=[(name, value)])
     except LocalProtocolError:
         return
     assert not set(name + value) & set("\r\n\0")
@@ -47,7 +47,7 @@ def test_a_field_is_sent_as_it_is_or_refused(name, value):
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "DATE"])
 def test_framing_fields_are_the_servers(name):
     with pytest.raises(LocalProtocolError):
-        Response(200, b"", {name: "1"})
+        Response(200, b"", headers={name: "1"})
 
 
 @pytest.mark.parametrize("status", [0, 99, 100, 101, 600, 999, -1])
@@ -64,7 +64,7 @@ def test_reset_content_has_none():
 @pytest.mark.parametrize("content_type", ["", "a\r\nb", " a", "ä", "a\n"])
 def test_content_types_that_are_none(content_type):
     with pytest.raises(LocalProtocolError):
-        Response(200, b"", None, content_type)
+        Response(200, b"", content_type=content_type)
 
 
 @pytest.mark.parametrize("body", ["text", bytearray(b"x"), memoryview(b"x")])

@@ -36,9 +36,9 @@ def router():
 
     async def later(request):
         await asyncio.get_running_loop().run_in_executor(None, str)
-        return Response(201, request.body, {"X-Length": str(len(request.body))})
+        return Response(201, request.body, headers={"X-Length": str(len(request.body))})
 
-    table.add("GET", "/small", lambda request: Response(200, b"small", None, "text/plain"))
+    table.add("GET", "/small", lambda request: Response(200, b"small", content_type="text/plain"))
     table.add("GET", "/big", lambda request: Response(200, BIG))
     table.add("GET", "/pieces", lambda request: Response(200, pieces()))
     table.add("POST", "/later", later, body_limit=1 << 24)

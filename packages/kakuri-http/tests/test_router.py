@@ -116,3 +116,15 @@ def test_lookup_does_not_ask_every_route():
         router.add("GET", f"/r{number}/:id<counted>/x", ok)
     assert ask(router, "GET", "/r1999/7/x")[1] == {"id": "7"}
     assert asked == 1
+
+
+def test_route_decorator_adds_the_function_and_returns_it():
+    router = Router()
+
+    @router.route("POST", "/w/:id", streaming=True, body_limit=5)
+    def submit(request):
+        return Response(201)
+
+    (route,) = router.routes
+    assert (route.method, route.pattern, route.handler) == ("POST", "/w/:id", submit)
+    assert (route.streaming, route.body_limit) == (True, 5)

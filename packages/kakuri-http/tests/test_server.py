@@ -454,7 +454,7 @@ async def test_lines_stream_out_as_they_come():
         finally:
             closed.set()
 
-    router.add("GET", "/", lambda r: Response(200, watch(), None, "application/x-ndjson"))
+    router.add("GET", "/", lambda r: Response(200, watch(), content_type="application/x-ndjson"))
     async with wired(router, limits=Limits(half_closed_timeout=0.1)) as wire:
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         head = await wire.read_head()

@@ -39,7 +39,7 @@ def pieces():
 WAYS = {
     "bytes": lambda core: [core.send(Response(200, b"x"))],
     "no content": lambda core: [core.send(Response(204))],
-    "own field": lambda core: [core.send(Response(200, b"x", {"x": "y"}))],
+    "own field": lambda core: [core.send(Response(200, b"x", headers={"x": "y"}))],
     "stream": lambda core: [
         core.send(Response(200, pieces())), core.send(Data(b"x")), core.send(EndOfMessage())
     ],

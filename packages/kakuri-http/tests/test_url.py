@@ -1,9 +1,11 @@
 """URLs as callers write them, and references as servers do (RFC 3986 5.2 and 5.4)."""
 
+import re
+
 import pytest
-from kakuri_http import Headers, InvalidURL
+from kakuri_http import Headers, InvalidURL, encode_query, percent_encode
 from kakuri_http._messages import ReceivedResponse
-from kakuri_http._url import parse_url
+from kakuri_http._url import parse_query, parse_url, percent_decode, with_query
 from kakuri_http.client._requests import ClientRequest, follow_redirect
 from kakuri_tcp import Endpoint
 
@@ -127,3 +129,60 @@ def test_redirect_from_https_to_http_raises_invalid_url():
     with pytest.raises(InvalidURL, match="https"):
         redirected("http://a/", base="https://a/")
     assert redirected("//a/x", base="https://b/").url == "https://a/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoded"),
+    [
+        ("", ""), ("aZ09-._~", "aZ09-._~"), ("wörld", "w%C3%B6rld"), ("a/b?c#d&e=f", None),
+        (" +%", "%20%2B%25"), ("\x00\x7f", "%00%7F"), ("🙂", "%F0%9F%99%82"),
+    ],
+)  # fmt: skip
+def test_percent_encode_escapes_all_but_unreserved_characters(text, encoded):
+    found = percent_encode(text)
+    assert encoded is None or found == encoded
+    assert percent_decode(found) == text
+    assert re.fullmatch(r"(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})*", found)
+
+
+def test_percent_encode_of_a_lone_surrogate_raises_invalid_url():
+    with pytest.raises(InvalidURL, match="lone surrogates"):
+        percent_encode("\ud800")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [[], [("a", "1")], [("a", "1"), ("a", "2")], [("", "")], [("ö&=", "é +%#/?")], [("x", " ")]],
+)
+def test_encode_query_is_decoded_to_the_same_pairs_by_the_server(params):
+    assert list(parse_query(encode_query(params))) == params
+
+
+def test_encode_query_writes_integers_in_decimal():
+    assert encode_query({"after": -5, "limit": 10}) == "after=-5&limit=10"
+
+
+@pytest.mark.parametrize(
+    "params", ["a=b", b"a=b", 5, None, ["ab"], [("a",)], {"a": None}, {"a": True}, {"a": 1.5},
+               {"a": ["b"]}, {5: "a"}],
+    ids=repr,
+)  # fmt: skip
+def test_encode_query_of_other_types_raises_type_error(params):
+    with pytest.raises(TypeError, match="expected"):
+        encode_query(params)
+
+
+@pytest.mark.parametrize(
+    ("url", "params", "expected"),
+    [
+        ("/a", {}, "/a"),
+        ("/a?b#c", (), "/a?b#c"),
+        ("/a", {"b": "c"}, "/a?b=c"),
+        ("/a?", {"b": "c"}, "/a?b=c"),
+        ("/a?x", {"b": "c"}, "/a?x&b=c"),
+        ("/a?x&", {"b": "c"}, "/a?x&b=c"),
+        ("http://h#f?g", {"b": "c"}, "http://h?b=c#f?g"),
+    ],
+)
+def test_with_query_adds_parameters_before_the_fragment(url, params, expected):
+    assert with_query(url, params) == expected

@@ -228,7 +228,7 @@ class ModelSidecar:
 
 
 def _is(zone, status):
-    return Response(status, encode(zone.status), None, "application/json")
+    return Response(status, encode(zone.status), content_type="application/json")
 
 
 def _unavailable():

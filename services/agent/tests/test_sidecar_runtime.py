@@ -88,13 +88,13 @@ class ScriptedSidecar:
         events = asyncio.Queue()
         self.streams.append(events)
         self.arrived.set()
-        return Response(200, self.lines(events), None, "application/x-ndjson")
+        return Response(200, self.lines(events), content_type="application/x-ndjson")
 
     async def watch_logs(self, request):
         assert request.target == "/logs?watch"
         events = asyncio.Queue()
         self.log_streams.append(events)
-        return Response(200, self.lines(events), None, "application/x-ndjson")
+        return Response(200, self.lines(events), content_type="application/x-ndjson")
 
     def tell_logs(self, *events):
         for stream in self.log_streams:
@@ -358,7 +358,7 @@ async def test_a_zone_that_follows_a_removed_one_is_known_by_its_start(
     await watcher.until(("gone", "wl-1"))
     await settle()
     anew = zone(pod_sandbox_id="s2")
-    sidecar.answers["POST"] = [Response(201, encode(anew), None, "application/json")]
+    sidecar.answers["POST"] = [Response(201, encode(anew), content_type="application/json")]
     sidecar.tell(ZoneChanged(zone(FAILED)), ZoneGone("wl-1"))
     runtime.start(spec())
     await asked(sidecar, 2)
@@ -416,7 +416,7 @@ async def test_starts_that_hang_hold_up_nothing_else(runtime, sidecar, watcher):
     hanging = asyncio.Event()
     sidecar.answers = {
         "POST": [hanging], "DELETE": [Response(204)],
-        "GET": [Response(200, b"words", {"Kakuri-Log-Next": "1"})],
+        "GET": [Response(200, b"words", headers={"Kakuri-Log-Next": "1"})],
     }  # fmt: skip
     for number in range(MAX_STARTS + 1):
         runtime.start(spec(f"wl-{number}"))
@@ -429,7 +429,7 @@ async def test_starts_that_hang_hold_up_nothing_else(runtime, sidecar, watcher):
 
 async def test_a_log_is_read_in_parts(runtime, sidecar):
     headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
-    sidecar.answers["GET"] = [Response(200, b"hello\n", headers, "text/plain")]
+    sidecar.answers["GET"] = [Response(200, b"hello\n", headers=headers, content_type="text/plain")]
     part = await runtime.read_log("wl-1", LogRequest(tail=10))
     assert part == LogPart(b"hello\n", "0.0.6", ended=True)
     await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1))
@@ -452,7 +452,7 @@ def log_part(data=b"", following="1", *, ended=False, gap=False):
     headers = {"Kakuri-Log-Next": following, "Kakuri-Log-Ended": "true" if ended else "false"}
     if gap:
         headers["Kakuri-Log-Gap"] = "true"
-    return Response(200, data, headers)
+    return Response(200, data, headers=headers)
 
 
 def log_requests(sidecar):

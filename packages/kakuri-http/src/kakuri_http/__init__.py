@@ -26,6 +26,7 @@ from kakuri_http._errors import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, PoolLimits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, Response
+from kakuri_http._url import encode_query, percent_encode
 from kakuri_http._version import __version__
 from kakuri_http.client import Client, StreamedResponse
 from kakuri_http.core import (
@@ -104,6 +105,8 @@ __all__ = [
     "TooManyRedirects",
     "UntrustedServer",
     "__version__",
+    "encode_query",
+    "percent_encode",
     "problem",
     "serve",
 ]

@@ -2,31 +2,32 @@
 
 HTTPError
 ├── ProtocolError (ValueError)
-│   ├── RemoteProtocolError        the peer broke the protocol: answer with `status`, then close
-│   │   └── LimitExceeded          the peer sent more, or slower, than `limit` allows
-│   └── LocalProtocolError         we broke it: a message that may not be sent, or not now
-├── RouteError (ValueError)        a route that cannot be added
-│   └── RouteConflict              … because another route already answers there
+│   ├── RemoteProtocolError        the peer broke the protocol: respond with `status`, then close
+│   │   └── LimitExceeded          the peer sent more, or more slowly, than `limit` allows
+│   └── LocalProtocolError         the caller did: a message that can't be sent, or not now
+├── RouteError (ValueError)        a route that can't be added
+│   └── RouteConflict              … because another route has the same paths
 ├── ClientError
-│   ├── InvalidURL (ValueError)    not an http or https URL that this client would follow
-│   ├── ConnectFailed (ConnectionError)      no connection came about: nothing was sent
-│   │   └── UntrustedServer              another user listens on the Unix socket: don't repeat
-│   ├── ConnectionBroken (ConnectionError)   it ended under way: the request's fate is unknown
+│   ├── InvalidURL (ValueError)    not an http or https URL that this client follows
+│   ├── ConnectFailed (ConnectionError)      no connection could be opened: nothing was sent
+│   │   └── UntrustedServer                  the wrong user listens on the Unix socket: don't retry
+│   ├── ConnectionBroken (ConnectionError)   closed too early: the outcome is unknown
 │   ├── RequestTimeout (TimeoutError)        one of the timeouts passed; `phase` names it
 │   ├── ResponseClosed (RuntimeError)        a streamed response was read after its block
 │   └── TooManyRedirects
-└── ClientDisconnected (ConnectionError)     a server's handler writes or reads, but the client went
+└── ClientDisconnected (ConnectionError)     a server's handler reads or writes, but has no client
 """
 
 import copyreg
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import kakuri_tcp
 
 
 class HTTPError(Exception):
-    """Anything that this package raises on its own account."""
+    """Base of the errors that this package defines."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # copy and pickle would call the class with `args`, but it takes other arguments.
@@ -40,7 +41,10 @@ class ProtocolError(HTTPError, ValueError):
 class RemoteProtocolError(ProtocolError):
     """The peer sent what HTTP/1.1 does not allow.
 
-    `status` is what a server answers with; `code` is a short, stable name of the cause.
+    Attributes:
+        status: What a server responds with.
+        code: Short, stable name of the cause.
+
     """
 
     def __init__(self, message: str, *, status: int = 400, code: str = "bad_request") -> None:
@@ -50,7 +54,12 @@ class RemoteProtocolError(ProtocolError):
 
 
 class LimitExceeded(RemoteProtocolError):
-    """The peer went over a limit; `limit` is its name in `Limits`."""
+    """The peer exceeded a limit.
+
+    Attributes:
+        limit: Its name in `Limits`.
+
+    """
 
     def __init__(self, message: str, *, limit: str, status: int, code: str) -> None:
         super().__init__(message, status=status, code=code)
@@ -58,11 +67,11 @@ class LimitExceeded(RemoteProtocolError):
 
 
 class LocalProtocolError(ProtocolError):
-    """We were asked to send what HTTP/1.1 does not allow, or does not allow now."""
+    """The caller wants to send what HTTP/1.1 does not allow, or does not allow now."""
 
 
 class RouteError(HTTPError, ValueError):
-    """A route pattern, method or handler that cannot be added."""
+    """A pattern, method or handler that can't be added as a route."""
 
 
 class RouteConflict(RouteError):
@@ -70,21 +79,25 @@ class RouteConflict(RouteError):
 
 
 class ClientError(HTTPError):
-    """A request that the client could not bring to a response."""
+    """A request to which the client got no response."""
 
 
 class InvalidURL(ClientError, ValueError):
-    """Not an `http:` or `https:` URL that can be asked for."""
+    """Not an `http:` or `https:` URL to which a request can be sent."""
 
 
 class ConnectFailed(ClientError, ConnectionError):
-    """No connection came about; the request was surely not processed."""
+    """No connection could be opened, so the request was not sent."""
 
 
 class UntrustedServer(ConnectFailed):
-    """The server of a Unix socket is neither root nor this process's user nor a trusted one.
+    """The server of a Unix socket runs neither as root nor as this process's or a trusted user.
 
-    Nothing was sent to it; `uid` is the user that listens there.
+    Nothing was sent to it.
+
+    Attributes:
+        uid: The user that listens there.
+
     """
 
     def __init__(self, message: str, *, uid: int) -> None:
@@ -92,19 +105,31 @@ class UntrustedServer(ConnectFailed):
         self.uid = uid
 
 
-def connect_error(error: kakuri_tcp.ConnectFailed) -> ConnectFailed:
-    """Translate an error of kakuri-tcp into the one of this package."""
-    if isinstance(error, kakuri_tcp.UntrustedServer):
-        return UntrustedServer(str(error), uid=error.uid)
-    return ConnectFailed(str(error))
+@contextmanager
+def translated_connect_errors() -> Iterator[None]:
+    """Raise this package's ConnectFailed instead of kakuri_tcp's."""
+    try:
+        yield
+    except kakuri_tcp.UntrustedServer as error:
+        raise UntrustedServer(str(error), uid=error.uid) from error
+    except kakuri_tcp.ConnectFailed as error:
+        raise ConnectFailed(str(error)) from error
 
 
 class ConnectionBroken(ClientError, ConnectionError):
-    """The connection ended before the response did; what became of the request is unknown."""
+    """The connection closed before the response was complete.
+
+    Whether the request was processed is unknown.
+    """
 
 
 class RequestTimeout(ClientError, TimeoutError):
-    """A timeout of the client passed; `phase` is its name in `Timeouts`."""
+    """A timeout of the client passed.
+
+    Attributes:
+        phase: Its name in `Timeouts`.
+
+    """
 
     def __init__(self, message: str, *, phase: str) -> None:
         super().__init__(message)
@@ -112,11 +137,16 @@ class RequestTimeout(ClientError, TimeoutError):
 
 
 class ResponseClosed(ClientError, RuntimeError):
-    """A streamed response was read after its block ended: its connection may be in use again."""
+    """A streamed response was read after its block, when another request may use its connection."""
 
 
 class TooManyRedirects(ClientError):
-    """Redirects were asked for, and there were more than allowed; `locations` lists them."""
+    """A response was redirected more often than the caller allows.
+
+    Attributes:
+        locations: URLs of the redirects that were followed.
+
+    """
 
     def __init__(self, message: str, locations: Sequence[str]) -> None:
         super().__init__(message)
@@ -124,4 +154,4 @@ class TooManyRedirects(ClientError):
 
 
 class ClientDisconnected(HTTPError, ConnectionError):
-    """The client of a server's handler went away in the middle."""
+    """The client of a server's handler disconnected before the exchange was complete."""

@@ -1,29 +1,59 @@
 """Requests and responses: events of the core, and what handlers and callers exchange."""
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._url import parse_query
 
+T = TypeVar("T")
+Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
+
+# What the core alone decides, from the body and the connection's state.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
+_NO_FIELDS = Headers()
+_RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
+
+_CONTENT_TYPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
+_JSON_TYPE = re.compile(r"application/(?:[!#$&^_.+\-0-9a-z]+\+)?json[ \t]*(?:;|\Z)", re.IGNORECASE)
+_CHARSET = re.compile(r';[ \t]*charset=("?)([A-Za-z0-9_.:\-]+)\1', re.IGNORECASE)
+# Few on purpose: the name comes from the server, and some of Python's codecs are slow on some
+# inputs. A byte order mark is removed.
+_CODECS = {
+    "utf-8": "utf-8-sig", "us-ascii": "ascii", "iso-8859-1": "iso-8859-1", "utf-16": "utf-16",
+    "windows-1252": "cp1252",
+}  # fmt: skip
+
 
 class BodyStream(Protocol):
-    """What a streaming handler reads content from."""
+    """What the handler of a streaming route reads content from."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
 class Request:
-    """One request.
+    """One request: what a client's core sends, and what a server's core and handlers receive.
 
-    `method` and `target` are as sent; `path` and `query_string` the target's parts, still
-    percent-encoded; `params` what the route's pattern took out of the path, decoded once;
-    `headers` and `trailers` the fields; `body` the content, complete unless the route streams.
-    `host` is the Host field, checked. `length` is the announced size of the content in bytes,
-    None where it is chunked.
+    Attributes:
+        method: As sent; methods have case.
+        target: As sent, still percent-encoded.
+        path: The target's path, still percent-encoded.
+        query_string: The target's query, still percent-encoded, without the question mark.
+        params: What the route's pattern took out of the path, decoded once.
+        headers: The fields.
+        trailers: The fields after chunked content, once it has ended.
+        body: The content; complete unless the route is a streaming one.
+        host: The Host field, checked; a client's core requires it.
+        length: Announced size of the content in bytes; None if it is chunked.
+        http_version: `1.1` or `1.0`.
+        keep_alive: Whether the client wants to keep the connection.
+        expects_continue: Whether the client waits for 100 before it sends the content.
+        peer: Address of the client, in a server.
+
     """
 
     # Defaults of the class: most requests never set these, and a server makes many.
@@ -56,52 +86,46 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters, decoded once; of a repeated name the last value.
+        """The query's parameters, decoded once; the last value of a repeated name.
 
-        Raises RemoteProtocolError, which a server answers with 400, for a bad escape.
+        Raises:
+            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
+
         """
         return dict(self.query_pairs)
 
     @property
     def query_pairs(self) -> tuple[tuple[str, str], ...]:
-        """The query's parameters in order, with repeated names."""
+        """The query's parameters in order, with repeated names.
+
+        Raises:
+            RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
+
+        """
         try:
             return parse_query(self.query_string)
         except ValueError as error:
             raise RemoteProtocolError(f"expected an encoded query, got {error}") from error
 
     def stream(self) -> AsyncIterator[bytes]:
-        """Iterate over the content as it arrives; only in routes that were added as streaming.
+        """Return an iterator over the content as it arrives.
 
-        Ends at the content's end; raises ClientDisconnected where the client goes before that.
+        Raises:
+            ClientDisconnected: The client disconnected before the end of the content.
+            LimitExceeded: The content is larger, or comes more slowly, than `Limits` allow.
+            RuntimeError: The route was not added with `streaming=True`; its content is in `body`.
+
         """
         if self.stream_source is None:
-            raise RuntimeError("expected a route added with streaming=True, got an ordinary one")
+            raise RuntimeError("the route was not added with streaming=True; read request.body")
         return self.stream_source.__aiter__()
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
 
 
-Body = bytes | AsyncIterable[bytes] | Iterable[bytes] | None
-
-# What the core alone decides, from the body and the connection's state.
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "date"})
-_NO_FIELDS = Headers()
-_RESET_CONTENT = 205  # RFC 9110 15.3.6: no content, yet a length
-
-_CONTENT_TYPE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
-_USUAL_TYPES = frozenset({None, "application/json", "application/problem+json", "text/plain"})
-
-
 class Response:
-    """One response.
-
-    `body` is all of the content, or an iterable or async iterable of its pieces, which are sent
-    as they come: chunked, unless `length` is set to their sum, in bytes. `content_type` is only
-    stated with a body. Length, coding, `Connection` and `Date` are the server's business and may
-    not be among `headers`.
-    """
+    """One response, as a handler returns it and a server's core sends it."""
 
     reason: str | None = None
     http_version = "1.1"
@@ -114,9 +138,25 @@ class Response:
         self,
         status: int = 200,
         body: Body = b"",
+        *,
         headers: FieldsLike | None = None,
         content_type: str | None = None,
     ) -> None:
+        """Create a response.
+
+        Args:
+            status: From 200 to 599.
+            body: All of the content, or an iterable or async iterable of its pieces, which are
+                sent as they come: chunked, unless `length` is set to their sum in bytes.
+            headers: Pairs of names and values, or a mapping, without Content-Length,
+                Transfer-Encoding, Connection and Date, which the server writes.
+            content_type: Value of Content-Type; sent only with content.
+
+        Raises:
+            LocalProtocolError: The status or a field can't be sent.
+            TypeError: An argument is of the wrong type.
+
+        """
         if not isinstance(status, int):
             raise TypeError(f"expected a number as status, got {type(status).__name__}")
         if not 200 <= status <= 599:
@@ -126,7 +166,7 @@ class Response:
         if not isinstance(body, bytes) and body is not None:
             _check_pieces(body)
         if status == _RESET_CONTENT and body:
-            raise LocalProtocolError("expected no content in a 205 response, got some")
+            raise LocalProtocolError("a 205 response has no content (RFC 9110 15.3.6)")
         self.status = status
         self.body = body
         self.content_type = content_type
@@ -137,10 +177,12 @@ class Response:
             self.headers = headers if isinstance(headers, Headers) else Headers(headers)
             for name, _ in self.headers:
                 if name.lower() in _FRAMING:
-                    raise LocalProtocolError(f"expected no framing field, got {name!r}")
+                    raise LocalProtocolError(
+                        f"the server writes {name!r} itself; remove it from headers"
+                    )
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}>"
+        return f"<{type(self).__name__} {self.status}>"
 
 
 def _check_pieces(body: Any) -> None:
@@ -150,9 +192,18 @@ def _check_pieces(body: Any) -> None:
 
 
 class ReceivedResponse(Response):
-    """A response that came from a server; any status, any fields.
+    """A response from a server; any status, any fields.
 
-    `body` is all of the content, `trailers` the fields that came after it.
+    Attributes:
+        status: From 100 to 599.
+        reason: The phrase after the status, often empty.
+        headers: The fields.
+        content_type: The value of Content-Type, or None.
+        body: All of the content, if the client has read it.
+        trailers: The fields after chunked content.
+        http_version: `1.1` or `1.0`.
+        keep_alive: Whether the server keeps the connection.
+
     """
 
     reason: str
@@ -165,3 +216,47 @@ class ReceivedResponse(Response):
         self.http_version = http_version
         self.content_type: str | None = headers.get("content-type")
         self.body = b""
+
+    def text(self, encoding: str | None = None) -> str:
+        """Return the content as text.
+
+        Args:
+            encoding: Name of one of Python's text encodings, to be used whatever the server says.
+                By default, the charset of Content-Type, or UTF-8 if there is none.
+
+        Raises:
+            RemoteProtocolError: The content is not in this encoding, or the charset is not one of
+                UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
+
+        """
+        if encoding is None:
+            found = _CHARSET.search(self.content_type or "")
+            charset = found[2].lower() if found else "utf-8"
+            if charset not in _CODECS:
+                raise RemoteProtocolError(f"expected one of {', '.join(_CODECS)} as charset, "
+                                          f"got {charset!r}")  # fmt: skip
+            encoding = _CODECS[charset]
+        try:
+            return self.body.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise RemoteProtocolError(f"expected text as content, got bytes: {error}") from error
+
+    def json(self, decode: Callable[[bytes], T]) -> T:
+        """Return the content as JSON, decoded by a function of the caller's choice.
+
+        This package has no JSON decoder, so that it depends on none. What `decode` raises is not
+        changed.
+
+        Args:
+            decode: For example `json.loads`, `kakuri_json.decode` or `Decoder(Order).decode`.
+
+        Raises:
+            RemoteProtocolError: Content-Type is not `application/json` or `application/…+json`.
+
+        """
+        if not _JSON_TYPE.match(self.content_type or ""):
+            raise RemoteProtocolError(
+                f"expected JSON as content of the {self.status} response, "
+                f"got {self.content_type or 'no Content-Type'!r}"
+            )
+        return decode(self.body)

@@ -1,8 +1,10 @@
 """URLs, references and percent-encoding (RFC 3986)."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from kakuri_tcp import Endpoint, EndpointError
 
@@ -21,11 +23,23 @@ _PATH = re.compile(r"/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\\]|%[0-9A-Fa-f]{2})*")
 _PORTS = {"http": 80, "https": 443}
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_TO_ENCODE = re.compile(rb"[^A-Za-z0-9\-._~]")
+
+Params = Mapping[str, str | int] | Iterable[tuple[str, str | int]]
+"""Parameters of a query: a mapping, or pairs where a name repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class URL:
-    """Where to connect, what to ask there; `host` is the Host field's value."""
+    """Where to connect and what to request there.
+
+    Attributes:
+        endpoint: Where to connect.
+        host: Value of the Host field.
+        target: Path and query, percent-encoded.
+        origin: Scheme, host and port, as `https://example.com`.
+
+    """
 
     endpoint: Endpoint
     host: str
@@ -34,18 +48,19 @@ class URL:
 
 
 def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
-    """Read an absolute `http:` or `https:` URL; with an endpoint also a reference, such as a path.
+    """Return the parts of an absolute `http:` or `https:` URL.
 
-    Dot segments are resolved and a fragment is dropped.
+    With an endpoint, the text may also be a reference, such as a path alone. Dot segments are
+    resolved and a fragment is dropped.
 
     Args:
-        text: the URL, percent-encoded.
-        endpoint: where to connect whatever the URL says, such as a Unix socket; references are
+        text: The URL, percent-encoded.
+        endpoint: Where to connect whatever the URL says, such as a Unix socket; references are
             resolved against the root of this server.
 
     Raises:
-        InvalidURL: it is not such a URL, or has characters that have to be percent-encoded.
-        TypeError: it is not text.
+        InvalidURL: It is not such a URL, or has characters that have to be percent-encoded.
+        TypeError: It is not text.
 
     """
     checked(text, str, "URL")
@@ -57,7 +72,8 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
         raise InvalidURL(f"expected an http or https URL, got {text!r}")
     target = _remove_dot_segments(path) or "/"
     if not _PATH.fullmatch(target) or not _QUERY.fullmatch(query or ""):
-        raise InvalidURL(f"expected a percent-encoded path and query, got {text!r}")
+        raise InvalidURL(f"expected a percent-encoded path and query, got {text!r}; "
+                         "percent_encode() and params= encode them")  # fmt: skip
     if query is not None:
         target += f"?{query}"
     name, port = match[1].lower(), match[2]
@@ -122,16 +138,36 @@ def _remove_dot_segments(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def percent_decode(text: str) -> str:
-    """Decode each `%XX` once, as UTF-8.
+def percent_encode(text: str) -> str:
+    """Return text as a segment of a path, or as a part of a query: `wörld` as `w%C3%B6rld`.
 
-    Raises ValueError for an escape that is none, and where the bytes are not UTF-8.
+    Everything but the unreserved characters of RFC 3986 section 2.3 is encoded, as UTF-8. Segments
+    of `.` and `..` can't be expressed in a path at all (section 5.2.4): check ids for them.
+
+    Raises:
+        InvalidURL: The text has a lone surrogate.
+        TypeError: It is not text.
+
+    """
+    try:
+        encoded = checked(text, str, "part of a URL").encode()
+    except UnicodeEncodeError as error:
+        raise InvalidURL(f"expected text without lone surrogates, got {text!r}") from error
+    return _TO_ENCODE.sub(lambda match: b"%%%02X" % match[0][0], encoded).decode("ascii")
+
+
+def percent_decode(text: str) -> str:
+    """Return text with each `%XX` decoded once, as UTF-8.
+
+    Raises:
+        ValueError: A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
+
     """
     if "%" not in text:
         return text
     parts = _ESCAPE.split(text)
     if any("%" in part for part in parts[::2]):
-        raise ValueError(f"expected two hexadecimal digits behind each '%', got {text!r}")
+        raise ValueError(f"expected two hexadecimal digits after each '%', got {text!r}")
     raw = bytearray()
     for literal, escape in zip(parts[::2], [*parts[1::2], ""], strict=True):
         raw += literal.encode()
@@ -140,11 +176,59 @@ def percent_decode(text: str) -> str:
     return raw.decode()
 
 
+def encode_query(params: Params) -> str:
+    """Return parameters as a query: `name=value&…`, percent-encoded as UTF-8.
+
+    Args:
+        params: A mapping, or pairs where a name repeats. Values are text or integers; others are
+            not converted, as services differ in how they write them.
+
+    Raises:
+        InvalidURL: A name or a value has a lone surrogate.
+        TypeError: A name or a value is of another type.
+
+    Example:
+        >>> encode_query({"name": "wörld", "limit": 5})
+        'name=w%C3%B6rld&limit=5'
+
+    """
+    return "&".join(
+        f"{percent_encode(name)}={_encode_value(value)}" for name, value in _pairs_of(params)
+    )
+
+
+def _pairs_of(params: Any) -> Iterator[Any]:
+    if isinstance(params, str | bytes) or not isinstance(params, Iterable):
+        raise TypeError(f"expected a mapping or pairs as params, got {type(params).__name__}")
+    for pair in params.items() if isinstance(params, Mapping) else params:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"expected a name and a value as parameter, got {pair!r:.80}")
+        yield pair
+
+
+def _encode_value(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return percent_encode(checked(value, str, "value of a parameter"))
+
+
+def with_query(url: str, params: Params) -> str:
+    """Return a URL with parameters after those that it has already."""
+    query = encode_query(params)
+    if not query:
+        return url
+    base, hash_, fragment = checked(url, str, "URL").partition("#")
+    separator = "" if base.endswith(("?", "&")) else "&" if "?" in base else "?"
+    return f"{base}{separator}{query}{hash_}{fragment}"
+
+
 @lru_cache(maxsize=256)
 def parse_query(query: str) -> tuple[tuple[str, str], ...]:
-    """Split `name=value&…` and decode both once; `+` is a space, as forms write it.
+    """Return the pairs of `name=value&…`, both decoded once; `+` is a space, as in forms.
 
-    Raises ValueError for an escape that does not decode.
+    Raises:
+        ValueError: An escape does not decode.
+
     """
     pairs = []
     for part in query.split("&"):

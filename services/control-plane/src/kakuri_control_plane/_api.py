@@ -120,10 +120,10 @@ class Api:
         workload_id = request.params["id"]
         if request.method == "HEAD":
             await self._presence.of(self._logs.check(workload_id))
-            return Response(200, iter(()), LOG_HEADERS, content_type=LOG_TYPE)
+            return Response(200, iter(()), headers=LOG_HEADERS, content_type=LOG_TYPE)
         log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
-        response = Response(200, (), headers, content_type=LOG_TYPE)
+        response = Response(200, (), headers=headers, content_type=LOG_TYPE)
         response.body = _report_gap(response, log, pieces)
         return response
 

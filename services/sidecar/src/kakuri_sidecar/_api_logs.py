@@ -53,7 +53,7 @@ class LogApi:
         headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
         if chunk.has_gap:
             headers[GAP_FIELD] = "true"
-        return Response(200, chunk.content, headers, content_type=TEXT)
+        return Response(200, chunk.content, headers=headers, content_type=TEXT)
 
     async def _events(self) -> AsyncIterator[bytes]:
         async with aclosing(self._node.log_events()) as events:

@@ -1,10 +1,10 @@
 """The asyncio client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from kakuri_tcp import ClientTLS, Endpoint
 
@@ -20,25 +20,31 @@ from kakuri_http._limits import (
     Timeouts,
 )
 from kakuri_http._messages import ReceivedResponse
-from kakuri_http._url import parse_url
+from kakuri_http._url import Params, parse_url
+from kakuri_http.client._methods import Methods, RequestOptions
 from kakuri_http.client._pool import Pool
 from kakuri_http.client._protocol import ClientProtocol, Exchange
 from kakuri_http.client._requests import (
     Body,
     ClientRequest,
     Redirects,
-    client_endpoint,
-    content_of,
     make_request,
 )
 from kakuri_http.core._framing import NO_BODY_LIMIT, check_body_length
 
 
 class StreamedResponse:
-    """A response whose content is still to come: iterate over it, or `read` it.
+    """A response whose content arrives while it is read: iterate over it, or call `read`.
 
-    Its content can be read until the block of `Client.stream` ends, and no longer, even if it has
-    arrived: the connection is another request's then.
+    Content can be read until the block of `Client.stream` ends, and no longer, even if it has
+    arrived: another request may use the connection then.
+
+    Attributes:
+        status: From 200 to 599.
+        reason: The phrase after the status, often empty.
+        headers: The fields.
+        http_version: `1.1` or `1.0`.
+
     """
 
     def __init__(
@@ -61,21 +67,21 @@ class StreamedResponse:
 
     @property
     def trailers(self) -> Headers | None:
-        """The trailer fields; None before the end of the content."""
+        """The fields after chunked content; None before its end."""
         content = self._exchange.content
         return content.trailers if content is not None else None
 
     async def read(self) -> bytes:
-        """Return the rest of the content in one piece.
+        """Return all content that has not been read yet.
 
-        It is held in memory, so it is bounded: by `body_limit` of the request where that is set,
+        It is held in memory, and therefore bounded: by `body_limit` of the request if that is set,
         otherwise by the client's `Limits.body`. Iterating has no such bound.
 
         Raises:
-            LimitExceeded: the content is larger.
-            ConnectionBroken: the connection ended before the content did.
-            RequestTimeout: the server sent nothing for `Timeouts.read`.
-            ResponseClosed: the block has ended.
+            LimitExceeded: The content is larger.
+            ConnectionBroken: The connection closed before the content ended.
+            RequestTimeout: The server sent nothing for `Timeouts.read`.
+            ResponseClosed: The block has ended.
 
         """
         pieces: list[bytes] = []
@@ -90,12 +96,18 @@ class StreamedResponse:
         return f"<StreamedResponse {self.status}>"
 
 
-class Client:
-    """Asks for URLs over HTTP/1.1 and keeps connections for the next request.
+class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
+    """Sends requests over HTTP/1.1 and keeps connections for the next ones.
 
-    Follows no redirects unless asked, and repeats no request. TLS is verified always; `tls` says
-    whom to trust. Requests that find all connections in use wait for one, first come, first served.
-    A client belongs to the event loop that it is first used in.
+    By default it follows no redirects, and it never repeats a request. TLS certificates are always
+    verified. While all connections are in use, requests wait in order. A client belongs to the
+    event loop in which it is first used.
+
+    Example:
+        >>> async with Client("unix:/run/kakuri/sidecar.sock") as client:
+        ...     response = await client.get("/zones", params={"limit": 5})
+        ...     response.status, response.json(json.loads)
+
     """
 
     def __init__(
@@ -108,30 +120,30 @@ class Client:
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
-        """Create a client; nothing is sent yet.
+        """Create a client; it connects when it is first used.
 
         Args:
-            endpoint: where to connect whatever a URL says, as `unix:/run/x.sock`; URLs may then be
-                paths alone.
-            timeouts: for every request that has none of its own.
-            pool: how many connections to keep.
-            limits: what a server may send; only those on messages count.
-            tls: whom to trust, and who to be.
-            trusted_uids: users whose servers on Unix sockets are trusted besides root and the user
+            endpoint: Where to connect whatever a URL says, such as `unix:/run/x.sock`; URLs may
+                then be paths.
+            timeouts: For requests that have none of their own.
+            pool: How many connections to keep.
+            limits: What a server may send; only those on messages count.
+            tls: Which certificates to trust, and which one to present.
+            trusted_uids: Users whose servers on Unix sockets are trusted, besides root and the user
                 of this process.
 
         Raises:
-            EndpointError: the endpoint is not one.
-            TypeError: an argument is of the wrong type.
+            EndpointError: The endpoint is not valid.
+            TypeError: An argument is of the wrong type.
 
         """
-        self._endpoint = client_endpoint(endpoint)
+        self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
         self._timeouts = checked(timeouts, Timeouts, "timeouts")
         self._limits = checked(limits, Limits, "limits")
         checked(pool, PoolLimits, "pool")
         if tls is not None:
             checked(tls, ClientTLS, "tls")
-        self._pool = Pool(pool, limits, tls, trusted_uids)
+        self._pool = Pool(pool, self._limits, tls, trusted_uids)
 
     def __repr__(self) -> str:
         return f"<Client {self._pool!r}>"
@@ -148,9 +160,9 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; requests in progress fail with ConnectionBroken."""
         self._pool.close()
-        await asyncio.sleep(0)  # the transports end in the next turn of the event loop
+        await asyncio.sleep(0)  # the transports close in the next turn of the event loop
 
     async def request(
         self,
@@ -159,45 +171,53 @@ class Client:
         *,
         body: Body = b"",
         headers: FieldsLike = (),
+        params: Params = (),
         timeouts: Timeouts | None = None,
         redirects: int = 0,
     ) -> ReceivedResponse:
         """Send a request and return its response with all of the content as `body`.
 
-        Nothing is ever sent twice: whether a request that failed was carried out is for the caller
-        to find out, unless the error is one of those after which nothing was sent.
+        Nothing is ever sent twice. After `ConnectionBroken` and `RequestTimeout`, the server may or
+        may not have processed the request; the caller has to find out before it repeats one that
+        is not idempotent. After the other errors marked below, nothing was sent.
+
+        A response that arrives while the request is still being sent ends the sending and is
+        returned. Cancelling the call closes its connection.
 
         Args:
-            method: as `GET`; in capitals, as methods have case.
-            url: absolute, or a path if the client has an endpoint.
-            body: bytes, which are sent with their length, or an iterable or async iterable of
+            method: For example `GET`; methods have case.
+            url: Absolute, or a path if the client has an endpoint; percent-encoded.
+            body: Bytes, which are sent with their length, or an iterable or async iterable of
                 pieces, which are sent chunked.
-            headers: pairs of names and values, or a mapping; without those that the client writes
-                itself (Host, Connection and the framing).
-            timeouts: instead of the client's.
-            redirects: how many to follow. Credentials among the headers stay with their origin.
+            headers: Pairs of names and values, or a mapping, without Host, Connection, Upgrade, TE,
+                Trailer and the framing, which the client writes.
+            params: Added to the query of the URL, encoded by `encode_query`.
+            timeouts: Instead of the client's.
+            redirects: How many to follow. Credentials are not sent to another origin.
 
         Returns:
             The response, whatever its status.
 
         Raises:
-            InvalidURL: the URL, or that of a redirect, is not an http or https URL.
-            LocalProtocolError: the method or a field may not be sent.
-            TypeError: an argument is of the wrong type. Nothing was sent after these three.
-            ConnectFailed: there was no connection, and so nothing was sent.
-            ConnectionBroken: the connection ended before the response did.
-            RequestTimeout: one of the timeouts passed; `phase` names it.
-            RemoteProtocolError: the answer is not HTTP/1.1, or is over a limit (LimitExceeded).
-            TooManyRedirects: there were more than `redirects`.
+            InvalidURL: The URL, or that of a redirect, is not an http or https URL. Nothing sent.
+            LocalProtocolError: The method or a field can't be sent. Nothing sent.
+            TypeError: An argument is of the wrong type. Nothing sent.
+            ConnectFailed: No connection could be opened. Nothing sent.
+            ConnectionBroken: The connection closed before the response was complete.
+            RequestTimeout: One of the timeouts passed; `phase` names it.
+            RemoteProtocolError: The response is not valid HTTP/1.1, or exceeds a limit
+                (LimitExceeded).
+            TooManyRedirects: There were more than `redirects`.
 
         Example:
             >>> response = await client.request("POST", "/workloads", body=b"{}")
-            >>> response.status, response.headers.get("location"), response.body
+            >>> response.status, response.headers.get("location"), response.text()
+            (201, '/workloads/a', '{"id":"a"}')
 
         """
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         following = Redirects(redirects, self._endpoint)
-        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=True))
+        request = ClientRequest.of(method, url, body, headers, params, is_async=True)
         async with _within(timeouts.total, url):
             while True:
                 response = await self._exchange(request, timeouts)
@@ -205,6 +225,11 @@ class Client:
                 if redirected is None:
                     return response
                 request = redirected
+
+    def _request(
+        self, method: str, url: str, body: Body, options: RequestOptions
+    ) -> Coroutine[Any, Any, ReceivedResponse]:
+        return self.request(method, url, body=body, **options)
 
     async def _exchange(self, request: ClientRequest, timeouts: Timeouts) -> ReceivedResponse:
         async with self._open(request, timeouts, self._limits.body) as (streamed, response):
@@ -220,6 +245,7 @@ class Client:
         *,
         body: Body = b"",
         headers: FieldsLike = (),
+        params: Params = (),
         timeouts: Timeouts | None = None,
         body_limit: int | None = None,
     ) -> AsyncIterator[StreamedResponse]:
@@ -227,24 +253,29 @@ class Client:
 
         The content may be of any size: at most `Limits.stream_buffer` bytes of it wait in memory,
         then the connection is not read until the caller catches up. Leaving the block before the
-        end of the content closes the connection.
+        content has ended closes the connection. Redirects are not followed.
 
         Args:
-            method: as for `request`; so are `url`, `body` and `headers`.
-            timeouts: instead of the client's; `total` counts until the block ends.
-            body_limit: largest content of the response in bytes; None for no limit.
+            method: As for `request`; so are `url`, `body`, `headers` and `params`.
+            timeouts: Instead of the client's; `total` counts until the block ends.
+            body_limit: Largest content of the response in bytes; None for no limit.
 
         Raises:
-            LimitExceeded: the content is larger than `body_limit`; raised with the head when the
+            LimitExceeded: The content is larger than `body_limit`. Raised with the head if the
                 response announces it, otherwise while the content is read.
 
         Other errors are those of `request`.
+
+        Example:
+            >>> async with client.stream("GET", "/workloads/a/logs") as response:
+            ...     async for piece in response:
+            ...         sys.stdout.buffer.write(piece)
 
         """
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         if body_limit is not None:
             check_count(body_limit, "body_limit")
-        request = ClientRequest(method, url, Headers(headers), content_of(body, is_async=True))
+        request = ClientRequest.of(method, url, body, headers, params, is_async=True)
         async with (
             _within(timeouts.total, url),
             self._open(request, timeouts, body_limit) as (streamed, _),

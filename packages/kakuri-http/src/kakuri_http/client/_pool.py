@@ -12,9 +12,8 @@ from collections.abc import Collection
 from itertools import count
 
 from kakuri_tcp import ClientTLS, Endpoint, connect
-from kakuri_tcp import ConnectFailed as TCPConnectFailed
 
-from kakuri_http._errors import ConnectFailed, RequestTimeout, connect_error
+from kakuri_http._errors import ConnectFailed, RequestTimeout, translated_connect_errors
 from kakuri_http._limits import Limits, PoolLimits, Timeouts
 from kakuri_http.client._protocol import ClientProtocol
 
@@ -194,7 +193,7 @@ class Pool:
         def make() -> ClientProtocol:
             return ClientProtocol(self._messages)
 
-        try:
+        with translated_connect_errors():
             connection = await connect(
                 endpoint,
                 make,
@@ -202,8 +201,6 @@ class Pool:
                 tls=self._tls if endpoint.scheme == "tls" else None,
                 trusted_uids=self._trusted_uids,
             )
-        except TCPConnectFailed as error:
-            raise connect_error(error) from error
         connection.peer = connection.peer or str(endpoint)
         if self._is_closed:
             connection.abort()

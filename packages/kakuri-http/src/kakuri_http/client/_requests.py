@@ -9,9 +9,9 @@ from kakuri_tcp import Endpoint
 
 from kakuri_http._checks import check_count, checked
 from kakuri_http._errors import InvalidURL, LocalProtocolError, TooManyRedirects
-from kakuri_http._headers import Headers
+from kakuri_http._headers import FieldsLike, Headers
 from kakuri_http._messages import Request, Response
-from kakuri_http._url import URL, parse_url, resolve
+from kakuri_http._url import URL, Params, parse_url, resolve, with_query
 
 Body = bytes | bytearray | memoryview | AsyncIterable[bytes] | Iterable[bytes] | None
 Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
@@ -20,13 +20,15 @@ Content = bytes | AsyncIterable[bytes] | Iterable[bytes]
 def content_of(body: Any, *, is_async: bool) -> Content:
     """Return content that can be sent: bytes, or an iterable of pieces.
 
+    Nothing is guessed: text has no encoding, and an object that can't be sent must not become empty
+    content.
+
     Args:
-        body: bytes or anything bytes-like, an iterable of pieces, or None for no content.
-        is_async: whether the client can send from an asynchronous iterable, too.
+        body: Bytes or anything bytes-like, an iterable of pieces, or None for no content.
+        is_async: Whether the client can also send from an asynchronous iterable.
 
     Raises:
-        TypeError: the body is of another type. Nothing is guessed: text has no encoding, and what
-            can't be sent would otherwise be an empty content.
+        TypeError: The body is of another type.
 
     """
     if isinstance(body, bytes):
@@ -48,7 +50,7 @@ def content_of(body: Any, *, is_async: bool) -> Content:
 
 
 def piece_of(piece: Any) -> bytes:
-    """Return a piece of content as bytes; raises TypeError if it is not bytes-like."""
+    """Return a piece of content as bytes; raise TypeError if it is not bytes-like."""
     if isinstance(piece, bytes):
         return piece
     if not isinstance(piece, str):
@@ -68,21 +70,6 @@ _OURS = frozenset(
 )
 
 
-def client_endpoint(endpoint: Any) -> Endpoint | None:
-    """Return where a client connects whatever a URL says, as it was passed or from its text.
-
-    Raises:
-        EndpointError: the text is not an endpoint.
-        TypeError: it is neither text nor an endpoint.
-
-    """
-    if endpoint is None or isinstance(endpoint, Endpoint):
-        return endpoint
-    if isinstance(endpoint, str):
-        return Endpoint.parse(endpoint)
-    raise TypeError(f"expected an Endpoint or its text as endpoint, got {type(endpoint).__name__}")
-
-
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
     """A request as a caller describes it; its URL is not resolved yet."""
@@ -92,6 +79,22 @@ class ClientRequest:
     headers: Headers
     body: Content
 
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        url: str,
+        body: Any,
+        headers: FieldsLike,
+        params: Params,
+        *,
+        is_async: bool,
+    ) -> "ClientRequest":
+        """Return a request of a call's arguments, checked; `is_async` as for `content_of`."""
+        checked(method, str, "method")
+        content = content_of(body, is_async=is_async)
+        return cls(method, with_query(url, params), Headers(headers), content)
+
 
 def make_request(request: ClientRequest, url: URL) -> Request:
     """Return the head to send, with the content if it is complete.
@@ -99,11 +102,9 @@ def make_request(request: ClientRequest, url: URL) -> Request:
     `Expect: 100-continue` among the fields is honoured unless there is no content.
 
     Raises:
-        LocalProtocolError: the client writes one of the fields itself.
-        TypeError: the method is not text.
+        LocalProtocolError: The client writes one of the fields itself.
 
     """
-    method = checked(request.method, str, "method")
     fields, body = request.headers, request.body
     for name, _ in fields:
         if name.lower() in _OURS:
@@ -112,7 +113,7 @@ def make_request(request: ClientRequest, url: URL) -> Request:
     if expects:
         fields = Headers([field for field in fields if field[0].lower() != "expect"])
     length = len(body) if isinstance(body, bytes) else None
-    head = Request(method, url.target, fields, host=url.host, length=length)
+    head = Request(request.method, url.target, fields, host=url.host, length=length)
     if isinstance(body, bytes) and not expects:
         head.body = body
     head.expects_continue = expects and length != 0

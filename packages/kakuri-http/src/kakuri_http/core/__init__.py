@@ -1,5 +1,8 @@
 """The sans-I/O core: bytes in, events out, for both sides of an HTTP/1.1 connection."""
 
+from kakuri_http._headers import Headers
+from kakuri_http._limits import Limits
+from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http.core._client import ClientConnection, ClientEvent
 from kakuri_http.core._events import (
     CONNECTION_CLOSED,
@@ -28,9 +31,14 @@ __all__ = [
     "ConnectionClosed",
     "Data",
     "EndOfMessage",
+    "Headers",
     "InterimResponse",
+    "Limits",
     "NeedData",
     "Paused",
+    "ReceivedResponse",
+    "Request",
+    "Response",
     "ServerConnection",
     "ServerEvent",
     "State",

@@ -59,4 +59,4 @@ def problem(
     if listed:
         members.append(f'"errors":[{listed}]')
     body = "{" + ",".join(members) + "}"
-    return Response(status, body.encode(), headers, MEDIA_TYPE)
+    return Response(status, body.encode(), headers=headers, content_type=MEDIA_TYPE)

@@ -9,7 +9,7 @@ literal pattern names is found in one step.
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from kakuri_http._errors import RouteConflict, RouteError
 from kakuri_http._messages import Request, Response
@@ -47,13 +47,13 @@ CONVERTERS: Mapping[str, Converter] = {"str": _text, "int": _integer, "label": _
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A segment that a pattern takes out of the path; `type_name` is a converter's name."""
+    """A segment that stands for a value; `type_name` is the name of its converter."""
 
     name: str
     type_name: str
 
     def __str__(self) -> str:
-        """Return the parameter as patterns have it."""
+        """Return the parameter as it is written in patterns."""
         return f":{self.name}" if self.type_name == "str" else f":{self.name}<{self.type_name}>"
 
 
@@ -61,9 +61,11 @@ Segment = str | Parameter
 
 
 def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Segment, ...]:
-    """Split a pattern into literal segments and parameters.
+    """Return the segments of a pattern: literal ones as text, and parameters.
 
-    Raises RouteError for what is neither.
+    Raises:
+        RouteError: A segment is neither.
+
     """
     if not pattern.startswith("/"):
         raise RouteError(f"expected a pattern that starts with '/', got {pattern!r}")
@@ -91,6 +93,7 @@ def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Se
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
 Check = Callable[[Request], Response | None]
+HandlerT = TypeVar("HandlerT", bound=Handler)
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # TRACE would echo credentials (RFC 9110 9.3.8), CONNECT is for proxies (9.3.6).
@@ -99,10 +102,15 @@ _NEVER = frozenset({"TRACE", "CONNECT"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the table: who answers a method on a pattern.
+    """One entry of the table.
 
-    `streaming`: the handler is called with the head and reads the content itself. `body_limit`:
-    bytes of content, where it is not the server's.
+    Attributes:
+        method: For example `GET`.
+        pattern: For example `/workloads/:id`.
+        handler: Called with the request.
+        streaming: Whether the handler is called with the head and reads the content itself.
+        body_limit: Largest content in bytes; None for the server's limit.
+
     """
 
     method: str
@@ -116,8 +124,8 @@ class Route:
 class _Node:
     children: dict[str, "_Node"] = field(default_factory=dict)
     parameter: Parameter | None = None
-    parameter_of: str = ""  # the pattern that brought it
-    behind_parameter: "_Node | None" = None
+    parameter_of: str = ""  # the pattern that added it
+    after_parameter: "_Node | None" = None
     routes: dict[str, Route] = field(default_factory=dict)
 
 
@@ -134,15 +142,19 @@ def _check_types(method: object, pattern: object, handler: object, body_limit: o
 
 
 class Router:
-    """A table of routes, and the checks that come before them.
+    """A table of routes, and the checks that run before them.
 
-    HEAD is answered by GET's handler, OPTIONS by the table, unless a route is added for them.
+    GET's handler also responds to HEAD, and the table responds to OPTIONS, unless routes are added
+    for these methods.
     """
 
     def __init__(self, converters: Mapping[str, Converter] | None = None) -> None:
-        """Take further types of parameters.
+        """Create an empty table.
 
-        Each converter turns text into a value, or raises ValueError: then the path is not found.
+        Args:
+            converters: Types of parameters besides `str`, `int` and `label`, by their names. Each
+                turns text into a value, or raises ValueError if the path does not exist.
+
         """
         self._converters = {**CONVERTERS, **(converters or {})}
         self._root = _Node()
@@ -160,10 +172,35 @@ class Router:
         streaming: bool = False,
         body_limit: int | None = None,
     ) -> None:
-        """Let `handler` answer `method` on `pattern`.
+        """Add a route.
 
-        `handler(request)` returns a Response, or an awaitable of one. Raises RouteConflict where
-        another route has the same paths, RouteError for a pattern or method that is none.
+        A pattern is a path whose segments may be parameters: `:name` matches any text that is not
+        empty, `:name<int>` an integer, `:name<label>` an RFC 1123 label, and `:name<type>` what a
+        converter of the router accepts. The values are in `request.params`, percent-decoded once. A
+        literal segment takes precedence over a parameter, in whatever order they are added.
+
+        The handler returns a Response, or an awaitable of one. Unless the route is a streaming one,
+        it is called when all of the content has arrived, in `request.body`.
+
+        Args:
+            method: In upper case. TRACE and CONNECT can't be added.
+            pattern: The paths, such as `/workloads/:id`; literal segments are not percent-encoded.
+            handler: Called with the request, in the request's context.
+            streaming: Call the handler as soon as the head has arrived; it reads the content from
+                `request.stream()`, and may respond before or while it reads.
+            body_limit: Largest content in bytes, instead of `Limits.body`; exceeding it is a 413.
+
+        Raises:
+            RouteConflict: Another route has the same method and paths, or a parameter of another
+                name or type in the same place.
+            RouteError: The pattern or the method is not valid.
+            TypeError: An argument is of the wrong type.
+
+        Example:
+            >>> def show(request: Request) -> Response:
+            ...     return Response(200, request.params["id"].encode())
+            >>> router.add("GET", "/workloads/:id", show)
+
         """
         _check_types(method, pattern, handler, body_limit)
         is_token = method.isascii() and token.fullmatch(method.encode()) is not None
@@ -184,24 +221,46 @@ class Router:
         self._routes.append(route)
         self._methods.add(method)
 
+    def route(
+        self, method: str, pattern: str, *, streaming: bool = False, body_limit: int | None = None
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Return a decorator that adds the function below it as a handler; as `add`.
+
+        Example:
+            >>> @router.route("POST", "/workloads", body_limit=65_536)
+            ... async def submit(request: Request) -> Response: ...
+
+        """
+
+        def decorate(handler: HandlerT) -> HandlerT:
+            self.add(method, pattern, handler, streaming=streaming, body_limit=body_limit)
+            return handler
+
+        return decorate
+
     @staticmethod
     def _descend(node: _Node, segment: Segment, pattern: str) -> _Node:
         if isinstance(segment, str):
             return node.children.setdefault(segment, _Node())
-        if node.parameter is None or node.behind_parameter is None:
+        if node.parameter is None or node.after_parameter is None:
             node.parameter, node.parameter_of = segment, pattern
-            node.behind_parameter = _Node()
+            node.after_parameter = _Node()
         elif node.parameter != segment:
             raise RouteConflict(
                 f"expected '{node.parameter}' as in {node.parameter_of!r}, "
                 f"got '{segment}' in {pattern!r}"
             )
-        return node.behind_parameter
+        return node.after_parameter
 
     def check(self, check: Check) -> Check:
-        """Ask `check` about every request before its route is looked up; also a decorator.
+        """Add a function that sees the head of every request before its route is looked up.
 
-        It sees the head alone; a Response that it returns is the answer.
+        If it returns a Response, that is sent, and neither the other checks nor a handler run. Can
+        be used as a decorator.
+
+        Raises:
+            TypeError: The check is not a function.
+
         """
         if not callable(check):
             raise TypeError(f"expected a function as check, got {check!r:.80}")
@@ -214,15 +273,15 @@ class Router:
         return tuple(self._routes)
 
     def resolve(self, request: Request) -> Route | Response:
-        """Find the route of a request and set its `params`, or make the answer where none is.
+        """Return the route of a request, and set its `params`, or the response if there is none.
 
-        404 for an unknown path, 405 with `Allow` for a method it does not have, 501 for one that
-        no path has; the answer to OPTIONS.
+        That is the response of a check, 404 for an unknown path, 405 with `Allow` for a method that
+        the path does not have, 501 for one that no path has, or the response to OPTIONS.
         """
         for check in self.checks:
-            answer = check(request)
-            if answer is not None:
-                return answer
+            response = check(request)
+            if response is not None:
+                return response
         path = request.path
         node = self._literal.get(path)
         if node is None:
@@ -248,8 +307,8 @@ class Router:
         node = self._root
         params: dict[str, Any] = {}
         for index, segment in enumerate(decoded):
-            child, behind = node.children.get(segment), node.behind_parameter
-            if behind is None:
+            child, after = node.children.get(segment), node.after_parameter
+            if after is None:
                 if child is None:
                     return None
                 node = child
@@ -262,7 +321,7 @@ class Router:
                     params[parameter.name] = self._converters[parameter.type_name](segment)
                 except ValueError:
                     return None
-                node = behind
+                node = after
         return (node, params) if node.routes else None
 
     def _walk(
@@ -276,16 +335,16 @@ class Router:
             found = self._walk(child, segments, index + 1, params)
             if found is not None:
                 return found
-        parameter, behind = node.parameter, node.behind_parameter
-        if parameter is None or behind is None or not segment:
+        parameter, after = node.parameter, node.after_parameter
+        if parameter is None or after is None or not segment:
             return None
         try:
             value = self._converters[parameter.type_name](segment)
         except ValueError:
             return None
-        return self._walk(behind, segments, index + 1, {**params, parameter.name: value})
+        return self._walk(after, segments, index + 1, {**params, parameter.name: value})
 
-    # Answers of the table itself.
+    # Responses of the table itself.
 
     def _not_found(self, request: Request) -> Response:
         if request.method not in self._methods:

@@ -2,6 +2,7 @@
 
 from kakuri_tcp import Endpoint, Server, ServerTLS, UnixAccess, listen
 
+from kakuri_http._checks import checked
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http.server._exchange import AccessLog
 from kakuri_http.server._protocol import ServerProtocol
@@ -17,20 +18,42 @@ async def serve(
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
-    """Answer HTTP/1.1 at an endpoint.
+    """Serve HTTP/1.1 at an endpoint, and return the running server.
 
-    `access_log` is told of each exchange; `tls` goes with `tls://` endpoints, `access` with Unix
-    sockets. Returns the server of kakuri_tcp: `.endpoint` has the real port, `await
-    .drain(seconds)` finishes what is in flight, `await .close()` does not; `async with` closes.
+    Requests on one connection are handled in order, each in a context (contextvars) of its own. A
+    handler that is not a coroutine runs in the event loop, so it must not block. If a handler
+    raises, the client receives 500 and the traceback is logged to `kakuri_http`.
+
+    Args:
+        endpoint: Where to listen: `127.0.0.1:8080`, `[::1]:0`, `unix:/run/x.sock`, `tls://…`. Port
+            0 lets the kernel choose; the server's `endpoint` has the real one.
+        router: The routes and checks; routes may be added while the server runs.
+        limits: What clients may send, and how slowly.
+        access_log: Called after each exchange, in its context. What it raises is logged.
+        tls: Certificate and key, for `tls://` endpoints.
+        access: Who may connect to a Unix socket; by default root and the user of this process.
+
+    Returns:
+        The server of kakuri_tcp. `await server.drain(seconds)` completes the requests in progress,
+        `await server.close()` does not; `async with` closes at the end of the block.
 
     Raises:
-        kakuri_tcp.ListenFailed: the endpoint is taken, or may not be used.
-        TypeError: an argument is of another type.
+        kakuri_tcp.EndpointError: The endpoint is not valid.
+        kakuri_tcp.ListenFailed: The endpoint is in use, or may not be used.
+        TypeError: An argument is of the wrong type.
+
+    Example:
+        >>> router = Router()
+        >>> router.add("GET", "/hello", lambda request: Response(200, b"hello"))
+        >>> async with await serve("127.0.0.1:0", router) as server:
+        ...     print(server.endpoint)
+        ...     await asyncio.Event().wait()
 
     """
-    if isinstance(endpoint, str):
-        endpoint = Endpoint.parse(endpoint)
-    _check_types(router, limits, access_log)
+    checked(router, Router, "router")
+    checked(limits, Limits, "limits")
+    if access_log is not None and not callable(access_log):
+        raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")
     return await listen(
         endpoint,
         lambda: ServerProtocol(router, limits, access_log),
@@ -38,11 +61,3 @@ async def serve(
         tls=tls,
         access=access,
     )
-
-
-def _check_types(router: object, limits: object, access_log: object) -> None:
-    for name, value, expected in (("router", router, Router), ("limits", limits, Limits)):
-        if not isinstance(value, expected):
-            raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
-    if access_log is not None and not callable(access_log):
-        raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")

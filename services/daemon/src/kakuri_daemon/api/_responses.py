@@ -13,4 +13,4 @@ def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a response whose content is `value` encoded as JSON."""
-    return Response(status, encode(value), headers, content_type=JSON)
+    return Response(status, encode(value), headers=headers, content_type=JSON)
