@@ -531,7 +531,7 @@ async def test_pipelining_faster_than_the_answers_is_bounded():
     waiting = []
 
     async def slow(request):
-        (connection,) = wire.server._places.connections
+        (connection,) = wire.server._table.connections
         waiting.append(connection._core.buffered)
         turn = asyncio.Event()
         asyncio.get_running_loop().call_soon(turn.set)

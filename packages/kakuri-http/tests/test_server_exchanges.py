@@ -334,6 +334,6 @@ async def test_response_that_a_drain_aborts_is_not_taken_for_complete(transport,
                 read_to_the_end, server.endpoint.port, b"GET /endless HTTP/1.0\r\n\r\n", ca
             )
         )
-        await until(lambda: any(c.is_sending for c in server._places.connections))
+        await until(lambda: any(c.is_sending for c in server._table.connections))
         assert await server.drain(0.05) == 1
         assert (await reading)[1] == "cut off"

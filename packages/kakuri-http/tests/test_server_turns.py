@@ -138,7 +138,7 @@ async def test_content_in_many_small_chunks_takes_no_more_memory_than_it_counts_
         reader, writer = await connect(server)
         writer.write(CHUNKED + b"2\r\nxx\r\n" * 20_000)
         await until(lambda: server._shared.input.total == 40_000)
-        (connection,) = server._places.connections
+        (connection,) = server._table.connections
         assert sys.getsizeof(connection._exchange.content) < 2 * 40_000
         writer.write(b"0\r\n\r\n")
         assert await read_response(reader) == (b"HTTP/1.1 200", b"40000")
@@ -149,7 +149,7 @@ async def test_drain_answers_requests_that_wait_for_their_turn():
     site = Site()
     async with site.serve() as server:
         peers = [await connect(server) for _ in range(10)]
-        await until(lambda: all(c._transport for c in server._places.connections))
+        await until(lambda: all(c._transport for c in server._table.connections))
         for _, writer in peers:
             writer.write(post(1))
         await until(lambda: site.answered)
@@ -247,7 +247,7 @@ async def test_full_server_closes_an_idle_connection_and_none_with_a_running_han
     async with await serve("127.0.0.1:0", router, limits=limits) as server:
         waiting, waiting_writer = await connect(server)
         waiting_writer.write(GET.replace(b"cheap", b"wait"))
-        await until(lambda: any(c.is_busy for c in server._places.connections))
+        await until(lambda: any(c.is_busy for c in server._table.connections))
         idle = [await connect(server) for _ in range(2)]
         for reader, writer in idle:
             writer.write(GET)
