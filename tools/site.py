@@ -25,8 +25,9 @@ PAGES = re.compile(
     r"(?:README|CONTRIBUTING|SECURITY)\.md|docs/.*\.(?:md|svg)"
     r"|(?:packages/[^/]+|services/[^/]+)/(?:[A-Z]+\.md|docs/.*\.(?:md|svg))"
 )
-GUIDES = ("architecture", "glossary", "contracts", "operations", "reverse-proxy",
-          "edera-integration", "threat-model", "reliability", "measurements")  # fmt: skip
+GUIDES = ("architecture", "where-things-are", "glossary", "contracts", "operations",
+          "reverse-proxy", "edera-integration", "threat-model", "reliability",
+          "measurements")  # fmt: skip
 """The first pages of docs/ in the navigation, in this order; others follow."""
 _PAGE_IN_CODE = re.compile(r"(?<![\[`])`([\w./-]+\.md)`(?!\])")
 _LOADED = re.compile(
