@@ -38,7 +38,7 @@ from kakuri_cri import Runtime
 from kakuri_workload.testing import zone_spec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
-from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones._zone_config import zone_config
 from kakuri_zones.logs import LogLocation
 from rich.console import Console
 from rich.table import Table
@@ -170,10 +170,12 @@ class Bare:
     async def _run(self, name: str) -> dict[str, float]:
         spec = zone_spec(name, image=IMAGE, memory_mb=64, cpu_millicores=500, command=COMMAND)
         log = LogLocation(str(self._logs), f"{name}.log")
-        config = ZoneConfig(spec, spec_hash(spec), self._image, log, self._cgroup_parent)
+        config = zone_config(
+            spec, spec_hash(spec), self._image, log, cgroup_parent=self._cgroup_parent
+        )
         # Without labels of Kakuri, which would take it for one of its zones.
         sandbox, container = (
-            replace(each, labels={}) for each in (config.sandbox(0), config.container(0))
+            replace(each, labels={}) for each in (config.sandbox, config.container)
         )
         began_wall, times = time.time(), [time.perf_counter()]
         sandbox_id = await self._runtime.run_pod_sandbox(sandbox, HANDLER)

@@ -67,9 +67,9 @@ from kakuri_workload import (
 from kakuri_zones import StartFailed
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
-from kakuri_zones._names import MAX_NAMES
+from kakuri_zones._names import MAX_NAMES, named
 from kakuri_zones._observed import MAX_ADDRESS, MAX_ID, MAX_MESSAGE, MAX_REASON
-from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones._zone_config import zone_config
 from kakuri_zones.logs import LogLocation
 
 LARGEST = 2**31 - 1
@@ -178,11 +178,11 @@ def test_spec_of_the_largest_workload_fits_the_sidecar(workload):
 def create_request(spec):
     image = NodeImage("sha256:" + "0" * 64, "1000650000:1000650000", "")
     log = LogLocation("/" * 4095, "9" * 20)
-    config = ZoneConfig(spec, labels.spec_hash(spec), image, log, "/" * 100)
+    config = zone_config(spec, labels.spec_hash(spec), image, log, cgroup_parent="/" * 100)
     return api.CreateContainerRequest(
         pod_sandbox_id="s" * MAX_ID,
-        config=config.container(MAX_NAMES),
-        sandbox_config=config.sandbox(MAX_NAMES),
+        config=named(config.container, MAX_NAMES),
+        sandbox_config=named(config.sandbox, MAX_NAMES),
     )
 
 

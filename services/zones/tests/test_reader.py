@@ -5,8 +5,9 @@ from kakuri_workload import PullPolicy, RestartPolicy
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 from kakuri_zones._images import NodeImage
+from kakuri_zones._names import named
 from kakuri_zones._reader import RuntimeReader
-from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones._zone_config import zone_config
 from kakuri_zones.logs import LogLocation
 
 SPEC = zone_spec("z", image="app:1", memory_mb=64, cpu_millicores=500)
@@ -20,10 +21,12 @@ async def cri(runtime):
 
 async def make(cri, spec=SPEC, *, start=True, cri_attempt=0):
     image = NodeImage(await cri.pull_image(spec.workload.image, 10))
-    config = ZoneConfig(spec, labels.spec_hash(spec), image, LogLocation("", ""), "")
-    sandbox = config.sandbox(cri_attempt)
+    config = zone_config(spec, labels.spec_hash(spec), image, LogLocation("", ""), cgroup_parent="")
+    sandbox = named(config.sandbox, cri_attempt)
     sandbox_id = await cri.run_pod_sandbox(sandbox, "edera")
-    container_id = await cri.create_container(sandbox_id, config.container(cri_attempt), sandbox)
+    container_id = await cri.create_container(
+        sandbox_id, named(config.container, cri_attempt), sandbox
+    )
     if start:
         await cri.start_container(container_id)
     return sandbox_id, container_id

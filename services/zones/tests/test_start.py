@@ -274,7 +274,7 @@ async def test_unexpected_exception_during_a_start_leaves_nothing(runtime, node,
     def fail(*args, **more):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("kakuri_zones._zone_config.ZoneConfig.container", fail)
+    monkeypatch.setattr("kakuri_zones._start.named", fail)
     with pytest.raises(ZeroDivisionError):
         await node.start()
     assert len(runtime.calls.of("RunPodSandbox")) == 1

@@ -8,7 +8,7 @@ from kakuri_workload import ZoneSpec
 from kakuri_workload.testing import workload, zone_spec
 from kakuri_zones._images import NodeImage
 from kakuri_zones._labels import spec_hash
-from kakuri_zones._zone_config import ZoneConfig, resources
+from kakuri_zones._zone_config import resources, zone_config
 from kakuri_zones.logs import LogLocation
 
 SPEC = zone_spec("web-1")
@@ -22,18 +22,18 @@ NAMESPACES = api.NamespaceOption(pid=api.NamespaceMode.CONTAINER)
 
 
 def config(spec, image=IMAGE, **fields):
-    return ZoneConfig(spec, spec_hash(spec), image, LOG, "/kakuri", **fields)
+    return zone_config(spec, spec_hash(spec), image, LOG, cgroup_parent="/kakuri", **fields)
 
 
 def test_sandbox_config_has_only_limits_and_profile():
     dns_config = api.DNSConfig(
         servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
     )
-    sandbox = config(SPEC, dns_config=dns_config).sandbox(
-        3, sysctls={"net.ipv4.ip_unprivileged_port_start": "0"}
-    )
+    sandbox = config(
+        SPEC, dns_config=dns_config, sysctls={"net.ipv4.ip_unprivileged_port_start": "0"}
+    ).sandbox
     assert sandbox == api.PodSandboxConfig(
-        metadata=api.PodSandboxMetadata(name="web-1", uid="web-1", namespace="kakuri", attempt=3),
+        metadata=api.PodSandboxMetadata(name="web-1", uid="web-1", namespace="kakuri"),
         hostname="web-1",
         log_directory="/var/log/kakuri/web-1",
         dns_config=api.DNSConfig(
@@ -70,20 +70,16 @@ def test_container_config_has_only_the_spec_limits_and_profile():
         labels={"team": "x"},
         attempt=7,
     )
-    hosts = api.Mount(container_path="/etc/hosts", host_path="/log/web-1/hosts", readonly=True)
-    container = config(spec, NodeImage("sha256:abc", "app", "sha256:0f")).container(
-        2, mounts=[hosts]
-    )
+    container = config(spec, NodeImage("sha256:abc", "app", "sha256:0f")).container
     written = container.annotations["kakuri.dev/spec"]
     assert decode(written, type=ZoneSpec) == spec
     assert container == api.ContainerConfig(
-        metadata=api.ContainerMetadata(name="web-1", attempt=2),
+        metadata=api.ContainerMetadata(name="web-1"),
         image=api.ImageSpec(image="sha256:abc", user_specified_image="nginx:latest"),
         command=("/bin/sh",),
         args=("-c", "true"),
         working_dir="/srv",
         envs=(api.KeyValue(key="KEY", value=b"w\xc3\xb6rld"),),
-        mounts=(hosts,),
         labels={
             "io.kubernetes.container.name": "web-1",
             "io.kubernetes.pod.name": "web-1",
@@ -128,8 +124,8 @@ def test_container_config_has_only_the_spec_limits_and_profile():
 def test_labels_of_the_spec_are_only_on_the_container():
     # 64 of the longest labels would add 25 kB to each list of all sandboxes.
     spec = zone_spec("a", labels={"team": "x"})
-    sandbox = config(spec).sandbox(0)
-    container = config(spec).container(0)
+    sandbox = config(spec).sandbox
+    container = config(spec).container
     assert dict(container.labels).items() - dict(sandbox.labels).items() == {
         ("team", "x"), ("io.kubernetes.container.name", "a"),
     }  # fmt: skip
@@ -138,9 +134,9 @@ def test_labels_of_the_spec_are_only_on_the_container():
 def test_empty_seccomp_profile_is_sent():
     # Field 9 of the one and 15 of the other, length-delimited, no bytes: absent would be
     # unconfined.
-    sandbox = config(SPEC).sandbox(0)
+    sandbox = config(SPEC).sandbox
     assert bytes([9 << 3 | 2, 0]) in encode(sandbox.linux.security_context)
-    container = config(SPEC).container(0)
+    container = config(SPEC).container
     assert bytes([15 << 3 | 2, 0]) in encode(container.linux.security_context)
 
 
@@ -162,7 +158,7 @@ def test_user_of_the_workload_or_else_of_the_image_is_sent(user, uid, gid, name)
     own = zone_spec("a", user=user)
     none = zone_spec("a")
     for spec, image in ((own, NodeImage("i", "other")), (none, NodeImage("i", user))):
-        context = config(spec, image).container(0).linux.security_context
+        context = config(spec, image).container.linux.security_context
         assert (context.run_as_user and context.run_as_user.value) == uid
         assert (context.run_as_group and context.run_as_group.value) == gid
         assert context.run_as_username == name
@@ -193,9 +189,7 @@ def test_security_profile_does_not_depend_on_the_spec():
         user="1:1",
         labels={"team": "x"},
     )
-    plain, full = (
-        config(each).container(0).linux.security_context for each in (zone_spec("a"), spec)
-    )
+    plain, full = (config(each).container.linux.security_context for each in (zone_spec("a"), spec))
     assert replace(plain, run_as_user=None, run_as_group=None) == replace(
         full, run_as_user=None, run_as_group=None
     )
@@ -210,8 +204,8 @@ def test_config_has_no_devices_privileges_or_host_namespaces():
         user="1:1",
         labels={"privileged": "true"},
     )
-    sandbox = config(spec).sandbox(0)
-    container = config(spec).container(0)
+    sandbox = config(spec).sandbox
+    container = config(spec).container
     assert (container.devices, container.CDI_devices, container.mounts) == ((), (), ())
     assert (container.stdin, container.tty) == (False, False)
     assert (sandbox.port_mappings, dict(sandbox.annotations)) == ((), {})

@@ -7,29 +7,45 @@ until a reserved name is released.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_cri import CallTimeout, NameReserved
+from kakuri_cri import CallTimeout, NameReserved, api
 
 from kakuri_zones._observed import Container, Sandbox
 
 MAX_NAMES = 10
 """Names tried for one sandbox or container; each reserved one belongs to an unanswered call."""
 
+C = TypeVar("C", api.PodSandboxConfig, api.ContainerConfig)
 T = TypeVar("T")
 
 
+def named(config: C, cri_attempt: int) -> C:
+    """Return the configuration of an object under another name.
+
+    Args:
+        config: the configuration.
+        cri_attempt: the attempt in the object's metadata, which is the part of the name that
+            distinguishes the objects of one zone. It is not the attempt of the spec.
+
+    """
+    assert config.metadata is not None  # it has the rest of the name
+    return replace(config, metadata=replace(config.metadata, attempt=cri_attempt))
+
+
 async def create_named(
+    config: C,
     known: Iterable[Sandbox | Container],
-    create: Callable[[int], Awaitable[T]],
+    create: Callable[[C], Awaitable[T]],
     find: Callable[[], Awaitable[T | None]],
 ) -> T:
     """Create an object under the first name that the runtime accepts.
 
     Args:
+        config: the configuration of the object.
         known: the objects of the same kind that the zone has.
-        create: creates the object; receives the attempt in its metadata, which is the part of the
-            name that distinguishes the objects of one zone.
+        create: creates the object; receives the configuration under a name.
         find: lists the zone, and returns an object that an unanswered call has created.
 
     Returns:
@@ -44,7 +60,7 @@ async def create_named(
     first = cri_attempt = max((each.cri_attempt for each in known), default=-1) + 1
     while True:
         try:
-            return await create(cri_attempt)
+            return await create(named(config, cri_attempt))
         except (NameReserved, CallTimeout) as error:
             if (found := await find()) is not None:
                 return found

@@ -7,7 +7,6 @@ another handler.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import structlog
 from kakuri_cri import (
@@ -17,6 +16,7 @@ from kakuri_cri import (
     CriError,
     Runtime,
     StartUnderWay,
+    api,
 )
 from kakuri_cri.api import ContainerState
 from kakuri_workload import WorkloadState, ZoneSpec, ZoneStatus, printable
@@ -25,7 +25,7 @@ from kakuri_zones import _labels as labels
 from kakuri_zones._cancellation import Cancellation
 from kakuri_zones._errors import StartFailed
 from kakuri_zones._images import Images
-from kakuri_zones._names import create_named
+from kakuri_zones._names import create_named, named
 from kakuri_zones._observed import (
     CREATING_CONTAINER,
     CREATING_SANDBOX,
@@ -43,7 +43,7 @@ from kakuri_zones._removal import Objects, Remover
 from kakuri_zones._run import RunIdentity
 from kakuri_zones._security import leaves_zone
 from kakuri_zones._table import ZoneTable
-from kakuri_zones._zone_config import ZoneConfig
+from kakuri_zones._zone_config import ZoneConfig, zone_config
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones.logs._errors import LogError
 from kakuri_zones.logs._store import LogStore
@@ -100,7 +100,8 @@ class Start:
         self._run = RunIdentity(spec.id, spec.attempt, labels.spec_hash(spec))
         message = f"zone {spec.id!r} was stopped before its container started"
         self._cancellation = Cancellation(message, cancel_timeout)
-        self._created = Objects()
+        self._created_sandboxes: set[str] = set()
+        self._created_containers: set[str] = set()
         self._has_adopted = False
 
     def cancel(self) -> None:
@@ -194,8 +195,15 @@ class Start:
             message = f"the image's working directory {shown!r} leaves the zone"
             raise StartFailed(START_ERROR, message)
         self._report(CREATING_SANDBOX)
-        parent, dns_config = await self._cgroup_parent(), self._network.dns_config()
-        return ZoneConfig(spec, self._run.spec_hash, image, location, parent, dns_config)
+        return zone_config(
+            spec,
+            self._run.spec_hash,
+            image,
+            location,
+            cgroup_parent=await self._cgroup_parent(),
+            dns_config=self._network.dns_config(),
+            sysctls=self._network.sysctls(self._handler),
+        )
 
     async def _provide_sandbox(self, config: ZoneConfig, before: ObservedZone | None) -> Sandbox:
         """Adopt a sandbox of this spec, or create one."""
@@ -206,28 +214,33 @@ class Start:
         async def find() -> Sandbox | None:
             return self._run.usable_sandbox(await self._reader.zone(self.spec.id), known)
 
-        return await create_named(known, partial(self._create_sandbox, config), find)
+        return await create_named(config.sandbox, known, self._create_sandbox, find)
 
-    async def _create_sandbox(self, config: ZoneConfig, cri_attempt: int) -> Sandbox:
-        named = config.sandbox(cri_attempt, sysctls=self._network.sysctls(self._handler))
+    async def _create_sandbox(self, config: api.PodSandboxConfig) -> Sandbox:
+        guard, run = self._cancellation.guard, self._cri.run_pod_sandbox
         try:
-            call = self._cri.run_pod_sandbox(named, self._handler)
-            sandbox_id = await self._cancellation.guard(call)
+            sandbox_id = await guard(run(config, self._handler))
         except CallRefused as error:
             if not self._network.refuses_sysctls(self._handler, error):
                 raise
-            return await self._create_sandbox(config, cri_attempt)  # from now on without sysctls
-        self._created |= Objects(sandboxes=frozenset({sandbox_id}))
+            sandbox_id = await guard(run(self._allowed(config), self._handler))
+        self._created_sandboxes.add(sandbox_id)
         return Sandbox(
             id=sandbox_id,
             zone_id=self.spec.id,
-            cri_attempt=cri_attempt,
+            cri_attempt=attempt_of(config.metadata),
             is_ready=True,
             created_at=0,
             handler=self._handler,
             spec_hash=self._run.spec_hash,
             attempt=self.spec.attempt,
         )
+
+    def _allowed(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
+        """Return the configuration of a sandbox without sysctls that its handler refuses."""
+        assert config.linux is not None  # it has the limits
+        sysctls = self._network.sysctls(self._handler)
+        return replace(config, linux=replace(config.linux, sysctls=sysctls))
 
     async def _checked(self, sandbox: Sandbox) -> tuple[Sandbox, list[str]]:
         """Return a sandbox with its primary address, and all of its addresses.
@@ -256,16 +269,16 @@ class Start:
             self._has_adopted = True
             return found.id
         mounts = await self._network.mounts(self.spec.id, own_addresses)
-        sysctls = self._network.sysctls(self._handler)
-        sandbox_config = config.sandbox(
-            sandbox.cri_attempt, attempt=sandbox.attempt, sysctls=sysctls
+        # An earlier attempt may have created the sandbox.
+        created_from = replace(
+            self._allowed(named(config.sandbox, sandbox.cri_attempt)),
+            labels={**config.sandbox.labels, labels.ATTEMPT: str(sandbox.attempt)},
         )
 
-        async def create(cri_attempt: int) -> str:
-            named = config.container(cri_attempt, mounts=mounts)
-            call = self._cri.create_container(sandbox.id, named, sandbox_config)
+        async def create(config: api.ContainerConfig) -> str:
+            call = self._cri.create_container(sandbox.id, config, created_from)
             container_id = await self._cancellation.guard(call)
-            self._created |= Objects(containers=frozenset({container_id}))
+            self._created_containers.add(container_id)
             return container_id
 
         async def find() -> str | None:
@@ -275,7 +288,8 @@ class Start:
 
         # A container's name is unique in its zone, not only in its sandbox.
         known = before.containers if before is not None else ()
-        return await create_named(known, create, find)
+        mounted = replace(config.container, mounts=tuple(mounts))
+        return await create_named(mounted, known, create, find)
 
     async def _start_container(self, sandbox: Sandbox, container_id: str) -> Container:
         """Start a container and return it with its status.
@@ -337,7 +351,8 @@ class Start:
 
     async def _roll_back(self) -> None:
         """Remove every object of the zone, in the background if that fails at first."""
-        zone_id, created = self.spec.id, self._created
+        zone_id = self.spec.id
+        created = Objects(frozenset(self._created_sandboxes), frozenset(self._created_containers))
         try:
             created |= Objects.of(await self._reader.zone(zone_id))
             await self._remover.remove_zone(zone_id)

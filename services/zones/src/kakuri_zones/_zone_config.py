@@ -4,8 +4,8 @@ Both have the limits: a runtime that boots a virtual machine for the sandbox siz
 is a container, and any other runtime applies the container's limits.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from kakuri_cri import api
@@ -42,84 +42,73 @@ def resources(workload: Workload) -> api.LinuxContainerResources:
 
 @dataclass(frozen=True, slots=True)
 class ZoneConfig:
-    """What the runtime creates a zone's sandbox and container from.
+    """What the runtime creates a zone's objects from, under the first name of each.
 
     Attributes:
+        sandbox: the configuration of the sandbox.
+        container: the configuration of the container, without mounts: the hosts file needs the
+            sandbox's address.
+
+    """
+
+    sandbox: api.PodSandboxConfig
+    container: api.ContainerConfig
+
+
+def zone_config(
+    spec: ZoneSpec,
+    spec_hash: str,
+    image: NodeImage,
+    log: LogLocation,
+    *,
+    cgroup_parent: str,
+    dns_config: api.DNSConfig | None = None,
+    sysctls: Mapping[str, str] = MappingProxyType({}),
+) -> ZoneConfig:
+    """Return the configuration of a zone.
+
+    Args:
         spec: what to run.
         spec_hash: its `_labels.spec_hash`.
         image: the image on the node.
         log: where the runtime writes the zone's log.
         cgroup_parent: of the sandbox, in the form of the runtime's cgroup driver.
         dns_config: the resolver configuration; None for a copy of the host's.
+        sysctls: of the zone's network namespace.
 
     """
-
-    spec: ZoneSpec
-    spec_hash: str
-    image: NodeImage
-    log: LogLocation
-    cgroup_parent: str
-    dns_config: api.DNSConfig | None = None
-
-    def sandbox(
-        self,
-        cri_attempt: int,
-        *,
-        attempt: int | None = None,
-        sysctls: Mapping[str, str] = MappingProxyType({}),
-    ) -> api.PodSandboxConfig:
-        """Return the configuration of a sandbox.
-
-        Args:
-            cri_attempt: distinguishes the sandboxes of one zone.
-            attempt: the attempt of the spec that the sandbox was created for, if it is another one.
-            sysctls: of the zone's network namespace.
-
-        """
-        spec = self.spec if attempt is None else replace(self.spec, attempt=attempt)
-        limits = resources(spec.workload)
-        return api.PodSandboxConfig(
-            metadata=api.PodSandboxMetadata(
-                name=spec.id, uid=spec.id, namespace=labels.NAMESPACE, attempt=cri_attempt
-            ),
-            hostname=spec.id,
-            log_directory=self.log.directory,
-            dns_config=self.dns_config,
-            labels=labels.sandbox_labels(spec, self.spec_hash),
-            linux=api.LinuxPodSandboxConfig(
-                cgroup_parent=self.cgroup_parent,
-                security_context=sandbox_security(),
-                sysctls=sysctls,
-                resources=limits,
-            ),
-        )
-
-    def container(
-        self, cri_attempt: int, *, mounts: Sequence[api.Mount] = ()
-    ) -> api.ContainerConfig:
-        """Return the configuration of a container.
-
-        Args:
-            cri_attempt: distinguishes the containers of one zone.
-            mounts: files of the host that the container sees.
-
-        """
-        spec, workload = self.spec, self.spec.workload
-        return api.ContainerConfig(
-            metadata=api.ContainerMetadata(name=spec.id, attempt=cri_attempt),
-            image=api.ImageSpec(image=self.image.id, user_specified_image=workload.image),
-            command=workload.command,
-            args=workload.args,
-            working_dir=workload.working_dir or "",
-            envs=tuple(
-                api.KeyValue(key=key, value=value.encode()) for key, value in workload.env.items()
-            ),
-            mounts=tuple(mounts),
-            labels=labels.container_labels(spec, self.spec_hash),
-            annotations=labels.container_annotations(spec, self.image.digest),
-            log_path=self.log.path,
-            linux=api.LinuxContainerConfig(
-                resources=resources(workload),
-                security_context=container_security(workload.user or self.image.user),
-            ),
-        )
+    workload, limits = spec.workload, resources(spec.workload)
+    sandbox_labels = labels.sandbox_labels(spec, spec_hash)
+    container_labels = labels.container_labels(spec, spec_hash)
+    annotations = labels.container_annotations(spec, image.digest)
+    sandbox = api.PodSandboxConfig(
+        metadata=api.PodSandboxMetadata(name=spec.id, uid=spec.id, namespace=labels.NAMESPACE),
+        hostname=spec.id,
+        log_directory=log.directory,
+        dns_config=dns_config,
+        labels=sandbox_labels,
+        linux=api.LinuxPodSandboxConfig(
+            cgroup_parent=cgroup_parent,
+            security_context=sandbox_security(),
+            sysctls=sysctls,
+            resources=limits,
+        ),
+    )
+    container = api.ContainerConfig(
+        metadata=api.ContainerMetadata(name=spec.id),
+        image=api.ImageSpec(image=image.id, user_specified_image=workload.image),
+        command=workload.command,
+        args=workload.args,
+        working_dir=workload.working_dir or "",
+        envs=tuple(
+            api.KeyValue(key=key, value=value.encode()) for key, value in workload.env.items()
+        ),
+        labels=container_labels,
+        annotations=annotations,
+        log_path=log.path,
+        linux=api.LinuxContainerConfig(
+            resources=limits,
+            security_context=container_security(workload.user or image.user),
+        ),
+    )
+    return ZoneConfig(sandbox, container)

@@ -130,8 +130,9 @@ class LogStore:
             LogStorageError: the folder can't be created.
 
         """
+        location = self.location(zone, attempt)
         await self.run(self._prepare, zone, attempt)
-        return self.location(zone, attempt)
+        return location
 
     def location(self, zone: str, attempt: int) -> LogLocation:
         """Return the location of an attempt's log, which need not exist.
