@@ -126,7 +126,7 @@ class Same(Mapping):
         ),
         (lambda: {1: 2}, "expected text as a key, got 1"),
         (lambda: {None: 2}, "expected text as a key, got null"),
-        (lambda: Same(), "expected every key once, got keys with the same spelling"),
+        (lambda: Same(), "expected every key once, got keys with the same JSON form"),
         (_cycle, "expected a value without cycles, got list inside itself"),
         (
             lambda: dt.datetime(2026, 1, 1),  # noqa: DTZ001

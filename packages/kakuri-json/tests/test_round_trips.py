@@ -139,7 +139,7 @@ DAY = dt.date(2026, 1, 2)
 @pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}], ids=str)
 def test_keys_or_items_with_the_same_spelling_are_not_printed(value, options):
     for around in (value, [value], {"a": [value]}):
-        with pytest.raises(EncodeError, match="with the same spelling"):
+        with pytest.raises(EncodeError, match="with the same JSON form"):
             kakuri_json.dumps(around, **options)
     with pytest.raises(EncodeError):
         kakuri_json.canonical(value)

@@ -217,7 +217,7 @@ def test_vocabulary(kind, text, value):
         (dict[str, int], "[]", "expected an object, got an array"),
         (tuple[int, str], "[1]", "expected an array of 2, got 1"),
         (set[int], "[1,1]", "expected every item once, got an item again"),
-        (set, "[[]]", "expected items that can be told apart, got arrays or objects"),
+        (set, "[[]]", "expected items that can be in a set, got arrays or objects"),
         (Tree, "[]", "expected an object, got an array"),
         (A | B, "3", "expected an object, got 3"),
         (Decimal, "1.5", "expected a decimal number in a string, got 1.5"),

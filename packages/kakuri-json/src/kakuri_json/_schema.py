@@ -45,11 +45,19 @@ _SIZES = {"string": "Length", "array": "Items", "object": "Properties"}
 
 
 def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
-    """Describe what decode accepts for a type, as a JSON Schema.
+    """Return the JSON Schema of what `decode` accepts for a type.
 
-    Classes are described once each under `$defs`. A condition that JSON Schema can't express (a
-    predicate, the length of bytes) is left out.
-    Raises UnsupportedTypeError for a type that has no JSON form.
+    Each class is described once, under `$defs`. A condition that JSON Schema cannot express (a
+    predicate, the length of bytes) is omitted.
+
+    Args:
+        type: the type, as for `decode`.
+
+    Returns:
+        A schema of draft 2020-12.
+
+    Raises:
+        UnsupportedTypeError: the type has no JSON form.
     """
     definitions = _Definitions()
     described = {"$schema": _DIALECT} | definitions.describe(shape_of(type))
@@ -59,7 +67,7 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
 
 
 class _Definitions:
-    """The classes met on the way."""
+    """The classes that a type refers to, each with its schema."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, dict[str, Any]] = {}
@@ -128,7 +136,7 @@ class _Definitions:
             return described
         try:
             text = print_value(item.default, DEFAULT_LIMITS, lambda: values)
-        except JSONError:  # a default that has no JSON form is not told
+        except JSONError:  # a default without a JSON form is omitted
             return described
         return described | {"default": parse(text, DEFAULT_LIMITS, last_key_wins=False)}
 
@@ -136,25 +144,25 @@ class _Definitions:
 def _constrain(
     described: dict[str, Any], constraints: tuple[Constraint, ...], *, of_text: bool
 ) -> dict[str, Any]:
-    """Add constraints to a schema; of_text: they are on what a text stands for, not on the text."""
+    """Add constraints to a schema; of_text: they apply to the value that a text represents."""
     for constraint in constraints:
-        words: dict[str, Any] = {}
+        keywords: dict[str, Any] = {}
         for name, keyword in _BOUNDS.items():
             bound = getattr(constraint, name)
             if type(bound) is int or (type(bound) is float and isfinite(bound)):
-                words[keyword] = bound
+                keywords[keyword] = bound
         suffix = None if of_text else _SIZES.get(described.get("type", ""))
         for name, keyword in (("min_length", "min"), ("max_length", "max")):
             if getattr(constraint, name) is not None and suffix is not None:
-                words[keyword + suffix] = getattr(constraint, name)
+                keywords[keyword + suffix] = getattr(constraint, name)
         if constraint.pattern is not None:
-            words["pattern"] = f"^(?:{constraint.pattern})$"
+            keywords["pattern"] = f"^(?:{constraint.pattern})$"
         if constraint.description is not None:
-            words["description"] = constraint.description
-        # A keyword can be said once; what is said again goes beside.
+            keywords["description"] = constraint.description
+        # A schema has each keyword once; a second one needs a schema of its own.
         described = (
-            described | words
-            if not described.keys() & words.keys()
-            else ({"allOf": [described, words]})
+            described | keywords
+            if not described.keys() & keywords.keys()
+            else ({"allOf": [described, keywords]})
         )
     return described

@@ -1,4 +1,4 @@
-"""One codec a type: compiled readers for the layouts that come, and the slow path for the rest."""
+"""One codec for each type: compiled decoders for the layouts of peers, and the general path."""
 
 import contextlib
 import enum
@@ -32,21 +32,24 @@ from kakuri_json._types.shapes import (
 )
 
 MAX_LEARNED = 4
-"""Layouts that a codec learns beyond the usual one: a peer decides how it spells, and neither a
-compilation nor an attempt is free."""
+"""Layouts that a codec learns besides the usual one. The peer controls the layout, and each one
+costs a compilation, and an attempt for each document."""
 _MAX_PARSED = 32
-"""Documents that are parsed once more for their layout, known or not."""
+"""Documents that are parsed a second time for their layout, whether or not it is new."""
 _LARGE = 2**14
-"""Characters of a document that is not tried with every layout, nor parsed again to learn one."""
-_adding = threading.Lock()
-_UNKNOWN = object()
+"""Characters from which a document is neither tried with every layout nor parsed for its own."""
+_lock = threading.Lock()
+_MISSING = object()
 
 
 class Codec:
     """Decodes one type.
 
-    first: reads a document in the layout that came last: gives a value or NO_MATCH, or raises
-        ValueError for what the slow path has to explain.
+    Attributes:
+        shape: the shape of the type.
+        annotation: the type.
+        first: decodes a document in the layout of the last one: returns a value or NO_MATCH, or
+            raises ValueError for a document that the general path has to explain.
     """
 
     __slots__ = (
@@ -68,12 +71,12 @@ class Codec:
     def read(self, text: str, *, tried: bool = False) -> Any:
         """Return the value of a document in a known layout, or NO_MATCH.
 
-        Of a large document only the layout that came last is tried: what does not have it is read
-        in runs, nearly as fast, and a refusal must not cost one walk for each layout.
+        A large document is tried only with the layout of the last one: the general path reads it
+        in runs, nearly as fast, and an invalid one must not cost an attempt for each layout.
 
         Args:
             text: the document.
-            tried: whether `first` has returned NO_MATCH for it already.
+            tried: whether `first` has already returned NO_MATCH for it.
         """
         if not self._known:
             self._add(USUAL)
@@ -86,17 +89,17 @@ class Codec:
                 continue
             try:
                 value = reader(text)
-            except ValueError:  # a class or a format refuses it; the slow path says why
+            except ValueError:  # a class or a format rejects it; the general path says why
                 continue
             if value is not NO_MATCH:
-                self.first = reader  # what came last comes next
+                self.first = reader  # the next document probably has the same layout
                 return value
         return NO_MATCH
 
     def is_within(self, limits: Limits) -> bool:
-        """Return whether expressions accept no more than limits allow.
+        """Return whether everything that the expressions accept is within the limits.
 
-        They know only the default limits, and read nothing that is nested deeper than the type.
+        They are compiled for the default limits, and accept nothing nested deeper than the type.
         """
         if limits is DEFAULT_LIMITS:
             return True
@@ -105,42 +108,42 @@ class Codec:
         return self._depth <= limits.max_depth and limits[1:] == DEFAULT_LIMITS[1:]
 
     def runs_of(self, item: Shape, key: Shape | None) -> Runs | None:
-        """Return the reader of runs for items inside this type; None if no expression reads them.
+        """Return the reader of runs for items of this type; None if no expression reads them.
 
         Args:
             item: the shape of the items of an array, or of the values of an object.
             key: the shape of the keys of an object; None for an array.
         """
-        known = self._runs.get((id(item), id(key)), _UNKNOWN)
-        if known is not _UNKNOWN:
+        known = self._runs.get((id(item), id(key)), _MISSING)
+        if known is not _MISSING:
             assert known is None or isinstance(known, Runs)
             return known
         runs = Runs(item, key)
         return self._runs.setdefault((id(item), id(key)), runs if runs.is_regular else None)
 
     def learn(self, text: str) -> None:
-        """Add the layout of a valid document that no reader has read."""
+        """Add the layout of a valid document that no decoder accepted."""
         may_learn = self._learned < _MAX_PARSED and len(text) <= _LARGE
         if may_learn and self._readers and len(self._known) <= MAX_LEARNED:
             self._learned += 1
             self.learn_value(text, parse(text, DEFAULT_LIMITS, last_key_wins=False))
 
     def learn_value(self, text: str, value: Any) -> None:
-        """Add the layout of a document that is parsed already."""
+        """Add the layout of a document whose value is known."""
         if self._readers and len(self._known) <= MAX_LEARNED:
             self._add(layout_of(self.shape, text, value))
 
     def _add(self, layout: Layout) -> None:
-        with _adding:
+        with _lock:
             if layout in self._known or len(self._known) > MAX_LEARNED:
-                return  # maybe another thread was quicker
+                return  # another thread may have added it
             self._known.add(layout)
-            with contextlib.suppress(NotRegular):  # then only the slow path reads
+            with contextlib.suppress(NotRegular):  # only the general path reads such a shape
                 self._readers = [*self._readers, compile_decoder(self.shape, layout)]
 
 
 class UnionCodec(Codec):
-    """Decodes a union of tagged records: the tag tells whose codec reads."""
+    """Decodes a union of tagged records with the codec that the tag selects."""
 
     __slots__ = ("_find", "_members", "_start")
 
@@ -154,7 +157,7 @@ class UnionCodec(Codec):
         self.first = self._read_usual
 
     def _read_usual(self, text: str) -> Any:
-        # What is found here only chooses the codec; its expression has the tag in it.
+        # This only selects the codec, whose expression contains the tag.
         member = self._members.get(text[self._start : text.find('"', self._start)])
         return NO_MATCH if member is None else member.first(text)
 
@@ -164,12 +167,12 @@ class UnionCodec(Codec):
         member = None if found is None else self._members.get(found[1])
         if member is None:
             return NO_MATCH
-        # Only where the tag has its usual place has its codec been asked.
+        # `first` has tried this codec only if the tag is at its usual position.
         assert found is not None
         return member.read(text, tried=tried and found.start(1) == self._start)
 
     def learn(self, text: str) -> None:
-        """Add the layout to the codec of the record that the tag announces."""
+        """Add the layout to the codec of the record that the tag selects."""
         if self._learned < _MAX_PARSED * len(self._members) and len(text) <= _LARGE:
             self._learned += 1
             value = parse(text, DEFAULT_LIMITS, last_key_wins=False)
@@ -180,12 +183,12 @@ class UnionCodec(Codec):
 
 
 BY_IDENTITY: dict[int, Callable[[], Codec | None]] = {}
-"""References to codecs by the identity of their type: hashing a union takes longer than reading a
-message. A codec keeps its type alive, so an identity is what it was while the codec lives."""
-_BY_MEANING: dict[Any, Callable[[], Codec | None]] = {}
-"""The same for types that are equal without being the same object."""
+"""References to codecs by the identity of their type: hashing a union takes longer than decoding a
+message. A codec keeps its type alive, so the identity is valid while the codec exists."""
+_BY_KEY: dict[Any, Callable[[], Codec | None]] = {}
+"""The same for types that are equal but not identical."""
 _shared: dict[int, Codec] = {}
-"""Codecs of types without classes of a program, like `list[int]`."""
+"""Codecs of types without a class of the program, like `list[int]`."""
 _MAX_SHARED = 1024
 _MAX_OF_A_CLASS = 256
 
@@ -193,7 +196,7 @@ _MAX_OF_A_CLASS = 256
 def codec_of(annotation: Any) -> Codec:
     """Return the codec of a type, the same one each time.
 
-    It lives as long as a class in the type does.
+    It is kept as long as a class in the type exists.
 
     Raises:
         UnsupportedTypeError: the type has no codec.
@@ -201,8 +204,8 @@ def codec_of(annotation: Any) -> Codec:
     known = BY_IDENTITY.get(id(annotation), no_codec)()
     if known is not None:
         return known
-    meaning = _meaning(annotation)
-    codec = _BY_MEANING.get(meaning, no_codec)()
+    key = _type_key(annotation)
+    codec = _BY_KEY.get(key, no_codec)()
     if codec is None:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
@@ -212,18 +215,18 @@ def codec_of(annotation: Any) -> Codec:
             _keep(_shared, codec, _MAX_SHARED)
         else:
             _keep(cache_of(owner).codecs, codec, _MAX_OF_A_CLASS)
-        _refer(_BY_MEANING, meaning, codec)
+        _refer(_BY_KEY, key, codec)
     if codec.annotation is annotation:
         _refer(BY_IDENTITY, id(annotation), codec)
     return codec
 
 
 def no_codec() -> None:
-    """Stand for a reference to nothing."""
+    """Return None, like a weak reference to an object that was freed."""
 
 
 def _keep(kept: dict[int, Codec], codec: Codec, at_most: int) -> None:
-    with _adding:
+    with _lock:
         if len(kept) >= at_most:
             del kept[next(iter(kept))]
         kept[id(codec)] = codec
@@ -234,7 +237,7 @@ def _refer(references: dict[Any, Callable[[], Codec | None]], key: Any, codec: C
 
 
 def _owner(shape: Shape) -> type[Any] | None:
-    """Return a class of the program in a type, or None if it has none."""
+    """Return a class of the program that a type contains, or None."""
     match shape:
         case Record() | Flags():
             return shape.cls
@@ -253,23 +256,23 @@ def _owner(shape: Shape) -> type[Any] | None:
             return None
 
 
-def _meaning(annotation: Any) -> Any:
-    """Return a key that equal types share, without keeping a class alive."""
+def _type_key(annotation: Any) -> Any:
+    """Return a key that equal types have in common and that keeps no class alive."""
     if isinstance(annotation, type):
         return id(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         parts = [Literal, *((type(value), value) for value in arguments)]
     elif origin is Annotated:
-        parts = [Annotated, _meaning(annotation.__origin__), *annotation.__metadata__]
+        parts = [Annotated, _type_key(annotation.__origin__), *annotation.__metadata__]
     elif origin in (typing.Union, types.UnionType):
-        return typing.Union, frozenset(map(_meaning, arguments))
+        return typing.Union, frozenset(map(_type_key, arguments))
     elif origin is None:
         parts = [annotation]
     else:
-        parts = [id(origin), annotation is typing.Tuple, *map(_meaning, arguments)]  # noqa: UP006
+        parts = [id(origin), annotation is typing.Tuple, *map(_type_key, arguments)]  # noqa: UP006
     try:
         hash(tuple(parts))
-    except TypeError:  # metadata that cannot be compared by hash
+    except TypeError:  # metadata that cannot be hashed
         return annotation.__class__, id(annotation)
     return tuple(parts)

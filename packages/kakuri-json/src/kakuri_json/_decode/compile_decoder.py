@@ -1,10 +1,10 @@
 """Compiles a shape and a layout into one regular expression and the code that reads its groups.
 
 Runs of characters are possessive, loops are atomic, and alternatives begin differently, so a near
-miss costs no more than one walk over the document. Groups are never repeated possessively: CPython
-before 3.11.5 forgets to go back to where a failed try began (gh-100061, gh-106052). The expression
-may refuse what is valid (the slow path decides again), but what it accepts is valid and complete:
-bounded numbers, strings without what JSON forbids in them, every field at most once.
+miss costs at most one pass over the document. Groups are never repeated possessively: CPython
+before 3.11.5 does not return to where a failed attempt began (gh-100061, gh-106052). The expression
+may reject a valid document, which the general path then decodes, but what it accepts is valid and
+complete: bounded numbers, strings without forbidden characters, every field at most once.
 """
 
 import re
@@ -32,16 +32,16 @@ from kakuri_json._types.shapes import (
 )
 
 NO_MATCH = object()
-"""What a reader returns for a document that its expression doesn't cover."""
+"""What a decoder returns for a document that its expression does not accept."""
 
 
 def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
-    """Return the function that reads a document of a shape in one layout, or returns NO_MATCH.
+    """Return a function that decodes a document of a shape in one layout, or returns NO_MATCH.
 
-    It may also raise ValueError for a document that the slow path has to explain.
+    The function may raise ValueError for a document that the general path has to explain.
 
     Raises:
-        NotRegular: No expression can read the shape.
+        NotRegular: no expression can read the shape.
     """
     compiler = Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
@@ -56,7 +56,7 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
 
 
 class Compiler(ScalarCompiler):
-    """Writes the expressions of all shapes, and the source of the functions that read them."""
+    """Generates the expressions of all shapes, and the source of the functions that read them."""
 
     def __init__(self, layout: Layout, inside: list[Record], whole: Shape | None = None) -> None:
         super().__init__(layout)
@@ -65,10 +65,15 @@ class Compiler(ScalarCompiler):
         self._whole = whole
 
     def part(self, shape: Shape, order: Any, constraints: tuple[Constraint, ...] = ()) -> Part:
-        """Return the part of a shape whose members come in an order.
+        """Return the part for a shape.
+
+        Args:
+            shape: the shape.
+            order: the order of its keys (see `layouts.Order`).
+            constraints: the constraints on its value.
 
         Raises:
-            NotRegular: The shape has no expression.
+            NotRegular: no expression can read the shape.
         """
         match shape:
             case Constrained():
@@ -98,7 +103,7 @@ class Compiler(ScalarCompiler):
         return part
 
     def _record(self, shape: Record, order: Any) -> Part:
-        # Only a constructor that dataclasses wrote has the defaults that the fields have.
+        # Only a generated constructor has the defaults of the fields.
         knows_defaults = not shape.is_dict and shape.generated_init
         if shape in self._inside or not (knows_defaults or all(i.required for i in shape.fields)):
             raise NotRegular
@@ -120,7 +125,7 @@ class Compiler(ScalarCompiler):
         ordered = [arguments[item.name] for item in shape.fields]
         pattern = self._members(members)
         if shape is self._whole:
-            # The whole document: its construction needs no function of its own.
+            # The whole document is constructed without a function call.
             statements = construction(shape, ordered, self.constants)
             return Part(pattern, "", conditions, statements)
         construct = self.constant(constructor_of(shape))
@@ -144,9 +149,9 @@ class Compiler(ScalarCompiler):
         return self.space.join(("", re.escape(quote(key)), ":", pattern, ""))
 
     def _members(self, members: list[tuple[str, bool]]) -> str:
-        """Join members with commas; those that may be absent take theirs along."""
+        """Join members with commas; a member that may be absent includes its comma."""
         any_required = any(required for _, required in members)
-        # Before the first required member the comma stands behind, and only if more follows.
+        # Before the first required member, the comma follows a member if another one follows.
         end = "," if any_required else rf'(?:,(?={self.space}")|(?=\}}))'
         joined = ""
         required_before = False
@@ -161,14 +166,14 @@ class Compiler(ScalarCompiler):
     def loop(
         self, shape: Shape, order: Any, key: Shape | None, most: int, end: str = ""
     ) -> tuple[str, str, list[str]]:
-        """Return how to match items with commas between them, and how to read them.
+        """Return how to match and read items with commas between them.
 
-        With the shape of a key, they are members of an object, read as pairs.
+        Given the shape of a key, they are members of an object, read as pairs.
 
         Returns:
-            The expression of one item and more, the Python expression for the value of the match
-            `m` of one item, and the conditions on that match. `find` among the constants finds
-            every item.
+            The expression of one or more items, the Python expression for the value of one item
+            from its match `m`, and the conditions on that match. The constant `find` finds every
+            item.
         """
         named = None if key is None else self.part(key, None)  # its groups come first
         part = self.part(shape, order)
@@ -183,16 +188,16 @@ class Compiler(ScalarCompiler):
     def at_once(
         self, item: Shape, key: Shape | None, code: str, conditions: list[str]
     ) -> str | None:
-        """Return the Python expression for all items of a run, if they need no loop of ours.
+        """Return the Python expression for all items of a run, if that needs no loop in Python.
 
-        The run is `text[start:end]`. If `many` is among the constants, the value is None where an
-        item is refused.
+        The run is `text[start:end]`. If the constant `many` exists, the value is None if an item
+        is rejected.
         """
         if not conditions and code in ("int(g0)", "float(g0)"):
             # Both functions ignore the white space around a number.
             return f"list(map({code[:-4]}, text[start:end].split(',')))"
         if not conditions and code == "g0" and not self.layout.spaced:
-            # A plain string holds no quote, so this occurs only between two strings.
+            # A plain string has no quote, so this occurs only between two strings.
             return """text[start + 1:end - 1].split('","')"""
         if not is_string(item) or not (key is None or is_string(key)):
             return None
@@ -214,9 +219,9 @@ class Compiler(ScalarCompiler):
         constraints: tuple[Constraint, ...],
         key: Shape | None = None,
     ) -> tuple[str, str]:
-        """Return the expression of items, or of none, and the name of the code that reads them."""
+        """Return the expression of zero or more items, and the name of the function for them."""
         inner = Compiler(self.layout, self._inside)
-        # Too many items end the match at once, before any of them is read.
+        # Too many items end the match before any of them is read.
         bounds = [c.max_length - 1 for c in constraints if type(c.max_length) is int]
         most = max(0, min([MOST, *bounds]))
         pattern, code, conditions = inner.loop(shape, order, key, most)

@@ -1,4 +1,4 @@
-"""Writes the expressions of values without others inside, and the Python code that reads them."""
+"""Generates the expressions of scalars, and the Python code that reads them."""
 
 import re
 from collections.abc import Callable
@@ -6,34 +6,41 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kakuri_json._decode.layouts import Layout
-from kakuri_json._decode.patterns import embed, remembering
+from kakuri_json._decode.patterns import cached, embed
 from kakuri_json._syntax.strings import quote, unescape
 from kakuri_json._types.formats import READERS
 from kakuri_json._types.shapes import Choice, Constraint, Scalar, Shape, Text
 
-# Opens a captured group. The character can't stand in any other part of an expression, so that
-# the same expression can be had without groups.
+# Opens a captured group. No other part of an expression has this character, so that the same
+# expression can be compiled without groups.
 CAPTURE = "\x01"
-# Numbers that the fast path reads have a bounded length, and no double overflows.
-# A lookahead instead of an alternative, so that there is nothing to backtrack to.
+# Numbers have a bounded length here, so that no double overflows. A lookahead instead of an
+# alternative leaves nothing to backtrack to.
 _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
-# An integer has no negative zero, so -0 is left to the slow path.
+# An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 MOST = 4095
-"""Items after the first one, or escapes, that one loop covers: what it holds for each until it
-ends is about 100 bytes."""
+"""Items after the first one, or escapes, that one loop matches. The matcher keeps about 100 bytes
+for each until the loop ends."""
 _ESCAPED = rf'{_PLAIN}(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN}){{0,{MOST}}})'
 
 
 class NotRegular(Exception):
-    """The shape has no expression: it contains itself, or any value at all, or a tagged union."""
+    """The shape has no expression: it contains itself, any value, or a tagged union."""
 
 
 @dataclass(slots=True)
 class Part:
-    """An expression, the Python expression for its value, and conditions on its groups."""
+    """A part of an expression, and the code that reads it.
+
+    Attributes:
+        pattern: the regular expression.
+        code: the Python expression for its value.
+        conditions: Python expressions that must be true for the value to be valid.
+        statements: statements that return the value, if `code` is not enough.
+    """
 
     pattern: str
     code: str
@@ -46,17 +53,17 @@ class Part:
         return self.statements or [f"return {self.code}"]
 
     def unless(self, absent: str, otherwise: str) -> "Part":
-        """Return the part with another value for when its group took no part in the match."""
+        """Return the part with another value for documents that do not have it."""
         conditions = [f"({absent} or {' and '.join(self.conditions)})"] if self.conditions else []
         return Part(self.pattern, f"({otherwise} if {absent} else {self.code})", conditions)
 
 
 class ScalarCompiler:
-    """Writes the expressions of scalars, and the source of the functions that read their groups.
+    """Generates the expressions of scalars, and the source of the functions that read them.
 
     Attributes:
-        layout: of the documents that are read.
-        constants: by name, what the source refers to.
+        layout: the layout of the documents.
+        constants: the objects that the source refers to, by name.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -70,9 +77,9 @@ class ScalarCompiler:
         return [f"{names}= m.groups()"] if names else []
 
     def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
-        """Return the function of this source, in which every constant has its name."""
-        # The source holds names, numbers and bounds that are spelled here, never a part of a
-        # document and no text of a class.
+        """Return the function with this source, which refers to the constants by their names."""
+        # The source has names, numbers and bounds that are spelled here, and never a part of a
+        # document or the text of a class.
         exec("\n    ".join([f"def read({parameters}):", *lines]), self.constants)  # noqa: S102
         read: Callable[..., Any] = self.constants["read"]
         return read
@@ -89,10 +96,10 @@ class ScalarCompiler:
         return f"g{self._groups - 1}"
 
     def scalar(self, shape: Shape, constraints: tuple[Constraint, ...]) -> Part:
-        """Return the part of a shape without others inside.
+        """Return the part for a shape that contains no other shape.
 
         Raises:
-            NotRegular: The shape has no expression.
+            NotRegular: no expression can read the shape.
         """
         match shape:
             case Scalar(kind="string"):
@@ -116,20 +123,20 @@ class ScalarCompiler:
         """Add constraints to the conditions of a part."""
         if constraints:
             name = f"x{len(self.constants)}"
-            self.constants[name] = None  # keeps the name for this part
+            self.constants[name] = None  # reserves the name for this part
             tests = [test for c in constraints for test in self._tests(c, name)]
-            # The first test names the value where it first speaks of it.
+            # The first test assigns the name where it first uses the value.
             tests[0] = tests[0].replace(name, f"({name} := {part.code})", 1)
             part.conditions += tests
             part.code = name
 
     def _tests(self, constraint: Constraint, name: str, *, embedded: bool = False) -> list[str]:
-        """Return conditions that say what a constraint says, but for a pattern that is embedded."""
+        """Return the conditions for a constraint, without a pattern that is in the expression."""
         comparisons = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
         sizes = {"min_length": ">=", "max_length": "<="}
         if constraint.of_text and not embedded:
-            lately, matches = map(self.constant, remembering(constraint.holds))
-            return [f"({name} in {lately} or {matches}({name}))"]
+            recent, matches = map(self.constant, cached(constraint.holds))
+            return [f"({name} in {recent} or {matches}({name}))"]
         tests: list[str] = []
         bounds = {key: getattr(constraint, key) for key in (*comparisons, *sizes)}
         if not all(bound is None or type(bound) is int for bound in bounds.values()):
@@ -175,7 +182,7 @@ class ScalarCompiler:
 
     def _choice(self, shape: Choice) -> Part:
         tokens = {_token(written): meant for written, meant in shape.rows}
-        # Longest first: 1 is found where 12 stands.
+        # The longest first, because 1 also matches the beginning of 12.
         pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
         return Part(f"{CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")
 

@@ -1,11 +1,17 @@
-"""Makes instances of records from their fields, in order.
+"""Constructs instances of records from the values of their fields.
 
-A frozen dataclass is the best kind of message and the slowest to construct: its `__init__` sets
-each field through `object.__setattr__`. Where `__init__` is the generated one and nothing else
-happens in it, the instance is made as one of a twin: an empty class of the same layout whose
-fields are set by plain assignment, which the interpreter specializes. Then it changes its class.
-Measured for five fields in slots: 770 ns through `__init__`, 500 through the slots' own setters,
-250 through a twin.
+A frozen dataclass is the best kind of message, and the slowest to construct: its `__init__` calls
+`object.__setattr__` for each field. If `__init__` is the generated one and does nothing else, the
+instance is created from a twin: an empty class of the same layout whose fields are set by plain
+assignment, which the interpreter specializes. Then its `__class__` is set.
+
+This is unusual, so it has to pay. Decoding a message of five fields takes (CPython 3.11.7):
+
+| constructed by            | with slots | without slots |
+| ------------------------- | ---------: | ------------: |
+| a twin                    |    1.41 µs |       1.48 µs |
+| the setters of the slots  |    1.55 µs |               |
+| `__init__`                |    2.16 µs |       2.17 µs |
 """
 
 import dataclasses
@@ -17,13 +23,13 @@ from typing import Any
 from kakuri_json._types.shapes import Record
 
 _MAX_COLLISIONS = 100
-"""Items of a set that may have the hash of another one."""
+"""Items of a set that may have the same hash as another one."""
 
 
 def build_set(build: type[Any], items: list[Any]) -> Any:
-    """Return the set of the items; None if an item comes again, or too many hashes do.
+    """Return the set of the items; None if an item is repeated, or too many hashes are equal.
 
-    A peer can choose numbers that all have one hash, and a set of those takes quadratic time.
+    A peer can choose numbers that all have the same hash, and their set takes quadratic time.
     """
     if len(items) - len(set(map(hash, items))) > _MAX_COLLISIONS:
         return None
@@ -32,7 +38,7 @@ def build_set(build: type[Any], items: list[Any]) -> Any:
 
 
 def constructor_of(record: Record) -> Callable[..., Any]:
-    """Give a function from the values of all fields, in order, to an instance."""
+    """Return a function that takes the values of all fields, in order, and returns an instance."""
     values = [f"v{number}" for number in range(len(record.fields))]
     constants: dict[str, Any] = {}
     lines = construction(record, values, constants)
@@ -43,7 +49,7 @@ def constructor_of(record: Record) -> Callable[..., Any]:
 
 
 def construction(record: Record, values: list[str], constants: dict[str, Any]) -> list[str]:
-    """Give statements that return an instance made of the values; note what they refer to."""
+    """Return statements that return an instance of the values, and add the constants they need."""
     cls = record.cls
     names = [item.name for item in record.fields]
     keywords = ", ".join(map("=".join, zip(names, values, strict=True)))
@@ -75,13 +81,14 @@ def _assignments(names: list[str], values: list[str]) -> list[str]:
 
 
 def _inherits(cls: type[Any], name: str) -> bool:
-    """Tell whether a method of the class is the one that object has."""
+    """Return whether a method of the class is that of object."""
     method: Any = getattr(cls, name)
     return method is getattr(object, name)
 
 
 def _twin(cls: type[Any]) -> type[Any] | None:
-    # A class with bases gets none: the twin would be one of its base's subclasses, for all to see.
+    """Return an empty class of the same layout (see above); None if there can be none."""
+    # A class with bases has none: the twin would appear among the subclasses of the base.
     if cls.__bases__ != (object,):
         return None
     slots = cls.__dict__.get("__slots__")
@@ -94,27 +101,27 @@ def _twin(cls: type[Any]) -> type[Any] | None:
 
 
 def _is_frozen_by_dataclass(cls: type[Any]) -> bool:
-    """Return whether nothing but dataclasses has decided how attributes are set."""
+    """Return whether the `__setattr__` of the class is the one that dataclasses generates."""
     code = getattr(cls.__setattr__, "__code__", None)
     return code is not None and code.co_filename == "<string>"
 
 
 def _is_descriptor(cls: type[Any], name: str) -> bool:
-    """Return whether setting an attribute runs code of the class of its default."""
+    """Return whether setting the attribute calls a descriptor of the program."""
     attribute = inspect.getattr_static(cls, name, None)
     return hasattr(type(attribute), "__set__") and not isinstance(attribute, MemberDescriptorType)
 
 
 def _only_sets_fields(cls: type[Any], names: list[str]) -> bool:
-    """Return whether constructing an instance means setting these fields and nothing else."""
+    """Return whether the constructor sets these fields and does nothing else."""
     init = getattr(cls.__init__, "__code__", None)
     return (
         init is not None
-        and init.co_filename == "<string>"  # written by dataclasses, not by a person
+        and init.co_filename == "<string>"  # generated by dataclasses
         and not hasattr(cls, "__post_init__")
         and _inherits(cls, "__new__")
         and type(cls) is type
         and set(init.co_varnames[1:]) == set(names)
-        # A field that the constructor does not take is one that it fills by itself.
+        # A field that is not an argument of the constructor is set by it in another way.
         and {item.name for item in dataclasses.fields(cls)} == set(names)
     )

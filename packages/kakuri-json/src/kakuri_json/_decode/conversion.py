@@ -1,7 +1,7 @@
-"""The state of one conversion: what it walks over, and the faults that it has found.
+"""The state of one conversion: the cursor over its values, and the faults found so far.
 
-A cursor lets a conversion take one value after the other, in the order of the document, without
-knowing whether they come from a text or are parsed already.
+A cursor returns one value after the other in the order of the document, so that a conversion need
+not know whether they come from a text or are already parsed.
 """
 
 from collections.abc import Iterator
@@ -12,81 +12,81 @@ from kakuri_json._types.describe import describe, shorten
 from kakuri_json._types.shapes import Mapping, Shape
 
 Path: TypeAlias = tuple[Any, ...]
-"""A linked list, so that deep paths cost no copies: empty, or the path before and a step."""
+"""A linked list, so that deep paths need no copies: empty, or the outer path and a step."""
 
 INVALID = object()
-"""Stands for a value that had a fault."""
+"""The result of converting a value that has a fault."""
 
 
 class Found(NamedTuple):
-    """A fault, and the position in the text of the value that has it."""
+    """A fault, and the position of its value in the text."""
 
     path: Path
     message: str
     position: int | None
 
 
-class Enough(Exception):
-    """There are MAX_FAULTS faults: what is wrong beyond them changes nothing."""
+class TooManyFaults(Exception):
+    """There are MAX_FAULTS faults, so the rest of the document is not read."""
 
 
 class Cursor(Protocol):
-    """Takes the values of a document one after the other."""
+    """Returns the values of a document one after the other."""
 
     @property
     def position(self) -> int | None:
-        """Where the present value begins in the text; None where there is no text."""
+        """Position of the current value in the text; None without a text."""
 
     def begin(self) -> Any:
-        """Begin the present value: return a scalar itself, or some dict or list for a container."""
+        """Begin the current value: return a scalar, or some dict or list for a container."""
 
     def whole(self, value: Any) -> Any:
-        """Return the whole of a value that begin() returned, with everything inside it."""
+        """Return the complete value for which begin() returned `value`, with everything inside."""
 
     def skip(self, value: Any) -> None:
-        """Move past the value that begin() returned."""
+        """Move past the value for which begin() returned `value`."""
 
     def abandon(self, start: int | None, value: Any) -> None:
-        """Move past a container that was entered, and past whatever is still inside it."""
+        """Move past a container that was entered, from any position inside it."""
 
     def count(self, value: Any) -> int | None:
-        """Return how many items a container has, or None where only its end tells."""
+        """Return the number of items of a container; None if it is not known before its end."""
 
     def items(self, value: Any) -> Iterator[None]:
-        """Walk over the items of an array; each has to be taken before the next step."""
+        """Iterate over the items of an array; each must be read before the next step."""
 
     def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:
-        """Walk over the keys of an object; each value has to be taken before the next step.
+        """Iterate over the keys of an object; each value must be read before the next step.
 
-        With a shape, lists of pairs may come as well: members that were read at once.
+        With a shape, the iterator may also yield lists of pairs: members that were read at once.
         """
 
     def many(self, item: Shape) -> tuple[list[Any], bool]:
-        """Read as many items at once as possible, maybe none.
+        """Read as many items at once as possible, possibly none.
 
         Returns:
-            The items, and whether the cursor stands at another one.
+            The items, and whether the cursor is at another one.
         """
 
     def find(self, value: Any, key: str, missing: Any) -> tuple[Any, int | None]:
-        """Return the value of a key in an object that begins, and its position; enter nothing."""
+        """Return the value of a key and its position, without entering the object."""
 
     def learn(self, item: Shape, start: int | None) -> None:
-        """Remember the spelling of the item that began at a position and ends here."""
+        """Learn the layout of the item that began at a position and ends here."""
 
 
 class ValueCursor:
-    """Walks over values that are parsed already (of a TOML file, say)."""
+    """A cursor over values that are already parsed, such as those of a TOML file."""
 
     position: int | None = None
 
     def __init__(self, value: Any, limits: Limits) -> None:
-        self._present = value
+        self._current = value
         self._limits = limits
         self._depth = 0
 
     def begin(self) -> Any:
-        return self._present
+        return self._current
 
     def whole(self, value: Any) -> Any:
         return value
@@ -102,13 +102,13 @@ class ValueCursor:
 
     def items(self, value: Any) -> Iterator[None]:
         self._enter()
-        for self._present in value:
+        for self._current in value:
             yield
         self._depth -= 1
 
     def members(self, value: Any, shape: Mapping | None = None) -> Iterator[Any]:  # noqa: ARG002
         self._enter()
-        for key, self._present in value.items():
+        for key, self._current in value.items():
             yield key
         self._depth -= 1
 
@@ -131,9 +131,9 @@ class Conversion:
     """One conversion.
 
     Attributes:
-        faults: those found so far.
-        cursor: where the next value is read.
-        limits: of the cursor's document or value.
+        faults: the faults found so far.
+        cursor: returns the next value.
+        limits: the limits of the cursor.
     """
 
     def __init__(self, cursor: Cursor, limits: Limits) -> None:
@@ -145,18 +145,18 @@ class Conversion:
         """Add a fault.
 
         Returns:
-            INVALID, which the caller returns in place of the value.
+            INVALID, which the caller returns as the value.
 
         Raises:
-            Enough: It is the last one that is reported.
+            TooManyFaults: this is the last fault that is reported.
         """
         self.faults.append(Found(path, message, position))
         if len(self.faults) == MAX_FAULTS:
-            raise Enough
+            raise TooManyFaults
         return INVALID
 
     def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
-        """Add the fault that a value does not have the expected shape, and move past the value."""
+        """Add the fault that a value does not have the shape, and move past the value."""
         self.fault(path, f"expected {describe(shape)}, got {shorten(value)}", position)
         self.cursor.skip(value)
         return INVALID

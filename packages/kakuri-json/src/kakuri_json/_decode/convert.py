@@ -1,7 +1,8 @@
-"""Converts the values of a cursor to the shapes of a type, and gathers every fault.
+"""Converts the values of a cursor to the shapes of a type, and collects every fault.
 
-Each open container is a generator that yields the shapes of its items, on a stack of our own: a
-type that contains itself is as deep as `max_depth` says, whatever the interpreter's stack is.
+Each open container is a generator that yields the shapes of its items. The generators are kept in a
+list, so a type that contains itself may be as deep as `max_depth` allows, whatever the size of the
+interpreter's stack.
 """
 
 import sys
@@ -9,8 +10,8 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from kakuri_json._decode.construction import build_set
-from kakuri_json._decode.conversion import INVALID, Conversion, Enough, Path
-from kakuri_json._decode.convert_scalars import checked, simple_converter, unmet
+from kakuri_json._decode.conversion import INVALID, Conversion, Path, TooManyFaults
+from kakuri_json._decode.convert_scalars import add_unmet, checked, simple_converter
 from kakuri_json._types.describe import describe, shorten, suggest
 from kakuri_json._types.shapes import (
     Constrained,
@@ -23,33 +24,34 @@ from kakuri_json._types.shapes import (
     Union,
 )
 
-_SUGGESTIONS = 10  # faults that may have one: looking for names alike takes time
+_MAX_SUGGESTIONS = 10
+"""Faults up to which a message suggests a known name: the search takes time."""
 
 Steps: TypeAlias = Generator[tuple[Shape, Path], Any, Any]
 
 _TOO_MANY = object()
-"""Stands for a container with more items than a constraint on it allows."""
+"""The result of converting a container with more items than a constraint allows."""
 
 
 def convert_value(conversion: Conversion, shape: Shape) -> Any:
-    """Convert the value at the cursor; if there are faults, the result is meaningless."""
+    """Convert the value at the cursor. If there are faults, the result is meaningless."""
     try:
         return _convert(conversion, shape)
-    except Enough:
+    except TooManyFaults:
         return INVALID
 
 
-def _convert(run: Conversion, shape: Shape) -> Any:
+def _convert(conversion: Conversion, shape: Shape) -> Any:
     open_containers: list[Steps] = []
     path: Path = ()
     while True:
-        start = run.cursor.position
-        value = run.cursor.begin()
+        start = conversion.cursor.position
+        value = conversion.cursor.begin()
         simple = simple_converter(shape)
         if simple is not None:
-            value = simple(run, shape, value, path, start)
+            value = simple(conversion, shape, value, path, start)
         else:
-            open_containers.append(_NESTED[type(shape)](run, shape, value, path, start))
+            open_containers.append(_NESTED[type(shape)](conversion, shape, value, path, start))
             value = None
         while open_containers:
             try:
@@ -64,7 +66,7 @@ def _convert(run: Conversion, shape: Shape) -> Any:
 
 
 def _sequence(
-    run: Conversion,
+    conversion: Conversion,
     shape: Sequence,
     value: Any,
     path: Path,
@@ -72,8 +74,8 @@ def _sequence(
     at_most: int | None = None,
 ) -> Steps:
     if type(value) is not list and type(value) is not tuple:
-        return run.mismatch(path, shape, value, start)
-    cursor, item, before = run.cursor, shape.item, len(run.faults)
+        return conversion.mismatch(path, shape, value, start)
+    cursor, item, before = conversion.cursor, shape.item, len(conversion.faults)
     most = sys.maxsize if at_most is None else at_most
     if (cursor.count(value) or 0) > most:
         return _TOO_MANY
@@ -83,20 +85,20 @@ def _sequence(
         many, is_at_item = cursor.many(item)
         items += many
         if len(items) > most or (is_at_item and len(items) == most):
-            del run.faults[before:]
+            del conversion.faults[before:]
             cursor.abandon(start, value)
             return _TOO_MANY
         if not is_at_item:
             continue
-        begin, faults = cursor.position, len(run.faults)
+        begin, faults = cursor.position, len(conversion.faults)
         inside = (path, len(items))
         if simple is not None:
-            items.append(simple(run, item, cursor.begin(), inside, begin))
+            items.append(simple(conversion, item, cursor.begin(), inside, begin))
         else:
             items.append((yield item, inside))
-            if len(run.faults) == faults:
+            if len(conversion.faults) == faults:
                 cursor.learn(item, begin)
-    if len(run.faults) > before:
+    if len(conversion.faults) > before:
         return INVALID
     if shape.build is list:
         return items
@@ -105,17 +107,19 @@ def _sequence(
     try:
         built = build_set(shape.build, items)
     except TypeError:
-        expected = "items that can be told apart"
-        return run.fault(path, f"expected {expected}, got arrays or objects", start)
+        expected = "items that can be in a set"
+        return conversion.fault(path, f"expected {expected}, got arrays or objects", start)
     if built is None:
-        return run.fault(path, "expected every item once, got an item again", start)
+        return conversion.fault(path, "expected every item once, got an item again", start)
     return built
 
 
-def _fixed(run: Conversion, shape: FixedTuple, value: Any, path: Path, start: int | None) -> Steps:
+def _fixed(
+    conversion: Conversion, shape: FixedTuple, value: Any, path: Path, start: int | None
+) -> Steps:
     if type(value) is not list and type(value) is not tuple:
-        return run.mismatch(path, shape, value, start)
-    cursor, before, length = run.cursor, len(run.faults), len(shape.items)
+        return conversion.mismatch(path, shape, value, start)
+    cursor, before, length = conversion.cursor, len(conversion.faults), len(shape.items)
     count = cursor.count(value)
     got = "" if count is None or count == length else str(count)
     items: list[Any] = []
@@ -129,13 +133,13 @@ def _fixed(run: Conversion, shape: FixedTuple, value: Any, path: Path, start: in
         else:
             got = "" if len(items) == length else str(len(items))
     if got:
-        del run.faults[before:]
-        return run.fault(path, f"expected {describe(shape)}, got {got}", start)
-    return INVALID if len(run.faults) > before else tuple(items)
+        del conversion.faults[before:]
+        return conversion.fault(path, f"expected {describe(shape)}, got {got}", start)
+    return INVALID if len(conversion.faults) > before else tuple(items)
 
 
 def _dictionary(
-    run: Conversion,
+    conversion: Conversion,
     shape: Mapping,
     value: Any,
     path: Path,
@@ -143,8 +147,8 @@ def _dictionary(
     at_most: int | None = None,
 ) -> Steps:
     if type(value) is not dict:
-        return run.mismatch(path, shape, value, start)
-    cursor, before = run.cursor, len(run.faults)
+        return conversion.mismatch(path, shape, value, start)
+    cursor, before = conversion.cursor, len(conversion.faults)
     most = sys.maxsize if at_most is None else at_most
     if (cursor.count(value) or 0) > most:
         return _TOO_MANY
@@ -160,65 +164,67 @@ def _dictionary(
         else:
             count += 1
         if count > most:
-            del run.faults[before:]
+            del conversion.faults[before:]
             cursor.abandon(start, value)
             return _TOO_MANY
         if type(key) is list:
             continue
         inside, begin = (path, key), cursor.position
-        meant = key_converter(run, shape.key, key, inside, begin)
+        meant = key_converter(conversion, shape.key, key, inside, begin)
         if simple is not None:
-            converted = simple(run, shape.value, cursor.begin(), inside, begin)
+            converted = simple(conversion, shape.value, cursor.begin(), inside, begin)
         else:
             converted = yield shape.value, inside
         if meant in result and meant is not INVALID:
-            run.fault(inside, f"expected every key once, got {shorten(key)} again", begin)
+            conversion.fault(inside, f"expected every key once, got {shorten(key)} again", begin)
         result[meant] = converted
-    return INVALID if len(run.faults) > before else result
+    return INVALID if len(conversion.faults) > before else result
 
 
 def _constrained(
-    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
+    conversion: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
 ) -> Steps:
-    before, inner = len(run.faults), shape.inner
+    before, inner = len(conversion.faults), shape.inner
     if isinstance(inner, (Sequence, Mapping)):
         sizes = [c for c in shape.constraints if type(c.max_length) is int]
         narrow = min(sizes, key=_max_length, default=None)
         at_most = None if narrow is None else narrow.max_length
         walk = _sequence if isinstance(inner, Sequence) else _dictionary
-        result = yield from walk(run, inner, value, path, start, at_most)  # type: ignore[arg-type]
+        result = yield from walk(conversion, inner, value, path, start, at_most)  # type: ignore[arg-type]
         if result is _TOO_MANY:
             assert narrow is not None
-            return unmet(run, shape, narrow, value, path, start)
+            return add_unmet(conversion, shape, narrow, value, path, start)
     else:
-        result = yield from _NESTED[type(inner)](run, inner, value, path, start)
-    return checked(run, shape, result, value, path, start, before)
+        result = yield from _NESTED[type(inner)](conversion, inner, value, path, start)
+    return checked(conversion, shape, result, value, path, start, before)
 
 
 def _max_length(constraint: Constraint) -> int:
     return constraint.max_length or 0
 
 
-def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | None) -> Steps:
+def _union(
+    conversion: Conversion, shape: Union, value: Any, path: Path, start: int | None
+) -> Steps:
     kind = type(value)
     if kind is dict and shape.tag is not None:
-        tag, place = run.cursor.find(value, shape.tag, INVALID)
+        tag, place = conversion.cursor.find(value, shape.tag, INVALID)
         record = shape.tagged.get(tag) if type(tag) in (str, int, bool) else None
         if record is not None:
-            return (yield from _record(run, record, value, path, start))
+            return (yield from _record(conversion, record, value, path, start))
         got = "nothing" if tag is INVALID else shorten(tag)
         tags = ", ".join(map(shorten, shape.tagged))
-        run.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
-        run.cursor.skip(value)
+        conversion.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
+        conversion.cursor.skip(value)
         return INVALID
     if kind is dict or kind is list or kind is tuple:
-        # At most one fits: a union that needs trial and error has no codec.
+        # At most one member fits: a union that needs trial and error has no codec.
         for member in shape.members:
             inner = member.inner if isinstance(member, Constrained) else member
             if isinstance(inner, (Mapping, Record) if kind is dict else (Sequence, FixedTuple)):
-                return (yield from _NESTED[type(member)](run, member, value, path, start))
+                return (yield from _NESTED[type(member)](conversion, member, value, path, start))
     else:
-        attempt = Conversion(run.cursor, run.limits)
+        attempt = Conversion(conversion.cursor, conversion.limits)
         for member in shape.members:
             simple = simple_converter(member)
             if simple is not None:
@@ -226,13 +232,15 @@ def _union(run: Conversion, shape: Union, value: Any, path: Path, start: int | N
                 if not attempt.faults:
                     return result
                 attempt.faults.clear()
-    return run.mismatch(path, shape, value, start)
+    return conversion.mismatch(path, shape, value, start)
 
 
-def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int | None) -> Steps:
+def _record(
+    conversion: Conversion, shape: Record, value: Any, path: Path, start: int | None
+) -> Steps:
     if type(value) is not dict:
-        return run.mismatch(path, shape, value, start)
-    cursor, before, fields = run.cursor, len(run.faults), shape.by_json_name
+        return conversion.mismatch(path, shape, value, start)
+    cursor, before, fields = conversion.cursor, len(conversion.faults), shape.by_json_name
     arguments: dict[str, Any] = {}
     has_tag = shape.tag is None
     for key in cursor.members(value):
@@ -240,7 +248,7 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
         if field is not None:
             simple = simple_converter(field.shape)
             if simple is not None:
-                one = simple(run, field.shape, cursor.begin(), inside, begin)
+                one = simple(conversion, field.shape, cursor.begin(), inside, begin)
             else:
                 one = yield field.shape, inside
             arguments[field.name] = one
@@ -250,30 +258,34 @@ def _record(run: Conversion, shape: Record, value: Any, path: Path, start: int |
             has_tag = True
             if one != shape.tag_value:
                 expected = f"expected {shorten(shape.tag_value)}, got {shorten(one)}"
-                run.fault(inside, expected, begin)
+                conversion.fault(inside, expected, begin)
         elif not shape.ignore_unknown:
             known = ", ".join(map(shorten, fields)) or "no field"
-            suggestion = suggest(key, fields) if len(run.faults) < _SUGGESTIONS else ""
-            run.fault(inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin)
+            suggestion = suggest(key, fields) if len(conversion.faults) < _MAX_SUGGESTIONS else ""
+            conversion.fault(
+                inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin
+            )
         else:
             cursor.whole(one)
             continue
         cursor.skip(one)
     if not has_tag:
-        run.fault((path, shape.tag), f"expected {shorten(shape.tag_value)}, got nothing", start)
+        conversion.fault(
+            (path, shape.tag), f"expected {shorten(shape.tag_value)}, got nothing", start
+        )
     for field in shape.fields:
         if field.required and field.name not in arguments:
             missing = f"expected {describe(field.shape)}, got nothing"
-            run.fault((path, field.json_name), missing, start)
-    if len(run.faults) > before:
+            conversion.fault((path, field.json_name), missing, start)
+    if len(conversion.faults) > before:
         return INVALID
     if shape.is_dict:
-        # In one order, as the compiled readers give them.
+        # In the same order as the compiled decoders return them.
         return {item.name: arguments[item.name] for item in shape.fields if item.name in arguments}
     try:
         return shape.cls(**arguments)
-    except ValueError as error:  # the class's own __post_init__ refuses it
-        return run.fault(path, str(error), start)
+    except ValueError as error:  # the __post_init__ of the class rejects it
+        return conversion.fault(path, str(error), start)
 
 
 _NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {

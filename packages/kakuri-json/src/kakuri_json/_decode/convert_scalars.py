@@ -1,4 +1,4 @@
-"""Converts values without others inside: numbers, texts, enums, and constraints on them."""
+"""Converts values that contain no others: numbers, texts, enums, and constraints on them."""
 
 import datetime as dt
 import decimal
@@ -22,12 +22,14 @@ from kakuri_json._types.shapes import (
 
 
 def _anything(
-    run: Conversion, _shape: Anything, value: Any, _path: Path, _start: int | None
+    conversion: Conversion, _shape: Anything, value: Any, _path: Path, _start: int | None
 ) -> Any:
-    return run.cursor.whole(value)
+    return conversion.cursor.whole(value)
 
 
-def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path, start: int | None) -> Any:
+def _scalar(
+    conversion: Conversion, shape: Scalar, value: Any, path: Path, start: int | None
+) -> Any:
     kind = type(value)
     if kind is _KINDS[shape.kind]:
         return value
@@ -36,25 +38,27 @@ def _scalar(run: Conversion, shape: Scalar, value: Any, path: Path, start: int |
             return float(value)
         except OverflowError:
             pass
-    return run.mismatch(path, shape, value, start)
+    return conversion.mismatch(path, shape, value, start)
 
 
-def _choice(run: Conversion, shape: Choice, value: Any, path: Path, start: int | None) -> Any:
+def _choice(
+    conversion: Conversion, shape: Choice, value: Any, path: Path, start: int | None
+) -> Any:
     for written, meant in shape.rows:
         if type(written) is type(value) and written == value:
             return meant
-    return run.mismatch(path, shape, value, start)
+    return conversion.mismatch(path, shape, value, start)
 
 
-def _flags(run: Conversion, shape: Flags, value: Any, path: Path, start: int | None) -> Any:
+def _flags(conversion: Conversion, shape: Flags, value: Any, path: Path, start: int | None) -> Any:
     if type(value) is int and value >= 0 and not value & ~shape.known:
         return shape.cls(value)
-    return run.mismatch(path, shape, value, start)
+    return conversion.mismatch(path, shape, value, start)
 
 
-def _text(run: Conversion, shape: Text, value: Any, path: Path, start: int | None) -> Any:
+def _text(conversion: Conversion, shape: Text, value: Any, path: Path, start: int | None) -> Any:
     if type(value) is _NATIVE.get(shape.format):
-        return value  # not from JSON, but from TOML, say, which has such values
+        return value  # a parsed TOML file has such values
     if type(value) is str:
         try:
             read = READERS[shape.format][1](value)
@@ -62,19 +66,19 @@ def _text(run: Conversion, shape: Text, value: Any, path: Path, start: int | Non
             read = None
         if read is not None:
             return read
-    return run.mismatch(path, shape, value, start)
+    return conversion.mismatch(path, shape, value, start)
 
 
 def _constrained_simple(
-    run: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
+    conversion: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
 ) -> Any:
-    before = len(run.faults)
-    result = _SIMPLE[type(shape.inner)](run, shape.inner, value, path, start)
-    return checked(run, shape, result, value, path, start, before)
+    before = len(conversion.faults)
+    result = _SIMPLE[type(shape.inner)](conversion, shape.inner, value, path, start)
+    return checked(conversion, shape, result, value, path, start, before)
 
 
 def checked(
-    run: Conversion,
+    conversion: Conversion,
     shape: Constrained,
     result: Any,
     value: Any,
@@ -83,29 +87,29 @@ def checked(
     before: int,
 ) -> Any:
     """Return a converted value if its constraints hold, or INVALID."""
-    if result is INVALID or len(run.faults) > before:
-        if len(run.faults) == before + 1 and run.faults[-1].path is path:
-            # The constraint's message says more than the plain kind.
+    if result is INVALID or len(conversion.faults) > before:
+        if len(conversion.faults) == before + 1 and conversion.faults[-1].path is path:
+            # The message of the constraint says more than that of the shape.
             message = f"expected {describe(shape)}, got {shorten(value)}"
-            run.faults[-1] = Found(path, message, start)
+            conversion.faults[-1] = Found(path, message, start)
         return INVALID
     for constraint in shape.constraints:
         if not constraint.holds(result):
-            return unmet(run, shape, constraint, value, path, start)
+            return add_unmet(conversion, shape, constraint, value, path, start)
     return result
 
 
-def unmet(
-    run: Conversion,
+def add_unmet(
+    conversion: Conversion,
     shape: Constrained,
     constraint: Constraint,
     value: Any,
     path: Path,
     start: int | None,
 ) -> object:
-    """Add the fault that a value does not meet a constraint, which is named alone."""
+    """Add the fault that a value does not meet a constraint; the message names no other one."""
     expected = describe(Constrained(shape.inner, (constraint,)))
-    return run.fault(path, f"expected {expected}, got {shorten(value)}", start)
+    return conversion.fault(path, f"expected {expected}, got {shorten(value)}", start)
 
 
 _KINDS: dict[str, type[Any]] = {
@@ -126,7 +130,7 @@ _SIMPLE: dict[type[Any], Simple] = {
 
 
 def simple_converter(shape: Shape) -> Simple | None:
-    """Return the converter of a shape without others inside it; None for the rest."""
+    """Return the converter of a shape that contains no other shape; None for the rest."""
     if isinstance(shape, Constrained):
         return _constrained_simple if type(shape.inner) in _SIMPLE else None
     return _SIMPLE.get(type(shape))

@@ -1,7 +1,7 @@
-"""How a peer really spells a document: the order of keys, white space, escapes.
+"""The layout of a document: the order of its keys, white space, escapes.
 
-The first layout of a type is the usual one: fields as declared, nothing between tokens, no
-escapes. Others are learned from documents that the slow path decoded.
+The first layout of a type is the usual one: fields as declared, no white space, no escapes. Others
+are learned from documents that the general path decoded.
 """
 
 import re
@@ -19,14 +19,20 @@ from kakuri_json._types.shapes import (
 )
 
 Order: TypeAlias = tuple[tuple[str, Any], ...]
-"""For each key of a record, in order: its name and the order inside its value, or None."""
+"""For each key of a record, in order: its name, and the order inside its value or None."""
 
 _SPACE = re.compile(r"[\[{,:\]}][ \t\n\r]|[ \t\n\r][\[{,:\]}]|\A[ \t\n\r]|[ \t\n\r]\Z").search
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to spell the documents of a shape."""
+    """The layout of the documents of a shape.
+
+    Attributes:
+        order: the order of keys (see Order); None for the order of the declaration.
+        spaced: whether there may be white space between tokens.
+        escaped: whether strings may have escapes.
+    """
 
     order: Any = None
     spaced: bool = False
@@ -37,12 +43,12 @@ USUAL = Layout()
 
 
 def layout_of(shape: Shape, text: str, value: Any) -> Layout:
-    """Give the layout of a document, from its text and its parsed value."""
+    """Return the layout of a document from its text and its parsed value."""
     return Layout(_order(shape, value), _SPACE(text) is not None, "\\" in text)
 
 
 def record_order(record: Record) -> list[str]:
-    """Give the keys of a record as declared, the tag first."""
+    """Return the keys of a record as declared, the tag first."""
     tag = [] if record.tag is None else [record.tag]
     return [*tag, *record.by_json_name]
 
@@ -52,9 +58,9 @@ def _order(shape: Shape, value: Any) -> Any:
         case Record() if type(value) is dict:
             fields = shape.by_json_name
             keys = [key for key in value if key in fields or key == shape.tag]
-            for place, key in enumerate(record_order(shape)):
+            for index, key in enumerate(record_order(shape)):
                 if key not in value:
-                    keys.insert(place, key)
+                    keys.insert(index, key)
             return tuple(
                 (key, _order(fields[key].shape, value.get(key)) if key in fields else None)
                 for key in keys

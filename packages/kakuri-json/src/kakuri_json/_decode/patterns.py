@@ -1,9 +1,9 @@
-"""Decides which patterns of constraints may stand inside a codec's expression.
+"""Decides which patterns of constraints can be part of a codec's expression.
 
-A pattern in the expression costs no second match. It is safe there only if it can't match the
-quote that ends the string, nor an escape, nor a control character; so only a plain subset passes:
-literals, positive classes, groups, alternatives and quantifiers. Everything else is checked after
-the match. The group is atomic: what that refuses too much, the slow path decides again.
+A pattern inside the expression needs no second match. It is safe there only if it can match neither
+the quote that ends the string, nor an escape, nor a control character. So only a plain subset is
+embedded: literals, positive classes, groups, alternatives and quantifiers. All other patterns are
+checked after the match. The group is atomic; the general path decodes what that rejects wrongly.
 """
 
 import re
@@ -15,36 +15,36 @@ _SPECIAL = frozenset('.^$"\\[]')
 _FORBIDDEN = frozenset({0x22, 0x5C, *range(0x20)})
 
 
-_LONGEST_INSIDE = 100
-"""Characters of a pattern beyond which remembering what matched is cheaper than matching again."""
+_MAX_EMBEDDED = 100
+"""Characters of a pattern beyond which a cache is cheaper than matching each time."""
 
-_REMEMBERED = 256
-"""Texts that are remembered for a constraint, and characters of the longest of them."""
+_MAX_CACHED = 256
+"""Texts that are cached for a constraint, and characters of the longest of them."""
 
 
-def remembering(holds: Callable[[str], bool]) -> tuple[set[str], Callable[[str], bool]]:
-    """Give a function that tests text, and the set of the texts that passed lately.
+def cached(holds: Callable[[str], bool]) -> tuple[set[str], Callable[[str], bool]]:
+    """Return the set of texts that passed a test recently, and a function that applies the test.
 
-    Names of images and the like come again and again; looking one up is twenty times as fast as
-    matching a grammar. The set is small, and emptied when it is full.
+    Names of images, for example, are repeated often, and a lookup is twenty times as fast as a
+    match. The set is cleared when it is full.
     """
-    lately: set[str] = set()
+    recent: set[str] = set()
 
     def passes(text: str) -> bool:
         if not holds(text):
             return False
-        if len(text) <= _REMEMBERED:
-            if len(lately) >= _REMEMBERED:
-                lately.clear()
-            lately.add(text)
+        if len(text) <= _MAX_CACHED:
+            if len(recent) >= _MAX_CACHED:
+                recent.clear()
+            recent.add(text)
         return True
 
-    return lately, passes
+    return recent, passes
 
 
 def embed(pattern: str) -> str | None:
-    """Give the pattern as an atomic group without captures, or None if it must stay outside."""
-    if len(pattern) > _LONGEST_INSIDE:
+    """Return the pattern as an atomic group without captures; None if it cannot be embedded."""
+    if len(pattern) > _MAX_EMBEDDED:
         return None
     parts: list[str] = []
     position = 0

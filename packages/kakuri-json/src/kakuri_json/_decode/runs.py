@@ -1,7 +1,7 @@
 """Reads runs of items of one shape at once, for documents that no single expression reads.
 
-A document with one faulty item among thousands is read in runs around it, so that a refusal costs
-about what an acceptance costs.
+A document with one faulty item among thousands is read in runs around it, so that an invalid
+document costs about as much as a valid one.
 """
 
 import re
@@ -19,13 +19,13 @@ from kakuri_json._syntax.parser import parse
 from kakuri_json._types.shapes import Shape
 
 _ANY = Layout(None, spaced=True, escaped=True)
-"""Fields as declared, with white space and escapes anywhere."""
+"""Fields as declared, with any white space and escapes."""
 _SHORT = 8
-"""Items of a run that ends so soon that it may be longer in another layout: one without white space
-would read what comes in lines item by item."""
+"""Items of a run that is so short that another layout may match more: the layout without white
+space would read an indented array item by item."""
 _MAX_LAYOUTS = 4
 _MAX_LEARNED = 8
-"""Items whose layout is worked out, known or not."""
+"""Items whose layout is determined, whether or not it is new."""
 
 
 ReadRun: TypeAlias = Callable[[str, int, int], tuple[list[Any], int, bool] | None]
@@ -35,10 +35,15 @@ Find: TypeAlias = Callable[[str, int], Iterator[re.Match[str]]]
 def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[ReadRun, Find]:
     """Return a function that reads a run of items, or of members, from a position in a text.
 
-    Its third argument is where the run ends at the latest. It returns None if no item in the layout
-    begins there, and otherwise a tuple: the items (pairs for members), where to go on, and whether
-    the next item begins there. That is so if the item looks right and is refused by a condition or
-    a class; otherwise what stands there is the separator after the last item.
+    Its third argument is the position where the run ends at the latest. It returns None if no item
+    in the layout begins there, and otherwise a tuple: the items (pairs for members), the position
+    after them, and whether another item begins there. That is the case if the item matches and is
+    rejected by a condition or a class; otherwise the separator after the last item is there.
+
+    Args:
+        item: the shape of the items.
+        layout: the layout of the items.
+        key: the shape of the keys, for members of an object.
 
     Returns:
         The function, and another one that finds every item of a run.
@@ -47,7 +52,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
         NotRegular: no expression can read such items.
     """
     compiler = Compiler(layout, [])
-    # Check what follows: the beginning of a long number is a number as well.
+    # Check what follows, because the beginning of a long number is also a number.
     pattern, code, conditions = compiler.loop(item, layout.order, key, MOST, r"(?=[,\]}])")
     compiler.constants["match"] = re.compile(pattern).match
     lines = ["run = match(text, position, most)", "if run is None: return None"]
@@ -75,7 +80,7 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
 
 
 class Runs:
-    """Reads runs of items in the layouts that came before, the last one first."""
+    """Reads runs of items in the layouts of earlier runs, the last one first."""
 
     __slots__ = ("_item", "_key", "_known", "_learned", "_readers", "is_regular")
 
@@ -88,7 +93,7 @@ class Runs:
         self.is_regular = self._add(USUAL) and self._add(_ANY)
 
     def read(self, text: str, position: int, most: int) -> tuple[list[Any], int, bool] | None:
-        """Return what the reader of a known layout returns (see compile_run), or None."""
+        """Return the result of the reader of a known layout (see compile_run), or None."""
         readers = self._readers
         best: tuple[list[Any], int, bool] | None = None
         chosen = 0
@@ -106,11 +111,11 @@ class Runs:
         return best
 
     def start_of(self, text: str, position: int, number: int) -> int:
-        """Return where an item begins in the run that was read last, from its position."""
+        """Return the position of an item in the last run, which began at a position."""
         return next(islice(self._readers[0][1](text, position), number, None)).start()
 
     def learn(self, text: str) -> None:
-        """Add the layout of one valid item that no reader has read."""
+        """Add the layout of a valid item that no reader accepted."""
         if self._learned < _MAX_LEARNED and len(self._known) < _MAX_LAYOUTS:
             self._learned += 1
             value = parse(text, DEFAULT_LIMITS, last_key_wins=False)

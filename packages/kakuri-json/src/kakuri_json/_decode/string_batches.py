@@ -1,35 +1,35 @@
-"""Reads and checks many strings together.
+"""Reads and checks many strings at once.
 
-A document may hold tens of thousands of strings of a few characters. A call or two for each of
-them costs more than all of their characters, so they are joined, treated as one text, and split.
+A document may have tens of thousands of strings of a few characters. A call for each of them costs
+more than all of their characters, so they are joined, processed as one text, and split.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from kakuri_json._syntax.strings import BETWEEN, unescape
+from kakuri_json._syntax.strings import SEPARATOR, unescape
 from kakuri_json._types.shapes import Constrained, Constraint, Shape
 
 ReadTexts: TypeAlias = Callable[[list[Any]], list[Any] | None]
-"""Reads the contents of strings, or pairs of them; returns None if one of them is refused."""
+"""Reads the bodies of strings, or pairs of them; returns None if one of them is rejected."""
 
 
 def unescape_all(texts: Sequence[str]) -> Sequence[str]:
-    """Return what stands between the quotes of strings, with the escapes of all of them read.
+    """Return the characters that the bodies of strings stand for.
 
     Args:
-        texts: contents of strings whose escapes are valid, but for lone surrogates.
+        texts: the texts between the quotes; their escapes are valid except for lone surrogates.
 
     Raises:
         JSONSyntaxError: a string has the escape of a lone surrogate.
     """
-    joined = BETWEEN.join(texts)
-    return unescape(joined).split(BETWEEN) if "\\" in joined else texts
+    joined = SEPARATOR.join(texts)
+    return unescape(joined).split(SEPARATOR) if "\\" in joined else texts
 
 
 def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
-    """Return a function that reads strings of a shape from what stands between their quotes."""
+    """Return a function that reads strings of a shape from the texts between their quotes."""
     hold = _holding(item)
 
     def read(texts: list[Any]) -> list[Any] | None:
@@ -44,7 +44,7 @@ def reader_of_strings(item: Shape, *, escaped: bool) -> ReadTexts:
 
 
 def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
-    """Return a function that reads members from what stands between the quotes of both parts."""
+    """Return a function that reads members from the texts between the quotes of both parts."""
     keys_hold, values_hold = _holding(key), _holding(value)
 
     def read(pairs: list[Any]) -> list[Any] | None:
@@ -65,12 +65,12 @@ def reader_of_pairs(key: Shape, value: Shape, *, escaped: bool) -> ReadTexts:
 
 
 def read_good(found: list[Any], read: ReadTexts) -> list[Any]:
-    """Read what stands before the first string or pair that is refused; one of them is.
+    """Read everything before the first string or pair that is rejected; there must be one.
 
-    Each try reads a half of what may be good, so all of them together read the whole once more.
+    Each step reads half of the rest, so all of them together read the whole once more.
     """
     good: list[Any] = []
-    low, high = 0, len(found)  # those before `low` are good; one of the others below `high` is not
+    low, high = 0, len(found)  # all before `low` are good; one from there to `high` is not
     while high - low > 1:
         middle = (low + high) // 2
         values = read(found[low:middle])
@@ -83,14 +83,14 @@ def read_good(found: list[Any], read: ReadTexts) -> list[Any]:
 
 
 def _holding(shape: Shape) -> Callable[[Sequence[str]], bool]:
-    """Return a function that checks whether all of some strings meet a shape's constraints."""
+    """Return a function that checks whether all strings meet a shape's constraints."""
     constraints = shape.constraints if isinstance(shape, Constrained) else ()
     tests = [_test(constraint) for constraint in constraints]
     return lambda texts: all(test(texts) for test in tests)
 
 
 def _test(constraint: Constraint) -> Callable[[Sequence[str]], bool]:
-    """Return a function that checks whether a constraint holds for all of some strings."""
+    """Return a function that checks whether all strings meet a constraint."""
     holds: Callable[[str], object] = constraint.holds
     low, high = constraint.min_length, constraint.max_length
     compared = (constraint.ge, constraint.gt, constraint.le, constraint.lt)

@@ -1,6 +1,6 @@
-"""Walks over the text of a document: conversion and parsing are one walk.
+"""A cursor over the text of a document: parsing and conversion are one pass.
 
-A fault has its position at hand, and what follows the last fault that counts is never read.
+So each fault has a position, and nothing is read after the last fault that is reported.
 """
 
 import re
@@ -27,23 +27,23 @@ from kakuri_json._types.shapes import Mapping, Shape
 _OBJECT: dict[str, Any] = {}
 _ARRAY: list[Any] = []
 LARGE = 2048
-"""Characters of a text in which expressions for many values at once are worth their compilation."""
-_PATIENCE = 32
-"""Items in a row that were tried as the begin of a run, in vain, before no more are tried."""
+"""Characters of a text from which expressions for many values are worth their compilation."""
+_MAX_MISSES = 32
+"""Failed attempts to read a run, less the items read in runs, after which no more are made."""
 
 _SHORT_SPAN = 256
-"""Characters of the first run after a refused item; each further run is twice as long. So what is
-read twice, to find the next refused item, is in proportion to what was read in vain."""
+"""Characters of the first run after a rejected item; each further run is twice as long. So the cost
+of finding the next rejected item is in proportion to the items in between."""
 
 
 class TextCursor:
-    """Walks over the text of a document and checks its syntax on the way.
+    """A cursor over the text of a document, whose syntax it checks.
 
     Args:
         text: the document.
-        limits: what it may cost.
-        runs: returns the reader of runs for the shape of an item and of a key, if there is one;
-            None to take every value by itself.
+        limits: bounds on the document.
+        runs: returns the reader of runs for the shapes of an item and a key, or None; without it,
+            every value is read by itself.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TextCursor:
 
     def skip(self, value: Any) -> None:
         if value is _OBJECT or value is _ARRAY:
-            # Its value is not needed, so if it may be large, only its grammar is checked.
+            # The value is not needed: if it may be large, only its grammar is checked.
             is_large = len(self.text) - self._start >= LARGE
             end = skip_value(self.text, self._start) if is_large else -1
             if end < 0:
@@ -160,7 +160,7 @@ class TextCursor:
 
     def _read_run(self, item: Shape, key: Shape | None) -> tuple[list[Any], bool]:
         runs = None if self._runs is None else self._runs(item, key)
-        if runs is None or self._misses > _PATIENCE:
+        if runs is None or self._misses > _MAX_MISSES:
             return [], True
         run = runs.read(self.text, self.position, self.position + self._span)
         self._span = min(2 * self._span, len(self.text))
@@ -176,7 +176,7 @@ class TextCursor:
     def _check_keys(
         self, keys: set[str], pairs: list[tuple[str, Any]], shape: Mapping, start: int
     ) -> None:
-        """Add the keys of a run of members that begins at a position."""
+        """Add the keys of a run of members that began at a position, and reject duplicates."""
         added = [key for key, _ in pairs]
         if len(set(added)) == len(added) and keys.isdisjoint(added):
             keys.update(added)
@@ -190,21 +190,21 @@ class TextCursor:
 
     def find(self, value: Any, key: str, missing: Any) -> tuple[Any, int | None]:
         start = self._start
-        found, place = missing, start
+        found, where = missing, start
         for name in self.members(value):
-            place = self.position
+            where = self.position
             one = self.begin()
             if name == key:
-                # `encode` writes the tag first; what follows it is read later anyway.
+                # `encode` writes the tag first, and the members after it are read later.
                 found = self.whole(one)
                 break
             self.skip(one)
         else:
-            place = start
+            where = start
             self._depth += 1
         self._depth -= 1
         self._start = self.position = start
-        return found, place
+        return found, where
 
     def learn(self, item: Shape, start: int | None) -> None:
         runs = None if self._runs is None else self._runs(item, None)
@@ -212,13 +212,13 @@ class TextCursor:
             runs.learn(self.text[start : self.position])
 
     def finish(self) -> None:
-        """Raise JSONSyntaxError if anything stands after the document."""
+        """Raise JSONSyntaxError if anything follows the document."""
         position = skip_space(self.text, self.position)
         if position != len(self.text):
             raise explain_separator(self.text, position, "nothing after the document")
 
     def _enter(self) -> int:
-        """Enter the container that begins here; return the position of what is inside it."""
+        """Enter the container that begins here, and return the position of its content."""
         if self._depth >= self._limits.max_depth:
             raise limit_error(self.text, self.position, self._limits, "max_depth")
         self._depth += 1
@@ -264,11 +264,11 @@ class TextCursor:
 _SPACE = r"[ \t\n\r]*+"
 _PLAIN = r'[^"\\\x00-\x1f]*+'
 _LEVELS = 4
-"""Containers inside one another that the expression covers; it doubles with each of them."""
+"""Levels of nesting that the expression matches; its length doubles with each."""
 
 
 def _many(pattern: str) -> str:
-    """Repeat a pattern, with memory for each thousand of matches instead of for each match."""
+    """Repeat a pattern; the matcher needs memory for each thousand matches, not for each match."""
     return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
 
 
@@ -279,8 +279,8 @@ _SCALAR = f"{_STRING}|{_NUMBER}|true|false|null"
 
 
 def _container(value: str) -> str:
-    """Return the expression of an array or an object with such values inside it."""
-    # Each item takes the comma after it, if another item follows.
+    """Return the expression of an array or object of such values."""
+    # Each item includes the comma after it, if another item follows.
     item = rf"{value}{_SPACE}(?:,{_SPACE}(?!\])|(?=\]))"
     member = rf'{_STRING}{_SPACE}:{_SPACE}{value}{_SPACE}(?:,{_SPACE}(?=")|(?=\}}))'
     return rf"\[{_SPACE}{_many(item)}\]|\{{{_SPACE}{_many(member)}\}}"
@@ -297,10 +297,10 @@ def _expression() -> "re.Pattern[str]":
 def skip_value(text: str, position: int) -> int:
     """Return the position after the container that begins at a position.
 
-    Its grammar is checked, but not that keys differ or that numbers are within limits.
+    Its grammar is checked, but neither duplicate keys nor the limits of numbers.
 
     Returns:
-        -1 if the container is not valid, or is nested too deeply for this.
+        The position, or -1 if the container is not valid or nested too deeply for the expression.
     """
     match = _expression().match(text, position)
     return -1 if match is None else match.end()

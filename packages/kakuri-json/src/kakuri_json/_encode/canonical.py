@@ -55,7 +55,7 @@ def ecmascript_number(value: Any) -> str:
     mantissa, _, exponent = repr(abs(number)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
-    # The value is 0.DIGITS times ten to the power of point.
+    # The value is 0.DIGITS times ten to the power of `point`.
     point = int(exponent or 0) + (len(whole) if whole != "0" else len(digits) - len(fraction))
     digits = digits.rstrip("0")
     count = len(digits)

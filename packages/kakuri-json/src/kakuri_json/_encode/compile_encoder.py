@@ -1,8 +1,8 @@
 """Compiles dataclasses into functions that print them: one f-string each.
 
-The function looks at every field's class before it prints, and at all text at once: if the texts
-together are printable and hold no quote and no backslash, nothing needs an escape. Otherwise it
-gives None, and the general printer decides.
+The function checks the class of every field, and all texts at once: if the texts together are
+printable and have neither quotes nor backslashes, nothing needs an escape. Otherwise it returns
+None, and the general printer prints the value.
 """
 
 import datetime as dt
@@ -12,7 +12,7 @@ from typing import Any
 
 from kakuri_json._encode.values import EXACT, is_default
 from kakuri_json._limits import DEFAULT_LIMITS
-from kakuri_json._syntax.strings import only_strings, quote, quote_all, spell_each
+from kakuri_json._syntax.strings import escape_each, only_strings, quote, quote_all
 from kakuri_json._types.annotations import record_of
 from kakuri_json._types.attributes import Encoder
 from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
@@ -38,17 +38,17 @@ _FORMATS: dict[str, tuple[type[Any], Encoder]] = {
     "uuid": (uuid.UUID, str),
 }
 _LARGE = 10**18
-"""An integer below this has no more digits than any limit allows."""
+"""Integers below this have fewer digits than the default limit allows."""
 
 
 class _NotPlain(Exception):
-    """The shape has no f-string: it contains itself, or values of any kind."""
+    """The shape has no f-string: it contains itself, or any value."""
 
 
 def compile_encoder(cls: type[Any]) -> Encoder:
-    """Return a function that prints instances of a dataclass, or returns None where it cannot.
+    """Return a function that prints instances of a dataclass, or returns None if it cannot.
 
-    The function raises ValueError for an integer that has too many digits.
+    The function raises ValueError for an integer with too many digits.
     """
     try:
         return _record(record_of(cls), [])
@@ -151,7 +151,7 @@ def _members(value: Any) -> str | None:
     keys, values = list(value), list(value.values())
     if not (only_strings(keys) and only_strings(values)):
         return None
-    pairs = zip(spell_each(keys), spell_each(values), strict=True)
+    pairs = zip(escape_each(keys), escape_each(values), strict=True)
     return "{" + ",".join(map('"%s":"%s"'.__mod__, pairs)) + "}"
 
 
@@ -208,7 +208,7 @@ class _Source:
         lines.append(f"text = f'{{{{{''.join(pieces)}}}}}'")
         if self.integers:
             small = " and ".join(f"{-_LARGE} < {name} < {_LARGE}" for name in self.integers)
-            # A short text holds no number that is too long.
+            # A short text has no number that is too long.
             lines.append(
                 f"if len(text) > {DEFAULT_LIMITS.max_digits} and not ({small}): return None"
             )
@@ -220,17 +220,17 @@ class _Source:
         return name
 
     def _field(self, item: Field, name: str, *, first: bool) -> str:
-        """Give the piece of the f-string for a field, and note what has to be checked for it."""
+        """Return the part of the f-string for a field, and add the conditions on its value."""
         key = _literal(f"{'' if first else ','}{quote(item.json_name)}:")
         if item.omit_default:
             if first:
-                raise _NotPlain  # it would decide whether the next one has a comma
+                raise _NotPlain  # whether the next field has a comma would depend on it
             piece = self._conditional(item, name, key)
             return f"{{{piece}}}"
         return key + self._inline(item.shape, name)
 
     def _conditional(self, item: Field, name: str, key: str) -> str:
-        """Note how to print a field that is left out while it has its default."""
+        """Return the name of the text of a field that is omitted if it has its default."""
         part = name.replace("v", "p")
         if item.default is None and item.default_factory is None:
             absent = f"{name} is None"
@@ -264,7 +264,7 @@ class _Source:
         return part
 
     def _absent(self, item: Field, name: str) -> str:
-        """Return the condition that a value is its default, the quickest there is."""
+        """Return the fastest condition that a value is its default."""
         if item.default_factory in (list, dict, str, int):
             empty = item.default_factory
             return f"not {name} and {name}.__class__ is {self.constant(empty)}"
@@ -275,7 +275,7 @@ class _Source:
         return f"{self.constant(is_default)}({self.constant(item)}, {name})"
 
     def _inline(self, shape: Shape, name: str) -> str:
-        """Give the piece of the f-string for a value."""
+        """Return the part of the f-string for a value, and add the conditions on it."""
         kind = _kind(shape)
         if kind == "string":
             self.conditions.append(f"{name}.__class__ is str")
@@ -305,6 +305,6 @@ def _plain(shape: Choice) -> bool:
 
 
 def _literal(text: str) -> str:
-    """Spell text as a part of an f-string in single quotes."""
+    """Return text as a part of an f-string in single quotes."""
     escaped = text.replace("\\", r"\\").replace("'", r"\'")
     return escaped.replace("{", "{{").replace("}", "}}")

@@ -1,7 +1,7 @@
 """The general printer: any value to text, without recursion.
 
-An open container waits as an iterator over the rest of it, so depth costs memory and never the
-interpreter's stack. Written for the interpreter and for mypyc alike.
+Each open container is an iterator over its remaining items, so depth costs memory and not the
+interpreter's stack. The code is interpreted, or compiled to C by mypyc.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ from kakuri_json._limits import Limits, exceeded
 from kakuri_json._syntax.strings import only_strings, quote, quote_all
 
 _LARGE: Final = 10**18
-"""An integer below this has no more digits than any limit allows."""
+"""Integers below this have fewer digits than most limits allow."""
 _MANY: Final = 16
-"""Items of a list for which reading their types at once is worth it."""
+"""Items of a list from which checking all their types at once is faster."""
 _MAX_NAMES: Final = 1000
-"""Keys whose spelling is remembered: they come again and again, but not without end."""
+"""Keys whose text is cached: they are repeated often, but must not fill the memory."""
 
 
-def print_value(  # noqa: C901 - one loop over local variables is what makes it quick
+def print_value(  # noqa: C901 - one loop over local variables is fastest
     value: Any,
     limits: Limits,
     load_values: Callable[[], Any],
@@ -47,7 +47,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
     names: dict[str, str] = {}
     checked: Any = None
     colon = ":" if indent is None else ": "
-    # The containers around the present one: what is left of each, and whether it is an object.
+    # The containers around the current one: their remaining items, and which ones are objects.
     outer: list[Iterator[Any]] = []
     outer_in_object: list[bool] = []
     values: list[Any] = []
@@ -67,7 +67,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                         if len(names) < _MAX_NAMES:
                             names[key] = name
                 else:
-                    # Different keys may be spelled alike.
+                    # Different keys may have the same text.
                     if checked is not values[-1]:
                         checked = values[-1]
                         load_values().check_keys(checked)
@@ -104,7 +104,7 @@ def print_value(  # noqa: C901 - one loop over local variables is what makes it 
                         continue
                 if len(outer) >= limits.max_depth:
                     raise _too_deep(item, values, limits)
-                # A list of strings alone is the large one of most documents.
+                # The large lists of most documents are lists of strings.
                 is_array = kind is list or kind is tuple
                 if is_array and indent is None and len(item) >= _MANY and only_strings(item):
                     parts.append(f"[{quote_all(item)}]")
@@ -160,8 +160,8 @@ def _too_deep(value: Any, around: list[Any], limits: Limits) -> JSONError:
 
 
 def integer_text(value: int, limits: Limits) -> str:
-    """Give the text of an integer of any size."""
-    # A digit takes more than 3.3 bits: too many bits need no conversion to be refused.
+    """Return the text of an integer of any size."""
+    # A digit takes more than 3.3 bits, so too many bits are rejected without a conversion.
     if value.bit_length() <= limits.max_digits * 10 // 3:
         try:
             text = int.__repr__(value)
@@ -173,7 +173,7 @@ def integer_text(value: int, limits: Limits) -> str:
 
 
 def float_text(value: float) -> str:
-    """Give the shortest text that reads back as the same number."""
+    """Return the shortest text that is read as the same number."""
     if value - value != 0:
         raise EncodeError(f"expected a finite number, got {value!r}")
     return float.__repr__(value)

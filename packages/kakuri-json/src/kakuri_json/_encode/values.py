@@ -1,4 +1,4 @@
-"""How values print that are not None, bool, int, float, str, list or dict themselves."""
+"""Prints values of classes other than None, bool, int, float, str, list and dict."""
 
 import dataclasses
 import datetime as dt
@@ -19,17 +19,17 @@ from kakuri_json._types.describe import shorten
 from kakuri_json._types.formats import write_bytes, write_date_time, write_decimal
 from kakuri_json._types.shapes import Field
 
-_WORDS = {None: "null", True: "true", False: "false"}
+_LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def simple_text(
     value: Any, limits: Limits, number_text: Callable[[Any], str] | None = None
 ) -> str | None:
-    """Give the text of a value that prints as a string or number, or None for a container."""
+    """Return the text of a value that JSON represents as a scalar; None for a container."""
     if isinstance(value, enum.Enum):
         value = value._value_
         if value is None or value is True or value is False:
-            return _WORDS[value]
+            return _LITERALS[value]
     text: str | None
     if isinstance(value, dt.datetime):
         text = write_date_time(value)
@@ -51,7 +51,7 @@ def simple_text(
     elif isinstance(value, str):
         text = str.__str__(value)
     elif isinstance(value, int):
-        number = int.__int__(value)  # what a subclass makes of itself is not asked
+        number = int.__int__(value)  # methods of a subclass do not count
         return number_text(number) if number_text else integer_text(number, limits)
     elif isinstance(value, float):
         real = float.__float__(value)
@@ -68,9 +68,14 @@ def _sort_text(item: Any, limits: Limits) -> str | None:
 def open_container(
     value: Any, limits: Limits, sort_key: Callable[[str], Any] | None
 ) -> tuple[bool, Iterator[Any], int]:
-    """Open a value that holds others.
+    """Return the items of a value that contains others.
 
-    Gives whether it is an object, its items (pairs for an object), and how many there are.
+    Returns:
+        Whether it is an object, its items (pairs for an object), and their number.
+
+    Raises:
+        EncodeError: JSON cannot represent the value.
+        LimitError: an object has too many keys.
     """
     if isinstance(value, (list, tuple)):
         return False, iter(value), len(value)
@@ -81,12 +86,12 @@ def open_container(
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = _members(value)
     elif isinstance(value, (frozenset, set)):
-        # A set has no order; the texts of simple items have, the same one in every process.
+        # A set has no order. The texts of simple items do, the same one in every process.
         texts = [(_sort_text(item, limits), item) for item in value]
         if all(text is not None for text, _ in texts):
             texts.sort(key=lambda pair: pair[0] or "")
             if len({text for text, _ in texts}) != len(texts):
-                raise EncodeError("expected every item once, got items with the same spelling")
+                raise EncodeError("expected every item once, got items with the same JSON form")
         return False, iter([item for _, item in texts]), len(value)
     else:
         raise EncodeError(
@@ -100,14 +105,14 @@ def open_container(
 
 
 def check_keys(keys: Iterable[Any]) -> None:
-    """Raise EncodeError if two keys have the same spelling."""
+    """Raise EncodeError if two keys have the same JSON form."""
     texts = [key_text(key) for key in keys]
     if len(set(texts)) != len(texts):
-        raise EncodeError("expected every key once, got keys with the same spelling")
+        raise EncodeError("expected every key once, got keys with the same JSON form")
 
 
 def key_text(key: Any) -> str:
-    """Give the text of a key."""
+    """Return the text of a key."""
     if type(key) is str:
         return key
     text = key._value_ if isinstance(key, enum.Enum) else key
@@ -133,11 +138,11 @@ def _members(value: Any) -> list[tuple[str, Any]]:
 
 
 EXACT = (str, int, bool, bytes, type(None))
-"""Types of which equal values are the same value."""
+"""Classes whose equal values have the same JSON form."""
 
 
 def is_default(item: Field, value: Any) -> bool:
-    """Return whether a value is the default of a field, so that it comes back the same."""
+    """Return whether a value is the same as the default of a field, also in its JSON form."""
     if item.default_factory is None and value is item.default:
         return True
     default = item.default if item.default_factory is None else item.default_factory()

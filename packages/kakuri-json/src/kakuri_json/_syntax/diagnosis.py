@@ -1,4 +1,4 @@
-"""Says what is wrong where the parser found no token. Never on the path of a valid document."""
+"""Explains why the parser found no token at a position. Valid documents never come here."""
 
 import re
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ _EXCERPT_AFTER = 20
 
 
 def syntax_error(text: str, position: int, expected: str, got: str) -> JSONSyntaxError:
-    """Make the error for a place in the text."""
+    """Return the error for a position in the text."""
     message = f"expected {expected}, got {got}"
     return JSONSyntaxError(message, expected=expected, got=got, location=_locate(text, position))
 
 
 def limit_error(text: str, position: int, limits: Limits, name: str) -> LimitError:
-    """Make the error for a limit that the text exceeds at a place."""
+    """Return the error for a limit that the text exceeds at a position."""
     return exceeded(limits, name, _locate(text, position))
 
 
@@ -38,7 +38,7 @@ def _locate(text: str, position: int) -> Location:
 
 
 def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """Return line and column, both from 1, of every position, in one walk over the text."""
+    """Return the line and column, both from 1, of each position, in one pass over the text."""
     found: dict[int, tuple[int, int]] = {}
     line, before = 1, 0
     for position in sorted(set(positions)):
@@ -49,7 +49,7 @@ def lines_and_columns(text: str, positions: Iterable[int]) -> dict[int, tuple[in
 
 
 def set_byte_position(error: JSONSyntaxError | LimitError, text: str) -> None:
-    """Count an error's position in the bytes of the text instead of in its characters."""
+    """Change the position of an error from characters of the text to its bytes."""
     if error.position is not None and not text.isascii():
         error.position = len(text[: error.position].encode())
 
@@ -66,8 +66,8 @@ def _here(text: str, position: int) -> str:
 
 
 def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxError:
-    """Explain what is missing at the end of the text."""
-    # Everything before the end was parsed, so backslashes stand in strings only.
+    """Return the error for a text that ends too early."""
+    # Everything before the end was parsed, so backslashes occur in strings only.
     plain = text.replace("\\\\", "").replace('\\"', "") if "\\" in text else text
     last = text.rstrip(" \t\n\r")[-1:]
     if plain.count('"') % 2:
@@ -86,7 +86,7 @@ def explain_end(text: str, *, in_object: bool, key_follows: bool) -> JSONSyntaxE
 
 
 def explain_value(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
-    """Explain why no value begins at a position behind white space."""
+    """Return the error for a position, after white space, where no value begins."""
     rest = text[at : at + 16]
     if rest.startswith('"'):
         return explain_string(text, at, None)
@@ -136,7 +136,7 @@ def _explain_number(text: str, start: int) -> JSONSyntaxError:
 
 
 def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
-    """Explain why no key begins at a position behind white space."""
+    """Return the error for a position, after white space, where no key begins."""
     if text.startswith("}", at) and after_comma:
         return syntax_error(text, at, "a key", "'}' after a trailing comma")
     if text.startswith("'", at):
@@ -150,7 +150,7 @@ def explain_key(text: str, at: int, *, after_comma: bool) -> JSONSyntaxError:
 
 
 def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
-    """Explain that something else than a separator stands at a position."""
+    """Return the error for a position that has something else than a separator."""
     if text.startswith(_COMMENTS, at):
         return syntax_error(text, at, expected, "a comment")
     number = _NUMBER_BEFORE(text[max(0, at - _LONGEST_NUMBER) : at])
@@ -164,7 +164,10 @@ _HEX = re.compile(r"[0-9a-fA-F]{4}").match
 
 
 def explain_string(text: str, start: int, position: int | None) -> JSONSyntaxError:
-    """Explain what is wrong at a position in the string that begins at start."""
+    """Return the error for a position in the string that begins at start.
+
+    Without a position, it is the first one that is not plain.
+    """
     if position is None:
         plain = _PLAIN(text, start + 1)
         assert plain is not None

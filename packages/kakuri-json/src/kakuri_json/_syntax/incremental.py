@@ -1,7 +1,7 @@
 """Parses a document that arrives in pieces, or that does not fit in memory.
 
-Bytes in, events out. What is held between two events is one number, or one string, and for each
-open object the keys it has had, all of them bounded by the limits.
+Bytes in, events out. Between two events the parser holds at most one number or one string, and the
+keys of each open object, to reject duplicates. The limits bound all of them.
 
               ┌──────────────────────────────────────┐
     VALUE ──► scalar, or end of container ──► AFTER ─┤ ',' in an array: VALUE, in an object: KEY
@@ -16,7 +16,7 @@ import re
 from typing import Any, NamedTuple
 
 from kakuri_json._errors import JSONSyntaxError, LimitError
-from kakuri_json._limits import DEFAULT_LIMITS, Limits
+from kakuri_json._limits import Limits, limits_or_default
 from kakuri_json._syntax.diagnosis import (
     explain_key,
     explain_separator,
@@ -30,7 +30,7 @@ from kakuri_json._syntax.strings import read_escaped
 
 
 class EventKind(enum.Enum):
-    """What an event tells."""
+    """The kind of an event."""
 
     START_OBJECT = "start of an object"
     END_OBJECT = "end of an object"
@@ -39,11 +39,16 @@ class EventKind(enum.Enum):
     KEY = "a key"
     VALUE = "a string, a number, true, false or null"
     END = "the document is complete"
-    NEED_DATA = "nothing more to tell before receive_data is called"
+    NEED_DATA = "no event before receive_data is called again"
 
 
 class Event(NamedTuple):
-    """An event; value is the text of a key, the value of a scalar, otherwise None."""
+    """A part of a document.
+
+    Attributes:
+        kind: what the part is.
+        value: the text of a key, or the value of a scalar; otherwise None.
+    """
 
     kind: EventKind
     value: Any = None
@@ -73,17 +78,30 @@ _WORD_CHARACTERS = re.compile("[A-Za-z]*+").match
 _WORDS = {"true": True, "false": False, "null": None}
 _LONGEST_ESCAPE = 12
 _LONGEST_WORD = 20
-"""Letters that are awaited to show what stands where a value should."""
+"""Letters to wait for before an unknown word is reported, so that the message can quote it."""
 
 
 class IncrementalParser:
-    """Parses one document, bytes in, events out.
+    """Parses one document that arrives in chunks of any size: bytes in, events out.
 
-    max_string: characters of the longest string or key.
+    Not thread-safe. After an error the parser must not be used again.
+
+        >>> parser = IncrementalParser()
+        >>> parser.receive_data(b'{"id": "wl-1", "mem')
+        >>> [parser.next_event() for _ in range(3)]
+        [Event(kind=<EventKind.START_OBJECT: 'start of an object'>, value=None),
+         Event(kind=<EventKind.KEY: 'a key'>, value='id'),
+         Event(kind=<EventKind.VALUE: 'a string, a number, true, false or null'>, value='wl-1')]
+        >>> parser.next_event().kind.name
+        'NEED_DATA'
+
+    Args:
+        limits: bounds on the document, except for `max_length`; None for the default ones.
+        max_string: characters of the longest string or key.
     """
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, max_string: int = 2**20) -> None:
-        self._limits = limits
+    def __init__(self, *, limits: Limits | None = None, max_string: int = 2**20) -> None:
+        self._limits = limits_or_default(limits)
         self._max_string = max_string
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
@@ -95,7 +113,7 @@ class IncrementalParser:
         self._string: list[str] = []
         self._string_length = 0
         self._string_is_key = False
-        # Where the buffer begins in the document.
+        # The position in the document where the buffer begins.
         self._bytes_before = 0
         self._lines_before = 0
         self._column_before = 0
@@ -106,13 +124,17 @@ class IncrementalParser:
 
     @property
     def buffered(self) -> int:
-        """Characters that are held and not yet told of."""
+        """Number of characters that are held and not yet part of an event."""
         return len(self._text) - self._at + self._string_length
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes; no bytes at all (b"") say that the document has ended.
+        """Add a chunk of the document to the buffer.
 
-        Raises JSONSyntaxError for bytes that are no UTF-8.
+        Args:
+            data: the chunk; b"" means that the document has ended.
+
+        Raises:
+            JSONSyntaxError: the bytes are not UTF-8.
         """
         self._drop()
         if not data:
@@ -122,17 +144,26 @@ class IncrementalParser:
         except UnicodeDecodeError as error:
             got = f"the byte {error.object[error.start]:#04x} ({error.reason})"
             text = self._text + error.object[: error.start].decode()
-            raise self._place(syntax_error(text, len(text), "UTF-8", got), text) from None
+            raise self._located(syntax_error(text, len(text), "UTF-8", got), text) from None
 
     def next_event(self) -> Event:
-        """Give the next event; NEED_DATA if more bytes are needed to know it.
+        """Return the next event of the data received so far.
 
-        Raises JSONSyntaxError and LimitError like loads. After that the parser is of no use.
+        A string or a number is one event, which is returned when its end is known.
+
+        Returns:
+            The next part of the document; NEED_DATA if that takes more bytes; END when the
+            document is complete, and again for each further call.
+
+        Raises:
+            JSONSyntaxError: the document is not valid JSON; the position counts bytes from the
+                beginning of the document.
+            LimitError: the document exceeds a limit, or a string is longer than `max_string`.
         """
         try:
             return self._next()
         except (JSONSyntaxError, LimitError) as error:
-            raise self._place(error, self._text) from None
+            raise self._located(error, self._text) from None
 
     def _drop(self) -> None:
         done = self._text[: self._at]
@@ -144,10 +175,10 @@ class IncrementalParser:
         self._text = self._text[self._at :]
         self._at = 0
 
-    def _place(
+    def _located(
         self, error: JSONSyntaxError | LimitError, text: str
     ) -> JSONSyntaxError | LimitError:
-        """Say where in the document an error is that was found in the buffer."""
+        """Change the position of an error from the buffer to the document."""
         if error.position is not None and error.line is not None and error.column is not None:
             error.position = self._bytes_before + len(text[: error.position].encode())
             if error.line == 1:
@@ -155,7 +186,7 @@ class IncrementalParser:
             error.line += self._lines_before
         return error
 
-    def _next(self) -> Event:  # noqa: C901 - the state machine of the drawing above
+    def _next(self) -> Event:  # noqa: C901 - the state machine of the diagram above
         while True:
             if self._state is _State.STRING:
                 return self._continue_string()
@@ -242,7 +273,7 @@ class IncrementalParser:
         self._state = _State.AFTER if self._open else _State.DONE
 
     def _scalar(self) -> Event:
-        """Read a number or a word; its end is known when another character follows."""
+        """Read a number or a word. Its end is known when another character follows."""
         start = self._at
         numeric = self._text[start] in "-0123456789"
         run = (_NUMBER_CHARACTERS if numeric else _WORD_CHARACTERS)(self._text, start)
@@ -274,7 +305,7 @@ class IncrementalParser:
         if is_integer:
             try:
                 return int(token)
-            except ValueError:  # the interpreter was told to convert fewer digits than we allow
+            except ValueError:  # sys.set_int_max_str_digits allows fewer digits than the limit
                 raise limit_error(self._text, self._at, self._limits, "max_digits") from None
         value = float(token)
         if value - value != 0:
@@ -290,11 +321,11 @@ class IncrementalParser:
         self._state = _State.STRING
 
     def _continue_string(self) -> Event:
-        """Read on in a string. Only an escape that is not complete stays in the buffer."""
+        """Read more of a string. Only an incomplete escape stays in the buffer."""
         while True:
             plain = _PLAIN(self._text, self._at)
             assert plain is not None
-            self._take(plain[0], plain.end())
+            self._append(plain[0], plain.end())
             if self._at == len(self._text):
                 return self._end_of_data()
             if self._text[self._at] == '"':
@@ -310,16 +341,16 @@ class IncrementalParser:
                 value = read_escaped(escape[0] + '"', 0)[0]
             except JSONSyntaxError:
                 raise explain_string(self._text, self._at, self._at) from None
-            self._take(value, escape.end())
+            self._append(value, escape.end())
 
     def _may_grow(self, escape: re.Match[str] | None) -> bool:
-        """Tell whether more characters could change what the escape at hand is."""
+        """Return whether more characters could change the escape that begins here."""
         rest = self._text[self._at : self._at + _LONGEST_ESCAPE]
         if escape is None:
             return rest.startswith("\\") and _ESCAPE_BEGUN(rest) is not None
         return len(escape[0]) == 6 and _HIGH_SURROGATE(rest) is not None
 
-    def _take(self, text: str, end: int) -> None:
+    def _append(self, text: str, end: int) -> None:
         self._at = end
         if text:
             self._string.append(text)

@@ -1,10 +1,10 @@
 """The general parser: one pass over the text, without recursion (RFC 8259 section 2).
 
-Open containers wait on a stack of our own, so depth costs memory and never the interpreter's
-stack. Where the text is no JSON, the diagnosis is asked for the error; it looks at the text
-again, so that the parser carries nothing along for it.
+Open containers are kept in lists, so depth costs memory and not the interpreter's stack. Where the
+text is not valid JSON, `diagnosis` examines the text again to explain the error, so the parser
+keeps no state for messages.
 
-Written for two readers: the interpreter, and mypyc, which compiles it to C.
+The code is interpreted, or compiled to C by mypyc, so it is fast for both.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -38,14 +38,15 @@ _MINUS: Final = 0x2D
 _ZERO: Final = 0x30
 
 _MACHINE_DIGITS: Final = 18
-"""Characters of an integer that surely fits into 64 bits, its sign among them."""
+"""Characters of an integer, with its sign, that always fits into 64 bits."""
 
 
 def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
     """Return the value of a document.
 
     Raises:
-        JSONSyntaxError, LimitError: with positions in characters.
+        JSONSyntaxError: the document is not valid JSON; the position counts characters.
+        LimitError: the document exceeds a limit; the position counts characters.
     """
     value, position = parse_value(text, 0, limits, 0, last_key_wins=last_key_wins)
     position = skip_space(text, position)
@@ -54,7 +55,7 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
     return value
 
 
-def parse_value(  # noqa: C901 - one loop over local variables is what makes it quick
+def parse_value(  # noqa: C901 - one loop over local variables is fastest
     text: str, position: "i64", limits: Limits, outside: "i64", *, last_key_wins: bool
 ) -> tuple[Any, "i64"]:
     """Return the value that begins at a position, and the position after it.
@@ -62,18 +63,18 @@ def parse_value(  # noqa: C901 - one loop over local variables is what makes it 
     Args:
         text: the document.
         position: where the value begins, or white space before it.
-        limits: what the document may cost.
-        outside: how many containers are open around the value.
+        limits: bounds on the document.
+        outside: number of open containers around the value.
         last_key_wins: whether an object may have a key twice.
 
     Raises:
-        JSONSyntaxError, LimitError: with positions in characters.
+        JSONSyntaxError: the value is not valid JSON; the position counts characters.
+        LimitError: the value exceeds a limit; the position counts characters.
     """
-    # The containers around the present one, and the keys they wait with. The value becomes the
-    # only item of an outermost list.
+    # The containers around the current one, and the keys of those that are objects.
     outer: list[Any] = []
     outer_keys: list[str] = []
-    names: dict[str, str] = {}  # keys come again and again: one copy of each will do
+    names: dict[str, str] = {}  # keys are repeated often: one copy of each is enough
     items: list[Any] = []
     members: dict[str, Any] = {}
     in_object = False
@@ -81,7 +82,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is what makes it 
     value: Any = None
     depth: i64 = 0
     max_depth: i64 = limits.max_depth - outside
-    may_run = limits.max_digits >= 18  # what is read at once has numbers of so many digits
+    may_run = limits.max_digits >= 18  # read_run reads numbers of up to 18 digits
     start: i64 = 0
     end: i64 = 0
     key_follows = False
@@ -178,7 +179,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is what makes it 
                     value = _float(text, position, end, limits)
                 position = end
 
-            # A value is complete, and with it maybe the containers around it.
+            # A value is complete, and possibly the containers around it.
             while depth:
                 if in_object:
                     members[key] = value
@@ -226,13 +227,13 @@ def _integer(text: str, start: "i64", end: "i64", limits: Limits) -> int:
     if end - start <= limits.max_digits:
         try:
             return int(text[start:end])
-        except ValueError:  # the interpreter was told to convert fewer digits than we allow
+        except ValueError:  # sys.set_int_max_str_digits allows fewer digits than the limit
             pass
     raise limit_error(text, start, limits, "max_digits")
 
 
 def _machine_integer(text: str, start: "i64", end: "i64") -> "i64":
-    """Give a short integer digit by digit, which only compiled code does quicker than `int`."""
+    """Return a short integer, digit by digit: faster than `int` in compiled code only."""
     position: i64 = start
     is_negative = ord(text[start]) == _MINUS
     if is_negative:

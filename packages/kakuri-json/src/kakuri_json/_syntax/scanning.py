@@ -1,6 +1,6 @@
-"""Runs of characters: white space, the plain part of a string, a number.
+"""Finds the end of white space, of the plain part of a string, and of a number.
 
-Interpreted, a regular expression finds the end of a run; compiled, a loop over characters does,
+Interpreted, a regular expression finds the end; compiled by mypyc, a loop over the characters does,
 twenty times as fast. Everything else in the parser is the same code either way.
 """
 
@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from mypy_extensions import i64  # an integer of C, for mypyc; nobody else needs it
+    from mypy_extensions import i64  # an integer of C, which only mypyc needs
 
 COMPILED: Final = not __file__.endswith(".py")
 """Whether this module was compiled by mypyc."""
@@ -16,13 +16,13 @@ COMPILED: Final = not __file__.endswith(".py")
 _SPACE: Final = re.compile(r"[ \t\n\r]*+").match
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*+').match
 _NUMBER: Final = re.compile(
-    # The last group is empty: it only says that the number is not an integer.
+    # The empty group takes part in the match only if the number is not an integer.
     r"-?(?:0|[1-9][0-9]*+)(?:(?:\.[0-9]++(?:[eE][-+]?[0-9]++|)|[eE][-+]?[0-9]++)()|)"
 ).match
 
 
 def skip_space(text: str, position: "i64") -> "i64":
-    """Give the position behind white space."""
+    """Return the position after white space."""
     if not COMPILED:
         return _SPACE(text, position).end()  # type: ignore[union-attr]  # it matches anywhere
     end: i64 = len(text)
@@ -35,7 +35,7 @@ def skip_space(text: str, position: "i64") -> "i64":
 
 
 def skip_plain(text: str, position: "i64") -> "i64":
-    """Give the position of the first character that is no plain part of a string, or the end."""
+    """Return the position of the next quote, backslash or control character, or the end."""
     if not COMPILED:
         return _PLAIN(text, position).end()  # type: ignore[union-attr]  # it matches anywhere
     end: i64 = len(text)
@@ -48,7 +48,7 @@ def skip_plain(text: str, position: "i64") -> "i64":
 
 
 def skip_digits(text: str, position: "i64") -> "i64":
-    """Give the position behind digits (RFC 8259 section 6)."""
+    """Return the position after digits (RFC 8259 section 6)."""
     end: i64 = len(text)
     while position < end:
         code = ord(text[position])
@@ -59,10 +59,10 @@ def skip_digits(text: str, position: "i64") -> "i64":
 
 
 def skip_number(text: str, position: "i64") -> "i64":
-    """Give the position behind a number that begins here, or the same if none does.
+    """Return the position after the number that begins here, or the same position without one.
 
-    For a number with a fraction or an exponent the position is negative. Whatever follows is the
-    caller's business: `01` ends behind its zero.
+    For a number with a fraction or an exponent the position is negative. The caller checks what
+    follows: `01` ends after its zero.
     """
     if not COMPILED:
         token = _NUMBER(text, position)
@@ -104,13 +104,13 @@ _STRINGS: Final = re.compile(r'(?:"[^"\\\x00-\x1f]*+",){8,4096}(?=")').match
 
 
 def read_run(text: str, position: "i64", items: list[Any]) -> "i64":
-    """Read many short integers, or many plain strings, at once if they follow in an array.
+    """Append many short integers, or many plain strings, of an array to its items at once.
 
-    What is read is added to the items. It ends before the last one, which is left to the caller
-    like everything else.
+    The kind of the last item decides which of the two are read. The last one of a run is left to
+    the caller, which reads it like any other item.
 
     Returns:
-        The position after what was read: the same one if there is nothing to be read at once.
+        The position after the items that were read, or the same position if there are none.
     """
     kind = type(items[-1])
     if kind is int:

@@ -1,4 +1,4 @@
-"""Reads types: from annotations to shapes."""
+"""Reads the annotations of a program's types into shapes."""
 
 import dataclasses
 import datetime as dt
@@ -51,9 +51,9 @@ _SEQUENCES: dict[Any, type[Any]] = {
     abc.Set: frozenset, abc.MutableSet: set, abc.Iterable: list, abc.Collection: list,
     abc.MutableSequence: list,
 }  # fmt: skip
-_DICTIONARIES = (dict, abc.Mapping, abc.MutableMapping)
+_MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 _SIMPLE |= {origin: Sequence(Anything(), build) for origin, build in _SEQUENCES.items()}
-_SIMPLE |= dict.fromkeys(_DICTIONARIES, Mapping(Scalar("string"), Anything()))
+_SIMPLE |= dict.fromkeys(_MAPPINGS, Mapping(Scalar("string"), Anything()))
 _ALIAS = getattr(typing, "TypeAliasType", ())
 _QUALIFIERS = tuple(
     getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
@@ -62,10 +62,10 @@ _QUALIFIERS = tuple(
 
 Rename: TypeAlias = abc.Callable[[str], str]
 
-_reading = threading.RLock()
-"""Held while a class is read: another thread must not see a record without its fields."""
-_under_way: dict[tuple[Any, tuple[Shape, ...] | None], Record] = {}
-"""The records that are being read, so that a class may contain itself."""
+_lock = threading.RLock()
+"""Held while a class is read, so that no other thread sees a record without its fields."""
+_in_progress: dict[tuple[Any, tuple[Shape, ...] | None], Record] = {}
+"""The records that are being read: a class may contain itself."""
 
 
 def shape_of(annotation: Any) -> Shape:
@@ -74,8 +74,8 @@ def shape_of(annotation: Any) -> Shape:
     Raises:
         UnsupportedTypeError: JSON values cannot be converted to the type.
     """
-    with _reading:
-        outermost = not _under_way
+    with _lock:
+        outermost = not _in_progress
         try:
             return _shape(annotation, {})
         except RecursionError:
@@ -83,11 +83,11 @@ def shape_of(annotation: Any) -> Shape:
             raise UnsupportedTypeError(f"expected a type that ends, got {got}") from None
         finally:
             if outermost:
-                _under_way.clear()
+                _in_progress.clear()
 
 
 def _shape(annotation: Any, scope: Scope) -> Shape:
-    """Return the shape of an annotation that stands in a scope."""
+    """Return the shape of an annotation in a scope."""
     try:
         simple = _SIMPLE.get(annotation)
     except TypeError:  # unhashable metadata in Annotated
@@ -129,7 +129,7 @@ def _generic(annotation: Any, origin: Any, arguments: tuple[Any, ...], scope: Sc
         return FixedTuple(tuple(_shape(argument, scope) for argument in arguments))
     if origin in _SEQUENCES:
         return Sequence(_shape(arguments[0], scope), _SEQUENCES[origin])
-    if origin in _DICTIONARIES:
+    if origin in _MAPPINGS:
         key = _shape(arguments[0], scope)
         if not _is_textual(key):
             raise UnsupportedTypeError(f"expected keys with a string form, got {annotation!r}")
@@ -207,13 +207,15 @@ def _union(members: list[Shape], annotation: Any) -> Shape:
         flat.extend(member.members if isinstance(member, Union) else (member,))
     flat.sort(key=_rank)
     records = [member for member in flat if isinstance(member, Record)]
-    _refuse_guessing(flat, annotation)
+    _check_distinct(flat, annotation)
     if len(records) < 2:
         return Union(tuple(flat))
     tags = (name for name in records[0].tags if all(name in record.tags for record in records))
     tag = next(tags, None)
     if tag is None:
-        raise UnsupportedTypeError(f"expected a tag that tells the classes apart in {annotation!r}")
+        raise UnsupportedTypeError(
+            f"expected a tag that distinguishes the classes in {annotation!r}"
+        )
     tagged: dict[Any, Record] = {}
     for record in records:
         for value in record.tags[tag]:
@@ -229,8 +231,8 @@ _FORMAT_RANKS = ("datetime", "date", "uuid", "decimal", "bytes")
 def _rank(member: Shape) -> int:
     """Order the members of a union, the narrow ones first.
 
-    A choice or a format is also text, an integer is also a number. Python takes `A | B` and
-    `B | A` for equal, so the order in which they are written can't decide.
+    A choice or a format is also text, and an integer is also a number. Python treats `A | B` and
+    `B | A` as equal, so the order of the annotation cannot decide.
     """
     if isinstance(member, Constrained):
         return _rank(member.inner)
@@ -241,12 +243,12 @@ def _rank(member: Shape) -> int:
     return 10 if member == Scalar("integer") else 11
 
 
-def _refuse_guessing(members: list[Shape], annotation: Any) -> None:
-    """Refuse a union where only a trial tells which member an array or object is meant for."""
+def _check_distinct(members: list[Shape], annotation: Any) -> None:
+    """Reject a union whose arrays or objects could only be told apart by trying each member."""
     inner = [member.inner if isinstance(member, Constrained) else member for member in members]
     arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
-    dictionaries = sum(isinstance(member, Mapping) for member in inner)
-    objects = dictionaries + any(isinstance(member, Record) for member in inner)
+    mappings = sum(isinstance(member, Mapping) for member in inner)
+    objects = mappings + any(isinstance(member, Record) for member in inner)
     if arrays > 1 or objects > 1:
         kind = "array" if arrays > 1 else "object without a tag"
         raise UnsupportedTypeError(f"expected one kind of {kind}, got more in {annotation!r}")
@@ -265,26 +267,26 @@ def record_of(cls: Any) -> Record:
 def _record(cls: Any, arguments: tuple[Shape, ...] | None) -> Record:
     """Return the record of a class with type arguments, or without.
 
-    With arguments it is kept by those who use it: a table of ours would keep their classes.
+    A record with arguments is kept by the codecs that use it: a table would keep their classes.
     """
     if arguments is None:
         known: Record | None = cache_of(cls).record
         if known is not None:
             return known
     key = (cls, arguments)
-    if key in _under_way:
-        return _under_way[key]
+    if key in _in_progress:
+        return _in_progress[key]
     record = Record(cls, is_dict=typing.is_typeddict(cls))
-    before = len(_under_way)
-    _under_way[key] = record  # before its fields are read: they may speak of it
+    before = len(_in_progress)
+    _in_progress[key] = record  # before its fields are read, which may refer to it
     try:
         _read_record(record, arguments)
     except BaseException:
-        # Those that were read on the way speak of it.
-        for other in [*_under_way][before:]:
+        # The records that were read meanwhile may refer to it.
+        for other in [*_in_progress][before:]:
             if other[1] is None:
                 cache_of(other[0]).record = None
-            del _under_way[other]
+            del _in_progress[other]
         raise
     if arguments is None:
         cache_of(cls).record = record
@@ -298,7 +300,7 @@ def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
     to_json = rename if callable(rename) else lambda name: rename.get(name, name)
     hints = hints_of(cls, arguments, _shape)
     record.ignore_unknown = options.get("unknown", "error") == "ignore"
-    # What tells the class apart comes first: a union inside it may need to know.
+    # The tags come first: a union inside the class may need them.
     record.tag = options.get("tag")
     record.tag_value = options.get("tag_value", cls.__name__)
     if record.tag is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kakuri_json._errors import UnsupportedTypeError
+from kakuri_json._types.describe import describe
 from kakuri_json._types.shapes import (
     Constrained,
     Constraint,
@@ -27,38 +28,38 @@ _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", *_SIZES)
 def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
     """Yield the constraints among the metadata of an `Annotated`.
 
-    What has none of the attributes of a constraint means nothing here.
+    Metadata without the attributes of a constraint is ignored.
 
     Raises:
-        UnsupportedTypeError: something is a constraint that cannot be applied.
+        UnsupportedTypeError: a constraint is not valid.
     """
     for mark in metadata:
         bounds = _bounds(mark)
         pattern, fullmatch = _pattern(mark)
         description = getattr(mark, "description", None)
-        words = description if isinstance(description, str) else None
+        message = description if isinstance(description, str) else None
         kinds = () if isinstance(mark, type) else {cls.__name__ for cls in type(mark).__mro__}
         zone = getattr(mark, "tz", None)
         if bounds or fullmatch is not None:
-            yield _bounded(bounds, pattern, fullmatch, words)
+            yield _bounded(bounds, pattern, fullmatch, message)
         elif getattr(mark, "__is_annotated_types_grouped_metadata__", False) is True:
             yield from constraints_of(tuple(mark))
         elif "Predicate" in kinds and callable(getattr(mark, "func", None)):
             name = getattr(mark.func, "__qualname__", repr(mark.func))
-            yield Constraint(_refusing(mark.func), f"for which {name} holds", words)
+            yield Constraint(_guarded(mark.func), f"for which {name} holds", message)
         elif "Timezone" in kinds and hasattr(mark, "tz"):
-            yield _zoned(mark.tz, words)
+            yield _zoned(mark.tz, message)
         if type(zone) is bool:  # whether there is an offset at all
-            yield _zoned(... if zone else None, words)
+            yield _zoned(... if zone else None, message)
 
 
 def _bounds(mark: Any) -> dict[str, Any]:
-    """Return the bounds that a mark has, by name."""
+    """Return the bounds of a mark by their names."""
     bounds = {name: getattr(mark, name, None) for name in _BOUNDS}
     bounds = {name: bound for name, bound in bounds.items() if bound is not None}
     for name, bound in bounds.items():
         if callable(bound) or hasattr(bound, "__get__"):
-            # An attribute of a class whose instances have bounds.
+            # The mark is a class whose instances would have bounds.
             raise UnsupportedTypeError(f"expected a value for {name!r}, got {mark!r}")
         if name in _SIZES and (type(bound) is not int or bound < 0):
             raise UnsupportedTypeError(f"expected a length for {name!r}, got {bound!r}")
@@ -68,10 +69,10 @@ def _bounds(mark: Any) -> dict[str, Any]:
 
 
 def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
-    """Return the expression for the whole text that a mark has: its source, and how to match.
+    """Return the regular expression of a mark: its source, and the function that matches a text.
 
-    There is no source if the expression was compiled with flags: neither a schema nor the
-    expression of a codec could tell them.
+    The source is None if the expression was compiled with flags, which neither a schema nor the
+    expression of a codec can express.
     """
     pattern = mark if isinstance(mark, re.Pattern) else getattr(mark, "pattern", None)
     if pattern is None:
@@ -87,8 +88,8 @@ def _pattern(mark: Any) -> tuple[str | None, Callable[[str], Any] | None]:
     return compiled.pattern if is_plain else None, compiled.fullmatch
 
 
-def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Let a condition that can't be computed for a value (1e30 % 0.01) not hold for it."""
+def _guarded(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a condition that is false where it cannot be computed (1e30 % 0.01)."""
 
     def computed(value: Any) -> bool:
         try:
@@ -99,17 +100,17 @@ def _refusing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return computed
 
 
-def _zoned(zone: Any, words: str | None) -> Constraint:
-    """Ask for a time in a zone (name or tzinfo), in any (...), or in none (None)."""
+def _zoned(zone: Any, message: str | None) -> Constraint:
+    """Return the constraint for a time in a zone: a name or tzinfo, any (...), or none (None)."""
     if zone is None:
         without = "without an offset"
-        return Constraint(lambda value: value.tzinfo is None, without, words, of_times=True)
+        return Constraint(lambda value: value.tzinfo is None, without, message, of_times=True)
     if zone is Ellipsis:
         with_one = "with an offset"
-        return Constraint(lambda value: value.tzinfo is not None, with_one, words, of_times=True)
+        return Constraint(lambda value: value.tzinfo is not None, with_one, message, of_times=True)
     there = zone
     if isinstance(zone, str):
-        # Imported late: few ask for a zone by its name.
+        # Imported late: few programs name a zone.
         from zoneinfo import ZoneInfo  # noqa: PLC0415
 
         try:
@@ -121,18 +122,18 @@ def _zoned(zone: Any, words: str | None) -> Constraint:
         offset: Any = value.utcoffset()
         return offset is not None and offset == value.astimezone(there).utcoffset()
 
-    return Constraint(_refusing(holds), f"with the offset of {zone}", words, of_times=True)
+    return Constraint(_guarded(holds), f"with the offset of {zone}", message, of_times=True)
 
 
 def _bounded(
     bounds: dict[str, Any],
     pattern: str | None,
     fullmatch: Callable[[str], Any] | None,
-    words: str | None,
+    message: str | None,
 ) -> Constraint:
     tests = []
     if "ge" in bounds or "gt" in bounds or "le" in bounds or "lt" in bounds:
-        tests.append(_range_words(bounds))
+        tests.append(_describe_range(bounds))
     if "multiple_of" in bounds:
         tests.append(f"that is a multiple of {bounds['multiple_of']}")
     low, high = bounds.get("min_length"), bounds.get("max_length")
@@ -159,22 +160,23 @@ def _bounded(
         )
 
     return Constraint(
-        _refusing(holds), " ".join(tests), words, pattern, of_text=fullmatch is not None, **bounds
+        _guarded(holds), " ".join(tests), message, pattern, of_text=fullmatch is not None, **bounds
     )
 
 
-def _range_words(bounds: dict[str, Any]) -> str:
+def _describe_range(bounds: dict[str, Any]) -> str:
     low, high = bounds.get("ge"), bounds.get("le")
     if low is not None and high is not None and len(bounds.keys() & {"gt", "lt"}) == 0:
         return f"from {low} to {high}"
-    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
-    return " and ".join(f"{words[name]} {bounds[name]}" for name in words if name in bounds)
+    phrases = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+    return " and ".join(f"{phrases[name]} {bounds[name]}" for name in phrases if name in bounds)
 
 
 def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
-    """Put constraints on a shape; of a union without tag, on every member but null.
+    """Return a shape with constraints; in a union without a tag, every member but null has them.
 
-    Raises UnsupportedTypeError for a constraint that says nothing about such values.
+    Raises:
+        UnsupportedTypeError: a constraint does not apply to values of the shape.
     """
     match shape:
         case Union(tag=None):
@@ -193,10 +195,8 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
             or (any(size is not None for size in sizes) and not _is_sized(shape))
             or (constraint.of_times and shape != Text("datetime"))
         ):
-            kind = type(shape).__name__.lower()
-            raise UnsupportedTypeError(
-                f"expected a constraint that fits, got one {constraint.words} on a {kind}"
-            )
+            got = f"one {constraint.requirement} for {describe(shape)}"
+            raise UnsupportedTypeError(f"expected a constraint that fits the type, got {got}")
     return Constrained(shape, constraints)
 
 
@@ -210,7 +210,7 @@ _SAMPLES: dict[Shape, Any] = {
     Text("bytes"): b"",
     Text("uuid"): uuid.UUID(int=0),
 }
-"""A value of each shape that has an order."""
+"""A value of each shape whose values can be compared."""
 
 
 def _compares(bound: Any, shape: Shape) -> bool:

@@ -1,4 +1,4 @@
-"""The words of structure faults: what a shape expects, and what a value looks like."""
+"""Describes shapes and values for the messages of faults."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 def describe(shape: Shape) -> str:
-    """Say what a shape expects."""
+    """Return what a shape requires, as in `expected an integer`."""
     match shape:
         case Anything():
             return "a value"
@@ -54,14 +54,14 @@ def describe(shape: Shape) -> str:
             for constraint in shape.constraints:
                 if constraint.description is not None:
                     return constraint.description
-            words = " and ".join(constraint.words for constraint in shape.constraints)
-            return f"{describe(shape.inner)} {words}"
+            required = " and ".join(constraint.requirement for constraint in shape.constraints)
+            return f"{describe(shape.inner)} {required}"
         case Union():
             return " or ".join(dict.fromkeys(describe(member) for member in shape.members))
 
 
 def suggest(key: object, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown key: a known one that may be meant, if any."""
+    """Return the end of a message about an unknown key: a known key spelled alike, if any."""
     if not isinstance(key, str) or len(key) > _LONGEST:
         return ""
     spelled = {name.lower(): name for name in known}
@@ -70,14 +70,14 @@ def suggest(key: object, known: Iterable[str]) -> str:
 
 
 def shorten(value: Any) -> str:
-    """Show a value in a message, shortened."""
+    """Return a short text for a value in a message."""
     if type(value) is str:
         text = repr(value[:_LONGEST])
         return text if len(value) <= _LONGEST else f"{text}…"
     if value is None or type(value) is bool:
         return _WORDS[value]
     if type(value) is int:
-        # Not every integer can be turned into digits in reasonable time.
+        # Converting a large integer to digits takes too long.
         return (
             str(value) if value.bit_length() <= 200 else f"an integer of {value.bit_length()} bits"
         )

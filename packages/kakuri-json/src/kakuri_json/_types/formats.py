@@ -1,4 +1,4 @@
-"""Values that JSON writes as strings: date-time (RFC 3339), bytes (RFC 4648), decimal, UUID."""
+"""Values that JSON represents as strings: date-time (RFC 3339), bytes (RFC 4648), decimal, UUID."""
 
 import base64
 import binascii
@@ -39,7 +39,7 @@ def _read_bytes(text: str) -> bytes | None:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    # One spelling for each value: no stray bits in the last character (RFC 4648 section 3.5).
+    # Each value has one spelling: no unused bits in the last character (RFC 4648 section 3.5).
     return value if base64.b64encode(value).decode() == text else None
 
 
@@ -54,11 +54,11 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "bytes": ("bytes in base64 (RFC 4648)", _read_bytes),
     "uuid": ("a UUID", _read_uuid),
 }
-"""For each format: what is expected, and the reader, which gives None or ValueError for a fault."""
+"""For each format: its description, and its reader, which returns None or raises ValueError."""
 
 
 def write_date_time(value: dt.datetime) -> str | None:
-    """Spell a date and time (RFC 3339); None if it has no offset of whole minutes."""
+    """Return a date and time as in RFC 3339; None without an offset of whole minutes."""
     offset = value.utcoffset()
     if offset is None or offset.total_seconds() % 60:
         return None
@@ -67,11 +67,11 @@ def write_date_time(value: dt.datetime) -> str | None:
 
 
 def write_decimal(value: decimal.Decimal) -> str | None:
-    """Return the text of a decimal number; None if it is not finite, or too long to be read."""
+    """Return the text of a decimal number; None if not finite, or too long to read again."""
     text = decimal.Decimal.__str__(value)
     return text if _DECIMAL(text) else None
 
 
 def write_bytes(value: bytes | bytearray) -> str:
-    """Spell bytes in base64."""
+    """Return bytes in base64."""
     return base64.b64encode(value).decode()

@@ -16,7 +16,7 @@ from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.shapes import Shape
 
 Scope: TypeAlias = Mapping[Any, Shape]
-"""The type of each type variable."""
+"""The shape of each type variable."""
 ToShape: TypeAlias = Callable[[Any, Scope], Shape]
 
 
@@ -25,13 +25,12 @@ def bind(owner: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape) -> 
 
     Args:
         owner: the class or alias.
-        arguments: what it was given; None if it was written without arguments, so that defaults
-            hold (PEP 696), or bounds, or anything.
+        arguments: its type arguments; None if it has none, so that defaults apply (PEP 696), or
+            bounds, or Any.
         to_shape: returns the shape of an annotation in a scope.
 
     Raises:
-        UnsupportedTypeError: there are too many or too few arguments, or a kind of parameter that
-            stands for no type.
+        UnsupportedTypeError: there are too many arguments, or a parameter that is not a TypeVar.
     """
     parameters = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
@@ -51,7 +50,7 @@ def bind(owner: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape) -> 
 def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return type arguments without those at the end that repeat a default.
 
-    `typing_extensions` fills them in, and they may speak of the parameters before them.
+    `typing_extensions` adds them, and they may refer to the parameters before them.
     """
     parameters = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     count = min(len(arguments), len(parameters))
@@ -61,7 +60,7 @@ def given_to(owner: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def unbound(parameter: typing.TypeVar, scope: Scope, to_shape: ToShape) -> Shape:
-    """Return the shape of a type variable without an argument: by default, bound, constraints."""
+    """Return the shape of a type variable without an argument: default, bound, or constraints."""
     has_default = getattr(parameter, "has_default", None)
     if has_default is not None and has_default():
         return to_shape(parameter.__default__, scope)  # type: ignore[attr-defined]  # since 3.13
@@ -94,7 +93,7 @@ def scopes(
 def hints_of(
     cls: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape
 ) -> dict[str, tuple[Any, Scope]]:
-    """Return the annotations of a dataclass or TypedDict, each with the scope that it stands in.
+    """Return the annotations of a dataclass or TypedDict, each with its scope.
 
     Raises:
         UnsupportedTypeError: an annotation cannot be evaluated.
@@ -102,7 +101,7 @@ def hints_of(
     found: dict[str, tuple[Any, Scope]] = {}
     scope_of = scopes(cls, arguments, to_shape)
     if typing.is_typeddict(cls):
-        # A TypedDict has no bases left, and the annotations of all of them.
+        # A TypedDict keeps no bases, but has the annotations of all of them.
         resolved = _resolved(cls, dict(cls.__annotations__))
         return {name: (hint, _scope_of_key(cls, name, scope_of)) for name, hint in resolved.items()}
     for base in reversed(cls.__mro__):
@@ -121,13 +120,13 @@ def _scope_of_key(cls: Any, name: str, scope_of: dict[Any, dict[Any, Shape]]) ->
 
 
 def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
-    """Evaluate the annotations that a class itself has."""
+    """Evaluate the annotations of a class, without those of its bases."""
     if not annotations:
         return {}
     module = getattr(sys.modules.get(cls.__module__), "__dict__", {})
     parameters = {one.__name__: one for one in getattr(cls, "__type_params__", ())}
-    # Only for its annotations: get_type_hints() takes no others. Names are looked up as usual: in
-    # the module first, then in the class.
+    # get_type_hints() only accepts an object with annotations. Names are looked up as usual: in the
+    # module first, then in the class.
     carrier = types.new_class(cls.__name__, (), {}, lambda body: body.update(
         __annotations__=annotations, __module__=cls.__module__
     ))  # fmt: skip
@@ -138,6 +137,6 @@ def _resolved(cls: Any, annotations: dict[str, Any]) -> dict[str, Any]:
             localns=ChainMap(parameters, module, {cls.__name__: cls}),
             include_extras=True,
         )
-    except Exception as error:  # evaluating names and expressions of others raises anything
+    except Exception as error:  # expressions of a program can raise anything
         expected = f"expected annotations that can be evaluated in {cls!r}"
         raise UnsupportedTypeError(f"{expected}, got {error}") from error

@@ -1,4 +1,4 @@
-"""Shapes: what a type asks of a JSON value, read once from the type's annotations."""
+"""Shapes: what a type requires of a JSON value, read once from the type's annotations."""
 
 import enum
 import functools
@@ -13,15 +13,17 @@ from typing import Any, Literal, TypeAlias
 class Constraint:
     """A condition on a value.
 
-    holds: whether a value meets it.
-    words: what it asks for, as a part of an error message.
-    description: the same in the words of the program, which take the place of all others.
-    pattern: the expression for a whole text, if it has no flags.
-    of_text, of_times: whether it is about text only, about dates with times only.
+    Attributes:
+        holds: whether a value meets it.
+        requirement: what it requires, as a part of an error message.
+        description: the program's own message, which replaces every other one.
+        pattern: the regular expression for a whole text, if it has no flags.
+        of_text: whether it applies to text only.
+        of_times: whether it applies to dates with times only.
     """
 
     holds: Callable[[Any], bool]
-    words: str
+    requirement: str
     description: str | None = None
     pattern: str | None = None
     ge: Any = None
@@ -42,14 +44,19 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A value of one simple kind."""
+    """A string, a number, a boolean or null."""
 
     kind: Literal["string", "integer", "number", "boolean", "null"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some values: an Enum, or Literals. Each row: the JSON value and what it becomes."""
+    """One of several values: an Enum, or Literals.
+
+    Attributes:
+        rows: for each, the JSON value and the Python value that it becomes.
+        name: name of the Enum; None for Literals.
+    """
 
     rows: tuple[tuple[Any, Any], ...]
     name: str | None = None
@@ -63,20 +70,25 @@ class Flags:
 
     @property
     def known(self) -> int:
-        """Every bit that a member has."""
+        """All bits that some member has."""
         return functools.reduce(operator.or_, (member._value_ for member in self.cls), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A value that is written as a string of some format."""
+    """A value that JSON represents as a string of a format."""
 
     format: Literal["datetime", "date", "decimal", "bytes", "uuid"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """An array of equal items; build is list, tuple, set or frozenset."""
+    """An array of items of one shape.
+
+    Attributes:
+        item: the shape of the items.
+        build: list, tuple, set or frozenset.
+    """
 
     item: "Shape"
     build: type[Any]
@@ -84,14 +96,14 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class FixedTuple:
-    """An array with a type for each place."""
+    """An array of a fixed length, with a shape for each position."""
 
     items: tuple["Shape", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """An object with any keys."""
+    """An object with any keys of one shape and values of another."""
 
     key: "Shape"
     value: "Shape"
@@ -107,7 +119,13 @@ class Constrained:
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """One of several shapes; tagged maps tags to the records that they announce."""
+    """One of several shapes.
+
+    Attributes:
+        members: the shapes.
+        tag: name of the field that distinguishes the records; None if there is at most one record.
+        tagged: for each value of the tag, the record that has it.
+    """
 
     members: tuple["Shape", ...]
     tag: str | None = None
@@ -118,7 +136,14 @@ class Union:
 class Field:
     """A field of a record.
 
-    omit_default: whether the field is not written while it has its default.
+    Attributes:
+        name: name in Python.
+        json_name: name in JSON.
+        shape: the shape of its values.
+        required: whether it has no default.
+        default: the default; meaningless with `default_factory`.
+        default_factory: creates the default.
+        omit_default: whether the field is not written if its value is the default.
     """
 
     name: str
@@ -132,10 +157,18 @@ class Field:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """An object with named fields: a dataclass or a TypedDict. May contain itself.
+    """An object with named fields: a dataclass or a TypedDict. It may contain itself.
 
-    tags: names of what can tell it apart in a union, and the values that stand there.
-    generated_init: whether its constructor is the one that dataclasses write, and no other.
+    Attributes:
+        cls: the class.
+        is_dict: whether it is a TypedDict.
+        fields: the fields in their order.
+        tag: name of the field that `__json__` adds; None without one.
+        tag_value: value of that field.
+        tags: names of fields that can distinguish it in a union, each with its possible values.
+        ignore_unknown: whether unknown fields are skipped instead of rejected.
+        generated_init: whether its constructor was generated by dataclasses.
+        by_json_name: the fields by their names in JSON.
     """
 
     cls: type[Any]
@@ -165,12 +198,12 @@ Shape: TypeAlias = (
 
 
 def is_string(shape: Shape) -> bool:
-    """Tell whether values of a shape are plain strings, with or without conditions on them."""
+    """Return whether values of a shape are plain strings, with or without constraints."""
     return shape == Scalar("string") or (isinstance(shape, Constrained) and is_string(shape.inner))
 
 
 def depth_of(shape: Shape, inside: tuple[Record, ...] = ()) -> int:
-    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` if without end."""
+    """Return how deep arrays and objects of a shape are nested; `sys.maxsize` without a bound."""
     match shape:
         case Constrained():
             return depth_of(shape.inner, inside)
