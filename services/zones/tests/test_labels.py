@@ -1,5 +1,5 @@
 import kakuri_json
-from kakuri_workload import RestartPolicy, ZoneSpec
+from kakuri_workload import PullPolicy, RestartPolicy, ZoneSpec
 from kakuri_workload.testing import zone_spec
 from kakuri_zones import _labels as labels
 
@@ -33,6 +33,14 @@ def test_spec_hash_of_a_known_spec_never_changes():
     assert labels.spec_hash(plain) == "444601e882725e5042097095214b76a5"
     other_class = zone_spec("web-1", runtime_class="other")
     assert labels.spec_hash(other_class) == "60eddb75aebbe62f2a9b6db6d59a8875"
+
+
+def test_spec_hash_of_a_spec_with_every_field_never_changes():
+    full = zone_spec(
+        "web-1", command=("a",), args=("b", "\n"), env={"K": "v"}, working_dir="/w", user="1:1",
+        labels={"team": "x"}, pull=PullPolicy.ALWAYS, restart_policy=RestartPolicy.ALWAYS,
+    )  # fmt: skip
+    assert labels.spec_hash(full) == "86063601c0c1fd86e6eb223abf6ec6dd"
 
 
 def test_labels_of_the_spec_do_not_replace_labels_of_kakuri():

@@ -4,12 +4,12 @@ The first four belong to Kakuri. The others are those of the kubelet (pkg/kubele
 which tools such as crictl show.
 """
 
-from dataclasses import replace
+from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
-from kakuri_json import canonical, decode, encode
-from kakuri_workload import DEFAULT_RUNTIME_CLASS, MAX_RESTARTS, RestartPolicy, ZoneSpec
+from kakuri_json import canonical, encode
+from kakuri_workload import DEFAULT_RUNTIME_CLASS, ZoneSpec
 
 MANAGED_BY = "kakuri.dev/managed-by"
 WORKLOAD_ID = "kakuri.dev/workload-id"
@@ -33,6 +33,9 @@ OURS = {MANAGED_BY: "kakuri"}
 
 NAMESPACE = "kakuri"
 
+_RESTARTS = {"restart_policy", "max_restarts"}
+"""Fields of a workload that its zone does not depend on."""
+
 _HASH_DIGITS = 32
 """Digits of a SHA-256 that are kept: specs of one id do not collide, and every runtime accepts
 labels of this length."""
@@ -46,18 +49,21 @@ def of_zone(zone_id: str) -> dict[str, str]:
 def spec_hash(spec: ZoneSpec) -> str:
     """Return a label value that two specs share if their zones are the same but for the attempt.
 
-    When and how often a workload is restarted makes no difference to its zone. The default runtime
-    class is left out as it always was, so zones of earlier releases keep their hash.
+    When and how often a workload is restarted makes no difference to its zone. Defaults are left
+    out, that of the runtime class too, so zones of earlier releases keep their hash.
 
     This takes a few milliseconds for a large spec, so a start computes it once.
     """
-    created_from = replace(
-        spec.workload, restart_policy=RestartPolicy.NEVER, max_restarts=MAX_RESTARTS
-    )
-    document = decode(encode(created_from), type=dict[str, Any])
-    if created_from.runtime_class == DEFAULT_RUNTIME_CLASS:
-        del document["runtime_class"]
-    return sha256(canonical(document)).hexdigest()[:_HASH_DIGITS]
+    workload = spec.workload
+    created_from: dict[str, Any] = {
+        field.name: value
+        for field in fields(workload)
+        if field.name not in _RESTARTS
+        and (value := getattr(workload, field.name)) not in (None, (), {})
+    }
+    if workload.runtime_class == DEFAULT_RUNTIME_CLASS:
+        del created_from["runtime_class"]
+    return sha256(canonical(created_from)).hexdigest()[:_HASH_DIGITS]
 
 
 def sandbox_labels(spec: ZoneSpec, spec_hash: str) -> dict[str, str]:
