@@ -8,7 +8,7 @@ import pkgutil
 from enum import Enum
 
 import pytest
-from kakuri_rpc import Error
+from kakuri_rpc import ErrorReply
 
 from tools.members import MEMBERS
 
@@ -20,7 +20,7 @@ VALUES = {
     "locations": ["http://a/", "http://b/"],
     "path": "/some/path",
     "position": 3,
-    "error": Error("invalid", "some message"),
+    "error": ErrorReply("invalid", "some message"),
 }
 
 

@@ -24,8 +24,8 @@ from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
     AgentError,
-    Error,
     ErrorCode,
+    ErrorReply,
     History,
     Log,
     Reply,
@@ -37,14 +37,14 @@ from kakuri_rpc import (
     check_document,
 )
 from kakuri_rpc import Request as AgentRequest
-from kakuri_rpc._log import LOG_LIMITS
-from kakuri_rpc._words import (
+from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIGEST_LENGTH,
     MAX_ERROR_LENGTH,
     MAX_MESSAGE_LENGTH,
     MAX_REASON_LENGTH,
 )
+from kakuri_rpc._log import LOG_LIMITS
 from kakuri_sidecar._api import Api
 from kakuri_sidecar._problems import zone_problem
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
@@ -294,7 +294,7 @@ def largest_history():
         largest_status(),
         WorkloadList([largest_status()] * MAX_PAGE, "w" * 63),
         largest_history(),
-        Error(ErrorCode.BAD_REQUEST, widest(MAX_ERROR_LENGTH), id="w" * 63),
+        ErrorReply(ErrorCode.BAD_REQUEST, widest(MAX_ERROR_LENGTH), id="w" * 63),
     ],
     ids=["status", "list", "history", "error"],
 )
@@ -316,7 +316,7 @@ def test_largest_piece_of_a_log_fits_the_line_of_a_reader():
     [
         encode(WorkloadPage.of(WorkloadList([largest_status()] * MAX_PAGE, "w" * 63))),
         encode(HistoryView.of(largest_history())),
-        agent_problem(AgentError(Error(ErrorCode.CONFLICT, widest(MAX_ERROR_LENGTH)))).body,
+        agent_problem(AgentError(ErrorReply(ErrorCode.CONFLICT, widest(MAX_ERROR_LENGTH)))).body,
     ],
     ids=["page", "history", "problem"],
 )

@@ -20,7 +20,7 @@ from pathlib import Path
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_json import decode, encode
 from kakuri_registry import SQLiteStore, WorkloadRegistry
-from kakuri_rpc import Error, ErrorCode, ListWorkloads, RemoveWorkload, Reply, StartWorkload
+from kakuri_rpc import ErrorCode, ErrorReply, ListWorkloads, RemoveWorkload, Reply, StartWorkload
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
 from kakuri_zones import Settings
@@ -264,7 +264,7 @@ class Node:
         """Check that the agent refuses a new workload on the full disk, if it is still alive."""
         reply = await self.life.ask(StartWorkload(workload("too-much", memory_mb=1)))
         if reply is not None:
-            assert isinstance(reply, Error), reply
+            assert isinstance(reply, ErrorReply), reply
             assert reply.code is ErrorCode.CAPACITY, reply
 
     async def until(self, condition):

@@ -8,8 +8,8 @@ import pytest
 from kakuri_rpc import (
     AgentClient,
     AgentTimeout,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetStatus,
     ListWorkloads,
     RemoveWorkload,
@@ -65,7 +65,7 @@ async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp
             assert isinstance(await agent.ask(StartWorkload(server(name))), Status)
         forker.fill()
         number, refused = 0, None
-        while not isinstance(refused, Error):
+        while not isinstance(refused, ErrorReply):
             refused = await agent.ask(StartWorkload(server(f"more-{number}")))
             number += 1
         assert (refused.code, "full" in refused.message) == (ErrorCode.CAPACITY, True)
@@ -73,7 +73,7 @@ async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp
         await agent.ask(StopWorkload("stops", 0))
         await agent.ask(RemoveWorkload("goes"))
         await until(agent, "stops", lambda status: status.state is State.SUCCEEDED)
-        await until(agent, "goes", lambda status: isinstance(status, Error))
+        await until(agent, "goes", lambda status: isinstance(status, ErrorReply))
         forker.free()
         await until_started(agent, "afterwards")
         listed = await agent.ask(ListWorkloads())
@@ -91,5 +91,5 @@ async def until(agent, workload_id, condition):
 
 async def until_started(agent, workload_id):
     async with asyncio.timeout(20):
-        while isinstance(await agent.ask(StartWorkload(server(workload_id))), Error):
+        while isinstance(await agent.ask(StartWorkload(server(workload_id))), ErrorReply):
             pass

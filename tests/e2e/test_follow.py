@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from kakuri_control_plane import control_plane_service
-from kakuri_rpc import Error, ErrorCode, Log, serve
+from kakuri_rpc import ErrorCode, ErrorReply, Log, serve
 from kakuri_tcp import Endpoint
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
@@ -62,7 +62,7 @@ async def test_followed_log_delivers_each_line_when_it_is_written():
 async def test_log_that_is_cut_off_does_not_end_as_a_complete_one():
     def answer(request):
         if request.wait_seconds:
-            return Error(ErrorCode.NOT_FOUND, "it was removed")
+            return ErrorReply(ErrorCode.NOT_FOUND, "it was removed")
         return Log(b"first\n", "x", ended=False)
 
     async with control_plane(answer) as url:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kakuri_rpc import Error, ErrorCode, Log, ReadLog, StartWorkload, State, Status, serve
+from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, StartWorkload, State, Status, serve
 from kakuri_tcp import Endpoint
 
 from .processes import DEADLINE, clean_environment
@@ -45,7 +45,7 @@ class Agent:
             return self._read(request)
         if isinstance(request, StartWorkload):
             return Status(request.workload.id, State.PENDING)
-        return Error(ErrorCode.NOT_FOUND, "no such workload")
+        return ErrorReply(ErrorCode.NOT_FOUND, "no such workload")
 
     async def _read(self, request):
         if request.after is None:

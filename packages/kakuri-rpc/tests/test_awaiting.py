@@ -13,7 +13,7 @@ ASK_A = b'{"type":"GetStatus","id":"a"}'
 ASK_B = b'{"type":"GetStatus","id":"b"}'
 
 
-async def test_a_later_reply_comes_before_those_to_later_requests():
+async def test_awaited_reply_is_sent_before_replies_to_later_requests():
     release = asyncio.Event()
     asked = []
 
@@ -78,7 +78,9 @@ async def cancel_itself():
         lambda _: build_nothing(),
     ],
 )
-async def test_a_later_failure_is_an_internal_error_and_the_connection_goes_on(handler, caplog):
+async def test_awaitable_that_fails_is_an_internal_error_and_the_connection_continues(
+    handler, caplog
+):
     async with await serve(ANY_PORT, handler) as server:
         client = AgentClient(server.endpoint)
         for _ in range(2):
@@ -89,7 +91,7 @@ async def test_a_later_failure_is_an_internal_error_and_the_connection_goes_on(h
     assert "could not be answered" in caplog.text
 
 
-async def test_a_handler_is_cancelled_when_its_connection_is_lost(caplog):
+async def test_handler_is_cancelled_when_its_connection_is_lost(caplog):
     began, cancelled = asyncio.Event(), asyncio.Event()
     handling = []
 

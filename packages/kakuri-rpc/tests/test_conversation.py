@@ -9,9 +9,10 @@ from kakuri_rpc import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
+    ClientClosed,
     DescribeNode,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     GetStatus,
     History,
@@ -47,7 +48,7 @@ async def clients():
         await client.close()
 
 
-async def test_every_request_reaches_the_handler_and_its_reply_the_caller(clients):
+async def test_client_method_sends_its_request_and_returns_the_reply(clients):
     node = Node("1", "x", simulated=False, workloads=0)
     replies = [
         (StartWorkload(WORKLOAD), Status("wl-1", State.PENDING)),
@@ -79,7 +80,7 @@ async def test_every_request_reaches_the_handler_and_its_reply_the_caller(client
         assert await client.describe_node() == node
 
 
-async def test_many_requests_at_once_get_each_its_own_reply(clients):
+async def test_concurrent_requests_get_their_own_replies(clients):
     async with await serve(ANY_PORT, lambda request: Status(request.id, State.RUNNING)) as server:
         client = clients(server.endpoint)
         names = [f"wl-{number}" for number in range(500)]
@@ -87,15 +88,15 @@ async def test_many_requests_at_once_get_each_its_own_reply(clients):
         assert [status.id for status in statuses] == names
 
 
-async def test_the_agents_error_is_raised_with_its_code(clients):
-    error = Error(ErrorCode.CONFLICT, "it is taken", id="wl-1")
+async def test_error_reply_is_raised_with_its_code(clients):
+    error = ErrorReply(ErrorCode.CONFLICT, "it is taken", id="wl-1")
     async with await serve(ANY_PORT, lambda _: error) as server:
         with pytest.raises(AgentError, match="it is taken") as caught:
             await clients(server.endpoint).start_workload(WORKLOAD)
         assert (caught.value.code, caught.value.workload_id) == (ErrorCode.CONFLICT, "wl-1")
 
 
-async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goes_on(
+async def test_handler_that_raises_is_an_internal_error_and_the_connection_continues(
     clients, caplog
 ):
     async with await serve(ANY_PORT, {}.__getitem__) as server:
@@ -107,12 +108,12 @@ async def test_a_handler_that_raises_is_an_internal_error_and_the_connection_goe
     assert "KeyError" in caplog.text
 
 
-async def test_nobody_there_is_unreachable(clients):
+async def test_request_to_a_closed_port_raises_agent_unreachable(clients):
     with pytest.raises(AgentUnreachable, match=r"127\.0\.0\.1:1\b"):
         await clients(Endpoint.parse("127.0.0.1:1")).get_status("wl-1")
 
 
-async def test_no_answer_is_a_timeout(clients):
+async def test_request_without_a_reply_raises_agent_timeout(clients):
     async with await listen_lines(ANY_PORT, lambda _: asyncio.Event().wait()) as server:
         with pytest.raises(AgentTimeout):
             await clients(server.endpoint, timeout=0.05).get_status("wl-1")
@@ -126,7 +127,7 @@ async def test_no_answer_is_a_timeout(clients):
         b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}',
     ],
 )
-async def test_what_is_no_reply_to_the_request_is_unexpected(clients, line):
+async def test_line_that_is_not_a_reply_to_the_request_raises_unexpected_reply(clients, line):
     async with await listen_lines(ANY_PORT, lambda _: line) as server:
         with pytest.raises(UnexpectedReply):
             await clients(server.endpoint).get_status("wl-1")
@@ -134,7 +135,7 @@ async def test_what_is_no_reply_to_the_request_is_unexpected(clients, line):
 
 @pytest.mark.parametrize("request_", [GetStatus("wl-1"), StartWorkload(WORKLOAD)])
 @pytest.mark.parametrize(("broken", "expected"), [(1, None), (2, AgentUnreachable)])
-async def test_a_request_whose_connection_breaks_is_repeated_once(
+async def test_request_whose_connection_breaks_is_repeated_once(
     clients, request_, broken, expected
 ):
     asked = []
@@ -162,6 +163,32 @@ async def test_a_request_whose_connection_breaks_is_repeated_once(
     assert asked == [encode(request_) + b"\n"] * 2
 
 
-async def test_a_client_says_where_it_stands(clients):
+async def test_repr_of_a_client_shows_its_connection(clients):
     client = clients(Endpoint.parse("127.0.0.1:1"))
     assert repr(client).startswith("<AgentClient over <LineClient 127.0.0.1:1")
+
+
+async def test_client_as_context_manager_is_closed_at_its_end():
+    async with await serve(ANY_PORT, lambda request: Status("wl-1", State.RUNNING)) as server:
+        async with AgentClient(str(server.endpoint)) as client:
+            assert (await client.get_status("wl-1")).state is State.RUNNING
+            log = client.open_log("wl-1")
+        with pytest.raises(ClientClosed, match="closed"):
+            await client.get_status("wl-1")
+        with pytest.raises(ClientClosed, match="closed"):
+            await log.read()
+
+
+async def test_request_in_flight_when_the_client_is_closed_fails():
+    began = asyncio.Event()
+
+    async def wait(request):
+        began.set()
+        await asyncio.Event().wait()
+
+    async with await serve("127.0.0.1:0", wait) as server, AgentClient(server.endpoint) as client:
+        request = asyncio.create_task(client.get_status("wl-1"))
+        await began.wait()
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await request

@@ -36,7 +36,7 @@ def filled(size, text="x"):
 
 
 @pytest.mark.parametrize("text", ["x", "é", "\x1b", '"'])
-def test_document_of_the_largest_size_passes_and_one_byte_more_is_too_large(text):
+def test_document_of_the_largest_size_is_accepted_and_one_byte_more_is_too_large(text):
     largest = filled(MAX_DOCUMENT_BYTES, text)
     check_document(largest, len(encode(largest)))
     larger = filled(MAX_DOCUMENT_BYTES + 1, text)
@@ -44,7 +44,7 @@ def test_document_of_the_largest_size_passes_and_one_byte_more_is_too_large(text
         check_document(larger, len(encode(larger)))
 
 
-def test_whitespace_as_received_does_not_count():
+def test_whitespace_of_a_document_does_not_count():
     check_document(workload(), 10 * MAX_DOCUMENT_BYTES)
 
 
@@ -61,7 +61,7 @@ def test_argument_too_long_for_linux_is_a_fault_with_its_path():
     assert [fault.path for fault in failure.value.faults] == ["$.args[1]"]
 
 
-def test_place_of_a_fault_begins_where_the_workload_stands():
+def test_path_of_a_fault_begins_at_the_workload():
     document = workload(env={"A": "x" * 131_072})
     with pytest.raises(ValidationError) as failure:
         check_document(document, len(encode(document)), path="$.workload")
@@ -74,12 +74,12 @@ def test_long_working_directory_is_found_in_a_small_document():
         check_document(document, len(encode(document)))
 
 
-def test_spec_of_the_largest_workload_fits_what_the_sidecar_takes():
+def test_spec_of_the_largest_workload_fits_the_sidecar_limit():
     spec = ZoneSpec(filled(MAX_DOCUMENT_BYTES), attempt=2**31 - 1)
     assert len(encode(spec)) <= MAX_SPEC_BYTES
 
 
-async def test_server_takes_the_largest_document_and_refuses_a_larger_one():
+async def test_server_accepts_the_largest_document_and_refuses_a_larger_one():
     taken = []
 
     def handle(request):
@@ -102,7 +102,7 @@ async def test_server_takes_the_largest_document_and_refuses_a_larger_one():
 
 @pytest.mark.parametrize("spaced", [False, True])
 @pytest.mark.parametrize("text", ["x", "é", "\x1b", '"', "/", " "])
-def test_largest_document_is_read_however_it_is_spelled(text, spaced):
+def test_largest_document_is_decoded_in_every_spelling(text, spaced):
     document = encode(filled(MAX_DOCUMENT_BYTES, text))
     if spaced:
         document = document.replace(b",", b" ,\r\n\t")
@@ -112,7 +112,7 @@ def test_largest_document_is_read_however_it_is_spelled(text, spaced):
 
 
 @pytest.mark.parametrize("limit", [1024, MAX_DOCUMENT_BYTES])
-def test_document_that_cannot_be_within_the_limit_is_refused_unread(limit):
+def test_document_that_cannot_fit_the_limit_is_refused_without_decoding(limit):
     with pytest.raises(
         DocumentTooLarge, match=f"at most {limit} bytes .* got at least {limit + 1}"
     ):
@@ -120,7 +120,7 @@ def test_document_that_cannot_be_within_the_limit_is_refused_unread(limit):
     check_received(b"{" * (limit + 1024), limit=limit)
 
 
-async def test_line_that_cannot_be_within_the_limit_ends_its_connection():
+async def test_line_that_cannot_fit_the_limit_closes_its_connection():
     async with await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING)) as server:
         reader, writer = await asyncio.open_connection(server.endpoint.host, server.endpoint.port)
         writer.write(b'{"type":"DescribeNode"}\n{"' + b"x" * 300_000 + b"\n")
@@ -139,7 +139,7 @@ async def test_values_nested_deeper_than_any_request_are_refused_where_they_begi
         writer.close()
 
 
-async def test_server_refuses_what_is_beyond_a_lower_limit():
+async def test_server_with_a_lower_limit_refuses_a_larger_document():
     server = await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING), max_document=1024)
     client = AgentClient(server.endpoint)
     try:
@@ -151,7 +151,7 @@ async def test_server_refuses_what_is_beyond_a_lower_limit():
         await server.close()
 
 
-async def test_server_refuses_an_argument_that_linux_refuses_as_a_bad_request():
+async def test_argument_too_long_for_linux_is_a_bad_request():
     server = await serve(ANY_PORT, lambda _: Status("wl-1", State.PENDING))
     client = AgentClient(server.endpoint)
     try:

@@ -157,7 +157,7 @@ async def converse(server, *pieces):
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-async def test_foreign_protocol_is_closed_unread_and_starts_nothing(name):
+async def test_foreign_protocol_is_aborted_without_an_answer_and_starts_nothing(name):
     agent = Agent()
     async with await serve(ANY_PORT, agent) as server:
         data = PROTOCOLS[name]
@@ -170,7 +170,7 @@ async def test_foreign_protocol_is_closed_unread_and_starts_nothing(name):
 
 
 @pytest.mark.parametrize("name", FIRST_LINES)
-async def test_first_line_that_is_not_a_request_gets_one_error_and_ends_the_connection(name):
+async def test_first_line_that_is_not_a_request_gets_one_error_and_closes_the_connection(name):
     agent = Agent()
     async with await serve(ANY_PORT, agent) as server:
         answer = await converse(server, FIRST_LINES[name] + SMUGGLED)
@@ -196,7 +196,7 @@ async def test_error_that_quotes_the_line_is_printable(line):
     assert answer.removesuffix("\n").isprintable()
 
 
-async def test_later_line_with_faulty_fields_gets_every_fault_and_the_connection_goes_on():
+async def test_later_line_with_invalid_fields_gets_every_fault_and_the_connection_continues():
     async with await serve(ANY_PORT, Agent()) as server:
         faulty = b'{"type":"StopWorkload","id":"A","grace_seconds":-1}'
         first, second, third = (
@@ -208,7 +208,7 @@ async def test_later_line_with_faulty_fields_gets_every_fault_and_the_connection
 
 
 @pytest.mark.parametrize("broken", [b"nonsense", b"", b"{", GET[:-1], b"\xff", GET + b"\x00"])
-async def test_later_line_that_is_not_json_gets_an_error_and_ends_the_connection(broken):
+async def test_later_line_that_is_not_json_gets_an_error_and_closes_the_connection(broken):
     agent = Agent()
     async with await serve(ANY_PORT, agent) as server:
         answer = await converse(server, GET + b"\n" + broken + SMUGGLED)
@@ -218,7 +218,7 @@ async def test_later_line_that_is_not_json_gets_an_error_and_ends_the_connection
     assert len(agent.asked) == 1
 
 
-async def test_tls_client_of_this_machine_starts_nothing():
+async def test_tls_handshake_starts_nothing():
     agent = Agent()
     context = ssl.create_default_context()
     async with await serve(ANY_PORT, agent) as server:

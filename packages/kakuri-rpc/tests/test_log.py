@@ -11,8 +11,9 @@ from kakuri_rpc import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
-    Error,
+    ClientClosed,
     ErrorCode,
+    ErrorReply,
     Log,
     ReadLog,
     State,
@@ -39,7 +40,7 @@ async def clients():
         await client.close()
 
 
-async def test_a_reader_goes_on_where_it_was(clients):
+async def test_log_read_again_continues_after_the_last_piece(clients):
     pieces = {
         None: Log(b"one\n", "1", ended=False),
         "1": Log(b"", "1b", ended=False),
@@ -60,7 +61,7 @@ async def test_a_reader_goes_on_where_it_was(clients):
         assert not log.has_ended
         assert (await log.read()).data == b"\xff\0"
         assert log.has_ended
-        assert repr(log).startswith("<AgentLog of 'wl-1' behind '2' over <LineClient")
+        assert repr(log).startswith("<AgentLog of 'wl-1' after '2' over <LineClient")
     assert asked == [
         ReadLog("wl-1", 3),
         ReadLog("wl-1", None, "1", 1.5),
@@ -68,7 +69,7 @@ async def test_a_reader_goes_on_where_it_was(clients):
     ]
 
 
-async def test_log_remembers_that_a_piece_came_after_a_gap(clients):
+async def test_log_with_a_gap_keeps_has_gap_set(clients):
     pieces = {
         None: Log(b"one", "1", ended=False),
         "1": Log(b"three", "3", ended=False, gap=True),
@@ -82,7 +83,7 @@ async def test_log_remembers_that_a_piece_came_after_a_gap(clients):
     assert seen == [False, True, True]
 
 
-async def test_one_piece_from_a_cursor(clients):
+async def test_read_log_returns_one_piece_after_the_cursor(clients):
     async with await serve(
         ANY_PORT, lambda request: Log(repr(request).encode(), "2", ended=False)
     ) as server:
@@ -92,7 +93,7 @@ async def test_one_piece_from_a_cursor(clients):
         assert "0 logs" in repr(client)
 
 
-async def test_a_waiting_reading_holds_up_nothing_and_ends_when_it_is_closed(clients):
+async def test_waiting_read_delays_no_request_and_ends_when_the_log_is_closed(clients):
     waits = asyncio.Event()
 
     async def wait():
@@ -109,11 +110,11 @@ async def test_a_waiting_reading_holds_up_nothing_and_ends_when_it_is_closed(cli
         await waits.wait()
         assert (await client.get_status("wl-1")).state is State.RUNNING
         await log.close()
-        with pytest.raises(AgentUnreachable):
+        with pytest.raises(ClientClosed):
             await reading
 
 
-async def test_closing_the_client_closes_its_logs(clients):
+async def test_closed_client_closes_its_logs(clients):
     waits = asyncio.Event()
 
     async def wait(request):
@@ -126,25 +127,25 @@ async def test_closing_the_client_closes_its_logs(clients):
         reading = asyncio.create_task(log.read(wait_seconds=30))
         await waits.wait()
         await client.close()
-        with pytest.raises(AgentUnreachable):
+        with pytest.raises(ClientClosed):
             await reading
 
 
-async def test_no_reply_within_both_times_is_a_timeout(clients):
+async def test_read_without_a_reply_within_wait_and_timeout_raises_agent_timeout(clients):
     async with await listen_lines(ANY_PORT, lambda _: asyncio.Event().wait()) as server:
         client = clients(server.endpoint, timeout=0.05)
         with pytest.raises(AgentTimeout, match=r"within 0\.1 s"):
             await client.read_log("wl-1", wait_seconds=0.05)
 
 
-async def test_the_agents_error_is_raised(clients):
-    error = Error(ErrorCode.NOT_FOUND, "no workload", id="wl-1")
+async def test_error_reply_to_a_read_is_raised(clients):
+    error = ErrorReply(ErrorCode.NOT_FOUND, "no workload", id="wl-1")
     async with await serve(ANY_PORT, lambda _: error) as server:
         with pytest.raises(AgentError, match="no workload"):
             await clients(server.endpoint).read_log("wl-1")
 
 
-async def test_a_piece_over_the_limit_is_no_reply(clients):
+async def test_piece_over_the_limit_raises_unexpected_reply(clients):
     async with await serve(
         ANY_PORT, lambda _: Log(bytes(MAX_LOG_DATA + 1), "1", ended=False)
     ) as server:
@@ -152,14 +153,14 @@ async def test_a_piece_over_the_limit_is_no_reply(clients):
             await clients(server.endpoint).read_log("wl-1")
 
 
-async def test_a_line_over_the_limit_ends_the_connection(clients):
+async def test_line_over_the_limit_closes_the_connection(clients):
     line = b'{"type":"Log","data":"' + b"A" * 500_000
     async with await listen_lines(ANY_PORT, lambda _: line) as server:
         with pytest.raises(AgentUnreachable, match="131072"):
             await clients(server.endpoint).read_log("wl-1")
 
 
-async def test_a_log_for_another_question_is_quoted_in_part(clients):
+async def test_log_in_reply_to_another_request_is_quoted_in_part(clients):
     async with await serve(
         ANY_PORT, lambda _: Log(bytes(MAX_LOG_DATA), "1", ended=False)
     ) as server:
@@ -168,10 +169,10 @@ async def test_a_log_for_another_question_is_quoted_in_part(clients):
         assert len(str(caught.value)) < 1000
 
 
-async def test_the_number_of_open_logs_is_bounded(clients):
+async def test_open_log_beyond_the_limit_raises_too_many_logs(clients):
     client = clients(Endpoint.parse("127.0.0.1:1"))
     logs = [client.open_log("wl-1") for _ in range(MAX_OPEN_LOGS)]
-    with pytest.raises(TooManyLogs, match="at most 64 logs"):
+    with pytest.raises(TooManyLogs, match="64 logs are open already"):
         client.open_log("wl-1")
     await logs[0].close()
     logs[0] = client.open_log("wl-1")
@@ -182,7 +183,7 @@ async def test_the_number_of_open_logs_is_bounded(clients):
     client.open_log("wl-1")
 
 
-async def test_followed_logs_have_slots_of_their_own(clients):
+async def test_followed_logs_have_separate_slots(clients):
     client = clients(Endpoint.parse("127.0.0.1:1"))
     followed = [client.open_log("wl-1", follow=True) for _ in range(MAX_OPEN_LOGS)]
     read = [client.open_log("wl-1") for _ in range(MAX_OPEN_LOGS)]
@@ -201,7 +202,7 @@ async def test_log_of_the_reader_with_the_most_logs_is_closed_for_a_new_one(clie
     assert greedy[5].has_yielded
     assert not modest.has_yielded
     assert not any(log.has_yielded for log in logs)
-    with pytest.raises(AgentUnreachable):
+    with pytest.raises(ClientClosed):
         await greedy[5].read()
 
 

@@ -3,10 +3,9 @@ from kakuri_json import JSONError, decode, encode
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
-    MAX_TRANSITIONS,
     DescribeNode,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     GetStatus,
     History,
@@ -24,6 +23,7 @@ from kakuri_rpc import (
     Transition,
     WorkloadList,
 )
+from kakuri_rpc._fields import MAX_TRANSITIONS
 from kakuri_workload import Run, Workload, WorkloadState
 
 SPEC = b'{"id":"wl-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
@@ -72,9 +72,9 @@ REPLIES = [
             b'"address":"10.0.0.2","started_at":1.5,"ended_at":2.25,"attempt":3,"existing":true}'
         ),
     ),
-    (Error(ErrorCode.INTERNAL, "no"), b'{"type":"Error","code":"internal","message":"no"}'),
+    (ErrorReply(ErrorCode.INTERNAL, "no"), b'{"type":"Error","code":"internal","message":"no"}'),
     (
-        Error(ErrorCode.NOT_FOUND, "no", id="wl-1"),
+        ErrorReply(ErrorCode.NOT_FOUND, "no", id="wl-1"),
         b'{"type":"Error","id":"wl-1","code":"not_found","message":"no"}',
     ),
     (WorkloadList([]), b'{"type":"WorkloadList","workloads":[]}'),
@@ -120,28 +120,28 @@ REPLIES = [
 
 
 @pytest.mark.parametrize(("message", "line"), REQUESTS, ids=lambda value: type(value).__name__)
-def test_requests_are_these_bytes(message, line):
+def test_request_is_encoded_as_in_the_contract(message, line):
     assert encode(message) == line
     assert decode(line, type=Request) == message
 
 
 @pytest.mark.parametrize(("message", "line"), REPLIES, ids=lambda value: type(value).__name__)
-def test_replies_are_these_bytes(message, line):
+def test_reply_is_encoded_as_in_the_contract(message, line):
     assert encode(message) == line
     assert decode(line, type=Reply) == message
 
 
-def test_keys_may_come_in_any_order_with_white_space():
+def test_request_with_keys_in_another_order_and_whitespace_is_decoded():
     line = b' { "id" : "wl-1" , "type" : "GetStatus" } '
     assert decode(line, type=Request) == GetStatus("wl-1")
 
 
-def test_a_reply_of_a_newer_agent_is_understood():
+def test_reply_of_a_newer_agent_is_decoded_without_its_new_fields():
     line = b'{"type":"Status","id":"wl-1","state":"Running","mood":1}'
     assert decode(line, type=Reply) == Status("wl-1", State.RUNNING)
 
 
-def test_a_reply_of_an_older_agent_is_understood():
+def test_reply_of_an_older_agent_is_decoded_with_defaults():
     line = b'{"type":"Node","version":"1","runtime":"x","simulated":true,"workloads":0}'
     node = decode(line, type=Reply)
     assert (node.memory_mb, node.cpu_millicores_used, node.runtime_available) == (None, None, True)
@@ -161,7 +161,7 @@ def test_a_reply_of_an_older_agent_is_understood():
         b'{"type":"History","id":"a","transitions":[{"at":1e300,"state":"Running"}]}',
     ],
 )
-def test_what_is_no_reply_is_refused(line):
+def test_invalid_reply_is_refused(line):
     with pytest.raises(JSONError):
         decode(line, type=Reply)
 
@@ -203,7 +203,7 @@ def test_what_is_no_reply_is_refused(line):
         + b"}",
     ],
 )
-def test_what_is_no_request_is_refused(line):
+def test_invalid_request_is_refused(line):
     with pytest.raises(JSONError):
         decode(line, type=Request)
 
@@ -252,7 +252,7 @@ def test_transition_with_a_long_reason_has_it_shortened():
     )
 
 
-def test_the_longest_page_fits_into_a_line():
+def test_longest_page_fits_into_a_line():
     run = Run(
         WorkloadState.SUCCEEDED,
         reason="\0" * 5000,
@@ -270,7 +270,7 @@ def test_the_longest_page_fits_into_a_line():
     assert len(encode(WorkloadList([longest] * MAX_PAGE, "x" * 63))) < 1024 * 1024
 
 
-def test_the_longest_history_fits_into_a_line():
+def test_longest_history_fits_into_a_line():
     longest = Transition.of(
         253_402_300_798.123456,
         WorkloadState.SUCCEEDED,
@@ -282,6 +282,6 @@ def test_the_longest_history_fits_into_a_line():
     assert len(encode(History("x" * 63, [longest] * MAX_TRANSITIONS))) < 1024 * 1024
 
 
-def test_the_most_data_of_a_log_is_read_back():
+def test_largest_piece_of_a_log_is_decoded():
     log = Log(bytes(MAX_LOG_DATA), "x" * 128, ended=True)
     assert decode(encode(log), type=Reply) == log

@@ -7,8 +7,8 @@ from kakuri_json import encode
 from kakuri_rpc import (
     AgentClient,
     AgentError,
-    Error,
     ErrorCode,
+    ErrorReply,
     History,
     Node,
     State,
@@ -57,7 +57,7 @@ async def test_reply_about_another_workload_is_unexpected(answered, ask):
     client = await answered(encode(other))
     with pytest.raises(UnexpectedReply, match="'wl-1', got one about 'wl-2'"):
         await ASKING[ask](client)
-    client = await answered(encode(Error(ErrorCode.NOT_FOUND, "no", id="wl-2")))
+    client = await answered(encode(ErrorReply(ErrorCode.NOT_FOUND, "no", id="wl-2")))
     with pytest.raises(UnexpectedReply, match="wl-2"):
         await ASKING[ask](client)
 
@@ -138,7 +138,7 @@ async def test_text_of_a_history_a_page_and_a_node_becomes_printable(answered):
 
 
 async def test_text_of_an_error_is_made_printable_and_cut(answered):
-    error = Error(ErrorCode.RUNTIME, FOREIGN + "\r\nSet-Cookie: a" + "x" * 9000, id="wl-1")
+    error = ErrorReply(ErrorCode.RUNTIME, FOREIGN + "\r\nSet-Cookie: a" + "x" * 9000, id="wl-1")
     with pytest.raises(AgentError) as caught:
         await (await answered(encode(error))).get_status("wl-1")
     assert caught.value.message.startswith(SHOWN + "\\r\\nSet-Cookie")

@@ -3,8 +3,8 @@
 import asyncio
 
 from kakuri_rpc import (
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     GetStatus,
     ListWorkloads,
@@ -74,7 +74,10 @@ class Client:
         reply = await life.ask(request)
         world.history.end(ask, reply)
         world.note(f"client {self._name} is told {_short(reply)}")
-        if isinstance(reply, Error) and reply.code in (ErrorCode.INTERNAL, ErrorCode.BAD_REQUEST):
+        if isinstance(reply, ErrorReply) and reply.code in (
+            ErrorCode.INTERNAL,
+            ErrorCode.BAD_REQUEST,
+        ):
             world.complain(f"{request} was answered {reply}")
         self._after_answer(life)
 
@@ -86,7 +89,7 @@ class Client:
         told = {} if reply is None else {status.id: status for status in reply.workloads}
         world.note(f"client {self._name} is told of {[_short(each) for each in told.values()]}")
         for ask in asks:
-            nobody = None if reply is None else Error(ErrorCode.NOT_FOUND, "not listed")
+            nobody = None if reply is None else ErrorReply(ErrorCode.NOT_FOUND, "not listed")
             world.history.end(ask, told.get(ask.id, nobody))
         self._after_answer(life)
 
@@ -102,4 +105,4 @@ class Client:
 def _short(reply):
     if isinstance(reply, Status):
         return f"{reply.id} {reply.state.value} {reply.reason or ''} attempt {reply.attempt}"
-    return reply.message if isinstance(reply, Error) else type(reply).__name__
+    return reply.message if isinstance(reply, ErrorReply) else type(reply).__name__

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kakuri_rpc import Error, ErrorCode, Request, State, Status
+from kakuri_rpc import ErrorCode, ErrorReply, Request, State, Status
 from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
 
 RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
@@ -27,7 +27,7 @@ class Ask:
     begin: int
     gen: str | None = None  # of a start: which specification
     end: int | None = None
-    reply: Status | Error | None = None  # None: nobody knows whether it was carried out
+    reply: Status | ErrorReply | None = None  # None: nobody knows whether it was carried out
     is_acknowledged: bool = False
     is_told_of_none: bool = False
     key: tuple[int, int] | None = None  # how far the workload had come
@@ -35,7 +35,7 @@ class Ask:
     def answered(self, at: int, reply) -> None:
         self.end, self.reply = at, reply
         self.is_acknowledged = isinstance(reply, Status)
-        self.is_told_of_none = isinstance(reply, Error) and reply.code is ErrorCode.NOT_FOUND
+        self.is_told_of_none = isinstance(reply, ErrorReply) and reply.code is ErrorCode.NOT_FOUND
         if self.is_acknowledged:
             self.key = reply.attempt, RANK[reply.state]
 
@@ -54,7 +54,7 @@ class ClientHistory:
         self.asks[workload_id].append(ask)
         return ask
 
-    def end(self, ask: Ask, reply: Status | Error | None) -> None:
+    def end(self, ask: Ask, reply: Status | ErrorReply | None) -> None:
         ask.answered(self.tick(), reply)
 
     # What the registry must know after a crash.

@@ -5,8 +5,8 @@ from kakuri_agent import Agent, Capacity, RuntimeFault, RuntimeUnavailable, Simu
 from kakuri_registry import ZoneHandle, spec_size
 from kakuri_rpc import (
     DescribeNode,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     GetStatus,
     ListWorkloads,
@@ -60,7 +60,7 @@ async def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime, settl
 
 async def test_another_runtime_class_is_refused(agent, runtime, settle):
     reply = agent.handle(StartWorkload(workload(runtime_class="runc")))
-    assert reply == Error(
+    assert reply == ErrorReply(
         ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1"
     )
     await settle()
@@ -80,7 +80,7 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, writer, runt
     agent.handle(StartWorkload(workload("a", memory_mb=10)))
     agent.handle(StartWorkload(workload("b", memory_mb=500)))
     reply = agent.handle(StartWorkload(workload("c", memory_mb=10)))
-    assert reply == Error(
+    assert reply == ErrorReply(
         ErrorCode.CAPACITY,
         "expected at most 200 MB of memory, got 300: 800 of 1000 are reserved, "
         "and no zone takes less than 300 MB",
@@ -107,7 +107,7 @@ async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_n
 ):
     agent = Agent(registry, writer, runtime, Capacity(memory_mb=1000, cpu_millicores=900))
     reply = agent.handle(StartWorkload(workload("a", **needs)))
-    assert reply == Error(ErrorCode.NEVER_FITS, f"expected at most {message}", id="a")
+    assert reply == ErrorReply(ErrorCode.NEVER_FITS, f"expected at most {message}", id="a")
     agent.handle(StartWorkload(workload("b", memory_mb=1000, cpu_millicores=1)))
     assert agent.handle(StartWorkload(workload("c", memory_mb=1))).code is ErrorCode.CAPACITY
     agent.close()
@@ -120,7 +120,7 @@ async def test_specifications_of_live_workloads_share_a_budget(registry, writer,
     for name in "ab":
         assert agent.handle(StartWorkload(workload(name, **large))).state is State.PENDING
     reply = agent.handle(StartWorkload(workload("c", **large)))
-    assert reply == Error(
+    assert reply == ErrorReply(
         ErrorCode.CAPACITY,
         f"expected at most 1000 bytes of specifications, got {one}: "
         f"{2 * one} of {2 * one + 1000} are reserved",
@@ -189,7 +189,7 @@ async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, 
     [GetStatus, RemoveWorkload, GetHistory, lambda name: StopWorkload(name, 1)],
 )
 async def test_an_unknown_workload_is_not_found(agent, request_of):
-    assert agent.handle(request_of("nope")) == Error(
+    assert agent.handle(request_of("nope")) == ErrorReply(
         ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope"
     )
 
@@ -266,7 +266,7 @@ async def test_log_that_the_runtime_does_not_return_is_an_error_that_says_why(
 ):
     agent.handle(StartWorkload(workload()))
     runtime.logs["wl-1"] = fault
-    assert await agent.handle(ReadLog("wl-1")) == Error(code, str(fault), id="wl-1")
+    assert await agent.handle(ReadLog("wl-1")) == ErrorReply(code, str(fault), id="wl-1")
 
 
 async def test_gap_in_a_log_is_passed_on_before_and_after_its_end(agent, runtime, settle):

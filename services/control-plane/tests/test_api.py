@@ -9,8 +9,8 @@ from kakuri_control_plane import control_plane_service
 from kakuri_http import Client
 from kakuri_rpc import (
     DescribeNode,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     History,
     ListWorkloads,
@@ -100,7 +100,7 @@ async def test_a_known_workload_is_200():
     ],
 )
 async def test_each_error_of_the_agent_has_its_status(code, expected):
-    async with api(Error(code, "because", id="wl-1")) as call:
+    async with api(ErrorReply(code, "because", id="wl-1")) as call:
         for method, path, document in (
             ("POST", "/workloads", WORKLOAD),
             ("GET", "/workloads/wl-1", None),
@@ -120,7 +120,7 @@ async def test_each_error_of_the_agent_has_its_status(code, expected):
 
 
 async def test_a_node_that_is_full_says_when_to_try_again():
-    async with api(Error(ErrorCode.CAPACITY, "full", id="wl-1")) as call:
+    async with api(ErrorReply(ErrorCode.CAPACITY, "full", id="wl-1")) as call:
         _, _, headers = await call("POST", "/workloads", WORKLOAD)
         assert headers.get("retry-after") == "30"
 

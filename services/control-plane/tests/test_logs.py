@@ -20,8 +20,8 @@ from kakuri_rpc import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
-    Error,
     ErrorCode,
+    ErrorReply,
     Log,
     ReadLog,
     Request,
@@ -187,9 +187,9 @@ async def test_pieces_that_end_with_a_line_are_no_sign_of_the_end():
 @pytest.mark.parametrize(
     ("answer", "status", "code"),
     [
-        (lambda _: Error(ErrorCode.NOT_FOUND, "no workload"), 404, "not_found"),
-        (lambda _: Error(ErrorCode.RUNTIME, "it failed"), 500, "runtime"),
-        (lambda _: Error(ErrorCode.RUNTIME_UNAVAILABLE, "away"), 503, "runtime_unavailable"),
+        (lambda _: ErrorReply(ErrorCode.NOT_FOUND, "no workload"), 404, "not_found"),
+        (lambda _: ErrorReply(ErrorCode.RUNTIME, "it failed"), 500, "runtime"),
+        (lambda _: ErrorReply(ErrorCode.RUNTIME_UNAVAILABLE, "away"), 503, "runtime_unavailable"),
         (lambda _: Status("wl-1", State.RUNNING), 500, "unexpected_reply"),
         (lambda _: Log(bytes(MAX_LOG_DATA + 1), "x", ended=False), 500, "unexpected_reply"),
         (lambda _: Log(b"", "x" * 129, ended=False), 500, "unexpected_reply"),
@@ -232,7 +232,7 @@ async def test_the_head_alone_leaves_no_log_open():
 @pytest.mark.parametrize(
     "last",
     [
-        Error(ErrorCode.NOT_FOUND, "it was removed"),
+        ErrorReply(ErrorCode.NOT_FOUND, "it was removed"),
         Log(bytes(MAX_LOG_DATA + 1), "x", ended=False),
         Status("wl-1", State.RUNNING),
     ],
@@ -253,7 +253,7 @@ async def test_what_goes_wrong_later_cuts_the_answer_off(last, query, caplog):
 
 
 async def test_log_while_the_runtime_is_away_is_503_with_retry_after():
-    away = Error(ErrorCode.RUNTIME_UNAVAILABLE, "the sidecar can't be reached")
+    away = ErrorReply(ErrorCode.RUNTIME_UNAVAILABLE, "the sidecar can't be reached")
     async with api(lambda _: away) as (client, _):
         response = await client.request("GET", "/workloads/wl-1/log")
     assert response.headers.get("retry-after") == "1"
@@ -286,7 +286,7 @@ async def test_a_runtime_that_comes_back_goes_on_where_it_was(code):
     def answer(request):
         asked.append(request.after)
         if asked.count("1") == 1 and request.after == "1":
-            return Error(code, "no log from the sidecar")
+            return ErrorReply(code, "no log from the sidecar")
         return pieces(b"one", b"two", then_ended=True)(request)
 
     async with api(answer) as (client, _):
@@ -515,7 +515,7 @@ async def test_a_slow_reader_of_a_big_log_holds_little_of_it():
         (AgentUnreachable("away"), True),
         (AgentTimeout("slow"), False),
         (UnexpectedReply("odd"), False),
-        *((AgentError(Error(code, "x")), code in (ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE))
+        *((AgentError(ErrorReply(code, "x")), code in (ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE))
           for code in ErrorCode),
     ],
     ids=repr,

@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_control_plane._presence import Presence
-from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, Error, ErrorCode
+from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, ErrorCode, ErrorReply
 from structlog.testing import capture_logs
 
 
@@ -42,5 +42,5 @@ async def test_refusal_by_the_agent_counts_as_an_answer():
     presence = Presence("agent")
     with capture_logs() as lines:
         await ask(presence, AgentUnreachable("connection refused"))
-        await ask(presence, AgentError(Error(ErrorCode.NOT_FOUND, "no workload")))
+        await ask(presence, AgentError(ErrorReply(ErrorCode.NOT_FOUND, "no workload")))
     assert [line["event"] for line in lines] == ["agent lost", "agent answers again"]

@@ -1,4 +1,4 @@
-"""The messages between Kakuri's control plane and its agents, and both ends of the conversation."""
+"""The protocol between Kakuri's control plane and its agents: messages, client and server."""
 
 from kakuri_rpc._client import DEFAULT_TIMEOUT, AgentClient
 from kakuri_rpc._document import LIMITS, check_document, check_received
@@ -6,15 +6,26 @@ from kakuri_rpc._errors import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
+    ClientClosed,
     DocumentTooLarge,
     RPCError,
     TooManyLogs,
     UnexpectedReply,
 )
+from kakuri_rpc._fields import (
+    MAX_LOG_DATA,
+    MAX_PAGE,
+    MAX_REASON_LENGTH,
+    MAX_TAIL,
+    ErrorCode,
+    LabelSelector,
+    LogCursor,
+    State,
+)
 from kakuri_rpc._log import MAX_OPEN_LOGS, AgentLog
 from kakuri_rpc._messages import (
     DescribeNode,
-    Error,
+    ErrorReply,
     GetHistory,
     GetStatus,
     History,
@@ -33,42 +44,25 @@ from kakuri_rpc._messages import (
 )
 from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__
-from kakuri_rpc._words import (
-    MAX_GRACE_SECONDS,
-    MAX_LOG_DATA,
-    MAX_LOG_WAIT,
-    MAX_MESSAGE_LENGTH,
-    MAX_PAGE,
-    MAX_REASON_LENGTH,
-    MAX_TAIL,
-    MAX_TRANSITIONS,
-    ErrorCode,
-    LabelSelector,
-    LogCursor,
-    State,
-)
 
 __all__ = [
     "DEFAULT_TIMEOUT",
     "LIMITS",
-    "MAX_GRACE_SECONDS",
     "MAX_LOG_DATA",
-    "MAX_LOG_WAIT",
-    "MAX_MESSAGE_LENGTH",
     "MAX_OPEN_LOGS",
     "MAX_PAGE",
     "MAX_REASON_LENGTH",
     "MAX_TAIL",
-    "MAX_TRANSITIONS",
     "AgentClient",
     "AgentError",
     "AgentLog",
     "AgentTimeout",
     "AgentUnreachable",
+    "ClientClosed",
     "DescribeNode",
     "DocumentTooLarge",
-    "Error",
     "ErrorCode",
+    "ErrorReply",
     "GetHistory",
     "GetStatus",
     "History",

@@ -1,9 +1,12 @@
 """The control plane's end of the conversation."""
 
+from typing import Self
+
 from kakuri_tcp import Endpoint, LineClient
 from kakuri_workload import Workload
 
-from kakuri_rpc._exchange import ask
+from kakuri_rpc._call import call
+from kakuri_rpc._fields import MAX_PAGE, State
 from kakuri_rpc._log import AgentLog, LogSlots
 from kakuri_rpc._messages import (
     DescribeNode,
@@ -19,48 +22,80 @@ from kakuri_rpc._messages import (
     StopWorkload,
     WorkloadList,
 )
-from kakuri_rpc._words import MAX_PAGE, State
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds for an answer: an agent answers from memory, so this is a stuck agent."""
+"""Seconds for a reply: an agent answers from memory, so one that takes longer is stuck."""
 
 
 class AgentClient:
-    """Asks one agent, over one connection, many requests at a time; logs have their own.
+    """A client of one agent.
 
-    Every method may raise AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply. A
-    request whose connection broke before the answer came is repeated once, which the protocol
-    allows: what the agent had done already it does not do again. The answer is then that to the
-    second request, so a workload may be `existing`, or not found although it was removed just now.
+        async with AgentClient("127.0.0.1:9000") as agent:
+            await agent.start_workload(workload)
+            status = await agent.get_status(workload.id)
+
+    One connection carries any number of concurrent requests; each log has a connection of its own.
+    The client connects with the first request, and again after a connection was lost. Use it in
+    one event loop, and close it or leave its context.
+
+    A request whose connection breaks before the reply is sent once more. Requests are idempotent,
+    but the reply is that to the second one: a workload may be `existing` although this call
+    started it, or not found although this call removed it.
+
+    Every method that sends a request raises:
+
+    - AgentError: the agent refused the request or failed; see its `code`.
+    - AgentUnreachable: the request was not sent, or was sent twice without a reply.
+    - AgentTimeout: there was no reply in time; it is unknown whether the agent acted.
+    - UnexpectedReply: the reply does not match the request.
+    - ClientClosed: the client was closed.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self._endpoint = endpoint
-        self._lines = LineClient(endpoint)
+    def __init__(self, endpoint: Endpoint | str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Create a client; nothing is sent yet.
+
+        Args:
+            endpoint: where the agent listens.
+            timeout: seconds for the reply to a request, connecting included.
+
+        Raises:
+            kakuri_tcp.EndpointError: the text is not an endpoint.
+        """
+        self._endpoint = Endpoint.of(endpoint)
+        self._lines = LineClient(self._endpoint)
         self._timeout = timeout
         self._logs = LogSlots(yields=False)
         self._followed = LogSlots(yields=True)
 
+    def __repr__(self) -> str:
+        return f"<AgentClient over {self._lines!r}, {len(self._logs) + len(self._followed)} logs>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
     async def start_workload(self, workload: Workload) -> Status:
-        """Have a workload run; its present status if it is known already."""
-        return await ask(self._lines, StartWorkload(workload), Status, self._timeout)
+        """Start a workload, and return its status; `existing` if the agent knew it already."""
+        return await call(self._lines, StartWorkload(workload), Status, self._timeout)
 
     async def get_status(self, workload_id: str) -> Status:
-        """Give the status of a workload."""
-        return await ask(self._lines, GetStatus(workload_id), Status, self._timeout)
+        """Return the status of a workload."""
+        return await call(self._lines, GetStatus(workload_id), Status, self._timeout)
 
     async def get_history(self, workload_id: str) -> History:
-        """Give what has happened to a workload."""
-        return await ask(self._lines, GetHistory(workload_id), History, self._timeout)
+        """Return the transitions of a workload."""
+        return await call(self._lines, GetHistory(workload_id), History, self._timeout)
 
     async def stop_workload(self, workload_id: str, *, grace_seconds: int = 10) -> Status:
-        """Have a workload end; it may take the grace time to do so by itself."""
+        """Stop a workload: terminate it, and kill it after the grace time."""
         request = StopWorkload(workload_id, grace_seconds)
-        return await ask(self._lines, request, Status, self._timeout)
+        return await call(self._lines, request, Status, self._timeout)
 
     async def remove_workload(self, workload_id: str) -> Status:
-        """Have a workload end and be forgotten."""
-        return await ask(self._lines, RemoveWorkload(workload_id), Status, self._timeout)
+        """Stop a workload and remove its record."""
+        return await call(self._lines, RemoveWorkload(workload_id), Status, self._timeout)
 
     async def list_workloads(
         self,
@@ -70,16 +105,20 @@ class AgentClient:
         limit: int = MAX_PAGE,
         label: str | None = None,
     ) -> WorkloadList:
-        """Give a page of statuses in the order of their ids, behind the id `after`.
+        """Return a page of statuses in the order of their ids.
 
-        state and label (key=value) leave out all others.
+        Args:
+            state: only workloads in this state.
+            after: only ids after this one: `next` of the page before.
+            limit: statuses on the page, 1 to MAX_PAGE.
+            label: only workloads with this label, as `key=value`.
         """
         request = ListWorkloads(state, after, limit, label)
-        return await ask(self._lines, request, WorkloadList, self._timeout)
+        return await call(self._lines, request, WorkloadList, self._timeout)
 
     async def describe_node(self) -> Node:
-        """Give what the agent says of its node."""
-        return await ask(self._lines, DescribeNode(), Node, self._timeout)
+        """Return the agent's description of its node."""
+        return await call(self._lines, DescribeNode(), Node, self._timeout)
 
     def open_log(
         self,
@@ -91,23 +130,22 @@ class AgentClient:
         follow: bool = False,
         reader: str = "",
     ) -> AgentLog:
-        """Return a reader of a workload's log, to be closed by the caller.
+        """Return a reader of a workload's log, which the caller closes.
 
-        At most MAX_OPEN_LOGS are followed at a time, and as many are read without following. When
-        all of these are taken, one that has had no data for longest makes room: of the reader
-        that follows the most, or of another reader that reads more.
+        At most MAX_OPEN_LOGS logs are followed at a time, and as many are read without following.
+        When all slots are taken, one is freed by closing the log that had no data for the longest
+        time: a log of the reader that follows the most, or of another reader that reads more.
 
         Args:
-            workload_id: whose log to read.
-            tail: begin with so many of the last lines; all of them unless told.
-            after: begin after this cursor; `tail` means nothing then.
-            bounded: read no further than the end that the log has at the first reading.
-            follow: whether what is yet to be written will be waited for.
-            reader: for whom the log is read, such as a client's address.
+            workload_id: the workload.
+            tail: begin with this number of the last lines; by default at the beginning.
+            after: begin after this cursor; `tail` is ignored then.
+            bounded: read up to the end that the log has at the first read.
+            follow: whether the caller will wait for output that is yet to come.
+            reader: for whom the log is read, such as the address of a client.
 
         Raises:
-            TooManyLogs: no other log makes room.
-
+            TooManyLogs: all slots are taken, and none can be freed.
         """
         return AgentLog(
             self._endpoint,
@@ -128,19 +166,22 @@ class AgentClient:
         after: str | None = None,
         wait_seconds: float = 0.0,
     ) -> Log:
-        """Give one piece of a workload's log; for more than one, `open_log` costs less.
+        """Return one piece of a workload's log; use `open_log` for more than one.
 
-        It waits for something to be written for as long as wait_seconds, 0 to 30, and takes that
-        and the client's timeout at most. Raises TooManyLogs as well.
+        Args:
+            workload_id: the workload.
+            tail: begin with this number of the last lines; by default at the beginning.
+            after: begin after this cursor; `tail` is ignored then.
+            wait_seconds: how long to wait for output, 0 to 30; the client's timeout comes on top.
+
+        Raises:
+            TooManyLogs: all slots for logs are taken.
         """
         async with self.open_log(workload_id, tail=tail, after=after) as log:
             return await log.read(wait_seconds=wait_seconds)
 
     async def close(self) -> None:
-        """Close all connections; requests without an answer fail."""
+        """Close all connections; pending requests fail. May be called again."""
         await self._lines.close()
         for log in (*self._logs.taken(), *self._followed.taken()):
             await log.close()
-
-    def __repr__(self) -> str:
-        return f"<AgentClient over {self._lines!r}, {len(self._logs) + len(self._followed)} logs>"

@@ -1,4 +1,4 @@
-"""Checks the size of a workload's document, at whichever end it is received."""
+"""Checks of the size of a workload's document, for both ends that receive one."""
 
 from kakuri_json import Fault, Limits, ValidationError, encode
 from kakuri_workload import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES, Workload, oversized_strings
@@ -9,25 +9,25 @@ MAX_GROWTH = 6
 """Bytes of the encoding for one byte as received: a control character becomes `\\u001b`."""
 
 MAX_AROUND = 1024
-"""Bytes as received that the encoding of a workload does not have: a message around it, and fields
-with the value that they have anyway."""
+"""Bytes as received that the encoding of a workload does not have: the message around it, and
+fields that have their default."""
 
 LIMITS = Limits(max_depth=5)
-"""For reading requests. A message, a workload and its labels are three levels; values nested deeper
-are refused where they begin, since reading them costs the event loop 0.4 s for 1 MiB."""
+"""For decoding requests. A message, a workload and its labels are three levels; deeper values are
+refused where they begin, because decoding 1 MiB of them would take 0.4 s."""
 
 
 def check_received(document: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> None:
-    """Refuse what cannot be a workload within the limit, without reading it.
+    """Refuse a document that can't be a workload within the limit, without decoding it.
 
-    Reading costs the event loop up to 0.1 ms for each kilobyte, and a line may have 1 MiB.
+    Decoding costs the event loop up to 0.1 ms for each kilobyte, and a line may have 1 MiB.
 
     Args:
-        document: A workload as received, or a message with one.
-        limit: Bytes that the compact encoding of the workload may have.
+        document: a workload as received, or a message with one.
+        limit: bytes that the compact encoding of the workload may have.
 
     Raises:
-        DocumentTooLarge: The encoding has more than `limit` bytes, whatever the document says.
+        DocumentTooLarge: the encoding has more than `limit` bytes, whatever the document contains.
 
     """
     if len(document) <= limit + MAX_AROUND:
@@ -44,18 +44,18 @@ def check_document(
 ) -> None:
     """Check that a workload and its strings are not too large.
 
-    What counts is the compact encoding, so whitespace and the sender's way of escaping don't
-    matter. Costs nothing for a document that is small as received.
+    The compact encoding counts, so whitespace and the sender's way of escaping don't matter. The
+    check costs nothing for a document that is small as received.
 
     Args:
-        workload: The workload as decoded.
-        received: Bytes of the text that it was decoded from.
-        limit: Bytes that the compact encoding may have.
-        path: Where the workload stands in what was received; faults are named from there.
+        workload: the decoded workload.
+        received: bytes of the text that it was decoded from.
+        limit: bytes that the compact encoding may have.
+        path: the workload's place in the message; the paths of faults begin with it.
 
     Raises:
-        DocumentTooLarge: The encoding has more than `limit` bytes.
-        kakuri_json.ValidationError: An argument, a variable or a path is longer than Linux takes.
+        DocumentTooLarge: the encoding has more than `limit` bytes.
+        kakuri_json.ValidationError: an argument, a variable or a path is longer than Linux accepts.
 
     """
     if received * MAX_GROWTH > limit and (size := len(encode(workload))) > limit:

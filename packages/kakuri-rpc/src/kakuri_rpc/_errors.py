@@ -1,19 +1,23 @@
-"""What a caller of an agent has to reckon with, by what the caller would do about it.
+"""The errors of this package, by what a caller would do about them.
 
 RPCError
-├── AgentError        the agent answered with an error of its own: see its code
-├── AgentUnreachable  it was not asked, or never answered although asked twice: try again later
-├── AgentTimeout      it did not answer in time; whether it acted is unknown
-├── UnexpectedReply   it answered with something that is no reply to that request
-├── TooManyLogs       nothing was asked: this client reads as many logs as it may
+├── AgentError        the agent answered with an error: see its code
+├── AgentUnreachable  not sent, or sent twice without a reply: try again later
+├── AgentTimeout      no reply in time; it is unknown whether the agent acted
+├── UnexpectedReply   the reply does not match the request: the agent is at fault
+├── ClientClosed      not sent, because the caller had closed the client
+├── TooManyLogs       not sent: the client has as many logs open as it may
 └── DocumentTooLarge  a workload is larger than it may be (also a ValueError)
 """
 
 import copyreg
 from typing import Any
 
-from kakuri_rpc._messages import Error
-from kakuri_rpc._words import ErrorCode
+from kakuri_json import JSONError, ValidationError
+from kakuri_workload import printable
+
+from kakuri_rpc._fields import MAX_ERROR_LENGTH, ErrorCode
+from kakuri_rpc._messages import ErrorReply
 
 
 class RPCError(Exception):
@@ -25,9 +29,15 @@ class RPCError(Exception):
 
 
 class AgentError(RPCError):
-    """The agent refused a request or failed to carry it out."""
+    """The agent refused a request or failed to carry it out.
 
-    def __init__(self, error: Error) -> None:
+    Attributes:
+        code: why.
+        message: the agent's message.
+        workload_id: the workload that the request was about, if the agent named it.
+    """
+
+    def __init__(self, error: ErrorReply) -> None:
         super().__init__(error.message)
         self.code: ErrorCode = error.code
         self.message: str = error.message
@@ -35,7 +45,7 @@ class AgentError(RPCError):
 
 
 class AgentUnreachable(RPCError, ConnectionError):
-    """The agent can't be talked to at the moment."""
+    """There is no connection to the agent at the moment."""
 
 
 class AgentTimeout(RPCError, TimeoutError):
@@ -43,16 +53,19 @@ class AgentTimeout(RPCError, TimeoutError):
 
 
 class UnexpectedReply(RPCError):
-    """The agent answered with something that is no reply to the request."""
+    """The agent's reply does not match the request."""
+
+
+class ClientClosed(RPCError):
+    """A request was made with a client, or a log, that its owner had closed."""
 
 
 class DocumentTooLarge(RPCError, ValueError):
     """A workload is larger than it may be.
 
     Attributes:
-        size: bytes of its compact encoding, or the fewest that it can have.
+        size: bytes of its compact encoding, or a lower bound.
         limit: bytes that it may have.
-
     """
 
     def __init__(self, size: int, limit: int, *, is_exact: bool = True) -> None:
@@ -65,13 +78,25 @@ class DocumentTooLarge(RPCError, ValueError):
 
 
 class TooManyLogs(RPCError):
-    """A client reads as many logs at a time as it may.
+    """A client has as many logs open as it may.
 
     Attributes:
         limit: the number of logs that may be open.
-
     """
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"expected at most {limit} logs to be read at a time, got one more")
+        super().__init__(f"{limit} logs are open already, which is the most at a time")
         self.limit = limit
+
+
+def one_line(error: JSONError) -> str:
+    """Return the faults of a document in one line, for a message or a log.
+
+    Each fault of an invalid document comes with its path; a syntax error without its excerpt.
+    Faults quote the document, so the line is made printable and cut at MAX_ERROR_LENGTH.
+    """
+    if isinstance(error, ValidationError):
+        text = "; ".join(f"{fault.path}: {fault.message}" for fault in error.faults)
+    else:
+        text = str(error).partition("\n")[0]
+    return printable(text, MAX_ERROR_LENGTH)

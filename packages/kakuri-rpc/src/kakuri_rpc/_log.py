@@ -1,7 +1,7 @@
-"""Reading logs: each over a connection of its own.
+"""Reading logs, each over a connection of its own.
 
-An agent answers the requests of a connection in their order, so one that waits for something to
-be written would hold up all behind it.
+An agent answers the requests of a connection in their order, so a request that waits for output
+would delay all later ones.
 """
 
 import asyncio
@@ -11,34 +11,38 @@ from weakref import WeakSet
 
 from kakuri_tcp import Endpoint, LineClient, LineClientLimits
 
+from kakuri_rpc._call import call
 from kakuri_rpc._errors import TooManyLogs
-from kakuri_rpc._exchange import ask
 from kakuri_rpc._messages import Log, ReadLog
 
 MAX_OPEN_LOGS = 64
 """Logs that one client follows at a time, and as many that it reads without following: each holds
-a connection of the agent's, and a piece."""
+a connection to the agent, and a piece of the log."""
 
 LOG_LIMITS = LineClientLimits(line=131_072, idle_timeout=10.0)
-"""Of a log's connection. A line holds the longest reply: its data in base64, and some more. The
-connection of a slow reader is closed in between; the next reading opens it again."""
+"""Limits of a log's connection. A line holds the longest reply: its data in base64, and the other
+fields. The connection of a slow reader is closed between reads; the next read opens it again."""
 
 
 class AgentLog:
-    """Reads one workload's log piece by piece; `AgentClient.open_log` makes it.
+    """A reader of one workload's log, piece by piece; made by `AgentClient.open_log`.
 
-    It remembers how far it has come, so after an error it may be read on. One reading at a time;
-    to be closed, or used as an async context manager.
+        async with agent.open_log("web", follow=True) as log:
+            while not log.has_ended:
+                piece = await log.read(wait_seconds=30)
+                sys.stdout.buffer.write(piece.data)
+
+    It keeps its position, so reading can go on after an error. Read one piece at a time, and close
+    the log or leave its context.
 
     Attributes:
-        workload_id: whose log it is.
-        reader: the client that reads it; slots are shared fairly among readers.
-        has_ended: whether everything has been read and nothing will follow.
-        has_gap: whether bytes were removed before they could be read, so that some of the pieces
-            read so far don't follow on each other.
-        has_yielded: whether it was closed to make room for another log.
+        workload_id: the workload.
+        reader: for whom the log is read; slots are shared fairly among readers.
+        has_ended: everything was read, and nothing will follow.
+        has_gap: bytes were removed before they could be read, so that some of the pieces read so
+            far are not adjacent.
+        has_yielded: it was closed to free its slot for another log.
         quiet_since: when it was opened or last had data, by the event loop's clock.
-
     """
 
     def __init__(
@@ -69,14 +73,20 @@ class AgentLog:
         self.has_gap: bool = False
 
     async def read(self, *, wait_seconds: float = 0.0) -> Log:
-        """Give the next piece; it has no data if none comes within wait_seconds, 0 to 30.
+        """Return the next piece, which is empty if there is no output within the wait.
 
-        Raises AgentError, AgentUnreachable, AgentTimeout and UnexpectedReply.
+        Args:
+            wait_seconds: how long to wait for output, 0 to 30.
+
+        Raises:
+            AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`. The
+                position does not change, so the read may be repeated.
+            ClientClosed: the log or its client was closed.
         """
         request = ReadLog(
             self.workload_id, self._tail, self._after, wait_seconds, bounded=self._bounded
         )
-        log = await ask(self._lines, request, Log, wait_seconds + self._timeout)
+        log = await call(self._lines, request, Log, wait_seconds + self._timeout)
         self._tail = None
         self._after = log.next
         if log.data:
@@ -86,12 +96,12 @@ class AgentLog:
         return log
 
     async def close(self) -> None:
-        """Close the connection: the agent stops waiting. May be called again."""
+        """Close the connection, so that the agent stops waiting. May be called again."""
         self._slots.free(self)
         await self._lines.close()
 
     def make_room(self) -> None:
-        """Release the slot and close the connection soon: reading it fails from then on."""
+        """Free the slot and start to close the connection: reads fail from now on."""
         self.has_yielded = True
         self._slots.free(self)
         self._closing = asyncio.get_running_loop().create_task(self._lines.close())
@@ -103,15 +113,15 @@ class AgentLog:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<AgentLog of {self.workload_id!r} behind {self._after!r} over {self._lines!r}>"
+        return f"<AgentLog of {self.workload_id!r} after {self._after!r} over {self._lines!r}>"
 
 
 class LogSlots:
-    """The open logs; one that is no longer referenced does not count.
+    """The open logs; a log without references does not count.
 
-    When all slots are taken, a new log may have one of the reader that has the most: that of the
-    log which has had no data for longest. With `yields`, that may be the same reader; without, a
-    reader with as many logs as any other is refused.
+    When all slots are taken, a new log gets the slot of another one: of the reader with the most
+    logs, the log that had no data for the longest time. With `yields` that may be the same reader;
+    without, a reader that has as many logs as any other is refused.
     """
 
     def __init__(self, *, yields: bool) -> None:
@@ -119,17 +129,21 @@ class LogSlots:
         self._logs: WeakSet[AgentLog] = WeakSet()
 
     def take(self, log: AgentLog) -> None:
-        """Add a log, and close another one to make room if necessary. Raises TooManyLogs."""
+        """Add a log, and close another one if all slots are taken.
+
+        Raises:
+            TooManyLogs: no slot can be freed.
+        """
         logs = list(self._logs)
         if len(logs) >= MAX_OPEN_LOGS:
             held = Counter(each.reader for each in (*logs, log))
             most = max(held.values())
             if held[log.reader] == most and not self._yields:
                 raise TooManyLogs(MAX_OPEN_LOGS)
-            crowd = [each for each in logs if held[each.reader] == most]
-            if not crowd:
+            candidates = [each for each in logs if held[each.reader] == most]
+            if not candidates:
                 raise TooManyLogs(MAX_OPEN_LOGS)
-            min(crowd, key=lambda each: each.quiet_since).make_room()
+            min(candidates, key=lambda each: each.quiet_since).make_room()
         self._logs.add(log)
 
     def free(self, log: AgentLog) -> None:

@@ -1,11 +1,11 @@
-"""The vocabulary of the agent protocol: one JSON object a line, told apart by its `type`."""
+"""The messages of the agent protocol: JSON objects, one per line, distinguished by `type`."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_workload import MaxLength, Range, Run, Workload, WorkloadId, WorkloadState, printable
 
-from kakuri_rpc._words import (
+from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
     MAX_DIGEST_LENGTH,
     MAX_GRACE_SECONDS,
@@ -28,14 +28,14 @@ from kakuri_rpc._words import (
 
 
 class AnyRequest:
-    """What every request says about its spelling: a wrong field is an error."""
+    """The base of requests: an unknown field is an error."""
 
     __slots__ = ()
     __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True}
 
 
 class AnyReply:
-    """What every reply says about its spelling: fields of a newer agent are passed over."""
+    """The base of replies: fields of a newer agent are ignored."""
 
     __slots__ = ()
     __json__: ClassVar[dict[str, Any]] = {"tag": "type", "omit_defaults": True, "unknown": "ignore"}
@@ -43,21 +43,21 @@ class AnyReply:
 
 @dataclass(frozen=True, slots=True)
 class StartWorkload(AnyRequest):
-    """Have a workload run. Repeating it gives the present status."""
+    """Start a workload. The reply to a repeated request is the current status."""
 
     workload: Workload
 
 
 @dataclass(frozen=True, slots=True)
 class GetStatus(AnyRequest):
-    """Ask how far a workload has come."""
+    """Ask for the status of a workload."""
 
     id: WorkloadId
 
 
 @dataclass(frozen=True, slots=True)
 class StopWorkload(AnyRequest):
-    """Have a workload end: it is asked, and killed after the grace time."""
+    """Stop a workload: terminate it, and kill it after the grace time."""
 
     id: WorkloadId
     grace_seconds: Annotated[int, Range(ge=0, le=MAX_GRACE_SECONDS)] = 10
@@ -65,16 +65,20 @@ class StopWorkload(AnyRequest):
 
 @dataclass(frozen=True, slots=True)
 class RemoveWorkload(AnyRequest):
-    """Have a workload end and be forgotten."""
+    """Stop a workload and remove its record."""
 
     id: WorkloadId
 
 
 @dataclass(frozen=True, slots=True)
 class ListWorkloads(AnyRequest):
-    """Ask for a page of statuses in the order of their ids, behind the id `after`.
+    """Ask for a page of statuses in the order of their ids.
 
-    Only of workloads in that state and with that label, where they are given.
+    Attributes:
+        state: only workloads in this state.
+        after: only ids after this one.
+        limit: statuses on the page.
+        label: only workloads with this label.
     """
 
     state: State | None = None
@@ -85,12 +89,15 @@ class ListWorkloads(AnyRequest):
 
 @dataclass(frozen=True, slots=True)
 class ReadLog(AnyRequest):
-    """Ask for what a workload has written from the cursor `after` on.
+    """Ask for a piece of a workload's log.
 
-    Without a cursor, from the last `tail` lines on, or from the beginning; with one, `tail` means
-    nothing. If there is nothing, the reply may wait up to `wait_seconds` for it. Bounded requests
-    are for what there is at the first of them, whose cursors they pass on: `ended` is then true at
-    that end.
+    Attributes:
+        id: the workload.
+        tail: without a cursor, begin with this number of the last lines; None for all of them.
+        after: the cursor to begin after.
+        wait_seconds: how long the reply may wait if there is no output yet.
+        bounded: read up to the end that the log has at the first of these requests, which is
+            recorded in the cursors; `ended` is then true at that end.
     """
 
     id: WorkloadId
@@ -102,23 +109,32 @@ class ReadLog(AnyRequest):
 
 @dataclass(frozen=True, slots=True)
 class GetHistory(AnyRequest):
-    """Ask what has happened to a workload."""
+    """Ask for the transitions of a workload."""
 
     id: WorkloadId
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeNode(AnyRequest):
-    """Ask what the node is and what it runs workloads with."""
+    """Ask for a description of the node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status(AnyReply):
-    """How far a workload has come.
+    """The status of a workload, of its current run or its last one.
 
-    Times are seconds since the epoch by the runtime's clock, of the present run or the last one;
-    attempt counts the restarts so far; existing says that a StartWorkload found it there already;
-    image_digest is that of the image that ran, where it is known.
+    Attributes:
+        id: the workload.
+        state: its state.
+        reason: why it is in that state, as a short code.
+        message: the same for people.
+        exit_code: the exit code of its main process.
+        address: its IP address.
+        started_at: when the run started, in seconds since the epoch by the runtime's clock.
+        ended_at: when it ended.
+        attempt: the number of restarts so far.
+        existing: StartWorkload found the workload already there.
+        image_digest: the digest of the image that runs or ran.
     """
 
     id: WorkloadId
@@ -154,7 +170,7 @@ class Status(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadList(AnyReply):
-    """A page of statuses; next is where the following page begins, if there is one."""
+    """A page of statuses; `next` is the `after` of the following page, if there is one."""
 
     workloads: Annotated[list[Status], MaxLength(MAX_PAGE)]
     next: WorkloadId | None = None
@@ -162,15 +178,22 @@ class WorkloadList(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class Node(AnyReply):
-    """What a node is: the agent's version, its runtime, and how many workloads it has.
+    """The description of a node.
 
-    memory_mb and cpu_millicores are what workloads may take in all, where that is known, and
-    those with `_used` what is taken; units as in Workload. While the runtime is not available,
-    zones run on and nothing is started.
-
-    runtime_endpoint is the kind of socket through which zones are run, "unix" or "tcp"; None if
-    there is none. runtime_handlers has the runtime's handler for each runtime class, if the agent
-    itself chooses it.
+    Attributes:
+        version: of the agent.
+        runtime: the kind of runtime: sidecar, cri or simulated.
+        simulated: whether workloads only seem to run.
+        workloads: the number of workloads.
+        memory_mb: MiB for all workloads together, where the agent knows it.
+        memory_mb_used: MiB that are reserved.
+        cpu_millicores: millicores for all workloads together, where the agent knows it.
+        cpu_millicores_used: millicores that are reserved.
+        runtime_available: whether the runtime answers; if not, zones continue to run, and none is
+            started.
+        message: why the runtime is not available, or what else an operator should know.
+        runtime_endpoint: the kind of socket to the runtime or sidecar: "unix" or "tcp".
+        runtime_handlers: the runtime's handler for each runtime class, where the agent chooses it.
     """
 
     version: str
@@ -189,11 +212,13 @@ class Node(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class Log(AnyReply):
-    """A piece of what a workload has written, as it was written.
+    """A piece of a workload's log, byte for byte.
 
-    next is the cursor behind it. ended says that nothing will ever follow: the workload has ended
-    for good, and this is the rest. gap says that bytes between the request's cursor and data were
-    removed before they could be read.
+    Attributes:
+        data: the bytes; may be empty.
+        next: the cursor after them.
+        ended: nothing will follow: the workload has ended for good, and this is the last piece.
+        gap: bytes between the request's cursor and `data` were removed before they could be read.
     """
 
     data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
@@ -204,10 +229,17 @@ class Log(AnyReply):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a workload became, when (seconds since the epoch, the agent's clock), and why.
+    """One change of a workload's state.
 
-    count is how many attempts in a row ended in this after the same steps, if more than one: the
-    steps of the earlier ones are left out.
+    Attributes:
+        at: when, in seconds since the epoch by the agent's clock.
+        state: the new state.
+        reason: why, as a short code.
+        message: the same for people.
+        exit_code: the exit code of the main process.
+        attempt: the number of restarts so far.
+        count: how many attempts in a row ended with this transition after the same ones; those of
+            the earlier attempts are left out.
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
@@ -232,7 +264,7 @@ class Transition:
         attempt: int = 0,
         count: int = 1,
     ) -> "Transition":
-        """Make a transition from the registry's words; a long reason or message is cut."""
+        """Return a transition of the registry; a long reason or message is shortened."""
         return cls(
             at,
             State.of(state),
@@ -246,15 +278,23 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class History(AnyReply):
-    """What has happened to a workload, in the order of events; at most the newest 100."""
+    """The transitions of a workload, oldest first."""
 
     id: WorkloadId
     transitions: Annotated[list[Transition], MaxLength(MAX_TRANSITIONS)]
 
 
 @dataclass(frozen=True, slots=True)
-class Error(AnyReply):
-    """Why there is no other reply; id is that of the workload asked about, where there is one."""
+class ErrorReply(AnyReply):
+    """An error, which may be the reply to any request. On the wire its type is `Error`.
+
+    Attributes:
+        id: the workload that the request was about, if any.
+        code: the kind of error.
+        message: the same for people.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {**AnyReply.__json__, "tag_value": "Error"}
 
     id: str | None = field(default=None, kw_only=True)
     code: ErrorCode
@@ -271,4 +311,4 @@ Request: TypeAlias = (
     | ReadLog
     | GetHistory
 )
-Reply: TypeAlias = Status | WorkloadList | Node | Log | History | Error
+Reply: TypeAlias = Status | WorkloadList | Node | Log | History | ErrorReply

@@ -11,9 +11,17 @@ from typing import TypeVar
 
 from kakuri_workload import printable
 
+from kakuri_rpc._fields import (
+    MAX_ADDRESS_LENGTH,
+    MAX_DIGEST_LENGTH,
+    MAX_ERROR_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    MAX_NAME_LENGTH,
+    MAX_REASON_LENGTH,
+)
 from kakuri_rpc._messages import (
     AnyReply,
-    Error,
+    ErrorReply,
     History,
     ListWorkloads,
     Log,
@@ -24,16 +32,8 @@ from kakuri_rpc._messages import (
     Transition,
     WorkloadList,
 )
-from kakuri_rpc._words import (
-    MAX_ADDRESS_LENGTH,
-    MAX_DIGEST_LENGTH,
-    MAX_ERROR_LENGTH,
-    MAX_MESSAGE_LENGTH,
-    MAX_NAME_LENGTH,
-    MAX_REASON_LENGTH,
-)
 
-R = TypeVar("R", Status, WorkloadList, Node, Log, History, Error)
+R = TypeVar("R", Status, WorkloadList, Node, Log, History, ErrorReply)
 
 
 def mismatch(request: Request, reply: AnyReply) -> str | None:
@@ -41,14 +41,14 @@ def mismatch(request: Request, reply: AnyReply) -> str | None:
     match request, reply:
         case ListWorkloads(), WorkloadList():
             return next(_page_faults(request, reply), None)
-        case StartWorkload(workload=workload), Status() | History() | Error():
+        case StartWorkload(workload=workload), Status() | History() | ErrorReply():
             asked: str | None = workload.id
-        case _, Status() | History() | Error():
+        case _, Status() | History() | ErrorReply():
             asked = getattr(request, "id", None)
         case _:
             return None
     # An error may leave the id out, and a request without one may be refused because of any.
-    if reply.id == asked or (isinstance(reply, Error) and (asked is None or reply.id is None)):
+    if reply.id == asked or (isinstance(reply, ErrorReply) and (asked is None or reply.id is None)):
         return None
     return f"expected a reply about {asked!r}, got one about {reply.id!r}"
 
@@ -69,7 +69,7 @@ def cleaned(reply: R) -> R:
                 runtime=printable(reply.runtime, MAX_NAME_LENGTH),
                 message=_clean(reply.message, MAX_MESSAGE_LENGTH),
             )
-        case Error():
+        case ErrorReply():
             return replace(reply, message=printable(reply.message, MAX_ERROR_LENGTH))
         case _:
             return reply

@@ -18,70 +18,84 @@ from kakuri_tcp import (
 from kakuri_workload import MAX_DOCUMENT_BYTES
 
 from kakuri_rpc._document import LIMITS, check_document, check_received
-from kakuri_rpc._errors import DocumentTooLarge
-from kakuri_rpc._faults import one_line
-from kakuri_rpc._messages import AnyReply, Error, Reply, Request, StartWorkload
-from kakuri_rpc._words import ErrorCode
+from kakuri_rpc._errors import DocumentTooLarge, one_line
+from kakuri_rpc._fields import ErrorCode
+from kakuri_rpc._messages import AnyReply, ErrorReply, Reply, Request, StartWorkload
 
 log = logging.getLogger("kakuri_rpc")
 
 OPENING = b"{"
-"""The byte that every connection begins with. No request line, banner or handshake of another
-protocol does, and white space or a byte order mark before the first message is not accepted."""
+"""The byte that every connection begins with. Request lines, banners and handshakes of other
+protocols begin with others; whitespace or a byte order mark before the first message is refused."""
 
 DEFAULT_LIMITS = LineServerLimits()
 
-INTERNAL = encode(Error(ErrorCode.INTERNAL, "the agent failed; its log says why"))
+INTERNAL = encode(ErrorReply(ErrorCode.INTERNAL, "the agent failed; its log says why"))
 
 
 class _NotARequest(LineError):
-    """A line after which its connection has to end."""
+    """A line after which the connection has to close."""
 
 
 class _TooLarge(_NotARequest):
-    """A line that was not read because it can't be a request within the limits."""
+    """A line that is not decoded because it can't be a request within the limits."""
 
 
 LateReply: TypeAlias = Reply | Callable[[], Reply]
-"""What an awaitable of a handler gives: a reply, or a function that builds it."""
+"""The result of a handler's awaitable: a reply, or a function that builds it."""
 
 
 async def serve(
-    endpoint: Endpoint,
+    endpoint: Endpoint | str,
     handler: Callable[[Request], Reply | Awaitable[LateReply]],
     *,
     limits: LineServerLimits = DEFAULT_LIMITS,
     max_document: int = MAX_DOCUMENT_BYTES,
     access: UnixAccess | None = None,
 ) -> Server:
-    """Listen for control planes and answer each request with what `handler` returns for it.
+    """Listen for control planes, and answer each request with the handler's reply.
 
-    The port fails closed, because whatever carries a line feed and bytes of somebody's choice
-    (a web page's POST, a session ticket in a TLS handshake) could carry a request as well:
+        async def handler(request: Request) -> Reply:
+            match request:
+                case GetStatus(id=workload_id):
+                    return await status_of(workload_id)
+                case _:
+                    return ErrorReply(ErrorCode.BAD_REQUEST, "not supported")
 
-    - A connection that does not begin with `{` is aborted; none of it is read.
-    - A first line that is not a valid request gets an `Error`, and the connection closes.
-    - So does any later line that is not JSON, or too large to be read. One that is JSON but no
-      valid request gets an `Error` with every fault, and the connection goes on.
+        async with await serve("127.0.0.1:9000", handler) as server:
+            ...
 
-    The handler answers at once, or with an awaitable; what comes on the same connection is
-    answered behind that, though handled meanwhile. It is cancelled when its connection is lost;
-    one that was merely closed looks like half a close until a reply is written, so no awaitable
-    should take longer than its request allows. A large reply that had to wait is best given as a
-    function that builds it: that is called within the connection's share of the loop's time, and
-    replies whose wait ends together neither take up memory nor hold up other connections. If the
-    handler raises, the answer is an `internal`
-    error and the log has the trace. A workload of more than `max_document` bytes in its compact
-    encoding is refused with `too_large`. `access` is as for `kakuri_tcp.listen`.
+    The port fails closed, because anything that carries a line feed and bytes of an attacker's
+    choice (a web page's POST, a session ticket in a TLS handshake) could carry a request as well:
+
+    - A connection that does not begin with `{` is aborted; none of it is decoded.
+    - A first line that is not a valid request gets an `ErrorReply`, and the connection closes.
+    - So does any later line that is not JSON, or is too large to be decoded. A line that is JSON
+      but not a valid request gets an `ErrorReply` with every fault, and the connection continues.
+
+    Replies keep the order of the requests: later requests of the same connection are handled
+    concurrently with a handler that waits, but answered after it. An awaitable is cancelled when
+    its connection is lost. A connection that was closed looks half-closed until a reply is written,
+    so no awaitable should take longer than its request allows.
+
+    Args:
+        endpoint: where to listen.
+        handler: returns the reply, or an awaitable of it. The result of the awaitable may be a
+            function that builds a large reply: it is called within the connection's share of the
+            loop's time, so that many replies that become ready together use little memory and
+            don't delay other connections. If the handler raises, the reply is `internal` and the
+            log has the traceback.
+        limits: limits of connections and lines.
+        max_document: bytes of a workload in its compact encoding; larger ones get `too_large`.
+        access: who may connect to a Unix socket.
 
     Raises:
-        ListenFailed: (of kakuri_tcp) the endpoint can't be listened on.
-
+        kakuri_tcp.ListenFailed: the address can't be used.
     """
 
     def read(line: bytes) -> Request:
         try:
-            # Not by a lower limit of this node's: a client's other requests would be cut off.
+            # Not with a lower max_document: that would cut off the client's other requests.
             check_received(line)
         except DocumentTooLarge as error:
             raise _TooLarge(str(error)) from error
@@ -92,7 +106,7 @@ async def serve(
         try:
             request = read(line)
         except ValidationError as error:
-            return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
+            return encode(ErrorReply(ErrorCode.BAD_REQUEST, one_line(error)))
         except JSONError as error:
             raise _NotARequest(one_line(error)) from error
         return perform(request, len(line))
@@ -109,12 +123,12 @@ async def serve(
             if isinstance(request, StartWorkload):
                 check_document(request.workload, size, limit=max_document, path="$.workload")
         except DocumentTooLarge as error:
-            return encode(Error(ErrorCode.TOO_LARGE, str(error)))
+            return encode(ErrorReply(ErrorCode.TOO_LARGE, str(error)))
         except ValidationError as error:
-            return encode(Error(ErrorCode.BAD_REQUEST, one_line(error)))
+            return encode(ErrorReply(ErrorCode.BAD_REQUEST, one_line(error)))
         try:
             reply = handler(request)
-            if isinstance(reply, AnyReply):  # in a quarter of the time of a question for Awaitable
+            if isinstance(reply, AnyReply):  # four times as fast as a check for Awaitable
                 return encode(reply)
             return asyncio.ensure_future(reply)
         except Exception:
@@ -125,7 +139,7 @@ async def serve(
         endpoint,
         answer,
         limits=limits,
-        on_fault=_last_words,
+        on_fault=_final_reply,
         encode_result=_encode_result,
         first_byte=OPENING,
         first_line=answer_first,
@@ -134,7 +148,7 @@ async def serve(
 
 
 def _encode_result(handling: asyncio.Future[LateReply]) -> bytes:
-    """Return what a reply that was waited for is on the wire."""
+    """Return the encoded reply of a handler that returned an awaitable."""
     try:
         reply = handling.result()
         return encode(reply if isinstance(reply, AnyReply) else reply())
@@ -143,6 +157,6 @@ def _encode_result(handling: asyncio.Future[LateReply]) -> bytes:
         return INTERNAL
 
 
-def _last_words(fault: LineError | HandlerFailed) -> bytes:
+def _final_reply(fault: LineError | HandlerFailed) -> bytes:
     code = ErrorCode.TOO_LARGE if isinstance(fault, _TooLarge) else ErrorCode.BAD_REQUEST
-    return encode(Error(code, str(fault)))
+    return encode(ErrorReply(code, str(fault)))

@@ -23,8 +23,8 @@ from kakuri_registry import (
 )
 from kakuri_rpc import (
     DescribeNode,
-    Error,
     ErrorCode,
+    ErrorReply,
     GetHistory,
     GetStatus,
     History,
@@ -141,7 +141,7 @@ class Agent:
         classes = self._runtime.handlers.keys() or RUNTIME_CLASSES
         if workload.runtime_class not in classes:
             expected = " or ".join(sorted(classes))
-            return Error(
+            return ErrorReply(
                 ErrorCode.BAD_REQUEST,
                 f"expected runtime class {expected}, got {workload.runtime_class!r}",
                 id=workload.id,
@@ -149,18 +149,18 @@ class Agent:
         removing = self._registry.removing_bytes
         if removing > MAX_REMOVING_BYTES:
             message = f"{removing} bytes of ended workloads wait to be removed by the runtime"
-            return Error(ErrorCode.CAPACITY, message, id=workload.id)
+            return ErrorReply(ErrorCode.CAPACITY, message, id=workload.id)
         try:
             self._capacity.reserve(workload)
         except NeverFits as error:
-            return Error(ErrorCode.NEVER_FITS, str(error), id=workload.id)
+            return ErrorReply(ErrorCode.NEVER_FITS, str(error), id=workload.id)
         except InsufficientCapacity as error:
-            return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
+            return ErrorReply(ErrorCode.CAPACITY, str(error), id=workload.id)
         try:
             entry = self._registry.register(workload, now=self._clock())
         except RegistryFull as error:
             self._capacity.release(workload.id)
-            return Error(ErrorCode.CAPACITY, str(error), id=workload.id)
+            return ErrorReply(ErrorCode.CAPACITY, str(error), id=workload.id)
         return self._acknowledge(entry, existing=False)
 
     async def _start_when_durable(self, workload: Workload) -> Reply:
@@ -226,14 +226,16 @@ class Agent:
             log.info("workload accepted", id=entry.workload.id, image=entry.workload.image)
         return Status.of(entry.workload.id, entry.run, existing=bool(existing))
 
-    def _refused(self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None) -> Error:
+    def _refused(
+        self, error: StoreError, entry: WorkloadEntry, *, existing: bool | None
+    ) -> ErrorReply:
         workload_id = entry.workload.id
         if existing is None and workload_id not in self._registry:
             return _not_found(workload_id)  # its registration was refused too
         if existing is False:
             log.warning("workload refused", id=workload_id, error=str(error))
         code = ErrorCode.CAPACITY if isinstance(error, StoreFull) else ErrorCode.INTERNAL
-        return Error(code, str(error), id=workload_id)
+        return ErrorReply(code, str(error), id=workload_id)
 
     def _report(self, workload_id: str, build: Callable[[str], Reply]) -> Reply | Awaitable[Reply]:
         """Reply with a state of a workload that a crash would not undo.
@@ -336,12 +338,12 @@ class Agent:
         )
 
 
-def _conflict(known: WorkloadEntry) -> Error:
+def _conflict(known: WorkloadEntry) -> ErrorReply:
     workload_id = known.workload.id
     is_ending = known.desired is DesiredState.REMOVE
     what = "is being removed" if is_ending else "exists with another specification"
-    return Error(ErrorCode.CONFLICT, f"workload {workload_id!r} {what}", id=workload_id)
+    return ErrorReply(ErrorCode.CONFLICT, f"workload {workload_id!r} {what}", id=workload_id)
 
 
-def _not_found(workload_id: str) -> Error:
-    return Error(ErrorCode.NOT_FOUND, f"no workload {workload_id!r}", id=workload_id)
+def _not_found(workload_id: str) -> ErrorReply:
+    return ErrorReply(ErrorCode.NOT_FOUND, f"no workload {workload_id!r}", id=workload_id)

@@ -9,7 +9,7 @@ import asyncio
 from contextlib import suppress
 
 from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
-from kakuri_rpc import Error, ErrorCode, Log, ReadLog, Reply
+from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 
 from kakuri_agent._runtime import (
     LogPart,
@@ -57,7 +57,7 @@ class WorkloadLogs:
                 entry = self._registry.get(request.id)
                 if entry is None:
                     message = f"no workload {request.id!r}"
-                    return Error(ErrorCode.NOT_FOUND, message, id=request.id)
+                    return ErrorReply(ErrorCode.NOT_FOUND, message, id=request.id)
                 left = max(deadline - loop.time(), 0.0)
                 reply = await self._reply(request, entry, left)
                 may_wait = isinstance(reply, Log) and not reply.data and not reply.ended
@@ -78,11 +78,11 @@ class WorkloadLogs:
             ended = request.bounded or entry.state.is_terminal
             part = LogPart(b"", LOG_START, ended)
         except UnknownCursor as error:
-            return Error(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
+            return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
         except RuntimeUnavailable as error:
-            return Error(ErrorCode.RUNTIME_UNAVAILABLE, str(error), id=workload_id)
+            return ErrorReply(ErrorCode.RUNTIME_UNAVAILABLE, str(error), id=workload_id)
         except RuntimeFault as error:
-            return Error(ErrorCode.RUNTIME, str(error), id=workload_id)
+            return ErrorReply(ErrorCode.RUNTIME, str(error), id=workload_id)
         else:
             if not part.ended or request.bounded or self._has_ended(workload_id):
                 self._quiet.pop(workload_id, None)

@@ -81,20 +81,17 @@ async def control_plane_service(
     Raises:
         kakuri_tcp.ListenFailed: the address can't be used.
     """
-    client = AgentClient(agent, timeout=agent_timeout)
-    api = Api(client, str(agent))
-    router = api.router()
-    names = [*allowed_hosts, listen.host] if listen.host else allowed_hosts
-    router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
-    router.check(refuse_other_sites)
-    try:
+    async with AgentClient(agent, timeout=agent_timeout) as client:
+        api = Api(client, str(agent))
+        router = api.router()
+        names = [*allowed_hosts, listen.host] if listen.host else allowed_hosts
+        router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
+        router.check(refuse_other_sites)
         async with serving(listen, router, access=access) as endpoint:
             try:
                 yield endpoint
             finally:
                 await api.end_followed_logs()
-    finally:
-        await client.close()
 
 
 def _check_agent(agent: Endpoint) -> Endpoint:

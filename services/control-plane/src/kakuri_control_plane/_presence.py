@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 import structlog
-from kakuri_rpc import AgentTimeout, AgentUnreachable, RPCError
+from kakuri_rpc import AgentTimeout, AgentUnreachable, ClientClosed, RPCError
 
 log = structlog.get_logger()
 
@@ -33,6 +33,8 @@ class Presence:
                 self._is_lost = True
                 log.warning("agent lost", agent=self._agent, error=str(error))
             raise
+        except ClientClosed:
+            raise  # nothing was sent
         except RPCError:
             self._answered()
             raise

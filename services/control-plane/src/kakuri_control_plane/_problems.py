@@ -11,6 +11,7 @@ from kakuri_rpc import (
     AgentError,
     AgentTimeout,
     AgentUnreachable,
+    ClientClosed,
     DocumentTooLarge,
     ErrorCode,
     RPCError,
@@ -69,7 +70,7 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
             usual, code = _STATUSES.get(error.code, 500), error.code.value
             if error.code is ErrorCode.CAPACITY:
                 retry = RETRY_WHEN_FREED
-        case AgentUnreachable():
+        case AgentUnreachable() | ClientClosed():  # the control plane is stopping
             usual, code = UNAVAILABLE, "agent_unreachable"
         case AgentTimeout():
             usual, code = 504, "agent_timeout"

@@ -1,4 +1,4 @@
-"""The words that messages are made of, and how long they may be."""
+"""The types of the fields of messages, and their limits."""
 
 from enum import Enum
 from typing import Annotated
@@ -6,13 +6,13 @@ from typing import Annotated
 from kakuri_workload import Range, Text, WorkloadState
 
 MAX_GRACE_SECONDS = 3600
-"""The longest that a workload may take to end by itself."""
+"""The longest grace time of a stop."""
 
 MAX_REASON_LENGTH = 64
 """Characters of a reason, which is a short code."""
 
 MAX_MESSAGE_LENGTH = 1024
-"""Characters of a status's message: the words of a registry or a runtime, at length."""
+"""Characters of a status's message, which may quote an image registry or the runtime."""
 
 MAX_ADDRESS_LENGTH = 64
 """Characters of an address: the longest of IPv6 with a zone has 61."""
@@ -21,7 +21,7 @@ MAX_NAME_LENGTH = 64
 """Characters of a version or of a runtime's name."""
 
 MAX_ERROR_LENGTH = 8192
-"""Characters of an error's message: all faults of a request, each with its path."""
+"""Characters of an error's message, which may hold all faults of a request with their paths."""
 
 MAX_DIGEST_LENGTH = 135
 """Characters of an image's digest: the longest, of SHA-512, with the algorithm's name."""
@@ -31,17 +31,16 @@ MAX_PAGE = 100
 still fit into a line of 1 MiB."""
 
 MAX_TRANSITIONS = 100
-"""Transitions in one reply, the newest ones; they fit into a line for the same reason."""
+"""Transitions in one reply: more than an agent keeps, and few enough to fit into a line."""
 
 MAX_LOG_DATA = 65_536
 """Bytes of a log in one reply: few replies for a long log, little memory for each reader."""
 
 MAX_TAIL = 1_000_000
-"""The most lines that a reader of a log may ask for from its end."""
+"""Lines from the end of a log that a reader may ask for."""
 
 MAX_LOG_WAIT = 30
-"""Seconds that a reading of a log may wait for something to be written: shorter than what anything
-between two programs takes for a dead connection."""
+"""Seconds that a read of a log may wait for output: less than the idle timeout of proxies."""
 
 LogCursor = Annotated[
     str,
@@ -51,7 +50,7 @@ LogCursor = Annotated[
         description="a cursor: 1 to 128 printable characters that an earlier reply gave",
     ),
 ]
-"""A place in a log; only the agent knows what it means."""
+"""A position in a log; its content means something to the agent alone."""
 
 LabelSelector = Annotated[
     str,
@@ -64,19 +63,19 @@ LabelSelector = Annotated[
 """A label that a workload has to have; a key is 253 characters, a slash and 63 at most."""
 
 Count = Annotated[int, Range(ge=0, le=2**53)]
-"""A number of workloads, or what they take: whole in every JSON reader (RFC 8259 section 6)."""
+"""A number of workloads or resources, exact in every JSON reader (RFC 8259 section 6)."""
 
 Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
 
 ExitCode = Annotated[int, Range(ge=-(2**31), le=2**31 - 1)]
-"""An exit code as CRI has it, an int32."""
+"""An exit code; CRI has an int32."""
 
 Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
-"""Seconds since the epoch, up to the end of the year 9999, where calendars of four digits end."""
+"""Seconds since the epoch, up to the end of the year 9999, the last with four digits."""
 
 
 class State(Enum):
-    """A workload's state in the words of this protocol."""
+    """A workload's state as this protocol spells it."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -85,17 +84,17 @@ class State(Enum):
 
     @classmethod
     def of(cls, state: WorkloadState) -> "State":
-        """Give the word for a state of the registry."""
+        """Return the protocol's spelling of a state."""
         return _STATES[state]
 
     @property
     def workload_state(self) -> WorkloadState:
-        """The state of the registry that this word stands for."""
+        """The state that this spelling stands for."""
         return _WORKLOAD_STATES[self]
 
 
 _STATES = {state: State[state.name] for state in WorkloadState}
-_WORKLOAD_STATES = {word: state for state, word in _STATES.items()}
+_WORKLOAD_STATES = {ours: state for state, ours in _STATES.items()}
 
 
 class ErrorCode(Enum):

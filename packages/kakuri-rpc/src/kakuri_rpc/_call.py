@@ -1,0 +1,84 @@
+"""One request and its reply over a connection to an agent."""
+
+import time
+from typing import TypeVar
+
+from kakuri_json import JSONError, decode, encode
+from kakuri_tcp import ClientClosed as LineClientClosed
+from kakuri_tcp import LineClient, RequestLost, RequestNotSent, RequestTimeout
+from kakuri_workload import printable
+
+from kakuri_rpc._errors import (
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    ClientClosed,
+    UnexpectedReply,
+    one_line,
+)
+from kakuri_rpc._messages import (
+    ErrorReply,
+    History,
+    Log,
+    Node,
+    Reply,
+    Request,
+    Status,
+    WorkloadList,
+)
+from kakuri_rpc._replies import cleaned, mismatch
+
+MAX_QUOTED = 500
+"""Characters of a wrong reply in an error's text; the data of a log can be a hundred times that."""
+
+R = TypeVar("R", Status, WorkloadList, Node, Log, History)
+
+
+async def call(lines: LineClient, request: Request, reply_type: type[R], timeout: float) -> R:
+    """Send a request and return its reply.
+
+    If the connection breaks before the reply, the request is sent once more: requests of this
+    protocol may be repeated.
+
+    Args:
+        lines: the connection to the agent.
+        request: the request.
+        reply_type: the class of its reply.
+        timeout: seconds for everything.
+
+    Raises:
+        AgentError: the agent answered with an error.
+        AgentUnreachable: the request was not sent, or was sent twice without a reply.
+        AgentTimeout: no reply in time.
+        UnexpectedReply: the reply does not match the request.
+        ClientClosed: the caller closed the client.
+    """
+    line = encode(request)
+    deadline = time.monotonic() + timeout
+    try:
+        try:
+            answer = await lines.request(line, timeout=timeout)
+        except RequestLost:
+            remaining = max(0.0, deadline - time.monotonic())
+            answer = await lines.request(line, timeout=remaining)
+    except LineClientClosed as error:
+        raise ClientClosed(str(error)) from error
+    except (RequestNotSent, RequestLost) as error:
+        raise AgentUnreachable(str(error)) from error
+    except RequestTimeout as error:
+        raise AgentTimeout(str(error)) from error
+    try:
+        reply: Reply = decode(answer, type=Reply)
+    except JSONError as error:
+        faults = printable(one_line(error), MAX_QUOTED)
+        raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
+    if not isinstance(reply, reply_type | ErrorReply):
+        quoted = printable(repr(reply), MAX_QUOTED)
+        raise UnexpectedReply(
+            f"expected {reply_type.__name__} for {type(request).__name__}, got {quoted}"
+        )
+    if (fault := mismatch(request, reply)) is not None:
+        raise UnexpectedReply(printable(fault, MAX_QUOTED))
+    if isinstance(reply, ErrorReply):
+        raise AgentError(cleaned(reply))
+    return cleaned(reply)
