@@ -298,3 +298,51 @@ async def test_connection_that_processes_at_once_reports_no_unprocessed_bytes(
     transport.feed(b"a")
     assert connection.events[-1] == b"a"
     assert (connection.unprocessed(), connection.account()) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+async def test_connection_with_unsent_bytes_is_sending_and_busy(connection, transport, size):
+    connection.write(b"ab"[:size])
+    assert (connection.is_sending, connection.is_busy) == (size > 0, size > 0)
+    transport.take()
+    assert (connection.is_sending, connection.is_busy) == (False, False)
+
+
+@pytest.mark.parametrize("error", [None, ConnectionResetError()])
+async def test_connection_that_the_peer_ended_is_closing(connection, transport, error):
+    assert not connection.is_closing
+    transport.lose(error)
+    await run_pending()
+    assert connection.is_closing
+
+
+async def test_reading_resumes_when_the_last_reason_to_pause_is_gone(connection, transport):
+    connection.pause_for(4)
+    connection.pause_for(8)
+    transport.feed(b"a")
+    connection.resume_for(4)
+    await run_pending()
+    assert connection.events == ["opened"]
+    connection.resume_for(8)
+    await run_pending()
+    assert connection.events == ["opened", b"a"]
+
+
+@pytest.mark.parametrize("end", ["close", "eof", "lose"])
+async def test_reading_of_a_connection_that_has_ended_is_not_changed(connection, transport, end):
+    calls = []
+    transport.pause_reading = lambda: calls.append("pause")
+    transport.resume_reading = lambda: calls.append("resume")
+    connection.receive_eof = lambda: None
+    connection.write(b"unsent")
+    match end:
+        case "close":
+            connection.close()
+        case "eof":
+            transport.feed_eof()
+        case "lose":
+            transport.lose(None)
+    await run_pending()
+    connection.pause_for(4)
+    connection.resume_for(4)
+    assert calls == []

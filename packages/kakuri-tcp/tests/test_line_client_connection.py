@@ -26,3 +26,37 @@ async def test_link_is_writable_up_to_its_limit_in_every_turn(link):
         assert link.is_writable
         for future in futures:
             future.cancel()
+
+
+async def test_link_that_sends_all_the_time_keeps_the_timer_of_its_deadlines(link):
+    MemoryTransport(link)
+    first = link.send(b"1", 1e9, 1.0)
+    timer = link._timer
+    second = link.send(b"2", 1e9, 1.0)
+    assert link._timer is timer
+    assert not timer.cancelled()
+    for future in (first, second):
+        future.cancel()
+
+
+async def test_link_checks_deadlines_fifty_times_a_second(link):
+    MemoryTransport(link)
+    future = link.send(b"1", 1e9, 1.0)
+    assert link._timer.when() - link._loop.time() <= 0.03
+    link._timer.cancel()
+    link._tick()
+    assert link._timer.when() - link._loop.time() <= 0.03
+    future.cancel()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_link_whose_oldest_request_was_given_up_waits_for_its_reply(link, others):
+    MemoryTransport(link)
+    link.send(b"1", 1e9, 1.0).cancel()
+    sent = [link.send(b"2", 1e9, 1.0) for _ in range(others)]
+    for _ in range(3):
+        link._timer.cancel()
+        link._tick()
+    assert not link.is_closing
+    for other in sent:
+        other.cancel()

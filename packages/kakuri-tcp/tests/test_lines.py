@@ -1,3 +1,4 @@
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -106,3 +107,33 @@ def test_decoder_counts_what_it_holds():
     assert decoder.buffered == 1
     assert decoder.next_line() is None
     assert (decoder.buffered, decoder.has_unread) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "held"),
+    [
+        ([], 0), ([b"ab\n"], 0), ([b"ab\n", b"c\n"], 0), ([b"ab\ncd"], 2), ([b"ab"], 2),
+        ([b"a", b"b"], 2), ([b"a", b"b\n"], 0),
+    ],
+)  # fmt: skip
+def test_decoder_holds_only_an_unfinished_line_once_all_is_read(chunks, held):
+    decoder = LineDecoder(limit=100)
+    for chunk in chunks:
+        decoder.receive_data(chunk)
+    while decoder.next_line() is not None:
+        pass
+    assert (decoder.buffered, decoder.has_unread) == (held, False)
+    assert decoder.has_partial_line == (held > 0)
+
+
+@pytest.mark.parametrize("chunks", [[b"abc\n", b"d\n"], [b"abc", b"d\n"], [b"x\nabc\nd"]])
+def test_decoder_holds_nothing_after_an_error(chunks):
+    decoder = LineDecoder(limit=2)
+    for chunk in chunks:
+        decoder.receive_data(chunk)
+    while decoder.has_unread:
+        with suppress(LineTooLong):
+            decoder.next_line()
+    with pytest.raises(LineTooLong):
+        decoder.next_line()
+    assert (decoder.buffered, decoder.has_unread, decoder.has_partial_line) == (0, False, False)

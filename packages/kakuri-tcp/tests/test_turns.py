@@ -1,13 +1,16 @@
 """The event loop's time is shared: a clock that only work moves, and no sockets."""
 
 import asyncio
+from asyncio import Future
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_tcp import Endpoint, LineServerLimits, listen_lines
+from kakuri_tcp._line_server import _LineConnection
 from kakuri_tcp._turns import Turns
-from kakuri_tcp.testing import run_pending, until
+from kakuri_tcp.testing import MemoryTransport, run_pending, until
 
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
@@ -194,6 +197,76 @@ async def test_every_connection_is_served_in_the_end_and_in_its_own_order(given_
         id(job) for job, (costs, _) in zip(jobs, given_jobs, strict=True) for _ in costs
     )
     assert repr(turns) == "<Turns idle>"
+
+
+@pytest.mark.parametrize(("size", "count"), [(0, 201), (9_000, 21), (19_000, 11)])
+async def test_expected_tasks_use_up_a_turn_by_their_number_and_size(size, count):
+    turns = Turns(turn_time=0.02005, slice_time=0.005, clock=Clock())
+    started = []
+
+    class Starter(Job):
+        def work(self):
+            started.append(self)
+            turns.expect(size)
+
+    for _ in range(4 * count):
+        turns.process(Starter(turns, []))
+    assert len(started) == count
+    while turns.waiting:
+        before = len(started)
+        await asyncio.sleep(0)
+        assert len(started) - before <= count
+    assert len(started) == 4 * count
+    await run_pending()
+
+
+async def test_every_fourth_turn_begins_with_the_connection_that_waited_longest(turns):
+    turns.process(Job(turns, [0.03]))
+    oldest = Job(turns, [0.001], size=10_000_000)
+    turns.process(oldest)
+    while oldest.costs:
+        for _ in range(30):  # more than a turn takes, and each has used less
+            turns.process(Job(turns, [0.001]))
+        await asyncio.sleep(0)
+    assert turns._turns == 4
+    await run_pending()
+
+
+async def test_turns_after_a_pause_begin_anew(turns):
+    for _ in range(2):
+        log = []
+        first = Job(turns, [0.006] * 6, log=log)
+        large = Job(turns, [0.001], size=36_384, log=log)  # expected to take 0.002 s more
+        turns.process(first)  # uses up a slice of 0.005 s
+        turns.process(large)
+        await run_pending()
+        assert log == [first, large, *[first] * 5]
+
+
+@pytest.mark.parametrize(
+    ("size", "cost", "slice_time", "count"),
+    [(4096, 0.25, 0.5, 3), (1, 0.25, 0.5, 3), (1, 0.125, 0.625, 6)],
+)  # the first line begins the slice
+async def test_line_server_ends_its_turn_once_the_slice_is_used_up(size, cost, slice_time, count):
+    clock = Clock()
+    answered = []
+
+    def handler(line):
+        clock.now += cost
+        answered.append(line)
+        return b""
+
+    limits = LineServerLimits(line=5000)
+    connection = _LineConnection(handler, None, Future.result, None, None, limits)
+    connection.limits = replace(limits, slice_time=slice_time)
+    connection.turns = Turns(turn_time=100.0, slice_time=slice_time, clock=clock)
+    transport = MemoryTransport(connection)
+    transport.feed((b"x" * size + b"\n") * 9)
+    assert len(answered) == count
+    await run_pending()
+    assert len(answered) == 9
+    transport.lose(None)
+    await run_pending()
 
 
 async def test_more_data_while_waiting_pauses_reading_until_the_turn(turns):
