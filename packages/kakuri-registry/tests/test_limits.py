@@ -1,0 +1,150 @@
+"""The limits of the store: how much one transaction, one retry and one history hold."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from kakuri_registry import (
+    MAX_HISTORY,
+    MemoryStore,
+    SQLiteStore,
+    StoreFailed,
+    StoreWriter,
+    WorkloadRegistry,
+    _recovery,
+    _sqlite,
+    _writer,
+)
+from kakuri_registry._history import MAX_HISTORY_MESSAGE
+from kakuri_workload import Workload, WorkloadState
+
+RUNNING = WorkloadState.RUNNING
+
+
+def workload(workload_id):
+    return Workload(workload_id, "nginx", "edera-zone", 512, 500)
+
+
+def changes_of(count):
+    """Return one later change of each of some registered workloads."""
+    registry = WorkloadRegistry()
+    found = []
+    for number in range(count):
+        registry.register(workload(f"w-{number}"), now=0)
+    registry.subscribe(found.append)
+    for number in range(count):
+        registry.update(f"w-{number}", RUNNING, now=1)
+    return found
+
+
+@pytest.fixture
+def steps():
+    return []
+
+
+@pytest.fixture
+def store(tmp_path, steps):
+    with_steps = SQLiteStore(tmp_path / "store.db", reserve=0, failpoint=steps.append)
+    with_steps.load()
+    yield with_steps
+    with_steps.close()
+
+
+def test_history_keeps_the_latest_sixteen_transitions_with_short_messages():
+    assert (MAX_HISTORY, MAX_HISTORY_MESSAGE) == (16, 256)
+
+
+@pytest.mark.parametrize(("count", "transactions"), [(1, 1), (1024, 1), (1025, 2)])
+def test_write_is_split_into_transactions_of_1024_changes(store, steps, count, transactions):
+    store.write(changes_of(count))
+    assert steps.count("store.before-commit") == transactions
+    assert len(store.load().entries) == count
+
+
+@pytest.mark.parametrize(("count", "transactions"), [(1, 1), (16, 1), (17, 2), (33, 3)])
+def test_write_on_a_full_disk_is_split_into_transactions_of_16_changes(
+    tmp_path, steps, monkeypatch, count, transactions
+):
+    store = SQLiteStore(tmp_path / "store.db", failpoint=steps.append)
+    store.load()
+    store._reserve.release()
+    monkeypatch.setattr(store._reserve, "has_room", lambda: False)
+    store.write(changes_of(count))
+    assert steps.count("store.before-commit") == transactions
+    assert len(store.load().entries) == count
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("reserve", "pages"),
+    [(0, 1000), (8191, 1000), (8192, 1), (1 << 20, 128), (8_192_000, 1000), (8 << 20, 1000)],
+)
+def test_log_holds_half_of_the_reserve_and_at_most_1000_pages(tmp_path, reserve, pages):
+    store = SQLiteStore(tmp_path / "store.db", reserve=reserve)
+    assert store._log_pages() == pages
+    store.close()
+
+
+def test_versions_after_a_restart_begin_a_million_later(store, tmp_path):
+    store.write(changes_of(3))
+    before = store.load().version
+    store.close()
+    again = SQLiteStore(tmp_path / "store.db", reserve=0)
+    assert again.load().version - before == 1 << 20
+    again.close()
+
+
+def test_constants_of_the_store_are_the_documented_ones():
+    assert _sqlite.RESERVE_BYTES == 8_388_608
+    assert (_writer.FIRST_RETRY_SECONDS, _writer.LONGEST_RETRY_SECONDS) == (0.1, 5.0)
+    assert (_writer.UNHURRIED_SECONDS, _writer.TIDY_SECONDS) == (0.02, 5.0)
+
+
+class Damaged:
+    """A connection to a database in which no row can be read."""
+
+    def __init__(self):
+        self.reads = 0
+
+    def execute(self, statement, arguments=()):
+        self.reads += 1
+        raise sqlite3.DatabaseError
+
+
+@pytest.mark.parametrize("most", [0, 1, 5])
+def test_recovery_ends_after_a_number_of_reads_that_failed(monkeypatch, most):
+    monkeypatch.setattr(_recovery, "MAX_FAILED_READS", most)
+    damaged = Damaged()
+    assert list(_recovery._rows(damaged, ["id"])) == []
+    assert damaged.reads == 2 + most  # from the front, from the back, and between
+
+
+class FailingStore(MemoryStore):
+    """A store that fails until it is repaired."""
+
+    is_nonblocking = False
+    is_repaired = False
+
+    def write(self, changes):
+        if not self.is_repaired:
+            raise StoreFailed("input/output error")
+        super().write(changes)
+
+
+async def test_change_that_failed_is_tried_again_soon_once_a_caller_waits(monkeypatch):
+    monkeypatch.setattr(_writer, "FIRST_RETRY_SECONDS", 50.0)
+    registry, store = WorkloadRegistry(), FailingStore()
+    store.is_repaired = True
+    writer = StoreWriter(registry, store)
+    registry.register(workload("a"), now=0)
+    await writer.flushed()
+    store.is_repaired = False
+    registry.update("a", RUNNING, now=1)
+    with pytest.raises(StoreFailed):
+        await writer.saved("a")
+    writer.when_saved("a", lambda error: None)
+    assert writer._retry.when() - asyncio.get_running_loop().time() == pytest.approx(50, abs=5)
+    store.is_repaired = True
+    writer._retry.cancel()
+    writer._try_again()
+    await writer.close()
