@@ -23,12 +23,12 @@ from kakuri_registry import SQLiteStore, WorkloadRegistry
 from kakuri_rpc import ErrorCode, ErrorReply, ListWorkloads, RemoveWorkload, Reply, StartWorkload
 from kakuri_sidecar import sidecar_service
 from kakuri_tcp import Endpoint
+from kakuri_workload.testing import workload
 from kakuri_zones import Settings
 
 from services.agent.tests.crash_clients import Client
 from services.agent.tests.crash_disk import TORN
 from services.agent.tests.crash_history import ClientHistory, Violation
-from services.agent.tests.recording_runtime import workload
 from tools.members import ROOT
 
 from .forked_agents import FAILPOINTS

@@ -19,8 +19,7 @@ from kakuri_rpc import (
     StopWorkload,
 )
 from kakuri_tcp import Endpoint
-
-from services.agent.tests.recording_runtime import workload
+from kakuri_workload.testing import workload
 
 from .kills import AgentProcess, Forker, node
 

@@ -92,7 +92,7 @@ def test_containers_survive_a_killed_containerd(node, busybox):
 def test_readiness_of_a_paused_containerd_times_out(node):
     node.pause_containerd()
     try:
-        with pytest.raises(readiness.NotReady, match="TimeoutError"):
+        with pytest.raises(readiness.NotReady, match="CallTimeout"):
             readiness.conditions(node.socket, seconds=0.2)
     finally:
         node.resume_containerd()

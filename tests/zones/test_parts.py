@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cri_node import cgroups, pause, readiness
+from tests.cri_node import cgroups, pause
 from tests.cri_node.cache import Cache
 from tests.cri_node.cgroups import Limits
 from tests.cri_node.daemons import Daemon, NodeError, await_condition
@@ -99,22 +99,6 @@ def test_archive_is_unpacked_by_busybox(tmp_path):
     assert (target / "first").read_bytes() == b"odd"
     assert (target / "root" / "link").read_text() == "content"
     assert not (target / "root" / "left-out").exists()
-
-
-def test_status_message_is_parsed_into_conditions():
-    ready = b"\x0a\x0c" + b"RuntimeReady" + b"\x10\x01"
-    network = b"\x0a\x0c" + b"NetworkReady"  # false is not written
-    status = b"".join(b"\x0a" + bytes([len(part)]) + part for part in (ready, network))
-    message = b"\x0a" + bytes([len(status)]) + status
-    found = {"RuntimeReady": True, "NetworkReady": False}
-    assert readiness.parse_status(message) == found
-    assert readiness.parse_status(message + b"\x12\x00") == found
-
-
-@pytest.mark.parametrize("message", [b"", b"\x0a", b"\x0a\x80", b"\x0d\x00\x00\x00\x00"])
-def test_status_message_without_conditions_is_not_ready(message):
-    with pytest.raises(readiness.NotReady):
-        readiness.parse_status(message)
 
 
 def test_command_line_of_runc_is_parsed():

@@ -20,19 +20,10 @@ from kakuri_registry import (
     ZoneHandle,
 )
 from kakuri_registry._ordered import MAX_UNMERGED
-from kakuri_workload import TRANSITIONS, DesiredState, Workload, WorkloadState
+from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
-
-
-def workload(workload_id: str = "wl-1", **changes: object) -> Workload:
-    fields = {
-        "image": "nginx:latest",
-        "runtime_class": "edera-zone",
-        "memory_mb": 512,
-        "cpu_millicores": 500,
-    }
-    return Workload(id=workload_id, **(fields | changes))
 
 
 def test_a_registered_workload_is_pending():

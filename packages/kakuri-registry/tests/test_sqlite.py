@@ -28,13 +28,10 @@ from kakuri_registry import (
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
 from kakuri_workload import PullPolicy, RestartPolicy, Workload, WorkloadState
+from kakuri_workload.testing import workload
 
 CASES = Path(__file__).parent / "cases"
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
-
-
-def workload(workload_id: str, **fields: object) -> Workload:
-    return Workload(workload_id, "nginx", "edera-zone", 512, 500, **fields)
 
 
 def put(workload_id: str, version: int = 1, *, is_new: bool = True, **fields: object) -> Change:

@@ -15,14 +15,11 @@ from kakuri_registry import (
     WorkloadRegistry,
     _tidier,
 )
-from kakuri_workload import DesiredState, Workload, WorkloadState
+from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload.testing import workload
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
 SAVED, UNREGISTERED = Durability.SAVED, Durability.UNREGISTERED
-
-
-def workload(workload_id: str) -> Workload:
-    return Workload(workload_id, "nginx", "edera-zone", 512, 500)
 
 
 class ScriptedStore:

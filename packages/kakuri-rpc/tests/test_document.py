@@ -16,13 +16,10 @@ from kakuri_rpc import (
     serve,
 )
 from kakuri_tcp import Endpoint
-from kakuri_workload import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, Workload, ZoneSpec
+from kakuri_workload import MAX_DOCUMENT_BYTES, MAX_SPEC_BYTES, ZoneSpec
+from kakuri_workload.testing import workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
-
-
-def workload(**fields):
-    return Workload("wl-1", "nginx:latest", "edera-zone", 512, 500, **fields)
 
 
 def filled(size, text="x"):

@@ -14,8 +14,7 @@ from kakuri_rpc import (
     StopWorkload,
 )
 from kakuri_workload import RestartPolicy
-
-from .recording_runtime import workload
+from kakuri_workload.testing import workload
 
 IDS = tuple(f"w{number}" for number in range(6))
 

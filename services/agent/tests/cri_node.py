@@ -7,9 +7,8 @@ from kakuri_agent._cli import Settings, agent_service
 from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
+from kakuri_workload.testing import workload
 from kakuri_zones.testing import quick_settings
-
-from .recording_runtime import workload
 
 
 class CriNode:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from .recording_runtime import workload
+from kakuri_workload.testing import workload
 
 
 class LoopClock:

@@ -1,7 +1,8 @@
 """A runtime for tests: it does nothing by itself and remembers what it was told."""
 
 from kakuri_agent import LogPart, NoLog
-from kakuri_workload import Workload, ZoneSpec, ZoneStatus
+from kakuri_workload import ZoneSpec, ZoneStatus
+from kakuri_workload.testing import workload
 
 
 class RecordingRuntime:
@@ -64,16 +65,6 @@ class RecordingRuntime:
         """Let a zone be gone without anybody having asked for it."""
         del self.zones[zone_id]
         self.observer.zone_changed(zone_id)
-
-
-def workload(workload_id="wl-1", **changes):
-    fields = {
-        "image": "nginx",
-        "runtime_class": "edera-zone",
-        "memory_mb": 512,
-        "cpu_millicores": 500,
-    }
-    return Workload(id=workload_id, **(fields | changes))
 
 
 def spec(workload_id="wl-1", **changes):

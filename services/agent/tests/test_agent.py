@@ -19,8 +19,7 @@ from kakuri_rpc import (
     StopWorkload,
 )
 from kakuri_workload import RestartPolicy, WorkloadState
-
-from .recording_runtime import workload
+from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 

@@ -10,8 +10,7 @@ from kakuri_agent._capacity import (
     memory_of_machine,
 )
 from kakuri_registry import spec_size
-
-from .recording_runtime import workload
+from kakuri_workload.testing import workload
 
 
 def used(capacity):

@@ -9,9 +9,9 @@ from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_daemon import DaemonError
 from kakuri_rpc import AgentError, ErrorCode, State
 from kakuri_tcp.testing import until
+from kakuri_workload.testing import workload
 
 from .cri_node import CriNode, gone, reached, removed, run
-from .recording_runtime import workload
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from pathlib import Path
 from kakuri_agent._cli import Settings, agent_service
 from kakuri_rpc import AgentClient, AgentError, ErrorCode
 from kakuri_tcp import Endpoint
+from kakuri_workload.testing import workload
 from kakuri_zones import Settings as ZoneSettings
-
-from .recording_runtime import workload
 
 AT_ONCE = 20
 ROUNDS = 50

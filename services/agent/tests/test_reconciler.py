@@ -18,9 +18,10 @@ from kakuri_rpc import (
     StopWorkload,
 )
 from kakuri_workload import DesiredState, RestartPolicy, WorkloadState, ZoneStatus
+from kakuri_workload.testing import workload
 
 from .loop_clock import LoopClock, begin
-from .recording_runtime import spec, workload
+from .recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 

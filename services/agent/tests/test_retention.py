@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
 from kakuri_registry import WorkloadRegistry
 from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload.testing import workload
 
-from .recording_runtime import workload
 from .virtual_time import VirtualLoop
 
 KEPT = 100.0

@@ -3,9 +3,9 @@
 from kakuri_agent import Agent
 from kakuri_rpc import RemoveWorkload, StartWorkload
 from kakuri_workload import DesiredState, RestartPolicy, WorkloadState
+from kakuri_workload.testing import workload
 
 from .loop_clock import begin
-from .recording_runtime import workload
 
 SUCCEEDED, FAILED = WorkloadState.SUCCEEDED, WorkloadState.FAILED
 

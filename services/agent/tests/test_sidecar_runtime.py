@@ -548,7 +548,7 @@ async def test_spec_of_a_zone_is_fetched_once_and_reported_as_a_change(runtime, 
 
 async def test_spec_in_the_spelling_of_the_release_before_is_read(runtime, sidecar, watcher):
     answer = (
-        b'{"id":"wl-1","state":"running","spec":{"id":"wl-1","image":"nginx","memory_mb":512,'
+        b'{"id":"wl-1","state":"running","spec":{"id":"wl-1","image":"nginx:latest","memory_mb":512,'
         b'"cpu_millicores":500,"attempt":2},"attempt":2}'
     )
     sidecar.answers["GET"] = [Response(200, answer)]
