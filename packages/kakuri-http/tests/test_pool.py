@@ -20,7 +20,7 @@ class FakeConnection:
         self.ended = None
         self.idle_since = 0.0
 
-    def finish(self):
+    def end_exchange(self):
         pass
 
     def has_input(self):

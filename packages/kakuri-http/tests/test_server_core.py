@@ -117,7 +117,9 @@ def test_connection_persists_as_version_fields_and_content_allow(
 def test_second_response_to_a_request_is_refused():
     connection = asked()
     connection.send(Response(200, pieces()))
-    with pytest.raises(LocalProtocolError, match="expected no response on a response side"):
+    with pytest.raises(
+        LocalProtocolError, match="response can't be sent: the response is in state 'body'"
+    ):
         connection.send(Response(200, b"x"))
 
 

@@ -1,4 +1,4 @@
-"""Content of a request as a streaming handler reads it, with back-pressure."""
+"""Content as it is read while it arrives, with back-pressure."""
 
 import asyncio
 from collections import deque
@@ -11,11 +11,19 @@ _NO_TRAILERS = Headers()
 
 
 def _nothing() -> None:
-    """Stand in where there is no connection to pause."""
+    """Pause nothing: the content is complete."""
 
 
 class StreamedBody:
-    """Pieces of content, from the connection to one reader."""
+    """Pieces of content, from a connection to one reader.
+
+    Attributes:
+        size: Bytes that the reader has not taken.
+        is_paused: Whether the connection is not being read, because the reader has enough.
+        has_ended: Whether the content is complete.
+        trailers: The fields after the content, once it is complete.
+
+    """
 
     def __init__(
         self, high_water: int, pause: Callable[[], None], resume: Callable[[], None]
@@ -25,9 +33,7 @@ class StreamedBody:
         self._resume = resume
         self._pieces: deque[bytes] = deque()
         self.size: int = 0
-        """Bytes that the reader has not taken."""
         self.is_paused: bool = False
-        """Whether the connection is not read, as the handler has enough."""
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.has_ended: bool = False
@@ -35,7 +41,7 @@ class StreamedBody:
 
     @classmethod
     def whole(cls, content: bytes) -> "StreamedBody":
-        """Make the stream of a message that has come as a whole."""
+        """Return the stream of content that has arrived already."""
         stream = cls(len(content) + 1, _nothing, _nothing)
         if content:
             stream.feed(content)
@@ -52,7 +58,7 @@ class StreamedBody:
             if self.has_ended:
                 raise StopAsyncIteration
             if self._waiter is not None:
-                raise RuntimeError("expected one reader of a request's content, got two")
+                raise RuntimeError("the content is being read by another task already")
             self._resume_if_paused()
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -71,7 +77,7 @@ class StreamedBody:
             self._resume()
 
     def feed(self, piece: bytes) -> None:
-        """Take a piece; stops the connection's reading when too much waits."""
+        """Add a piece; pause the connection when too much waits."""
         self._pieces.append(piece)
         self.size += len(piece)
         if self.size >= self._high_water and not self.is_paused:
@@ -80,15 +86,17 @@ class StreamedBody:
         self._wake()
 
     def end(self, trailers: Headers) -> None:
-        """Take note that the content is complete."""
+        """End the content."""
         self.has_ended = True
         self.trailers = trailers
         self._wake()
 
     def fail(self, error: Exception | None = None) -> None:
-        """Take note that no more will come."""
+        """Raise an error in the reader after the last piece, unless the content has ended."""
         if not self.has_ended and self._error is None:
-            self._error = error or ClientDisconnected("expected more content, got the end")
+            self._error = error or ClientDisconnected(
+                "the connection closed before the content ended"
+            )
         self._wake()
 
     def _wake(self) -> None:

@@ -6,27 +6,30 @@ from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
 
-# For what we send: the grammar of RFC 9110 5.1 and 5.5, on text. Values are Latin-1, as they are
-# decoded so, too: what came in can go out again.
+# For what is sent: the grammar of RFC 9110 5.1 and 5.5, on text. Values are Latin-1, as received
+# ones are, so that a received field can be sent on.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 
 
 class Headers:
-    """The fields of a message in order; `get` and `in` ignore the case of names.
+    """The fields of a message in order, immutable; `get`, `[]` and `in` ignore the case of names.
 
-    Values are text, decoded as ISO-8859-1 (RFC 9110 5.5). Not changed once made.
+    Values are text, decoded as ISO-8859-1 (RFC 9110 5.5). Iterating yields pairs.
     """
 
     __slots__ = ("_index", "_pairs")
 
     def __init__(self, fields: "FieldsLike" = ()) -> None:
-        """Take pairs, a mapping or other headers.
+        """Create headers.
+
+        Args:
+            fields: Pairs of names and values, a mapping, or other headers.
 
         Raises:
-            LocalProtocolError: RFC 9110 does not allow a name or a value; nothing can be smuggled
-                into a message through one.
-            TypeError: the fields are not pairs of texts.
+            LocalProtocolError: RFC 9110 does not allow a name or a value. So nothing can be
+                smuggled into a message through one.
+            TypeError: The fields are not pairs of texts.
 
         """
         self._index: dict[str, str] | None = None
@@ -49,11 +52,11 @@ class Headers:
         return index
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """Return the field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        """Return a field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
         return self._by_name().get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
-        """Return the values of each line with this name, as `Set-Cookie` needs it."""
+        """Return the value of each line with this name; `Set-Cookie` can't be joined."""
         key = name.lower()
         return [value for other, value in self._fields() if other.lower() == key]
 
@@ -98,7 +101,7 @@ FieldsLike = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class ParsedHeaders(Headers):
-    """Fields that a parser has checked."""
+    """Fields that the parser has checked."""
 
     __slots__ = ()
 
@@ -107,10 +110,11 @@ class ParsedHeaders(Headers):
         self._pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
 
 
-class UnreadHeaders(Headers):
+class LazyHeaders(Headers):
     """Field lines that an expression has checked, as bytes.
 
-    Single fields are searched for; the lines are split when all are asked for, or one that repeats.
+    A single field is searched for. The lines are split when all fields are read, or one that
+    repeats.
     """
 
     __slots__ = ("_block", "_folded")
@@ -130,7 +134,7 @@ class UnreadHeaders(Headers):
         return self._pairs
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """Return the field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
+        """Return a field's value; those of a repeated field joined by `, ` (RFC 9110 5.3)."""
         block = self._block
         if block is None:
             return self._by_name().get(name.lower(), default)
@@ -157,9 +161,12 @@ class UnreadHeaders(Headers):
 
 
 def check_field(name: Any, value: Any) -> None:
-    """Raise LocalProtocolError unless a field may be sent as it is (RFC 9110 5.1, 5.5).
+    """Check that a field may be sent as it is (RFC 9110 5.1, 5.5).
 
-    Raises TypeError unless both are text.
+    Raises:
+        LocalProtocolError: The name or the value is not allowed.
+        TypeError: One of them is not text.
+
     """
     if not isinstance(name, str):
         raise TypeError(f"expected text as field name, got {type(name).__name__}")

@@ -16,57 +16,57 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(ServerLimits):
-    """The bounds of a server and its connections, each with its default's reason and its status.
+    """Limits of a server and its connections, each with the status of the response.
 
-    Those on connections, idling, writing and lingering come from kakuri_tcp's ServerLimits. The
-    core serves both roles with those on messages: where a server answers with the status, a client
-    gives up the exchange with LimitExceeded.
+    Those on connections, idling, writing and lingering are kakuri_tcp's ServerLimits. Those on
+    messages apply to both roles: where a server responds with the status, a client raises
+    LimitExceeded.
     """
 
     request_line: int = 8 * KIB
-    """RFC 9112 3 asks for at least 8000; 414, or 501 while no target has begun."""
+    """RFC 9112 3 asks for at least 8000; 414, or 501 if the method alone is longer."""
     field_line: int = 8 * KIB
-    """One name with its value, as large cookies and tokens are; 431."""
+    """One name with its value; large cookies and tokens fit; 431."""
     fields: int = 100
     """Field lines of one head; browsers send about 20; 431."""
     head: int = 32 * KIB
-    """Request line and all field lines together; what a connection can hold before a route is
+    """Request line and all field lines together, which a connection holds before the route is
     known; 431."""
     body: int = 1 * MIB
-    """The content of a message, where a route sets no bound of its own; 413. What a client
-    streams has no limit in total unless `stream(body_limit=)` sets one."""
+    """Content of a message, unless the route has a limit of its own; 413. What a client streams has
+    no limit in total unless `stream(body_limit=)` sets one."""
     chunk_line: int = 1 * KIB
-    """A chunk's size with its extensions, which nobody uses; 400."""
+    """A chunk's size with its extensions, which are hardly used; 400."""
     chunk_extensions: int = 16 * KIB
-    """Chunk extensions of a message beyond the size of its content: else each byte of content could
+    """Chunk extensions of a message beyond the size of its content; else each byte of content could
     cost a kilobyte; 400."""
     trailers: int = 32
     """Trailer fields of a message; 431. Their bytes together are bounded by `head`."""
     empty_lines: int = 8
     """Empty lines before a request line (RFC 9112 2.2 asks for at least one); 400."""
     interim_responses: int = 16
-    """1xx responses before the final one; a client gives up."""
+    """1xx responses before the final one; a client raises LimitExceeded."""
     pipeline: int = 64 * KIB
-    """Bytes that wait behind an unfinished request; then the connection is not read, no status."""
+    """Bytes after the request that is being handled; beyond it, the connection is not read."""
     stream_buffer: int = 256 * KIB
-    """Content that waits for a streaming handler; then the connection is not read, no status."""
+    """Content that waits for a streaming handler; beyond it, the connection is not read."""
     discarded_body: int = 256 * KIB
-    """Content read only to keep a connection that answered early; above it, it closes."""
+    """Content read after an early response, to keep the connection; beyond it, it closes."""
 
     idle_timeout: float = 75.0
-    """Between two requests, as browsers and proxies keep connections; closed without an answer."""
+    """Between two requests, as browsers and proxies keep connections; closed without a response."""
     head_timeout: float = 10.0
-    """From a head's first byte to its end, whatever trickles in; 408."""
+    """From a head's first byte to its last, however steadily it arrives; 408."""
     body_timeout: float = 20.0
-    """A grace for the whole content, over and above what `body_rate` gives; 408."""
+    """For the whole content, in addition to the time that `body_rate` allows; 408."""
     body_rate: int = 1 * KIB
-    """Bytes a second that content has to make beyond `body_timeout`; 408."""
+    """Bytes per second at which content has to arrive after `body_timeout`; 408."""
     half_closed_timeout: float = 3.0
-    """A handler goes on so long for a client that has shut its sending side, and may be gone."""
+    """How long a handler may run after the client shut its sending side: it may be away."""
 
     @property
     def sweep_interval(self) -> float:
-        """Seconds between two looks at the timeouts: an eighth of the shortest, at most 1 s."""
+        """Seconds between two checks of the timeouts: an eighth of the shortest, at most 1 s."""
         shortest = min(
             self.idle_timeout, self.write_timeout, self.linger_timeout, self.head_timeout,
             self.body_timeout, self.half_closed_timeout,
@@ -79,18 +79,18 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Each phase has its own time; `total` bounds them together, redirects included."""
+    """How long a client waits in each phase, and in `total`, redirects included."""
 
     pool: float | None = 5.0
-    """For a place among the connections to a host."""
+    """For a connection of the pool, while all are in use."""
     connect: float = 5.0
-    """For name, TCP and TLS together."""
+    """For resolving the name, TCP and TLS together."""
     write: float | None = 30.0
-    """While the server takes nothing of what is sent."""
+    """While the server reads nothing of what is sent."""
     read: float | None = 30.0
-    """For the head of the response, interim responses included, and for each piece of content."""
+    """For the head of the response, including interim responses, and for each piece of content."""
     total: float | None = 60.0
-    """From the request to the end of the response; streamed content counts as well."""
+    """From the request to the end of the response; reading a streamed response counts as well."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -106,12 +106,12 @@ class PoolLimits:
     """How many connections a client keeps."""
 
     connections: int = 100
-    """In all, used and idle."""
+    """In total, in use or idle."""
     per_host: int = 10
-    """To one endpoint; requests beyond wait for `Timeouts.pool`."""
+    """To one endpoint; further requests wait for `Timeouts.pool`."""
     idle: float = 4.0
-    """Seconds that an unused connection is kept: less than servers keep theirs, of which uvicorn,
-    node and Apache wait for 5 s."""
+    """Seconds that an unused connection is kept: less than uvicorn, node and Apache keep theirs,
+    which is 5 s."""
 
     def __post_init__(self) -> None:
         check_count(self.connections, "PoolLimits.connections", least=1)

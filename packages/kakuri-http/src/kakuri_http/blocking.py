@@ -1,4 +1,4 @@
-"""The client without an event loop, over the same core: for scripts and threads of their own.
+"""The client without an event loop, over the same core: for scripts and for threads.
 
 A client belongs to one thread. It keeps one connection to each endpoint.
 """

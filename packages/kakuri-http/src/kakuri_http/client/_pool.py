@@ -1,8 +1,9 @@
-"""Connections of a client: kept while they can be used again, counted always.
+"""Connections of a client: at most so many in total and for each host, and idle ones kept.
 
-Places are given first come, first served. The rule that makes it so: whenever a place becomes free,
-`_serve` hands it to the first request in the queue that can use it, before anything else runs. So
-while a request waits, there is no place that it could use, and one that comes later finds none.
+A slot is the right to one connection. Slots are assigned first come, first served: whenever one
+becomes free, `_assign` gives it to the first request in the queue that can use it, before anything
+else runs. So while a request waits, no slot is free that it could use, and a later request cannot
+overtake it.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from kakuri_http._limits import Limits, PoolLimits, Timeouts
 from kakuri_http.client._protocol import ClientProtocol
 
 
-class _Place:
-    """A place in the pool: the right to one connection to an endpoint, kept or new."""
+class _Slot:
+    """The right to one connection to an endpoint, idle or still to be opened."""
 
     __slots__ = ("connection",)
 
@@ -28,7 +29,7 @@ class _Place:
 
 
 class Pool:
-    """Gives out one connection to one request at a time."""
+    """Assigns each connection to one request at a time."""
 
     def __init__(
         self,
@@ -44,8 +45,8 @@ class Pool:
         self._idle: dict[Endpoint, deque[ClientProtocol]] = {}
         self._in_use: set[ClientProtocol] = set()
         self._count: Counter[Endpoint] = Counter()
-        # The queue of each endpoint, by the number that a request had when it came.
-        self._waiters: dict[Endpoint, OrderedDict[int, asyncio.Future[_Place]]] = {}
+        # The queue of each endpoint, by the numbers that requests get when they arrive.
+        self._waiters: dict[Endpoint, OrderedDict[int, asyncio.Future[_Slot]]] = {}
         self._numbers = count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
@@ -56,18 +57,18 @@ class Pool:
         return f"<Pool {len(self._in_use)} in use, {idle} idle, {waiting} waiting>"
 
     async def acquire(self, endpoint: Endpoint, timeouts: Timeouts) -> ClientProtocol:
-        """Return an open connection; `release` has to follow.
+        """Return an open connection, which has to be passed to `release` afterwards.
 
         Raises:
-            ConnectFailed: no connection came about, or the client is closed.
-            RequestTimeout: no place became free in time.
-            RuntimeError: the client was used in another event loop before.
+            ConnectFailed: No connection could be opened, or the client is closed.
+            RequestTimeout: No slot became free in time.
+            RuntimeError: The client was first used in another event loop.
 
         """
         self._check_loop()
         self._check_open(endpoint)
-        place = self._claim(endpoint) or await self._wait(endpoint, timeouts.pool)
-        connection = place.connection
+        slot = self._claim(endpoint) or await self._wait(endpoint, timeouts.pool)
+        connection = slot.connection
         if connection is not None and not _is_fresh(connection):
             connection.abort()
             connection = None
@@ -75,8 +76,8 @@ class Pool:
             try:
                 connection = await self._connect(endpoint, timeouts)
             except BaseException:
-                self._forget(endpoint)
-                self._serve()
+                self._uncount(endpoint)
+                self._assign()
                 raise
         self._in_use.add(connection)
         return connection
@@ -84,17 +85,17 @@ class Pool:
     def release(self, endpoint: Endpoint, connection: ClientProtocol) -> None:
         """Return a connection to the pool; it is kept only if its exchange has ended cleanly."""
         self._in_use.discard(connection)
-        connection.finish()
+        connection.end_exchange()
         if connection.is_reusable and not self._is_closed:
             connection.idle_since = time.monotonic()
             self._idle.setdefault(endpoint, deque()).append(connection)
         else:
             connection.abort()
-            self._forget(endpoint)
-        self._serve()
+            self._uncount(endpoint)
+        self._assign()
 
     def close(self) -> None:
-        """Close all connections; requests in progress or waiting for a place fail."""
+        """Close all connections; requests in progress or waiting for a slot fail."""
         self._check_loop()
         self._is_closed = True
         for idle in self._idle.values():
@@ -110,7 +111,7 @@ class Pool:
         self._waiters.clear()
 
     def _check_loop(self) -> None:
-        # In another event loop, futures and transports would fail late and with obscure errors.
+        # In another event loop, futures and transports would fail later with obscure errors.
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -121,21 +122,21 @@ class Pool:
         if self._is_closed:
             raise _closed(endpoint)
 
-    def _claim(self, endpoint: Endpoint) -> _Place | None:
-        """Return a place that is free, or None."""
+    def _claim(self, endpoint: Endpoint) -> _Slot | None:
+        """Return a slot that is free, or None."""
         self._drop_idle()
         idle = self._idle.get(endpoint)
         if idle:
-            return _Place(idle.pop())  # the one used last has most of its time left
+            return _Slot(idle.pop())  # the server keeps the one used last for the longest time
         if self._count[endpoint] >= self._limits.per_host:
             return None
         if self._count.total() >= self._limits.connections and not self._close_one_idle():
             return None
         self._count[endpoint] += 1
-        return _Place()
+        return _Slot()
 
-    async def _wait(self, endpoint: Endpoint, seconds: float | None) -> _Place:
-        waiter: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+    async def _wait(self, endpoint: Endpoint, seconds: float | None) -> _Slot:
+        waiter: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
         number = next(self._numbers)
         self._waiters.setdefault(endpoint, OrderedDict())[number] = waiter
         deadline = asyncio.timeout(seconds)
@@ -146,38 +147,38 @@ class Pool:
             if number in self._waiters.get(endpoint, ()):
                 self._leave(endpoint, number)
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._give_back(endpoint, waiter.result())
+                self._free(endpoint, waiter.result())
             if isinstance(error, TimeoutError) and deadline.expired():
                 raise RequestTimeout(
                     f"all connections to {endpoint} were in use for {seconds} s", phase="pool"
                 ) from error
             raise
 
-    def _give_back(self, endpoint: Endpoint, place: _Place) -> None:
-        """Free a place whose request was cancelled."""
-        if place.connection is not None and not self._is_closed:
-            self._idle.setdefault(endpoint, deque()).append(place.connection)
+    def _free(self, endpoint: Endpoint, slot: _Slot) -> None:
+        """Free a slot whose request was cancelled."""
+        if slot.connection is not None and not self._is_closed:
+            self._idle.setdefault(endpoint, deque()).append(slot.connection)
         else:
-            if place.connection is not None:
-                place.connection.abort()
-            self._forget(endpoint)
-        self._serve()
+            if slot.connection is not None:
+                slot.connection.abort()
+            self._uncount(endpoint)
+        self._assign()
 
-    def _serve(self) -> None:
-        """Assign free places to the waiting requests, first come, first served.
+    def _assign(self) -> None:
+        """Assign free slots to the waiting requests, first come, first served.
 
-        Takes time for the places and the endpoints, not for the requests that wait on.
+        The time depends on the slots and endpoints, not on the requests that go on waiting.
         """
-        endpoints = set(self._waiters)  # those that may have a place free
+        endpoints = set(self._waiters)  # those that may have a free slot
         while endpoints:
             endpoint = min(endpoints, key=lambda each: next(iter(self._waiters[each])))
             number, waiter = next(iter(self._waiters[endpoint].items()))
-            if not waiter.done():  # else it gave up
-                place = self._claim(endpoint)
-                if place is None:
+            if not waiter.done():  # else its request was cancelled
+                slot = self._claim(endpoint)
+                if slot is None:
                     endpoints.discard(endpoint)
                     continue
-                waiter.set_result(place)
+                waiter.set_result(slot)
             if not self._leave(endpoint, number):
                 endpoints.discard(endpoint)
 
@@ -212,17 +213,17 @@ class Pool:
         for endpoint, idle in self._idle.items():
             while idle and (idle[0].idle_since < oldest or not idle[0].is_reusable):
                 idle.popleft().close()
-                self._forget(endpoint)
+                self._uncount(endpoint)
 
     def _close_one_idle(self) -> bool:
         for endpoint, idle in self._idle.items():
             if idle:
                 idle.popleft().close()
-                self._forget(endpoint)
+                self._uncount(endpoint)
                 return True
         return False
 
-    def _forget(self, endpoint: Endpoint) -> None:
+    def _uncount(self, endpoint: Endpoint) -> None:
         self._count[endpoint] -= 1
         if not self._count[endpoint]:
             del self._count[endpoint]

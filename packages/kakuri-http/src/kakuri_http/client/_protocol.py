@@ -35,10 +35,10 @@ from kakuri_http.core._states import State
 
 
 class Exchange:
-    """The state of one request: what waits for it, and the content of its response.
+    """One request and its response: the futures that wait for it, and the content.
 
-    The connection serves other exchanges afterwards, so whoever still holds this one reaches
-    nothing of theirs.
+    Separate from the connection, which serves other exchanges afterwards, so that a caller that
+    still holds this one can't reach the data of others.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -52,7 +52,7 @@ class Exchange:
         self.is_over: bool = False
 
     def fail(self, error: Exception) -> None:
-        """Fail everything that waits, and stop sending."""
+        """Raise an error in everything that waits, and stop sending."""
         for future in (self.head, self.writable):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -62,7 +62,7 @@ class Exchange:
             self.sender.cancel()
 
     def finish(self) -> None:
-        """End the exchange: its caller reads nothing more from it."""
+        """End the exchange: reading from it raises ResponseClosed."""
         self.is_over = True
         if self.content is not None:
             self.content.fail(_closed())
@@ -71,8 +71,8 @@ class Exchange:
         """Yield the content of the response.
 
         Raises:
-            ResponseClosed: the exchange is over.
-            TimeoutError: no content came for as long as `Timeouts.read`.
+            ResponseClosed: The exchange is over.
+            TimeoutError: No content arrived for `Timeouts.read`.
 
         """
         assert self.content is not None
@@ -100,11 +100,11 @@ def retrieve(future: "asyncio.Future[ReceivedResponse] | asyncio.Future[None]") 
 CONTINUE = 100
 _CONTINUE_WAIT = 1.0  # seconds; as long as curl waits
 _READ_SIZE = 1 << 16
-_READS_AFTER_LOSS = 64  # of _READ_SIZE: more than a socket's buffer usually holds
+_READS_AFTER_LOSS = 64  # of _READ_SIZE each: more than the buffer of a socket usually holds
 
 
 class ClientProtocol(Connection):
-    """One connection of a pool."""
+    """One connection of a pool, over the core."""
 
     __slots__ = ("_exchange", "_http_limits", "core", "idle_since")
 
@@ -123,8 +123,8 @@ class ClientProtocol(Connection):
     def has_input(self) -> bool:
         """Return whether the kernel has bytes, or the end of the stream, that were not read yet.
 
-        A connection that was kept is then not to be used: no request has asked for bytes, and at
-        the end the server takes none. The event loop may just not have come to it.
+        An idle connection can then not be used: the bytes are unsolicited, or the server closed it.
+        The event loop may not have reported that yet.
         """
         assert self._transport is not None
         poller = select.poll()
@@ -134,12 +134,12 @@ class ClientProtocol(Connection):
     # From the transport.
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; asyncio calls this."""
+        """Process bytes; asyncio calls this."""
         self.core.receive_data(data)
         self._advance()
 
     def receive_eof(self) -> None:
-        """Take the end of the server's stream."""
+        """Process the end of the server's stream."""
         if self._was_cut_off():
             return  # connection_lost() follows
         self.core.receive_eof()
@@ -166,32 +166,32 @@ class ClientProtocol(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Handle the end of the connection; asyncio calls this."""
         if exc is not None and self._exchange is not None:
-            self._receive_rest()
+            self._receive_unread()
         super().connection_lost(exc)
 
-    def _receive_rest(self) -> None:
-        """Read what the server sent before a write failed: it may say why it closed."""
+    def _receive_unread(self) -> None:
+        """Read what the server sent before a write failed: it may explain why."""
         transport = self._transport
         if transport is None or transport.get_extra_info("ssl_object") is not None:
             return
         with contextlib.suppress(OSError):
             descriptor = os.dup(transport.get_extra_info("socket").fileno())
-            with socket.socket(fileno=descriptor) as rest:
+            with socket.socket(fileno=descriptor) as unread:
                 for _ in range(_READS_AFTER_LOSS):
-                    data = rest.recv(_READ_SIZE, socket.MSG_DONTWAIT)
+                    data = unread.recv(_READ_SIZE, socket.MSG_DONTWAIT)
                     if not data:
                         break
                     self.core.receive_data(data)
         self._advance()
 
     def writing_resumed(self) -> None:
-        """Go on sending."""
+        """Continue sending."""
         exchange = self._exchange
         if exchange is not None and exchange.writable is not None and not exchange.writable.done():
             exchange.writable.set_result(None)
 
     def closed(self, fault: ConnectionFault | None) -> None:
-        """Fail what is under way."""
+        """Fail the exchange in progress."""
         error = ConnectionBroken(
             f"{self.peer} closed the connection before the response was complete"
         )
@@ -210,7 +210,7 @@ class ClientProtocol(Connection):
                 if isinstance(event, NeedData | Paused | ConnectionClosed):
                     break
                 if exchange is None:
-                    continue  # the caller has given up, and so is the connection
+                    continue  # its caller was cancelled; the connection is about to close
                 if isinstance(event, Data):
                     if exchange.content is not None:
                         exchange.content.feed(event.data)
@@ -231,7 +231,7 @@ class ClientProtocol(Connection):
             self.abort()
 
     def _end_response(self, exchange: Exchange, trailers: Headers) -> None:
-        # A response that comes before the request has been sent means: send no more.
+        # A response that is complete before the request means that its remainder is not wanted.
         if exchange.sender is not None and self.core.request_state is State.BODY:
             exchange.sender.cancel()
         if exchange.content is not None:
@@ -244,18 +244,18 @@ class ClientProtocol(Connection):
     async def start(
         self, request: Request, body: Content, timeouts: Timeouts, *, body_limit: int
     ) -> tuple[ReceivedResponse, Exchange]:
-        """Send a request; return the head of its response and the exchange that has its content.
+        """Send a request; return the head of its response and the exchange with its content.
 
         Args:
-            request: the head.
-            body: its content.
-            timeouts: of this request.
-            body_limit: largest content of the response in bytes.
+            request: The head.
+            body: Its content.
+            timeouts: Of this request.
+            body_limit: Largest content of the response in bytes.
 
         Raises:
-            ConnectionBroken: the connection ended.
-            RequestTimeout: the server did not read, or did not answer, in time.
-            RemoteProtocolError: the answer is not HTTP/1.1.
+            ConnectionBroken: The connection closed.
+            RequestTimeout: The server did not read, or did not respond, in time.
+            RemoteProtocolError: The response is not valid HTTP/1.1.
 
         """
         self.core.body_limit = body_limit
@@ -265,11 +265,11 @@ class ClientProtocol(Connection):
         if self.core.request_state is State.BODY:
             sending = self._send(exchange, body, is_asked=request.expects_continue)
         elif self.is_writing_paused:
-            sending = self._until_taken(exchange)
+            sending = self._until_writable(exchange)
         if sending is not None:
             exchange.sender = asyncio.get_running_loop().create_task(sending)
             exchange.sender.add_done_callback(self._sent)
-            # While the request goes out, the time for writing counts, and not that for reading.
+            # While the request is being sent, the timeout for writing counts, not that for reading.
             waiting: list[asyncio.Future[Any]] = [exchange.head, exchange.sender]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         deadline = asyncio.timeout(timeouts.read)
@@ -278,14 +278,14 @@ class ClientProtocol(Connection):
                 return await exchange.head, exchange
         except TimeoutError as error:
             if not deadline.expired():
-                raise  # of the sender, or of the caller's own content
+                raise  # from the sender, or from the caller's own content
             self.abort()
             raise RequestTimeout(
                 f"{self.peer} did not respond within {timeouts.read} s", phase="read"
             ) from error
 
-    def finish(self) -> None:
-        """End the exchange, whatever is left of it; then the connection is kept or aborted."""
+    def end_exchange(self) -> None:
+        """End the exchange, complete or not; the pool then keeps or aborts the connection."""
         exchange = self._exchange
         if exchange is not None:
             exchange.finish()
@@ -310,11 +310,11 @@ class ClientProtocol(Connection):
 
     async def _send_piece(self, exchange: Exchange, piece: bytes) -> None:
         if self.is_writing_paused:
-            await self._until_taken(exchange)
+            await self._until_writable(exchange)
         self.write(self.core.send(Data(piece)))
 
-    async def _until_taken(self, exchange: Exchange) -> None:
-        """Wait until the server has caught up; raises RequestTimeout where it takes nothing."""
+    async def _until_writable(self, exchange: Exchange) -> None:
+        """Wait until the server has caught up; raise RequestTimeout if it reads nothing."""
         seconds = exchange.timeouts.write
         while self.is_writing_paused:
             unsent = self.unsent
@@ -326,7 +326,7 @@ class ClientProtocol(Connection):
             except TimeoutError as error:
                 if self.unsent >= unsent:
                     raise RequestTimeout(
-                        f"{self.peer} took nothing of the request for {seconds} s", phase="write"
+                        f"{self.peer} read nothing of the request for {seconds} s", phase="write"
                     ) from error
 
     def _allow_content(self, exchange: Exchange) -> None:
@@ -335,12 +335,12 @@ class ClientProtocol(Connection):
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         exchange = self._exchange
-        assert exchange is not None  # it stays as long as its sender runs
+        assert exchange is not None  # it is kept while its sender runs
         exchange.sender = None
         if exchange.is_over:
             self._exchange = None
         if task.cancelled():
-            self.close()  # the request was cut off: there is no next one
+            self.close()  # a request that was cut off is the last one on a connection
         elif error := task.exception():
             if not exchange.head.done():
                 exchange.head.set_exception(error)

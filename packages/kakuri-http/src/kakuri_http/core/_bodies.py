@@ -16,7 +16,7 @@ class LengthReader:
         self.trailers: Headers | None = None
 
     def read(self, data: bytes, position: int) -> tuple[bytes | None, int]:
-        """Return (content, next position); no content: more bytes are needed, or it has ended."""
+        """Return content, or None if bytes are missing or it has ended, and the next position."""
         if not self.left or position >= len(data):
             return None, position
         piece = data[position : position + self.left] if position or self.left < len(data) else data
@@ -25,7 +25,7 @@ class LengthReader:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether all content has been read."""
+        """Whether all content has been read."""
         return not self.left
 
 
@@ -37,27 +37,27 @@ class UntilCloseReader:
         self.has_ended = False
 
     def read(self, data: bytes, position: int) -> tuple[bytes | None, int]:
-        """Return (content, next position)."""
+        """Return content, or None, and the next position."""
         return (data[position:] or None), len(data)
 
 
 class BodyMeter:
-    """Counts content against a limit, as it is announced and as it comes."""
+    """Compares the size of content with a limit, as it is announced and as it arrives."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.received = 0
 
     def add(self, length: int, announced: int = 0) -> None:
-        """Raise LimitExceeded when what came, with what is announced, is over the limit."""
+        """Add to the size; raise LimitExceeded if it is over the limit with what is announced."""
         self.received += length
         check_body_length(self.received + announced, self.limit)
 
 
-# Sixteen hexadecimal digits hold any size; leading zeros beyond that serve no one.
+# Sixteen hexadecimal digits can express any size; more would be leading zeros.
 _SIZE_DIGITS = 16
-# Fields that would change what has been decided before (RFC 9110 6.5.1): framing, routing,
-# authentication, controls and content format. A trailer with one of them is refused.
+# Fields that would change earlier decisions (RFC 9110 6.5.1): framing, routing, authentication,
+# controls and content format. A trailer with one of them is rejected.
 _NOT_IN_TRAILERS = frozenset(
     b"transfer-encoding content-length host connection trailer te upgrade expect range "
     b"cache-control authorization proxy-authorization cookie set-cookie content-encoding "
@@ -66,20 +66,20 @@ _NOT_IN_TRAILERS = frozenset(
 
 
 class ChunkedReader:
-    """Decodes chunked content; `trailers` is set when it has ended."""
+    """Decodes chunked content (RFC 9112 7.1); `trailers` is set when it has ended."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._left = 0  # of the present chunk's data
+        self._left = 0  # of the current chunk's data
         self._after_data = False  # CR LF is due
         self._in_trailers = False
-        self._extensions = 0  # bytes of extensions that no content has paid for
+        self._extensions = 0  # bytes of extensions beyond the size of the content
         self._trailer_fields: list[tuple[bytes, bytes]] = []
         self._trailer_size = 0
         self.trailers: Headers | None = None
 
     def read(self, data: bytes, position: int) -> tuple[bytes | None, int]:
-        """Return (content, next position); no content: more bytes are needed, or it has ended."""
+        """Return content, or None if bytes are missing or it has ended, and the next position."""
         while True:
             if self._left:
                 piece = data[position : position + self._left]
@@ -91,7 +91,7 @@ class ChunkedReader:
             if self._after_data:
                 ending = data[position : position + 2]
                 if ending != b"\r\n"[: len(ending)]:
-                    raise RemoteProtocolError(f"expected CR LF behind a chunk, got {ending!r}")
+                    raise RemoteProtocolError(f"expected CR LF after a chunk, got {ending!r}")
                 if len(ending) < 2:
                     return None, position
                 position += 2
@@ -146,11 +146,11 @@ class ChunkedReader:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether the last chunk and the trailers have been read."""
+        """Whether the last chunk and the trailers have been read."""
         return self.trailers is not None
 
     def announced(self) -> int:
-        """Return how much of the present chunk is still to come, in bytes."""
+        """Return how many bytes of the current chunk are still to come."""
         return self._left
 
     def _take_trailer(self, line: bytes) -> bool:
@@ -168,7 +168,7 @@ class ChunkedReader:
             )  # fmt: skip
         name, value = parse_field_line(line)
         if name.lower() in _NOT_IN_TRAILERS:
-            raise RemoteProtocolError(f"expected another field as trailer, got {name!r}")
+            raise RemoteProtocolError(f"expected a field that may be a trailer, got {name!r}")
         self._trailer_fields.append((name, value))
         return False
 
@@ -179,16 +179,16 @@ def _check_size_start(byte: int) -> None:
 
 
 def encode_chunk(data: bytes) -> bytes:
-    """Write one chunk; nothing for no data, as an empty chunk would end the content."""
+    """Return one chunk; nothing for no data, as an empty chunk would end the content."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 def encode_last_chunk(trailers: Headers | None) -> bytes:
-    """Write the last chunk and the trailer section."""
+    """Return the last chunk and the trailer section."""
     if not trailers:
         return b"0\r\n\r\n"
     for name, _ in trailers:
         if name.lower().encode("ascii") in _NOT_IN_TRAILERS:
-            raise LocalProtocolError(f"expected another field as trailer, got {name!r}")
+            raise LocalProtocolError(f"{name!r} may not be a trailer (RFC 9110 6.5.1)")
     lines = "".join(f"{name}: {value}\r\n" for name, value in trailers)
     return b"0\r\n" + lines.encode("latin-1") + b"\r\n"

@@ -4,7 +4,7 @@ from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtoco
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
-from kakuri_http.core._connection import Connection, cut_off
+from kakuri_http.core._connection import CoreConnection, cut_off
 from kakuri_http.core._events import (
     CONNECTION_CLOSED,
     NEED_DATA,
@@ -26,8 +26,18 @@ ClientEvent = (
 )
 
 
-class ClientConnection(Connection):
-    """A client's side of a connection; one request at a time, the next when both have ended."""
+class ClientConnection(CoreConnection):
+    r"""A client's side of a connection; one request at a time.
+
+    Example:
+        >>> connection = ClientConnection()
+        >>> connection.send(Request("GET", "/", Headers(), host="example.com"))
+        b'GET / HTTP/1.1\r\nHost: example.com\r\n\r\n'
+        >>> connection.receive_data(b"HTTP/1.1 204 No Content\r\n\r\n")
+        >>> connection.next_event(), connection.next_event()
+        (<ReceivedResponse 204>, EndOfMessage(trailers=Headers([])))
+
+    """
 
     keep_alive: bool
 
@@ -39,9 +49,9 @@ class ClientConnection(Connection):
 
     @property
     def is_reusable(self) -> bool:
-        """Tell whether another request may be sent.
+        """Whether another request may be sent.
 
-        That is: nothing is under way, and nothing came that no request asked for.
+        That is, no exchange is in progress, and no unsolicited bytes have arrived.
         """
         return (
             self.request_state is State.IDLE
@@ -51,17 +61,25 @@ class ClientConnection(Connection):
         )
 
     @property
-    def leftover(self) -> bytes:
-        """What came behind the last response and belongs to none."""
+    def trailing_data(self) -> bytes:
+        """Bytes after the last response, which belong to no response."""
         self._gather()
-        return bytes(self._rest[self._position :])
+        return bytes(self._buffer[self._position :])
 
     def send(self, event: Request | Data | EndOfMessage) -> bytes:
         """Return the bytes to send for an event.
 
-        A Request whose `length` is that of its body is sent whole, its end included; where there
-        is no body and `length` is None (chunked) or more, Data and EndOfMessage follow.
-        Raises LocalProtocolError for what may not be sent, or not now.
+        Args:
+            event: A Request whose `length` is that of its `body` is the whole message. If it has no
+                body and `length` is None (chunked) or more than 0, its content follows as Data,
+                then EndOfMessage. `host` is required.
+
+        Returns:
+            Bytes, in the order in which they have to be written.
+
+        Raises:
+            LocalProtocolError: The event can't be sent, or not now.
+
         """
         if isinstance(event, Request):
             return self._send_request(event)
@@ -72,7 +90,7 @@ class ClientConnection(Connection):
 
     def _send_request(self, request: Request) -> bytes:
         if not self.keep_alive or self.buffered:
-            raise LocalProtocolError("expected a connection that can be used again, got a used one")
+            raise LocalProtocolError("the connection can't be used for another request")
         head = compose_request_head(request)
         self._move_request(Kind.REQUEST)
         self._method = request.method
@@ -82,15 +100,31 @@ class ClientConnection(Connection):
             self._move_request(Kind.END)
             return head + request.body
         if request.body:
-            raise LocalProtocolError(f"expected a body of {request.length} bytes, got another")
+            raise LocalProtocolError(
+                f"expected a body of {request.length} bytes, got {len(request.body)}"
+            )
         self._start_sending(chunked=request.length is None, length=request.length)
         return head
 
     def next_event(self) -> ClientEvent:
-        """Return what came next: interim responses, the response, its content, its end.
+        """Return the next event of the bytes received so far.
 
-        Raises RemoteProtocolError when it is not HTTP/1.1, or was cut off; the connection is
-        then to be closed.
+        Call it until it returns NEED_DATA or PAUSED. Each response is any number of
+        InterimResponse, one ReceivedResponse, any number of Data, and one EndOfMessage, also if it
+        has no content.
+
+        Returns:
+            InterimResponse, ReceivedResponse, Data or EndOfMessage of the current response;
+            NEED_DATA: All bytes are parsed. Call `receive_data` or `receive_eof`, then this again.
+            PAUSED: The response is complete, but the request is still being sent.
+            ConnectionClosed: The server closed the connection between two exchanges, or the
+            connection is not to be used any more.
+
+        Raises:
+            RemoteProtocolError: The bytes are not a valid response, are over a limit
+                (LimitExceeded), are unsolicited, or were cut off. The connection can then only be
+                closed.
+
         """
         state = self.response_state
         if state.is_terminal:
@@ -98,14 +132,14 @@ class ClientConnection(Connection):
         if state is State.DONE:
             return PAUSED
         if self.request_state is State.IDLE:
-            return self._unasked()
+            return self._next_unsolicited()
         try:
             if state is State.IDLE:
                 return self._next_head()
             event = self._read_content()
             if event is None:
                 if self._has_eof:
-                    raise cut_off("the rest of the content")
+                    raise cut_off("the content")
                 return NEED_DATA
         except RemoteProtocolError:
             self._fail()
@@ -116,11 +150,11 @@ class ClientConnection(Connection):
             self._end_exchange()
         return event
 
-    def _unasked(self) -> ClientEvent:
+    def _next_unsolicited(self) -> ClientEvent:
         if self.buffered:
             self._fail()
             self._move_response(Kind.FAULT)
-            raise RemoteProtocolError("expected nothing without a request, got bytes")
+            raise RemoteProtocolError("the server sent bytes that no request asked for")
         if self._has_eof:
             self.keep_alive = False
             self._move_response(Kind.CLOSE)
@@ -132,10 +166,10 @@ class ClientConnection(Connection):
         if self._parser is None:
             self._parser = HeadParser(self.limits, folds=True)
         parser = self._parser
-        complete, self._position = parser.parse(self._rest, self._position)
+        complete, self._position = parser.parse(self._buffer, self._position)
         if not complete:
             if self._has_eof:
-                raise cut_off("the rest of a response's head")
+                raise cut_off("a response's head")
             return NEED_DATA
         self._parser = None
         response, framing = parse_response_head(parser.start_line or b"", parser.fields)
@@ -148,7 +182,9 @@ class ClientConnection(Connection):
 
     def _take_interim(self, response: ReceivedResponse) -> InterimResponse:
         if response.status == 101:
-            raise RemoteProtocolError("expected no other protocol, got 101 Switching Protocols")
+            raise RemoteProtocolError(
+                "the server switched protocols (101), which was not requested"
+            )
         self._interims += 1
         if self._interims > self.limits.interim_responses:
             raise LimitExceeded(
@@ -159,7 +195,7 @@ class ClientConnection(Connection):
         return InterimResponse(response.status, response.headers)
 
     def _choose_reader(self, response: ReceivedResponse, framing: Framing) -> None:
-        """RFC 9112 6.3."""
+        """Choose how the content ends (RFC 9112 6.3)."""
         if self._method == "HEAD" or response.status in WITHOUT_CONTENT:
             self._reader = None
         elif framing.chunked:

@@ -1,12 +1,12 @@
 """The core: one side of one HTTP/1.1 connection, bytes in, events out, no I/O.
 
-    connection.receive_data(data)           what came
+    connection.receive_data(data)            bytes from the peer
     while (event := connection.next_event()) not in (NEED_DATA, PAUSED): ...
-    transport.write(connection.send(event)) what to answer
+    transport.write(connection.send(event))  bytes to the peer
 
-Exchanges follow one another: while a response is still being sent, `next_event` gives PAUSED
-where the next request would begin, so that pipelined requests are answered in their order. When
-both messages of an exchange have ended, the next begins by itself. ServerConnection and
+Exchanges follow one another. While a response is still being sent, `next_event` returns PAUSED
+where the next request would begin, so that pipelined requests are processed in order. When both
+messages of an exchange have ended, the next exchange begins by itself. ServerConnection and
 ClientConnection differ in which heads they read and write; the tables are in `_states`.
 """
 
@@ -30,59 +30,75 @@ from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
 Reader = LengthReader | UntilCloseReader | ChunkedReader
 
 
-class Connection:
-    """What both roles share: the buffer, the states, content in both directions."""
+class CoreConnection:
+    """What both roles share: the buffer, the states, and content in both directions.
+
+    Attributes:
+        limits: On what the peer may send.
+        body_limit: Largest content, in bytes, of each message that begins from now on.
+        request_state: State of the request's side of the current exchange.
+        response_state: State of the response's side.
+        keep_alive: Whether the connection may serve another exchange after this one. Set it to
+            False before sending a message to close the connection after it.
+        exchanges: Number of exchanges that have ended.
+
+    """
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.body_limit: int = limits.body
-        """Largest content of each message that begins from now on, in bytes."""
         self.request_state: State = State.IDLE
         self.response_state: State = State.IDLE
         self.keep_alive: bool = True
-        """Whether the connection may serve another exchange after this one."""
-        self._rest = b""  # what has not been consumed
+        self._buffer = b""  # parsed up to _position
         self._position = 0
         self._incoming: list[bytes] = []
-        self._waiting = 0  # bytes in _incoming
+        self._incoming_size = 0
         self._has_eof = False
         self._reader: Reader | None = None
         self._meter = BodyMeter(limits.body)
         self.exchanges: int = 0
-        """How many exchanges have ended."""
         self._sends_chunked = False
         self._left_to_send: int | None = None
 
     # Bytes in.
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the peer; events come from `next_event`."""
-        if self._position >= len(self._rest) and not self._incoming:
-            self._rest = data
+        """Add bytes from the peer; `next_event` returns the events that they make.
+
+        Nothing is parsed here, so nothing is raised. Bytes of a later message wait until the
+        current exchange has ended; callers stop reading while `buffered` is too large for them.
+
+        Args:
+            data: Any number of bytes, cut anywhere. They are not copied unless they have to wait.
+
+        """
+        if self._position >= len(self._buffer) and not self._incoming:
+            self._buffer = data
             self._position = 0
         else:
             self._incoming.append(data)
-            self._waiting += len(data)
+            self._incoming_size += len(data)
 
     def receive_eof(self) -> None:
-        """Take note that the peer will send no more."""
+        """Report that the peer will send no more; `next_event` decides what that means."""
         self._has_eof = True
 
     @property
     def buffered(self) -> int:
-        """How many bytes wait to be looked at."""
-        return len(self._rest) - self._position + self._waiting
+        """Number of bytes that have not been parsed."""
+        return len(self._buffer) - self._position + self._incoming_size
 
     @property
     def content_received(self) -> int:
-        """How many bytes of content of the present message have come."""
+        """Number of bytes of content of the current message that have been read."""
         return self._meter.received
 
     def _gather(self) -> None:
         if self._incoming:
-            self._rest = self._rest[self._position :] + b"".join(self._incoming)
+            self._buffer = self._buffer[self._position :] + b"".join(self._incoming)
             self._position = 0
-            self._waiting = 0
+            self._incoming_size = 0
             self._incoming.clear()
 
     # States.
@@ -90,19 +106,17 @@ class Connection:
     def _move_request(self, kind: Kind) -> None:
         state = REQUEST_TABLE[self.request_state].get(kind)
         if state is None:
-            raise LocalProtocolError(f"expected no {kind.value} on a request side that is "
-                                     f"{self.request_state.value}")  # fmt: skip
+            raise _not_now(kind, "request", self.request_state)
         self.request_state = state
 
     def _move_response(self, kind: Kind) -> None:
         state = RESPONSE_TABLE[self.response_state].get(kind)
         if state is None:
-            raise LocalProtocolError(f"expected no {kind.value} on a response side that is "
-                                     f"{self.response_state.value}")  # fmt: skip
+            raise _not_now(kind, "response", self.response_state)
         self.response_state = state
 
     def _end_exchange(self) -> None:
-        """Begin the next exchange, or none, when both messages have ended."""
+        """Begin the next exchange, or close, if both messages have ended."""
         if self.request_state is State.DONE and self.response_state is State.DONE:
             self.exchanges += 1
             if self.keep_alive:
@@ -113,24 +127,29 @@ class Connection:
                 self._move_response(Kind.CLOSE)
 
     def _begin_exchange(self) -> None:
-        """Forget the last exchange; for the roles."""
+        """Reset what belongs to the last exchange; for the roles."""
 
     def _fail(self) -> None:
-        """Note that the peer broke the protocol: nothing more is read."""
+        """End the connection after this exchange, as the peer broke the protocol."""
         self.keep_alive = False
 
     # Content in.
 
     def limit_body(self, limit: int) -> None:
-        """Set another bound on the content of the message that is being read."""
+        """Change the limit on the content of the message that is being read.
+
+        Raises:
+            LimitExceeded: The announced length is over it.
+
+        """
         self._meter.limit = limit
         if isinstance(self._reader, LengthReader):
             self._meter.add(0, self._reader.left)
 
     def discard_content(self, limit: int) -> None:
-        """Read no more than `limit` bytes of the present content for the connection's sake.
+        """Limit the content that is still read, only to keep the connection, to some bytes.
 
-        Where more has been announced, the connection ends with this exchange.
+        If more has been announced, the connection closes after this exchange.
         """
         if isinstance(self._reader, LengthReader) and self._reader.left > limit:
             self.keep_alive = False
@@ -141,13 +160,13 @@ class Connection:
         self._meter = BodyMeter(self.body_limit)
 
     def _read_content(self) -> Data | EndOfMessage | None:
-        """Read a piece or the end of the content; None where bytes are missing."""
+        """Return a piece or the end of the content; None if bytes are missing."""
         reader = self._reader
         if reader is None:
             return END_OF_MESSAGE
         if self._incoming:
             self._gather()
-        piece, self._position = reader.read(self._rest, self._position)
+        piece, self._position = reader.read(self._buffer, self._position)
         if piece:
             announced = reader.announced() if isinstance(reader, ChunkedReader) else 0
             self._meter.add(len(piece), announced)
@@ -173,7 +192,7 @@ class Connection:
                 return encode_last_chunk(event.trailers)
             if self._left_to_send:
                 raise LocalProtocolError(
-                    f"expected {self._left_to_send} more bytes of content, got its end"
+                    f"the content ended {self._left_to_send} bytes before its announced length"
                 )
             return b""
         if self._sends_chunked:
@@ -181,12 +200,17 @@ class Connection:
         if self._left_to_send is not None:
             if len(event.data) > self._left_to_send:
                 raise LocalProtocolError(
-                    f"expected at most {self._left_to_send} bytes of content, got {len(event.data)}"
+                    f"expected at most {self._left_to_send} more bytes of content, "
+                    f"got {len(event.data)}"
                 )
             self._left_to_send -= len(event.data)
         return event.data
 
 
 def cut_off(what: str) -> RemoteProtocolError:
-    """Make the error for a stream that ends inside a message."""
-    return RemoteProtocolError(f"expected {what}, got the end of the stream")
+    """Return the error for a connection that closes inside a message."""
+    return RemoteProtocolError(f"the peer closed the connection before the end of {what}")
+
+
+def _not_now(kind: Kind, side: str, state: State) -> LocalProtocolError:
+    return LocalProtocolError(f"{kind.value} can't be sent: the {side} is in state {state.value!r}")

@@ -1,4 +1,4 @@
-"""What the core reports and is told, beside Request and Response."""
+"""What the core reports and sends, besides Request and Response."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ NO_HEADERS = Headers()
 
 @dataclass(frozen=True, slots=True)
 class InterimResponse:
-    """A 1xx response (RFC 9110 15.2); the final one follows."""
+    """A 1xx response (RFC 9110 15.2); the final response follows."""
 
     status: int
     headers: Headers = NO_HEADERS
@@ -25,19 +25,19 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class EndOfMessage:
-    """A message has ended; `trailers` came behind its content."""
+    """The end of a message, with the fields after its content."""
 
     trailers: Headers = NO_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionClosed:
-    """The peer will send no more, and nothing was cut off by that."""
+    """The peer will send no more, and no message was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeedData:
-    """Nothing to report until `receive_data` or `receive_eof` is called."""
+    """There is no event until `receive_data` or `receive_eof` is called."""
 
 
 @dataclass(frozen=True, slots=True)

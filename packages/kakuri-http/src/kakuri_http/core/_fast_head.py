@@ -1,17 +1,17 @@
 """The fast reading of a request's head: one expression for the usual spelling.
 
-It matches only heads that the exact parser accepts too, and then says the same about them; what
-it does not match goes there. A property test holds both to that. Not matched, so not decided here:
-a Host that is not the first field (RFC 9110 7.2 asks clients to send it first), escapes, dot
-segments and empty segments in a path, other versions, other methods, Transfer-Encoding, Expect,
-Connection with anything but keep-alive, IPv6 hosts, a repeated Host or Content-Length, unusual case
-in the names that matter, and heads near any limit.
+It matches only heads that the exact parser accepts too, with the same result; all others go to
+that parser. A property test compares the two. Not matched, and so left to the exact parser: a Host
+that is not the first field (RFC 9110 7.2 asks clients to send it first), escapes, dot segments and
+empty segments in a path, other versions, other methods, Transfer-Encoding, Expect, Connection with
+anything but keep-alive, IPv6 hosts, a repeated Host or Content-Length, unusual case in the names
+that matter, and heads near any limit.
 """
 
 import re
 from collections.abc import Callable
 
-from kakuri_http._headers import UnreadHeaders
+from kakuri_http._headers import LazyHeaders
 from kakuri_http._limits import Limits
 from kakuri_http._messages import Request
 
@@ -43,10 +43,10 @@ FastHead = Callable[[bytes, int], tuple[Request, int] | None]
 
 
 def compile_fast_head(limits: Limits) -> FastHead:
-    """Make the reader for some limits; it returns the request and where its head ends, or None."""
+    """Return a reader of heads: a request and the end of its head, or None if it does not match."""
     pattern = _PATTERN.replace(b"MORE", b"%d" % (limits.fields - 1))
     match_head = re.compile(pattern, re.VERBOSE).match
-    # A head no longer than each of the bounds on its parts keeps them all.
+    # A head within the smallest of the limits on its parts is within all of them.
     longest = min(limits.request_line, limits.field_line, limits.head)
 
     def read(data: bytes, position: int) -> tuple[Request, int] | None:
@@ -65,7 +65,7 @@ def compile_fast_head(limits: Limits) -> FastHead:
         else:
             query_string = query.decode()
             target = f"{text}?{query_string}"
-        fields = UnreadHeaders(block)
+        fields = LazyHeaders(block)
         size = int(length) if length else 0
         return Request(
             method.decode(), target, fields, text, query_string, host.decode(), size

@@ -1,6 +1,6 @@
 """Where a message's content ends and what becomes of the connection (RFC 9112 6 and 9.3).
 
-The fields that decide come once or not at all; a repeated one is refused even where both lines
+Content-Length and Transfer-Encoding may occur once. A repeated one is rejected even if both lines
 agree, which RFC 9110 8.6 leaves to the recipient.
 """
 
@@ -11,16 +11,16 @@ from kakuri_http.core import _grammar
 
 Fields = list[tuple[bytes, bytes]]
 
-# More digits than 2**63 has are no length at all; the check comes before any conversion.
+# A length with more digits than 2**63 is not converted.
 _LENGTH_DIGITS = 19
 _UNUSABLE = 1 << 63
-# The body limit that stands for no limit.
+# A limit on content that no length exceeds but one of 2**63 and more.
 NO_BODY_LIMIT = _UNUSABLE - 1
 
 
 @dataclass(slots=True)
 class Framing:
-    """What the fields of a head say: `length` None with `chunked` False means there is none."""
+    """What the fields of a head say; no length and not chunked means that neither is given."""
 
     length: int | None
     chunked: bool
@@ -29,9 +29,11 @@ class Framing:
 
 
 def read_framing(fields: Fields, *, minor: int) -> Framing:
-    """Read Content-Length, Transfer-Encoding and Connection of a head of HTTP/1.`minor`.
+    """Return what Content-Length, Transfer-Encoding and Connection say, in HTTP/1.`minor`.
 
-    Raises RemoteProtocolError: 400, or 501 for a transfer coding other than chunked.
+    Raises:
+        RemoteProtocolError: 400, or 501 for a transfer coding other than chunked.
+
     """
     lengths: list[bytes] = []
     codings: list[bytes] = []
@@ -77,7 +79,7 @@ def _parse_length(lengths: list[bytes]) -> int:
 
 
 def check_body_length(length: int, limit: int) -> None:
-    """Raise LimitExceeded for an announced length over the limit."""
+    """Raise LimitExceeded, 413, if a length is over the limit."""
     if length > limit:
         shown = str(length) if length < _UNUSABLE else "more than 2**63"
         raise LimitExceeded(

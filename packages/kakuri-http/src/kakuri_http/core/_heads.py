@@ -29,7 +29,14 @@ class HeadParser:
     """Collects one head: its start line, and the field lines up to the empty one."""
 
     def __init__(self, limits: Limits, *, folds: bool) -> None:
-        """`folds`: replace obs-fold by a space (RFC 9112 5.2, for user agents) or refuse it."""
+        """Create a parser.
+
+        Args:
+            limits: On the lines and their number.
+            folds: Whether to replace obs-fold by a space, as user agents do (RFC 9112 5.2), instead
+                of rejecting it.
+
+        """
         self._limits = limits
         self._folds = folds
         self.size = 0
@@ -39,13 +46,18 @@ class HeadParser:
 
     @property
     def has_begun(self) -> bool:
-        """Tell whether anything but empty lines has come."""
+        """Whether anything but empty lines has arrived."""
         return self.start_line is not None
 
     def parse(self, data: bytes, position: int) -> tuple[bool, int]:
-        """Take the complete lines of `data` from `position`; return (head is complete, next).
+        """Parse the complete lines from a position on.
 
-        Raises RemoteProtocolError: 400, 414 or 431.
+        Returns:
+            Whether the head is complete, and the position after the last complete line.
+
+        Raises:
+            RemoteProtocolError: 400, 414 or 431.
+
         """
         while True:
             end = data.find(b"\n", position)
@@ -109,12 +121,12 @@ class HeadParser:
         rest = data[position : position + max(self._limits.request_line, self._limits.field_line)]
         self._check_line(len(data) - position - 1, rest)
         if self.start_line is None and _NOT_IN_START_LINE.search(rest):
-            # Most of all a TLS or HTTP/2 client: it is told at once, not when its time is over.
+            # Usually a client of TLS or HTTP/2: it gets the error at once, not after a timeout.
             raise RemoteProtocolError(f"expected a start line, got {rest[:40]!r}")
 
 
 def parse_field_line(line: bytes) -> tuple[bytes, bytes]:
-    """Split `field-name ":" OWS field-value OWS` (RFC 9112 5)."""
+    """Return name and value of `field-name ":" OWS field-value OWS` (RFC 9112 5)."""
     name, colon, value = line.partition(b":")
     if not colon or not _grammar.token.fullmatch(name):
         raise RemoteProtocolError(f"expected 'name: value' as field line, got {line[:80]!r}")
@@ -142,9 +154,11 @@ HTTP_1 = b"1"
 
 
 def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Request, Framing]:
-    """Make a Request of a request line and its field lines.
+    """Return the request of a request line and its field lines, and its framing.
 
-    Raises RemoteProtocolError: 400, 413, 417, 501 or 505.
+    Raises:
+        RemoteProtocolError: 400, 413, 417, 501 or 505.
+
     """
     method, target, minor = parse_request_line(line)
     host = _read_host(fields, minor)
@@ -171,20 +185,20 @@ def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Req
             )  # fmt: skip
         request.expects_continue = True
     if framing.length is not None:
-        # A bound that no route can lift: what is over it is no length that anybody means.
+        # No route can raise this limit: a length beyond it can only be an error or an attack.
         check_body_length(framing.length, max(limits.body, NO_BODY_LIMIT))
     return request, framing
 
 
 def parse_request_line(line: bytes) -> tuple[str, bytes, int]:
-    """Split `method SP request-target SP HTTP-version` into method, target and minor version.
+    """Return method, target and minor version of `method SP request-target SP HTTP-version`.
 
     A minor version above 1 is processed as 1 (RFC 9110 2.5).
     """
-    words = line.split(b" ")
-    if len(words) != 3 or not all(words):
+    parts = line.split(b" ")
+    if len(parts) != 3 or not all(parts):
         raise RemoteProtocolError(f"expected 'method target version', got {line[:80]!r}")
-    method, target, version = words
+    method, target, version = parts
     if not _grammar.token.fullmatch(method):
         raise RemoteProtocolError(f"expected a method, got {method[:40]!r}")
     match = _grammar.http_version.fullmatch(version)
@@ -211,9 +225,9 @@ def _read_host(fields: Fields, minor: int) -> bytes:
 
 def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
     if method == "CONNECT":
-        # Never a tunnel. Refused here, as what follows on the connection would be for another peer.
+        # There are no tunnels. Rejected here, since the bytes after it would be for another peer.
         raise RemoteProtocolError(
-            "expected another method, got CONNECT", status=501, code="not_implemented"
+            "expected a method other than CONNECT", status=501, code="not_implemented"
         )
     if target[:1] == b"/":
         return parse_origin_form(target)
@@ -223,9 +237,11 @@ def _parse_target(method: str, target: bytes, host: bytes) -> tuple[str, str]:
 
 
 def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, Framing]:
-    """Make a Response of a status line and its field lines; its status may be 1xx.
+    """Return the response of a status line and its field lines, and its framing; maybe a 1xx.
 
-    Raises RemoteProtocolError.
+    Raises:
+        RemoteProtocolError: A line is not valid.
+
     """
     match = _grammar.status_line.fullmatch(line)
     if match is None:
@@ -235,8 +251,7 @@ def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, 
     reason = (match[3] or b"").decode("latin-1")
     headers = ParsedHeaders(fields)
     response = ReceivedResponse(int(match[2]), reason, headers, "1.1" if minor else "1.0")
-    # HTTP/1.0's keep-alive is left alone: who sends it may not know what it says
-    # (RFC 9112 C.2.2).
+    # HTTP/1.0's keep-alive is ignored: a proxy may have passed it on unread (RFC 9112 C.2.2).
     response.keep_alive = not framing.close and minor > 0
     response.length = framing.length
     return response, framing

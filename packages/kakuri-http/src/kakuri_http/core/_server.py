@@ -6,7 +6,7 @@ from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
-from kakuri_http.core._connection import Connection, cut_off
+from kakuri_http.core._connection import CoreConnection, cut_off
 from kakuri_http.core._events import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
@@ -31,8 +31,22 @@ _fast_head_for = lru_cache(maxsize=16)(compile_fast_head)
 ServerEvent = Request | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
 
 
-class ServerConnection(Connection):
-    """A server's side of a connection."""
+class ServerConnection(CoreConnection):
+    r"""A server's side of a connection.
+
+    Attributes:
+        omits_content: Whether the response that is being sent has no content (HEAD, 204, 304);
+            Data events are then accepted and not sent.
+
+    Example:
+        >>> connection = ServerConnection()
+        >>> connection.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        >>> connection.next_event(), connection.next_event()
+        (<Request GET />, EndOfMessage(trailers=Headers([])))
+        >>> connection.send(Response(200, b"hello"))[:15]
+        b'HTTP/1.1 200 OK'
+
+    """
 
     keep_alive: bool
     request_state: State
@@ -49,7 +63,7 @@ class ServerConnection(Connection):
 
     @property
     def head_has_begun(self) -> bool:
-        """Tell whether some bytes, but not all, of a request's head have come."""
+        """Whether a part of a request's head has arrived."""
         return self._parser is not None and (self._parser.has_begun or bool(self.buffered))
 
     @property
@@ -59,25 +73,26 @@ class ServerConnection(Connection):
 
     def drop_input(self) -> None:
         """Drop received bytes that were not read, because the connection is about to close."""
-        self._rest, self._position = b"", 0
+        self._buffer, self._position = b"", 0
         self._incoming.clear()
-        self._waiting = 0
+        self._incoming_size = 0
         self._parser = self._matched = None
         self._fail()
 
     def receive_request(self, data: bytes) -> Request | None:
-        """Take bytes as `receive_data` does; return the request that they are, if that is quick.
+        """Add bytes as `receive_data` does; return the request if they are exactly one.
 
-        That is one request, whole, its content in `body`, and nothing behind it; `next_event`
-        would return it, its content and its end. None: ask `next_event`, as always.
+        A request in the usual spelling that arrives complete, with nothing after it, is returned
+        with its content in `body`, as if `next_event` had returned it, its content and its end. In
+        all other cases the result is None, and `next_event` returns the events.
         """
         if (
             self.request_state is _IDLE
-            and self._position >= len(self._rest)
+            and self._position >= len(self._buffer)
             and not self._incoming
             and self._parser is None
         ):
-            self._rest = data
+            self._buffer = data
             self._position = 0
             fast = self._read_fast(data, 0)
             if fast is not None:
@@ -97,17 +112,31 @@ class ServerConnection(Connection):
         return None
 
     def next_event(self) -> ServerEvent:
-        """Return what came next.
+        """Return the next event of the bytes received so far.
 
-        Raises RemoteProtocolError when it is not HTTP/1.1, once; its `status` is the answer that
-        may still be sent where no response has begun. Afterwards the connection is to be closed.
+        Call it until it returns NEED_DATA or PAUSED. Each request is one Request, any number of
+        Data, and one EndOfMessage, also if it has no content.
+
+        Returns:
+            Request, Data or EndOfMessage of the current request;
+            NEED_DATA: All bytes are parsed. Call `receive_data` or `receive_eof`, then this again.
+            PAUSED: The request is complete; the next one is not parsed before the response has been
+            sent. Call `send`, then this again. Until then, do not read more from the peer.
+            ConnectionClosed: The client closed the connection between two requests, or the
+            connection is not to be used any more. Close it after sending what is due.
+
+        Raises:
+            RemoteProtocolError: The bytes are not a valid request, or over a limit (LimitExceeded).
+                Raised once; `status` is what to respond with if no response has begun. After that,
+                the connection can only be closed, and events are ConnectionClosed.
+
         """
         state = self.request_state
         try:
             if state is _IDLE:
-                if self._position < len(self._rest) or self._incoming or self._has_eof:
+                if self._position < len(self._buffer) or self._incoming or self._has_eof:
                     return self._next_head()
-                self._rest = b""  # an idle connection holds nothing
+                self._buffer = b""  # an idle connection holds nothing
                 self._position = 0
                 return NEED_DATA
             if state is _BODY:
@@ -119,7 +148,7 @@ class ServerConnection(Connection):
                             self._end_exchange()
                     return event
                 if self._has_eof:
-                    raise cut_off("the rest of the content")
+                    raise cut_off("the content")
                 return NEED_DATA
         except RemoteProtocolError:
             self._fail()
@@ -131,9 +160,9 @@ class ServerConnection(Connection):
         if self._incoming:
             self._gather()
         if self._parser is None:
-            if self._position >= len(self._rest):
+            if self._position >= len(self._buffer):
                 return self._at_end()
-            fast = self._matched or self._read_fast(self._rest, self._position)
+            fast = self._matched or self._read_fast(self._buffer, self._position)
             if fast is not None:
                 self._matched = None
                 request, self._position = fast
@@ -144,7 +173,7 @@ class ServerConnection(Connection):
                 return request
             self._parser = HeadParser(self.limits, folds=False)
         parser = self._parser
-        complete, self._position = parser.parse(self._rest, self._position)
+        complete, self._position = parser.parse(self._buffer, self._position)
         if not complete:
             return self._at_end()
         self._parser = None
@@ -162,7 +191,7 @@ class ServerConnection(Connection):
         if not self._has_eof:
             return NEED_DATA
         if self.buffered or (self._parser is not None and self._parser.has_begun):
-            raise cut_off("the rest of a request's head")
+            raise cut_off("a request's head")
         self._move_request(Kind.CLOSE)
         return CONNECTION_CLOSED
 
@@ -173,12 +202,23 @@ class ServerConnection(Connection):
     def send(self, event: Response | InterimResponse | Data | EndOfMessage) -> bytes:
         """Return the bytes to send for an event.
 
-        A Response whose body is bytes is sent whole, its end included. With any other body only
-        its head is: Data and EndOfMessage follow. The framing is chosen here: none where there
-        is no content, the length where it is known, chunked, or, for HTTP/1.0, the connection's
-        end. To close behind a response, set `keep_alive` to False before it.
+        The core chooses the framing: none if the response has no content, Content-Length if the
+        length is known, otherwise chunked, or for HTTP/1.0 the end of the connection. It writes
+        Date, and `Connection: close` if `keep_alive` is False.
 
-        Raises LocalProtocolError for what may not be sent now.
+        Args:
+            event: A Response whose body is bytes is the whole message. After any other Response,
+                its content follows as Data, then EndOfMessage. An InterimResponse, such as 103, may
+                precede them. A response may begin before its request has ended.
+
+        Returns:
+            Bytes, in the order in which they have to be written; empty for content that the
+            response does not have.
+
+        Raises:
+            LocalProtocolError: The event can't be sent now, or its content does not fit its length.
+                Nothing has changed, unless the response had begun.
+
         """
         if isinstance(event, Response):
             body, request = event.body, self._request
@@ -191,10 +231,10 @@ class ServerConnection(Connection):
                 and event.status not in WITHOUT_CONTENT
                 and self.keep_alive
             ):
-                # The usual response, spared the questions of the others.
+                # The usual response, without the checks that only others need.
                 state = RESPONSE_TABLE[self.response_state].get(_RESPONSE)
                 if state is None:
-                    self._move_response(_RESPONSE)  # says what is wrong
+                    self._move_response(_RESPONSE)  # raises
                     raise AssertionError
                 if self.request_state is _DONE:
                     self.exchanges += 1
@@ -208,7 +248,9 @@ class ServerConnection(Connection):
             return self._send_response(event)
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:
-                raise LocalProtocolError(f"expected an interim status, got {event.status}")
+                raise LocalProtocolError(
+                    f"expected a status from 100 to 199 but 101, got {event.status}"
+                )
             self._move_response(Kind.INTERIM)
             return compose_interim(event)
         before = self.response_state

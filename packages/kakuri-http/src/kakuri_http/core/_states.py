@@ -1,7 +1,7 @@
-"""The states of an exchange, as tables; the core walks them, the diagrams are made from them.
+"""The states of an exchange, as tables, which the core follows and the diagrams are drawn from.
 
-Each side of an exchange, the request and the response, moves by what is sent on it. Both go back
-to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3).
+Each side of an exchange, the request and the response, changes its state by what is sent on it.
+Both return to IDLE together, when both are DONE and the connection persists (RFC 9112 9.3).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class State(Enum):
-    """Where one side of the present exchange is."""
+    """State of one side of the current exchange."""
 
     IDLE = "idle"
     BODY = "body"
@@ -18,17 +18,17 @@ class State(Enum):
     CLOSED = "closed"
     ERROR = "error"
 
-    # Each member is one object, so the hash that is written in C will do: tables are quick.
+    # Members are singletons, so the hash of objects, which is written in C, keeps lookups quick.
     __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
     @property
     def is_terminal(self) -> bool:
-        """Tell whether nothing follows on this side."""
+        """Whether nothing follows on this side."""
         return self is State.CLOSED or self is State.ERROR
 
 
 class Kind(Enum):
-    """What moves a side."""
+    """What changes the state of a side."""
 
     REQUEST = "request"
     INTERIM = "interim response"
@@ -51,7 +51,7 @@ REQUEST_TABLE: Table = {
     State.ERROR: {Kind.FAULT: State.ERROR, Kind.CLOSE: State.ERROR},
 }
 
-# A response may begin before its request has ended, or, to refuse what is no request, without one.
+# A response may begin before its request has ended, or without one, to reject invalid input.
 RESPONSE_TABLE: Table = {
     State.IDLE: {
         Kind.INTERIM: State.IDLE,

@@ -13,7 +13,7 @@ _HIGHEST_PORT = 65535
 
 
 def parse_authority(value: bytes) -> tuple[str, int | None] | None:
-    """Split `uri-host [ ":" port ]` into lower-case host and port; None if it is neither."""
+    """Return host, in lower case, and port of `uri-host [ ":" port ]`; None if it is not valid."""
     match = _grammar.authority.fullmatch(value)
     if match is None:
         return None
@@ -31,11 +31,15 @@ def parse_authority(value: bytes) -> tuple[str, int | None] | None:
 
 
 def check_path(path: bytes) -> None:
-    """Refuse what has no business in a path that handlers will look at (RFC 3986 3.3, 5.2.4).
+    """Reject paths that could be read as another path, or do harm in a log (RFC 3986 3.3, 5.2.4).
 
-    Dot segments, also when encoded: clients resolve them, so whoever sends one hopes that
-    somebody else will. Control characters and what is not UTF-8 behind escapes: ids become log
-    lines, labels and file names.
+    Dot segments, encoded or not: clients resolve them, so one that arrives is meant for a program
+    after this one. Control characters and escapes that are not UTF-8: ids become log lines, labels
+    and file names.
+
+    Raises:
+        RemoteProtocolError: 400.
+
     """
     try:
         decoded = percent_decode(path.decode("ascii"))
@@ -48,7 +52,7 @@ def check_path(path: bytes) -> None:
 
 
 def parse_origin_form(target: bytes) -> tuple[str, str]:
-    """Split `absolute-path [ "?" query ]` into both; the query is empty where there is none."""
+    """Return path and query of `absolute-path [ "?" query ]`; the query is empty by default."""
     match = _grammar.origin_form.fullmatch(target)
     if match is None:
         raise RemoteProtocolError(f"expected an origin-form target, got {_shown(target)}")
@@ -58,10 +62,10 @@ def parse_origin_form(target: bytes) -> tuple[str, str]:
 
 
 def parse_absolute_form(target: bytes, host: bytes) -> tuple[str, str]:
-    """Split an absolute URI into path and query; its authority has to be the Host field's.
+    """Return path and query of an absolute URI, whose authority has to be the Host field's.
 
-    RFC 9112 3.2.2 lets the target override Host; two names for one request are refused here, as
-    whatever stands before us may have decided by the other.
+    RFC 9112 3.2.2 lets the target override Host. Here a request with two names is rejected, because
+    a proxy in front may have decided by the other one.
     """
     match = _grammar.absolute_form.fullmatch(target)
     scheme = match[1].decode("ascii").lower() if match else ""

@@ -35,7 +35,8 @@ WITHOUT_CONTENT = frozenset({204, 304})
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x22\x24-\x7e]+")
-# What is written from a message's attributes alone: said twice, two readers may see two messages.
+# Written from a message's attributes alone: if one were there twice, two readers could see two
+# different messages.
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
@@ -44,7 +45,7 @@ _MONTHS = (
 
 
 def imf_fixdate(seconds: float) -> str:
-    """Write a time as IMF-fixdate (RFC 9110 5.6.7), from seconds since 1970."""
+    """Return a time, in seconds since 1970, as IMF-fixdate (RFC 9110 5.6.7)."""
     at = time.gmtime(seconds)
     return (
         f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year:04} "
@@ -53,7 +54,7 @@ def imf_fixdate(seconds: float) -> str:
 
 
 class ResponseHeads:
-    """Writes heads of responses; the beginnings of usual ones are kept for a second."""
+    """Beginnings of response heads, cached for a second because of Date."""
 
     _KEPT = 256
 
@@ -63,7 +64,7 @@ class ResponseHeads:
         self._beginnings: dict[tuple[int, str | None], bytes] = {}
 
     def beginning(self, status: int, content_type: str | None) -> bytes:
-        """Write the status line, Date and Content-Type."""
+        """Return the status line, Date and Content-Type."""
         now = time.time()
         if not self._since <= now < self._since + 1:
             self._since = int(now)
@@ -87,7 +88,7 @@ HEADS = ResponseHeads()
 def compose_response_head(
     response: Response, *, length: int | None, chunked: bool, option: bytes
 ) -> bytes:
-    """Write the head; `option` is what Connection has to say, empty for nothing."""
+    """Return the head of a response; `option` is the value of Connection, or empty."""
     status = response.status
     has_content = status not in WITHOUT_CONTENT
     parts = [HEADS.beginning(status, response.content_type if has_content else None)]
@@ -106,23 +107,29 @@ def compose_response_head(
 
 
 def compose_interim(response: InterimResponse) -> bytes:
-    """Write a 1xx response; it has neither Date nor length.
+    """Return a 1xx response, which has neither Date nor length.
 
-    Raises LocalProtocolError for fields of framing (RFC 9110 8.6, RFC 9112 6.1).
+    Raises:
+        LocalProtocolError: A field is one of the framing (RFC 9110 8.6, RFC 9112 6.1).
+
     """
     for name, _ in response.headers:
         if name.lower() in _FRAMING:
-            raise LocalProtocolError(f"expected no framing field, got {name!r}")
+            raise LocalProtocolError(
+                f"the connection writes {name!r} itself; remove it from headers"
+            )
     lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     status = response.status
     return f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n{lines}\r\n".encode("latin-1")
 
 
 def compose_request_head(request: Request) -> bytes:
-    """Write the head of a request with Host first and its framing last.
+    """Return the head of a request, with Host first and the framing last.
 
-    Raises LocalProtocolError for a method, target or host that is none, and for fields that say
-    what `host`, `length` and `keep_alive` say.
+    Raises:
+        LocalProtocolError: The method, target or host is not valid, or a field is one that is
+            written from `host`, `length` and `keep_alive`.
+
     """
     method, target = request.method, request.target
     if not _METHOD.fullmatch(method) or method == "CONNECT":
@@ -133,7 +140,9 @@ def compose_request_head(request: Request) -> bytes:
         raise LocalProtocolError(f"expected host or host:port as host, got {request.host!r}")
     for name, _ in request.headers:
         if name.lower() in _FRAMING:
-            raise LocalProtocolError(f"expected no framing field, got {name!r}")
+            raise LocalProtocolError(
+                f"the connection writes {name!r} itself; remove it from headers"
+            )
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {request.host}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in request.headers]
     if request.length is None:

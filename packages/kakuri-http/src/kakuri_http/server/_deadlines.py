@@ -1,4 +1,4 @@
-"""Which of a server's deadlines a connection has passed, looked at from time to time."""
+"""Which of a server's deadlines a connection has passed; checked by the server's sweep."""
 
 from kakuri_http._errors import LimitExceeded
 from kakuri_http._limits import Limits
@@ -7,11 +7,11 @@ from kakuri_http.core._states import State
 
 
 class HalfClosedTooLong:
-    """The client has shut its side, may be gone, and its time is over."""
+    """`half_closed_timeout` has passed since the client shut its sending side."""
 
 
 class Deadlines:
-    """The marks of one connection; made when it is first looked at."""
+    """When the phases of one connection began; created at its first sweep."""
 
     __slots__ = ("_body_for", "_exchange", "_half_closed_since", "_head_since", "_last", "_limits")
 
@@ -32,7 +32,7 @@ class Deadlines:
         is_half_closed: bool,
         is_busy: bool,
     ) -> LimitExceeded | HalfClosedTooLong | None:
-        """Return what is overdue at `now`, in seconds of the monotonic clock."""
+        """Return what is overdue at `now`, in seconds of the monotonic clock, or None."""
         passed, self._last = now - self._last, now
         limits = self._limits
         if core.exchanges != self._exchange:

@@ -1,6 +1,6 @@
 """Problem details (RFC 9457) as `application/problem+json`.
 
-One fixed shape has to be written, so a string escaper is all the JSON there is here.
+The shape is fixed, so escaping strings is all of JSON that is needed here.
 """
 
 import re
@@ -16,10 +16,10 @@ _SPECIAL = re.compile(r'["\\]|[^ -~]')
 
 
 def quote(text: str) -> str:
-    """Write text as a JSON string (RFC 8259 section 7) that a terminal shows as it is.
+    """Return text as a JSON string (RFC 8259 section 7) that is safe to print on a terminal.
 
-    Whatever `str.isprintable` does not count as printable is escaped: controls, bidirectional
-    and other format characters, lone surrogates.
+    Characters that `str.isprintable` rejects are escaped: controls, bidirectional and other format
+    characters, lone surrogates.
     """
     return '"' + _SPECIAL.sub(_escape, text) + '"'
 
@@ -43,10 +43,16 @@ def problem(
     errors: Iterable[Mapping[str, str]] = (),
     headers: FieldsLike | None = None,
 ) -> Response:
-    """Make a response of problem details: `title`, `status`, `detail`, `code`, `errors`.
+    """Return a response of problem details (RFC 9457). Members that are not given are left out.
 
-    `title` defaults to the status's phrase; `errors` are `{"path": …, "message": …}`, one for
-    each fault of a document. What is not given is left out.
+    Args:
+        status: From 200 to 599.
+        title: By default the usual phrase of the status.
+        detail: What happened to this request.
+        code: Short, stable name of the cause, for programs.
+        errors: The faults of a document, each `{"path": …, "message": …}`.
+        headers: Further fields, such as Allow.
+
     """
     members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
     if detail is not None:
