@@ -1,7 +1,9 @@
 import fcntl
 import os
 
+import pytest
 from kakuri_daemon import LogStream
+from kakuri_daemon._stream import _pieces
 
 PIPE_BYTES = 4096
 
@@ -86,3 +88,19 @@ def test_log_stream_writes_the_first_line_at_once_and_gathers_those_of_its_pause
     assert os.read(read, 100) == b"second\nthird\n"
     os.close(read)
     os.close(write)
+
+
+@pytest.mark.parametrize(
+    "lengths", [[1], [4096], [4095, 1], [4096, 1], [5000, 5000, 1], [100] * 200]
+)
+def test_log_stream_writes_whole_lines_that_a_pipe_takes_at_once(lengths):
+    lines = [b"x" * (length - 1) + b"\n" for length in lengths]
+    pieces = list(_pieces(b"".join(lines)))
+    assert b"".join(pieces) == b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert all(len(piece) <= 4096 or piece.count(b"\n") == 1 for piece in pieces)
+    assert len(pieces) <= len(lines)
+
+
+def test_log_stream_writes_what_has_no_line_feed():
+    assert list(_pieces(b"a\nb")) == [b"a\n", b"b"]

@@ -30,6 +30,7 @@ from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
 from kakuri_tcp._line_client import LineClient
 from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
 from kakuri_tcp._lines import LineDecoder
+from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
 from kakuri_tcp._peers import Credentials
 from kakuri_tcp._server import Counters, Server, listen
 from kakuri_tcp._tls import ClientTLS, ServerTLS
@@ -59,6 +60,7 @@ __all__ = [
     "LineServerLimits",
     "LineTooLong",
     "ListenFailed",
+    "ListeningSockets",
     "Overloaded",
     "RequestLost",
     "RequestNotSent",
@@ -77,6 +79,7 @@ __all__ = [
     "connect",
     "listen",
     "listen_lines",
+    "open_listening_sockets",
 ]
 
 for _name in __all__:  # tracebacks show where users import a name from

@@ -21,7 +21,7 @@ from kakuri_tcp._errors import (
     WriteTimeout,
 )
 from kakuri_tcp._limits import DEFAULT_SERVER_LIMITS, ServerLimits, check_type
-from kakuri_tcp._listeners import Listeners, open_listeners
+from kakuri_tcp._listeners import ListeningSockets, open_sockets
 from kakuri_tcp._peers import Peer, identify
 from kakuri_tcp._shared import SharedResources
 from kakuri_tcp._tls import ServerTLS
@@ -64,7 +64,7 @@ class Server:
 
     def __init__(
         self,
-        listeners: Listeners,
+        listeners: ListeningSockets,
         factory: Callable[[], Connection],
         limits: ServerLimits,
         tls: ssl.SSLContext | None,
@@ -306,7 +306,7 @@ class Server:
 
 
 async def listen(
-    endpoint: Endpoint | str,
+    endpoint: Endpoint | str | ListeningSockets,
     factory: Callable[[], Connection],
     *,
     limits: ServerLimits = DEFAULT_SERVER_LIMITS,
@@ -318,7 +318,7 @@ async def listen(
     A host name is listened on at every address that it has; with port 0 all get the same port.
 
     Args:
-        endpoint: where to listen.
+        endpoint: where to listen, or sockets that already do; the server takes them over.
         factory: makes the connection of one peer.
         limits: what peers are allowed.
         tls: the certificate and so on, for an endpoint with the scheme "tls" and only for that.
@@ -330,8 +330,11 @@ async def listen(
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
-    endpoint = Endpoint.of(endpoint)
     access = access if access is not None else UnixAccess()
+    opened = endpoint if isinstance(endpoint, ListeningSockets) else None
+    endpoint = (
+        endpoint.endpoint if isinstance(endpoint, ListeningSockets) else Endpoint.of(endpoint)
+    )
     check_type("limits", limits, ServerLimits)
     check_type("access", access, UnixAccess)
     if tls is not None:
@@ -340,5 +343,5 @@ async def listen(
         reason = "there is a certificate for it" if tls else "there is no certificate for it"
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
-    listeners = await open_listeners(endpoint, limits.backlog, access)
-    return Server(listeners, factory, limits, context, access)
+    sockets = opened or await open_sockets(endpoint, limits.backlog, access)
+    return Server(sockets, factory, limits, context, access)

@@ -14,7 +14,7 @@ from kakuri_tcp._connect import reason_of, tls_for
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, ConnectionLost, EndpointError
 from kakuri_tcp._lines import LineDecoder
-from kakuri_tcp._listeners import open_listeners_blocking
+from kakuri_tcp._listeners import open_sockets_blocking
 from kakuri_tcp._peers import check_server, identify
 from kakuri_tcp._tls import ClientTLS
 from kakuri_tcp._unix import UnixAccess
@@ -167,7 +167,7 @@ class Server:
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
             raise EndpointError(f"expected tcp:// or unix:// to listen on, got '{endpoint}'")
-        self._listeners = open_listeners_blocking(endpoint, backlog, access or UnixAccess())
+        self._listeners = open_sockets_blocking(endpoint, backlog, access or UnixAccess())
         self._timeout = timeout
         self.endpoint: Endpoint = self._listeners.endpoint
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import click
-from kakuri_daemon import DaemonCommand, endpoint, listen_group, run
+from kakuri_daemon import DaemonCommand, WorkerCount, endpoint, listen_group, run_workers
 from kakuri_daemon.api import HostGuard, refuse_other_sites, serving
 from kakuri_rpc import DEFAULT_TIMEOUT, AgentClient
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
@@ -47,6 +47,14 @@ HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
     metavar="NAME",
     help="A name, besides localhost, under which callers may reach this server; may be repeated.",
 )
+@click.option(
+    "--workers",
+    type=WorkerCount(),
+    default="1",
+    show_default=True,
+    metavar="NUMBER|auto",
+    help="Processes that serve, to use more than one core; auto is one for each.",
+)
 @click.version_option(__version__)
 def main(
     listen: Endpoint,
@@ -54,14 +62,22 @@ def main(
     agent_timeout: float,
     allowed_hosts: tuple[str, ...],
     access: UnixAccess | None,
+    workers: int,
 ) -> None:
     """Offer workloads over HTTP, and have an agent run them."""
-    run(lambda: control_plane_service(listen, agent, agent_timeout, allowed_hosts, access=access))
+    run_workers(
+        lambda sockets: control_plane_service(
+            sockets, agent, agent_timeout, allowed_hosts, access=access
+        ),
+        listen,
+        workers,
+        access=access,
+    )
 
 
 @asynccontextmanager
 async def control_plane_service(
-    listen: Endpoint,
+    listen: Endpoint | ListeningSockets,
     agent: Endpoint,
     agent_timeout: float = DEFAULT_TIMEOUT,
     allowed_hosts: Iterable[str] = (),
@@ -71,7 +87,7 @@ async def control_plane_service(
     """Serve the API while the context is entered; yield the endpoint with its real port.
 
     Args:
-        listen: where to listen; port 0 lets the kernel choose.
+        listen: where to listen, or sockets that do; port 0 lets the kernel choose.
         agent: where the agent listens.
         agent_timeout: seconds that the agent may take to answer.
         allowed_hosts: names besides localhost and the host of `listen` under which callers may
@@ -84,7 +100,8 @@ async def control_plane_service(
     async with AgentClient(agent, timeout=agent_timeout) as client:
         api = Api(client, str(agent))
         router = api.router()
-        names = [*allowed_hosts, listen.host] if listen.host else allowed_hosts
+        host = (listen.endpoint if isinstance(listen, ListeningSockets) else listen).host
+        names = [*allowed_hosts, host] if host else allowed_hosts
         router.check(HostGuard(names, hint="the control plane needs --allowed-host"))
         router.check(refuse_other_sites)
         async with serving(listen, router, access=access) as endpoint:

@@ -3,7 +3,7 @@
 `kakuri_daemon.api` has what those with an HTTP API share besides.
 """
 
-from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, endpoint
+from kakuri_daemon._command import EXIT_USAGE, DaemonCommand, DaemonError, WorkerCount, endpoint
 from kakuri_daemon._listen_group import listen_group
 from kakuri_daemon._logs import configure_logs
 from kakuri_daemon._private_folder import open_private_folder
@@ -12,12 +12,14 @@ from kakuri_daemon._settings import read_toml
 from kakuri_daemon._stream import LogStream
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon._version import __version__
+from kakuri_daemon._workers import run_workers
 
 __all__ = [
     "EXIT_USAGE",
     "DaemonCommand",
     "DaemonError",
     "LogStream",
+    "WorkerCount",
     "__version__",
     "configure_logs",
     "endpoint",
@@ -25,6 +27,7 @@ __all__ = [
     "open_private_folder",
     "read_toml",
     "run",
+    "run_workers",
     "shed_with",
 ]
 

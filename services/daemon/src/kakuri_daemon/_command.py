@@ -35,6 +35,9 @@ SURELY_MEANT = 0.9
 LAST_LINES_SECONDS = 1.0
 """How long the end of a process waits for its last log lines to be taken."""
 
+MAX_WORKERS = 256
+"""More processes than any machine needs for the work of one: beyond is a mistake in typing."""
+
 log = structlog.get_logger()
 
 
@@ -54,6 +57,27 @@ def endpoint(value: object) -> Endpoint:
         return Endpoint.parse(value)
     except EndpointError as error:
         raise click.BadParameter(str(error)) from error
+
+
+class WorkerCount(click.ParamType[int]):
+    """An option's type: a number of processes from 1, or "auto" for one on each CPU."""
+
+    name = "integer or auto"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        if value == "auto":
+            return len(os.sched_getaffinity(0))
+        text = str(value)
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_WORKERS:
+            self.fail(
+                f"expected 'auto' or a whole number from 1 to {MAX_WORKERS}, got {value!r}",
+                param,
+                ctx,
+            )
+        return int(text)
 
 
 class DaemonCommand(click.Command):
@@ -265,6 +289,9 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
     elif isinstance(option.type, click.types.IntParamType):
         expected = "a whole number"
         fits = isinstance(value, int) and not isinstance(value, bool)
+    elif isinstance(option.type, WorkerCount):
+        expected = 'a whole number or "auto"'
+        fits = isinstance(value, int | str) and not isinstance(value, bool)
     elif isinstance(option.type, click.types.FloatParamType):
         expected = "a number"
         fits = isinstance(value, int | float) and not isinstance(value, bool)

@@ -22,13 +22,16 @@ it a few times, and its waits add up to what a client waits for. Python's own 5 
 that compute."""
 
 
-def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
+def run(
+    service: Callable[[], AbstractAsyncContextManager[Endpoint]], *, lifeline: int | None = None
+) -> None:
     """Run a service until SIGTERM, SIGHUP or Ctrl-C.
 
     Entering the context that `service()` gives starts listening and yields the real endpoint;
     leaving it finishes what is in flight. When ready, the first line on standard output is
     `listening on HOST:PORT` or `listening on unix:PATH`; systemd is told as well. A second signal
-    ends the process at once, and so does a loop that hangs.
+    ends the process at once, and so does a loop that hangs. The end of `lifeline`, a descriptor
+    whose other end the parent process holds, stops the service as SIGTERM does.
     Raises DaemonError if the service can't listen.
     """
     _memory.prepare()
@@ -37,17 +40,21 @@ def run(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
-            runner.run(_serve(service))
+            runner.run(_serve(service, lifeline))
         except ListenFailed as error:
             raise DaemonError(str(error)) from error
 
 
-async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -> None:
+async def _serve(
+    service: Callable[[], AbstractAsyncContextManager[Endpoint]], lifeline: int | None
+) -> None:
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
         asked_to_stop.set()
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
         for each in handled:
             loop.remove_signal_handler(each)
             # The next one ends the process at once; but a terminal that closes may send SIGHUP
@@ -60,6 +67,8 @@ async def _serve(service: Callable[[], AbstractAsyncContextManager[Endpoint]]) -
         handled.append(signal.SIGHUP)
     for number in handled:
         loop.add_signal_handler(number, stop, number)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stop, signal.SIGTERM)
     supervisor = Supervisor()
     watch = LoopWatch(loop)
     collector = _memory.Collector(loop)

@@ -14,6 +14,7 @@ import os
 import select
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 
 MAX_WAITING_LINES = 10_000
@@ -69,13 +70,27 @@ class LogStream:
                     text += f"{self._dropped} pieces of the log were dropped: nobody read it\n"
                     self._dropped = 0
             with suppress(OSError):  # the reader is gone
-                self._write(text.encode("utf-8", "backslashreplace"))
+                for piece in _pieces(text.encode("utf-8", "backslashreplace")):
+                    self._write(piece)
             self._closed.wait(PAUSE_SECONDS)
 
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
+    def _write(self, left: bytes) -> None:
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:  # another process made the shared pipe or terminal non-blocking
                 select.select([], [self._descriptor], [])
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Cut text behind lines, into pieces that a pipe takes as a whole, or of one longer line.
+
+    Processes that share the pipe then don't write into each other's lines (PIPE_BUF in pipe(7)).
+    """
+    start = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        if end == 0:
+            end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end

@@ -1,6 +1,6 @@
 """Serving a router at an endpoint."""
 
-from kakuri_tcp import Endpoint, Server, ServerTLS, UnixAccess, listen
+from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess, listen
 
 from kakuri_http._checks import checked
 from kakuri_http._limits import DEFAULT_LIMITS, Limits
@@ -10,7 +10,7 @@ from kakuri_http.server._router import Router
 
 
 async def serve(
-    endpoint: Endpoint | str,
+    endpoint: Endpoint | str | ListeningSockets,
     router: Router,
     *,
     limits: Limits = DEFAULT_LIMITS,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kakuri_http import Router, serve
-from kakuri_tcp import Endpoint, UnixAccess
+from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess
 
 from kakuri_daemon._supervision import shed_with
 from kakuri_daemon.api._access import access_log
@@ -15,7 +15,7 @@ DRAIN_SECONDS = 10.0
 
 @asynccontextmanager
 async def serving(
-    listen: Endpoint,
+    listen: Endpoint | ListeningSockets,
     router: Router,
     *,
     access: UnixAccess | None = None,
@@ -28,7 +28,7 @@ async def serving(
     own before you leave the context, or they last for all of `drain_seconds`.
 
     Args:
-        listen: where to listen; port 0 lets the kernel choose.
+        listen: where to listen, or sockets that do; port 0 lets the kernel choose.
         router: the routes.
         access: who may connect to a Unix socket.
         drain_seconds: seconds that requests in progress may take at the end.

@@ -1,0 +1,122 @@
+"""Sockets that several processes serve together."""
+
+import asyncio
+import os
+import socket
+
+import pytest
+from kakuri_tcp import (
+    Connection,
+    Endpoint,
+    ListenFailed,
+    ListeningSockets,
+    connect,
+    listen,
+    open_listening_sockets,
+)
+
+ANY_PORT = Endpoint("tcp", host="127.0.0.1", port=0)
+
+
+class Named(Connection):
+    """Sends its server's name to every peer and closes."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def opened(self):
+        self.write(self.name)
+        self.close()
+
+
+async def name_of_server(endpoint):
+    reading = asyncio.get_running_loop().create_future()
+
+    class Reader(Connection):
+        def data_received(self, data):
+            reading.set_result(data)
+
+    connection = await connect(endpoint, Reader, timeout=5)
+    try:
+        return await reading
+    finally:
+        connection.abort()
+
+
+def endpoint_of(kind, tmp_path):
+    return ANY_PORT if kind == "tcp" else Endpoint.parse(f"unix:{tmp_path / 'socket'}")
+
+
+async def test_kernel_spreads_connections_between_the_servers_of_one_port():
+    first, second = open_listening_sockets(ANY_PORT, 2)
+    assert first.endpoint == second.endpoint
+    async with (
+        await listen(first, lambda: Named(b"1")) as server,
+        await listen(second, lambda: Named(b"2")),
+    ):
+        names = {await name_of_server(server.endpoint) for _ in range(64)}
+    assert names == {b"1", b"2"}
+
+
+async def test_server_of_a_shared_unix_socket_serves_on_when_another_one_ends(tmp_path):
+    parent, first, second = open_listening_sockets(endpoint_of("unix", tmp_path), 3)
+    async with await listen(second, lambda: Named(b"2")) as server:
+        await (await listen(first, lambda: Named(b"1"))).close()
+        assert await name_of_server(server.endpoint) == b"2"
+    parent.close()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_connection_waits_for_the_server_that_takes_the_sockets_over(kind, tmp_path):
+    (opened,) = open_listening_sockets(endpoint_of(kind, tmp_path), 1)
+    answer = asyncio.create_task(name_of_server(opened.endpoint))
+    copies = [os.dup(descriptor) for descriptor in opened.descriptors]
+    inherited = ListeningSockets.inherited(endpoint_of(kind, tmp_path), copies)
+    assert inherited.endpoint == opened.endpoint
+    assert not any(os.get_inheritable(copy) for copy in copies)
+    async with await listen(inherited, lambda: Named(b"successor")):
+        assert await answer == b"successor"
+    opened.close()
+
+
+async def test_endpoint_that_another_program_shares_with_its_own_processes_is_taken():
+    others = open_listening_sockets(ANY_PORT, 2)
+    with pytest.raises(ListenFailed, match="in use"):
+        open_listening_sockets(others[0].endpoint, 2)
+    for other in others:
+        other.close()
+
+
+async def test_sockets_of_a_name_listen_at_every_address_at_one_port(monkeypatch):
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))
+        for address in ("127.0.0.1", "127.0.0.2")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+    opened = open_listening_sockets(Endpoint("tcp", host="both.example", port=0), 2)
+    ports = [[one.getsockname() for one in each.sockets] for each in opened]
+    port = opened[0].endpoint.port
+    assert ports == [[("127.0.0.1", port), ("127.0.0.2", port)]] * 2
+    for each in opened:
+        each.close()
+
+
+def test_socket_file_is_removed_by_the_process_that_made_it_alone(tmp_path):
+    path = tmp_path / "socket"
+    first, second = open_listening_sockets(Endpoint.parse(f"unix:{path}"), 2)
+    second.close()
+    assert path.exists()
+    first.close()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_number_of_processes_below_one_is_an_error(number):
+    with pytest.raises(ValueError, match="expected a number of processes from 1"):
+        open_listening_sockets(ANY_PORT, number)
+
+
+def test_inherited_descriptor_that_is_no_socket_is_an_error(tmp_path):
+    with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="non-socket"):
+        ListeningSockets.inherited(ANY_PORT, [os.dup(file.fileno())])

@@ -1,0 +1,236 @@
+"""Worker processes: a daemon on more than one core.
+
+The parent opens the sockets, starts the workers and replaces those that end; it serves nothing
+itself. A worker is the same command again, which finds in its environment that it has a parent.
+The parent keeps every worker's sockets, so connections that have not been accepted wait for the
+worker's successor, and a worker that is killed takes only the connections that it had accepted.
+
+```
+parent ── sockets 1 ──▶ worker 1 ─┐
+   └───── sockets 2 ──▶ worker 2 ─┴─▶ agent
+```
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+
+import structlog
+from kakuri_tcp import Endpoint, ListeningSockets, UnixAccess, open_listening_sockets
+
+from kakuri_daemon._command import DaemonError
+from kakuri_daemon._run import run
+
+log = structlog.get_logger()
+
+VARIABLE = "_KAKURI_WORKER_SOCKETS"
+"""What tells a process that it is a worker: descriptors of its sockets, separated by commas."""
+
+MIN_DELAY, MAX_DELAY = 0.1, 10.0
+"""Seconds before a worker is replaced: doubled for each that ends soon after its start."""
+
+SETTLED_SECONDS = 10.0
+"""How long a worker lives until the next delay is the shortest again."""
+
+_LIFELINE = 0  # standard input, which ends with the parent
+
+
+def run_workers(
+    service: Callable[[Endpoint | ListeningSockets], AbstractAsyncContextManager[Endpoint]],
+    endpoint: Endpoint,
+    number: int,
+    *,
+    access: UnixAccess | None = None,
+) -> None:
+    """Run a service as `run` does, in several processes if `number` is more than one.
+
+    Args:
+        service: makes the service of one process; gets what it has to listen on.
+        endpoint: where to listen; port 0 lets the kernel choose.
+        number: how many processes serve, from 1.
+        access: who may connect to a Unix socket.
+
+    Raises:
+        DaemonError: the endpoint can't be used, or a worker did not start.
+    """
+    sockets = _inherited_sockets(endpoint)
+    if sockets is not None:
+        run(lambda: service(sockets), lifeline=_LIFELINE)
+    elif number > 1:
+        run(lambda: _worker_processes(endpoint, number, access))
+    else:
+        run(lambda: service(endpoint))
+
+
+def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
+    """Return the sockets that a parent has opened for this process; None without a parent.
+
+    Raises:
+        DaemonError: there is no such socket: the variable was set by something else.
+    """
+    given = os.environ.pop(VARIABLE, None)
+    if given is None:
+        return None
+    try:
+        return ListeningSockets.inherited(endpoint, [int(each) for each in given.split(",")])
+    except (OSError, ValueError) as error:
+        raise DaemonError(f"expected listening sockets in {VARIABLE}, got {given!r}") from error
+
+
+@asynccontextmanager
+async def _worker_processes(
+    endpoint: Endpoint, number: int, access: UnixAccess | None
+) -> AsyncIterator[Endpoint]:
+    """Have workers serve an endpoint while the context is entered; yield the real endpoint.
+
+    The context is entered when all of them listen. On exit they get SIGTERM, finish what is in
+    progress and are waited for.
+    """
+    with ExitStack() as stack:
+        opened = open_listening_sockets(endpoint, number, access=access)
+        for sockets in opened:
+            stack.callback(sockets.close)
+        lifeline = stack.enter_context(_pipe())
+        workers = [_Worker(index, sockets, lifeline[0]) for index, sockets in enumerate(opened, 1)]
+        tasks = [asyncio.create_task(worker.keep()) for worker in workers]
+        try:
+            await _all_ready(workers, tasks)
+            yield opened[0].endpoint
+        finally:
+            for worker in workers:
+                worker.stop()
+            await asyncio.wait(tasks)
+
+
+async def _all_ready(workers: list["_Worker"], tasks: list[asyncio.Task[None]]) -> None:
+    """Wait until every worker listens; raise what kept one from it."""
+    waits = [asyncio.create_task(worker.ready.wait()) for worker in workers]
+    try:
+        for ready in waits:
+            await asyncio.wait([ready, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+    finally:
+        for ready in waits:
+            ready.cancel()
+
+
+class _Worker:
+    """One place among the workers: a process at a time, replaced when it ends."""
+
+    def __init__(self, index: int, sockets: ListeningSockets, lifeline: int) -> None:
+        self.ready = asyncio.Event()
+        self._index = index
+        self._sockets = sockets
+        self._lifeline = lifeline
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask the process to finish what is in progress and to end; it is not replaced."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    async def keep(self) -> None:
+        """Run a process, and another one after it, until `stop` is called.
+
+        Raises:
+            DaemonError: the first process ended before it listened.
+        """
+        loop = asyncio.get_running_loop()
+        delay = MIN_DELAY
+        while not self._stopping.is_set():
+            started = loop.time()
+            end = await self._run()
+            if self._stopping.is_set():
+                return
+            if not self.ready.is_set():
+                raise DaemonError(f"worker {self._index} did not start: {end}")
+            if loop.time() - started >= SETTLED_SECONDS:
+                delay = MIN_DELAY
+            log.error("worker ended", worker=self._index, end=end, replaced_in=delay)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._stopping.wait()
+            delay = min(2 * delay, MAX_DELAY)
+
+    async def _run(self) -> str:
+        """Run one process to its end and say how it ended."""
+        with _pipe() as (reading, writing):
+            try:
+                self._process = process = self._start(writing)
+            except OSError as error:
+                return error.strerror or str(error)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(reading, self._take_line, reading)
+            try:
+                await _ended(process.pid)
+            finally:
+                loop.remove_reader(reading)
+                self._process = None
+                status = process.wait()
+        return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+    def _start(self, stdout: int) -> subprocess.Popen[bytes]:
+        """Start this process's command again, with the worker's sockets."""
+        descriptors = self._sockets.descriptors
+        return subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, *sys.orig_argv[1:]],
+            stdin=self._lifeline,
+            stdout=stdout,
+            env=_environment(descriptors),
+            pass_fds=descriptors,
+            process_group=0,  # Ctrl-C is for the parent, which then stops the workers
+        )
+
+    def _take_line(self, reading: int) -> None:
+        """Take the line `listening on …` of a worker, which the parent prints once for all."""
+        asyncio.get_running_loop().remove_reader(reading)
+        if os.read(reading, 4096):
+            self.ready.set()
+            if self._process is not None:
+                log.info("worker started", worker=self._index, pid=self._process.pid)
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Open a pipe; yield its reading and its writing end."""
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a child process has ended; it remains to be reaped (pidfd_open(2))."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    descriptor = os.pidfd_open(pid)
+    loop.add_reader(descriptor, ended.set_result, None)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _environment(descriptors: list[int]) -> dict[str, str]:
+    """Return a worker's environment: systemd is informed by the parent alone."""
+    environment = dict(os.environ)
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        environment.pop(name, None)
+    return environment | {VARIABLE: ",".join(map(str, descriptors))}

@@ -1,0 +1,198 @@
+"""A daemon with several processes: started, replaced, stopped, and never left behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import pytest
+from kakuri_daemon import DaemonError, WorkerCount, _workers, run_workers
+from kakuri_tcp import Endpoint
+from structlog.testing import capture_logs
+
+WORKER = """
+import os
+from contextlib import asynccontextmanager
+from kakuri_daemon import configure_logs, run_workers
+from kakuri_tcp import Connection, Endpoint, listen
+
+class SendsPid(Connection):
+    def opened(self):
+        self.write(b"%d" % os.getpid())
+        self.close()
+
+@asynccontextmanager
+async def service(listening):
+    async with await listen(listening, SendsPid) as server:
+        yield server.endpoint
+
+configure_logs()
+run_workers(service, Endpoint.parse({endpoint!r}), {number})
+"""
+
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+ANY_PORT = Endpoint.parse("127.0.0.1:0")
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def endpoint(request, tmp_path):
+    return ANY_PORT if request.param == "tcp" else Endpoint.parse(f"unix:{tmp_path / 'socket'}")
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Set what this process seems to have been started with, which its workers run again."""
+
+    def set_command(script):
+        monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-c", script])
+
+    return set_command
+
+
+async def pid_of_server(endpoint):
+    if endpoint.scheme == "unix":
+        reader, writer = await asyncio.open_unix_connection(endpoint.path)
+    else:
+        reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+    pid = int(await reader.read())
+    writer.close()
+    await writer.wait_closed()
+    return pid
+
+
+async def pids_of_servers(endpoint, number):
+    """Connect until that many processes have answered; one may be replaced meanwhile."""
+    pids = set()
+    while len(pids) < number:
+        pids.add(await pid_of_server(endpoint))
+    return pids
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_workers_serve_one_endpoint_and_are_gone_after_the_context(endpoint, command):
+    command(WORKER.format(endpoint=str(endpoint), number=2))
+    with capture_logs() as log:
+        async with _workers._worker_processes(endpoint, 2, None) as real:
+            pids = {entry["pid"] for entry in log if entry["event"] == "worker started"}
+            assert await pid_of_server(real) in pids
+    assert len(pids) == 2
+    assert not any(map(is_alive, pids))
+    assert [entry["event"] for entry in log] == ["worker started", "worker started"]
+    if endpoint.scheme == "unix":
+        assert not Path(endpoint.path).exists()
+
+
+async def test_worker_that_is_killed_is_replaced_and_no_connection_is_refused(command):
+    command(WORKER.format(endpoint=str(ANY_PORT), number=2))
+    with capture_logs() as log:
+        async with _workers._worker_processes(ANY_PORT, 2, None) as endpoint:
+            before = await pids_of_servers(endpoint, 2)
+            killed = min(before)
+            os.kill(killed, signal.SIGKILL)
+            after = await pids_of_servers(endpoint, 2)
+            while killed in after:  # it may have answered before the signal arrived
+                after = await pids_of_servers(endpoint, 2)
+    assert len(before & after) == 1
+    (end,) = (entry for entry in log if entry["event"] == "worker ended")
+    assert (end["end"], end["replaced_in"], end["log_level"]) == ("SIGKILL", 0.1, "error")
+
+
+async def test_worker_that_keeps_ending_is_replaced_with_growing_delays(command, monkeypatch):
+    ends = []
+    enough = asyncio.Event()
+
+    class Log:
+        def info(self, *_args, **_fields):
+            pass
+
+        def error(self, _event, *, worker, **fields):
+            ends.append(fields)
+            if len(ends) == 4:
+                enough.set()
+
+    monkeypatch.setattr(_workers, "log", Log())
+    monkeypatch.setattr(_workers, "MIN_DELAY", 0.001)
+    monkeypatch.setattr(_workers, "MAX_DELAY", 0.004)
+    command("print('listening on something', flush=True); raise SystemExit(3)")
+    async with _workers._worker_processes(ANY_PORT, 1, None):
+        await enough.wait()
+    assert [end["replaced_in"] for end in ends[:4]] == [0.001, 0.002, 0.004, 0.004]
+    assert {end["end"] for end in ends} == {"status 3"}
+
+
+async def test_worker_that_does_not_start_is_an_error_and_stops_the_others(command):
+    command("raise SystemExit(2)")
+    with pytest.raises(DaemonError, match=r"worker [12] did not start: status 2"):
+        async with _workers._worker_processes(ANY_PORT, 2, None):
+            pass
+
+
+async def test_command_that_is_missing_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(DaemonError, match="No such file or directory"):
+        async with _workers._worker_processes(ANY_PORT, 1, None):
+            pass
+
+
+@pytest.fixture
+def parent():
+    """A daemon with two workers in a process of its own, killed at the end."""
+    script = WORKER.format(endpoint="127.0.0.1:0", number=2)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        yield process
+        process.kill()
+
+
+async def test_workers_end_with_a_parent_that_is_killed(parent):
+    host, _, port = parent.stdout.readline().removeprefix("listening on ").rpartition(":")
+    pids = await pids_of_servers(Endpoint("tcp", host=host, port=int(port)), 2)
+    parent.kill()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            await _workers._ended(pid)
+
+
+async def test_parent_that_is_told_to_stop_ends_with_its_workers_and_says_one_line(parent):
+    first = parent.stdout.readline()
+    parent.terminate()
+    assert first.startswith("listening on 127.0.0.1:")
+    assert parent.stdout.read() == ""
+    assert parent.wait(10) == 0
+
+
+@pytest.mark.parametrize("given", ["", "x", "1,,2", "999"])
+def test_variable_that_names_no_sockets_is_an_error(monkeypatch, given):
+    monkeypatch.setenv(_workers.VARIABLE, given)
+    with pytest.raises(DaemonError, match="expected listening sockets in _KAKURI_WORKER_SOCKETS"):
+        run_workers(lambda _listening: None, ANY_PORT, 1)
+    assert _workers.VARIABLE not in os.environ
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", 1), ("256", 256), (4, 4)])
+def test_worker_count_is_a_whole_number(value, expected):
+    assert WorkerCount().convert(value, None, None) == expected
+
+
+def test_worker_count_auto_is_one_for_each_cpu_of_this_process(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 2, 5})
+    assert WorkerCount().convert("auto", None, None) == 3
+
+
+@pytest.mark.parametrize("value", ["0", "257", "-1", "1.5", "", "many", "²", "9" * 5000])
+def test_worker_count_of_anything_else_is_an_error(value):
+    with pytest.raises(click.BadParameter, match="expected 'auto' or a whole number from 1 to 256"):
+        WorkerCount().convert(value, None, None)
