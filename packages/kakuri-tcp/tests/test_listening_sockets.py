@@ -117,6 +117,6 @@ def test_number_of_processes_below_one_is_an_error(number):
         open_listening_sockets(ANY_PORT, number)
 
 
-def test_inherited_descriptor_that_is_no_socket_is_an_error(tmp_path):
+def test_inherited_descriptor_that_is_not_a_socket_is_an_error(tmp_path):
     with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="non-socket"):
         ListeningSockets.inherited(ANY_PORT, [os.dup(file.fileno())])

@@ -40,7 +40,7 @@ def test_log_stream_whose_reader_is_stuck_drops_lines_and_counts_them():
     for number in range(5):
         stream.write(f"{number}\n")
     stream.close(0)
-    expected = f"{first}0\n1\n3 pieces of the log were dropped: nobody read it\n".encode()
+    expected = f"{first}0\n1\n3 pieces of the log were dropped: the reader is too slow\n".encode()
     while len(text) < len(expected):
         text += os.read(read, PIPE_BYTES)
     stream.close(10)

@@ -166,7 +166,7 @@ async def test_workers_end_with_a_parent_that_is_killed(parent):
             await _workers._ended(pid)
 
 
-async def test_parent_that_is_told_to_stop_ends_with_its_workers_and_says_one_line(parent):
+async def test_parent_that_gets_sigterm_ends_with_its_workers_and_says_one_line(parent):
     first = parent.stdout.readline()
     parent.terminate()
     assert first.startswith("listening on 127.0.0.1:")

@@ -76,7 +76,7 @@ def open_listening_sockets(
     """Open the sockets for several processes that serve one endpoint together.
 
     Each process gets TCP sockets of its own, between which the kernel spreads new connections
-    (SO_REUSEPORT, socket(7)). All get the same Unix socket, and whoever is idle accepts. What has
+    (SO_REUSEPORT, socket(7)). All get the same Unix socket, and one that is idle accepts. What has
     connected to a process's sockets waits in their queue until the process, or the next one that
     inherits them, accepts it: keep them open while a process is replaced.
 

@@ -331,10 +331,10 @@ async def listen(
 
     """
     access = access if access is not None else UnixAccess()
-    opened = endpoint if isinstance(endpoint, ListeningSockets) else None
-    endpoint = (
-        endpoint.endpoint if isinstance(endpoint, ListeningSockets) else Endpoint.of(endpoint)
-    )
+    opened: ListeningSockets | None = None
+    if isinstance(endpoint, ListeningSockets):
+        opened, endpoint = endpoint, endpoint.endpoint
+    endpoint = Endpoint.of(endpoint)
     check_type("limits", limits, ServerLimits)
     check_type("access", access, UnixAccess)
     if tls is not None:

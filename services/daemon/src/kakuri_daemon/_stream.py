@@ -67,7 +67,9 @@ class LogStream:
                 text = "".join(self._waiting)
                 self._waiting.clear()
                 if self._dropped:
-                    text += f"{self._dropped} pieces of the log were dropped: nobody read it\n"
+                    text += (
+                        f"{self._dropped} pieces of the log were dropped: the reader is too slow\n"
+                    )
                     self._dropped = 0
             with suppress(OSError):  # the reader is gone
                 for piece in _pieces(text.encode("utf-8", "backslashreplace")):
@@ -83,7 +85,7 @@ class LogStream:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Cut text behind lines, into pieces that a pipe takes as a whole, or of one longer line.
+    """Cut text at line ends, into pieces that a pipe takes as a whole, or of one longer line.
 
     Processes that share the pipe then don't write into each other's lines (PIPE_BUF in pipe(7)).
     """

@@ -91,7 +91,7 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
 async def _worker_processes(
     endpoint: Endpoint, number: int, access: UnixAccess | None
 ) -> AsyncIterator[Endpoint]:
-    """Have workers serve an endpoint while the context is entered; yield the real endpoint.
+    """Start workers that serve an endpoint while the context is entered; yield the real endpoint.
 
     The context is entered when all of them listen. On exit they get SIGTERM, finish what is in
     progress and are waited for.
@@ -196,7 +196,7 @@ class _Worker:
         )
 
     def _take_line(self, reading: int) -> None:
-        """Take the line `listening on …` of a worker, which the parent prints once for all."""
+        """Read the line `listening on …` of a worker, which the parent prints once for all."""
         asyncio.get_running_loop().remove_reader(reading)
         if os.read(reading, 4096):
             self.ready.set()
