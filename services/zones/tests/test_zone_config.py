@@ -29,9 +29,7 @@ def test_sandbox_config_has_only_limits_and_profile():
     dns_config = api.DNSConfig(
         servers=("10.0.0.53",), searches=("example.com",), options=("ndots:1",)
     )
-    sandbox = config(
-        SPEC, dns_config=dns_config, sysctls={"net.ipv4.ip_unprivileged_port_start": "0"}
-    ).sandbox
+    sandbox = config(SPEC, dns_config=dns_config).sandbox
     assert sandbox == api.PodSandboxConfig(
         metadata=api.PodSandboxMetadata(name="web-1", uid="web-1", namespace="kakuri"),
         hostname="web-1",
@@ -53,7 +51,6 @@ def test_sandbox_config_has_only_limits_and_profile():
             security_context=api.LinuxSandboxSecurityContext(
                 namespace_options=NAMESPACES, seccomp=api.SecurityProfile()
             ),
-            sysctls={"net.ipv4.ip_unprivileged_port_start": "0"},
             resources=RESOURCES,
         ),
     )

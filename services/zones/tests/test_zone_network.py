@@ -152,6 +152,18 @@ async def test_zone_starts_where_the_runtime_refuses_the_sysctl(runtime, node):
     assert (dict(first.sysctls), dict(second.sysctls)) == (PORTS, {})
 
 
+async def test_each_further_name_is_tried_without_refused_sysctls(runtime, node):
+    refused = "error(UNKNOWN: sysctl net.ipv4.x is not allowed)"
+    reserved = 'error(UNKNOWN: failed to reserve sandbox name "z": name "z" is reserved for "x")'
+    runtime.faults.set("RunPodSandbox", f"{refused}->{reserved}")
+    is_new, _ = await node.start()
+    assert is_new
+    sent = [dict(call.request.config.linux.sysctls) for call in runtime.calls.of("RunPodSandbox")]
+    assert sent == [PORTS, {}, {}]
+    (created,) = runtime.calls.of("CreateContainer")
+    assert dict(created.request.sandbox_config.linux.sysctls) == {}
+
+
 async def test_zone_gets_its_own_hosts_file_and_resolvers(runtime, run, tmp_path):
     async with run(dns_servers=["10.9.9.9"]) as node:
         await node.start()

@@ -202,7 +202,6 @@ class Start:
             location,
             cgroup_parent=await self._cgroup_parent(),
             dns_config=self._network.dns_config(),
-            sysctls=self._network.sysctls(self._handler),
         )
 
     async def _provide_sandbox(self, config: ZoneConfig, before: ObservedZone | None) -> Sandbox:
@@ -219,11 +218,11 @@ class Start:
     async def _create_sandbox(self, config: api.PodSandboxConfig) -> Sandbox:
         guard, run = self._cancellation.guard, self._cri.run_pod_sandbox
         try:
-            sandbox_id = await guard(run(config, self._handler))
+            sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
         except CallRefused as error:
             if not self._network.refuses_sysctls(self._handler, error):
                 raise
-            sandbox_id = await guard(run(self._allowed(config), self._handler))
+            sandbox_id = await guard(run(self._with_sysctls(config), self._handler))
         self._created_sandboxes.add(sandbox_id)
         return Sandbox(
             id=sandbox_id,
@@ -236,8 +235,8 @@ class Start:
             attempt=self.spec.attempt,
         )
 
-    def _allowed(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
-        """Return the configuration of a sandbox without sysctls that its handler refuses."""
+    def _with_sysctls(self, config: api.PodSandboxConfig) -> api.PodSandboxConfig:
+        """Return the configuration of a sandbox with the sysctls that its handler accepts."""
         assert config.linux is not None  # it has the limits
         sysctls = self._network.sysctls(self._handler)
         return replace(config, linux=replace(config.linux, sysctls=sysctls))
@@ -271,7 +270,7 @@ class Start:
         mounts = await self._network.mounts(self.spec.id, own_addresses)
         # An earlier attempt may have created the sandbox.
         created_from = replace(
-            self._allowed(named(config.sandbox, sandbox.cri_attempt)),
+            self._with_sysctls(named(config.sandbox, sandbox.cri_attempt)),
             labels={**config.sandbox.labels, labels.ATTEMPT: str(sandbox.attempt)},
         )
 

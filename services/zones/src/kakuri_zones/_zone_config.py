@@ -4,9 +4,7 @@ Both have the limits: a runtime that boots a virtual machine for the sandbox siz
 is a container, and any other runtime applies the container's limits.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from kakuri_cri import api
 from kakuri_workload import Workload, ZoneSpec
@@ -45,7 +43,7 @@ class ZoneConfig:
     """What the runtime creates a zone's objects from, under the first name of each.
 
     Attributes:
-        sandbox: the configuration of the sandbox.
+        sandbox: the configuration of the sandbox, without sysctls: not every handler accepts them.
         container: the configuration of the container, without mounts: the hosts file needs the
             sandbox's address.
 
@@ -63,7 +61,6 @@ def zone_config(
     *,
     cgroup_parent: str,
     dns_config: api.DNSConfig | None = None,
-    sysctls: Mapping[str, str] = MappingProxyType({}),
 ) -> ZoneConfig:
     """Return the configuration of a zone.
 
@@ -74,7 +71,6 @@ def zone_config(
         log: where the runtime writes the zone's log.
         cgroup_parent: of the sandbox, in the form of the runtime's cgroup driver.
         dns_config: the resolver configuration; None for a copy of the host's.
-        sysctls: of the zone's network namespace.
 
     """
     workload, limits = spec.workload, resources(spec.workload)
@@ -90,7 +86,6 @@ def zone_config(
         linux=api.LinuxPodSandboxConfig(
             cgroup_parent=cgroup_parent,
             security_context=sandbox_security(),
-            sysctls=sysctls,
             resources=limits,
         ),
     )
