@@ -1,4 +1,4 @@
-"""Any bytes: a value or an error of ours, the same by every way of reading.
+"""Any bytes are a value or a JSONError, the same one for every function.
 
 Run by `nox -s fuzz`; arguments are libFuzzer's, for example -max_total_time=600.
 """
@@ -12,10 +12,19 @@ import atheris
 
 with atheris.instrument_imports(include=["kakuri_json"]):
     import kakuri_json
-    from kakuri_json import EventKind, IncrementalParser, JSONError, ValidationError
+    from kakuri_json import (
+        EventKind,
+        IncrementalParser,
+        JSONError,
+        JSONSyntaxError,
+        LimitError,
+        ValidationError,
+    )
     from kakuri_json._decode.codec import Codec, codec_of
     from kakuri_json._decode.decode import decode_slowly
     from kakuri_json._limits import DEFAULT_LIMITS
+    from kakuri_json._syntax.diagnosis import set_byte_position
+    from kakuri_json._syntax.loads import read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,15 @@ def events(data):
     raise AssertionError("no end")
 
 
+def slowly(data):
+    text = read_text(data, DEFAULT_LIMITS)
+    try:
+        return decode_slowly(Codec(SHAPE, Message), text, DEFAULT_LIMITS)
+    except (JSONSyntaxError, LimitError) as error:
+        set_byte_position(error, text)
+        raise
+
+
 def one_input(data: bytes) -> None:
     """Check one input."""
     try:
@@ -66,8 +84,8 @@ def one_input(data: bytes) -> None:
         printed = kakuri_json.encode(value)
         assert repr(kakuri_json.loads(printed)) == repr(value)
     assert accepted == (not isinstance(outcome(lambda: events(data)), tuple))
-    slow = outcome(lambda: decode_slowly(Codec(SHAPE, Message), data, DEFAULT_LIMITS))
-    assert outcome(lambda: kakuri_json.decode(data, type=Message)) == slow
+    slow = outcome(lambda: slowly(data))
+    assert outcome(lambda: kakuri_json.decode(data, Message)) == slow
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""RFC 8785; the examples are those of the RFC."""
+"""The canonical form of RFC 8785, with the examples of the RFC."""
 
 import math
 import struct
@@ -32,12 +32,12 @@ from kakuri_json import EncodeError
         ("becbf647612f3696", "-0.0000033333333333333333"),
     ],
 )
-def test_numbers(bits, text):
+def test_canonical_number_is_spelled_as_in_rfc_8785(bits, text):
     number = struct.unpack(">d", bytes.fromhex(bits))[0]
     assert kakuri_json.canonical(number) == text.encode()
 
 
-def test_keys_are_ordered_by_utf16():
+def test_canonical_keys_are_ordered_by_utf16_code_units():
     value = {"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\x80": 6, "\xf6": 7}
     assert list(kakuri_json.loads(kakuri_json.canonical(value)).values()) == [2, 4, 6, 7, 1, 5, 3]
 
@@ -53,18 +53,18 @@ class Sized:
     a: Half
 
 
-def test_objects_and_literals():
+def test_canonical_objects_and_literals_have_no_white_space():
     assert kakuri_json.canonical([Sized(56.0, Half.BIG), None, True, "\x0f\n'€"]) == (
         '[{"a":1e+21,"b":56},null,true,"\\u000f\\n\'€"]'.encode()
     )
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, 10**400, math.nan, math.inf, "\ud800", {"\ud800": 1}])
-def test_what_has_no_canonical_form(value):
+def test_canonical_of_value_without_exact_double_or_text_raises_encode_error(value):
     with pytest.raises(EncodeError):
         kakuri_json.canonical(value)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_read_back(number):
+def test_canonical_number_is_parsed_as_the_same_number(number):
     assert float(kakuri_json.canonical(number)) == number

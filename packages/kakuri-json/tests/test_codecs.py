@@ -1,4 +1,4 @@
-"""The compiled expressions and the general way agree on every document."""
+"""Compiled expressions and the general path return the same for every document."""
 
 import dataclasses
 import datetime as dt
@@ -89,7 +89,7 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Nothing is required, so commas are where they hurt."""
+    """No field is required, so any of them may be the first one after a comma."""
 
     a: int = 1
     b: str | None = None
@@ -171,7 +171,7 @@ _BEHIND = re.compile(r'(?<=["0-9a-z\]}])[,:}\]]?')
 
 @st.composite
 def mutations(draw, text):
-    """Text with one place changed: anywhere, or what follows a value or a key."""
+    """Text with one position changed: anywhere, or after a value or a key."""
     ends = [match.span() for match in _BEHIND.finditer(text)]
     if ends and draw(st.booleans()):
         place, end = draw(st.sampled_from(ends))
@@ -185,7 +185,7 @@ def mutations(draw, text):
 
 @st.composite
 def documents(draw):
-    """A type and a document that is one of its values, spelled in any way, or nearly one."""
+    """A type, and a document of one of its values in any layout, valid or nearly so."""
     kind = draw(st.sampled_from(TYPES))
     value = json.loads(kakuri_json.dumps(draw(VALUES[kind])))
     value = draw(st.just(value) | st.builds(_shuffled, st.just(value), st.randoms()))
@@ -231,7 +231,7 @@ def _slowly(codec, data):
 
 @settings(max_examples=120, deadline=None)
 @given(documents())
-def test_fast_and_slow_agree(document):
+def test_decode_by_expression_and_by_general_path_agree(document):
     kind, data = document
     slow = _outcome(lambda: _slowly(Codec(codec_of(kind).shape, kind), data))
     assert _outcome(lambda: kakuri_json.decode(data, type=kind)) == slow
@@ -243,7 +243,7 @@ def test_fast_and_slow_agree(document):
 
 @settings(max_examples=100, deadline=None)
 @given(documents())
-def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
+def test_codec_after_learning_returns_what_the_general_path_returned(document):
     kind, data = document
     codec = Codec(codec_of(kind).shape, kind)
     text = data.decode()
@@ -256,7 +256,7 @@ def test_a_fresh_codec_learns_what_the_slow_path_decoded(document):
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(TYPES).flatmap(lambda kind: VALUES[kind]))
-def test_writers_agree_with_the_printer(value):
+def test_compiled_encoder_agrees_with_printer(value):
     text = kakuri_json.dumps(value)
     assert text == print_value(value, DEFAULT_LIMITS, lambda: values)
     assert json.loads(text) == kakuri_json.loads(text)
@@ -264,7 +264,7 @@ def test_writers_agree_with_the_printer(value):
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_there_and_back(data):
+def test_decode_of_encoded_value_returns_equal_value(data):
     kind = data.draw(st.sampled_from(TYPES))
     value = data.draw(VALUES[kind])
     assert kakuri_json.decode(kakuri_json.encode(value), type=kind) == value
@@ -272,7 +272,7 @@ def test_there_and_back(data):
 
 @settings(max_examples=150, deadline=None)
 @given(documents())
-def test_decode_refuses_what_the_parser_refuses_with_the_same_message(document):
+def test_decode_of_invalid_json_raises_the_same_error_as_loads(document):
     kind, data = document
     parsed = _outcome(lambda: kakuri_json.loads(data))
     if isinstance(parsed[0], type):
@@ -281,7 +281,7 @@ def test_decode_refuses_what_the_parser_refuses_with_the_same_message(document):
 
 @st.composite
 def large_documents(draw):
-    """A type and a document of many values of it, of which one is spelled oddly, or faulty."""
+    """A type, and a document of many of its values, one in another layout or not valid."""
     kind, odd = draw(documents().filter(lambda document: document[0] in LARGE_ITEMS))
     usual = kakuri_json.dumps(draw(VALUES[kind]))
     items = [usual] * (2500 // len(usual) + 1)
@@ -300,7 +300,7 @@ WITHOUT_RUNS = Limits(max_length=2**25)
 
 @settings(max_examples=150, deadline=None)
 @given(large_documents())
-def test_decoding_in_runs_and_item_by_item_agree(document):
+def test_decode_in_runs_and_item_by_item_agree(document):
     kind, text = document
     one_by_one = _outcome(lambda: kakuri_json.decode(text, type=kind, limits=WITHOUT_RUNS))
     for _ in range(2):
@@ -332,7 +332,7 @@ def test_decode_and_convert_agree_on_parsed_values(document):
 
 
 def learned(kind, *spellings):
-    """Give a codec that reads these spellings by its expressions."""
+    """Return a codec that has learned the layouts of these documents."""
     codec = Codec(codec_of(kind).shape, kind)
     for spelling in spellings:
         codec.read(spelling)
@@ -377,7 +377,7 @@ def learned(kind, *spellings):
         (int, "1e", "expected a digit in the exponent, got the end of the document"),
     ],
 )
-def test_decode_of_what_wrongly_follows_a_value_is_a_syntax_error(kind, text, message):
+def test_decode_of_invalid_text_after_a_value_raises_syntax_error(kind, text, message):
     for _ in range(2):
         with pytest.raises(JSONSyntaxError) as caught:
             kakuri_json.decode(text, type=kind)
@@ -386,7 +386,7 @@ def test_decode_of_what_wrongly_follows_a_value_is_a_syntax_error(kind, text, me
         kakuri_json.loads(text)
 
 
-def test_decode_of_learned_spellings_refuses_a_missing_quote():
+def test_learned_layout_does_not_match_document_without_a_quote():
     kind = Late
     spellings = ['{"c": {"x": 1}, "b": "z", "a": 7}', '{"b":"z","a":7}', '{ "a":7,"b":"\\n" }']
     codec = learned(kind, *spellings)
@@ -427,7 +427,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_field_of_another_class_prints_as_the_printer_prints_it(value):
+def test_compiled_encoder_of_field_of_another_class_agrees_with_printer(value):
     for good in (Point(1), Loose("a"), Late()):
         for name in [item.name for item in dataclasses.fields(good)]:
             odd = dataclasses.replace(good)
@@ -437,14 +437,14 @@ def test_a_field_of_another_class_prints_as_the_printer_prints_it(value):
             )
 
 
-def test_dataclasses_have_compiled_writers():
+def test_dataclass_has_compiled_encoder():
     kakuri_json.dumps(Point(1))
     kakuri_json.dumps(Loose("a"))
     for value in (Point(1), Loose("a")):
         assert encoder_of(type(value))(value) == kakuri_json.dumps(value)
 
 
-def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
+def test_usual_and_learned_layouts_are_read_by_expressions():
     codec = Codec(codec_of(Point).shape, Point)
     assert codec.read('{"x":1,"y":2}') == Point(1, 2)
     assert codec.read('{"x":1}') == Point(1)
@@ -454,7 +454,7 @@ def test_the_usual_and_the_learned_layouts_are_read_by_expressions():
         assert codec.read(spelling) == kakuri_json.decode(spelling, type=Point)
 
 
-def test_a_peer_cannot_make_a_codec_learn_without_end():
+def test_codec_learns_a_bounded_number_of_layouts():
     codec = Codec(codec_of(Everything).shape, Everything)
     names = [item.name for item in dataclasses.fields(Everything)]
     codec.read("{}")
@@ -464,13 +464,13 @@ def test_a_peer_cannot_make_a_codec_learn_without_end():
     assert len(codec._readers) <= 1 + MAX_LEARNED
 
 
-def test_numbers_beyond_what_expressions_read():
+def test_decode_of_long_integer_uses_the_general_path():
     assert kakuri_json.decode(f'{{"x":{10**30}}}', type=Point) == Point(10**30)
     with pytest.raises(kakuri_json.LimitError):
         kakuri_json.decode('{"x":' + "9" * 5000 + "}", type=Point)
 
 
-def test_a_class_that_refuses_is_a_fault():
+def test_value_error_of_post_init_is_a_fault():
     @dataclass
     class Even:
         n: int

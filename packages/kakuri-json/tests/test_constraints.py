@@ -1,4 +1,4 @@
-"""A constraint in Annotated is applied, or the type is refused; none is ignored."""
+"""Constraints in Annotated are applied, or the type is unsupported; none is ignored."""
 
 import datetime as dt
 import re
@@ -85,7 +85,7 @@ class OnClass:
     ],
     ids=str,
 )
-def test_constraint_is_applied(kind, good, bad):
+def test_constraint_in_annotated_is_applied(kind, good, bad):
     @dataclass
     class Holder:
         field: kind
@@ -150,13 +150,13 @@ class Color(Enum):
     ],
     ids=str,
 )
-def test_constraint_that_does_not_fit_is_refused_when_the_type_is_first_used(kind):
+def test_constraint_that_does_not_fit_raises_when_type_is_first_used(kind):
     for use in (kind, list[kind]):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode("1", type=use)
 
 
-def test_too_many_items_are_refused_before_they_are_converted():
+def test_array_longer_than_max_length_is_rejected_before_conversion():
     converted = []
     item = Annotated[int, at.Predicate(lambda value: converted.append(value) is None)]
     kind = Annotated[list[item], at.MaxLen(3)]
@@ -184,7 +184,7 @@ def test_too_many_items_are_refused_before_they_are_converted():
         ({"ge": 2, "multiple_of": 2}, "an integer of at least 2 that is a multiple of 2"),
     ],
 )
-def test_all_bounds_of_a_constraint_are_named_together(bounds, words):
+def test_fault_names_all_bounds_of_a_constraint(bounds, words):
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode("-1", type=Annotated[int, Mark(**bounds)])
     assert caught.value.faults[0].message == f"expected {words}, got -1"

@@ -1,4 +1,4 @@
-"""Every feature of dataclasses and TypedDicts: decoded as the constructor would, or refused."""
+"""Features of dataclasses and TypedDicts: decoded as the constructor would, or unsupported."""
 
 import abc
 import dataclasses
@@ -150,7 +150,7 @@ def nested_default():
     [plain, derived_factory, derived_default, derived_in_post_init, keyword_only, constants, odd_names, nested_default],
     ids=lambda make: make.__name__,
 )  # fmt: skip
-def test_decode_makes_what_the_constructor_makes(make, flavour):
+def test_decode_returns_what_the_constructor_returns(make, flavour):
     cls = FLAVOURS[flavour](make())
     init = [item for item in dataclasses.fields(cls) if item.init]
     required = {
@@ -173,7 +173,7 @@ def test_decode_makes_what_the_constructor_makes(make, flavour):
                 kakuri_json.decode(kakuri_json.dumps({**required, item.name: 1}), type=cls)
 
 
-def test_decode_gives_each_instance_a_default_of_its_own():
+def test_decode_creates_a_default_for_each_instance():
     cls = dataclass(derived_factory())
     one, other = (kakuri_json.decode(b'{"a":1}', type=cls) for _ in range(2))
     one.tries.append(1)
@@ -227,7 +227,7 @@ def test_decode_calls_new_and_the_metaclass():
         assert kakuri_json.decode(b'{"a":1}', type=meta).extra == "meta"
 
 
-def test_decode_makes_a_subclass_that_is_not_a_dataclass_itself():
+def test_decode_of_subclass_that_is_not_a_dataclass_returns_subclass():
     class Sub(dataclass(plain())):
         extra = 1
 
@@ -291,13 +291,13 @@ class _Abstract(abc.ABC):
         dataclass(_Abstract),
     ],
 )
-def test_class_that_no_fields_can_construct_is_refused(cls):
+def test_class_whose_constructor_does_not_take_its_fields_is_unsupported(cls):
     for kind in (cls, list[cls]):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode(b'{"a":1}', type=kind)
 
 
-def test_error_of_post_init_is_a_fault_at_the_object():
+def test_error_of_post_init_is_a_fault_with_the_path_of_the_object():
     @dataclass(frozen=True)
     class Even:
         a: int
@@ -352,7 +352,7 @@ Functional = TypedDict("Functional", {"a-b": "Required[int]", "c": "NotRequired[
         (Functional, ["a-b"], ["c"]),
     ],
 )
-def test_typed_dict_requires_the_keys_that_pep_655_says(kind, required, optional):
+def test_typed_dict_requires_keys_as_in_pep_655(kind, required, optional):
     whole = dict.fromkeys([*required, *optional], 1)
     least = dict.fromkeys(required, 1)
     for _ in range(2):

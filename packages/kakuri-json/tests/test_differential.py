@@ -1,14 +1,14 @@
-"""Against the standard library and orjson: the same values, the same documents refused.
+"""The standard library and orjson return the same values and reject the same documents.
 
-Differences, all decided:
+The intended differences:
 
 | document                     | json     | orjson   | ours    |
-| NaN, Infinity                | accepts  | refuses  | refuses |
-| a byte order mark, in bytes  | accepts  | refuses  | refuses |
-| UTF-16, UTF-32               | accepts  | refuses  | refuses |
-| a lone surrogate, escaped    | accepts  | refuses  | refuses |
-| a key twice                  | the last | the last | refuses |
-| a number beyond a double     | inf      | refuses  | refuses |
+| NaN, Infinity                | accepts  | rejects  | rejects |
+| a byte order mark, in bytes  | accepts  | rejects  | rejects |
+| UTF-16, UTF-32               | accepts  | rejects  | rejects |
+| a lone surrogate, escaped    | accepts  | rejects  | rejects |
+| a key twice                  | the last | the last | rejects |
+| a number beyond a double     | inf      | rejects  | rejects |
 | an integer beyond 64 bits    | exact    | a float  | exact   |
 | depth                        | a crash  | 1024     | 512     |
 """
@@ -113,7 +113,7 @@ def strict_json(text):
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
-def test_the_same_documents(text):
+def test_loads_accepts_the_documents_that_json_accepts(text):
     try:
         expected = strict_json(text)
     except _Refused:
@@ -139,7 +139,7 @@ def test_the_same_documents(text):
     st.sampled_from(PIECES),
     st.integers(0, 200),
 )
-def test_long_arrays_are_decoded_like_short_ones(items, piece, place):
+def test_loads_of_long_array_returns_items_as_of_short_ones(items, piece, place):
     text = f"[{','.join(items)}]"
     for document in (text, text[:place] + piece + text[place:]):
         try:
@@ -173,7 +173,7 @@ def check_place(error, text):
 
 @settings(max_examples=100, deadline=None)
 @given(values, st.booleans(), st.sampled_from([None, 1, 4]))
-def test_the_same_values(value, escape, indent):
+def test_loads_of_generated_value_returns_what_json_returns(value, escape, indent):
     text = json.dumps(value, ensure_ascii=escape, indent=indent)
     for data in (text, text.encode()):
         parsed = kakuri_json.loads(data)
@@ -186,7 +186,7 @@ def test_the_same_values(value, escape, indent):
 
 @settings(max_examples=100, deadline=None)
 @given(values)
-def test_what_is_printed_reads_back(value):
+def test_dumps_of_generated_value_is_parsed_as_the_same_value(value):
     data = kakuri_json.encode(value)
     parsed = kakuri_json.loads(data)
     assert repr(parsed) == repr(value)
@@ -201,7 +201,7 @@ def test_what_is_printed_reads_back(value):
     .map("".join)
     .map(str.encode)
 )
-def test_orjson_refuses_the_same_bytes(data):
+def test_loads_of_mutated_bytes_agrees_with_orjson(data):
     try:
         expected = orjson.loads(data)
     except ValueError:
@@ -213,7 +213,7 @@ def test_orjson_refuses_the_same_bytes(data):
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_floats_are_read_exactly_and_printed_shortest(number):
+def test_float_is_parsed_exactly_and_printed_shortest(number):
     text = kakuri_json.dumps(number)
     assert text == repr(number)
     assert kakuri_json.loads(text).hex() == number.hex()

@@ -2,7 +2,7 @@ import io
 from dataclasses import dataclass
 
 import pytest
-from kakuri_json import EncodeError, LimitError, Limits, decode, dump, dumps, encode, load
+from kakuri_json import EncodeError, LimitError, Limits, dump, dumps, encode, load
 
 
 @dataclass
@@ -70,13 +70,3 @@ def test_encode_with_limits_writes_dataclass_like_without():
     assert encode(point, limits=Limits(max_depth=2)) == encode(point)
     with pytest.raises(LimitError, match="levels of nesting"):
         encode(point, limits=Limits(max_depth=1))
-
-
-def test_decode_without_type_returns_plain_values():
-    assert decode(b'{"x": [1, 2.5, null, "a"]}') == {"x": [1, 2.5, None, "a"]}
-    assert decode("[]") == []
-
-
-def test_decode_with_positional_type_returns_instance():
-    assert decode(b'{"x":1,"y":[]}', Point) == Point(1, [])
-    assert decode(b'{"x":1,"y":[]}', type=Point) == Point(1, [])

@@ -1,6 +1,6 @@
-"""The expressions are linear: counted in steps of a matcher that we can watch.
+"""Compiled expressions take linear time, counted in steps of a matcher written in Python.
 
-The matcher walks the tree that `re` makes of an expression, backtracking as `re` does.
+The matcher walks the syntax tree that `re` creates, and backtracks as `re` does.
 """
 
 import re
@@ -45,14 +45,14 @@ class Order:
 
 
 class Steps:
-    """Matches text against a parsed expression and counts what it does."""
+    """Matches text against a parsed expression and counts its steps."""
 
     def __init__(self, text):
         self.text = text
         self.count = 0
 
     def ends(self, tokens, at, index=0):
-        """Give every position where tokens[index:] can end, in the order of `re`."""
+        """Yield every position where tokens[index:] can end, in the order of `re`."""
         if index == len(tokens):
             yield at
             return
@@ -140,7 +140,7 @@ def near_misses(size):
 
 @pytest.mark.parametrize("layout", [USUAL, Layout(None, spaced=True, escaped=True)], ids=repr)
 @pytest.mark.parametrize("name", list(near_misses(8)))
-def test_a_near_miss_takes_steps_in_proportion_to_its_length(layout, name):
+def test_near_miss_takes_steps_in_proportion_to_its_length(layout, name):
     half = steps(layout, near_misses(2**12)[name])
     whole = steps(layout, near_misses(2**13)[name])
     assert whole <= 2.1 * half + 100
@@ -148,11 +148,11 @@ def test_a_near_miss_takes_steps_in_proportion_to_its_length(layout, name):
 
 
 @pytest.mark.parametrize("name", ["an id", "escapes", "spaces"])
-def test_a_near_miss_of_64_kib(name):
+def test_near_miss_of_64_kib_takes_steps_in_proportion_to_its_length(name):
     assert steps(USUAL, near_misses(2**16)[name]) <= 12 * 2**16
 
 
-def test_near_misses_are_explained():
+def test_near_miss_raises_error_of_the_general_path():
     for text in near_misses(2**16).values():
         with pytest.raises(kakuri_json.JSONError):
             kakuri_json.decode(text, type=Order)
@@ -179,7 +179,7 @@ EXPRESSIONS = st.recursive(
 # The matcher of these tests tries every way, so an expression of chance may take long.
 @settings(max_examples=100, deadline=None)
 @given(EXPRESSIONS, st.text("abc,", max_size=8))
-def test_atomic_groups_of_this_interpreter_match_as_they_should(pattern, text):
+def test_atomic_groups_of_this_interpreter_match_correctly(pattern, text):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = re.match(pattern, text)
@@ -225,11 +225,11 @@ def test_atomic_groups_of_this_interpreter_match_as_they_should(pattern, text):
         ("a" * 200, None),
     ],
 )
-def test_patterns_that_may_stand_inside(pattern, inside):
+def test_embed_returns_only_patterns_that_cannot_leave_the_string(pattern, inside):
     assert embed(pattern) == inside
 
 
-def test_a_pattern_never_reads_beyond_its_string():
+def test_embedded_pattern_never_matches_beyond_its_string():
     @dataclass
     class Odd:
         a: Annotated[str, Words("[^x]*")]

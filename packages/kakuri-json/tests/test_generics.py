@@ -1,4 +1,4 @@
-"""Type variables: substituted at any depth, with one scope for each class of an MRO."""
+"""Type variables are substituted at any depth, with a scope for each class of an MRO."""
 
 # ruff: noqa: F821, PT014, UP007, UP044, UP045 - these spellings are what is tested
 
@@ -97,7 +97,7 @@ class Diamond(Left[int], Right[str]):
 
 @dataclass
 class Plain(GrandChild):
-    """Has no bases of its own with arguments, and must not take its base's."""
+    """Has no generic bases of its own, and must not use those of its base."""
 
 
 @dataclass
@@ -203,7 +203,7 @@ def test_type_arguments_are_checked_inside_containers(kind, good, bad):
     kakuri_json.schema(kind)
 
 
-def test_generic_without_arguments_takes_anything():
+def test_generic_class_without_arguments_accepts_any_value():
     for value in (1, "a", None, [1]):
         assert kakuri_json.decode(kakuri_json.dumps({"value": value}), type=Box) == Box(value)
 
@@ -223,7 +223,7 @@ class Variadic(Generic[typing.Unpack[Ts]]):
 
 
 @pytest.mark.parametrize("kind", [Growing[int], Growing, Variadic[int, str], Box[complex]], ids=str)
-def test_generic_without_a_finite_shape_is_refused(kind):
+def test_generic_class_that_grows_without_end_is_unsupported(kind):
     for _ in range(2):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode('{"value":1}', type=kind)
@@ -255,7 +255,7 @@ type Maybe[T] = Box[T] | None
 """
 
 
-def test_type_parameter_syntax_is_substituted_as_well():
+def test_type_parameters_of_pep_695_are_substituted():
     if sys.version_info < (3, 12):
         with pytest.raises(SyntaxError):
             compile(NEW_SYNTAX, "new", "exec")
@@ -300,7 +300,7 @@ def test_type_parameter_syntax_is_substituted_as_well():
     ],
     ids=str,
 )
-def test_names_of_typing_without_arguments_take_anything(kind, text, value):
+def test_typing_alias_without_arguments_accepts_any_value(kind, text, value):
     holder = dataclasses.make_dataclass("Holder", [("field", kind)])
     result = kakuri_json.decode(text, type=kind)
     assert (type(result), result) == (type(value), value)
@@ -342,7 +342,7 @@ def _dataclass(annotation):
     ],
     ids=lambda kind: str(kind)[:40],
 )  # fmt: skip
-def test_type_that_cannot_be_read_raises_nothing_but_unsupported_type_error(kind):
+def test_invalid_type_raises_only_unsupported_type_error(kind):
     for use in (
         lambda: kakuri_json.decode("1", type=kind),
         lambda: kakuri_json.convert(1, type=kind),

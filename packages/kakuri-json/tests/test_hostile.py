@@ -1,4 +1,4 @@
-"""What a peer, another thread or a type's neighbour must not be able to bring about."""
+"""Hostile documents, concurrent threads, and types that affect each other."""
 
 import decimal
 import threading
@@ -36,18 +36,18 @@ class Month(IntEnum):
 
 
 @pytest.mark.parametrize("kind", [list[Literal[1, 12, 2]], list[Month]])
-def test_a_number_that_begins_like_another_choice(kind):
+def test_choice_that_begins_like_another_choice_is_decoded(kind):
     assert kakuri_json.decode(b"[12,1,2]", type=kind) == [12, 1, 2]
 
 
-def test_a_key_with_a_number_that_begins_like_another_choice():
+def test_choice_in_object_that_begins_like_another_choice_is_decoded():
     assert kakuri_json.decode(b'{"a":12}', type=dict[str, Month]) == {"a": Month.DECEMBER}
 
 
 @pytest.mark.parametrize(
     ("text", "printed"), [(b"-0", "0.0"), (b" -0 ", "0.0"), (b"-0.0", "-0.0"), (b"-0e0", "-0.0")]
 )
-def test_negative_zero_has_its_sign_if_it_is_spelled_as_a_float(text, printed):
+def test_negative_zero_keeps_its_sign_only_as_a_float(text, printed):
     assert repr(kakuri_json.decode(text, type=float)) == printed
 
 
@@ -59,7 +59,7 @@ def test_negative_zero_has_its_sign_if_it_is_spelled_as_a_float(text, printed):
         (Annotated[datetime, at.Timezone(zoneinfo.ZoneInfo("UTC"))], '"0001-01-01T00:00:00+09:00"'),
     ],
 )
-def test_a_constraint_that_cannot_be_computed_does_not_hold(kind, text):
+def test_constraint_that_cannot_be_computed_is_a_fault(kind, text):
     with pytest.raises(ValidationError):
         kakuri_json.decode(text, type=kind)
 
@@ -77,7 +77,7 @@ def test_a_constraint_that_cannot_be_computed_does_not_hold(kind, text):
         ("2026-01-31T10:00:00", None),
     ],
 )
-def test_dates_and_times(text, value):
+def test_datetime_is_decoded_as_in_rfc_3339(text, value):
     if value is None:
         with pytest.raises(ValidationError, match="expected a date and time with offset"):
             kakuri_json.decode(f'"{text}"', type=datetime)
@@ -89,7 +89,7 @@ def test_dates_and_times(text, value):
     ("zone", "holds"),
     [(UTC, False), ("Asia/Tokyo", True), ("Europe/Berlin", False), (None, False), (..., True)],
 )
-def test_time_zones(zone, holds):
+def test_timezone_constraint_compares_the_offset(zone, holds):
     kind = Annotated[datetime, at.Timezone(zone)]
     text = b'"2026-01-31T10:00:00+09:00"'
     if holds:
@@ -104,14 +104,14 @@ class Small(at.GroupedMetadata):
         return iter([at.Ge(0), at.Lt(8)])
 
 
-def test_grouped_constraints():
+def test_grouped_metadata_applies_each_constraint():
     assert kakuri_json.decode("7", type=Annotated[int, Small()]) == 7
     with pytest.raises(ValidationError, match="expected an integer below 8, got 8"):
         kakuri_json.decode("8", type=Annotated[int, Small()])
 
 
 @pytest.mark.parametrize("space", ["", " "])
-def test_numbers_of_one_hash_are_no_set(space):
+def test_set_of_numbers_with_equal_hashes_is_rejected(space):
     modulus = 2**61 - 1
     text = f"[{','.join(str(modulus * number) for number in range(1, 202))}{space}]"
     assert len(kakuri_json.decode(text, type=list[int])) == 201
@@ -124,7 +124,7 @@ class Point:
     x: int
 
 
-def test_faults_beyond_the_maximum_are_not_made():
+def test_values_after_the_last_reported_fault_are_not_converted():
     @dataclass
     class Listening:
         name: Annotated[int, at.Predicate(lambda value: seen.append(value) is not None)]
@@ -145,7 +145,7 @@ class Box(Generic[T]):
     box: "Box[T] | None" = None
 
 
-def test_a_generic_class_that_contains_itself_without_arguments():
+def test_generic_class_that_contains_itself_is_decoded_without_arguments():
     assert kakuri_json.decode('{"value":"a","box":{"value":1}}', type=Box) == Box("a", Box(1))
 
 
@@ -155,7 +155,7 @@ class Pair(TypedDict):
 
 
 @pytest.mark.parametrize("text", ['{"two":2,"one":1}', '{"two":2, "one":1 }', '{"one":1,"two":2}'])
-def test_a_typed_dict_has_its_keys_in_one_order(text):
+def test_typed_dict_has_its_keys_in_declared_order(text):
     for _ in range(2):  # the slow path, then what it learned
         assert list(kakuri_json.decode(text, type=Pair)) == ["one", "two"]
 
@@ -169,7 +169,7 @@ def test_a_typed_dict_has_its_keys_in_one_order(text):
         (bytes | decimal.Decimal, decimal.Decimal | bytes, '"1234"', decimal.Decimal(1234)),
     ],
 )
-def test_the_order_of_a_union_means_nothing(one, other, text, value):
+def test_union_in_any_order_decodes_to_the_same_member(one, other, text, value):
     # They are equal, so a codec made for one serves the other.
     for kind in (one, other, list[one]):
         read = kakuri_json.decode(f"[{text}]" if kind == list[one] else text, type=kind)
@@ -188,13 +188,13 @@ class Inside:
     holder: Holder | None = None
 
 
-def test_a_class_that_cannot_be_read_leaves_none_that_speaks_of_it():
+def test_class_that_refers_to_unsupported_class_stays_unsupported():
     for kind in (Holder, Inside, Holder):
         with pytest.raises(UnsupportedTypeError, match="got <class 'complex'>"):
             kakuri_json.decode("{}", type=kind)
 
 
-def test_threads_that_meet_a_class_at_the_same_time():
+def test_class_first_used_by_two_threads_is_decoded_by_both():
     results = []
     other = threading.Thread(
         target=lambda: results.append(kakuri_json.decode('{"x":1}', type=Renaming))
@@ -218,7 +218,7 @@ def test_threads_that_meet_a_class_at_the_same_time():
 
 
 @pytest.mark.parametrize("pieces", [[b"null"], [b"n", b"u", b"l", b"l"]])
-def test_words_are_no_numbers_to_the_incremental_parser(pieces):
+def test_incremental_parser_accepts_literal_longer_than_max_digits(pieces):
     parser = IncrementalParser(limits=Limits(max_digits=3))
     for piece in pieces:
         assert parser.next_event().kind is EventKind.NEED_DATA
@@ -227,14 +227,14 @@ def test_words_are_no_numbers_to_the_incremental_parser(pieces):
     assert parser.next_event() == (EventKind.VALUE, None)
 
 
-def test_a_word_without_end_is_not_awaited():
+def test_incremental_parser_rejects_long_word_before_its_end():
     parser = IncrementalParser()
     parser.receive_data(b"x" * 21)
     with pytest.raises(JSONSyntaxError, match=f"expected a value, got '{'x' * 20}'"):
         parser.next_event()
 
 
-def test_a_word_in_pieces_is_shown_whole():
+def test_incremental_parser_quotes_word_that_arrived_in_pieces():
     parser = IncrementalParser()
     for piece in (b"N", b"a", b"N"):
         parser.receive_data(piece)
@@ -244,7 +244,7 @@ def test_a_word_in_pieces_is_shown_whole():
         parser.next_event()
 
 
-def test_a_layout_is_learned_once():
+def test_codec_learns_equal_layouts_once():
     codec = Codec(shape_of(Point), Point)
     codec.read("{}")
     codec.learn('{"x": 1}')

@@ -1,4 +1,4 @@
-"""The incremental parser tells the same as loads, however the bytes are cut."""
+"""The incremental parser agrees with loads, however the bytes are cut."""
 
 import kakuri_json
 import pytest
@@ -60,7 +60,7 @@ def bytewise(data):
 
 @settings(max_examples=60, deadline=None)
 @given(values, st.booleans(), st.integers(1, 7))
-def test_tells_what_loads_gives(value, pretty, size):
+def test_events_of_document_cut_anywhere_build_what_loads_returns(value, pretty, size):
     data = kakuri_json.dumps(value, indent=1 if pretty else None).encode()
     for pieces in ([data], bytewise(data), [data[i : i + size] for i in range(0, len(data), size)]):
         built = build(events(pieces))
@@ -71,7 +71,7 @@ def test_tells_what_loads_gives(value, pretty, size):
 ESCAPES = rb'["\u0061\n\ud83d\ude00\\","\u00e9"]'
 
 
-def test_escapes_may_be_cut_anywhere():
+def test_escape_cut_anywhere_is_one_value():
     for cut in range(len(ESCAPES)):
         assert build(events([ESCAPES[:cut], ESCAPES[cut:]])) == ["a\n\U0001f600\\", "é"]
     assert build(events(bytewise(ESCAPES))) == ["a\n\U0001f600\\", "é"]
@@ -119,7 +119,7 @@ FAULTY = [
 
 
 @pytest.mark.parametrize("data", FAULTY)
-def test_refuses_what_loads_refuses_in_the_same_place(data):
+def test_invalid_document_raises_at_the_same_position_as_loads(data):
     with pytest.raises(JSONSyntaxError) as whole:
         kakuri_json.loads(data)
     for pieces in ([data], bytewise(data)):
@@ -164,7 +164,7 @@ def test_refuses_what_loads_refuses_in_the_same_place(data):
         max_size=12,
     )
 )
-def test_accepts_and_refuses_the_same_documents(pieces):
+def test_incremental_parser_accepts_the_same_documents_as_loads(pieces):
     data = b"".join(pieces)
     try:
         expected = kakuri_json.loads(data)
@@ -188,14 +188,14 @@ def test_accepts_and_refuses_the_same_documents(pieces):
         (b'["' + b"\\n" * 11, "max_string"),
     ],
 )
-def test_limits(data, limit):
+def test_incremental_parser_raises_limit_error_beyond_each_limit(data, limit):
     for pieces in ([data], bytewise(data)):
         with pytest.raises(LimitError) as caught:
             events(pieces, limits=Limits(max_depth=3, max_digits=5, max_keys=2), max_string=10)
         assert caught.value.limit == limit
 
 
-def test_memory_stays_flat():
+def test_incremental_parser_holds_nothing_after_complete_values():
     parser = IncrementalParser()
     parser.receive_data(b"[")
     chunk = b'{"id":"wl-1","values":[1.5,2,null,"text"]},' * 100
@@ -209,7 +209,7 @@ def test_memory_stays_flat():
     assert repr(parser) == "<IncrementalParser VALUE depth=1 buffered=0>"
 
 
-def test_a_string_in_many_pieces_is_not_read_again_and_again():
+def test_string_in_many_pieces_is_scanned_once():
     parser = IncrementalParser()
     parser.receive_data(b'"')
     for _ in range(1000):

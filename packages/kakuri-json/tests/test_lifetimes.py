@@ -1,4 +1,4 @@
-"""Classes that are made at run time go when nobody else holds them."""
+"""Classes that are created at run time are freed after use."""
 
 # ruff: noqa: UP045 - these spellings are what is tested
 
@@ -63,7 +63,7 @@ USES = {
 
 @pytest.mark.parametrize("make", [record, frozen, recursive, choice, flags, typed_dict])
 @pytest.mark.parametrize("use", list(USES))
-def test_class_is_collected_after_it_was_used(make, use):
+def test_class_is_garbage_collected_after_use(make, use):
     def run(number):
         cls, value = make(number)
         kind, document = USES[use](cls, value)
@@ -119,7 +119,7 @@ def test_identity_of_a_freed_type_is_removed_from_the_cache():
     assert len(BY_IDENTITY) <= before + 1
 
 
-def test_subclass_and_copy_of_a_class_have_codecs_of_their_own():
+def test_subclass_and_copy_of_a_class_have_their_own_codecs():
     @dataclass
     class Base:
         a: int

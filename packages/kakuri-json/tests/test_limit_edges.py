@@ -1,4 +1,4 @@
-"""Every limit on a document holds in every way of reading: exactly so much, and no more."""
+"""Each limit applies to every function: the maximum is accepted, one more is not."""
 
 import tracemalloc
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_keys_of_an_object_are_limited(way):
+def test_object_with_more_than_max_keys_is_rejected(way):
     for number in (3, 4):
         text = "{" + ",".join(f'"k{key}":{key}' for key in range(number)) + "}"
         if number == 3:
@@ -53,7 +53,7 @@ def test_keys_of_an_object_are_limited(way):
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "dict of integers"])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"x":', "}")])
-def test_levels_of_nesting_are_limited(way, opening, closing):
+def test_document_deeper_than_max_depth_is_rejected(way, opening, closing):
     for levels in (3, 4):
         inner = opening * levels + "1" + closing * levels
         text = f'{{"x":{inner}}}'
@@ -68,7 +68,7 @@ def test_levels_of_nesting_are_limited(way, opening, closing):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("number", ["123456", "-12345"])
-def test_digits_of_a_number_are_limited(way, number):
+def test_number_longer_than_max_digits_is_rejected(way, number):
     WAYS[way](f'{{"x":{number},"y":{number}}}', LIMITS)
     with pytest.raises(LimitError) as caught:
         WAYS[way](f'{{"x":{number},"y":{number}0}}', LIMITS)
@@ -76,7 +76,7 @@ def test_digits_of_a_number_are_limited(way, number):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_length_of_a_document_is_limited(way):
+def test_document_longer_than_max_length_is_rejected(way):
     WAYS[way]('{"x":1' + " " * 73 + "}", LIMITS)
     with pytest.raises(LimitError) as caught:
         WAYS[way]('{"x":1' + " " * 74 + "}", LIMITS)
@@ -90,7 +90,7 @@ def nested(levels):
     return value
 
 
-def test_nesting_of_values_that_are_converted_is_limited():
+def test_convert_of_value_deeper_than_max_depth_is_rejected():
     assert kakuri_json.convert(nested(4), type=Tree, limits=LIMITS)
     siblings = {"children": [nested(2)] * 20}
     assert kakuri_json.convert(siblings, type=Tree, limits=LIMITS)
@@ -108,7 +108,7 @@ def spelled(value):
     return kakuri_json.dumps(value).replace(",", " , ")
 
 
-def test_nesting_of_texts_that_are_converted_is_limited():
+def test_decode_of_text_deeper_than_max_depth_is_rejected():
     limits = LIMITS._replace(max_length=10_000)
     for value in (nested(4), {"children": [nested(2)] * 20}, {"children": [{"children": []}] * 9}):
         assert kakuri_json.decode(spelled(value), type=Tree, limits=limits)
@@ -122,7 +122,7 @@ class Pair:
     children: "Annotated[list[Pair], MaxLen(2)]"
 
 
-def test_container_with_too_many_items_makes_no_room_for_a_deeper_one():
+def test_container_with_too_many_items_does_not_change_the_depth():
     limits, empty = Limits(max_depth=6), {"children": []}
     too_many, fitting = {"children": [empty] * 3}, {"children": [empty]}
     assert kakuri_json.decode(spelled({"children": [fitting] * 2}), type=Pair, limits=limits)
@@ -138,7 +138,7 @@ def test_default_limits_are_the_documented_ones():
     assert Limits() == (512, 4300, 67_108_864, 100_000)
 
 
-def test_large_value_of_the_wrong_kind_takes_little_memory():
+def test_large_value_of_the_wrong_kind_is_skipped_in_little_memory():
     text = '{"known":[' + ",".join(["[1,2]"] * 50_000) + "]}"
     with pytest.raises(kakuri_json.ValidationError):  # what is made once is made now
         kakuri_json.decode('{"known":[' + "1," * 2_000 + "1]}", type=Ignoring)
@@ -163,7 +163,7 @@ def test_large_value_of_the_wrong_kind_takes_little_memory():
         ((MultipleOf(3),), (0, 3, -3), (1, 2), "an integer that is a multiple of 3"),
     ],
 )
-def test_bound_is_applied_and_named(constraints, good, bad, message):
+def test_bound_is_applied_and_the_fault_names_it(constraints, good, bad, message):
     kind = Annotated[(int, *constraints)]
     for value in good:
         assert kakuri_json.decode(str(value), type=kind) == value
@@ -194,7 +194,7 @@ def message(place, fields, tag):
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
-def test_tag_is_found_wherever_it_stands_and_costs_no_level(place):
+def test_tag_at_any_position_is_found_and_adds_no_depth(place):
     limits, kind = LIMITS._replace(max_length=1000), First | Second
     fitting = message(place, '"value":[[[]]],"other":[[{}],{"x":1}]', "First")
     assert kakuri_json.decode(fitting, type=kind, limits=limits) == First([[[]]])
@@ -235,7 +235,7 @@ class Defaulted:
 
 @pytest.mark.parametrize("kind", [First, Numbered, Defaulted])
 @pytest.mark.parametrize("place", ["first", "last"])
-def test_class_with_a_tag_is_not_read_without_it(kind, place):
+def test_class_with_a_tag_is_rejected_without_it(kind, place):
     name = "value" if kind is First else "number"
     for _ in range(2):  # the layout that was learned is tried first
         known = message(place, f'"{name}":1', kind.__name__)
@@ -246,7 +246,7 @@ def test_class_with_a_tag_is_not_read_without_it(kind, place):
             assert f"$.type: expected '{kind.__name__}', got nothing" in str(caught.value)
 
 
-def test_faults_cost_no_level_of_nesting():
+def test_fault_does_not_change_the_depth():
     text = '[{},{"x":[[1]]},{"type":"Third","x":[1]},{"x":1},{},{},{},{}]'
     with pytest.raises(kakuri_json.ValidationError) as caught:
         kakuri_json.decode(text, type=list[First | Second], limits=LIMITS)

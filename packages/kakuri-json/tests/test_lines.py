@@ -1,4 +1,4 @@
-"""One document a line."""
+"""Newline-delimited documents."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ DATA = b'{"x":1}\r\n {"x": 2} \n{"x":3}'
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
-def test_lines(size):
+def test_decode_lines_of_chunks_cut_anywhere_yields_each_document(size):
     chunks = [DATA[i : i + size] for i in range(0, len(DATA), size)]
     assert list(kakuri_json.decode_lines(chunks, type=Point)) == [Point(1), Point(2), Point(3)]
     assert list(kakuri_json.decode_lines(chunks)) == [{"x": 1}, {"x": 2}, {"x": 3}]
 
 
-def test_only_lf_ends_a_line():
+def test_decode_lines_ends_lines_only_at_lf():
     data = '"a\u0085b\u2028"\n"\\n\\u001c"\n'.encode()
     assert list(kakuri_json.decode_lines([data])) == ["a\x85b\u2028", "\n\x1c"]
     assert list(kakuri_json.decode_lines([])) == []
 
 
-def test_errors_tell_the_line_of_the_stream():
+def test_decode_lines_error_has_the_line_of_the_stream():
     lines = kakuri_json.decode_lines([DATA, b'\n{"x":}'], type=Point)
     assert [next(lines) for _ in range(3)] == [Point(1), Point(2), Point(3)]
     with pytest.raises(JSONSyntaxError) as caught:
@@ -42,7 +42,7 @@ def test_errors_tell_the_line_of_the_stream():
 
 
 @pytest.mark.parametrize("chunks", [[b"12345678\n"], [b"1234", b"5678"], [b"1234567", b"8\n"]])
-def test_long_lines(chunks):
+def test_decode_lines_of_line_longer_than_max_line_raises_limit_error(chunks):
     with pytest.raises(LimitError) as caught:
         list(kakuri_json.decode_lines(chunks, max_line=7))
     assert caught.value.limit == "max_line"
@@ -50,10 +50,10 @@ def test_long_lines(chunks):
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
-def test_decode_lines_takes_bytes_as_the_whole_input(make):
+def test_decode_lines_of_bytes_reads_all_lines(make):
     assert list(kakuri_json.decode_lines(make(b"1\n[2]\n3"), type=object)) == [1, [2], 3]
 
 
-def test_decode_lines_refuses_text():
+def test_decode_lines_of_str_raises_type_error():
     with pytest.raises(TypeError, match="expected bytes or chunks of bytes, got str"):
         list(kakuri_json.decode_lines("1\n2"))

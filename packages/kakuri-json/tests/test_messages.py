@@ -1,4 +1,4 @@
-"""The agent's messages: tagged unions, left-out defaults, constraints by shape, faults in place."""
+"""Messages of the agent protocol: tagged unions, omitted defaults, constraints, positions of faults."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -86,13 +86,13 @@ START = (
         ),
     ],
 )
-def test_there_and_back(message, line):
+def test_message_is_encoded_and_decoded(message, line):
     assert kakuri_json.encode(message) == line
     assert kakuri_json.decode(line, type=AnyMessage) == message
     assert kakuri_json.decode(line.decode(), type=type(message)) == message
 
 
-def test_every_fault_has_its_path_and_place():
+def test_every_fault_has_its_path_and_position():
     text = """{"type": "StartWorkload",
  "workload": {"id": "A", "image": 1, "memory_mb": "512",
    "cpu_millicores": true, "extra": {}}}"""
@@ -128,7 +128,7 @@ def test_every_fault_has_its_path_and_place():
         ("image" * 1000, ""),
     ],
 )
-def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion):
+def test_fault_of_unknown_field_suggests_known_field_spelled_alike(key, suggestion):
     document = {"type": "StartWorkload", "workload": {key: 1}}
     with pytest.raises(ValidationError) as from_value:
         kakuri_json.convert(document, type=AnyMessage)
@@ -141,7 +141,7 @@ def test_unknown_field_gets_the_known_one_that_is_spelled_alike(key, suggestion)
         assert ("did you mean" in message) == bool(suggestion)
 
 
-def test_only_the_first_faults_get_a_suggestion():
+def test_only_the_first_faults_have_a_suggestion():
     keys = {f"{'x' * number}image": 1 for number in range(30)} | {"imgae": 1}
     with pytest.raises(ValidationError) as caught:
         kakuri_json.convert(
@@ -160,18 +160,18 @@ def test_only_the_first_faults_get_a_suggestion():
         ("42", "expected an object, got 42"),
     ],
 )
-def test_no_known_message(line, message):
+def test_document_without_known_tag_is_a_fault(line, message):
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(line, type=AnyMessage)
     assert [fault.message for fault in caught.value.faults] == [message]
 
 
-def test_a_class_may_ignore_what_it_does_not_know():
+def test_class_with_unknown_ignore_skips_unknown_fields():
     line = '{"type":"Status","new":[1],"id":"a","state":"Running"}'
     assert kakuri_json.decode(line, type=Status) == Status("a", State.RUNNING)
 
 
-def test_a_literal_field_is_a_tag_as_well():
+def test_field_of_one_literal_is_a_tag():
     @dataclass
     class Cat:
         lives: int

@@ -1,4 +1,4 @@
-"""RFC 8259, strictly: what is read, what is refused, and with which words."""
+"""Strict RFC 8259: what is accepted, what is rejected, and the messages."""
 
 import sys
 from typing import Any
@@ -34,14 +34,14 @@ from kakuri_json import JSONError, JSONSyntaxError, LimitError, Limits
         ("[[[]],[{}]]", [[[]], [{}]]),
     ],
 )
-def test_values(text, value):
+def test_loads_of_valid_document_returns_its_value(text, value):
     for data in (text, text.encode(), bytearray(text.encode()), memoryview(text.encode())):
         parsed = kakuri_json.loads(data)
         assert parsed == value
         assert type(parsed) is type(value)
 
 
-def test_minus_zero_keeps_its_sign_as_a_float():
+def test_loads_of_minus_zero_keeps_its_sign_as_a_float():
     assert str(kakuri_json.loads("-0.0")) == "-0.0"
 
 
@@ -107,7 +107,7 @@ def test_minus_zero_keeps_its_sign_as_a_float():
         ("[1\xa0]", 2, "expected ',' or ']', got the character U+00A0"),
     ],
 )
-def test_syntax_errors(text, position, message):
+def test_loads_of_invalid_document_raises_syntax_error(text, position, message):
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads(text)
     error = caught.value
@@ -132,13 +132,13 @@ def test_syntax_errors(text, position, message):
         (b'"\xed\xa0\x80"', 1, "expected UTF-8, got the byte 0xed (invalid continuation byte)"),
     ],
 )
-def test_other_encodings(data, position, message):
+def test_loads_of_other_encodings_raises_syntax_error(data, position, message):
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads(data)
     assert (caught.value.position, caught.value.message) == (position, message)
 
 
-def test_position_counts_bytes_of_bytes_and_column_counts_characters():
+def test_error_position_counts_bytes_and_column_counts_characters():
     text = '{"é":1,\n"€": ?}'
     for data, position in ((text, 13), (text.encode(), 16)):
         with pytest.raises(JSONSyntaxError) as caught:
@@ -146,7 +146,7 @@ def test_position_counts_bytes_of_bytes_and_column_counts_characters():
         assert (caught.value.position, caught.value.line, caught.value.column) == (position, 2, 6)
 
 
-def test_the_line_is_shown_with_a_caret():
+def test_error_quotes_the_line_with_a_caret():
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads('{\n  "memory": 5l2\n}')
     assert str(caught.value) == (
@@ -156,17 +156,17 @@ def test_the_line_is_shown_with_a_caret():
     )
 
 
-def test_of_a_long_line_a_part_is_shown():
+def test_error_quotes_a_part_of_a_long_line():
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads("[" + "1," * 50_000 + "x" + ",1" * 50_000)
     assert max(map(len, str(caught.value).splitlines())) < 100
 
 
-def test_the_last_of_equal_keys_on_demand():
+def test_duplicate_keys_last_keeps_the_last_value():
     assert kakuri_json.loads('{"a":1,"a":2}', duplicate_keys="last") == {"a": 2}
 
 
-def test_other_inputs_are_the_program_s_mistake():
+def test_loads_of_other_classes_raises_type_error():
     with pytest.raises(TypeError, match="expected str, bytes, bytearray or memoryview, got int"):
         kakuri_json.loads(1)
 
@@ -185,18 +185,18 @@ SMALL = Limits(max_depth=3, max_digits=5, max_length=40, max_keys=2)
         ('"' + "x" * 40 + '"', "max_length", None),
     ],
 )
-def test_limits(text, limit, position):
+def test_loads_beyond_each_limit_raises_limit_error(text, limit, position):
     with pytest.raises(LimitError) as caught:
         kakuri_json.loads(text, limits=SMALL)
     error = caught.value
     assert (error.limit, error.maximum, error.position) == (limit, getattr(SMALL, limit), position)
 
 
-def test_what_is_within_the_limits_is_read():
+def test_loads_within_each_limit_returns_the_value():
     assert kakuri_json.loads('[[[12345]],{"a":-1,"b":2}]', limits=SMALL)
 
 
-def test_default_limits():
+def test_loads_applies_the_default_limits():
     deep = Limits().max_depth
     assert kakuri_json.loads("[" * deep + "]" * deep)
     for text in ("[" * (deep + 1), "9" * 4301, "0." + "1" * 10**6, '{"a":' * 100_000):
@@ -204,7 +204,7 @@ def test_default_limits():
             kakuri_json.loads(text)
 
 
-def test_digits_that_the_interpreter_refuses():
+def test_loads_of_more_digits_than_the_interpreter_converts_raises_limit_error():
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(640)
     try:
@@ -215,7 +215,7 @@ def test_digits_that_the_interpreter_refuses():
     assert caught.value.limit == "max_digits"
 
 
-def test_a_hostile_document_costs_what_the_limit_allows_and_no_more():
+def test_hostile_document_takes_no_more_steps_than_the_limit_allows():
     def lines_run(size):
         count = 0
 
@@ -241,7 +241,7 @@ def test_a_hostile_document_costs_what_the_limit_allows_and_no_more():
     assert lines_run(2_500_000) == lines_run(250_000) < 20_000
 
 
-def test_deep_callers_make_no_recursion_error():
+def test_loads_from_deep_call_stack_raises_no_recursion_error():
     def call(depth):
         return call(depth - 1) if depth else parse()
 
@@ -273,7 +273,7 @@ def test_deep_callers_make_no_recursion_error():
         ('"\\ud800\\u0041"', "the lone surrogate \\ud800", 2),
     ],
 )
-def test_escape_that_is_not_valid_is_shown_where_it_stands(text, got, column):
+def test_error_of_invalid_escape_has_its_position(text, got, column):
     with pytest.raises(JSONSyntaxError) as caught:
         kakuri_json.loads(text)
     assert (caught.value.got, caught.value.column) == (got, column)
@@ -292,7 +292,7 @@ def misspelled(word):
     [spelling for word in ("true", "false", "null") for spelling in misspelled(word)] + ["fault"],
 )
 @pytest.mark.parametrize("around", ["{}", "[{}]", "[1, {}]", '{{"a":{}}}'])
-def test_word_that_is_not_spelled_exactly_is_refused(spelling, around):
+def test_loads_of_misspelled_literal_raises_syntax_error(spelling, around):
     text = around.format(spelling)
     with pytest.raises(JSONSyntaxError):
         kakuri_json.loads(text)
@@ -305,7 +305,7 @@ WHOLE = ' {"a" : [1, {"b" : true} , [ ] ] , "c" : {"d" : "e", "f" : { } } } '
 
 @pytest.mark.parametrize("kind", [Any, dict[str, Any], dict[str, list[Any] | dict[str, Any]]])
 @pytest.mark.parametrize("end", range(len(WHOLE) - 2))
-def test_document_that_ends_early_is_explained_alike_with_and_without_a_type(kind, end):
+def test_truncated_document_raises_the_same_error_with_and_without_a_type(kind, end):
     with pytest.raises(JSONSyntaxError) as by_loads:
         kakuri_json.loads(WHOLE[:end])
     with pytest.raises(JSONSyntaxError) as by_decode:

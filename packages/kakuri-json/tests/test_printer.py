@@ -1,4 +1,4 @@
-"""What is printed, what is refused, and that nothing is printed that the parser refuses."""
+"""What is printed, what is rejected, and that the parser accepts everything printed."""
 
 import datetime as dt
 import enum
@@ -74,13 +74,13 @@ class Node:
         ),
     ],
 )
-def test_values(value, text):
+def test_dumps_returns_text_of_each_kind_of_value(value, text):
     assert kakuri_json.dumps(value) == text
     assert kakuri_json.encode(value) == text.encode()
     kakuri_json.loads(text)
 
 
-def test_indent_and_sorted_keys():
+def test_dumps_with_indent_and_sorted_keys():
     value = {"b": [1, [], {}], "a": Node(None)}
     assert kakuri_json.dumps(value, indent=2, sort_keys=True) == (
         '{\n  "a": {\n    "next": null,\n    "value": null\n  },\n'
@@ -102,7 +102,7 @@ def _deep_sets():
 
 
 class Same(Mapping):
-    """Two keys with one spelling."""
+    """A mapping of two keys with the same text."""
 
     def __getitem__(self, key):
         return 1
@@ -136,7 +136,7 @@ class Same(Mapping):
         (lambda: 1j, "expected a value with a JSON form, got 1j (complex)"),
     ],
 )
-def test_what_has_no_spelling(make, message):
+def test_dumps_of_value_without_json_form_raises_encode_error(make, message):
     with pytest.raises(EncodeError) as caught:
         kakuri_json.dumps(make())
     assert str(caught.value).replace("packages.kakuri-json.tests.", "") == message
@@ -152,13 +152,13 @@ def test_what_has_no_spelling(make, message):
         ("x" * 40, "max_length"),
     ],
 )
-def test_what_the_parser_would_refuse_is_not_printed(value, limit):
+def test_dumps_beyond_limits_of_the_parser_raises_limit_error(value, limit):
     with pytest.raises(LimitError) as caught:
         kakuri_json.dumps(value, limits=Limits(3, 5, 40, 2))
     assert caught.value.limit == limit
 
 
-def test_default_limits_hold_for_every_way_to_print():
+def test_every_printing_function_applies_the_default_limits():
     chain = None
     for _ in range(2000):
         chain = Node(1, chain)
@@ -174,7 +174,7 @@ def test_default_limits_hold_for_every_way_to_print():
     assert kakuri_json.loads(kakuri_json.dumps(10**4299)) == 10**4299
 
 
-def test_every_error_is_one_of_ours():
+def test_dumps_of_any_value_raises_only_json_errors():
     assert issubclass(EncodeError, JSONError)
     assert issubclass(JSONError, ValueError)
 
@@ -190,7 +190,7 @@ class Named:
 
 
 @pytest.mark.parametrize("kind", [Texts, Named, None])
-def test_texts_side_by_side_are_printed_as_each_alone(kind):
+def test_dumps_of_list_of_strings_equals_each_string_alone(kind):
     texts = ["plain", "", 'a "quote"', "back\\slash", "\n\t\x00\x1f\x7f", "é😀", '","', "\\u0022"]
     value = dict.fromkeys(texts, 'x"y') if kind is Named else texts
     text = kakuri_json.encode(kind(value) if kind else value)
@@ -199,14 +199,14 @@ def test_texts_side_by_side_are_printed_as_each_alone(kind):
     assert kakuri_json.dumps(texts) == "[" + ",".join(map(kakuri_json.dumps, texts)) + "]"
 
 
-def test_text_that_can_not_be_printed_is_found_among_others():
+def test_dumps_of_list_with_lone_surrogate_names_the_string():
     with pytest.raises(kakuri_json.EncodeError, match="lone surrogate 0xd800"):
         kakuri_json.encode(Texts(["good", 'a "quote"', "bad\ud800"]))
     with pytest.raises(kakuri_json.EncodeError, match="lone surrogate 0xd800"):
         kakuri_json.dumps(["good", "bad\ud800"])
 
 
-def test_integer_that_the_interpreter_does_not_print_exceeds_a_limit():
+def test_dumps_of_more_digits_than_the_interpreter_converts_raises_limit_error():
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(640)
     try:

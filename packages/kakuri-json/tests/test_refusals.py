@@ -1,7 +1,7 @@
-"""A refused document costs about what an accepted one of its size and shape costs.
+"""An invalid document costs about as much as a valid one of its size and shape.
 
-Counted in calls that the interpreter makes, of functions in Python and in C alike. What one call
-of a compiled expression costs is counted by test_expressions.py, in steps of a matcher.
+The cost is the number of calls that the interpreter makes, of functions in Python and in C.
+test_expressions.py counts the cost of one call of a compiled expression, in steps of a matcher.
 """
 
 import importlib.util
@@ -40,7 +40,7 @@ def calls(kind, text):
 
 
 @pytest.mark.parametrize("name", list(SMALL))
-def test_refusal_costs_at_most_three_times_what_acceptance_costs(name):
+def test_invalid_document_costs_at_most_three_times_a_valid_one(name):
     counted = []
     for shapes in (SMALL, LARGE):
         accepted_by, accepted, refused_by, refused = shapes[name]

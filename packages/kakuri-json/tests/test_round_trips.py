@@ -1,4 +1,4 @@
-"""What is printed can be read again, and is the same; what could not be read is not printed."""
+"""Everything printed can be read again as the same value; nothing else is printed."""
 
 import copy
 import datetime as dt
@@ -104,7 +104,7 @@ class LyingDate(dt.date):
     ],
     ids=repr,
 )
-def test_subclass_of_a_builtin_is_printed_as_its_builtin_value(value, text):
+def test_dumps_of_builtin_subclass_prints_the_builtin_value(value, text):
     @dataclass
     class Holder:
         field: Any
@@ -137,7 +137,7 @@ DAY = dt.date(2026, 1, 2)
     ids=repr,
 )
 @pytest.mark.parametrize("options", [{}, {"indent": 1}, {"sort_keys": True}], ids=str)
-def test_keys_or_items_with_the_same_spelling_are_not_printed(value, options):
+def test_dumps_of_keys_or_items_with_the_same_json_form_raises_encode_error(value, options):
     for around in (value, [value], {"a": [value]}):
         with pytest.raises(EncodeError, match="with the same JSON form"):
             kakuri_json.dumps(around, **options)
@@ -145,7 +145,7 @@ def test_keys_or_items_with_the_same_spelling_are_not_printed(value, options):
         kakuri_json.canonical(value)
 
 
-def test_keys_that_are_equal_and_spelled_differently_keep_their_spelling():
+def test_equal_keys_of_different_objects_keep_their_text():
     one, other = decimal.Decimal("1.0"), decimal.Decimal("1.00")
     text = kakuri_json.dumps([{one: 1}, {other: 2}, {Name.RED: 3}, {"red": 4}, {Color.RED: 5}])
     assert text == '[{"1.0":1},{"1.00":2},{"red":3},{"red":4},{"red":5}]'
@@ -166,7 +166,7 @@ def test_keys_that_are_equal_and_spelled_differently_keep_their_spelling():
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_value_that_decode_would_refuse_is_not_printed(value):
+def test_encode_of_value_that_decode_would_reject_raises_encode_error(value):
     @dataclass
     class Holder:
         field: type(value)
@@ -195,7 +195,7 @@ def test_value_that_decode_would_refuse_is_not_printed(value):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_printed_value_decodes_to_the_same_value(value):
+def test_encoded_value_is_decoded_to_the_same_value(value):
     again = kakuri_json.decode(kakuri_json.encode(value), type=type(value))
     assert (again, type(again)) == (value, type(value))
     if isinstance(value, decimal.Decimal):
@@ -203,16 +203,16 @@ def test_printed_value_decodes_to_the_same_value(value):
 
 
 @pytest.mark.parametrize("text", ["8", "-1", "1.0", "true", '"R"', "null"])
-def test_number_that_is_not_a_combination_of_flags_is_refused(text):
+def test_decode_of_unknown_flags_is_a_fault(text):
     with pytest.raises(kakuri_json.ValidationError, match=r"expected a combination of 4 \(R\)"):
         kakuri_json.decode(text, type=Perm)
 
 
-def test_schema_of_flags_bounds_the_number():
+def test_schema_of_flags_has_bounds():
     assert kakuri_json.schema(Perm)["maximum"] == 7
 
 
-def test_encode_refuses_more_bytes_than_loads_takes(monkeypatch):
+def test_encode_of_more_bytes_than_loads_accepts_raises_limit_error(monkeypatch):
     limits = kakuri_json.Limits(max_length=8)
     monkeypatch.setattr("kakuri_json._encode.dumps.DEFAULT_LIMITS", limits)
     assert kakuri_json.encode("aaaaaa") == b'"aaaaaa"'
@@ -319,7 +319,7 @@ anything = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(anything, st.sampled_from([{}, {"indent": 1}, {"sort_keys": True}]))
-def test_what_dumps_prints_loads_reads(value, options):
+def test_loads_accepts_everything_that_dumps_returns(value, options):
     try:
         text = kakuri_json.dumps(value, **options)
     except JSONError:

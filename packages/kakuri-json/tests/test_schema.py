@@ -79,13 +79,13 @@ def _accepts(value, kind):
 
 
 @pytest.mark.parametrize("value", CASES)
-def test_schema_and_decode_agree(value):
+def test_schema_accepts_what_decode_accepts(value):
     described = kakuri_json.schema(Leaf | Branch)
     Draft202012Validator.check_schema(described)
     assert Draft202012Validator(described).is_valid(value) == _accepts(value, Leaf | Branch)
 
 
-def test_the_words_of_a_class():
+def test_schema_of_class_has_titles_defaults_and_constraints():
     described = kakuri_json.schema(Leaf)
     assert described == {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -133,7 +133,7 @@ def test_the_words_of_a_class():
         ),
     ],
 )
-def test_simple_types(kind, described):
+def test_schema_of_simple_type(kind, described):
     Draft202012Validator.check_schema(kakuri_json.schema(kind))
     assert (
         kakuri_json.schema(kind)
@@ -141,7 +141,7 @@ def test_simple_types(kind, described):
     )
 
 
-def test_decimals():
+def test_schema_of_decimal_accepts_only_numbers():
     validator = Draft202012Validator(kakuri_json.schema(Decimal))
     assert validator.is_valid("1.50")
     assert not validator.is_valid("x")

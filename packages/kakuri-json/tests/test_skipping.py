@@ -1,4 +1,4 @@
-"""Values that are skipped have their grammar checked, in one expression."""
+"""One expression checks the grammar of values that are skipped."""
 
 import json
 
@@ -24,7 +24,7 @@ for _ in range(4):
 
 @settings(max_examples=200, deadline=None)
 @given(containers, st.sampled_from([None, 1]), st.booleans())
-def test_skip_value_of_valid_container_ends_after_it(value, indent, escape):
+def test_skip_value_of_valid_container_returns_its_end(value, indent, escape):
     text = json.dumps(value, indent=indent, ensure_ascii=escape)
     assert skip_value(f"[{text}}}]", 1) == 1 + len(text)
 
@@ -45,7 +45,7 @@ PIECES = [
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from("[{"), st.lists(st.sampled_from(PIECES), max_size=10).map("".join))
-def test_skip_value_accepts_no_more_than_the_parser(bracket, rest):
+def test_skip_value_rejects_what_the_parser_rejects(bracket, rest):
     text = bracket + rest
     end = skip_value(text, 0)
     if end >= 0:
@@ -55,7 +55,7 @@ def test_skip_value_accepts_no_more_than_the_parser(bracket, rest):
 @pytest.mark.parametrize(
     "text", ["[" * 10 + "]" * 10, "[1,]", '{"a":1,}', "[1 2]", "[01]", '["\x01"]', "[1.5e]", "["]
 )
-def test_skip_value_leaves_deep_and_wrong_containers_to_the_parser(text):
+def test_skip_value_of_deep_or_invalid_container_returns_minus_one(text):
     assert skip_value(text, 0) == -1
 
 

@@ -1,4 +1,4 @@
-"""Lists and objects of many strings are read at once, and as one by one."""
+"""Lists and objects of many strings are read at once, with the same result as one by one."""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def outcome(function):
 
 @st.composite
 def documents(draw):
-    """A type, and a document of many strings, of which some are spelled oddly or faulty."""
+    """A type, and a document of many strings, some in another layout or not valid."""
     kind = draw(st.sampled_from(KINDS))
     spelled = st.builds(json.dumps, texts, ensure_ascii=st.booleans())
     items = draw(st.lists(spelled, min_size=1, max_size=20))
@@ -76,7 +76,7 @@ def documents(draw):
 
 @settings(max_examples=100, deadline=None)
 @given(documents())
-def test_strings_read_at_once_are_those_read_one_by_one(document):
+def test_strings_read_at_once_equal_those_read_one_by_one(document):
     kind, text = document
     one_by_one = outcome(lambda: kakuri_json.decode(text, type=kind, limits=ONE_BY_ONE))
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_strings_read_at_once_are_those_read_one_by_one(document):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(bodies, min_size=1, max_size=5))
-def test_escapes_of_many_strings_are_those_of_each(candidates):
+def test_unescape_all_equals_unescaping_each_string(candidates):
     good = []
     refused = False
     for body in candidates:
@@ -106,23 +106,23 @@ def test_escapes_of_many_strings_are_those_of_each(candidates):
 
 
 @given(st.lists(texts, max_size=5))
-def test_many_strings_are_quoted_like_each(many):
+def test_quote_all_equals_quoting_each_string(many):
     assert quote_all(many) == ",".join(map(quote, many))
 
 
-def test_lone_surrogate_among_many_strings_cannot_be_written():
+def test_quote_all_of_lone_surrogate_raises_encode_error():
     with pytest.raises(kakuri_json.EncodeError, match="lone surrogate 0xdc01"):
         quote_all(["a", "\n", "\udc01"])
 
 
 @given(texts.map(lambda text: text * 200))
-def test_long_text_is_quoted_like_a_short_one(text):
+def test_quote_of_long_text_equals_that_of_short_parts(text):
     assert json.loads(quote(text)) == text
     assert quote(text) == f'"{"".join(quote(character)[1:-1] for character in text)}"'
 
 
 @pytest.mark.parametrize("bad", range(9))
-def test_reading_good_strings_ends_before_the_first_bad_one(bad):
+def test_read_good_ends_before_the_first_rejected_string(bad):
     texts = ["a"] * bad + ["bad"] + ["b"] * (8 - bad)
     good = read_good(texts, lambda some: None if "bad" in some else some)
     assert good == texts[:bad]
@@ -160,7 +160,7 @@ TWENTY_THOUSAND = {
 
 
 @pytest.mark.parametrize("name", TWENTY_THOUSAND)
-def test_list_of_strings_costs_no_call_for_each(name):
+def test_decode_of_list_of_strings_makes_no_call_for_each(name):
     data = f"[{TWENTY_THOUSAND[name]}]".encode()
 
     def read():
@@ -171,7 +171,7 @@ def test_list_of_strings_costs_no_call_for_each(name):
     assert calls(read) < (25_000 if name == "half refused" else 2000)
 
 
-def test_document_of_many_short_runs_is_read_to_its_end():
+def test_decode_of_many_short_runs_reads_the_whole_document():
     # Each run begins anew after a list, so their lengths are doubled again and again.
     text = "[" + '["ab","cd"],' * 1000 + "1]"
     with pytest.raises(ValidationError, match=r"\$\[1000\]: expected an array"):
@@ -180,13 +180,13 @@ def test_document_of_many_short_runs_is_read_to_its_end():
 
 @pytest.mark.parametrize("separator", [",", ",\n"])
 @pytest.mark.parametrize("value", ["ab", "\\n"])
-def test_object_of_strings_costs_no_call_for_each_member(separator, value):
+def test_decode_of_object_of_strings_makes_no_call_for_each_member(separator, value):
     members = (f'"{number}": "{value}"' for number in range(20_000))
     data = f"{{{separator.join(members)}}}".encode()
     assert calls(lambda: kakuri_json.decode(data, type=dict[Name, Text])) < 2000
 
 
-def test_writing_strings_costs_no_call_for_each():
+def test_encode_of_strings_makes_no_call_for_each():
     kakuri_json.encode(Job("x", ("a",)))
     job = Job("x", ("\n", '"') * 10_000)
     assert calls(lambda: kakuri_json.encode(job)) < 200
@@ -206,7 +206,7 @@ class Stop:
     name: str
 
 
-def test_depth_of_a_document_may_be_limited_where_expressions_read_it():
+def test_decode_with_smaller_max_depth_uses_expressions():
     data = kakuri_json.encode(Job("x", ("a",) * 1000))
     kakuri_json.decode(data, type=Job)
     assert calls(lambda: kakuri_json.decode(data, type=Job, limits=SHALLOW)) < 100
@@ -215,14 +215,14 @@ def test_depth_of_a_document_may_be_limited_where_expressions_read_it():
         kakuri_json.decode(deep, type=Job, limits=SHALLOW)
 
 
-def test_type_deeper_than_the_limit_is_not_read_by_expressions():
+def test_decode_of_type_deeper_than_max_depth_uses_the_general_path():
     data = kakuri_json.encode([["a"]] * 1000)
     assert kakuri_json.decode(data, type=list[list[str]]) == [["a"]] * 1000
     with pytest.raises(LimitError, match="at most 1 level"):
         kakuri_json.decode(data, type=list[list[str]], limits=Limits(max_depth=1))
 
 
-def test_tag_behind_large_values_is_found_without_reading_them():
+def test_tag_after_large_values_is_found_without_reading_them():
     data = b'{"name":"x","args":[' + b'"a",' * 9_999 + b'"a"],"type":"Job"}'
     assert kakuri_json.decode(data, type=Job | Stop) == Job("x", ("a",) * 10_000)
     assert calls(lambda: kakuri_json.decode(data, type=Job | Stop)) < 1500

@@ -1,4 +1,4 @@
-"""The vocabulary of types, and how faults are told."""
+"""Every supported type, and the faults of values that do not match."""
 
 import datetime as dt
 import pickle
@@ -186,7 +186,7 @@ class B:
         (Annotated[int, "a word that means nothing here", str], "4", 4),
     ],
 )
-def test_vocabulary(kind, text, value):
+def test_decode_of_each_type_returns_its_value(kind, text, value):
     if value is None and text != "null":
         with pytest.raises(UnsupportedTypeError, match="expected keys with a string form"):
             kakuri_json.decode(text, type=kind)
@@ -263,14 +263,14 @@ def test_vocabulary(kind, text, value):
         (int, '"' + "x" * 100 + '"', "expected an integer, got '" + "x" * 60 + "'…"),
     ],
 )
-def test_faults(kind, text, message):
+def test_decode_of_wrong_value_says_what_was_expected(kind, text, message):
     for _ in range(2):
         with pytest.raises(ValidationError) as caught:
             kakuri_json.decode(text, type=kind)
         assert caught.value.faults == (Fault("$", message, 1, 1),)
 
 
-def test_paths_and_places_of_faults():
+def test_fault_has_path_line_and_column():
     text = '{"odd key": [1,\n {"value": "x", "children": [{"value": 1, "kids": 2}, {}]}]}'
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(text, type=dict[str, list[Tree | int]])
@@ -284,7 +284,7 @@ def test_paths_and_places_of_faults():
     )
 
 
-def test_faults_of_values_that_were_parsed_elsewhere_have_no_place():
+def test_fault_of_converted_value_has_no_position():
     with pytest.raises(ValidationError) as caught:
         kakuri_json.convert({"value": "x"}, type=Tree)
     assert caught.value.faults == (Fault("$.value", "expected an integer, got 'x'"),)
@@ -298,21 +298,21 @@ class Careful:
         self.n += 1
 
 
-def test_beyond_the_bound_no_faulty_value_reaches_a_class():
+def test_constructor_is_not_called_with_faulty_fields():
     text = "[" + ",".join('{"n":"x"}' for _ in range(200)) + "]"
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(text, type=list[Careful])
     assert len(caught.value.faults) == 100
 
 
-def test_a_predicate_on_a_union_with_a_tag():
+def test_predicate_on_tagged_union_is_applied():
     kind = Annotated[A | B, at.Predicate(lambda value: value != A(2))]
     assert kakuri_json.decode('{"kind":"a","x":1}', type=kind) == A(1)
     with pytest.raises(ValidationError, match="for which"):
         kakuri_json.decode('{"kind":"a","x":2}', type=kind)
 
 
-def test_keys_of_any_kind_are_faults():
+def test_convert_of_keys_that_are_not_text_is_a_fault():
     for key in (1, 1.5, None, ("a",)):
         for kind in (dict[str, int], Tree):
             with pytest.raises(ValidationError):
@@ -325,7 +325,7 @@ def test_long_keys_are_shortened_in_paths():
     assert caught.value.faults[0].path == "$['" + "k" * 100 + "…']"
 
 
-def test_native_values_convert():
+def test_convert_accepts_dates_and_tuples():
     day = dt.date(2026, 1, 1)
     assert kakuri_json.convert({"a": day, "b": (1, 2)}, type=dict[str, dt.date | list[int]]) == {
         "a": day,
@@ -333,7 +333,7 @@ def test_native_values_convert():
     }
 
 
-def test_gathered_faults_are_bounded():
+def test_validation_error_has_at_most_100_faults():
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode(
             "[" + ",".join("x" * 0 + '"x"' for _ in range(5000)) + "]", type=list[int]
@@ -342,7 +342,7 @@ def test_gathered_faults_are_bounded():
 
 
 @pytest.mark.parametrize("kind", [A, A | B])
-def test_wrong_tag(kind):
+def test_unknown_tag_is_a_fault_with_its_position(kind):
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode('{"kind":"c","x":1}', type=kind)
     expected = "'a'" if kind is A else "one of 'a', 'b'"
@@ -389,7 +389,7 @@ class _Unresolved:
     ],
     ids=str,
 )
-def test_types_without_a_form(kind):
+def test_type_without_json_form_raises_unsupported_type_error(kind):
     for _ in range(2):
         with pytest.raises(UnsupportedTypeError):
             kakuri_json.decode("{}", type=kind)
@@ -404,7 +404,7 @@ type Chain = int | list[Chain]
 """
 
 
-def test_aliases_of_the_type_statement():
+def test_alias_of_the_type_statement_is_decoded():
     if sys.version_info < (3, 12):
         with pytest.raises(SyntaxError):
             compile(ALIASES, "aliases", "exec")
@@ -419,7 +419,7 @@ def test_aliases_of_the_type_statement():
 
 
 @pytest.mark.parametrize("frames", [0, 700])
-def test_decode_of_a_type_that_contains_itself_is_bounded_by_max_depth_alone(frames):
+def test_type_that_contains_itself_is_bounded_by_max_depth_alone(frames):
     def called_from(frames, work):
         return work() if frames == 0 else called_from(frames - 1, work)
 
@@ -453,7 +453,7 @@ def test_decode_of_a_type_that_contains_itself_is_bounded_by_max_depth_alone(fra
         assert caught.value.limit == "max_depth"
 
 
-def test_errors_survive_pickling():
+def test_pickled_error_is_restored():
     for data, kind in (("[1,]", int), ('"x"', int), ("[" * 600, int)):
         with pytest.raises(JSONError) as caught:
             kakuri_json.decode(data, type=kind)

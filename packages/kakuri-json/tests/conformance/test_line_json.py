@@ -1,4 +1,4 @@
-"""Line-delimited cases, as far as they concern documents and not the agent's protocol."""
+"""Cases of line-delimited JSON that concern documents and not the agent protocol."""
 
 import json
 import os
@@ -17,12 +17,12 @@ CASES = [
 ]
 
 
-def test_there_are_cases():
+def test_line_json_corpus_has_cases():
     assert len(CASES) > 20
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_case(case):
+def test_line_json_case_has_the_expected_outcome(case):
     parts = case.get("parts_latin1", [[chunk, 1] for chunk in case.get("chunks_latin1", [])])
     chunks = (text.encode("latin-1") * times for text, times in parts)
     try:

@@ -25,7 +25,7 @@ DUPLICATES = re.compile("y_object_duplicated_key")
 
 
 @pytest.mark.parametrize("path", files("json-test-suite/test_parsing/y_*.json"))
-def test_accepted(path):
+def test_valid_document_is_accepted(path):
     data = path.read_bytes()
     if DUPLICATES.match(path.name):
         with pytest.raises(JSONError, match="every key of an object once"):
@@ -38,7 +38,7 @@ def test_accepted(path):
 
 
 @pytest.mark.parametrize("path", files("json-test-suite/test_parsing/n_*.json"))
-def test_refused(path):
+def test_invalid_document_is_rejected(path):
     with pytest.raises(JSONError):
         kakuri_json.loads(path.read_bytes())
 
@@ -54,7 +54,7 @@ ACCEPTED_DOUBTS = {
 }
 
 
-def test_doubtful():
+def test_implementation_defined_document_has_the_documented_outcome():
     for path in CORPORA.glob("json-test-suite/test_parsing/i_*.json"):
         try:
             kakuri_json.loads(path.read_bytes())
@@ -83,7 +83,7 @@ TRANSFORMED = {
 
 
 @pytest.mark.parametrize("path", files("json-test-suite/test_transform/*.json"))
-def test_transformed(path):
+def test_ambiguous_document_has_the_documented_value(path):
     data = path.read_bytes()
     if path.name in TRANSFORMED:
         assert kakuri_json.loads(data) == TRANSFORMED[path.name]
@@ -93,7 +93,7 @@ def test_transformed(path):
 
 
 @pytest.mark.parametrize("path", files("json-roundtrip/roundtrip*.json"))
-def test_round_trip(path):
+def test_document_is_printed_as_it_was(path):
     text = path.read_text().strip()
     printed = kakuri_json.dumps(kakuri_json.loads(text))
     if "e" not in text.lower():
@@ -105,7 +105,7 @@ NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
 @pytest.mark.parametrize("path", files("float-parse/*.txt"))
-def test_floats(path):
+def test_float_is_parsed_to_the_expected_bits(path):
     count = 0
     for line in path.read_text().splitlines():
         _, _, bits, text = line.split()
@@ -125,14 +125,14 @@ def test_floats(path):
 
 
 @pytest.mark.parametrize("path", files("jcs/input/*.json"))
-def test_canonical(path):
+def test_canonical_form_is_the_expected_one(path):
     expected = (path.parent.parent / "output" / path.name).read_bytes().strip(b"\n")
     assert kakuri_json.canonical(kakuri_json.loads(path.read_bytes())) == expected
     outhex = (path.parent.parent / "outhex" / path.with_suffix(".txt").name).read_text()
     assert bytes.fromhex(outhex) == expected
 
 
-def test_canonical_numbers():
+def test_canonical_number_is_the_expected_one():
     lines = next(iter(CORPORA.glob("jcs/es6-numbers-*.txt"))).read_text().split()
     assert len(lines) >= 1000
     for line in lines:
@@ -142,7 +142,7 @@ def test_canonical_numbers():
 
 
 @pytest.mark.parametrize("path", files("json-bench/*.json"))
-def test_real_documents(path):
+def test_real_document_is_parsed_by_every_function(path):
     data = path.read_bytes()
     value = kakuri_json.loads(data)
     assert value == json.loads(data)
@@ -169,7 +169,7 @@ def count(value):
 
 
 @pytest.mark.parametrize("path", files("json-bench/*.ndjson"))
-def test_real_lines(path):
+def test_real_lines_are_decoded(path):
     data = path.read_bytes()
     chunks = [data[i : i + 1000] for i in range(0, len(data), 1000)]
     assert list(kakuri_json.decode_lines(chunks)) == [
