@@ -3,9 +3,10 @@
 import asyncio
 from asyncio import Future
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_tcp import LineServerLimits
+from kakuri_tcp import LineServerLimits, Overloaded
 from kakuri_tcp._line_server import _LineServerConnection
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -106,3 +107,36 @@ async def test_replies_are_in_order_whatever_happens(before, ending, after):
     await run_pending()
     assert peer.ended == 1
     assert all(future.done() for future, _ in peer.waiting)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_reply_that_fails_after_its_connection_ended_is_logged(caplog, fails):
+    async def handler():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if fails:
+                raise ZeroDivisionError
+
+    connection = _LineServerConnection(
+        lambda line: handler(), None, Future.result, None, None, LIMITS
+    )
+    connection.limits = LIMITS
+    transport = MemoryTransport(connection)
+    transport.feed(b"w1\n")
+    await run_pending()
+    transport.lose(None)
+    await run_pending()
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * fails
+
+
+async def test_fault_that_ended_a_connection_stays_when_its_input_is_discarded():
+    connection = _LineServerConnection(lambda line: line, None, Future.result, None, None, LIMITS)
+    connection.limits = LIMITS
+    transport = MemoryTransport(connection)
+    first, second = Overloaded("unfinished_input"), Overloaded("unsent_output")
+    connection.discard_input(first)
+    connection.discard_input(second)
+    assert connection.fault is first
+    transport.lose(None)
+    await run_pending()
