@@ -22,6 +22,7 @@ MODULES = {
         "_image_calls", "_limits", "_lists", "_probe", "_runtime", "_sandbox_calls",
         "_stats_calls",
     ),
+    "kakuri-daemon": ("api/_access", "api/_guard", "api/_problems", "api/_queries"),
     "kakuri-grpc": (
         "_call", "_connections", "_deadlines", "_driver", "_framing", "_limits", "_metadata",
         "_outcome", "_status",

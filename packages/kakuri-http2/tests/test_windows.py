@@ -117,3 +117,11 @@ def test_content_that_the_connection_window_holds_is_dropped_when_the_connection
     connection.fail("no answer came", ErrorCode.CANCEL)
     assert [one.kind for one in read(connection.data_to_send())] == [TYPES["GOAWAY"]]
     assert not connection.has_output
+
+
+def test_data_to_send_returns_256_kib_of_content_at_a_time():
+    connection = open_client(window=1 << 20)
+    feed(connection, frame("WINDOW_UPDATE", 0, 0, (1 << 20).to_bytes(4, "big")), "whole")
+    connection.send(Data(1, bytes(600_000)))
+    sizes = [sum(len(one.payload) for one in of_kind(connection, "DATA")) for _ in range(4)]
+    assert sizes == [262_144, 262_144, 600_000 - 2 * 262_144, 0]

@@ -9,6 +9,8 @@ from kakuri_workload import DesiredState
 from .crash_harness import World
 from .crash_history import Violation
 
+HARNESS = World.__module__
+
 SEEDS = range(100, 300)
 """Stories that may be told before the fault is found."""
 
@@ -118,14 +120,14 @@ def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_fold
 @pytest.mark.parametrize(
     ("where", "fault"),
     [
-        ("crash_harness.StoreWriter", HastyWriter),
-        ("crash_harness.StoreWriter", AlarmedWriter),
-        ("crash_harness.Agent", ForgetfulAgent),
-        ("crash_harness.Agent", TalkativeAgent),
+        (f"{HARNESS}.StoreWriter", HastyWriter),
+        (f"{HARNESS}.StoreWriter", AlarmedWriter),
+        (f"{HARNESS}.Agent", ForgetfulAgent),
+        (f"{HARNESS}.Agent", TalkativeAgent),
         ("kakuri_agent._agent.Reconciler", RashReconciler),
         ("kakuri_agent._agent.Reconciler", RemovingReconciler),
-        ("crash_harness.Capacity", LeakyCapacity),
-        ("crash_harness.WorkloadRegistry", UnboundRegistry),
+        (f"{HARNESS}.Capacity", LeakyCapacity),
+        (f"{HARNESS}.WorkloadRegistry", UnboundRegistry),
         ("kakuri_registry.WorkloadRegistry.set_desired", forget_removals),
     ],
 )
