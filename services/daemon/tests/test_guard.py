@@ -90,3 +90,14 @@ def test_refuse_browsers_refuses_even_pages_of_the_same_origin(field):
 
 def test_refuse_browsers_accepts_programs():
     assert refuse_browsers(request(host="localhost")) is None
+
+
+def test_host_guard_answers_repeated_hosts_alike_and_remembers_few():
+    guard = HostGuard(loopback_only=True)
+    for _ in range(2):
+        assert guard(request(host="127.0.0.1:9001")) is None
+        assert status_of(guard(request(host="evil.example"))) == 421
+    for port in range(200):
+        assert guard(request(host=f"127.0.0.1:{port}")) is None
+        assert status_of(guard(request(host=f"evil.example:{port}"))) == 421
+    assert len(guard._accepted) == 64
