@@ -54,7 +54,7 @@ def start_sidecar(stack: ExitStack, folder: str, socket: str) -> subprocess.Pope
     return process
 
 
-def look(process: subprocess.Popen[str]) -> tuple[int, int, float]:
+def usage_of(process: subprocess.Popen[str]) -> tuple[int, int, float]:
     """Return the number of descriptors and of threads, and resident MiB."""
     folder = Path(f"/proc/{process.pid}")
     status = dict(
@@ -112,7 +112,7 @@ def main() -> None:
             else:
                 cycle(client, f"http://{address}/workloads", ["warm"])
             figures = [f"{each:.1f}" if isinstance(each, float) else str(each)
-                       for process in daemons for each in look(process)]  # fmt: skip
+                       for process in daemons for each in usage_of(process)]  # fmt: skip
             table.add_row(f"{number * cycles:,}", *figures)
     Console().print(table)
 

@@ -79,7 +79,7 @@ def collector(number: int) -> Table:
     for words, thresholds in THRESHOLDS.items():
         reading, writing = os.pipe()
         if os.fork() == 0:  # the memory goes with the process
-            os.write(writing, " ".join(looks(number, thresholds)).encode())
+            os.write(writing, " ".join(collector_pauses(number, thresholds)).encode())
             os._exit(0)
         os.wait()
         table.add_row(words, *os.read(reading, 1000).decode().split())
@@ -88,7 +88,7 @@ def collector(number: int) -> Table:
     return table
 
 
-def looks(number: int, thresholds: tuple[int, int, int]) -> tuple[str, str, str]:
+def collector_pauses(number: int, thresholds: tuple[int, int, int]) -> tuple[str, str, str]:
     pauses: list[tuple[int, float]] = []
     begun = 0.0
 

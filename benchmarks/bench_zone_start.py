@@ -63,7 +63,7 @@ BLOCKS = 2
 QUIET_SECONDS = 0.5
 """Before a start, for what the one before has left to do; and after it, so that looking for its end
 does not take the processor from it: the time of its start is reported afterwards."""
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 _TOOK = re.compile(rf"({'|'.join(CALLS)}) took ([0-9.]+) ms")
 
@@ -139,7 +139,7 @@ class Kakuri:
     def _ask(self, method: str, url: str, body: bytes | None = None) -> dict[str, Any] | None:
         request = urllib.request.Request(url, body, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=WAIT_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code == 404:
@@ -156,7 +156,7 @@ class Bare:
         self._cgroup_parent = node.cgroup_parent
         self._logs = logs
         logs.mkdir()
-        self._image = NodeImage(self._runner.run(self._runtime.pull_image(IMAGE, timeout=PATIENCE)))
+        self._image = NodeImage(self._runner.run(self._runtime.pull_image(IMAGE, timeout=WAIT_SECONDS)))
 
     def run(self, name: str) -> dict[str, float]:
         """Return milliseconds: of each call, and until the process was started."""
@@ -196,7 +196,7 @@ class Bare:
 
 
 def wait(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise SystemExit("what was waited for did not come")

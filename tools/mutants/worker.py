@@ -26,7 +26,7 @@ from tools.mutants.targets import Place
 
 _MEMORY = 4 << 30
 """Bytes of address space: a change that never stops collecting fails and harms nothing else."""
-_PATIENCE = 10.0
+_TIMEOUT_FACTOR = 10.0
 """How many times as long as before a test may take."""
 _LEAST_SECONDS = 30.0
 _BROKEN = 70
@@ -119,7 +119,7 @@ class Worker:
         child = os.fork()
         if child == 0:
             self._test(tests, likely)
-        return _wait(child, _LEAST_SECONDS + _PATIENCE * sum(tests.values()))
+        return _wait(child, _LEAST_SECONDS + _TIMEOUT_FACTOR * sum(tests.values()))
 
     @contextmanager
     def _changed(self, place: Place) -> Iterator[None]:
