@@ -156,7 +156,9 @@ class Bare:
         self._cgroup_parent = node.cgroup_parent
         self._logs = logs
         logs.mkdir()
-        self._image = NodeImage(self._runner.run(self._runtime.pull_image(IMAGE, timeout=WAIT_SECONDS)))
+        self._image = NodeImage(
+            self._runner.run(self._runtime.pull_image(IMAGE, timeout=WAIT_SECONDS))
+        )
 
     def run(self, name: str) -> dict[str, float]:
         """Return milliseconds: of each call, and until the process was started."""

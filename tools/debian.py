@@ -92,7 +92,7 @@ def download(packages: Iterable[str], folder: Path) -> None:
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed away when it is complete; else it goes with all that was fetched.
+    # Renamed when it is complete; otherwise removed with everything that was fetched.
     with TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as name:
         # apt's own user may have no access to the folder.
         command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root"]

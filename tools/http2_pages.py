@@ -161,7 +161,7 @@ def _explained(kind: int, payload: bytes, decoder: Decoder) -> list[str]:
 
 
 def _fields(block: bytes, decoder: Decoder) -> Iterator[str]:
-    """Yield a line for each field of a block: its bytes, how it is written, and what it says."""
+    """Yield a line for each field of a block: its bytes, how it is encoded, and its meaning."""
     position = 0
     while position < len(block):
         end, form = _representation(block, position)

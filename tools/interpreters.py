@@ -11,7 +11,7 @@ from pathlib import Path
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 SYSTEM_FOLDER = Path("/usr/bin")
-"""Where a distribution keeps its own Python, whatever PATH says."""
+"""Where a distribution keeps its own Python, even if PATH does not name it."""
 
 _PATCH = re.compile(r"3\.\d+\.\d+")
 _ASK = """
@@ -25,7 +25,7 @@ print(os.path.realpath(base))
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """One CPython: builds of the same minor version differ, so each is one of its own."""
+    """One CPython: builds of the same minor version differ, so each counts."""
 
     name: str
     """The full version, such as "3.11.2"; a second build of it is "3.11.2-2"."""

@@ -31,7 +31,7 @@ LIMIT = 0.02
 _UNBOUNDED = 1_000  # repeats up to here are bounded by the expression itself
 _ENDINGS = ("\0", "\n", "!", "a\r\n!")
 _NOT_SEARCHED_AT_RANDOM = {
-    "kakuri_zones.logs._format": {"_lines"},  # is given whole lines, and every one of them matches
+    "kakuri_zones.logs._format": {"_lines"},  # receives whole lines, and each of them matches
 }
 _SEARCHES = re.compile(r"\b(\w+)\.(?:search|sub|subn|split|findall|finditer)\b")
 
@@ -139,7 +139,7 @@ def slow_text(pattern: "re.Pattern[Any]", parsed: Any, *, searches: bool) -> str
             text if isinstance(pattern.pattern, str) else text.encode("latin-1", "ignore")
         )
         for method in methods:
-            # The shortest of three: whatever else happens adds to a time and never takes away.
+            # The shortest of three, because other load only adds to a time.
             if all(_seconds(method, subject) > LIMIT for _ in range(3)):
                 return text
     return None

@@ -62,7 +62,7 @@ def watching(
 
     Args:
         report: called with the name of the compiling module and the expression.
-        is_offender: says of a parsed expression whether it must not be.
+        is_offender: returns whether a parsed expression is not allowed.
     """
     parse = _parser.parse
 

@@ -18,7 +18,7 @@ def available(program: str) -> bool:
 
 
 def require(session: nox.Session, *programs: str) -> None:
-    """Ensure that programs are on PATH: install them as root on Debian, else fail and say how.
+    """Ensure that programs are on PATH: install them as root on Debian, else name the command.
 
     What is installed does not start, now or at the next boot.
     """

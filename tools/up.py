@@ -36,8 +36,8 @@ class Stop(Exception):
 
 
 def start(processes: list[subprocess.Popen[str]], name: str, *options: str) -> str:
-    """Start a daemon, add it to the processes, and give the address that it announces."""
-    # In a process group of its own: Ctrl-C reaches this program, which ends both in order. No
+    """Start a daemon, add it to the processes, and return the address that it announces."""
+    # In its own process group: Ctrl-C reaches this program, which ends both in order. No
     # signal may come between the start and the note that there is something to end.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -64,7 +64,7 @@ def stop(_number: int, _frame: object) -> NoReturn:
 
 
 def await_end(process: subprocess.Popen[str], ended: threading.Event) -> None:
-    """Wait for a process to end and say that one did."""
+    """Wait until a process ends, and report it."""
     process.wait()
     ended.set()
 
@@ -83,7 +83,7 @@ def main() -> None:
     ended = threading.Event()
     failed = False
     try:
-        # Simulated, even beside a sidecar: that one has an agent of its own.
+        # Simulated, even beside a sidecar, which has another agent.
         simulated = ["--runtime", "simulated", "--store", "memory"]
         agent = start(processes, "kakuri-agent", "--listen", options.agent, *simulated)
         plane = ["kakuri-control-plane", "--listen", options.listen, "--agent", agent]

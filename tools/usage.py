@@ -20,7 +20,7 @@ def usage_of(member: Member) -> Path:
 
 
 def write_usage(folder: Path) -> list[Path]:
-    """Write examples and usage files into a folder, each as a module of its own name."""
+    """Write examples and usage files into a folder, each as a module with its own name."""
     files = []
     for member in MEMBERS:
         for name, text in _texts_of(member):

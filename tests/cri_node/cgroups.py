@@ -9,7 +9,7 @@ ROOT = Path("/sys/fs/cgroup")
 
 _CONTROLLERS = ("blkio", "cpu", "cpuacct", "devices", "freezer", "memory", "pids")
 
-# What version 1 says where there is no limit: the greatest number of pages, in bytes.
+# The value of version 1 for no limit: the greatest number of pages, in bytes.
 _NO_LIMIT = 1 << 62
 
 
@@ -55,7 +55,7 @@ def _millicores(quota: str, period: str) -> int:
 def create(path: str, memory: int | None, quota: int | None, period: int | None) -> list[Path]:
     """Make a group with limits: memory in bytes, CPU as microseconds in each period of some.
 
-    Gives its folders, one for each hierarchy.
+    Returns its folders, one for each hierarchy.
     """
     if is_v2():
         group = folder("", path)

@@ -80,8 +80,8 @@ _CNI = """\
 }
 """
 
-# Whatever is named docker.io/… is asked of the node's registry. `server` is asked after every host
-# has failed; it is the same one, so that nothing leaves the node.
+# Images of docker.io are pulled from the node's registry. `server` is the fallback after every host
+# has failed; it is the same registry, so that no request leaves the node.
 _HOSTS = """\
 server = "http://{registry}"
 

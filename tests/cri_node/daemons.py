@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools import debian
 
-# Seconds after which whatever is waited for will not come.
+# Seconds to wait for a condition.
 DEADLINE = 30.0
 
 # How often a condition is asked for that nothing announces, in seconds.
@@ -57,7 +57,7 @@ class Daemon:
         return self._pid_file.exists() and not self._ended(0.0)
 
     def start(self) -> None:
-        """Start it in a session of its own, its output appended to the log."""
+        """Start it in its own session, with its output appended to the log."""
         if self.runs:
             raise NodeError(f"expected {self.command[0]} to be down, it runs as {self.pid}")
         program = debian.which(self.command[0])

@@ -17,7 +17,7 @@ from tests.cri_node.node import CriNode
 
 
 def main() -> None:
-    """Fork: the parent reaps whatever the world orphans, the child does the work."""
+    """Fork: the parent reaps orphans of the namespace, the child does the work."""
     home, *command = sys.argv[1:]
     child = os.fork()
     if child == 0:

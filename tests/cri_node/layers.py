@@ -1,6 +1,6 @@
 """Layers and images of the OCI image format, put together in memory.
 
-Times, owners and order are fixed: the same packages give the same digests.
+Times, owners and order are fixed: the same packages result in the same digests.
 """
 
 import gzip

@@ -19,9 +19,9 @@ ENVIRONMENT = "KAKURI_CRI_NODE"
 """The variable that names the world's folder to everything that runs in it."""
 
 ROOT = Path("/run/containerd")
-"""Where the node keeps everything but its logs: a tmpfs of the world's own.
+"""Where the node keeps everything but its logs: a tmpfs of the world.
 
-containerd puts the sockets of its shims here, whatever its configuration says; and ctr looks for
+containerd puts the sockets of its shims here, independently of its configuration, and ctr expects
 containerd here by default.
 """
 
@@ -37,7 +37,7 @@ exec {python} -m tests.cri_node.vm "$@"
 class CriNode:
     """containerd with its CRI service, and the registry that it pulls from.
 
-    All state is in files, so every process of the world may have a handle of its own.
+    All state is in files, so every process in the namespaces may have its own handle.
     """
 
     registry = config.REGISTRY
@@ -97,7 +97,7 @@ class CriNode:
         self._registry.end(signal.SIGTERM)
 
     def await_ready(self) -> None:
-        """Wait until the runtime says that containers and their network can be made."""
+        """Wait until the runtime reports that it can create containers and their network."""
         await_condition(f"RuntimeReady and NetworkReady; see {self.containerd_log}", self._is_ready)
 
     def kill_containerd(self) -> None:
@@ -172,7 +172,7 @@ class CriNode:
         if not self._containerd.runs:
             raise NodeError(f"containerd ended by itself; see {self.containerd_log}")
         try:
-            told = readiness.conditions(self.socket)
+            found = readiness.conditions(self.socket)
         except readiness.NotReady:
             return False
-        return told.get("RuntimeReady", False) and told.get("NetworkReady", False)
+        return found.get("RuntimeReady", False) and found.get("NetworkReady", False)

@@ -1,14 +1,13 @@
-"""Seal a command off: mount, network and process namespaces of its own, and what remains of them.
+"""Run a command in its own mount, network and process namespaces, and clean up after it.
 
     python -m tests.cri_node      holds the world's lock, removes the control groups at the end
       setpriv, unshare            die with it, and take the namespaces' first process with them
         inside.py                 pid 1: reaps orphans
           inside.py               starts the node, then becomes the command
 
-The kernel kills all that is in a process namespace when its first process ends: whatever ends the
-outermost process, even SIGKILL, ends every shim and container. Only what has a name outside of the
-namespaces stays, which is the world's folder with its logs and its control groups, by now empty.
-The next world that starts removes those of worlds whose lock is free.
+When the first process of a process namespace ends, the kernel kills all others. So every shim and
+container ends with the outermost process, even after SIGKILL. Only the world's folder with its logs
+and its empty control groups remain. The next world removes those of worlds whose lock is free.
 """
 
 import fcntl
@@ -28,7 +27,7 @@ from tests.cri_node.cache import ROOT as REPOSITORY
 from tests.cri_node.cache import Cache, locked
 from tests.cri_node.node import ENVIRONMENT, ROOT
 
-# What nodes write to whatever their configuration says, so that it has to be hidden.
+# Nodes write to these independently of their configuration, so the real ones are hidden.
 HIDDEN = (ROOT, Path("/var/lib/cni"))
 
 PREFIX = "kakuri-node-"
@@ -41,7 +40,7 @@ _SEAL = [
 
 
 def run(command: list[str], cache: Cache) -> int:
-    """Run a command in a world of its own and give its exit status."""
+    """Run a command in its own namespaces beside a node, and return its exit status."""
     worlds = cache.home / "worlds"
     worlds.mkdir(parents=True, exist_ok=True)
     sweep(worlds)

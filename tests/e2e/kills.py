@@ -54,7 +54,7 @@ IMAGES = {
 
 
 class Forker:
-    """Starts agents, each in a process of its own; all see a small disk in their folder `state`."""
+    """Start agents, each as a process; all see a small disk in their folder `state`."""
 
     def __init__(self, folder: Path) -> None:
         self._log = folder / "agent.log"
@@ -332,7 +332,7 @@ class Node:
 
 @asynccontextmanager
 async def node(folder: Path, seed: int, runtime: str = "sidecar"):
-    """Yield a node whose container runtime is a fake; its agents have the given runtime."""
+    """Yield a node whose container runtime is a fake; its agents use this runtime."""
 
     def running():
         return [each.config.labels["kakuri.dev/workload-id"] for each in cri.containers

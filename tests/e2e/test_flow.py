@@ -28,7 +28,7 @@ def document(**changes):
 
 
 def until(probe, wanted):
-    """Ask again and again, each time over a process of its own, until the answer is the wanted one."""
+    """Probe again and again, each time with another process, until the answer is the expected one."""
     for _ in range(200):
         answer = probe()
         if answer == wanted:

@@ -1,4 +1,4 @@
-"""curl reads logs through a control plane, from an agent that gives them as each test wants."""
+"""curl reads logs through a control plane, from an agent that each test scripts."""
 
 import asyncio
 from contextlib import asynccontextmanager

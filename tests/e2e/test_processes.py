@@ -1,4 +1,4 @@
-"""How the daemons start, say that they are ready, and end."""
+"""How the daemons start, announce that they are ready, and end."""
 
 import json
 import re
@@ -20,7 +20,7 @@ DAEMONS = ["kakuri-agent", "kakuri-control-plane"]
 
 
 def fails(name, *options, env=None):
-    """Start a daemon that can't start; return the one line that says why."""
+    """Start a daemon that fails to start; return its one line of error."""
     done = subprocess.run(
         [BIN / name, *options],
         capture_output=True,

@@ -89,7 +89,7 @@ async def proxy(tmp_path, agent, start):
 
 
 def prepare(folder):
-    """Write what the document says, with paths of the test's own."""
+    """Write the configuration of the document with the paths of the test."""
     (folder / "tls").mkdir()
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",

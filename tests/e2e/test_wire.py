@@ -17,7 +17,7 @@ CLOSE = b"Connection: close\r\n\r\n"
 
 
 def exchange(port, *pieces):
-    """Send pieces, each in a segment of its own, and give all that comes until the server closes."""
+    """Send pieces as separate segments, and return everything until the server closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:

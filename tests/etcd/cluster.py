@@ -108,7 +108,7 @@ class Cluster:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that the kernel says are free."""
+    """Return ports that the kernel reports as free."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:

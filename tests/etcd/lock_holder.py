@@ -2,14 +2,14 @@
 
     python -m tests.etcd.lock_holder ENDPOINT NAME
 
-It writes a line for all that a test has to know:
+It writes a line for each event that a test checks:
 
     held FROM UNTIL      it holds the lock, by the clock that all processes of a machine share
     lost                 it no longer holds it
     refused              a write that it made after that, as if it had not noticed, changed nothing
 
 A holder counts from when it *sent* what renewed its lease: the member counts from later, so that
-the holder's time is over first. Once it is, the holder has lost the lock, whatever the member says.
+the holder's time is over first. Once it is, the holder has lost the lock, even if the member disagrees.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A watch that goes on over broken connections and dead leaders, checked against the history."""
+"""A watch that continues over broken connections and dead leaders, checked against the history."""
 
 import asyncio
 import random

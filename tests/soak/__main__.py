@@ -131,7 +131,7 @@ class Watched:
 
     def faults(self, start: float, end: float, late: float) -> list[str]:
         """Return what was wrong with it, with figures; `late` is the machine's own lateness."""
-        found = [f"did not answer: {words}" for words in self.wrong[:3]]
+        found = [f"did not answer: {answer}" for answer in self.wrong[:3]]
         is_long = end - start > LONG_SECONDS
         most = MAX_ANSWER_SECONDS if is_long else MAX_ANSWER_SECONDS + late
         for kind, answers in self.answers.items():

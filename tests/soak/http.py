@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def connected(address: str, limit: int = 1 << 20) -> AsyncIterator:
-    """Yield a reader and a writer; the connection is reset at the end, whatever is in progress."""
+    """Yield a reader and a writer; the connection is reset at the end, even during a response."""
     if address.startswith("unix:"):
         opening = asyncio.open_unix_connection(address.removeprefix("unix:"), limit=limit)
     else:
@@ -41,6 +41,6 @@ async def exchange(reader, writer, method: str, path: str, body: bytes = b"") ->
 
 
 async def ask(address: str, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-    """Send a request on a connection of its own."""
+    """Send a request on its own connection."""
     async with connected(address) as (reader, writer):
         return await exchange(reader, writer, method, path, body)

@@ -1,6 +1,6 @@
 """Probe a daemon's health again and again: `python -m tests.soak.probe KIND ADDRESS`, until killed.
 
-A process of its own, so that what it measures is not its neighbours' work. Each line it prints has
+A separate process, so that it does not measure the work of its neighbours. Each line it prints has
 the seconds by which the machine woke it too late, and the seconds until the answer, or `-` and what
 came instead.
 """

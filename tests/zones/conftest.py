@@ -4,7 +4,7 @@ from tests.cri_node.node import CriNode
 
 from .system import DAEMONS, System
 
-# A hanging registry is given up on quickly here, and pulls that failed are tried again soon.
+# Pulls from a hanging registry end quickly here, and failed pulls are repeated soon.
 ZONE_OPTIONS = ("--pull-stall-timeout", "3")
 
 

@@ -1,4 +1,4 @@
-"""Images that tests make of busybox's, and a registry of their own that misbehaves."""
+"""Images derived from busybox, and a registry of the tests that fails on purpose."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ MAX_BLOB = 2**24
 
 
 def derive(node, *, layer: Layer | None = None, **config) -> Image:
-    """Make an image of busybox's layers and one more, with a configuration of its own."""
+    """Make an image of busybox's layers and one more, with its own configuration."""
     repository, _, tag = BUSYBOX.partition(":")
     base = f"http://{node.registry}/v2/{repository}"
     with BlockingClient(limits=Limits(body=MAX_BLOB)) as client:

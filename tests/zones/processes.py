@@ -1,4 +1,4 @@
-"""Processes that end with the test, whatever becomes of it."""
+"""Processes that end with the test, even if it fails."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Zones that come and go leave nothing behind, in the daemons or on the machine.
+"""Zones that come and go leave nothing in the daemons or on the machine.
 
-KAKURI_ZONE_CYCLES is how many starts and stops there are to be, 48 unless it says more.
+KAKURI_ZONE_CYCLES is the number of starts and stops, 48 by default.
 """
 
 import os

@@ -30,7 +30,7 @@ TRANSIENT_FAULTS = (
 
 
 class Proxy:
-    """A proxy in front of the runtime, in a thread of its own."""
+    """A proxy in front of the runtime, in its own thread."""
 
     def __init__(self, upstream, path):
         self._upstream, self.path = upstream, path

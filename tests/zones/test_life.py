@@ -1,4 +1,4 @@
-"""The life of a workload in a real container, as its operator sees it."""
+"""A workload in a real container, from start to removal, as its operator sees it."""
 
 import json
 import subprocess
@@ -91,7 +91,7 @@ def test_hanging_registry_does_not_delay_other_workloads(system):
         await_that("a pull", lambda: system.workload("hanging").get("reason") == "Pulling")
         system.run("beside", "sh", "-c", "exit 0")
         assert system.await_end("beside")["state"] == "succeeded"
-        status = system.await_end("hanging")  # the pull is given up by itself
+        status = system.await_end("hanging")  # the pull ends at its stall timeout
         assert status["reason"] == "ImagePullFailed"
     finally:
         system.node.resume_registry()

@@ -17,7 +17,7 @@ def ask_agent(system, **message):
 
 
 def delete_behind_our_back(system, workload_id):
-    """Delete a container as an operator with `ctr` does: the CRI goes on listing it."""
+    """Delete a container as an operator with `ctr` does: the CRI continues to list it."""
     container = system.container(workload_id)["ID"]
     system.ctr("tasks", "kill", "-s", "SIGKILL", container)
     assert system.await_end(workload_id)["state"] == "failed"

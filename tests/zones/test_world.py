@@ -47,7 +47,7 @@ def await_end(descriptor):
 
 
 def traces():
-    """What a world could leave behind besides processes: mounts and network devices."""
+    """Return what a node could leave besides processes: mounts and network devices."""
     devices = [line.split(":")[0] for line in Path("/proc/net/dev").read_text().splitlines()]
     return Path("/proc/self/mountinfo").read_text(), devices
 

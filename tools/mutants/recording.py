@@ -68,7 +68,7 @@ class Recording:
 def record(member: Member) -> Recording:
     """Run a member's tests once, leaving out files whose recording is up to date.
 
-    Tests that fail without any change are left out; pytest says which.
+    Tests that fail without any change are left out; pytest lists them.
 
     Raises:
         SystemExit: The tests can't be run.
@@ -117,7 +117,7 @@ def _recordings(member: Member) -> dict[str, Path]:
 
 
 class _Recorder:
-    """Gives the lines that run during a test the test's id as their context.
+    """Record the test's id as the context of the lines that run during it.
 
     What runs while a file of tests is imported has the file as its context, and what runs before
     has none.
@@ -203,7 +203,7 @@ def _import_all(package: str) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Record, if the environment says where to, before any conftest.py imports the member."""
+    """Record, if the environment names a file, before any conftest.py imports the member."""
     if _FILES in os.environ:
         recorder = _Recorder(json.loads(os.environ.pop(_FILES)), os.environ.pop(_PACKAGE))
         early_config.pluginmanager.register(recorder, "mutants-recorder")

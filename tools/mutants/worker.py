@@ -1,4 +1,4 @@
-"""Run a member's tests against changed modules, each time in a process of its own.
+"""Run a member's tests against changed modules, each time in a new process.
 
 A process is forked from one that has imported pytest and Hypothesis, which takes a while.
 The tests that noticed an earlier change of a module come first, in a process that collects their
@@ -25,7 +25,7 @@ from tools.mutants.recording import file_of
 from tools.mutants.targets import Place
 
 _MEMORY = 4 << 30
-"""Bytes of address space: a change that never stops collecting fails and harms nothing else."""
+"""Bytes of address space: a change that never stops collecting fails alone."""
 _TIMEOUT_FACTOR = 10.0
 """How many times as long as before a test may take."""
 _LEAST_SECONDS = 30.0
@@ -48,7 +48,7 @@ _OUTCOMES: dict[int, Outcome] = {
     pytest.ExitCode.NO_TESTS_COLLECTED: Outcome.NOT_RUN,
     pytest.ExitCode.USAGE_ERROR: Outcome.NOT_RUN,
 }
-"""By exit status of the tests; any other says that a test failed or could not be imported."""
+"""By exit status of the tests; any other means that a test failed or could not be imported."""
 
 
 class Worker:

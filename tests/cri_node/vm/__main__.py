@@ -74,7 +74,7 @@ def delete(machine: Machine) -> None:
 
 
 def show(machine: Machine, identity: str) -> str:
-    """Return the state in the words of the OCI runtime specification."""
+    """Return the state with the names of the OCI runtime specification."""
     state = machine.state
     status = "running" if machine.runs else "stopped"
     return json.dumps(

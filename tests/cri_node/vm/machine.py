@@ -34,7 +34,7 @@ class Machine:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What `save` was given."""
+        """The value that `save` stored."""
         read: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
         return read
 

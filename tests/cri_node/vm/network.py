@@ -27,7 +27,7 @@ def enter(namespace: str) -> None:
 def hand_over() -> tuple[str, str]:
     """Bridge eth0 to a tap device and take the address from it.
 
-    Gives the hardware address for the machine's own eth0 and the commands that give it the address.
+    Returns the hardware address of the machine's eth0, and commands that assign the IP address to it.
     """
     device = _ask("addr", "show", "eth0")[0]
     address = next(info for info in device["addr_info"] if info["family"] == "inet")

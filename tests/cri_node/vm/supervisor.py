@@ -107,8 +107,8 @@ class Supervisor:
         for number in (1, 2):
             path = f"file,id=s{number},path=/proc/self/fd/{number},append=on"
             command += ["-chardev", path, "-serial", f"chardev:s{number}"]
-        words = f"socket,id=s3,fd={self._guest.fileno()}"
-        command += ["-chardev", words, "-serial", "chardev:s3"]
+        channel = f"socket,id=s3,fd={self._guest.fileno()}"
+        command += ["-chardev", channel, "-serial", "chardev:s3"]
         if hardware:
             tap = f"tap,id=n0,ifname={network.TAP},script=no,downscript=no"
             device = f"virtio-net-pci,netdev=n0,mac={hardware},romfile="
@@ -123,8 +123,8 @@ class Supervisor:
 
     def _follow(self, starter: socket.socket) -> int:
         status = KILLED
-        with self._serial.makefile("r") as words:
-            for line in words:
+        with self._serial.makefile("r") as lines:
+            for line in lines:
                 word, _, value = line.strip().partition(" ")
                 if word == "up":
                     starter.sendall(b"up")
@@ -142,7 +142,7 @@ def spawn(
     memory: int,
     groups: list[Path],
 ) -> int:
-    """Fork a supervisor into a control group; give its process id once it can be connected to."""
+    """Fork a supervisor into a control group; return its process id once it accepts connections."""
     supervisor = Supervisor(machine, settings, spec, memory)
     supervisor.listen()
     waiting, go = os.pipe()
