@@ -1,7 +1,15 @@
 """Flow control: when content leaves, when credit is returned, and what is dropped at the end."""
 
 import pytest
-from kakuri_http2 import ClientConnection, Data, ErrorCode, Limits, Request, ServerConnection
+from kakuri_http2 import (
+    ClientConnection,
+    Data,
+    Drained,
+    ErrorCode,
+    Limits,
+    Request,
+    ServerConnection,
+)
 
 from .wire import PREFACE, TYPES, block, feed, frame, read, settings
 
@@ -125,3 +133,41 @@ def test_data_to_send_returns_256_kib_of_content_at_a_time():
     connection.send(Data(1, bytes(600_000)))
     sizes = [sum(len(one.payload) for one in of_kind(connection, "DATA")) for _ in range(4)]
     assert sizes == [262_144, 262_144, 600_000 - 2 * 262_144, 0]
+
+
+def test_stream_that_was_reset_does_not_hold_up_content_of_others():
+    connection = open_client(window=1 << 20)
+    streams = [1, *(connection.send(CALL) for _ in range(2))]
+    connection.data_to_send()
+    for stream in streams:
+        connection.send(Data(stream, bytes(20_000)))
+    connection.reset(1)
+    frames = of_kind(connection, "DATA")
+    assert [(one.stream, len(one.payload)) for one in frames] == [
+        (3, 16_384), (5, 16_384), (3, 3_616), (5, 3_616),
+    ]  # fmt: skip
+    assert not connection.has_output
+
+
+def test_stream_without_window_does_not_hold_up_content_that_is_queued_after_it():
+    connection = open_client(window=16_384)
+    other = connection.send(CALL)
+    connection.data_to_send()
+    connection.send(Data(1, bytes(40_000)))
+    connection.send(Data(other, bytes(16_000)))
+    connection.send(Data(other, bytes(384)))
+    frames = of_kind(connection, "DATA")
+    assert [(one.stream, len(one.payload)) for one in frames] == [
+        (1, 16_384), (other, 16_000), (other, 384),
+    ]  # fmt: skip
+
+
+def test_stream_whose_content_has_left_reports_that_once_if_it_was_asked_to():
+    connection = open_client(window=1 << 20)
+    connection.report_drained(1)
+    connection.send(Data(1, bytes(40_000)))
+    connection.data_to_send()
+    assert Drained(1) in feed(connection, frame("PING", 1, 0, bytes(8)), "whole")
+    connection.send(Data(1, bytes(40_000)))
+    connection.data_to_send()
+    assert Drained(1) not in feed(connection, frame("PING", 1, 0, bytes(8)), "whole")
