@@ -108,3 +108,41 @@ async def test_end_of_a_workload_checks_the_budget_in_the_next_turn_if_it_is_exc
     assert seconds_to_next_check(retention) == pytest.approx(60, abs=0.5)
     retention.workload_ended()
     retention.close()
+
+
+async def begin(registry, reconciler, settle, **fields):
+    registry.register(workload(**fields), now=0)
+    reconciler.enqueue("wl-1")
+    await settle()
+
+
+async def test_entry_of_a_failed_run_says_why_and_when_it_is_restarted(
+    restarting, registry, runtime, settle
+):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
+    for attempt, seconds in enumerate((10.0, 20.0)):
+        runtime.change(FAILED, reason="Error", exit_code=3, attempt=attempt)
+        await settle()
+        entry = registry.get("wl-1")
+        assert (entry.restart_at, entry.failures) == (100.0 + seconds, attempt + 1)
+        assert entry.message == "the last run ended: Error, exit code 3"
+        clock.due()
+        await settle()
+    runtime.change(FAILED, attempt=2)
+    await settle()
+    assert registry.get("wl-1").message == "the last run ended: failed"
+
+
+@pytest.mark.parametrize(("seconds", "failures"), [(599.0, 2), (600.0, 1), (601.0, 1)])
+async def test_run_that_was_not_observed_is_good_by_its_own_times(
+    restarting, registry, runtime, settle, seconds, failures
+):
+    reconciler, clock = restarting
+    await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
+    for attempt, ran in enumerate((1.0, seconds)):
+        runtime.change(FAILED, attempt=attempt, started_at=1.0, ended_at=1.0 + ran)
+        await settle()
+        clock.due()
+        await settle()
+    assert registry.get("wl-1").failures == failures

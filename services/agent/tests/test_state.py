@@ -1,0 +1,86 @@
+"""The file that records which runtime runs the zones of a node, whatever lies in its place."""
+
+import os
+import stat
+
+import pytest
+from kakuri_agent._state import StateFolder
+from structlog.testing import capture_logs
+
+
+@pytest.fixture
+def state(tmp_path):
+    StateFolder(tmp_path).store(is_simulated=False).close()
+    return StateFolder(tmp_path)
+
+
+def test_runtime_of_a_folder_without_a_store_of_zones_is_none(tmp_path):
+    state = StateFolder(tmp_path)
+    assert state.last_runtime is None
+    state.store(is_simulated=True).close()
+    state.record_runtime("cri")
+    assert state.last_runtime is None
+
+
+@pytest.mark.parametrize("name", ["cri", "sidecar"])
+def test_recorded_runtime_is_read_by_the_next_process(state, tmp_path, name):
+    assert state.last_runtime == "sidecar"
+    state.record_runtime(name)
+    assert StateFolder(tmp_path).last_runtime == name
+    file = tmp_path / "runtime"
+    assert file.read_text() == f"{name}\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_runtime_that_is_recorded_already_is_not_written_again(state, tmp_path):
+    state.record_runtime("cri")
+    before = (tmp_path / "runtime").stat().st_ino
+    state.record_runtime("cri")
+    assert (tmp_path / "runtime").stat().st_ino == before
+    state.record_runtime("sidecar")
+    assert (tmp_path / "runtime").stat().st_ino != before
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_file_of_an_interrupted_record_is_replaced_and_a_link_not_followed(state, tmp_path, kind):
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    if kind == "file":
+        (tmp_path / "runtime.new").write_text("half")
+    else:
+        (tmp_path / "runtime.new").symlink_to(victim)
+    state.record_runtime("cri")
+    assert state.last_runtime == "cri"
+    assert victim.read_text() == "untouched"
+
+
+@pytest.mark.parametrize("content", [b"", b"docker\n", b"cri cri\n", b"\xff\n", b"simulated\n"])
+def test_recorded_name_that_is_not_a_real_runtime_counts_as_the_sidecar(state, tmp_path, content):
+    (tmp_path / "runtime").write_bytes(content)
+    assert state.last_runtime == "sidecar"
+
+
+@pytest.mark.parametrize(("padding", "name"), [(60, "cri"), (61, "cri"), (62, "sidecar")])
+def test_recorded_name_is_read_up_to_64_bytes(state, tmp_path, padding, name):
+    (tmp_path / "runtime").write_bytes(b" " * padding + b"cri")
+    assert state.last_runtime == name
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_recorded_runtime_is_read_from_a_regular_file_only(state, tmp_path, kind):
+    path = tmp_path / "runtime"
+    if kind == "link":
+        (tmp_path / "other").write_text("cri\n")
+        path.symlink_to(tmp_path / "other")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert state.last_runtime == "sidecar"
+
+
+def test_record_that_fails_is_logged_with_its_reason(state, tmp_path):
+    (tmp_path / "runtime").mkdir()
+    with capture_logs() as lines:
+        state.record_runtime("cri")
+    assert [(line["log_level"], line["runtime"]) for line in lines] == [("warning", "cri")]
