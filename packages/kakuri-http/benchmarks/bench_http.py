@@ -1,9 +1,9 @@
-"""Requests a second beside other servers: one core for the server, `wrk -c64` on another.
+"""Requests per second, compared with other servers: one core for the server, `wrk -c64` on another.
 
     python bench_http.py [--seconds 5] [--rounds 3] [--only NAME …] [--picture PATH.svg]
 
-The rounds take turns, so that a busy machine slows all alike; the best round counts. Where other
-work shares the cores, requests per second of the server's processor time say more.
+Rounds alternate between the servers, so that a busy machine slows all of them; the best round
+counts. If other work shares the cores, compare requests per second of the server's processor time.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Memory for each idle keep-alive connection, after one request on each: ours beside aiohttp's.
+"""Memory for each idle keep-alive connection, after one request on each: compared with aiohttp.
 
 python bench_idle.py [--connections 10000]
 """

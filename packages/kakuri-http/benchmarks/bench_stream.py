@@ -1,4 +1,4 @@
-"""1 GB in either direction, in pieces of 64 KiB: rate, and what memory grows by.
+"""1 GB in either direction, in pieces of 64 KiB: rate, and growth of memory.
 
 python bench_stream.py [--megabytes 1024]
 """

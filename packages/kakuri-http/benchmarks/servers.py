@@ -1,4 +1,4 @@
-"""One server for bench_http.py: `python servers.py NAME PORT`; says `ready` when it listens."""
+"""One server for bench_http.py: `python servers.py NAME PORT`; prints `ready` when it listens."""
 
 # ruff: noqa: PLC0415 - each server imports nothing but its own package
 

@@ -1,4 +1,4 @@
-"""The cases of corpus/, and ways to cut bytes."""
+"""The cases of corpus/, and ways to split bytes into reads."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""State diagrams out of the tables, as Mermaid: `python diagrams.py` prints both."""
+"""Draw the state tables as Mermaid diagrams; `python diagrams.py` prints both."""
 
 from kakuri_http import REQUEST_TABLE, RESPONSE_TABLE
 

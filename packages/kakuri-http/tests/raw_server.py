@@ -12,7 +12,7 @@ from kakuri_tcp import ClientTLS
 
 
 def read_head(peer):
-    """Read to the end of a head and return what came."""
+    """Read to the end of a head and return the bytes."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = peer.recv(4096)
@@ -23,7 +23,7 @@ def read_head(peer):
 
 
 def cut(peer):
-    """Close the socket below TLS: no close_notify, as when the connection is cut by others."""
+    """Close the socket below TLS, without close_notify, as when an attacker cuts the connection."""
     os.close(peer.detach())
 
 
@@ -34,7 +34,7 @@ def reset(peer):
 
 
 def end(peer):
-    """End properly: close_notify over TLS, and a FIN."""
+    """Close in order: close_notify over TLS, then a FIN."""
     if isinstance(peer, ssl.SSLSocket):
         peer.settimeout(0)  # not waiting for the client's own close_notify
         with contextlib.suppress(OSError):

@@ -46,7 +46,7 @@ def router():
 
 @contextmanager
 def serving(endpoint="127.0.0.1:0", **options):
-    """Run a server in a thread of its own; gives its endpoint."""
+    """Run a server in a thread of its own; yield its endpoint."""
     started, found = threading.Event(), {}
 
     async def main():
@@ -73,7 +73,7 @@ def endpoint():
         yield where
 
 
-def test_requests_on_one_connection(endpoint):
+def test_blocking_client_reuses_its_connection(endpoint):
     with BlockingClient() as client:
         url = f"http://{endpoint}"
         for _ in range(3):
@@ -87,7 +87,7 @@ def test_requests_on_one_connection(endpoint):
         assert repr(client) == "<BlockingClient 0 idle>"
 
 
-def test_streaming(endpoint):
+def test_blocking_stream_yields_pieces_and_trailers(endpoint):
     with BlockingClient(endpoint) as client:
         with client.stream("GET", "/pieces") as response:
             assert list(response) == [b"1\n", b"2\n"]
@@ -96,15 +96,15 @@ def test_streaming(endpoint):
         assert client.request("GET", "/small").body == b"small"
 
 
-def test_unix_socket(tmp_path):
+def test_blocking_client_of_a_unix_socket_gets_a_response(tmp_path):
     with serving(f"unix:{tmp_path}/s") as where, BlockingClient(where) as client:
         assert client.request("GET", "/small").body == b"small"
 
 
 def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
-    anybody = UnixAccess(mode=0o666)  # the server sees the same user
-    with serving(f"unix:{tmp_path}/s", access=anybody) as where:
+    everyone = UnixAccess(mode=0o666)  # the server sees the same user
+    with serving(f"unix:{tmp_path}/s", access=everyone) as where:
         with BlockingClient(where) as client, pytest.raises(UntrustedServer) as caught:
             client.request("GET", "/small")
         assert caught.value.uid == 4711
@@ -112,7 +112,7 @@ def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypat
             assert client.request("GET", "/small").body == b"small"
 
 
-def test_tls(tmp_path):
+def test_blocking_client_over_tls_verifies_the_server(tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     pem = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
@@ -131,7 +131,7 @@ def test_tls(tmp_path):
 @pytest.mark.parametrize(
     ("timeouts", "phase"), [(Timeouts(read=0.05), "read"), (Timeouts(total=0.05), "total")]
 )
-def test_timeouts(endpoint, timeouts, phase):
+def test_blocking_timeout_names_its_phase(endpoint, timeouts, phase):
     with BlockingClient(endpoint, timeouts=timeouts) as client:
         with pytest.raises(RequestTimeout) as caught:
             client.request("GET", "/never")
@@ -139,14 +139,14 @@ def test_timeouts(endpoint, timeouts, phase):
         assert repr(client) == "<BlockingClient 0 idle>"
 
 
-def test_the_total_time_is_that_of_all_redirects(endpoint):
+def test_blocking_total_timeout_covers_all_redirects(endpoint):
     with BlockingClient(endpoint, timeouts=Timeouts(total=0.2)) as client:
         with pytest.raises(RequestTimeout) as caught:
             client.request("GET", "/round", redirects=1_000_000)
         assert caught.value.phase == "total"
 
 
-def test_a_server_that_does_not_read_is_a_write_timeout():
+def test_blocking_request_that_the_server_does_not_read_raises_write_timeout():
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         BlockingClient(timeouts=Timeouts(write=0.1)) as client,
@@ -157,7 +157,7 @@ def test_a_server_that_does_not_read_is_a_write_timeout():
         assert caught.value.phase == "write"
 
 
-def test_redirects_are_followed_as_far_as_asked(endpoint):
+def test_blocking_client_follows_at_most_the_redirects_asked_for(endpoint):
     with BlockingClient(endpoint) as client:
         assert client.request("GET", "/a").status == 302
         assert client.request("GET", "/a", redirects=2).body == b"d=e"
@@ -169,7 +169,7 @@ def test_redirects_are_followed_as_far_as_asked(endpoint):
         assert client.request("POST", "/same", body=[b"x"], redirects=1).status == 307
 
 
-def test_what_is_refused(endpoint):
+def test_blocking_request_that_is_not_valid_is_not_sent(endpoint):
     with BlockingClient(endpoint) as client:
         with pytest.raises(InvalidURL):
             client.request("GET", "/a b")
@@ -179,7 +179,7 @@ def test_what_is_refused(endpoint):
             client.request("GET", "/", headers={"X": "a\r\nb"})
 
 
-def test_a_server_that_has_gone():
+def test_blocking_client_of_a_closed_port_raises_connect_failed():
     with serving() as where, BlockingClient(where) as client:
         assert client.request("GET", "/small").status == 200
         stopped = where
@@ -187,7 +187,7 @@ def test_a_server_that_has_gone():
         client.request("GET", "/small")
 
 
-def test_an_idle_connection_that_ended_is_not_used():
+def test_blocking_idle_connection_that_the_server_closed_is_not_used():
     with BlockingClient() as client:
         with serving() as where:
             url = f"http://{where}/small"

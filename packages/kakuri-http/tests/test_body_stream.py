@@ -1,4 +1,4 @@
-"""Content on its way to a streaming handler: when the connection pauses and goes on."""
+"""Content between a connection and a streaming handler: when reading pauses and resumes."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ def test_connection_pauses_when_the_high_water_mark_is_reached(size, pauses):
     assert connection.body.size == size + 20
 
 
-async def test_connection_goes_on_when_less_than_half_waits():
+async def test_connection_resumes_when_less_than_half_waits():
     connection = Connection(high_water=10)
     for size in (5, 1, 4):
         connection.body.feed(b"x" * size)
@@ -42,7 +42,7 @@ async def test_connection_goes_on_when_less_than_half_waits():
     assert not connection.body.is_paused
 
 
-async def test_reader_waits_for_content_and_gets_all_of_it_with_its_trailers():
+async def test_reader_that_waits_gets_all_content_and_the_trailers():
     body = Connection().body
     task = asyncio.create_task(read(body))
     await asyncio.sleep(0)
@@ -57,7 +57,7 @@ async def test_reader_waits_for_content_and_gets_all_of_it_with_its_trailers():
 
 
 @pytest.mark.parametrize("error", [None, ValueError("broken")])
-async def test_reader_gets_what_came_and_then_the_error(error):
+async def test_reader_gets_the_pieces_that_arrived_and_then_the_error(error):
     body = Connection().body
     body.feed(b"a")
     body.fail(error)

@@ -9,8 +9,8 @@ from kakuri_http.core._bodies import ChunkedReader
     "before",
     [b"", b"2", b"2;a=b", b"2\r\nok", b"2\r\nok\r\n", b"0\r\n", b"0\r\nT", b"0\r\nT: 1\r\n"],
 )
-def test_line_feed_without_carriage_return_is_refused_as_the_first_byte_of_a_read(before):
-    """Elsewhere another peer might see the end of a line there, and this one none."""
+def test_bare_line_feed_as_the_first_byte_of_a_read_is_rejected(before):
+    """A peer that accepts it would see a line end where this one sees none."""
     reader = ChunkedReader(Limits())
     buffered, position = before, 0
     while True:

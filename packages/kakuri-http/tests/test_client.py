@@ -1,4 +1,4 @@
-"""The client against servers that do as they like."""
+"""The client against servers that send anything at any time."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def scripted(*replies, hold=True):
-    """Answer the head of each request with the next reply, whatever it is; None closes."""
+    """Send the next reply after the head of each request, valid or not; None closes."""
     heads = []
     remaining = list(replies)
     writers = []
@@ -70,7 +70,7 @@ async def silent():
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-async def test_a_request_as_it_goes_over_the_wire():
+async def test_request_bytes_are_host_first_and_framing_last():
     async with scripted(OK) as (url, heads), Client() as client:
         await client.request("POST", f"{url}/a?b=c", body=b"hi", headers={"X-One": "1"})
     host = url.removeprefix("http://").encode()
@@ -79,7 +79,7 @@ async def test_a_request_as_it_goes_over_the_wire():
     ]
 
 
-async def test_connections_are_used_again():
+async def test_connection_is_reused_after_a_complete_response():
     async with scripted(OK, OK, OK) as (url, heads), Client() as client:
         for _ in range(3):
             assert (await client.request("GET", url)).body == b"ok"
@@ -95,7 +95,7 @@ async def test_connections_are_used_again():
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
     ],
 )
-async def test_connections_that_may_not_be_used_again(reply):
+async def test_connection_is_not_reused_after_close_or_trailing_data(reply):
     async with scripted(reply) as (url, _), Client() as client:
         assert (await client.request("GET", url)).body == b"ok"
         assert repr(client) == "<Client <Pool 0 in use, 0 idle, 0 waiting>>"
@@ -115,20 +115,20 @@ async def test_connections_that_may_not_be_used_again(reply):
         b"<html>",
     ],
 )
-async def test_answers_that_are_none(reply):
+async def test_response_that_is_not_http_or_over_a_limit_raises_remote_protocol_error(reply):
     async with scripted(reply, hold=False) as (url, _), Client() as client:
         with pytest.raises(RemoteProtocolError):
             await client.request("GET", url)
 
 
-async def test_a_length_that_lies_is_no_response():
+async def test_response_shorter_than_its_length_raises_remote_protocol_error():
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok"
     async with scripted(reply, hold=False) as (url, _), Client() as client:
         with pytest.raises(RemoteProtocolError):
             await client.request("GET", url)
 
 
-async def test_content_over_the_limit():
+async def test_response_over_the_body_limit_raises_limit_exceeded():
     reply = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000
     async with scripted(reply) as (url, _), Client(limits=Limits(body=1000)) as client:
         with pytest.raises(LimitExceeded) as caught:
@@ -136,14 +136,14 @@ async def test_content_over_the_limit():
     assert caught.value.limit == "body"
 
 
-async def test_a_connection_that_ends_is_no_answer_and_no_second_request():
+async def test_connection_closed_before_the_response_raises_and_does_not_repeat():
     async with scripted(None, hold=False) as (url, heads), Client() as client:
         with pytest.raises((ConnectionBroken, RemoteProtocolError)):
             await client.request("POST", url, body=b"once")
         assert len(heads) == 1
 
 
-async def test_redirects_are_answers():
+async def test_redirect_is_returned_as_a_response_by_default():
     reply = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"
     async with scripted(reply) as (url, heads), Client() as client:
         response = await client.request("GET", url)
@@ -159,7 +159,7 @@ async def test_redirects_are_answers():
         "http://a/\x00", "//a/b", "http://a b/", "",
     ],
 )  # fmt: skip
-async def test_urls_that_are_refused(url):
+async def test_url_that_is_not_http_raises_invalid_url(url):
     async with Client() as client:
         with pytest.raises(InvalidURL):
             await client.request("GET", url)
@@ -168,7 +168,7 @@ async def test_urls_that_are_refused(url):
 @pytest.mark.parametrize(
     "method", ["", "GET /admin HTTP/1.1\r\nX:", "G T", "GET\n", "CONNECT", "Gé"]
 )
-async def test_methods_that_are_refused(method):
+async def test_method_that_is_not_a_token_raises_local_protocol_error(method):
     async with scripted(OK) as (url, heads), Client() as client:
         with pytest.raises(LocalProtocolError):
             await client.request(method, url)
@@ -184,14 +184,14 @@ async def test_methods_that_are_refused(method):
         ("Transfer-Encoding", "chunked"), ("Connection", "close"), ("Upgrade", "h2c"),
     ],
 )  # fmt: skip
-async def test_fields_that_are_refused(name, value):
+async def test_field_that_may_not_be_sent_raises_local_protocol_error(name, value):
     async with scripted(OK) as (url, heads), Client() as client:
         with pytest.raises(LocalProtocolError):
             await client.request("GET", url, headers=[(name, value)])
         assert heads == []
 
 
-async def test_nobody_listens():
+async def test_connect_to_a_closed_port_raises_connect_failed():
     async with scripted() as (url, _):
         pass
     async with Client() as client:
@@ -200,7 +200,7 @@ async def test_nobody_listens():
         assert "0 in use" in repr(client)
 
 
-async def test_read_timeout():
+async def test_response_that_does_not_arrive_raises_read_timeout():
     async with scripted(b"") as (url, _), Client(timeouts=Timeouts(read=0.05)) as client:
         with pytest.raises(RequestTimeout) as caught:
             await client.request("GET", url)
@@ -208,7 +208,7 @@ async def test_read_timeout():
         assert "0 in use, 0 idle" in repr(client)
 
 
-async def test_content_that_stops_is_a_read_timeout():
+async def test_content_that_stops_raises_read_timeout():
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
     async with scripted(reply) as (url, _), Client(timeouts=Timeouts(read=0.05)) as client:
         with pytest.raises(RequestTimeout) as caught:
@@ -216,7 +216,7 @@ async def test_content_that_stops_is_a_read_timeout():
         assert caught.value.phase == "read"
 
 
-async def test_total_timeout():
+async def test_response_that_stays_incomplete_raises_total_timeout():
     async with scripted(b"HTTP/1.1 102 P\r\n\r\n") as (url, _), Client() as client:
         with pytest.raises(RequestTimeout) as caught:
             await client.request("GET", url, timeouts=Timeouts(total=0.05))
@@ -224,7 +224,7 @@ async def test_total_timeout():
 
 
 @pytest.mark.parametrize("body", [b"x" * (1 << 26), [b"x" * 65536] * 1024])
-async def test_write_timeout(body):
+async def test_request_that_the_server_does_not_read_raises_write_timeout(body):
     timeouts = Timeouts(write=0.1, read=20)
     async with silent() as url, Client(timeouts=timeouts) as client:
         with pytest.raises(RequestTimeout) as caught:
@@ -232,7 +232,7 @@ async def test_write_timeout(body):
         assert caught.value.phase == "write"
 
 
-async def test_sending_may_take_longer_than_the_read_timeout():
+async def test_sending_longer_than_the_read_timeout_succeeds():
     loop = asyncio.get_running_loop()
     timeouts = Timeouts(read=0.2)
 
@@ -248,7 +248,7 @@ async def test_sending_may_take_longer_than_the_read_timeout():
         assert int((await client.request("POST", "/count", body=steady())).body) > 0
 
 
-async def test_pool_timeout():
+async def test_request_without_a_free_connection_raises_pool_timeout():
     one = PoolLimits(per_host=1)
     waits = Timeouts(pool=0.05, read=None)
     async with scripted(b"") as (url, _), Client(pool=one, timeouts=waits) as client:
@@ -259,7 +259,7 @@ async def test_pool_timeout():
         first.cancel()
 
 
-async def test_requests_wait_for_a_place():
+async def test_requests_beyond_the_pool_wait_for_a_connection():
     one = PoolLimits(per_host=1, connections=1)
     async with scripted(OK, OK, OK, OK) as (url, heads), Client(pool=one) as client:
         answers = await asyncio.gather(*(client.request("GET", url) for _ in range(4)))
@@ -267,7 +267,7 @@ async def test_requests_wait_for_a_place():
     assert len(heads) == 4
 
 
-async def test_an_idle_connection_gives_way_to_another_host():
+async def test_idle_connection_is_closed_for_a_request_to_another_host():
     only = PoolLimits(connections=1)
     async with scripted(OK) as (one, _), scripted(OK) as (two, _), Client(pool=only) as client:
         await client.request("GET", one)
@@ -275,7 +275,7 @@ async def test_an_idle_connection_gives_way_to_another_host():
         assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
 
 
-async def test_an_idle_connection_that_the_server_closed_is_not_used():
+async def test_idle_connection_that_the_server_closed_is_not_used():
     async with scripted(OK, hold=False) as (url, heads), Client() as client:
         await client.request("GET", url)
         while "0 idle" not in repr(client):
@@ -300,7 +300,7 @@ def echo_router():
     return router
 
 
-async def test_content_in_pieces():
+async def test_body_in_pieces_is_sent_chunked():
     async def later():
         yield b"one"
         yield b"two"
@@ -314,7 +314,7 @@ async def test_content_in_pieces():
         assert server.counters.accepted == 1
 
 
-async def test_expect_continue():
+async def test_content_waits_for_100_continue():
     async with (
         await serve("127.0.0.1:0", echo_router()) as server,
         Client(server.endpoint) as client,
@@ -325,7 +325,7 @@ async def test_expect_continue():
         assert (await client.request("POST", "/echo", body=b"hi", headers=ask)).body == b"hi"
 
 
-async def test_an_early_answer_ends_the_sending():
+async def test_early_response_ends_the_sending():
     async def endless():
         while True:
             yield b"x" * 65536
@@ -339,7 +339,7 @@ async def test_an_early_answer_ends_the_sending():
         assert (await client.request("POST", "/echo", body=b"next")).body == b"next"
 
 
-async def test_a_body_that_fails_is_the_callers_error():
+async def test_exception_of_the_body_reaches_the_caller():
     async def breaks():
         yield b"one"
         raise ZeroDivisionError
@@ -352,7 +352,7 @@ async def test_a_body_that_fails_is_the_callers_error():
             await client.request("POST", "/count", body=breaks())
 
 
-async def test_streaming_in():
+async def test_stream_yields_content_as_it_arrives():
     async with (
         await serve("127.0.0.1:0", echo_router()) as server,
         Client(server.endpoint) as client,
@@ -365,7 +365,7 @@ async def test_streaming_in():
         assert (await client.request("POST", "/echo", body=b"x")).body == b"x"
 
 
-async def test_large_content_both_ways_holds_little():
+async def test_large_content_in_both_directions_is_not_held_in_memory():
     size = 64 * 1024 * 1024
     router = echo_router()
     router.add("GET", "/big", lambda r: Response(200, (b"x" * 65536 for _ in range(size // 65536))))
@@ -384,7 +384,7 @@ async def test_large_content_both_ways_holds_little():
         assert (await client.request("POST", "/count", body=sent)).body == b"%d" % size
 
 
-async def test_unix_socket(tmp_path):
+async def test_client_of_a_unix_socket_gets_a_response(tmp_path):
     endpoint = f"unix:{tmp_path / 's'}"
     async with await serve(endpoint, echo_router()), Client(endpoint) as client:
         assert (await client.request("POST", "/echo", body=b"x")).body == b"x"
@@ -393,8 +393,8 @@ async def test_unix_socket(tmp_path):
 
 async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, monkeypatch):
     monkeypatch.setattr(peers, "credentials_of", lambda connected: Credentials(1, 4711, 4711))
-    anybody = UnixAccess(mode=0o666)  # the server sees the same user
-    async with await serve(f"unix:{tmp_path}/s", echo_router(), access=anybody) as server:
+    everyone = UnixAccess(mode=0o666)  # the server sees the same user
+    async with await serve(f"unix:{tmp_path}/s", echo_router(), access=everyone) as server:
         async with Client(server.endpoint) as client:
             with pytest.raises(UntrustedServer, match="user 4711 listens there") as caught:
                 await client.request("POST", "/count", body=b"secret")
@@ -403,7 +403,7 @@ async def test_unix_server_of_another_user_raises_untrusted_server(tmp_path, mon
             assert (await client.request("POST", "/count", body=b"public")).body == b"6"
 
 
-async def test_closing_the_client_fails_what_is_under_way():
+async def test_close_fails_requests_in_progress():
     async with scripted(b"") as (url, heads), Client() as client:
         asking = asyncio.ensure_future(client.request("GET", url))
         while not heads:
@@ -413,7 +413,7 @@ async def test_closing_the_client_fails_what_is_under_way():
             await asking
 
 
-async def test_a_closed_client_connects_no_more():
+async def test_closed_client_raises_connect_failed():
     async with scripted(b"") as (url, heads):
         client = Client(pool=PoolLimits(per_host=1))
         asking = [asyncio.ensure_future(client.request("GET", url)) for _ in range(3)]
@@ -429,13 +429,13 @@ async def test_a_closed_client_connects_no_more():
     assert len(heads) == 1
 
 
-async def test_redirects_are_followed_when_asked():
-    hop = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+async def test_redirects_are_followed_up_to_the_number_asked_for():
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
     secret = {"Authorization": "Bearer x", "X-Kept": "1"}
     async with (
         Client() as client,
         scripted(OK) as (other, heads),
-        scripted(hop % b"/b", hop % other.encode()) as (url, first_heads),
+        scripted(redirect % b"/b", redirect % other.encode()) as (url, first_heads),
     ):
         answer = await client.request("GET", f"{url}/a", headers=secret, redirects=2)
     assert answer.body == b"ok"
@@ -453,16 +453,16 @@ async def test_redirects_are_followed_when_asked():
         ("HEAD", 303, "HEAD"), ("PUT", 308, "PUT"),
     ],
 )  # fmt: skip
-async def test_the_method_behind_a_redirect(method, status, then):
-    hop = b"HTTP/1.1 %d Moved\r\nLocation: /b#part\r\nContent-Length: 0\r\n\r\n" % status
-    async with scripted(hop, OK) as (url, heads), Client() as client:
+async def test_redirect_changes_the_method_by_its_status(method, status, then):
+    redirect = b"HTTP/1.1 %d Moved\r\nLocation: /b#part\r\nContent-Length: 0\r\n\r\n" % status
+    async with scripted(redirect, OK) as (url, heads), Client() as client:
         await client.request(method, f"{url}/a", redirects=1)
     assert heads[1].startswith(f"{then} /b HTTP/1.1\r\n".encode())
 
 
-async def test_redirects_beyond_what_was_asked():
-    hop = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
-    async with scripted(*[hop] * 3) as (url, heads), Client() as client:
+async def test_redirects_beyond_the_number_asked_for_raise_too_many_redirects():
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(*[redirect] * 3) as (url, heads), Client() as client:
         with pytest.raises(TooManyRedirects):
             await client.request("GET", url, redirects=2)
     assert len(heads) == 3
@@ -471,14 +471,14 @@ async def test_redirects_beyond_what_was_asked():
 @pytest.mark.parametrize(
     "location", [b"file:///etc/passwd", b"//user@other/", b"//", b"http://a b/", b"gopher://x/"]
 )
-async def test_redirects_that_lead_nowhere(location):
-    hop = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
-    async with scripted(hop) as (url, _), Client() as client:
+async def test_redirect_to_a_location_that_is_not_an_http_url_raises_invalid_url(location):
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(redirect) as (url, _), Client() as client:
         with pytest.raises(InvalidURL):
             await client.request("GET", url, redirects=2)
 
 
-async def test_trailers():
+async def test_trailers_are_in_the_response():
     reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Sum: 42\r\n\r\n"
     async with scripted(reply) as (url, _), Client() as client:
         assert (await client.request("GET", url)).trailers["x-sum"] == "42"

@@ -47,7 +47,7 @@ async def requested(kind, url, tls, method="GET", **options):
 EACH_KIND = pytest.mark.parametrize("kind", ["async", "blocking"])
 
 
-# Exchanges that are over.
+# Exchanges that have ended.
 
 
 def two_paths():
@@ -101,7 +101,7 @@ async def test_reader_that_waits_when_the_block_ends_is_woken_with_response_clos
             await reader
 
 
-async def test_trailers_of_a_response_stay_its_own():
+async def test_trailers_of_a_response_are_not_those_of_the_next():
     replies = [
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Of: %b\r\n\r\n" % name
         for name in (b"first", b"second")
@@ -140,12 +140,12 @@ def test_blocking_response_read_after_its_block_raises_response_closed():
             assert second.read() == b"for b"
 
 
-# The end of content that ends with the connection.
+# Content that ends with the connection.
 
 
 @OVER
 @EACH_KIND
-async def test_content_that_ends_properly_is_complete(kind, is_tls, tmp_path):
+async def test_content_followed_by_an_orderly_close_is_complete(kind, is_tls, tmp_path):
     def answer(peer):
         read_head(peer)
         peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nall of it")
@@ -167,7 +167,7 @@ async def test_content_that_ends_properly_is_complete(kind, is_tls, tmp_path):
     ids=["until-close", "http-1.0", "length", "chunked", "head"],
 )  # fmt: skip
 @EACH_KIND
-async def test_content_that_is_cut_off_is_an_error(kind, head, is_tls, ending, tmp_path):
+async def test_content_that_is_cut_off_raises(kind, head, is_tls, ending, tmp_path):
     def answer(peer):
         read_head(peer)
         peer.sendall(head + b"half of it")
@@ -178,7 +178,7 @@ async def test_content_that_is_cut_off_is_an_error(kind, head, is_tls, ending, t
         await requested(kind, url, tls)
 
 
-# Responses that come before the request has been sent.
+# Responses that arrive before the request has been sent.
 
 
 @OVER
@@ -196,14 +196,14 @@ async def test_early_response_is_returned(kind, make_body, closes_late, is_tls, 
             b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
         )
         if closes_late:
-            time.sleep(0.1)  # the client runs into a full buffer meanwhile
+            time.sleep(0.1)  # meanwhile the client fills the buffer
         peer.close()
 
     with raw_server(answer, folder_of(tmp_path, is_tls)) as (url, tls):
         try:
             response = await requested(kind, url, tls, "POST", body=make_body())
         except ConnectionBroken:
-            # A reset that overtakes what came before it below TLS can't be helped.
+            # A reset may overtake data that was sent before it.
             assert is_tls
             assert not closes_late
         else:
@@ -232,7 +232,7 @@ async def test_connection_cut_between_pieces_of_a_request_is_connection_broken(
         await requested(kind, url, tls, "POST", body=body())
 
 
-# Kept connections.
+# Idle connections.
 
 
 @OVER
@@ -282,12 +282,12 @@ def test_blocking_client_does_not_use_an_old_connection(monkeypatch):
         assert len(connections) == 2
 
 
-# Places in the pool.
+# Slots of the pool.
 
 
 @contextlib.asynccontextmanager
 async def gated(**limits):
-    """Serve requests that wait for a gate; yields the client, the gate and what has arrived."""
+    """Serve requests that wait for a gate; yield the client, the gate and the requests."""
     gate, arrived = asyncio.Semaphore(0), []
 
     async def handler(request):
@@ -313,7 +313,7 @@ async def until(condition):
 
 
 @pytest.mark.parametrize("limits", [{"per_host": 1}, {"connections": 1}, {"per_host": 3}])
-async def test_requests_get_places_in_the_order_in_which_they_came(limits):
+async def test_requests_get_connections_in_the_order_of_arrival(limits):
     async with gated(**limits) as (client, gate, arrived):
         names = [f"n{number:02}" for number in range(20)]
         tasks = []
@@ -348,7 +348,7 @@ async def test_repeated_request_does_not_overtake_waiting_ones():
 
 
 class CountingQueue(OrderedDict):
-    """The queue of an endpoint; counts the requests that are looked at."""
+    """The queue of an endpoint; counts the requests that are examined."""
 
     looked_at = 0
 
@@ -358,7 +358,7 @@ class CountingQueue(OrderedDict):
             yield item
 
 
-async def test_place_that_becomes_free_costs_the_same_however_many_wait():
+async def test_slot_that_becomes_free_costs_the_same_however_many_requests_wait():
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)
@@ -376,7 +376,7 @@ async def test_place_that_becomes_free_costs_the_same_however_many_wait():
 
 
 @pytest.mark.parametrize("fate", ["aborted", "cancelled", "kept"])
-async def test_waiting_request_gets_the_place_of_a_discarded_connection(fate):
+async def test_waiting_request_gets_the_slot_of_a_discarded_connection(fate):
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)
@@ -389,14 +389,14 @@ async def test_waiting_request_gets_the_place_of_a_discarded_connection(fate):
             connection.abort()
         else:
             waiting[0].cancel()
-        for _ in range(10):  # a handler whose client is gone may take one
+        for _ in range(10):  # a handler whose client disconnected may take one
             gate.release()
         outcomes = await asyncio.gather(first, *waiting, return_exceptions=True)
         assert [getattr(outcome, "status", None) for outcome in outcomes[2:]] == [200, 200]
         assert repr(client) == "<Client <Pool 0 in use, 1 idle, 0 waiting>>"
 
 
-async def test_waiting_request_gets_its_place_when_connecting_fails():
+async def test_waiting_request_gets_the_slot_of_a_failed_connect():
     async with Client(pool=PoolLimits(per_host=1), timeouts=Timeouts(pool=5.0)) as client:
         with raw_server(lambda peer: None) as (url, _):
             pass
@@ -406,7 +406,7 @@ async def test_waiting_request_gets_its_place_when_connecting_fails():
         assert repr(client) == "<Client <Pool 0 in use, 0 idle, 0 waiting>>"
 
 
-async def test_request_cancelled_while_waiting_frees_its_place():
+async def test_request_cancelled_while_waiting_leaves_the_queue():
     async with gated(per_host=1) as (client, gate, arrived):
         first = asyncio.create_task(client.request("GET", "/first"))
         await until(lambda: arrived)
@@ -417,7 +417,7 @@ async def test_request_cancelled_while_waiting_frees_its_place():
         await asyncio.sleep(0)
         gate.release()
         await first
-        # In the turn in which the place was handed over, and before the request could use it.
+        # In the turn in which the slot was assigned, before the request could use it.
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting

@@ -16,7 +16,7 @@ NEXT = Request("GET", "/next", Headers(), host="a")
 
 
 def answered(response, *, method="GET", at_end=False):
-    """Return a client's core that has read a response, and what it said before the response ended.
+    """Return a client's core that has read a response, and its events before the response ended.
 
     Args:
         response: the bytes that the server sends.
@@ -45,7 +45,7 @@ def answered(response, *, method="GET", at_end=False):
         ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
     ],
 )
-def test_response_that_has_an_end_leaves_the_connection_usable(method, response):
+def test_response_with_a_framed_end_leaves_the_connection_reusable(method, response):
     core, keeps = answered(response, method=method)
     assert keeps
     assert core.is_reusable
@@ -71,7 +71,7 @@ def test_response_that_has_an_end_leaves_the_connection_usable(method, response)
         "close, no content",
     ],
 )
-def test_response_that_closes_is_the_last_from_its_head_on(response, at_end):
+def test_response_with_close_makes_the_connection_unusable_from_its_head_on(response, at_end):
     core, keeps = answered(response, at_end=at_end)
     assert not keeps
     assert not core.keep_alive
@@ -92,7 +92,7 @@ def test_end_of_the_connection_between_two_requests_leaves_it_unusable():
         core.send(NEXT)
 
 
-def test_request_that_closes_is_the_last():
+def test_request_with_close_makes_the_connection_unusable():
     core = ClientConnection()
     request = Request("GET", "/", Headers(), host="a")
     request.keep_alive = False

@@ -9,13 +9,13 @@ from kakuri_http import Limits, Response, Route, Router, serve
 
 CASES = load("requests.json")
 RUNS = [(case, way) for way in ("whole", "at random") for case in CASES]
-# No timer decides: each client ends its side once it has sent everything, and the server answers
-# what is complete, however long all the connections together take.
+# No timer decides: each client shuts its side after it has sent everything, and the server responds
+# to the complete requests, however long all connections together take.
 LIMITS = Limits(head_timeout=600.0, body_timeout=600.0, idle_timeout=600.0, linger_timeout=600.0)
 
 
 class Everything(Router):
-    """Takes every request there is."""
+    """Has a route for every request."""
 
     def __init__(self, handler):
         super().__init__()
@@ -37,7 +37,7 @@ async def converse(server, pieces):
         writer.close()
 
 
-async def test_all_cases():
+async def test_corpus_request_over_a_socket_has_the_expected_response():
     reached = Counter()
 
     def handler(request):

@@ -24,7 +24,7 @@ ACCEPTED = {
 
 
 def serve(pieces, *, eof):
-    """Answer every request at once; return the requests with their bodies, and the error."""
+    """Respond to every request at once; return the requests with their bodies, and the error."""
     core = ServerConnection()
     seen = []
     body = b""
@@ -56,7 +56,7 @@ def serve(pieces, *, eof):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_case(case):
+def test_corpus_request_is_accepted_or_rejected_as_expected(case):
     for way in WAYS:
         check(case, way)
 
@@ -87,7 +87,7 @@ def check(case, way):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_what_is_refused_stays_refused_when_another_request_follows(case):
+def test_rejected_request_followed_by_another_is_rejected(case):
     follower = b"GET /follower HTTP/1.1\r\nHost: a\r\n\r\n"
     alone, error, _ = serve([raw(case, "request")], eof=False)
     seen, error_then, _ = serve([raw(case, "request") + follower], eof=False)

@@ -52,7 +52,7 @@ def ask(case, pieces):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_case(case):
+def test_corpus_response_is_accepted_or_rejected_as_expected(case):
     for way in WAYS:
         check(case, way)
 
@@ -87,13 +87,13 @@ def check(case, way):
 REUSABLE = [case for case in CASES if case.get("connection_reusable") and not case.get("eof_after")]
 
 
-def test_there_are_cases_that_leave_the_connection_usable():
+def test_corpus_has_responses_that_leave_the_connection_reusable():
     assert len(REUSABLE) >= 10
 
 
 @pytest.mark.parametrize("case", REUSABLE, ids=[case["name"] for case in REUSABLE])
-def test_another_follows(case):
-    """What a response leaves behind in the core must not change how the next one is read."""
+def test_response_after_a_reusable_one_is_read(case):
+    """The state that a response leaves in the core must not change how the next one is read."""
     for way in WAYS:
         _, core = ask(case, WAYS[way](raw(case, "response")))
         core.send(Request("GET", "/next", Headers(), host="a"))

@@ -1,4 +1,4 @@
-"""The fast expression and the exact parser say the same."""
+"""The fast and the exact parser of heads agree."""
 
 import os
 import random
@@ -44,7 +44,7 @@ def seen(request):
 
 
 def agree(data, fast=FAST, limits=LIMITS):
-    """Tell whether the fast one matched."""
+    """Return whether the fast parser matched."""
     quick = fast(data, 0)
     if quick is None:
         return False
@@ -88,18 +88,18 @@ def heads(draw):
 @given(heads())
 @settings(max_examples=300, deadline=None)
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-def test_both_agree(data):
+def test_fast_and_exact_parser_agree_on_generated_heads(data):
     agree(data)
 
 
-def test_usual_heads_are_read_fast():
+def test_usual_head_is_matched_by_the_fast_parser():
     assert agree(b"GET /a/b?c=d HTTP/1.1\r\nHost: localhost:8080\r\nAccept: */*\r\n\r\nrest")
     assert agree(
         b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nConnection: keep-alive\r\n\r\n"
     )
 
 
-def test_both_agree_on_ports():
+def test_fast_and_exact_parser_agree_on_ports():
     read_fast = [
         agree(b"GET / HTTP/1.1\r\nHost: a:%d\r\n\r\n" % port)
         for port in [0, 1, 80, 999, 6500, 8080, 9999, 10000, 32768, 59999, 60999, 64999]
@@ -109,12 +109,12 @@ def test_both_agree_on_ports():
     assert not FAST(b"GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 0)
 
 
-def test_both_agree_on_the_corpus():
+def test_fast_and_exact_parser_agree_on_the_corpus():
     matched = [agree(raw(case, "request")) for case in load("requests.json")]
     assert 10 < sum(matched) < len(matched)
 
 
-def test_both_agree_near_the_limits():
+def test_fast_and_exact_parser_agree_near_the_limits():
     limits = Limits(fields=3, field_line=40, request_line=60, head=100)
     fast = compile_fast_head(limits)
     for fields in range(6):
@@ -134,7 +134,7 @@ ORDINARY = [
     b"DELETE /a/.b HTTP/1.1\r\nHost: [::1]:80\r\nTE: trailers\r\nExpect: 100-continue\r\n\r\n",
     b"GET /%41/b%2Fc?d=%20 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
 ]  # fmt: skip
-# What may not follow where it is put, most of the time.
+# Tokens that are mostly not allowed where they are inserted.
 TOKENS = [
     b"/", b".", b"/.", b"/..", b"//", b"%", b"%4", b"%2e", b":", b":8", b":65536", b":064", b"?",
     b" ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n ", b"\x00", b"\xff", b"#", b",", b"0", b"+", b"a",
@@ -158,7 +158,7 @@ def mutated(chance):
     return bytes(head)
 
 
-def test_both_agree_on_heads_with_each_token_at_each_place():
+def test_fast_and_exact_parser_agree_on_each_token_at_each_place():
     heads_with_one_change = (
         head[:at] + token + head[until:]
         for head in ORDINARY
@@ -169,7 +169,7 @@ def test_both_agree_on_heads_with_each_token_at_each_place():
     assert sum(map(agree, heads_with_one_change)) > 5000
 
 
-def test_both_agree_on_mutated_heads():
+def test_fast_and_exact_parser_agree_on_mutated_heads():
     chance = random.Random(20261126)
     matched = sum(agree(mutated(chance)) for _ in range(MUTATED_HEADS))
     assert MUTATED_HEADS // 20 < matched < MUTATED_HEADS
@@ -193,11 +193,11 @@ def test_head_of_one_field_is_read_fast_when_one_is_allowed():
 
 @given(st.binary(max_size=60), st.binary(max_size=60))
 @settings(max_examples=100, deadline=None)
-def test_both_agree_on_a_head_with_noise(noise, more):
+def test_fast_and_exact_parser_agree_on_heads_with_noise(noise, more):
     agree(b"GET / HTTP/1.1\r\nHost: a\r\n" + noise + b"\r\n\r\n" + more)
 
 
-def test_near_misses_take_linear_time():
+def test_near_miss_of_the_fast_parser_takes_linear_time():
     began = time.perf_counter()
     for near in (
         b"GET /" + b"a/" * 32_000 + b"\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -218,7 +218,7 @@ def test_near_misses_take_linear_time():
 @settings(max_examples=100, deadline=None)
 @example(b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nx: 2\r\n\r\n", "X")
 @example(b"GET / HTTP/1.1\r\nHost: a\r\nY: x: 1\r\n\r\n", "X")
-def test_a_field_that_is_searched_for_is_the_one_that_is_found_by_splitting(data, name):
+def test_lazy_field_lookup_finds_what_splitting_finds(data, name):
     quick = FAST(data, 0)
     if quick is None:
         return
@@ -249,7 +249,7 @@ def through_events(data):
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"")
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", b"ab")
 @example(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n", b"abc")
-def test_a_request_taken_in_one_step_is_the_one_of_the_events(head, content):
+def test_receive_request_returns_the_request_of_the_events(head, content):
     core = ServerConnection()
     request = core.receive_request(head + content)
     if request is None:

@@ -30,7 +30,7 @@ def framing(*, length=None, chunked=False, close=False, keep_alive=False):
         ([(CO, b"closed")], framing()),
     ],
 )
-def test_fields_decide_length_and_persistence(fields, expected):
+def test_framing_fields_decide_length_and_persistence(fields, expected):
     assert read_framing(fields, minor=1) == expected
 
 
@@ -53,13 +53,13 @@ def test_fields_decide_length_and_persistence(fields, expected):
         ([(CL, b"")], 400, "bad_request"),
     ],
 )
-def test_fields_that_leave_the_length_in_doubt_are_refused(fields, status, code):
+def test_ambiguous_framing_fields_are_rejected(fields, status, code):
     with pytest.raises(RemoteProtocolError) as caught:
         read_framing(fields, minor=1)
     assert (caught.value.status, caught.value.code) == (status, code)
 
 
-def test_http_1_0_has_no_transfer_codings():
+def test_transfer_coding_in_http_1_0_is_rejected():
     with pytest.raises(RemoteProtocolError, match=r"no transfer-encoding in HTTP/1\.0"):
         read_framing([(TE, b"chunked")], minor=0)
     assert read_framing([(CL, b"5")], minor=0).length == 5

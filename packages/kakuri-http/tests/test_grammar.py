@@ -106,7 +106,7 @@ RECOGNIZERS = {
 
 
 @pytest.mark.parametrize("name", RECOGNIZERS)
-def test_expression_matches_what_its_recognizer_accepts(name):
+def test_grammar_expression_matches_what_its_recognizer_accepts(name):
     accepts, pieces = RECOGNIZERS[name]
     matches = getattr(_grammar, name).fullmatch
     chance = random.Random(20261126)

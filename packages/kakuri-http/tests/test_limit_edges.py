@@ -78,7 +78,7 @@ def trailer_section(size):
     )  # fmt: skip
 
 
-# What a limit is set to, a message of a size, the status of one that is larger by one.
+# The value of a limit, a function that makes a message of a size, the status of one over it.
 EDGES = [
     ({"request_line": 60}, request_line, 414),
     ({"field_line": 60}, field_line, 431),
@@ -107,7 +107,7 @@ DEFAULTS = [
 
 
 def complete(connection, data, step):
-    """Feed bytes in steps; return whether a message with its end came out of them."""
+    """Feed bytes in steps; return whether they made a complete message."""
     for start in range(0, len(data), step):
         connection.receive_data(data[start : start + step])
         while (event := connection.next_event()) is not NEED_DATA:
@@ -119,7 +119,7 @@ def complete(connection, data, step):
 
 @pytest.mark.parametrize("step", [1, 1_000_000], ids=["byte by byte", "whole"])
 @pytest.mark.parametrize(("limits", "make", "status"), EDGES)
-def test_request_at_a_limit_is_accepted_and_over_it_refused(limits, make, status, step):
+def test_request_at_a_limit_is_accepted_and_over_it_rejected(limits, make, status, step):
     (edge,) = limits.values()
     assert complete(ServerConnection(Limits(**limits)), make(edge), step)
     with pytest.raises(RemoteProtocolError) as caught:
@@ -137,7 +137,7 @@ def test_default_limit_is_the_documented_one(limits, make, status):
 
 
 @pytest.mark.parametrize("step", [1, 1_000_000], ids=["byte by byte", "whole"])
-def test_interim_responses_at_the_limit_are_accepted_and_over_it_refused(step):
+def test_interim_responses_at_the_limit_are_accepted_and_over_it_rejected(step):
     small = Limits(interim_responses=3)
 
     def ask(limits):
@@ -155,7 +155,7 @@ def test_interim_responses_at_the_limit_are_accepted_and_over_it_refused(step):
         complete(ask(Limits()), interim * 17 + final, step)
 
 
-def test_defaults_of_what_no_message_shows_are_the_documented_ones():
+def test_default_of_a_limit_that_no_message_shows_is_the_documented_one():
     limits, pool, timeouts = Limits(), PoolLimits(), Timeouts()
     assert (limits.pipeline, limits.stream_buffer, limits.discarded_body) == (
         65_536, 262_144, 262_144

@@ -1,4 +1,4 @@
-"""Fields, problems, dates, queries: the small things that messages are made of."""
+"""Fields, problems, dates and queries: the parts of messages."""
 
 import email.utils
 import json
@@ -22,7 +22,7 @@ from kakuri_http._url import percent_decode
 from kakuri_http.core._writers import imf_fixdate
 
 
-def test_fields_are_found_in_any_case():
+def test_headers_lookup_ignores_the_case_of_names():
     headers = Headers([("Set-Cookie", "a=1, x"), ("X", "1"), ("set-cookie", "b=2"), ("x", "2")])
     assert headers.get("X") == headers["x"] == "1, 2"
     assert headers.get_all("SET-COOKIE") == ["a=1, x", "b=2"]
@@ -35,7 +35,7 @@ def test_fields_are_found_in_any_case():
 
 
 @given(st.text(), st.text())
-def test_a_field_is_sent_as_it_is_or_refused(name, value):
+def test_header_field_is_sent_unchanged_or_raises_local_protocol_error(name, value):
     try:
         response = Response(200, b"", headers=[(name, value)])
     except LocalProtocolError:
@@ -45,30 +45,30 @@ def test_a_field_is_sent_as_it_is_or_refused(name, value):
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "DATE"])
-def test_framing_fields_are_the_servers(name):
+def test_response_with_a_framing_field_raises_local_protocol_error(name):
     with pytest.raises(LocalProtocolError):
         Response(200, b"", headers={name: "1"})
 
 
 @pytest.mark.parametrize("status", [0, 99, 100, 101, 600, 999, -1])
-def test_statuses_that_are_none(status):
+def test_response_status_outside_200_to_599_raises_local_protocol_error(status):
     with pytest.raises(LocalProtocolError):
         Response(status)
 
 
-def test_reset_content_has_none():
+def test_reset_content_response_with_content_raises_local_protocol_error():
     with pytest.raises(LocalProtocolError):
         Response(205, b"x")
 
 
 @pytest.mark.parametrize("content_type", ["", "a\r\nb", " a", "ä", "a\n"])
-def test_content_types_that_are_none(content_type):
+def test_response_with_an_invalid_content_type_raises_local_protocol_error(content_type):
     with pytest.raises(LocalProtocolError):
         Response(200, b"", content_type=content_type)
 
 
 @pytest.mark.parametrize("body", ["text", bytearray(b"x"), memoryview(b"x")])
-def test_bodies_that_would_be_cut_into_single_items(body):
+def test_response_body_that_would_be_cut_into_single_items_raises_type_error(body):
     with pytest.raises(TypeError, match="bytes"):
         Response(200, body)
 
@@ -76,7 +76,7 @@ def test_bodies_that_would_be_cut_into_single_items(body):
 @pytest.mark.parametrize(
     "host", ["", "a b", "a\r\nX: 1", "a\x00", "ü", "a/b", "u@a", "[::", "[1:2]"]
 )
-def test_hosts_that_are_not_sent(host):
+def test_request_with_an_invalid_host_raises_local_protocol_error(host):
     core = ClientConnection()
     with pytest.raises(LocalProtocolError):
         core.send(Request("GET", "/", Headers(), host=host))
@@ -84,7 +84,7 @@ def test_hosts_that_are_not_sent(host):
 
 
 @pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "CONNECTION"])
-def test_framing_is_not_said_twice(name):
+def test_request_with_a_framing_field_raises_local_protocol_error(name):
     with pytest.raises(LocalProtocolError):
         ClientConnection().send(Request("POST", "/", Headers({name: "5"}), host="a"))
     server = ServerConnection()
@@ -95,21 +95,21 @@ def test_framing_is_not_said_twice(name):
 
 
 @pytest.mark.parametrize("host", [b"[1:2:3]", b"[::::]", b"[....]", b"[v1.a]", b"[]"])
-def test_literals_that_are_no_ipv6_address(host):
+def test_host_in_brackets_that_is_not_an_ipv6_address_is_rejected(host):
     server = ServerConnection()
     server.receive_data(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
     with pytest.raises(RemoteProtocolError, match="as Host"):
         server.next_event()
 
 
-def test_absolute_form_of_a_client_without_host():
+def test_absolute_form_of_http_1_0_without_host_is_accepted():
     server = ServerConnection()
     server.receive_data(b"GET http://a/b?c HTTP/1.0\r\n\r\n")
     assert server.next_event().path == "/b"
 
 
 @given(st.text(), st.text(), st.text(), st.lists(st.tuples(st.text(), st.text())))
-def test_problems_are_json(title, detail, code, errors):
+def test_problem_is_json_with_its_members(title, detail, code, errors):
     response = problem(
         400,
         title=title or None,
@@ -126,16 +126,16 @@ def test_problems_are_json(title, detail, code, errors):
     assert [(e["path"], e["message"]) for e in got.get("errors", [])] == errors
 
 
-def test_lone_surrogates_are_escaped():
+def test_problem_with_a_lone_surrogate_escapes_it():
     assert json.loads(problem(400, detail="\ud800").body)["detail"] == "\ud800"
 
 
 @given(st.integers(0, 4102444800))
-def test_dates(seconds):
+def test_date_is_written_as_imf_fixdate(seconds):
     assert imf_fixdate(seconds) == email.utils.formatdate(seconds, usegmt=True)
 
 
-def test_query():
+def test_request_query_is_decoded_once():
     request = Request("GET", "/", Headers(), "/", "a=1&b=%C3%BC+x&a=2&c&=d&&%2526=e")
     assert request.query == {"a": "2", "b": "ü x", "c": "", "": "d", "%26": "e"}
     assert request.query_pairs[0] == ("a", "1")
@@ -145,22 +145,22 @@ def test_query():
 
 
 @given(st.text())
-def test_percent_decoding_undoes_encoding_once(text):
+def test_percent_decode_undoes_encoding_once(text):
     encoded = "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace"))
     assert percent_decode(encoded) == text.encode("utf-8", "replace").decode()
 
 
 @pytest.mark.parametrize("text", ["%", "%4", "%zz", "a%", "%%41", "%ff", "%c0%ae", "%ed%a0%80"])
-def test_percent_decoding_refuses(text):
+def test_percent_decode_of_an_invalid_escape_raises_value_error(text):
     with pytest.raises(ValueError, match=r"expected|codec"):
         percent_decode(text)
 
 
-def test_streaming_has_to_be_asked_for():
+def test_stream_of_a_route_without_streaming_raises_runtime_error():
     with pytest.raises(RuntimeError, match="streaming=True"):
         Request("GET", "/", Headers()).stream()
 
 
-def test_limits_are_positive():
+def test_limit_that_is_not_positive_raises_value_error():
     with pytest.raises(ValueError, match="limit head"):
         Limits(head=0)

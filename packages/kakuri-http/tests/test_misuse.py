@@ -1,4 +1,4 @@
-"""A program's mistakes in using the server are reported where they are made."""
+"""Wrong arguments and results raise an error that names them."""
 
 import asyncio
 import logging
@@ -39,7 +39,9 @@ def ok(request):
         (("127.0.0.1:0", Router()), {"access": 0o600}, "expected access of type UnixAccess"),
     ],
 )
-async def test_serve_with_an_argument_of_another_type_is_a_type_error(arguments, options, message):
+async def test_serve_with_an_argument_of_another_type_raises_type_error(
+    arguments, options, message
+):
     with pytest.raises(TypeError) as caught:
         await serve(*arguments, **options)
     assert str(caught.value).startswith(message)
@@ -54,7 +56,7 @@ async def test_serve_with_invalid_endpoint_text_raises_endpoint_error():
     ("value", "error"),
     [("1", TypeError), (None, TypeError), ([1], TypeError), (True, TypeError), (-1, ValueError)],
 )
-def test_limit_that_is_not_a_positive_number_is_refused(value, error):
+def test_limit_that_is_not_a_positive_number_raises(value, error):
     for name in Limits.__dataclass_fields__:
         if value == -1 and name == "reserved_connections":
             continue  # none may be reserved
@@ -63,7 +65,7 @@ def test_limit_that_is_not_a_positive_number_is_refused(value, error):
 
 
 @pytest.mark.parametrize("name", ["body", "connections"])
-def test_limit_on_a_size_is_a_whole_number(name):
+def test_limit_on_a_size_that_is_not_a_whole_number_raises_type_error(name):
     with pytest.raises(TypeError, match=f"expected a whole number as limit {name}, got 1.5"):
         Limits(**{name: 1.5})
     assert Limits(idle_timeout=1.5).idle_timeout == 1.5
@@ -92,7 +94,7 @@ def test_limit_on_a_size_is_a_whole_number(name):
         ),
     ],
 )
-def test_route_with_an_argument_of_another_type_is_a_type_error(arguments, options, message):
+def test_route_with_an_argument_of_another_type_raises_type_error(arguments, options, message):
     with pytest.raises(TypeError) as caught:
         Router().add(*arguments, **options)
     assert str(caught.value) == message
@@ -111,7 +113,7 @@ def test_check_that_is_not_callable_raises_type_error():
         ("/w/:id", "/w/:id", "expected one route for GET /w/:id, got /w/:id too"),
     ],
 )
-def test_routes_that_clash_name_each_other(first, second, message):
+def test_route_conflict_names_the_other_route(first, second, message):
     router = Router()
     router.add("GET", first, ok)
     with pytest.raises(RouteConflict) as caught:
@@ -120,7 +122,7 @@ def test_routes_that_clash_name_each_other(first, second, message):
 
 
 @pytest.mark.parametrize("method", ["get", "GET ", "", "TRACE", "CONNECT"])
-def test_method_that_may_not_be_added_is_a_route_error(method):
+def test_method_that_may_not_be_added_raises_route_error(method):
     with pytest.raises(RouteError):
         Router().add(method, "/", ok)
 
@@ -190,13 +192,13 @@ def test_query_with_characters_that_browsers_do_not_encode_is_accepted():
 
 
 @pytest.mark.parametrize("byte", [bytes([n]) for n in (*range(0x21), *b'"<>#', 0x7F, 0x80, 0xFF)])
-def test_query_with_characters_that_browsers_encode_is_refused(byte):
+def test_query_with_characters_that_browsers_encode_is_rejected(byte):
     with pytest.raises(HTTPError):
         targets(b"a=" + byte)
 
 
 @pytest.mark.parametrize("byte", [bytes([n]) for n in b"[]|{}^`\\"])
-def test_path_with_characters_outside_rfc_3986_is_refused(byte):
+def test_path_with_characters_outside_rfc_3986_is_rejected(byte):
     core = ServerConnection()
     core.receive_data(b"GET /w" + byte + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(HTTPError):

@@ -1,4 +1,4 @@
-"""Real programs at the other end: curl, httpx and aiohttp ask us; uvicorn, aiohttp and nginx answer.
+"""Real peers: curl, httpx and aiohttp as clients; uvicorn, aiohttp and nginx as servers.
 
 curl and nginx are Debian packages; a test that needs one fails where it is missing.
 """
@@ -60,7 +60,7 @@ async def curl(*arguments):
     return output
 
 
-async def test_curl(server, tmp_path):
+async def test_server_responds_to_curl(server, tmp_path):
     url = f"http://{server.endpoint}"
     both = await curl(f"{url}/small", f"{url}/small", "-w", "%{num_connects} ")
     assert both == b"small1 small0 "
@@ -83,7 +83,7 @@ async def test_curl(server, tmp_path):
     assert upgraded == b"small 1.1"
 
 
-async def test_curl_over_tls(tmp_path):
+async def test_server_responds_to_curl_over_tls(tmp_path):
     authority = trustme.CA()
     certificate = tmp_path / "certificate.pem"
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
@@ -105,7 +105,7 @@ async def test_curl_over_tls(tmp_path):
                 await client.request("GET", f"{url}/small")
 
 
-async def test_httpx(server):
+async def test_server_responds_to_httpx(server):
     async with httpx.AsyncClient(base_url=f"http://{server.endpoint}", trust_env=False) as client:
         assert (await client.get("/small")).text == "small"
         assert (await client.get("/pieces")).content == BIG
@@ -122,7 +122,7 @@ async def test_httpx(server):
     assert server.counters.accepted == 1
 
 
-async def test_aiohttp_client(server):
+async def test_server_responds_to_aiohttp(server):
     async with aiohttp.ClientSession(f"http://{server.endpoint}") as session:
         async with session.get("/pieces") as answer:
             assert await answer.read() == BIG
@@ -133,7 +133,7 @@ async def test_aiohttp_client(server):
 
 
 async def exchange_with(url):
-    """Ask a server that echoes POST /echo and gives BIG at /big."""
+    """Send requests to a server that echoes POST /echo and responds with BIG at /big."""
     async with Client(limits=Limits(body=1 << 24)) as client:
         for _ in range(2):
             assert (await client.request("GET", f"{url}/big")).body == BIG
@@ -181,7 +181,7 @@ async def app(scope, receive, send):
 """
 
 
-async def test_uvicorn(tmp_path):
+async def test_client_gets_responses_of_uvicorn(tmp_path):
     (tmp_path / "echo_app.py").write_text(UVICORN_APP)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -199,7 +199,7 @@ async def test_uvicorn(tmp_path):
             await process.wait()
 
 
-async def test_aiohttp_server():
+async def test_client_gets_responses_of_aiohttp():
     async def echo(request):
         return web.Response(body=await request.read())
 
@@ -236,8 +236,8 @@ http {{
 """
 
 
-async def test_nginx(tmp_path):
-    """nginx answers our client, and asks our server behind it."""
+async def test_client_gets_responses_of_nginx(tmp_path):
+    """Requests pass from the client to nginx and on to the server."""
     (tmp_path / "files").mkdir()
     (tmp_path / "files/big").write_bytes(BIG)
     behind = Router()

@@ -1,4 +1,4 @@
-"""The queue of the pool with connections of our own: who gets a place, and what is left of it."""
+"""The queue of the pool, with connections that need no network: which request gets a slot."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ WAIT = Timeouts()
 
 
 class FakeConnection:
-    """A connection that can be used again until it is told otherwise."""
+    """A connection that is reusable until a test changes it."""
 
     def __init__(self):
         self.is_reusable = True
@@ -34,7 +34,7 @@ class FakeConnection:
 
 
 class FakePool(Pool):
-    """A pool whose connections need no network."""
+    """A pool of such connections."""
 
     def __init__(self, **limits):
         super().__init__(PoolLimits(**limits), Limits(), None, ())
@@ -51,12 +51,12 @@ async def waiting(pool, endpoint=ONE):
     return task
 
 
-async def test_request_cancelled_in_the_turn_of_its_place_passes_the_connection_on():
+async def test_request_cancelled_in_the_turn_of_its_slot_passes_the_connection_on():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     first, second = await waiting(pool), await waiting(pool)
-    pool.release(ONE, connection)  # first gets it,
-    first.cancel()  # and can't use it
+    pool.release(ONE, connection)  # assigned to the first,
+    first.cancel()  # which can't use it
     assert await second is connection
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -64,7 +64,7 @@ async def test_request_cancelled_in_the_turn_of_its_place_passes_the_connection_
     assert repr(pool) == "<Pool 0 in use, 1 idle, 0 waiting>"
 
 
-async def test_request_cancelled_in_the_turn_of_its_place_leaves_the_connection_idle():
+async def test_request_cancelled_in_the_turn_of_its_slot_leaves_the_connection_idle():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     only = await waiting(pool)
@@ -75,12 +75,12 @@ async def test_request_cancelled_in_the_turn_of_its_place_leaves_the_connection_
     assert await pool.acquire(ONE, WAIT) is connection
 
 
-async def test_request_cancelled_in_the_turn_of_a_new_place_frees_it():
+async def test_request_cancelled_in_the_turn_of_a_new_slot_frees_it():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     first, second = await waiting(pool), await waiting(pool)
     connection.is_reusable = False
-    pool.release(ONE, connection)  # first gets the right to a new connection
+    pool.release(ONE, connection)  # the first may open a new connection
     first.cancel()
     assert await second is pool.made[1]
     assert pool._count == {ONE: 1}
@@ -98,7 +98,7 @@ async def test_connection_of_a_cancelled_request_is_aborted_if_the_pool_has_clos
     assert not pool._count
 
 
-async def test_place_goes_past_requests_that_have_given_up_to_the_next_one():
+async def test_slot_passes_cancelled_requests_to_the_next_one():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     gone = [await waiting(pool) for _ in range(3)]
@@ -109,7 +109,7 @@ async def test_place_goes_past_requests_that_have_given_up_to_the_next_one():
     assert await patient is connection
 
 
-async def test_all_free_places_are_given_out_in_one_turn():
+async def test_all_free_slots_are_assigned_in_one_turn():
     pool = FakePool(per_host=2, connections=2)
     one, two = await pool.acquire(ONE, WAIT), await pool.acquire(OTHER, WAIT)
     first, second, third = await waiting(pool), await waiting(pool), await waiting(pool, OTHER)
@@ -158,13 +158,13 @@ async def test_connection_that_broke_while_idle_is_replaced():
     pool = FakePool(per_host=1)
     connection = await pool.acquire(ONE, WAIT)
     pool.release(ONE, connection)
-    connection.has_input = lambda: True  # the server has closed it, or talks out of turn
+    connection.has_input = lambda: True  # the server has closed it, or sent unsolicited bytes
     assert await pool.acquire(ONE, WAIT) is pool.made[1]
     assert connection.ended == "aborted"
     assert pool._count == {ONE: 1}
 
 
-async def test_closed_pool_refuses_waiting_and_later_requests():
+async def test_closed_pool_raises_in_waiting_and_later_requests():
     pool = FakePool(per_host=1)
     idle, used = FakeConnection(), await pool.acquire(ONE, WAIT)
     task = await waiting(pool)

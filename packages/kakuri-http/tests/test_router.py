@@ -37,7 +37,7 @@ def router_of(*patterns):
         (["/:a/:b/:c"], "/1/2/3", "/:a/:b/:c", {"a": "1", "b": "2", "c": "3"}),
     ],
 )
-def test_found(patterns, path, pattern, params):
+def test_route_of_a_matching_path_is_found_with_its_params(patterns, path, pattern, params):
     route, got = ask(router_of(*patterns), "GET", path)
     assert route.pattern == pattern
     assert dict(got) == params
@@ -52,7 +52,7 @@ def test_found(patterns, path, pattern, params):
         ("/l/:l<label>", "/l/a%0A"), ("/w/:id", "/w/%ff"), ("/w", "*"),
     ],
 )  # fmt: skip
-def test_not_found(pattern, path):
+def test_path_without_a_route_is_404(pattern, path):
     answer, _ = ask(router_of(pattern), "GET", path)
     assert answer.status == 404
 
@@ -61,13 +61,13 @@ def test_not_found(pattern, path):
     "pattern",
     ["", "a", "/a%41", "/:", "/:1", "/a:b", "/:a<>", "/:a<float>", "/:a/:a", "/a b", "/..", "/ä"],
 )
-def test_patterns_that_are_refused(pattern):
+def test_invalid_pattern_raises_route_error(pattern):
     with pytest.raises(RouteError):
         router_of(pattern)
 
 
 @pytest.mark.parametrize("method", ["", "get", "TRACE", "CONNECT", "GÉT"])
-def test_methods_that_are_refused(method):
+def test_invalid_method_raises_route_error(method):
     with pytest.raises(RouteError):
         Router().add(method, "/", ok)
 
@@ -75,19 +75,19 @@ def test_methods_that_are_refused(method):
 @pytest.mark.parametrize(
     ("one", "two"), [("/a", "/a"), ("/:a", "/:a"), ("/:a", "/:b"), ("/:a", "/:a<int>/x")]
 )
-def test_conflicts(one, two):
+def test_route_with_the_same_paths_raises_route_conflict(one, two):
     with pytest.raises(RouteConflict):
         router_of(one, two)
 
 
-def test_own_types():
+def test_converter_of_the_router_decides_whether_a_path_exists():
     router = Router({"even": lambda text: int(text) if int(text) % 2 == 0 else int("")})
     router.add("GET", "/:n<even>", ok)
     assert ask(router, "GET", "/4")[1] == {"n": 4}
     assert ask(router, "GET", "/5")[0].status == 404
 
 
-def test_own_methods_are_known():
+def test_method_of_a_route_is_known_to_other_paths():
     router = Router()
     router.add("PROPFIND", "/", ok)
     assert ask(router, "PROPFIND", "/")[0].handler is ok
@@ -95,7 +95,7 @@ def test_own_methods_are_known():
     assert ask(router, "MKCOL", "/")[0].status == 501
 
 
-def test_listing():
+def test_routes_are_listed_in_the_order_of_adding():
     router = router_of("/a", "/b/:c")
     assert [(route.method, route.pattern) for route in router.routes] == [
         ("GET", "/a"),
@@ -103,7 +103,7 @@ def test_listing():
     ]
 
 
-def test_lookup_does_not_ask_every_route():
+def test_lookup_time_does_not_depend_on_the_number_of_routes():
     asked = 0
 
     def counts(text):

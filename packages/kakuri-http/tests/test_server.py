@@ -36,7 +36,7 @@ async def test_head_has_the_fields_of_get_and_no_content():
 
 
 @pytest.mark.parametrize("status", [204, 304])
-async def test_no_content_means_neither_length_nor_coding(status):
+async def test_response_without_content_has_neither_length_nor_coding(status):
     router = Router()
     router.add("GET", "/", lambda request: Response(status, b"dropped", content_type="text/plain"))
     async with wired(router) as wire:
@@ -47,7 +47,7 @@ async def test_no_content_means_neither_length_nor_coding(status):
             assert not {"content-length", "transfer-encoding", "content-type"} & set(fields)
 
 
-async def test_a_hundred_requests_on_one_connection():
+async def test_hundred_requests_are_served_on_one_connection():
     async with wired() as wire:
         for number in range(100):
             wire.send(b"GET /things/%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
@@ -55,7 +55,7 @@ async def test_a_hundred_requests_on_one_connection():
         assert wire.server.counters.accepted == 1
 
 
-async def test_pipelined_answers_keep_their_order_whoever_is_quicker():
+async def test_pipelined_responses_keep_the_order_of_requests():
     router = simple_router()
     gate = asyncio.Event()
 
@@ -77,7 +77,7 @@ async def test_pipelined_answers_keep_their_order_whoever_is_quicker():
     assert got == [b"slow" if i % 2 else b"quick" for i in range(1, 20)]
 
 
-async def test_last_response_says_close():
+async def test_response_to_connection_close_says_close():
     async with wired() as wire:
         wire.send(GET.replace(b"Host: a", b"Host: a\r\nConnection: close") + GET)
         status, fields, _ = await wire.read_response()
@@ -85,7 +85,7 @@ async def test_last_response_says_close():
         assert await wire.read_all() == b""
 
 
-async def test_http_1_0_is_answered_as_1_1_and_closed():
+async def test_http_1_0_request_gets_a_1_1_response_and_close():
     async with wired() as wire:
         wire.send(b"GET /things/a HTTP/1.0\r\n\r\n")
         reply = await wire.read_all()
@@ -93,7 +93,7 @@ async def test_http_1_0_is_answered_as_1_1_and_closed():
     assert b"\r\nConnection: close\r\n" in reply
 
 
-async def test_http_1_0_keep_alive_is_said_back():
+async def test_http_1_0_keep_alive_is_confirmed():
     async with wired() as wire:
         wire.send(b"GET /things/a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert (await wire.read_response())[1]["connection"] == "keep-alive"
@@ -125,7 +125,7 @@ async def test_streamed_response_to_http_1_0_ends_with_the_connection():
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1", 414, "uri_too_long"),
     ],
 )
-async def test_what_the_server_refuses_is_a_problem(line, status, code):
+async def test_rejected_request_gets_problem_details(line, status, code):
     async with wired() as wire:
         wire.send(line + b"\r\nHost: a\r\n\r\n")
         got, fields, body = await wire.read_response()
@@ -147,7 +147,7 @@ async def test_allow_lists_the_methods_of_the_resource():
         assert (await wire.read_response())[0] == 204
 
 
-async def test_content_of_a_refused_request_is_no_request():
+async def test_content_of_a_rejected_request_is_not_parsed_as_a_request():
     hidden = b"GET /things/hidden HTTP/1.1\r\nHost: a\r\n\r\n"
     async with wired() as wire:
         wire.send(
@@ -159,7 +159,7 @@ async def test_content_of_a_refused_request_is_no_request():
         assert (await wire.read_response())[2] == b"a"
 
 
-async def test_continue_comes_before_the_content_and_not_before_a_refusal():
+async def test_100_continue_is_sent_before_content_and_not_before_a_rejection():
     async with wired() as wire:
         head = b"%b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         wire.send(head % b"POST /echo")
@@ -171,7 +171,7 @@ async def test_continue_comes_before_the_content_and_not_before_a_refusal():
         assert (status, fields["connection"]) == (404, "close")
 
 
-async def test_no_continue_where_the_content_would_be_too_long():
+async def test_100_continue_is_not_sent_for_content_over_the_limit():
     async with wired() as wire:
         wire.send(
             b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
@@ -180,7 +180,7 @@ async def test_no_continue_where_the_content_would_be_too_long():
         assert (await wire.read_response())[0] == 413
 
 
-async def test_answer_to_content_over_the_limit_arrives_before_the_end():
+async def test_response_to_content_over_the_limit_arrives_before_its_end():
     async with wired() as wire:
         wire.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n")
         wire.send(b"x" * 10_000_000)
@@ -188,14 +188,14 @@ async def test_answer_to_content_over_the_limit_arrives_before_the_end():
         assert (status, fields["connection"]) == (413, "close")
 
 
-async def test_chunked_content_over_the_limit():
+async def test_chunked_content_over_the_limit_is_413():
     async with wired(limits=Limits(body=1000)) as wire:
         wire.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         wire.send((b"100\r\n" + b"x" * 256 + b"\r\n") * 4)
         assert (await wire.read_response())[0] == 413
 
 
-async def test_length_counts_bytes():
+async def test_content_length_counts_bytes():
     router = Router()
     router.add("GET", "/", lambda request: Response(200, "zürich ☃".encode()))
     async with wired(router) as wire:
@@ -203,7 +203,7 @@ async def test_length_counts_bytes():
         assert (await wire.read_response())[2].decode() == "zürich ☃"
 
 
-async def test_a_failing_handler_is_a_500_without_its_trace(caplog):
+async def test_handler_that_raises_is_a_500_without_traceback(caplog):
     router = Router()
 
     def fails(request):
@@ -229,7 +229,7 @@ async def test_a_failing_handler_is_a_500_without_its_trace(caplog):
     ]  # fmt: skip
 
 
-async def test_a_shared_response_stays_as_it_was():
+async def test_response_that_is_sent_twice_is_not_changed():
     router = Router()
     shared = Response(200, b"shared")
     router.add("GET", "/", lambda request: shared)
@@ -242,7 +242,7 @@ async def test_a_shared_response_stays_as_it_was():
                 assert (await wire.read_response())[1]["connection"] == "close"
 
 
-async def test_checks_come_before_routes_and_content():
+async def test_check_runs_before_routes_and_content():
     router = simple_router()
 
     @router.check
@@ -260,7 +260,7 @@ async def test_checks_come_before_routes_and_content():
         assert (await wire.read_response())[0] == 200
 
 
-async def test_access_log_is_told_of_everything():
+async def test_access_log_gets_an_entry_for_each_exchange():
     entries = []
     async with wired(access_log=entries.append) as wire:
         wire.send(
@@ -276,7 +276,7 @@ async def test_access_log_is_told_of_everything():
     assert all(e.peer.startswith("127.0.0.1") and e.seconds >= 0 for e in entries)
 
 
-async def test_a_client_that_goes_cancels_its_handler():
+async def test_handler_is_cancelled_when_its_client_disconnects():
     router = Router()
     began, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -296,7 +296,7 @@ async def test_a_client_that_goes_cancels_its_handler():
         await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_a_client_that_shuts_its_side_has_a_moment_to_be_answered():
+async def test_half_closed_client_gets_a_response_within_the_timeout():
     router = Router()
     cancelled = asyncio.Event()
     gate = asyncio.Event()
@@ -323,7 +323,7 @@ async def test_a_client_that_shuts_its_side_has_a_moment_to_be_answered():
             await asyncio.wait_for(cancelled.wait(), 5)
 
 
-async def test_a_reset_ends_that_connection_only():
+async def test_reset_closes_that_connection_only():
     async with wired() as wire:
         with socket.create_connection(("127.0.0.1", wire.server.endpoint.port)) as other:
             other.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
@@ -332,7 +332,7 @@ async def test_a_reset_ends_that_connection_only():
         assert (await wire.read_response())[0] == 200
 
 
-async def test_drain_finishes_what_is_in_flight():
+async def test_drain_completes_requests_in_progress():
     router = simple_router()
     gate, began = asyncio.Event(), asyncio.Event()
 
@@ -355,7 +355,7 @@ async def test_drain_finishes_what_is_in_flight():
         assert await draining == 0
 
 
-async def test_drain_does_not_wait_for_the_rest_of_a_head():
+async def test_drain_does_not_wait_for_an_unfinished_head():
     async with wired() as wire:
         wire.send(GET + GET[:-2])
         await wire.read_response()
@@ -363,7 +363,7 @@ async def test_drain_does_not_wait_for_the_rest_of_a_head():
         assert await wire.read_all() == b""
 
 
-async def test_drain_lets_an_early_answer_arrive():
+async def test_drain_lets_an_early_response_arrive():
     async with wired() as wire:
         wire.send(b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
         assert (await wire.read_response())[0] == 404
@@ -374,7 +374,7 @@ async def test_drain_lets_an_early_answer_arrive():
         assert await draining == 0
 
 
-async def test_drain_gives_up_at_its_deadline():
+async def test_drain_aborts_at_its_deadline():
     router = Router()
     began = asyncio.Event()
 
@@ -409,7 +409,7 @@ async def test_content_is_streamed_to_a_handler():
         assert (await wire.read_response())[2] == b"all"
 
 
-async def test_content_that_a_handler_leaves_is_dropped():
+async def test_content_that_a_handler_does_not_read_is_dropped():
     router = simple_router()
 
     async def ignores(request):
@@ -423,7 +423,7 @@ async def test_content_that_a_handler_leaves_is_dropped():
         assert (await wire.read_response())[2] == b"a"
 
 
-async def test_a_streaming_handler_learns_of_a_client_that_went():
+async def test_streaming_handler_gets_client_disconnected():
     router = Router()
     learned = asyncio.Queue()
 
@@ -442,7 +442,7 @@ async def test_a_streaming_handler_learns_of_a_client_that_went():
         assert isinstance(await asyncio.wait_for(learned.get(), 5), ClientDisconnected)
 
 
-async def test_lines_stream_out_as_they_come():
+async def test_streamed_lines_are_sent_as_they_are_produced():
     router = Router()
     lines = asyncio.Queue()
     closed = asyncio.Event()
@@ -466,7 +466,7 @@ async def test_lines_stream_out_as_they_come():
         await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_a_slow_reader_stops_the_producer():
+async def test_slow_reader_pauses_the_producer():
     router = Router()
     produced = 0
 
@@ -487,7 +487,7 @@ async def test_a_slow_reader_stops_the_producer():
     assert produced < 30_000_000
 
 
-async def test_a_broken_stream_is_cut_off():
+async def test_response_whose_stream_raises_is_cut_off():
     router = Router()
 
     async def breaks():
@@ -507,7 +507,7 @@ async def flood(wire):
         wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
 
 
-async def test_pipelining_without_reading_is_bounded():
+async def test_pipelining_client_that_does_not_read_is_bounded():
     router = Router()
     handled = 0
 
@@ -525,8 +525,8 @@ async def test_pipelining_without_reading_is_bounded():
     assert handled < 1000
 
 
-async def test_pipelining_faster_than_the_answers_is_bounded():
-    """Small requests, answered one by one to a client that reads: what waits here stays small."""
+async def test_pipelining_client_that_is_faster_than_the_handler_is_bounded():
+    """Small requests of a client that reads, handled one by one: the buffer stays small."""
     router = Router()
     waiting = []
 
@@ -557,7 +557,7 @@ async def test_trailers_reach_the_handler():
         assert (await wire.read_response())[2] == b"42"
 
 
-async def test_content_without_end_is_not_read_for_ever():
+async def test_unread_content_without_end_closes_the_connection():
     router = Router()
     router.add("POST", "/", lambda request: Response(403), streaming=True, body_limit=1 << 40)
     for framing in (b"Content-Length: 1000000000", b"Transfer-Encoding: chunked"):
@@ -584,7 +584,7 @@ async def test_content_without_end_is_not_read_for_ever():
         ({"empty_lines": 2}, b"\r\n" * 3, 400),
     ],
 )
-async def test_each_limit_has_its_status(limits, data, status):
+async def test_request_over_a_limit_gets_its_status(limits, data, status):
     chunked = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with wired(limits=Limits(**limits)) as wire:
         wire.send(data.replace(b"CHUNKED", chunked))
@@ -592,7 +592,7 @@ async def test_each_limit_has_its_status(limits, data, status):
         assert (got, fields["connection"]) == (status, "close")
 
 
-async def test_everything_is_answered_to_a_client_that_shut_its_side():
+async def test_half_closed_client_gets_all_responses():
     router = simple_router()
 
     async def later(request):
@@ -637,7 +637,7 @@ async def test_reader_of_a_stream_whose_response_was_sent_raises_client_disconne
             await readers[0]
 
 
-async def test_a_streamed_response_of_known_length():
+async def test_streamed_response_with_a_length_is_not_chunked():
     router = Router()
 
     def known(request):
@@ -652,7 +652,7 @@ async def test_a_streamed_response_of_known_length():
             assert (await wire.read_response())[2] == b"onetwo"
 
 
-async def test_a_route_may_take_no_content_at_all():
+async def test_route_with_body_limit_0_rejects_any_content():
     router = Router()
     router.add("POST", "/", lambda request: Response(204), body_limit=0)
     async with wired(router) as wire:
@@ -663,7 +663,7 @@ async def test_a_route_may_take_no_content_at_all():
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_content_that_comes_with_its_head_is_handled_alike(together):
+async def test_content_that_arrives_with_its_head_is_handled_as_later_content(together):
     router = simple_router()
 
     async def gathers(request):

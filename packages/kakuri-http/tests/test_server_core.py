@@ -1,4 +1,4 @@
-"""What the server's core counts and leaves out, on its short way and on the long one."""
+"""Exchanges, persistence and content of the server's core, on its fast and its general path."""
 
 import pytest
 from kakuri_http import (
@@ -114,7 +114,7 @@ def test_connection_persists_as_version_fields_and_content_allow(
     assert (b"Transfer-Encoding: chunked" in sent) == (way == "stream" and version == "1.1")
 
 
-def test_second_response_to_a_request_is_refused():
+def test_second_response_to_a_request_raises_local_protocol_error():
     connection = asked()
     connection.send(Response(200, pieces()))
     with pytest.raises(
@@ -147,7 +147,7 @@ def test_client_that_asks_to_close_does_not_use_the_connection_again(sent):
         b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab",
     ],
 )
-def test_bytes_that_can_not_begin_what_is_due_are_refused_before_the_line_ends(data):
+def test_bytes_that_cannot_begin_the_next_line_are_rejected_before_its_end(data):
     connection = ServerConnection()
     for byte in data:
         connection.receive_data(bytes([byte]))
@@ -156,7 +156,7 @@ def test_bytes_that_can_not_begin_what_is_due_are_refused_before_the_line_ends(d
 
 
 @pytest.mark.parametrize("part", [b"GET /", b"GET / HTTP/1.1\r\nHos", b"GET / HTTP/1.1\r\nX: \t"])
-def test_unfinished_head_that_may_still_become_one_is_waited_for(part):
+def test_unfinished_head_that_may_still_be_valid_is_waited_for(part):
     connection = ServerConnection()
     connection.receive_data(part)
     drain(connection)

@@ -1,4 +1,4 @@
-"""Clients that take their time."""
+"""Slow clients, and the deadlines of the server."""
 
 import asyncio
 import time
@@ -21,14 +21,14 @@ SHORT = Limits(head_timeout=0.1, body_timeout=0.1, idle_timeout=0.1, body_rate=1
         b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",
     ],
 )
-async def test_an_unfinished_request_is_ended(part):
+async def test_unfinished_request_gets_408_after_its_timeout(part):
     async with wired(limits=SHORT) as wire:
         wire.send(part)
         reply = await asyncio.wait_for(wire.read_all(), 5)
     assert reply.startswith(b"HTTP/1.1 404 " if b"nowhere" in part else b"HTTP/1.1 408 ")
 
 
-async def test_trickling_wins_no_time():
+async def test_trickled_request_gets_408_after_the_same_time():
     async with wired(limits=SHORT) as wire:
         loop = asyncio.get_running_loop()
 
@@ -41,14 +41,14 @@ async def test_trickling_wins_no_time():
         assert (await asyncio.wait_for(wire.read_all(), 5)).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_an_idle_connection_is_closed_without_an_answer():
+async def test_idle_connection_is_closed_without_a_response():
     async with wired(limits=SHORT) as wire:
         wire.send(b"GET /things/a HTTP/1.1\r\nHost: a\r\n\r\n")
         await wire.read_response()
         assert await asyncio.wait_for(wire.read_all(), 5) == b""
 
 
-async def test_slow_connections_do_not_delay_an_ordinary_request():
+async def test_slow_connections_do_not_delay_other_requests():
     limits = Limits(head_timeout=30.0)
     async with await serve("127.0.0.1:0", simple_router(), limits=limits) as server:
         slow = [

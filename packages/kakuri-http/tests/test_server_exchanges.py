@@ -1,4 +1,4 @@
-"""What belongs to one exchange: its context, content both ways at once, an end that can be seen."""
+"""Exchanges of the server: contexts, content in both directions, ends that clients can detect."""
 
 import asyncio
 import contextvars
@@ -41,7 +41,7 @@ def transport(request, certificates):
 
 
 class Contexts:
-    """Routes that set the user when a request names one, and answer who it is, in every way."""
+    """Return routes that set the user of a request and respond with it, in every way."""
 
     def __init__(self):
         self.logged = []
@@ -194,7 +194,7 @@ def in_pieces(size):
 
 @pytest.mark.parametrize("size", [0, 1, 1000, 300_000, 3_000_000])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_streaming_handler_answers_while_it_reads(size, chunked, transport):
+async def test_streaming_handler_responds_while_it_reads(size, chunked, transport):
     where, server_options, client_options = transport
     router = Router()
     router.add("POST", "/", upper(), streaming=True, body_limit=1 << 30)
@@ -236,7 +236,7 @@ async def test_unread_content_is_dropped_or_ends_the_connection_when_the_respons
         assert answer == (b"HTTP/1.1 204" if is_kept else b"")
 
 
-# Ends
+# Ends of responses
 
 
 async def half(request):
@@ -282,7 +282,7 @@ def ends():
 
 
 def read_to_the_end(port, request, ca=None):
-    """Return what came, and how it ended: cleanly, by close_notify, or cut off."""
+    """Return the bytes and how they ended: by FIN, by close_notify, or cut off."""
     with socket.create_connection(("127.0.0.1", port), 10) as plain:
         peer = plain
         if ca is not None:
@@ -312,7 +312,7 @@ def read_to_the_end(port, request, ca=None):
         ("/missing", "clean"),
     ],
 )
-async def test_response_that_is_cut_off_is_not_taken_for_complete(
+async def test_response_that_is_cut_off_is_not_complete_to_the_client(
     version, path, end, transport, certificates
 ):
     where, options, client_options = transport
@@ -325,7 +325,7 @@ async def test_response_that_is_cut_off_is_not_taken_for_complete(
     assert got == end
 
 
-async def test_response_that_a_drain_aborts_is_not_taken_for_complete(transport, certificates):
+async def test_response_that_a_drain_aborts_is_not_complete_to_the_client(transport, certificates):
     where, options, client_options = transport
     ca = certificates / "ca.pem" if client_options else None
     async with await serve(where, ends(), **options) as server:

@@ -12,7 +12,7 @@ SIZE = 65_536
 
 
 class Clock:
-    """Seconds that pass only while a handler works."""
+    """A clock that runs only while a handler works."""
 
     def __init__(self):
         self.now = 100.0
@@ -22,7 +22,7 @@ class Clock:
 
 
 class Site:
-    """A route whose requests are expensive, one whose are cheap, and who was answered."""
+    """A route whose requests are expensive, one whose are cheap, and a list of those served."""
 
     def __init__(self, kind="inline"):
         self.clock = Clock()
@@ -70,7 +70,7 @@ async def read_response(reader):
 
 
 @pytest.mark.parametrize("kind", ["inline", "task"])
-async def test_cheap_request_is_answered_while_many_expensive_ones_wait(kind):
+async def test_cheap_request_is_served_while_many_expensive_ones_wait(kind):
     """All the large requests are complete in the same moment."""
     site = Site(kind)
     async with site.serve() as server:
@@ -111,7 +111,7 @@ async def test_pipelined_requests_yield_to_other_connections_after_a_slice():
 CHUNKED = b"POST /expensive HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-async def test_content_in_many_small_chunks_gives_way_after_a_slice():
+async def test_content_in_many_small_chunks_yields_after_a_slice():
     site = Site()
 
     def clock():
@@ -132,7 +132,7 @@ async def test_content_in_many_small_chunks_gives_way_after_a_slice():
             writer.close()
 
 
-async def test_content_in_many_small_chunks_takes_no_more_memory_than_it_counts_for():
+async def test_content_in_many_small_chunks_uses_no_more_memory_than_is_counted():
     site = Site()
     async with site.serve() as server:
         reader, writer = await connect(server)
@@ -145,7 +145,7 @@ async def test_content_in_many_small_chunks_takes_no_more_memory_than_it_counts_
         writer.close()
 
 
-async def test_drain_answers_requests_that_wait_for_their_turn():
+async def test_drain_serves_requests_that_wait_for_their_turn():
     site = Site()
     async with site.serve() as server:
         peers = [await connect(server) for _ in range(10)]
@@ -155,7 +155,7 @@ async def test_drain_answers_requests_that_wait_for_their_turn():
         await until(lambda: site.answered)
         draining = asyncio.create_task(server.drain(10))
         answers = [await reader.read() for reader, _ in peers]
-        # Those that the server had not read from are closed without an answer.
+        # Connections from which the server had not read are closed without a response.
         assert answers.count(b"") == 10 - len(site.answered)
         assert all(a.startswith(b"HTTP/1.1 200") for a in answers if a)
         for _, writer in peers:
@@ -163,7 +163,7 @@ async def test_drain_answers_requests_that_wait_for_their_turn():
         assert await draining == 0
 
 
-async def test_request_waiting_for_its_turn_is_answered_after_the_peer_ends_its_stream():
+async def test_request_that_waits_for_its_turn_is_served_after_the_peer_half_closes():
     site = Site()
     async with site.serve() as server:
         hogs = [await connect(server) for _ in range(5)]
@@ -200,7 +200,7 @@ async def test_unfinished_content_of_all_connections_is_bounded():
     assert server.counters.overloaded >= 35
 
 
-async def test_unfinished_heads_are_counted():
+async def test_unfinished_heads_count_against_the_memory_limit():
     site = Site()
     async with site.serve() as server:
         reader, writer = await connect(server)
@@ -213,7 +213,7 @@ async def test_unfinished_heads_are_counted():
         writer.close()
 
 
-async def test_streamed_content_that_a_handler_does_not_read_is_counted():
+async def test_unread_streamed_content_counts_against_the_memory_limit():
     gate = asyncio.Event()
 
     async def slow(request):

@@ -51,7 +51,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("role", [ServerConnection, ClientConnection])
 @given(steps=STEPS)
 @settings(max_examples=150, deadline=None)
-def test_any_order_of_things(role, steps):
+def test_core_with_inputs_in_any_order_raises_only_protocol_errors(role, steps):
     core = role()
     for what, thing in steps:
         try:
@@ -78,7 +78,7 @@ def test_any_order_of_things(role, steps):
         assert core.response_state in RESPONSE_TABLE
 
 
-def test_tables_name_a_state_for_every_state():
+def test_state_tables_have_an_entry_for_every_state():
     for table in (REQUEST_TABLE, RESPONSE_TABLE):
         assert set(table) == set(State)
         assert {state for moves in table.values() for state in moves.values()} <= set(table)
@@ -87,7 +87,7 @@ def test_tables_name_a_state_for_every_state():
         )
 
 
-def test_a_client_core_and_a_server_core_understand_each_other():
+def test_client_core_and_server_core_exchange_messages():
     client, server = ClientConnection(), ServerConnection()
     for number in range(3):
         body = b"x" * number
@@ -111,7 +111,7 @@ def test_a_client_core_and_a_server_core_understand_each_other():
         assert client.is_reusable
 
 
-def test_what_may_not_be_sent():
+def test_event_that_the_state_does_not_allow_raises_local_protocol_error():
     core = ServerConnection()
     with pytest.raises(LocalProtocolError):
         core.send(Data(b"x"))

@@ -12,7 +12,7 @@ from kakuri_tcp import Endpoint
 BASE = "http://a/b/c/d;p?q"
 UNIX = Endpoint.unix("/run/x.sock")
 
-# RFC 3986 5.4.1 and 5.4.2, without fragments, which are dropped; `g:h` is no http URL.
+# RFC 3986 5.4.1 and 5.4.2, without fragments, which are dropped; `g:h` is not an http URL.
 EXAMPLES = {
     "g": "/b/c/g", "./g": "/b/c/g", "g/": "/b/c/g/", "/g": "/g", "?y": "/b/c/d;p?y",
     "g?y": "/b/c/g?y", "#s": "/b/c/d;p?q", "g#s": "/b/c/g", "g?y#s": "/b/c/g?y", ";x": "/b/c/;x",

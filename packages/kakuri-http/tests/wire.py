@@ -1,4 +1,4 @@
-"""Talking to a server byte by byte, as no client would."""
+"""A raw connection to a server, for bytes that no client would send."""
 
 import asyncio
 from contextlib import asynccontextmanager
