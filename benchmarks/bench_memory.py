@@ -21,7 +21,7 @@ from typing import Any
 
 from kakuri_json import decode, loads
 from kakuri_registry import Change, SQLiteStore, WorkloadRegistry
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 from rich.console import Console
 from rich.table import Table
 
@@ -103,7 +103,7 @@ def as_running_registry(number: int) -> Any:
     for index in range(number):
         now = index * 0.001
         registry.update(
-            f"wl-{index:07d}", WorkloadState.RUNNING, now=now + 1.5, started_at=now + 1.25
+            f"wl-{index:07d}", Run(WorkloadState.RUNNING, started_at=now + 1.25), now=now + 1.5
         )
     return registry
 

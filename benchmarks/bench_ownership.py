@@ -13,7 +13,7 @@ import timeit
 from collections.abc import Callable
 
 from kakuri_registry import WorkloadEntry, WorkloadRegistry
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +44,7 @@ def snapshots() -> Table:
     table.add_column("µs", justify="right")
 
     def change() -> object:
-        return registry.update("wl-1", WorkloadState.PENDING, now=1.0)
+        return registry.update("wl-1", Run(WorkloadState.PENDING), now=1.0)
 
     for words, call in (
         ("looking it up: a reference", lambda: registry.get("wl-1")),

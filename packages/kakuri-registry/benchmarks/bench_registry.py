@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from kakuri_registry import Change, MemoryStore, SQLiteStore, StoreWriter, WorkloadRegistry
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 SAMPLE = 20_000
@@ -60,15 +60,15 @@ def size(count: int) -> None:
     registry.page(limit=1)
     pending = (resident() - before) / count
     for number in numbers:
-        registry.update(f"wl-{number:08d}", RUNNING, now=1.8e9 + number)
+        registry.update(f"wl-{number:08d}", Run(RUNNING), now=1.8e9 + number)
     registry.page(state=RUNNING, limit=1)
     running = (resident() - before) / count
     ids = [f"wl-{number:08d}" for number in chance.choices(numbers, k=SAMPLE)]
     get = each(registry.get, ids)
-    update = each(lambda name: registry.update(name, RUNNING, now=1.9e9), ids)
+    update = each(lambda name: registry.update(name, Run(RUNNING), now=1.9e9), ids)
     new = [workload(number, chance.choice("abxyz")) for number in range(SAMPLE)]
     register = each(lambda new: registry.register(new, now=1.9e9), new)
-    end = each(lambda new: registry.update(new.id, FAILED, now=1.9e9), new)
+    end = each(lambda new: registry.update(new.id, Run(FAILED), now=1.9e9), new)
     rare = chance.choices(new, k=20)
     registry.page(limit=1)
     registry.page(limit=1, state=FAILED)
@@ -96,7 +96,7 @@ def load(count: int) -> None:
         random.Random(1).shuffle(numbers)
         for number in numbers:
             registry.register(workload(number), now=1.7e9 + number)
-            registry.update(f"wl-{number:08d}", RUNNING, now=1.8e9 + number)
+            registry.update(f"wl-{number:08d}", Run(RUNNING), now=1.8e9 + number)
         rows: list[Change] = list(changes.values())
         began = time.perf_counter()
         for start in range(0, count, 10_000):
@@ -114,7 +114,7 @@ def load(count: int) -> None:
         changes = []
         registry.subscribe(changes.append)
         for number in random.Random(2).choices(numbers, k=500):
-            registry.update(f"wl-{number:08d}", RUNNING, now=1.9e9, reason="Again")
+            registry.update(f"wl-{number:08d}", Run(RUNNING, reason="Again"), now=1.9e9)
         times = []
         for change in changes:
             began = time.perf_counter()

@@ -22,7 +22,7 @@ from kakuri_registry import (
     StoreWriter,
     WorkloadRegistry,
 )
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 TASKS = 8
 CYCLE = (None, WorkloadState.PENDING, WorkloadState.RUNNING, WorkloadState.SUCCEEDED)
@@ -58,7 +58,7 @@ async def work(path: Path, out: int, failpoint) -> None:
             elif step == 0:
                 registry.remove(name)
             else:
-                registry.update(name, CYCLE[step], now=time.time(), reason="Next")
+                registry.update(name, Run(CYCLE[step], reason="Next"), now=time.time())
             version = registry.version
             await writer.saved(name)
             os.write(out, f"d {name} {step} {version}\n".encode())

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from kakuri_registry import SQLiteStore, StoreFull, StoreWriter, WorkloadRegistry
-from kakuri_workload import DesiredState, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 RESERVE = 2 << 20
 GROUP = 200
@@ -91,7 +91,7 @@ async def main(folder: Path) -> None:
         registry.set_desired(name, DesiredState.STOP, now=2.0, grace_seconds=10)
         if number < LONG_MESSAGES:
             message = "x" * 2000  # does not fit in the existing pages
-            registry.update(name, WorkloadState.FAILED, now=3.0, message=message)
+            registry.update(name, Run(WorkloadState.FAILED, message=message), now=3.0)
         elif number % 7 == 0:
             registry.remove(name)
         if number % 97 == 0:

@@ -4,7 +4,7 @@ import pytest
 from kakuri_registry import StoreFull, WorkloadRegistry
 from kakuri_registry._backlog import Backlog
 from kakuri_registry._change_log import Change
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 
 class Source:
@@ -22,7 +22,7 @@ class Source:
     def update(self, workload_id):
         self.now += 1.0
         entry = self.registry.update(
-            workload_id, WorkloadState.RUNNING, now=self.now, started_at=self.now
+            workload_id, Run(WorkloadState.RUNNING, started_at=self.now), now=self.now
         )
         return Change(workload_id, self.registry.version, entry, is_new=False)
 

@@ -15,12 +15,12 @@ from kakuri_registry import (
     WorkloadEntry,
     check_store,
 )
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 
 def put(name, version=1):
     workload = Workload(name, "nginx", "edera-zone", 1, 1)
-    entry = WorkloadEntry(workload, WorkloadState.PENDING, version, 0.0, 0.0)
+    entry = WorkloadEntry(workload, Run(WorkloadState.PENDING), version, 0.0, 0.0)
     return Change(name, version, entry, (), is_new=True)
 
 

@@ -1,6 +1,6 @@
 from kakuri_registry import Loaded, WorkloadRegistry, entry_size, spec_size
 from kakuri_registry._sizes import ENTRY_BYTES, STEP_BYTES, TEXT_BYTES
-from kakuri_workload import DesiredState, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 MB = 1 << 20
@@ -33,7 +33,7 @@ def test_spec_size_charges_four_bytes_for_characters_outside_ascii():
 def test_entry_size_counts_message_and_history():
     registry = WorkloadRegistry()
     register(registry, "a")
-    entry = registry.update("a", FAILED, now=1, reason="Error", message="m" * 10)
+    entry = registry.update("a", Run(FAILED, reason="Error", message="m" * 10), now=1)
     size = entry_size(entry, registry.history("a")[1:])
     assert size == spec_size(entry.workload) + STEP_BYTES + 4 * TEXT_BYTES + 2 * (5 + 10)
 
@@ -43,13 +43,13 @@ def test_ended_bytes_counts_ended_workloads_until_their_removal():
     for name in "abc":
         register(registry, name, MB)
     assert (registry.ended_bytes, registry.removing_bytes) == (0, 0)
-    registry.update("a", FAILED, now=1)
+    registry.update("a", Run(FAILED), now=1)
     one = registry.ended_bytes
     assert one == entry_size(registry.get("a"), registry.history("a")[1:])
-    registry.update("b", FAILED, now=2)
+    registry.update("b", Run(FAILED), now=2)
     registry.set_desired("c", DesiredState.REMOVE, now=3)
     assert (registry.ended_bytes, registry.removing_bytes) == (2 * one, 0)
-    registry.update("c", FAILED, now=4)
+    registry.update("c", Run(FAILED), now=4)
     registry.set_desired("a", DesiredState.REMOVE, now=5)
     assert (registry.ended_bytes, registry.removing_bytes) == (one, 2 * one)
     for name in "abc":
@@ -61,7 +61,7 @@ def test_ended_bytes_are_the_same_after_a_restart():
     registry = WorkloadRegistry()
     for number, name in enumerate("abcd"):
         register(registry, name, number * 100)
-        registry.update(name, FAILED, now=number, reason="Error", message="é" * number)
+        registry.update(name, Run(FAILED, reason="Error", message="é" * number), now=number)
     registry.set_desired("d", DesiredState.REMOVE, now=9)
     histories = {name: registry.history(name)[1:] for name in "abcd"}
     again = WorkloadRegistry.load(Loaded(list(registry), histories, registry.version))
@@ -73,7 +73,7 @@ def test_removable_returns_the_oldest_workloads_over_the_budget():
     registry = WorkloadRegistry()
     for number, name in enumerate("cab"):
         register(registry, name, MB)
-        registry.update(name, FAILED, now=number)
+        registry.update(name, Run(FAILED), now=number)
     one = registry.ended_bytes // 3
     kept = {"now": 10, "retention": 100}
     assert registry.removable(**kept, budget=3 * one) == []
@@ -90,7 +90,7 @@ def test_removable_returns_workloads_past_retention_and_those_over_budget():
     registry = WorkloadRegistry()
     for number, name in enumerate("abc"):
         register(registry, name, MB)
-        registry.update(name, FAILED, now=10 * number)
+        registry.update(name, Run(FAILED), now=10 * number)
     one = registry.ended_bytes // 3
     assert ids(registry.removable(now=35, retention=20, budget=2 * one)) == ["a", "b"]
     assert ids(registry.removable(now=35, retention=50, budget=2 * one)) == ["a"]

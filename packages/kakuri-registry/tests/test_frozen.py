@@ -5,7 +5,7 @@ from typing import get_origin, get_type_hints
 import pytest
 from kakuri_registry import Loaded, SQLiteStore, WorkloadEntry, WorkloadRegistry
 from kakuri_registry._frozen import EMPTY, MUTABLE_FIELDS, FrozenDict, freeze
-from kakuri_workload import Workload
+from kakuri_workload import Run, Workload
 from kakuri_workload import WorkloadState as State
 
 
@@ -76,7 +76,7 @@ def test_registered_workload_is_the_callers_object_made_immutable():
 
 
 def test_loaded_workloads_are_frozen_whatever_the_store_returned(tmp_path):
-    entry = WorkloadEntry(workload(labels={"a": "b"}), State.PENDING, 1, 0.0, 0.0)
+    entry = WorkloadEntry(workload(labels={"a": "b"}), Run(State.PENDING), 1, 0.0, 0.0)
     registry = WorkloadRegistry.load(Loaded([entry]))
     assert type(registry.get("w").workload.labels) is FrozenDict
     store = SQLiteStore(tmp_path / "db")

@@ -15,7 +15,7 @@ from kakuri_registry import (
     _writer,
 )
 from kakuri_registry._history import MAX_HISTORY_MESSAGE
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 RUNNING = WorkloadState.RUNNING
 
@@ -32,7 +32,7 @@ def changes_of(count):
         registry.register(workload(f"w-{number}"), now=0)
     registry.subscribe(found.append)
     for number in range(count):
-        registry.update(f"w-{number}", RUNNING, now=1)
+        registry.update(f"w-{number}", Run(RUNNING), now=1)
     return found
 
 
@@ -137,7 +137,7 @@ async def test_change_that_failed_is_tried_again_soon_once_a_caller_waits():
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.is_repaired = False
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     with pytest.raises(StoreFailed):
         await writer.saved("a")
     writer.when_saved("a", lambda error: None)

@@ -17,10 +17,9 @@ from kakuri_registry import (
     Transition,
     UnknownWorkload,
     WorkloadRegistry,
-    ZoneHandle,
 )
 from kakuri_registry._ordered import MAX_UNMERGED
-from kakuri_workload import TRANSITIONS, DesiredState, WorkloadState
+from kakuri_workload import TRANSITIONS, DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -29,12 +28,8 @@ PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 def test_a_registered_workload_is_pending():
     registry = WorkloadRegistry()
     entry = registry.register(workload(), now=7.0)
-    assert (entry.state, entry.registered_at, entry.changed_at, entry.handle) == (
-        PENDING,
-        7.0,
-        7.0,
-        None,
-    )
+    assert (entry.run, entry.registered_at, entry.changed_at) == (Run(PENDING), 7.0, 7.0)
+    assert (entry.state, entry.attempt) == (PENDING, 0)
     assert registry.get("wl-1") is entry
     assert "wl-1" in registry
     assert list(registry) == [entry]
@@ -70,16 +65,18 @@ def test_every_step_is_legal_or_an_error_that_names_both_states(current, target)
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for state in PATHS[current]:
-        registry.update("wl-1", state, now=1)
+        registry.update("wl-1", Run(state), now=1)
     before = registry.get("wl-1")
     if (current, target) in LEGAL or (current is target and current in (PENDING, RUNNING)):
-        after = registry.update("wl-1", target, now=2, reason="Because", message="m", exit_code=3)
+        after = registry.update(
+            "wl-1", Run(target, reason="Because", message="m", exit_code=3), now=2
+        )
         assert (after.state, after.changed_at, after.registered_at) == (target, 2, 0)
-        assert (after.reason, after.message, after.exit_code) == ("Because", "m", 3)
+        assert (after.run.reason, after.run.message, after.run.exit_code) == ("Because", "m", 3)
         assert after.version > before.version
     else:
         with pytest.raises(IllegalTransition) as caught:
-            registry.update("wl-1", target, now=2)
+            registry.update("wl-1", Run(target), now=2)
         assert (caught.value.current, caught.value.target) == (current, target)
         assert f"from {current.value} to {target.value}: " in str(caught.value)
         assert registry.get("wl-1") is before
@@ -108,28 +105,18 @@ def test_the_table_and_its_questions_agree():
 def test_a_snapshot_never_changes():
     registry = WorkloadRegistry()
     first = registry.register(workload(), now=0)
-    registry.update("wl-1", RUNNING, now=1)
+    registry.update("wl-1", Run(RUNNING), now=1)
     assert first.state is PENDING
     with pytest.raises(AttributeError):
-        first.state = RUNNING
+        first.run = Run(RUNNING)
     with pytest.raises(AttributeError):
         first.workload.image = "other"
-
-
-def test_a_handle_is_kept_across_states():
-    registry = WorkloadRegistry()
-    registry.register(workload(), now=0)
-    registry.set_handle("wl-1", ZoneHandle("sandbox", "container"))
-    assert registry.update("wl-1", RUNNING, now=1).handle == ZoneHandle("sandbox", "container")
-    other = ZoneHandle("sandbox", "another")
-    assert registry.update("wl-1", RUNNING, now=1, handle=other).handle == other
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        lambda r: r.update("nope", RUNNING, now=0),
-        lambda r: r.set_handle("nope", ZoneHandle("a", "b")),
+        lambda r: r.update("nope", Run(RUNNING), now=0),
         lambda r: r.remove("nope"),
     ],
 )
@@ -157,7 +144,7 @@ def test_a_page_can_be_of_one_state():
     registry = WorkloadRegistry()
     for name in ("a", "b", "c"):
         registry.register(workload(name), now=0)
-    registry.update("b", RUNNING, now=0)
+    registry.update("b", Run(RUNNING), now=0)
     assert [entry.workload.id for entry in registry.page(state=RUNNING)] == ["b"]
     assert [entry.workload.id for entry in registry.page(state=PENDING, limit=1)] == ["a"]
 
@@ -215,8 +202,8 @@ def test_a_page_can_be_of_one_label_and_of_a_state_besides():
     registry = WorkloadRegistry()
     for name, team in [("d", "red"), ("a", "red"), ("c", "blue"), ("b", "red"), ("e", None)]:
         registry.register(workload(name, labels={"team": team} if team else {}), now=0)
-    registry.update("a", RUNNING, now=1)
-    registry.update("c", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
+    registry.update("c", Run(RUNNING), now=1)
     red = ("team", "red")
     assert ids(registry.page(label=red)) == ["a", "b", "d"]
     assert ids(registry.page(label=red, after="a", limit=1)) == ["b"]
@@ -234,7 +221,7 @@ def test_a_page_of_a_rare_state_is_not_found_by_walking_everything(monkeypatch):
     registry = WorkloadRegistry()
     for number in range(5000):
         registry.register(workload(f"w-{number:04}"), now=0)
-    registry.update("w-4999", RUNNING, now=1)
+    registry.update("w-4999", Run(RUNNING), now=1)
     assert ids(registry.page(state=RUNNING)) == ["w-4999"]
     assert list(registry._index.after("", RUNNING, None)) == ["w-4999"]
 
@@ -245,8 +232,8 @@ def test_page_of_a_state_and_a_label_reads_only_what_it_returns():
         labels = {"team": "red" if number % 2 else "blue"}
         registry.register(workload(f"w-{number:04}", labels=labels), now=0)
         if labels["team"] == "blue":
-            registry.update(f"w-{number:04}", RUNNING, now=1)
-    registry.update("w-2999", RUNNING, now=1)
+            registry.update(f"w-{number:04}", Run(RUNNING), now=1)
+    registry.update("w-2999", Run(RUNNING), now=1)
     # Half of the workloads run and half are red, but only the last one is both.
     assert list(registry._index.after("", RUNNING, ("team", "red"))) == ["w-2999"]
     assert list(registry._index.after("", PENDING, ("team", "blue"))) == []
@@ -269,9 +256,9 @@ def test_pages_of_every_combination_agree_with_a_search(steps):
         if step == "register" and entry is None:
             registry.register(workload(name, labels={"team": team} if team else {}), now=0)
         elif step == "run" and entry is not None and entry.state is PENDING:
-            registry.update(name, RUNNING, now=0)
+            registry.update(name, Run(RUNNING), now=0)
         elif step == "end" and entry is not None and not entry.state.is_terminal:
-            registry.update(name, FAILED, now=0)
+            registry.update(name, Run(FAILED), now=0)
         elif step == "remove" and entry is not None:
             registry.remove(name)
     for state in (None, *WorkloadState):
@@ -288,13 +275,12 @@ def test_pages_of_every_combination_agree_with_a_search(steps):
 def test_history_tells_states_reasons_and_attempts():
     registry = WorkloadRegistry()
     registry.register(workload(), now=1)
-    registry.update("wl-1", PENDING, now=2, reason="Pulling", message="nginx:latest")
-    registry.update("wl-1", PENDING, now=3, reason="Pulling", message="half of it")
-    registry.update("wl-1", RUNNING, now=4)
-    registry.set_handle("wl-1", ZoneHandle("s", "c"))
+    registry.update("wl-1", Run(PENDING, reason="Pulling", message="nginx:latest"), now=2)
+    registry.update("wl-1", Run(PENDING, reason="Pulling", message="half of it"), now=3)
+    registry.update("wl-1", Run(RUNNING), now=4)
     registry.restart("wl-1", now=5, restart_at=15, reason="Error", exit_code=3)
     registry.set_desired("wl-1", DesiredState.STOP, now=6)
-    registry.update("wl-1", FAILED, now=7, reason="Stopped", message="m" * 300)
+    registry.update("wl-1", Run(FAILED, reason="Stopped", message="m" * 300), now=7)
     assert registry.history("wl-1") == (
         Transition(1, PENDING),
         Transition(2, PENDING, 0, "Pulling", "nginx:latest"),
@@ -323,7 +309,7 @@ def test_changes_can_be_followed_from_any_version():
     registry = WorkloadRegistry()
     begin = registry.version
     registry.register(workload("a"), now=0)
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     registry.remove("a")
     changes = registry.changes(begin)
     assert changes == [("a", 1), ("a", 2), ("a", 3)]
@@ -337,7 +323,7 @@ def test_changes_can_be_followed_from_any_version():
 def test_removed_workload_is_not_kept_alive_by_the_registry():
     registry = WorkloadRegistry()
     entry = registry.register(workload("a", env={"SECRET": "s"}), now=0)
-    registry.update("a", FAILED, now=1, message="m")
+    registry.update("a", Run(FAILED, message="m"), now=1)
     registry.remove("a")
     gc.collect()
     holders = [each for each in gc.get_referrers(entry) if each is not sys._getframe()]
@@ -364,9 +350,9 @@ def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
     registry = WorkloadRegistry()
     for name in "abcd":
         registry.register(workload(name), now=0)
-    registry.update("b", FAILED, now=10)
-    registry.update("a", FAILED, now=20)
-    registry.update("c", RUNNING, now=5)
+    registry.update("b", Run(FAILED), now=10)
+    registry.update("a", Run(FAILED), now=20)
+    registry.update("c", Run(RUNNING), now=5)
     registry.set_desired("b", DesiredState.STOP, now=25)  # does not make it younger
     assert registry.removable(now=20, retention=10) == []
     assert ids(registry.removable(now=21, retention=10)) == ["b"]
@@ -382,7 +368,7 @@ def test_what_ended_while_the_clock_was_ahead_keeps_nothing_else():
     registry = WorkloadRegistry()
     for name, ended in (("ahead", 9999), ("b", 20)):
         registry.register(workload(name), now=1)
-        registry.update(name, FAILED, now=ended)
+        registry.update(name, Run(FAILED), now=ended)
     assert ids(registry.removable(now=31, retention=10)) == ["b"]
     assert ids(registry.removable(now=99999, retention=10)) == ["ahead", "b"]
 
@@ -391,16 +377,20 @@ def test_another_run_has_its_own_times_and_address():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=1)
     registry.update(
-        "a", RUNNING, now=2, started_at=1.5, address="10.0.0.2", image_digest="sha256:0f"
+        "a", Run(RUNNING, started_at=1.5, address="10.0.0.2", image_digest="sha256:0f"), now=2
     )
-    registry.update("a", RUNNING, now=3, ended_at=2.5)
+    registry.update("a", Run(RUNNING, ended_at=2.5), now=3)
     entry = registry.restart("a", now=3, restart_at=13, failures=1)
-    assert (entry.started_at, entry.ended_at, entry.address) == (1.5, 2.5, None)
-    entry = registry.update("a", PENDING, now=13, reason="Creating")
-    assert (entry.started_at, entry.ended_at, entry.image_digest) == (1.5, 2.5, "sha256:0f")
-    entry = registry.update("a", RUNNING, now=14)
-    assert (entry.started_at, entry.ended_at, entry.address) == (None, None, None)
-    assert entry.image_digest is None
+    assert (entry.run.started_at, entry.run.ended_at, entry.run.address) == (1.5, 2.5, None)
+    entry = registry.update("a", Run(PENDING, reason="Creating"), now=13)
+    assert (entry.run.started_at, entry.run.ended_at, entry.run.image_digest) == (
+        1.5,
+        2.5,
+        "sha256:0f",
+    )
+    entry = registry.update("a", Run(RUNNING), now=14)
+    assert (entry.run.started_at, entry.run.ended_at, entry.run.address) == (None, None, None)
+    assert entry.run.image_digest is None
 
 
 def test_a_restart_may_be_told_of_a_later_attempt():
@@ -439,8 +429,8 @@ def test_want_of_the_same_end_keeps_the_shorter_grace_time():
 
 def crash(registry: WorkloadRegistry, attempt: int, code: int = 3) -> None:
     now = 10.0 * attempt
-    registry.update("a", PENDING, now=now, reason="CreatingContainer")
-    registry.update("a", RUNNING, now=now + 1)
+    registry.update("a", Run(PENDING, reason="CreatingContainer"), now=now)
+    registry.update("a", Run(RUNNING), now=now + 1)
     registry.restart("a", now=now + 2, restart_at=now + 9, reason="BackOff", exit_code=code)
 
 
@@ -480,8 +470,8 @@ def test_history_keeps_what_was_before_a_loop_and_what_breaks_it():
 def test_workload_that_has_ended_is_not_restarted(state):
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=0)
-    registry.update("a", WorkloadState.RUNNING, now=1)
-    registry.update("a", state, now=2)
+    registry.update("a", Run(WorkloadState.RUNNING), now=1)
+    registry.update("a", Run(state), now=2)
     before = registry.get("a")
     with pytest.raises(IllegalTransition):
         registry.restart("a", now=3, restart_at=None)
@@ -502,9 +492,9 @@ def test_each_change_has_the_next_version():
     registry = WorkloadRegistry()
     versions = [
         registry.register(workload(), now=1.0).version,
-        registry.update("wl-1", WorkloadState.RUNNING, now=2.0).version,
+        registry.update("wl-1", Run(WorkloadState.RUNNING), now=2.0).version,
         registry.restart("wl-1", now=3.0, restart_at=None).version,
-        registry.set_handle("wl-1", ZoneHandle("pod", "container")).version,
+        registry.update("wl-1", Run(PENDING, "Pulling"), now=3.5).version,
         registry.set_desired("wl-1", DesiredState.STOP, now=4.0, grace_seconds=9).version,
         registry.set_desired("wl-1", DesiredState.STOP, now=5.0, grace_seconds=3).version,
         registry.set_desired("wl-1", DesiredState.REMOVE, now=6.0).version,

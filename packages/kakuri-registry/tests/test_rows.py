@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_registry import Change, Transition, WorkloadEntry, ZoneHandle
+from kakuri_registry import Change, Transition, WorkloadEntry
 from kakuri_registry._rows import (
     COLUMNS,
     LARGEST,
@@ -15,7 +15,7 @@ from kakuri_registry._rows import (
 )
 from kakuri_registry._schema import migrate
 from kakuri_registry._statements import PUT, SELECT
-from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Workload, WorkloadState
+from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Run, Workload, WorkloadState
 
 TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
     ["", "\n", "\\n", "\\", "\0", "\ud800"]
@@ -44,25 +44,28 @@ WORKLOADS = st.builds(
 )
 STATES = st.sampled_from(WorkloadState)
 EXIT_CODES = st.none() | st.integers(-(2**63) + 1, 2**63 - 1)
-ENTRIES = st.builds(
-    WorkloadEntry,
-    WORKLOADS,
-    state=STATES,
-    version=NUMBER,
-    registered_at=TIME,
-    changed_at=TIME,
+RUNS = st.builds(
+    Run,
+    STATES,
     reason=st.none() | TEXT,
     message=st.none() | TEXT,
     exit_code=EXIT_CODES,
-    handle=st.none() | st.builds(ZoneHandle, TEXT, TEXT),
     address=st.none() | TEXT,
     started_at=st.none() | TIME,
     ended_at=st.none() | TIME,
     attempt=NUMBER,
+    image_digest=st.none() | TEXT,
+)
+ENTRIES = st.builds(
+    WorkloadEntry,
+    WORKLOADS,
+    run=RUNS,
+    version=NUMBER,
+    registered_at=TIME,
+    changed_at=TIME,
     restart_at=st.none() | TIME,
     desired=st.sampled_from(DesiredState),
     grace_seconds=NUMBER,
-    image_digest=st.none() | TEXT,
 )
 HISTORIES = st.lists(
     st.builds(Transition, TIME, STATES, NUMBER, st.none() | TEXT, st.none() | TEXT, EXIT_CODES),
@@ -93,7 +96,7 @@ def test_what_is_written_is_read_back(connection, entry, history):
 
 def change(**fields: object) -> Change:
     workload = Workload("wl-1", "nginx", "edera-zone", 512, 500)
-    entry = WorkloadEntry(workload, WorkloadState.PENDING, 1, 0.0, 0.0, **fields)
+    entry = WorkloadEntry(workload, Run(WorkloadState.PENDING, **fields), 1, 0.0, 0.0)
     return Change("wl-1", 1, entry)
 
 
@@ -107,7 +110,7 @@ def test_what_a_runtime_exaggerates_is_cut(connection):
     connection.execute(PUT[1], [keepable(cell) for cell in row_of(said)])
     (row,) = connection.execute(SELECT)
     entry = RowReader().read(row).entry
-    assert (entry.exit_code, len(entry.message)) == (LARGEST, MAX_STORED_TEXT)
+    assert (entry.run.exit_code, len(entry.run.message)) == (LARGEST, MAX_STORED_TEXT)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +156,4 @@ def test_common_text_is_kept_once():
     reader = RowReader()
     rows = [row_of(change(reason=reason)) for reason in ("".join(["Pull", "ing"]), "Pulling")]
     first, second = (reader.read(row).entry for row in rows)
-    assert first.reason is second.reason
+    assert first.run.reason is second.run.reason

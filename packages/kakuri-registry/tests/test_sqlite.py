@@ -21,13 +21,13 @@ from kakuri_registry import (
     Transition,
     WorkloadEntry,
     WorkloadRegistry,
-    ZoneHandle,
     _folder,
     _recovery,
 )
+from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
-from kakuri_workload import PullPolicy, RestartPolicy, Workload, WorkloadState
+from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Run, Workload, WorkloadState
 from kakuri_workload.testing import workload
 
 CASES = Path(__file__).parent / "cases"
@@ -35,7 +35,7 @@ PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
 def put(workload_id: str, version: int = 1, *, is_new: bool = True, **fields: object) -> Change:
-    entry = WorkloadEntry(workload(workload_id), PENDING, version, 0.0, 0.0, **fields)
+    entry = WorkloadEntry(workload(workload_id), Run(PENDING, **fields), version, 0.0, 0.0)
     return Change(workload_id, version, entry, (), is_new)
 
 
@@ -76,14 +76,7 @@ def test_store_reopened_loads_every_written_field(reopened):
     store = reopened()
     for name in ("a", "b", "c"):
         registry.register(workload(name, labels={"team": "red"}, pull=PullPolicy.NEVER), now=1.0)
-    registry.update(
-        "b",
-        RUNNING,
-        now=2.0,
-        handle=ZoneHandle("s", "c"),
-        address="10.0.0.2",
-        image_digest="sha256:0f",
-    )
+    registry.update("b", Run(RUNNING, address="10.0.0.2", image_digest="sha256:0f"), now=2.0)
     registry.remove("c")
     for change in changes:
         store.write([change])
@@ -103,7 +96,7 @@ def test_store_reopened_loads_counts_of_histories(reopened):
     registry.subscribe(changes.append)
     registry.register(workload("a"), now=0)
     for attempt in range(3):
-        registry.update("a", RUNNING, now=attempt)
+        registry.update("a", Run(RUNNING), now=attempt)
         registry.restart("a", now=attempt, restart_at=9.0, reason="BackOff")
     reopened().write(changes[-1:])
     again = WorkloadRegistry.load(reopened().load())
@@ -116,8 +109,8 @@ def test_registry_loaded_from_a_store_continues_its_versions(reopened):
     registry.subscribe(changes.append)
     registry.register(workload("later"), now=1.0)
     registry.register(workload("sooner"), now=1.0)
-    registry.update("later", FAILED, now=9.0)
-    registry.update("sooner", FAILED, now=8.0)
+    registry.update("later", Run(FAILED), now=9.0)
+    registry.update("sooner", Run(FAILED), now=8.0)
     reopened().write(list({change.workload_id: change for change in changes}.values()))
     again = WorkloadRegistry.load(reopened().load(), max_workloads=1)
     removable = again.removable(now=20.0, retention=10.0)
@@ -151,8 +144,8 @@ def test_text_and_numbers_outside_sqlite_s_range_are_stored(path):
     with closing(SQLiteStore(path)) as store:
         store.write([put("plain", 1, message="…"), odd, Change("gone \udfff", 3, None)])
         first, second = store.load().entries
-    assert (first.message, second.message) == ("…", "lone \ud800")
-    assert second.exit_code == 2**63 - 1
+    assert (first.run.message, second.run.message) == ("…", "lone \ud800")
+    assert second.run.exit_code == 2**63 - 1
 
 
 def test_files_of_a_store_are_readable_by_this_user_only(path):
@@ -215,12 +208,59 @@ def test_database_of_an_earlier_schema_is_migrated(path):
             "wl-old", "nginx:latest", "edera-zone", 512, 500, (), ("two", "words"), {"A": "1"},
             restart_policy=RestartPolicy.ALWAYS,
         )  # fmt: skip
-        assert (entry.state, entry.version, entry.address) == (RUNNING, 40, "10.0.0.2")
+        assert (entry.state, entry.version, entry.run.address) == (RUNNING, 40, "10.0.0.2")
         store.write([Change("wl-old", 50, entry, (Transition(1001.5, RUNNING),))])
     with closing(SQLiteStore(path)) as store:
         assert store.load().histories == {"wl-old": (Transition(1001.5, RUNNING),)}
     with closing(sqlite3.connect(path)) as new:
         assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((CASES / "schema-5.sql").read_text())
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert loaded.problems == ()
+    waiting, ended, stopping = loaded.entries
+    digest = "sha256:" + "0" * 64
+    assert waiting.workload == Workload(
+        "wl-run", "nginx:latest", "edera-zone", 512, 500, ("sh", "-c"), ("two\nlines", "\\"),
+        {"A": "1"}, "/srv", "1000:0", {"team": "x"}, RestartPolicy.ALWAYS, 7, PullPolicy.NEVER,
+    )  # fmt: skip
+    why = "the last run ended: Error, exit code 3"
+    assert waiting.run == Run(PENDING, "BackOff", why, 3, None, 1001.0, None, 1, digest)
+    assert (waiting.version, waiting.registered_at, waiting.changed_at) == (3, 1000.0, 1003.0)
+    assert (waiting.failures, waiting.restart_at) == (1, 1013.0)
+    assert ended.run == Run(FAILED, "ImagePullFailed", "no such image")
+    assert stopping.run == Run(RUNNING, started_at=1006.5)
+    assert (stopping.desired, stopping.grace_seconds) == (DesiredState.STOP, 5)
+    assert loaded.histories["wl-run"] == (
+        Transition(1001.5, RUNNING),
+        Transition(1003.0, PENDING, 1, "BackOff", why, 3),
+    )
+    with closing(sqlite3.connect(path)) as new:
+        columns = {row[1] for row in new.execute("PRAGMA table_info(workloads)")}
+        assert columns == {"number", *COLUMNS}
+        assert new.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_database_of_an_earlier_schema_with_an_id_twice_is_recovered(path):
+    path.parent.mkdir()
+    script = (CASES / "schema-5.sql").read_text()
+    with closing(sqlite3.connect(path)) as old:
+        # As after damage to the index: SQLite's own check of the constraint has failed before.
+        old.executescript(script.replace("NOT NULL UNIQUE", "NOT NULL"))
+        old.execute("UPDATE workloads SET id = 'wl-run', version = 9 WHERE id = 'wl-end'")
+        old.commit()
+    with closing(SQLiteStore(path)) as store:
+        loaded = store.load()
+    assert {entry.workload.id: entry.version for entry in loaded.entries} == {
+        "wl-run": 9, "wl-stop": 8,
+    }  # fmt: skip
+    assert "2 workloads were recovered" in loaded.problems[0].message
 
 
 def test_failed_migration_leaves_the_old_database_unchanged(path):

@@ -12,9 +12,8 @@ from kakuri_registry import (
     SQLiteStore,
     WorkloadEntry,
     WorkloadRegistry,
-    ZoneHandle,
 )
-from kakuri_workload import DesiredState, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 IDS = st.sampled_from([f"w-{number}" for number in range(6)])
 STATES = st.sampled_from(WorkloadState)
@@ -66,19 +65,12 @@ class RegistryAndDatabase(RuleBasedStateMachine):
             workload = Workload(name, "nginx", "edera-zone", 1, 1, args=args, labels=labels)
             self.changed(self.registry.register(workload, now=self.now))
 
-    @rule(
-        name=IDS,
-        state=STATES,
-        reason=TEXT,
-        handle=st.none() | st.builds(ZoneHandle, *[TEXT.filter(bool)] * 2),
-    )
-    def update(self, name, state, reason, handle) -> None:
+    @rule(name=IDS, state=STATES, reason=TEXT)
+    def update(self, name, state, reason) -> None:
         self.now += 1
         entry = self.registry.get(name)
         if entry is not None and entry.state.can_become(state):
-            self.changed(
-                self.registry.update(name, state, now=self.now, reason=reason, handle=handle)
-            )
+            self.changed(self.registry.update(name, Run(state, reason=reason), now=self.now))
 
     @rule(name=IDS, exit_code=st.none() | st.integers(0, 255))
     def restart(self, name, exit_code) -> None:

@@ -12,7 +12,7 @@ from kakuri_registry import (
     WorkloadEntry,
     _sqlite,
 )
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 SECRET = "hunter2-" * 8
 
@@ -20,7 +20,7 @@ SECRET = "hunter2-" * 8
 def put(number: int, size: int = 0) -> Change:
     env = {"PASSWORD": SECRET, "X": "x" * size}
     workload = Workload(f"w-{number}", "nginx", "edera-zone", 1, 1, env=env)
-    entry = WorkloadEntry(workload, WorkloadState.PENDING, number + 1, 0.0, 0.0)
+    entry = WorkloadEntry(workload, Run(WorkloadState.PENDING), number + 1, 0.0, 0.0)
     return Change(workload.id, number + 1, entry, (), is_new=True)
 
 

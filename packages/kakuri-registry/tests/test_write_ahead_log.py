@@ -12,12 +12,12 @@ from kakuri_registry import (
     _sqlite,
     _write_ahead_log,
 )
-from kakuri_workload import Workload, WorkloadState
+from kakuri_workload import Run, Workload, WorkloadState
 
 
 def put(name, version=1, size=0):
     workload = Workload(name, "nginx", "edera-zone", 1, 1, env={"X": "x" * size} if size else {})
-    entry = WorkloadEntry(workload, WorkloadState.PENDING, version, 0.0, 0.0)
+    entry = WorkloadEntry(workload, Run(WorkloadState.PENDING), version, 0.0, 0.0)
     return Change(name, version, entry, (), is_new=True)
 
 

@@ -15,7 +15,7 @@ from kakuri_registry import (
     WorkloadRegistry,
     _tidier,
 )
-from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload import DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING = WorkloadState.PENDING, WorkloadState.RUNNING
@@ -91,7 +91,7 @@ async def until(condition) -> None:
 async def test_changes_of_one_turn_of_the_loop_are_written_together(registry, writer, store):
     for name in "abc":
         registry.register(workload(name), now=0)
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     assert writer.durability("a") is not SAVED
     assert writer.backlog == 3
     await asyncio.gather(*map(writer.saved, "abc"))
@@ -127,11 +127,11 @@ async def test_change_that_no_caller_awaits_is_written_after_one_that_a_caller_a
 ):
     registry.register(workload("a"), now=0)
     await writer.saved("a")
-    registry.update("a", PENDING, now=1, reason="Pulling")
+    registry.update("a", Run(PENDING, reason="Pulling"), now=1)
     registry.register(workload("b"), now=1)
     await writer.saved("b")
     assert writer.durability("a") is not SAVED
-    registry.update("a", RUNNING, now=2)
+    registry.update("a", Run(RUNNING), now=2)
     await until(lambda: writer.durability("a") is SAVED)
     assert store.writes == [["a"], ["b"], ["a"]]
     assert [entry.state for entry in store.load().entries] == [RUNNING, PENDING]
@@ -204,7 +204,7 @@ async def test_flushed_without_registrations_succeeds_while_registrations_are_re
     await writer.flushed()
     store.refuses_new = True
     store.gate.clear()
-    registry.update("old", RUNNING, now=2)
+    registry.update("old", Run(RUNNING), now=2)
     registry.register(workload("new"), now=2)
     settled = asyncio.ensure_future(writer.flushed(registrations=False))
     refused = asyncio.ensure_future(writer.saved("new"))
@@ -235,7 +235,7 @@ async def test_refused_registrations_do_not_delay_other_changes(registry, writer
 
     refused = [asyncio.ensure_future(register_repeatedly(name)) for name in ("a", "b", "c")]
     for number in range(20):
-        registry.update("old", PENDING, now=number, reason=f"step-{number}")
+        registry.update("old", Run(PENDING, reason=f"step-{number}"), now=number)
         async with asyncio.timeout(10):
             await writer.saved("old")
     is_over = True
@@ -251,7 +251,7 @@ async def test_refused_registrations_leave_no_backlog_while_the_store_fails(
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
-    registry.update("old", RUNNING, now=1)
+    registry.update("old", Run(RUNNING), now=1)
     for number in range(100):
         registry.register(workload(f"w-{number}"), now=1)
         with pytest.raises(StoreFailed):
@@ -267,7 +267,7 @@ async def test_failing_store_is_tried_once_for_each_call_of_saved(registry, writ
     registry.register(workload("old"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 1000
-    registry.update("old", RUNNING, now=1)
+    registry.update("old", Run(RUNNING), now=1)
     for _ in range(3):
         with pytest.raises(StoreFailed):
             await writer.saved("old")
@@ -294,7 +294,7 @@ async def test_change_made_during_close_is_written(registry, writer, store):
     store.gate.clear()
     closing = asyncio.ensure_future(writer.close())
     await until(lambda: writer._backlog.writing)
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     store.gate.set()
     await closing
     assert store.load().entries == [registry.get("a")]
@@ -307,7 +307,7 @@ async def test_withdrawn_registration_withdraws_later_changes_of_the_workload(
     store.gate.clear()
     registry.register(workload("a"), now=0)
     await until(lambda: writer._backlog.writing)
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     later = asyncio.ensure_future(writer.saved("a"))
     await asyncio.sleep(0)
     store.gate.set()
@@ -354,7 +354,7 @@ async def test_failed_change_raises_and_is_retried_until_it_succeeds(registry, w
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 2
-    entry = registry.update("a", RUNNING, now=1)
+    entry = registry.update("a", Run(RUNNING), now=1)
     with pytest.raises(StoreFailed, match="input/output error") as caught:
         await writer.saved("a")
     assert isinstance(caught.value.__cause__, StoreFailed)
@@ -372,7 +372,7 @@ async def test_failed_change_is_retried_as_soon_as_a_registration_succeeds(regis
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("once")]
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     with pytest.raises(StoreFailed):
         await writer.flushed()
     registry.register(workload("b"), now=2)
@@ -402,7 +402,7 @@ async def test_when_saved_calls_the_function_with_none_or_the_error(registry, wr
     assert outcomes == ["at once"]
     await writer.flushed()
     assert outcomes == ["at once", None]
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     store.faults = [StoreFailed("no")]
     writer.when_saved("a", outcomes.append)
     with pytest.raises(StoreFailed):
@@ -505,7 +505,7 @@ async def test_changes_written_to_a_database_are_there_after_reopening(registry,
     async with StoreWriter(registry, store) as writer:
         registry.register(workload("a"), now=1.0)
         await writer.saved("a")
-        entry = registry.update("a", RUNNING, now=2.0, reason="Started")
+        entry = registry.update("a", Run(RUNNING, reason="Started"), now=2.0)
         await writer.saved("a")
         registry.register(workload("b"), now=1.0)
         registry.remove("b")
@@ -528,7 +528,7 @@ async def test_repeated_failure_and_its_end_are_each_logged_once(registry, write
     registry.register(workload("a"), now=0)
     await writer.flushed()
     store.faults = [StoreFailed("input/output error")] * 3
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     await until(lambda: not store.faults and writer.error is None)
     assert [record.getMessage() for record in caplog.records] == [
         "the store accepts no changes: input/output error",
@@ -590,7 +590,7 @@ async def test_concurrent_flushed_without_registrations_share_one_wait(registry,
         await writer.flushed()
         store.gate.clear()
         for name in "abc":
-            registry.update(name, RUNNING, now=1)
+            registry.update(name, Run(RUNNING), now=1)
         asked = [asyncio.create_task(writer.flushed(registrations=False)) for _ in range(50)]
         asked.append(asyncio.create_task(writer.flushed(registrations=False)))
         await asyncio.sleep(0)
@@ -599,7 +599,7 @@ async def test_concurrent_flushed_without_registrations_share_one_wait(registry,
         asked.pop().cancel()  # the other callers still get the outcome
         store.gate.set()
         await asyncio.gather(*asked)
-        registry.update("a", RUNNING, now=2, reason="more")
+        registry.update("a", Run(RUNNING, reason="more"), now=2)
         assert writer.durability("a") is not SAVED
         await writer.flushed(registrations=False)
         assert writer.durability("a") is SAVED
@@ -610,7 +610,7 @@ async def test_flushed_without_registrations_raises_an_error_for_each_caller(reg
         registry.register(workload("a"), now=0)
         await writer.flushed()
         store.faults = [StoreFailed("the disk stumbled")]
-        registry.update("a", RUNNING, now=1)
+        registry.update("a", Run(RUNNING), now=1)
         outcomes = await asyncio.gather(
             writer.flushed(registrations=False),
             writer.flushed(registrations=False),
@@ -631,7 +631,7 @@ async def test_durability_follows_a_workload_from_registration_over_a_failing_di
     assert writer.durability("unknown") is SAVED
     assert SAVED.is_reportable
     store.faults = [StoreFailed("broken")] * 4
-    registry.update("old", RUNNING, now=1)
+    registry.update("old", Run(RUNNING), now=1)
     assert writer.durability("old") is Durability.PENDING
     assert not Durability.PENDING.is_reportable
     with pytest.raises(StoreFailed):
@@ -652,10 +652,10 @@ async def test_flushed_without_registrations_waits_for_a_change_made_since_the_l
         registry.register(workload(name), now=0)
         await writer.saved(name)
     store.gate.clear()
-    registry.update("a", RUNNING, now=1)
+    registry.update("a", Run(RUNNING), now=1)
     first = asyncio.ensure_future(writer.flushed(registrations=False))
     await asyncio.sleep(0)
-    registry.update("b", RUNNING, now=2)
+    registry.update("b", Run(RUNNING), now=2)
     second = asyncio.ensure_future(writer.flushed(registrations=False))
     await asyncio.sleep(0)
     store.gate.set()

@@ -477,7 +477,7 @@ class World:
             elif entry.state is WorkloadState.RUNNING:
                 is_right = is_running and is_same and entry.desired is DesiredState.RUN
             else:
-                is_right = entry.reason == "BackOff" and entry.desired is DesiredState.RUN
+                is_right = entry.run.reason == "BackOff" and entry.desired is DesiredState.RUN
             if not is_right:
                 found.append(f"{entry} with {zone}")
         return found

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from kakuri_agent import Agent, Capacity, RuntimeFault, RuntimeUnavailable, SimulatedRuntime, _agent
-from kakuri_registry import ZoneHandle, spec_size
+from kakuri_registry import spec_size
 from kakuri_rpc import (
     DescribeNode,
     ErrorCode,
@@ -18,7 +18,7 @@ from kakuri_rpc import (
     Status,
     StopWorkload,
 )
-from kakuri_workload import RestartPolicy, WorkloadState
+from kakuri_workload import RestartPolicy, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -173,7 +173,6 @@ async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, 
     runtime.change(RUNNING, started_at=5.0, address="10.0.0.2", image_digest="sha256:0f")
     await settle()
     assert agent.handle(GetStatus("wl-1")).image_digest == "sha256:0f"
-    assert registry.get("wl-1").handle == ZoneHandle("s", "c")
     status = agent.handle(GetStatus("wl-1"))
     assert (status.state, status.started_at, status.address) == (State.RUNNING, 5.0, "10.0.0.2")
     runtime.change(FAILED, reason="Error", message="it broke", exit_code=3, ended_at=6.0)
@@ -325,8 +324,8 @@ async def test_listing_is_paged_and_filtered(agent, runtime, settle):
 async def test_after_a_restart_only_what_has_not_ended_counts(registry, writer, runtime):
     for name in ("waits", "runs", "ended"):
         registry.register(workload(name), now=1.0)
-    registry.update("runs", RUNNING, now=2.0)
-    registry.update("ended", FAILED, now=2.0)
+    registry.update("runs", Run(RUNNING), now=2.0)
+    registry.update("ended", Run(FAILED), now=2.0)
     agent = Agent(registry, writer, runtime, capacity := Capacity(memory_mb=2000))
     assert capacity.memory_mb_used == 2 * 512
     agent.close()

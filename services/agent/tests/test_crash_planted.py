@@ -4,7 +4,7 @@ import pytest
 from kakuri_agent import Agent, Capacity, Reconciler
 from kakuri_registry import Durability, StoreWriter, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
-from kakuri_workload import DesiredState
+from kakuri_workload import DesiredState, Run
 
 from .crash_harness import World
 from .crash_history import Violation
@@ -86,7 +86,7 @@ class UnboundRegistry(WorkloadRegistry):
         for entry in registry:
             if entry.attempt and not entry.state.is_terminal:
                 registry._entries[entry.workload.id] = type(entry)(
-                    entry.workload, entry.state, entry.version, entry.registered_at,
+                    entry.workload, Run(entry.state), entry.version, entry.registered_at,
                     entry.changed_at, desired=entry.desired,
                 )  # fmt: skip
         return registry

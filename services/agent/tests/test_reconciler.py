@@ -17,7 +17,7 @@ from kakuri_rpc import (
     State,
     StopWorkload,
 )
-from kakuri_workload import DesiredState, RestartPolicy, WorkloadState, ZoneStatus
+from kakuri_workload import DesiredState, RestartPolicy, Run, WorkloadState, ZoneStatus
 from kakuri_workload.testing import workload
 
 from .loop_clock import LoopClock, begin
@@ -31,7 +31,7 @@ async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, writer
     agent = Agent(registry, writer, runtime)
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.state, entry.started_at) == (RUNNING, 3.0)
+    assert (entry.state, entry.run.started_at) == (RUNNING, 3.0)
     assert entry.workload == workload(args=("a",))
     assert runtime.told == []
     steps = [(step.state, step.reason) for step in registry.history("wl-1")]
@@ -48,7 +48,7 @@ async def test_adopted_workload_is_restarted_by_the_policy_of_its_zone(
     await settle()
     entry = registry.get("wl-1")
     assert entry.workload.restart_policy is RestartPolicy.ALWAYS
-    assert (entry.state, entry.reason, entry.attempt) == (PENDING, "BackOff", 1)
+    assert (entry.state, entry.run.reason, entry.attempt) == (PENDING, "BackOff", 1)
     agent.close()
 
 
@@ -193,7 +193,7 @@ async def test_failures_are_tried_again_later_and_later(restarting, registry, ru
         runtime.change(FAILED, reason="Error", exit_code=3, attempt=attempt)
         await settle()
         entry = registry.get("wl-1")
-        assert (entry.state, entry.reason, entry.exit_code) == (PENDING, "BackOff", 3)
+        assert (entry.state, entry.run.reason, entry.run.exit_code) == (PENDING, "BackOff", 3)
         assert entry.attempt == attempt + 1
         waited += clock.due()
         await settle()
@@ -259,11 +259,11 @@ async def test_a_restored_store_takes_over_a_later_attempt(restarting, registry,
     runtime.change(RUNNING, attempt=5, started_at=90.0, address="10.0.0.2")
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.state, entry.attempt, entry.address) == (RUNNING, 5, "10.0.0.2")
+    assert (entry.state, entry.attempt, entry.run.address) == (RUNNING, 5, "10.0.0.2")
     runtime.change(FAILED, attempt=5, reason="Error", exit_code=1)
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.reason, entry.attempt, entry.address) == ("BackOff", 6, None)
+    assert (entry.run.reason, entry.attempt, entry.run.address) == ("BackOff", 6, None)
     clock.due()
     await settle()
     assert runtime.told == [("start", "wl-1", 6)]
@@ -280,7 +280,7 @@ async def test_a_second_run_has_its_own_times(restarting, registry, runtime, set
     runtime.change(RUNNING, attempt=1, started_at=3.0)
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.started_at, entry.ended_at, entry.exit_code) == (3.0, None, None)
+    assert (entry.run.started_at, entry.run.ended_at, entry.run.exit_code) == (3.0, None, None)
 
 
 async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtime, settle):
@@ -294,7 +294,7 @@ async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtim
     runtime.change(FAILED, reason="OOMKilled", exit_code=137, attempt=1)
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.state, entry.reason, entry.exit_code) == (FAILED, "OOMKilled", 137)
+    assert (entry.state, entry.run.reason, entry.run.exit_code) == (FAILED, "OOMKilled", 137)
 
 
 async def test_success_is_no_failure(restarting, registry, runtime, settle):
@@ -320,7 +320,7 @@ async def test_stopped_workload_ends_with_reason_stopped(
     runtime.change(FAILED, reason=reason, exit_code=137)
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.state, entry.reason, entry.exit_code) == (FAILED, "Stopped", 137)
+    assert (entry.state, entry.run.reason, entry.run.exit_code) == (FAILED, "Stopped", 137)
 
 
 async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle):
@@ -332,7 +332,7 @@ async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle
     reconciler.enqueue("wl-1")
     await settle()
     entry = registry.get("wl-1")
-    assert (entry.state, entry.reason) == (FAILED, "Stopped")
+    assert (entry.state, entry.run.reason) == (FAILED, "Stopped")
     assert clock.due() == []
     assert len(runtime.told) == 1
 
@@ -379,7 +379,7 @@ async def slow(registry):
     store = SlowStore()
     writer = StoreWriter(registry, store)
     registry.register(workload(), now=1.0)
-    registry.update("wl-1", RUNNING, now=2.0)
+    registry.update("wl-1", Run(RUNNING), now=2.0)
     store.may_write.set()
     await writer.flushed()
     store.may_write.clear()
@@ -481,7 +481,7 @@ async def test_a_zone_is_adopted_though_the_disk_is_full(slow, registry, runtime
 async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, settle):
     """Else a stop would wait for the disk for ever: each look at it would be a change to keep."""
     store, writer = slow
-    registry.update("wl-1", RUNNING, now=2.0, started_at=2.0, address="10.0.0.2")
+    registry.update("wl-1", Run(RUNNING, started_at=2.0, address="10.0.0.2"), now=2.0)
     registry.restart("wl-1", now=3.0, restart_at=None)
     runtime.zones["wl-1"] = ZoneStatus("wl-1", PENDING, "Pulling", attempt=1)
     agent = Agent(registry, writer, runtime)

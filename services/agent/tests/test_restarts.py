@@ -7,7 +7,7 @@ from kakuri_agent import _agent, _capacity, _reconciler, _restarts, _retention, 
 from kakuri_agent._restarts import back_off, is_restarted
 from kakuri_agent._retention import Retention
 from kakuri_registry import WorkloadRegistry
-from kakuri_workload import DesiredState, RestartPolicy, WorkloadState
+from kakuri_workload import DesiredState, RestartPolicy, Run, WorkloadState
 
 from .recording_runtime import workload
 
@@ -52,7 +52,7 @@ def ended(count, at=0):
     registry = WorkloadRegistry()
     for number in range(count):
         registry.register(workload(f"w-{number}"), now=0)
-        registry.update(f"w-{number}", FAILED, now=at)
+        registry.update(f"w-{number}", Run(FAILED), now=at)
     return registry
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from kakuri_agent._retention import CHECK_SECONDS, REMOVED_PER_CHECK, Retention
 from kakuri_registry import WorkloadRegistry
-from kakuri_workload import DesiredState, WorkloadState
+from kakuri_workload import DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
 
 from .virtual_time import VirtualLoop
@@ -28,7 +28,7 @@ def retention(registry, clock):
 
 def end(registry, workload_id, at):
     registry.register(workload(workload_id), now=0)
-    registry.update(workload_id, WorkloadState.FAILED, now=at)
+    registry.update(workload_id, Run(WorkloadState.FAILED), now=at)
 
 
 def test_what_has_ended_is_removed_when_its_time_is_over():

@@ -42,7 +42,7 @@ async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
     following = Agent(registry, writer, runtime)
     await settle()
     assert runtime.told == [("stop", "wl-1", registry.get("wl-1").grace_seconds)]
-    assert registry.get("wl-1").reason == "Error"
+    assert registry.get("wl-1").run.reason == "Error"
     following.close()
 
 

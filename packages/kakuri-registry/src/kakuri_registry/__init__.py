@@ -3,7 +3,7 @@
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
 from kakuri_registry._check import StoreReport, check_store
 from kakuri_registry._durability import Durability
-from kakuri_registry._entry import WorkloadEntry, ZoneHandle
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import (
     Compacted,
     DuplicateWorkload,
@@ -61,7 +61,6 @@ __all__ = [
     "UnknownWorkload",
     "WorkloadEntry",
     "WorkloadRegistry",
-    "ZoneHandle",
     "__version__",
     "check_store",
     "entry_size",

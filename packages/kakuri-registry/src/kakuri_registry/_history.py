@@ -38,20 +38,19 @@ History: TypeAlias = tuple[Transition, ...]
 
 def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> History:
     """Give the history of a workload that has changed, as it is kept."""
+    run, earlier = after.run, before.run
     if (
-        before.state is after.state
-        and before.reason == after.reason
-        and before.attempt == after.attempt
+        earlier.state is run.state
+        and earlier.reason == run.reason
+        and earlier.attempt == run.attempt
     ):
         return history
-    message = after.message
+    message = run.message
     if message is not None and len(message) > MAX_HISTORY_MESSAGE:
         message = message[: MAX_HISTORY_MESSAGE - 1] + "…"
-    step = Transition(
-        after.changed_at, after.state, after.attempt, after.reason, message, after.exit_code
-    )
-    if after.attempt > before.attempt:
-        history, step = _folded(history, step, before.attempt)
+    step = Transition(after.changed_at, run.state, run.attempt, run.reason, message, run.exit_code)
+    if run.attempt > earlier.attempt:
+        history, step = _folded(history, step, earlier.attempt)
     return (*history, step) if len(history) < MAX_HISTORY else (*history[1:], step)
 
 

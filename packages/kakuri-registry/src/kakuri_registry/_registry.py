@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from kakuri_workload import DesiredState, Workload, WorkloadState
+from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload, ChangeLog
 from kakuri_registry._ended import Ended, EndedWorkloads
-from kakuri_registry._entry import WorkloadEntry, ZoneHandle
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import (
     DuplicateWorkload,
     IllegalTransition,
@@ -32,6 +32,8 @@ MAX_WORKLOADS = 200_000
 
 MAX_PAGE = 1000
 """The most entries that one page holds."""
+
+_PENDING = Run(WorkloadState.PENDING)
 
 
 class WorkloadRegistry:
@@ -87,62 +89,52 @@ class WorkloadRegistry:
         if len(self._entries) >= self._max_workloads:
             raise RegistryFull(self._max_workloads)
         freeze(workload)
-        entry = WorkloadEntry(workload, WorkloadState.PENDING, self._version + 1, now, now)
+        entry = WorkloadEntry(workload, _PENDING, self._version + 1, now, now)
         self._entries[workload.id] = entry
         self._index.add(entry)
         self._publish(Change(workload.id, entry.version, entry, (), not is_adopted))
         return entry
 
-    def update(
-        self,
-        workload_id: str,
-        state: WorkloadState,
-        *,
-        now: float,
-        reason: str | None = None,
-        message: str | None = None,
-        exit_code: int | None = None,
-        handle: ZoneHandle | None = None,
-        address: str | None = None,
-        started_at: float | None = None,
-        ended_at: float | None = None,
-        image_digest: str | None = None,
-    ) -> WorkloadEntry:
-        """Move a workload along the state machine, or tell more about its present state.
+    def update(self, workload_id: str, run: Run, *, now: float) -> WorkloadEntry:
+        """Record an observation of a workload's run.
 
-        A state that is not terminal may be stated again with another reason or message. Handle,
-        address, digest and times that are not given stay what they are, but for the digest and the
-        times of the run before, when another one begins.
-        Raises UnknownWorkload, and IllegalTransition for a step that the table does not have.
+        The state follows the state machine. A state that is not terminal may be recorded again,
+        with another reason or message for example. The fields that the observation lacks keep
+        their earlier values, and the attempt stays the entry's (`Run.after`).
+
+        Args:
+            workload_id: the workload.
+            run: what was observed.
+            now: the time of the change.
+
+        Returns:
+            The new snapshot.
+
+        Raises:
+            UnknownWorkload: no workload has this id.
+            IllegalTransition: the state machine has no transition to the state.
+
+        Example:
+            registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())
+
         """
         entry = self._known(workload_id)
-        if not entry.state.can_become(state) and (state is not entry.state or state.is_terminal):
-            raise IllegalTransition(workload_id, entry.state, state)
-        begins = entry.state is WorkloadState.PENDING and state is WorkloadState.RUNNING
-        started_before = None if begins else entry.started_at
-        ended_before = None if begins else entry.ended_at
+        present, state = entry.run.state, run.state
+        if not present.can_become(state) and (state is not present or state.is_terminal):
+            raise IllegalTransition(workload_id, present, state)
         # The constructor, because dataclasses.replace takes three times as long.
         return self._put(
             entry,
             WorkloadEntry(
                 entry.workload,
-                state,
+                run.after(entry.run),
                 self._version + 1,
                 entry.registered_at,
                 now,
-                reason,
-                message,
-                exit_code,
-                handle or entry.handle,
-                address or entry.address,
-                started_before if started_at is None else started_at,
-                ended_before if ended_at is None else ended_at,
-                entry.attempt,
                 entry.failures,
                 None,
                 entry.desired,
                 entry.grace_seconds,
-                image_digest or (None if begins else entry.image_digest),
             ),
         )
 
@@ -177,14 +169,17 @@ class WorkloadRegistry:
             entry,
             replace(
                 entry,
-                state=WorkloadState.PENDING,
+                run=replace(
+                    entry.run,
+                    state=WorkloadState.PENDING,
+                    reason=reason,
+                    message=message,
+                    exit_code=exit_code,
+                    address=None,
+                    attempt=attempt,
+                ),
                 version=self._version + 1,
                 changed_at=now,
-                reason=reason,
-                message=message,
-                exit_code=exit_code,
-                attempt=attempt,
-                address=None,
                 failures=failures,
                 restart_at=restart_at,
             ),
@@ -219,11 +214,6 @@ class WorkloadRegistry:
                 restart_at=None,
             ),
         )
-
-    def set_handle(self, workload_id: str, handle: ZoneHandle) -> WorkloadEntry:
-        """Note where the runtime keeps a workload. Raises UnknownWorkload."""
-        entry = self._known(workload_id)
-        return self._put(entry, replace(entry, version=self._version + 1, handle=handle))
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
         """Give the present snapshot of a workload, or None if there is no such workload."""

@@ -17,12 +17,13 @@ from kakuri_workload import (
     DesiredState,
     PullPolicy,
     RestartPolicy,
+    Run,
     Workload,
     WorkloadState,
 )
 
 from kakuri_registry._change_log import Change
-from kakuri_registry._entry import WorkloadEntry, ZoneHandle
+from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY, FrozenDict
 from kakuri_registry._history import History, Transition
 
@@ -31,7 +32,7 @@ Cell: TypeAlias = str | bytes | int | float | None
 
 COLUMNS = (
     "id", "version", "state", "registered_at", "changed_at", "reason", "message", "exit_code",
-    "pod_sandbox_id", "container_id", "address", "started_at", "ended_at", "attempt", "restart_at",
+    "address", "started_at", "ended_at", "attempt", "restart_at",
     "wanted", "grace_seconds", "failures", "image", "runtime_class", "memory_mb", "cpu_millicores",
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
     "history", "pull", "image_digest",
@@ -52,7 +53,7 @@ _KINDS: dict[str, type] = {
 }
 _KIND_NAMES: dict[type, str] = {int: "a whole number", float: "a time", str: "text"}
 _OPTIONAL = frozenset(
-    ("reason", "message", "exit_code", "pod_sandbox_id", "container_id", "address", "started_at",
+    ("reason", "message", "exit_code", "address", "started_at",
      "ended_at", "restart_at", "command", "args", "env", "working_dir", "user", "labels", "history",
      "pull", "image_digest")
 )  # fmt: skip
@@ -81,23 +82,21 @@ def row_of(change: Change) -> tuple[Cell, ...]:
     entry = change.entry
     assert entry is not None
     workload = entry.workload
-    handle = entry.handle
-    message = None if entry.message is None else entry.message[:MAX_STORED_TEXT]
+    run = entry.run
+    message = None if run.message is None else run.message[:MAX_STORED_TEXT]
     return (
         workload.id,
         entry.version,
-        entry.state.value,
+        run.state.value,
         entry.registered_at,
         entry.changed_at,
-        entry.reason,
+        run.reason,
         message,
-        entry.exit_code,
-        None if handle is None else handle.pod_sandbox_id,
-        None if handle is None else handle.container_id,
-        entry.address,
-        entry.started_at,
-        entry.ended_at,
-        entry.attempt,
+        run.exit_code,
+        run.address,
+        run.started_at,
+        run.ended_at,
+        run.attempt,
         entry.restart_at,
         entry.desired.value,
         entry.grace_seconds,
@@ -116,7 +115,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
         workload.max_restarts,
         _history(change.history) if change.history else None,
         None if workload.pull is None else workload.pull.value,
-        entry.image_digest,
+        run.image_digest,
     )
 
 
@@ -150,7 +149,7 @@ class RowReader:
                 self._good_kinds.add(kinds)
         (
             workload_id, version, state, registered_at, changed_at, reason, message, exit_code,
-            pod_sandbox_id, container_id, address, started_at, ended_at, attempt, restart_at,
+            address, started_at, ended_at, attempt, restart_at,
             desired, grace_seconds, failures, image, runtime_class, memory_mb, cpu_millicores,
             command, args, env, working_dir, user, labels, restart_policy, max_restarts, history,
             pull, image_digest,
@@ -177,28 +176,27 @@ class RowReader:
             max_restarts,
             None if pull is None else _PULLS.get(pull) or _unknown("pull", pull, _PULLS),
         )
-        handle = None
-        if pod_sandbox_id is not None and container_id is not None:
-            handle = ZoneHandle(pod_sandbox_id, container_id)
-        entry = WorkloadEntry(
-            workload,
+        run = Run(
             _STATES.get(state) or _unknown("state", state, _STATES),
-            version,
-            registered_at,
-            changed_at,
             None if reason is None else self._names.get(reason) or self._name(reason),
             message,
             exit_code,
-            handle,
             address,
             started_at,
             ended_at,
             attempt,
+            image_digest,
+        )
+        entry = WorkloadEntry(
+            workload,
+            run,
+            version,
+            registered_at,
+            changed_at,
             failures,
             restart_at,
             _DESIRED.get(desired) or _unknown("wanted", desired, _DESIRED),
             grace_seconds,
-            image_digest,
         )
         steps = () if history is None else self._read_steps(history)
         return Change(workload_id, version, entry, steps)

@@ -1,7 +1,7 @@
-"""The tables of a durable registry, and how those of earlier versions become them.
+"""The tables of a durable registry, and the migrations from those of earlier versions.
 
-A row of `workloads` is one workload: what was asked for and how far it has come, each field in a
-column of its own; `_rows` says how. The one row of `registry` has the version of the latest change.
+A row of `workloads` is one workload, each field in a column of its own, as `_rows` describes. The
+single row of `registry` has the version of the latest change.
 """
 
 import os
@@ -10,61 +10,98 @@ from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed, StoreTooNew
 from kakuri_registry._folder import open_file
+from kakuri_registry._sqlite_errors import Damaged
 
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), for us and for file(1)."""
 
-MIGRATIONS = (
-    """
-    CREATE TABLE registry (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
-    INSERT INTO registry VALUES (1, 0);
-    CREATE TABLE workloads (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        version INTEGER,
-        state TEXT,
-        registered_at REAL,
-        changed_at REAL,
-        reason TEXT,
-        message TEXT,
-        exit_code INTEGER,
-        pod_sandbox_id TEXT,
-        container_id TEXT,
-        address TEXT,
-        started_at REAL,
-        ended_at REAL,
-        attempt INTEGER,
-        restart_at REAL,
-        wanted TEXT,
-        grace_seconds INTEGER,
-        image TEXT,
-        runtime_class TEXT,
-        memory_mb INTEGER,
-        cpu_millicores INTEGER,
-        command TEXT,
-        args TEXT,
-        env TEXT,
-        working_dir TEXT,
-        "user" TEXT,
-        labels TEXT,
-        restart_policy TEXT,
-        max_restarts INTEGER
-    );
-    """,
-    "ALTER TABLE workloads ADD COLUMN history TEXT;",
-    "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;",
-    """
-    ALTER TABLE workloads ADD COLUMN pull TEXT;
-    ALTER TABLE workloads ADD COLUMN image_digest TEXT;
-    """,
-    """
-    ALTER TABLE registry ADD COLUMN session INTEGER;
-    ALTER TABLE registry ADD COLUMN replaced INTEGER;
-    """,
+_WORKLOADS = """
+CREATE TABLE {name} (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    version INTEGER,
+    state TEXT,
+    registered_at REAL,
+    changed_at REAL,
+    reason TEXT,
+    message TEXT,
+    exit_code INTEGER,
+    address TEXT,
+    started_at REAL,
+    ended_at REAL,
+    attempt INTEGER,
+    restart_at REAL,
+    wanted TEXT,
+    grace_seconds INTEGER,
+    image TEXT,
+    runtime_class TEXT,
+    memory_mb INTEGER,
+    cpu_millicores INTEGER,
+    command TEXT,
+    args TEXT,
+    env TEXT,
+    working_dir TEXT,
+    "user" TEXT,
+    labels TEXT,
+    restart_policy TEXT,
+    max_restarts INTEGER,
+    history TEXT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    pull TEXT,
+    image_digest TEXT
 )
-"""What makes schema n + 1 of schema n; schema 0 is an empty file."""
+"""
 
-SCHEMA_VERSION = len(MIGRATIONS)
+MIGRATIONS = {
+    0: (
+        6,
+        _WORKLOADS.format(name="workloads")  # noqa: S608 the names are constants of this module
+        + """;
+        CREATE TABLE registry (
+            only INTEGER PRIMARY KEY CHECK (only = 1),
+            version INTEGER NOT NULL,
+            session INTEGER,
+            replaced INTEGER
+        );
+        INSERT INTO registry (only, version) VALUES (1, 0);
+        """,
+    ),
+    1: (2, "ALTER TABLE workloads ADD COLUMN history TEXT"),
+    2: (3, "ALTER TABLE workloads ADD COLUMN failures INTEGER NOT NULL DEFAULT 0"),
+    3: (
+        4,
+        """
+        ALTER TABLE workloads ADD COLUMN pull TEXT;
+        ALTER TABLE workloads ADD COLUMN image_digest TEXT;
+        """,
+    ),
+    4: (
+        5,
+        """
+        ALTER TABLE registry ADD COLUMN session INTEGER;
+        ALTER TABLE registry ADD COLUMN replaced INTEGER;
+        """,
+    ),
+    # Without pod_sandbox_id and container_id. DROP COLUMN needs SQLite 3.35, and would rewrite the
+    # table for each column.
+    5: (
+        6,
+        _WORKLOADS.format(name="upgraded")
+        + """;
+        INSERT INTO upgraded SELECT
+            number, id, version, state, registered_at, changed_at, reason, message, exit_code,
+            address, started_at, ended_at, attempt, restart_at, wanted, grace_seconds, image,
+            runtime_class, memory_mb, cpu_millicores, command, args, env, working_dir, "user",
+            labels, restart_policy, max_restarts, history, failures, pull, image_digest
+        FROM workloads;
+        DROP TABLE workloads;
+        ALTER TABLE upgraded RENAME TO workloads;
+        """,
+    ),
+}
+"""By schema, a later schema and the script that makes it; schema 0 is an empty file."""
+
+SCHEMA_VERSION = max(later for later, _ in MIGRATIONS.values())
 
 # The database's header (SQLite's file format, section 1.3).
 _HEADER_BYTES = 100
@@ -72,9 +109,9 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def refuse_foreign(path: Path) -> None:
-    """Look at a file before anything of it is changed.
+    """Check the file of a database before anything in it is changed.
 
-    What is in the log of a database alone, `migrate` sees. Raises StoreTooNew for a database of a
+    `migrate` checks what is only in its log. Raises StoreTooNew for a database of a
     later version, StoreFailed for another application's, and OSError.
     """
     try:
@@ -116,14 +153,18 @@ def _foreign(path: str) -> StoreFailed:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring a database to the present schema, all of the way or not at all.
+    """Bring a database to the present schema, in one transaction.
 
-    Raises StoreTooNew for one of a later version and StoreFailed for one that is not ours.
+    Raises:
+        StoreTooNew: A later version of this package has written the database.
+        StoreFailed: Another application has written it.
+        Damaged: It breaks a constraint of its own schema.
+
     """
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if application_id != APPLICATION_ID and (tables or application_id or version):
+    if version < 0 or (application_id != APPLICATION_ID and (tables or application_id or version)):
         raise _foreign(path)
     if version > SCHEMA_VERSION:
         raise StoreTooNew(path, SCHEMA_VERSION, version)
@@ -131,13 +172,17 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for script in MIGRATIONS[version:]:
+        while version != SCHEMA_VERSION:
+            version, script = MIGRATIONS[version]
             for statement in script.split(";"):
                 connection.execute(statement)
         # A pragma takes no parameters; both are numbers of this module.
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+    except sqlite3.IntegrityError as error:
+        connection.execute("ROLLBACK")
+        raise Damaged(f"{path!r} breaks a constraint of its own schema: {error}") from error
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

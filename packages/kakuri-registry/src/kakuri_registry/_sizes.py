@@ -38,7 +38,7 @@ def spec_size(workload: Workload) -> int:
 
 def entry_size(entry: WorkloadEntry, history: History) -> int:
     """Return the size of a workload in bytes: its specification, its messages, its history."""
-    texts = [entry.reason, entry.message]
+    texts = [entry.run.reason, entry.run.message]
     for step in history:
         texts += (step.reason, step.message)
     said = [text for text in texts if text is not None]

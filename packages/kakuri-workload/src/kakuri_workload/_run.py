@@ -31,3 +31,32 @@ class Run:
     ended_at: float | None = None
     attempt: int = 0
     image_digest: str | None = None
+
+    def after(self, before: "Run") -> "Run":
+        """Return this observation, completed by the one before it of the same workload.
+
+        A runtime does not report every field every time: the address of a stopped zone is gone, for
+        example. A field that is None keeps its earlier value, except that the times and the digest
+        of the previous attempt end where this one starts. The attempt is that of `before`.
+
+        Args:
+            before: the observation that was known until now.
+
+        """
+        begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
+        known = _NOTHING if begins else before
+        # The constructor, because dataclasses.replace takes three times as long.
+        return Run(
+            self.state,
+            self.reason,
+            self.message,
+            self.exit_code,
+            self.address or before.address,
+            known.started_at if self.started_at is None else self.started_at,
+            known.ended_at if self.ended_at is None else self.ended_at,
+            before.attempt,
+            self.image_digest or known.image_digest,
+        )
+
+
+_NOTHING = Run(WorkloadState.PENDING)

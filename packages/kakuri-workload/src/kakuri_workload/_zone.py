@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from kakuri_workload._grammar import Range
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES
+from kakuri_workload._run import Run
 from kakuri_workload._state import WorkloadState
 from kakuri_workload._workload import DEFAULT_RUNTIME_CLASS, MAX_QUANTITY, Workload
 
@@ -75,3 +76,18 @@ class ZoneStatus:
     spec: ZoneSpec | None = None
     image_digest: str | None = None
     spec_hash: str | None = None
+
+    @property
+    def run(self) -> Run:
+        """The observed state as the agent records it, without the runtime's own ids."""
+        return Run(
+            self.state,
+            self.reason,
+            self.message,
+            self.exit_code,
+            self.address,
+            self.started_at,
+            self.ended_at,
+            self.attempt,
+            self.image_digest,
+        )

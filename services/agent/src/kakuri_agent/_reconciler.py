@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 from kakuri_registry import Durability, StoreWriter, WorkloadEntry, WorkloadRegistry
-from kakuri_workload import DesiredState, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import DesiredState, Run, WorkloadState, ZoneSpec, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import LONGEST_BACK_OFF
@@ -142,7 +142,7 @@ class Reconciler:
         elif entry.state.is_terminal:
             self._stop_sandbox(entry, zone)
         elif entry.desired is DesiredState.STOP and is_of_earlier_run:
-            self._statuses.end(entry, ZoneStatus(workload_id, WorkloadState.FAILED, "Stopped"))
+            self._statuses.end(entry, Run(WorkloadState.FAILED, "Stopped"))
             self._release(workload_id)
         elif entry.desired is DesiredState.STOP:
             self._runtime.stop(workload_id, entry.grace_seconds)

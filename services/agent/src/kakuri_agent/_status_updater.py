@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
-from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry, ZoneHandle
-from kakuri_workload import DesiredState, WorkloadState, ZoneStatus
+from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry
+from kakuri_workload import DesiredState, Run, WorkloadState, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import ENDS_OF_A_STOP, GOOD_RUN, back_off, is_restarted
@@ -74,9 +74,8 @@ class StatusUpdater:
         self._capacity.reserve_accepted([entry.workload])
         log.warning("zone adopted", id=zone.id, state=zone.state.value)
         message = "its zone was found without a record of it"
-        return self._registry.update(
-            zone.id, WorkloadState.PENDING, now=self._clock(), reason="Adopted", message=message
-        )
+        adopted = Run(WorkloadState.PENDING, "Adopted", message)
+        return self._registry.update(zone.id, adopted, now=self._clock())
 
     def observe(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> WorkloadEntry:
         """Update an entry from its zone; None if it has no zone."""
@@ -86,57 +85,45 @@ class StatusUpdater:
             is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
             if not is_lost or entry.desired is DesiredState.REMOVE:
                 return entry
-            lost = ZoneStatus(
-                entry.workload.id, WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone"
-            )
+            lost = Run(WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone")
             return self.end(entry, lost)
         if zone.attempt > entry.attempt:
             entry = self._record_later_attempt(entry, zone)
         elif zone.attempt < entry.attempt:
             return entry  # the zone is of an earlier run
         if zone.state.is_terminal:
-            return self.end(entry, zone)
+            return self.end(entry, zone.run)
         if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
             log.warning("report not believed", id=zone.id, known="running", reported="pending")
             return entry
         if zone.state is WorkloadState.RUNNING and zone.id not in self._running_since:
             self._running_since[zone.id] = self._loop.time() - self._age(zone)
-        known = (entry.started_at, entry.address, entry.image_digest)
-        # A field that is not reported keeps its known value.
-        reported = (
-            zone.started_at or entry.started_at,
-            zone.address or entry.address,
-            zone.image_digest or entry.image_digest,
-        )
-        is_same = (zone.state, zone.reason, zone.message) == (
-            entry.state,
-            entry.reason,
-            entry.message,
-        )
-        if is_same and reported == known:
-            return entry
-        return self._update(entry, zone, zone.state, zone.reason)
+        run = zone.run.after(entry.run)
+        return entry if run == entry.run else self._update(entry, run)
 
-    def end(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
+    def end(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
         """Record the end of a run: restart the workload, or end it."""
         workload = entry.workload
-        reason = zone.reason
-        if entry.desired is not DesiredState.RUN and reason in ENDS_OF_A_STOP:
-            reason = "Stopped"
-        if entry.state is WorkloadState.PENDING and (
-            zone.started_at is not None or zone.state is WorkloadState.SUCCEEDED
-        ):
-            running = replace(zone, message=None, exit_code=None, ended_at=None)
-            entry = self._update(
-                entry, running, WorkloadState.RUNNING, None
-            )  # it ran between two reports
-        if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, zone.state):
-            failures = 1 if self._ran_well(zone) else entry.failures + 1
+        has_started = run.started_at is not None or run.state is WorkloadState.SUCCEEDED
+        if entry.state is WorkloadState.PENDING and has_started:  # it ran between two reports
+            started = replace(
+                run,
+                state=WorkloadState.RUNNING,
+                reason=None,
+                message=None,
+                exit_code=None,
+                ended_at=None,
+            )
+            entry = self._update(entry, started)
+        if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
+            failures = 1 if self._ran_well(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:
-                return self._restart(entry, zone, failures)
+                return self._restart(entry, run, failures)
             message = f"not restarted any more: {failures} runs in a row were no good ones"
-            zone = replace(zone, message=f"{zone.message}; {message}" if zone.message else message)
-        return self._update(entry, zone, zone.state, reason)
+            run = replace(run, message=f"{run.message}; {message}" if run.message else message)
+        elif entry.desired is not DesiredState.RUN and run.reason in ENDS_OF_A_STOP:
+            run = replace(run, reason="Stopped")
+        return self._update(entry, run)
 
     def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
         """Record an attempt later than the known ones: the store was restored from a backup."""
@@ -155,56 +142,40 @@ class StatusUpdater:
         """Return for how many seconds a zone has run, by the wall clock."""
         return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
 
-    def _ran_well(self, zone: ZoneStatus) -> bool:
+    def _ran_well(self, workload_id: str, run: Run) -> bool:
         """Return whether a run lasted long enough to reset the back-off."""
-        began = self._running_since.pop(zone.id, None)
+        began = self._running_since.pop(workload_id, None)
         if began is not None:
             return self._loop.time() - began >= GOOD_RUN
         # It was not observed running. Both times are from the runtime's clock.
-        if zone.started_at is None or zone.ended_at is None:
+        if run.started_at is None or run.ended_at is None:
             return False
-        return zone.ended_at - zone.started_at >= GOOD_RUN
+        return run.ended_at - run.started_at >= GOOD_RUN
 
-    def _restart(self, entry: WorkloadEntry, zone: ZoneStatus, failures: int) -> WorkloadEntry:
+    def _restart(self, entry: WorkloadEntry, run: Run, failures: int) -> WorkloadEntry:
         workload_id = entry.workload.id
         now = self._clock()
         delay = back_off(failures, self._jitter())
-        code = "" if zone.exit_code is None else f", exit code {zone.exit_code}"
+        code = "" if run.exit_code is None else f", exit code {run.exit_code}"
         entry = self._registry.restart(
             workload_id,
             now=now,
             restart_at=now + delay,
             reason="BackOff",
-            message=f"the last run ended: {zone.reason or zone.state.value}{code}",
-            exit_code=zone.exit_code,
+            message=f"the last run ended: {run.reason or run.state.value}{code}",
+            exit_code=run.exit_code,
             failures=failures,
         )
         self._queue.back_off(workload_id, delay)
         log.info("workload restarts", id=workload_id, attempt=entry.attempt, seconds=round(delay))
         return entry
 
-    def _update(
-        self, entry: WorkloadEntry, zone: ZoneStatus, state: WorkloadState, reason: str | None
-    ) -> WorkloadEntry:
-        handle = None
-        if zone.pod_sandbox_id is not None and zone.container_id is not None:
-            handle = ZoneHandle(zone.pod_sandbox_id, zone.container_id)
-        updated = self._registry.update(
-            entry.workload.id,
-            state,
-            now=self._clock(),
-            reason=reason,
-            message=zone.message,
-            exit_code=zone.exit_code,
-            handle=handle,
-            address=zone.address,
-            started_at=zone.started_at,
-            ended_at=zone.ended_at,
-            image_digest=zone.image_digest,
-        )
-        facts = {"reason": reason, "message": zone.message, "exit_code": zone.exit_code}
+    def _update(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
+        workload_id = entry.workload.id
+        updated = self._registry.update(workload_id, run, now=self._clock())
+        facts = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
         known = {name: value for name, value in facts.items() if value is not None}
-        log.info("workload changed", id=zone.id, state=state.value, **known)
-        if state.is_terminal and self._on_end is not None:
+        log.info("workload changed", id=workload_id, state=run.state.value, **known)
+        if run.state.is_terminal and self._on_end is not None:
             self._on_end()
         return updated
