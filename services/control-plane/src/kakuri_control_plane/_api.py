@@ -97,7 +97,7 @@ class Api:
     async def create_workload(self, request: Request) -> Response:
         """Submit a workload: 201, or 200 if it exists already."""
         content_type = request.headers.get("content-type")
-        if content_type is not None and not MAYBE_JSON.fullmatch(content_type):
+        if content_type not in (None, JSON) and not MAYBE_JSON.fullmatch(content_type):
             detail = f"expected {JSON}, got {content_type!r}"
             return problem(415, code="unsupported_media_type", detail=detail)
         coding = request.headers.get("content-encoding")
