@@ -111,6 +111,24 @@ class ServerConnection(CoreConnection):
         self.receive_data(data)
         return None
 
+    def release_if_idle(self) -> bool:
+        """Release the buffer if the connection is idle, and return whether it is.
+
+        It is idle between two exchanges when all bytes are parsed and the client can send more:
+        `next_event` would return NEED_DATA.
+        """
+        if (
+            self.request_state is not _IDLE
+            or self._position < len(self._buffer)
+            or self._incoming
+            or self._has_eof
+            or self._parser is not None
+        ):
+            return False
+        self._buffer = b""
+        self._position = 0
+        return True
+
     def next_event(self) -> ServerEvent:
         """Return the next event of the bytes received so far.
 

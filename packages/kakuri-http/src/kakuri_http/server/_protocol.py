@@ -371,7 +371,13 @@ class ServerProtocol(ResponseSide):
             return
         if exchange is not None and exchange.stream is not None:
             self.resume_reading()  # the handler left content unread: it is dropped
-        if not self._is_advancing:
+        if self._is_advancing:
+            return
+        if not self._is_ending and not self._held and core.release_if_idle():
+            # As after nearly every request: nothing else has arrived, so there is nothing to do.
+            self._flush()
+            self.resume_reading()
+        else:
             self.process()
             self._resume_unless_full()
 
