@@ -22,7 +22,13 @@ from kakuri_http.core._events import (
 from kakuri_http.core._fast_head import FastHead, compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
 from kakuri_http.core._states import REQUEST_TABLE, RESPONSE_TABLE, Kind, State
-from kakuri_http.core._writers import HEADS, WITHOUT_CONTENT, compose_interim, compose_response_head
+from kakuri_http.core._writers import (
+    HEADS,
+    WITHOUT_CONTENT,
+    compose_fields,
+    compose_interim,
+    compose_response_head,
+)
 
 _IDLE, _BODY, _DONE = State.IDLE, State.BODY, State.DONE
 _REQUEST, _RESPONSE, _END = Kind.REQUEST, Kind.RESPONSE, Kind.END
@@ -245,7 +251,6 @@ class ServerConnection(CoreConnection):
                 and request is not None
                 and request.method != "HEAD"
                 and request.http_version == "1.1"
-                and not event.has_fields
                 and event.status not in WITHOUT_CONTENT
                 and self.keep_alive
             ):
@@ -260,9 +265,12 @@ class ServerConnection(CoreConnection):
                     self.request_state = self.response_state = _IDLE
                 else:
                     self.response_state = RESPONSE_TABLE[state][_END]
-                return b"%bContent-Length: %d\r\n\r\n%b" % (
-                    HEADS.beginning(event.status, event.content_type), len(body), body,
-                )  # fmt: skip
+                return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+                    HEADS.beginning(event.status, event.content_type),
+                    compose_fields(event.headers) if event.has_fields else b"",
+                    len(body),
+                    body,
+                )
             return self._send_response(event)
         if isinstance(event, InterimResponse):
             if not 100 <= event.status <= 199 or event.status == 101:

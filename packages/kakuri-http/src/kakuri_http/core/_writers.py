@@ -4,6 +4,7 @@ import re
 import time
 
 from kakuri_http._errors import LocalProtocolError
+from kakuri_http._headers import Headers
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._events import InterimResponse
 from kakuri_http.core._target import parse_authority
@@ -91,9 +92,10 @@ def compose_response_head(
     """Return the head of a response; `option` is the value of Connection, or empty."""
     status = response.status
     has_content = status not in WITHOUT_CONTENT
-    parts = [HEADS.beginning(status, response.content_type if has_content else None)]
-    for name, value in response.headers:
-        parts.append(f"{name}: {value}\r\n".encode("latin-1"))
+    parts = [
+        HEADS.beginning(status, response.content_type if has_content else None),
+        compose_fields(response.headers),
+    ]
     if not has_content:
         pass  # RFC 9110 8.6 and RFC 9112 6.1: no length and no coding where there is no content
     elif chunked:
@@ -104,6 +106,11 @@ def compose_response_head(
         parts.append(b"Connection: %b\r\n" % option)
     parts.append(b"\r\n")
     return b"".join(parts)
+
+
+def compose_fields(headers: Headers) -> bytes:
+    """Return the lines of header fields."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 def compose_interim(response: InterimResponse) -> bytes:
@@ -118,9 +125,9 @@ def compose_interim(response: InterimResponse) -> bytes:
             raise LocalProtocolError(
                 f"the connection writes {name!r} itself; remove it from headers"
             )
-    lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers)
     status = response.status
-    return f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n{lines}\r\n".encode("latin-1")
+    line = f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode("ascii")
+    return b"%b%b\r\n" % (line, compose_fields(response.headers))
 
 
 def compose_request_head(request: Request) -> bytes:
