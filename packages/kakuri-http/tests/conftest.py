@@ -1,12 +1,8 @@
-"""Both event loops for every asynchronous test; `cases` and `wire` importable beside the tests."""
+"""Every asynchronous test runs on both event loops."""
 
 import asyncio
-import sys
-from pathlib import Path
 
 import uvloop
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -2,7 +2,6 @@
 
 import h11
 import pytest
-from cases import WAYS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_http import (
@@ -15,6 +14,8 @@ from kakuri_http import (
     Response,
     ServerConnection,
 )
+
+from .cases import WAYS
 
 NAMES = st.sampled_from(["Accept", "X-One", "x-two", "User-Agent", "Cookie", "Via"])
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)

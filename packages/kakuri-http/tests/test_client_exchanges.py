@@ -22,7 +22,8 @@ from kakuri_http import (
     serve,
 )
 from kakuri_http.blocking import BlockingClient
-from raw_server import cut, end, raw_server, read_head, reset
+
+from .raw_server import cut, end, raw_server, read_head, reset
 
 OVER = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 

@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections import Counter
 
-from cases import WAYS, load, raw
 from kakuri_http import Limits, Response, Route, Router, serve
+
+from .cases import WAYS, load, raw
 
 CASES = load("requests.json")
 RUNS = [(case, way) for way in ("whole", "at random") for case in CASES]

@@ -1,7 +1,6 @@
 """Each request of the corpus, cut in several ways, through the server's core."""
 
 import pytest
-from cases import WAYS, load, raw
 from kakuri_http import (
     NEED_DATA,
     PAUSED,
@@ -13,6 +12,8 @@ from kakuri_http import (
     Response,
     ServerConnection,
 )
+
+from .cases import WAYS, load, raw
 
 CASES = load("requests.json")
 # Cases where this package does not do what `hardened` recommends, with the reason.

@@ -1,7 +1,6 @@
 """Each response of the corpus, cut in several ways, through the client's core."""
 
 import pytest
-from cases import WAYS, load, raw
 from kakuri_http import (
     NEED_DATA,
     PAUSED,
@@ -16,6 +15,8 @@ from kakuri_http import (
     Request,
     Response,
 )
+
+from .cases import WAYS, load, raw
 
 CASES = load("responses.json")
 

@@ -4,9 +4,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from diagrams import mermaid
 from kakuri_http import REQUEST_TABLE, RESPONSE_TABLE, Limits
 from kakuri_tcp import ServerLimits
+
+from .diagrams import mermaid
 
 PACKAGE = Path(__file__).parents[1]
 DESIGN = PACKAGE.parents[1] / "docs/design/http-implementation.md"

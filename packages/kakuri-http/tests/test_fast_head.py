@@ -5,7 +5,6 @@ import random
 import time
 from contextlib import suppress
 
-from cases import load, raw
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kakuri_http import (
@@ -20,6 +19,8 @@ from kakuri_http import (
 )
 from kakuri_http.core._fast_head import compile_fast_head
 from kakuri_http.core._heads import HeadParser, parse_request_head
+
+from .cases import load, raw
 
 LIMITS = Limits()
 FAST = compile_fast_head(LIMITS)

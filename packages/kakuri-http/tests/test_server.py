@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 from kakuri_http import ClientDisconnected, Limits, Response, Router, problem, serve
-from wire import connected, simple_router, wired
+
+from .wire import connected, simple_router, wired
 
 GET = b"GET /things/a HTTP/1.1\r\nHost: a\r\n\r\n"
 

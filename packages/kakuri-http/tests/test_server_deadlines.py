@@ -5,7 +5,8 @@ import time
 
 import pytest
 from kakuri_http import Limits, serve
-from wire import connected, simple_router, wired
+
+from .wire import connected, simple_router, wired
 
 SHORT = Limits(head_timeout=0.1, body_timeout=0.1, idle_timeout=0.1, body_rate=1_000_000)
 

@@ -10,7 +10,8 @@ import trustme
 from kakuri_http import Client, Limits, Response, Router, serve
 from kakuri_tcp import ClientTLS, ServerTLS
 from kakuri_tcp.testing import until
-from wire import wired
+
+from .wire import wired
 
 user = contextvars.ContextVar("user", default="nobody")
 
