@@ -534,7 +534,7 @@ async def test_bytes_like_body_is_sent_whole(kind, body):
 @pytest.mark.parametrize("client", [Client, BlockingClient])
 @pytest.mark.parametrize(
     "options",
-    [{"timeouts": 5}, {"timeouts": None}, {"limits": {}}, {"limits": 5}, {"tls": True}],
+    [{"timeouts": 5}, {"limits": {}}, {"limits": 5}, {"tls": True}],
     ids=repr,
 )  # fmt: skip
 def test_client_setting_of_the_wrong_type_raises_type_error(client, options):

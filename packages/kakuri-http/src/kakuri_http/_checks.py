@@ -18,6 +18,11 @@ def checked(value: Any, expected: type[T], name: str) -> T:
     return value
 
 
+def checked_or_default(value: Any, expected: type[T], name: str) -> T:
+    """Return a value of the expected type, or for None a new one, made without arguments."""
+    return expected() if value is None else checked(value, expected, name)
+
+
 def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
     """Raise TypeError unless a value is a number of seconds, ValueError if it is negative."""
     if value is None and may_be_none:

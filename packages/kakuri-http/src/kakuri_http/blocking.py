@@ -12,10 +12,10 @@ from typing import Self
 from kakuri_tcp import ClientTLS, Endpoint
 from kakuri_tcp.blocking import connect
 
-from kakuri_http._checks import check_count, checked
+from kakuri_http._checks import check_count, checked, checked_or_default
 from kakuri_http._errors import ResponseClosed, translated_connect_errors
 from kakuri_http._headers import FieldsLike, Headers
-from kakuri_http._limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
 from kakuri_http.client._blocking_connection import BlockingConnection
@@ -91,15 +91,15 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
         self,
         endpoint: Endpoint | str | None = None,
         *,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
         """Create a client; the arguments are those of `Client`."""
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
-        self._timeouts = checked(timeouts, Timeouts, "timeouts")
-        self._limits = checked(limits, Limits, "limits")
+        self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
+        self._limits = checked_or_default(limits, Limits, "limits")
         self._tls = None if tls is None else checked(tls, ClientTLS, "tls")
         self._trusted_uids = frozenset(trusted_uids)
         self._idle: dict[Endpoint, BlockingConnection] = {}

@@ -28,7 +28,6 @@ OPENING = b"{"
 """The byte that every connection begins with. Request lines, banners and handshakes of other
 protocols begin with others; whitespace or a byte order mark before the first message is refused."""
 
-DEFAULT_LIMITS = LineServerLimits()
 
 INTERNAL = encode(ErrorReply(ErrorCode.INTERNAL, "the agent failed; its log says why"))
 
@@ -49,7 +48,7 @@ async def serve(
     endpoint: Endpoint | str,
     handler: Callable[[Request], Reply | Awaitable[LateReply]],
     *,
-    limits: LineServerLimits = DEFAULT_LIMITS,
+    limits: LineServerLimits | None = None,
     max_document: int = MAX_DOCUMENT_BYTES,
     access: UnixAccess | None = None,
 ) -> Server:

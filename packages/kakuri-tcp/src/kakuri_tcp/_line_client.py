@@ -39,7 +39,7 @@ class LineClient:
         self,
         endpoint: Endpoint | str,
         *,
-        limits: LineClientLimits = DEFAULT_LINE_CLIENT_LIMITS,
+        limits: LineClientLimits | None = None,
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
@@ -47,7 +47,7 @@ class LineClient:
 
         Args:
             endpoint: where to connect.
-            limits: of this client.
+            limits: of this client; None for the default ones.
             tls: for the scheme "tls", whom to trust and who to be.
             trusted_uids: for the scheme "unix", users whose servers are trusted besides root and
                 the user of this process.
@@ -59,6 +59,7 @@ class LineClient:
         """
         endpoint = Endpoint.of(endpoint)
         tls_for(endpoint, tls)
+        limits = DEFAULT_LINE_CLIENT_LIMITS if limits is None else limits
         check_type("limits", limits, LineClientLimits)
         self.endpoint: Endpoint = endpoint
         self.limits = limits

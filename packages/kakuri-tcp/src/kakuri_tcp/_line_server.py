@@ -47,7 +47,7 @@ async def listen_lines(
     endpoint: Endpoint | str,
     handler: LineHandler,
     *,
-    limits: LineServerLimits = DEFAULT_LINE_SERVER_LIMITS,
+    limits: LineServerLimits | None = None,
     on_fault: FaultHandler | None = None,
     encode_result: ResultEncoder | None = None,
     first_byte: bytes | None = None,
@@ -65,7 +65,7 @@ async def listen_lines(
             of one connection run side by side, and are cancelled when the connection is lost.
             Each line has a context (contextvars) of its own, a copy of this call's; an awaitable
             runs in the context of its line.
-        limits: what peers are allowed.
+        limits: what peers are allowed; None for the default ones.
         on_fault: gives the last reply before the connection closes, or None for none. It gets
             LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
             handler raised anything else.
@@ -86,6 +86,7 @@ async def listen_lines(
         TLSSettingsError: a file of the TLS settings can't be used.
 
     """
+    limits = DEFAULT_LINE_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, LineServerLimits)
     if not callable(handler):
         raise TypeError(f"expected a function as handler, got {handler!r:.80}")

@@ -70,7 +70,7 @@ def open_listening_sockets(
     endpoint: Endpoint | str,
     number: int,
     *,
-    limits: ServerLimits = DEFAULT_SERVER_LIMITS,
+    limits: ServerLimits | None = None,
     access: UnixAccess | None = None,
 ) -> list[ListeningSockets]:
     """Open the sockets for several processes that serve one endpoint together.
@@ -98,7 +98,8 @@ def open_listening_sockets(
         raise ValueError(f"expected a number of processes from 1, got {number}")
     endpoint = Endpoint.of(endpoint)
     # Without SO_REUSEPORT first: with it, another program of this user could be listening there.
-    first = open_sockets_blocking(endpoint, limits.backlog, access or UnixAccess())
+    backlog = (limits or DEFAULT_SERVER_LIMITS).backlog
+    first = open_sockets_blocking(endpoint, backlog, access or UnixAccess())
     if endpoint.scheme == "unix":
         copies = [[one.dup() for one in first.sockets] for _ in range(number - 1)]
         return [first, *(ListeningSockets(endpoint, copy) for copy in copies)]
@@ -109,7 +110,7 @@ def open_listening_sockets(
         for _ in range(number):
             opened.append(ListeningSockets(first.endpoint, []))
             for family, address in addresses:
-                opened[-1].sockets.append(_bind(family, address, limits.backlog, is_shared=True))
+                opened[-1].sockets.append(_bind(family, address, backlog, is_shared=True))
     except OSError as error:
         for each in opened:
             each.close()

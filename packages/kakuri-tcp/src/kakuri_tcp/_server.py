@@ -309,7 +309,7 @@ async def listen(
     endpoint: Endpoint | str | ListeningSockets,
     factory: Callable[[], Connection],
     *,
-    limits: ServerLimits = DEFAULT_SERVER_LIMITS,
+    limits: ServerLimits | None = None,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
@@ -320,7 +320,7 @@ async def listen(
     Args:
         endpoint: where to listen, or sockets that already do; the server takes them over.
         factory: makes the connection of one peer.
-        limits: what peers are allowed.
+        limits: what peers are allowed; None for the default ones.
         tls: the certificate and so on, for an endpoint with the scheme "tls" and only for that.
         access: who may connect to a Unix socket; nobody but this user and root by default.
 
@@ -335,6 +335,7 @@ async def listen(
     if isinstance(endpoint, ListeningSockets):
         opened, endpoint = endpoint, endpoint.endpoint
     endpoint = Endpoint.of(endpoint)
+    limits = DEFAULT_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, ServerLimits)
     check_type("access", access, UnixAccess)
     if tls is not None:

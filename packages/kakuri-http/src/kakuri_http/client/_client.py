@@ -8,17 +8,10 @@ from typing import Any, Self
 
 from kakuri_tcp import ClientTLS, Endpoint
 
-from kakuri_http._checks import check_count, checked
+from kakuri_http._checks import check_count, checked, checked_or_default
 from kakuri_http._errors import RequestTimeout
 from kakuri_http._headers import FieldsLike, Headers
-from kakuri_http._limits import (
-    DEFAULT_LIMITS,
-    DEFAULT_POOL_LIMITS,
-    DEFAULT_TIMEOUTS,
-    Limits,
-    PoolLimits,
-    Timeouts,
-)
+from kakuri_http._limits import Limits, PoolLimits, Timeouts
 from kakuri_http._messages import ReceivedResponse
 from kakuri_http._url import Params, parse_url
 from kakuri_http.client._methods import Methods, RequestOptions
@@ -114,9 +107,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         self,
         endpoint: Endpoint | str | None = None,
         *,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        pool: PoolLimits = DEFAULT_POOL_LIMITS,
-        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts | None = None,
+        pool: PoolLimits | None = None,
+        limits: Limits | None = None,
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
@@ -125,9 +118,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         Args:
             endpoint: Where to connect whatever a URL says, such as `unix:/run/x.sock`; URLs may
                 then be paths.
-            timeouts: For requests that have none of their own.
-            pool: How many connections to keep.
-            limits: What a server may send; only those on messages count.
+            timeouts: For requests that have none of their own; None for `Timeouts()`.
+            pool: How many connections to keep; None for `PoolLimits()`.
+            limits: What a server may send; None for `Limits()`. Only those on messages count.
             tls: Which certificates to trust, and which one to present.
             trusted_uids: Users whose servers on Unix sockets are trusted, besides root and the user
                 of this process.
@@ -138,9 +131,9 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
 
         """
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
-        self._timeouts = checked(timeouts, Timeouts, "timeouts")
-        self._limits = checked(limits, Limits, "limits")
-        checked(pool, PoolLimits, "pool")
+        self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
+        self._limits = checked_or_default(limits, Limits, "limits")
+        pool = checked_or_default(pool, PoolLimits, "pool")
         if tls is not None:
             checked(tls, ClientTLS, "tls")
         self._pool = Pool(pool, self._limits, tls, trusted_uids)

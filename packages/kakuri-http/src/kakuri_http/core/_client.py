@@ -1,7 +1,7 @@
 """The core of a client: requests out, responses in."""
 
 from kakuri_http._errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._limits import Limits
 from kakuri_http._messages import ReceivedResponse, Request
 from kakuri_http.core._bodies import ChunkedReader, LengthReader, UntilCloseReader
 from kakuri_http.core._connection import CoreConnection, cut_off
@@ -41,7 +41,7 @@ class ClientConnection(CoreConnection):
 
     keep_alive: bool
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
         self._parser: HeadParser | None = None
         self._method = ""

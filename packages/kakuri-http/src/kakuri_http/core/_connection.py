@@ -44,8 +44,9 @@ class CoreConnection:
 
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits | None = None) -> None:
+        limits = DEFAULT_LIMITS if limits is None else limits
+        self.limits: Limits = limits
         self.body_limit: int = limits.body
         self.request_state: State = State.IDLE
         self.response_state: State = State.IDLE

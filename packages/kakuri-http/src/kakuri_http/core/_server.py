@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 from kakuri_http._errors import LocalProtocolError, RemoteProtocolError
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._limits import Limits
 from kakuri_http._messages import Request, Response
 from kakuri_http.core._bodies import ChunkedReader, LengthReader
 from kakuri_http.core._connection import CoreConnection, cut_off
@@ -59,9 +59,9 @@ class ServerConnection(CoreConnection):
     response_state: State
     exchanges: int
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits)
-        self._read_fast: FastHead = _fast_head_for(limits)
+        self._read_fast: FastHead = _fast_head_for(self.limits)
         self._matched: tuple[Request, int] | None = None  # by receive_request, for next_event
         self._parser: HeadParser | None = None
         self._request: Request | None = None

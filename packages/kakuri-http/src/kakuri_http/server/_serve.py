@@ -2,8 +2,8 @@
 
 from kakuri_tcp import Endpoint, ListeningSockets, Server, ServerTLS, UnixAccess, listen
 
-from kakuri_http._checks import checked
-from kakuri_http._limits import DEFAULT_LIMITS, Limits
+from kakuri_http._checks import checked, checked_or_default
+from kakuri_http._limits import Limits
 from kakuri_http.server._exchange import AccessLog
 from kakuri_http.server._protocol import ServerProtocol
 from kakuri_http.server._router import Router
@@ -13,7 +13,7 @@ async def serve(
     endpoint: Endpoint | str | ListeningSockets,
     router: Router,
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
     access_log: AccessLog | None = None,
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
@@ -28,7 +28,7 @@ async def serve(
         endpoint: Where to listen: `127.0.0.1:8080`, `[::1]:0`, `unix:/run/x.sock`, `tls://…`. Port
             0 lets the kernel choose; the server's `endpoint` has the real one.
         router: The routes and checks; routes may be added while the server runs.
-        limits: What clients may send, and how slowly.
+        limits: What clients may send, and how slowly; None for `Limits()`.
         access_log: Called after each exchange, in its context. What it raises is logged.
         tls: Certificate and key, for `tls://` endpoints.
         access: Who may connect to a Unix socket; by default root and the user of this process.
@@ -51,13 +51,13 @@ async def serve(
 
     """
     checked(router, Router, "router")
-    checked(limits, Limits, "limits")
+    bounds = checked_or_default(limits, Limits, "limits")
     if access_log is not None and not callable(access_log):
         raise TypeError(f"expected a function as access_log, got {access_log!r:.80}")
     return await listen(
         endpoint,
-        lambda: ServerProtocol(router, limits, access_log),
-        limits=limits,
+        lambda: ServerProtocol(router, bounds, access_log),
+        limits=bounds,
         tls=tls,
         access=access,
     )
