@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import kakuri_json
 import pytest
 
-NAMES = ("decode", "decode_lines", "dumps", "encode", "loads")
+NAMES = ("IncrementalParser", "decode", "decode_lines", "dumps", "encode", "loads")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,11 +19,11 @@ class Location(NamedTuple):
     """A position in a document, and the part of its line that an error message quotes.
 
     Attributes:
-        position: index in the document.
-        line: number of the line, from 1.
-        column: number of the character in the line, from 1.
-        excerpt: a part of the line.
-        caret: index of the position in the excerpt.
+        position: Index in the document.
+        line: Number of the line, from 1.
+        column: Number of the character in the line, from 1.
+        excerpt: A part of the line.
+        caret: Index of the position in the excerpt.
     """
 
     position: int | None = None
@@ -61,12 +61,12 @@ class JSONSyntaxError(_LocatedError):
     """The text is not valid JSON.
 
     Attributes:
-        position: index of the first wrong byte (of bytes) or character (of str).
-        line: line of that character, from 1.
-        column: its number in the line, from 1, counted in characters.
-        expected: what the grammar requires there.
-        got: what the document has instead.
-        excerpt: a part of the line.
+        position: Index of the first wrong byte (of bytes) or character (of str).
+        line: Line of that character, from 1.
+        column: Its number in the line, from 1, counted in characters.
+        expected: What the grammar requires there.
+        got: What the document has instead.
+        excerpt: A part of the line.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class LimitError(_LocatedError):
     """A document or a value exceeds a limit.
 
     Attributes:
-        limit: name of the field of Limits, or of the argument, such as `max_line`.
-        maximum: value of the limit.
-        position: as in JSONSyntaxError; None if a value was encoded.
-        line: likewise.
-        column: likewise.
+        limit: Name of the field of Limits, or of the argument, such as `max_line`.
+        maximum: Value of the limit.
+        position: As in JSONSyntaxError; None if a value was encoded.
+        line: Likewise.
+        column: Likewise.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Fault(NamedTuple):
     """One reason why a document is not what the type requires.
 
     Attributes:
-        path: path from the root, like `$.workload.memory_mb` or `$.items[3]`.
-        message: what was expected, and what the document has instead.
-        line: line where the value begins, from 1; for a missing field, where its object begins.
+        path: Path from the root, like `$.workload.memory_mb` or `$.items[3]`.
+        message: What was expected, and what the document has instead.
+        line: Line where the value begins, from 1; for a missing field, where its object begins.
             None if the value did not come from a text.
-        column: number of the character in that line, from 1.
+        column: Number of the character in that line, from 1.
     """
 
     path: str
@@ -126,7 +126,7 @@ class ValidationError(JSONError):
     """A document or value is not what the type requires.
 
     Attributes:
-        faults: every fault in the order of the document, at most 100.
+        faults: Every fault in the order of the document, at most 100.
     """
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:

@@ -9,13 +9,13 @@ class Limits(NamedTuple):
     """Bounds on a document, the same ones for decoding and encoding.
 
     Attributes:
-        max_depth: levels of nested arrays and objects. Real documents stay below 50. The parser
+        max_depth: Levels of nested arrays and objects. Real documents stay below 50. The parser
             could go deeper without recursion, but programs that walk the result often recurse.
-        max_digits: characters of a number. Converting digits takes quadratic time; this is the
+        max_digits: Characters of a number. Converting digits takes quadratic time; this is the
             default of CPython (CVE-2020-10735).
-        max_length: bytes of a document (characters of a str). Values take up to twenty times the
+        max_length: Bytes of a document (characters of a str). Values take up to twenty times the
             memory of their text; use IncrementalParser for longer documents.
-        max_keys: members of an object.
+        max_keys: Members of an object, whose keys are held to reject duplicates.
     """
 
     max_depth: int = 512
@@ -42,7 +42,7 @@ def limits_or_default(limits: Limits | None) -> Limits:
     """Return the limits that a caller chose, or the default ones.
 
     Raises:
-        TypeError: the argument is neither Limits nor None.
+        TypeError: The argument is neither Limits nor None.
     """
     if limits is None:
         return DEFAULT_LIMITS

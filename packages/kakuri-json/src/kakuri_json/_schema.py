@@ -51,13 +51,13 @@ def schema(type: "TypeForm[Any]") -> dict[str, Any]:  # noqa: A002
     predicate, the length of bytes) is omitted.
 
     Args:
-        type: the type, as for `decode`.
+        type: The type, as for `decode`.
 
     Returns:
         A schema of draft 2020-12.
 
     Raises:
-        UnsupportedTypeError: the type has no JSON form.
+        UnsupportedTypeError: The type has no JSON form.
     """
     definitions = _Definitions()
     described = {"$schema": _DIALECT} | definitions.describe(shape_of(type))

@@ -46,9 +46,9 @@ class Codec:
     """Decodes one type.
 
     Attributes:
-        shape: the shape of the type.
-        annotation: the type.
-        first: decodes a document in the layout of the last one: returns a value or NO_MATCH, or
+        shape: The shape of the type.
+        annotation: The type.
+        first: Decodes a document in the layout of the last one: returns a value or NO_MATCH, or
             raises ValueError for a document that the general path has to explain.
     """
 
@@ -75,8 +75,8 @@ class Codec:
         in runs, nearly as fast, and an invalid one must not cost an attempt for each layout.
 
         Args:
-            text: the document.
-            tried: whether `first` has already returned NO_MATCH for it.
+            text: The document.
+            tried: Whether `first` has already returned NO_MATCH for it.
         """
         if not self._known:
             self._add(USUAL)
@@ -111,8 +111,8 @@ class Codec:
         """Return the reader of runs for items of this type; None if no expression reads them.
 
         Args:
-            item: the shape of the items of an array, or of the values of an object.
-            key: the shape of the keys of an object; None for an array.
+            item: The shape of the items of an array, or of the values of an object.
+            key: The shape of the keys of an object; None for an array.
         """
         known = self._runs.get((id(item), id(key)), _MISSING)
         if known is not _MISSING:
@@ -199,7 +199,7 @@ def codec_of(annotation: Any) -> Codec:
     It is kept as long as a class in the type exists.
 
     Raises:
-        UnsupportedTypeError: the type has no codec.
+        UnsupportedTypeError: The type has no codec.
     """
     known = BY_IDENTITY.get(id(annotation), no_codec)()
     if known is not None:

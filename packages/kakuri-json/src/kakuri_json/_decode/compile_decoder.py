@@ -41,7 +41,7 @@ def compile_decoder(shape: Shape, layout: Layout) -> Callable[[str], Any]:
     The function may raise ValueError for a document that the general path has to explain.
 
     Raises:
-        NotRegular: no expression can read the shape.
+        NotRegular: No expression can read the shape.
     """
     compiler = Compiler(layout, [], whole=shape)
     part = compiler.part(shape, layout.order)
@@ -68,12 +68,12 @@ class Compiler(ScalarCompiler):
         """Return the part for a shape.
 
         Args:
-            shape: the shape.
-            order: the order of its keys (see `layouts.Order`).
-            constraints: the constraints on its value.
+            shape: The shape.
+            order: The order of its keys (see `layouts.Order`).
+            constraints: The constraints on its value.
 
         Raises:
-            NotRegular: no expression can read the shape.
+            NotRegular: No expression can read the shape.
         """
         match shape:
             case Constrained():

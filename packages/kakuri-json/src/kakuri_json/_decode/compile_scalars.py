@@ -36,10 +36,10 @@ class Part:
     """A part of an expression, and the code that reads it.
 
     Attributes:
-        pattern: the regular expression.
-        code: the Python expression for its value.
+        pattern: The regular expression.
+        code: The Python expression for its value.
         conditions: Python expressions that must be true for the value to be valid.
-        statements: statements that return the value, if `code` is not enough.
+        statements: Statements that return the value, if `code` is not enough.
     """
 
     pattern: str
@@ -62,8 +62,8 @@ class ScalarCompiler:
     """Generates the expressions of scalars, and the source of the functions that read them.
 
     Attributes:
-        layout: the layout of the documents.
-        constants: the objects that the source refers to, by name.
+        layout: The layout of the documents.
+        constants: The objects that the source refers to, by name.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -99,7 +99,7 @@ class ScalarCompiler:
         """Return the part for a shape that contains no other shape.
 
         Raises:
-            NotRegular: no expression can read the shape.
+            NotRegular: No expression can read the shape.
         """
         match shape:
             case Scalar(kind="string"):

@@ -131,9 +131,9 @@ class Conversion:
     """One conversion.
 
     Attributes:
-        faults: the faults found so far.
-        cursor: returns the next value.
-        limits: the limits of the cursor.
+        faults: The faults found so far.
+        cursor: Returns the next value.
+        limits: The limits of the cursor.
     """
 
     def __init__(self, cursor: Cursor, limits: Limits) -> None:
@@ -148,7 +148,7 @@ class Conversion:
             INVALID, which the caller returns as the value.
 
         Raises:
-            TooManyFaults: this is the last fault that is reported.
+            TooManyFaults: This is the last fault that is reported.
         """
         self.faults.append(Found(path, message, position))
         if len(self.faults) == MAX_FAULTS:

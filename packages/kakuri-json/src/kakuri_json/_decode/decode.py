@@ -54,21 +54,21 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         $.cpus: expected one of 'id', 'memory_mb', got 'cpus' (line 1, column 38)
 
     Args:
-        data: the document; bytes must be UTF-8 without a byte order mark.
-        type: a dataclass, a TypedDict, or any other type of the README's list, such as
+        data: The document; bytes must be UTF-8 without a byte order mark.
+        type: A dataclass, a TypedDict, or any other type of the README's list, such as
             `list[Workload]` or `A | B`. Without it, any value is accepted, as by `loads`.
-        limits: bounds on the document; None for the default ones.
+        limits: Bounds on the document; None for the default ones.
 
     Returns:
         An instance of the type. No value is converted that JSON spells in another way: `"512"`,
         `1.0` and `true` are not integers.
 
     Raises:
-        JSONSyntaxError: the document is not valid JSON, with the position.
-        LimitError: the document exceeds one of the limits.
-        ValidationError: the document is not what the type requires, with the path and position of
+        JSONSyntaxError: The document is not valid JSON, with the position.
+        LimitError: The document exceeds one of the limits.
+        ValidationError: The document is not what the type requires, with the path and position of
             every fault, at most 100.
-        UnsupportedTypeError: the type has no JSON form.
+        UnsupportedTypeError: The type has no JSON form.
     """
     if data.__class__ is bytes and len(data) <= _MAX_FAST:
         codec = BY_IDENTITY.get(id(type), no_codec)()
@@ -101,9 +101,9 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
     """Decode a document value by value, with the position of every fault.
 
     Raises:
-        JSONSyntaxError: the document is not valid JSON; the position counts characters.
-        LimitError: the document exceeds a limit; the position counts characters.
-        ValidationError: the document is not what the type requires. After MAX_FAULTS faults the
+        JSONSyntaxError: The document is not valid JSON; the position counts characters.
+        LimitError: The document exceeds a limit; the position counts characters.
+        ValidationError: The document is not what the type requires. After MAX_FAULTS faults the
             rest of the document is not read, so it may have syntax errors as well.
     """
     runs = len(text) >= LARGE and codec.is_within(limits)
@@ -138,16 +138,16 @@ def convert(value: object, type: "TypeForm[T]", *, limits: Limits | None = None)
 
     Args:
         value: None, bool, int, float, str, and lists and dicts of them.
-        type: the type, as for `decode`.
-        limits: bounds on the value; None for the default ones.
+        type: The type, as for `decode`.
+        limits: Bounds on the value; None for the default ones.
 
     Returns:
         An instance of the type.
 
     Raises:
-        LimitError: the value is nested too deeply.
-        ValidationError: the value is not what the type requires.
-        UnsupportedTypeError: the type has no JSON form.
+        LimitError: The value is nested too deeply.
+        ValidationError: The value is not what the type requires.
+        UnsupportedTypeError: The type has no JSON form.
     """
     limits = limits_or_default(limits)
     conversion = Conversion(ValueCursor(value, limits), limits)
@@ -208,21 +208,21 @@ def decode_lines(
         [{'id': 'wl-1'}, {'id': 'wl-2'}]
 
     Args:
-        chunks: the bytes of all lines, or an iterable of chunks of them, cut anywhere: a list, or a
+        chunks: The bytes of all lines, or an iterable of chunks of them, cut anywhere: a list, or a
             file opened in binary mode.
-        type: the type of each document, as for `decode`.
-        max_line: bytes of the longest line. At most one line and one chunk are held in memory.
-        limits: bounds on each document; None for the default ones.
+        type: The type of each document, as for `decode`.
+        max_line: Bytes of the longest line. At most one line and one chunk are held in memory.
+        limits: Bounds on each document; None for the default ones.
 
     Yields:
         The value of each line.
 
     Raises:
-        JSONSyntaxError: as in `decode`; `line` is the number of the line in the stream.
-        ValidationError: likewise.
-        LimitError: likewise, and if a line is longer than `max_line`.
-        UnsupportedTypeError: the type has no JSON form.
-        TypeError: a chunk is not bytes.
+        JSONSyntaxError: As in `decode`; `line` is the number of the line in the stream.
+        ValidationError: Likewise.
+        LimitError: Likewise, and if a line is longer than `max_line`.
+        UnsupportedTypeError: The type has no JSON form.
+        TypeError: A chunk is not bytes.
     """
     for number, line in enumerate(split_lines(chunks, max_line), 1):
         try:
@@ -241,8 +241,8 @@ def split_lines(chunks: Chunks, max_line: int) -> Iterator[bytes]:
     """Yield each line without its LF.
 
     Raises:
-        LimitError: a line is longer than max_line bytes.
-        TypeError: a chunk is not bytes.
+        LimitError: A line is longer than max_line bytes.
+        TypeError: A chunk is not bytes.
     """
     whole = isinstance(chunks, (str, bytes, bytearray, memoryview))
     parts: Iterable[Any] = (chunks,) if whole else chunks  # the items of bytes are numbers

@@ -29,9 +29,9 @@ class Layout:
     """The layout of the documents of a shape.
 
     Attributes:
-        order: the order of keys (see Order); None for the order of the declaration.
-        spaced: whether there may be white space between tokens.
-        escaped: whether strings may have escapes.
+        order: The order of keys (see Order); None for the order of the declaration.
+        spaced: Whether there may be white space between tokens.
+        escaped: Whether strings may have escapes.
     """
 
     order: Any = None

@@ -41,15 +41,15 @@ def compile_run(item: Shape, layout: Layout, key: Shape | None = None) -> tuple[
     rejected by a condition or a class; otherwise the separator after the last item is there.
 
     Args:
-        item: the shape of the items.
-        layout: the layout of the items.
-        key: the shape of the keys, for members of an object.
+        item: The shape of the items.
+        layout: The layout of the items.
+        key: The shape of the keys, for members of an object.
 
     Returns:
         The function, and another one that finds every item of a run.
 
     Raises:
-        NotRegular: no expression can read such items.
+        NotRegular: No expression can read such items.
     """
     compiler = Compiler(layout, [])
     # Check what follows, because the beginning of a long number is also a number.

@@ -19,10 +19,10 @@ def unescape_all(texts: Sequence[str]) -> Sequence[str]:
     """Return the characters that the bodies of strings stand for.
 
     Args:
-        texts: the texts between the quotes; their escapes are valid except for lone surrogates.
+        texts: The texts between the quotes; their escapes are valid except for lone surrogates.
 
     Raises:
-        JSONSyntaxError: a string has the escape of a lone surrogate.
+        JSONSyntaxError: A string has the escape of a lone surrogate.
     """
     joined = SEPARATOR.join(texts)
     return unescape(joined).split(SEPARATOR) if "\\" in joined else texts

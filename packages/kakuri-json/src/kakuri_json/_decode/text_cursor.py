@@ -40,9 +40,9 @@ class TextCursor:
     """A cursor over the text of a document, whose syntax it checks.
 
     Args:
-        text: the document.
-        limits: bounds on the document.
-        runs: returns the reader of runs for the shapes of an item and a key, or None; without it,
+        text: The document.
+        limits: Bounds on the document.
+        runs: Returns the reader of runs for the shapes of an item and a key, or None; without it,
             every value is read by itself.
     """
 

@@ -16,15 +16,15 @@ def canonical(value: object, *, limits: Limits | None = None) -> bytes:
     doubles, so that equal values have equal bytes.
 
     Args:
-        value: the value, as for `encode`.
-        limits: bounds on the document; None for the default ones.
+        value: The value, as for `encode`.
+        limits: Bounds on the document; None for the default ones.
 
     Returns:
         The document.
 
     Raises:
         EncodeError: JSON cannot represent the value, or a double cannot hold an integer exactly.
-        LimitError: the document would exceed one of the limits.
+        LimitError: The document would exceed one of the limits.
     """
     limits = limits_or_default(limits)
     text = print_value(

@@ -34,10 +34,10 @@ def dumps(
         }
 
     Args:
-        value: the value.
-        indent: spaces for each level; None for no white space at all.
-        sort_keys: whether to order the members of objects by their keys.
-        limits: bounds on the document; None for the default ones.
+        value: The value.
+        indent: Spaces for each level; None for no white space at all.
+        sort_keys: Whether to order the members of objects by their keys.
+        limits: Bounds on the document; None for the default ones.
 
     Returns:
         The document.
@@ -45,8 +45,8 @@ def dumps(
     Raises:
         EncodeError: JSON cannot represent the value: NaN, a lone surrogate, a cycle, a key that is
             not text, a class without a JSON form.
-        LimitError: the document would exceed one of the limits.
-        UnsupportedTypeError: a dataclass has a field whose type has no JSON form.
+        LimitError: The document would exceed one of the limits.
+        UnsupportedTypeError: A dataclass has a field whose type has no JSON form.
     """
     if indent is None and not sort_keys and limits is None:
         return _compact(value)
@@ -76,18 +76,18 @@ def encode(
         Workload(id='wl-1', memory_mb=512)
 
     Args:
-        value: the value.
-        indent: spaces for each level; None for no white space at all.
-        sort_keys: whether to order the members of objects by their keys.
-        limits: bounds on the document; None for the default ones.
+        value: The value.
+        indent: Spaces for each level; None for no white space at all.
+        sort_keys: Whether to order the members of objects by their keys.
+        limits: Bounds on the document; None for the default ones.
 
     Returns:
         The document.
 
     Raises:
         EncodeError: JSON cannot represent the value.
-        LimitError: the document would exceed one of the limits.
-        UnsupportedTypeError: a dataclass has a field whose type has no JSON form.
+        LimitError: The document would exceed one of the limits.
+        UnsupportedTypeError: A dataclass has a field whose type has no JSON form.
     """
     if indent is None and not sort_keys and limits is None:
         data = _compact(value).encode()
@@ -113,17 +113,17 @@ def dump(
     Nothing is written if the value cannot be encoded.
 
     Args:
-        value: the value.
-        file: a file opened in binary mode, because JSON is UTF-8 whatever the locale says.
-        indent: as in `encode`.
-        sort_keys: as in `encode`.
-        limits: as in `encode`.
+        value: The value.
+        file: A file opened in binary mode, because JSON is UTF-8 whatever the locale says.
+        indent: As in `encode`.
+        sort_keys: As in `encode`.
+        limits: As in `encode`.
 
     Raises:
-        EncodeError: as in `encode`.
-        LimitError: as in `encode`.
-        UnsupportedTypeError: as in `encode`.
-        TypeError: the file was opened in text mode, so its `write` requires a str.
+        EncodeError: As in `encode`.
+        LimitError: As in `encode`.
+        UnsupportedTypeError: As in `encode`.
+        TypeError: The file was opened in text mode, so its `write` requires a str.
     """
     file.write(encode(value, indent=indent, sort_keys=sort_keys, limits=limits))
 

@@ -32,16 +32,16 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
 
     Args:
         value: None, bool, int, float, str, list, dict, or what `load_values` can print.
-        limits: bounds on the text, the same ones that the parser has.
-        load_values: returns the module `values`, which prints every other class. It is loaded when
+        limits: Bounds on the text, the same ones that the parser has.
+        load_values: Returns the module `values`, which prints every other class. It is loaded when
             it is first needed: plain values need neither it nor what it imports.
-        indent: spaces for each level; None for no white space at all.
-        sort_key: by what to order the keys of objects; None keeps the order that they have.
-        number_text: how to spell numbers; None for Python's own spelling.
+        indent: Spaces for each level; None for no white space at all.
+        sort_key: By what to order the keys of objects; None keeps the order that they have.
+        number_text: How to spell numbers; None for Python's own spelling.
 
     Raises:
         EncodeError: JSON cannot represent the value.
-        LimitError: the parser would reject the text with the same limits.
+        LimitError: The parser would reject the text with the same limits.
     """
     parts: list[str] = []
     names: dict[str, str] = {}

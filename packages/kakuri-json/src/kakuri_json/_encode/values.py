@@ -75,7 +75,7 @@ def open_container(
 
     Raises:
         EncodeError: JSON cannot represent the value.
-        LimitError: an object has too many keys.
+        LimitError: An object has too many keys.
     """
     if isinstance(value, (list, tuple)):
         return False, iter(value), len(value)

@@ -46,8 +46,8 @@ class Event(NamedTuple):
     """A part of a document.
 
     Attributes:
-        kind: what the part is.
-        value: the text of a key, or the value of a scalar; otherwise None.
+        kind: What the part is.
+        value: The text of a key, or the value of a scalar; otherwise None.
     """
 
     kind: EventKind
@@ -87,17 +87,17 @@ class IncrementalParser:
     Not thread-safe. After an error the parser must not be used again.
 
         >>> parser = IncrementalParser()
-        >>> parser.receive_data(b'{"id": "wl-1", "mem')
-        >>> [parser.next_event() for _ in range(3)]
-        [Event(kind=<EventKind.START_OBJECT: 'start of an object'>, value=None),
-         Event(kind=<EventKind.KEY: 'a key'>, value='id'),
-         Event(kind=<EventKind.VALUE: 'a string, a number, true, false or null'>, value='wl-1')]
-        >>> parser.next_event().kind.name
-        'NEED_DATA'
+        >>> parser.receive_data(b'["wl-1", 51')
+        >>> for _ in range(3):
+        ...     kind, value = parser.next_event()
+        ...     print(kind.name, value)
+        START_ARRAY None
+        VALUE wl-1
+        NEED_DATA None
 
     Args:
-        limits: bounds on the document, except for `max_length`; None for the default ones.
-        max_string: characters of the longest string or key.
+        limits: Bounds on the document, except for `max_length`; None for the default ones.
+        max_string: Characters of the longest string or key.
     """
 
     def __init__(self, *, limits: Limits | None = None, max_string: int = 2**20) -> None:
@@ -131,10 +131,10 @@ class IncrementalParser:
         """Add a chunk of the document to the buffer.
 
         Args:
-            data: the chunk; b"" means that the document has ended.
+            data: The chunk; b"" means that the document has ended.
 
         Raises:
-            JSONSyntaxError: the bytes are not UTF-8.
+            JSONSyntaxError: The bytes are not UTF-8.
         """
         self._drop()
         if not data:
@@ -156,9 +156,9 @@ class IncrementalParser:
             document is complete, and again for each further call.
 
         Raises:
-            JSONSyntaxError: the document is not valid JSON; the position counts bytes from the
+            JSONSyntaxError: The document is not valid JSON; the position counts bytes from the
                 beginning of the document.
-            LimitError: the document exceeds a limit, or a string is longer than `max_string`.
+            LimitError: The document exceeds a limit, or a string is longer than `max_string`.
         """
         try:
             return self._next()

@@ -40,16 +40,16 @@ def loads(
                  ^
 
     Args:
-        data: the document; bytes must be UTF-8 without a byte order mark.
-        limits: bounds on the document; None for the default ones.
+        data: The document; bytes must be UTF-8 without a byte order mark.
+        limits: Bounds on the document; None for the default ones.
         duplicate_keys: "error" rejects an object that has a key twice, "last" keeps the last value.
 
     Returns:
         The value of the document.
 
     Raises:
-        JSONSyntaxError: the document is not valid JSON, with the position.
-        LimitError: the document exceeds one of the limits.
+        JSONSyntaxError: The document is not valid JSON, with the position.
+        LimitError: The document exceeds one of the limits.
     """
     if duplicate_keys not in ("error", "last"):
         raise ValueError(f"expected duplicate_keys 'error' or 'last', got {duplicate_keys!r}")
@@ -75,17 +75,17 @@ def load(
     with a type.
 
     Args:
-        file: a file opened in binary mode, because JSON is UTF-8 whatever the locale says.
-        limits: as in `loads`.
-        duplicate_keys: as in `loads`.
+        file: A file opened in binary mode, because JSON is UTF-8 whatever the locale says.
+        limits: As in `loads`.
+        duplicate_keys: As in `loads`.
 
     Returns:
         The value of the document.
 
     Raises:
-        JSONSyntaxError: as in `loads`.
-        LimitError: as in `loads`.
-        TypeError: the file was opened in text mode.
+        JSONSyntaxError: As in `loads`.
+        LimitError: As in `loads`.
+        TypeError: The file was opened in text mode.
     """
     limits = limits_or_default(limits)
     parts: list[bytes] = []
@@ -106,10 +106,10 @@ def read_text(data: Data, limits: Limits) -> str:
     """Return the text of a document.
 
     Raises:
-        JSONSyntaxError: the bytes are not UTF-8, or the str has a lone surrogate, which UTF-8
+        JSONSyntaxError: The bytes are not UTF-8, or the str has a lone surrogate, which UTF-8
             cannot represent.
-        LimitError: the document is too long.
-        TypeError: the document is neither text nor bytes.
+        LimitError: The document is too long.
+        TypeError: The document is neither text nor bytes.
     """
     if isinstance(data, (bytearray, memoryview)):
         data = bytes(data)

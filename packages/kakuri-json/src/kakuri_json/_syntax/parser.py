@@ -45,8 +45,8 @@ def parse(text: str, limits: Limits, *, last_key_wins: bool) -> Any:
     """Return the value of a document.
 
     Raises:
-        JSONSyntaxError: the document is not valid JSON; the position counts characters.
-        LimitError: the document exceeds a limit; the position counts characters.
+        JSONSyntaxError: The document is not valid JSON; the position counts characters.
+        LimitError: The document exceeds a limit; the position counts characters.
     """
     value, position = parse_value(text, 0, limits, 0, last_key_wins=last_key_wins)
     position = skip_space(text, position)
@@ -61,15 +61,15 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
     """Return the value that begins at a position, and the position after it.
 
     Args:
-        text: the document.
-        position: where the value begins, or white space before it.
-        limits: bounds on the document.
-        outside: number of open containers around the value.
-        last_key_wins: whether an object may have a key twice.
+        text: The document.
+        position: Where the value begins, or white space before it.
+        limits: Bounds on the document.
+        outside: Number of open containers around the value.
+        last_key_wins: Whether an object may have a key twice.
 
     Raises:
-        JSONSyntaxError: the value is not valid JSON; the position counts characters.
-        LimitError: the value exceeds a limit; the position counts characters.
+        JSONSyntaxError: The value is not valid JSON; the position counts characters.
+        LimitError: The value exceeds a limit; the position counts characters.
     """
     # The containers around the current one, and the keys of those that are objects.
     outer: list[Any] = []

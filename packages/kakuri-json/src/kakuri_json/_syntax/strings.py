@@ -31,15 +31,15 @@ def read_escaped(text: str, start: "i64", stop: "i64" = -1) -> tuple[str, "i64"]
     """Read a string that holds escapes.
 
     Args:
-        text: the document.
-        start: the position after the opening quote.
-        stop: a position up to which the string is known to be plain, or -1.
+        text: The document.
+        start: The position after the opening quote.
+        stop: A position up to which the string is known to be plain, or -1.
 
     Returns:
         The string, and the position after its closing quote.
 
     Raises:
-        JSONSyntaxError: the string is not valid.
+        JSONSyntaxError: The string is not valid.
     """
     position: i64 = start if stop < 0 else stop
     if stop >= 0 and not text.startswith("\\", position):
@@ -61,10 +61,10 @@ def unescape(body: str) -> str:
     """Return the characters that the body of a string stands for.
 
     Args:
-        body: the text between the quotes; its escapes are valid except for lone surrogates.
+        body: The text between the quotes; its escapes are valid except for lone surrogates.
 
     Raises:
-        JSONSyntaxError: there is the escape of a lone surrogate.
+        JSONSyntaxError: There is the escape of a lone surrogate.
     """
     _check_surrogates(body, body, 0)
     return _unescape(body)

@@ -23,10 +23,10 @@ class Options(TypedDict, total=False):
     A subclass inherits the options of its bases.
 
     Attributes:
-        tag: name of a field, written first, that distinguishes the classes of a union.
-        tag_value: value of that field; by default the name of the class.
+        tag: Name of a field, written first, that distinguishes the classes of a union.
+        tag_value: Value of that field; by default the name of the class.
         rename: JSON names of fields: a mapping, or a function of the field's name.
-        omit_defaults: whether to omit fields that are the same as their default. A field of one
+        omit_defaults: Whether to omit fields that are the same as their default. A field of one
             Literal is always written.
         unknown: "error" (the default) rejects fields that the class does not have, "ignore" skips
             them.
@@ -53,7 +53,7 @@ def options_of(cls: type[Any]) -> Options:
     """Return the options of a class: its own over those of its bases.
 
     Raises:
-        UnsupportedTypeError: a key is unknown, or its value is of the wrong kind.
+        UnsupportedTypeError: A key is unknown, or its value is of the wrong kind.
     """
     merged: Options = {}
     for base in reversed(cls.__mro__):
@@ -79,10 +79,10 @@ class Cache:
     """What is compiled for one class.
 
     Attributes:
-        cls: the class. A subclass inherits the attribute of its base, and needs its own Cache.
-        encode: prints an instance of exactly this class, or returns None.
-        record: the shape of the class without type arguments.
-        codecs: the codecs of types that this class is a part of.
+        cls: The class. A subclass inherits the attribute of its base, and needs its own Cache.
+        encode: Prints an instance of exactly this class, or returns None.
+        record: The shape of the class without type arguments.
+        codecs: The codecs of types that this class is a part of.
     """
 
     __slots__ = ("cls", "codecs", "encode", "record")

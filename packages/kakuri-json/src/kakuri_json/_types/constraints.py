@@ -31,7 +31,7 @@ def constraints_of(metadata: tuple[Any, ...]) -> Iterator[Constraint]:
     Metadata without the attributes of a constraint is ignored.
 
     Raises:
-        UnsupportedTypeError: a constraint is not valid.
+        UnsupportedTypeError: A constraint is not valid.
     """
     for mark in metadata:
         bounds = _bounds(mark)
@@ -176,7 +176,7 @@ def constrain(shape: Shape, constraints: tuple[Constraint, ...]) -> Shape:
     """Return a shape with constraints; in a union without a tag, every member but null has them.
 
     Raises:
-        UnsupportedTypeError: a constraint does not apply to values of the shape.
+        UnsupportedTypeError: A constraint does not apply to values of the shape.
     """
     match shape:
         case Union(tag=None):

@@ -24,13 +24,13 @@ def bind(owner: Any, arguments: tuple[Shape, ...] | None, to_shape: ToShape) -> 
     """Return the scope inside a generic class or alias.
 
     Args:
-        owner: the class or alias.
-        arguments: its type arguments; None if it has none, so that defaults apply (PEP 696), or
+        owner: The class or alias.
+        arguments: Its type arguments; None if it has none, so that defaults apply (PEP 696), or
             bounds, or Any.
-        to_shape: returns the shape of an annotation in a scope.
+        to_shape: Returns the shape of an annotation in a scope.
 
     Raises:
-        UnsupportedTypeError: there are too many arguments, or a parameter that is not a TypeVar.
+        UnsupportedTypeError: There are too many arguments, or a parameter that is not a TypeVar.
     """
     parameters = getattr(owner, "__parameters__", ()) or getattr(owner, "__type_params__", ())
     if any(not isinstance(parameter, typing.TypeVar) for parameter in parameters):
@@ -96,7 +96,7 @@ def hints_of(
     """Return the annotations of a dataclass or TypedDict, each with its scope.
 
     Raises:
-        UnsupportedTypeError: an annotation cannot be evaluated.
+        UnsupportedTypeError: An annotation cannot be evaluated.
     """
     found: dict[str, tuple[Any, Scope]] = {}
     scope_of = scopes(cls, arguments, to_shape)
