@@ -1,4 +1,4 @@
-"""How things are measured: time, memory, imports."""
+"""Measures time, memory and imports."""
 
 import gc
 import resource

@@ -1,4 +1,4 @@
-"""Measure what a refused document costs, as a multiple of an accepted one of its size and shape.
+"""Measure what an invalid document costs, as a multiple of a valid one of its size and shape.
 
     python packages/kakuri-json/benchmarks/refusals.py [BYTES]
 
@@ -46,7 +46,7 @@ class Tree:
 
 
 def shapes(size: int) -> dict[str, tuple[Any, str, Any, str]]:
-    """Return for each shape an accepted and a refused document: type, text, type, text."""
+    """Return for each shape a valid and an invalid document: type, text, type, text."""
 
     def many(piece: str, around: int = 40) -> list[str]:
         return [piece] * ((size - around) // (len(piece) + 1))
@@ -150,7 +150,7 @@ def shapes(size: int) -> dict[str, tuple[Any, str, Any, str]]:
 
 
 def milliseconds(kind: Any, data: bytes, rounds: int = 5) -> float:
-    """Return the shortest time that a document takes to be decoded or refused."""
+    """Return the shortest time that a document takes to be decoded or rejected."""
     best = float("inf")
     for _ in range(rounds):
         began = time.thread_time()

@@ -316,9 +316,9 @@ class All(TypedDict):
     a: int
     b: NotRequired[int]
     c: "NotRequired[int]"
-    d: Annotated[NotRequired[int], "words"]
-    e: NotRequired[Annotated[int, "words"]]
-    f: "Annotated[NotRequired[int], 'words']"
+    d: Annotated[NotRequired[int], "metadata"]
+    e: NotRequired[Annotated[int, "metadata"]]
+    f: "Annotated[NotRequired[int], 'metadata']"
 
 
 class Some(TypedDict, total=False):
@@ -326,7 +326,7 @@ class Some(TypedDict, total=False):
     b: int
     c: "int"
     d: "Required[int]"
-    e: Annotated["Required[int]", "words"]
+    e: Annotated["Required[int]", "metadata"]
 
 
 class Inherits(Some):
