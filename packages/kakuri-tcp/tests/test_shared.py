@@ -285,3 +285,20 @@ def test_defaults_are_the_documented_ones():
     assert (client.line, client.requests_in_flight, client.unsent) == (1_048_576, 10_000, 1_048_576)
     assert (client.connect_timeout, client.first_backoff, client.backoff) == (0.75, 0.02, 0.25)
     assert (client.idle_timeout, client.stall_timeout) == (120.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [
+        (ServerLimits, "idle_timeout"), (ServerLimits, "write_timeout"),
+        (LineServerLimits, "idle_timeout"), (LineServerLimits, "write_timeout"),
+        (LineServerLimits, "line_timeout"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("shortest", "interval"), [(0.08, 0.01), (0.01, 0.01), (0.16, 0.02), (4, 0.5), (8, 1), (80, 1)]
+)
+def test_sweep_interval_is_an_eighth_of_the_shortest_timeout(limits, name, shortest, interval):
+    names = ["idle_timeout", "write_timeout"] + ["line_timeout"] * (limits is LineServerLimits)
+    made = limits(**dict.fromkeys(names, 100.0) | {name: shortest})
+    assert made.sweep_interval == pytest.approx(interval)
