@@ -9,7 +9,7 @@ from tools.members import BY_NAME, ROOT
 from tools.mutants.operators import mutants
 from tools.mutants.recording import Recording
 from tools.mutants.report import Report
-from tools.mutants.targets import KINDS, MODULES, Place, places, sample
+from tools.mutants.targets import KINDS, MODULES, Equivalents, Place, places, sample
 from tools.mutants.worker import Outcome
 
 EQUIVALENT = ROOT / "tools/mutants/equivalent.toml"
@@ -102,6 +102,11 @@ def test_equivalent_changes_have_a_kind_and_a_reason():
         assert each["kind"] in KINDS
         assert each["changes"]
         assert each["why"]
+
+
+def test_equivalent_changes_are_of_lines_that_exist():
+    equivalents = Equivalents()
+    assert [entry for name in MODULES for entry in equivalents.stale(places(BY_NAME[name]))] == []
 
 
 def test_worker_tells_a_change_that_tests_notice_from_one_that_they_do_not(tmp_path):
