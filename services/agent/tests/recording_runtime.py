@@ -1,7 +1,7 @@
 """A runtime for tests: it does nothing by itself and remembers what it was told."""
 
-from kakuri_agent import LogPart, NoLog
-from kakuri_workload import ZoneSpec, ZoneStatus
+from kakuri_agent import NoLog
+from kakuri_workload import LogChunk, ZoneSpec, ZoneStatus
 from kakuri_workload.testing import workload
 
 
@@ -51,7 +51,7 @@ class RecordingRuntime:
             raise NoLog(f"no log of {zone_id!r}")
         if isinstance(self.logs[zone_id], Exception):
             raise self.logs[zone_id]
-        return LogPart(self.logs[zone_id], "1", ended=True, gap=self.has_gap)
+        return LogChunk(self.logs[zone_id], "1", has_ended=True, has_gap=self.has_gap)
 
     async def close(self):
         self.told.append(("close",))

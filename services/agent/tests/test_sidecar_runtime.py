@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 import structlog
 from kakuri_agent import (
-    LogPart,
-    LogRequest,
     NoLog,
     RuntimeFault,
     RuntimeUnavailable,
@@ -22,7 +20,9 @@ from kakuri_json import encode
 from kakuri_tcp import Endpoint
 from kakuri_tcp.testing import until
 from kakuri_workload import (
+    LogChunk,
     LogGrown,
+    LogRequest,
     LogsWatched,
     RuntimeHealth,
     WorkloadState,
@@ -431,7 +431,7 @@ async def test_a_log_is_read_in_parts(runtime, sidecar):
     headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
     sidecar.answers["GET"] = [Response(200, b"hello\n", headers=headers, content_type="text/plain")]
     part = await runtime.read_log("wl-1", LogRequest(tail=10))
-    assert part == LogPart(b"hello\n", "0.0.6", ended=True)
+    assert part == LogChunk(b"hello\n", "0.0.6", has_ended=True)
     await runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=1))
     assert [target for _, target, _ in sidecar.asked] == [
         "/zones/wl-1/log?limit=65536&wait=0&tail=10",
@@ -467,7 +467,7 @@ async def test_awaited_log_is_read_again_when_it_has_grown(runtime, sidecar):
     await asked(sidecar, 2)  # what was written before the stream was open was not reported
     sidecar.answers["GET"] = [log_part(b"more", "2")]
     sidecar.tell_logs(LogGrown("other"), LogGrown("wl-1"))
-    assert await waiting == LogPart(b"more", "2", ended=False)
+    assert await waiting == LogChunk(b"more", "2", has_ended=False)
     assert len(log_requests(sidecar)) == 3
 
 
@@ -477,7 +477,7 @@ async def test_gap_before_an_awaited_part_of_a_log_is_reported_with_that_part(ru
     await asked(sidecar, 1)
     sidecar.answers["GET"] = [log_part(b"more", "2", ended=True)]
     sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
-    assert await waiting == LogPart(b"more", "2", ended=True, gap=True)
+    assert await waiting == LogChunk(b"more", "2", has_ended=True, has_gap=True)
 
 
 async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar):
@@ -486,7 +486,7 @@ async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar)
     await asked(sidecar, 1)
     sidecar.answers["GET"] = [log_part(b"", "1", ended=True)]
     sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
-    assert await waiting == LogPart(b"", "1", ended=True)
+    assert await waiting == LogChunk(b"", "1", has_ended=True)
 
 
 async def test_waiting_readers_hold_no_connection_to_the_sidecar(runtime, sidecar):
@@ -507,14 +507,14 @@ async def test_waiting_readers_hold_no_connection_to_the_sidecar(runtime, sideca
 async def test_wait_for_a_log_ends_without_another_request(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     part = await runtime.read_log("wl-1", LogRequest(wait=0.05))
-    assert part == LogPart(b"", "1", ended=False)
+    assert part == LogChunk(b"", "1", has_ended=False)
     assert len(log_requests(sidecar)) == 1
 
 
 async def test_bounded_read_of_a_log_is_passed_on(runtime, sidecar):
     sidecar.answers["GET"] = [log_part(b"a", "0.0.6-0.0.9", ended=True)]
     part = await runtime.read_log("wl-1", LogRequest(after="0.0.1-0.0.9", bounded=True))
-    assert part == LogPart(b"a", "0.0.6-0.0.9", ended=True)
+    assert part == LogChunk(b"a", "0.0.6-0.0.9", has_ended=True)
     assert log_requests(sidecar) == ["/zones/wl-1/log?limit=65536&wait=0&after=0.0.1-0.0.9&bounded"]
 
 

@@ -2,8 +2,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from kakuri_agent import LogPart, LogRequest, NoLog, Outcome, SimulatedRuntime, read_script
-from kakuri_workload import WorkloadState
+from kakuri_agent import NoLog, Outcome, SimulatedRuntime, read_script
+from kakuri_workload import LogChunk, LogRequest, WorkloadState
 
 from .recording_runtime import spec
 
@@ -152,6 +152,6 @@ async def test_what_never_ran_wrote_nothing(make):
     with pytest.raises(NoLog):
         await runtime.read_log("wl-1", LogRequest())
     runtime.start(spec())
-    assert not (await runtime.read_log("wl-1", LogRequest())).ended
+    assert not (await runtime.read_log("wl-1", LogRequest())).has_ended
     await queue.states(2)
-    assert await runtime.read_log("wl-1", LogRequest()) == LogPart(b"", "0", ended=True)
+    assert await runtime.read_log("wl-1", LogRequest()) == LogChunk(b"", "0", has_ended=True)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 from kakuri_tcp.testing import until
-from kakuri_workload import WorkloadState, ZoneStatus
+from kakuri_workload import LogRequest, WorkloadState, ZoneStatus
 from kakuri_zones._rotation import LogRotation
 from kakuri_zones._table import ZoneTable
 from kakuri_zones.logs import _ended
@@ -44,7 +44,7 @@ async def test_trim_within_the_budget_removes_nothing(store):
     for zone in ("a", "b"):
         await write(store, zone, "0.log")
     assert await EndedLogs(store, 2 * SIZE).trim((), {"a": 1, "b": 2}) == []
-    assert (await read(store, "a")).content == (await read(store, "b")).content == CONTENT
+    assert (await read(store, "a")).data == (await read(store, "b")).data == CONTENT
 
 
 async def test_trim_over_the_budget_removes_the_log_of_the_zone_that_ended_first(store):
@@ -77,15 +77,15 @@ async def test_cursor_into_a_kept_file_is_valid_after_older_files_are_removed(st
     assert cursor == f"0.2.{SIZE}"
     await EndedLogs(store, SIZE).trim((), {"a": 1})
     chunk = await read(store, "a", cursor)
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (b"", True, False)
-    assert (await read(store, "a")).content == CONTENT
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (b"", True, False)
+    assert (await read(store, "a")).data == CONTENT
 
 
 async def test_cursor_into_a_removed_file_reads_the_remaining_files_with_a_gap(store):
     await write(store, "a", "0.log.0", "0.log.1", "0.log")
     await EndedLogs(store, SIZE).trim((), {"a": 1})
     chunk = await read(store, "a", f"0.0.{SIZE}")
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (CONTENT, True, True)
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (CONTENT, True, True)
 
 
 async def test_log_whose_files_are_all_removed_is_empty_and_has_ended(store):
@@ -93,13 +93,13 @@ async def test_log_whose_files_are_all_removed_is_empty_and_has_ended(store):
     bounded = await store.read_bounded("a", None, limit=5)
     await EndedLogs(store, 0).trim((), {"a": 1})
     chunk = await read(store, "a")
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (b"", True, False)
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (b"", True, False)
     chunk = await read(store, "a", f"0.0.{SIZE}")
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (b"", True, True)
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (b"", True, True)
     chunk = await read(store, "a", chunk.next)
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (b"", True, False)
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (b"", True, False)
     chunk = await store.read_bounded("a", bounded.next, limit=5)
-    assert (chunk.content, chunk.has_ended, chunk.has_gap) == (b"", True, True)
+    assert (chunk.data, chunk.has_ended, chunk.has_gap) == (b"", True, True)
     assert await store.tail("a", 10) == "0.0.0"
     follower = store.stream("a", f"0.0.{SIZE}", follow=True, has_ended=lambda: True)
     assert [piece async for piece in follower] == []
@@ -111,7 +111,7 @@ async def test_next_attempt_is_read_after_the_log_before_it_was_removed(store):
     await store.prepare("a", 1)
     (store.root / "a" / "1.log").write_bytes(LINE)
     chunk = await store.read("a", f"0.0.{SIZE}")
-    assert (chunk.content, chunk.has_gap) == (CONTENT, True)
+    assert (chunk.data, chunk.has_gap) == (CONTENT, True)
 
 
 async def test_zone_without_a_known_end_counts_as_ended_at_its_last_write(store):
@@ -233,7 +233,7 @@ async def test_ended_zones_lose_their_logs_before_running_ones(runtime, run):
             await until(lambda: any(each["event"] == REMOVED for each in logs))
         assert [await node.log(zone) for zone in ("c", "b", "a")] == [b"", CONTENT, CONTENT]
         assert await node.log("running") == CONTENT * 9
-        gap = await node.zones.read_log("c", after="0.0.5", wait=30)
+        gap = await node.zones.read_log("c", LogRequest(after="0.0.5", wait=30))
         assert (gap.has_ended, gap.has_gap) == (True, True)
         assert await node.log("c", follow=True) == b""
         lines = [each for each in logs if each["event"] == REMOVED]

@@ -72,9 +72,9 @@ async def everything(store, after=None, limit=65536):
     content = b""
     while True:
         chunk = await store.read("zone", after, limit=limit, has_ended=yes)
-        assert len(chunk.content) <= limit
-        assert chunk.content or chunk.has_ended
-        content += chunk.content
+        assert len(chunk.data) <= limit
+        assert chunk.data or chunk.has_ended
+        content += chunk.data
         after = chunk.next
         if chunk.has_ended:
             return content
@@ -86,7 +86,7 @@ async def streamed(store, after=None, **options):
 
 async def test_empty_log_has_no_content(store, log):
     chunk = await store.read("zone")
-    assert (chunk.content, chunk.next, chunk.has_ended, chunk.has_gap) == (
+    assert (chunk.data, chunk.next, chunk.has_ended, chunk.has_gap) == (
         b"",
         "0.0.0",
         False,
@@ -152,23 +152,23 @@ async def test_unfinished_line_is_read_as_it_grows(store, log, limit):
     for byte in data:
         log.write("0.log", bytes([byte]))
         chunk = await store.read("zone", after, limit=limit)
-        got, after = got + chunk.content, chunk.next
-    while chunk.content:
+        got, after = got + chunk.data, chunk.next
+    while chunk.data:
         chunk = await store.read("zone", after, limit=limit)
-        got, after = got + chunk.content, chunk.next
+        got, after = got + chunk.data, chunk.next
     assert got == b"first\nsecond\n"
 
 
 async def test_incomplete_header_is_read_once_the_log_has_ended(store, log):
     log.write("0.log", line(b"a") + TIME[:9])
     chunk = await store.read("zone")
-    assert chunk.content == b"a\n"
-    assert (await store.read("zone", chunk.next)).content == b""
+    assert chunk.data == b"a\n"
+    assert (await store.read("zone", chunk.next)).data == b""
     assert await store.tail("zone", 1) == "0.0.0"
     last = await store.read("zone", chunk.next, has_ended=yes)
-    assert (last.content, last.has_ended) == (TIME[:9], True)
+    assert (last.data, last.has_ended) == (TIME[:9], True)
     log.write("1.log", line(b"b"))
-    assert (await store.read("zone", chunk.next)).content == TIME[:9] + b"b\n"
+    assert (await store.read("zone", chunk.next)).data == TIME[:9] + b"b\n"
 
 
 async def test_line_of_ten_megabytes_is_read_in_bounded_memory(store, log):
@@ -180,7 +180,7 @@ async def test_line_of_ten_megabytes_is_read_in_bounded_memory(store, log):
     size, after, has_ended = 0, None, False
     while not has_ended:
         chunk = await store.read("zone", after, has_ended=yes)
-        size, after, has_ended = size + len(chunk.content), chunk.next, chunk.has_ended
+        size, after, has_ended = size + len(chunk.data), chunk.next, chunk.has_ended
     tails = [await store.tail("zone", number) for number in range(1, 6)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -192,8 +192,8 @@ async def test_line_of_ten_megabytes_is_read_in_bounded_memory(store, log):
 
 async def test_limit_of_a_read_is_capped(store, log):
     log.write("0.log", line(b"x" * 10_000) * 200)
-    assert len((await store.read("zone", limit=10**9)).content) <= MAX_READ
-    assert len((await store.read("zone", limit=0)).content) == 1
+    assert len((await store.read("zone", limit=10**9)).data) <= MAX_READ
+    assert len((await store.read("zone", limit=0)).data) == 1
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 5, 299, 300, 301, 10_000])
@@ -270,7 +270,7 @@ async def test_cursor_stays_valid_over_rotations(store, log):
     log.rotate(0, 1)
     log.write("0.log", line(b"d"))
     chunk = await store.read("zone", first.next)
-    assert (chunk.content, chunk.has_gap) == (b"b\nc\nd\n", False)
+    assert (chunk.data, chunk.has_gap) == (b"b\nc\nd\n", False)
 
 
 @pytest.mark.parametrize("after", ["0.0.5.f", "0.1.0", "7.0.0", "0.9.0"])
@@ -278,14 +278,14 @@ async def test_cursor_into_a_removed_file_continues_at_the_oldest_remaining_file
     log.write("0.log.2", line(b"a"))
     log.write("0.log", line(b"b"))
     chunk = await store.read("zone", after)
-    assert (chunk.content, chunk.has_gap) == (b"a\nb\n", True)
+    assert (chunk.data, chunk.has_gap) == (b"a\nb\n", True)
 
 
 @pytest.mark.parametrize("after", ["0.0.7", "0.0.9999", "0.0.9999.f"])
 async def test_cursor_past_the_end_of_a_truncated_file_continues_at_its_start(store, log, after):
     log.write("0.log", line(b"a"))
     chunk = await store.read("zone", after)
-    assert (chunk.content, chunk.has_gap) == (b"a\n", True)
+    assert (chunk.data, chunk.has_gap) == (b"a\n", True)
 
 
 async def test_gap_found_while_waiting_is_reported(store, log):
@@ -293,7 +293,7 @@ async def test_gap_found_while_waiting_is_reported(store, log):
     assert not chunk.has_gap
     log.write("0.log", b"")
     chunk = await store.read("zone", "0.3.5", wait=0.01)
-    assert (chunk.content, chunk.next, chunk.has_gap) == (b"", "0.0.0", True)
+    assert (chunk.data, chunk.next, chunk.has_gap) == (b"", "0.0.0", True)
 
 
 async def test_reader_stays_in_a_rotated_file_until_it_is_stable(store, log):
@@ -302,9 +302,9 @@ async def test_reader_stays_in_a_rotated_file_until_it_is_stable(store, log):
     log.write("0.log", line(b"c"))
     os.utime(log.folder / "0.log.0")
     chunk = await store.read("zone")
-    assert (chunk.content, chunk.has_ended) == (b"a\n", False)
+    assert (chunk.data, chunk.has_ended) == (b"a\n", False)
     log.write("0.log.0", line(b"b"))
-    assert (await store.read("zone", chunk.next)).content == b"b\nc\n"
+    assert (await store.read("zone", chunk.next)).data == b"b\nc\n"
     assert await streamed(store) == b"a\nb\nc\n"
 
 
@@ -312,21 +312,21 @@ async def test_reader_leaves_the_files_of_an_ended_zone_at_once(store, log):
     log.write("0.log.0", line(b"a"), is_stable=False)
     log.write("0.log", line(b"b"), is_stable=False)
     chunk = await store.read("zone", has_ended=yes)
-    assert (chunk.content, chunk.has_ended) == (b"a\nb\n", True)
+    assert (chunk.data, chunk.has_ended) == (b"a\nb\n", True)
 
 
 async def test_read_is_not_delayed_by_a_clock_that_was_set_back(store, log):
     log.write("0.log.0", line(b"a"))
     os.utime(log.folder / "0.log.0", (2**32, 2**32))
     log.write("0.log", line(b"b"))
-    assert (await store.read("zone")).content == b"a\nb\n"
+    assert (await store.read("zone")).data == b"a\nb\n"
 
 
 async def test_read_waits_for_content(store, log):
     reading = asyncio.create_task(store.read("zone", wait=30))
     await asyncio.sleep(0)
     log.write("0.log", line(b"a"))
-    assert (await reading).content == b"a\n"
+    assert (await reading).data == b"a\n"
 
 
 async def test_waiting_read_returns_when_the_zone_ends(store, log):
@@ -398,7 +398,7 @@ async def test_log_of_an_ended_zone_is_read_to_its_end(store, log):
     for _ in range(2):
         assert await everything(store) == b"a\n"
     chunk = await store.read("zone", END_OF_A, has_ended=yes)
-    assert (chunk.content, chunk.has_ended) == (b"", True)
+    assert (chunk.data, chunk.has_ended) == (b"", True)
 
 
 async def test_many_readers_share_one_thread(store, log):
@@ -407,7 +407,7 @@ async def test_many_readers_share_one_thread(store, log):
     await asyncio.sleep(0)
     assert len(store._thread._threads) == 1
     log.write("0.log", line(b"b"))
-    assert {chunk.content for chunk in await asyncio.gather(*readers)} == {b"b\n"}
+    assert {chunk.data for chunk in await asyncio.gather(*readers)} == {b"b\n"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -447,12 +447,12 @@ async def test_bounded_reads_end_at_the_first_end_over_rotations(store, log, lim
     log.rotate(1, 0)
     log.write("1.log", data)
     log.write("2.log", data)
-    read = chunk.content
+    read = chunk.data
     while not chunk.has_ended:
         chunk = await store.read_bounded("zone", chunk.next, limit=limit)
-        read += chunk.content
+        read += chunk.data
     assert read == expected
-    assert (await store.read_bounded("zone", chunk.next, limit=limit)).content == b""
+    assert (await store.read_bounded("zone", chunk.next, limit=limit)).data == b""
     assert (await everything(store)).startswith(expected + later)
 
 
@@ -462,7 +462,7 @@ async def test_bounded_read_whose_files_are_gone_has_ended(store, log):
     (log.folder / "0.log").unlink()
     log.write("1.log", line(b"b"))
     chunk = await store.read_bounded("zone", first.next, limit=10)
-    assert (chunk.content, chunk.has_ended) == (b"", True)
+    assert (chunk.data, chunk.has_ended) == (b"", True)
 
 
 @pytest.mark.parametrize("after", ["0.0.1-", "0.0.1-x", "-0.0.1", "0.0.1-0.0.2-0.0.3"])
@@ -476,6 +476,6 @@ async def bounded(store, *, limit):
     read, after = b"", None
     while True:
         chunk = await store.read_bounded("zone", after, limit=limit)
-        read, after = read + chunk.content, chunk.next
+        read, after = read + chunk.data, chunk.next
         if chunk.has_ended:
             return read

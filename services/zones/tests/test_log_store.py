@@ -121,7 +121,7 @@ async def test_links_in_the_log_folder_are_not_followed(store, tmp_path):
     (store.root / "zone" / "0.log").symlink_to(outside / "0.log")
     (store.root / "zone" / "folder").symlink_to(outside)
     os.mkfifo(store.root / "zone" / "1.log")
-    assert (await store.read("zone")).content == b""
+    assert (await store.read("zone")).data == b""
     await store.remove("zone")
     assert (outside / "0.log").read_bytes() == b"secret\n"
 
@@ -291,9 +291,9 @@ async def test_undo_interrupted_by_a_crash_loses_nothing(store):
     path = store.root / "zone" / "0.log.7"
     path.write_bytes(b"x\n")
     (store.root / "zone" / "0.log").hardlink_to(path)
-    assert (await store.read("zone")).content == b"x\n"
+    assert (await store.read("zone")).data == b"x\n"
     assert await store.rotate("zone", 0, reopening(store, data=b"y\n"))
-    assert (await store.read("zone", has_ended=lambda: True)).content == b"x\ny\n"
+    assert (await store.read("zone", has_ended=lambda: True)).data == b"x\ny\n"
 
 
 async def test_log_is_readable_while_the_disk_is_full(store, monkeypatch):
@@ -307,7 +307,7 @@ async def test_log_is_readable_while_the_disk_is_full(store, monkeypatch):
         monkeypatch.setattr(os, call, full)
     with pytest.raises(LogStorageError, match="folder for the log of 'other': No space left"):
         await store.prepare("other", 0)
-    assert (await store.read("zone")).content == b"x\n"
+    assert (await store.read("zone")).data == b"x\n"
     assert await store.tail("zone", 1) == "0.0.0"
     await store.remove("zone")
     assert await store.zones() == []

@@ -67,8 +67,8 @@ async def read_all(zone, limit):
             "zone", after, limit=limit, wait=30, has_ended=lambda: zone.has_ended
         )
         assert not chunk.has_gap
-        assert len(chunk.content) <= limit
-        content, after, has_ended = content + chunk.content, chunk.next, chunk.has_ended
+        assert len(chunk.data) <= limit
+        content, after, has_ended = content + chunk.data, chunk.next, chunk.has_ended
     return content
 
 

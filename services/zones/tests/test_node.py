@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 from kakuri_cri import CallRefused, CallTimeout, CriError
-from kakuri_workload import LogGrown, LogsWatched
+from kakuri_workload import LogGrown, LogRequest, LogsWatched
 from kakuri_workload import WorkloadState as State
 from kakuri_zones import (
     LogCursorError,
@@ -105,40 +105,40 @@ async def test_next_node_on_the_same_log_folder_takes_over(run):
 async def test_log_is_read_in_parts_with_a_cursor(runtime, node):
     await node.start()
     runtime.write("z", b"12345\n67890\n")
-    first = await node.zones.read_log("z", limit=6)
-    assert (first.content, first.has_ended, first.has_gap) == (b"12345\n", False, False)
-    waiting = asyncio.create_task(node.zones.read_log("z", after=first.next, wait=30))
-    assert (await waiting).content == b"67890\n"
+    first = await node.zones.read_log("z", LogRequest(limit=6))
+    assert (first.data, first.has_ended, first.has_gap) == (b"12345\n", False, False)
+    waiting = asyncio.create_task(node.zones.read_log("z", LogRequest(after=first.next, wait=30)))
+    assert (await waiting).data == b"67890\n"
     runtime.exit("z", 0)
     await node.until_state("succeeded")
-    last = await node.zones.read_log("z", after=(await waiting).next, wait=30)
-    assert (last.content, last.has_ended) == (b"", True)
+    last = await node.zones.read_log("z", LogRequest(after=(await waiting).next, wait=30))
+    assert (last.data, last.has_ended) == (b"", True)
 
 
 async def test_log_read_with_wait_returns_what_is_written_meanwhile(runtime, node):
     await node.start()
-    end = (await node.zones.read_log("z", tail=0)).next
-    waiting = asyncio.create_task(node.zones.read_log("z", after=end, wait=30))
+    end = (await node.zones.read_log("z", LogRequest(tail=0))).next
+    waiting = asyncio.create_task(node.zones.read_log("z", LogRequest(after=end, wait=30)))
     runtime.write("z", b"more\n")
-    assert (await waiting).content == b"more\n"
+    assert (await waiting).data == b"more\n"
 
 
 async def test_tail_of_a_log_begins_at_its_last_lines_unless_a_cursor_is_given(runtime, node):
     await node.start()
     runtime.write("z", b"1\n2\n3\n")
-    assert (await node.zones.read_log("z", tail=2)).content == b"2\n3\n"
-    start = (await node.zones.read_log("z", limit=2)).next
-    assert (await node.zones.read_log("z", tail=1, after=start)).content == b"2\n3\n"
+    assert (await node.zones.read_log("z", LogRequest(tail=2))).data == b"2\n3\n"
+    start = (await node.zones.read_log("z", LogRequest(limit=2))).next
+    assert (await node.zones.read_log("z", LogRequest(tail=1, after=start))).data == b"2\n3\n"
     assert await node.log(tail=1) == b"3\n"
 
 
 async def test_bounded_read_ends_where_the_log_ended_at_the_first_read(runtime, node):
     await node.start()
     runtime.write("z", b"1\n2\n")
-    first = await node.zones.read_log("z", bounded=True, limit=2)
+    first = await node.zones.read_log("z", LogRequest(bounded=True, limit=2))
     runtime.write("z", b"3\n")
-    second = await node.zones.read_log("z", bounded=True, after=first.next)
-    assert (second.content, second.has_ended) == (b"2\n", True)
+    second = await node.zones.read_log("z", LogRequest(bounded=True, after=first.next))
+    assert (second.data, second.has_ended) == (b"2\n", True)
 
 
 async def test_followed_log_ends_with_the_zone(runtime, node):
@@ -161,7 +161,7 @@ async def test_log_of_a_zone_without_one_is_unknown(node):
 async def test_log_read_after_a_text_that_is_not_a_cursor_is_refused(node):
     await node.start()
     with pytest.raises(LogCursorError):
-        await node.zones.read_log("z", after="nonsense")
+        await node.zones.read_log("z", LogRequest(after="nonsense"))
 
 
 async def test_growing_log_is_reported(runtime, node):

@@ -53,7 +53,7 @@ class StoreWriter:
         async with StoreWriter(registry, store) as writer:
             registry.register(workload, now=time.time())
             await writer.saved(workload.id)  # on disk: survives a crash of process and machine
-            registry.update(workload.id, WorkloadState.RUNNING, now=time.time())
+            registry.update(workload.id, Run(WorkloadState.RUNNING), now=time.time())
             assert writer.durability(workload.id) is Durability.PENDING
 
     """

@@ -22,6 +22,7 @@ from kakuri_workload._grammar import (
     Text,
 )
 from kakuri_workload._limits import MAX_DOCUMENT_BYTES, MAX_STRING_BYTES
+from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
 from kakuri_workload._run import Run
 from kakuri_workload._state import TRANSITIONS, DesiredState, WorkloadState
 from kakuri_workload._text import printable
@@ -45,6 +46,7 @@ from kakuri_workload._workload import (
 from kakuri_workload._zone import MAX_SPEC_BYTES, ZoneSpec, ZoneStatus, present_spelling
 
 __all__ = [
+    "DEFAULT_LOG_BYTES",
     "DEFAULT_RUNTIME_CLASS",
     "IMAGE_REFERENCE",
     "LABEL_KEY",
@@ -61,8 +63,10 @@ __all__ = [
     "Environment",
     "ImageReference",
     "Labels",
+    "LogChunk",
     "LogEvent",
     "LogGrown",
+    "LogRequest",
     "LogsWatched",
     "MaxLength",
     "PullPolicy",

@@ -4,8 +4,6 @@ from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import Capacity, InsufficientCapacity
 from kakuri_agent._reconciler import Reconciler
 from kakuri_agent._runtime import (
-    LogPart,
-    LogRequest,
     NoLog,
     Observer,
     Runtime,
@@ -23,8 +21,6 @@ __all__ = [
     "Agent",
     "Capacity",
     "InsufficientCapacity",
-    "LogPart",
-    "LogRequest",
     "NoLog",
     "Observer",
     "Outcome",

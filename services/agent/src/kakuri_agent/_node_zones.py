@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import structlog
 from kakuri_cri import CallUnanswered, CriError, GrpcChannel, Runtime
-from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogEvent, LogRequest, ZoneEvent, ZoneSpec, ZoneStatus
 from kakuri_zones import (
     LogCursorError,
     LogError,
@@ -20,8 +21,6 @@ from kakuri_zones import (
 )
 
 from kakuri_agent._runtime import (
-    LogPart,
-    LogRequest,
     NoLog,
     RuntimeFault,
     RuntimeUnavailable,
@@ -92,23 +91,16 @@ class NodeZones:
             yield event
         raise RuntimeUnavailable("the zones ended their stream of events")
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log without waiting for one."""
         try:
-            chunk = await self._node.read_log(
-                zone_id,
-                tail=request.tail,
-                after=request.after,
-                limit=request.limit,
-                bounded=request.bounded,
-            )
+            return await self._node.read_log(zone_id, replace(request, wait=0))
         except (UnknownZone, UnknownLog) as error:
             raise NoLog(str(error)) from error
         except LogCursorError as error:
             raise UnknownCursor(str(error)) from error
         except LogError as error:
             raise RuntimeFault(f"no log: {error}") from error
-        return LogPart(chunk.content, chunk.next, chunk.has_ended, chunk.has_gap)
 
     async def log_events(self) -> AsyncGenerator[LogEvent]:
         """Yield which logs grow."""

@@ -6,10 +6,9 @@ view, so a missed intermediate state does no harm.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from kakuri_workload import ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogRequest, ZoneSpec, ZoneStatus
 
 
 class RuntimeFault(Exception):
@@ -26,44 +25,6 @@ class NoLog(RuntimeFault):
 
 class UnknownCursor(RuntimeFault):
     """A log can't be read from this cursor: it is not one that the runtime returned."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogRequest:
-    """The part of a log to read: the last `tail` lines, or the content after a cursor.
-
-    Attributes:
-        tail: number of lines from the end.
-        after: a cursor from an earlier part.
-        limit: largest size of the part in bytes.
-        wait: seconds to wait for content if there is none.
-        bounded: whether the log ends, for this reader, where it ended at its first read.
-
-    """
-
-    tail: int | None = None
-    after: str | None = None
-    limit: int = 65_536
-    wait: float = 0.0
-    bounded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LogPart:
-    """A part of a container's log.
-
-    Attributes:
-        data: bytes as the container wrote them.
-        next: the cursor after them.
-        ended: whether nothing will ever follow.
-        gap: whether bytes between the request's cursor and `data` were removed unread.
-
-    """
-
-    data: bytes
-    next: str
-    ended: bool
-    gap: bool = False
 
 
 class Observer(Protocol):
@@ -133,7 +94,7 @@ class Runtime(Protocol):
         None if it has to be fetched; the observer is notified of a change of the zone afterwards.
         """
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log. Raises NoLog, UnknownCursor, RuntimeFault."""
 
     async def close(self) -> None:

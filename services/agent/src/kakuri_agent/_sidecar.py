@@ -26,11 +26,17 @@ from kakuri_http import (
 )
 from kakuri_json import JSONError, convert, decode, encode
 from kakuri_tcp import Endpoint, LineDecoder, LineError
-from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus, present_spelling
+from kakuri_workload import (
+    LogChunk,
+    LogEvent,
+    LogRequest,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+    present_spelling,
+)
 
 from kakuri_agent._runtime import (
-    LogPart,
-    LogRequest,
     NoLog,
     RuntimeFault,
     RuntimeUnavailable,
@@ -159,7 +165,7 @@ class SidecarZones:
         """Yield which logs grow."""
         return self._stream(self._log_events, "/logs?watch", LogEvent, MAX_LOG_EVENT)  # type: ignore[arg-type]
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
         query = f"limit={request.limit}&wait=0"
         if request.after is not None:
@@ -188,7 +194,7 @@ class SidecarZones:
             raise RuntimeFault(f"no log: {problem_of(response).detail}")
         ended = response.headers.get("kakuri-log-ended") == "true"
         gap = response.headers.get("kakuri-log-gap") == "true"
-        return LogPart(_content(response), following, ended, gap)
+        return LogChunk(_content(response), following, ended, gap)
 
     async def close(self) -> None:
         """Cancel every request; the sidecar continues what it has begun."""

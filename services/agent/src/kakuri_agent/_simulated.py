@@ -21,9 +21,9 @@ from typing import Annotated
 from kakuri_daemon import read_toml
 from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
-from kakuri_workload import Range, Text, WorkloadState, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogRequest, Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import LogPart, LogRequest, NoLog, Observer
+from kakuri_agent._runtime import NoLog, Observer
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 Reason = Annotated[
@@ -147,7 +147,7 @@ class SimulatedRuntime:
         zone = self._zones.get(zone_id)
         return None if zone is None else zone.status.spec
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return an empty part: a simulated zone writes nothing."""
         zone = self._zones.get(zone_id)
         if zone is None:
@@ -155,7 +155,7 @@ class SimulatedRuntime:
         ended = zone.status.state.is_terminal
         if not ended:
             await asyncio.sleep(request.wait)
-        return LogPart(b"", "0", ended)
+        return LogChunk(b"", "0", ended)
 
     async def close(self) -> None:
         """Cancel all timers."""

@@ -10,10 +10,9 @@ from contextlib import suppress
 
 from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegistry
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
+from kakuri_workload import LogChunk, LogRequest
 
 from kakuri_agent._runtime import (
-    LogPart,
-    LogRequest,
     NoLog,
     Runtime,
     RuntimeFault,
@@ -76,7 +75,7 @@ class WorkloadLogs:
             )
         except NoLog:  # it has not run yet, or failed before it ran
             ended = request.bounded or entry.state.is_terminal
-            part = LogPart(b"", LOG_START, ended)
+            part = LogChunk(b"", LOG_START, ended)
         except UnknownCursor as error:
             return ErrorReply(ErrorCode.BAD_REQUEST, str(error), id=workload_id)
         except RuntimeUnavailable as error:
@@ -84,14 +83,14 @@ class WorkloadLogs:
         except RuntimeFault as error:
             return ErrorReply(ErrorCode.RUNTIME, str(error), id=workload_id)
         else:
-            if not part.ended or request.bounded or self._has_ended(workload_id):
+            if not part.has_ended or request.bounded or self._has_ended(workload_id):
                 self._quiet.pop(workload_id, None)
-                return Log(part.data, part.next, part.ended, part.gap)
-        if part.ended and part.next == LOG_START:
+                return Log(part.data, part.next, part.has_ended, part.has_gap)
+        if part.has_ended and part.next == LOG_START:
             return Log(b"", LOG_START, ended=True)
         if not part.data and not entry.state.is_terminal:
             self._remember_quiet(workload_id, part.next, entry.version)
-        return Log(part.data, part.next, ended=False, gap=part.gap)
+        return Log(part.data, part.next, ended=False, gap=part.has_gap)
 
     def _remember_quiet(self, workload_id: str, cursor: str, version: int) -> None:
         self._quiet.pop(workload_id, None)

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
-from kakuri_workload import LogGrown
+from kakuri_workload import LogChunk, LogGrown, LogRequest
 
-from kakuri_agent._runtime import LogPart, LogRequest, RuntimeUnavailable
+from kakuri_agent._runtime import RuntimeUnavailable
 from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent._zone_operations import ZoneOperations
 
@@ -35,7 +35,7 @@ class ZoneLogs:
         self._signals = Signals()
         self._following: asyncio.Task[None] | None = None
 
-    async def read(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log; wait for content as long as the request asks.
 
         Raises:
@@ -53,11 +53,11 @@ class ZoneLogs:
             if self._following is None:
                 self._following = loop.create_task(self._follow())
             part = await self._zones.read_log(zone_id, request)
-            while not part.data and not part.ended:
+            while not part.data and not part.has_ended:
                 if not await wait_for(changed, deadline - loop.time()):
                     break
                 following = await self._zones.read_log(zone_id, replace(request, after=part.next))
-                part = replace(following, gap=part.gap or following.gap)
+                part = replace(following, has_gap=part.has_gap or following.has_gap)
         return part
 
     def zone_changed(self, zone_id: str) -> None:

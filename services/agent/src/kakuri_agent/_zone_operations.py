@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-from kakuri_workload import LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogEvent, LogRequest, ZoneEvent, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import LogPart, LogRequest, RuntimeFault
+from kakuri_agent._runtime import RuntimeFault
 
 
 class Refused(RuntimeFault):
@@ -82,7 +82,7 @@ class ZoneOperations(Protocol):
         Raises RuntimeUnavailable when the stream breaks.
         """
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log without waiting for one.
 
         Raises:

@@ -12,9 +12,9 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 import structlog
-from kakuri_workload import ZoneSpec, ZoneStatus
+from kakuri_workload import LogChunk, LogRequest, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import LogPart, LogRequest, Observer, RuntimeUnavailable
+from kakuri_agent._runtime import Observer, RuntimeUnavailable
 from kakuri_agent._zone_logs import ZoneLogs
 from kakuri_agent._zone_operations import Refused, ZoneOperations
 from kakuri_agent._zone_specs import ZoneSpecs
@@ -141,7 +141,7 @@ class ZoneRuntime:
         zone = self._view.get(zone_id)
         return None if zone is None else self._specs.take(zone)
 
-    async def read_log(self, zone_id: str, request: LogRequest) -> LogPart:
+    async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
         return await self._logs.read(zone_id, request)
 

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from kakuri_daemon.api import APIRouter, QueryError
 from kakuri_http import Request, Response
 from kakuri_json import Fault, encode
-from kakuri_zones import DEFAULT_LOG_BYTES, ZoneNode
+from kakuri_workload import DEFAULT_LOG_BYTES, LogRequest
+from kakuri_zones import ZoneNode
 
 from kakuri_sidecar._api import LINES
 from kakuri_sidecar._queries import ListQuery, LogQuery
@@ -42,18 +43,18 @@ class LogApi:
         if not query.is_for_programs:
             content = await self._node.stream_log(zone_id, tail=query.tail, follow=query.follow)
             return Response(200, content, content_type=TEXT)
-        chunk = await self._node.read_log(
-            zone_id,
-            tail=query.tail,
-            after=query.after or None,
-            limit=query.limit or DEFAULT_LOG_BYTES,
-            wait=query.wait or 0,
-            bounded=query.bounded,
+        part = LogRequest(
+            query.tail,
+            query.after or None,
+            query.limit or DEFAULT_LOG_BYTES,
+            query.wait or 0,
+            query.bounded,
         )
+        chunk = await self._node.read_log(zone_id, part)
         headers = {NEXT_FIELD: chunk.next, ENDED_FIELD: "true" if chunk.has_ended else "false"}
         if chunk.has_gap:
             headers[GAP_FIELD] = "true"
-        return Response(200, chunk.content, headers=headers, content_type=TEXT)
+        return Response(200, chunk.data, headers=headers, content_type=TEXT)
 
     async def _events(self) -> AsyncIterator[bytes]:
         async with aclosing(self._node.log_events()) as events:

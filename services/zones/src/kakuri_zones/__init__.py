@@ -19,13 +19,12 @@ from kakuri_zones._errors import (
 from kakuri_zones._health import Condition, Health, OptionalCalls, RuntimeInfo
 from kakuri_zones._image_collection import CollectionLimits
 from kakuri_zones._monitor import MonitorTimes
-from kakuri_zones._node import DEFAULT_LOG_BYTES, ZoneNode, zone_node
+from kakuri_zones._node import ZoneNode, zone_node
 from kakuri_zones._pulling import PullLimits
 from kakuri_zones._removal import RetryTimes
 from kakuri_zones._settings import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings
 from kakuri_zones._version import __version__
 from kakuri_zones.logs import (
-    LogChunk,
     LogCursorError,
     LogError,
     LogNameError,
@@ -35,12 +34,10 @@ from kakuri_zones.logs import (
 
 __all__ = [
     "DEFAULT_HANDLERS",
-    "DEFAULT_LOG_BYTES",
     "DEFAULT_LOG_DIR",
     "CollectionLimits",
     "Condition",
     "Health",
-    "LogChunk",
     "LogCursorError",
     "LogError",
     "LogNameError",

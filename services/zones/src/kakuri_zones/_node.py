@@ -9,7 +9,15 @@ from functools import partial
 
 import structlog
 from kakuri_cri import CriError, Runtime, RuntimeUnavailable
-from kakuri_workload import WORKLOAD_ID, LogEvent, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_workload import (
+    WORKLOAD_ID,
+    LogChunk,
+    LogEvent,
+    LogRequest,
+    ZoneEvent,
+    ZoneSpec,
+    ZoneStatus,
+)
 
 from kakuri_zones._cgroups import CgroupParent
 from kakuri_zones._errors import UnknownRuntimeClass, UnknownZone
@@ -31,12 +39,9 @@ from kakuri_zones._watchers import Watcher
 from kakuri_zones._zone_network import ZoneNetwork
 from kakuri_zones._zones import Zones
 from kakuri_zones.logs._ended import EndedLogs
-from kakuri_zones.logs._store import LogChunk, LogStore
+from kakuri_zones.logs._store import LogStore
 
 log = structlog.get_logger()
-
-DEFAULT_LOG_BYTES = 65_536
-"""Default limit of one read of a log, in bytes."""
 
 RESTART_SECONDS = 1.0
 
@@ -197,40 +202,30 @@ class ZoneNode:
             beat.cancel()
             self._table.unwatch(watcher)
 
-    async def read_log(
-        self,
-        zone_id: str,
-        *,
-        tail: int | None = None,
-        after: str | None = None,
-        limit: int = DEFAULT_LOG_BYTES,
-        wait: float = 0,
-        bounded: bool = False,
-    ) -> LogChunk:
+    async def read_log(self, zone_id: str, request: LogRequest | None = None) -> LogChunk:
         """Read a part of a zone's log; pass the chunk's `next` as `after` to read on.
 
         Args:
             zone_id: the zone.
-            tail: without `after`, begin at the last so many lines instead of at the oldest byte.
-            after: the cursor that the previous chunk ended at.
-            limit: bytes to return at most.
-            wait: seconds to wait for content if there is none. Ignored with `bounded`.
-            bounded: read to the end that the log had at the first of these reads, which the
-                cursors carry, so that a log that grows as quickly as it is read has an end.
+            request: the part to read; by default, the first part of the oldest content.
 
         Raises:
             UnknownZone, UnknownLog: there is no such log.
-            LogCursorError: `after` is not a cursor.
+            LogCursorError: `request.after` is not a cursor.
             LogStorageError: the log can't be read.
 
         """
         _check_id(zone_id)
-        if after is None and tail is not None:
-            after = await self._logs.tail(zone_id, tail)
-        if bounded:
+        request = request or LogRequest()
+        after, limit = request.after, request.limit
+        if after is None and request.tail is not None:
+            after = await self._logs.tail(zone_id, request.tail)
+        if request.bounded:
             return await self._logs.read_bounded(zone_id, after, limit=limit)
         has_ended = self._end_check(zone_id)
-        return await self._logs.read(zone_id, after, limit=limit, wait=wait, has_ended=has_ended)
+        return await self._logs.read(
+            zone_id, after, limit=limit, wait=request.wait, has_ended=has_ended
+        )
 
     async def stream_log(
         self, zone_id: str, *, tail: int | None = None, follow: bool = False

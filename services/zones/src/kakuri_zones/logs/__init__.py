@@ -12,11 +12,10 @@ from kakuri_zones.logs._errors import (
     LogStorageError,
     UnknownLog,
 )
-from kakuri_zones.logs._store import LogChunk, LogLocation, LogStore
+from kakuri_zones.logs._store import LogLocation, LogStore
 
 __all__ = [
     "EndedLogs",
-    "LogChunk",
     "LogCursorError",
     "LogError",
     "LogLocation",

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from kakuri_workload import LogChunk
+
 from kakuri_zones.logs._cursor import Cursor
 from kakuri_zones.logs._errors import UnknownLog
 from kakuri_zones.logs._files import (
@@ -54,25 +56,6 @@ _UNSTABLE_POLLS = 5
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class LogChunk:
-    """A part of a zone's log.
-
-    Attributes:
-        content: the bytes that the container wrote, of both streams in the order of the log.
-        next: the cursor after them.
-        has_ended: whether nothing will follow any more.
-        has_gap: whether part of the log after the cursor has been removed or truncated: the
-            content begins at the oldest byte that still exists.
-
-    """
-
-    content: bytes
-    next: str
-    has_ended: bool
-    has_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +286,8 @@ class LogStore:
             return
         chunk = await self.read(zone, after, limit=_STREAM_READ, has_ended=has_ended)
         while True:
-            if chunk.content:
-                yield chunk.content
+            if chunk.data:
+                yield chunk.data
             if chunk.has_ended:
                 return
             try:
@@ -318,8 +301,8 @@ class LogStore:
         while True:
             chunk = await self.read_bounded(zone, after, limit=_STREAM_READ)
             after = chunk.next
-            if chunk.content:
-                yield chunk.content
+            if chunk.data:
+                yield chunk.data
             if chunk.has_ended:
                 return
 

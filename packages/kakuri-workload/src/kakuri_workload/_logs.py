@@ -1,0 +1,46 @@
+"""A part of a zone's log, and the request for one."""
+
+from dataclasses import dataclass
+
+DEFAULT_LOG_BYTES = 65_536
+"""Bytes of a part of a log unless its request has another limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """The part of a log to read: the last `tail` lines, or the content after a cursor.
+
+    Attributes:
+        tail: number of lines from the end; the whole log by default. Ignored with `after`.
+        after: the cursor at which an earlier part ended.
+        limit: largest size of the part in bytes.
+        wait: seconds to wait for content if there is none. Ignored with `bounded`.
+        bounded: whether the log ends, for this reader, where it ended at its first read. The
+            cursors carry that end, so a log that grows as quickly as it is read has one.
+
+    """
+
+    tail: int | None = None
+    after: str | None = None
+    limit: int = DEFAULT_LOG_BYTES
+    wait: float = 0.0
+    bounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A part of a zone's log.
+
+    Attributes:
+        data: the bytes that the container wrote, of both streams in the order of the log.
+        next: the cursor after them.
+        has_ended: whether nothing will ever follow.
+        has_gap: whether bytes between the request's cursor and `data` were removed unread. The data
+            begins at the oldest byte that still exists.
+
+    """
+
+    data: bytes
+    next: str
+    has_ended: bool
+    has_gap: bool = False
