@@ -178,7 +178,7 @@ async def test_open_log_beyond_the_limit_raises_too_many_logs(clients):
     logs[0] = client.open_log("wl-1")
     with pytest.raises(TooManyLogs):
         await client.read_log("wl-1")
-    logs.pop()  # which nobody closes, and nobody can read any more
+    logs.pop()  # without a reference, it can be neither closed nor read
     gc.collect()
     client.open_log("wl-1")
 

@@ -23,7 +23,7 @@ def answer(line: bytes) -> bytes:
 
 
 def last_words(error: LineError | HandlerFailed) -> bytes | None:
-    """Answer what is no line, in words without quotes; the connection closes after it."""
+    """Return the last reply to an invalid line, without quotes of it."""
     if isinstance(error, HandlerFailed):
         return None
     return b'{"type":"Error","code":"bad_request","message":"%b"}' % str(error).encode()

@@ -12,7 +12,7 @@ def pytest_asyncio_loop_factories(config, item):
 
 @pytest.fixture(scope="session")
 def decode():
-    """Give a function that cuts chunks into lines, and tells the error that ended it, if one did."""
+    """Return a function that decodes chunks into lines, and returns the error at the end, if any."""
 
     def decode(chunks, *, eof=False, limit=8):
         decoder = LineDecoder(limit=limit)

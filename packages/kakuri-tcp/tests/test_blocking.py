@@ -17,13 +17,13 @@ LOCAL = Endpoint.parse("127.0.0.1:0")
 
 @pytest.fixture
 def ends():
-    """Give two connected connections."""
+    """Return two connected connections."""
     near, far = socket.socketpair()
     with Connection(near, "near") as client, Connection(far, "far") as server:
         yield client, server
 
 
-def test_a_server_answers_a_client_line_by_line():
+def test_blocking_server_answers_each_line_of_a_client():
     def serve(server):
         with server.accept() as connection:
             for line in connection.reader():
@@ -46,7 +46,7 @@ def test_a_server_answers_a_client_line_by_line():
 
 
 @pytest.mark.parametrize("text", ["localhost:0", "unix:{}/x.sock"])
-def test_any_plain_endpoint_is_served(text, tmp_path):
+def test_blocking_server_serves_tcp_and_unix_endpoints(text, tmp_path):
     with Server(Endpoint.parse(text.format(tmp_path)), timeout=5) as server:
         with connect(server.endpoint, timeout=5) as client, server.accept() as connection:
             client.send_line(b"a")
@@ -55,7 +55,7 @@ def test_any_plain_endpoint_is_served(text, tmp_path):
         assert "listening" in repr(server)
 
 
-def test_the_framing_is_the_same(ends):
+def test_blocking_reader_splits_lines_like_the_decoder(ends):
     client, server = ends
     client.send(b"toolong\n")
     with pytest.raises(LineTooLong):
@@ -66,7 +66,7 @@ def test_the_framing_is_the_same(ends):
         LineReader(server).read_line()
 
 
-def test_a_timeout_keeps_what_has_arrived(ends):
+def test_read_line_after_a_timeout_continues_the_line(ends):
     client, server = ends
     server._socket.settimeout(0.01)
     reader = server.reader()
@@ -77,12 +77,12 @@ def test_a_timeout_keeps_what_has_arrived(ends):
     assert reader.read_line() == b"half"
 
 
-def test_a_line_must_be_one_line(ends):
+def test_send_line_with_a_line_feed_raises_value_error(ends):
     with pytest.raises(ValueError, match="expected a line without its end"):
         ends[0].send_line(b"a\nb")
 
 
-def test_nobody_comes():
+def test_accept_without_a_connection_raises_timeout_error():
     with (
         Server(LOCAL, timeout=0.01) as server,
         pytest.raises(TimeoutError, match=r"within 0\.01 s"),
@@ -90,7 +90,7 @@ def test_nobody_comes():
         server.accept()
 
 
-def test_errors_say_who_where_and_why(tmp_path):
+def test_connect_failed_names_the_endpoint_and_the_reason(tmp_path):
     with Server(LOCAL) as server:
         with pytest.raises(ListenFailed, match="Address already in use"):
             Server(server.endpoint)
@@ -99,10 +99,10 @@ def test_errors_say_who_where_and_why(tmp_path):
         (gone, "connection refused"),
         (Endpoint.unix(f"{tmp_path}/x"), "no such file or directory"),
     ):
-        with pytest.raises(ConnectFailed, match=f"expected to connect to {endpoint}, but {why}"):
+        with pytest.raises(ConnectFailed, match=f"can't connect to {endpoint}: {why}"):
             connect(endpoint, timeout=5)
 
 
-def test_tls_is_refused_for_a_server_rather_than_left_out():
+def test_blocking_server_at_a_tls_endpoint_raises_endpoint_error():
     with pytest.raises(EndpointError, match="to listen on, got 'tls://localhost:1'"):
         Server(Endpoint.parse("tls://localhost:1"))

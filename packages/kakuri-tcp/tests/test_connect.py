@@ -26,27 +26,27 @@ class Quiet(Connection):
 
 
 async def unused(host="127.0.0.1"):
-    """Give an endpoint where nobody listens any more."""
+    """Return an endpoint whose port is closed."""
     async with await listen(Endpoint.tcp(host, 0), Quiet) as server:
         return server.endpoint
 
 
 async def failure(endpoint, *, timeout=5.0):
-    with pytest.raises(ConnectFailed, match=r"^expected to connect to .*, but ") as caught:
+    with pytest.raises(ConnectFailed, match=r"^can't connect to .*: ") as caught:
         await connect(endpoint, Quiet, timeout=timeout)
     assert caught.value.endpoint == str(endpoint)
     return caught.value.reason
 
 
-async def test_nobody_listens():
+async def test_connect_to_a_closed_port_raises_connect_failed():
     assert await failure(await unused()) == "connection refused"
 
 
-async def test_nobody_listens_at_any_address_of_a_name():
+async def test_connect_to_a_name_without_a_listener_raises_connect_failed():
     assert await failure(await unused("localhost")) == "connection refused"
 
 
-async def test_no_such_socket_file(tmp_path):
+async def test_connect_to_a_missing_socket_file_raises_connect_failed(tmp_path):
     assert await failure(Endpoint.unix(f"{tmp_path}/x")) == "no such file or directory"
 
 
@@ -59,11 +59,11 @@ async def test_no_such_socket_file(tmp_path):
         (ssl.SSLError(1, "no number"), "the TLS handshake failed: "),
     ],
 )  # fmt: skip
-def test_the_reason_is_in_the_words_of_the_system(error, reason):
+def test_reason_of_an_error_is_the_message_of_the_system(error, reason):
     assert reason_of(error).startswith(reason)
 
 
-async def test_a_full_queue_ends_by_timeout():
+async def test_connect_to_a_full_backlog_fails_by_timeout():
     """A listener that never accepts, with a queue for one: the kernel answers no more."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -76,7 +76,7 @@ async def test_a_full_queue_ends_by_timeout():
             assert await failure(endpoint, timeout=0.05) == "it took longer than 0.05 s"
 
 
-async def test_a_connection_to_itself_is_recognized():
+async def test_connection_to_itself_is_recognized():
     with socket.socket() as alone:
         alone.bind(("127.0.0.1", 0))
         alone.connect(alone.getsockname())
@@ -126,7 +126,7 @@ async def test_text_is_accepted_wherever_an_endpoint_is():
         assert server.endpoint.port
 
 
-async def test_text_that_names_no_endpoint_raises_endpoint_error():
+async def test_text_that_is_not_an_endpoint_raises_endpoint_error():
     with pytest.raises(EndpointError, match="expected HOST:PORT"):
         LineClient("nowhere")
     with pytest.raises(EndpointError, match="expected HOST:PORT"):

@@ -52,7 +52,7 @@ async def transport(connection):
     return MemoryTransport(connection)
 
 
-async def test_what_is_written_is_sent_and_then_it_closes(connection, transport):
+async def test_close_sends_written_data_first(connection, transport):
     connection.write(b"a")
     connection.write(b"b")
     connection.close()
@@ -63,7 +63,7 @@ async def test_what_is_written_is_sent_and_then_it_closes(connection, transport)
     assert "closed" in repr(connection)
 
 
-async def test_after_the_end_everything_is_harmless(connection, transport):
+async def test_calls_after_the_end_of_a_connection_do_nothing(connection, transport):
     connection.abort()
     await run_pending()
     connection.write(b"dropped")
@@ -79,7 +79,7 @@ async def test_after_the_end_everything_is_harmless(connection, transport):
     assert connection.events == ["opened", None, "ended"]
 
 
-async def test_before_the_beginning_everything_is_harmless(connection):
+async def test_calls_before_the_start_of_a_connection_do_nothing(connection):
     connection.write(b"dropped")
     connection.close()
     connection.pause_reading()
@@ -87,7 +87,7 @@ async def test_before_the_beginning_everything_is_harmless(connection):
     assert "new" in repr(connection)
 
 
-async def test_an_error_of_the_system_becomes_a_fault_with_its_cause(connection, transport):
+async def test_error_of_the_system_becomes_connection_lost_with_its_cause(connection, transport):
     error = ConnectionResetError("reset")
     transport.lose(error)
     await run_pending()
@@ -97,14 +97,14 @@ async def test_an_error_of_the_system_becomes_a_fault_with_its_cause(connection,
     assert connection.fault is fault
 
 
-async def test_the_end_of_the_stream_closes_unless_overridden(connection, transport):
+async def test_end_of_the_stream_closes_the_connection_by_default(connection, transport):
     transport.feed_eof()
     await run_pending()
     assert connection.has_eof
     assert connection.events == ["opened", None, "ended"]
 
 
-async def test_the_other_direction_stays_open_when_overridden(connection, transport):
+async def test_overridden_receive_eof_can_still_write(connection, transport):
     connection.receive_eof = lambda: None
     transport.feed_eof()
     connection.write(b"late")
@@ -131,7 +131,7 @@ async def test_writing_is_paused_above_the_limit_and_resumed_below_a_quarter(con
     assert connection.events == ["opened", "paused", "resumed"]
 
 
-async def test_a_peer_that_does_not_read_is_cut_off(connection, transport):
+async def test_peer_that_does_not_read_is_aborted_after_write_timeout(connection, transport):
     connection.write(b"x" * 101)
     now = time.monotonic()
     connection.sweep(now + 4.9)
@@ -141,7 +141,9 @@ async def test_a_peer_that_does_not_read_is_cut_off(connection, transport):
     assert isinstance(connection.events[2], WriteTimeout)
 
 
-async def test_a_close_that_cannot_complete_is_cut_off(connection, transport):
+async def test_close_with_a_peer_that_does_not_read_is_aborted_after_write_timeout(
+    connection, transport
+):
     connection.write(b"x")
     connection.close()
     now = time.monotonic()
@@ -153,7 +155,7 @@ async def test_a_close_that_cannot_complete_is_cut_off(connection, transport):
     assert isinstance(connection.events[1], WriteTimeout)
 
 
-async def test_a_peer_without_progress_is_closed_and_progress_starts_anew(connection, transport):
+async def test_progress_restarts_the_idle_timeout(connection, transport):
     connection.sweep(100)  # progress was made by opening
     connection.sweep(109)
     connection.made_progress = True
@@ -165,7 +167,9 @@ async def test_a_peer_without_progress_is_closed_and_progress_starts_anew(connec
     assert isinstance(connection.events[1], IdleTimeout)
 
 
-async def test_dripping_bytes_are_no_progress(connection, transport):
+async def test_received_bytes_without_progress_do_not_restart_the_idle_timeout(
+    connection, transport
+):
     for second in range(100, 111):
         transport.feed(b"x")
         connection.sweep(second)
@@ -173,7 +177,7 @@ async def test_dripping_bytes_are_no_progress(connection, transport):
     assert isinstance(connection.fault, IdleTimeout)
 
 
-async def test_finishing_drops_what_still_comes_until_the_peer_ends(connection, transport):
+async def test_close_lingering_drops_input_until_the_peer_ends(connection, transport):
     connection.pause_reading()
     connection.write(b"last")
     connection.close_lingering()
@@ -188,7 +192,7 @@ async def test_finishing_drops_what_still_comes_until_the_peer_ends(connection, 
     assert connection.events == ["opened", None, "ended"]
 
 
-async def test_finishing_does_not_wait_for_ever(connection):
+async def test_close_lingering_ends_after_linger_timeout(connection):
     connection.attach(connection, "peer", ServerLimits(linger_timeout=0.001))
     ended = asyncio.Event()
     connection.closed = lambda fault: ended.set()
@@ -197,7 +201,7 @@ async def test_finishing_does_not_wait_for_ever(connection):
     await ended.wait()
 
 
-async def test_finishing_does_not_drop_without_end():
+async def test_close_lingering_ends_after_linger_bytes():
     connection = Recorder()
     connection.attach(connection, "peer", ServerLimits(linger_bytes=10))
     transport = MemoryTransport(connection)
@@ -211,7 +215,9 @@ async def test_finishing_does_not_drop_without_end():
     assert connection.events == ["opened", None, "ended"]
 
 
-async def test_finishing_after_a_reset_is_the_end(connection, transport, monkeypatch):
+async def test_close_lingering_after_a_reset_ends_the_connection(
+    connection, transport, monkeypatch
+):
     def fail():
         raise OSError(errno.ENOTCONN, "not connected")
 
@@ -221,7 +227,7 @@ async def test_finishing_after_a_reset_is_the_end(connection, transport, monkeyp
     assert isinstance(connection.events[1], ConnectionLost)
 
 
-async def test_finishing_minds_back_pressure(connection, transport):
+async def test_close_lingering_aborts_a_peer_that_does_not_read(connection, transport):
     connection.write(b"x" * 101)
     connection.close_lingering()
     transport.take()
@@ -239,7 +245,7 @@ async def test_reading_can_be_paused_any_number_of_times(connection, transport):
     assert connection.events == ["opened", b"a"]
 
 
-async def test_draining_closes_unless_overridden(connection, transport):
+async def test_drain_closes_the_connection_by_default(connection, transport):
     connection.drain()
     await run_pending()
     assert connection.events == ["opened", None, "ended"]
@@ -276,7 +282,7 @@ async def test_peer_that_does_not_read_is_cut_off_though_more_is_written(connect
     assert isinstance(connection.fault, WriteTimeout)
 
 
-async def test_time_of_a_peer_that_stops_reading_begins_when_it_read_last(connection, transport):
+async def test_write_timeout_begins_at_the_last_read(connection, transport):
     timeout = connection.limits.write_timeout
     connection.write(b"x" * 10_000)
     now = time.monotonic()

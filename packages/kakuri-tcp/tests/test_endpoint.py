@@ -18,7 +18,7 @@ from kakuri_tcp import Endpoint, EndpointError
         ("unix:/run/x.sock", Endpoint.unix("/run/x.sock"), "unix:/run/x.sock"),
     ],
 )
-def test_an_endpoint_is_read_and_spelled(text, endpoint, spelled):
+def test_endpoint_is_parsed_and_formatted(text, endpoint, spelled):
     assert Endpoint.parse(text) == endpoint
     assert str(endpoint) == spelled
     assert Endpoint.parse(spelled) == endpoint
@@ -34,7 +34,7 @@ def test_an_endpoint_is_read_and_spelled(text, endpoint, spelled):
         "unix:/" + "a" * 107,
     ],
 )  # fmt: skip
-def test_what_is_no_endpoint_is_refused_with_its_text(text):
+def test_text_that_is_not_an_endpoint_is_refused_and_quoted(text):
     with pytest.raises(EndpointError, match=r"^expected .*, got"):
         Endpoint.parse(text)
 
@@ -48,10 +48,10 @@ def test_what_is_no_endpoint_is_refused_with_its_text(text):
         ("[::ffff:10.0.0.1]:1", False), ("localhost.example:1", False), ("[fe80::1%lo]:1", False),
     ],
 )  # fmt: skip
-def test_loopback_is_what_only_this_machine_can_reach(text, is_loopback):
+def test_is_loopback_is_true_for_addresses_of_this_machine_only(text, is_loopback):
     assert Endpoint.parse(text).is_loopback is is_loopback
 
 
-def test_the_address_is_without_the_scheme():
+def test_address_has_no_scheme_except_unix():
     assert Endpoint.parse("tls://[::1]:5").address == "[::1]:5"
     assert Endpoint.parse("unix:/x").address == "unix:/x"

@@ -54,7 +54,7 @@ def options(request, tmp_path):
     return Endpoint.parse("tls://127.0.0.1:0"), tls, tmp_path / "ca.pem"
 
 
-async def test_bytes_that_the_peer_reads_from_the_kernels_buffer_are_progress(options):
+async def test_read_from_the_kernels_buffer_restarts_the_write_timeout(options):
     """Its steps are smaller than what has to be free before the kernel takes more of us."""
     endpoint, tls, ca = options
     limits = ServerLimits(write_timeout=1000, idle_timeout=1000)
@@ -87,7 +87,7 @@ async def test_bytes_that_the_peer_reads_from_the_kernels_buffer_are_progress(op
 @pytest.mark.parametrize(
     ("size", "end"), [(SIZE, "cut off"), (10, "clean")], ids=["unsent data", "nothing unsent"]
 )
-async def test_abort_is_a_reset_where_it_cuts_something_off(size, end, options):
+async def test_abort_with_unsent_data_is_a_reset(size, end, options):
     endpoint, tls, ca = options
     made = []
 

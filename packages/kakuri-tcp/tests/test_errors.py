@@ -32,7 +32,7 @@ def pickled(error):
 
 @pytest.mark.parametrize("again", [pickled, copy.copy, copy.deepcopy])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_error_keeps_type_text_and_fields(error, again):
+def test_pickled_error_keeps_type_text_and_fields(error, again):
     other = again(error)
     assert type(other) is type(error)
     assert str(other) == str(error)

@@ -43,7 +43,7 @@ def stub():
         ),
     ],
 )
-def test_the_stub_agent_answers(stub, sent, received):
+def test_example_stub_agent_answers(stub, sent, received):
     with connect(stub, timeout=10) as connection:
         connection.send(sent)
         connection.send_eof()

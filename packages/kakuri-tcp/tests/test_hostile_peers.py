@@ -38,7 +38,7 @@ async def raw_peers(server, number):
     return peers
 
 
-async def test_an_endless_line_costs_no_more_than_the_limit():
+async def test_endless_line_takes_no_more_memory_than_the_limit():
     async with await listen_lines(LOCAL, bytes.upper, on_fault=lambda error: b"fault") as server:
         (peer,) = await raw_peers(server, 1)
         loop = asyncio.get_running_loop()
@@ -75,7 +75,7 @@ async def test_five_hundred_slow_peers_do_not_delay_a_normal_one():
             peer.close()
 
 
-async def test_a_flood_on_one_connection_does_not_starve_another():
+async def test_flood_on_one_connection_does_not_starve_another():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         (flooder,) = await raw_peers(server, 1)
         loop = asyncio.get_running_loop()
@@ -90,7 +90,7 @@ async def test_a_flood_on_one_connection_does_not_starve_another():
         await asyncio.wait([flood])
 
 
-async def test_connections_that_come_and_go_leave_nothing_behind():
+async def test_closed_connections_leave_no_objects():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         descriptors = 0
         for _ in range(10):

@@ -1,6 +1,6 @@
 """The cases of line-delimited JSON, at the level of framing: which lines a stream has.
 
-What is inside a line is the business of whoever reads it, so `json` stands in for that here.
+The content of a line is up to its reader, so `json` is used here.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def stream_of(case):
 
 
 def ways_to_cut(case, stream):
-    """Give the stream as its case cuts it, whole, in bytes if that is quick, and cut at random."""
+    """Yield the stream in the pieces of its case, whole, in single bytes if quick, and at random."""
     yield [stream]
     if chunks := case.get("chunks_latin1"):
         yield [chunk.encode("latin-1") for chunk in chunks]
@@ -40,13 +40,13 @@ def ways_to_cut(case, stream):
         yield [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
 
-def test_there_are_cases():
+def test_corpus_of_lines_is_not_empty():
     assert len(CASES) >= 38
     assert sum("messages" in case and bool(case["messages"]) for case in CASES) >= 9
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_a_case_has_the_same_lines_however_it_is_cut(decode, case):
+def test_case_decodes_to_the_same_lines_for_every_split(decode, case):
     stream = stream_of(case)
     # The one thing that ends a line is LF; JSON has none inside but escaped.
     pieces = stream.split(b"\n")
@@ -70,8 +70,8 @@ def test_a_case_has_the_same_lines_however_it_is_cut(decode, case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-async def test_a_case_gets_a_reply_for_every_line(decode, case):
-    """Over a real socket, and with a last reply for what is no line."""
+async def test_case_gets_a_reply_for_every_line(decode, case):
+    """Send the case over a real socket; an invalid line gets a last reply."""
     stream = stream_of(case)
     lines, error = decode([stream], eof=True, limit=LIMIT)
     async with await listen_lines(

@@ -18,7 +18,7 @@ from kakuri_tcp.testing import run_pending
 LOCAL = Endpoint.parse("127.0.0.1:0")
 
 
-async def test_many_requests_share_one_connection():
+async def test_concurrent_requests_share_one_connection():
     async with (
         await listen_lines(LOCAL, bytes.upper) as server,
         LineClient(server.endpoint) as client,
@@ -29,20 +29,20 @@ async def test_many_requests_share_one_connection():
         assert server.counters.accepted == 1
 
 
-async def test_a_peer_that_is_down_fails_fast_and_is_found_again():
+async def test_client_of_a_peer_that_is_down_fails_fast_and_reconnects():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         endpoint = server.endpoint
     async with LineClient(endpoint) as client:
         for _ in range(3):
             with pytest.raises(
-                ConnectFailed, match=r"expected to connect to 127.0.0.1:\d+, but connection refused"
+                ConnectFailed, match=r"can't connect to 127.0.0.1:\d+: connection refused"
             ):
                 await client.request(b"a", timeout=5)
         async with await listen_lines(endpoint, bytes.upper):
             assert await client.request(b"a", timeout=5) == b"A"
 
 
-async def test_a_connection_that_breaks_loses_what_was_sent():
+async def test_broken_connection_raises_request_lost_for_sent_requests():
     arrived = asyncio.Event()
 
     async def handler(line):
@@ -57,7 +57,7 @@ async def test_a_connection_that_breaks_loses_what_was_sent():
             await request
 
 
-async def test_a_late_reply_is_never_given_to_another_request():
+async def test_late_reply_is_never_returned_for_another_request():
     gate = asyncio.Event()
 
     async def late(line):
@@ -73,7 +73,7 @@ async def test_a_late_reply_is_never_given_to_another_request():
         assert (await patient, await second) == (b"PATIENT", b"SECOND")
 
 
-async def test_a_request_must_be_one_line():
+async def test_request_with_a_line_feed_raises_value_error():
     client = LineClient(Endpoint.tcp("127.0.0.1", 1), limits=LineClientLimits(line=3))
     for line in (b"a\n", b"a\r", b"\n"):
         with pytest.raises(ValueError, match="expected a line without its end"):
@@ -103,7 +103,7 @@ async def test_requests_in_flight_are_bounded():
             await client.request(b"c", timeout=5)
 
 
-async def test_it_says_what_state_it_is_in():
+async def test_repr_of_a_client_shows_its_state():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         client = LineClient(server.endpoint)
         assert (
@@ -115,7 +115,7 @@ async def test_it_says_what_state_it_is_in():
         assert "closed" in repr(client)
 
 
-async def test_closing_ends_an_attempt_to_connect():
+async def test_close_cancels_an_attempt_to_connect():
     with socket.socket() as listener:  # with a full queue, so that the attempt lasts
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -131,7 +131,7 @@ async def test_closing_ends_an_attempt_to_connect():
                 await request
 
 
-async def test_a_wait_longer_than_the_time_to_connect_fails_at_once():
+async def test_request_during_a_back_off_beyond_connect_timeout_fails_at_once():
     limits = LineClientLimits(first_backoff=60, backoff=60)
     async with await listen_lines(LOCAL, bytes.upper) as server:
         gone = server.endpoint

@@ -14,7 +14,7 @@ async def link():
     await run_pending()
 
 
-async def test_link_is_writable_up_to_its_limit_in_every_turn(link):
+async def test_connection_is_writable_up_to_its_limit_in_every_turn(link):
     transport = MemoryTransport(link)
     for _ in range(3):
         futures = [link.send(b"123456", 1e9, 1.0), link.send(b"789", 1e9, 1.0)]

@@ -19,7 +19,7 @@ ENDINGS = st.sampled_from(["unasked", "torn", "end", "break", "reply to all"])
 
 
 class Peer:
-    """Callers on one side and a server on the other, which do as they are told."""
+    """Callers on one side and a server on the other, both driven by the test."""
 
     def __init__(self):
         self.link = LineClientConnection("peer", LineClientLimits(), lambda link: None)
@@ -77,7 +77,7 @@ class Peer:
 
 
 @given(st.lists(ORDINARY, max_size=25), ENDINGS)
-async def test_a_request_gets_its_own_reply_or_an_error(actions, ending):
+async def test_request_gets_its_own_reply_or_an_error_in_every_state(actions, ending):
     peer = Peer()
     for action in actions:
         await peer.act(*action)

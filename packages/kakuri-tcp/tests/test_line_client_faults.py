@@ -1,4 +1,4 @@
-"""The line client behind a network that misbehaves."""
+"""The line client over a network with faults."""
 
 import asyncio
 import time
@@ -45,39 +45,41 @@ async def client(proxy):
 @pytest.mark.parametrize(
     "faults", [Faults(size=1), Faults(size=3, latency=0.005), Faults(bandwidth=200_000)]
 )
-async def test_a_network_that_is_only_slow_changes_nothing(proxy, client, faults):
+async def test_slow_network_changes_no_reply(proxy, client, faults):
     proxy.faults = faults
     lines = [b"line %d" % number for number in range(50)]
     replies = await asyncio.gather(*[client.request(line, timeout=10) for line in lines])
     assert replies == [line.upper() for line in lines]
 
 
-async def test_a_reset_loses_what_was_sent_and_nothing_is_repeated(proxy, client, handled):
+async def test_reset_raises_request_lost_and_nothing_is_repeated(proxy, client, handled):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(latency=0.2)
     lost = asyncio.create_task(client.request(b"lost", timeout=5))
     await until(lambda: client.in_flight == 1)
     proxy.reset()
-    with pytest.raises(RequestLost, match=f"expected a reply from {proxy.endpoint}, but .*reset"):
+    with pytest.raises(
+        RequestLost, match=f"connection to {proxy.endpoint} ended before the reply: .*reset"
+    ):
         await lost
     proxy.faults = Faults()
     assert await client.request(b"b", timeout=5) == b"B"
     assert handled == [b"a", b"b"]
 
 
-async def test_a_peer_that_ends_the_stream_loses_what_was_sent(proxy, client):
+async def test_end_of_the_peers_stream_raises_request_lost(proxy, client):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(latency=0.2)
     lost = asyncio.create_task(client.request(b"lost", timeout=5))
     await until(lambda: client.in_flight == 1)
     proxy.half_close()
-    with pytest.raises(RequestLost, match="the peer ended the connection"):
+    with pytest.raises(RequestLost, match="the peer closed the connection"):
         await lost
     proxy.faults = Faults()
     assert await client.request(b"b", timeout=5) == b"B"
 
 
-async def test_a_peer_that_ends_between_requests_is_connected_to_again(proxy, client):
+async def test_client_reconnects_after_the_peer_closed_between_requests(proxy, client):
     for line in (b"a", b"b"):
         assert await client.request(line, timeout=5) == line.upper()
         proxy.half_close()
@@ -85,15 +87,15 @@ async def test_a_peer_that_ends_between_requests_is_connected_to_again(proxy, cl
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [(5, "5 s"), (4.99964, "5 s"), (0.05, "0.05 s"), (0.0002, "0.0002 s")]
+    ("given", "shown"), [(5, "5 s"), (4.99964, "5 s"), (0.05, "0.05 s"), (0.0002, "0.0002 s")]
 )
-def test_a_timeout_is_told_as_people_say_it(given, told):
+def test_request_timeout_shows_rounded_seconds(given, shown):
     error = RequestTimeout("tcp://127.0.0.1:1", given)
-    assert str(error) == f"expected a reply from tcp://127.0.0.1:1 within {told}, got none"
+    assert str(error) == f"no reply from tcp://127.0.0.1:1 within {shown}"
     assert error.timeout == given
 
 
-async def test_a_black_hole_ends_by_timeout_and_frees_the_connection(proxy, client):
+async def test_black_hole_ends_by_timeout_and_closes_the_connection(proxy, client):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(black_hole=True)
     began = time.monotonic()
@@ -107,7 +109,7 @@ async def test_a_black_hole_ends_by_timeout_and_frees_the_connection(proxy, clie
     assert await client.request(b"b", timeout=5) == b"B"
 
 
-async def test_a_request_that_stalls_the_others_costs_the_connection(proxy):
+async def test_request_that_stalls_the_others_closes_the_connection(proxy):
     limits = LineClientLimits(stall_timeout=0.05)
     async with LineClient(proxy.endpoint, limits=limits) as client:
         assert await client.request(b"a", timeout=5) == b"A"
@@ -117,11 +119,11 @@ async def test_a_request_that_stalls_the_others_costs_the_connection(proxy):
         second = asyncio.create_task(client.request(b"second", timeout=5))
         with pytest.raises(RequestTimeout):
             await first
-        with pytest.raises(RequestLost, match="no reply came in order for"):
+        with pytest.raises(RequestLost, match="no reply came within"):
             await second
 
 
-async def test_a_caller_that_gives_up_keeps_its_place(proxy, client, handled):
+async def test_cancelled_request_keeps_its_position(proxy, client, handled):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(latency=0.02)
     given_up = asyncio.create_task(client.request(b"given up", timeout=5))
@@ -132,7 +134,7 @@ async def test_a_caller_that_gives_up_keeps_its_place(proxy, client, handled):
     assert handled == [b"a", b"given up", b"kept"]
 
 
-async def test_callers_that_give_up_do_not_cost_the_connection(client, proxy):
+async def test_cancelled_requests_do_not_close_the_connection(client, proxy):
     assert await client.request(b"a", timeout=5) == b"A"
     proxy.faults = Faults(latency=0.05)
     given_up = asyncio.create_task(client.request(b"given up", timeout=5))
@@ -142,7 +144,7 @@ async def test_callers_that_give_up_do_not_cost_the_connection(client, proxy):
     assert client.is_connected
 
 
-async def test_an_upstream_that_is_down_fails_fast_and_attempts_are_spaced():
+async def test_attempts_to_connect_to_a_peer_that_is_down_are_spaced():
     attempts = []
 
     class Slammed(Connection):
@@ -160,7 +162,7 @@ async def test_an_upstream_that_is_down_fails_fast_and_attempts_are_spaced():
         assert 2 <= len(attempts) < 15
 
 
-async def test_many_callers_share_one_attempt():
+async def test_concurrent_requests_share_one_attempt_to_connect():
     accepted = []
     async with await listen_lines(LOCAL, bytes.upper) as server:
         gone = server.endpoint
@@ -175,7 +177,7 @@ async def test_many_callers_share_one_attempt():
             assert len(accepted) == 500
 
 
-async def test_a_connection_without_requests_is_closed():
+async def test_connection_without_requests_is_closed_after_idle_timeout():
     limits = LineClientLimits(idle_timeout=0.02)
     async with (
         await listen_lines(LOCAL, bytes.upper) as server,
@@ -187,7 +189,7 @@ async def test_a_connection_without_requests_is_closed():
 
 
 class Liar(Connection):
-    """Answers whatever it is told to, and closes after what is no line."""
+    """A server with a given answer, which closes after an incomplete line."""
 
     def __init__(self, answer):
         super().__init__()
@@ -203,10 +205,10 @@ class Liar(Connection):
     ("answer", "why"),
     [
         (b"x" * 200, "expected a line of at most 100 bytes"),
-        (b"half", "the peer ended the connection"),
+        (b"half", "the peer closed the connection"),
     ],
 )
-async def test_a_reply_that_is_no_line_loses_the_request(answer, why):
+async def test_reply_that_is_not_a_line_raises_request_lost(answer, why):
     limits = LineClientLimits(line=100)
     async with (
         await listen(LOCAL, lambda: Liar(answer)) as server,
@@ -216,7 +218,7 @@ async def test_a_reply_that_is_no_line_loses_the_request(answer, why):
             await client.request(b"a", timeout=5)
 
 
-async def test_a_line_that_nobody_asked_for_costs_the_connection():
+async def test_line_without_a_request_closes_the_connection():
     async with (
         await listen(LOCAL, lambda: Liar(b"A\nB\n")) as server,
         LineClient(server.endpoint) as client,
@@ -226,7 +228,7 @@ async def test_a_line_that_nobody_asked_for_costs_the_connection():
 
 
 class Deaf(Connection):
-    """Reads nothing until it is told to, then answers every line."""
+    """A server that reads nothing until the test lets it, then answers every line."""
 
     def opened(self):
         self.pause_reading()

@@ -29,13 +29,13 @@ async def exchange(server, *chunks, end=True):
 @pytest.mark.parametrize(
     "chunks", [[b"a\nb\nc\n"], [b"a", b"\nb\r", b"\nc\n"], [b"a\n", b"b\n", b"c\n"]]
 )
-async def test_every_line_is_answered_in_order(chunks):
+async def test_line_server_answers_every_line_in_order(chunks):
     async with await listen_lines(LOCAL, bytes.upper) as server:
         assert await exchange(server, *chunks) == b"A\nB\nC\n"
     assert server.connections == 0
 
 
-async def test_replies_leave_in_the_order_of_the_requests():
+async def test_replies_keep_the_order_of_the_requests():
     gate = asyncio.Event()
 
     async def wait(line):
@@ -52,7 +52,7 @@ async def test_replies_leave_in_the_order_of_the_requests():
         assert await exchange(server, b"a\nb\nopen\nc\n") == b"A\nB\nOPEN\nC\n"
 
 
-async def test_a_line_over_the_limit_gets_a_last_reply_although_the_peer_still_sends():
+async def test_line_over_the_limit_gets_a_last_reply_while_the_peer_still_sends():
     limits = LineServerLimits(line=10)
     async with await listen_lines(
         LOCAL, bytes.upper, limits=limits, on_fault=lambda error: str(error).encode()
@@ -61,17 +61,17 @@ async def test_a_line_over_the_limit_gets_a_last_reply_although_the_peer_still_s
     assert received == b"A\nexpected a line of at most 10 bytes, got a longer one\n"
 
 
-async def test_the_end_inside_a_line_gets_a_last_reply():
+async def test_end_of_the_stream_inside_a_line_gets_a_last_reply():
     async with await listen_lines(LOCAL, bytes.upper, on_fault=lambda e: b"fault") as server:
         assert await exchange(server, b"a\nb") == b"A\nfault\n"
 
 
-async def test_without_on_fault_the_connection_just_closes():
+async def test_fault_without_on_fault_closes_the_connection_without_a_reply():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         assert await exchange(server, b"a\nb") == b"A\n"
 
 
-async def test_a_handler_that_raises_ends_the_connection(caplog):
+async def test_handler_that_raises_closes_the_connection(caplog):
     def handler(line):
         return b"%d" % (1 / int(line))
 
@@ -80,7 +80,7 @@ async def test_a_handler_that_raises_ends_the_connection(caplog):
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_handler_can_end_the_connection_for_what_the_line_is(caplog):
+async def test_line_error_of_a_handler_closes_the_connection(caplog):
     def handler(line):
         if line == b"other protocol":
             raise LineError("expected ours")
@@ -91,7 +91,7 @@ async def test_a_handler_can_end_the_connection_for_what_the_line_is(caplog):
     assert not caplog.records
 
 
-async def test_what_is_awaited_may_be_finished_when_its_turn_comes():
+async def test_encode_result_is_called_when_the_reply_is_due():
     async def handler(line):
         return int(line)
 
@@ -145,7 +145,7 @@ async def test_requests_in_flight_of_all_connections_are_bounded_and_each_has_a_
         assert server._shared.in_flight == 0
 
 
-async def test_requests_in_flight_of_a_lost_connection_count_no_longer():
+async def test_requests_in_flight_of_a_lost_connection_are_not_counted():
     async def handler(line):
         await asyncio.Event().wait()
 
@@ -158,13 +158,13 @@ async def test_requests_in_flight_of_a_lost_connection_count_no_longer():
         await until(lambda: server._shared.in_flight == 0)
 
 
-async def test_ten_thousand_lines_in_one_write():
+async def test_ten_thousand_lines_of_one_write_are_answered():
     async with await listen_lines(LOCAL, bytes.upper) as server:
         assert await exchange(server, b"abc\n" * 10_000) == b"ABC\n" * 10_000
 
 
 @pytest.mark.parametrize("reply", [b"two\nlines", "text", None, asyncio.CancelledError])
-async def test_what_is_no_reply_ends_the_connection(reply, caplog):
+async def test_invalid_reply_closes_the_connection(reply, caplog):
     async def later():
         if reply is asyncio.CancelledError:
             raise reply
@@ -192,7 +192,7 @@ async def until_the_end(server, data):
 
 
 @pytest.mark.parametrize("first", [bytes([byte]) for byte in range(256) if byte not in b"{["])
-async def test_connection_beginning_with_another_byte_is_aborted_unread(first):
+async def test_connection_with_another_first_byte_is_aborted_without_an_answer(first):
     lines = []
 
     def handler(line):
@@ -206,7 +206,7 @@ async def test_connection_beginning_with_another_byte_is_aborted_unread(first):
     assert server.counters.faults == 1
 
 
-async def test_connection_beginning_with_an_allowed_byte_is_answered():
+async def test_connection_with_an_allowed_first_byte_is_answered():
     async with await listen_lines(LOCAL, bytes.upper, first_byte=b"{[") as server:
         assert await exchange(server, b"{", b"a}\nb\n") == b"{A}\nB\n"
         assert await exchange(server, b"[a]\n") == b"[A]\n"
@@ -219,7 +219,7 @@ def test_unexpected_protocol_names_both_bytes():
     assert (error.expected, error.got) == (b"{", b"\x16")
 
 
-async def test_first_line_is_answered_by_its_own_handler_and_the_others_are_not():
+async def test_first_line_handler_answers_only_the_first_line():
     def strict(line):
         if line != b"hello":
             raise LineError("expected hello")
@@ -235,7 +235,7 @@ async def test_first_line_is_answered_by_its_own_handler_and_the_others_are_not(
         assert await exchange(server, b"a\nhello\nb\n") == b"expected hello\n"
 
 
-async def test_replies_that_become_ready_together_are_finished_in_turns():
+async def test_replies_that_become_ready_together_are_encoded_in_turns():
     """One connection's queue of replies does not hold up another connection's."""
     gate = asyncio.Event()
     waiting, finished = [], []
@@ -258,7 +258,7 @@ async def test_replies_that_become_ready_together_are_finished_in_turns():
     assert set(finished[:19]) == {b"a", b"b"}
 
 
-async def test_context_variable_of_a_line_is_not_seen_by_the_next_one():
+async def test_context_variable_of_a_line_is_not_visible_to_the_next_one():
     name = contextvars.ContextVar("name", default=b"nobody")
 
     async def later(line):

@@ -32,7 +32,7 @@ ENDINGS = st.sampled_from(
 
 
 class Peer:
-    """A peer and a handler that do as they are told, and remember what they did."""
+    """A peer and a handler driven by the test, which record what they did."""
 
     def __init__(self):
         self.requests = []
@@ -86,7 +86,7 @@ class Peer:
 
 
 @given(st.lists(ORDINARY, max_size=20), ENDINGS, st.lists(ORDINARY, max_size=8))
-async def test_replies_are_in_order_whatever_happens(before, ending, after):
+async def test_replies_are_in_order_for_every_sequence_of_events(before, ending, after):
     peer = Peer()
     for action in [*before, ending, *after]:
         peer.act(*action)

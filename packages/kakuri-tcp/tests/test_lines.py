@@ -26,7 +26,7 @@ LIMIT = 8
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_lines_come_out_however_the_stream_is_cut(decode, stream, lines, size):
+def test_decoder_returns_the_same_lines_for_every_split(decode, stream, lines, size):
     chunks = [stream[i : i + size] for i in range(0, len(stream), size)]
     assert decode(chunks) == (lines, None)
 
@@ -35,7 +35,7 @@ def test_lines_come_out_however_the_stream_is_cut(decode, stream, lines, size):
     "stream", [b"123456789\n", b"123456789", b"12345678\rx", b"12345678\r\r\n", b"123456789\r\n"]
 )
 @pytest.mark.parametrize("size", [1, 4, 100])
-def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stream, size):
+def test_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stream, size):
     stream = b"a\nb\n" + stream
     lines, error = decode([stream[i : i + size] for i in range(0, len(stream), size)])
     assert lines == [b"a", b"b"]
@@ -43,7 +43,7 @@ def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(decode, stre
     assert error.limit == LIMIT
 
 
-def test_a_line_over_the_limit_is_refused_before_it_ends():
+def test_line_over_the_limit_is_refused_before_its_end():
     decoder = LineDecoder(limit=LIMIT)
     decoder.receive_data(b"12345678\r")
     assert decoder.next_line() is None
@@ -52,7 +52,7 @@ def test_a_line_over_the_limit_is_refused_before_it_ends():
         decoder.next_line()
 
 
-def test_the_end_inside_a_line_is_an_error_after_the_lines_before_it():
+def test_end_inside_a_line_is_an_error_after_the_lines_before_it():
     decoder = LineDecoder()
     decoder.receive_data(b"a\nbc")
     decoder.receive_eof()
@@ -62,12 +62,12 @@ def test_the_end_inside_a_line_is_an_error_after_the_lines_before_it():
     assert caught.value.size == 2
 
 
-def test_the_end_between_lines_is_none(decode):
+def test_end_between_lines_returns_none(decode):
     assert decode([b"a\n"], eof=True) == ([b"a"], None)
     assert decode([], eof=True) == ([], None)
 
 
-def test_an_error_stays():
+def test_decoder_raises_the_same_error_again():
     decoder = LineDecoder(limit=1)
     decoder.receive_data(b"abc\n")
     for _ in range(2):
@@ -79,21 +79,21 @@ def test_an_error_stays():
 @given(
     st.lists(st.binary(max_size=6).filter(lambda b: b"\n" not in b)), st.lists(st.integers(0, 30))
 )
-def test_cutting_never_matters(decode, lines, cuts):
+def test_random_splits_give_the_same_lines(decode, lines, cuts):
     stream = b"".join(line + b"\r\n" for line in lines)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     chunks = [stream[a:b] for a, b in pairwise(edges)]
     assert decode(chunks, eof=True, limit=100) == (lines, None)
 
 
-def test_data_may_wait_undecoded():
+def test_data_received_without_next_line_is_kept():
     decoder = LineDecoder()
     for chunk in (b"a\nb", b"c", b"\nd\n"):
         decoder.receive_data(chunk)
     assert [decoder.next_line() for _ in range(4)] == [b"a", b"bc", b"d", None]
 
 
-def test_decoder_counts_what_it_holds():
+def test_buffered_is_the_number_of_held_bytes():
     decoder = LineDecoder(limit=100)
     assert (decoder.buffered, decoder.has_unread) == (0, False)
     decoder.receive_data(b"ab\ncd")

@@ -13,11 +13,11 @@ from kakuri_tcp._peers import Credentials, Peer, identify
         (("fe80::1%lo", 5, 0, 1), Peer("fe80000000000000", "[fe80::1%lo]:5")),
     ],
 )
-def test_a_peer_is_counted_by_its_address(address, peer):
+def test_key_of_a_tcp_peer_is_its_address_or_network(address, peer):
     assert identify(None, address) == peer
 
 
-def test_a_peer_on_a_unix_socket_is_counted_by_its_user():
+def test_key_of_a_unix_peer_is_its_user():
     near, far = socket.socketpair()
     with near, far:
         pid, uid, gid = os.getpid(), os.geteuid(), os.getegid()
@@ -26,6 +26,6 @@ def test_a_peer_on_a_unix_socket_is_counted_by_its_user():
         )
 
 
-def test_where_the_system_does_not_tell_all_are_one(monkeypatch):
+def test_unix_peers_without_credentials_share_one_key(monkeypatch):
     monkeypatch.delattr(socket, "SO_PEERCRED")
     assert identify(None, "") == Peer("unix", "unix")

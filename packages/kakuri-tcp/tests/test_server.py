@@ -55,7 +55,7 @@ async def probes(server, number):
 
 
 async def is_served(peer):
-    """Say whether an echo comes back before the connection ends."""
+    """Return whether an echo comes back before the connection ends."""
     peer.write(b"x")
     got = asyncio.ensure_future(peer.got.wait())
     await asyncio.wait([got, peer.ended], return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +64,7 @@ async def is_served(peer):
 
 
 def write_buffer(server):
-    """Give how many bytes the only connection of a server holds for its peer."""
+    """Return the number of unsent bytes of a server's only connection."""
     transports = [connection._transport for connection in server._table.connections]
     return sum(transport.get_write_buffer_size() for transport in transports if transport)
 
@@ -74,7 +74,7 @@ def close_all(peers):
         peer.abort()
 
 
-async def test_it_listens_at_a_port_of_the_kernels_choice_and_says_which():
+async def test_server_at_port_0_reports_its_real_port():
     async with await listen(LOCAL, Echo) as server:
         assert server.endpoint.port > 0
         assert repr(server) == f"<Server {server.endpoint} listening, 0 connections>"
@@ -86,7 +86,7 @@ async def test_it_listens_at_a_port_of_the_kernels_choice_and_says_which():
     await server.close()
 
 
-async def test_a_name_is_listened_on_at_every_address_at_one_port():
+async def test_server_of_a_name_listens_at_every_address_at_one_port():
     async with await listen(Endpoint.parse("localhost:0"), Echo) as server:
         families = {
             family for family, *_ in socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)
@@ -102,15 +102,15 @@ async def test_a_name_is_listened_on_at_every_address_at_one_port():
         assert 1 <= served <= len(families)
 
 
-async def test_an_address_of_another_machine_is_an_error():
+async def test_address_of_another_machine_raises_listen_failed():
     with pytest.raises(
-        ListenFailed, match=r"expected to listen on 192\.0\.2\.1:0, but .*assign requested"
+        ListenFailed, match=r"can't listen on 192\.0\.2\.1:0: .*assign requested"
     ) as caught:
         await listen(Endpoint.parse("192.0.2.1:0"), Echo)
     assert caught.value.endpoint == "192.0.2.1:0"
 
 
-async def test_a_name_without_an_address_is_an_error(monkeypatch):
+async def test_name_without_an_address_raises_listen_failed(monkeypatch):
     def fail(*args, **options):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -119,7 +119,7 @@ async def test_a_name_without_an_address_is_an_error(monkeypatch):
         await listen(Endpoint.parse("no-such-host:0"), Echo)
 
 
-async def test_addresses_of_a_family_that_is_not_spoken_here_are_left_out(monkeypatch):
+async def test_addresses_of_a_missing_family_are_skipped(monkeypatch):
     found = [
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
@@ -129,7 +129,7 @@ async def test_addresses_of_a_family_that_is_not_spoken_here_are_left_out(monkey
         assert len(server._sockets) == 1
 
 
-async def test_a_port_that_is_taken_is_an_error():
+async def test_port_in_use_raises_listen_failed():
     async with await listen(LOCAL, Echo) as server:
         with pytest.raises(ListenFailed, match="Address already in use"):
             await listen(server.endpoint, Echo)
@@ -168,7 +168,7 @@ async def test_connection_over_the_limit_of_its_peer_is_refused_while_all_others
 @pytest.mark.parametrize(
     "limits", [ServerLimits(connections=2), ServerLimits(connections_per_peer=2)]
 )
-async def test_connection_over_the_limit_takes_the_place_of_the_longest_idle(limits):
+async def test_connection_over_the_limit_replaces_the_longest_idle_one(limits):
     async with await listen(LOCAL, Echo, limits=limits) as server:
         peers = []
         for _ in range(4):
@@ -181,7 +181,7 @@ async def test_connection_over_the_limit_takes_the_place_of_the_longest_idle(lim
         close_all(peers)
 
 
-async def test_connections_that_come_at_once_do_not_lose_their_place_to_one_another():
+async def test_simultaneous_connections_do_not_evict_each_other():
     limits = ServerLimits(connections=7)
     async with await listen(LOCAL, Echo, limits=limits) as server:
         idle = await probes(server, 7)
@@ -193,7 +193,7 @@ async def test_connections_that_come_at_once_do_not_lose_their_place_to_one_anot
         close_all([*idle, *late])
 
 
-async def test_new_peer_gets_a_reserved_place():
+async def test_new_peer_gets_a_reserved_connection():
     table = ConnectionTable(ServerLimits(connections=16, reserved_connections=2))
     for _ in range(14):
         assert table.has_room("one")
@@ -258,7 +258,7 @@ async def test_loopback_addresses_are_one_peer():
         first.close()
 
 
-async def test_an_idle_peer_is_closed_and_counted():
+async def test_idle_peer_is_closed_and_counted():
     limits = ServerLimits(idle_timeout=0.05)
     async with await listen(LOCAL, Echo, limits=limits) as server:
         peer = await probe(server)
@@ -267,7 +267,7 @@ async def test_an_idle_peer_is_closed_and_counted():
         assert server.counters.idle_timeouts == 1
 
 
-async def test_a_peer_that_never_reads_is_cut_off_and_holds_a_bounded_buffer():
+async def test_peer_that_never_reads_is_aborted_and_its_buffer_is_bounded():
     limits = LineServerLimits(write_timeout=0.2)
     async with await listen_lines(LOCAL, lambda line: line * 1000, limits=limits) as server:
         buffered = []
@@ -287,7 +287,7 @@ async def test_a_peer_that_never_reads_is_cut_off_and_holds_a_bounded_buffer():
         assert 65_536 < max(buffered) < 400_000
 
 
-async def test_a_thousand_idle_connections_hold_up_nobody():
+async def test_thousand_idle_connections_do_not_delay_others():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     try:
@@ -302,7 +302,9 @@ async def test_a_thousand_idle_connections_hold_up_nobody():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_it_survives_running_out_of_descriptors(caplog, monkeypatch):
+async def test_server_without_descriptors_serves_open_connections_and_accepts_again(
+    caplog, monkeypatch
+):
     """The process really runs out: the limit is lowered to what is open."""
     monkeypatch.setattr("kakuri_tcp._server._RETRY_ACCEPT", 0.01)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -331,7 +333,7 @@ async def test_it_survives_running_out_of_descriptors(caplog, monkeypatch):
     assert "Too many open files" in records[0].getMessage()
 
 
-async def test_a_drain_finishes_what_is_in_flight():
+async def test_drain_completes_requests_in_progress():
     gate = asyncio.Event()
     arrived = asyncio.Event()
 
@@ -354,7 +356,7 @@ async def test_a_drain_finishes_what_is_in_flight():
         assert await draining == 0
 
 
-async def test_a_drain_aborts_what_takes_longer_than_the_deadline():
+async def test_drain_aborts_connections_after_the_deadline():
     arrived = asyncio.Event()
 
     async def handler(line):
@@ -370,7 +372,7 @@ async def test_a_drain_aborts_what_takes_longer_than_the_deadline():
     assert server.connections == 0
 
 
-async def test_a_connection_whose_factory_fails_costs_nothing(caplog):
+async def test_factory_that_raises_leaves_no_connection(caplog):
     def fail():
         raise ZeroDivisionError
 
@@ -417,6 +419,6 @@ async def test_pause_reading_in_opened_holds_data_back_until_resume_reading():
 
 
 async def turn_often():
-    """Let the event loop check many times which sockets are readable."""
+    """Run many turns of the event loop, each of which checks the sockets."""
     for _ in range(50):
         await asyncio.sleep(0)

@@ -214,7 +214,7 @@ async def test_shed_from_another_thread_aborts_connections():
 def test_overloaded_names_the_limit():
     error = Overloaded("unsent_output")
     assert error.limit == "unsent_output"
-    assert str(error) == "closed to have room for other connections (limit: unsent_output)"
+    assert str(error) == "closed to make room for other connections (limit: unsent_output)"
 
 
 def test_take_worst_removes_connections_with_the_most_byte_seconds_until_a_quarter_is_free():

@@ -44,7 +44,7 @@ def files(tmp_path_factory):
     return folder
 
 
-async def test_a_request_over_tls(files):
+async def test_request_over_tls_is_answered(files):
     tls = ServerTLS(certificate=files / "server.pem")
     async with (
         await listen_lines(LOCAL, bytes.upper, tls=tls) as server,
@@ -54,7 +54,7 @@ async def test_a_request_over_tls(files):
         assert await client.request(b"a" * 300_000, timeout=5) == b"A" * 300_000
 
 
-async def test_a_blocking_connection_over_tls(files):
+async def test_blocking_connection_over_tls_is_answered(files):
     def ask(endpoint, trust):
         with blocking.connect(endpoint, timeout=5, tls=trust) as connection:
             connection.set_timeout(4)
@@ -77,7 +77,7 @@ async def test_a_blocking_connection_over_tls(files):
         (ClientTLS(ca="ca.pem", server_name="example.org"), "Hostname mismatch"),
     ],
 )
-async def test_a_server_that_cannot_prove_its_name_gets_nothing(files, monkeypatch, tls, why):
+async def test_server_with_another_name_receives_nothing(files, monkeypatch, tls, why):
     monkeypatch.chdir(files)
     lines = []
     async with (
@@ -89,7 +89,7 @@ async def test_a_server_that_cannot_prove_its_name_gets_nothing(files, monkeypat
     assert lines == []
 
 
-async def test_a_client_certificate_is_asked_for_and_checked(files):
+async def test_client_certificate_is_required_and_verified(files):
     server_tls = ServerTLS(certificate=files / "server.pem", client_ca=files / "ca.pem")
     known = ClientTLS(
         ca=files / "ca.pem", certificate=files / "client.pem", key=files / "client.key"
@@ -104,7 +104,7 @@ async def test_a_client_certificate_is_asked_for_and_checked(files):
     assert server.counters.handshakes_failed == 1
 
 
-async def test_plain_bytes_on_a_tls_port_are_refused(files):
+async def test_plain_text_on_a_tls_port_is_refused(files):
     async with (
         await listen_lines(
             LOCAL, bytes.upper, tls=ServerTLS(certificate=files / "server.pem")
@@ -116,7 +116,7 @@ async def test_plain_bytes_on_a_tls_port_are_refused(files):
     assert server.counters.handshakes_failed == 1
 
 
-async def test_a_tls_client_on_a_plain_port_fails_to_connect():
+async def test_tls_client_on_a_plain_port_raises_connect_failed():
     class Greeting(Connection):
         def opened(self):
             self.write(b"220 no TLS is spoken here\r\n")
@@ -129,10 +129,10 @@ async def test_a_tls_client_on_a_plain_port_fails_to_connect():
             await client.request(b"a", timeout=5)
 
 
-async def test_a_tls_endpoint_needs_a_certificate_and_no_other_takes_one(files):
-    with pytest.raises(ListenFailed, match="there is no certificate for it"):
+async def test_tls_settings_and_tls_endpoint_require_each_other(files):
+    with pytest.raises(ListenFailed, match="tls:// needs a certificate"):
         await listen_lines(LOCAL, bytes.upper)
-    with pytest.raises(ListenFailed, match="there is a certificate for it"):
+    with pytest.raises(ListenFailed, match="TLS settings need tls://"):
         await listen_lines(
             Endpoint.parse("localhost:0"),
             bytes.upper,
@@ -140,7 +140,7 @@ async def test_a_tls_endpoint_needs_a_certificate_and_no_other_takes_one(files):
         )
 
 
-def test_files_that_cannot_be_used_are_named(files, tmp_path):
+def test_invalid_tls_files_raise_an_error_with_their_path(files, tmp_path):
     (tmp_path / "empty.pem").write_text("")
     for settings in (
         ServerTLS(certificate=files / "missing.pem"),
@@ -149,11 +149,11 @@ def test_files_that_cannot_be_used_are_named(files, tmp_path):
         ServerTLS(certificate=files / "server.pem", client_ca=tmp_path / "empty.pem"),
         ClientTLS(ca=files / "missing.pem"),
     ):
-        with pytest.raises(TLSSettingsError, match=r"^expected .* in '.*\.pem', but "):
+        with pytest.raises(TLSSettingsError, match=r"^can't load .* from '.*\.pem': "):
             settings.context()
 
 
-def test_an_encrypted_key_is_refused_rather_than_asked_about(files):
+def test_encrypted_key_is_refused_without_a_prompt(files):
     key = serialization.load_pem_private_key((files / "client.key").read_bytes(), password=None)
     encrypted = key.private_bytes(
         serialization.Encoding.PEM,
@@ -165,7 +165,7 @@ def test_an_encrypted_key_is_refused_rather_than_asked_about(files):
         ClientTLS(certificate=files / "client.pem", key=files / "encrypted.key").context()
 
 
-async def test_a_handshake_that_does_not_end_is_given_up(files):
+async def test_handshake_that_does_not_complete_is_closed_after_its_timeout(files):
     limits = LineServerLimits(handshake_timeout=0.05)
     tls = ServerTLS(certificate=files / "server.pem")
     async with await listen_lines(LOCAL, bytes.upper, limits=limits, tls=tls) as server:
@@ -175,7 +175,7 @@ async def test_a_handshake_that_does_not_end_is_given_up(files):
             assert server.connections == 0
 
 
-async def test_a_drain_gives_up_handshakes(files):
+async def test_drain_closes_connections_in_a_handshake(files):
     tls = ServerTLS(certificate=files / "server.pem")
     server = await listen_lines(LOCAL, bytes.upper, tls=tls)
     with socket.create_connection(("localhost", server.endpoint.port)):
@@ -183,7 +183,7 @@ async def test_a_drain_gives_up_handshakes(files):
         assert await server.drain(5) == 0
 
 
-async def test_a_peer_that_ends_its_side_ends_both(files):
+async def test_end_of_a_tls_stream_closes_the_connection(files):
     """Asyncio knows no half-closed TLS: what is answered at once still arrives, nothing later."""
     tls = ServerTLS(certificate=files / "server.pem")
 
@@ -204,7 +204,7 @@ async def test_a_peer_that_ends_its_side_ends_both(files):
         await until(lambda: server.connections == 0)
 
 
-async def test_tls_settings_need_a_tls_endpoint(files):
+async def test_client_tls_with_a_plain_endpoint_raises_endpoint_error(files):
     plain = Endpoint.tcp("localhost", 1)
     trust = ClientTLS(ca=files / "ca.pem")
     for use in (LineClient, blocking.connect):
@@ -218,7 +218,7 @@ async def test_tls_settings_need_a_tls_endpoint(files):
         LineClient(LOCAL, tls=ClientTLS(ca=files / "missing.pem"))
 
 
-def test_a_context_is_shared_until_a_file_changes(files, tmp_path):
+def test_client_context_is_cached_until_a_file_changes(files, tmp_path):
     authority = tmp_path / "ca.pem"
     authority.write_bytes((files / "ca.pem").read_bytes())
     first = client_context(ClientTLS(ca=authority))
@@ -227,7 +227,7 @@ def test_a_context_is_shared_until_a_file_changes(files, tmp_path):
     assert client_context(ClientTLS(ca=authority)) is not first
 
 
-def test_the_defaults_are_sane(files):
+def test_tls_contexts_require_tls_1_2_and_verify(files):
     server = ServerTLS(certificate=files / "server.pem", alpn=("http/1.1",)).context()
     client = ClientTLS().context()
     for context in (server, client):

@@ -97,13 +97,13 @@ async def test_unix_server_of_another_user_raises_untrusted_server(
 
 
 @EACH_CLIENT
-async def test_unix_server_of_a_named_user_is_trusted(client, endpoint, listening_as):
+async def test_unix_server_of_a_trusted_user_is_accepted(client, endpoint, listening_as):
     listening_as(OTHER)
     await client(endpoint, trusted_uids=[OTHER])
 
 
 @EACH_CLIENT
-async def test_unix_server_is_trusted_where_the_system_has_no_credentials(
+async def test_unix_server_is_trusted_on_a_system_without_credentials(
     client, endpoint, monkeypatch
 ):
     monkeypatch.setattr(peers, "credentials_of", lambda connected: None)

@@ -144,7 +144,7 @@ async def test_connection_that_asks_often_and_little_stays_ahead_of_floods(turns
 
 
 async def test_connection_that_used_least_time_is_served_first(turns):
-    """One with many cheap requests is no worse off than one with a single one."""
+    """A connection with many cheap requests is served like one with a single request."""
     log = []
     hogs = [Job(turns, [0.004] * 50, log=log) for _ in range(20)]
     for job in hogs:

@@ -24,7 +24,7 @@ def leave_stale(path):
         killed.listen()
 
 
-async def test_a_request_over_a_unix_socket(endpoint, tmp_path):
+async def test_request_over_a_unix_socket_is_answered(endpoint, tmp_path):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
         assert await client.request(b"a", timeout=5) == b"A"
         assert str(server.endpoint) == f"unix:{tmp_path}/x.sock"
@@ -34,20 +34,20 @@ async def test_a_request_over_a_unix_socket(endpoint, tmp_path):
 @pytest.mark.parametrize(
     ("access", "mode"), [(None, 0o600), (UnixAccess(mode=0o660, group=os.getegid()), 0o660)]
 )
-async def test_the_file_has_its_mode(endpoint, access, mode):
+async def test_socket_file_has_the_given_mode(endpoint, access, mode):
     async with await listen_lines(endpoint, bytes.upper, access=access):
         status = Path(endpoint.path).stat()
         assert stat.S_IMODE(status.st_mode) == mode
         assert status.st_gid == os.getegid()
 
 
-async def test_a_stale_socket_is_replaced(endpoint):
+async def test_stale_socket_is_replaced(endpoint):
     leave_stale(endpoint.path)
     async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
         assert await client.request(b"a", timeout=5) == b"A"
 
 
-async def test_a_socket_that_is_listened_on_is_left_alone(endpoint):
+async def test_socket_with_a_listener_is_left_alone(endpoint):
     async with await listen_lines(endpoint, bytes.upper), LineClient(endpoint) as client:
         with pytest.raises(ListenFailed, match="another process listens there"):
             await listen_lines(endpoint, bytes.lower)
@@ -71,7 +71,7 @@ async def test_second_server_at_the_same_socket_is_refused_while_the_first_start
     leave_stale(endpoint.path)
     with (tmp_path / "x.sock.lock").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(ListenFailed, match="another process begins to listen there"):
+        with pytest.raises(ListenFailed, match="another process is about to listen there"):
             await listen_lines(endpoint, bytes.upper)
     assert (tmp_path / "x.sock.lock").exists()  # it is the other one's
 
@@ -107,26 +107,26 @@ async def test_lock_that_is_not_a_regular_file_is_refused_and_left_alone(endpoin
     assert not (tmp_path / "made").exists()
 
 
-async def test_a_file_that_is_no_socket_is_left_alone(endpoint, tmp_path):
+async def test_file_that_is_not_a_socket_is_left_alone(endpoint, tmp_path):
     (tmp_path / "x.sock").write_text("precious")
-    with pytest.raises(ListenFailed, match="a file that is no socket is there"):
+    with pytest.raises(ListenFailed, match="a file that is not a socket"):
         await listen_lines(endpoint, bytes.upper)
     assert (tmp_path / "x.sock").read_text() == "precious"
 
 
-async def test_closing_leaves_a_file_that_took_our_place(endpoint, tmp_path):
+async def test_close_leaves_a_file_that_replaced_the_socket(endpoint, tmp_path):
     async with await listen_lines(endpoint, bytes.upper):
         Path(endpoint.path).unlink()
         leave_stale(endpoint.path)
     assert (tmp_path / "x.sock").exists()
 
 
-async def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+async def test_socket_in_a_missing_folder_raises_listen_failed(tmp_path):
     with pytest.raises(ListenFailed, match="No such file or directory"):
         await listen_lines(Endpoint.unix(f"{tmp_path}/missing/x.sock"), bytes.upper)
 
 
-async def test_a_group_that_is_not_there_is_an_error(endpoint, tmp_path):
+async def test_unknown_group_raises_listen_failed(endpoint, tmp_path):
     with pytest.raises(ListenFailed, match="there is no group 'no-such-group'"):
         await listen_lines(endpoint, bytes.upper, access=UnixAccess(group="no-such-group"))
     assert list(tmp_path.iterdir()) == []
@@ -142,7 +142,7 @@ async def test_socket_whose_group_cannot_be_set_is_removed(endpoint, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_peer_of_another_user_is_refused_even_if_the_mode_lets_it_in(endpoint, monkeypatch):
+async def test_peer_of_another_user_is_refused_even_if_the_mode_permits_it(endpoint, monkeypatch):
     async with await listen_lines(endpoint, bytes.upper) as server, LineClient(endpoint) as client:
         monkeypatch.setattr(UnixAccess, "admits", lambda access, peer: peer.uid != os.geteuid())
         with pytest.raises(ConnectionError):
@@ -150,7 +150,7 @@ async def test_a_peer_of_another_user_is_refused_even_if_the_mode_lets_it_in(end
         assert server.counters.refused == 1
 
 
-def test_who_is_admitted():
+def test_admits_depends_on_mode_and_user():
     mine, root, other = (Credentials(1, uid, 1) for uid in (os.geteuid(), 0, 12345))
     assert [UnixAccess().admits(peer) for peer in (mine, root, other)] == [True, True, False]
     assert UnixAccess(mode=0o660).admits(other)

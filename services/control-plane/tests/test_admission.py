@@ -63,7 +63,7 @@ async def test_small_documents_never_wait():
         pass
 
 
-async def test_large_document_is_refused_when_as_many_wait_as_may():
+async def test_large_document_is_refused_when_the_queue_is_full():
     admission = Admission()
     async with crowd(admission, MAX_UNDER_WAY + MAX_WAITING) as (admitted, _):
         with pytest.raises(TooManyLargeDocuments, match="expected at most 68 documents of 16384"):
@@ -74,7 +74,7 @@ async def test_large_document_is_refused_when_as_many_wait_as_may():
         pass
 
 
-async def test_document_cancelled_while_waiting_frees_its_place():
+async def test_document_cancelled_while_waiting_leaves_the_queue():
     admission = Admission()
     async with crowd(admission, MAX_UNDER_WAY):
         waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT).__aenter__())

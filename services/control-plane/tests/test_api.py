@@ -70,7 +70,7 @@ async def api(reply, *, allowed_hosts=()):
         yield Api(client, endpoint, asked)
 
 
-async def test_a_new_workload_is_201_with_its_location():
+async def test_post_of_a_new_workload_is_201_with_its_location():
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, headers = await call("POST", "/workloads", WORKLOAD)
         assert (status, body, headers.get("location")) == (201, WORKLOAD, "/workloads/wl-1")
@@ -80,7 +80,7 @@ async def test_a_new_workload_is_201_with_its_location():
         assert asked.workload.memory_mb == 512
 
 
-async def test_a_known_workload_is_200():
+async def test_post_of_an_existing_workload_is_200():
     async with api(Status("wl-1", State.RUNNING, existing=True)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD)
         assert (status, body) == (200, WORKLOAD)
@@ -99,7 +99,7 @@ async def test_a_known_workload_is_200():
         (ErrorCode.INTERNAL, 500),
     ],
 )
-async def test_each_error_of_the_agent_has_its_status(code, expected):
+async def test_error_of_the_agent_has_its_http_status(code, expected):
     async with api(ErrorReply(code, "because", id="wl-1")) as call:
         for method, path, document in (
             ("POST", "/workloads", WORKLOAD),
@@ -119,19 +119,19 @@ async def test_each_error_of_the_agent_has_its_status(code, expected):
             assert headers.get("content-type") == "application/problem+json"
 
 
-async def test_a_node_that_is_full_says_when_to_try_again():
+async def test_full_node_is_503_with_retry_after():
     async with api(ErrorReply(ErrorCode.CAPACITY, "full", id="wl-1")) as call:
         _, _, headers = await call("POST", "/workloads", WORKLOAD)
         assert headers.get("retry-after") == "30"
 
 
-async def test_a_reply_that_is_none_is_500():
+async def test_unexpected_reply_of_the_agent_is_500():
     async with api(Node("1", "x", simulated=False, workloads=0)) as call:
         status, body, _ = await call("GET", "/workloads/wl-1")
         assert (status, body["code"]) == (500, "unexpected_reply")
 
 
-async def test_a_status_carries_what_is_set():
+async def test_status_has_the_fields_that_are_set():
     full = Status(
         "wl-1",
         State.FAILED,
@@ -159,7 +159,7 @@ async def test_a_status_carries_what_is_set():
         }
 
 
-async def test_every_fault_of_a_document_is_told_and_the_agent_is_not_asked():
+async def test_invalid_document_is_400_with_every_fault_and_no_request_to_the_agent():
     async with api(Status("wl-1", State.PENDING)) as call:
         faulty = WORKLOAD | {"id": "A", "memory_mb": 0, "cpu_millicores": True, "x": 1}
         status, body, _ = await call("POST", "/workloads", faulty)
@@ -182,7 +182,7 @@ FULL = WORKLOAD | {
 }
 
 
-async def test_a_workload_comes_back_as_it_was_submitted_without_its_defaults():
+async def test_post_returns_the_workload_without_its_defaults():
     async with api(Status("wl-1", State.PENDING)) as call:
         assert (await call("POST", "/workloads", FULL))[:2] == (201, FULL)
         assert call.asked[0].workload.restart_policy.value == "on_failure"
@@ -209,7 +209,7 @@ async def test_a_workload_comes_back_as_it_was_submitted_without_its_defaults():
         ("max_restarts", -1, "$.max_restarts"),
     ],
 )
-async def test_a_fault_of_an_optional_field_has_its_path(field, value, path):
+async def test_invalid_optional_field_is_a_fault_with_its_path(field, value, path):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {field: value})
         assert (status, [error["path"] for error in body["errors"]]) == (400, [path])
@@ -225,7 +225,7 @@ async def test_a_fault_of_an_optional_field_has_its_path(field, value, path):
         {"command": ["/bin/sh", "-c", "# ünï" * 15_000]},
     ],
 )
-async def test_document_of_240_kb_of_whatever_shape_is_passed_on_whole(fields):
+async def test_document_of_240_kb_is_sent_to_the_agent_complete(fields):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | fields)
         assert (status, body) == (201, WORKLOAD | fields)
@@ -235,7 +235,7 @@ async def test_document_of_240_kb_of_whatever_shape_is_passed_on_whole(fields):
             assert (asked if isinstance(value, dict) else list(asked)) == value
 
 
-async def test_document_beyond_its_budget_is_413_and_names_both_sizes():
+async def test_document_over_the_limit_is_413_and_names_both_sizes():
     async with api(Status("wl-1", State.PENDING)) as call:
         env = {f"V{n}": "x" * 1000 for n in range(270)}
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {"env": env})
@@ -244,14 +244,14 @@ async def test_document_beyond_its_budget_is_413_and_names_both_sizes():
         assert call.asked == []
 
 
-async def test_a_syntax_error_says_where():
+async def test_syntax_error_has_its_line():
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", b'{"id":\n nope}')
         assert status == 400
         assert "line 2" in body["detail"]
 
 
-async def test_another_runtime_class_is_a_fault_like_any_other():
+async def test_unknown_runtime_class_is_a_fault_with_its_path():
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {"runtime_class": "runc"})
         assert (status, body["errors"][0]["path"]) == (400, "$.runtime_class")
@@ -277,7 +277,7 @@ async def test_another_runtime_class_is_a_fault_like_any_other():
         ("multipart/form-data; boundary=x", 415),
     ],
 )
-async def test_the_content_type_matters_only_if_it_can_not_be_json(content_type, expected):
+async def test_content_type_that_cannot_be_json_is_415(content_type, expected):
     async with api(Status("wl-1", State.PENDING)) as call:
         assert (await call("POST", "/workloads", WORKLOAD, content_type=content_type))[
             0
@@ -290,13 +290,13 @@ async def test_compressed_content_is_415():
         assert (await call("POST", "/workloads", WORKLOAD, content_encoding="identity"))[0] == 201
 
 
-async def test_an_agent_that_answers_nonsense_is_not_ready():
+async def test_readyz_with_an_unexpected_reply_is_503():
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, headers = await call("GET", "/readyz")
         assert (status, body["code"], headers.get("retry-after")) == (503, "unexpected_reply", "1")
 
 
-async def test_a_page_of_workloads():
+async def test_list_returns_a_page_of_workloads():
     page = WorkloadList(
         [Status("a", State.RUNNING), Status("b", State.FAILED, "Error", None, 3)], "b"
     )
@@ -314,13 +314,13 @@ async def test_a_page_of_workloads():
 
 
 @pytest.mark.parametrize("query", ["label=a/team=b", "label=a%2Fteam%3Db"])
-async def test_a_page_of_workloads_with_a_label(query):
+async def test_list_with_a_label_asks_the_agent_for_it(query):
     async with api(WorkloadList([])) as call:
         assert (await call("GET", f"/workloads?{query}"))[0] == 200
         assert call.asked == [ListWorkloads(label="a/team=b")]
 
 
-async def test_what_has_happened_to_a_workload():
+async def test_history_returns_the_transitions_of_a_workload():
     history = History(
         "wl-1",
         [
@@ -361,13 +361,13 @@ async def test_what_has_happened_to_a_workload():
         "label=team%3Da+b",
     ],
 )
-async def test_a_faulty_query_is_400(query):
+async def test_invalid_query_of_a_list_is_400(query):
     async with api(WorkloadList([], None)) as call:
         status, body, _ = await call("GET", f"/workloads?{query}")
         assert (status, body["code"]) == (400, "bad_request"), body
 
 
-async def test_an_id_that_can_not_be_one_is_404_and_the_agent_is_not_asked():
+async def test_invalid_id_is_404_without_a_request_to_the_agent():
     async with api(Status("wl-1", State.PENDING)) as call:
         for path in ("A", "-", "a%2Fb", "x" * 64):
             for method in ("GET", "DELETE"):
@@ -377,14 +377,14 @@ async def test_an_id_that_can_not_be_one_is_404_and_the_agent_is_not_asked():
         assert call.asked == []
 
 
-async def test_deleting_is_202_with_the_last_state():
+async def test_delete_is_202_with_the_last_state():
     async with api(Status("wl-1", State.RUNNING)) as call:
         status, body, _ = await call("DELETE", "/workloads/wl-1")
         assert (status, body) == (202, {"id": "wl-1", "state": "running"})
         assert call.asked == [RemoveWorkload("wl-1")]
 
 
-async def test_ready_asks_the_agent_and_healthy_does_not():
+async def test_readyz_asks_the_agent_and_healthz_does_not():
     async with api(Node("1", "simulated", simulated=True, workloads=0)) as call:
         assert (await call("GET", "/healthz"))[0] == 200
         assert call.asked == []
@@ -392,7 +392,7 @@ async def test_ready_asks_the_agent_and_healthy_does_not():
         assert (status, call.asked) == (200, [DescribeNode()])
 
 
-async def test_an_agent_that_is_not_there_is_503_with_retry_after():
+async def test_unreachable_agent_is_503_with_retry_after():
     nobody = Endpoint.parse("127.0.0.1:1")
     async with control_plane_service(ANY_PORT, nobody, 5.0) as endpoint, Client() as client:
         call = Api(client, endpoint, [])
@@ -409,7 +409,7 @@ async def test_an_agent_that_is_not_there_is_503_with_retry_after():
             )
 
 
-async def test_an_agent_that_does_not_answer_is_504():
+async def test_agent_without_a_reply_is_504():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         agent = Endpoint.parse(f"127.0.0.1:{silent.getsockname()[1]}")
         async with control_plane_service(ANY_PORT, agent, 0.1) as endpoint, Client() as client:
@@ -417,7 +417,7 @@ async def test_an_agent_that_does_not_answer_is_504():
             assert (status, body["code"]) == (504, "agent_timeout")
 
 
-async def test_a_page_of_another_site_reaches_no_handler():
+async def test_request_of_a_page_of_another_site_reaches_no_handler():
     async with api(Status("wl-1", State.RUNNING)) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD, sec_fetch_site="cross-site")
         assert (status, body["code"], call.asked) == (403, "cross_site", [])
@@ -434,7 +434,7 @@ async def test_a_page_of_another_site_reaches_no_handler():
         ("GET", "/readyz"),
     ],
 )
-async def test_query_of_a_route_that_takes_none_is_400_and_does_nothing(method, path):
+async def test_query_of_a_route_without_parameters_is_400_and_does_nothing(method, path):
     async with api(Status("wl-1", State.PENDING)) as call:
         document = WORKLOAD if method == "POST" else None
         status, body, _ = await call(method, f"{path}?dry_run=true&x=", document)
@@ -480,7 +480,7 @@ async def test_fault_of_a_query_names_the_parameter(path, fault, message):
         assert body["errors"] == [{"path": fault, "message": message}]
 
 
-async def test_query_with_a_repeated_parameter_tells_of_its_other_faults_too():
+async def test_query_with_a_repeated_parameter_reports_the_other_faults_too():
     async with api(WorkloadList([], None)) as call:
         status, body, _ = await call("GET", "/workloads?limit=0&state=x&limit=2&watch&watch")
         assert (status, body["detail"]) == (400, "the query has 3 faults")
@@ -540,7 +540,7 @@ async def test_unknown_path_is_404_with_a_similar_path(path, words):
         assert words in body["detail"]
 
 
-async def test_ready_reports_a_simulated_runtime():
+async def test_readyz_reports_a_simulated_runtime():
     message = "nothing really runs: the runtime is simulated"
     node = Node("1", "simulated", simulated=True, workloads=0, message=message)
     async with api(node) as call:
@@ -548,13 +548,13 @@ async def test_ready_reports_a_simulated_runtime():
         assert (status, body) == (200, {"status": "ok", "simulated": True, "message": message})
 
 
-async def test_ready_of_a_real_node_has_only_the_status():
+async def test_readyz_of_a_real_node_has_only_the_status():
     async with api(Node("1", "sidecar", simulated=False, workloads=0)) as call:
         assert (await call("GET", "/readyz"))[:2] == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("reason", ["connection refused", None])
-async def test_ready_is_503_while_the_runtime_is_unavailable(reason):
+async def test_readyz_is_503_while_the_runtime_is_unavailable(reason):
     node = Node(
         "1", "sidecar", simulated=False, workloads=1, runtime_available=False, message=reason
     )

@@ -13,7 +13,7 @@ from kakuri_control_plane._cli import main
         (["--allowed-host", ""], "expected a host name"),
     ],
 )
-def test_what_can_not_work_is_one_line_and_status_2(capsys, arguments, words):
+def test_invalid_option_of_the_control_plane_is_one_line_and_status_2(capsys, arguments, words):
     with pytest.raises(SystemExit) as ended:
         main(["--listen", "127.0.0.1:0", *arguments])
     assert ended.value.code == 2

@@ -71,7 +71,7 @@ async def read_all(log, *, follow):
 
 
 @pytest.mark.parametrize(("seconds", "apart"), [(0.0625, 0.25), (0.25, 0.25), (1.0, 1.0)])
-async def test_agent_without_data_is_asked_four_times_a_second_at_most(clock, seconds, apart):
+async def test_follow_asks_an_agent_without_data_at_most_four_times_a_second(clock, seconds, apart):
     log = OpenLog(clock, seconds=seconds, pieces=[b"one", b"", b"", b"", ValueError("the end")])
     with pytest.raises(ValueError, match="the end"):
         await read_all(log, follow=True)
@@ -81,7 +81,7 @@ async def test_agent_without_data_is_asked_four_times_a_second_at_most(clock, se
 
 
 @pytest.mark.parametrize("returns", [True, False])
-async def test_agent_that_is_away_has_twenty_seconds_to_return(clock, returns):
+async def test_follow_waits_twenty_seconds_for_an_unreachable_agent(clock, returns):
     def away():
         yield b"one"
         began = clock.now
@@ -98,6 +98,6 @@ async def test_agent_that_is_away_has_twenty_seconds_to_return(clock, returns):
 @pytest.mark.parametrize(
     ("size", "number"), [(MAX_LOG_DATA // 2, 300), (MAX_LOG_DATA // 2 - 1, MAX_SHORT_PIECES)]
 )
-async def test_pieces_of_less_than_half_the_size_end_a_log_that_has_no_end(clock, size, number):
+async def test_log_that_grows_while_it_is_read_ends_after_256_short_pieces(clock, size, number):
     log = OpenLog(clock, pieces=[*[bytes(size)] * 300, b""])
     assert len(await read_all(log, follow=False)) == number

@@ -111,7 +111,7 @@ def pieces(*data, then_ended=False):
     return answer
 
 
-async def test_what_is_there_now_comes_as_it_was_written():
+async def test_log_has_the_bytes_that_were_written():
     asked = []
 
     def answer(request):
@@ -131,19 +131,19 @@ async def test_what_is_there_now_comes_as_it_was_written():
 
 
 @pytest.mark.parametrize("query", ["", "?follow", "?follow=true&tail=0"])
-async def test_the_end_of_a_log_is_the_end_of_the_answer(query):
+async def test_followed_log_ends_with_the_workload(query):
     async with api(pieces(b"one\n", b"two\n", then_ended=True)) as (client, _):
         response = await client.request("GET", f"/workloads/wl-1/log{query}")
         assert (response.status, response.body) == (200, b"one\ntwo\n")
 
 
-async def test_a_log_without_anything_is_empty():
+async def test_log_without_output_is_empty():
     async with api(pieces()) as (client, _):
         response = await client.request("GET", "/workloads/wl-1/log?follow=false")
         assert (response.status, response.body) == (200, b"")
 
 
-async def test_what_is_written_later_is_sent_when_it_is_written():
+async def test_followed_log_sends_output_when_it_is_written():
     written = asyncio.Queue()
 
     async def wait(request):
@@ -166,13 +166,13 @@ async def test_what_is_written_later_is_sent_when_it_is_written():
         assert [piece async for piece in received] == [b"three\n"]
 
 
-async def test_what_is_written_as_quickly_as_it_is_read_has_an_end_all_the_same():
+async def test_log_that_grows_as_fast_as_it_is_read_ends():
     async with api(lambda _: Log(b"x", "x", ended=False)) as (client, _):
         response = await client.request("GET", "/workloads/wl-1/log")
         assert response.body == b"x" * 256
 
 
-async def test_pieces_that_end_with_a_line_are_no_sign_of_the_end():
+async def test_log_of_short_pieces_is_read_to_its_end():
     line = b"%80d\n" % 0
     piece = line * (MAX_LOG_DATA // len(line))
     assert len(piece) < MAX_LOG_DATA
@@ -197,7 +197,7 @@ async def test_pieces_that_end_with_a_line_are_no_sign_of_the_end():
     ],
 )
 @pytest.mark.parametrize("query", ["", "?follow"])
-async def test_what_goes_wrong_at_first_is_a_problem(answer, status, code, query):
+async def test_error_before_the_first_piece_is_a_problem(answer, status, code, query):
     async with api(answer, timeout=0.2) as (client, _):
         response = await client.request("GET", f"/workloads/wl-1/log{query}")
         assert (response.status, json.loads(response.body)["code"]) == (status, code)
@@ -208,13 +208,13 @@ async def test_what_goes_wrong_at_first_is_a_problem(answer, status, code, query
     "query",
     ["tail=-1", "tail=x", "tail=1000001", "tail=1&tail=2", "follow=maybe", "colour=red"],
 )
-async def test_a_faulty_query_is_400(query):
+async def test_invalid_query_of_a_log_is_400(query):
     async with api(pieces()) as (client, _):
         response = await client.request("GET", f"/workloads/wl-1/log?{query}")
         assert (response.status, json.loads(response.body)["code"]) == (400, "bad_request")
 
 
-async def test_the_head_alone_leaves_no_log_open():
+async def test_head_of_a_log_leaves_no_log_open():
     asked = []
 
     def answer(request):
@@ -239,7 +239,7 @@ async def test_the_head_alone_leaves_no_log_open():
     ids=["removed", "over the limit", "no log"],
 )
 @pytest.mark.parametrize("query", ["", "?follow"])
-async def test_what_goes_wrong_later_cuts_the_answer_off(last, query, caplog):
+async def test_error_after_the_first_piece_aborts_the_response(last, query, caplog):
     def answer(request):
         return last if request.after else Log(b"one", "x", ended=False)
 
@@ -280,7 +280,7 @@ async def test_log_without_a_gap_has_no_trailer():
 
 
 @pytest.mark.parametrize("code", [ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE])
-async def test_a_runtime_that_comes_back_goes_on_where_it_was(code):
+async def test_followed_log_continues_after_the_runtime_is_back(code):
     asked = []
 
     def answer(request):
@@ -295,7 +295,7 @@ async def test_a_runtime_that_comes_back_goes_on_where_it_was(code):
     assert asked == [None, "1", "1"]
 
 
-async def test_an_agent_that_comes_back_is_asked_on():
+async def test_followed_log_continues_after_the_agent_is_back():
     agent = await serve(ANY_PORT, pieces(b"one"))
     async with (
         control_plane(agent) as (client, _),
@@ -308,7 +308,7 @@ async def test_an_agent_that_comes_back_is_asked_on():
             assert [piece async for piece in received] == [b"two"]
 
 
-async def test_an_agent_that_stays_away_cuts_the_answer_off(monkeypatch):
+async def test_followed_log_of_an_agent_that_stays_away_is_aborted(monkeypatch):
     monkeypatch.setattr(_logs, "RETURN_SECONDS", 0.1)
     agent = await serve(ANY_PORT, pieces(b"one"))
     async with (
@@ -322,7 +322,7 @@ async def test_an_agent_that_stays_away_cuts_the_answer_off(monkeypatch):
             await anext(received)
 
 
-async def test_the_agent_is_asked_no_more_once_the_client_has_left():
+async def test_agent_gets_no_request_after_the_client_disconnected():
     waits = asyncio.Event()
 
     def answer(request):
@@ -338,7 +338,7 @@ async def test_the_agent_is_asked_no_more_once_the_client_has_left():
         await agent.closed.acquire()
 
 
-async def test_a_client_that_leaves_before_the_answer_leaves_no_log_open():
+async def test_client_that_disconnects_before_the_response_leaves_no_log_open():
     waits = asyncio.Event()
 
     def answer(request):
@@ -376,7 +376,7 @@ async def test_waiting_followers_do_not_use_slots_of_readers_that_do_not_follow(
             leave(peer)
 
 
-async def test_follower_without_data_for_longest_is_cut_off_for_a_new_one():
+async def test_follower_without_data_for_the_longest_time_is_closed_for_a_new_one():
     agent, waiting = waiting_agent()
     async with agent, control_plane(agent) as (_, endpoint):
         peers = []
@@ -465,7 +465,7 @@ async def test_log_that_is_opened_while_the_service_stops_is_closed_at_once():
         await client.close()
 
 
-async def test_a_slow_reader_of_a_big_log_holds_little_of_it():
+async def test_slow_reader_of_a_large_log_takes_little_memory():
     """It reads nothing until no more is asked for; all it gets then is what was written."""
     block = bytes(range(256)) * (MAX_LOG_DATA // 256)
     asked = asyncio.Event()

@@ -19,7 +19,7 @@ async def ask(presence, error=None):
             await presence.of(answer())
 
 
-async def test_loss_and_return_of_the_agent_are_one_line_each():
+async def test_loss_and_return_of_the_agent_are_logged_once_each():
     presence = Presence("unix:/run/agent.sock")
     with capture_logs() as lines:
         await ask(presence)

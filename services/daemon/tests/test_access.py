@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 ACCESS = AccessEntry("127.0.0.1:5", "GET", "/x", 200, 3, 0.0015, complete=True)
 
 
-def test_a_request_is_a_line(monkeypatch):
+def test_request_is_logged_as_one_line(monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "level", logging.INFO)
     logging.getLogger().manager._clear_cache()
     write = access_log()
@@ -30,7 +30,7 @@ def test_logged_request_shows_that_it_had_a_query_but_not_its_content(monkeypatc
     assert lines[0]["target"] == "/x?…"
 
 
-def test_a_quiet_log_costs_nothing(monkeypatch):
+def test_access_log_is_none_above_level_info(monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
     logging.getLogger().manager._clear_cache()
     assert access_log() is None

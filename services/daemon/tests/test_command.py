@@ -67,13 +67,13 @@ def test_listen_group_without_a_unix_socket_is_refused(capsys, monkeypatch):
     ("option", "message"),
     [("--size", "'x' is not a valid integer"), ("--seconds", "'x' is not a valid number")],
 )
-def test_option_that_is_no_number_gets_an_error_without_a_range(daemon, option, message):
+def test_option_that_is_not_a_number_gets_an_error_without_a_range(daemon, option, message):
     status, error, options = daemon(option, "x")
     assert (status, options) == (2, None)
     assert f": {message}." in error
 
 
-def test_the_default_is_the_last_resort(daemon):
+def test_default_is_used_without_option_variable_and_file(daemon):
     status, error, options = daemon()
     assert (status, error) == (0, "")
     assert options == {
@@ -85,7 +85,7 @@ def test_the_default_is_the_last_resort(daemon):
     }
 
 
-def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_path):
+def test_option_beats_own_variable_beats_shared_variable_beats_file(daemon, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text('seconds = 2\npeer = "127.0.0.1:1"\nname = ["a", "b"]\nlog-format = "json"\n')
     use = ["--config", str(config)]
@@ -112,7 +112,7 @@ def test_option_then_own_variable_then_shared_variable_then_file(daemon, tmp_pat
         (["--name", "raise"], "it can't; go on"),
     ],
 )
-def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):
+def test_invalid_option_is_one_line_and_status_2(daemon, arguments, words):
     status, error, _ = daemon(*arguments)
     assert status == 2
     (line,) = error.splitlines()
@@ -150,7 +150,7 @@ def test_a_fault_is_one_line_and_status_2(daemon, arguments, words):
         ('config = "again"', "unknown option 'config'"),
     ],
 )
-def test_a_faulty_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
+def test_invalid_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
     config = tmp_path / "config.toml"
     config.write_text(text)
     status, error, _ = daemon("--config", str(config))
@@ -160,14 +160,14 @@ def test_a_faulty_file_is_one_line_and_status_2(daemon, tmp_path, text, words):
     assert str(config) in line
 
 
-def test_value_faulty_in_a_variable_is_an_error_that_names_the_variable(daemon):
+def test_invalid_value_of_a_variable_is_an_error_that_names_the_variable(daemon):
     _, error, _ = daemon(TEST_DAEMON_SECONDS="-1")
     assert "Invalid value for TEST_DAEMON_SECONDS: -1" in error
     _, error, _ = daemon("--seconds", "-1")
     assert "Invalid value for '--seconds'" in error
 
 
-def test_value_faulty_on_the_command_line_does_not_blame_the_file(daemon, tmp_path):
+def test_invalid_value_on_the_command_line_does_not_name_the_file(daemon, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text("seconds = 1\n")
     _, error, _ = daemon("--config", str(config), "--seconds", "-1")
@@ -201,7 +201,7 @@ def test_log_format_is_accepted_in_any_case(daemon, tmp_path, form):
         ("KAKURI_TEST_SECONDS", None),
     ],
 )
-def test_unknown_variable_is_reported_if_it_looks_meant_for_this_daemon(
+def test_unknown_variable_is_reported_if_it_resembles_one_of_this_daemon(
     monkeypatch, name, expected
 ):
     monkeypatch.setenv(name, "1")
@@ -213,20 +213,20 @@ def test_unknown_variable_is_reported_if_it_looks_meant_for_this_daemon(
     )
 
 
-def test_a_number_without_a_default_is_a_number_in_the_file(daemon, tmp_path):
+def test_number_option_without_a_default_requires_a_number_in_the_file(daemon, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text("size = 12000\n")
     status, error, options = daemon("--config", str(config))
     assert (status, error, options["size"]) == (0, "", 12000)
 
 
-def test_an_exposed_address_needs_a_word(daemon):
+def test_address_that_is_not_loopback_requires_allow_unauthenticated(daemon):
     status, _, options = daemon("--listen", "0.0.0.0:0", "--allow-unauthenticated")
     assert (status, str(options["listen"])) == (0, "0.0.0.0:0")
     assert "allow_unauthenticated" not in options
 
 
-def test_help_names_the_variables(daemon, capsys):
+def test_help_shows_the_variables(daemon, capsys):
     with pytest.raises(SystemExit) as ended:
         click.command(cls=DaemonCommand, name="x-daemon", default_listen="127.0.0.1:1")(
             lambda: None

@@ -29,7 +29,7 @@ def lines(capfd):
     logging.getLogger().handlers, logging.getLogger().level = before
 
 
-def test_an_event_is_a_line_of_json(lines):
+def test_event_is_one_line_of_json(lines):
     read = lines(log_format="json")
     structlog.get_logger().info("workload accepted", id="wl-1", memory_mb=512, exit_code=None)
     (line,) = read()
@@ -44,7 +44,7 @@ def test_an_event_is_a_line_of_json(lines):
     }
 
 
-def test_an_event_is_a_line_of_text(lines):
+def test_event_is_one_line_of_text(lines):
     read = lines()
     structlog.get_logger().warning("careful", id="wl-1")
     (line,) = read()
@@ -53,7 +53,7 @@ def test_an_event_is_a_line_of_text(lines):
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_hostile_value_stays_in_its_line_and_off_the_terminal(lines, log_format):
+def test_hostile_value_is_escaped_within_its_line(lines, log_format):
     read = lines(log_format=log_format)
     structlog.get_logger().info(
         "asked", id="a\r\nlevel=error\x1b[31m\u2028", data=b"\x00\xff", much="x" * 100_000
@@ -120,7 +120,7 @@ def test_text_renderer_with_colors_adds_styles_only():
     assert re.sub(r"\x1b\[\d+m", "", colored) == rendered(has_colors=False)
 
 
-def test_less_important_events_are_left_out(lines):
+def test_events_below_the_level_are_not_logged(lines):
     read = lines(log_level="warning")
     structlog.get_logger().info("no")
     logging.getLogger("kakuri_tcp").info("no")

@@ -115,11 +115,11 @@ def test_free_memory_is_returned_while_the_process_is_larger_than_at_its_start(m
     assert process.size < small + TRIM_BYTES
 
 
-def test_trimming_works_on_this_machine():
+def test_trim_works_with_the_c_library_of_this_machine():
     _memory._trimmer()()
 
 
-def test_nothing_is_trimmed_where_the_c_library_has_no_such_function(monkeypatch):
+def test_trim_without_malloc_trim_does_nothing(monkeypatch):
     monkeypatch.setattr(_memory.ctypes, "CDLL", lambda _: object())
     _memory._trimmer()()
 
@@ -137,7 +137,7 @@ def test_heap_that_takes_long_is_frozen_and_a_small_one_is_not(collections):
     assert collections == [1, 2, 1, 2, "freeze"]
 
 
-def test_frozen_objects_are_looked_at_again_when_a_large_process_has_doubled(collections):
+def test_frozen_objects_are_collected_when_a_large_process_has_doubled(collections):
     process = Process()
     collector = process.collector()
     process.size = THAW_BYTES - 1
@@ -149,7 +149,7 @@ def test_frozen_objects_are_looked_at_again_when_a_large_process_has_doubled(col
         assert collections.count("unfreeze") == thaws
 
 
-def test_collector_checks_again_and_again_until_it_is_closed(monkeypatch):
+def test_collector_checks_periodically_until_it_is_closed(monkeypatch):
     monkeypatch.setattr(_memory, "COLLECT_SECONDS", 0.0)
 
     async def run() -> int:

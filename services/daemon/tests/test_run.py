@@ -44,7 +44,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_it_says_when_it_is_ready_and_ends_when_it_is_told(number):
+def test_daemon_announces_readiness_and_exits_after_a_signal(number):
     few = ["sh", "-c", 'ulimit -Sn 256 && exec "$0" "$@"']
     with subprocess.Popen(
         [*few, sys.executable, "-c", DAEMON],
@@ -100,7 +100,7 @@ def test_daemon_with_a_closed_standard_stream_serves_and_exits_with_status_0(des
             assert process.wait(10) == 0
 
 
-def test_an_address_that_is_taken_is_a_daemon_error():
+def test_address_in_use_raises_daemon_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         endpoint = Endpoint.parse(f"127.0.0.1:{taken.getsockname()[1]}")
 
@@ -115,7 +115,7 @@ def test_an_address_that_is_taken_is_a_daemon_error():
             run(Service)
 
 
-def test_systemd_is_told_that_it_serves_that_it_lives_and_that_it_ends(tmp_path):
+def test_systemd_is_notified_of_ready_watchdog_and_stopping(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(10)
@@ -131,7 +131,7 @@ def test_systemd_is_told_that_it_serves_that_it_lives_and_that_it_ends(tmp_path)
             assert state == b"STOPPING=1"
 
 
-def test_a_loop_that_hangs_ends_the_process():
+def test_daemon_whose_loop_hangs_exits_with_status_70():
     hanging = DAEMON.replace("lambda line: line", "hang").replace(
         "configure_logs()",
         "from kakuri_daemon import _supervision\n"

@@ -4,7 +4,7 @@ import pytest
 from kakuri_daemon import read_toml
 
 
-def test_settings_behind_a_link_are_read(tmp_path):
+def test_settings_through_a_symlink_are_read(tmp_path):
     (tmp_path / "real.toml").write_text('listen = "127.0.0.1:1"\n')
     (tmp_path / "link.toml").symlink_to("real.toml")
     assert read_toml(tmp_path / "link.toml") == {"listen": "127.0.0.1:1"}
@@ -23,7 +23,7 @@ def test_settings_in_a_fifo_are_refused_without_waiting(tmp_path):
         read_toml(tmp_path / "fifo.toml")
 
 
-def test_settings_without_end_are_refused(tmp_path):
+def test_settings_over_the_size_limit_are_refused(tmp_path):
     (tmp_path / "large.toml").write_bytes(b"#" * (1024 * 1024 + 1))
     with pytest.raises(OSError, match="larger than 1048576 bytes"):
         read_toml(tmp_path / "large.toml")

@@ -19,7 +19,7 @@ def test_log_stream_writes_lines_in_order():
         assert source.read().splitlines() == [f"line {number}" for number in range(1000)]
 
 
-def test_log_stream_whose_reader_is_gone_still_closes():
+def test_log_stream_with_a_closed_reader_still_closes():
     read, write = os.pipe()
     os.close(read)
     stream = LogStream(write)
@@ -75,7 +75,7 @@ def test_log_stream_writes_lone_surrogates_escaped():
     os.close(write)
 
 
-def test_log_stream_writes_the_first_line_at_once_and_gathers_those_of_its_pause(monkeypatch):
+def test_log_stream_writes_the_first_line_at_once_and_joins_those_of_its_pause(monkeypatch):
     monkeypatch.setattr("kakuri_daemon._stream.PAUSE_SECONDS", 1000)
     read, write = os.pipe()
     stream = LogStream(write)

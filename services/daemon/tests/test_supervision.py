@@ -19,7 +19,7 @@ def systemd(tmp_path):
         yield receiver
 
 
-def test_states_are_told(systemd):
+def test_supervisor_notifies_systemd_of_states(systemd):
     supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
     for tell, expected in (
         (supervisor.ready, b"READY=1"),
@@ -30,7 +30,7 @@ def test_states_are_told(systemd):
         assert systemd.recv(100) == expected
 
 
-def test_an_abstract_socket_is_told():
+def test_supervisor_notifies_an_abstract_socket():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(f"\0kakuri-test-{os.getpid()}")
         receiver.settimeout(10)
@@ -39,7 +39,7 @@ def test_an_abstract_socket_is_told():
 
 
 @pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all"])
-def test_nobody_who_listens_is_no_fault(address):
+def test_supervisor_without_a_listener_logs_a_warning(address):
     Supervisor({"NOTIFY_SOCKET": address}).ready()
 
 
@@ -53,11 +53,11 @@ def test_nobody_who_listens_is_no_fault(address):
         ({"WATCHDOG_USEC": "9" * 4000}, None),
     ],
 )
-def test_half_the_watchdogs_time_lies_between_beats(environment, expected):
+def test_watchdog_interval_is_half_of_the_time_of_systemd(environment, expected):
     assert Supervisor(environment).beat_seconds == expected
 
 
-async def test_a_loop_that_turns_is_left_alone():
+async def test_loop_that_turns_is_not_ended():
     ended = threading.Event()
     watch = LoopWatch(asyncio.get_running_loop(), beats=4, interval=0.5, end=ended.set)
     watch.start()
@@ -66,7 +66,7 @@ async def test_a_loop_that_turns_is_left_alone():
     assert not ended.is_set()
 
 
-async def test_a_loop_that_hangs_ends():
+async def test_loop_that_hangs_ends_the_process():
     ended = threading.Event()
     watch = LoopWatch(asyncio.get_running_loop(), beats=3, interval=0.01, end=ended.set)
     watch.start()
@@ -74,7 +74,7 @@ async def test_a_loop_that_hangs_ends():
     watch.close()
 
 
-async def test_late_loop_sheds_load_again_and_again_and_is_not_ended():
+async def test_late_loop_sheds_load_repeatedly_and_is_not_ended():
     shed = threading.Semaphore(0)
     ended = threading.Event()
     loop = asyncio.get_running_loop()
@@ -113,7 +113,7 @@ def test_shed_with_outside_of_a_daemon_registers_nothing():
     contextvars.Context().run(shed_with, print)
 
 
-def test_a_process_whose_loop_hangs_says_where():
+def test_process_whose_loop_hangs_prints_a_trace_of_every_thread():
     program = (
         "import asyncio, threading\n"
         "from kakuri_daemon._supervision import LoopWatch\n"

@@ -28,7 +28,6 @@ def check_received(document: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> None:
 
     Raises:
         DocumentTooLarge: the encoding has more than `limit` bytes, whatever the document contains.
-
     """
     if len(document) <= limit + MAX_AROUND:
         return
@@ -56,7 +55,6 @@ def check_document(
     Raises:
         DocumentTooLarge: the encoding has more than `limit` bytes.
         kakuri_json.ValidationError: an argument, a variable or a path is longer than Linux accepts.
-
     """
     if received * MAX_GROWTH > limit and (size := len(encode(workload))) > limit:
         raise DocumentTooLarge(size, limit)

@@ -1,4 +1,4 @@
-"""A number of bytes that all connections of a server may hold together."""
+"""A budget of bytes that the connections of a server share."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -7,15 +7,14 @@ _Holder = TypeVar("_Holder", bound=Hashable)
 
 
 class SharedBudget(Generic[_Holder]):
-    """How many bytes each connection holds, and which ones to close when the total is too large.
+    """The bytes that each connection holds, and which ones to close if the total is too large.
 
-    The connections that hold the most for the longest time come first: an honest peer sends or
-    reads a large message in a moment; a peer that only wants to occupy memory holds it for long.
+    Those that hold the most for the longest time are closed first: an honest peer sends or reads a
+    large message in a moment, a peer that wants to occupy memory holds it.
 
     Attributes:
         limit: bytes for all connections together.
-        total: bytes that they hold.
-
+        total: bytes that they hold now.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
@@ -49,7 +48,7 @@ class SharedBudget(Generic[_Holder]):
             self._held[holder] = (size, since)
 
     def take_worst(self) -> list[_Holder]:
-        """Remove the connections that hold the most for the longest time, until there is room."""
+        """Remove the connections that hold the most for the longest time until there is room."""
         now = self._clock()
 
         def blame(holder: _Holder) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""Connecting: a name or a path in, an open connection or one clear error out."""
+"""Connecting to an endpoint, with one error for everything that can go wrong."""
 
 import asyncio
 import errno
@@ -19,8 +19,8 @@ C = TypeVar("C", bound=asyncio.BaseProtocol)
 CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to be established, by default."""
 
-# Seconds between two attempts while the queue of a Unix server is full, which Linux gives no way to
-# wait for.
+# Seconds between attempts while the backlog of a Unix socket is full: Linux has no way to wait for
+# it.
 _QUEUE_FULL_WAIT = 0.01
 
 _NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
@@ -36,21 +36,29 @@ async def connect(
 ) -> C:
     """Open a connection to an endpoint.
 
+        class Shout(Connection):
+            def opened(self) -> None:
+                self.write(b"hello")
+
+        connection = await connect("127.0.0.1:9000", Shout, timeout=1.0)
+
     Args:
-        endpoint: where to connect; the addresses of a host name are tried one after the other.
-        factory: makes the connection, or any other protocol of asyncio, which is returned opened.
+        endpoint: where to connect; the addresses of a host name are tried in their order.
+        factory: creates the connection, or another asyncio protocol.
         timeout: seconds for name resolution, connecting and the TLS handshake together.
-        tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
-            nobody by default.
-        trusted_uids: for the scheme "unix", users whose servers are trusted besides root and the
+        tls: for the scheme "tls": which servers to trust, and the client's certificate. By
+            default, the system's authorities are trusted and no certificate is sent.
+        trusted_uids: for the scheme "unix": users whose servers are trusted besides root and the
             user of this process.
 
-    Raises:
-        ConnectFailed: it could not be reached; says who, where and why.
-        UntrustedServer: another user listens on the Unix socket.
-        TLSSettingsError: a file of the TLS settings can't be used.
-        EndpointError: there are TLS settings, and the endpoint is not one of TLS.
+    Returns:
+        What `factory` returned, connected.
 
+    Raises:
+        ConnectFailed: the endpoint could not be reached; names it and the reason.
+        UntrustedServer: the Unix socket's server runs as another user.
+        TLSSettingsError: a file of the TLS settings can't be used.
+        EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)
@@ -62,7 +70,7 @@ async def connect(
     except ConnectFailed:
         raise
     except TimeoutError as error:
-        # The system has a timeout of its own, which has a number.
+        # The system's own timeout has an error number.
         reason = (
             reason_of(error) if error.errno else f"it took longer than {format_seconds(timeout)}"
         )
@@ -87,7 +95,7 @@ async def _open(
     )
     if is_self_connected(transport):
         transport.abort()
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
     return connection
 
 
@@ -103,7 +111,7 @@ async def _open_unix(
                 break
             except BlockingIOError:
                 await asyncio.sleep(_QUEUE_FULL_WAIT)
-        # Before the protocol can read or write anything.
+        # Checked before the protocol can read or write.
         check_server(connected, str(endpoint), trusted_uids)
         loop = asyncio.get_running_loop()
         return (await loop.create_unix_connection(factory, sock=connected))[1]
@@ -113,7 +121,7 @@ async def _open_unix(
 
 
 def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
-    """Return the context to connect with, if any, and the name that the peer has to prove.
+    """Return the TLS context for an endpoint, if it needs one, and the server's expected name.
 
     Raises:
         TypeError: the settings are of another type.
@@ -129,23 +137,23 @@ def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
 
 
 def is_self_connected(transport: asyncio.BaseTransport) -> bool:
-    """Say whether a connection leads to itself.
+    """Return whether a connection is connected to itself.
 
-    That happens on loopback, where nobody listens at a port of the range that the kernel takes for
-    outgoing connections: it may take that very port (simultaneous open, RFC 9293 section 3.5).
+    That happens on loopback: if a closed port is in the range for outgoing connections, the kernel
+    may choose it as the local port (simultaneous open, RFC 9293 section 3.5).
     """
     return bool(transport.get_extra_info("sockname") == transport.get_extra_info("peername"))
 
 
 def reason_of(error: OSError) -> str:
-    """Say why connecting failed, in the words of the system."""
+    """Return why connecting failed, with the system's message."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, socket.gaierror):
         return f"its name was not found: {error.strerror}"
-    # asyncio writes its own text over the system's, and one text for all addresses of a name.
+    # asyncio replaces the system's message, and joins those of all addresses of a name.
     numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
     reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
     return " and ".join(reasons) or str(error)

@@ -1,9 +1,9 @@
-"""What every protocol on a stream needs: the base class of connections.
+"""The base class of connections.
 
-It adds no layer between asyncio and a protocol. asyncio calls the subclass's `data_received`
-itself, and `write` is the transport's own method. No timer runs per connection or per request:
-the server looks at all connections once per `sweep_interval` and calls `sweep`, which compares
-marks that the connection left.
+There is no layer between asyncio and a protocol: asyncio calls the subclass's `data_received`
+directly, and `write` is the transport's own method. No timer runs per connection or per request:
+the server calls `sweep` of all connections once per `sweep_interval`, which compares a few
+attributes.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-# Between two sweeps: bytes that the peer has not taken, and has taken.
+# Bytes that the peer has not received and has received, before the first measurement.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
-# A connection with this many unprocessed bytes is not read until its next turn: it would receive
-# more in each turn than it can process.
+# A connection with this many unprocessed bytes is not read until its next turn, because it would
+# receive more in each turn than it can process.
 _ENOUGH_BYTES = 65_536
 
 
@@ -35,25 +35,38 @@ class ConnectionObserver(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One stream to a peer. Subclass it to speak a protocol.
+    """One stream to a peer; subclass it to implement a protocol.
 
-    A subclass implements `data_received(data)`, which asyncio calls directly, and where it needs
-    them `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and
-    `closed`. It calls `super().__init__()`, and sets `made_progress = True` whenever the peer has
-    brought the exchange forward. That is its own judgement, so that a peer that drips bytes
-    without ever completing anything still runs into the idle timeout.
+        class Echo(Connection):
+            def data_received(self, data: bytes) -> None:
+                self.made_progress = True
+                self.write(data)
+
+        async with await listen("127.0.0.1:0", Echo) as server:
+            ...
+
+    A subclass implements `data_received(data)`, which asyncio calls directly, and if it needs them
+    `opened`, `receive_eof`, `writing_paused`, `writing_resumed`, `drain`, `idle` and `closed`. It
+    calls `super().__init__()`, and sets `made_progress = True` whenever the peer has advanced the
+    exchange. The subclass decides what counts: a peer that sends single bytes and never completes
+    anything still meets the idle timeout.
+
+    A protocol with expensive requests calls `process()` in `data_received` and does the work in
+    `work()`, so that connections take turns when the event loop is busy.
+
+    All methods are called in the event loop's thread. `close`, `close_lingering` and `abort` may be
+    called at any time and again; `closed` is called exactly once, at the end.
 
     Attributes:
         peer: the other end, as text for logs.
-        limits: of the server; the defaults on the client's side.
-        write: sends bytes, in order, without waiting; bytes given after the end are dropped.
+        limits: of the server; on the client's side the defaults.
+        write: sends bytes in order, without waiting; bytes after the end are dropped.
         made_progress: whether the peer made progress since the last sweep.
-        is_writing_paused: the peer doesn't read fast enough; produce nothing more for now.
-        context: in which the server was started; copy it for each request, and run what the
-            application does for the request in the copy.
-        turns: of the server; once `turns.slice_left()` is not above 0, this connection's slice of
-            time is over.
-
+        is_writing_paused: the peer reads too slowly; produce nothing more for now.
+        context: the context (contextvars) of the call that started the server. Copy it for each
+            request, and run the application's code for the request in the copy.
+        turns: the server's turns; when `turns.slice_left()` is 0 or less, this connection's slice
+            of time is over.
     """
 
     __slots__ = (
@@ -91,8 +104,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._quiet_since = math.inf  # before it is open
         self._is_new = True  # until the first sweep
-        self._stalled_since = 0.0  # when the peer last took something of what it has to take
-        self._stalled_with = _NOT_MEASURED  # bytes that it had not, and had taken then
+        self._stalled_since = 0.0  # when the peer last received something
+        self._stalled_with = _NOT_MEASURED  # bytes that it had not, and had received then
         self._closing_since: float | None = None
         self._eof = False
         self._pauses = 0
@@ -118,7 +131,7 @@ class Connection(asyncio.Protocol):
         limits: ServerLimits,
         shared: SharedResources | None = None,
     ) -> None:
-        """Set what keeps account of this connection; called once, before it opens."""
+        """Attach the connection to its server; called once, before it opens."""
         self._observer = observer
         self.peer = peer
         self.limits = limits
@@ -130,50 +143,50 @@ class Connection(asyncio.Protocol):
     # What a subclass may override.
 
     def opened(self) -> None:
-        """React to the connection being ready."""
+        """Handle the start of the connection."""
 
     def receive_eof(self) -> None:
-        """React to the end of what the peer sends; closes unless overridden.
+        """Handle the end of the peer's stream; closes unless overridden.
 
-        Over TCP and Unix sockets replies can still be written, and the subclass must close. Over
-        TLS the connection closes when this returns.
+        Over TCP and Unix sockets, replies can still be written, and an override has to close the
+        connection. Over TLS, it closes when this returns.
         """
         self.close()
 
     def writing_paused(self) -> None:
-        """React to the peer not reading: stop producing."""
+        """Handle a peer that reads too slowly: stop producing."""
 
     def writing_resumed(self) -> None:
-        """React to the peer having caught up."""
+        """Handle a peer that has caught up: go on producing."""
 
     def drain(self) -> None:
-        """Finish what is in flight, then close; closes at once unless overridden."""
+        """Complete the requests in progress, then close; closes at once unless overridden."""
         self.close()
 
     def idle(self) -> None:
-        """React to the idle timeout; closes unless overridden."""
-        self.close_with(IdleTimeout(f"expected progress within {self.limits.idle_timeout:g} s"))
+        """Handle the idle timeout; closes unless overridden."""
+        self.close_with(IdleTimeout(f"no progress within {self.limits.idle_timeout:g} s"))
 
     def discard_input(self, fault: ConnectionFault) -> None:
-        """Drop what was received and not processed, and close with `fault`; aborts by default.
+        """Drop unprocessed input, and close with `fault`; aborts unless overridden.
 
-        The server calls this when all connections together hold too much. An abort is a surprise
-        to a peer that is still sending; `finish` reads what it sends for a while, and drops it.
+        The server calls this when its connections together hold too much. An override may send a
+        last reply and call `close_lingering`, which an abort would destroy.
         """
         self.abort(fault)
 
     def closed(self, fault: ConnectionFault | None) -> None:
-        """React to the end of the connection; `fault` is None when it closed by agreement."""
+        """Handle the end of the connection; `fault` is None if it was closed regularly."""
 
     def work(self) -> None:
-        """Process what has been received, until the slice of this connection is over.
+        """Process received data until this connection's slice of time is over.
 
-        `process` calls this, at once or when it is this connection's turn. When
-        `turns.slice_left() <= 0` and something is left, call `process_later` and return.
+        Called by `process`, at once or when it is this connection's turn. If data remains when
+        `turns.slice_left() <= 0`, call `process_later` and return.
         """
 
     def unprocessed(self) -> int:
-        """Return the number of bytes that were received and not processed yet; 0 by default.
+        """Return the number of received bytes that are not processed yet; 0 unless overridden.
 
         Call `account` whenever it has changed.
         """
@@ -181,28 +194,30 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_sending(self) -> bool:
-        """Whether something is being sent that an abort would cut off."""
+        """Whether data is being sent that an abort would cut off."""
         return self.unsent > 0
 
     @property
     def is_busy(self) -> bool:
-        """Whether the peer waits for this side: such a connection is not closed to make room."""
+        """Whether the peer waits for this side; then it is not closed to make room."""
         return self.unsent > 0
 
     def sweep(self, now: float) -> None:
-        """Enforce the timeouts; override it to add some, or to say that the peer is waiting for us.
+        """Enforce the timeouts.
+
+        An override may add timeouts, or set `made_progress` while the peer waits for this side; it
+        calls `super().sweep(now)`.
 
         Args:
             now: the seconds of `time.monotonic`.
-
         """
         if self._closing_since is not None or self.is_writing_paused:
             left, taken = outstanding(self._transport)
             if left < self._stalled_with[0] or taken > self._stalled_with[1]:
-                self._stalled_since = now  # it reads, however slowly
+                self._stalled_since = now  # the peer reads, even if slowly
             elif now - self._stalled_since >= self.limits.write_timeout:
                 timeout = self.limits.write_timeout
-                self.abort(WriteTimeout(f"expected the peer to read within {timeout:g} s"))
+                self.abort(WriteTimeout(f"the peer read nothing within {timeout:g} s"))
             self._stalled_with = left, taken
         elif self.made_progress:
             self.made_progress = self._is_new = False
@@ -224,17 +239,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def quiet_since(self) -> float:
-        """When the peer last made progress, by `time.monotonic`; inf if since the last sweep."""
+        """When the peer last made progress, by `time.monotonic`; inf if after the last sweep."""
         return math.inf if self.made_progress and not self._is_new else self._quiet_since
 
     @property
     def fault(self) -> ConnectionFault | None:
-        """Why the connection ends, if not by agreement."""
+        """Why the connection ended, if it was not closed regularly."""
         return self._fault
 
     @property
     def unsent(self) -> int:
-        """How many bytes that were written the system has not taken yet."""
+        """The number of written bytes that the system has not accepted yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def process(self) -> None:
@@ -246,10 +261,10 @@ class Connection(asyncio.Protocol):
         self.turns.process_later(self)
 
     def account(self) -> int:
-        """Report the unprocessed bytes to the server, and return their number.
+        """Report the number of unprocessed bytes to the server, and return it.
 
-        The server stops reading from this connection, or aborts it, where all of its connections
-        together hold too much.
+        If the server's connections together hold too much, it stops reading from this one or closes
+        it.
         """
         size = self.unprocessed()
         if size != self._held and self._shared is not None and not self.is_closing:
@@ -272,35 +287,34 @@ class Connection(asyncio.Protocol):
             self.resume_for(BY_TURNS)
 
     def pause_reading(self) -> None:
-        """Receive nothing more until `resume_reading`.
+        """Stop reading until `resume_reading`; may be called at any time and again.
 
-        May be called at any time, from `opened` too, and again. What one read of the event loop
-        brings may still arrive; from `opened` that can be so on uvloop only.
+        One more call of `data_received` may follow, with what the event loop has already read.
+        After a call in `opened`, that happens on uvloop only.
         """
         self.pause_for(BY_PROTOCOL)
 
     def resume_reading(self) -> None:
-        """Receive again; may be called without a pause."""
+        """Read again; may be called without a pause."""
         self.resume_for(BY_PROTOCOL)
 
     def close(self) -> None:
-        """Send what was written, then close; abort if the peer stalls for `write_timeout`."""
+        """Close after sending what was written; abort after `write_timeout` without a read."""
         if self._transport is not None and self._closing_since is None:
             self._begin_closing()
             self._transport.close()
 
     def close_with(self, fault: ConnectionFault) -> None:
-        """Close as `close` does, and let `fault` be the reason."""
+        """Close as `close` does, and report `fault` as the reason."""
         self._fault = self._fault or fault
         self.close()
 
     def close_lingering(self) -> None:
-        """Send what was written, end our side, and close when the peer has ended its own.
+        """Close after sending what was written and reading until the peer ends its stream.
 
-        What still arrives is dropped, at most `linger_bytes` of it and for at most
-        `linger_timeout`. To be used after a last reply
-        to a peer that may still be sending: a plain close would reset the connection, and the
-        reply might be lost with it.
+        Use it after a last reply to a peer that may still be sending: a plain close would reset the
+        connection, and the reset may destroy the reply. Input is dropped, at most `linger_bytes` of
+        it and for at most `linger_timeout`.
         """
         transport = self._transport
         if transport is None or self._closing_since is not None:
@@ -312,16 +326,16 @@ class Connection(asyncio.Protocol):
         transport.set_protocol(Lingering(self, transport))
         try:
             transport.write_eof()
-        except OSError as error:  # the peer was faster
+        except OSError as error:  # the peer has closed already
             self.abort(self._lost(error))
         else:
             transport.resume_reading()
 
     def abort(self, fault: ConnectionFault | None = None) -> None:
-        """Close at once; what was not sent yet is lost.
+        """Close at once, and drop unsent data.
 
-        Where the peer has not got all of what it was to get (`is_sending`), a TCP connection ends
-        with a reset, and TLS without its close_notify: the peer can't take it for complete.
+        If data is unsent (`is_sending`), TCP ends with a reset and TLS without close_notify, so
+        that the peer notices that something is missing.
         """
         if self._transport is not None:
             if self.is_sending or hides_unsent_data(self._transport):
@@ -333,29 +347,29 @@ class Connection(asyncio.Protocol):
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport; asyncio calls this."""
+        """Handle the start of the connection; asyncio calls this."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(self.limits.write_buffer)
         self.write = self._transport.write
         self._quiet_since = time.monotonic()
         self.opened()
         if self._pauses:
-            # The event loop starts reading after this call even if it was paused meanwhile: asyncio
-            # before Python 3.11.7 in its next callback, uvloop at once.
+            # The event loop starts to read after this call, even if reading was paused in it:
+            # asyncio before Python 3.11.7 in its next callback, uvloop at once.
             loop = asyncio.get_running_loop()
             loop.call_soon(self._pause_again)
             loop.call_soon(loop.call_soon, self._pause_again)
 
     def eof_received(self) -> bool:
-        """Take the end of the peer's stream; asyncio calls this."""
+        """Handle the end of the peer's stream; asyncio calls this."""
         transport = self._transport
         self._eof = True
         self.receive_eof()
-        # True keeps our side open. TLS has no such state in asyncio.
+        # True keeps this side open. asyncio's TLS has no half-closed state.
         return transport is not None and not self.is_closing and transport.can_write_eof()
 
     def pause_writing(self) -> None:
-        """Note that the peer does not read; asyncio calls this."""
+        """Handle a peer that reads too slowly; asyncio calls this."""
         self.is_writing_paused = True
         self._stalled_since = time.monotonic()
         self._stalled_with = _NOT_MEASURED
@@ -364,14 +378,14 @@ class Connection(asyncio.Protocol):
         self.writing_paused()
 
     def resume_writing(self) -> None:
-        """Note that the peer reads again; asyncio calls this."""
+        """Handle a peer that reads again; asyncio calls this."""
         self.is_writing_paused = False
         if self._shared is not None:
             self._shared.output_changed(self, 0)
         self.writing_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take the end of the connection; asyncio calls this."""
+        """Handle the end of the connection; asyncio calls this."""
         if exc is not None and self._fault is None:
             self._fault = self._lost(exc)
         self.write = _drop
@@ -406,16 +420,16 @@ class Connection(asyncio.Protocol):
     def _pause_again(self) -> None:
         transport = self._transport
         if self._pauses and transport is not None and not self._eof and not self.is_closing:
-            transport.resume_reading()  # a transport that believes to be paused would do nothing
+            transport.resume_reading()  # a transport that is paused by its own record does nothing
             transport.pause_reading()
 
     def _lost(self, cause: Exception) -> ConnectionLost:
-        fault = ConnectionLost(f"expected {self.peer or 'the peer'} to stay, got {cause}")
+        fault = ConnectionLost(f"the connection to {self.peer or 'the peer'} was lost: {cause}")
         fault.__cause__ = cause
         return fault
 
 
-# For connections that share nothing: those of clients.
+# For connections of clients, which share nothing.
 _UNLIMITED: Turns[SharedConnection] = Turns(turn_time=math.inf, slice_time=math.inf)
 
 

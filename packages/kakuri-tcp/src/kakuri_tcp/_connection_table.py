@@ -1,8 +1,8 @@
 """Connections per peer of a server, and which one is closed to make room for a new one.
 
-When a peer connects and no place is free, the connection that has been idle longest is closed:
-one of the same peer if that peer is at its limit, otherwise one of the peer with the most
-connections. So a peer that only holds idle connections can't keep other peers out.
+When a peer connects and the table is full, the connection that has been idle for the longest time
+is closed: one of the same peer if that peer is at its limit, otherwise one of the peer with the
+most connections. So a peer that only holds idle connections can't keep other peers out.
 """
 
 import heapq
@@ -11,7 +11,7 @@ from collections import Counter
 from kakuri_tcp._connection import Connection
 from kakuri_tcp._limits import ServerLimits
 
-# Candidates found in one pass over all connections, so that the passes are few in a flood.
+# Candidates of one pass over all connections, so that a flood causes few passes.
 _CANDIDATES = 256
 
 
@@ -23,8 +23,8 @@ class ConnectionTable:
         self._reserved = min(limits.reserved_connections, limits.connections // 8)
         self._peers: dict[Connection, str] = {}  # in the order of their arrival
         self._per_peer: Counter[str] = Counter()
-        self._busy_peers: set[str] = set()  # all of whose connections were busy since the sweep
-        self._candidates: dict[str, list[Connection]] = {}  # of each peer, the longest idle last
+        self._busy_peers: set[str] = set()  # peers without an idle connection since the sweep
+        self._candidates: dict[str, list[Connection]] = {}  # by peer; the longest idle is last
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -35,7 +35,7 @@ class ConnectionTable:
         return list(self._peers)
 
     def has_room(self, peer: str) -> bool:
-        """Return whether a place is free for a further connection of a peer."""
+        """Return whether a peer may have one more connection."""
         own = self._per_peer[peer]
         free = self._limits.connections - len(self._peers)
         return own < self._limits.connections_per_peer and free > (self._reserved if own else 0)
@@ -46,7 +46,7 @@ class ConnectionTable:
         self._per_peer[peer] += 1
 
     def remove(self, connection: Connection) -> bool:
-        """Remove a connection; return whether it had a place."""
+        """Remove a connection; return whether it was in the table."""
         peer = self._peers.pop(connection, None)
         if peer is None:
             return False
@@ -59,8 +59,8 @@ class ConnectionTable:
     def longest_idle(self, peer: str) -> Connection | None:
         """Return the connection to close for a new one of `peer`, or None if all are busy.
 
-        A connection that waits for the rest of a request counts as idle, but comes after all those
-        without an unfinished request.
+        A connection with an incomplete request counts as idle, but comes after all those without
+        one.
         """
         if not self._peers:
             return None
@@ -78,7 +78,7 @@ class ConnectionTable:
         return None
 
     def sweep(self) -> None:
-        """Forget earlier candidates; called about once a second."""
+        """Drop the candidates of earlier passes; called about once a second."""
         self._busy_peers.clear()
         self._candidates.clear()
 

@@ -1,4 +1,4 @@
-"""Where to listen or connect: one value for TCP, TLS and Unix sockets, and its spelling as text."""
+"""Endpoints: addresses of TCP, TLS and Unix sockets, as values and as text."""
 
 import ipaddress
 import re
@@ -20,16 +20,18 @@ _FORMS = "HOST:PORT, [IPV6]:PORT, tcp://, tls:// or unix:///PATH"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A place to listen on or to connect to.
+    """An address to listen on or to connect to.
 
-    Make one with `parse`, `tcp`, `tls` or `unix`, which check what they are given.
+        Endpoint.parse("127.0.0.1:9000")      # also "tcp://…", "tls://…", "[::1]:9000"
+        Endpoint.parse("unix:/run/x.sock")    # also "unix:///run/x.sock"
+
+    Create one with `parse`, `tcp`, `tls` or `unix`, which validate it. `str()` returns the text.
 
     Attributes:
         scheme: "tcp", "tls" or "unix".
         host: a host name or an address without brackets; empty for "unix".
         port: 0 to 65535, 0 meaning that the kernel chooses; 0 for "unix".
         path: the absolute path of a Unix socket; empty for the others.
-
     """
 
     scheme: Literal["tcp", "tls", "unix"]
@@ -39,16 +41,15 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an endpoint from its text.
+        """Return the endpoint that a text names.
 
         Args:
-            text: `HOST:PORT`, `[IPV6]:PORT`, either behind `tcp://` or `tls://`,
+            text: `HOST:PORT` or `[IPV6]:PORT`, with or without `tcp://` or `tls://` before it;
                 `unix:///PATH` or `unix:/PATH`.
 
         Raises:
-            EndpointError: the text is none of these.
+            EndpointError: the text has none of these forms, or an invalid host, port or path.
             TypeError: it is not text.
-
         """
         if not isinstance(text, str):
             raise TypeError(f"expected an endpoint such as '127.0.0.1:9000', got {text!r:.80}")
@@ -76,39 +77,37 @@ class Endpoint:
 
     @classmethod
     def of(cls, value: "Endpoint | str") -> "Endpoint":
-        """Return an endpoint as it is, or the one that a text names.
+        """Return an endpoint unchanged, or the one that a text names.
 
-        Functions that accept both call this.
+        Every function of this package that takes an endpoint calls it, so all of them take text.
 
         Raises:
-            EndpointError: the text names no endpoint.
+            EndpointError: the text is not an endpoint.
             TypeError: the value is neither an endpoint nor text.
         """
         return value if isinstance(value, Endpoint) else cls.parse(value)
 
     @classmethod
     def tcp(cls, host: str, port: int) -> Self:
-        """Give the endpoint of a TCP host and port.
+        """Return the endpoint of a TCP host and port.
 
         Raises:
-            EndpointError: the host is neither a name nor an address, or the port is out of range.
-
+            EndpointError: the host is not a name or an address, or the port is out of range.
         """
         return cls("tcp", _checked_host(host), _checked_port(port))
 
     @classmethod
     def tls(cls, host: str, port: int) -> Self:
-        """Give the endpoint of TLS over a TCP host and port; errors as for `tcp`."""
+        """Return the endpoint of TLS over a TCP host and port; raises what `tcp` raises."""
         return cls("tls", _checked_host(host), _checked_port(port))
 
     @classmethod
     def unix(cls, path: str) -> Self:
-        """Give the endpoint of a Unix socket.
+        """Return the endpoint of a Unix socket.
 
         Raises:
             EndpointError: the path is not absolute, too long for the system, or names an abstract
                 socket, which has no access rights (the class of CVE-2020-15257).
-
         """
         if path.startswith(("@", "\0")):
             raise EndpointError(f"expected a path, got the abstract socket name {path!r}")
@@ -122,7 +121,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The endpoint without its scheme, but for Unix sockets: `HOST:PORT` or `unix:PATH`."""
+        """The endpoint without `tcp://` or `tls://`: `HOST:PORT` or `unix:PATH`."""
         if self.scheme == "unix":
             return f"unix:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -135,7 +134,7 @@ class Endpoint:
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it; a Unix socket counts, `0.0.0.0` does not.
 
-        Of host names, only `localhost` is known to be one (RFC 6761 section 6.3).
+        Of host names, only `localhost` always names this machine (RFC 6761 section 6.3).
         """
         if self.scheme == "unix":
             return True
@@ -155,7 +154,8 @@ def _checked_host(host: str) -> str:
         pass
     else:
         return host
-    # The system's resolver reads 127.1 and 0x7f.1 as addresses, so what looks like one must be one.
+    # The system's resolver accepts 127.1 and 0x7f.1 as addresses, so a host whose last label begins
+    # with a digit must be a complete address.
     last_label = host.removesuffix(".").rpartition(".")[2]
     if len(host) > _HOST_NAME_LENGTH or not _HOST_NAME.fullmatch(host) or last_label[0].isdigit():
         raise EndpointError(f"expected a host name or an address, got {host!r}")

@@ -1,26 +1,26 @@
-"""Every error of this package, by what a caller would do about it.
+"""The errors of this package, by what a caller would do about them.
 
     TCPError
-    ├── EndpointError        the text names no endpoint: correct it
+    ├── EndpointError        the text is not an endpoint: correct it
     ├── TLSSettingsError     a certificate, key or authority can't be used: correct the settings
-    ├── ListenFailed         the endpoint can't be served from here: choose another
-    ├── RequestNotSent       nothing left this process: safe to try again
+    ├── ListenFailed         the endpoint can't be listened on: choose another
+    ├── RequestNotSent       nothing was sent: safe to try again
     │   ├── ConnectFailed        the peer could not be reached
     │   │   └── UntrustedServer      another user listens on the Unix socket: don't repeat
     │   ├── TooManyRequests      the client's own limit
     │   └── ClientClosed         the caller closed the client
-    ├── RequestLost          it was sent and the connection broke: fate unknown, ask first
-    ├── RequestTimeout       no answer in time: fate unknown, ask first
-    ├── ConnectionFault      why a connection ended other than by agreement
+    ├── RequestLost          sent, and the connection broke: check before you repeat it
+    ├── RequestTimeout       sent, and no reply in time: check before you repeat it
+    ├── ConnectionFault      why a connection ended, if neither side closed it regularly
     │   ├── ConnectionLost       the network or the peer broke it
     │   ├── IdleTimeout          the peer made no progress
     │   ├── WriteTimeout         the peer did not read
-    │   ├── Overloaded           the server closed it to have room for other connections
+    │   ├── Overloaded           the server closed it to make room for other connections
     │   └── UnexpectedProtocol   its first byte belongs to another protocol
     ├── LineError            the peer broke the framing: the connection can't go on
     │   ├── LineTooLong
     │   └── IncompleteLine
-    └── HandlerFailed        our own handler raised; the cause is its exception
+    └── HandlerFailed        the application's handler raised; the cause is its exception
 
 Each has the nearest builtin as a second base.
 """
@@ -31,7 +31,7 @@ from typing import Any
 
 
 def format_seconds(seconds: float) -> str:
-    """Write a duration for people: what is left of 5 s an instant later is still `5 s`."""
+    """Return a duration for people: 4.9998 s, read off a clock a moment later, is `5 s`."""
     return f"{round(seconds, 3) or seconds:g} s"
 
 
@@ -44,19 +44,18 @@ class TCPError(Exception):
 
 
 class EndpointError(TCPError, ValueError):
-    """A text that should name an endpoint does not."""
+    """A text is not an endpoint, or an endpoint can't be used in this place."""
 
 
 class TLSSettingsError(TCPError, ValueError):
-    """A file that TLS needs is missing, or does not hold what it should.
+    """A file for TLS is missing or invalid.
 
     Attributes:
         path: the file.
-
     """
 
     def __init__(self, expected: str, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(f"expected {expected} in {str(path)!r}, but {reason}")
+        super().__init__(f"can't load {expected} from {str(path)!r}: {reason}")
         self.path = path
 
 
@@ -65,16 +64,15 @@ class ListenFailed(TCPError, OSError):
 
     Attributes:
         endpoint: the endpoint, as text.
-
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(f"expected to listen on {endpoint}, but {reason}")
+        super().__init__(f"can't listen on {endpoint}: {reason}")
         self.endpoint = endpoint
 
 
 class RequestNotSent(TCPError):
-    """A request of which surely no byte was sent."""
+    """A request was not sent, not even in part."""
 
 
 class ConnectFailed(RequestNotSent, ConnectionError):
@@ -82,12 +80,11 @@ class ConnectFailed(RequestNotSent, ConnectionError):
 
     Attributes:
         endpoint: the endpoint, as text.
-        reason: why, as the operating system or the deadline said it.
-
+        reason: why, such as the operating system's error.
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(f"expected to connect to {endpoint}, but {reason}")
+        super().__init__(f"can't connect to {endpoint}: {reason}")
         self.endpoint = endpoint
         self.reason = reason
 
@@ -96,13 +93,12 @@ class UntrustedServer(ConnectFailed):
     """The server of a Unix socket is neither root nor this process's user; nothing was sent to it.
 
     Attributes:
-        uid: the user that listens there.
-
+        uid: the server's user.
     """
 
     def __init__(self, endpoint: str, uid: int) -> None:
         super().__init__(
-            endpoint, f"user {uid} listens there, which is neither root nor our own nor trusted"
+            endpoint, f"user {uid} listens there, who is not root, this user or a trusted one"
         )
         self.uid = uid
 
@@ -112,53 +108,48 @@ class TooManyRequests(RequestNotSent):
 
     Attributes:
         limit: the number of requests that may be in flight.
-
     """
 
     def __init__(self, endpoint: str, limit: int) -> None:
-        super().__init__(f"expected at most {limit} requests in flight to {endpoint}")
+        super().__init__(f"{limit} requests to {endpoint} are in flight, which is the most")
         self.endpoint = endpoint
         self.limit = limit
 
 
 class ClientClosed(RequestNotSent):
-    """A request was made on a client that its owner had closed."""
+    """A request was made with a client that its owner had closed."""
 
 
 class RequestLost(TCPError, ConnectionError):
-    """The connection ended between sending a request and its reply; its fate is unknown.
+    """The connection ended after a request was sent; it is unknown whether it was carried out.
 
     Attributes:
         endpoint: the endpoint, as text.
         reason: why the connection ended.
-
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(f"expected a reply from {endpoint}, but {reason}")
+        super().__init__(f"the connection to {endpoint} ended before the reply: {reason}")
         self.endpoint = endpoint
         self.reason = reason
 
 
 class RequestTimeout(TCPError, TimeoutError):
-    """No reply came in time; the fate of the request is unknown.
+    """No reply came in time; it is unknown whether the request was carried out.
 
     Attributes:
         endpoint: the endpoint, as text.
         timeout: the seconds that were allowed.
-
     """
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(
-            f"expected a reply from {endpoint} within {format_seconds(timeout)}, got none"
-        )
+        super().__init__(f"no reply from {endpoint} within {format_seconds(timeout)}")
         self.endpoint = endpoint
         self.timeout = timeout
 
 
 class ConnectionFault(TCPError):
-    """Why a connection ended, when it was not closed by agreement."""
+    """Why a connection ended, if neither side closed it regularly."""
 
 
 class ConnectionLost(ConnectionFault, ConnectionError):
@@ -166,34 +157,31 @@ class ConnectionLost(ConnectionFault, ConnectionError):
 
 
 class IdleTimeout(ConnectionFault, TimeoutError):
-    """The peer made no progress for as long as it may."""
+    """The peer made no progress within the idle timeout."""
 
 
 class WriteTimeout(ConnectionFault, TimeoutError):
-    """The peer did not read for as long as it may."""
+    """The peer did not read within the write timeout."""
 
 
 class Overloaded(ConnectionFault):
-    """A server closed the connection because all of its connections together needed too much.
+    """A server closed the connection because its connections together used too much.
 
     Attributes:
-        limit: the name of the limit of ServerLimits that was reached, or "shed" where the
-            application asked for it by `Server.shed`.
-
+        limit: the name of the exceeded limit of ServerLimits, or "shed" after `Server.shed`.
     """
 
     def __init__(self, limit: str) -> None:
-        super().__init__(f"closed to have room for other connections (limit: {limit})")
+        super().__init__(f"closed to make room for other connections (limit: {limit})")
         self.limit = limit
 
 
 class UnexpectedProtocol(ConnectionFault, ValueError):
-    """A connection began with a byte that no connection of its server's protocol begins with.
+    """A connection began with a byte that the server's protocol does not begin with.
 
     Attributes:
-        expected: the bytes that a connection may begin with.
-        got: the byte that it began with.
-
+        expected: the allowed first bytes.
+        got: the byte that came.
     """
 
     def __init__(self, expected: bytes, got: bytes) -> None:
@@ -203,15 +191,14 @@ class UnexpectedProtocol(ConnectionFault, ValueError):
 
 
 class LineError(TCPError, ValueError):
-    """A peer broke the line framing."""
+    """A peer violated the line framing."""
 
 
 class LineTooLong(LineError):
     """A line is longer than the limit.
 
     Attributes:
-        limit: bytes that a line may have, its end not counted.
-
+        limit: bytes that a line may have, without its end.
     """
 
     def __init__(self, limit: int) -> None:
@@ -223,8 +210,7 @@ class IncompleteLine(LineError):
     """The stream ended inside a line.
 
     Attributes:
-        size: bytes of the line that had arrived.
-
+        size: bytes of the line that were received.
     """
 
     def __init__(self, size: int) -> None:
@@ -233,4 +219,4 @@ class IncompleteLine(LineError):
 
 
 class HandlerFailed(TCPError):
-    """A handler raised instead of giving a reply; its exception is the cause."""
+    """A handler raised, or returned something other than a reply; the cause is its exception."""

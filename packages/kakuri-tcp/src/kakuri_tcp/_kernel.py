@@ -1,4 +1,4 @@
-"""Kernel state of a transport's socket: bytes outstanding, and a reset on close."""
+"""Kernel state of a transport's socket: unsent bytes, and a reset on close."""
 
 import array
 import asyncio
@@ -12,7 +12,7 @@ _BYTES_ACKED = 120  # where tcpi_bytes_acked is in struct tcp_info of linux/tcp.
 
 
 def outstanding(transport: asyncio.Transport | None) -> tuple[int, int]:
-    """Return how many bytes the peer has not taken, and how many it has, as far as that is known.
+    """Return how many bytes the peer has not received, and how many it has, if that is known.
 
     While the first falls or the second rises, the peer reads.
     """
@@ -23,25 +23,25 @@ def outstanding(transport: asyncio.Transport | None) -> tuple[int, int]:
 
 
 def unacknowledged(transport: asyncio.BaseTransport) -> int:
-    """Return how many bytes the kernel has of this side that the peer's kernel has not taken.
+    """Return how many bytes are in the kernel's send queue.
 
-    SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ. 0 where there is no socket.
+    SIOCOUTQ of tcp(7) and unix(7), which has the number of TIOCOUTQ. 0 if there is no socket.
     """
     descriptor = _descriptor(transport)
     size = array.array("i", [0])
     if descriptor >= 0:
         try:
             fcntl.ioctl(descriptor, termios.TIOCOUTQ, size)
-        except OSError:  # closed, or of a kind that has no such queue
+        except OSError:  # closed, or a kind without this queue
             return 0
     return size[0]
 
 
 def acknowledged(transport: asyncio.BaseTransport) -> int:
-    """Return how many bytes the peer's kernel has taken since the connection was made.
+    """Return how many bytes the peer's kernel has acknowledged on this connection.
 
-    tcpi_bytes_acked of tcp(7); it also shows progress that buffers between this side and the
-    kernel hide, as those of TLS do. 0 where the kernel does not tell.
+    tcpi_bytes_acked of tcp(7); it shows progress despite buffers above the kernel, such as
+    those of TLS. 0 if the kernel does not report it.
     """
     owner = transport.get_extra_info("socket")
     if owner is None or owner.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -58,18 +58,19 @@ def acknowledged(transport: asyncio.BaseTransport) -> int:
 
 
 def hides_unsent_data(transport: asyncio.BaseTransport) -> bool:
-    """Return whether a TLS transport may have passed on what has not been sent.
+    """Return whether a TLS transport holds unsent data that its write buffer does not show.
 
-    Its write buffer ends where the encryption begins. Many peers take the end of the stream for
-    an end even where no close_notify came (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets).
+    The buffer of the transport is empty once the data is encrypted. Many peers accept the end of
+    the stream without close_notify (SSL_OP_IGNORE_UNEXPECTED_EOF, which Python sets), and would
+    not notice that something is missing.
     """
     return transport.get_extra_info("sslcontext") is not None and unacknowledged(transport) > 0
 
 
 def reset_on_close(transport: asyncio.BaseTransport) -> None:
-    """Make a TCP connection end with a reset when its socket is closed (SO_LINGER of socket(7)).
+    """Make the system send a reset when the socket is closed (SO_LINGER of socket(7)).
 
-    A Unix socket has no reset: its peer sees the end of the stream.
+    Unix sockets have no reset: their peer sees the end of the stream.
     """
     descriptor = _descriptor(transport)
     if descriptor < 0:

@@ -1,4 +1,4 @@
-"""What a server allows its peers; every limit has a name, a unit and a reason."""
+"""Limits of servers and clients, each with its unit and its reason."""
 
 from dataclasses import dataclass, fields
 
@@ -8,36 +8,35 @@ class ServerLimits:
     """Limits of any server; times in seconds, sizes in bytes.
 
     Attributes:
-        connections: open at a time. For one more, the connection that has been idle longest is
-            closed, or the new one if all are busy. Below the usual limit of descriptors of a
-            service, so that the service reaches its own limit first.
-        connections_per_peer: of them from one IPv4 address, one IPv6 /64 or one local user; half
-            of all, so that no single peer can take every place. All loopback addresses count
-            as one peer.
-        reserved_connections: of them for peers that have no connection yet, so that peers with
-            many connections can't keep a new peer out; at most an eighth of `connections`.
-        idle_timeout: without progress by the peer; frees what forgotten connections hold.
-        write_timeout: without the peer taking a byte of what made writing pause, or of what is to
-            be sent before a close. A peer that reads slowly and steadily gets all of it.
-        linger_timeout: to wait, after the last reply, for a peer to stop sending. Closing earlier
-            would make the system send a reset, which destroys the reply.
-        linger_bytes: that are dropped meanwhile; a peer that pours on is cut off. Far more than an
-            honest peer has under way when the last reply reaches it.
-        handshake_timeout: for a TLS handshake.
-        write_buffer: waiting to be sent before the connection is told to pause writing; it may
-            go on at a quarter of it.
-        unfinished_input: bytes received of requests that are not complete, or wait for their turn,
-            of all connections together: a few hundred of the largest requests. Above it,
-            connections that hold more than 16 KiB are not read; if that doesn't help within a
-            second, or above 125 % of it, those that hold the most for the longest are closed.
-        unsent_output: bytes written to peers that read too slowly, of all connections together;
-            above it, those that hold the most for the longest are aborted. Larger than
-            `unfinished_input` because replies are larger than requests.
-        turn_time: seconds that all connections together may work in one turn of the event loop,
-            so that timers and new connections are late by no more than that.
+        connections: open connections. For one more, the connection that has been idle for the
+            longest time is closed, or the new one if all are busy. Below the usual descriptor
+            limit of a service, so that the service reaches its own limit first.
+        connections_per_peer: open connections of one IPv4 address, one IPv6 /64 or one local user;
+            half of all, so that no peer can use them all. All loopback addresses count as one
+            peer.
+        reserved_connections: connections kept for peers that have none yet, so that peers with
+            many can't keep a new peer out; at most an eighth of `connections`.
+        idle_timeout: seconds without progress by the peer; frees the memory of forgotten
+            connections.
+        write_timeout: seconds in which the peer reads nothing while writing is paused or the
+            connection is closing. A peer that reads slowly but steadily gets everything.
+        linger_timeout: seconds to wait after the last reply until the peer stops sending. If a
+            connection is closed earlier, the system sends a reset, which destroys the reply.
+        linger_bytes: bytes that are dropped meanwhile before the peer is cut off; far more than an
+            honest peer has in flight when the last reply reaches it.
+        handshake_timeout: seconds for a TLS handshake.
+        write_buffer: unsent bytes above which writing is paused; it resumes at a quarter of them.
+        unfinished_input: bytes of all connections together that were received and not processed:
+            a few hundred of the largest requests. Above it, connections that hold more than 16 KiB
+            are not read; if that doesn't help within a second, or above 125 % of it, those that
+            hold the most for the longest time are closed.
+        unsent_output: bytes of all connections together that are written to peers that read too
+            slowly. Above it, those that hold the most for the longest time are aborted. Larger
+            than `unfinished_input` because replies are larger than requests.
+        turn_time: seconds that all connections together may work in one turn of the event loop;
+            timers and new connections are late by at most that.
         slice_time: seconds that one connection may work while others wait for their turn.
         backlog: connections that the kernel holds until they are accepted.
-
     """
 
     connections: int = 16_384
@@ -61,15 +60,15 @@ class ServerLimits:
 
     @property
     def sweep_interval(self) -> float:
-        """Seconds between two looks at all connections: an eighth of the shortest timeout.
+        """Seconds between two checks of all connections: an eighth of the shortest timeout.
 
-        At most 1 s and at least 10 ms. A timeout ends a connection that much late at most.
+        At most 1 s and at least 10 ms. Timeouts are late by at most that.
         """
         return _interval(self.idle_timeout, self.write_timeout)
 
 
 def check_type(name: str, value: object, expected: type) -> None:
-    """Raise TypeError unless an argument is of the type that it has to be."""
+    """Raise TypeError if an argument is of another type."""
     if not isinstance(value, expected):
         raise TypeError(f"expected {name} of type {expected.__name__}, got {value!r:.80}")
 
@@ -92,13 +91,12 @@ class LineServerLimits(ServerLimits):
     """Limits of a line server.
 
     Attributes:
-        line: bytes of a line, its end not counted.
-        line_timeout: seconds from the first byte of a line to its end; a peer that drips bytes
-            holds a buffer no longer than that.
-        requests_in_flight: on one connection, received and not yet answered; reading pauses.
-        requests_in_flight_of_all: on all connections together, as each one is a task of some
-            kilobytes; above it, a connection has four at a time.
-
+        line: bytes of a line, without its end.
+        line_timeout: seconds from the first byte of a line to its end; bounds how long a peer that
+            sends single bytes holds a buffer.
+        requests_in_flight: requests of one connection without a reply; above it, reading pauses.
+        requests_in_flight_of_all: the same of all connections together, because each is a task of
+            some kilobytes; above it, each connection may have four.
     """
 
     line: int = 1_048_576
@@ -108,7 +106,7 @@ class LineServerLimits(ServerLimits):
 
     @property
     def sweep_interval(self) -> float:
-        """As for any server, with the time for a line."""
+        """As for `ServerLimits`, with `line_timeout` as a third timeout."""
         return _interval(self.idle_timeout, self.write_timeout, self.line_timeout)
 
 
@@ -117,18 +115,17 @@ class LineClientLimits:
     """Limits of a line client; times in seconds, sizes in bytes.
 
     Attributes:
-        line: of a request or a reply, its end not counted.
-        requests_in_flight: waiting for a reply or for their turn to be sent.
-        unsent: written in one turn of the event loop before further requests wait.
-        connect_timeout: for a connection to stand, the wait between attempts included; a request
-            while the peer is down fails after no more than this.
-        first_backoff: the wait after the first failure; it doubles with every further one.
+        line: bytes of a request or a reply, without its end.
+        requests_in_flight: requests without a reply, those that are not sent yet included.
+        unsent: bytes written in one turn of the event loop before further requests wait.
+        connect_timeout: seconds for connecting, the wait between attempts included; while the peer
+            is down, a request fails within that.
+        first_backoff: seconds to wait after the first failure; doubled after each further one.
         backoff: the longest wait between two attempts to connect.
-        idle_timeout: after which a connection without requests is closed; shorter than a server's,
-            so that no request meets a connection that the server is just closing.
-        stall_timeout: without any reply, while the oldest request has been given up, after which
-            the connection is given up as well.
-
+        idle_timeout: seconds without requests after which the connection is closed; shorter than a
+            server's, so that no request meets a connection that the server is just closing.
+        stall_timeout: seconds without any reply, while the oldest request has timed out, after
+            which the connection is closed.
     """
 
     line: int = 1_048_576

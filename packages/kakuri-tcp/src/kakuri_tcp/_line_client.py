@@ -1,9 +1,9 @@
 """Request and reply, one line each: the client's side.
 
-One connection carries all requests. Those of one turn of the event loop leave in one write; the
-replies come in the same order, so the oldest request without a reply owns the next line. A request
-whose caller gave up keeps its place: its reply is dropped when it comes, and never becomes the
-answer to another request.
+One connection carries all requests. Those of one turn of the event loop are sent in one write.
+Replies come in the order of the requests, so each line belongs to the oldest request without a
+reply. A request that timed out or was cancelled keeps its position: its reply is dropped when it
+comes, and never returned for another request.
 """
 
 import asyncio
@@ -24,15 +24,18 @@ REQUEST_TIMEOUT = 5.0
 
 
 class LineClient:
-    """Sends request lines to one peer over one connection and gives back the reply lines.
+    """A client that sends request lines to one peer and returns the reply lines.
 
-    It connects when the first request is made, and again after the connection was lost. It never
-    repeats a request. Use it in one event loop, as an async context manager or with `close`.
+        async with LineClient("127.0.0.1:9000") as client:
+            first, second = await asyncio.gather(client.request(b"a"), client.request(b"b"))
+
+    It connects with the first request, and again after a connection was lost, with a growing wait
+    after failures. It never repeats a request. Use it in one event loop, and close it or leave its
+    context.
 
     Attributes:
-        endpoint: the peer.
-        limits: of this client.
-
+        endpoint: the peer's endpoint.
+        limits: the client's limits.
     """
 
     def __init__(
@@ -43,19 +46,18 @@ class LineClient:
         tls: ClientTLS | None = None,
         trusted_uids: Collection[int] = (),
     ) -> None:
-        """Make a client of the peer at `endpoint`; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
             endpoint: where to connect.
-            limits: of this client; None for the default ones.
-            tls: for the scheme "tls", whom to trust and who to be.
-            trusted_uids: for the scheme "unix", users whose servers are trusted besides root and
+            limits: limits of lines, requests and time; None for the default ones.
+            tls: for the scheme "tls": which servers to trust, and the client's certificate.
+            trusted_uids: for the scheme "unix": users whose servers are trusted besides root and
                 the user of this process.
 
         Raises:
             TLSSettingsError: a file of the TLS settings can't be used.
-            EndpointError: there are TLS settings, and the endpoint is not one of TLS.
-
+            EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
         """
         endpoint = Endpoint.of(endpoint)
         tls_for(endpoint, tls)
@@ -67,7 +69,7 @@ class LineClient:
         self._tls = tls
         self._trusted_uids = frozenset(trusted_uids)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._link: LineClientConnection | None = None
+        self._connection: LineClientConnection | None = None
         self._connecting: asyncio.Task[LineClientConnection] | None = None
         self._waiting = 0
         self._failures = 0
@@ -92,28 +94,38 @@ class LineClient:
 
     @property
     def is_connected(self) -> bool:
-        """Whether a connection stands at this moment."""
-        return self._link is not None and not self._link.is_closing
+        """Whether there is a connection at this moment."""
+        return self._connection is not None and not self._connection.is_closing
 
     @property
     def in_flight(self) -> int:
-        """How many requests hold a place: without a reply, or waiting to be sent."""
-        return self._waiting + (len(self._link.pending) if self._link is not None else 0)
+        """The number of requests without a reply, including those that are not sent yet."""
+        return self._waiting + (
+            len(self._connection.pending) if self._connection is not None else 0
+        )
 
     async def request(self, line: bytes, *, timeout: float = REQUEST_TIMEOUT) -> bytes:
-        """Send a line and give the line that answers it.
+        """Send a line and return the line that answers it.
+
+        Any number of requests may be in flight. If the caller is cancelled, the reply is dropped
+        when it comes.
 
         Args:
-            line: the request, without its end and without a line feed.
-            timeout: seconds for everything; it may be noticed up to 20 ms late.
+            line: the request, without its end.
+            timeout: seconds for everything, connecting included; up to 20 ms late.
+
+        Returns:
+            The reply, without its end.
 
         Raises:
-            RequestNotSent: nothing was sent (ConnectFailed, TooManyRequests, ClientClosed).
-            RequestLost: it was sent, and the connection ended before the reply.
-            RequestTimeout: it was sent, and no reply came in time.
+            RequestNotSent: nothing was sent, so the request may be repeated (ConnectFailed,
+                TooManyRequests, ClientClosed).
+            RequestLost: it was sent, and the connection ended before the reply. It is unknown
+                whether it was carried out.
+            RequestTimeout: it was sent, and no reply came in time. The same applies.
             ValueError: the line is longer than the limit, contains a line feed, or ends with a
                 carriage return.
-
+            RuntimeError: the client has been used in another event loop.
         """
         if not isinstance(line, bytes):
             raise TypeError(f"expected bytes as a request line, got {type(line).__name__}")
@@ -130,45 +142,45 @@ class LineClient:
                 )
             self._loop = loop
         deadline = loop.time() + timeout
-        link = self._link
+        connection = self._connection
         if (
-            link is None
-            or link.is_closing
-            or not link.is_writable
-            or len(link.pending) + self._waiting >= self.limits.requests_in_flight
+            connection is None
+            or connection.is_closing
+            or not connection.is_writable
+            or len(connection.pending) + self._waiting >= self.limits.requests_in_flight
         ):
-            link = await self._ready(deadline, timeout)
-        return await link.send(line, deadline, timeout)
+            connection = await self._ready(deadline, timeout)
+        return await connection.send(line, deadline, timeout)
 
     async def close(self) -> None:
-        """Close the connection; requests without a reply are lost. May be called again."""
+        """Close the connection; requests without a reply raise RequestLost. May be called again."""
         self._is_closed = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
-        if self._link is not None:
-            link = self._link
-            link.abort()
-            await asyncio.shield(link.ended)
+        if self._connection is not None:
+            connection = self._connection
+            connection.abort()
+            await asyncio.shield(connection.ended)
 
     async def _ready(self, deadline: float, timeout: float) -> LineClientConnection:
-        """Wait for a link that a request may be sent on."""
+        """Wait for a connection that accepts a request."""
         if self._is_closed:
-            raise ClientClosed(f"expected an open client, got one of {self._name} that was closed")
+            raise ClientClosed(f"the client of {self._name} is closed")
         if self.in_flight >= self.limits.requests_in_flight:
             raise TooManyRequests(self._name, self.limits.requests_in_flight)
         self._waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
-                    link = self._link
-                    if link is None or link.is_closing:
-                        link = await self._connected()
-                    if link.is_closing:
-                        raise ConnectFailed(self._name, link.reason)
-                    if link.is_writable:
-                        return link
-                    await link.wait_writable()
+                    connection = self._connection
+                    if connection is None or connection.is_closing:
+                        connection = await self._connected()
+                    if connection.is_closing:
+                        raise ConnectFailed(self._name, connection.reason)
+                    if connection.is_writable:
+                        return connection
+                    await connection.wait_writable()
         except TimeoutError as error:
             reason = f"the request could not be sent within {format_seconds(timeout)}"
             raise ConnectFailed(self._name, reason) from error
@@ -176,7 +188,7 @@ class LineClient:
             self._waiting -= 1
 
     async def _connected(self) -> LineClientConnection:
-        """Join the attempt to connect that is under way, or begin one."""
+        """Wait for the current attempt to connect, or begin one."""
         attempt = self._connecting
         if attempt is None:
             attempt = asyncio.get_running_loop().create_task(self._connect())
@@ -185,7 +197,7 @@ class LineClient:
         try:
             return await asyncio.shield(attempt)
         except asyncio.CancelledError:
-            if attempt.cancelled():  # and not the caller
+            if attempt.cancelled():  # the attempt, not the caller
                 raise ClientClosed(f"the client of {self._name} was closed") from None
             raise
 
@@ -200,7 +212,7 @@ class LineClient:
         try:
             return await connect(
                 self.endpoint,
-                lambda: LineClientConnection(self._name, self.limits, self._link_closed),
+                lambda: LineClientConnection(self._name, self.limits, self._connection_closed),
                 timeout=budget,
                 tls=self._tls,
                 trusted_uids=self._trusted_uids,
@@ -213,21 +225,21 @@ class LineClient:
     def _connect_done(self, task: asyncio.Task[LineClientConnection]) -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
-            self._link = task.result()
+            self._connection = task.result()
 
-    def _link_closed(self, link: LineClientConnection) -> None:
-        if self._link is link:
-            self._link = None
-        if link.replies:
+    def _connection_closed(self, connection: LineClientConnection) -> None:
+        if self._connection is connection:
+            self._connection = None
+        if connection.replies:
             self._failures = 0
             self._not_before = 0.0
         else:
-            # It accepts and then breaks: as good as down.
-            self._last_reason = link.reason
+            # A peer that accepts and then closes without a reply counts as down.
+            self._last_reason = connection.reason
             self._back_off()
 
     def _back_off(self) -> None:
         wait = min(self.limits.backoff, self.limits.first_backoff * 2**self._failures)
         self._failures = min(self._failures + 1, 30)
-        # Half of it is drawn, so that many clients of one peer don't come back as one.
+        # Half of the wait is random, so that many clients of one peer don't reconnect together.
         self._not_before = time.monotonic() + wait * random.uniform(0.5, 1)  # noqa: S311

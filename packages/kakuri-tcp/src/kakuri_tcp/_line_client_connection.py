@@ -1,4 +1,4 @@
-"""One connection of a line client: which reply belongs to which request, and until when."""
+"""One connection of a line client: it matches replies to requests, and enforces deadlines."""
 
 import asyncio
 from collections import deque
@@ -17,13 +17,13 @@ from kakuri_tcp._errors import (
 from kakuri_tcp._limits import LineClientLimits
 from kakuri_tcp._lines import LineDecoder
 
-# Seconds between two looks at the deadlines while requests are in flight. One timer for all of
-# them: a timer each would cost more than the rest of a request.
+# Seconds between two checks of the deadlines while requests are in flight. There is one timer for
+# all: a timer for each would cost more than the rest of a request.
 _TICK = 0.02
 
 
 class LineClientConnection(Connection):
-    """Writes request lines and hands reply lines to the oldest request without one."""
+    """A connection that sends request lines, and returns each reply to the oldest request."""
 
     __slots__ = (
         "_decoder", "_endpoint", "_is_late", "_is_ticking", "_line_limits", "_loop", "_on_closed",
@@ -47,8 +47,10 @@ class LineClientConnection(Connection):
         self._unsent_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
-        self._is_late = False  # a request has timed out, and no reply has come since
-        self._is_ticking = False  # deadlines are looked at; otherwise the timer is the idle one
+        self._is_late = False  # a request has timed out, and no reply came since
+        self._is_ticking = (
+            False  # the timer is that of deadlines, otherwise that of the idle timeout
+        )
         self._timer: asyncio.TimerHandle | None = None
         self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
         self.replies = 0
@@ -64,23 +66,22 @@ class LineClientConnection(Connection):
 
     @property
     def reason(self) -> str:
-        """Why the link ends, as text."""
+        """Why the connection ends, as text."""
         return str(self.fault or "the peer closed the connection")
 
     async def wait_writable(self) -> None:
-        """Wait until the peer has taken enough of what was written, or the link is lost."""
+        """Wait until the peer has read enough for another request, or the connection is lost."""
         if self._writable is None:
             self._writable = self._loop.create_future()
         await asyncio.shield(self._writable)
 
     def send(self, line: bytes, deadline: float, timeout: float) -> asyncio.Future[bytes]:
-        """Queue a request line; it leaves at the end of this turn of the event loop.
+        """Queue a request line; it is sent at the end of this turn of the event loop.
 
         Args:
             line: the request, without its end.
-            deadline: when it is given up, in the loop's time.
-            timeout: what was asked for, for the error's text.
-
+            deadline: when it times out, by the loop's clock.
+            timeout: the caller's timeout, for the error.
         """
         if not self._is_ticking:
             self._begin_ticking()
@@ -99,7 +100,7 @@ class LineClientConnection(Connection):
         try:
             while (line := decoder.next_line()) is not None:
                 if not pending or len(pending) == len(self._unsent):
-                    self.abort(ConnectionLost("expected no line, for none was asked for"))
+                    self.abort(ConnectionLost("the peer sent a line without a request"))
                     return
                 self.replies += 1
                 future = pending.popleft()[0]
@@ -115,7 +116,7 @@ class LineClientConnection(Connection):
 
     def receive_eof(self) -> None:
         if self.pending or self._decoder.has_partial_line:
-            self.abort(ConnectionLost("the peer ended the connection"))
+            self.abort(ConnectionLost("the peer closed the connection"))
         else:
             self.close()
 
@@ -165,7 +166,7 @@ class LineClientConnection(Connection):
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def _tick(self) -> None:
-        """Fail the requests whose time is over; give the connection up when it serves nobody."""
+        """Fail the requests that timed out; close the connection if it is of no more use."""
         now = self._loop.time()
         waits = False
         for future, deadline, timeout in self.pending:
@@ -184,15 +185,15 @@ class LineClientConnection(Connection):
         if not self.pending[0][0].done():
             self._stalled_at = 0.0
         elif self._is_late and not waits:
-            self.abort(ConnectionLost("nobody waited for its replies any longer"))
+            self.abort(ConnectionLost("all of its requests timed out"))
             return
         elif not self._stalled_at:
             self._stalled_at = now
         elif now - self._stalled_at >= self._line_limits.stall_timeout:
             limit = self._line_limits.stall_timeout
-            self.abort(ConnectionLost(f"no reply came in order for {limit:g} s"))
+            self.abort(ConnectionLost(f"no reply came within {limit:g} s after a timeout"))
             return
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def _close_idle(self) -> None:
-        self.close_with(IdleTimeout("no request was made for a while"))
+        self.close_with(IdleTimeout("no request within the idle timeout"))

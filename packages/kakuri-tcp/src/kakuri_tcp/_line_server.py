@@ -1,8 +1,7 @@
 """Request and reply, one line each: the server's side.
 
-Replies leave in the order of the requests. A handler that answers at once costs a call; one that
-returns an awaitable gets a place in the queue of the connection, and what was answered after it
-waits behind it.
+Replies keep the order of the requests. The reply of a handler that answers at once costs one call;
+that of an awaitable is queued, and later replies of the connection wait for it.
 """
 
 import asyncio
@@ -29,13 +28,13 @@ from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
-# Cheap lines between two reads of the clock, and the part of a slice that they may take.
+# Lines between two reads of the clock while they are cheap; they may take this part of a slice.
 _MOST_LINES = 8
 
-# Bytes of a line after which the clock is read at once: that others were cheap says nothing of it.
+# Bytes of a line after which the clock is read at once, because it may take longer than others.
 _LARGE_LINE = 4096
 
-# Requests of one connection that may wait for their replies however many wait on all of them.
+# Requests that each connection may have in flight even if all together exceed the limit.
 _ALWAYS_IN_FLIGHT = 4
 
 LineHandler = Callable[[bytes], bytes | Awaitable[Any]]
@@ -55,36 +54,43 @@ async def listen_lines(
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
-    r"""Listen and answer every line with a line.
+    r"""Listen on an endpoint, and answer every line with a line.
+
+        def handler(line: bytes) -> bytes | Awaitable[bytes]:
+            return line.upper() if line.isascii() else translate(line)
+
+        async with await listen_lines("127.0.0.1:9000", handler) as server:
+            ...
+
+    Replies keep the order of the requests. The handler's awaitables of one connection run
+    concurrently, and are cancelled when the connection is lost. Each line has its own context
+    (contextvars), a copy of this call's; its awaitable runs in it.
 
     Args:
         endpoint: where to listen.
-        handler: is given a line without its end and returns the reply without its end, or an
-            awaitable of it. For a line after which the connection has to end it raises a
-            LineError, at once; it must raise nothing else for what a peer can send. Awaitables
-            of one connection run side by side, and are cancelled when the connection is lost.
-            Each line has a context (contextvars) of its own, a copy of this call's; an awaitable
-            runs in the context of its line.
-        limits: what peers are allowed; None for the default ones.
-        on_fault: gives the last reply before the connection closes, or None for none. It gets
-            LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed when the
-            handler raised anything else.
-        encode_result: called with the future of an awaitable that is done or has failed, when its
-            reply is due; returns the reply and raises nothing. By default, the result is the reply.
-        first_byte: the bytes that a connection may begin with, such as `b"{"` where every line is
-            a JSON object. A connection that begins with another byte speaks another protocol and
-            is aborted with the fault UnexpectedProtocol: no line of it reaches the handler, and
-            it gets no answer.
-        first_line: answers the first line of each connection in place of `handler`, which answers
-            the others. It may demand more: by a LineError for a line that a peer of this protocol
-            would not begin with, it ends the connection before anything else of it is read.
+        handler: called with each line without its end; returns the reply without its end, or an
+            awaitable of it. To refuse a line and close the connection, it raises a LineError before
+            it returns. Any other exception is a fault of the handler: it is logged, and closes the
+            connection too.
+        limits: limits of connections and lines; None for the default ones.
+        on_fault: returns the last reply before the connection closes, or None for none. Called
+            with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
+        encode_result: called with the done future of an awaitable when its reply is due; returns
+            the reply, and raises nothing. By default, the future's result is the reply.
+        first_byte: the bytes that a connection may begin with, such as `b"{"` if every line is a
+            JSON object. A connection that begins with another byte speaks another protocol: it is
+            aborted with the fault UnexpectedProtocol, without an answer, and no line of it
+            reaches the handler.
+        first_line: a handler for the first line of each connection, which may be stricter. If it
+            raises a LineError, nothing else of the connection is read.
         tls: as for `listen`.
         access: as for `listen`.
 
     Raises:
-        ListenFailed: the endpoint can't be listened on.
+        ListenFailed: the address is in use, not of this machine, or not permitted.
+        EndpointError: the text is not an endpoint.
         TLSSettingsError: a file of the TLS settings can't be used.
-
+        TypeError: an argument is of another type.
     """
     limits = DEFAULT_LINE_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, LineServerLimits)
@@ -126,15 +132,15 @@ class _LineServerConnection(Connection):
         self._line_limits = limits
         self._loop = asyncio.get_running_loop()
         self._decoder = LineDecoder(limit=limits.line)
-        # A list, though taken from at its head: it is short, and small when empty.
+        # A list, although it is a queue: it is short, and takes less memory when empty.
         self._waiting: list[bytes | asyncio.Future[Any]] = []
-        self._counted = 0  # of those that wait, as they were last reported
-        self._turn: asyncio.Handle | None = None  # set while `process` is due
+        self._counted = 0  # waiting replies, as last reported
+        self._turn: asyncio.Handle | None = None  # of a scheduled call of `process`
         self._line_began = 0.0
         self._lines = 1
         self._is_reading = True
-        self._takes_requests = True  # until the end of the stream, or a drain
-        self._is_ending = False  # no line is answered any more; close once all replies have left
+        self._takes_requests = True  # until the end of the stream, or drain
+        self._is_ending = False  # answer no further line; close when all replies are sent
         self._last: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -145,7 +151,9 @@ class _LineServerConnection(Connection):
             self._first_byte = None
         self._decoder.receive_data(data)
         if self._turn is None:
-            self.turns.process(self)  # for each read: without the call of `process` in between
+            self.turns.process(
+                self
+            )  # called for each read, so without the detour through `process`
 
     def receive_eof(self) -> None:
         self._decoder.receive_eof()
@@ -176,12 +184,12 @@ class _LineServerConnection(Connection):
 
     def sweep(self, now: float) -> None:
         if self._waiting or self._turn is not None or self in self.turns:
-            self.made_progress = True  # the peer waits for us
+            self.made_progress = True  # the peer waits for this side
         if self.made_progress or not self._decoder.has_partial_line:
             self._line_began = now
         elif now - self._line_began >= self._line_limits.line_timeout:
             timeout = self._line_limits.line_timeout
-            self.close_with(IdleTimeout(f"expected the end of a line within {timeout:g} s"))
+            self.close_with(IdleTimeout(f"a line was not complete within {timeout:g} s"))
         super().sweep(now)
 
     def unprocessed(self) -> int:
@@ -196,7 +204,7 @@ class _LineServerConnection(Connection):
         self.process()
 
     def work(self) -> None:
-        """Write what can be written, answer what has arrived, and decide whether to read on."""
+        """Write ready replies, answer received lines, and decide whether to go on reading."""
         if self.is_closing:
             return
         replies: list[bytes] = []
@@ -226,14 +234,18 @@ class _LineServerConnection(Connection):
             self.account()
 
     def _answer_lines(self, replies: list[bytes]) -> bool:
-        """Answer lines until none is left (True), or something has to happen first (False)."""
+        """Answer lines; return whether all of them were answered.
+
+        False if a reply has to be sent, the peer has to read, or other connections have to work
+        first.
+        """
         waiting = self._waiting
         handler = self._handler
         next_line = self._decoder.next_line
         new_context = self.context.copy
-        # Until the clock is read: more of them as long as they are cheap, also in the next call.
+        # Lines until the clock is read again: more while they are cheap, in the next call too.
         countdown = lines = self._lines
-        before = self.limits.slice_time  # left of the slice, when the clock was read last
+        before = self.limits.slice_time  # left of the slice at the last read of the clock
         size = 0
         while True:
             if self.is_writing_paused or (waiting and self._has_most_in_flight()):
@@ -256,14 +268,14 @@ class _LineServerConnection(Connection):
             except LineError:
                 raise
             except Exception as error:
-                raise HandlerFailed(f"expected a reply from {handler!r}, got {error!r}") from error
+                raise HandlerFailed(f"{handler!r} raised {error!r}") from error
             if waiting or not isinstance(reply, bytes):
                 waiting.append(reply)
                 self._collect_replies(replies)
             else:
                 replies.append(reply)
                 size += len(reply)
-                if size > self.limits.write_buffer:  # time to find out whether the peer reads
+                if size > self.limits.write_buffer:  # check whether the peer reads
                     self._write_lines(replies)
                     replies.clear()
                     size = 0
@@ -278,7 +290,7 @@ class _LineServerConnection(Connection):
                 countdown, before = lines, left
 
     def _has_most_in_flight(self) -> bool:
-        """Say whether one of the replies that are waited for has to leave before another line."""
+        """Return whether a waiting reply has to be sent before another line is answered."""
         limits = self._line_limits
         own = len(self._waiting)
         if own < _ALWAYS_IN_FLIGHT or self._shared is None:
@@ -300,9 +312,9 @@ class _LineServerConnection(Connection):
         return handler(line)
 
     def _collect_replies(self, replies: list[bytes]) -> None:
-        """Write the replies that are ready, until this connection's slice is over.
+        """Append the replies that are ready to `replies`, until this connection's slice is over.
 
-        Many can become ready together, and each may have to be encoded.
+        Many can become ready at once, and each may have to be encoded.
         """
         waiting = self._waiting
         while waiting:
@@ -335,16 +347,16 @@ class _LineServerConnection(Connection):
         try:
             reply = self.context.copy().run(self._encode_result, future)
         except (Exception, asyncio.CancelledError) as error:
-            raise HandlerFailed(f"expected a reply from {future!r}, got {error!r}") from error
+            raise HandlerFailed(f"{future!r} failed: {error!r}") from error
         if not isinstance(reply, bytes):
             raise HandlerFailed(f"expected bytes from {future!r}, got {reply!r}")
         return reply
 
     def _end(self, error: LineError | HandlerFailed) -> None:
-        """Let no more lines be answered; the fault's reply is the last one."""
+        """Stop answering lines; the reply of `on_fault` is the last one."""
         if isinstance(error, HandlerFailed):
             _log.error("%s: %s", self.peer, error, exc_info=error.__cause__)
-            self._cancel_waiting()  # their requests stand behind the one that failed
+            self._cancel_waiting()  # replies to requests after the one that failed
         self._is_ending = True
         if self._on_fault is not None:
             self._last = self.context.copy().run(self._on_fault, error)
@@ -353,14 +365,14 @@ class _LineServerConnection(Connection):
         for reply in self._waiting:
             if not isinstance(reply, bytes):
                 reply.cancel()
-                reply.add_done_callback(_see)
+                reply.add_done_callback(_log_exception)
         self._waiting.clear()
         self._count_waiting()
 
     def _write_lines(self, replies: list[bytes]) -> None:
         data = replies[0] + b"\n" if len(replies) == 1 else b"\n".join([*replies, b""])
         if data.count(b"\n") != len(replies):
-            _log.error("%s: expected replies without a line feed, got %.200r", self.peer, data)
+            _log.error("%s: a reply contains a line feed: %.200r", self.peer, data)
             self.abort()
             return
         self.write(data)
@@ -371,16 +383,16 @@ def _result_of(future: asyncio.Future[Any]) -> bytes:
     return reply
 
 
-def _see(cancelled: asyncio.Future[Any]) -> None:
+def _log_exception(cancelled: asyncio.Future[Any]) -> None:
     error = None if cancelled.cancelled() else cancelled.exception()
     if error is not None:
-        _log.error("what was to be a reply to nobody any more failed", exc_info=error)
+        _log.error("a cancelled handler failed; its connection is closed", exc_info=error)
 
 
 def _start(
     awaitable: Awaitable[Any], loop: asyncio.AbstractEventLoop, context: contextvars.Context
 ) -> asyncio.Future[Any]:
-    """Run an awaitable; a coroutine that never waits is done at once where Python can do that."""
+    """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
     if asyncio.isfuture(awaitable):
         return awaitable
     coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)

@@ -1,27 +1,33 @@
 r"""Line framing without I/O: bytes in, lines out.
 
-A line ends with LF; one CR before it is taken off. Nothing else ends a line: not a lone CR, not
-NEL, VT or FS, which `bytes.splitlines` and `str.splitlines` know.
+A line ends with LF; one CR before it is removed. Nothing else ends a line: neither a lone CR nor
+NEL, VT or FS, at which `bytes.splitlines` and `str.splitlines` split.
 
-Every byte is looked at once and copied at most three times, however the stream is cut: a chunk is
-searched from where its last line ended, what comes meanwhile waits to become the next chunk, and
-the start of an unfinished line collects in a growing array.
+Every byte is searched once and copied at most three times, however the stream is split: a chunk is
+searched from the end of its last line, later reads wait to become the next chunk, and an incomplete
+line is collected in a growing array.
 """
 
 from kakuri_tcp._errors import IncompleteLine, LineError, LineTooLong
 
 
 class LineDecoder:
-    """Cuts a stream of bytes into lines.
+    r"""A decoder for a stream of lines.
 
-    Feed it with `receive_data`, then call `next_line` until it gives None. After an error it is
-    of no more use: the same error comes again.
+        decoder = LineDecoder(limit=100)
+        decoder.receive_data(b"one\r\ntwo\nthr")
+        while (line := decoder.next_line()) is not None:
+            print(line)  # b"one", then b"two"
+
+    Call `receive_data` for each read, then `next_line` until it returns None. At the end of the
+    stream, call `receive_eof` and `next_line` once more. After an error, every call of `next_line`
+    raises the same error.
     """
 
     __slots__ = ("_chunk", "_eof", "_error", "_later", "_partial", "_start", "limit")
 
     def __init__(self, *, limit: int = 1_048_576) -> None:
-        """Make a decoder for lines of at most `limit` bytes, their end not counted."""
+        """Create a decoder for lines of at most `limit` bytes, without their end."""
         self.limit: int = limit
         self._chunk = b""
         self._start = 0
@@ -50,7 +56,7 @@ class LineDecoder:
         return size + sum(map(len, self._later)) if self._later else size
 
     def receive_data(self, data: bytes) -> None:
-        """Take the bytes of one read; they are dropped after an error."""
+        """Add the bytes of one read; they are dropped after an error."""
         if self._error is not None:
             return
         if self._start == len(self._chunk):
@@ -60,17 +66,16 @@ class LineDecoder:
             self._later.append(data)
 
     def receive_eof(self) -> None:
-        """Take the end of the stream."""
+        """Mark the end of the stream."""
         self._eof = True
 
     def next_line(self) -> bytes | None:
-        """Give the next line without its end, or None until more has been received.
+        """Return the next line without its end, or None if it is not complete yet.
 
         Raises:
-            LineTooLong: the next line has more bytes than the limit; raised as soon as that is
-                sure, without waiting for its end.
-            IncompleteLine: the stream has ended, and bytes without a line feed are left.
-
+            LineTooLong: the next line is longer than the limit; raised as soon as that is certain,
+                before its end has come.
+            IncompleteLine: the stream ended inside a line.
         """
         while self._error is None:
             end = self._chunk.find(b"\n", self._start)
@@ -101,11 +106,11 @@ class LineDecoder:
         raise self._error
 
     def _keep_rest(self) -> None:
-        """Move the unfinished line from the end of the chunk to where it can grow."""
+        """Move the incomplete line at the end of the chunk to the array."""
         self._partial += memoryview(self._chunk)[self._start :]
         self._chunk = b""
         self._start = 0
-        # A CR at the very end may still turn out to belong to the end of the line.
+        # A CR at the very end may belong to the line's end.
         size = len(self._partial) - (self._partial[-1] == 0x0D)
         if size > self.limit:
             self._fail(LineTooLong(self.limit))

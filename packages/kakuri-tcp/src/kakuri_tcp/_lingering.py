@@ -1,4 +1,4 @@
-"""A connection after its last reply, until the peer ends its side."""
+"""A connection between its last reply and the end of the peer's stream."""
 
 import asyncio
 from typing import Protocol
@@ -7,7 +7,7 @@ from kakuri_tcp._limits import ServerLimits
 
 
 class Replaced(Protocol):
-    """The connection that another protocol stands in for."""
+    """The connection that `Lingering` replaces as the transport's protocol."""
 
     limits: ServerLimits
     is_writing_paused: bool
@@ -17,14 +17,14 @@ class Replaced(Protocol):
 
 
 class Lingering(asyncio.Protocol):
-    """Stands in for a connection that has sent its last reply: drops what still arrives."""
+    """The protocol of a connection that has sent its last reply: it drops all further input."""
 
     def __init__(self, connection: Replaced, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
         limits = connection.limits
         self._left = limits.linger_bytes
-        # Rare enough for a timer of its own.
+        # Lingering is rare, so a timer for each connection is cheap enough.
         self._timer = asyncio.get_running_loop().call_later(limits.linger_timeout, transport.close)
 
     def data_received(self, data: bytes) -> None:

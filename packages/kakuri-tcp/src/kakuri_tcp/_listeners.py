@@ -1,4 +1,4 @@
-"""Listening sockets: every address of a name, or a file in the file system."""
+"""Listening sockets: all addresses of a host name, or a file."""
 
 import asyncio
 import errno
@@ -20,14 +20,13 @@ _PORT_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class ListeningSockets:
-    """Sockets that listen on one endpoint; give them to `listen` in place of the endpoint.
+    """The listening sockets of an endpoint; `listen` accepts them in place of the endpoint.
 
     Attributes:
-        endpoint: as asked for, with the real port.
+        endpoint: the endpoint with its real port.
         sockets: one for each address.
-        file: of a Unix socket; None for a process that inherited the socket, because the process
-            that made the file removes it.
-
+        file: the file of a Unix socket; None in a process that inherited the socket, because the
+            process that created the file removes it.
     """
 
     endpoint: Endpoint
@@ -39,12 +38,11 @@ class ListeningSockets:
         """Take over listening sockets that the parent process opened.
 
         Args:
-            endpoint: what the parent was asked to listen on.
-            descriptors: as `descriptors` returned them there; they now belong to the result.
+            endpoint: the endpoint that the parent listens on.
+            descriptors: the parent's `descriptors`; the result owns them from now on.
 
         Raises:
-            OSError: a descriptor is not that of an open socket.
-
+            OSError: a descriptor is not an open socket.
         """
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for listener in sockets:
@@ -58,7 +56,7 @@ class ListeningSockets:
         return [listener.fileno() for listener in self.sockets]
 
     def close(self) -> None:
-        """Close the sockets, and remove a Unix socket's file if it still is ours."""
+        """Close the sockets, and remove a Unix socket's file if it has not been replaced."""
         for listener in self.sockets:
             listener.close()
         self.sockets.clear()
@@ -75,24 +73,23 @@ def open_listening_sockets(
 ) -> list[ListeningSockets]:
     """Open the sockets for several processes that serve one endpoint together.
 
-    Each process gets TCP sockets of its own, between which the kernel spreads new connections
-    (SO_REUSEPORT, socket(7)). All get the same Unix socket, and one that is idle accepts. What has
-    connected to a process's sockets waits in their queue until the process, or the next one that
-    inherits them, accepts it: keep them open while a process is replaced.
+    Each process gets TCP sockets of its own, and the kernel distributes new connections among them
+    (SO_REUSEPORT, socket(7)). A Unix socket is shared by all, and an idle process accepts. New
+    connections wait in the backlog of a process's sockets until it, or the next process that
+    inherits them, accepts them: keep the sockets open while a process is replaced.
 
     Args:
-        endpoint: where to listen; port 0 lets the kernel choose one for all.
-        number: how many processes there are, at least 1.
-        limits: of the servers; `backlog` is what each socket may hold.
-        access: who may connect to a Unix socket; this user and root by default.
+        endpoint: where to listen; with port 0, the kernel chooses one port for all.
+        number: the number of processes, at least 1.
+        limits: limits of the servers; `backlog` applies to each socket.
+        access: who may connect to a Unix socket; by default this user and root.
 
     Returns:
-        Sockets for each process. Close all of them at the end; the first removes the file of a
-        Unix socket.
+        The sockets of each process. Close all of them at the end; the first one removes the file
+        of a Unix socket.
 
     Raises:
-        ListenFailed: the endpoint is taken, is not of this machine, or may not be used.
-
+        ListenFailed: the address is in use, not of this machine, or not permitted.
     """
     if number < 1:
         raise ValueError(f"expected a number of processes from 1, got {number}")
@@ -119,7 +116,7 @@ def open_listening_sockets(
 
 
 async def open_sockets(endpoint: Endpoint, backlog: int, access: UnixAccess) -> ListeningSockets:
-    """Listen on an endpoint, without blocking while its name is looked up; errors as below."""
+    """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, access)
 
@@ -128,8 +125,7 @@ def open_sockets_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) 
     """Listen on an endpoint.
 
     Raises:
-        ListenFailed: it is taken, is not of this machine, or may not be used.
-
+        ListenFailed: the address is in use, not of this machine, or not permitted.
     """
     try:
         if endpoint.scheme == "unix":
@@ -153,7 +149,7 @@ def _with_real_port(endpoint: Endpoint, sockets: list[socket.socket]) -> Endpoin
 
 
 def _listen_tcp(found: list[_AddressInfo], port: int, backlog: int) -> list[socket.socket]:
-    """Listen on all addresses at one port; where the kernel chooses, one that is free on all."""
+    """Listen on all addresses at one port; port 0 becomes a port that is free on all of them."""
     for attempt in range(_PORT_ATTEMPTS):
         try:
             return _bind_all(found, port, backlog)
@@ -166,8 +162,8 @@ def _listen_tcp(found: list[_AddressInfo], port: int, backlog: int) -> list[sock
 def _bind_all(found: Iterable[_AddressInfo], port: int, backlog: int) -> list[socket.socket]:
     """Listen on every address at one port.
 
-    A name may have addresses of a family that this machine doesn't speak (`localhost` where IPv6
-    is off); they are left out as long as one address remains.
+    Addresses of a family that this machine lacks (`::1` of `localhost` without IPv6) are skipped
+    as long as one address remains.
     """
     sockets: list[socket.socket] = []
     missing = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
@@ -198,7 +194,7 @@ def _bind(
         if is_shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # 0.0.0.0 and [::] are two endpoints, whatever the system's default.
+            # 0.0.0.0 and [::] are two endpoints, regardless of the system's default.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address)
         listener.listen(backlog)

@@ -1,4 +1,4 @@
-"""The other end of a connection: a server's peer by address or user, a Unix server by its user."""
+"""Identity of the other end: peers of a server by address or user, Unix servers by user."""
 
 import ipaddress
 import os
@@ -24,12 +24,11 @@ class Peer:
     """The other end of an accepted socket.
 
     Attributes:
-        key: the same for all that count as one peer: an IPv4 address, an IPv6 /64 (what one
-            subscriber holds, RFC 6177), or a user of this machine. Every process of this machine
-            has all of 127.0.0.0/8, so the loopback addresses of both families are one peer.
+        key: equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
+            network of one subscriber, RFC 6177), or a local user. Every local process may use all
+            of 127.0.0.0/8, so the loopback addresses of both families are one peer.
         text: for logs.
-        credentials: of a Unix socket, where the system tells.
-
+        credentials: of a Unix socket, if the system has them.
     """
 
     key: str
@@ -38,7 +37,7 @@ class Peer:
 
 
 def identify(accepted: socket.socket, address: object) -> Peer:
-    """Say who connected; `address` is what accept() gave."""
+    """Return the peer of an accepted socket; `address` is the one that accept() returned."""
     match address:
         case (str(host), int(port), *_):
             ip = ipaddress.ip_address(host)
@@ -54,20 +53,19 @@ def identify(accepted: socket.socket, address: object) -> Peer:
 
 
 def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collection[int]) -> None:
-    """Check that the server of a Unix socket is root, this process's own user or a named one.
+    """Check that the server of a Unix socket runs as root, as this user or as a trusted one.
 
-    Every user who may create a file in the socket's folder can put a server there. The kernel
-    records the user of a server when it calls listen(), so a server can't forge it. On systems
-    without SO_PEERCRED nothing is checked.
+    Any user who may create files in the socket's folder can put a server there. The kernel records
+    a server's user when it calls listen(), so a server can't forge it. Systems without SO_PEERCRED
+    are not checked.
 
     Args:
         connected: the client's socket.
-        endpoint: where it is connected to, for the error.
-        trusted_uids: users whose servers are trusted besides root and our own.
+        endpoint: the endpoint, for the error.
+        trusted_uids: users whose servers are trusted besides root and the user of this process.
 
     Raises:
-        UntrustedServer: another user listens there.
-
+        UntrustedServer: the server runs as another user.
     """
     server = credentials_of(connected)
     if server is not None and server.uid not in {0, os.geteuid(), *trusted_uids}:
@@ -75,7 +73,7 @@ def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collecti
 
 
 def credentials_of(connected: socket.socket) -> Credentials | None:
-    """Return the credentials of the peer of a Unix socket; None where the system has none."""
+    """Return the credentials of a Unix socket's peer; None if the system has none."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     size = struct.calcsize("3i")  # struct ucred of unix(7)

@@ -1,4 +1,4 @@
-"""Listening: sockets, the accept loop, the account of connections, and how a server ends."""
+"""Servers: accepting connections, counting them, timeouts, draining and closing."""
 
 import asyncio
 import contextlib
@@ -29,13 +29,13 @@ from kakuri_tcp._unix import UnixAccess
 
 _log = logging.getLogger("kakuri_tcp")
 
-_RETRY_ACCEPT = 0.25  # seconds; a connection that ends tries again at once
-_ACCEPTS_PER_TURN = 64  # so that a storm of connections doesn't starve the ones we have
+_RETRY_ACCEPT = 0.25  # seconds; accepting also resumes when a connection ends
+_ACCEPTS_PER_TURN = 64  # so that a flood of new connections doesn't starve the open ones
 
 
 @dataclass(slots=True)
 class Counters:
-    """What a server has seen since it started; plain numbers, never reset."""
+    """Event counts of a server since its start; never reset."""
 
     accepted: int = 0
     refused: int = 0
@@ -47,19 +47,19 @@ class Counters:
     evicted: int = 0
     """Idle connections that were closed to make room for a new one."""
     overloaded: int = 0
-    """Connections that were aborted because all of them together held too much, or by `shed`."""
+    """Connections that were closed because all of them together used too much, or by `shed`."""
 
 
 class Server:
-    """A listening endpoint and its connections; made by `listen`.
+    """A listening endpoint and its connections; returned by `listen`.
 
-    As an async context manager it closes at the end of the block.
+    An async context manager that closes the server on exit. To let requests in progress complete,
+    call `drain` before.
 
     Attributes:
-        endpoint: where it listens, with the port that the kernel chose.
-        limits: what it allows its peers.
-        counters: what it has seen.
-
+        endpoint: where it listens, with the real port.
+        limits: the limits of its connections.
+        counters: event counts since the start.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Server:
         self._table = ConnectionTable(limits)
         self._shared = SharedResources(limits)
         self._openings: dict[Connection, asyncio.Task[None]] = {}
-        self._accepted: dict[Connection, socket.socket] = {}  # whose opening has not begun
+        self._accepted: dict[Connection, socket.socket] = {}  # not opened yet
         self._ended = asyncio.Event()
         self._ended.set()
         self._retry: asyncio.TimerHandle | None = None
@@ -108,31 +108,28 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many connections are open, those in a TLS handshake included."""
+        """The number of open connections, including those in a TLS handshake."""
         return len(self._table)
 
     def shed(self) -> None:
         """Abort the connections with the most pending work: half of those that wait for a turn.
 
-        For a watchdog that finds the event loop late, before it ends the process. May be called
-        from any thread; it happens in the next turn of the loop. `counters.overloaded` counts the
-        connections.
+        For a watchdog that finds the event loop late. May be called from any thread; it takes
+        effect in the next turn of the loop. `counters.overloaded` counts the connections.
 
         Raises:
             RuntimeError: the event loop is closed.
-
         """
         self._loop.call_soon_threadsafe(self._shared.shed)
 
     async def drain(self, deadline: float) -> int:
-        """Accept no more, let every connection finish what is in flight, then close.
+        """Stop accepting, let connections complete their requests in progress, then close.
 
         Args:
-            deadline: seconds after which the rest is aborted.
+            deadline: seconds after which the remaining connections are aborted.
 
         Returns:
-            How many connections had to be aborted.
-
+            The number of connections that were aborted.
         """
         self._stop_accepting()
         self._is_draining = True
@@ -147,7 +144,7 @@ class Server:
         return aborted
 
     async def close(self) -> None:
-        """Stop listening and abort every connection; may be called again."""
+        """Stop listening, and abort every connection; may be called again."""
         self._stop_accepting()
         await self._cancel_openings()
         for connection in self._table.connections:
@@ -159,7 +156,7 @@ class Server:
             self._sweeper = None
 
     def connection_ended(self, connection: Connection, fault: ConnectionFault | None) -> None:
-        """Take a connection off the account; connections call this."""
+        """Remove a connection and count its fault; connections call this."""
         if not self._table.remove(connection):
             return
         if isinstance(fault, Overloaded):
@@ -176,7 +173,7 @@ class Server:
         if not self._table:
             self._ended.set()
         if self._retry is not None:
-            self._start_accepting()  # a descriptor has become free
+            self._start_accepting()  # a descriptor is free again
 
     # Accepting
 
@@ -208,14 +205,14 @@ class Server:
             self._take(accepted, identify(accepted, address))
 
     def _pause_accepting(self, error: OSError) -> None:
-        """Wait for a descriptor; the connections that we have are served meanwhile.
+        """Pause until a descriptor is free; open connections are served meanwhile.
 
-        The queue of the listener stays readable, so without the pause the loop would spin.
+        The listener stays readable, so the loop would spin without the pause.
         """
         self.counters.accept_failures += 1
         if not self._is_exhausted:
             self._is_exhausted = True
-            _log.error("%s: expected to accept a connection, got %s", self.endpoint, error)
+            _log.error("%s: can't accept connections: %s", self.endpoint, error)
         for listener in self._sockets:
             self._loop.remove_reader(listener)
         self._retry = self._loop.call_later(_RETRY_ACCEPT, self._start_accepting)
@@ -252,7 +249,7 @@ class Server:
         return True
 
     def _evict(self, idle: Connection) -> None:
-        """Close an idle connection; its place is free at once."""
+        """Close an idle connection; it is removed from the table at once."""
         fault = Overloaded("connections")
         self.connection_ended(idle, fault)
         opening = self._openings.get(idle)
@@ -262,7 +259,7 @@ class Server:
             idle.close_with(fault)
 
     async def _cancel_openings(self) -> None:
-        """Give up the connections that are not open yet: nothing is in flight on them."""
+        """Close the connections that are not open yet; they have no requests in progress."""
         openings = list(self._openings.values())
         for task in openings:
             task.cancel()
@@ -288,7 +285,7 @@ class Server:
             )
         except OSError as error:
             self.counters.handshakes_failed += 1
-            _log.info("%s: expected a TLS handshake, got %s", connection.peer, error)
+            _log.info("%s: the TLS handshake failed: %s", connection.peer, error)
             self.connection_ended(connection, None)
         except BaseException:
             self.connection_ended(connection, None)
@@ -313,22 +310,28 @@ async def listen(
     tls: ServerTLS | None = None,
     access: UnixAccess | None = None,
 ) -> Server:
-    """Listen on an endpoint and make a connection of `factory` for every peer.
+    """Listen on an endpoint, and serve every peer with a connection that `factory` creates.
 
-    A host name is listened on at every address that it has; with port 0 all get the same port.
+        async with await listen("127.0.0.1:0", Echo) as server:
+            print(server.endpoint)       # 127.0.0.1:49152
+            await stop.wait()
+            await server.drain(10)
+
+    The server listens at every address of a host name; with port 0, at the same port of all. When
+    it is full, an idle connection is closed for a new one; see `ServerLimits.connections`.
 
     Args:
-        endpoint: where to listen, or sockets that already do; the server takes them over.
-        factory: makes the connection of one peer.
-        limits: what peers are allowed; None for the default ones.
-        tls: the certificate and so on, for an endpoint with the scheme "tls" and only for that.
-        access: who may connect to a Unix socket; nobody but this user and root by default.
+        endpoint: where to listen; or sockets that already listen, which the server then owns.
+        factory: creates the connection for one peer; takes no arguments.
+        limits: limits of connections, memory and time; None for the default ones.
+        tls: the certificate; required for the scheme "tls", and only allowed for it.
+        access: who may connect to a Unix socket; by default this user and root.
 
     Raises:
-        ListenFailed: the address is taken, is not of this machine, or may not be used.
-        TypeError: an argument is of another type.
+        ListenFailed: the address is in use, not of this machine, or not permitted.
+        EndpointError: the text is not an endpoint.
         TLSSettingsError: a file of the TLS settings can't be used.
-
+        TypeError: an argument is of another type.
     """
     access = access if access is not None else UnixAccess()
     opened: ListeningSockets | None = None
@@ -341,7 +344,7 @@ async def listen(
     if tls is not None:
         check_type("tls", tls, ServerTLS)
     if (endpoint.scheme == "tls") is not (tls is not None):
-        reason = "there is a certificate for it" if tls else "there is no certificate for it"
+        reason = "TLS settings need tls://" if tls else "tls:// needs a certificate"
         raise ListenFailed(str(endpoint), reason)
     context = tls.context() if tls is not None else None
     sockets = opened or await open_sockets(endpoint, limits.backlog, access)

@@ -1,7 +1,7 @@
-"""TLS settings for both roles, and the contexts that they stand for.
+"""TLS settings of servers and clients, and their SSL contexts.
 
-There is no way to turn verification off. TLS 1.2 is the oldest version (RFC 8996 retired the ones
-before it), and OpenSSL's defaults, which Python keeps to forward-secret ciphers, choose the rest.
+Verification can't be turned off. TLS 1.2 is the oldest version (RFC 8996 deprecates earlier ones);
+the rest are OpenSSL's defaults, which Python limits to forward-secret ciphers.
 """
 
 import functools
@@ -15,15 +15,14 @@ from kakuri_tcp._errors import TLSSettingsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTLS:
-    """How a server proves who it is, and whom it serves.
+    """TLS settings of a server.
 
     Attributes:
         certificate: path of a PEM file with the certificate and its chain.
-        key: path of a PEM file with its private key, where that is not in the same file.
-        client_ca: path of a PEM file with the authorities of client certificates; when set, a
-            peer without such a certificate is refused in the handshake.
+        key: path of a PEM file with its private key, if it is not in the same file.
+        client_ca: path of a PEM file with the authorities of client certificates; if set, peers
+            without such a certificate are refused in the handshake.
         alpn: application protocols in order of preference (RFC 7301).
-
     """
 
     certificate: str | os.PathLike[str]
@@ -32,11 +31,10 @@ class ServerTLS:
     alpn: tuple[str, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """Read the files and give the context.
+        """Read the files and return the context.
 
         Raises:
-            TLSSettingsError: a file is missing, or does not hold what it should.
-
+            TLSSettingsError: a file is missing or invalid.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.options |= ssl.OP_NO_RENEGOTIATION
@@ -49,16 +47,15 @@ class ServerTLS:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTLS:
-    """Whom a client trusts, and how it proves who it is.
+    """TLS settings of a client.
 
     Attributes:
-        ca: path of a PEM file with the authorities to trust; the system's when None.
+        ca: path of a PEM file with the authorities to trust; None for the system's.
         certificate: path of a PEM file with the client's certificate and its chain.
-        key: path of a PEM file with its private key, where that is not in the same file.
-        server_name: the name that the server's certificate must be for; the endpoint's host when
-            None.
+        key: path of a PEM file with its private key, if it is not in the same file.
+        server_name: the name that the server's certificate must have; None for the endpoint's
+            host.
         alpn: application protocols in order of preference (RFC 7301).
-
     """
 
     ca: str | os.PathLike[str] | None = None
@@ -68,14 +65,13 @@ class ClientTLS:
     alpn: tuple[str, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """Read the files and give the context.
+        """Read the files and return the context.
 
         Raises:
-            TLSSettingsError: a file is missing, or does not hold what it should.
-
+            TLSSettingsError: a file is missing or invalid.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # Python lets OpenSSL 3 take an end without close_notify for a proper one; clients need to
+        # Python makes OpenSSL 3 accept the end of a stream without close_notify; clients have to
         # know that the connection was cut off.
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
         if self.ca is None:
@@ -88,7 +84,7 @@ class ClientTLS:
 
 
 def client_context(settings: ClientTLS) -> ssl.SSLContext:
-    """Give a context that connections share; made anew when one of its files has changed.
+    """Return a context, cached until one of its files changes.
 
     Reading the system's authorities takes tens of milliseconds.
     """
@@ -105,7 +101,7 @@ def _version(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
     try:
         status = Path(path).stat()
     except OSError:
-        return None  # reading it says why
+        return None  # loading it raises the error
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -123,7 +119,7 @@ def _load_certificate(
     key: str | os.PathLike[str] | None,
 ) -> None:
     try:
-        # An encrypted key would make OpenSSL ask on the terminal.
+        # Without a callback, OpenSSL asks for the password of an encrypted key on the terminal.
         context.load_cert_chain(certificate, key, password=_no_password)
     except (OSError, ValueError) as error:
         raise TLSSettingsError("a certificate and its key", certificate, str(error)) from error

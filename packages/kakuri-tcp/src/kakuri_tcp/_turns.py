@@ -1,24 +1,22 @@
 """Sharing the time of the event loop among the connections of a server.
 
-While the loop keeps up, a connection works as soon as something arrives: `process` is a direct
-call and one read of the clock. Once `turn_time` seconds have passed, what arrives
-waits in a queue, and in each turn of the loop those that waited work for `turn_time` at most, one
-after the other and each for a slice of `slice_time`. In between the loop reads from sockets,
-accepts connections and runs timers.
+While the loop keeps up, a connection works as soon as data arrives: `process` is a direct call and
+one read of the clock. After `turn_time` seconds of work, connections with new data are queued. In
+each turn of the loop, queued connections work for at most `turn_time`, one after the other, each
+for a slice of `slice_time`. Between turns, the loop reads from sockets, accepts connections and
+runs timers.
 
 The connection that has used the least time goes first, as in the start-time fair queueing of
-Goyal, Vin and Cheng (1996), and of those that have used the same the one that came last: a cheap
-request passes all the expensive ones, also those whose cost shows only when they are processed.
-One that finishes within its slice is counted as having used less than those that do not, so that
-an ordinary client that asks often is not put on a level with a flood.
-Every fourth turn begins with the connection that has waited longest, so that each one gets its
-slice in the end.
+Goyal, Vin and Cheng (1996), and among equals the one that came last. So a cheap request overtakes
+all expensive ones, even if their cost only shows when they are processed. A connection that
+completes its work within its slice counts as having used less than those that do not, so that an
+ordinary client with many requests is not treated like a flood. Every fourth turn begins with the
+connection that has waited for the longest time, so that each one gets a slice eventually.
 
-A slice is not enforced: `Connection.work` has to look at `slice_left()` between two requests.
+A slice is not enforced: `Connection.work` has to check `slice_left()` between two requests.
 
-The seconds are counted whether the connections worked or the loop waited, because that takes one
-read of the clock instead of two: after a pause the queue is used for a moment without need, and is
-found empty.
+The time counts whether connections worked or the loop waited, because that takes one read of the
+clock instead of two: after a pause, the queue is used once without need, and found empty.
 """
 
 import asyncio
@@ -29,8 +27,8 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 _OLDEST_EVERY = 4  # turns
-# A connection with more bytes to process than an ordinary request has is expected to take longer,
-# by what decoding them costs.
+# A connection with more unprocessed bytes than an ordinary request is expected to take longer, by
+# the cost of decoding them.
 _ORDINARY_BYTES = 16_384
 _SECONDS_PER_BYTE = 1e-7
 _SECONDS_PER_TASK = 1e-4
@@ -43,13 +41,13 @@ class Worker(Protocol):
         """Process what has been received, until the slice ends."""
 
     def take_turn(self) -> None:
-        """Call `work` after waiting, and read from the peer again."""
+        """Call `work` after a wait, and read from the peer again."""
 
     def wait_turn(self) -> None:
-        """Stop reading from the peer: more has arrived while this waits for its turn."""
+        """Stop reading from the peer, because more data arrived while this waits for its turn."""
 
     def account(self) -> int:
-        """Return the number of bytes that were received and have not been processed."""
+        """Return the number of received bytes that are not processed yet."""
 
 
 _Worker = TypeVar("_Worker", bound=Worker)
@@ -60,7 +58,6 @@ class Turns(Generic[_Worker]):
 
     Attributes:
         clock: the seconds of a monotonic clock; tests may replace it.
-
     """
 
     def __init__(
@@ -73,24 +70,24 @@ class Turns(Generic[_Worker]):
         self.clock = clock
         self._turn_time = turn_time
         self._slice_time = slice_time
-        self._context = contextvars.copy_context()  # not that of the request that began to wait
+        self._context = contextvars.copy_context()  # instead of the context of a request
         self._handle: asyncio.Handle | None = None  # of the next turn
-        self._is_contended = False  # from when the time is used up until the queue is empty
-        self._until = clock() + turn_time  # when connections no longer work at once
-        self._expected = 0.0  # seconds of the tasks that were started and have not run yet
-        self._slice_end = 0.0  # of the one that runs
+        self._is_contended = False  # from the end of the time until the queue is empty
+        self._until = clock() + turn_time  # connections work at once until then
+        self._expected = 0.0  # seconds of tasks that were started and have not run
+        self._slice_end = 0.0  # of the running connection
         self._turns = 0
-        self._ends = 0.0  # of the present turn, by the clock
+        self._ends = 0.0  # of the current turn
         self._running: _Worker | None = None
         self._runs_again = False
-        # Of those that wait, in the order of their arrival: (priority, number, used time, it).
+        # By queued connection, in the order of arrival: (priority, number, used time, connection).
         self._waiting: dict[_Worker, tuple[float, int, float, _Worker]] = {}
-        self._heap: list[tuple[float, int, float, _Worker]] = []  # and some that no longer wait
-        self._used: dict[_Worker, float] = {}  # seconds, since it is contended
+        self._heap: list[tuple[float, int, float, _Worker]] = []  # with outdated entries
+        self._used: dict[_Worker, float] = {}  # seconds since the time is contended
         self._number = 0
-        # The used time of the connection that worked last because it had used the least. One that
-        # worked because it had waited longest may have used far more: what arrives now must not be
-        # put behind all that have used less than that.
+        # The used time of the last connection that was chosen because it had used the least. One
+        # that was chosen because it had waited longest may have used far more; new arrivals must
+        # not be queued after all that have used less than that.
         self._virtual = 0.0
 
     def __repr__(self) -> str:
@@ -102,12 +99,12 @@ class Turns(Generic[_Worker]):
 
     @property
     def waiting(self) -> list[_Worker]:
-        """The connections that wait for their turn, those with the most work last."""
+        """The connections that wait for their turn; those with the most work are last."""
         return [entry[3] for entry in sorted(self._waiting.values())]
 
     @property
     def runs_again(self) -> bool:
-        """Whether the connection that works now has asked for another turn."""
+        """Whether the running connection has asked for another turn."""
         return self._runs_again
 
     def process(self, worker: _Worker) -> None:
@@ -122,9 +119,9 @@ class Turns(Generic[_Worker]):
             self._schedule()
 
     def slice_left(self) -> float:
-        """Return the seconds that are left of the slice of the connection that works now.
+        """Return the remaining seconds of the running connection's slice.
 
-        Where the connection did not have to wait for its turn, the first call begins the slice.
+        If the connection did not have to wait for its turn, the first call begins the slice.
         """
         now = self.clock()
         if not self._slice_end:
@@ -138,7 +135,7 @@ class Turns(Generic[_Worker]):
         elif worker in self._waiting:
             worker.wait_turn()
         else:
-            # The first to wait is the one that has just used a slice and has work left.
+            # The first one to be queued has just used a slice.
             before = 0.0 if self._is_contended else self._slice_time
             self._is_contended = True
             used = max(self._used.get(worker, before), self._virtual - self._slice_time)
@@ -151,21 +148,20 @@ class Turns(Generic[_Worker]):
         self._schedule()
 
     def expect(self, size: int) -> None:
-        """Count the time that a task is going to take, which was started in `work`.
+        """Count the expected time of a task that was started in `work`.
 
-        A task's first step runs in the next turn of the loop: without this, any number of them
-        would be started in one turn, and run in one turn.
+        A task's first step runs in the next turn of the loop. Without this, any number of tasks
+        would be started in one turn, and run in the next one.
 
         Args:
             size: bytes that the task is going to process.
-
         """
         seconds = _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
         self._expected += seconds
         self._until -= seconds
 
     def discard(self, worker: _Worker) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         self._waiting.pop(worker, None)
         self._used.pop(worker, None)
 
@@ -184,12 +180,12 @@ class Turns(Generic[_Worker]):
 
     def _schedule(self) -> None:
         if self._handle is None:
-            # Two steps: in between the loop reads from sockets, so that what arrived during a
-            # turn competes in the next.
+            # In two steps, so that the loop reads from sockets in between, and data that arrived
+            # during a turn competes in the next one.
             loop = asyncio.get_running_loop()
-            self._handle = loop.call_soon(self._let_the_loop_read, loop, context=self._context)
+            self._handle = loop.call_soon(self._after_reads, loop, context=self._context)
 
-    def _let_the_loop_read(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _after_reads(self, loop: asyncio.AbstractEventLoop) -> None:
         self._handle = loop.call_soon(self._take_turn, context=self._context)
 
     def _take_turn(self) -> None:
@@ -230,8 +226,8 @@ class Turns(Generic[_Worker]):
             ended = self.clock()
             used += ended - now + self._expected
             if not self._runs_again:
-                # It finished within its slice: it stays ahead of all that do not, however often
-                # it comes, and behind those of its kind that have used less.
+                # It completed its work within its slice, so it stays ahead of all that do not, and
+                # after those of its kind that have used less.
                 used = min(used, self._virtual - self._slice_time / 2)
             self._used[worker] = used
             self._ends -= self._expected

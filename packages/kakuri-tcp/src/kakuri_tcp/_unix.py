@@ -1,4 +1,4 @@
-"""Listening on Unix sockets: the file's mode, and what an earlier server left behind."""
+"""Listening on Unix sockets: the file's mode, its lock, and stale files."""
 
 import contextlib
 import fcntl
@@ -19,33 +19,32 @@ class UnixAccess:
     """Who may connect to a Unix socket.
 
     Attributes:
-        mode: of the socket's file; who may write to it may connect.
-        group: name or number of the group that the file is given to, or None to leave it.
-
+        mode: mode of the socket's file; users with write permission may connect.
+        group: name or number of the file's group; None for the default.
     """
 
     mode: int = 0o600
     group: str | int | None = None
 
     def admits(self, peer: Credentials) -> bool:
-        """Say whether a peer is one that the mode lets in.
+        """Return whether the mode permits a peer.
 
-        The kernel asks the file's mode when a peer connects. This asks again who it was, for the
-        case that the mode was changed behind our back.
+        The kernel checks the file's mode when a peer connects. This checks the peer again, in case
+        another process has changed the mode.
         """
         return bool(self.mode & 0o022) or peer.uid in {os.geteuid(), 0}
 
 
 @dataclass(frozen=True, slots=True)
 class SocketFile:
-    """The file of a listening Unix socket, as it was when it was made."""
+    """Identity of the file of a listening Unix socket."""
 
     path: Path
     device: int
     inode: int
 
     def remove(self) -> None:
-        """Remove the file, unless another one has taken its place."""
+        """Remove the file, unless another one has replaced it."""
         with contextlib.suppress(OSError):
             if _status(self.path) == self:
                 self.path.unlink()
@@ -54,14 +53,13 @@ class SocketFile:
 def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.socket, SocketFile]:
     """Listen on the absolute path `name`.
 
-    A socket that no process listens on any more is removed; nothing else is. Meanwhile a lock
-    file of mode 0600 beside it, `name` with `.lock` appended, keeps other servers from doing the
-    same. A lock on the folder could be held by every user who can open the folder.
+    A stale socket, on which no process listens, is removed; any other file is left alone. While
+    that happens, a lock file of mode 0600 (`name` with `.lock` appended) excludes other servers.
+    Locking the folder instead would let every user who can open it hold the lock.
 
     Raises:
         ListenFailed: the path is in use.
         OSError: the system refuses.
-
     """
     path = Path(name)
     group = None if access.group is None else _group_number(path, access.group)
@@ -73,9 +71,9 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
                 _remove_stale(path)
             listener.bind(name)
             try:
-                # No peer can connect before listen(), so mode and group apply to every peer.
+                # Peers can't connect before listen(), so mode and group apply to all of them.
                 path.chmod(access.mode)
-                if group is not None:  # a service may be forbidden to call it at all
+                if group is not None:  # seccomp may forbid the call to a service
                     os.chown(path, -1, group)
                 listener.listen(backlog)
             except OSError:
@@ -89,9 +87,9 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a socket's path: of two servers, the second would remove the first's."""
+    """Hold the lock of a socket's path, so that a server doesn't remove the socket of another."""
     lock = path.with_name(f"{path.name}.lock")
-    # A file that another user has put there is not followed, waited for or changed.
+    # A file of another user is not followed, waited for or changed.
     flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with open(os.open(lock, flags, 0o600), "rb") as file:  # noqa: PTH123 - of a descriptor
         status = os.fstat(file.fileno())
@@ -103,8 +101,8 @@ def _lock(path: Path) -> Iterator[None]:
             is_current = os.path.samestat(status, lock.lstat())
         except (BlockingIOError, FileNotFoundError):
             is_current = False
-        if not is_current:  # another server holds the lock, or has just removed this file
-            raise ListenFailed(f"unix:{path}", "another process begins to listen there")
+        if not is_current:  # another server holds the lock, or has just removed the file
+            raise ListenFailed(f"unix:{path}", "another process is about to listen there")
         try:
             yield
         finally:
@@ -113,7 +111,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise ListenFailed(f"unix:{path}", "a file that is no socket is there")
+        raise ListenFailed(f"unix:{path}", "the path has a file that is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0)
         try:
@@ -122,7 +120,7 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
         except BlockingIOError:
-            pass  # its queue is full, so somebody listens
+            pass  # its backlog is full, so a process listens
     raise ListenFailed(f"unix:{path}", "another process listens there")
 
 

@@ -1,6 +1,6 @@
-"""The same framing on plain blocking sockets, for scripts: a server, connections, a line reader.
+"""Servers, connections and line framing on blocking sockets, for scripts.
 
-One call waits for one thing; there are no threads and no event loop in here.
+There are no threads and no event loop: each call waits for one thing.
 """
 
 import select
@@ -26,22 +26,21 @@ _LINE_LIMIT = 1_048_576
 
 
 class LineReader:
-    """Reads lines from a connection, however the network cuts them."""
+    """A reader of the lines of a connection; made by `Connection.reader`."""
 
     def __init__(self, connection: "Connection", *, limit: int = _LINE_LIMIT) -> None:
-        """Read lines of at most `limit` bytes, their end not counted."""
+        """Create a reader for lines of at most `limit` bytes, without their end."""
         self._connection = connection
         self._decoder = LineDecoder(limit=limit)
         self._has_ended = False
 
     def read_line(self) -> bytes | None:
-        """Wait for the next line and give it without its end; None at the end of the stream.
+        """Wait for the next line and return it without its end; None at the end of the stream.
 
         Raises:
             LineTooLong: the next line is longer than the limit.
             IncompleteLine: the stream ended inside a line.
-            TimeoutError: the connection's timeout passed; what has arrived is kept.
-
+            TimeoutError: the connection's timeout passed; the next call continues the line.
         """
         while (line := self._decoder.next_line()) is None and not self._has_ended:
             if data := self._connection.receive():
@@ -57,15 +56,14 @@ class LineReader:
 
 
 class Connection:
-    """One stream to a peer; a context manager that closes it.
+    """One stream to a peer; a context manager that closes it on exit.
 
     Attributes:
         peer: the other end, as text for logs.
-
     """
 
     def __init__(self, connected: socket.socket, peer: str) -> None:
-        """Take over a connected socket."""
+        """Wrap a connected socket, which the connection closes."""
         self.peer = peer
         self._socket = connected
 
@@ -80,26 +78,25 @@ class Connection:
         self.close()
 
     def reader(self, *, limit: int = _LINE_LIMIT) -> LineReader:
-        """Give a reader of this connection's lines; one connection has one reader."""
+        """Return a reader of this connection's lines; a connection can have one reader."""
         return LineReader(self, limit=limit)
 
     def receive(self) -> bytes:
-        """Wait for bytes and return them; none at the end of the stream.
+        """Wait for data and return it; empty at the end of the stream.
 
         Raises:
-            ConnectionLost: TLS ended without close_notify, as when an attacker cuts the connection.
+            ConnectionLost: TLS ended without close_notify, as if an attacker cut the connection.
             TimeoutError: the connection's timeout passed.
-
         """
         try:
             return self._socket.recv(_READ_SIZE)
         except ssl.SSLEOFError as error:
-            raise ConnectionLost(f"{self.peer} ended TLS without close_notify") from error
+            raise ConnectionLost(f"{self.peer} closed TLS without close_notify") from error
 
     def has_input(self) -> bool:
-        """Return whether bytes or the end of the stream have arrived; never waits.
+        """Return whether data or the end of the stream has arrived, without waiting.
 
-        Over TLS, what has arrived may be of TLS itself, and `receive` then waits all the same.
+        Over TLS, that may be a message of TLS itself, and `receive` waits nevertheless.
         """
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
@@ -108,26 +105,25 @@ class Connection:
         return bool(poller.poll(0))
 
     def send(self, data: bytes) -> None:
-        """Send all bytes."""
+        """Send data, and wait until the system has accepted all of it."""
         self._socket.sendall(data)
 
     def send_line(self, line: bytes) -> None:
-        """Send a line; its end is added.
+        """Send a line, and its end.
 
         Raises:
             ValueError: the line contains a line feed.
-
         """
         if b"\n" in line:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
         self.send(line + b"\n")
 
     def set_timeout(self, seconds: float | None) -> None:
-        """Set how long any later wait may take; None waits for ever."""
+        """Set the timeout of later calls in seconds; None for no timeout."""
         self._socket.settimeout(seconds)
 
     def send_eof(self) -> None:
-        """End our side; the peer may still send."""
+        """End this side's stream; the peer may still send."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
@@ -136,11 +132,10 @@ class Connection:
 
 
 class Server:
-    """A listening endpoint; a context manager that closes it.
+    """A listening endpoint; a context manager that closes it on exit.
 
     Attributes:
-        endpoint: where it listens, with the port that the kernel chose.
-
+        endpoint: where it listens, with the real port.
     """
 
     def __init__(
@@ -154,15 +149,14 @@ class Server:
         """Listen on a TCP endpoint or a Unix socket.
 
         Args:
-            endpoint: where to listen; a host name is listened on at every address it has.
-            timeout: seconds that any wait of this server or its connections may take.
+            endpoint: where to listen, at every address of a host name.
+            timeout: seconds for each wait of the server and its connections.
             backlog: connections that the kernel holds until they are accepted.
             access: who may connect to a Unix socket.
 
         Raises:
-            ListenFailed: the address is taken, is not of this machine, or may not be used.
-            EndpointError: it is an endpoint of TLS.
-
+            ListenFailed: the address is in use, not of this machine, or not permitted.
+            EndpointError: the text is not an endpoint, or its scheme is "tls".
         """
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
@@ -186,7 +180,6 @@ class Server:
 
         Raises:
             TimeoutError: the server's timeout passed.
-
         """
         with selectors.DefaultSelector() as selector:
             for listener in self._listeners.sockets:
@@ -196,13 +189,13 @@ class Server:
                 try:
                     accepted, address = listener.accept()
                 except (BlockingIOError, ConnectionAbortedError):
-                    continue  # it went away before we came
+                    continue  # the peer closed it before it was accepted
                 accepted.settimeout(self._timeout)
                 return Connection(accepted, identify(accepted, address).text)
-        raise TimeoutError(f"expected a connection to {self.endpoint} within {self._timeout:g} s")
+        raise TimeoutError(f"no connection to {self.endpoint} within {self._timeout:g} s")
 
     def close(self) -> None:
-        """Listen no more; connections live on. May be called again."""
+        """Stop listening; connections stay open. May be called again."""
         self._listeners.close()
 
 
@@ -216,19 +209,18 @@ def connect(
     """Open a connection to an endpoint.
 
     Args:
-        endpoint: where to connect; the addresses of a host name are tried one after the other.
-        timeout: seconds that connecting to one address, and any later wait, may take.
-        tls: for the scheme "tls", whom to trust and who to be; the system's authorities and
-            nobody by default.
-        trusted_uids: for the scheme "unix", users whose servers are trusted besides root and the
+        endpoint: where to connect; the addresses of a host name are tried in their order.
+        timeout: seconds for connecting to one address, and for each later wait.
+        tls: for the scheme "tls": which servers to trust, and the client's certificate. By
+            default, the system's authorities are trusted and no certificate is sent.
+        trusted_uids: for the scheme "unix": users whose servers are trusted besides root and the
             user of this process.
 
     Raises:
-        ConnectFailed: it could not be reached; says who, where and why.
-        UntrustedServer: another user listens on the Unix socket.
+        ConnectFailed: the endpoint could not be reached; names it and the reason.
+        UntrustedServer: the Unix socket's server runs as another user.
         TLSSettingsError: a file of the TLS settings can't be used.
-        EndpointError: there are TLS settings, and the endpoint is not one of TLS.
-
+        EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)

@@ -82,7 +82,6 @@ class Logs:
 
         Raises:
             RPCError: the first piece could not be read.
-
         """
         log = self._agent.open_log(
             workload_id,

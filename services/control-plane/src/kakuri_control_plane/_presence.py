@@ -19,7 +19,6 @@ class Presence:
 
         Args:
             agent: its name in the log.
-
         """
         self._agent = agent
         self._is_lost = False

@@ -63,7 +63,6 @@ class Collector:
             memory: returns the size of the process in bytes.
             timer: returns processor seconds.
             trim: returns free memory of the process to the machine.
-
         """
         self._loop = loop
         self._memory = memory or resident_bytes

@@ -27,7 +27,6 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
     Raises:
         PermissionError: it belongs to another user, or others may write to it.
         OSError: it can't be created or opened.
-
     """
     if make:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,7 +22,6 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         OSError: it can't be read, is not a regular file, or is larger than 1 MiB.
         ValueError: it is not TOML.
-
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:

@@ -1,4 +1,4 @@
-"""For tests of what builds on this package: connections without a network, and a bad network."""
+"""Tools for tests: connections without a network, and a network with faults."""
 
 from kakuri_tcp.testing._memory import MemoryTransport, pair
 from kakuri_tcp.testing._proxy import FaultProxy, Faults

@@ -1,4 +1,4 @@
-"""A transport without a socket, for one protocol under test or for two that talk to each other."""
+"""A transport without a socket, for one protocol under test or two that are connected."""
 
 import asyncio
 
@@ -6,17 +6,19 @@ import asyncio
 class MemoryTransport(asyncio.Transport):
     """A transport whose other end is the test, or another MemoryTransport.
 
-    The test is the peer: `feed` and `feed_eof` are what the peer sends, `take` is what it reads.
-    What is fed while reading is paused waits, as it would in the kernel.
+        transport = MemoryTransport(protocol)
+        transport.feed(b"hello")             # the peer sends
+        assert transport.take() == b"HELLO"  # the peer reads
+
+    Data that is fed while reading is paused waits, as it would in the kernel.
 
     Attributes:
-        protocol: what was given, or what took its place.
-        has_eof: whether the protocol has ended its side.
-
+        protocol: the current protocol.
+        has_eof: whether the protocol has ended its stream.
     """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
-        """Connect `protocol`: its `connection_made` is called before this returns."""
+        """Connect `protocol`, and call its `connection_made`."""
         super().__init__()
         self.protocol: asyncio.Protocol = protocol
         self._is_reading = True
@@ -24,8 +26,8 @@ class MemoryTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._high = 65_536
         self._low = 16_384
-        self._buffer = bytearray()  # written, and not taken yet
-        self._incoming = bytearray()  # fed, and not received yet
+        self._buffer = bytearray()  # written, and not read by the peer
+        self._incoming = bytearray()  # fed, and not delivered
         self._eof_fed = False
         self._eof_received = False
         self._is_closing = False
@@ -37,17 +39,17 @@ class MemoryTransport(asyncio.Transport):
     # The peer's side
 
     def feed(self, data: bytes) -> None:
-        """Let the protocol receive bytes, at once if it is reading."""
+        """Send data to the protocol; delivered at once if it is reading."""
         self._incoming += data
         self._deliver()
 
     def feed_eof(self) -> None:
-        """Let the protocol see the end of the peer's stream."""
+        """End the peer's stream."""
         self._eof_fed = True
         self._deliver()
 
     def take(self, size: int | None = None) -> bytes:
-        """Read what the protocol wrote, at most `size` bytes of it."""
+        """Read what the protocol wrote, at most `size` bytes."""
         taken = bytes(self._buffer[:size])
         del self._buffer[: len(taken)]
         if self._is_writing_paused and len(self._buffer) <= self._low:
@@ -64,12 +66,12 @@ class MemoryTransport(asyncio.Transport):
         self._lose(error)
 
     def join(self, peer: "MemoryTransport") -> None:
-        """Make another transport the peer of this one."""
+        """Connect another transport as the peer."""
         self._peer = peer
         self._loop.call_soon(self.pass_on)
 
     def pass_on(self) -> None:
-        """Give the peer what was written, as long as it reads."""
+        """Pass written data to the peer, if it is reading."""
         peer = self._peer
         if peer is None or peer.is_closing():
             return
@@ -78,25 +80,25 @@ class MemoryTransport(asyncio.Transport):
         if not self._buffer and (self.has_eof or self._is_lost):
             peer.feed_eof()
 
-    # What a transport has to have
+    # The interface of asyncio.Transport
 
     def get_write_buffer_size(self) -> int:
-        """Give how much was written and not taken."""
+        """Return the number of bytes that the peer has not read."""
         return len(self._buffer)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Give the low and the high limit."""
+        """Return the low and the high limit."""
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set from how much on writing is paused, and down to how much."""
+        """Set the sizes of the buffer at which writing pauses and resumes."""
         self._high = 65_536 if high is None else high
         self._low = self._high // 4 if low is None else low
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the protocol."""
+        """Write data to the peer."""
         if self.has_eof:
-            raise RuntimeError("expected no write after write_eof")
+            raise RuntimeError("write() was called after write_eof()")
         if self._is_closing:
             return
         self._buffer += data
@@ -106,35 +108,35 @@ class MemoryTransport(asyncio.Transport):
         self._loop.call_soon(self.pass_on)
 
     def can_write_eof(self) -> bool:
-        """Say that the protocol can end its side alone."""
+        """Return that the protocol can end its stream alone."""
         return True
 
     def write_eof(self) -> None:
-        """Take the end of the protocol's stream."""
+        """End the protocol's stream."""
         self.has_eof = True
         self._loop.call_soon(self.pass_on)
 
     def pause_reading(self) -> None:
-        """Receive nothing for now."""
+        """Stop delivering data."""
         self._is_reading = False
 
     def resume_reading(self) -> None:
-        """Receive again; what waited comes in the next turn of the loop."""
+        """Deliver data again, from the next turn of the loop on."""
         self._is_reading = True
         self._loop.call_soon(self._deliver)
         if self._peer is not None:
             self._loop.call_soon(self._peer.pass_on)
 
     def is_reading(self) -> bool:
-        """Say whether the protocol wants data."""
+        """Return whether reading is not paused."""
         return self._is_reading
 
     def is_closing(self) -> bool:
-        """Say whether it is closing or closed."""
+        """Return whether the transport is closing or closed."""
         return self._is_closing
 
     def close(self) -> None:
-        """Close once everything has been taken."""
+        """Close when the peer has read everything."""
         self._is_closing = True
         if not self._buffer:
             self._lose(None)
@@ -145,12 +147,12 @@ class MemoryTransport(asyncio.Transport):
         self.lose(None)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Put another protocol in the place of this one."""
+        """Replace the protocol."""
         assert isinstance(protocol, asyncio.Protocol)
         self.protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Give the protocol."""
+        """Return the current protocol."""
         return self.protocol
 
     def _deliver(self) -> None:
@@ -175,7 +177,7 @@ class MemoryTransport(asyncio.Transport):
 def pair(
     first: asyncio.Protocol, second: asyncio.Protocol
 ) -> tuple[MemoryTransport, MemoryTransport]:
-    """Connect two protocols with each other, without a network."""
+    """Connect two protocols with each other, and return their transports."""
     one, other = MemoryTransport(first), MemoryTransport(second)
     one.join(other)
     other.join(one)

@@ -1,4 +1,4 @@
-"""A network that misbehaves on demand: a proxy on the loopback interface."""
+"""A proxy on the loopback interface that causes faults of a network."""
 
 import asyncio
 import socket
@@ -14,21 +14,19 @@ from kakuri_tcp._errors import ConnectFailed, ConnectionFault
 from kakuri_tcp._server import Server, listen
 
 _CONNECT_TIMEOUT = 5.0
-# Bytes on their way in one direction before the sender has to wait, as a network's own buffers
-# would make it.
+# Bytes in flight in one direction before the sender has to wait, as with the buffers of a network.
 _IN_TRANSIT = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What happens to the bytes of both directions.
+    """Faults of both directions.
 
     Attributes:
-        latency: seconds that every byte is on its way.
-        size: bytes of a piece; every piece is sent alone.
-        bandwidth: bytes a second.
-        black_hole: whether bytes vanish, while the connections stay open.
-
+        latency: seconds by which every byte is delayed.
+        size: bytes of a piece; every piece is sent separately.
+        bandwidth: bytes per second.
+        black_hole: drop all bytes, and keep the connections open.
     """
 
     latency: float = 0.0
@@ -38,18 +36,18 @@ class Faults:
 
 
 class FaultProxy:
-    """Passes connections on to `upstream`, with faults that can be changed at any time.
+    """A proxy for an endpoint, with faults that can be changed at any time.
 
-    Use it as an async context manager.
+        async with FaultProxy(server.endpoint) as proxy, LineClient(proxy.endpoint) as client:
+            proxy.faults = Faults(latency=0.1)
 
     Attributes:
-        endpoint: where it listens, once the block is entered.
-        faults: what happens to bytes from now on.
-
+        endpoint: where it listens while the context is entered.
+        faults: the faults from now on.
     """
 
     def __init__(self, upstream: Endpoint | str, faults: Faults = Faults()) -> None:
-        """Make a proxy in front of `upstream`."""
+        """Create a proxy in front of `upstream`."""
         self.upstream: Endpoint = Endpoint.of(upstream)
         self.faults = faults
         self.endpoint: Endpoint = Endpoint.tcp("127.0.0.1", 0)
@@ -73,28 +71,28 @@ class FaultProxy:
 
     @property
     def connections(self) -> int:
-        """How many connections pass through at the moment."""
+        """The number of open connections of clients."""
         return sum(side.is_client for side in self._sides)
 
     async def refuse(self) -> None:
-        """Listen no more and break what there is, as a host whose process ended."""
+        """Stop listening and close all connections, like a host whose process ended."""
         if self._server is not None:
             await self._server.close()
             self._server = None
 
     def reset(self) -> None:
-        """Break every connection with a TCP reset in both directions."""
+        """Reset every connection in both directions."""
         for side in list(self._sides):
             side.reset()
 
     def half_close(self) -> None:
-        """End the stream towards the clients; the other direction stays open."""
+        """End the streams to the clients; the other direction stays open."""
         for side in list(self._sides):
             if side.is_client:
                 side.end()
 
     def side_opened(self, side: "_Side") -> None:
-        """Take note of an open side, and connect a client's to the upstream."""
+        """Record an open side, and connect a client's to the upstream."""
         self._sides.add(side)
         if side.other is None:
             task = asyncio.get_running_loop().create_task(self._connect(side))
@@ -102,7 +100,7 @@ class FaultProxy:
             task.add_done_callback(self._tasks.discard)
 
     def side_closed(self, side: "_Side") -> None:
-        """Take note of the end of a side."""
+        """Remove a closed side."""
         self._sides.discard(side)
 
     async def _connect(self, client: "_Side") -> None:
@@ -113,7 +111,7 @@ class FaultProxy:
 
 
 class _Side(Connection):
-    """One of the two connections that the proxy joins."""
+    """One of two joined connections."""
 
     def __init__(self, proxy: FaultProxy, other: "_Side | None" = None) -> None:
         super().__init__()
@@ -122,10 +120,10 @@ class _Side(Connection):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
-        # Pieces towards this side's peer with their time of arrival; None is the end.
+        # Pieces to this side's peer, with their time of arrival; None is the end of the stream.
         self._transit: deque[tuple[float, bytes | None]] = deque()
         self._transit_size = 0
-        self._early: list[bytes] = []  # what came before the upstream was there
+        self._early: list[bytes] = []  # received before the upstream was connected
         self._free_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._is_ended = False
@@ -161,11 +159,11 @@ class _Side(Connection):
                 self.other.send_later(None)
 
     def sweep(self, now: float) -> None:
-        self.made_progress = True  # the proxy has no timeouts of its own
+        self.made_progress = True  # the proxy itself has no timeouts
         super().sweep(now)
 
     def join(self, upstream: "_Side") -> None:
-        """Pass on to `upstream` from now on, and what has come before."""
+        """Forward to `upstream` from now on, beginning with what was received before."""
         self.other = upstream
         for data in self._early:
             self.data_received(data)
@@ -173,7 +171,7 @@ class _Side(Connection):
         self.resume_reading()
 
     def send_later(self, data: bytes | None) -> None:
-        """Send bytes, or the end, to this side's peer, as the faults want it."""
+        """Send data, or the end of the stream, to this side's peer, subject to the faults."""
         faults = self._proxy.faults
         now = self._loop.time()
         width = faults.size or max(len(data or b""), 1)
@@ -189,7 +187,7 @@ class _Side(Connection):
             self._arrive()
 
     def end(self) -> None:
-        """End the stream towards this side's peer."""
+        """End the stream to this side's peer."""
         if self._transport is not None and not self._is_ended and not self.is_closing:
             self._is_ended = True
             self._transport.write_eof()
@@ -197,14 +195,14 @@ class _Side(Connection):
                 self.close()
 
     def reset(self) -> None:
-        """Break the connection to this side's peer with a TCP reset."""
+        """Reset the connection to this side's peer."""
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.abort()
 
     def _arrive(self) -> None:
-        """Send what has been long enough on its way; one piece a turn, so that it goes alone."""
+        """Send the next piece that is due, one per turn of the loop so that it is sent alone."""
         self._timer = None
         if self._transit and self._transit[0][0] <= self._loop.time() and not self.is_closing:
             piece = self._transit.popleft()[1]

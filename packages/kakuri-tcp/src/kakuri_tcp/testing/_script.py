@@ -1,4 +1,4 @@
-"""Exchanges as data: what the peer sends, what it must get, in order."""
+"""Scripted exchanges: what the peer sends and must receive, in order."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,25 +18,26 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """The peer must have got exactly these bytes since it last looked."""
+    """The peer must have received exactly these bytes since the last Expect."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The peer ends its side."""
+    """The peer ends its stream."""
 
 
 Step = Send | Expect | End
 
 
 async def play(protocol: asyncio.Protocol, steps: Iterable[Step]) -> MemoryTransport:
-    """Play the peer of `protocol` and give the transport, for a look at what became of it.
+    r"""Play the peer of `protocol`, and return the transport for further checks.
+
+        await play(protocol, [Send(b"a\n"), Expect(b"A\n"), End()])
 
     Raises:
-        AssertionError: the peer got something else than it must.
-
+        AssertionError: the peer received something else.
     """
     transport = MemoryTransport(protocol)
     for number, step in enumerate(steps, 1):

@@ -1,25 +1,24 @@
-"""Waiting in tests for what the loop has yet to do, without a guess at how long it takes."""
+"""Waiting in tests, without guessing how long it takes."""
 
 import asyncio
 from collections.abc import Callable
 
-# Enough turns of the loop for callbacks and tasks that wait for nothing but each other.
+# Enough turns for callbacks and tasks that only wait for each other.
 _TURNS = 20
 _PAUSE = 0.001
 
 
 async def run_pending() -> None:
-    """Let the loop run everything that is due."""
+    """Run the event loop until nothing is due."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
-    """Wait until a condition holds that nothing announces.
+    """Wait until a condition holds that no event announces.
 
     Raises:
         TimeoutError: it did not hold within `timeout` seconds.
-
     """
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
