@@ -18,5 +18,5 @@ def test_threat_model_names_tests():
 
 
 @pytest.mark.parametrize(("file", "test"), NAMED)
-def test_test_that_the_threat_model_names_exists(file, test):
+def test_name_in_the_threat_model_is_a_test(file, test):
     assert re.search(rf"^(?:async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
