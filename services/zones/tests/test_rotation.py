@@ -4,7 +4,7 @@ from kakuri_zones.logs import LogStore
 
 
 async def test_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
+    monkeypatch.setattr("kakuri_zones._assembly.LogStore", small_logs)
     async with run() as node:
         await node.start()
         runtime.write("z", b"x" * 200 + b"\n")
@@ -17,7 +17,7 @@ async def test_log_is_rotated_while_it_is_written(runtime, run, monkeypatch):
 
 
 async def test_failed_rotation_is_retried(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
+    monkeypatch.setattr("kakuri_zones._assembly.LogStore", small_logs)
     async with run() as node:
         await node.start()
         runtime.faults.set("ReopenContainerLog", "2*error(UNKNOWN: no)")
@@ -27,7 +27,7 @@ async def test_failed_rotation_is_retried(runtime, run, monkeypatch):
 
 
 async def test_rotation_that_hangs_does_not_delay_others(runtime, run, monkeypatch):
-    monkeypatch.setattr("kakuri_zones._node.LogStore", small_logs)
+    monkeypatch.setattr("kakuri_zones._assembly.LogStore", small_logs)
     async with run() as node:
         for zone in ("hangs", "other"):
             await node.start(zone)

@@ -4,6 +4,7 @@
 runtime's objects carry labels that identify them, so nothing is stored but logs.
 """
 
+from kakuri_zones._assembly import zone_node
 from kakuri_zones._errors import (
     NodeLocked,
     NodeUnavailable,
@@ -19,7 +20,7 @@ from kakuri_zones._errors import (
 from kakuri_zones._health import Condition, Health, OptionalCalls, RuntimeInfo
 from kakuri_zones._image_collection import CollectionLimits
 from kakuri_zones._monitor import MonitorTimes
-from kakuri_zones._node import ZoneNode, zone_node
+from kakuri_zones._node import ZoneNode
 from kakuri_zones._pulling import PullLimits
 from kakuri_zones._removal import RetryTimes
 from kakuri_zones._settings import DEFAULT_HANDLERS, DEFAULT_LOG_DIR, Settings

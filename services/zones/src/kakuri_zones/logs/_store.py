@@ -307,12 +307,7 @@ class LogStore:
                 return
 
     async def _change(
-        self,
-        zone: str,
-        name: str,
-        before: object,
-        has_ended: Callable[[], bool],
-        left: float,
+        self, zone: str, name: str, before: object, has_ended: Callable[[], bool], left: float
     ) -> None:
         """Wait until a file may have grown since its signature, at most `left` seconds."""
         while left > 0:
