@@ -133,7 +133,6 @@ file = "packages/kakuri-registry/tests/test_ordered.py"
 tests = {f"{file}::test_id_that_is_added_and_discarded_leaves_no_record": 0.1}
 counted = [each for each in found if each.code == "self._size += 1"]
 elsewhere = [each for each in found if each.path.name == "_recovery.py"]
-assert worker.unstable(tests) == set()
 print(worker.run(counted[0], tests).name)
 print(worker.run(elsewhere[-1], tests).name)
 print(worker.run(elsewhere[-1], {}).name)

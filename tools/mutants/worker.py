@@ -30,7 +30,6 @@ _TIMEOUT_FACTOR = 10.0
 """How many times as long as before a test may take."""
 _LEAST_SECONDS = 30.0
 _BROKEN = 70
-_CHECKS = 5
 
 
 class Outcome(Enum):
@@ -55,6 +54,9 @@ class Worker:
     """A copy of a member's source, which is changed and tested again and again.
 
     The tests run from the repository; a process of tests finds the copy before the editable.
+
+    Attributes:
+        unstable: the tests that have failed without a change.
     """
 
     def __init__(self, member: Member, folder: Path) -> None:
@@ -67,6 +69,8 @@ class Worker:
         self._source = folder / "src"
         self._log = folder / "noticed"
         self._noticing: dict[str, dict[str, None]] = {}
+        self._stable: set[str] = set()
+        self.unstable: set[str] = set()
         shutil.rmtree(self._source, ignore_errors=True)
         shutil.copytree(member.folder / "src", self._source)
         for path in self._source.rglob("*.py"):
@@ -75,13 +79,24 @@ class Worker:
     def run(self, place: Place, tests: dict[str, float]) -> Outcome:
         """Make a change, run tests until one fails, and take the change back.
 
+        A test that fails without the change as well is left out from then on.
+
         Args:
             place: the change.
             tests: the ids of the tests that can notice it, in the order to run them, with the
                 seconds that each took.
         """
-        if not tests:
-            return Outcome.NOT_RUN
+        while True:
+            tests = {name: took for name, took in tests.items() if name not in self.unstable}
+            outcome = self._outcome(place, tests)
+            if outcome is not Outcome.NOTICED or not self._log.exists():
+                return outcome
+            name = self._log.read_text()
+            if self._is_stable(name, tests):
+                self._noticing[place.module][name] = None
+                return outcome
+
+    def _outcome(self, place: Place, tests: dict[str, float]) -> Outcome:
         noticing = self._noticing.setdefault(place.module, {})
         likely = {name for name in noticing if name in tests}
         files = {file_of(name) for name in [*likely][-1:]}
@@ -94,28 +109,19 @@ class Worker:
                     outcome = self._run(group, likely)
                 if outcome in (Outcome.NOTICED, Outcome.TIMED_OUT):
                     break
-        if self._log.exists():
-            noticing[self._log.read_text()] = None
-            self._log.unlink()
         return outcome
 
-    def unstable(self, tests: dict[str, float]) -> set[str]:
-        """Run tests without any change, and return those that fail; they would not show anything.
-
-        Raises:
-            SystemExit: Too many tests fail.
-        """
-        found: set[str] = set()
-        for _ in range(_CHECKS):
-            others = {name: took for name, took in tests.items() if name not in found}
-            if self._run(others, set()) is Outcome.SURVIVED:
-                return found
-            if self._log.exists():
-                found.add(self._log.read_text())
-                self._log.unlink()
-        raise SystemExit(f"expected the tests to pass without a change, got {sorted(found)}")
+    def _is_stable(self, name: str, tests: dict[str, float]) -> bool:
+        """Run a test without any change, the first time that it fails, and return if it passes."""
+        if name not in self._stable:
+            if self._run({name: tests[name]}, set()) is not Outcome.SURVIVED:
+                self.unstable.add(name)
+                return False
+            self._stable.add(name)
+        return True
 
     def _run(self, tests: dict[str, float], likely: set[str]) -> Outcome:
+        self._log.unlink(missing_ok=True)
         child = os.fork()
         if child == 0:
             self._test(tests, likely)
