@@ -144,6 +144,9 @@ class _Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if sys.gettrace() is None:  # the interpreter ends tracing where the stack overflows
+            self._coverage.stop()
+            self._coverage.start()
         self._coverage.switch_context(item.nodeid)
         start = time.process_time()
         try:

@@ -1,10 +1,11 @@
 """Documents that are cut off or have one wrong character: a typed decoder reports what `loads` does."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from kakuri_json import JSONSyntaxError, ValidationError, decode, loads
+from kakuri_json import JSONSyntaxError, ValidationError, decode, dumps, loads, schema
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,30 @@ def test_document_with_a_character_too_many_has_the_error_of_loads(character):
             # A value of another type may be found before the wrong character.
             found = syntax_error_of(lambda text=text: decode(text, type=Drawing))
             assert found in (expected, ""), text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[0" + "1" * 40 + "]", repr("0" + "1" * 19)),
+        ('{"' + "k" * 80 + '":1,"' + "k" * 80 + '":2}', repr("k" * 60) + " again"),
+    ],
+)
+def test_syntax_error_shows_the_beginning_of_long_text(text, shown):
+    for call in (lambda: loads(text), lambda: decode(text, type=dict[str, int] | list[int])):
+        assert error_of(call).partition(" at line")[0].endswith(f"got {shown}")
+
+
+@dataclass(frozen=True)
+class Patterned:
+    plain: Annotated[str, re.compile("a+")]
+    flagged: Annotated[str, re.compile("a+", re.IGNORECASE)]
+
+
+def test_pattern_with_flags_is_checked_and_not_in_the_schema():
+    assert decode('{"plain": "aa", "flagged": "AA"}', type=Patterned).flagged == "AA"
+    for text in ('{"plain": "AA", "flagged": "AA"}', '{"plain": "a", "flagged": "b"}'):
+        with pytest.raises(ValidationError):
+            decode(text, type=Patterned)
+    text = dumps(schema(Patterned))
+    assert text.count('"pattern":') == 1
