@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
+from tools.members import MEMBERS
 from tools.site import public_modules
+from tools.usage import usage_of
 
 MODULES = [module for module in public_modules() if module.exported]
+LIBRARIES = [member for member in MEMBERS if member.folder.parent.name == "packages"]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
@@ -45,3 +48,8 @@ def test_error_of_a_lazy_package_that_was_not_imported_itself_is_shown_by_its_pu
     command = [sys.executable, "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout == f"{package}\n"
+
+
+@pytest.mark.parametrize("member", LIBRARIES, ids=lambda member: member.name)
+def test_library_has_calls_for_type_checkers(member):
+    assert "assert_type(" in usage_of(member).read_text()
