@@ -5,6 +5,8 @@ Every name can be imported from here. `kakuri_http.core`, `kakuri_http.server` a
 without an event loop.
 """
 
+from importlib import import_module
+
 from kakuri_http._errors import (
     ClientDisconnected,
     ClientError,
@@ -28,7 +30,6 @@ from kakuri_http._limits import Limits, PoolLimits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request, Response
 from kakuri_http._url import encode_query, percent_encode
 from kakuri_http._version import __version__
-from kakuri_http.client import Client, StreamedResponse
 from kakuri_http.core import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
@@ -56,6 +57,10 @@ from kakuri_http.server import (
     problem,
     serve,
 )
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_http.client import Client, StreamedResponse
 
 __all__ = [
     "CONNECTION_CLOSED",
@@ -111,7 +116,27 @@ __all__ = [
     "serve",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_OF_CLIENT = frozenset({"Client", "StreamedResponse"})  # servers don't pay for their import
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OF_CLIENT:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    client = import_module("kakuri_http.client")
+    _publish({each: getattr(client, each) for each in _OF_CLIENT})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _publish(values: dict[str, object]) -> None:
+    """Bind names here; tracebacks show the public name."""
+    for name, value in values.items():
+        globals()[name] = value
+        if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+            value.__module__ = __name__
+
+
+_publish({name: globals()[name] for name in __all__ if name not in _OF_CLIENT})
