@@ -5,8 +5,8 @@ import pytest
 from kakuri_cri import Timeouts
 from kakuri_cri.testing import FakeImage
 from kakuri_tcp.testing import until
+from kakuri_workload import RestartPolicy, ZoneChanged
 from kakuri_workload import WorkloadState as State
-from kakuri_workload import ZoneChanged
 from kakuri_zones._labels import spec_hash
 
 SHORT = {"timeouts": Timeouts(usual=0.3, run_pod_sandbox=0.3)}
@@ -91,6 +91,16 @@ async def test_start_with_another_spec_than_the_start_in_progress_is_a_conflict(
     await runtime.calls.wait_for("RunPodSandbox")
     assert (await node.start(memory_mb=65)).code == "conflict"
     assert (await first)[0] is True
+
+
+async def test_start_with_another_restart_policy_joins_the_start_in_progress(runtime, node):
+    runtime.faults.set("RunPodSandbox", "delay(100)")
+    first = asyncio.create_task(node.start())
+    await runtime.calls.wait_for("RunPodSandbox")
+    _, zone = await node.start(restart_policy=RestartPolicy.ALWAYS)
+    assert (await first)[1] == zone
+    assert await node.start(restart_policy=RestartPolicy.ALWAYS) == (False, zone)
+    assert len(runtime.sandboxes) == 1
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def test_resolvers_of_the_host_that_zones_can_reach_are_used(tmp_path):
 
 def test_loopback_stub_is_replaced_by_the_resolvers_that_it_forwards_to(tmp_path):
     stub = "nameserver 127.0.0.53\noptions edns0\nsearch stub.example\n"
-    behind = "nameserver 10.0.0.1\nsearch behind.example\n"
-    assert written(network(tmp_path, stub, behind)) == (
-        ["10.0.0.1"], ["behind.example"], ["ndots:1"],
+    upstream = "nameserver 10.0.0.1\nsearch upstream.example\n"
+    assert written(network(tmp_path, stub, upstream)) == (
+        ["10.0.0.1"], ["upstream.example"], ["ndots:1"],
     )  # fmt: skip
 
 

@@ -4,7 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from kakuri_cri.api import ContainerState
+from kakuri_workload import ZoneSpec
 
+from kakuri_zones import _labels as labels
 from kakuri_zones._errors import ZoneConflict
 from kakuri_zones._observed import Container, ObservedZone, Sandbox
 
@@ -25,6 +27,11 @@ class RunIdentity:
     zone_id: str
     attempt: int
     spec_hash: str
+
+    @classmethod
+    def of(cls, spec: ZoneSpec) -> "RunIdentity":
+        """Return the run that a spec describes."""
+        return cls(spec.id, spec.attempt, labels.spec_hash(spec))
 
     def was_started(self, observed: ObservedZone) -> bool:
         """Return whether the container of this run was started already.

@@ -97,12 +97,16 @@ class Start:
         self._logs = logs
         self._cgroup_parent = cgroup_parent
         self._network = network
-        self._run = RunIdentity(spec.id, spec.attempt, labels.spec_hash(spec))
+        self._run = RunIdentity.of(spec)
         message = f"zone {spec.id!r} was stopped before its container started"
         self._cancellation = Cancellation(message, cancel_timeout)
         self._created_sandboxes: set[str] = set()
         self._created_containers: set[str] = set()
         self._has_adopted = False
+
+    def serves(self, spec: ZoneSpec) -> bool:
+        """Return whether a start of this spec would create the same zone."""
+        return spec == self.spec or RunIdentity.of(spec) == self._run
 
     def cancel(self) -> None:
         """Cancel the start: `run` removes what it created and raises StartCancelled."""
