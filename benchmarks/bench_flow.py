@@ -1,7 +1,7 @@
 """POST and GET per second through control plane and agent, beside Go and FastAPI.
 
 Kakuri runs with its default options, access log included, in a store in memory and a durable one,
-and once with a quiet log to show what the log costs. Go's services (`go_stack.go`) take part if a Go
+and besides with a quiet log and with two workers, to show what these change. Go's services (`go_stack.go`) take part if a Go
 compiler is installed. The stacks run in turn on the same machine under the same wrk; each figure
 is the median of the rounds.
 
@@ -9,14 +9,12 @@ Usage: bench_flow.py [ROUNDS] [SECONDS] [CONNECTIONS]
 """
 
 import os
-import platform
 import re
 import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import urllib.error
@@ -71,13 +69,14 @@ Stack = Callable[[str, str, str], tuple[list[str], list[str]]]
 """Takes ports of control plane and agent and a folder; returns their commands."""
 
 
-def kakuri(*agent_options: str, log_level: str = "info") -> Stack:
+def kakuri(*agent_options: str, log_level: str = "info", workers: int = 1) -> Stack:
     def commands(port: str, agent_port: str, state: str) -> tuple[list[str], list[str]]:
         log = ["--log-level", log_level]
         agent = [str(BIN / "kakuri-agent"), "--listen", f"127.0.0.1:{agent_port}"]
         agent += ["--runtime", "simulated", "--state-dir", state, *agent_options]
         plane = [str(BIN / "kakuri-control-plane"), "--listen", f"127.0.0.1:{port}"]
-        return [*plane, "--agent", f"127.0.0.1:{agent_port}", *log], [*agent, *log]
+        plane += ["--agent", f"127.0.0.1:{agent_port}", "--workers", str(workers)]
+        return [*plane, *log], [*agent, *log]
 
     return commands
 
@@ -118,8 +117,11 @@ def wait_for(url: str) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and its children have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = (int(fields[11]) + int(fields[12])) / TICKS
+    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 def wrk(url: str, script: str | None, pids: list[int], seconds: int, connections: int) -> Result:
@@ -165,6 +167,7 @@ def stacks(folder: Path) -> dict[str, Stack]:
     found = {
         "Kakuri, memory": kakuri("--store", "memory"),
         "Kakuri, memory, quiet log": kakuri("--store", "memory", log_level="warning"),
+        "Kakuri, memory, 2 workers": kakuri("--store", "memory", workers=2),
         "Kakuri, durable": kakuri(),
     }
     if (go := shutil.which("go")) is not None:
@@ -207,11 +210,8 @@ def main() -> None:
                 status.update(f"round {number + 1} of {rounds}: {name}")
                 for work, result in measure(stack, seconds, connections).items():
                     results[work].setdefault(name, []).append(result)
-    optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    build = "optimized build" if optimized else "build without optimizations"
     console.print(
-        f"CPython {platform.python_version()}, {build}; wrk -t1 -c{connections}, "
-        f"median of {rounds} rounds of {seconds} s"
+        f"Python {sys.version}\nwrk -t1 -c{connections}, median of {rounds} rounds of {seconds} s"
     )
     for work, of_stacks in results.items():
         console.print(table_of(work, of_stacks))
