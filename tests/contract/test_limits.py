@@ -10,7 +10,7 @@ from functools import cache
 
 import kakuri_protobuf as protobuf
 import pytest
-from kakuri_agent._sidecar import MAX_EVENT, MAX_LOG_EVENT
+from kakuri_agent.runtimes._sidecar import MAX_EVENT, MAX_LOG_EVENT
 from kakuri_control_plane._api import MAX_BODY
 from kakuri_control_plane._problems import agent_problem
 from kakuri_control_plane._views import HistoryView, WorkloadPage

@@ -16,8 +16,8 @@ from functools import partial
 
 from kakuri_agent import Agent, SidecarZones, _state
 from kakuri_agent._cli import main
-from kakuri_agent._node_zones import NodeZones
 from kakuri_agent._retention import Retention
+from kakuri_agent.runtimes._node_zones import NodeZones
 from kakuri_registry import STORE_FAILPOINTS, WRITER_FAILPOINTS, SQLiteStore, StoreWriter
 
 from services.agent.tests.crash_disk import TORN, TornWrite

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from types import SimpleNamespace
 
-from kakuri_agent._node_zones import NodeZones
+from kakuri_agent.runtimes._node_zones import NodeZones
 from kakuri_cri import ChannelError, Runtime, api
 from kakuri_cri.testing import FakeCri, FakeImage
 from kakuri_cri.testing._objects import Refusal

@@ -107,7 +107,7 @@ async def test_runtime_that_is_away_is_a_fault_until_it_is_back(node):
 
 
 async def test_runtime_without_a_network_is_a_fault_until_it_has_one(node, monkeypatch):
-    monkeypatch.setattr("kakuri_agent._node_zones.HEALTH_INTERVAL", 0.02)
+    monkeypatch.setattr("kakuri_agent.runtimes._node_zones.HEALTH_INTERVAL", 0.02)
     node.cri.node.conditions["NetworkReady"] = False
     with structlog.testing.capture_logs() as logs:
         async with node.agent() as client:

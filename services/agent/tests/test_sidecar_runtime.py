@@ -13,8 +13,8 @@ from kakuri_agent import (
     UnknownCursor,
     ZoneRuntime,
 )
-from kakuri_agent._sidecar import MAX_CONNECTIONS, MAX_STARTS
-from kakuri_agent._zone_view import MAX_BREAKS
+from kakuri_agent.runtimes._sidecar import MAX_CONNECTIONS, MAX_STARTS
+from kakuri_agent.runtimes._zone_view import MAX_BREAKS
 from kakuri_http import Response, Router, problem, serve
 from kakuri_json import encode
 from kakuri_tcp import Endpoint

@@ -3,7 +3,7 @@
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import Capacity, InsufficientCapacity
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._runtime import (
+from kakuri_agent.runtimes._protocol import (
     NoLog,
     Observer,
     Runtime,
@@ -11,11 +11,10 @@ from kakuri_agent._runtime import (
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent._sidecar import SidecarZones
-from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
-from kakuri_agent._version import __version__
-from kakuri_agent._zone_operations import Refused, ZoneOperations
-from kakuri_agent._zone_runtime import ZoneRuntime
+from kakuri_agent.runtimes._sidecar import SidecarZones
+from kakuri_agent.runtimes._simulated import Outcome, SimulatedRuntime, read_script
+from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
+from kakuri_agent.runtimes._zone_runtime import ZoneRuntime
 
 __all__ = [
     "Agent",

@@ -45,9 +45,9 @@ from kakuri_workload import DesiredState, Workload
 
 from kakuri_agent._capacity import Capacity, InsufficientCapacity, NeverFits
 from kakuri_agent._reconciler import Reconciler
-from kakuri_agent._runtime import Runtime
 from kakuri_agent._version import __version__
 from kakuri_agent._workload_logs import WorkloadLogs
+from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 

@@ -20,10 +20,16 @@ from kakuri_zones.options import zone_options
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import MEMORY_FLOOR_MB, Capacity, cpu_of_machine, memory_of_machine
 from kakuri_agent._retention import Retention
-from kakuri_agent._runtimes import RUNTIMES, SIDECAR, choose_runtime, log_runtime, open_runtime
-from kakuri_agent._simulated import SimulatedRuntime
 from kakuri_agent._state import StateFolder, default_state_dir, open_registry
 from kakuri_agent._version import __version__
+from kakuri_agent.runtimes._choice import (
+    RUNTIMES,
+    SIDECAR,
+    choose_runtime,
+    log_runtime,
+    open_runtime,
+)
+from kakuri_agent.runtimes._simulated import SimulatedRuntime
 
 DRAIN_SECONDS = 10.0
 """How long a request in flight may take when the agent is told to stop."""

@@ -16,9 +16,9 @@ from kakuri_workload import DesiredState, Run, WorkloadState, ZoneSpec, ZoneStat
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import LONGEST_BACK_OFF
-from kakuri_agent._runtime import Runtime
 from kakuri_agent._status_updater import StatusUpdater
 from kakuri_agent._work_queue import WorkQueue
+from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 

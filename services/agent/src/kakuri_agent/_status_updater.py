@@ -10,8 +10,8 @@ from kakuri_workload import DesiredState, Run, WorkloadState, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import ENDS_OF_A_STOP, GOOD_RUN, back_off, is_restarted
-from kakuri_agent._runtime import Runtime
 from kakuri_agent._work_queue import WorkQueue
+from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
 

@@ -12,14 +12,13 @@ from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegi
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 from kakuri_workload import LogChunk, LogRequest
 
-from kakuri_agent._runtime import (
+from kakuri_agent.runtimes._protocol import (
     NoLog,
     Runtime,
     RuntimeFault,
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent._signals import Signals, wait_for
 
 LOG_START = "start"
 """The cursor at the beginning of a log without content."""

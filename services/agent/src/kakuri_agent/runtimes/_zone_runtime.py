@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import structlog
 from kakuri_workload import LogChunk, LogRequest, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import Observer, RuntimeUnavailable
-from kakuri_agent._zone_logs import ZoneLogs
-from kakuri_agent._zone_operations import Refused, ZoneOperations
-from kakuri_agent._zone_specs import ZoneSpecs
-from kakuri_agent._zone_view import ZoneView, follow_events
+from kakuri_agent.runtimes._protocol import Observer, RuntimeUnavailable
+from kakuri_agent.runtimes._zone_logs import ZoneLogs
+from kakuri_agent.runtimes._zone_operations import Refused, ZoneOperations
+from kakuri_agent.runtimes._zone_specs import ZoneSpecs
+from kakuri_agent.runtimes._zone_view import ZoneView, follow_events
 
 log = structlog.get_logger()
 

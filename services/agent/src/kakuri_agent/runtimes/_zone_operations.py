@@ -5,7 +5,7 @@ from typing import Protocol
 
 from kakuri_workload import LogChunk, LogEvent, LogRequest, ZoneEvent, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import RuntimeFault
+from kakuri_agent.runtimes._protocol import RuntimeFault
 
 
 class Refused(RuntimeFault):

@@ -23,7 +23,7 @@ from kakuri_json import convert
 from kakuri_rpc import MAX_REASON_LENGTH
 from kakuri_workload import LogChunk, LogRequest, Range, Text, WorkloadState, ZoneSpec, ZoneStatus
 
-from kakuri_agent._runtime import NoLog, Observer
+from kakuri_agent.runtimes._protocol import NoLog, Observer
 
 Seconds = Annotated[float, Range(ge=0, le=365 * 24 * 3600)]
 Reason = Annotated[

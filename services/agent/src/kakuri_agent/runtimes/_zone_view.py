@@ -16,8 +16,8 @@ from kakuri_workload import (
     ZoneStatus,
 )
 
-from kakuri_agent._runtime import Observer, RuntimeUnavailable
-from kakuri_agent._zone_operations import ZoneOperations
+from kakuri_agent.runtimes._protocol import Observer, RuntimeUnavailable
+from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
 

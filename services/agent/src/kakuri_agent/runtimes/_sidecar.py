@@ -36,13 +36,13 @@ from kakuri_workload import (
     present_spelling,
 )
 
-from kakuri_agent._runtime import (
+from kakuri_agent.runtimes._protocol import (
     NoLog,
     RuntimeFault,
     RuntimeUnavailable,
     UnknownCursor,
 )
-from kakuri_agent._zone_operations import Refused
+from kakuri_agent.runtimes._zone_operations import Refused
 
 log = structlog.get_logger()
 

@@ -11,11 +11,11 @@ from kakuri_tcp import Endpoint
 from kakuri_zones import NodeUnavailable
 from kakuri_zones import Settings as ZoneSettings
 
-from kakuri_agent._node_zones import NodeZones, node_zones, runtime_answers
-from kakuri_agent._runtime import Runtime
-from kakuri_agent._sidecar import SidecarZones
-from kakuri_agent._simulated import Outcome, SimulatedRuntime, read_script
-from kakuri_agent._zone_runtime import ZoneRuntime
+from kakuri_agent.runtimes._node_zones import NodeZones, node_zones, runtime_answers
+from kakuri_agent.runtimes._protocol import Runtime
+from kakuri_agent.runtimes._sidecar import SidecarZones
+from kakuri_agent.runtimes._simulated import Outcome, SimulatedRuntime, read_script
+from kakuri_agent.runtimes._zone_runtime import ZoneRuntime
 
 log = structlog.get_logger()
 

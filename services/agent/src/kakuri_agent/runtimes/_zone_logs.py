@@ -11,9 +11,9 @@ from dataclasses import replace
 import structlog
 from kakuri_workload import LogChunk, LogGrown, LogRequest
 
-from kakuri_agent._runtime import RuntimeUnavailable
 from kakuri_agent._signals import Signals, wait_for
-from kakuri_agent._zone_operations import ZoneOperations
+from kakuri_agent.runtimes._protocol import LogRequest, RuntimeUnavailable
+from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
 
