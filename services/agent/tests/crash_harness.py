@@ -151,7 +151,7 @@ class Life:
         if isinstance(self.world.outside, ModelCri):
             return await self._stack.enter_async_context(self.world.outside.node(self))
         zones = SidecarZones(Endpoint.parse("unix:/nowhere"))
-        zones._starts = zones._ends = zones._reads = zones._events = Link(self, self.world.outside)
+        zones._commands = zones._reads = Link(self, self.world.outside)
         return zones
 
     def is_about_to(self, name):

@@ -24,21 +24,21 @@ from kakuri_workload.testing import workload
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-async def test_starting_registers_and_tells_the_runtime(agent, runtime, registry, settle):
+async def test_start_registers_a_workload_and_starts_its_zone(agent, runtime, registry, settle):
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.PENDING)
     await settle()
     assert runtime.told == [("start", "wl-1", 0)]
     assert registry.get("wl-1").registered_at == 7.0
 
 
-async def test_starting_again_is_the_present_status(agent, runtime, settle):
+async def test_equal_start_returns_the_current_status(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
     await settle()
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.RUNNING, existing=True)
 
 
-async def test_what_has_ended_is_not_started_again(agent, runtime, settle):
+async def test_equal_start_of_an_ended_workload_starts_nothing(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error")
     await settle()
@@ -49,7 +49,7 @@ async def test_what_has_ended_is_not_started_again(agent, runtime, settle):
     assert ("start", "wl-1", 0) not in runtime.told
 
 
-async def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime, settle):
+async def test_start_with_another_specification_is_a_conflict(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     reply = agent.handle(StartWorkload(workload(memory_mb=1)))
     assert (reply.code, reply.id) == (ErrorCode.CONFLICT, "wl-1")
@@ -57,7 +57,7 @@ async def test_the_same_id_with_another_spec_is_a_conflict(agent, runtime, settl
     assert len(runtime.told) == 1
 
 
-async def test_another_runtime_class_is_refused(agent, runtime, settle):
+async def test_start_with_an_unknown_runtime_class_is_a_bad_request(agent, runtime, settle):
     reply = agent.handle(StartWorkload(workload(runtime_class="runc")))
     assert reply == ErrorReply(
         ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1"
@@ -66,7 +66,7 @@ async def test_another_runtime_class_is_refused(agent, runtime, settle):
     assert runtime.told == []
 
 
-async def test_a_full_registry_is_capacity_and_promises_nothing(agent, capacity):
+async def test_start_in_a_full_registry_is_capacity_and_reserves_nothing(agent, capacity):
     for name in ("a", "b", "c"):
         agent.handle(StartWorkload(workload(name)))
     reply = agent.handle(StartWorkload(workload("d")))
@@ -74,7 +74,9 @@ async def test_a_full_registry_is_capacity_and_promises_nothing(agent, capacity)
     assert capacity.memory_mb_used == 3 * 512
 
 
-async def test_what_does_not_fit_is_capacity_with_figures(registry, writer, runtime, settle):
+async def test_start_beyond_the_free_capacity_is_capacity_with_figures(
+    registry, writer, runtime, settle
+):
     agent = Agent(registry, writer, runtime, Capacity(memory_mb=1000, memory_floor_mb=300))
     agent.handle(StartWorkload(workload("a", memory_mb=10)))
     agent.handle(StartWorkload(workload("b", memory_mb=500)))
@@ -101,7 +103,7 @@ async def test_what_does_not_fit_is_capacity_with_figures(registry, writer, runt
         ),
     ],
 )
-async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_node_is_empty(
+async def test_start_of_a_workload_larger_than_an_empty_node_is_never_fits(
     registry, writer, runtime, needs, message
 ):
     agent = Agent(registry, writer, runtime, Capacity(memory_mb=1000, cpu_millicores=900))
@@ -112,7 +114,9 @@ async def test_workload_larger_than_the_node_is_refused_for_good_even_when_the_n
     agent.close()
 
 
-async def test_specifications_of_live_workloads_share_a_budget(registry, writer, runtime, settle):
+async def test_start_beyond_the_budget_of_specifications_is_capacity(
+    registry, writer, runtime, settle
+):
     large = {"env": {"X": "x" * 10_000}}
     one = spec_size(workload("a", **large))
     agent = Agent(registry, writer, runtime, capacity := Capacity(spec_bytes=2 * one + 1000))
@@ -132,7 +136,7 @@ async def test_specifications_of_live_workloads_share_a_budget(registry, writer,
     agent.close()
 
 
-async def test_start_is_refused_while_workloads_being_removed_exceed_their_budget(
+async def test_start_while_workloads_being_removed_exceed_their_budget_is_capacity(
     registry, agent, runtime, settle, monkeypatch
 ):
     agent.handle(StartWorkload(workload("a", env={"X": "x" * 5000})))
@@ -148,7 +152,7 @@ async def test_start_is_refused_while_workloads_being_removed_exceed_their_budge
     )
 
 
-async def test_a_stop_right_behind_the_start_ends_it(registry, writer, settle):
+async def test_stop_immediately_after_a_start_ends_the_workload(registry, writer, settle):
     runtime = SimulatedRuntime()
     agent = Agent(registry, writer, runtime)
     agent.handle(StartWorkload(workload()))
@@ -160,7 +164,7 @@ async def test_a_stop_right_behind_the_start_ends_it(registry, writer, settle):
     await runtime.close()
 
 
-async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, settle):
+async def test_status_has_what_the_runtime_reports(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(PENDING, reason="Pulling")
     await settle()
@@ -186,13 +190,13 @@ async def test_what_the_runtime_reports_is_the_status(agent, runtime, registry, 
     "request_of",
     [GetStatus, RemoveWorkload, GetHistory, lambda name: StopWorkload(name, 1)],
 )
-async def test_an_unknown_workload_is_not_found(agent, request_of):
+async def test_requests_for_an_unknown_workload_are_not_found(agent, request_of):
     assert agent.handle(request_of("nope")) == ErrorReply(
         ErrorCode.NOT_FOUND, "no workload 'nope'", id="nope"
     )
 
 
-async def test_a_log_is_the_runtimes(agent, runtime, settle):
+async def test_read_log_returns_the_log_of_the_runtime(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     assert await agent.handle(ReadLog("wl-1")) == Log(b"", "start", ended=False)
     runtime.logs["wl-1"] = b"hello\n"
@@ -202,7 +206,7 @@ async def test_a_log_is_the_runtimes(agent, runtime, settle):
     assert (await agent.handle(ReadLog("nope"))).code is ErrorCode.NOT_FOUND
 
 
-async def test_the_log_of_a_workload_that_is_restarted_has_not_ended(agent, runtime, settle):
+async def test_log_of_a_workload_in_back_off_has_not_ended(agent, runtime, settle):
     runtime.logs["wl-1"] = b"words"
     agent.handle(StartWorkload(workload(restart_policy=RestartPolicy.ALWAYS)))
     runtime.change(FAILED, reason="Error", exit_code=1)
@@ -259,7 +263,7 @@ async def test_awaited_log_of_a_removed_workload_is_not_found(agent, runtime, se
         (RuntimeFault("it broke"), ErrorCode.RUNTIME),
     ],
 )
-async def test_log_that_the_runtime_does_not_return_is_an_error_that_says_why(
+async def test_read_log_that_fails_in_the_runtime_is_an_error_with_its_message(
     agent, runtime, fault, code
 ):
     agent.handle(StartWorkload(workload()))
@@ -290,7 +294,7 @@ async def test_bounded_log_ends_where_the_runtime_says(agent, runtime, settle):
     assert await agent.handle(ReadLog("wl-1", bounded=True)) == Log(b"words", "1", ended=True)
 
 
-async def test_a_history_has_the_steps(agent, runtime, settle):
+async def test_history_has_all_transitions_in_order(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
     await settle()
@@ -305,7 +309,7 @@ async def test_a_history_has_the_steps(agent, runtime, settle):
     assert history.transitions[-1].exit_code == 3
 
 
-async def test_listing_is_paged_and_filtered(agent, runtime, settle):
+async def test_list_is_paged_and_filtered(agent, runtime, settle):
     for name in ("b", "a", "wl-1"):
         labels = {"team": "blue"} if name == "a" else {}
         agent.handle(StartWorkload(workload(name, labels=labels)))
@@ -321,7 +325,9 @@ async def test_listing_is_paged_and_filtered(agent, runtime, settle):
     assert [status.id for status in blue.workloads] == ["a"]
 
 
-async def test_after_a_restart_only_what_has_not_ended_counts(registry, writer, runtime):
+async def test_agent_reserves_capacity_of_stored_workloads_that_have_not_ended(
+    registry, writer, runtime
+):
     for name in ("waits", "runs", "ended"):
         registry.register(workload(name), now=1.0)
     registry.update("runs", Run(RUNNING), now=2.0)
@@ -331,7 +337,7 @@ async def test_after_a_restart_only_what_has_not_ended_counts(registry, writer, 
     agent.close()
 
 
-async def test_the_node_is_described(agent, runtime):
+async def test_describe_node_has_version_runtime_and_capacity(agent, runtime):
     agent.handle(StartWorkload(workload()))
     runtime.fault = "the sidecar sleeps"
     node = agent.handle(DescribeNode())
@@ -344,7 +350,7 @@ async def test_the_node_is_described(agent, runtime):
     assert (node.memory_mb_used, node.cpu_millicores_used) == (512, 500)
 
 
-async def test_stop_with_a_shorter_grace_time_than_before_is_passed_on(
+async def test_stop_with_a_shorter_grace_time_is_passed_to_the_runtime(
     agent, runtime, registry, settle
 ):
     agent.handle(StartWorkload(workload()))

@@ -29,7 +29,7 @@ SIZE = spec_size(workload("a"))
          f"at most {SIZE - 1} bytes of specifications, got {SIZE}: {SIZE} of {2 * SIZE - 1} are"),
     ],
 )  # fmt: skip
-def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
+def test_reserve_accepts_the_last_unit_and_not_one_more(limits, message):
     ((name, total),) = limits.items()
     enough = Capacity(**{name: total + 1})
     enough.reserve(workload("a"))
@@ -54,7 +54,7 @@ def test_workload_fits_to_the_last_unit_and_not_beyond(limits, message):
         ({"spec_bytes": 1}, "at most 1 bytes of specifications, which is all that this node has"),
     ],
 )
-def test_workload_larger_than_the_node_never_fits(limits, message):
+def test_reserve_of_more_than_the_node_raises_never_fits(limits, message):
     capacity = Capacity(**limits)
     with pytest.raises(NeverFits, match=message):
         capacity.reserve(workload("a"))
@@ -67,7 +67,7 @@ def test_workload_larger_than_the_node_never_fits(limits, message):
 @pytest.mark.parametrize(
     ("memory_mb", "reserved", "says_so"), [(299, 300, True), (300, 300, False), (301, 301, False)]
 )
-def test_small_zone_takes_the_floor_and_its_refusal_says_so(memory_mb, reserved, says_so):
+def test_reserve_of_a_small_workload_counts_the_floor_and_says_so(memory_mb, reserved, says_so):
     capacity = Capacity(memory_mb=reserved, memory_floor_mb=300)
     capacity.reserve(workload("a", memory_mb=memory_mb))
     assert capacity.memory_mb_used == reserved
@@ -76,7 +76,7 @@ def test_small_zone_takes_the_floor_and_its_refusal_says_so(memory_mb, reserved,
     assert str(caught.value).endswith(", and no zone takes less than 300 MB") == says_so
 
 
-def test_capacity_is_released_once():
+def test_release_of_an_unreserved_workload_has_no_effect():
     capacity = Capacity(memory_mb=2048)
     capacity.reserve(workload("a"))
     capacity.reserve(workload("b", memory_mb=100))
@@ -86,14 +86,14 @@ def test_capacity_is_released_once():
         assert used(capacity)[:2] == (100, 500)
 
 
-def test_workload_reserved_twice_is_counted_once():
+def test_reserve_of_the_same_workload_counts_once():
     capacity = Capacity()
     for memory_mb in (512, 300):
         capacity.reserve(workload("a", memory_mb=memory_mb))
         assert used(capacity)[:2] == (memory_mb, 500)
 
 
-def test_stored_workload_beyond_the_capacity_is_counted():
+def test_reserve_accepted_beyond_the_capacity_is_counted():
     capacity = Capacity(memory_mb=600)
     capacity.reserve_accepted([workload("a"), workload("b")])
     assert used(capacity) == (1024, 1000, 2 * SIZE)
@@ -101,7 +101,7 @@ def test_stored_workload_beyond_the_capacity_is_counted():
         capacity.reserve(workload("c", memory_mb=1))
 
 
-def test_figures_of_the_machine(monkeypatch, tmp_path):
+def test_capacity_of_the_machine_is_read_from_the_system(monkeypatch, tmp_path):
     assert SPEC_BYTES == 268_435_456
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     assert cpu_of_machine() == 6000

@@ -34,7 +34,7 @@ def settings(tmp_path, **more):
 WORKLOAD = Workload("wl-1", "nginx", "edera-zone", 512, 500)
 
 
-async def test_the_service_runs_a_workload(tmp_path):
+async def test_service_runs_a_workload_over_its_socket(tmp_path):
     async with agent_service(settings(tmp_path)) as endpoint:
         client = AgentClient(endpoint)
         assert (await client.start_workload(WORKLOAD)).state is State.PENDING
@@ -44,7 +44,7 @@ async def test_the_service_runs_a_workload(tmp_path):
         await client.close()
 
 
-async def test_listen_group_may_connect_to_the_agents_socket(tmp_path):
+async def test_listen_group_can_connect_to_the_socket(tmp_path):
     at = Endpoint.parse(f"unix:{tmp_path}/agent.sock")
     access = UnixAccess(mode=0o660, group=os.getegid())
     async with agent_service(replace(settings(tmp_path), listen=at, access=access)):
@@ -73,7 +73,9 @@ async def test_lower_document_limit_refuses_new_workloads_and_keeps_stored_ones(
 
 
 @pytest.mark.parametrize(("store", "known"), [("auto", 1), ("sqlite", 1), ("memory", 0)])
-async def test_workloads_outlive_the_service_in_a_durable_store(tmp_path, store, known):
+async def test_workloads_in_a_durable_store_survive_a_restart_of_the_service(
+    tmp_path, store, known
+):
     async with agent_service(settings(tmp_path, store=store)) as endpoint:
         client = AgentClient(endpoint)
         await client.start_workload(WORKLOAD)
@@ -84,14 +86,14 @@ async def test_workloads_outlive_the_service_in_a_durable_store(tmp_path, store,
         await client.close()
 
 
-async def test_two_services_can_not_share_a_state_folder(tmp_path):
+async def test_second_service_with_the_same_state_folder_is_an_error(tmp_path):
     async with agent_service(settings(tmp_path)):
         with pytest.raises(DaemonError, match="simulated"):
             async with agent_service(settings(tmp_path)):
                 raise AssertionError
 
 
-async def test_a_state_folder_that_can_not_be_looked_into_is_told(tmp_path):
+async def test_state_folder_that_cannot_be_listed_is_an_error(tmp_path):
     # As below a folder of another user: also root gets an error for this one.
     folder = tmp_path / ("x" * 300)
     with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
@@ -99,7 +101,7 @@ async def test_a_state_folder_that_can_not_be_looked_into_is_told(tmp_path):
             pass
 
 
-async def test_changes_that_the_store_does_not_take_are_told_at_the_end(tmp_path, monkeypatch):
+async def test_changes_that_the_store_refuses_at_the_end_are_an_error(tmp_path, monkeypatch):
     service = agent_service(settings(tmp_path))
     client = AgentClient(await service.__aenter__())
     await client.start_workload(WORKLOAD)
@@ -117,7 +119,7 @@ async def test_changes_that_the_store_does_not_take_are_told_at_the_end(tmp_path
         await service.__aexit__(None, None, None)
 
 
-async def test_what_has_ended_is_removed_after_a_while(tmp_path):
+async def test_ended_workload_is_removed_after_its_retention(tmp_path):
     script = tmp_path / "script.toml"
     script.write_text("[[outcome]]\nrun_time = 0\n")
     async with agent_service(settings(tmp_path, simulated_script=script)) as endpoint:
@@ -150,7 +152,7 @@ async def sidecar_at(endpoint):
         yield
 
 
-async def test_auto_takes_what_answers_and_else_what_ran_zones_last(tmp_path):
+async def test_auto_chooses_the_runtime_that_answers_or_else_the_last_one(tmp_path):
     async with FakeCri() as cri:
         zones = ZoneSettings(cri=cri.endpoint, log_dir=tmp_path / "logs")
         sidecar = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
@@ -170,7 +172,7 @@ async def test_auto_takes_what_answers_and_else_what_ran_zones_last(tmp_path):
 
 
 @pytest.mark.parametrize("noted", [None, b"simulated\n", b"\xff", b""])
-async def test_auto_is_the_sidecar_for_a_store_without_a_valid_note(tmp_path, noted):
+async def test_auto_without_a_recorded_runtime_is_the_sidecar_if_there_is_a_store(tmp_path, noted):
     nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     options = settings(tmp_path, runtime="auto", sidecar=nowhere)
     assert await chosen(replace(options, runtime="sidecar")) == "sidecar"
@@ -182,7 +184,7 @@ async def test_auto_is_the_sidecar_for_a_store_without_a_valid_note(tmp_path, no
     assert note.read_bytes() == b"sidecar\n"
 
 
-async def test_note_that_can_not_be_written_is_logged_and_no_fault(tmp_path):
+async def test_runtime_that_cannot_be_recorded_is_logged_as_a_warning(tmp_path):
     options = settings(tmp_path, runtime="sidecar")
     (options.state_dir / "runtime").mkdir(parents=True)
     options.state_dir.chmod(0o700)
@@ -191,7 +193,7 @@ async def test_note_that_can_not_be_written_is_logged_and_no_fault(tmp_path):
     assert "could not record the runtime" in [each["event"] for each in logs]
 
 
-async def test_choice_of_auto_is_logged_with_its_reason(tmp_path):
+async def test_choice_of_auto_is_logged_with_the_reason(tmp_path):
     nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     with structlog.testing.capture_logs() as logs:
         assert await chosen(settings(tmp_path, runtime="auto", sidecar=nowhere)) == "simulated"
@@ -200,7 +202,7 @@ async def test_choice_of_auto_is_logged_with_its_reason(tmp_path):
     assert line["reason"] == "neither a sidecar nor a container runtime answers"
 
 
-async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):
+async def test_auto_is_simulated_if_nothing_answers_and_no_zone_was_run(tmp_path):
     nowhere = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     options = settings(tmp_path, runtime="auto", sidecar=nowhere)
     async with agent_service(options) as endpoint:
@@ -209,7 +211,7 @@ async def test_auto_is_simulated_where_no_sidecar_answers(tmp_path):
         await client.close()
 
 
-async def test_auto_is_the_sidecar_where_one_answers_and_ever_after(tmp_path):
+async def test_auto_stays_with_the_sidecar_after_it_answered_once(tmp_path):
     there = Endpoint.parse(f"unix:{tmp_path}/sidecar.sock")
     options = settings(tmp_path, runtime="auto", sidecar=there)
     async with sidecar_at(there), agent_service(options) as endpoint:
@@ -233,7 +235,7 @@ async def test_auto_is_the_sidecar_where_one_answers_and_ever_after(tmp_path):
         ({"HOME": "/home/me"}, "/home/me/.local/state/kakuri"),
     ],
 )
-def test_the_default_state_folder_of_a_user(monkeypatch, environment, expected):
+def test_default_state_folder_of_a_user_is_the_xdg_state_folder(monkeypatch, environment, expected):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     for name, value in environment.items():
@@ -241,7 +243,7 @@ def test_the_default_state_folder_of_a_user(monkeypatch, environment, expected):
     assert str(default_state_dir()) == expected
 
 
-def test_the_default_state_folder_of_root(monkeypatch):
+def test_default_state_folder_of_root_is_in_var_lib(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert str(default_state_dir()) == "/var/lib/kakuri"
 
@@ -255,9 +257,7 @@ def test_the_default_state_folder_of_root(monkeypatch):
         ("\udcff", "utf-8"),
     ],
 )
-def test_a_script_that_is_not_one_is_one_line_and_status_2(
-    monkeypatch, tmp_path, capsys, text, words
-):
+def test_invalid_script_is_one_line_and_status_2(monkeypatch, tmp_path, capsys, text, words):
     script = tmp_path / "script.toml"
     if text is not None:
         script.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -276,7 +276,7 @@ def check(capsys, folder):
     return ended.value.code, capsys.readouterr()
 
 
-async def test_check_of_a_whole_store_is_0_and_of_a_damaged_one_1(tmp_path, capsys):
+async def test_check_store_exits_with_0_for_an_intact_and_1_for_a_damaged_store(tmp_path, capsys):
     async with agent_service(settings(tmp_path)) as endpoint:
         client = AgentClient(endpoint)
         await client.start_workload(WORKLOAD)
@@ -293,7 +293,7 @@ async def test_check_of_a_whole_store_is_0_and_of_a_damaged_one_1(tmp_path, caps
     assert "(wl-1)" in written.out
 
 
-async def test_check_of_a_store_that_can_not_be_checked_is_2_with_one_line(tmp_path, capsys):
+async def test_check_store_that_fails_is_one_line_and_status_2(tmp_path, capsys):
     async with agent_service(settings(tmp_path)):
         capsys.readouterr()
         status, written = check(capsys, tmp_path / "state")
@@ -304,7 +304,7 @@ async def test_check_of_a_store_that_can_not_be_checked_is_2_with_one_line(tmp_p
     assert "there is no store in" in written.err
 
 
-def test_check_of_a_store_that_the_system_refuses_is_2_with_one_line(tmp_path, capsys, monkeypatch):
+def test_check_store_of_an_unreadable_file_is_one_line_and_status_2(tmp_path, capsys, monkeypatch):
     path = tmp_path / "simulated.sqlite"
     path.touch()
     path.with_name("simulated.sqlite.lock").mkdir()

@@ -111,7 +111,7 @@ def leave_partially_created(self, zones):
     """Remove nothing that no start continues with."""
 
 
-def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_folder):
+def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch, crash_folder):
     monkeypatch.setattr("kakuri_zones._zones.Zones.reconcile", leave_partially_created)
     with pytest.raises(Violation, match="does not settle"):
         tell_stories(crash_folder, runtime="cri")
@@ -131,7 +131,7 @@ def test_partially_created_zones_that_are_left_are_found(monkeypatch, crash_fold
         ("kakuri_registry.WorkloadRegistry.set_desired", forget_removals),
     ],
 )
-def test_a_fault_is_found(monkeypatch, crash_folder, where, fault):
+def test_harness_finds_a_planted_fault(monkeypatch, crash_folder, where, fault):
     monkeypatch.setattr(where, fault)
     with pytest.raises(Violation, match=r"seed \d\d\d: "):
         tell_stories(crash_folder)

@@ -32,7 +32,7 @@ def tell_stories(crash_folder, number, runtime):
 
 
 @pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
-def test_what_was_acknowledged_survives_kills_at_every_step(crash_folder):
+def test_acknowledged_requests_survive_kills_at_every_failpoint(crash_folder):
     kills = tell_stories(crash_folder, KILLS, "sidecar")
     assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5
 
@@ -44,7 +44,7 @@ def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves
     assert number < 1000 or min(kills[step] for step in (*STEPS, *CALL_STEPS, "any-time")) >= 3
 
 
-def test_a_seed_is_the_same_story_again(tmp_path):
+def test_same_seed_repeats_the_same_scenario(tmp_path):
     traces = []
     for name in ("once", "again"):
         (tmp_path / name).mkdir()

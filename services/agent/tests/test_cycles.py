@@ -48,7 +48,7 @@ def used():
     )
 
 
-async def test_a_thousand_cycles_end_where_they_began(crash_folder):
+async def test_thousand_cycles_return_to_the_initial_resources(crash_folder):
     zones = ZoneSettings(cri=Endpoint.parse("unix:/nowhere"))
     settings = Settings(
         Endpoint.parse("127.0.0.1:0"),

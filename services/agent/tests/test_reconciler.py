@@ -26,7 +26,7 @@ from .recording_runtime import spec
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-async def test_a_zone_that_nobody_remembers_is_adopted(runtime, registry, writer, settle):
+async def test_zone_without_an_entry_is_adopted(runtime, registry, writer, settle):
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, started_at=3.0, spec=spec(args=("a",)))
     agent = Agent(registry, writer, runtime)
     await settle()
@@ -52,7 +52,7 @@ async def test_adopted_workload_is_restarted_by_the_policy_of_its_zone(
     agent.close()
 
 
-async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, writer, settle):
+async def test_pending_workload_without_a_zone_is_started(runtime, registry, writer, settle):
     registry.register(workload(), now=1.0)
     await writer.flushed()
     agent = Agent(registry, writer, runtime)
@@ -61,7 +61,9 @@ async def test_without_a_zone_a_pending_workload_is_started(runtime, registry, w
     agent.close()
 
 
-async def test_what_runs_already_is_not_started_again(runtime, registry, writer, settle):
+async def test_pending_workload_with_a_running_zone_is_not_started(
+    runtime, registry, writer, settle
+):
     registry.register(workload(), now=1.0)
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, spec=spec())
     agent = Agent(registry, writer, runtime)
@@ -71,7 +73,7 @@ async def test_what_runs_already_is_not_started_again(runtime, registry, writer,
     agent.close()
 
 
-async def test_a_running_workload_without_a_zone_is_lost_once_all_are_listed(
+async def test_running_workload_without_a_zone_is_lost_once_all_zones_are_listed(
     agent, runtime, settle
 ):
     agent.handle(StartWorkload(workload()))
@@ -88,7 +90,7 @@ async def test_a_running_workload_without_a_zone_is_lost_once_all_are_listed(
     assert (status.state, status.reason) == (State.FAILED, "ZoneLost")
 
 
-async def test_a_report_that_goes_back_is_not_believed(agent, runtime, settle):
+async def test_report_of_an_earlier_state_is_ignored(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
     await settle()
@@ -97,7 +99,7 @@ async def test_a_report_that_goes_back_is_not_believed(agent, runtime, settle):
     assert agent.handle(GetStatus("wl-1")).state is State.RUNNING
 
 
-async def test_an_end_that_is_reported_again_changes_nothing(agent, runtime, registry, settle):
+async def test_repeated_report_of_an_end_changes_nothing(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error")
     await settle()
@@ -107,23 +109,21 @@ async def test_an_end_that_is_reported_again_changes_nothing(agent, runtime, reg
     assert registry.get("wl-1") is before
 
 
-async def test_a_run_too_short_to_be_seen_has_run(agent, runtime, registry, settle):
+async def test_run_that_ends_between_two_reports_was_running(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(SUCCEEDED, exit_code=0, started_at=1.0, ended_at=1.5)
     await settle()
     assert [step.state for step in registry.history("wl-1")] == [PENDING, RUNNING, SUCCEEDED]
 
 
-async def test_a_report_of_an_unknown_zone_without_its_spec_changes_nothing(
-    agent, runtime, registry, settle
-):
+async def test_unknown_zone_without_its_spec_changes_nothing(agent, runtime, registry, settle):
     runtime.change(RUNNING)
     runtime.observer.zone_gone("wl-1")
     await settle()
     assert len(registry) == 0
 
 
-async def test_stopping_is_told_until_it_is_done(agent, runtime, settle):
+async def test_stop_is_repeated_until_the_zone_has_ended(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     await settle()
     runtime.change(RUNNING)
@@ -140,7 +140,9 @@ async def test_stopping_is_told_until_it_is_done(agent, runtime, settle):
     assert [order[0] for order in runtime.told] == ["start", "stop"]
 
 
-async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry, writer, settle):
+async def test_stop_is_carried_out_after_a_restart_of_the_agent(
+    agent, runtime, registry, writer, settle
+):
     always = workload(restart_policy=RestartPolicy.ALWAYS)
     agent.handle(StartWorkload(always))
     await settle()
@@ -156,7 +158,7 @@ async def test_a_stop_is_remembered_by_the_next_process(agent, runtime, registry
     following.close()
 
 
-async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle):
+async def test_removal_removes_zone_and_entry(agent, runtime, registry, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(RUNNING)
     await settle()
@@ -175,7 +177,9 @@ async def test_removing_ends_with_nothing_left(agent, runtime, registry, settle)
     assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
 
 
-async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, writer, settle):
+async def test_removal_is_carried_out_after_a_restart_of_the_agent(
+    runtime, registry, writer, settle
+):
     registry.register(workload(), now=1.0)
     registry.set_desired("wl-1", DesiredState.REMOVE, now=2.0, grace_seconds=4)
     agent = Agent(registry, writer, runtime)
@@ -184,7 +188,7 @@ async def test_a_removal_is_carried_on_by_the_next_process(runtime, registry, wr
     agent.close()
 
 
-async def test_failures_are_tried_again_later_and_later(restarting, registry, runtime, settle):
+async def test_failed_runs_are_restarted_with_doubled_delays(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
     waited = []
@@ -201,7 +205,7 @@ async def test_failures_are_tried_again_later_and_later(restarting, registry, ru
     assert len(runtime.told) == 9
 
 
-async def test_a_good_run_starts_the_counting_again(restarting, registry, runtime, settle):
+async def test_stable_run_resets_the_back_off(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     for attempt, seconds in enumerate([5.0, 5.0, 600.0, 5.0]):
@@ -213,7 +217,7 @@ async def test_a_good_run_starts_the_counting_again(restarting, registry, runtim
         await settle()
 
 
-async def test_what_was_seen_to_run_is_timed_by_a_clock_that_nobody_sets(
+async def test_observed_run_is_timed_by_the_monotonic_clock(
     monkeypatch, restarting, registry, runtime, settle
 ):
     loop = asyncio.get_running_loop()
@@ -235,7 +239,7 @@ async def test_what_was_seen_to_run_is_timed_by_a_clock_that_nobody_sets(
     assert waited == [10, 20, 10, 20]
 
 
-async def test_a_run_that_began_before_this_process_has_its_whole_age(
+async def test_run_that_began_before_the_agent_has_its_full_age(
     monkeypatch, restarting, registry, runtime, settle
 ):
     reconciler, clock = restarting
@@ -251,7 +255,9 @@ async def test_a_run_that_began_before_this_process_has_its_whole_age(
     assert clock.due() == [10]
 
 
-async def test_a_restored_store_takes_over_a_later_attempt(restarting, registry, runtime, settle):
+async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
+    restarting, registry, runtime, settle
+):
     reconciler, clock = restarting
     policy = {"restart_policy": RestartPolicy.ALWAYS, "max_restarts": 1}
     await begin(registry, reconciler, settle, **policy)
@@ -269,7 +275,7 @@ async def test_a_restored_store_takes_over_a_later_attempt(restarting, registry,
     assert runtime.told == [("start", "wl-1", 6)]
 
 
-async def test_a_second_run_has_its_own_times(restarting, registry, runtime, settle):
+async def test_second_run_has_its_own_times(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, reason="Error", exit_code=7, started_at=1.0, ended_at=2.0)
@@ -283,7 +289,7 @@ async def test_a_second_run_has_its_own_times(restarting, registry, runtime, set
     assert (entry.run.started_at, entry.run.ended_at, entry.run.exit_code) == (3.0, None, None)
 
 
-async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtime, settle):
+async def test_workload_fails_after_its_last_restart(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     policy = {"restart_policy": RestartPolicy.ON_FAILURE, "max_restarts": 1}
     await begin(registry, reconciler, settle, **policy)
@@ -297,7 +303,7 @@ async def test_after_the_last_attempt_it_has_failed(restarting, registry, runtim
     assert (entry.state, entry.run.reason, entry.run.exit_code) == (FAILED, "OOMKilled", 137)
 
 
-async def test_success_is_no_failure(restarting, registry, runtime, settle):
+async def test_successful_run_is_not_restarted_on_failure(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
     runtime.change(SUCCEEDED, exit_code=0)
@@ -307,7 +313,7 @@ async def test_success_is_no_failure(restarting, registry, runtime, settle):
 
 
 @pytest.mark.parametrize("reason", [None, "Error", "OOMKilled"])
-async def test_stopped_workload_ends_with_reason_stopped(
+async def test_stopped_workload_ends_with_the_reason_stopped(
     restarting, registry, runtime, settle, reason
 ):
     reconciler, _ = restarting
@@ -323,7 +329,7 @@ async def test_stopped_workload_ends_with_reason_stopped(
     assert (entry.state, entry.run.reason, entry.run.exit_code) == (FAILED, "Stopped", 137)
 
 
-async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle):
+async def test_stop_during_a_back_off_ends_the_workload(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, reason="Error", exit_code=3)
@@ -338,7 +344,7 @@ async def test_a_stop_between_runs_ends_it(restarting, registry, runtime, settle
 
 
 @pytest.mark.parametrize(("restart_at", "waits"), [(130.0, 30.0), (99.0, 0), (1e9, 300.0)])
-async def test_the_next_process_waits_for_the_rest_only(
+async def test_back_off_continues_with_its_remaining_time_after_a_restart(
     monkeypatch, registry, writer, runtime, settle, restart_at, waits
 ):
     clock = LoopClock(monkeypatch)
@@ -389,7 +395,9 @@ async def slow(registry):
 
 
 @pytest.mark.parametrize("request_", [StopWorkload("wl-1", 10), RemoveWorkload("wl-1")])
-async def test_nothing_ends_before_that_is_on_disk(slow, registry, runtime, settle, request_):
+async def test_zone_is_not_stopped_before_the_stop_is_on_disk(
+    slow, registry, runtime, settle, request_
+):
     store, writer = slow
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
     agent = Agent(registry, writer, runtime)
@@ -407,7 +415,7 @@ async def test_nothing_ends_before_that_is_on_disk(slow, registry, runtime, sett
     agent.close()
 
 
-async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, settle):
+async def test_status_is_not_reported_before_it_is_on_disk(slow, registry, runtime, settle):
     store, writer = slow
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
     agent = Agent(registry, writer, runtime)
@@ -423,7 +431,7 @@ async def test_nothing_is_told_before_it_is_on_disk(slow, registry, runtime, set
     agent.close()
 
 
-async def test_list_that_waits_for_the_disk_shows_the_state_at_the_time_of_the_request(
+async def test_list_that_waits_for_the_disk_has_the_states_of_its_request(
     slow, registry, runtime, settle
 ):
     store, writer = slow
@@ -440,7 +448,7 @@ async def test_list_that_waits_for_the_disk_shows_the_state_at_the_time_of_the_r
     agent.close()
 
 
-async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, settle):
+async def test_state_is_not_reported_early_on_a_full_disk(slow, registry, runtime, settle):
     """New ones are refused, and what is known of the others is on disk a write later."""
     store, writer = slow
     store.refuses_new = True
@@ -466,7 +474,7 @@ async def test_a_full_disk_lets_nothing_be_told_early(slow, registry, runtime, s
     agent.close()
 
 
-async def test_a_zone_is_adopted_though_the_disk_is_full(slow, registry, runtime, settle):
+async def test_zone_is_adopted_on_a_full_disk(slow, registry, runtime, settle):
     store, writer = slow
     store.refuses_new = True
     store.may_write.set()
@@ -478,7 +486,7 @@ async def test_a_zone_is_adopted_though_the_disk_is_full(slow, registry, runtime
     agent.close()
 
 
-async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, settle):
+async def test_field_that_a_zone_does_not_report_keeps_its_value(slow, registry, runtime, settle):
     """Else a stop would wait for the disk for ever: each look at it would be a change to keep."""
     store, writer = slow
     registry.update("wl-1", Run(RUNNING, started_at=2.0, address="10.0.0.2"), now=2.0)
@@ -497,7 +505,9 @@ async def test_what_a_zone_does_not_tell_is_no_change(slow, registry, runtime, s
     agent.close()
 
 
-async def test_a_start_waits_until_the_last_one_is_gone_for_good(slow, registry, runtime, settle):
+async def test_start_after_a_removal_waits_until_the_removal_is_on_disk(
+    slow, registry, runtime, settle
+):
     store, writer = slow
     agent = Agent(registry, writer, runtime)
     registry.remove("wl-1")
@@ -509,7 +519,7 @@ async def test_a_start_waits_until_the_last_one_is_gone_for_good(slow, registry,
     agent.close()
 
 
-async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry, runtime, settle):
+async def test_removal_on_a_failing_disk_only_stops_the_zone(slow, registry, runtime, settle):
     store, writer = slow
     store.takes_nothing = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
@@ -528,7 +538,9 @@ async def test_while_the_disk_takes_nothing_a_removal_only_stops(slow, registry,
     agent.close()
 
 
-async def test_that_it_is_gone_is_not_told_before_it_is_on_disk(slow, registry, runtime, settle):
+async def test_not_found_is_not_reported_before_the_removal_is_on_disk(
+    slow, registry, runtime, settle
+):
     store, writer = slow
     agent = Agent(registry, writer, runtime)
     registry.remove("wl-1")
@@ -541,7 +553,7 @@ async def test_that_it_is_gone_is_not_told_before_it_is_on_disk(slow, registry, 
     agent.close()
 
 
-async def test_a_start_that_comes_late_is_stopped_again(agent, runtime, settle):
+async def test_zone_of_a_late_start_is_stopped_again(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     await settle()
     runtime.change(FAILED, reason="Stopped")
@@ -552,7 +564,7 @@ async def test_a_start_that_comes_late_is_stopped_again(agent, runtime, settle):
     assert agent.handle(GetStatus("wl-1")).state is State.FAILED
 
 
-async def test_a_start_that_comes_late_does_not_bring_back_what_was_removed(
+async def test_zone_of_a_late_start_of_a_removed_workload_is_removed(
     agent, runtime, registry, settle
 ):
     agent.handle(StartWorkload(workload()))
@@ -566,7 +578,7 @@ async def test_a_start_that_comes_late_does_not_bring_back_what_was_removed(
     assert len(registry) == 0
 
 
-async def test_more_workloads_than_one_turn_takes_are_all_started(runtime, settle):
+async def test_workloads_of_more_than_one_turn_are_all_started(runtime, settle):
     registry = WorkloadRegistry()
     number = 2 * WORKLOADS_PER_TURN + 1
     for each in range(number):
@@ -582,7 +594,7 @@ async def test_more_workloads_than_one_turn_takes_are_all_started(runtime, settl
     await writer.close()
 
 
-async def test_only_the_latest_removals_are_remembered(agent, runtime, settle, monkeypatch):
+async def test_number_of_remembered_removals_is_bounded(agent, runtime, settle, monkeypatch):
     monkeypatch.setattr("kakuri_agent._reconciler.REMOVED_REMEMBERED", 2)
     for name in ("first", "second", "third"):
         agent.handle(StartWorkload(workload(name)))
@@ -597,7 +609,7 @@ async def test_only_the_latest_removals_are_remembered(agent, runtime, settle, m
 
 
 @pytest.mark.parametrize("times", [{"started_at": 1.0}, {"ended_at": 1000.0}, {}])
-async def test_run_whose_times_are_not_known_is_not_a_good_one(
+async def test_run_without_known_times_does_not_reset_the_back_off(
     restarting, registry, runtime, settle, times
 ):
     reconciler, clock = restarting
@@ -611,7 +623,7 @@ async def test_run_whose_times_are_not_known_is_not_a_good_one(
     assert waited == [10, 20, 40]
 
 
-async def test_later_attempt_than_any_known_is_taken_over_with_a_warning(
+async def test_later_attempt_than_known_is_recorded_with_a_warning(
     agent, runtime, registry, settle, monkeypatch
 ):
     logged = []

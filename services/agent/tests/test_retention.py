@@ -31,7 +31,7 @@ def end(registry, workload_id, at):
     registry.update(workload_id, Run(WorkloadState.FAILED), now=at)
 
 
-def test_what_has_ended_is_removed_when_its_time_is_over():
+def test_ended_workload_is_removed_when_its_retention_is_over():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         registry.register(workload("waits"), now=0)
@@ -51,7 +51,7 @@ def test_what_has_ended_is_removed_when_its_time_is_over():
     in_virtual_time(tell)
 
 
-def test_of_many_the_first_go_first_and_the_others_soon():
+def test_many_ended_workloads_are_removed_in_batches_oldest_first():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(2 * REMOVED_PER_CHECK + 1):
@@ -65,7 +65,7 @@ def test_of_many_the_first_go_first_and_the_others_soon():
     in_virtual_time(tell)
 
 
-def test_a_clock_that_is_set_back_ends_nothing_early_and_stops_nothing():
+def test_clock_that_is_set_back_only_delays_removals():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         ahead = 1000
@@ -79,7 +79,7 @@ def test_a_clock_that_is_set_back_ends_nothing_early_and_stops_nothing():
     in_virtual_time(tell)
 
 
-def test_budget_removes_what_ended_first_as_soon_as_others_end():
+def test_budget_removes_the_oldest_workloads_when_others_end():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         attended = []
@@ -104,7 +104,7 @@ def test_budget_removes_what_ended_first_as_soon_as_others_end():
     in_virtual_time(tell)
 
 
-def test_budget_holds_for_what_ended_before_the_start():
+def test_budget_applies_to_workloads_that_ended_before_the_start():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(5):
@@ -117,7 +117,7 @@ def test_budget_holds_for_what_ended_before_the_start():
     in_virtual_time(tell)
 
 
-def test_budget_is_enforced_in_steps_when_very_many_are_removed():
+def test_budget_is_enforced_in_batches():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         for number in range(2 * REMOVED_PER_CHECK + 1):
@@ -135,7 +135,7 @@ def test_budget_is_enforced_in_steps_when_very_many_are_removed():
     in_virtual_time(tell)
 
 
-def test_without_a_budget_an_end_changes_nothing():
+def test_end_of_a_workload_without_a_budget_removes_nothing():
     async def tell():
         registry, loop = WorkloadRegistry(), asyncio.get_running_loop()
         attended = []

@@ -10,7 +10,7 @@ from .loop_clock import begin
 SUCCEEDED, FAILED = WorkloadState.SUCCEEDED, WorkloadState.FAILED
 
 
-async def test_what_has_ended_for_good_keeps_no_sandbox(agent, runtime, settle):
+async def test_sandbox_of_an_ended_workload_is_stopped_once(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     await settle()
     for _ in range(2):
@@ -30,7 +30,7 @@ async def test_what_has_ended_for_good_keeps_no_sandbox(agent, runtime, settle):
     assert [order[0] for order in runtime.told] == ["start", "stop"]
 
 
-async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
+async def test_sandbox_of_an_ended_workload_is_stopped_again_after_a_restart(
     agent, runtime, registry, writer, settle
 ):
     agent.handle(StartWorkload(workload()))
@@ -46,7 +46,7 @@ async def test_the_next_process_asks_again_for_the_end_of_a_sandbox(
     following.close()
 
 
-async def test_a_sandbox_is_kept_for_the_next_run(restarting, registry, runtime, settle):
+async def test_sandbox_is_kept_during_a_back_off(restarting, registry, runtime, settle):
     reconciler, clock = restarting
     policy = {"restart_policy": RestartPolicy.ON_FAILURE, "max_restarts": 1}
     await begin(registry, reconciler, settle, **policy)
@@ -61,7 +61,7 @@ async def test_a_sandbox_is_kept_for_the_next_run(restarting, registry, runtime,
     assert [order[0] for order in runtime.told] == ["start", "start", "stop"]
 
 
-async def test_a_stop_between_runs_ends_the_sandbox(restarting, registry, runtime, settle):
+async def test_stop_during_a_back_off_stops_the_sandbox(restarting, registry, runtime, settle):
     reconciler, _ = restarting
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ALWAYS)
     runtime.change(FAILED, reason="Error", pod_sandbox_id="s1", container_id="c1")

@@ -177,7 +177,7 @@ def zone(state=RUNNING, **more):
     return ZoneStatus(**({"id": "wl-1", "state": state, "pod_sandbox_id": "s1"} | more))
 
 
-async def test_the_view_is_what_events_tell(runtime, sidecar, watcher):
+async def test_view_follows_the_events(runtime, sidecar, watcher):
     assert (runtime.is_listed, runtime.fault, runtime.status("wl-1")) == (True, None, None)
     sidecar.tell(ZoneChanged(zone(PENDING, reason="Pulling")), ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
@@ -189,7 +189,7 @@ async def test_the_view_is_what_events_tell(runtime, sidecar, watcher):
     assert runtime.status("wl-1") is None
 
 
-async def test_a_start_sends_the_specification_once(runtime, sidecar, watcher):
+async def test_repeated_start_sends_the_specification_once(runtime, sidecar, watcher):
     sidecar.answers["POST"] = [Response(201, encode(zone()))]
     runtime.start(spec(args=("a",)))
     runtime.start(spec(args=("a",)))
@@ -207,7 +207,7 @@ async def test_a_start_sends_the_specification_once(runtime, sidecar, watcher):
         (400, "bad_request", "StartError"),
     ],
 )
-async def test_a_start_that_fails_is_told_with_its_reason(
+async def test_failed_start_is_reported_with_its_reason(
     runtime, sidecar, watcher, status, code, reason
 ):
     sidecar.answers["POST"] = [problem(status, code=code, detail="no such image")]
@@ -216,7 +216,7 @@ async def test_a_start_that_fails_is_told_with_its_reason(
     assert runtime.status("wl-1") == ZoneStatus("wl-1", FAILED, reason, "no such image")
 
 
-async def test_a_start_waits_for_a_runtime_that_does_not_answer(runtime, sidecar, watcher):
+async def test_start_is_retried_while_the_runtime_does_not_answer(runtime, sidecar, watcher):
     sidecar.answers["POST"] = [UNAVAILABLE, UNAVAILABLE, Response(201, encode(zone()))]
     runtime.start(spec())
     await watcher.until(("changed", "wl-1"))
@@ -229,7 +229,7 @@ async def test_a_start_waits_for_a_runtime_that_does_not_answer(runtime, sidecar
         await watcher.next()
 
 
-async def test_a_start_does_not_wait_for_ever(sidecar, watcher):
+async def test_start_fails_after_its_timeout(sidecar, watcher):
     sidecar.answers["POST"] = [UNAVAILABLE]
     runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=0.05, retry=(0.01, 0.01))
     runtime.attach(watcher)
@@ -240,7 +240,7 @@ async def test_a_start_does_not_wait_for_ever(sidecar, watcher):
     await runtime.close()
 
 
-async def test_a_stop_takes_the_place_of_a_start(runtime, sidecar, watcher):
+async def test_stop_replaces_a_start_in_progress(runtime, sidecar, watcher):
     hanging = asyncio.Event()
     sidecar.answers["POST"] = [hanging, Response(200, encode(ZoneStatus("wl-1", FAILED)))]
     runtime.start(spec())
@@ -253,7 +253,7 @@ async def test_a_stop_takes_the_place_of_a_start(runtime, sidecar, watcher):
     hanging.set()
 
 
-async def test_stopping_what_is_not_there_is_done(runtime, sidecar, watcher):
+async def test_stop_of_an_unknown_zone_succeeds(runtime, sidecar, watcher):
     sidecar.answers["POST"] = [problem(404, code="not_found", detail="no zone")]
     runtime.stop("wl-1", 3)
     await watcher.until(("changed", "wl-1"))
@@ -261,7 +261,7 @@ async def test_stopping_what_is_not_there_is_done(runtime, sidecar, watcher):
     assert (status.state, status.reason) == (FAILED, "Stopped")
 
 
-async def test_stop_ends_the_run_that_waits_for_the_last_one_to_end(runtime, sidecar, watcher):
+async def test_stop_ends_an_attempt_that_waits_for_the_previous_one(runtime, sidecar, watcher):
     """The sidecar has only the last one, and says so; nobody tells of the next one's end."""
     last = zone(FAILED, container_id="c1")
     sidecar.tell(ZoneChanged(last))
@@ -276,7 +276,7 @@ async def test_stop_ends_the_run_that_waits_for_the_last_one_to_end(runtime, sid
     assert (told.state, told.reason, told.attempt) == (FAILED, "Stopped", 1)
 
 
-async def test_a_removal_is_repeated_until_it_is_done(runtime, sidecar, watcher):
+async def test_removal_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     """Nobody else says it again: to them, it is under way."""
     sidecar.tell(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
@@ -288,7 +288,7 @@ async def test_a_removal_is_repeated_until_it_is_done(runtime, sidecar, watcher)
     assert runtime.status("wl-1") is None
 
 
-async def test_a_stop_is_repeated_until_it_is_done(runtime, sidecar, watcher):
+async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
     refused = problem(502, code="RuntimeError", detail="no such network")
     sidecar.answers["POST"] = [refused, refused, Response(404)]
     runtime.stop("wl-1", 7)
@@ -296,7 +296,9 @@ async def test_a_stop_is_repeated_until_it_is_done(runtime, sidecar, watcher):
     assert sidecar.asked == [("POST", "/zones/wl-1/stop?grace_seconds=7", b"")] * 3
 
 
-async def test_a_removal_is_over_when_the_starts_before_it_are(runtime, sidecar, watcher, settle):
+async def test_removal_is_complete_once_earlier_starts_are_answered(
+    runtime, sidecar, watcher, settle
+):
     """The sidecar may have had them after the removal: then it is asked once more."""
     hanging = asyncio.Event()
     sidecar.answers = {"POST": [hanging], "DELETE": [Response(204)]}
@@ -311,7 +313,7 @@ async def test_a_removal_is_over_when_the_starts_before_it_are(runtime, sidecar,
     assert [method for method, _, _ in sidecar.asked] == ["POST", "DELETE", "DELETE"]
 
 
-async def test_commands_wait_until_this_agent_has_taken_over(sidecar, watcher, settle):
+async def test_commands_wait_for_the_first_event(sidecar, watcher, settle):
     sidecar.answers["POST"] = [Response(201, encode(zone()))]
     runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=20, retry=(0.01, 0.05))
     runtime.attach(watcher)
@@ -325,7 +327,7 @@ async def test_commands_wait_until_this_agent_has_taken_over(sidecar, watcher, s
     await runtime.close()
 
 
-async def test_what_another_agent_has_taken_over_is_asked_for_again(runtime, sidecar, watcher):
+async def test_command_refused_as_stale_is_retried(runtime, sidecar, watcher):
     stale = problem(409, code="stale_agent", detail="another agent has taken over")
     sidecar.answers["POST"] = [stale, stale, Response(201, encode(zone()))]
     runtime.start(spec())
@@ -338,7 +340,7 @@ async def test_what_another_agent_has_taken_over_is_asked_for_again(runtime, sid
     assert len({headers["kakuri-agent"] for headers in sidecar.headers}) == 1
 
 
-async def test_what_was_told_before_a_removal_does_not_bring_a_zone_back(runtime, sidecar, watcher):
+async def test_event_from_before_a_removal_is_ignored(runtime, sidecar, watcher):
     sidecar.tell(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     sidecar.answers["DELETE"] = [Response(204)]
@@ -349,9 +351,7 @@ async def test_what_was_told_before_a_removal_does_not_bring_a_zone_back(runtime
     assert runtime.status("wl-1") is None
 
 
-async def test_a_zone_that_follows_a_removed_one_is_known_by_its_start(
-    runtime, sidecar, watcher, settle
-):
+async def test_zone_after_a_removal_is_identified_by_its_start(runtime, sidecar, watcher, settle):
     """Even if the removed one was told of only afterwards, and had a sandbox that nobody knew."""
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
@@ -370,7 +370,7 @@ async def test_a_zone_that_follows_a_removed_one_is_known_by_its_start(
     assert runtime.status("wl-1") == anew
 
 
-async def test_a_zone_that_is_told_of_long_after_its_removal_is_another(runtime, sidecar, watcher):
+async def test_event_long_after_a_removal_belongs_to_another_zone(runtime, sidecar, watcher):
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
     await watcher.until(("gone", "wl-1"))
@@ -379,7 +379,7 @@ async def test_a_zone_that_is_told_of_long_after_its_removal_is_another(runtime,
     assert runtime.status("wl-1") == zone()
 
 
-async def test_a_broken_stream_leaves_what_is_known_until_all_is_listed_again(
+async def test_broken_stream_keeps_the_view_until_all_zones_are_listed_again(
     runtime, sidecar, watcher
 ):
     sidecar.tell(ZoneChanged(zone()), ZoneChanged(zone(id="other")))
@@ -397,14 +397,14 @@ async def test_a_broken_stream_leaves_what_is_known_until_all_is_listed_again(
     assert runtime.fault is None
 
 
-async def test_a_runtime_that_fails_behind_the_sidecar_is_a_fault(runtime, sidecar, watcher):
+async def test_unhealthy_runtime_of_the_sidecar_is_a_fault(runtime, sidecar, watcher):
     sidecar.tell(RuntimeHealth(available=False, message="socket gone"), ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     assert runtime.fault == "socket gone"
     assert runtime.is_listed
 
 
-async def test_an_event_that_is_none_breaks_the_stream_and_not_the_agent(runtime, sidecar, watcher):
+async def test_invalid_event_breaks_only_the_stream(runtime, sidecar, watcher):
     sidecar.tell({"type": "Surprise"})
     sidecar.streams.clear()
     await connected(sidecar)
@@ -412,7 +412,7 @@ async def test_an_event_that_is_none_breaks_the_stream_and_not_the_agent(runtime
     await watcher.until(("changed", "wl-1"))
 
 
-async def test_starts_that_hang_hold_up_nothing_else(runtime, sidecar, watcher):
+async def test_hanging_starts_delay_no_other_request(runtime, sidecar, watcher):
     hanging = asyncio.Event()
     sidecar.answers = {
         "POST": [hanging], "DELETE": [Response(204)],
@@ -427,7 +427,7 @@ async def test_starts_that_hang_hold_up_nothing_else(runtime, sidecar, watcher):
     hanging.set()
 
 
-async def test_a_log_is_read_in_parts(runtime, sidecar):
+async def test_log_is_read_in_parts(runtime, sidecar):
     headers = {"Kakuri-Log-Next": "0.0.6", "Kakuri-Log-Ended": "true"}
     sidecar.answers["GET"] = [Response(200, b"hello\n", headers=headers, content_type="text/plain")]
     part = await runtime.read_log("wl-1", LogRequest(tail=10))
@@ -440,7 +440,7 @@ async def test_a_log_is_read_in_parts(runtime, sidecar):
 
 
 @pytest.mark.parametrize("cursor", ["1&tail=5", "1#", "nope"])
-async def test_a_cursor_that_is_none(runtime, sidecar, cursor):
+async def test_invalid_cursor_is_unknown_and_not_sent(runtime, sidecar, cursor):
     sidecar.answers["GET"] = [problem(400, code="bad_request", detail="no cursor")]
     with pytest.raises(UnknownCursor, match="cursor"):
         await runtime.read_log("wl-1", LogRequest(after=cursor))
@@ -489,7 +489,7 @@ async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar)
     assert await waiting == LogChunk(b"", "1", has_ended=True)
 
 
-async def test_waiting_readers_hold_no_connection_to_the_sidecar(runtime, sidecar):
+async def test_waiting_readers_use_no_connection_to_the_sidecar(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     waiting = [
         asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
@@ -518,7 +518,7 @@ async def test_bounded_read_of_a_log_is_passed_on(runtime, sidecar):
     assert log_requests(sidecar) == ["/zones/wl-1/log?limit=65536&wait=0&after=0.0.1-0.0.9&bounded"]
 
 
-async def test_a_log_that_is_not_there(runtime, sidecar):
+async def test_missing_log_raises_no_log(runtime, sidecar):
     sidecar.answers["GET"] = [problem(404, code="not_found", detail="no zone 'wl-1'")]
     with pytest.raises(NoLog, match="no zone 'wl-1'"):
         await runtime.read_log("wl-1", LogRequest())
@@ -598,7 +598,7 @@ async def test_stream_that_keeps_breaking_before_the_list_is_one_error(sidecar, 
 
 
 async def test_error_about_an_unreachable_sidecar_does_not_name_its_socket(tmp_path, watcher):
-    zones = SidecarZones(Endpoint.unix(str(tmp_path / "nobody.sock")))
+    zones = SidecarZones(Endpoint.unix(str(tmp_path / "missing.sock")))
     runtime = ZoneRuntime(zones, retry=(0.01, 0.01))
     runtime.attach(watcher)
     with pytest.raises(RuntimeFault) as raised:
@@ -606,6 +606,19 @@ async def test_error_about_an_unreachable_sidecar_does_not_name_its_socket(tmp_p
     await until(lambda: runtime.fault == "the sidecar can't be reached")
     assert str(raised.value) == "no log: the sidecar can't be reached"
     await runtime.close()
+
+
+async def test_lost_sidecar_is_logged_with_the_cause(tmp_path, watcher):
+    zones = SidecarZones(Endpoint.unix(str(tmp_path / "missing.sock")))
+    with structlog.testing.capture_logs() as logs:
+        runtime = ZoneRuntime(zones, retry=(0.01, 0.01))
+        runtime.attach(watcher)
+        await until(lambda: logs)
+        await runtime.close()
+    (line,) = logs
+    assert line["event"] == "sidecar lost"
+    assert line["error"].startswith("the sidecar can't be reached: ")
+    assert "No such file or directory" in line["error"]
 
 
 async def test_stop_with_a_shorter_grace_time_replaces_the_one_under_way(runtime, sidecar):

@@ -58,7 +58,7 @@ async def make():
         ({"run_time": 0, "failure": "ImagePullFailed"}, [(FAILED, "ImagePullFailed", None)]),
     ],
 )
-async def test_every_outcome(make, outcome, expected):
+async def test_outcome_determines_the_states_of_a_zone(make, outcome, expected):
     runtime, queue = make(**outcome)
     runtime.start(spec())
     reports = await queue.states(len(expected))
@@ -66,7 +66,7 @@ async def test_every_outcome(make, outcome, expected):
     assert all(report.container_id == "simulated-wl-1-0" for report in reports)
 
 
-async def test_stopping_ends_it_and_removing_leaves_nothing(make):
+async def test_stop_ends_a_zone_and_remove_removes_it(make):
     runtime, queue = make()
     runtime.start(spec())
     await queue.states(1)
@@ -79,7 +79,7 @@ async def test_stopping_ends_it_and_removing_leaves_nothing(make):
     assert queue.reports.empty()
 
 
-async def test_stopping_before_it_runs_is_a_failure(make):
+async def test_stop_before_the_start_delay_is_a_failure(make):
     runtime, queue = make(start_delay=1000)
     runtime.start(spec())
     runtime.stop("wl-1", 10)
@@ -87,7 +87,7 @@ async def test_stopping_before_it_runs_is_a_failure(make):
     assert (report.state, report.reason) == (FAILED, "Stopped")
 
 
-async def test_what_is_not_there_has_failed_once_it_is_stopped(make):
+async def test_stop_of_an_unknown_zone_adds_it_as_failed(make):
     runtime, queue = make()
     runtime.stop("wl-1", 1)
     runtime.start(spec())
@@ -97,7 +97,7 @@ async def test_what_is_not_there_has_failed_once_it_is_stopped(make):
     assert queue.reports.empty()
 
 
-async def test_starting_twice_starts_once(make):
+async def test_second_start_of_the_same_attempt_has_no_effect(make):
     runtime, queue = make(run_time=0)
     runtime.start(spec())
     runtime.start(spec())
@@ -105,20 +105,20 @@ async def test_starting_twice_starts_once(make):
     assert queue.reports.empty()
 
 
-async def test_removing_again_is_the_same_answer(make):
+async def test_repeated_remove_is_reported_again(make):
     runtime, queue = make()
     runtime.remove("wl-1", 10)
     assert await queue.states(1) == ["wl-1"]
 
 
-async def test_the_first_outcome_that_matches_counts(make):
+async def test_first_matching_outcome_applies(make):
     runtime = SimulatedRuntime([Outcome("job:*", 0, 0), Outcome("*", 0, 0, failure="No")])
     queue = Queue(runtime)
     runtime.start(spec(image="job:1"))
     assert [report.state for report in await queue.states(2)] == [RUNNING, SUCCEEDED]
 
 
-async def test_nothing_is_told_after_closing(make):
+async def test_closed_runtime_notifies_no_observer(make):
     runtime, queue = make(start_delay=1000)
     runtime.start(spec())
     await runtime.close()
@@ -127,7 +127,7 @@ async def test_nothing_is_told_after_closing(make):
     assert queue.reports.empty()
 
 
-def test_a_script_is_read_with_every_fault(tmp_path):
+def test_read_script_reports_all_faults(tmp_path):
     script = tmp_path / "script.toml"
     script.write_text('[[outcome]]\nimage = "job:*"\nrun_time = 2\nexit_code = 3\n')
     assert read_script(script) == [Outcome("job:*", 0, 2, 3)]
@@ -138,7 +138,7 @@ def test_a_script_is_read_with_every_fault(tmp_path):
         assert path in str(caught.value)
 
 
-async def test_the_next_attempt_runs_anew(make):
+async def test_next_attempt_runs_again(make):
     runtime, queue = make(run_time=0)
     runtime.start(spec())
     await queue.states(2)
@@ -147,7 +147,7 @@ async def test_the_next_attempt_runs_anew(make):
     assert (first.state, first.attempt, second.state) == (RUNNING, 1, SUCCEEDED)
 
 
-async def test_what_never_ran_wrote_nothing(make):
+async def test_log_of_an_unknown_zone_raises_no_log(make):
     runtime, queue = make(run_time=0)
     with pytest.raises(NoLog):
         await runtime.read_log("wl-1", LogRequest())

@@ -1,14 +1,15 @@
-"""When the queue of workloads calls for one."""
+"""Tests of when the queue reconciles a workload."""
 
 import pytest
+from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import STORE_RETRY_SECONDS, WorkQueue
 from kakuri_registry import StoreFull
 
 from .loop_clock import LoopClock
 
 
-class HeldJournal:
-    """Saves when the test says so."""
+class HeldWriter:
+    """A writer whose saves end when a test calls `answer`."""
 
     def __init__(self):
         self.held = []
@@ -29,22 +30,28 @@ async def clock(monkeypatch):
 
 @pytest.fixture
 async def queue(clock):
-    queue = WorkQueue(HeldJournal(), lambda workload_id: queue.reconciled.append(workload_id))
+    queue = WorkQueue(
+        HeldWriter(), VolatileStates(), lambda workload_id: queue.reconciled.append(workload_id)
+    )
     queue.reconciled = []
     yield queue
     queue.close()
 
 
-async def test_queue_calls_once_for_a_workload_that_is_added_twice(queue, settle):
+def back_off_of(queue, workload_id):
+    """Return whether a workload's back-off is running, and whether the latest one is over."""
+    state = queue._volatile.get(workload_id)
+    return state.back_off is not None, state.has_backed_off
+
+
+async def test_workload_added_twice_is_reconciled_once(queue, settle):
     for workload_id in ("a", "b", "a"):
         queue.add(workload_id)
     await settle()
     assert queue.reconciled == ["a", "b"]
 
 
-async def test_queue_asks_the_journal_once_however_often_a_workload_waits_for_the_disk(
-    queue, settle
-):
+async def test_workload_added_once_saved_twice_awaits_one_save(queue, settle):
     for workload_id in ("a", "b", "a"):
         queue.add_once_saved(workload_id)
     assert [workload_id for workload_id, _ in queue._writer.held] == ["a", "b"]
@@ -57,7 +64,7 @@ async def test_queue_asks_the_journal_once_however_often_a_workload_waits_for_th
     assert [workload_id for workload_id, _ in queue._writer.held] == ["a"]
 
 
-async def test_queue_waits_after_the_disk_refused_and_asks_nothing_meanwhile(queue, clock, settle):
+async def test_workload_whose_save_failed_is_reconciled_after_the_retry_delay(queue, clock, settle):
     queue.add_once_saved("a")
     queue._writer.answer(StoreFull("full"))
     queue.add_once_saved("a")
@@ -72,7 +79,7 @@ async def test_queue_waits_after_the_disk_refused_and_asks_nothing_meanwhile(que
     assert len(queue._writer.held) == 1
 
 
-async def test_queue_forgets_a_workload_that_waits_for_nothing(queue, clock, settle):
+async def test_workload_that_awaits_nothing_has_no_volatile_state(queue, clock, settle):
     queue.add_once_saved("saved")
     queue.back_off("over", 3.0)
     queue.back_off("ended", 3.0)
@@ -81,35 +88,35 @@ async def test_queue_forgets_a_workload_that_waits_for_nothing(queue, clock, set
     queue._writer.answer()
     assert clock.due() == [3.0, 3.0, 3.0]
     for workload_id in ("over", "ended", "both", "unknown"):
-        queue.cancel_back_off(workload_id)
+        queue._volatile.end_run(workload_id)
     await settle()
-    assert queue._waits == {}
+    assert len(queue._volatile) == 0
 
 
-async def test_end_of_a_back_off_is_not_the_end_of_the_wait_for_the_disk(queue, clock, settle):
+async def test_cancelled_back_off_does_not_cancel_the_wait_for_the_disk(queue, clock, settle):
     queue.back_off("a", 3.0)
     queue.add_once_saved("a")
-    assert queue.is_backing_off("a")
-    queue.cancel_back_off("a")
-    assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (False, False)
+    assert back_off_of(queue, "a") == (True, False)
+    queue._volatile.end_run("a")
+    assert back_off_of(queue, "a") == (False, False)
     assert clock.due() == []
     queue._writer.answer()
     await settle()
     assert queue.reconciled == ["a"]
 
 
-async def test_back_off_that_is_over_counts_until_the_next_one(queue, clock, settle):
+async def test_back_off_counts_as_over_until_the_next_one_begins(queue, clock, settle):
     queue.back_off("a", -1.0)
-    assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (True, False)
+    assert back_off_of(queue, "a") == (True, False)
     assert clock.due() == [0]
-    assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (False, True)
+    assert back_off_of(queue, "a") == (False, True)
     queue.back_off("a", 2.0)
-    assert (queue.is_backing_off("a"), queue.has_backed_off("a")) == (True, False)
+    assert back_off_of(queue, "a") == (True, False)
     await settle()
     assert queue.reconciled == ["a"]
 
 
-async def test_closed_queue_calls_for_nothing(queue, clock, settle):
+async def test_closed_queue_reconciles_nothing(queue, clock, settle):
     queue.add("a")
     queue.back_off("b", 1.0)
     queue.add_once_saved("c")

@@ -17,6 +17,7 @@ from kakuri_workload import DesiredState, Run, WorkloadState, ZoneSpec, ZoneStat
 from kakuri_agent._capacity import Capacity
 from kakuri_agent._restarts import LONGEST_BACK_OFF
 from kakuri_agent._status_updater import StatusUpdater
+from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import WorkQueue
 from kakuri_agent.runtimes._protocol import Runtime
 
@@ -30,7 +31,11 @@ REMOVED_REMEMBERED = 10_000
 
 
 class Reconciler:
-    """Reconciles workloads one at a time; the runtime's observer."""
+    """Reconciles workloads one at a time; the observer of the runtime.
+
+    The runtime may report anything at any time, in any order and more than once: each report only
+    adds the workload to the queue.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,18 @@ class Reconciler:
         jitter: Callable[[], float] = random.random,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Attach to a runtime, which then lists its zones.
+
+        Args:
+            registry: The entries of all workloads.
+            writer: Reports which entries are on disk.
+            runtime: Runs the zones.
+            capacity: The node's capacity, with what is reserved for the entries.
+            clock: Wall clock, for the times of entries.
+            jitter: Source of random numbers from 0 to 1, for back-offs.
+            on_change: Called with the id of each workload after it was reconciled or removed.
+
+        """
         self._registry = registry
         self._writer = writer
         self._runtime = runtime
@@ -50,12 +67,12 @@ class Reconciler:
         self._clock = clock
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._queue = WorkQueue(writer, self._reconcile)
+        self._volatile = VolatileStates()
+        self._queue = WorkQueue(writer, self._volatile, self._reconcile)
         self._statuses = StatusUpdater(
-            registry, runtime, capacity, self._queue, clock=clock, jitter=jitter
+            registry, runtime, capacity, self._queue, self._volatile, clock=clock, jitter=jitter
         )
         self._removed: dict[str, None] = {}  # by this process: their zones are not adopted
-        self._stopped_sandboxes: dict[str, str] = {}  # of ended workloads
         self._full_pass = self._loop.call_later(FULL_PASS_SECONDS, self._pass)
         runtime.attach(self)
 
@@ -76,8 +93,8 @@ class Reconciler:
         entry = self._registry.get(zone_id)
         if entry is not None and entry.desired is DesiredState.REMOVE:
             self._registry.remove(zone_id)
-            self._release(zone_id)
-            self._stopped_sandboxes.pop(zone_id, None)
+            self._volatile.remove(zone_id)
+            self._capacity.release(zone_id)
             self._removed[zone_id] = None
             if len(self._removed) > REMOVED_REMEMBERED:
                 del self._removed[next(iter(self._removed))]
@@ -132,7 +149,7 @@ class Reconciler:
         return self._statuses.adopt(zone)
 
     def _act(self, entry: WorkloadEntry, zone: ZoneStatus | None) -> None:
-        """Take the action that brings the zone closer to the desired state."""
+        """Do what brings the zone closer to the desired state."""
         workload_id = entry.workload.id
         is_of_earlier_run = zone is not None and zone.attempt < entry.attempt
         if entry.desired is not DesiredState.RUN and not self._may_end(workload_id):
@@ -168,18 +185,19 @@ class Reconciler:
             return
         if zone.state.is_terminal:
             sandbox_id = zone.pod_sandbox_id
-            if sandbox_id is None or self._stopped_sandboxes.get(zone.id) == sandbox_id:
+            if sandbox_id in (None, self._volatile.get(zone.id).stopped_sandbox):
                 return
-            self._stopped_sandboxes[zone.id] = sandbox_id
+            self._volatile.edit(zone.id).stopped_sandbox = sandbox_id
         # Otherwise an earlier start completed after the stop.
         self._runtime.stop(zone.id, entry.grace_seconds)
 
     def _start(self, entry: WorkloadEntry) -> None:
         """Start a workload's next run, once its back-off is over and its entry is on disk."""
         workload_id = entry.workload.id
-        if self._queue.is_backing_off(workload_id):
+        volatile = self._volatile.get(workload_id)
+        if volatile.back_off is not None:
             return
-        if entry.restart_at is not None and not self._queue.has_backed_off(workload_id):
+        if entry.restart_at is not None and not volatile.has_backed_off:
             self._queue.back_off(
                 workload_id, min(entry.restart_at - self._clock(), LONGEST_BACK_OFF)
             )
@@ -197,6 +215,5 @@ class Reconciler:
 
     def _release(self, workload_id: str) -> None:
         """Cancel the workload's back-off, and release its reserved capacity."""
-        self._queue.cancel_back_off(workload_id)
-        self._statuses.forget_run(workload_id)
+        self._volatile.end_run(workload_id)
         self._capacity.release(workload_id)

@@ -13,10 +13,10 @@ MAX_JITTER = 0.25
 
 Workloads that failed together are then not restarted together."""
 
-GOOD_RUN = 600.0
+STABLE_SECONDS = 600.0
 """Seconds that a run has to last to reset the back-off: a later failure has another cause."""
 
-ENDS_OF_A_STOP = (None, "Error", "OOMKilled")
+STOP_REASONS = (None, "Error", "OOMKilled")
 """The reasons with which a stopped workload ends.
 
 Runtimes report OOMKilled for every container in which a process was once killed for memory, so it

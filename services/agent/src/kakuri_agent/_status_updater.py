@@ -9,7 +9,8 @@ from kakuri_registry import RegistryFull, WorkloadEntry, WorkloadRegistry
 from kakuri_workload import DesiredState, Run, WorkloadState, ZoneStatus
 
 from kakuri_agent._capacity import Capacity
-from kakuri_agent._restarts import ENDS_OF_A_STOP, GOOD_RUN, back_off, is_restarted
+from kakuri_agent._restarts import STABLE_SECONDS, STOP_REASONS, back_off, is_restarted
+from kakuri_agent._volatile import VolatileStates
 from kakuri_agent._work_queue import WorkQueue
 from kakuri_agent.runtimes._protocol import Runtime
 
@@ -20,12 +21,14 @@ class StatusUpdater:
     """Updates entries of the registry from the statuses of their zones.
 
     Args:
-        registry: the entries to update.
-        runtime: has the zones.
-        capacity: reserves what adopted workloads need.
-        queue: holds workloads during their back-off.
-        clock: wall clock, for the times of entries.
-        jitter: source of random numbers from 0 to 1, for the jitter of back-offs.
+        registry: The entries to update.
+        runtime: Has the zones.
+        capacity: Reserves what adopted workloads need.
+        queue: Holds workloads during their back-off.
+        volatile: Has the time since when each workload has been running.
+        clock: Wall clock, for the times of entries.
+        jitter: Source of random numbers from 0 to 1, for back-offs.
+
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class StatusUpdater:
         runtime: Runtime,
         capacity: Capacity,
         queue: WorkQueue,
+        volatile: VolatileStates,
         *,
         clock: Callable[[], float],
         jitter: Callable[[], float],
@@ -42,19 +46,15 @@ class StatusUpdater:
         self._runtime = runtime
         self._capacity = capacity
         self._queue = queue
+        self._volatile = volatile
         self._clock = clock
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
-        self._running_since: dict[str, float] = {}  # by the loop's clock, of runs observed running
         self._on_end: Callable[[], None] | None = None
 
     def notify_ends(self, on_end: Callable[[], None]) -> None:
         """Call a function whenever a workload has ended and is not restarted."""
         self._on_end = on_end
-
-    def forget_run(self, workload_id: str) -> None:
-        """Forget when a workload's run has started."""
-        self._running_since.pop(workload_id, None)
 
     def adopt(self, zone: ZoneStatus) -> WorkloadEntry | None:
         """Register the workload of a zone that has no entry.
@@ -85,19 +85,20 @@ class StatusUpdater:
             is_lost = entry.state is WorkloadState.RUNNING and self._runtime.is_listed
             if not is_lost or entry.desired is DesiredState.REMOVE:
                 return entry
-            lost = Run(WorkloadState.FAILED, "ZoneLost", "nothing is left of its zone")
+            lost = Run(WorkloadState.FAILED, "ZoneLost", "its zone no longer exists")
             return self.end(entry, lost)
         if zone.attempt > entry.attempt:
             entry = self._record_later_attempt(entry, zone)
         elif zone.attempt < entry.attempt:
-            return entry  # the zone is of an earlier run
+            return entry  # the zone belongs to an earlier run
         if zone.state.is_terminal:
             return self.end(entry, zone.run)
         if zone.state is WorkloadState.PENDING and entry.state is WorkloadState.RUNNING:
-            log.warning("report not believed", id=zone.id, known="running", reported="pending")
+            log.warning("report ignored", id=zone.id, known="running", reported="pending")
             return entry
-        if zone.state is WorkloadState.RUNNING and zone.id not in self._running_since:
-            self._running_since[zone.id] = self._loop.time() - self._age(zone)
+        volatile = self._volatile.get(zone.id)
+        if zone.state is WorkloadState.RUNNING and volatile.running_since is None:
+            self._volatile.edit(zone.id).running_since = self._loop.time() - self._age(zone)
         run = zone.run.after(entry.run)
         return entry if run == entry.run else self._update(entry, run)
 
@@ -116,20 +117,19 @@ class StatusUpdater:
             )
             entry = self._update(entry, started)
         if entry.desired is DesiredState.RUN and is_restarted(workload.restart_policy, run.state):
-            failures = 1 if self._ran_well(workload.id, run) else entry.failures + 1
+            failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:
                 return self._restart(entry, run, failures)
-            message = f"not restarted any more: {failures} runs in a row were no good ones"
+            message = f"not restarted any more: {failures} runs in a row were shorter than 10 minutes"
             run = replace(run, message=f"{run.message}; {message}" if run.message else message)
-        elif entry.desired is not DesiredState.RUN and run.reason in ENDS_OF_A_STOP:
+        elif entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS:
             run = replace(run, reason="Stopped")
         return self._update(entry, run)
 
     def _record_later_attempt(self, entry: WorkloadEntry, zone: ZoneStatus) -> WorkloadEntry:
         """Record an attempt later than the known ones: the store was restored from a backup."""
         log.warning("attempt taken over", id=zone.id, known=entry.attempt, attempt=zone.attempt)
-        self._queue.cancel_back_off(zone.id)
-        self.forget_run(zone.id)
+        self._volatile.end_run(zone.id)
         return self._registry.restart(
             zone.id,
             now=self._clock(),
@@ -142,15 +142,16 @@ class StatusUpdater:
         """Return for how many seconds a zone has run, by the wall clock."""
         return 0.0 if zone.started_at is None else max(self._clock() - zone.started_at, 0.0)
 
-    def _ran_well(self, workload_id: str, run: Run) -> bool:
-        """Return whether a run lasted long enough to reset the back-off."""
-        began = self._running_since.pop(workload_id, None)
+    def _was_stable(self, workload_id: str, run: Run) -> bool:
+        """Return whether a run was long enough to reset the back-off, and forget when it began."""
+        began = self._volatile.get(workload_id).running_since
         if began is not None:
-            return self._loop.time() - began >= GOOD_RUN
+            self._volatile.edit(workload_id).running_since = None
+            return self._loop.time() - began >= STABLE_SECONDS
         # It was not observed running. Both times are from the runtime's clock.
         if run.started_at is None or run.ended_at is None:
             return False
-        return run.ended_at - run.started_at >= GOOD_RUN
+        return run.ended_at - run.started_at >= STABLE_SECONDS
 
     def _restart(self, entry: WorkloadEntry, run: Run, failures: int) -> WorkloadEntry:
         workload_id = entry.workload.id
@@ -173,8 +174,8 @@ class StatusUpdater:
     def _update(self, entry: WorkloadEntry, run: Run) -> WorkloadEntry:
         workload_id = entry.workload.id
         updated = self._registry.update(workload_id, run, now=self._clock())
-        facts = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
-        known = {name: value for name, value in facts.items() if value is not None}
+        details = {"reason": run.reason, "message": run.message, "exit_code": run.exit_code}
+        known = {name: value for name, value in details.items() if value is not None}
         log.info("workload changed", id=workload_id, state=run.state.value, **known)
         if run.state.is_terminal and self._on_end is not None:
             self._on_end()

@@ -47,10 +47,14 @@ from kakuri_agent.runtimes._zone_operations import Refused
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 128
-"""Connections to the sidecar for stops and removals, and as many for reads; further ones wait."""
+"""Connections to the sidecar for stops and removals, beside those of starts, and as many for reads;
+further requests wait."""
 
 MAX_STARTS = 1024
 """Concurrent starts: further ones wait within their timeout. Large, because a pull may hang."""
+
+MAX_STREAMS = 2
+"""Streams of events: of zones, and of logs."""
 
 MAX_EVENT = 65_536
 """Bytes of one event: without a spec, most of it is a message of at most 4096 characters."""
@@ -101,13 +105,11 @@ class SidecarZones:
         self.endpoint = endpoint.scheme
         self.handlers: Mapping[str, str] = {}
         self._headers = {"Kakuri-Agent": secrets.token_hex(8)}
-        # Separate pools: hanging starts and stops in their grace time do not delay the others.
-        self._starts = _client(endpoint, MAX_STARTS)
-        self._ends = _client(endpoint, MAX_CONNECTIONS)
-        self._reads = _client(endpoint, MAX_CONNECTIONS)
-        self._events = _client(endpoint, 1)
-        self._log_events = _client(endpoint, 1)
-        self._slots = asyncio.Semaphore(MAX_STARTS)
+        # Separate pools, so that pulls that hang and stops in their grace time delay no read.
+        self._commands = _client(endpoint, MAX_STARTS + MAX_CONNECTIONS)
+        self._reads = _client(endpoint, MAX_CONNECTIONS + MAX_STREAMS)
+        # Not the pool: a start that is cancelled while it waits must not be sent.
+        self._start_slots = asyncio.Semaphore(MAX_STARTS)
         self._sent: dict[str, set[asyncio.Task[Response]]] = {}  # unanswered starts
         self._taken_over: str | None = None
 
@@ -121,14 +123,14 @@ class SidecarZones:
 
     async def start(self, spec: ZoneSpec) -> ZoneStatus:
         """Start a zone. Cancelling does not cancel the request: the sidecar would carry it out."""
-        await self._slots.acquire()
-        request = self._request(self._starts, "POST", "/zones", encode(spec))
+        await self._start_slots.acquire()
+        request = self._request(self._commands, "POST", "/zones", encode(spec))
         task = asyncio.get_running_loop().create_task(request)
         sent = self._sent.setdefault(spec.id, set())
         sent.add(task)
 
         def answered(task: asyncio.Task[Response]) -> None:
-            self._slots.release()
+            self._start_slots.release()
             sent.discard(task)
             if not sent and self._sent.get(spec.id) is sent:
                 del self._sent[spec.id]
@@ -141,16 +143,16 @@ class SidecarZones:
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
         """Stop a zone; None if there is no such zone."""
         path = f"/zones/{zone_id}/stop?grace_seconds={grace_seconds}"
-        response = await self._request(self._ends, "POST", path)
+        response = await self._request(self._commands, "POST", path)
         return None if response.status == _NOT_FOUND else _zone(_expect(response, (_OK,)))
 
     async def remove(self, zone_id: str, grace_seconds: int) -> None:
         """Remove a zone; repeat it if an earlier start may have reached the sidecar later."""
         path = f"/zones/{zone_id}?grace_seconds={grace_seconds}"
-        _expect(await self._request(self._ends, "DELETE", path), (_NO_CONTENT,))
+        _expect(await self._request(self._commands, "DELETE", path), (_NO_CONTENT,))
         while sent := self._sent.get(zone_id):
             await asyncio.wait(set(sent))
-            _expect(await self._request(self._ends, "DELETE", path), (_NO_CONTENT,))
+            _expect(await self._request(self._commands, "DELETE", path), (_NO_CONTENT,))
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
         """Return a zone with its spec; None if there is no such zone."""
@@ -159,11 +161,11 @@ class SidecarZones:
 
     def events(self) -> AsyncGenerator[ZoneEvent]:
         """Yield the events of all zones."""
-        return self._stream(self._events, "/zones?watch", ZoneEvent, MAX_EVENT)  # type: ignore[arg-type]
+        return self._stream("/zones?watch", ZoneEvent, MAX_EVENT)  # type: ignore[arg-type]
 
     def log_events(self) -> AsyncGenerator[LogEvent]:
         """Yield which logs grow."""
-        return self._stream(self._log_events, "/logs?watch", LogEvent, MAX_LOG_EVENT)  # type: ignore[arg-type]
+        return self._stream("/logs?watch", LogEvent, MAX_LOG_EVENT)  # type: ignore[arg-type]
 
     async def read_log(self, zone_id: str, request: LogRequest) -> LogChunk:
         """Return a part of a zone's log."""
@@ -202,9 +204,7 @@ class SidecarZones:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for client in (
-            self._starts, self._ends, self._reads, self._events, self._log_events
-        ):  # fmt: skip
+        for client in (self._commands, self._reads):
             await client.close()
 
     async def _request(self, client: Client, method: str, path: str, body: bytes = b"") -> Response:
@@ -226,12 +226,10 @@ class SidecarZones:
         self._taken_over = None
         return response
 
-    async def _stream(
-        self, client: Client, path: str, kind: type[T], limit: int
-    ) -> AsyncGenerator[T]:
+    async def _stream(self, path: str, kind: type[T], limit: int) -> AsyncGenerator[T]:
         """Yield the events of a stream. Raises RuntimeUnavailable when it breaks."""
         decoder = LineDecoder(limit=limit)
-        opened = client.stream("GET", path, headers=self._headers, timeouts=_STREAM)
+        opened = self._reads.stream("GET", path, headers=self._headers, timeouts=_STREAM)
         try:
             async with opened as response:
                 if response.status != _OK:

@@ -107,20 +107,27 @@ class ZoneView:
                 if self.is_listed:
                     self._log_recovery()
             case RuntimeHealth(message=message):
-                self._fail("runtime lost", message or "the runtime does not answer")
+                fault = message or "the runtime does not answer"
+                self._fail("runtime lost", fault, fault)
 
-    def broken(self, fault: str) -> None:
+    def broken(self, fault: str, cause: str | None = None) -> None:
         """Record that the stream of events broke, so that changes of zones are missed.
 
         A stream that breaks `MAX_BREAKS` times in a row before it has listed all zones does not
         recover by itself. That is logged once, as an error.
+
+        Args:
+            fault: Message for clients of the agent.
+            cause: The error in the agent's log, which may name the sidecar's socket.
+
         """
+        error = cause or fault
         self.is_listed = False
         self._breaks += self._has_begun
         if self._has_begun and self._breaks == MAX_BREAKS:
-            log.error("events keep breaking before all zones are listed", error=fault)
+            log.error("events keep breaking before all zones are listed", error=error)
         self._has_begun = False
-        self._fail("sidecar lost", fault)
+        self._fail("sidecar lost", fault, error)
         self._unconfirmed = set(self._zones)
 
     def _log_recovery(self) -> None:
@@ -130,12 +137,12 @@ class ZoneView:
             if self._logs_outages:
                 log.info("zones can be reached again")
 
-    def _fail(self, what: str, fault: str) -> None:
+    def _fail(self, event: str, fault: str, error: str) -> None:
         self.fault = fault
         if not self._is_lost:
             self._is_lost = True
             if self._logs_outages:
-                log.warning(what, error=fault)
+                log.warning(event, error=error)
 
     def start_waits(self, spec: ZoneSpec, reason: str, message: str) -> None:
         """Record that the start of a zone waits, because it cannot be requested yet."""
@@ -246,6 +253,16 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
                 if view.is_listed:
                     pause = retry[0]
         except RuntimeUnavailable as error:
-            view.broken(str(error))
+            view.broken(str(error), None if error.__cause__ is None else _describe(error))
         await asyncio.sleep(pause)
         pause = min(pause * 2, longest)
+
+
+def _describe(error: BaseException) -> str:
+    """Return the messages of an error and its causes, the outermost first."""
+    messages = [str(error)]
+    while (error.__cause__) is not None:
+        error = error.__cause__
+        if str(error) not in messages[-1]:
+            messages.append(str(error))
+    return ": ".join(messages)

@@ -1,0 +1,89 @@
+"""What the reconciler keeps about a workload in memory only: timers, and facts about its run.
+
+A crash loses it, and nothing depends on it: after a restart, a back-off continues from the entry's
+`restart_at`, and everything else is observed again.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class VolatileState:
+    """What is kept about one workload.
+
+    Attributes:
+        back_off: Timer of its back-off. It uses the loop's monotonic clock; `restart_at`, of the
+            wall clock, is used only after a restart of this process.
+        has_backed_off: Whether its latest back-off is over.
+        awaits_disk: Whether it is to be reconciled once its entry is on disk.
+        disk_retry: Timer that reconciles it after the disk refused the entry.
+        running_since: When its run began, by the loop's clock, if it was observed running.
+        stopped_sandbox: Id of the sandbox that was stopped after its last run had ended.
+
+    """
+
+    back_off: asyncio.TimerHandle | None = None
+    has_backed_off: bool = False
+    awaits_disk: bool = False
+    disk_retry: asyncio.TimerHandle | None = None
+    running_since: float | None = None
+    stopped_sandbox: str | None = None
+
+    def cancel_back_off(self) -> None:
+        """Cancel and forget the back-off, if there is one."""
+        if self.back_off is not None:
+            self.back_off.cancel()
+        self.back_off, self.has_backed_off = None, False
+
+    def cancel_timers(self) -> None:
+        """Cancel both timers."""
+        for timer in (self.back_off, self.disk_retry):
+            if timer is not None:
+                timer.cancel()
+
+
+_NOTHING = VolatileState()
+
+
+class VolatileStates:
+    """The volatile state of every workload that has any."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, VolatileState] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def get(self, workload_id: str) -> VolatileState:
+        """Return a workload's state to read; change only the one that `edit` returns."""
+        return self._states.get(workload_id, _NOTHING)
+
+    def edit(self, workload_id: str) -> VolatileState:
+        """Return a workload's state to change."""
+        return self._states.setdefault(workload_id, VolatileState())
+
+    def end_run(self, workload_id: str) -> None:
+        """Cancel a workload's back-off, and forget since when it has been running."""
+        state = self._states.get(workload_id)
+        if state is not None:
+            state.cancel_back_off()
+            state.running_since = None
+            self.discard_empty(workload_id)
+
+    def remove(self, workload_id: str) -> None:
+        """Forget a workload that was removed, unless it still waits for the disk."""
+        state = self._states.get(workload_id)
+        if state is not None:
+            state.stopped_sandbox = None
+            self.end_run(workload_id)
+
+    def discard_empty(self, workload_id: str) -> None:
+        """Free the state of a workload about which nothing is kept any more."""
+        if self._states.get(workload_id) == _NOTHING:
+            del self._states[workload_id]
+
+    def close(self) -> None:
+        """Cancel all timers."""
+        for state in self._states.values():
+            state.cancel_timers()
