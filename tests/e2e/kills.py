@@ -99,7 +99,7 @@ class Forker:
 
 
 class AgentProcess:
-    """An agent over a Unix socket; clients ask it."""
+    """An agent over a Unix socket; clients call it."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class AgentProcess:
     ) -> None:
         """Start it; it may have to die at a failpoint, at the n-th time: FAILPOINT:COUNT."""
         self.socket = folder / "agent.sock"
-        self.is_over = False
+        self.is_killed = False
         self.die_at = die_at
         self.pid = forker.start(
             *(["clock=jumping"] if has_jumping_clock else []),
@@ -125,12 +125,12 @@ class AgentProcess:
     async def serves(self):
         """Wait until it answers, or has died at its failpoint."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while await self.ask(ListWorkloads()) is None:
+            while await self.call(ListWorkloads()) is None:
                 if not self.is_alive:
                     assert self.die_at is not None, "the agent has ended"
                     return
 
-    async def ask(self, request):
+    async def call(self, request):
         """Return the answer to a request over its own connection; None if there is none."""
         try:
             reader, writer = await asyncio.open_unix_connection(self.socket)
@@ -148,7 +148,7 @@ class AgentProcess:
                 await writer.wait_closed()
         return decode(line, type=Reply) if line.endswith(b"\n") else None
 
-    def step(self, name):
+    def reach(self, name):
         pass
 
     @property
@@ -170,7 +170,7 @@ class AgentProcess:
                 os.kill(self.pid, signal.SIGCONT)
 
     def kill(self):
-        self.is_over = True
+        self.is_killed = True
         with suppress(ProcessLookupError):  # it may have died at its failpoint
             os.kill(self.pid, signal.SIGKILL)
         deadline = time.monotonic() + WAIT_SECONDS
@@ -199,12 +199,12 @@ class Node:
         self.folder, self.kinds = folder, kinds
         self._runtime, self.running = runtime, running
         self.forker = Forker(folder)
-        self.chance = random.Random(seed)
+        self.rng = random.Random(seed)
         self.pace = pace
         self.history = ClientHistory()
         self.specs: defaultdict = defaultdict(dict)
         self.is_up = asyncio.Event()
-        self.life: AgentProcess | None = None
+        self.agent_run: AgentProcess | None = None
         self.violations: list[str] = []
         self.kills: Counter = Counter()
         self.refused = 0
@@ -214,26 +214,26 @@ class Node:
     def note(self, text):
         self.refused += "the disk is full" in text
 
-    def complain(self, text):
+    def report_violation(self, text):
         self.violations.append(text)
 
     async def start(self, die_at=None):
-        self.life = AgentProcess(
+        self.agent_run = AgentProcess(
             self.forker, self.folder, *self._runtime,
             "--memory-mb", "400", "--cpu-millicores", "64000", "--memory-floor-mb", "0",
             die_at=die_at, has_jumping_clock=True,
         )  # fmt: skip
-        await self.life.serves()
+        await self.agent_run.serves()
         self.is_up.set()
 
     async def kill(self):
         """Kill the agent, and check its database."""
         self.is_up.clear()
-        died = not self.life.is_alive
-        self.kills[self.life.die_at.partition(":")[0] if died else "any-time"] += 1
-        self.life.kill()
+        died = not self.agent_run.is_alive
+        self.kills[self.agent_run.die_at.partition(":")[0] if died else "any-time"] += 1
+        self.agent_run.kill()
         async with asyncio.timeout(WAIT_SECONDS):
-            while any(ask.end is None for asks in self.history.asks.values() for ask in asks):
+            while any(call.end is None for calls in self.history.calls.values() for call in calls):
                 await asyncio.wait(self.clients, timeout=0.001)
         left = self.folder / "left"
         left.mkdir(exist_ok=True)
@@ -262,19 +262,19 @@ class Node:
 
     async def _refuses(self):
         """Check that the agent refuses a new workload on the full disk, if it is still alive."""
-        reply = await self.life.ask(StartWorkload(workload("too-much", memory_mb=1)))
+        reply = await self.agent_run.call(StartWorkload(workload("too-much", memory_mb=1)))
         if reply is not None:
             assert isinstance(reply, ErrorReply), reply
             assert reply.code is ErrorCode.CAPACITY, reply
 
     async def until(self, condition):
-        """Wait for a condition, which may ask the agent."""
+        """Wait for a condition, which may call the agent."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not await condition():
                 pass
 
-    async def is_settled(self):
-        status = await self.life.ask(ListWorkloads())
+    async def has_converged(self):
+        status = await self.agent_run.call(ListWorkloads())
         names = self.running()
         assert len(names) == len(set(names)), f"doubled: {names}"
         running = sorted(each.id for each in status.workloads if each.state.value == "Running")
@@ -293,18 +293,18 @@ class Node:
         for number in range(kills):
             if number % 12 == 3:
                 self._fill()
-            name, count = self.chance.choice(FAILPOINTS), self.chance.choice((1, 1, 2, 3, 5, 9))
-            die_at = f"{name}:{count}" if self.chance.random() < 0.67 else None
+            name, count = self.rng.choice(FAILPOINTS), self.rng.choice((1, 1, 2, 3, 5, 9))
+            die_at = f"{name}:{count}" if self.rng.random() < 0.67 else None
             await self.start(f"{TORN}:1" if number % 12 == 6 else die_at)
-            most = 60 if self.life.die_at is not None else self.chance.choice((0, 1, 3, 10, 30))
+            most = 60 if self.agent_run.die_at is not None else self.rng.choice((0, 1, 3, 10, 30))
             answers = self.history.now + 2 * most
             if number % 12 == 8:
                 self._fill()
             if self._is_full:
                 await self._refuses()
-            if self.chance.random() < 0.1:
-                await self.life.pause(0.1)
-            while self.history.now < answers and self.life.is_alive:
+            if self.rng.random() < 0.1:
+                await self.agent_run.pause(0.1)
+            while self.history.now < answers and self.agent_run.is_alive:
                 ended, _ = await asyncio.wait(self.clients, timeout=0.001)
                 assert not ended
             await self.kill()
@@ -313,20 +313,20 @@ class Node:
         self._free()
         await self.start()
         for client in asking:
-            client.is_to_end = True
+            client.is_stopping = True
         await asyncio.gather(*self.clients)
-        await self.until(self.is_settled)
+        await self.until(self.has_converged)
         await self.kill()
         self.history.check_answers()
-        return sum(map(len, self.history.asks.values()))
+        return sum(map(len, self.history.calls.values()))
 
     async def remove_all(self):
-        for each in (await self.life.ask(ListWorkloads())).workloads:
-            await self.life.ask(RemoveWorkload(each.id))
+        for each in (await self.agent_run.call(ListWorkloads())).workloads:
+            await self.agent_run.call(RemoveWorkload(each.id))
 
     def close(self):
-        if self.life is not None and not self.life.is_over:
-            self.life.kill()
+        if self.agent_run is not None and not self.agent_run.is_killed:
+            self.agent_run.kill()
         self.forker.close()
 
 

@@ -34,24 +34,24 @@ async def test_requests_to_a_paused_agent_are_carried_out_once(tmp_path):
     """SIGSTOP: what was asked meanwhile is answered afterwards, or its connection has ended."""
     async with node(tmp_path, seed=1) as world:
         await world.start()
-        endpoint = Endpoint.parse(f"unix:{world.life.socket}")
+        endpoint = Endpoint.parse(f"unix:{world.agent_run.socket}")
         before = AgentClient(endpoint)
         await before.start_workload(server("before"))
-        os.kill(world.life.pid, signal.SIGSTOP)
+        os.kill(world.agent_run.pid, signal.SIGSTOP)
         impatient = AgentClient(endpoint, timeout=PAUSED_TIMEOUT)
         for name in ("before", "given-up", "given-up"):
             with pytest.raises(AgentTimeout):
                 await impatient.start_workload(server(name))
         waiting = asyncio.ensure_future(before.start_workload(server("waiting")))
         await asyncio.sleep(0)
-        os.kill(world.life.pid, signal.SIGCONT)
+        os.kill(world.agent_run.pid, signal.SIGCONT)
         assert not (await waiting).existing
         again = await before.start_workload(server("given-up"))
         assert (await before.start_workload(server("given-up"))).existing
         assert again.attempt == 0
         await impatient.close()
         await before.close()
-        await world.until(world.is_settled)
+        await world.until(world.has_converged)
         assert sorted(world.running()) == ["before", "given-up", "waiting"]
 
 
@@ -61,21 +61,21 @@ async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp
     try:
         await agent.serves()
         for name in ("stays", "stops", "goes"):
-            assert isinstance(await agent.ask(StartWorkload(server(name))), Status)
+            assert isinstance(await agent.call(StartWorkload(server(name))), Status)
         forker.fill()
         number, refused = 0, None
         while not isinstance(refused, ErrorReply):
-            refused = await agent.ask(StartWorkload(server(f"more-{number}")))
+            refused = await agent.call(StartWorkload(server(f"more-{number}")))
             number += 1
         assert (refused.code, "full" in refused.message) == (ErrorCode.CAPACITY, True)
-        assert (await agent.ask(GetStatus("stays"))).state is State.RUNNING
-        await agent.ask(StopWorkload("stops", 0))
-        await agent.ask(RemoveWorkload("goes"))
+        assert (await agent.call(GetStatus("stays"))).state is State.RUNNING
+        await agent.call(StopWorkload("stops", 0))
+        await agent.call(RemoveWorkload("goes"))
         await until(agent, "stops", lambda status: status.state is State.SUCCEEDED)
         await until(agent, "goes", lambda status: isinstance(status, ErrorReply))
         forker.free()
         await until_started(agent, "afterwards")
-        listed = await agent.ask(ListWorkloads())
+        listed = await agent.call(ListWorkloads())
         assert {"afterwards", "stays", "stops"} <= {each.id for each in listed.workloads}
     finally:
         agent.kill()
@@ -84,11 +84,11 @@ async def test_agent_on_a_full_disk_refuses_starts_and_serves_other_requests(tmp
 
 async def until(agent, workload_id, condition):
     async with asyncio.timeout(20):
-        while not condition(await agent.ask(GetStatus(workload_id))):
+        while not condition(await agent.call(GetStatus(workload_id))):
             pass
 
 
 async def until_started(agent, workload_id):
     async with asyncio.timeout(20):
-        while isinstance(await agent.ask(StartWorkload(server(workload_id))), ErrorReply):
+        while isinstance(await agent.call(StartWorkload(server(workload_id))), ErrorReply):
             pass

@@ -42,7 +42,7 @@ async def agent(registry, writer, runtime, capacity):
 
 @pytest.fixture
 def settle():
-    """Let the reconciler take its turns."""
+    """Return a coroutine function that runs the event loop until the reconciler is idle."""
 
     async def turns():
         for _ in range(10):
@@ -63,7 +63,7 @@ async def restarting(monkeypatch, registry, writer, runtime):
 
 @pytest.fixture
 def crash_folder(tmp_path):
-    """A folder in memory, where there is one: the disk is not what is tested."""
+    """Yield a folder in memory if possible, because the disk is not what is tested."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path

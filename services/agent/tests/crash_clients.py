@@ -1,4 +1,4 @@
-"""Clients that ask an agent for this and that, and write down what they are told."""
+"""Clients that send random requests to an agent and record the replies."""
 
 import asyncio
 
@@ -20,23 +20,23 @@ IDS = tuple(f"w{number}" for number in range(6))
 
 
 class Client:
-    """Asks one thing after the other, of whichever agent lives."""
+    """Sends one request after the other to the agent that is running."""
 
     def __init__(self, world, name) -> None:
-        self.is_to_end = False
+        self.is_stopping = False
         self._world, self._name = world, name
 
     async def run(self):
-        chance = self._world.chance
-        while not self.is_to_end:
+        rng = self._world.rng
+        while not self.is_stopping:
             await self._world.is_up.wait()
-            await self._ask()
-            pause = chance.expovariate(chance.choice((20, 5, 5, 1, 0.1)))
+            await self._call()
+            pause = rng.expovariate(rng.choice((20, 5, 5, 1, 0.1)))
             await asyncio.sleep(pause * self._world.pace)
 
-    async def _ask(self):
-        chance, workload_id = self._world.chance, self._world.chance.choice(IDS)
-        kind = chance.choices(
+    async def _call(self):
+        rng, workload_id = self._world.rng, self._world.rng.choice(IDS)
+        kind = rng.choices(
             (StartWorkload, GetStatus, StopWorkload, RemoveWorkload, ListWorkloads, GetHistory),
             (30, 30, 8, 10, 8, 4),
         )[0]
@@ -45,59 +45,61 @@ class Client:
         elif kind is ListWorkloads:
             await self._list()
         elif kind is StopWorkload:
-            await self._send(StopWorkload(workload_id, chance.choice((0, 10))), workload_id)
+            await self._send(StopWorkload(workload_id, rng.choice((0, 10))), workload_id)
         else:
-            if kind is RemoveWorkload:  # what comes after it is another workload
+            if kind is RemoveWorkload:  # a later start is another workload
                 for sent in self._world.specs.values():
                     sent.pop(workload_id, None)
             await self._send(kind(workload_id), workload_id)
 
     async def _start(self, workload_id):
-        chance, sent = self._world.chance, self._world.specs[self._name]
-        if workload_id not in sent or chance.random() < 0.6:
+        rng, sent = self._world.rng, self._world.specs[self._name]
+        if workload_id not in sent or rng.random() < 0.6:
             sent[workload_id] = workload(
                 workload_id,
-                **chance.choice(self._world.kinds),
+                **rng.choice(self._world.kinds),
                 memory_mb=100,
                 labels={"gen": f"{self._name}-{self._world.history.now}"},
-                restart_policy=chance.choice(list(RestartPolicy)),
-                max_restarts=chance.choice((0, 2, 100)),
+                restart_policy=rng.choice(list(RestartPolicy)),
+                max_restarts=rng.choice((0, 2, 100)),
             )
         chosen = sent[workload_id]
         await self._send(StartWorkload(chosen), workload_id, chosen.labels["gen"])
 
     async def _send(self, request, workload_id, gen=None):
-        world, life = self._world, self._world.life
-        ask = world.history.begin(request, workload_id, gen)
-        world.note(f"client {self._name} asks {type(request).__name__} {workload_id} {gen or ''}")
-        reply = await life.ask(request)
-        world.history.end(ask, reply)
-        world.note(f"client {self._name} is told {_short(reply)}")
+        world, agent_run = self._world, self._world.agent_run
+        call = world.history.begin(request, workload_id, gen)
+        world.note(f"client {self._name} sends {type(request).__name__} {workload_id} {gen or ''}")
+        reply = await agent_run.call(request)
+        world.history.end(call, reply)
+        world.note(f"client {self._name} gets {_short(reply)}")
         if isinstance(reply, ErrorReply) and reply.code in (
             ErrorCode.INTERNAL,
             ErrorCode.BAD_REQUEST,
         ):
-            world.complain(f"{request} was answered {reply}")
-        self._after_answer(life)
+            world.report_violation(f"{request} was answered {reply}")
+        self._after_answer(agent_run)
 
     async def _list(self):
-        world, life = self._world, self._world.life
+        world, agent_run = self._world, self._world.agent_run
         request = ListWorkloads()
-        asks = [world.history.begin(request, workload_id) for workload_id in IDS]
-        reply = await life.ask(request)
-        told = {} if reply is None else {status.id: status for status in reply.workloads}
-        world.note(f"client {self._name} is told of {[_short(each) for each in told.values()]}")
-        for ask in asks:
-            nobody = None if reply is None else ErrorReply(ErrorCode.NOT_FOUND, "not listed")
-            world.history.end(ask, told.get(ask.id, nobody))
-        self._after_answer(life)
+        calls = [world.history.begin(request, workload_id) for workload_id in IDS]
+        reply = await agent_run.call(request)
+        listed = {} if reply is None else {status.id: status for status in reply.workloads}
+        world.note(
+            f"client {self._name} gets the list {[_short(each) for each in listed.values()]}"
+        )
+        for call in calls:
+            missing = None if reply is None else ErrorReply(ErrorCode.NOT_FOUND, "not listed")
+            world.history.end(call, listed.get(call.id, missing))
+        self._after_answer(agent_run)
 
-    def _after_answer(self, life):
-        if not life.is_over:
+    def _after_answer(self, agent_run):
+        if not agent_run.is_killed:
             try:
-                life.step("agent.after-answer")
+                agent_run.reach("agent.after-answer")
             except BaseException:
-                if not life.is_over:
+                if not agent_run.is_killed:
                     raise
 
 

@@ -1,13 +1,13 @@
-"""Agents that are killed, one after the other, on one folder and in front of one sidecar, or of
-one container runtime.
+"""Scenarios in which agents are killed one after the other, with one state folder and one sidecar or
+container runtime.
 
-A kill is what SIGKILL leaves behind: the files as they are at that moment, and requests that the
-sidecar has got already. Everything else of the agent is cut off: whatever its remains still do,
-nobody sees. Time is virtual and chance is seeded, so a seed is a whole story that can be told again.
+A kill leaves what SIGKILL leaves: the files as they are at that moment, and the requests that the
+sidecar has received. The rest of the killed agent is cut off, so that nothing it still does has any
+effect. Time is virtual and randomness is seeded, so a seed repeats the same scenario.
 
-The disk is full at times, so that it takes no new workloads, or takes nothing at all; and it may
-have got only some sectors of what was written last. What is answered while it takes nothing is no
-promise, and so to the clients of a story it is no answer.
+At times the disk is full for new workloads, or accepts no writes; and it may have only some sectors
+of the last write. Replies of an agent whose disk accepts no writes guarantee nothing, so the
+clients of a scenario do not get them.
 """
 
 import asyncio
@@ -38,50 +38,50 @@ from kakuri_workload import DesiredState, WorkloadState, ZonesListed, ZoneSpec
 from .crash_clients import Client
 from .crash_disk import TORN, TornWrite
 from .crash_history import ClientHistory, Violation
-from .model_cri import CALL_STEPS, ModelCri, virtual_clocks
+from .model_cri import CALL_FAILPOINTS, ModelCri, virtual_clocks
 from .model_sidecar import HEARTBEAT, IMAGES, ModelSidecar
 from .virtual_time import Stalled, VirtualLoop, VirtualThread
 
 AGENT = "Kakuri-Agent"
 COMMANDS = {"POST": "start", "DELETE": "remove"}
-COMMAND_STEPS = tuple(
+COMMAND_FAILPOINTS = tuple(
     f"{command}.{moment}"
     for command in ("start", "stop", "remove")
     for moment in ("before", "under-way", "after")
 )
-AGENT_STEPS = (
+AGENT_FAILPOINTS = (
     "agent.opened", "agent.loaded", "agent.before-request", "agent.before-answer",
     "agent.after-answer",
 )  # fmt: skip
-STEPS = (*STORE_FAILPOINTS, TORN, *WRITER_FAILPOINTS, *COMMAND_STEPS, *AGENT_STEPS)
-"""The moments at which an agent may be killed; another is any time at all."""
+FAILPOINTS = (*STORE_FAILPOINTS, TORN, *WRITER_FAILPOINTS, *COMMAND_FAILPOINTS, *AGENT_FAILPOINTS)
+"""The failpoints at which an agent may be killed; it may also be killed at any other time."""
 
-THE_END = "the end"  # of a story: not counted among the kills
-LONGEST_LIFE = 120.0
-SETTLING = 2000.0
+FINAL_KILL = "the end"  # at the end of a scenario: not counted among the kills
+MAX_RUN_SECONDS = 120.0
+CONVERGENCE_SECONDS = 2000.0
 MEMORY_MB = 400
 
-WELL, FULL, FAILING = "well", "full", "failing"
-"""What the disk can be. It is full for new workloads; when it fails, for all."""
+HEALTHY, FULL, FAILING = "healthy", "full", "failing"
+"""States of the disk: FULL refuses new workloads, FAILING every write."""
 
-LONGEST_ILLNESS = 30.0
-DOUBT_SECONDS = 10.0
-"""How long after a failed write a zone may be told to end before that is on disk: the next write
-may have begun before."""
+MAX_DISK_FAULT_SECONDS = 30.0
+UNCERTAIN_SECONDS = 10.0
+"""How long after a failed write a zone may be stopped before the request is on disk: the agent may not
+have noticed yet that the disk accepts writes again."""
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Stands for the end of the process."""
 
 
 class RecordingStore(SQLiteStore):
-    """Knows what has come to the disk, which is not always well."""
+    """A store on a disk with faults, which records what is durable."""
 
-    def __init__(self, life, path):
-        self._life = life
+    def __init__(self, agent_run, path):
+        self._agent_run = agent_run
         self.failures = 0
-        self.failed_at = -DOUBT_SECONDS
-        super().__init__(path, reserve=0, failpoint=life.step)
+        self.failed_at = -UNCERTAIN_SECONDS
+        super().__init__(path, reserve=0, failpoint=agent_run.reach)
 
     def load(self):
         loaded = super().load()
@@ -89,48 +89,49 @@ class RecordingStore(SQLiteStore):
         return loaded
 
     def write(self, changes):
-        if self._life.world.disk == FAILING:
+        if self._agent_run.world.disk == FAILING:
             self.failures += 1
             self.failed_at = asyncio.get_running_loop().time()
-            raise StoreFailed("the disk takes nothing")
+            raise StoreFailed("the disk accepts no writes")
         super().write(changes)
         self.durable.update({change.workload_id: change.entry for change in changes})
 
     def _has_room(self):
-        return self._life.world.disk != FULL
+        return self._agent_run.world.disk != FULL
 
     def _transact(self, changes):
-        torn = TornWrite(self._path) if self._life.is_about_to(TORN) else None
+        torn = TornWrite(self._path) if self._agent_run.is_killed_next_at(TORN) else None
         super()._transact(changes)
         if torn is not None:
-            self._life.world.is_torn = torn.tear(self._life.world.chance)
-        self._life.step(TORN)
+            self._agent_run.world.is_torn = torn.tear(self._agent_run.world.rng)
+        self._agent_run.reach(TORN)
 
 
-class Life:
-    """One agent, from its start until it is killed at the n-th time of a step, or at a time."""
+class AgentRun:
+    """One agent, from its start until it is killed: when it reaches a failpoint for the nth time, or at
+    any time."""
 
-    def __init__(self, world, folder: Path, step: str | None, count: int) -> None:
+    def __init__(self, world, folder: Path, failpoint: str | None, count: int) -> None:
         self.world = world
         self.folder = folder
-        self.corpse: Path | None = None
+        self.snapshot: Path | None = None
         self.end = asyncio.get_running_loop().create_future()
         self.agent = self.store = self._writer = self._runtime = None
         self.tasks: set[asyncio.Future] = set()
-        self._step, self._count = step, count
+        self._failpoint, self._count = failpoint, count
         self._stack = AsyncExitStack()
 
     @property
-    def is_over(self):
+    def is_killed(self):
         return self.end.done()
 
-    async def begin(self):
+    async def start(self):
         world = self.world
         self.store = RecordingStore(self, self.folder / "sidecar.sqlite")
         world.store = self.store
-        self.step("agent.opened")
+        self.reach("agent.opened")
         loaded = self.store.load()
-        self.step("agent.loaded")
+        self.reach("agent.loaded")
         was_torn, world.is_torn = world.is_torn, False
         for problem in loaded.problems:
             if not (was_torn and "not complete" in problem.message):
@@ -138,7 +139,7 @@ class Life:
         self.registry = WorkloadRegistry.load(loaded)
         world.check_after_start(self.registry)
         self._writer = StoreWriter(
-            self.registry, self.store, failpoint=self.step, executor=world.thread
+            self.registry, self.store, failpoint=self.reach, executor=world.thread
         )
         self._runtime = ZoneRuntime(await self._open_zones())
         self.capacity = Capacity(memory_mb=MEMORY_MB)
@@ -154,62 +155,62 @@ class Life:
         zones._commands = zones._reads = Link(self, self.world.outside)
         return zones
 
-    def is_about_to(self, name):
-        """Whether life ends when it comes to this step."""
-        return not self.is_over and (name, 1) == (self._step, self._count)
+    def is_killed_next_at(self, name):
+        """Return whether the agent is killed the next time it reaches a failpoint."""
+        return not self.is_killed and (name, 1) == (self._failpoint, self._count)
 
-    def step(self, name):
-        """Come to a step; Killed is raised if life ends there, or is over already."""
-        if self.is_over or self.step_aside(name):
+    def reach(self, name):
+        """Reach a failpoint. Raises Killed if the agent is killed there, or was before."""
+        if self.is_killed or self.reach_without_raising(name):
             raise Killed(name)
 
-    def step_aside(self, name):
-        """Come to a step where nothing may be raised; return whether life ends there."""
-        self.world.steps[name] += 1
-        if name == self._step:
+    def reach_without_raising(self, name):
+        """Reach a failpoint where nothing may be raised; return whether the agent is killed."""
+        self.world.reached[name] += 1
+        if name == self._failpoint:
             self._count -= 1
             if self._count == 0:
                 self.kill(name)
-        return self.is_over
+        return self.is_killed
 
     def kill(self, name):
         self.world.note(f"KILLED at {name}")
-        if name != THE_END:
+        if name != FINAL_KILL:
             self.world.kills[name] += 1
-        self.corpse = self.folder.with_name(f"{self.folder.name}-{self.world.history.now}")
-        shutil.copytree(self.folder, self.corpse)
+        self.snapshot = self.folder.with_name(f"{self.folder.name}-{self.world.history.now}")
+        shutil.copytree(self.folder, self.snapshot)
         self.end.set_result(name)
 
-    async def ask(self, request):
-        """Have a request answered; None if the agent is killed first, or can't promise anything."""
-        was_stuck, failures = self._is_stuck, self.store.failures
+    async def call(self, request):
+        """Return the reply to a request; None if the agent is killed, or its disk accepts no writes."""
+        was_blocked, failures = self._is_blocked, self.store.failures
         try:
-            self.step("agent.before-request")
+            self.reach("agent.before-request")
             reply = self.agent.handle(request)
             if inspect.isawaitable(reply):
                 work = asyncio.ensure_future(reply)
                 self.tasks.add(work)
                 await asyncio.wait((work, self.end), return_when=asyncio.FIRST_COMPLETED)
                 self.tasks.discard(work)
-                if self.is_over:
+                if self.is_killed:
                     self.tasks.add(work)
                     return None
                 reply = work.result()
                 if callable(reply):
                     reply = reply()
-            self.step("agent.before-answer")
+            self.reach("agent.before-answer")
         except Killed:
             return None
-        is_in_doubt = was_stuck or self._is_stuck or self.store.failures > failures
-        return None if is_in_doubt else reply
+        is_uncertain = was_blocked or self._is_blocked or self.store.failures > failures
+        return None if is_uncertain else reply
 
     @property
-    def _is_stuck(self):
-        """Whether the store takes nothing; one that is full has only refused new workloads."""
+    def _is_blocked(self):
+        """Whether the store accepts no writes; one that is full refuses only new workloads."""
         return isinstance(self._writer.error, StoreFailed)
 
-    async def bury(self):
-        """Take the remains away; what they still do reaches neither files nor sidecar."""
+    async def clean_up(self):
+        """Clean up after a killed agent; nothing it still does reaches files or sidecar."""
         if self.agent is not None:
             self.agent.close()
             await self._runtime.close()
@@ -218,7 +219,7 @@ class Life:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        if self._writer is not None:  # closing it would wait for answers that never come
+        if self._writer is not None:  # closing it would wait for writes that never end
             self.registry.subscribe(None)
             if self._writer._retry is not None:
                 self._writer._retry.cancel()
@@ -228,7 +229,7 @@ class Life:
 
 
 def _command_of(path, body):
-    """Return the id of the zone that a command is for, and its spec if it is to start."""
+    """Return the id of the zone of a command, and the spec if the command is to start it."""
     if path == "/zones":
         spec = decode(body, type=ZoneSpec)
         return spec.id, spec
@@ -236,32 +237,32 @@ def _command_of(path, body):
 
 
 class Link:
-    """The way from one agent to the sidecar, as the runtime's HTTP client sees it."""
+    """The HTTP client of one agent run, connected to the model of the sidecar."""
 
-    def __init__(self, life: Life, sidecar: ModelSidecar) -> None:
-        self._life, self._sidecar = life, sidecar
+    def __init__(self, agent_run: AgentRun, sidecar: ModelSidecar) -> None:
+        self._agent_run, self._sidecar = agent_run, sidecar
 
     async def request(self, method, path, *, headers, body=b"", timeouts=None):
         command = "stop" if "/stop" in path else COMMANDS[method]
-        life = self._life
-        life.step(f"{command}.before")
-        life.world.check_command(life, command, *_command_of(path, body))
+        agent_run = self._agent_run
+        agent_run.reach(f"{command}.before")
+        agent_run.world.check_command(agent_run, command, *_command_of(path, body))
         work = asyncio.ensure_future(self._sidecar.request(method, path, body, headers[AGENT]))
-        await asyncio.sleep(life.world.chance.random() * 0.05)
-        life.step(f"{command}.under-way")
+        await asyncio.sleep(agent_run.world.rng.random() * 0.05)
+        agent_run.reach(f"{command}.under-way")
         response = await asyncio.shield(work)
-        life.step(f"{command}.after")
+        agent_run.reach(f"{command}.after")
         return response
 
     @asynccontextmanager
     async def stream(self, method, path, *, headers, timeouts):
-        if self._life.is_over:
+        if self._agent_run.is_killed:
             raise Killed
-        if self._life.world.chance.random() < 0.1:
+        if self._agent_run.world.rng.random() < 0.1:
             raise ConnectFailed("connection refused")
         events = self._sidecar.watch(headers[AGENT])
         try:
-            yield EventStream(events, self._life.world.chance)
+            yield EventStream(events, self._agent_run.world.rng)
         finally:
             self._sidecar.unwatch(events)
 
@@ -272,8 +273,8 @@ class Link:
 class EventStream:
     status = 200
 
-    def __init__(self, events, chance):
-        self._events, self._chance = events, chance
+    def __init__(self, events, rng):
+        self._events, self._rng = events, rng
 
     async def __aiter__(self):
         while True:
@@ -284,65 +285,71 @@ class EventStream:
                 event = ZonesListed()
             if event is None:
                 return
-            await asyncio.sleep(self._chance.random() * 0.1)
+            await asyncio.sleep(self._rng.random() * 0.1)
             yield encode(event) + b"\n"
 
 
 class World:
-    """Everything that outlives an agent: folder, sidecar, clients and what they were told."""
+    """Everything that outlives an agent: state folder, sidecar, clients and the replies they got."""
 
     def __init__(
         self,
         folder: Path,
         seed: int,
         *,
-        lives: int = 8,
+        runs: int = 8,
         clients: int = 3,
         pace: float | None = None,
-        health: float = 30.0,
+        healthy_seconds: float = 30.0,
         runtime: str = "sidecar",
     ) -> None:
-        """Take a story's seed and what it is made of.
+        """Create a scenario.
 
-        `pace` is a factor of how long clients pause, drawn by lot if it is None; `health` is how
-        long the disk is well, on average, in seconds. `runtime` is the agents': a "sidecar" that
-        outlives them, or "cri".
+        Args:
+            folder: An empty folder.
+            seed: Seed of all randomness.
+            runs: Number of agents that are killed.
+            clients: Number of clients.
+            pace: Factor of the pauses of clients; random if it is None.
+            healthy_seconds: How long the disk is healthy between two faults, on average.
+            runtime: The runtime of the agents: a "sidecar" that outlives them, or "cri".
+
         """
-        self.chance = random.Random(seed)
-        self.pace = pace or self.chance.choice((1.0, 1.0, 0.1))
-        self._health = health
+        self.rng = random.Random(seed)
+        self.pace = pace or self.rng.choice((1.0, 1.0, 0.1))
+        self._healthy_seconds = healthy_seconds
         self.kinds = [{"image": image} for image in IMAGES]
         self._clock_offset = 0
-        self.disk = WELL
+        self.disk = HEALTHY
         self.is_torn = False
         self.seed = seed
         self.trace: list[str] = []
-        self.steps: Counter = Counter()
+        self.reached: Counter = Counter()
         self.kills: Counter = Counter()
         self.history = ClientHistory()
         self.violations: list[str] = []
         self._folder = folder
         self._runtime = runtime
-        self._lives, self._clients = lives, clients
+        self._number_of_runs, self._clients = runs, clients
         self.specs: defaultdict = defaultdict(dict)  # what each client has last started, by id
         self._posted: dict[str, int] = {}  # the largest attempt that was asked for
-        self.life: Life | None = None
+        self.agent_run: AgentRun | None = None
         self.is_up: asyncio.Event
         self.store: SQLiteStore | None = None
         self.outside: ModelSidecar | ModelCri
         self.thread: VirtualThread
 
     def run(self) -> None:
-        """Live through all of it. Raises Violation, with the trace."""
+        """Run the scenario. Raises Violation, with the trace."""
         random.seed(self.seed)  # the jitter of back-offs
-        slow = self.chance.choice((0.001, 0.01, 0.1, 0.5))  # the disk
-        loop = VirtualLoop(lambda: self.chance.random() * slow)
+        slow = self.rng.choice((0.001, 0.01, 0.1, 0.5))  # the disk
+        loop = VirtualLoop(lambda: self.rng.random() * slow)
         self.thread = VirtualThread(loop)
-        loop.set_exception_handler(lambda _, context: self._judge(context.get("exception")))
+        loop.set_exception_handler(lambda _, context: self._check_error(context.get("exception")))
         structlog.configure(
-            [self._judge_log], wrapper_class=structlog.make_filtering_bound_logger("error")
+            [self._check_log], wrapper_class=structlog.make_filtering_bound_logger("error")
         )
-        logging.getLogger("kakuri_registry").disabled = True  # its faults are part of the story
+        logging.getLogger("kakuri_registry").disabled = True  # faults of the disk are expected
         try:
             with virtual_clocks(loop.time), asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._run())
@@ -352,29 +359,29 @@ class World:
         finally:
             logging.getLogger("kakuri_registry").disabled = False
             structlog.reset_defaults()
-            if self.store is not None:  # of a life whose story broke off
+            if self.store is not None:  # of an agent that was running when the scenario ended
                 self.store.close()
 
-    def _judge_log(self, _logger, _method, event):
-        self._judge(event.get("exc_info") or RuntimeError(str(event)))
+    def _check_log(self, _logger, _method, event):
+        self._check_error(event.get("exc_info") or RuntimeError(str(event)))
         raise structlog.DropEvent
 
-    def _judge(self, error):
-        """Take a fault that nobody handled; what is left of the killed may have any."""
+    def _check_error(self, error):
+        """Report an exception that was not handled; those of killed agents are expected."""
         if error is not None and not isinstance(error, Killed | HTTPError):
             text = "".join(traceback.format_exception(error))
             if "Killed" not in text:
-                self.complain(text)
+                self.report_violation(text)
 
-    def complain(self, text):
-        """Note a violation from where none can be raised."""
+    def report_violation(self, text):
+        """Record a violation where none can be raised."""
         self.note(f"VIOLATION {text}")
         self.violations.append(text)
 
     def clock(self):
-        """The wall clock, which somebody sets now and then."""
-        if self.chance.random() < 0.02:
-            self._clock_offset = self.chance.choice((0, -3600, 3600, 86_400 * 365))
+        """Return the wall-clock time; the clock is set at random times."""
+        if self.rng.random() < 0.02:
+            self._clock_offset = self.rng.choice((0, -3600, 3600, 86_400 * 365))
         return self.wall_time()
 
     def wall_time(self):
@@ -383,86 +390,88 @@ class World:
     def note(self, text):
         self.trace.append(f"{asyncio.get_running_loop().time():9.3f} {text}")
 
-    async def _have_a_disk(self):
-        """Let the disk be full or fail now and then."""
-        chance = self.chance
+    async def _vary_disk(self):
+        """Make the disk full or failing at random times."""
+        rng = self.rng
         while True:
-            self.disk = WELL
-            await asyncio.sleep(chance.expovariate(1 / self._health))
-            self.disk = chance.choice((FULL, FAILING))
+            self.disk = HEALTHY
+            await asyncio.sleep(rng.expovariate(1 / self._healthy_seconds))
+            self.disk = rng.choice((FULL, FAILING))
             self.note(f"the disk is {self.disk}")
-            await asyncio.sleep(LONGEST_ILLNESS * chance.random() ** 2)
-            self.note("the disk is well")
+            await asyncio.sleep(MAX_DISK_FAULT_SECONDS * rng.random() ** 2)
+            self.note("the disk is healthy")
 
     async def _run(self):
         self.is_up = asyncio.Event()
-        disk = asyncio.ensure_future(self._have_a_disk())
+        disk = asyncio.ensure_future(self._vary_disk())
         if self._runtime == "cri":
-            self.outside = ModelCri(self.chance, self.note, self.complain, self._folder)
+            self.outside = ModelCri(self.rng, self.note, self.report_violation, self._folder)
         else:
-            self.outside = ModelSidecar(self.chance, self.note, self.complain, self.wall_time)
+            self.outside = ModelSidecar(self.rng, self.note, self.report_violation, self.wall_time)
         folder = self._folder / "state"
         folder.mkdir()
         clients = [Client(self, name) for name in range(self._clients)]
         tasks = [asyncio.ensure_future(client.run()) for client in clients]
-        for _ in range(self._lives):
-            steps = (*STEPS, *CALL_STEPS) if self._runtime == "cri" else STEPS
-            step = self.chance.choice((None, *steps))
-            life = await self._begin(folder, step, self.chance.choice((1, 1, 2, 3, 5, 9)))
+        for _ in range(self._number_of_runs):
+            failpoints = (*FAILPOINTS, *CALL_FAILPOINTS) if self._runtime == "cri" else FAILPOINTS
+            failpoint = self.rng.choice((None, *failpoints))
+            agent_run = await self._begin(folder, failpoint, self.rng.choice((1, 1, 2, 3, 5, 9)))
             done, _ = await asyncio.wait(
-                (life.end, *tasks), timeout=LONGEST_LIFE * self.chance.random() ** 2,
+                (agent_run.end, *tasks), timeout=MAX_RUN_SECONDS * self.rng.random() ** 2,
                 return_when=asyncio.FIRST_COMPLETED,
             )  # fmt: skip
             for task in set(tasks) & done:
                 task.result()
-            if not life.is_over:
-                life.kill("any-time")
+            if not agent_run.is_killed:
+                agent_run.kill("any-time")
             self.is_up.clear()
-            await life.bury()
-            folder = life.corpse
-            if self.chance.random() < 0.3:
+            await agent_run.clean_up()
+            folder = agent_run.snapshot
+            if self.rng.random() < 0.3:
                 self.outside.break_streams()
-            await asyncio.sleep(self.chance.random() * 2)
+            await asyncio.sleep(self.rng.random() * 2)
         disk.cancel()
-        self.disk = WELL
-        life = await self._begin(folder, None, 0)
+        self.disk = HEALTHY
+        agent_run = await self._begin(folder, None, 0)
         await asyncio.sleep(3.0)
         for client in clients:
-            client.is_to_end = True
+            client.is_stopping = True
         await asyncio.gather(*tasks)
-        await self._settle(life)
-        life.kill(THE_END)
-        await life.bury()
-        shutil.rmtree(life.corpse)
+        await self._converge(agent_run)
+        agent_run.kill(FINAL_KILL)
+        await agent_run.clean_up()
+        shutil.rmtree(agent_run.snapshot)
         self.outside.close()
 
-    async def _begin(self, folder, step, count):
+    async def _begin(self, folder, failpoint, count):
         self.note("agent starts")
-        life = Life(self, folder, step, count)
+        agent_run = AgentRun(self, folder, failpoint, count)
         with suppress(Killed):
-            await life.begin()
-            self.life = life
+            await agent_run.start()
+            self.agent_run = agent_run
             self.is_up.set()
-        return life
+        return agent_run
 
-    async def _settle(self, life):
+    async def _converge(self, agent_run):
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + SETTLING
-        while restless := self._restless(life):
+        deadline = loop.time() + CONVERGENCE_SECONDS
+        while unconverged := self._unconverged(agent_run):
             if loop.time() > deadline:
-                raise Violation(f"does not settle: {restless}")
+                raise Violation(f"does not converge: {unconverged}")
             await asyncio.sleep(1.0)
-        self.check_registry(life.registry)
+        self.check_registry(agent_run.registry)
         self.history.check_answers()
-        used = sum(e.workload.memory_mb for e in life.registry if not e.state.is_terminal)
-        if used != life.capacity.memory_mb_used:
-            raise Violation(f"{life.capacity} is promised, {used} MB are used")
+        used = sum(e.workload.memory_mb for e in agent_run.registry if not e.state.is_terminal)
+        if used != agent_run.capacity.memory_mb_used:
+            raise Violation(f"{agent_run.capacity} is reserved, {used} MB are used")
 
-    def _restless(self, life):
-        """What is not as it should be, yet."""
+    def _unconverged(self, agent_run):
+        """Return descriptions of the zones and entries that do not have their desired state."""
         zones = self.outside.zones
-        found = [f"zone {each} of nobody" for each in zones if each not in life.registry]
-        for entry in life.registry:
+        found = [
+            f"zone {each} without a workload" for each in zones if each not in agent_run.registry
+        ]
+        for entry in agent_run.registry:
             zone = zones.get(entry.workload.id)
             is_running = zone is not None and zone.status.state is WorkloadState.RUNNING
             is_same = (
@@ -482,7 +491,7 @@ class World:
                 found.append(f"{entry} with {zone}")
         return found
 
-    # What must always be so.
+    # Invariants.
 
     def check_after_start(self, registry):
         self.check_registry(registry)
@@ -496,22 +505,22 @@ class World:
             raise Violation(self.violations[0])
         self.history.check_registry(registry)
 
-    def check_command(self, life, command, zone_id, spec):
-        """Take note of what an agent begins; `spec` is of what it starts."""
+    def check_command(self, agent_run, command, zone_id, spec):
+        """Check a command that an agent begins; `spec` is that of the zone to start."""
         self.note(f"zone {zone_id} is to {command}")
         if spec is not None:
             gen = spec.workload.labels["gen"]
             self._posted[gen] = max(spec.attempt, self._posted.get(gen, 0))
-            entry = life.store.durable.get(spec.id)
+            entry = agent_run.store.durable.get(spec.id)
             if entry is None or entry.attempt < spec.attempt:
-                self.complain(f"{spec} is started before that is on disk")
+                self.report_violation(f"{spec} is started before that is on disk")
             return
-        entry, known = life.store.durable.get(zone_id), life.registry.get(zone_id)
+        entry, known = agent_run.store.durable.get(zone_id), agent_run.registry.get(zone_id)
         if entry is None or known is None or known.state.is_terminal:
             return
-        if asyncio.get_running_loop().time() - life.store.failed_at < DOUBT_SECONDS:
+        if asyncio.get_running_loop().time() - agent_run.store.failed_at < UNCERTAIN_SECONDS:
             return
         if entry.desired is DesiredState.RUN or (
             command == "remove" and entry.desired is DesiredState.STOP
         ):
-            self.complain(f"{zone_id} is to {command} before that is on disk")
+            self.report_violation(f"{zone_id} is to {command} before that is on disk")

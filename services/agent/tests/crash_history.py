@@ -1,7 +1,8 @@
-"""What clients asked and were told, and whether that can be true of one agent that never died.
+"""The requests of clients and their replies, and whether an agent that never died could give them.
 
-The model: a workload's states are ordered by (attempt, state), and nobody sees that order go back
-unless the workload was removed and submitted again in between. What was acknowledged stays.
+The model: a workload's states are ordered by (attempt, state), and no client observes an earlier
+state after a later one unless the workload was removed and submitted again in between. Whatever was
+acknowledged remains.
 """
 
 from collections import defaultdict
@@ -15,136 +16,138 @@ RANK = {State.PENDING: 0, State.RUNNING: 1, State.SUCCEEDED: 2, State.FAILED: 2}
 
 
 class Violation(AssertionError):
-    """A promise was broken."""
+    """The agent violated a guarantee."""
 
 
 @dataclass
-class Ask:
-    """A request for one workload. `end` is when it was answered, or when its agent was killed."""
+class Call:
+    """A request for one workload. `end` is when it was answered, or when the agent was killed."""
 
     kind: str
     id: str
     begin: int
-    gen: str | None = None  # of a start: which specification
+    gen: str | None = None  # of a start: identifies the specification
     end: int | None = None
-    reply: Status | ErrorReply | None = None  # None: nobody knows whether it was carried out
+    reply: Status | ErrorReply | None = None  # None: unknown whether it was carried out
     is_acknowledged: bool = False
-    is_told_of_none: bool = False
+    is_not_found: bool = False
     key: tuple[int, int] | None = None  # how far the workload had come
 
     def answered(self, at: int, reply) -> None:
         self.end, self.reply = at, reply
         self.is_acknowledged = isinstance(reply, Status)
-        self.is_told_of_none = isinstance(reply, ErrorReply) and reply.code is ErrorCode.NOT_FOUND
+        self.is_not_found = isinstance(reply, ErrorReply) and reply.code is ErrorCode.NOT_FOUND
         if self.is_acknowledged:
             self.key = reply.attempt, RANK[reply.state]
 
 
 @dataclass
 class ClientHistory:
-    asks: dict[str, list[Ask]] = field(default_factory=lambda: defaultdict(list))
+    calls: dict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
     now: int = 0
 
     def tick(self):
         self.now += 1
         return self.now
 
-    def begin(self, request: Request, workload_id: str, gen: str | None = None) -> Ask:
-        ask = Ask(type(request).__name__, workload_id, self.tick(), gen)
-        self.asks[workload_id].append(ask)
-        return ask
+    def begin(self, request: Request, workload_id: str, gen: str | None = None) -> Call:
+        call = Call(type(request).__name__, workload_id, self.tick(), gen)
+        self.calls[workload_id].append(call)
+        return call
 
-    def end(self, ask: Ask, reply: Status | ErrorReply | None) -> None:
-        ask.answered(self.tick(), reply)
+    def end(self, call: Call, reply: Status | ErrorReply | None) -> None:
+        call.answered(self.tick(), reply)
 
-    # What the registry must know after a crash.
+    # What the registry must have after a crash.
 
     def check_registry(self, registry) -> None:
-        """Compare acknowledgements with what an agent knows that has just begun, or has settled."""
-        for workload_id, asks in self.asks.items():
-            self._check_entry(workload_id, asks, registry.get(workload_id))
+        """Compare acknowledgements with the registry of an agent that has just started or converged."""
+        for workload_id, calls in self.calls.items():
+            self._check_entry(workload_id, calls, registry.get(workload_id))
         for entry in registry:
             _check_transitions(entry, registry.history(entry.workload.id))
 
-    def _check_entry(self, workload_id, asks, entry):
-        acknowledged = [ask for ask in asks if ask.is_acknowledged]
-        starts = [ask for ask in acknowledged if ask.kind == "StartWorkload"]
+    def _check_entry(self, workload_id, calls, entry):
+        acknowledged = [call for call in calls if call.is_acknowledged]
+        starts = [call for call in acknowledged if call.kind == "StartWorkload"]
         for start in starts:
-            if _none_since(asks, start, "RemoveWorkload"):
+            if _none_since(calls, start, "RemoveWorkload"):
                 if entry is None or entry.workload.labels["gen"] != start.gen:
                     raise Violation(
                         f"{workload_id} was acknowledged ({start}) and is lost: {entry}"
                     )
                 if entry.desired is DesiredState.REMOVE:
-                    raise Violation(f"{workload_id} is to be removed, and nobody asked for that")
-        for ask in asks:
-            is_gone = ask.is_acknowledged or ask.is_told_of_none
+                    raise Violation(f"{workload_id} is to be removed without a request")
+        for call in calls:
+            is_gone = call.is_acknowledged or call.is_not_found
             if (
-                ask.kind == "RemoveWorkload"
+                call.kind == "RemoveWorkload"
                 and is_gone
-                and _none_since(asks, ask, "StartWorkload")
+                and _none_since(calls, call, "StartWorkload")
                 and entry is not None
                 and entry.desired is not DesiredState.REMOVE
             ):
-                raise Violation(f"{workload_id} was removed ({ask}) and is back: {entry}")
-        removals = [ask.end or self.now for ask in asks if ask.kind == "RemoveWorkload"]
-        since = min(  # nothing of an earlier workload of that name is told any more
+                raise Violation(f"{workload_id} was removed ({call}) and is back: {entry}")
+        removals = [call.end or self.now for call in calls if call.kind == "RemoveWorkload"]
+        since = min(  # replies about an earlier workload of the same id do not count
             (start.begin for start in starts if start.begin > max(removals, default=0)),
             default=self.now if removals else 0,
         )
-        for ask in acknowledged:
-            if ask.begin < since:
+        for call in acknowledged:
+            if call.begin < since:
                 continue
             if entry is None:
-                raise Violation(f"{workload_id} was told of ({ask}) and is lost")
-            if ask.kind == "StopWorkload" and not (
+                raise Violation(f"{workload_id} was reported ({call}) and is lost")
+            if call.kind == "StopWorkload" and not (
                 entry.desired is DesiredState.STOP or entry.state.is_terminal
             ):
-                raise Violation(f"{workload_id} was stopped ({ask}) and goes on: {entry}")
+                raise Violation(f"{workload_id} was stopped ({call}) and is still to run: {entry}")
             known = entry.attempt, RANK[State.of(entry.state)]
-            if known < ask.key:
-                raise Violation(f"{workload_id} was told to be at {ask.key} and is at {known}")
+            if known < call.key:
+                raise Violation(f"{workload_id} was reported at {call.key} and is at {known}")
 
-    # What clients may have seen.
+    # What clients may have observed.
 
     def check_answers(self) -> None:
-        """Check that no client saw anything go backwards."""
-        for workload_id, asks in self.asks.items():
-            seen = [ask for ask in asks if ask.is_acknowledged or ask.is_told_of_none]
-            seen = [ask for ask in seen if ask.kind != "RemoveWorkload" or ask.is_acknowledged]
+        """Check that no client observed an earlier state after a later one."""
+        for workload_id, calls in self.calls.items():
+            seen = [call for call in calls if call.is_acknowledged or call.is_not_found]
+            seen = [call for call in seen if call.kind != "RemoveWorkload" or call.is_acknowledged]
             for before in seen:
                 for after in seen:
-                    if before.end < after.begin and not _may_follow(asks, before, after):
+                    if before.end < after.begin and not _may_follow(calls, before, after):
                         raise Violation(f"{workload_id}: after {before} came {after}")
 
 
-def _may_follow(asks, before, after):
-    if before.is_told_of_none:
-        return after.is_told_of_none or _any_between(asks, before, after, "StartWorkload")
-    if not after.is_told_of_none:
+def _may_follow(calls, before, after):
+    if before.is_not_found:
+        return after.is_not_found or _any_between(calls, before, after, "StartWorkload")
+    if not after.is_not_found:
         is_new = after.kind == "StartWorkload" and not after.reply.existing
         is_same = before.key == after.key and before.reply.state is after.reply.state
         if (is_same or before.key < after.key) and not is_new:
             return True
-    is_removed = any(ask.kind == "RemoveWorkload" and ask.begin < after.end for ask in asks)
-    if after.is_told_of_none:
+    is_removed = any(call.kind == "RemoveWorkload" and call.begin < after.end for call in calls)
+    if after.is_not_found:
         return is_removed
-    return is_removed and _any_between(asks, before, after, "StartWorkload")
+    return is_removed and _any_between(calls, before, after, "StartWorkload")
 
 
-def _any_between(asks, before, after, kind):
-    """Whether something may have been carried out behind one answer and before the other."""
+def _any_between(calls, before, after, kind):
+    """Whether a request may have been carried out after one reply and before another."""
     return any(
-        ask.kind == kind and ask.begin < after.end and (ask.end is None or ask.end > before.begin)
-        for ask in asks
+        call.kind == kind
+        and call.begin < after.end
+        and (call.end is None or call.end > before.begin)
+        for call in calls
     )
 
 
-def _none_since(asks, since, kind):
-    """Whether nothing of a kind can have been carried out after a request."""
+def _none_since(calls, since, kind):
+    """Whether no request of a kind can have been carried out after a request."""
     return not any(
-        ask.kind == kind and ask is not since and (ask.end is None or ask.end >= since.begin)
-        for ask in asks
+        call.kind == kind and call is not since and (call.end is None or call.end >= since.begin)
+        for call in calls
     )
 
 
@@ -152,12 +155,12 @@ def _check_transitions(entry, history):
     for before, after in pairwise(history):
         is_next = after.attempt == before.attempt and (
             after.state in TRANSITIONS[before.state]
-            or (after.state is before.state and not after.state.is_terminal)  # told more
+            or (after.state is before.state and not after.state.is_terminal)  # another reason
         )
         is_restart = after.attempt == before.attempt + 1 and (
             after.state is WorkloadState.PENDING and not before.state.is_terminal
         )
-        # Of attempts that went the same way only the last one is there, with their count.
+        # Of attempts with the same steps, only the last one is kept, with their count.
         skipped = after.attempt - before.attempt
         is_folded = any(
             step.count == skipped + step.attempt - after.attempt

@@ -1,4 +1,4 @@
-"""The back-offs of a reconciler, waited out by the test."""
+"""Timers of an event loop that a test runs when it wants."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from kakuri_workload.testing import workload
 
 
 class LoopClock:
-    """The event loop's time, moved by the test."""
+    """The timers of the event loop, which end when a test says so."""
 
     def __init__(self, monkeypatch):
         loop = asyncio.get_running_loop()
@@ -19,7 +19,7 @@ class LoopClock:
         return timer
 
     def due(self):
-        """Give the delays of the back-offs that wait, and let them be over."""
+        """Run all waiting back-offs and return their delays."""
         waiting = [timer for timer in self.timers if timer.waits]
         for timer in waiting:
             timer.run()

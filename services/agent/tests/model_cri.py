@@ -1,7 +1,7 @@
-"""A container runtime in memory, for zone nodes that die with their agents.
+"""A container runtime in memory, for zone nodes that are killed with their agents.
 
 It is the fake runtime of kakuri-cri without its socket: calls arrive through `CriLink`, which knows
-when an agent is killed. Whatever a call has begun goes on, as containerd's work does.
+when an agent is killed. What a call has begun continues, as in containerd.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ CHANGING = (
     "RunPodSandbox", "CreateContainer", "StartContainer", "StopContainer", "StopPodSandbox",
     "RemoveContainer", "RemovePodSandbox",
 )  # fmt: skip
-CALL_STEPS = tuple(f"{call}.{moment}" for call in CHANGING
+CALL_FAILPOINTS = tuple(f"{call}.{moment}" for call in CHANGING
                    for moment in ("before", "under-way", "after"))  # fmt: skip
 
 METHODS = {
@@ -54,13 +54,13 @@ LABEL = "kakuri.dev/workload-id"
 
 
 class ModelCri:
-    """Sandboxes and containers that go on whichever agent lives."""
+    """Sandboxes and containers that outlive agents."""
 
-    def __init__(self, chance, note, complain, folder, *, fault_rate=0.02) -> None:
+    def __init__(self, rng, note, report_violation, folder, *, fault_rate=0.02) -> None:
         self.cri = FakeCri(images=IMAGES)  # never entered, so it has no socket
         self.runs: Counter = Counter()
-        self.chance = chance
-        self._note, self._complain = note, complain
+        self.rng = rng
+        self._note, self._report_violation = note, report_violation
         self._fault_rate = fault_rate
         self._behaviours = self.cri._behaviours()
         self._settings = Settings(
@@ -71,7 +71,7 @@ class ModelCri:
 
     @property
     def zones(self):
-        """What there is, by workload: the newest container, or else the sandbox alone."""
+        """The zones by workload: the newest container of each, or the sandbox if it has none."""
         found = {each.labels[LABEL]: None for each in self.cri.sandboxes}
         for container in self.cri.containers:
             state = WorkloadState.RUNNING if container.is_running else WorkloadState.FAILED
@@ -88,13 +88,13 @@ class ModelCri:
         self.cri._server.remove()
 
     def fails(self):
-        return self.chance.random() < self._fault_rate
+        return self.rng.random() < self._fault_rate
 
     async def carry_out(self, name, data):
-        """Carry a call out; give the encoded answer."""
+        """Carry out a call; return the encoded answer."""
         method = next(each for each in METHODS.values() if each.path.endswith(f"/{name}"))
         request = decode_message(data, type=method.request)
-        pause = self.chance.random() * 0.3
+        pause = self.rng.random() * 0.3
         container = None
         if name == "StartContainer":
             container = self.cri._runtime.containers.get(request.container_id)
@@ -110,38 +110,38 @@ class ModelCri:
         self.runs[run] += 1
         self._note(f"zone {spec.id} runs: generation {run[0]}, attempt {run[1]}")
         if self.runs[run] > 1:
-            self._complain(f"{spec.id} attempt {run[1]} ran twice")
+            self._report_violation(f"{spec.id} attempt {run[1]} ran twice")
         if spec.workload.image in ENDS:
             code, reason = ENDS[spec.workload.image]
-            seconds = self.chance.random() * (3.0 if self.chance.random() < 0.9 else 1300.0)
+            seconds = self.rng.random() * (3.0 if self.rng.random() < 0.9 else 1300.0)
             end = self.cri._runtime.end
             asyncio.get_running_loop().call_later(seconds, end, container, code, reason)
 
     @asynccontextmanager
-    async def node(self, life):
-        """Manage the zones for a life; yield its operations."""
+    async def node(self, agent_run):
+        """Manage the zones for one agent run; yield the operations on them."""
         async with (
-            Runtime(CriLink(life, self)) as runtime,
+            Runtime(CriLink(agent_run, self)) as runtime,
             zone_node(runtime, self._settings) as node,
         ):
-            yield SteppingZones(life, NodeZones(node, self._settings.handlers))
+            yield FailpointZones(agent_run, NodeZones(node, self._settings.handlers))
 
 
 class CriLink:
-    """The way from one agent to the runtime, as kakuri_cri.Runtime sees it."""
+    """The channel from one agent run to the runtime, for kakuri_cri.Runtime."""
 
-    def __init__(self, life, model: ModelCri) -> None:
-        self._life, self._model = life, model
+    def __init__(self, agent_run, model: ModelCri) -> None:
+        self._agent_run, self._model = agent_run, model
 
     async def call(self, path, request, *, timeout):
         name = path.rpartition("/")[2]
-        self._step(name, "before")
+        self._reach_call(name, "before")
         if self._model.fails():
             raise ChannelError("UNAVAILABLE", "connection refused")
         work = asyncio.ensure_future(self._model.carry_out(name, request))
         work.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.sleep(self._model.chance.random() * 0.05)
-        self._step(name, "under-way")
+        await asyncio.sleep(self._model.rng.random() * 0.05)
+        self._reach_call(name, "under-way")
         try:
             async with asyncio.timeout(timeout):
                 answer = await asyncio.shield(work)
@@ -149,47 +149,47 @@ class CriLink:
             raise ChannelError(refusal.code.name, str(refusal)) from None
         except TimeoutError:
             raise ChannelError("DEADLINE_EXCEEDED", "no answer") from None
-        self._step(name, "after")
+        self._reach_call(name, "after")
         if self._model.fails():
             raise ChannelError("UNAVAILABLE", "connection reset")  # it was done all the same
         return answer
 
     async def stream(self, path, request, *, timeout):
-        self._step("GetContainerEvents", "before")
+        self._reach_call("GetContainerEvents", "before")
         async for event in self._model.cri._runtime.events.listen():
             yield encode_message(event)
 
     async def close(self):
         pass
 
-    def _step(self, name, moment):
-        self._life.step(f"{name}.{moment}")
+    def _reach_call(self, name, moment):
+        self._agent_run.reach(f"{name}.{moment}")
 
 
-class SteppingZones:
-    """The operations of a zone node, which come to the steps of their life."""
+class FailpointZones:
+    """The operations of a zone node, with the failpoints of their agent run."""
 
-    def __init__(self, life, zones: NodeZones) -> None:
-        self._life, self._zones = life, zones
+    def __init__(self, agent_run, zones: NodeZones) -> None:
+        self._agent_run, self._zones = agent_run, zones
 
     def __getattr__(self, name):
         return getattr(self._zones, name)
 
     async def start(self, spec):
-        return await self._stepped("start", spec.id, self._zones.start(spec), spec)
+        return await self._run("start", spec.id, self._zones.start(spec), spec)
 
     async def stop(self, zone_id, grace_seconds):
-        return await self._stepped("stop", zone_id, self._zones.stop(zone_id, grace_seconds))
+        return await self._run("stop", zone_id, self._zones.stop(zone_id, grace_seconds))
 
     async def remove(self, zone_id, grace_seconds):
-        return await self._stepped("remove", zone_id, self._zones.remove(zone_id, grace_seconds))
+        return await self._run("remove", zone_id, self._zones.remove(zone_id, grace_seconds))
 
-    async def _stepped(self, command, zone_id, operation, spec=None):
+    async def _run(self, command, zone_id, operation, spec=None):
         try:
-            self._life.step(f"{command}.before")
-            self._life.world.check_command(self._life, command, zone_id, spec)
+            self._agent_run.reach(f"{command}.before")
+            self._agent_run.world.check_command(self._agent_run, command, zone_id, spec)
             under_way = asyncio.get_running_loop().call_later(
-                self._life.world.chance.random() * 0.05, self._come_to, f"{command}.under-way"
+                self._agent_run.world.rng.random() * 0.05, self._reach, f"{command}.under-way"
             )
         except BaseException:
             operation.close()
@@ -198,18 +198,18 @@ class SteppingZones:
             result = await operation
         finally:
             under_way.cancel()
-        self._life.step(f"{command}.after")
+        self._agent_run.reach(f"{command}.after")
         return result
 
-    def _come_to(self, step):
-        """Come to a step from a callback of the loop, where Killed has no caller to end."""
-        if not self._life.is_over:
-            self._life.step_aside(step)
+    def _reach(self, name):
+        """Reach a failpoint in a callback of the loop, where Killed must not be raised."""
+        if not self._agent_run.is_killed:
+            self._agent_run.reach_without_raising(name)
 
 
 @contextmanager
 def virtual_clocks(clock):
-    """Replace time.monotonic by another clock in the parts of a zone node."""
+    """Replace time.monotonic with another clock in the parts of a zone node."""
     saved = []
     for cls in (Zones, ZoneTable, Images, ImageCollector, Puller):
         init = cls.__init__

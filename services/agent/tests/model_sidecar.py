@@ -1,6 +1,6 @@
-"""A sidecar and its runtime as a model: what the contract of the sidecar's API says, in memory.
+"""A model of a sidecar and its runtime in memory, by the contract of the sidecar's API.
 
-It outlives the agents that use it, and notes what no agent may have it do: to run an attempt twice.
+It outlives the agents that use it, and reports if an agent runs an attempt twice.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 HEARTBEAT = 5.0
 
 IMAGES = ("server", "job", "crash", "oom", "missing", "broken")
-"""What a zone does, by its image: run on, succeed, fail in three ways, or not start in two."""
+"""What a zone does, by its image: run, succeed, fail in two ways, or not start for two reasons."""
 
 
 @dataclass
@@ -37,21 +37,21 @@ class Zone:
 
 
 class ModelSidecar:
-    """Zones that go on whoever watches; `chance` decides how long things take and what fails."""
+    """Zones that outlive agents; `rng` decides how long operations take and which fail."""
 
     def __init__(
-        self, chance: random.Random, note, complain, wall_time, *, fault_rate: float = 0.05
+        self, rng: random.Random, note, report_violation, wall_time, *, fault_rate: float = 0.05
     ) -> None:
         self.zones: dict[str, Zone] = {}
         self.runs: Counter = Counter()
         self._fault_rate = fault_rate
-        self._chance = chance
-        self._note, self._complain, self._wall_time = note, complain, wall_time
+        self._rng = rng
+        self._note, self._report_violation, self._wall_time = note, report_violation, wall_time
         self._streams: list[asyncio.Queue] = []
-        self._made = 0
+        self._created = 0
         self._agent = None
 
-    # What an agent asks.
+    # Requests of an agent.
 
     async def request(self, method, path, body, agent):
         if self._fails():
@@ -75,7 +75,7 @@ class ModelSidecar:
         else:
             answer = await self._remove(zone_id)
         if self._fails():
-            return _unavailable()  # it was done, and nobody is told
+            return _unavailable()  # it was carried out, but the agent does not learn that
         return answer
 
     async def _start(self, spec):
@@ -87,7 +87,7 @@ class ModelSidecar:
                 return await asyncio.shield(known.answer) if known.is_starting else _is(known, 200)
             if known.spec.attempt > spec.attempt or not known.status.state.is_terminal:
                 return problem(409, code="conflict", detail="another attempt")
-        self._made += 1
+        self._created += 1
         status = ZoneStatus(
             spec.id,
             PENDING,
@@ -97,8 +97,8 @@ class ModelSidecar:
         )
         zone = Zone(spec, status, asyncio.get_running_loop().create_future())
         self.zones[spec.id] = zone
-        self._tell(zone)
-        zone.work = asyncio.ensure_future(self._live(zone, self._made))
+        self._publish(zone)
+        zone.work = asyncio.ensure_future(self._run_zone(zone, self._created))
         return await asyncio.shield(zone.answer)
 
     async def _stop(self, zone_id):
@@ -107,7 +107,7 @@ class ModelSidecar:
             return problem(404, code="not_found", detail="no zone")
         if zone.is_starting:
             zone.work.cancel()
-            return self._unmake(zone, "Stopped")
+            return self._fail_start(zone, "Stopped")
         if not zone.status.state.is_terminal:
             await self._pause(1.0)
             if not zone.status.state.is_terminal:
@@ -120,7 +120,7 @@ class ModelSidecar:
         if zone is not None:
             if zone.is_starting:
                 zone.work.cancel()
-                self._unmake(zone, "Stopped")
+                self._fail_start(zone, "Stopped")
             else:
                 await self._pause(1.0)
                 zone.work.cancel()
@@ -129,27 +129,27 @@ class ModelSidecar:
                     self._send(ZoneGone(zone_id))
         return Response(204)
 
-    # What happens by itself.
+    # What zones do by themselves.
 
-    async def _live(self, zone, number):
+    async def _run_zone(self, zone, number):
         image = zone.spec.workload.image
         await self._pause(0.5)
         if image == "missing":
-            self._unmake(zone, "ImagePullFailed")
+            self._fail_start(zone, "ImagePullFailed")
             return
         sandbox, container = {"pod_sandbox_id": f"s{number}"}, {"container_id": f"c{number}"}
         for step, made in (
             ("CreatingSandbox", {}), ("CreatingContainer", sandbox), ("Starting", container)
         ):  # fmt: skip
             zone.status = replace(zone.status, reason=step, **made)
-            self._tell(zone)
+            self._publish(zone)
             await self._pause(0.2)
         if image == "broken":
-            self._unmake(zone, "StartError")
+            self._fail_start(zone, "StartError")
             return
         self._run(zone)
         if image != "server":
-            await self._pause(3.0 if self._chance.random() < 0.9 else 1300.0)
+            await self._pause(3.0 if self._rng.random() < 0.9 else 1300.0)
             ends = {"job": (SUCCEEDED, None, 0), "crash": (FAILED, "Error", 3)}
             self._end(zone, *ends.get(image, (FAILED, "OOMKilled", 137)))
 
@@ -158,23 +158,23 @@ class ModelSidecar:
         self.runs[run] += 1
         self._note(f"zone {zone.spec.id} runs: generation {run[0]}, attempt {run[1]}")
         if self.runs[run] > 1:
-            self._complain(f"{zone.spec.id} attempt {run[1]} ran twice")
+            self._report_violation(f"{zone.spec.id} attempt {run[1]} ran twice")
         now = self._wall_time()
         zone.is_starting = False
         zone.status = replace(
             zone.status, state=RUNNING, reason=None, address="10.0.0.2", started_at=now
         )
         zone.answer.set_result(_is(zone, 201))
-        self._tell(zone)
+        self._publish(zone)
 
     def _end(self, zone, state, reason, code):
         now = self._wall_time()
         self._note(f"zone {zone.spec.id} ends: {state.value} {code}")
         zone.status = replace(zone.status, state=state, reason=reason, exit_code=code, ended_at=now)
-        self._tell(zone)
+        self._publish(zone)
 
-    def _unmake(self, zone, code):
-        """Let a start fail: nothing is left of it."""
+    def _fail_start(self, zone, code):
+        """Fail a start; everything that it created is removed."""
         self._note(f"zone {zone.spec.id} does not start: {code}")
         zone.is_starting = False
         if not zone.answer.done():
@@ -213,7 +213,7 @@ class ModelSidecar:
             stream.put_nowait(None)
         self._streams.clear()
 
-    def _tell(self, zone):
+    def _publish(self, zone):
         self._send(ZoneChanged(zone.status))
 
     def _send(self, event):
@@ -221,10 +221,10 @@ class ModelSidecar:
             stream.put_nowait(event)
 
     async def _pause(self, longest):
-        await asyncio.sleep(self._chance.random() * longest)
+        await asyncio.sleep(self._rng.random() * longest)
 
     def _fails(self):
-        return self._chance.random() < self._fault_rate
+        return self._rng.random() < self._fault_rate
 
 
 def _is(zone, status):

@@ -1,4 +1,4 @@
-"""A runtime for tests: it does nothing by itself and remembers what it was told."""
+"""A runtime for tests, which does nothing and records the commands it gets."""
 
 from kakuri_agent import NoLog
 from kakuri_workload import LogChunk, ZoneSpec, ZoneStatus
@@ -6,7 +6,7 @@ from kakuri_workload.testing import workload
 
 
 class RecordingRuntime:
-    """Its view is what the test says."""
+    """A runtime whose view a test sets; `commands` has what it was asked to do."""
 
     name = "recording"
     is_simulated = False
@@ -14,7 +14,7 @@ class RecordingRuntime:
 
     def __init__(self):
         self.handlers = {}
-        self.told = []
+        self.commands = []
         self.zones = {}
         self.logs = {}
         self.reads = 0
@@ -27,13 +27,13 @@ class RecordingRuntime:
         observer.zones_listed()
 
     def start(self, spec):
-        self.told.append(("start", spec.id, spec.attempt))
+        self.commands.append(("start", spec.id, spec.attempt))
 
     def stop(self, zone_id, grace_seconds):
-        self.told.append(("stop", zone_id, grace_seconds))
+        self.commands.append(("stop", zone_id, grace_seconds))
 
     def remove(self, zone_id, grace_seconds):
-        self.told.append(("remove", zone_id, grace_seconds))
+        self.commands.append(("remove", zone_id, grace_seconds))
 
     def status(self, zone_id):
         return self.zones.get(zone_id)
@@ -54,15 +54,15 @@ class RecordingRuntime:
         return LogChunk(self.logs[zone_id], "1", has_ended=True, has_gap=self.has_gap)
 
     async def close(self):
-        self.told.append(("close",))
+        self.commands.append(("close",))
 
     def change(self, state, zone_id="wl-1", **more):
-        """Let the view have a zone in this state, and tell the observer."""
+        """Set a zone of the view to a state, and notify the observer."""
         self.zones[zone_id] = ZoneStatus(zone_id, state, **more)
         self.observer.zone_changed(zone_id)
 
     def lose(self, zone_id="wl-1"):
-        """Let a zone be gone without anybody having asked for it."""
+        """Remove a zone from the view without a request, and notify the observer."""
         del self.zones[zone_id]
         self.observer.zone_changed(zone_id)
 

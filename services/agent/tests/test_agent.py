@@ -27,7 +27,7 @@ PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 async def test_start_registers_a_workload_and_starts_its_zone(agent, runtime, registry, settle):
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.PENDING)
     await settle()
-    assert runtime.told == [("start", "wl-1", 0)]
+    assert runtime.commands == [("start", "wl-1", 0)]
     assert registry.get("wl-1").registered_at == 7.0
 
 
@@ -42,11 +42,11 @@ async def test_equal_start_of_an_ended_workload_starts_nothing(agent, runtime, s
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error")
     await settle()
-    runtime.told.clear()
+    runtime.commands.clear()
     reply = agent.handle(StartWorkload(workload()))
     assert reply == Status("wl-1", State.FAILED, "Error", existing=True)
     await settle()
-    assert ("start", "wl-1", 0) not in runtime.told
+    assert ("start", "wl-1", 0) not in runtime.commands
 
 
 async def test_start_with_another_specification_is_a_conflict(agent, runtime, settle):
@@ -54,7 +54,7 @@ async def test_start_with_another_specification_is_a_conflict(agent, runtime, se
     reply = agent.handle(StartWorkload(workload(memory_mb=1)))
     assert (reply.code, reply.id) == (ErrorCode.CONFLICT, "wl-1")
     await settle()
-    assert len(runtime.told) == 1
+    assert len(runtime.commands) == 1
 
 
 async def test_start_with_an_unknown_runtime_class_is_a_bad_request(agent, runtime, settle):
@@ -63,7 +63,7 @@ async def test_start_with_an_unknown_runtime_class_is_a_bad_request(agent, runti
         ErrorCode.BAD_REQUEST, "expected runtime class edera-zone, got 'runc'", id="wl-1"
     )
     await settle()
-    assert runtime.told == []
+    assert runtime.commands == []
 
 
 async def test_start_in_a_full_registry_is_capacity_and_reserves_nothing(agent, capacity):
@@ -360,12 +360,12 @@ async def test_stop_with_a_shorter_grace_time_is_passed_to_the_runtime(
         agent.handle(StopWorkload("wl-1", grace_seconds))
         await settle()
     assert registry.get("wl-1").grace_seconds == 1
-    stops = [told[2] for told in runtime.told if told[0] == "stop"]
+    stops = [told[2] for told in runtime.commands if told[0] == "stop"]
     assert (stops[0], stops[1]) == (3600, 1)
     assert set(stops) == {3600, 1}
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    assert ("remove", "wl-1", 1) in runtime.told
+    assert ("remove", "wl-1", 1) in runtime.commands
     agent.handle(StopWorkload("wl-1", 0))
     await settle()
-    assert runtime.told[-1] == ("remove", "wl-1", 0)
+    assert runtime.commands[-1] == ("remove", "wl-1", 0)

@@ -1,18 +1,18 @@
-"""The crash harness finds faults: one at a time is planted, and has to be found soon."""
+"""Tests that the crash harness finds faults: one at a time is planted in the code."""
 
 import pytest
-from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_agent import Agent, Capacity, Reconciler, _agent
 from kakuri_registry import Durability, StoreWriter, WorkloadRegistry
 from kakuri_rpc import Status, StopWorkload
 from kakuri_workload import DesiredState, Run
 
+from . import crash_harness
 from .crash_harness import World
 from .crash_history import Violation
 
-HARNESS = World.__module__
 
 SEEDS = range(100, 300)
-"""Stories that may be told before the fault is found."""
+"""Seeds of the scenarios that may run before the fault is found."""
 
 
 class HastyWriter(StoreWriter):
@@ -100,38 +100,39 @@ def forget_removals(
     return set_desired(self, workload_id, desired, now=now, grace_seconds=grace_seconds)
 
 
-def tell_stories(folder, runtime="sidecar"):
+def run_scenarios(folder, runtime="sidecar"):
     for seed in SEEDS:
         (folder / str(seed)).mkdir()
-        # Busy clients and a disk that is often ill show more of them in less time.
-        World(folder / str(seed), seed, pace=0.1, health=3.0, runtime=runtime).run()
+        # Busy clients and frequent faults of the disk find faults sooner.
+        World(folder / str(seed), seed, pace=0.1, healthy_seconds=3.0, runtime=runtime).run()
 
 
 def leave_partially_created(self, zones):
-    """Remove nothing that no start continues with."""
+    """Remove no leftovers of interrupted starts."""
 
 
 def test_harness_finds_partially_created_zones_that_are_not_removed(monkeypatch, crash_folder):
     monkeypatch.setattr("kakuri_zones._zones.Zones.reconcile", leave_partially_created)
-    with pytest.raises(Violation, match="does not settle"):
-        tell_stories(crash_folder, runtime="cri")
+    with pytest.raises(Violation, match="does not converge"):
+        run_scenarios(crash_folder, runtime="cri")
 
 
 @pytest.mark.parametrize(
-    ("where", "fault"),
+    ("owner", "name", "fault"),
     [
-        (f"{HARNESS}.StoreWriter", HastyWriter),
-        (f"{HARNESS}.StoreWriter", AlarmedWriter),
-        (f"{HARNESS}.Agent", ForgetfulAgent),
-        (f"{HARNESS}.Agent", TalkativeAgent),
-        ("kakuri_agent._agent.Reconciler", RashReconciler),
-        ("kakuri_agent._agent.Reconciler", RemovingReconciler),
-        (f"{HARNESS}.Capacity", LeakyCapacity),
-        (f"{HARNESS}.WorkloadRegistry", UnboundRegistry),
-        ("kakuri_registry.WorkloadRegistry.set_desired", forget_removals),
+        (crash_harness, "StoreWriter", HastyWriter),
+        (crash_harness, "StoreWriter", AlarmedWriter),
+        (crash_harness, "Agent", ForgetfulAgent),
+        (crash_harness, "Agent", TalkativeAgent),
+        (_agent, "Reconciler", RashReconciler),
+        (_agent, "Reconciler", RemovingReconciler),
+        (crash_harness, "Capacity", LeakyCapacity),
+        (crash_harness, "WorkloadRegistry", UnboundRegistry),
+        (WorkloadRegistry, "set_desired", forget_removals),
     ],
+    ids=lambda value: getattr(value, "__name__", value),
 )
-def test_harness_finds_a_planted_fault(monkeypatch, crash_folder, where, fault):
-    monkeypatch.setattr(where, fault)
+def test_harness_finds_a_planted_fault(monkeypatch, crash_folder, owner, name, fault):
+    monkeypatch.setattr(owner, name, fault)
     with pytest.raises(Violation, match=r"seed \d\d\d: "):
-        tell_stories(crash_folder)
+        run_scenarios(crash_folder)

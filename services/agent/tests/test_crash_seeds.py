@@ -1,7 +1,7 @@
-"""Agents are killed at every step, thousands of times: nothing is lost, nothing is doubled.
+"""Tests that agents that are killed at any failpoint lose nothing and do nothing twice.
 
-KAKURI_CRASHES is how many kills there are to be, 1000 unless it says more; the seeds of the
-stories begin with KAKURI_CRASH_SEED, so that one that failed can be told again alone.
+KAKURI_CRASHES is the number of kills, 1000 by default. KAKURI_CRASH_SEED is the seed of the first
+scenario, so that one that failed can be repeated alone.
 """
 
 import os
@@ -9,15 +9,15 @@ from collections import Counter
 
 import pytest
 
-from .crash_harness import STEPS, World
-from .model_cri import CALL_STEPS
+from .crash_harness import FAILPOINTS, World
+from .model_cri import CALL_FAILPOINTS
 
 KILLS = int(os.environ.get("KAKURI_CRASHES", "1000"))
 FIRST_SEED = int(os.environ.get("KAKURI_CRASH_SEED", "0"))
 
 
-def tell_stories(crash_folder, number, runtime):
-    """Kill agents at least so many times; return how often at each step."""
+def run_scenarios(crash_folder, number, runtime):
+    """Kill agents at least this many times; return the number of kills at each failpoint."""
     kills = Counter()
     seed = FIRST_SEED
     while kills.total() < number:
@@ -27,21 +27,24 @@ def tell_stories(crash_folder, number, runtime):
         world.run()
         kills += world.kills
         seed += 1
-    print(f"{kills.total()} kills in {seed - FIRST_SEED} stories: {dict(kills)}")
+    print(f"{kills.total()} kills in {seed - FIRST_SEED} scenarios: {dict(kills)}")
     return kills
 
 
 @pytest.mark.timeout(600)  # more than a minute where cores are shared and coverage is measured
 def test_acknowledged_requests_survive_kills_at_every_failpoint(crash_folder):
-    kills = tell_stories(crash_folder, KILLS, "sidecar")
-    assert KILLS < 1000 or min(kills[step] for step in (*STEPS, "any-time")) >= 5
+    kills = run_scenarios(crash_folder, KILLS, "sidecar")
+    assert KILLS < 1000 or min(kills[name] for name in (*FAILPOINTS, "any-time")) >= 5
 
 
 @pytest.mark.timeout(600)
 def test_acknowledged_requests_survive_kills_of_agents_that_run_zones_themselves(crash_folder):
     number = KILLS // 5  # each costs more than five times as much
-    kills = tell_stories(crash_folder, number, "cri")
-    assert number < 1000 or min(kills[step] for step in (*STEPS, *CALL_STEPS, "any-time")) >= 3
+    kills = run_scenarios(crash_folder, number, "cri")
+    assert (
+        number < 1000
+        or min(kills[name] for name in (*FAILPOINTS, *CALL_FAILPOINTS, "any-time")) >= 3
+    )
 
 
 def test_same_seed_repeats_the_same_scenario(tmp_path):

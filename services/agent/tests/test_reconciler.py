@@ -33,7 +33,7 @@ async def test_zone_without_an_entry_is_adopted(runtime, registry, writer, settl
     entry = registry.get("wl-1")
     assert (entry.state, entry.run.started_at) == (RUNNING, 3.0)
     assert entry.workload == workload(args=("a",))
-    assert runtime.told == []
+    assert runtime.commands == []
     steps = [(step.state, step.reason) for step in registry.history("wl-1")]
     assert steps == [(PENDING, None), (PENDING, "Adopted"), (RUNNING, None)]
     agent.close()
@@ -57,7 +57,7 @@ async def test_pending_workload_without_a_zone_is_started(runtime, registry, wri
     await writer.flushed()
     agent = Agent(registry, writer, runtime)
     await settle()
-    assert runtime.told == [("start", "wl-1", 0)]
+    assert runtime.commands == [("start", "wl-1", 0)]
     agent.close()
 
 
@@ -68,7 +68,7 @@ async def test_pending_workload_with_a_running_zone_is_not_started(
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING, spec=spec())
     agent = Agent(registry, writer, runtime)
     await settle()
-    assert runtime.told == []
+    assert runtime.commands == []
     assert registry.get("wl-1").state is RUNNING
     agent.close()
 
@@ -130,14 +130,14 @@ async def test_stop_is_repeated_until_the_zone_has_ended(agent, runtime, settle)
     await settle()
     assert agent.handle(StopWorkload("wl-1", 3)).state is State.RUNNING
     await settle()
-    assert runtime.told[-1] == ("stop", "wl-1", 3)
+    assert runtime.commands[-1] == ("stop", "wl-1", 3)
     runtime.change(FAILED, reason="Error", exit_code=143)
     await settle()
     status = agent.handle(GetStatus("wl-1"))
     assert (status.state, status.reason, status.exit_code) == (State.FAILED, "Stopped", 143)
     agent.handle(StopWorkload("wl-1", 4))
     await settle()
-    assert [order[0] for order in runtime.told] == ["start", "stop"]
+    assert [order[0] for order in runtime.commands] == ["start", "stop"]
 
 
 async def test_stop_is_carried_out_after_a_restart_of_the_agent(
@@ -154,7 +154,7 @@ async def test_stop_is_carried_out_after_a_restart_of_the_agent(
     following = Agent(registry, writer, runtime)
     await settle()
     assert registry.get("wl-1").state is FAILED
-    assert [order[0] for order in runtime.told] == ["start"]
+    assert [order[0] for order in runtime.commands] == ["start"]
     following.close()
 
 
@@ -165,7 +165,7 @@ async def test_removal_removes_zone_and_entry(agent, runtime, registry, settle):
     assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
     assert agent.handle(RemoveWorkload("wl-1")).state is State.RUNNING
     await settle()
-    assert ("remove", "wl-1", 10) in runtime.told
+    assert ("remove", "wl-1", 10) in runtime.commands
     assert agent.handle(StartWorkload(workload())).code is ErrorCode.CONFLICT
     runtime.lose()
     await settle()
@@ -184,7 +184,7 @@ async def test_removal_is_carried_out_after_a_restart_of_the_agent(
     registry.set_desired("wl-1", DesiredState.REMOVE, now=2.0, grace_seconds=4)
     agent = Agent(registry, writer, runtime)
     await settle()
-    assert runtime.told == [("remove", "wl-1", 4)]
+    assert runtime.commands == [("remove", "wl-1", 4)]
     agent.close()
 
 
@@ -193,7 +193,7 @@ async def test_failed_runs_are_restarted_with_doubled_delays(restarting, registr
     await begin(registry, reconciler, settle, restart_policy=RestartPolicy.ON_FAILURE)
     waited = []
     for attempt in range(8):
-        assert runtime.told[-1] == ("start", "wl-1", attempt)
+        assert runtime.commands[-1] == ("start", "wl-1", attempt)
         runtime.change(FAILED, reason="Error", exit_code=3, attempt=attempt)
         await settle()
         entry = registry.get("wl-1")
@@ -202,7 +202,7 @@ async def test_failed_runs_are_restarted_with_doubled_delays(restarting, registr
         waited += clock.due()
         await settle()
     assert waited == [10, 20, 40, 80, 160, 300, 300, 300]
-    assert len(runtime.told) == 9
+    assert len(runtime.commands) == 9
 
 
 async def test_stable_run_resets_the_back_off(restarting, registry, runtime, settle):
@@ -261,7 +261,7 @@ async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
     reconciler, clock = restarting
     policy = {"restart_policy": RestartPolicy.ALWAYS, "max_restarts": 1}
     await begin(registry, reconciler, settle, **policy)
-    runtime.told.clear()
+    runtime.commands.clear()
     runtime.change(RUNNING, attempt=5, started_at=90.0, address="10.0.0.2")
     await settle()
     entry = registry.get("wl-1")
@@ -272,7 +272,7 @@ async def test_later_attempt_of_a_zone_replaces_that_of_a_restored_store(
     assert (entry.run.reason, entry.attempt, entry.run.address) == ("BackOff", 6, None)
     clock.due()
     await settle()
-    assert runtime.told == [("start", "wl-1", 6)]
+    assert runtime.commands == [("start", "wl-1", 6)]
 
 
 async def test_second_run_has_its_own_times(restarting, registry, runtime, settle):
@@ -340,7 +340,7 @@ async def test_stop_during_a_back_off_ends_the_workload(restarting, registry, ru
     entry = registry.get("wl-1")
     assert (entry.state, entry.run.reason) == (FAILED, "Stopped")
     assert clock.due() == []
-    assert len(runtime.told) == 1
+    assert len(runtime.commands) == 1
 
 
 @pytest.mark.parametrize(("restart_at", "waits"), [(130.0, 30.0), (99.0, 0), (1e9, 300.0)])
@@ -353,10 +353,10 @@ async def test_back_off_continues_with_its_remaining_time_after_a_restart(
     await writer.flushed()
     reconciler = Reconciler(registry, writer, runtime, Capacity(), clock=lambda: 100.0)
     await settle()
-    assert runtime.told == []
+    assert runtime.commands == []
     assert clock.due() == [waits]
     await settle()
-    assert runtime.told == [("start", "wl-1", 1)]
+    assert runtime.commands == [("start", "wl-1", 1)]
     reconciler.close()
 
 
@@ -406,12 +406,12 @@ async def test_zone_is_not_stopped_before_the_stop_is_on_disk(
     await settle()
     runtime.change(RUNNING, address="10.0.0.2")
     await settle()
-    assert runtime.told == []
+    assert runtime.commands == []
     store.may_write.set()
     await reply
     await writer.flushed()
     await settle()
-    assert [order[1] for order in runtime.told][:1] == ["wl-1"]
+    assert [order[1] for order in runtime.commands][:1] == ["wl-1"]
     agent.close()
 
 
@@ -500,7 +500,7 @@ async def test_field_that_a_zone_does_not_report_keeps_its_value(slow, registry,
     store.may_write.set()
     await reply
     await settle()
-    assert runtime.told == [("stop", "wl-1", 10)]
+    assert runtime.commands == [("stop", "wl-1", 10)]
     assert registry.version == version + 1
     agent.close()
 
@@ -529,12 +529,12 @@ async def test_removal_on_a_failing_disk_only_stops_the_zone(slow, registry, run
     store.may_write.set()
     assert (await reply).code is ErrorCode.INTERNAL
     await settle()
-    assert {order[0] for order in runtime.told} == {"stop"}
+    assert {order[0] for order in runtime.commands} == {"stop"}
     store.takes_nothing = False
     await writer.flushed()
     agent.enqueue("wl-1")
     await settle()
-    assert runtime.told[-1][:2] == ("remove", "wl-1")
+    assert runtime.commands[-1][:2] == ("remove", "wl-1")
     agent.close()
 
 
@@ -560,7 +560,7 @@ async def test_zone_of_a_late_start_is_stopped_again(agent, runtime, settle):
     await settle()
     runtime.change(RUNNING)
     await settle()
-    assert runtime.told[-1][:2] == ("stop", "wl-1")
+    assert runtime.commands[-1][:2] == ("stop", "wl-1")
     assert agent.handle(GetStatus("wl-1")).state is State.FAILED
 
 
@@ -571,10 +571,10 @@ async def test_zone_of_a_late_start_of_a_removed_workload_is_removed(
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
     runtime.observer.zone_gone("wl-1")
-    runtime.told.clear()
+    runtime.commands.clear()
     runtime.change(RUNNING, spec=spec())
     await settle()
-    assert runtime.told == [("remove", "wl-1", 0)]
+    assert runtime.commands == [("remove", "wl-1", 0)]
     assert len(registry) == 0
 
 
@@ -588,8 +588,8 @@ async def test_workloads_of_more_than_one_turn_are_all_started(runtime, settle):
     agent = Agent(registry, writer, runtime)
     for _ in range(10):
         await settle()
-    assert len(runtime.told) == number
-    assert len(set(runtime.told)) == number
+    assert len(runtime.commands) == number
+    assert len(set(runtime.commands)) == number
     agent.close()
     await writer.close()
 
@@ -601,11 +601,11 @@ async def test_number_of_remembered_removals_is_bounded(agent, runtime, settle, 
         agent.handle(RemoveWorkload(name))
         await settle()
         runtime.observer.zone_gone(name)
-    runtime.told.clear()
+    runtime.commands.clear()
     for name in ("second", "third", "first"):
         runtime.change(RUNNING, name, spec=spec(name))
         await settle()
-    assert runtime.told == [("remove", "second", 0), ("remove", "third", 0)]
+    assert runtime.commands == [("remove", "second", 0), ("remove", "third", 0)]
 
 
 @pytest.mark.parametrize("times", [{"started_at": 1.0}, {"ended_at": 1000.0}, {}])

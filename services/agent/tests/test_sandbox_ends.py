@@ -16,18 +16,18 @@ async def test_sandbox_of_an_ended_workload_is_stopped_once(agent, runtime, sett
     for _ in range(2):
         runtime.change(SUCCEEDED, exit_code=0, pod_sandbox_id="s1", container_id="c1")
         await settle()
-    assert [order[:2] for order in runtime.told] == [("start", "wl-1"), ("stop", "wl-1")]
+    assert [order[:2] for order in runtime.commands] == [("start", "wl-1"), ("stop", "wl-1")]
     agent.handle(RemoveWorkload("wl-1"))
     await settle()
-    assert runtime.told[-1][0] == "remove"
+    assert runtime.commands[-1][0] == "remove"
     runtime.observer.zone_gone("wl-1")
     runtime.zones.clear()
-    runtime.told.clear()
+    runtime.commands.clear()
     agent.handle(StartWorkload(workload()))  # the same id, and even the same sandbox's
     await settle()
     runtime.change(SUCCEEDED, exit_code=0, pod_sandbox_id="s1", container_id="c2")
     await settle()
-    assert [order[0] for order in runtime.told] == ["start", "stop"]
+    assert [order[0] for order in runtime.commands] == ["start", "stop"]
 
 
 async def test_sandbox_of_an_ended_workload_is_stopped_again_after_a_restart(
@@ -38,10 +38,10 @@ async def test_sandbox_of_an_ended_workload_is_stopped_again_after_a_restart(
     runtime.change(FAILED, reason="Error", exit_code=1, pod_sandbox_id="s1", container_id="c1")
     await settle()
     agent.close()
-    runtime.told.clear()
+    runtime.commands.clear()
     following = Agent(registry, writer, runtime)
     await settle()
-    assert runtime.told == [("stop", "wl-1", registry.get("wl-1").grace_seconds)]
+    assert runtime.commands == [("stop", "wl-1", registry.get("wl-1").grace_seconds)]
     assert registry.get("wl-1").run.reason == "Error"
     following.close()
 
@@ -53,12 +53,12 @@ async def test_sandbox_is_kept_during_a_back_off(restarting, registry, runtime, 
     ended = {"reason": "Error", "exit_code": 3, "pod_sandbox_id": "s1"}
     runtime.change(FAILED, container_id="c1", **ended)
     await settle()
-    assert [order[0] for order in runtime.told] == ["start"]
+    assert [order[0] for order in runtime.commands] == ["start"]
     clock.due()
     await settle()
     runtime.change(FAILED, container_id="c2", attempt=1, **ended)
     await settle()
-    assert [order[0] for order in runtime.told] == ["start", "start", "stop"]
+    assert [order[0] for order in runtime.commands] == ["start", "start", "stop"]
 
 
 async def test_stop_during_a_back_off_stops_the_sandbox(restarting, registry, runtime, settle):
@@ -72,4 +72,4 @@ async def test_stop_during_a_back_off_stops_the_sandbox(restarting, registry, ru
     assert registry.get("wl-1").state is FAILED
     runtime.observer.zone_changed("wl-1")
     await settle()
-    assert [order[0] for order in runtime.told] == ["start", "stop"]
+    assert [order[0] for order in runtime.commands] == ["start", "stop"]

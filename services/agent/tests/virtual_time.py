@@ -1,7 +1,7 @@
-"""An event loop whose clock moves only when nothing else can happen: hours pass in no time.
+"""An event loop with a virtual clock, which advances when nothing is ready to run.
 
-What would run in a thread runs in the loop, after a delay that the test chooses. So a run depends
-on its seed alone, and happens again the same way.
+Work for threads runs in the loop, after a delay that the test chooses. So a run depends only on its
+seed, and can be repeated.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 
 class Stalled(BaseException):
-    """Everybody waits, and nothing will ever happen."""
+    """Every task waits, and no timer is set: nothing will ever happen."""
 
 
 class _Selector(selectors.SelectSelector):
-    """Instead of waiting, it moves the clock."""
+    """A selector that advances the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,13 +28,13 @@ class _Selector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`thread_delay` gives how long each call to a thread takes, in seconds."""
+    """An event loop in virtual time; `thread_delay` returns the seconds that a call to a thread takes."""
 
     def __init__(self, thread_delay: Callable[[], float]) -> None:
         self._clock = _Selector()
         super().__init__(self._clock)
         self.thread_delay = thread_delay
-        self.set_exception_handler(lambda *_: None)  # what a killed agent leaves behind
+        self.set_exception_handler(lambda *_: None)  # callbacks of killed agents may fail
 
     def time(self) -> float:
         return self._clock.now
@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualThread:
-    """Runs what is submitted in the loop, after a delay."""
+    """An executor that runs functions in the loop, after a delay."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
