@@ -1,4 +1,4 @@
-"""An agent service with the direct runtime, in front of a fake container runtime."""
+"""An agent service with the runtime `cri` and a fake container runtime."""
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +12,7 @@ from kakuri_zones.testing import quick_settings
 
 
 class CriNode:
-    """A node's folder and its container runtime; agents come and go."""
+    """The folder and the container runtime of a node, for several agents in a row."""
 
     def __init__(self, folder, cri):
         self.folder, self.cri = folder, cri
@@ -37,7 +37,7 @@ class CriNode:
 
     @property
     def running(self):
-        """The ids of the workloads whose containers run, as the container runtime has them."""
+        """Return the ids of the workloads whose containers run, according to the runtime."""
         return sorted(
             each.config.labels["kakuri.dev/workload-id"]
             for each in self.cri.containers
@@ -54,18 +54,18 @@ async def reached(client, state, workload_id="wl-1"):
 
 
 async def run(client, workload_id="wl-1", **changes):
-    """Start a workload that runs until it is ended from outside."""
+    """Start a workload that runs until it is stopped."""
     await client.start_workload(workload(workload_id, **{"image": "app:1", **changes}))
 
 
 async def removed(client, workload_id="wl-1"):
-    """Remove a workload and wait until nothing is left of it."""
+    """Remove a workload and wait until it is gone."""
     await client.remove_workload(workload_id)
     await gone(client, workload_id)
 
 
 async def gone(client, workload_id="wl-1"):
-    """Wait until the agent has no such workload."""
+    """Wait until the agent does not have the workload."""
     try:
         while True:
             await client.get_status(workload_id)

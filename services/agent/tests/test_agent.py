@@ -277,7 +277,7 @@ async def test_gap_in_a_log_is_passed_on_before_and_after_its_end(agent, runtime
     runtime.has_gap = True
     runtime.change(FAILED, reason="Error", exit_code=1)
     await settle()
-    for _ in range(2):  # to each reader with an older cursor
+    for _ in range(2):  # for each reader with an older cursor
         reply = await agent.handle(ReadLog("wl-1", after="0"))
         assert reply == Log(b"", "1", ended=False, gap=True)
     agent.handle(StopWorkload("wl-1", 0))

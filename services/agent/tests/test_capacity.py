@@ -1,4 +1,4 @@
-"""What a node promises to workloads, to the last unit, and what its refusals say."""
+"""Tests of the capacity that a node reserves, and of the messages of refusals."""
 
 import pytest
 from kakuri_agent import Capacity

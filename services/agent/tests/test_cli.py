@@ -21,7 +21,7 @@ from kakuri_zones import Settings as ZoneSettings
 
 @pytest.fixture(autouse=True)
 def logs_of_tests(monkeypatch):
-    """Keep commands from configuring logs: loggers would keep that after the test."""
+    """Prevent commands from configuring logs, because loggers would keep that after the test."""
     monkeypatch.setattr("kakuri_daemon._command.configure_logs", lambda **options: LogStream(2))
 
 
@@ -94,7 +94,7 @@ async def test_second_service_with_the_same_state_folder_is_an_error(tmp_path):
 
 
 async def test_state_folder_that_cannot_be_listed_is_an_error(tmp_path):
-    # As below a folder of another user: also root gets an error for this one.
+    # Stands for a folder below one of another user; root gets an error for this one, too.
     folder = tmp_path / ("x" * 300)
     with pytest.raises(DaemonError, match=r"can't keep workloads in .*xxx"):
         async with agent_service(settings(tmp_path, state_dir=folder)):
@@ -136,7 +136,7 @@ async def test_ended_workload_is_removed_after_its_retention(tmp_path):
 
 
 async def chosen(settings):
-    """Return the name of the runtime of an agent that is started with these settings."""
+    """Return the name of the runtime of an agent with these settings."""
     async with agent_service(settings) as endpoint:
         client = AgentClient(endpoint)
         node = await client.describe_node()

@@ -1,4 +1,4 @@
-"""The runtime `cri`: the agent calls the container runtime itself."""
+"""Tests of the runtime `cri`, with which the agent calls the container runtime itself."""
 
 import asyncio
 from dataclasses import replace
@@ -98,7 +98,7 @@ async def test_runtime_that_is_away_is_a_fault_until_it_is_back(node):
             assert (await client.get_status("wl-1")).state is State.RUNNING
             await node.cri.restart()
             await reached(client, State.RUNNING, "wl-2")
-            # A start may find the runtime before it is listed again.
+            # A start may reach the runtime before its zones are listed again.
             while not (await client.describe_node()).runtime_available:
                 pass
     assert node.running == ["wl-1", "wl-2"]
@@ -171,7 +171,7 @@ async def test_removal_that_an_agent_left_under_way_is_carried_on_by_the_next(no
 
 
 async def test_workload_removed_while_its_sandbox_was_created_for_a_dead_agent_leaves_nothing(node):
-    """The container runtime carries RunPodSandbox out after the agent that called it has ended."""
+    """The container runtime completes RunPodSandbox after the agent that called it has ended."""
     node.cri.faults.set("RunPodSandbox", "delay(300)")
     async with node.agent() as client:
         await run(client)

@@ -1,4 +1,4 @@
-"""Workloads that come and go leave nothing behind in the agent."""
+"""Tests that removed workloads leave no resources in the agent."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from kakuri_zones import Settings as ZoneSettings
 AT_ONCE = 20
 ROUNDS = 50
 MORE_MEMORY = 512 * 1024
-"""Bytes within which memory is back at the base line: what is kept is bounded, and full by then."""
+"""Bytes by which memory may differ: caches are bounded, and full before the first measurement."""
 
 
 async def cycle(client, workload_id):
@@ -61,7 +61,7 @@ async def test_thousand_cycles_return_to_the_initial_resources(crash_folder):
         client = AgentClient(endpoint)
         tracemalloc.start()
         try:
-            await cycles(client)  # fills what is bounded, like the feed of changes
+            await cycles(client)  # fills everything that is bounded, such as the log of changes
             before, memory = used(), tracemalloc.get_traced_memory()[0]
             await cycles(client)
             assert used() == before

@@ -1,4 +1,4 @@
-"""What is and what should be, in every combination that a crash can leave behind."""
+"""Tests of every combination of observed and desired state that a crash can leave."""
 
 import asyncio
 import threading
@@ -150,7 +150,7 @@ async def test_stop_is_carried_out_after_a_restart_of_the_agent(
     await settle()
     agent.handle(StopWorkload("wl-1", 3))
     agent.close()
-    runtime.change(FAILED, reason="Error", exit_code=143)  # while nobody looked
+    runtime.change(FAILED, reason="Error", exit_code=143)  # while no agent ran
     following = Agent(registry, writer, runtime)
     await settle()
     assert registry.get("wl-1").state is FAILED
@@ -171,7 +171,7 @@ async def test_removal_removes_zone_and_entry(agent, runtime, registry, settle):
     await settle()
     assert (
         registry.get("wl-1").desired is DesiredState.REMOVE
-    )  # not gone before the runtime says so
+    )  # the entry remains until the runtime reports the removal
     runtime.observer.zone_gone("wl-1")
     assert "wl-1" not in registry
     assert agent.handle(StartWorkload(workload(memory_mb=1))).state is State.PENDING
@@ -230,7 +230,7 @@ async def test_observed_run_is_timed_by_the_monotonic_clock(
         runtime.change(RUNNING, attempt=attempt, started_at=100.0)
         await settle()
         passed += seconds
-        # The wall clock was set ahead by an hour meanwhile, and then back.
+        # In the meantime, the wall clock was set ahead by an hour, and then back.
         ended_at = 3700.0 if seconds == 5.0 else 101.0
         runtime.change(FAILED, attempt=attempt, started_at=100.0, ended_at=ended_at)
         await settle()
@@ -248,7 +248,7 @@ async def test_run_that_began_before_the_agent_has_its_full_age(
     await settle()
     assert clock.due() == [10]
     await settle()
-    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock says 100
+    runtime.change(RUNNING, attempt=1, started_at=100.0 - 600.0)  # the clock is at 100
     await settle()
     runtime.change(FAILED, attempt=1, exit_code=1)
     await settle()
@@ -361,7 +361,7 @@ async def test_back_off_continues_with_its_remaining_time_after_a_restart(
 
 
 class SlowStore(MemoryStore):
-    """Keeps nothing before the test says so."""
+    """A store whose writes wait until the test opens a gate."""
 
     is_nonblocking = False
 
@@ -381,7 +381,7 @@ class SlowStore(MemoryStore):
 
 @pytest.fixture
 async def slow(registry):
-    """An agent's parts, with a store that waits, and a workload that runs."""
+    """Yield the parts of an agent with a slow store and a running workload."""
     store = SlowStore()
     writer = StoreWriter(registry, store)
     registry.register(workload(), now=1.0)
@@ -449,7 +449,7 @@ async def test_list_that_waits_for_the_disk_has_the_states_of_its_request(
 
 
 async def test_state_is_not_reported_early_on_a_full_disk(slow, registry, runtime, settle):
-    """New ones are refused, and what is known of the others is on disk a write later."""
+    """Registrations are refused, and changes of known workloads are on disk one write later."""
     store, writer = slow
     store.refuses_new = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", FAILED, "Error")
@@ -487,7 +487,7 @@ async def test_zone_is_adopted_on_a_full_disk(slow, registry, runtime, settle):
 
 
 async def test_field_that_a_zone_does_not_report_keeps_its_value(slow, registry, runtime, settle):
-    """Else a stop would wait for the disk for ever: each look at it would be a change to keep."""
+    """Otherwise each reconciliation would be a change, and a stop would wait for the disk forever."""
     store, writer = slow
     registry.update("wl-1", Run(RUNNING, started_at=2.0, address="10.0.0.2"), now=2.0)
     registry.restart("wl-1", now=3.0, restart_at=None)
@@ -627,7 +627,7 @@ async def test_later_attempt_than_known_is_recorded_with_a_warning(
     agent, runtime, registry, settle, monkeypatch
 ):
     logged = []
-    # Another test may have configured structlog, whose loggers then stay as they are.
+    # Another test may have configured structlog, and loggers keep their configuration.
     monkeypatch.setattr(
         "kakuri_agent._status_updater.log.warning",
         lambda event, **more: logged.append((event, more)),

@@ -38,8 +38,8 @@ def test_restart_policy_names_the_ends_after_which_a_workload_runs_again(policy,
 
 
 def test_figures_of_the_agent_are_the_documented_ones():
-    assert (_restarts.GOOD_RUN, _restarts.MAX_JITTER) == (600.0, 0.25)
-    assert _restarts.ENDS_OF_A_STOP == (None, "Error", "OOMKilled")
+    assert (_restarts.STABLE_SECONDS, _restarts.MAX_JITTER) == (600.0, 0.25)
+    assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
     assert _retention.REMOVED_PER_CHECK == 1000
     assert (_reconciler.FULL_PASS_SECONDS, _reconciler.REMOVED_REMEMBERED) == (30.0, 10_000)
@@ -126,12 +126,12 @@ async def test_entry_of_a_failed_run_says_why_and_when_it_is_restarted(
         await settle()
         entry = registry.get("wl-1")
         assert (entry.restart_at, entry.failures) == (100.0 + seconds, attempt + 1)
-        assert entry.message == "the last run ended: Error, exit code 3"
+        assert entry.run.message == "the last run ended: Error, exit code 3"
         clock.due()
         await settle()
     runtime.change(FAILED, attempt=2)
     await settle()
-    assert registry.get("wl-1").message == "the last run ended: failed"
+    assert registry.get("wl-1").run.message == "the last run ended: failed"
 
 
 @pytest.mark.parametrize(("seconds", "failures"), [(599.0, 2), (600.0, 1), (601.0, 1)])

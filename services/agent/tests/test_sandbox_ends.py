@@ -1,4 +1,4 @@
-"""The sandbox of a workload ends with it, and not before its last run."""
+"""Tests that the sandbox of a workload is stopped after its last run, and not before."""
 
 from kakuri_agent import Agent
 from kakuri_rpc import RemoveWorkload, StartWorkload
@@ -23,7 +23,7 @@ async def test_sandbox_of_an_ended_workload_is_stopped_once(agent, runtime, sett
     runtime.observer.zone_gone("wl-1")
     runtime.zones.clear()
     runtime.commands.clear()
-    agent.handle(StartWorkload(workload()))  # the same id, and even the same sandbox's
+    agent.handle(StartWorkload(workload()))  # the same id of the workload and of the sandbox
     await settle()
     runtime.change(SUCCEEDED, exit_code=0, pod_sandbox_id="s1", container_id="c2")
     await settle()

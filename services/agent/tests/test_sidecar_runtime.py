@@ -1,4 +1,4 @@
-"""The runtime behind a sidecar, against a sidecar that the test scripts."""
+"""Tests of the runtime of a sidecar, with a scripted sidecar."""
 
 import asyncio
 from dataclasses import replace
@@ -35,11 +35,11 @@ from kakuri_workload import (
 from .recording_runtime import spec
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
-UNAVAILABLE = problem(503, code="RuntimeUnavailable", detail="containerd sleeps")
+UNAVAILABLE = problem(503, code="RuntimeUnavailable", detail="containerd does not answer")
 
 
 class ScriptedSidecar:
-    """Answers what the test wants, and sends the events that it is given."""
+    """A sidecar that gives the replies in `answers`, and sends the events that a test passes."""
 
     def __init__(self, path):
         self.endpoint = Endpoint.parse(f"unix:{path}")
@@ -96,7 +96,7 @@ class ScriptedSidecar:
         self.log_streams.append(events)
         return Response(200, self.lines(events), content_type="application/x-ndjson")
 
-    def tell_logs(self, *events):
+    def send_log_events(self, *events):
         for stream in self.log_streams:
             for event in events:
                 stream.put_nowait(event)
@@ -105,33 +105,33 @@ class ScriptedSidecar:
         while (event := await events.get()) is not None:
             yield encode(event) + b"\n"
 
-    def tell(self, *events):
+    def send_events(self, *events):
         for stream in self.streams:
             for event in events:
                 stream.put_nowait(event)
 
 
 class Watcher:
-    """An observer whose news a test can wait for."""
+    """An observer that queues its notifications for a test."""
 
     def __init__(self):
-        self.news = asyncio.Queue()
+        self.notifications = asyncio.Queue()
 
     def zone_changed(self, zone_id):
-        self.news.put_nowait(("changed", zone_id))
+        self.notifications.put_nowait(("changed", zone_id))
 
     def zone_gone(self, zone_id):
-        self.news.put_nowait(("gone", zone_id))
+        self.notifications.put_nowait(("gone", zone_id))
 
     def zones_listed(self):
-        self.news.put_nowait("listed")
+        self.notifications.put_nowait("listed")
 
     async def next(self):
         async with asyncio.timeout(20):
-            return await self.news.get()
+            return await self.notifications.get()
 
-    async def until(self, wanted):
-        while await self.next() != wanted:
+    async def until(self, expected):
+        while await self.next() != expected:
             pass
 
 
@@ -153,7 +153,7 @@ async def runtime(sidecar, watcher):
     runtime = ZoneRuntime(SidecarZones(sidecar.endpoint), start_timeout=20, retry=(0.01, 0.05))
     runtime.attach(watcher)
     await connected(sidecar)
-    sidecar.tell(RuntimeHealth(available=True), ZonesListed())
+    sidecar.send_events(RuntimeHealth(available=True), ZonesListed())
     await watcher.until("listed")
     yield runtime
     await runtime.close()
@@ -179,12 +179,12 @@ def zone(state=RUNNING, **more):
 
 async def test_view_follows_the_events(runtime, sidecar, watcher):
     assert (runtime.is_listed, runtime.fault, runtime.status("wl-1")) == (True, None, None)
-    sidecar.tell(ZoneChanged(zone(PENDING, reason="Pulling")), ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone(PENDING, reason="Pulling")), ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     await watcher.until(("changed", "wl-1"))
     assert runtime.status("wl-1") == zone()
     assert list(runtime.list()) == [zone()]
-    sidecar.tell(ZoneGone("wl-1"))
+    sidecar.send_events(ZoneGone("wl-1"))
     await watcher.until(("changed", "wl-1"))
     assert runtime.status("wl-1") is None
 
@@ -194,7 +194,7 @@ async def test_repeated_start_sends_the_specification_once(runtime, sidecar, wat
     runtime.start(spec(args=("a",)))
     runtime.start(spec(args=("a",)))
     await asked(sidecar, 1)
-    sidecar.tell(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     assert sidecar.asked == [("POST", "/zones", encode(spec(args=("a",))))]
 
@@ -222,9 +222,9 @@ async def test_start_is_retried_while_the_runtime_does_not_answer(runtime, sidec
     await watcher.until(("changed", "wl-1"))
     waiting = runtime.status("wl-1")
     assert (waiting.state, waiting.reason) == (PENDING, "RuntimeUnavailable")
-    assert waiting.message == "containerd sleeps"
+    assert waiting.message == "containerd does not answer"
     await asked(sidecar, 3)
-    sidecar.tell(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone()))
     while runtime.status("wl-1").state is not RUNNING:
         await watcher.next()
 
@@ -262,9 +262,9 @@ async def test_stop_of_an_unknown_zone_succeeds(runtime, sidecar, watcher):
 
 
 async def test_stop_ends_an_attempt_that_waits_for_the_previous_one(runtime, sidecar, watcher):
-    """The sidecar has only the last one, and says so; nobody tells of the next one's end."""
+    """The sidecar has only the previous attempt, and no event reports the end of the next one."""
     last = zone(FAILED, container_id="c1")
-    sidecar.tell(ZoneChanged(last))
+    sidecar.send_events(ZoneChanged(last))
     await watcher.until(("changed", "wl-1"))
     sidecar.answers["POST"] = [UNAVAILABLE, Response(200, encode(last))]
     runtime.start(replace(spec(), attempt=1))
@@ -277,8 +277,8 @@ async def test_stop_ends_an_attempt_that_waits_for_the_previous_one(runtime, sid
 
 
 async def test_removal_is_retried_until_it_succeeds(runtime, sidecar, watcher):
-    """Nobody else says it again: to them, it is under way."""
-    sidecar.tell(ZoneChanged(zone()))
+    """No other part repeats the command, because it is in progress for them."""
+    sidecar.send_events(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     refused = problem(502, code="RuntimeError", detail="no such network")
     sidecar.answers["DELETE"] = [refused, UNAVAILABLE, refused, Response(204)]
@@ -299,7 +299,7 @@ async def test_stop_is_retried_until_it_succeeds(runtime, sidecar, watcher):
 async def test_removal_is_complete_once_earlier_starts_are_answered(
     runtime, sidecar, watcher, settle
 ):
-    """The sidecar may have had them after the removal: then it is asked once more."""
+    """The sidecar may have received a start after the removal, so the removal is repeated."""
     hanging = asyncio.Event()
     sidecar.answers = {"POST": [hanging], "DELETE": [Response(204)]}
     runtime.start(spec())
@@ -307,7 +307,7 @@ async def test_removal_is_complete_once_earlier_starts_are_answered(
     runtime.remove("wl-1", 0)
     await asked(sidecar, 2)
     await settle()
-    assert watcher.news.empty()
+    assert watcher.notifications.empty()
     hanging.set()
     await watcher.until(("gone", "wl-1"))
     assert [method for method, _, _ in sidecar.asked] == ["POST", "DELETE", "DELETE"]
@@ -322,7 +322,7 @@ async def test_commands_wait_for_the_first_event(sidecar, watcher, settle):
     await settle()
     assert sidecar.asked == []
     assert runtime.status("wl-1").reason == "RuntimeUnavailable"
-    sidecar.tell(RuntimeHealth(available=True))
+    sidecar.send_events(RuntimeHealth(available=True))
     await asked(sidecar, 1)
     await runtime.close()
 
@@ -341,31 +341,31 @@ async def test_command_refused_as_stale_is_retried(runtime, sidecar, watcher):
 
 
 async def test_event_from_before_a_removal_is_ignored(runtime, sidecar, watcher):
-    sidecar.tell(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
     await watcher.until(("gone", "wl-1"))
-    sidecar.tell(ZoneChanged(zone(FAILED)), ZonesListed(), ZoneChanged(zone(id="other")))
+    sidecar.send_events(ZoneChanged(zone(FAILED)), ZonesListed(), ZoneChanged(zone(id="other")))
     await watcher.until(("changed", "other"))
     assert runtime.status("wl-1") is None
 
 
 async def test_zone_after_a_removal_is_identified_by_its_start(runtime, sidecar, watcher, settle):
-    """Even if the removed one was told of only afterwards, and had a sandbox that nobody knew."""
+    """Even if events reported the removed zone only afterwards, with an unknown sandbox."""
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
     await watcher.until(("gone", "wl-1"))
     await settle()
     anew = zone(pod_sandbox_id="s2")
     sidecar.answers["POST"] = [Response(201, encode(anew), content_type="application/json")]
-    sidecar.tell(ZoneChanged(zone(FAILED)), ZoneGone("wl-1"))
+    sidecar.send_events(ZoneChanged(zone(FAILED)), ZoneGone("wl-1"))
     runtime.start(spec())
     await asked(sidecar, 2)
-    sidecar.tell(ZoneChanged(zone(FAILED)), ZoneChanged(zone(id="other")))
+    sidecar.send_events(ZoneChanged(zone(FAILED)), ZoneChanged(zone(id="other")))
     await watcher.until(("changed", "other"))
     assert runtime.status("wl-1") is None
-    sidecar.tell(ZoneChanged(anew))
+    sidecar.send_events(ZoneChanged(anew))
     await watcher.until(("changed", "wl-1"))
     assert runtime.status("wl-1") == anew
 
@@ -374,7 +374,7 @@ async def test_event_long_after_a_removal_belongs_to_another_zone(runtime, sidec
     sidecar.answers["DELETE"] = [Response(204)]
     runtime.remove("wl-1", 4)
     await watcher.until(("gone", "wl-1"))
-    sidecar.tell(ZoneChanged(zone()), ZonesListed(), ZonesListed())
+    sidecar.send_events(ZoneChanged(zone()), ZonesListed(), ZonesListed())
     await watcher.until(("changed", "wl-1"))
     assert runtime.status("wl-1") == zone()
 
@@ -382,7 +382,7 @@ async def test_event_long_after_a_removal_belongs_to_another_zone(runtime, sidec
 async def test_broken_stream_keeps_the_view_until_all_zones_are_listed_again(
     runtime, sidecar, watcher
 ):
-    sidecar.tell(ZoneChanged(zone()), ZoneChanged(zone(id="other")))
+    sidecar.send_events(ZoneChanged(zone()), ZoneChanged(zone(id="other")))
     await watcher.until(("changed", "other"))
     await sidecar.stop()
     await sidecar.start()
@@ -390,7 +390,7 @@ async def test_broken_stream_keeps_the_view_until_all_zones_are_listed_again(
     assert not runtime.is_listed
     assert runtime.fault is not None
     assert runtime.status("other") is not None
-    sidecar.tell(RuntimeHealth(available=True), ZoneChanged(zone()), ZonesListed())
+    sidecar.send_events(RuntimeHealth(available=True), ZoneChanged(zone()), ZonesListed())
     await watcher.until("listed")
     assert runtime.status("wl-1") == zone()
     assert runtime.status("other") is None
@@ -398,17 +398,17 @@ async def test_broken_stream_keeps_the_view_until_all_zones_are_listed_again(
 
 
 async def test_unhealthy_runtime_of_the_sidecar_is_a_fault(runtime, sidecar, watcher):
-    sidecar.tell(RuntimeHealth(available=False, message="socket gone"), ZoneChanged(zone()))
+    sidecar.send_events(RuntimeHealth(available=False, message="socket gone"), ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     assert runtime.fault == "socket gone"
     assert runtime.is_listed
 
 
 async def test_invalid_event_breaks_only_the_stream(runtime, sidecar, watcher):
-    sidecar.tell({"type": "Surprise"})
+    sidecar.send_events({"type": "Surprise"})
     sidecar.streams.clear()
     await connected(sidecar)
-    sidecar.tell(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
 
 
@@ -463,10 +463,10 @@ async def test_awaited_log_is_read_again_when_it_has_grown(runtime, sidecar):
     sidecar.answers["GET"] = [log_part()]
     waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
     await until(lambda: sidecar.log_streams)
-    sidecar.tell_logs(LogsWatched())
-    await asked(sidecar, 2)  # what was written before the stream was open was not reported
+    sidecar.send_log_events(LogsWatched())
+    await asked(sidecar, 2)  # content from before the stream was open is not reported
     sidecar.answers["GET"] = [log_part(b"more", "2")]
-    sidecar.tell_logs(LogGrown("other"), LogGrown("wl-1"))
+    sidecar.send_log_events(LogGrown("other"), LogGrown("wl-1"))
     assert await waiting == LogChunk(b"more", "2", has_ended=False)
     assert len(log_requests(sidecar)) == 3
 
@@ -476,7 +476,7 @@ async def test_gap_before_an_awaited_part_of_a_log_is_reported_with_that_part(ru
     waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(after="0.0.6", wait=30)))
     await asked(sidecar, 1)
     sidecar.answers["GET"] = [log_part(b"more", "2", ended=True)]
-    sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
+    sidecar.send_events(ZoneChanged(zone(SUCCEEDED)))
     assert await waiting == LogChunk(b"more", "2", has_ended=True, has_gap=True)
 
 
@@ -485,7 +485,7 @@ async def test_awaited_log_is_read_again_when_its_zone_changes(runtime, sidecar)
     waiting = asyncio.create_task(runtime.read_log("wl-1", LogRequest(wait=30)))
     await asked(sidecar, 1)
     sidecar.answers["GET"] = [log_part(b"", "1", ended=True)]
-    sidecar.tell(ZoneChanged(zone(SUCCEEDED)))
+    sidecar.send_events(ZoneChanged(zone(SUCCEEDED)))
     assert await waiting == LogChunk(b"", "1", has_ended=True)
 
 
@@ -500,7 +500,7 @@ async def test_waiting_readers_use_no_connection_to_the_sidecar(runtime, sidecar
     assert (await runtime.read_log("other", LogRequest())).data == b"words"
     await until(lambda: sidecar.log_streams)
     assert len(sidecar.log_streams) == 1
-    sidecar.tell_logs(LogsWatched())
+    sidecar.send_log_events(LogsWatched())
     assert {part.data for part in await asyncio.gather(*waiting)} == {b"words"}
 
 
@@ -538,7 +538,7 @@ async def test_missing_log_raises_no_log(runtime, sidecar):
 async def test_spec_of_a_zone_is_fetched_once_and_reported_as_a_change(runtime, sidecar, watcher):
     described = zone(spec=spec(args=("a",)), spec_hash="h1")
     sidecar.answers["GET"] = [Response(200, encode(described))]
-    sidecar.tell(ZoneChanged(zone(spec_hash="h1")))
+    sidecar.send_events(ZoneChanged(zone(spec_hash="h1")))
     await watcher.until(("changed", "wl-1"))
     assert [runtime.spec("wl-1"), runtime.spec("wl-1")] == [None, None]
     await watcher.until(("changed", "wl-1"))
@@ -552,7 +552,7 @@ async def test_spec_in_the_spelling_of_the_release_before_is_read(runtime, sidec
         b'"cpu_millicores":500,"attempt":2},"attempt":2}'
     )
     sidecar.answers["GET"] = [Response(200, answer)]
-    sidecar.tell(ZoneChanged(zone(attempt=2)))
+    sidecar.send_events(ZoneChanged(zone(attempt=2)))
     await watcher.until(("changed", "wl-1"))
     assert runtime.spec("wl-1") is None
     await watcher.until(("changed", "wl-1"))
@@ -564,7 +564,7 @@ async def test_spec_of_another_zone_with_the_same_id_is_not_used(runtime, sideca
         Response(200, encode(zone(spec=spec(args=("old",)), spec_hash="old"))),
         Response(200, encode(zone(spec=spec(args=("new",)), spec_hash="new"))),
     ]
-    sidecar.tell(ZoneChanged(zone(spec_hash="new")))
+    sidecar.send_events(ZoneChanged(zone(spec_hash="new")))
     await watcher.until(("changed", "wl-1"))
     for _ in range(2):
         assert runtime.spec("wl-1") is None
@@ -574,7 +574,7 @@ async def test_spec_of_another_zone_with_the_same_id_is_not_used(runtime, sideca
 
 async def test_spec_of_a_zone_removed_meanwhile_is_not_fetched_again(runtime, sidecar, watcher):
     sidecar.answers["GET"] = [problem(404, code="not_found", detail="no zone")]
-    sidecar.tell(ZoneChanged(zone()))
+    sidecar.send_events(ZoneChanged(zone()))
     await watcher.until(("changed", "wl-1"))
     assert runtime.spec("wl-1") is None
     await asked(sidecar, 1)

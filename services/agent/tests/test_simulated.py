@@ -11,7 +11,7 @@ PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
 class Queue:
-    """An observer that notes what is true whenever something changed."""
+    """An observer that records the states at each notification."""
 
     def __init__(self, runtime):
         self.runtime = runtime

@@ -3,6 +3,7 @@
 from kakuri_agent._agent import Agent
 from kakuri_agent._capacity import Capacity, InsufficientCapacity
 from kakuri_agent._reconciler import Reconciler
+from kakuri_agent._version import __version__
 from kakuri_agent.runtimes._protocol import (
     NoLog,
     Observer,

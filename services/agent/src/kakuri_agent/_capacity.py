@@ -46,8 +46,8 @@ class Capacity:
         """Reserve what a workload needs.
 
         Raises:
-            NeverFits: it needs more than the node's total capacity; the message has the figures.
-            InsufficientCapacity: it needs more than is available at the moment; the message
+            NeverFits: It needs more than the node's total capacity; the message has the figures.
+            InsufficientCapacity: It needs more than is available at the moment; the message
                 has the figures.
 
         """

@@ -32,10 +32,10 @@ from kakuri_agent.runtimes._choice import (
 from kakuri_agent.runtimes._simulated import SimulatedRuntime
 
 DRAIN_SECONDS = 10.0
-"""How long a request in flight may take when the agent is told to stop."""
+"""Seconds that requests in flight may take when the agent stops."""
 
 RETENTION_HOURS = 24.0
-"""How long a workload that has ended is kept, with its log."""
+"""Hours for which an ended workload is kept, with its log."""
 
 ENDED_BUDGET_MB = 64
 """Budget of all workloads that have ended: enough for tens of thousands of ordinary ones or 256
@@ -45,10 +45,10 @@ MAX_RETENTION_HOURS = 1_000_000.0
 """More than a hundred years."""
 
 MIN_DOCUMENT_BYTES = 1024
-"""Below, hardly any workload could be submitted."""
+"""The smallest limit; with a lower one, hardly any workload could be submitted."""
 
 EXIT_DAMAGED = 1
-"""The exit status of --check-store for a store that is not whole."""
+"""The exit status of --check-store for a damaged store."""
 
 MAX_FIGURE = 2**31 - 1
 SECONDS_PER_HOUR = 3600
@@ -56,7 +56,7 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the options of the command say; None stands for what the machine or runtime says."""
+    """The options of the command; None stands for the value of the machine or of the runtime."""
 
     listen: Endpoint
     zones: ZoneSettings
@@ -75,7 +75,7 @@ class Settings:
 
 
 def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
-    if math.isnan(value):  # neither below nor above any limit
+    if math.isnan(value):  # FloatRange accepts it
         raise click.BadParameter(f"expected a number, got {value}")
     return value
 
@@ -121,7 +121,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     type=click.Choice(["auto", "sqlite", "memory"], case_sensitive=False),
     default="auto",
     show_default=True,
-    help="Whether workloads outlive this process; auto is sqlite, but memory for the simulated "
+    help="Whether workloads survive a restart; auto is sqlite, but memory for the simulated "
     "runtime without --state-dir: its zones end with this process anyway.",
 )
 @click.option(
@@ -137,7 +137,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
 @click.option(
     "--memory-floor-mb",
     type=click.IntRange(0, MAX_FIGURE),
-    help=f"What the smallest zone takes.  [default: {MEMORY_FLOOR_MB}, to which Edera raises less; "
+    help=f"Memory of the smallest zone.  [default: {MEMORY_FLOOR_MB}, the minimum of Edera; "
     "simulated: none]",
 )
 @click.option(
@@ -146,7 +146,7 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     callback=_refuse_nan,
     default=RETENTION_HOURS,
     show_default=True,
-    help="How long workloads that have ended are kept, with their logs.",
+    help="How long ended workloads are kept, with their logs.",
 )
 @click.option(
     "--ended-budget-mb",
@@ -168,18 +168,18 @@ def _refuse_nan(_ctx: click.Context, _param: click.Parameter, value: float) -> f
     "--check-store",
     is_flag=True,
     help="Check the stores in the state folder without changing them, report, and exit: 0 if they "
-    "are whole, 1 if one is damaged, 2 if one can't be checked. The agent must be stopped.",
+    "are intact, 1 if one is damaged, 2 if one can't be checked. The agent must be stopped.",
 )
 @click.version_option(__version__)
 def main(*, check_store: bool, **options: object) -> None:
-    """Run the workloads of this machine, for a control plane that asks over a socket."""
+    """Run the workloads of this machine, for a control plane that connects to a socket."""
     if check_store:
         state_dir = cast("Path | None", options["state_dir"])
         try:
-            is_whole = StateFolder(state_dir or default_state_dir()).check(click.echo)
-        except OSError as error:  # not EXIT_DAMAGED, which a trace would end with as well
+            is_intact = StateFolder(state_dir or default_state_dir()).check(click.echo)
+        except OSError as error:  # a traceback would exit with EXIT_DAMAGED
             raise DaemonError(f"can't write the report: {error.strerror}") from error
-        sys.exit(0 if is_whole else EXIT_DAMAGED)
+        sys.exit(0 if is_intact else EXIT_DAMAGED)
     settings = Settings(**options)  # type: ignore[arg-type]  # click has checked them
     run(lambda: agent_service(settings))
 
@@ -238,5 +238,5 @@ def _capacity(settings: Settings, *, is_simulated: bool) -> Capacity:
     try:
         return Capacity(memory_mb or memory_of_machine(), cpu_millicores or cpu_of_machine(), floor)
     except OSError as error:
-        message = f"can't tell this machine's memory; give --memory-mb: {error}"
+        message = f"can't find out how much memory this machine has; set --memory-mb: {error}"
         raise DaemonError(message) from error

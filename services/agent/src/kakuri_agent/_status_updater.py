@@ -120,7 +120,9 @@ class StatusUpdater:
             failures = 1 if self._was_stable(workload.id, run) else entry.failures + 1
             if failures <= workload.max_restarts:
                 return self._restart(entry, run, failures)
-            message = f"not restarted any more: {failures} runs in a row were shorter than 10 minutes"
+            message = (
+                f"not restarted any more: {failures} runs in a row were shorter than 10 minutes"
+            )
             run = replace(run, message=f"{run.message}; {message}" if run.message else message)
         elif entry.desired is not DesiredState.RUN and run.reason in STOP_REASONS:
             run = replace(run, reason="Stopped")

@@ -12,6 +12,7 @@ from kakuri_registry import StoreError, StoreWriter, WorkloadEntry, WorkloadRegi
 from kakuri_rpc import ErrorCode, ErrorReply, Log, ReadLog, Reply
 from kakuri_workload import LogChunk, LogRequest
 
+from kakuri_agent._signals import Signals, wait_for
 from kakuri_agent.runtimes._protocol import (
     NoLog,
     Runtime,

@@ -1,4 +1,4 @@
-"""Chooses what runs the workloads, and opens it."""
+"""Choice of the runtime, and opening it."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,13 +20,13 @@ from kakuri_agent.runtimes._zone_runtime import ZoneRuntime
 log = structlog.get_logger()
 
 SIDECAR = Endpoint.parse("unix:/run/kakuri/sidecar.sock")
-"""Where a sidecar listens unless it is told otherwise."""
+"""The default endpoint of a sidecar."""
 
 RUNTIMES = (SidecarZones.name, NodeZones.name, SimulatedRuntime.name)
-"""What `--runtime` takes beside `auto`."""
+"""The values of `--runtime` besides `auto`."""
 
 PROBE_SECONDS = 5.0
-"""How long a sidecar or a container runtime may take to show that it is there."""
+"""Seconds within which a sidecar or a container runtime has to answer to be chosen."""
 
 _PROBE = Timeouts(connect=1.0, read=PROBE_SECONDS, total=PROBE_SECONDS)
 
@@ -37,9 +37,9 @@ async def choose_runtime(
     """Return the name of the runtime for `--runtime auto`, and the reason.
 
     Args:
-        sidecar: where the sidecar listens.
-        zones: has the socket of the container runtime.
-        last: the name of the runtime that ran the zones of this node last, if any did. They exist
+        sidecar: Where the sidecar listens.
+        zones: Has the socket of the container runtime.
+        last: The name of the runtime that ran the zones of this node last, if any did. They exist
             whether or not anything answers now, so the simulated runtime can't take its place.
 
     """
@@ -53,7 +53,7 @@ async def choose_runtime(
 
 
 def log_runtime(name: str, reason: str | None, sidecar: Endpoint, zones: ZoneSettings) -> None:
-    """Log what runs the workloads, and why if that was not the operator's choice."""
+    """Log what runs the workloads, and the reason if the operator did not choose it."""
     if reason is not None:
         log.info("runtime chosen", runtime=name, reason=reason)
     if name == SimulatedRuntime.name:
@@ -68,7 +68,7 @@ def log_runtime(name: str, reason: str | None, sidecar: Endpoint, zones: ZoneSet
 async def open_runtime(
     name: str, sidecar: Endpoint, zones: ZoneSettings, script: Path | None
 ) -> AsyncIterator[Runtime]:
-    """Open a runtime by its name and close it at the end; zones go on.
+    """Open a runtime by its name, and close it at the end; zones continue to run.
 
     Raises:
         DaemonError: The script can't be read, or another process manages this node's zones.

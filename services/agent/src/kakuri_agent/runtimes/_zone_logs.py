@@ -12,7 +12,7 @@ import structlog
 from kakuri_workload import LogChunk, LogGrown, LogRequest
 
 from kakuri_agent._signals import Signals, wait_for
-from kakuri_agent.runtimes._protocol import LogRequest, RuntimeUnavailable
+from kakuri_agent.runtimes._protocol import RuntimeUnavailable
 from kakuri_agent.runtimes._zone_operations import ZoneOperations
 
 log = structlog.get_logger()
@@ -25,8 +25,8 @@ class ZoneLogs:
         """Create a reader.
 
         Args:
-            zones: reads the logs and reports which grow.
-            retry: the first and the longest pause before the stream of events about logs is
+            zones: Reads the logs and reports which grow.
+            retry: The first and the longest pause before the stream of events about logs is
                 opened again, in seconds.
 
         """
@@ -39,10 +39,10 @@ class ZoneLogs:
         """Return a part of a zone's log; wait for content as long as the request asks.
 
         Raises:
-            NoLog: the zone has no log.
-            UnknownCursor: the request's cursor is not one of this log.
-            RuntimeUnavailable: the sidecar or the runtime does not answer.
-            RuntimeFault: the log can't be read.
+            NoLog: The zone has no log.
+            UnknownCursor: The request's cursor is not one of this log.
+            RuntimeUnavailable: The sidecar or the runtime does not answer.
+            RuntimeFault: The log can't be read.
 
         """
         if not request.wait:

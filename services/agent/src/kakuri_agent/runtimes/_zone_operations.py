@@ -12,7 +12,7 @@ class Refused(RuntimeFault):
     """An operation failed, and no part of it is still in progress.
 
     Attributes:
-        code: the error code, such as "ImagePullFailed" or "conflict".
+        code: The error code, such as "ImagePullFailed" or "conflict".
 
     """
 

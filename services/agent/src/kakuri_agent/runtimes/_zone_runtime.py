@@ -64,9 +64,9 @@ class ZoneRuntime:
         """Create a runtime, which does nothing until an observer is attached.
 
         Args:
-            zones: carries out the operations; closed with the runtime.
-            start_timeout: seconds that a start may take before it counts as failed.
-            retry: the first and the longest pause before an operation is repeated, in seconds.
+            zones: Carries out the operations; closed with the runtime.
+            start_timeout: Seconds that a start may take before it counts as failed.
+            retry: The first and the longest pause before an operation is repeated, in seconds.
 
         """
         self._zones = zones
@@ -215,8 +215,8 @@ class ZoneRuntime:
         """Repeat an operation until it has been carried out.
 
         Args:
-            operation: begins the operation.
-            start: spec of the zone that the operation starts, which is pending meanwhile.
+            operation: Begins the operation.
+            start: Spec of the zone that the operation starts, which is pending meanwhile.
 
         Raises:
             Refused: The zone could not be started. A refused stop or removal is repeated.

@@ -23,8 +23,8 @@ class ZoneSpecs:
     """Fetches specs and keeps each until it is taken.
 
     Args:
-        fetch: returns a zone with its spec; None if there is no such zone any more.
-        on_found: is called with a zone's id once `take` would return its spec.
+        fetch: Returns a zone with its spec; None if there is no such zone any more.
+        on_found: Is called with a zone's id once `take` would return its spec.
 
     """
 

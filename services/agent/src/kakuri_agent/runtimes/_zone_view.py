@@ -35,9 +35,9 @@ class _Removed:
     """A removed zone whose older events may still arrive, because events lag behind answers.
 
     Attributes:
-        latest: the last status that such an event reported.
-        successor: id of the sandbox of a zone that was started since with the same id.
-        lists: number of heartbeats since the removal.
+        latest: The last status that such an event reported.
+        successor: Id of the sandbox of a zone that was started since with the same id.
+        lists: Number of heartbeats since the removal.
 
     """
 
@@ -55,8 +55,8 @@ class ZoneView:
         """Create an empty view.
 
         Args:
-            on_change: called with the id of each zone that changes, before the observer.
-            logs_outages: whether to log when the zones are lost and when they are reached again.
+            on_change: Called with the id of each zone that changes, before the observer.
+            logs_outages: Whether to log when the zones are lost and when they are reached again.
 
         """
         self.observer: Observer | None = None
@@ -162,8 +162,8 @@ class ZoneView:
         """Record that a zone was stopped.
 
         Args:
-            zone_id: the zone.
-            ran: its latest attempt that had a container; None if no attempt had. A later attempt
+            zone_id: The zone.
+            ran: Its latest attempt that had a container; None if no attempt had. A later attempt
                 that waited to start has failed.
 
         """
@@ -240,9 +240,9 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
     """Pass the events of zones to a view until cancelled.
 
     Args:
-        zones: source of the events; the stream is opened again whenever it breaks.
-        view: receives the events.
-        retry: the first and the longest pause before the stream is opened again, in seconds.
+        zones: Source of the events; the stream is opened again whenever it breaks.
+        view: Receives the events.
+        retry: The first and the longest pause before the stream is opened again, in seconds.
 
     """
     pause, longest = retry
