@@ -213,8 +213,7 @@ def test_schema_of_flags_has_bounds():
 
 
 def test_encode_of_more_bytes_than_loads_accepts_raises_limit_error(monkeypatch):
-    limits = kakuri_json.Limits(max_length=8)
-    monkeypatch.setattr("kakuri_json._encode.dumps.DEFAULT_LIMITS", limits)
+    monkeypatch.setattr("kakuri_json._encode.dumps._MAX_LENGTH", 8)
     assert kakuri_json.encode("aaaaaa") == b'"aaaaaa"'
     with pytest.raises(LimitError):
         kakuri_json.encode("ééé\N{GRINNING FACE}")

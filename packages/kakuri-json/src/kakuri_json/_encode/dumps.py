@@ -9,6 +9,8 @@ from kakuri_json._types.attributes import Encoder, cache_of
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
+_MAX_LENGTH = DEFAULT_LIMITS.max_length
+
 
 def dumps(
     value: object,
@@ -91,10 +93,11 @@ def encode(
     """
     if indent is None and not sort_keys and limits is None:
         data = _compact(value).encode()
-        limits = DEFAULT_LIMITS
-    else:
-        limits = limits_or_default(limits)
-        data = _print(value, indent, limits, sort_keys=sort_keys).encode()
+        if len(data) > _MAX_LENGTH:
+            raise exceeded(DEFAULT_LIMITS, "max_length")
+        return data
+    limits = limits_or_default(limits)
+    data = _print(value, indent, limits, sort_keys=sort_keys).encode()
     if len(data) > limits.max_length:
         raise exceeded(limits, "max_length")
     return data
@@ -164,7 +167,7 @@ def _compact(value: object) -> str:
             text = None
         if text is None:
             text = _compact_first(value, cls)
-        if text is not None and len(text) <= DEFAULT_LIMITS.max_length:
+        if text is not None and len(text) <= _MAX_LENGTH:
             result: str = text
             return result
     return print_value(value, DEFAULT_LIMITS, _load_values)
