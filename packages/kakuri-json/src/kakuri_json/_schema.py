@@ -80,7 +80,7 @@ class _Definitions:
             case Scalar():
                 return {"type": shape.kind}
             case Choice():
-                values = [written for written, _ in shape.rows]
+                values = [encoded for encoded, _ in shape.rows]
                 return {"const": values[0]} if len(values) == 1 else {"enum": values}
             case Flags():
                 return {"type": "integer", "minimum": 0, "maximum": shape.known}

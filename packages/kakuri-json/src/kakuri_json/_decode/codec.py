@@ -242,7 +242,7 @@ def _owner(shape: Shape) -> type[Any] | None:
         case Record() | Flags():
             return shape.cls
         case Choice():
-            enums = (type(meant) for _, meant in shape.rows if isinstance(meant, enum.Enum))
+            enums = (type(decoded) for _, decoded in shape.rows if isinstance(decoded, enum.Enum))
             return next(enums, None)
         case Constrained():
             return _owner(shape.inner)

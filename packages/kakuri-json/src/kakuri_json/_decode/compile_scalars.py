@@ -78,8 +78,8 @@ class ScalarCompiler:
 
     def function(self, parameters: str, lines: list[str]) -> Callable[..., Any]:
         """Return the function with this source, which refers to the constants by their names."""
-        # The source has names, numbers and bounds that are spelled here, and never a part of a
-        # document or the text of a class.
+        # The source consists of names, numbers and bounds that are generated here, and never
+        # contains a part of a document or a string of a class.
         exec("\n    ".join([f"def read({parameters}):", *lines]), self.constants)  # noqa: S102
         read: Callable[..., Any] = self.constants["read"]
         return read
@@ -181,7 +181,7 @@ class ScalarCompiler:
         return Part(f'"{CAPTURE}{_PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
 
     def _choice(self, shape: Choice) -> Part:
-        tokens = {_token(written): meant for written, meant in shape.rows}
+        tokens = {_token(encoded): decoded for encoded, decoded in shape.rows}
         # The longest first, because 1 also matches the beginning of 12.
         pattern = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
         return Part(f"{CAPTURE}{pattern})", f"{self.constant(tokens)}[{self.group()}]")

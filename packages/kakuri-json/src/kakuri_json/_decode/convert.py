@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from kakuri_json._decode.construction import build_set
 from kakuri_json._decode.conversion import INVALID, Conversion, Path, TooManyFaults
-from kakuri_json._decode.convert_scalars import add_unmet, checked, simple_converter
+from kakuri_json._decode.convert_scalars import add_unmet, check_constraints, scalar_converter
 from kakuri_json._types.describe import describe, shorten, suggest
 from kakuri_json._types.shapes import (
     Constrained,
@@ -47,11 +47,11 @@ def _convert(conversion: Conversion, shape: Shape) -> Any:
     while True:
         start = conversion.cursor.position
         value = conversion.cursor.begin()
-        simple = simple_converter(shape)
+        simple = scalar_converter(shape)
         if simple is not None:
             value = simple(conversion, shape, value, path, start)
         else:
-            open_containers.append(_NESTED[type(shape)](conversion, shape, value, path, start))
+            open_containers.append(_CONTAINERS[type(shape)](conversion, shape, value, path, start))
             value = None
         while open_containers:
             try:
@@ -79,7 +79,7 @@ def _sequence(
     most = sys.maxsize if at_most is None else at_most
     if (cursor.count(value) or 0) > most:
         return _TOO_MANY
-    simple = simple_converter(item)
+    simple = scalar_converter(item)
     items: list[Any] = []
     for _ in cursor.items(value):
         many, is_at_item = cursor.many(item)
@@ -152,9 +152,9 @@ def _dictionary(
     most = sys.maxsize if at_most is None else at_most
     if (cursor.count(value) or 0) > most:
         return _TOO_MANY
-    key_converter = simple_converter(shape.key)
+    key_converter = scalar_converter(shape.key)
     assert key_converter is not None  # keys are text
-    simple = simple_converter(shape.value)
+    simple = scalar_converter(shape.value)
     result: dict[Any, Any] = {}
     count = 0
     for key in cursor.members(value, shape):
@@ -170,14 +170,14 @@ def _dictionary(
         if type(key) is list:
             continue
         inside, begin = (path, key), cursor.position
-        meant = key_converter(conversion, shape.key, key, inside, begin)
+        converted_key = key_converter(conversion, shape.key, key, inside, begin)
         if simple is not None:
             converted = simple(conversion, shape.value, cursor.begin(), inside, begin)
         else:
             converted = yield shape.value, inside
-        if meant in result and meant is not INVALID:
+        if converted_key in result and converted_key is not INVALID:
             conversion.fault(inside, f"expected every key once, got {shorten(key)} again", begin)
-        result[meant] = converted
+        result[converted_key] = converted
     return INVALID if len(conversion.faults) > before else result
 
 
@@ -195,8 +195,8 @@ def _constrained(
             assert narrow is not None
             return add_unmet(conversion, shape, narrow, value, path, start)
     else:
-        result = yield from _NESTED[type(inner)](conversion, inner, value, path, start)
-    return checked(conversion, shape, result, value, path, start, before)
+        result = yield from _CONTAINERS[type(inner)](conversion, inner, value, path, start)
+    return check_constraints(conversion, shape, result, value, path, start, before)
 
 
 def _max_length(constraint: Constraint) -> int:
@@ -222,11 +222,13 @@ def _union(
         for member in shape.members:
             inner = member.inner if isinstance(member, Constrained) else member
             if isinstance(inner, (Mapping, Record) if kind is dict else (Sequence, FixedTuple)):
-                return (yield from _NESTED[type(member)](conversion, member, value, path, start))
+                return (
+                    yield from _CONTAINERS[type(member)](conversion, member, value, path, start)
+                )
     else:
         attempt = Conversion(conversion.cursor, conversion.limits)
         for member in shape.members:
-            simple = simple_converter(member)
+            simple = scalar_converter(member)
             if simple is not None:
                 result = simple(attempt, member, value, path, start)
                 if not attempt.faults:
@@ -246,7 +248,7 @@ def _record(
     for key in cursor.members(value):
         field, inside, begin = fields.get(key), (path, key), cursor.position
         if field is not None:
-            simple = simple_converter(field.shape)
+            simple = scalar_converter(field.shape)
             if simple is not None:
                 one = simple(conversion, field.shape, cursor.begin(), inside, begin)
             else:
@@ -288,7 +290,7 @@ def _record(
         return conversion.fault(path, str(error), start)
 
 
-_NESTED: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
+_CONTAINERS: dict[type[Any], Callable[[Conversion, Any, Any, Path, int | None], Steps]] = {
     Sequence: _sequence,
     FixedTuple: _fixed,
     Mapping: _dictionary,

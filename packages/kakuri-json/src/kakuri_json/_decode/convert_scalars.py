@@ -44,9 +44,9 @@ def _scalar(
 def _choice(
     conversion: Conversion, shape: Choice, value: Any, path: Path, start: int | None
 ) -> Any:
-    for written, meant in shape.rows:
-        if type(written) is type(value) and written == value:
-            return meant
+    for encoded, decoded in shape.rows:
+        if type(encoded) is type(value) and encoded == value:
+            return decoded
     return conversion.mismatch(path, shape, value, start)
 
 
@@ -69,15 +69,15 @@ def _text(conversion: Conversion, shape: Text, value: Any, path: Path, start: in
     return conversion.mismatch(path, shape, value, start)
 
 
-def _constrained_simple(
+def _constrained_scalar(
     conversion: Conversion, shape: Constrained, value: Any, path: Path, start: int | None
 ) -> Any:
     before = len(conversion.faults)
-    result = _SIMPLE[type(shape.inner)](conversion, shape.inner, value, path, start)
-    return checked(conversion, shape, result, value, path, start, before)
+    result = _SCALARS[type(shape.inner)](conversion, shape.inner, value, path, start)
+    return check_constraints(conversion, shape, result, value, path, start, before)
 
 
-def checked(
+def check_constraints(
     conversion: Conversion,
     shape: Constrained,
     result: Any,
@@ -119,8 +119,8 @@ _NATIVE: dict[str, type[Any]] = {
     "datetime": dt.datetime, "date": dt.date, "decimal": decimal.Decimal,
     "bytes": bytes, "uuid": uuid.UUID,
 }  # fmt: skip
-Simple: TypeAlias = Callable[[Conversion, Any, Any, Path, int | None], Any]
-_SIMPLE: dict[type[Any], Simple] = {
+ScalarConverter: TypeAlias = Callable[[Conversion, Any, Any, Path, int | None], Any]
+_SCALARS: dict[type[Any], ScalarConverter] = {
     Anything: _anything,
     Scalar: _scalar,
     Choice: _choice,
@@ -129,8 +129,8 @@ _SIMPLE: dict[type[Any], Simple] = {
 }
 
 
-def simple_converter(shape: Shape) -> Simple | None:
+def scalar_converter(shape: Shape) -> ScalarConverter | None:
     """Return the converter of a shape that contains no other shape; None for the rest."""
     if isinstance(shape, Constrained):
-        return _constrained_simple if type(shape.inner) in _SIMPLE else None
-    return _SIMPLE.get(type(shape))
+        return _constrained_scalar if type(shape.inner) in _SCALARS else None
+    return _SCALARS.get(type(shape))

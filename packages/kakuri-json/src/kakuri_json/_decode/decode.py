@@ -34,10 +34,10 @@ def decode(data: Data, *, limits: Limits | None = None) -> Any: ...
 @overload
 def decode(data: Data, type: "TypeForm[T]", *, limits: Limits | None = None) -> T: ...
 def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> Any:  # noqa: A002
-    """Parse a document and convert it to a type, checking everything that the type says.
+    """Parse a document and convert it to a type, checking everything that the type requires.
 
     The first call for a type reads its annotations and compiles a codec, which takes about a
-    millisecond; the codec is kept on the class and freed with it. Documents in the usual spelling
+    millisecond; the codec is kept on the class and freed with it. Documents in the usual layout
     (fields in their order, no white space) are then read by one regular expression, all others by
     the general parser, with the same result. Threads may decode at the same time.
 
@@ -60,8 +60,8 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         limits: Bounds on the document; None for the default ones.
 
     Returns:
-        An instance of the type. No value is converted that JSON spells in another way: `"512"`,
-        `1.0` and `true` are not integers.
+        An instance of the type. Values are not coerced: `"512"`, `1.0` and `true` are not
+        integers.
 
     Raises:
         JSONSyntaxError: The document is not valid JSON, with the position.
@@ -75,7 +75,7 @@ def decode(data: Data, type: Any = object, *, limits: Limits | None = None) -> A
         if codec is not None and (limits is None or codec.is_within(limits_or_default(limits))):
             try:
                 value = codec.first(data.decode())
-            except ValueError:  # not UTF-8, or refused by a class; the general path explains it
+            except ValueError:  # not UTF-8, or rejected by a class; the general path explains it
                 value = NO_MATCH
             if value is not NO_MATCH:
                 return value
@@ -120,12 +120,14 @@ def decode_slowly(codec: Codec, text: str, limits: Limits) -> Any:
 
 def _validation_error(faults: list[Found], text: str | None = None) -> ValidationError:
     if text is None:
-        return ValidationError(tuple(Fault(_spell(path), message) for path, message, _ in faults))
+        return ValidationError(
+            tuple(Fault(_path_text(path), message) for path, message, _ in faults)
+        )
     positions = [0 if fault.position is None else fault.position for fault in faults]
     located = lines_and_columns(text, positions)
     return ValidationError(
         tuple(
-            Fault(_spell(fault.path), fault.message, *located[position])
+            Fault(_path_text(fault.path), fault.message, *located[position])
             for fault, position in zip(faults, positions, strict=True)
         )
     )
@@ -162,7 +164,7 @@ _LONGEST_STEP = 100
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
-def _spell(path: Path) -> str:
+def _path_text(path: Path) -> str:
     """Return the text of a path, like `$.items[3].name`."""
     steps: list[Any] = []
     while path:

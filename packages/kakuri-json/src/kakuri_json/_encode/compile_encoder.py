@@ -97,10 +97,10 @@ _SCALARS: dict[str, Encoder] = {
 
 
 def _choice(shape: Choice) -> Encoder:
-    if not all(type(written) is str for written, _ in shape.rows):
+    if not all(type(encoded) is str for encoded, _ in shape.rows):
         raise _NotPlain
-    texts = {meant: quote(written) for written, meant in shape.rows}
-    kinds = {type(meant) for _, meant in shape.rows}
+    texts = {decoded: quote(encoded) for encoded, decoded in shape.rows}
+    kinds = {type(decoded) for _, decoded in shape.rows}
     return lambda value: texts.get(value) if value.__class__ in kinds else None
 
 

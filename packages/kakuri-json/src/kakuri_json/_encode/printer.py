@@ -37,7 +37,7 @@ def print_value(  # noqa: C901 - one loop over local variables is fastest
             it is first needed: plain values need neither it nor what it imports.
         indent: Spaces for each level; None for no white space at all.
         sort_key: By what to order the keys of objects; None keeps the order that they have.
-        number_text: How to spell numbers; None for Python's own spelling.
+        number_text: Returns the text of a number; None for Python's own.
 
     Raises:
         EncodeError: JSON cannot represent the value.

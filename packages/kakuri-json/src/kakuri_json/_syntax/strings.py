@@ -28,7 +28,7 @@ _BACKSLASH: Final = chr(0xDC00)
 
 
 def read_escaped(text: str, start: "i64", stop: "i64" = -1) -> tuple[str, "i64"]:
-    """Read a string that holds escapes.
+    """Read a string that has escapes.
 
     Args:
         text: The document.

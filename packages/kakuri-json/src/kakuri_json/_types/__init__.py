@@ -1,1 +1,1 @@
-"""Type annotations as shapes: what a type asks of a JSON value."""
+"""Type annotations as shapes: what a type requires of a JSON value."""

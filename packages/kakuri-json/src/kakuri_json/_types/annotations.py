@@ -162,14 +162,14 @@ def _alias(alias: Any, arguments: tuple[Shape, ...] | None) -> Shape:
 def _literal(arguments: tuple[Any, ...]) -> Choice:
     rows: dict[tuple[Any, Any], Any] = {}
     for value in arguments:
-        written, meant = _literal_row(value)
-        if type(written) not in _JSON_SCALARS:
+        encoded, decoded = _literal_row(value)
+        if type(encoded) not in _JSON_SCALARS:
             raise UnsupportedTypeError(f"expected literals with a JSON form, got {value!r}")
-        if rows.setdefault((type(written), written), meant) is not meant:
+        if rows.setdefault((type(encoded), encoded), decoded) is not decoded:
             raise UnsupportedTypeError(
                 f"expected literals with different JSON forms, got {value!r}"
             )
-    return Choice(tuple((written, meant) for (_, written), meant in rows.items()))
+    return Choice(tuple((encoded, decoded) for (_, encoded), decoded in rows.items()))
 
 
 def _literal_row(value: Any) -> tuple[Any, Any]:
@@ -308,7 +308,7 @@ def _read_record(record: Record, arguments: tuple[Shape, ...] | None) -> None:
     for name, (hint, _) in hints.items():
         if typing.get_origin(hint) is Literal:
             record.tags[to_json(name)] = tuple(
-                written for written, _ in map(_literal_row, typing.get_args(hint))
+                encoded for encoded, _ in map(_literal_row, typing.get_args(hint))
             )
     read = typed_dict_fields if record.is_dict else dataclass_fields
     record.fields = tuple(read(record, hints, to_json, _shape))
