@@ -24,14 +24,14 @@ from kakuri_workload import Workload
 
 
 async def turns_of_all():
-    """Let as many turns of the event loop pass as documents under way need to be admitted."""
+    """Run as many turns of the event loop as admitting the documents takes."""
     for _ in range(MAX_UNDER_WAY * (TURNS_BETWEEN + 2)):
         await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def crowd(admission, number, size=LARGE_DOCUMENT):
-    """Let a number of documents ask for their turn; yields who was admitted, and a way to leave."""
+    """Request admission for a number of documents; yield the admitted ones, and an event to leave."""
     admitted, leave = [], asyncio.Event()
 
     async def enter(name):

@@ -2,7 +2,7 @@
 
 import pytest
 from kakuri_control_plane import _admission, _logs
-from kakuri_control_plane._logs import MAX_SHORT_PIECES, SHORT_PIECE, _present
+from kakuri_control_plane._logs import MAX_SHORT_PIECES, SHORT_PIECE, _current
 from kakuri_rpc import MAX_LOG_DATA, Log
 
 
@@ -32,7 +32,7 @@ class Pieces:
 
 
 async def sizes_of(log):
-    return [len(piece) async for piece in _present(log, await log.read())]
+    return [len(piece) async for piece in _current(log, await log.read())]
 
 
 @pytest.mark.parametrize("size", [1, SHORT_PIECE - 1])

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from kakuri_control_plane import _logs, control_plane_service
-from kakuri_control_plane._logs import Logs, _passes
+from kakuri_control_plane._logs import Logs, _is_temporary
 from kakuri_control_plane._queries import LogQuery
 from kakuri_http import Client, ClientDisconnected, HTTPError, Limits
 from kakuri_json import decode, encode
@@ -441,7 +441,7 @@ async def test_stopping_service_does_not_wait_for_followers(caplog):
 
 
 async def test_log_that_is_opened_while_the_service_stops_is_closed_at_once():
-    """Between the question and the first piece the service was told to stop."""
+    """The service is stopped between the request and the first piece."""
     first, answers = asyncio.Event(), asyncio.Event()
 
     async def wait():
@@ -510,7 +510,7 @@ async def test_slow_reader_of_a_large_log_takes_little_memory():
 
 
 @pytest.mark.parametrize(
-    ("error", "passes"),
+    ("error", "is_temporary"),
     [
         (AgentUnreachable("away"), True),
         (AgentTimeout("slow"), False),
@@ -520,5 +520,5 @@ async def test_slow_reader_of_a_large_log_takes_little_memory():
     ],
     ids=repr,
 )  # fmt: skip
-def test_followed_log_waits_only_for_an_agent_or_runtime_that_is_away(error, passes):
-    assert _passes(error) == passes
+def test_followed_log_waits_only_for_an_agent_or_runtime_that_is_away(error, is_temporary):
+    assert _is_temporary(error) == is_temporary

@@ -94,7 +94,7 @@ def test_trace_as_json_has_real_line_feeds_once_decoded(lines):
     [
         ("plain", "plain"),
         ("", '""'),
-        ("two words", '"two words"'),
+        ("two parts", '"two parts"'),
         ("a=b", '"a=b"'),
         ('say "hi"', r'"say \"hi\""'),
         ("line\nfeed", r'"line\nfeed"'),

@@ -30,7 +30,7 @@ def test_private_folder_that_others_may_only_read_is_opened(tmp_path, mode):
     os.close(folder)
 
 
-def test_private_folder_behind_a_link_is_opened(tmp_path):
+def test_private_folder_through_a_symlink_is_opened(tmp_path):
     (tmp_path / "real").mkdir(0o700)
     (tmp_path / "link").symlink_to("real")
     folder = open_private_folder(tmp_path / "link")

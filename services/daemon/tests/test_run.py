@@ -135,7 +135,7 @@ def test_daemon_whose_loop_hangs_exits_with_status_70():
     hanging = DAEMON.replace("lambda line: line", "hang").replace(
         "configure_logs()",
         "from kakuri_daemon import _supervision\n"
-        "_supervision.LoopWatch.__init__.__kwdefaults__.update(beats=4, interval=0.25)\n"
+        "_supervision.LoopWatchdog.__init__.__kwdefaults__.update(hang_checks=4, interval=0.25)\n"
         "def hang(line):\n    import threading; threading.Event().wait()\n"
         "configure_logs()",
     )

@@ -32,5 +32,5 @@ def test_settings_over_the_size_limit_are_refused(tmp_path):
 @pytest.mark.parametrize("text", ["a = " + "[" * 3000 + "]" * 3000, "a =", b"\xff"])
 def test_settings_that_are_not_toml_are_refused(tmp_path, text):
     (tmp_path / "x.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ValueError):  # noqa: PT011 - the words are tomllib's
+    with pytest.raises(ValueError):  # noqa: PT011 - the message is tomllib's
         read_toml(tmp_path / "x.toml")

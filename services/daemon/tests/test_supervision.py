@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from kakuri_daemon._supervision import EXIT_HUNG, LoopWatch, Supervisor, shed_with
+from kakuri_daemon._supervision import EXIT_HUNG, LoopWatchdog, Supervisor, shed_with
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_supervisor_notifies_systemd_of_states(systemd):
     supervisor = Supervisor({"NOTIFY_SOCKET": systemd.getsockname()})
     for tell, expected in (
         (supervisor.ready, b"READY=1"),
-        (supervisor.beat, b"WATCHDOG=1"),
+        (supervisor.notify_watchdog, b"WATCHDOG=1"),
         (supervisor.stopping, b"STOPPING=1"),
     ):
         tell()
@@ -54,12 +54,12 @@ def test_supervisor_without_a_listener_logs_a_warning(address):
     ],
 )
 def test_watchdog_interval_is_half_of_the_time_of_systemd(environment, expected):
-    assert Supervisor(environment).beat_seconds == expected
+    assert Supervisor(environment).watchdog_interval == expected
 
 
 async def test_loop_that_turns_is_not_ended():
     ended = threading.Event()
-    watch = LoopWatch(asyncio.get_running_loop(), beats=4, interval=0.5, end=ended.set)
+    watch = LoopWatchdog(asyncio.get_running_loop(), hang_checks=4, interval=0.5, end=ended.set)
     watch.start()
     await asyncio.sleep(2.5)
     watch.close()
@@ -68,7 +68,7 @@ async def test_loop_that_turns_is_not_ended():
 
 async def test_loop_that_hangs_ends_the_process():
     ended = threading.Event()
-    watch = LoopWatch(asyncio.get_running_loop(), beats=3, interval=0.01, end=ended.set)
+    watch = LoopWatchdog(asyncio.get_running_loop(), hang_checks=3, interval=0.01, end=ended.set)
     watch.start()
     assert ended.wait(20)  # this blocks the loop
     watch.close()
@@ -78,7 +78,7 @@ async def test_late_loop_sheds_load_repeatedly_and_is_not_ended():
     shed = threading.Semaphore(0)
     ended = threading.Event()
     loop = asyncio.get_running_loop()
-    watch = LoopWatch(loop, beats=1_000_000, shed_beats=2, interval=0.001, end=ended.set)
+    watch = LoopWatchdog(loop, hang_checks=1_000_000, shed_checks=2, interval=0.001, end=ended.set)
     shed_with(shed.release)
     watch.start()
     for _ in range(3):
@@ -89,7 +89,7 @@ async def test_late_loop_sheds_load_repeatedly_and_is_not_ended():
 
 async def test_loop_that_turns_in_time_sheds_nothing():
     shed = threading.Event()
-    watch = LoopWatch(asyncio.get_running_loop(), shed_beats=1_000_000, interval=0.001)
+    watch = LoopWatchdog(asyncio.get_running_loop(), shed_checks=1_000_000, interval=0.001)
     shed_with(shed.set)
     watch.start()
     await asyncio.sleep(0.05)
@@ -101,7 +101,7 @@ async def test_watch_of_a_closed_loop_ends_instead_of_shedding():
     closed = asyncio.new_event_loop()
     closed.close()
     ended = threading.Event()
-    watch = LoopWatch(closed, shed_beats=1, interval=0.001, end=ended.set)
+    watch = LoopWatchdog(closed, shed_checks=1, interval=0.001, end=ended.set)
     shed_with(lambda: closed.call_soon_threadsafe(print))
     watch.start()
     watch._thread.join(20)
@@ -116,9 +116,9 @@ def test_shed_with_outside_of_a_daemon_registers_nothing():
 def test_process_whose_loop_hangs_prints_a_trace_of_every_thread():
     program = (
         "import asyncio, threading\n"
-        "from kakuri_daemon._supervision import LoopWatch\n"
+        "from kakuri_daemon._supervision import LoopWatchdog\n"
         "async def main():\n"
-        "    LoopWatch(asyncio.get_running_loop(), beats=2, interval=0.01).start()\n"
+        "    LoopWatchdog(asyncio.get_running_loop(), hang_checks=2, interval=0.01).start()\n"
         "    threading.Event().wait()\n"
         "asyncio.run(main())\n"
     )

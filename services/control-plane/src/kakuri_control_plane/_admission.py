@@ -1,9 +1,8 @@
-"""How many large documents are processed at a time.
+"""A limit for large documents that are processed at the same time.
 
-Reading a document of a quarter of a megabyte takes the event loop for as long as answering a
-hundred ordinary requests. Large ones therefore take turns: a few are under way, some wait, and
-whatever comes beyond that is refused at once, so that small requests are answered meanwhile and
-memory stays bounded.
+Decoding a document of 256 KiB takes as long as answering a hundred ordinary requests. So a few
+large documents are processed at a time, some more wait, and further ones are refused at once.
+Small requests are answered in between, and memory is bounded.
 """
 
 import asyncio
@@ -12,18 +11,17 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 LARGE_DOCUMENT = 16_384
-"""Bytes from which on a document is large; an ordinary one has a few hundred."""
+"""Bytes of a large document, at least; an ordinary one has a few hundred."""
 
 MAX_UNDER_WAY = 4
-"""Large documents that are read, or sent to the agent, at the same time."""
+"""Large documents that are decoded, or sent to the agent, at the same time."""
 
 MAX_WAITING = 64
-"""Large documents that wait for their turn: with those under way at most 34 MiB."""
-
+"""Large documents that wait for their turn; together with those in progress at most 34 MiB."""
 
 TURNS_BETWEEN = 4
-"""Turns of the event loop between two large documents: a small request needs one to be accepted,
-one to be read and one to be answered, and so waits for one large document at most."""
+"""Turns of the event loop between two large documents. A small request needs one to be accepted,
+one to be read and one to be answered, so it waits for at most one large document."""
 
 
 class TooManyLargeDocuments(Exception):
@@ -41,20 +39,22 @@ class TooManyLargeDocuments(Exception):
 
 
 class Admission:
-    """Lets documents in: small ones at once, large ones first come, first served.
+    """Admission of documents: small ones at once, large ones in the order of arrival.
 
-    `admitted(size)` returns a context to be entered while a document is under way.
+    async with admission.admitted(len(body)):
+        ...  # decode the document, and send it to the agent
     """
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
-        self._gate = asyncio.Semaphore(1)  # to the event loop's time
+        self._gate = asyncio.Semaphore(1)  # for the time of the event loop
         self._waiting = 0
 
     def admitted(self, size: int) -> AbstractAsyncContextManager[object]:
         """Return the context for a document of `size` bytes.
 
-        Entering it waits for the document's turn, and raises TooManyLargeDocuments.
+        Entering it waits for the document's turn, and raises TooManyLargeDocuments if the queue is
+        full.
         """
         return self if size >= LARGE_DOCUMENT else _AT_ONCE
 

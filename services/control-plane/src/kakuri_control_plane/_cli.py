@@ -14,10 +14,10 @@ from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
 
 MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
-"""Seconds: below, a healthy agent seems stuck; above, a client has long gone."""
+"""Seconds. A healthy agent may need more than less; clients give up earlier than after more."""
 
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
-"""A name as it stands in a Host field (RFC 9110 section 7.2), without a port."""
+"""A host name of a Host field (RFC 9110 section 7.2), without a port."""
 
 
 @click.command(cls=DaemonCommand, name="kakuri-control-plane", default_listen="127.0.0.1:8080")
@@ -64,7 +64,7 @@ def main(
     access: UnixAccess | None,
     workers: int,
 ) -> None:
-    """Offer workloads over HTTP, and have an agent run them."""
+    """Serve an HTTP API for workloads, which an agent runs."""
     run_workers(
         lambda sockets: control_plane_service(
             sockets, agent, agent_timeout, allowed_hosts, access=access
@@ -118,7 +118,7 @@ def _check_agent(agent: Endpoint) -> Endpoint:
 
 
 def _check_timeout(seconds: float) -> float:
-    if not MIN_TIMEOUT <= seconds <= MAX_TIMEOUT:  # which no comparison with NaN is
+    if not MIN_TIMEOUT <= seconds <= MAX_TIMEOUT:  # NaN is not in the range either
         expected = f"expected seconds from {MIN_TIMEOUT:g} to {MAX_TIMEOUT:g}"
         raise click.BadParameter(f"{expected}, got {seconds:g}")
     return seconds

@@ -1,7 +1,7 @@
-"""Logs, from the agent to whoever reads them, piece by piece.
+"""Logs, passed on from the agent to clients piece by piece.
 
-A piece is asked for when the one before has left, so a slow reader costs two pieces of memory and
-the buffer of its connection, however long the log is.
+A piece is requested when the one before was sent, so a slow client takes the memory of two pieces
+and of its connection's buffer, regardless of the log's length.
 """
 
 import asyncio
@@ -27,28 +27,28 @@ from kakuri_control_plane._queries import LogQuery
 _log = structlog.get_logger()
 
 WAIT_SECONDS = 30.0
-"""How long the agent may wait for something to be written, before it is asked again."""
+"""Seconds that the agent may wait for output before the next request."""
 
 PAUSE = 0.25
-"""Seconds between two questions when there was no data: an agent that never waits is not to keep
-both of us busy."""
+"""Seconds between two requests without data, so that an agent that never waits keeps neither
+process busy."""
 
 SHORT_PIECE = MAX_LOG_DATA // 2
-"""Bytes below which a piece had room for more: pieces end where a record of the runtime's log
-does, and such a record has at most 16 KiB."""
+"""Bytes below which a piece is short. Pieces end with a record of the runtime's log, which has at
+most 16 KiB, so a piece in the middle of a log is longer."""
 
 MAX_SHORT_PIECES = 256
-"""Pieces with room for more, after which a log that is not followed is at its end, should an agent
-never say so. Above the pieces that an agent's files and restarts make."""
+"""Short pieces after which a log that is not followed ends, even if the agent reports no end. An
+agent's files and restarts cause fewer."""
 
 RETURN_SECONDS = 20.0
-"""How long a log that is followed waits for an agent, or the runtime behind it, to come back."""
+"""Seconds that a followed log waits for an agent or its runtime to be reachable again."""
 
 
 def reader_of(peer: object) -> str:
-    """Return what identifies a client over all its connections: its address, or its user.
+    """Return the identity of a client: its address, or its user on a Unix socket.
 
-    Every process of this machine has all loopback addresses, so these are one.
+    Every local process may use all loopback addresses, so these count as one.
     """
     where = str(peer)
     if where.startswith("unix"):
@@ -58,27 +58,27 @@ def reader_of(peer: object) -> str:
 
 
 class Logs:
-    """Opens the logs of an agent's workloads, and knows which are followed."""
+    """The logs of an agent's workloads; records which ones are followed."""
 
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
-        # An answer that never leaves, as its client has gone, is not closed but forgotten.
+        # Weak, because a response whose client disconnected before it began is never closed.
         self._followed: WeakSet[AgentLog] = WeakSet()
         self._is_ending = False
 
     async def open(
         self, workload_id: str, query: LogQuery, reader: str = ""
     ) -> tuple[AgentLog, AsyncGenerator[bytes, None]]:
-        """Open a log, and wait for its first piece.
+        """Open a log and read its first piece.
 
         Args:
             workload_id: the workload whose log it is.
-            query: which part of the log, and whether to follow it.
-            reader: the client's address, without its port: slots are shared among addresses.
+            query: which part of the log to read, and whether to follow it.
+            reader: the client, as `reader_of` returns it; slots are shared among readers.
 
         Returns:
-            The log, whose `has_gap` is final once all pieces were read, and its pieces. Iterating
-            over them raises RPCError for an error after the first piece.
+            The log, whose `has_gap` is final when all pieces were read, and its pieces. An error
+            after the first piece is raised as RPCError while they are iterated.
 
         Raises:
             RPCError: the first piece could not be read.
@@ -96,15 +96,15 @@ class Logs:
             await log.close()
             raise
         if not query.follow:
-            return log, _present(log, first)
+            return log, _current(log, first)
         self._followed.add(log)
         if self._is_ending:
             await log.close()
         return log, self._follow(log, first)
 
     async def _follow(self, log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
-        """Give what there is and what is to come, until the workload has ended."""
-        earliest = 0.0  # when it may be asked again
+        """Yield the log, and new output until the workload has ended."""
+        earliest = 0.0  # time of the next request
         async with log:
             while True:
                 if piece.data:
@@ -114,37 +114,37 @@ class Logs:
                 if not piece.data:
                     await asyncio.sleep(earliest - time.monotonic())
                 earliest = time.monotonic() + PAUSE
-                piece = await self._read_on(log)
+                piece = await self._read_next(log)
 
-    async def _read_on(self, log: AgentLog) -> Log:
-        """Read on, after a restart of the agent or of the runtime as well: nothing is skipped."""
+    async def _read_next(self, log: AgentLog) -> Log:
+        """Read the next piece, if necessary after a restart of the agent or the runtime."""
         deadline = time.monotonic() + RETURN_SECONDS
         while True:
             try:
                 return await log.read(wait_seconds=WAIT_SECONDS)
             except RPCError as error:
                 if self._is_ending or log.has_yielded:
-                    # This process closed the connection, so there is no fault to report.
+                    # This process closed the connection, so the error is not a fault.
                     why = "the control plane stops" if self._is_ending else "all slots are taken"
                     _log.info("log no longer followed", id=log.workload_id, why=why)
                     raise ClientDisconnected(f"the log is no longer followed: {why}") from None
-                if time.monotonic() >= deadline or not _passes(error):
+                if time.monotonic() >= deadline or not _is_temporary(error):
                     raise
             await asyncio.sleep(PAUSE)
 
     async def check(self, workload_id: str) -> None:
-        """Ask for nothing of a log but whether it can be read. Raises RPCError."""
+        """Check that a log can be read. Raises RPCError."""
         await self._agent.read_log(workload_id, tail=0)
 
     async def end_followed(self) -> None:
-        """Cut off whoever follows a log, now or later: nobody knows when a log would end."""
+        """Close all followed logs, now and from now on, because they may never end."""
         self._is_ending = True
         for log in list(self._followed):
             await log.close()
 
 
-async def _present(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
-    """Yield what there was when the first piece was read, however fast the log grows."""
+async def _current(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
+    """Yield the log as it was at the first read, even if it grows faster than it is read."""
     short_pieces = 0
     async with log:
         while piece.data:
@@ -155,8 +155,8 @@ async def _present(log: AgentLog, piece: Log) -> AsyncGenerator[bytes, None]:
             piece = await log.read()
 
 
-def _passes(error: RPCError) -> bool:
-    """Tell whether an error may be over soon: somebody who is away, and not an answer."""
+def _is_temporary(error: RPCError) -> bool:
+    """Return whether an error is temporary: the agent or its runtime is unreachable."""
     if isinstance(error, AgentError):
         return error.code in (ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE)
     return isinstance(error, AgentUnreachable)

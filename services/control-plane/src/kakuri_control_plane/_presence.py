@@ -1,4 +1,4 @@
-"""Logs the loss and the return of the agent, one line each."""
+"""Log lines for the loss and the return of the agent, one each."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Presence:
-    """Watches the requests to an agent."""
+    """Whether the agent answers, judged by the requests to it."""
 
     def __init__(self, agent: str) -> None:
-        """Watch an agent.
+        """Create the record of an agent.
 
         Args:
             agent: its name in the log.
@@ -24,7 +24,7 @@ class Presence:
         self._is_lost = False
 
     async def of(self, request: Awaitable[T]) -> T:
-        """Await a request to the agent, and log if the agent is lost or has come back."""
+        """Await a request to the agent, and log if the agent was lost or answers again."""
         try:
             reply = await request
         except (AgentUnreachable, AgentTimeout) as error:

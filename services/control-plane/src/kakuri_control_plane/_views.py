@@ -1,4 +1,4 @@
-"""What the API shows of a workload: the agent's words in the API's."""
+"""The JSON of the API: the agent's replies in the API's form."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from kakuri_rpc import History, Status, Transition, WorkloadList
 from kakuri_workload import WorkloadState
 
 
-@dataclass(slots=True)  # not frozen: nobody holds it, and it takes half as long to make
+@dataclass(slots=True)  # not frozen: it is used once, and created in half of the time
 class WorkloadView:
-    """A workload's state; times belong to its present run, or to the last one."""
+    """A workload's state, of its current run or its last one."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -27,7 +27,7 @@ class WorkloadView:
 
     @classmethod
     def of(cls, status: Status) -> "WorkloadView":
-        """Put an agent's status into the words of the API."""
+        """Return the view of an agent's status."""
         started_at, ended_at = status.started_at, status.ended_at
         return cls(
             status.id,
@@ -45,7 +45,7 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadPage:
-    """A page of workloads; next is what `after` has to be for the following page."""
+    """A page of workloads; `next` is the `after` of the following page."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -54,13 +54,13 @@ class WorkloadPage:
 
     @classmethod
     def of(cls, page: WorkloadList) -> "WorkloadPage":
-        """Put an agent's page into the words of the API."""
+        """Return the view of an agent's page."""
         return cls([WorkloadView.of(status) for status in page.workloads], page.next)
 
 
 @dataclass(frozen=True, slots=True)
 class TransitionView:
-    """What a workload became, when and why."""
+    """One change of a workload's state."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -74,7 +74,7 @@ class TransitionView:
 
     @classmethod
     def of(cls, transition: Transition) -> "TransitionView":
-        """Put an agent's transition into the words of the API."""
+        """Return the view of an agent's transition."""
         return cls(
             date_time(transition.at),
             transition.state.workload_state,
@@ -88,18 +88,18 @@ class TransitionView:
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """What has happened to a workload, in the order of events."""
+    """The transitions of a workload, oldest first."""
 
     id: str
     transitions: list[TransitionView]
 
     @classmethod
     def of(cls, history: History) -> "HistoryView":
-        """Put an agent's history into the words of the API."""
+        """Return the view of an agent's history."""
         return cls(history.id, [TransitionView.of(one) for one in history.transitions])
 
 
 def date_time(seconds: float) -> str:
-    """Spell seconds since the epoch as RFC 3339 does, in UTC and always to the microsecond."""
+    """Return seconds since the epoch as RFC 3339 text, in UTC and always with microseconds."""
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

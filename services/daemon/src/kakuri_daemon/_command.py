@@ -24,16 +24,16 @@ from kakuri_daemon._settings import read_toml
 from kakuri_daemon._standard_streams import discard_unread_output, open_standard_streams
 
 EXIT_USAGE = 2
-"""The exit status for what the operator has to put right: an option, a file, a port."""
+"""The exit status for errors that the operator has to correct: an option, a file, a port."""
 
 EXIT_INTERRUPTED = 130
 """The exit status after Ctrl-C before the daemon was ready: 128 and the signal's number."""
 
-SURELY_MEANT = 0.9
-"""How similar a variable that other daemons may read has to be to one of this daemon's."""
+MIN_SIMILARITY = 0.9
+"""Similarity, from 0 to 1, above which a variable that other daemons may read is reported."""
 
 LAST_LINES_SECONDS = 1.0
-"""How long the end of a process waits for its last log lines to be taken."""
+"""Seconds that the end of the process waits until its last log lines are written."""
 
 MAX_WORKERS = 256
 """More processes than any machine needs for the work of one: beyond is a mistake in typing."""
@@ -42,13 +42,13 @@ log = structlog.get_logger()
 
 
 class DaemonError(click.ClickException):
-    """A daemon can't start or go on for a reason that its operator can put right."""
+    """A daemon can't start or continue, for a reason that its operator can correct."""
 
     exit_code = EXIT_USAGE
 
 
 def endpoint(value: object) -> Endpoint:
-    """Parse an option that is an address: HOST:PORT or unix:PATH. To be an option's `type`."""
+    """Parse an address, HOST:PORT or unix:PATH; for the `type` of a click option."""
     if isinstance(value, Endpoint):
         return value
     if not isinstance(value, str):
@@ -99,7 +99,7 @@ class DaemonCommand(click.Command):
             foreign_variables: names that begin like this daemon's variables and belong to another
                 daemon: KAKURI_AGENT_TIMEOUT is the control plane's --agent-timeout. They cause no
                 warning.
-            attributes: what click.Command takes.
+            attributes: arguments of click.Command.
         """
         super().__init__(name, **attributes)
         self._foreign_variables = foreign_variables
@@ -125,8 +125,8 @@ class DaemonCommand(click.Command):
                 ["--allow-unauthenticated"],
                 is_flag=True,
                 help="Listen on an address that is not loopback although callers are not "
-                "authenticated: whoever reaches the port controls this machine's workloads, and "
-                "zones are among those who reach 0.0.0.0.",
+                "authenticated: every process that reaches the port controls this machine's "
+                "workloads, and zones can reach 0.0.0.0.",
             ),
             *own_options,
             click.Option(
@@ -154,7 +154,7 @@ class DaemonCommand(click.Command):
                 suffix = _long_name(option).upper().replace("-", "_")
                 option.envvar = [f"{prefix}_{suffix}", f"KAKURI_{suffix}"]
                 option.show_envvar = True
-            # click says "'x' is not a valid integer range" of what is no number.
+            # Otherwise click reports a word as "'x' is not a valid integer range".
             if isinstance(option.type, click.IntRange):
                 option.type.name = "integer"
             elif isinstance(option.type, click.FloatRange):
@@ -177,7 +177,7 @@ class DaemonCommand(click.Command):
             if isinstance(error, click.BadParameter):
                 _name_origin(error)
             line = "; ".join(error.format_message().splitlines())
-            with suppress(OSError):  # nobody may read it
+            with suppress(OSError):  # standard error may be closed
                 click.echo(f"{name}: {line}", err=True)
             return error.exit_code
         except click.exceptions.Exit as asked:
@@ -191,12 +191,12 @@ class DaemonCommand(click.Command):
         try:
             return super().make_context(*args, **options)
         except BrokenPipeError:
-            raise  # who closed it knows
+            raise  # the reader closed it, and need not be informed
         except OSError as error:
             raise DaemonError(f"can't write to standard output: {error.strerror}") from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Refuse an exposed address, set up the log, then run the daemon."""
+        """Refuse an exposed address, configure the log, then run the daemon."""
         listen: Endpoint = ctx.params["listen"]
         if not listen.is_loopback and not ctx.params.pop("allow_unauthenticated"):
             message = (
@@ -217,7 +217,7 @@ class DaemonCommand(click.Command):
             stream.close(LAST_LINES_SECONDS)
 
     def unknown_variables(self) -> list[str]:
-        """Return a line for each variable that looks meant for this daemon and is not one of it."""
+        """Return a line for each unknown variable that resembles one of this daemon."""
         own = f"{(self.name or '').upper().replace('-', '_')}_"
         known = {name for option in self.params for name in option.envvar or ()}
         shared = tuple(name.removeprefix("KAKURI") for name in known)
@@ -227,8 +227,8 @@ class DaemonCommand(click.Command):
                 continue
             is_own = name.startswith(own)
             if not is_own and name.endswith(shared):
-                continue  # KAKURI_OTHER_LISTEN is another daemon's
-            meant = get_close_matches(name, known, 1, 0.6 if is_own else SURELY_MEANT)
+                continue  # KAKURI_OTHER_LISTEN belongs to another daemon
+            meant = get_close_matches(name, known, 1, 0.6 if is_own else MIN_SIMILARITY)
             if is_own or meant:
                 suggestion = f"; did you mean {meant[0]}?" if meant else ""
                 lines.append(f"unknown variable {name}{suggestion}")
@@ -236,7 +236,7 @@ class DaemonCommand(click.Command):
 
 
 def _name_origin(error: click.BadParameter) -> None:
-    """Make an error name the variable or the file that the value came from."""
+    """Set the error's parameter to the variable or the file that the value came from."""
     ctx, param = error.ctx, error.param
     if ctx is None or param is None or param.name is None:
         return
@@ -280,7 +280,7 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
 
 
 def _check_setting(path: Path, key: str, value: object, option: click.Parameter) -> None:
-    """Refuse a value whose TOML type is not the option's; click would take many of them."""
+    """Refuse a value whose TOML type is not the option's, which click would convert."""
     if getattr(option, "is_flag", False):
         expected, fits = "true or false", isinstance(value, bool)
     elif option.multiple:
@@ -303,5 +303,5 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
 
 
 def _long_name(option: click.Parameter) -> str:
-    """Give the name of an option as it is typed, without its dashes."""
+    """Return the name of an option as it is typed, without dashes."""
     return max(option.opts, key=len).lstrip("-")

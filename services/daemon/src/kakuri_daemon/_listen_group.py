@@ -1,4 +1,4 @@
-"""The option that lets a group connect to a daemon's Unix socket."""
+"""The option that permits a group to connect to a daemon's Unix socket."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ import click
 from kakuri_tcp import UnixAccess
 
 GROUP_MODE = 0o660
-"""The mode of a socket that a group may connect to, besides its owner and root."""
+"""The mode of a socket to which its owner, a group and root may connect."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 

@@ -1,7 +1,7 @@
-"""The log: one line an event on standard error, readable or JSON.
+"""The log: one line per event on standard error, as text or JSON.
 
-What a peer sent may stand in any field, so long values are cut and what a terminal would obey is
-escaped, once: a line stays a line.
+Any field may contain what a peer sent. So long values are cut, and control characters are escaped
+once: an event is always one line, and a terminal interprets nothing in it.
 """
 
 import logging
@@ -25,7 +25,7 @@ from kakuri_daemon._quick_lines import (
 from kakuri_daemon._stream import LogStream
 
 MAX_TRACE_LENGTH = 8000
-"""Characters of a logged trace, which is ours and worth more."""
+"""Characters of a logged traceback, which is more useful than a peer's text."""
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -57,10 +57,10 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
 
     Args:
         log_format: "text" or "json".
-        log_level: The least important level that is logged, one of LEVELS.
+        log_level: the lowest level that is logged, one of LEVELS.
 
     Returns:
-        The stream that writes the lines; close it at the end, so that the last ones are written.
+        The stream that writes the lines; close it at the end, so that the last lines are written.
     """
     level = LEVELS[log_level]
     stream = LogStream(_STDERR)
@@ -97,7 +97,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
 
 
 class LineRenderer:
-    """A structlog processor that makes an event's whole line, by the fast path where it can."""
+    """A structlog processor that renders an event's line, by the fast path if possible."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class LineRenderer:
         return result
 
     def write_request(self, access: AccessEntry) -> bool:
-        """Write the line of an exchange, past structlog; return False if it takes more care."""
+        """Write the line of an exchange without structlog; return False if that is not possible."""
         line = self._quick.request(access)
         if line is not None:
             self._write(f"{line}\n")
@@ -158,7 +158,7 @@ def _render_json(_logger: Any, _method: str, event: Event) -> str:
 
 
 class TextRenderer:
-    """Renders an event as `time [level] event key=value …`; a trace comes last."""
+    """A processor that renders an event as `time [level] event key=value …`, a traceback last."""
 
     def __init__(self, *, has_colors: bool) -> None:
         self._has_colors = has_colors
@@ -175,7 +175,7 @@ class TextRenderer:
             *(f"{style('key', key)}={_quoted(value)}" for key, value in event.items()),
         ]
         if trace:
-            # Without quotes: a trace is full of them.
+            # Without quotes, because a traceback contains many.
             escaped = _printable(str(trace).replace("\\", "\\\\"))
             parts.append(f"{style('key', 'trace')}={escaped}")
         return " ".join(parts).rstrip()

@@ -1,10 +1,10 @@
-"""When a daemon's garbage collector runs: by time and by growth of memory.
+"""A schedule for the garbage collector: by time and by growth of the process.
 
-Python's collector counts objects. A registry is a heap of objects that stay and form no cycles, so
-each full collection of it finds nothing and stops every request for a tenth of a second. Few
-objects, on the other hand, may hold much: an exception, its traceback and its frames are a cycle
-that may keep an answer of sixteen megabytes. So here the collector runs once a second over what is
-young, and over everything when the process has grown.
+Python's collector counts objects. A registry is a large heap of permanent objects without cycles:
+each full collection finds nothing, and stops all requests for a tenth of a second. On the other
+hand, few objects may hold much memory: an exception with its traceback and frames is a cycle that
+may keep a response of 16 MB. So the collector runs over young objects once a second, and over all
+objects when the process has grown.
 """
 
 import asyncio
@@ -16,37 +16,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 YOUNG_THRESHOLD = 50_000
-"""Objects made until the young ones are collected within a turn of the loop: a bound for a loop
-that is busy for longer than a second."""
+"""New objects after which young ones are collected at once: a bound for a loop that is busy for
+longer than a second."""
 
 NEVER = 1_000_000
-"""How many collections of the younger generations come before Python's own full one."""
+"""Collections of younger generations before Python's own full one."""
 
 COLLECT_SECONDS = 1.0
-"""How often young objects are collected: what requests leave behind in cycles lives no longer."""
+"""Seconds between collections of young objects: a bound for the lifetime of requests' cycles."""
 
 GROWTH_BYTES = 8 << 20
-"""Growth of the process after which everything is collected: the most that cycles may hold, and a
-full collection of what so little can hold takes 10 to 20 ms."""
+"""Growth of the process after which all objects are collected: a bound for the memory of cycles. A
+full collection of objects of that size takes 10 to 20 ms."""
 
 FREEZE_SECONDS = 0.015
-"""A full collection that takes longer has found a heap that stays: it is not looked at again."""
+"""Seconds of a full collection above which the heap is frozen: its objects are permanent."""
 
 THAW_BYTES = 512 << 20
-"""From this size on, frozen objects are looked at again whenever the process has doubled: some of
-them may have become cycles. Below, that would be a pause for nothing."""
+"""Size of the process from which on frozen objects are collected whenever it has doubled, because
+some may have become cycles. Below it, the pause would not be worth it."""
 
 TRIM_BYTES = 16 << 20
-"""Growth of the process since its start from which on the C library is asked again and again to
-return what it keeps free: it does not say how much of that the machine has back already."""
+"""Growth of the process since its start above which the C library is asked periodically to return
+free memory: it does not report how much it has returned already."""
 
 TRIM_CHECKS = 30
-"""Checks between two requests for that: one takes 10 to 20 ms if it returns 150 MB, 3 ms if nothing
-is to be returned."""
+"""Checks between two such requests: one takes 10 to 20 ms if it returns 150 MB, and 3 ms if it
+returns nothing."""
 
 
 class Collector:
-    """Runs the garbage collector of a process, on its event loop."""
+    """A periodic garbage collection on an event loop."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Collector:
             loop: the event loop to run on.
             memory: returns the size of the process in bytes.
             timer: returns processor seconds.
-            trim: returns free memory of the process to the machine.
+            trim: returns free memory of the process to the system.
         """
         self._loop = loop
         self._memory = memory or resident_bytes
@@ -75,19 +75,19 @@ class Collector:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to collect."""
+        """Start to collect periodically."""
         self._timer = self._loop.call_later(COLLECT_SECONDS, self._run)
 
     def close(self) -> None:
-        """Collect no more."""
+        """Stop collecting."""
         if self._timer is not None:
             self._timer.cancel()
 
     def check(self) -> None:
-        """Collect what is young, and everything if the process has grown; return free memory.
+        """Collect young objects, or all objects if the process has grown, and return free memory.
 
-        The C library keeps what was freed at the end of a flood of large requests: a process that
-        took 45 MB before has 94 MB afterwards, and 45 MB again once it was asked.
+        The C library keeps memory that was freed after a flood of large requests: a process of
+        45 MB has 94 MB afterwards, and 45 MB again after the library was asked to return it.
         """
         gc.collect(1)
         size = self._memory()
@@ -116,9 +116,9 @@ class Collector:
 
 
 def prepare() -> None:
-    """Exclude the objects that the start of the process created from every collection.
+    """Freeze the objects that exist at the start of the process, and disable full collections.
 
-    Full collections are the Collector's; Python's own would come at a moment of its choice.
+    Only the Collector runs full ones: Python's own could come at any moment.
     """
     gc.collect()
     gc.freeze()
@@ -126,13 +126,13 @@ def prepare() -> None:
 
 
 def resident_bytes() -> int:
-    """Return what the process takes of the machine's memory (proc_pid_statm(5), resident)."""
+    """Return the resident memory of the process (proc_pid_statm(5))."""
     with Path("/proc/self/statm").open("rb") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def _trimmer() -> Callable[[], None]:
-    """Return a function that calls malloc_trim(3), or one that does nothing where there is none."""
+    """Return a function that calls malloc_trim(3), or does nothing if the C library lacks it."""
     try:
         malloc_trim = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):  # another C library than glibc

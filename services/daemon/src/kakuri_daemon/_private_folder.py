@@ -1,6 +1,6 @@
 """Folders in which only this user can create files.
 
-Another user could plant a link to make this process change the target, or a FIFO to block it.
+Another user could create a link to make this process change the target, or a FIFO to block it.
 """
 
 import errno

@@ -1,8 +1,8 @@
 """Fast paths of the log, for events that need no quote, no escape and no cut.
 
-A busy daemon logs thousands of requests a second, and nearly all of them consist of numbers and
-short plain text. Each function here returns the line that the general rendering in `_logs.py`
-would make, byte for byte, or None where an event takes more care than that.
+A busy daemon logs thousands of requests a second, and nearly all consist of numbers and short plain
+text. Each function here returns the same line, byte for byte, as the general rendering in
+`_logs.py`, or None if an event needs quotes, escapes or cuts.
 """
 
 import re
@@ -45,14 +45,14 @@ class QuickForm:
     """The fast paths of one form of the log."""
 
     event: Callable[[str, Mapping[str, Any]], str | None]
-    """Takes a level and an event's fields, among them "event", its text."""
+    """Renders a level and the fields of an event; the field "event" is its text."""
 
     request: Callable[[AccessEntry], str | None]
-    """Takes an exchange that has ended."""
+    """Renders an exchange that has ended."""
 
 
 def without_query(target: str) -> str:
-    """Return a target as it may be logged: callers put tokens into queries."""
+    """Return a target without the content of its query, because clients put tokens there."""
     path, mark, _ = target.partition("?")
     return f"{path}?…" if mark else path
 
@@ -74,7 +74,7 @@ def _text_line(level: str, event: Mapping[str, Any]) -> str | None:
 
 @lru_cache(256)
 def _text_head(level: str, event: str) -> str:
-    """Return the level and the event's text, padded; empty if the text takes more care."""
+    """Return the level and the event's text, padded; empty if the text needs escapes."""
     return f"[{level:<8}] {event:<{EVENT_WIDTH}}" if _plain_event(event) else ""
 
 

@@ -1,4 +1,4 @@
-"""The life of a daemon's process: ready, serving, drained, gone."""
+"""Running a daemon's process: ready, serving, draining, stopped."""
 
 import asyncio
 import resource
@@ -12,14 +12,14 @@ from kakuri_tcp import Endpoint, ListenFailed
 
 from kakuri_daemon import _memory
 from kakuri_daemon._command import DaemonError
-from kakuri_daemon._supervision import LoopWatch, Supervisor
+from kakuri_daemon._supervision import LoopWatchdog, Supervisor
 
 log = structlog.get_logger()
 
 SWITCH_SECONDS = 0.0001
-"""How long a thread waits for the interpreter's lock before it asks for it: a write to disk needs
-it a few times, and its waits add up to what a client waits for. Python's own 5 ms are for threads
-that compute."""
+"""Seconds that a thread waits for the interpreter's lock before it requests it. A write to disk
+acquires it a few times, and a client waits for the sum. Python's default of 5 ms suits threads that
+compute."""
 
 
 def run(
@@ -27,12 +27,27 @@ def run(
 ) -> None:
     """Run a service until SIGTERM, SIGHUP or Ctrl-C.
 
-    Entering the context that `service()` gives starts listening and yields the real endpoint;
-    leaving it finishes what is in flight. When ready, the first line on standard output is
-    `listening on HOST:PORT` or `listening on unix:PATH`; systemd is told as well. A second signal
-    ends the process at once, and so does a loop that hangs. The end of `lifeline`, a descriptor
-    whose other end the parent process holds, stops the service as SIGTERM does.
-    Raises DaemonError if the service can't listen.
+        @asynccontextmanager
+        async def service() -> AsyncIterator[Endpoint]:
+            async with await listen_lines("127.0.0.1:9000", bytes.upper) as server:
+                yield server.endpoint
+                await server.drain(10)
+
+        run(service)
+
+    When the service listens, the first line on standard output is `listening on HOST:PORT` or
+    `listening on unix:PATH`, and systemd is notified. A second signal ends the process at once, and
+    so does an event loop that hangs. The process uses uvloop if it is installed, raises its limit
+    of descriptors, and leaves no core file.
+
+    Args:
+        service: returns an async context manager. Entering it starts to listen and yields the real
+            endpoint; leaving it completes requests in progress.
+        lifeline: a descriptor whose other end the parent process holds; its end stops the service
+            as SIGTERM does.
+
+    Raises:
+        DaemonError: the service can't listen.
     """
     _memory.prepare()
     _raise_descriptor_limit()
@@ -49,16 +64,16 @@ async def _serve(
     service: Callable[[], AbstractAsyncContextManager[Endpoint]], lifeline: int | None
 ) -> None:
     loop = asyncio.get_running_loop()
-    asked_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
 
     def stop(number: signal.Signals) -> None:
-        asked_to_stop.set()
+        stop_requested.set()
         if lifeline is not None:
             loop.remove_reader(lifeline)
         for each in handled:
             loop.remove_signal_handler(each)
-            # The next one ends the process at once; but a terminal that closes may send SIGHUP
-            # more than once.
+            # The next signal ends the process at once, except for SIGHUP: a closing terminal may
+            # send it more than once.
             signal.signal(each, signal.SIG_IGN if each is signal.SIGHUP else signal.SIG_DFL)
         log.info("stopping", signal=number.name)
 
@@ -70,56 +85,56 @@ async def _serve(
     if lifeline is not None:
         loop.add_reader(lifeline, stop, signal.SIGTERM)
     supervisor = Supervisor()
-    watch = LoopWatch(loop)
+    watchdog = LoopWatchdog(loop)
     collector = _memory.Collector(loop)
     collector.start()
     async with service() as endpoint:
         _announce(endpoint)
         supervisor.ready()
-        watch.start()
+        watchdog.start()
         try:
-            await _beat_until(asked_to_stop, supervisor)
+            await _notify_until(stop_requested, supervisor)
         finally:
-            watch.close()
+            watchdog.close()
             supervisor.stopping()
     collector.close()
     log.info("stopped")
 
 
-async def _beat_until(asked_to_stop: asyncio.Event, supervisor: Supervisor) -> None:
+async def _notify_until(stop_requested: asyncio.Event, supervisor: Supervisor) -> None:
     while True:
         try:
-            async with asyncio.timeout(supervisor.beat_seconds):
-                await asked_to_stop.wait()
+            async with asyncio.timeout(supervisor.watchdog_interval):
+                await stop_requested.wait()
         except TimeoutError:
-            supervisor.beat()
+            supervisor.notify_watchdog()
         else:
             return
 
 
 def _raise_descriptor_limit() -> None:
-    """Take as many descriptors as this process may have.
+    """Raise the limit of descriptors to the maximum that this process may have.
 
     The usual soft limit of 1024 is for programs that call select(2): idle connections would use
-    it up, and leave none to reach the next daemon with.
+    it up, and leave no descriptor for a connection to the next daemon.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _forbid_core_files() -> None:
-    """Leave no core file: it would hold the variables of every workload."""
+    """Forbid core files, which would contain the variables of every workload."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _announce(endpoint: Endpoint) -> None:
     try:
-        # In one piece, though it may be unbuffered: logs may go to the same place.
+        # In one write, even if the stream is unbuffered: logs may go to the same file.
         sys.stdout.write(f"listening on {endpoint}\n")
         sys.stdout.flush()
     except OSError as error:
-        message = f"can't say on standard output that it is ready: {error.strerror}"
+        message = f"can't announce on standard output that it is ready: {error.strerror}"
         raise DaemonError(message) from error
 
 

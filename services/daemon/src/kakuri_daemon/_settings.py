@@ -1,4 +1,4 @@
-"""Reading the files that an operator names: small, regular, TOML."""
+"""Reading TOML files that an operator names."""
 
 import os
 import stat
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
-"""Bytes of a file of settings: a thousand times what one needs."""
+"""Bytes of a settings file: a thousand times an ordinary one."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file that an operator named.
 
-    Links are followed: that is how configuration is mounted and exchanged. A device or a FIFO is
-    not read: a device may never end, and opening a FIFO may block.
+    Symbolic links are followed, because configuration is mounted and replaced by them. Devices and
+    FIFOs are refused: a device may never end, and opening a FIFO may block.
 
     Args:
         path: the file.

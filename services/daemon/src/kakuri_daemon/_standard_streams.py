@@ -1,4 +1,4 @@
-"""Standard streams that the parent process closed, or whose reader is gone."""
+"""Standard streams that the parent process closed, or whose reader is closed."""
 
 import os
 import sys
@@ -9,8 +9,7 @@ _STREAMS = ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w"))
 def open_standard_streams() -> None:
     """Open each standard stream that the parent process has closed on /dev/null.
 
-    The kernel would give its number to the next socket or database that is opened, and a line of
-    the log would go there.
+    Otherwise the next socket or database would get its number, and the log would be written to it.
     """
     for descriptor, name, mode in _STREAMS:
         try:
@@ -21,9 +20,9 @@ def open_standard_streams() -> None:
 
 
 def discard_unread_output() -> None:
-    """Drop buffered output of standard output and error that has no reader any more.
+    """Drop buffered output of standard output and error if the reader is closed.
 
-    The interpreter flushes both when it exits, and makes the exit status 120 if that fails.
+    The interpreter flushes both at exit, and exits with status 120 if that fails.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is None:

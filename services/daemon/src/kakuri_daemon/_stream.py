@@ -1,13 +1,13 @@
-"""A stream for log lines that never makes a daemon wait and never fails it.
+"""A stream for log lines that neither blocks nor fails.
 
-Standard error may be a pipe whose reader is slow, stuck or gone. A thread of its own writes to
-it; lines that it can't write are dropped and counted, and the count is written as soon as lines
-can be written again. After each write it pauses for a moment, so that the lines of a busy log share
-one write and one wake-up: waking a thread costs far more than making a line.
+Standard error may be a pipe whose reader is slow, stuck or closed. A separate thread writes to it.
+Lines that it can't write are dropped and counted, and the count is written when lines can be
+written again. After each write the thread pauses for a moment, so that the lines of a busy log
+share one write and one wake-up: waking a thread costs far more than rendering a line.
 
-The thread writes to the descriptor, not to `sys.stderr`: a Python stream keeps what it could not
-write and fails the interpreter's exit with it (status 120), and a thread that is stuck inside one
-holds a lock that the exit needs.
+The thread writes to the descriptor instead of `sys.stderr`: a Python stream keeps data that it
+could not write, and fails the interpreter's exit with it (status 120); a thread that is stuck in
+one holds a lock that the exit needs.
 """
 
 import os
@@ -18,14 +18,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 MAX_WAITING_LINES = 10_000
-"""Lines that wait for the writer: seconds of a busy log, a few megabytes."""
+"""Queued lines: seconds of a busy log, a few megabytes."""
 
 PAUSE_SECONDS = 0.02
-"""How long the writer pauses after a write: too short to be missed, long enough for many lines."""
+"""Seconds that the writer pauses after a write: short for a reader, long enough for many lines."""
 
 
 class LogStream:
-    """A text stream that returns at once and writes from a thread of its own."""
+    """A text stream whose `write` returns at once; a separate thread writes."""
 
     def __init__(self, descriptor: int, *, max_waiting: int = MAX_WAITING_LINES) -> None:
         self._descriptor = descriptor
@@ -38,7 +38,7 @@ class LogStream:
         self._writer.start()
 
     def write(self, text: str) -> int:
-        """Queue text; drop it if too much waits already."""
+        """Queue text; drop it if the queue is full."""
         with self._changed:
             if len(self._waiting) >= self._max_waiting:
                 self._dropped += 1
@@ -51,7 +51,7 @@ class LogStream:
         """Do nothing: the writer flushes."""
 
     def close(self, timeout: float) -> None:
-        """Write what is queued, for at most `timeout` seconds."""
+        """Write the queued text, for at most `timeout` seconds."""
         with self._changed:
             self._closed.set()
             self._changed.notify()
@@ -85,9 +85,9 @@ class LogStream:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Cut text at line ends, into pieces that a pipe takes as a whole, or of one longer line.
+    """Split text at line ends, into pieces that a pipe writes atomically or one longer line each.
 
-    Processes that share the pipe then don't write into each other's lines (PIPE_BUF in pipe(7)).
+    So processes that share the pipe don't write into each other's lines (PIPE_BUF in pipe(7)).
     """
     start = 0
     while start < len(data):

@@ -1,9 +1,9 @@
 """Worker processes: a daemon on more than one core.
 
-The parent opens the sockets, starts the workers and replaces those that end; it serves nothing
-itself. A worker is the same command again, which finds in its environment that it has a parent.
-The parent keeps every worker's sockets, so connections that have not been accepted wait for the
-worker's successor, and a worker that is killed takes only the connections that it had accepted.
+The parent opens the sockets, starts the workers and replaces those that end; it serves no requests
+itself. A worker is the same command, with the sockets' descriptors in its environment. The parent
+keeps every worker's sockets open, so connections that are not accepted yet wait for the worker's
+successor, and the end of a worker only breaks the connections that it had accepted.
 
 ```
 parent ── sockets 1 ──▶ worker 1 ─┐
@@ -34,13 +34,13 @@ from kakuri_daemon._run import run
 log = structlog.get_logger()
 
 VARIABLE = "_KAKURI_WORKER_SOCKETS"
-"""What tells a process that it is a worker: descriptors of its sockets, separated by commas."""
+"""The variable that makes a process a worker: descriptors of its sockets, separated by commas."""
 
 MIN_DELAY, MAX_DELAY = 0.1, 10.0
 """Seconds before a worker is replaced: doubled for each that ends soon after its start."""
 
-SETTLED_SECONDS = 10.0
-"""How long a worker lives until the next delay is the shortest again."""
+STABLE_SECONDS = 10.0
+"""Seconds that a worker has to run until the delay is reset."""
 
 _LIFELINE = 0  # standard input, which ends with the parent
 
@@ -55,9 +55,9 @@ def run_workers(
     """Run a service as `run` does, in several processes if `number` is more than one.
 
     Args:
-        service: makes the service of one process; gets what it has to listen on.
+        service: returns the service of one process; called with what it has to listen on.
         endpoint: where to listen; port 0 lets the kernel choose.
-        number: how many processes serve, from 1.
+        number: the number of processes, at least 1.
         access: who may connect to a Unix socket.
 
     Raises:
@@ -76,7 +76,7 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
     """Return the sockets that a parent has opened for this process; None without a parent.
 
     Raises:
-        DaemonError: there is no such socket: the variable was set by something else.
+        DaemonError: a descriptor is not a socket, because another program set the variable.
     """
     given = os.environ.pop(VARIABLE, None)
     if given is None:
@@ -93,8 +93,8 @@ async def _worker_processes(
 ) -> AsyncIterator[Endpoint]:
     """Start workers that serve an endpoint while the context is entered; yield the real endpoint.
 
-    The context is entered when all of them listen. On exit they get SIGTERM, finish what is in
-    progress and are waited for.
+    Entering the context waits until all of them listen. Leaving it sends them SIGTERM, and waits
+    until they have completed their requests in progress and ended.
     """
     with ExitStack() as stack:
         opened = open_listening_sockets(endpoint, number, access=access)
@@ -113,7 +113,7 @@ async def _worker_processes(
 
 
 async def _all_ready(workers: list["_Worker"], tasks: list[asyncio.Task[None]]) -> None:
-    """Wait until every worker listens; raise what kept one from it."""
+    """Wait until every worker listens; raise the error of one that fails to."""
     waits = [asyncio.create_task(worker.ready.wait()) for worker in workers]
     try:
         for ready in waits:
@@ -127,7 +127,7 @@ async def _all_ready(workers: list["_Worker"], tasks: list[asyncio.Task[None]]) 
 
 
 class _Worker:
-    """One place among the workers: a process at a time, replaced when it ends."""
+    """One worker: a process that is replaced when it ends."""
 
     def __init__(self, index: int, sockets: ListeningSockets, lifeline: int) -> None:
         self.ready = asyncio.Event()
@@ -138,13 +138,13 @@ class _Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Ask the process to finish what is in progress and to end; it is not replaced."""
+        """Terminate the process gracefully; it is not replaced."""
         self._stopping.set()
         if self._process is not None:
             self._process.terminate()
 
     async def keep(self) -> None:
-        """Run a process, and another one after it, until `stop` is called.
+        """Run a process, and replace it when it ends, until `stop` is called.
 
         Raises:
             DaemonError: the first process ended before it listened.
@@ -158,7 +158,7 @@ class _Worker:
                 return
             if not self.ready.is_set():
                 raise DaemonError(f"worker {self._index} did not start: {end}")
-            if loop.time() - started >= SETTLED_SECONDS:
+            if loop.time() - started >= STABLE_SECONDS:
                 delay = MIN_DELAY
             log.error("worker ended", worker=self._index, end=end, replaced_in=delay)
             with suppress(TimeoutError):
@@ -167,7 +167,7 @@ class _Worker:
             delay = min(2 * delay, MAX_DELAY)
 
     async def _run(self) -> str:
-        """Run one process to its end and say how it ended."""
+        """Run one process to its end, and return how it ended."""
         with _pipe() as (reading, writing):
             try:
                 self._process = process = self._start(writing)
