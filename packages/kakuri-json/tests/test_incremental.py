@@ -220,3 +220,14 @@ def test_string_in_many_pieces_is_scanned_once():
         assert parser.next_event().kind is EventKind.NEED_DATA
         assert len(parser._text) == parser._at
     assert parser.buffered == 5000
+
+
+@pytest.mark.parametrize("data", [b"1", b""])
+def test_receive_data_after_the_end_raises_runtime_error(data):
+    parser = IncrementalParser()
+    parser.receive_data(b"1")
+    parser.receive_data(b"")
+    with pytest.raises(RuntimeError, match="after the end of the document"):
+        parser.receive_data(data)
+    assert parser.next_event() == (EventKind.VALUE, 1)
+    assert [parser.next_event().kind for _ in range(2)] == [EventKind.END, EventKind.END]

@@ -135,7 +135,10 @@ class IncrementalParser:
 
         Raises:
             JSONSyntaxError: The bytes are not UTF-8.
+            RuntimeError: The document has already ended.
         """
+        if self._ended:
+            raise RuntimeError("receive_data was called after the end of the document")
         self._drop()
         if not data:
             self._ended = True
