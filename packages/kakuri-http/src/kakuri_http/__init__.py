@@ -6,6 +6,7 @@ without an event loop.
 """
 
 from importlib import import_module
+from warnings import warn
 
 from kakuri_http._errors import (
     ClientDisconnected,
@@ -119,7 +120,14 @@ __all__ = [
 _OF_CLIENT = frozenset({"Client", "StreamedResponse"})  # servers don't pay for their import
 
 
+# Spelled so in commits before the first release.
+_FORMER_NAMES = {"Access": "AccessEntry", "HttpError": "HTTPError", "InvalidUrl": "InvalidURL"}
+
+
 def __getattr__(name: str) -> object:
+    if name in _FORMER_NAMES:
+        warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_FORMER_NAMES[name]]
     if name not in _OF_CLIENT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     client = import_module("kakuri_http.client")

@@ -76,7 +76,16 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
+# Spelled so in commits before the first release.
+_FORMER_NAMES = {"StructureError": "ValidationError", "UnprintableError": "EncodeError"}
+
+
 def __getattr__(name: str) -> object:
+    if name in _FORMER_NAMES:
+        from warnings import warn  # noqa: PLC0415 (only here)
+
+        warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
+        return __getattr__(_FORMER_NAMES[name])
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import_module(f"{__name__}.{_HOMES[name]}")

@@ -1,5 +1,9 @@
 """A registry of workloads and its durable store."""
 
+from warnings import warn
+
+import kakuri_workload
+
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload
 from kakuri_registry._check import StoreReport, check_store
 from kakuri_registry._durability import Durability
@@ -71,3 +75,11 @@ for _name in __all__:  # tracebacks show where users import a name from
     _value = globals()[_name]
     if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
         _value.__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    """Find what was imported from here in commits before the first release."""
+    if name not in kakuri_workload.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
+    return getattr(kakuri_workload, name)
