@@ -9,7 +9,7 @@ import types
 import typing
 import uuid
 from collections import abc
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from kakuri_json._errors import UnsupportedTypeError
 from kakuri_json._types.attributes import cache_of, options_of
@@ -59,8 +59,6 @@ _QUALIFIERS = tuple(
     getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
     if hasattr(typing, name)
 )  # fmt: skip
-
-Rename: TypeAlias = abc.Callable[[str], str]
 
 _lock = threading.RLock()
 """Held while a class is read, so that no other thread sees a record without its fields."""
