@@ -100,3 +100,4 @@ def test_pattern_with_flags_is_checked_and_not_in_the_schema():
             decode(text, type=Patterned)
     text = dumps(schema(Patterned))
     assert text.count('"pattern":') == 1
+    assert text.index('"plain":') < text.index('"pattern":') < text.index('"flagged":')
