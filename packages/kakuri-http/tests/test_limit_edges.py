@@ -166,3 +166,15 @@ def test_default_of_a_limit_that_no_message_shows_is_the_documented_one():
     assert (timeouts.pool, timeouts.connect, timeouts.write, timeouts.read, timeouts.total) == (
         5.0, 5.0, 30.0, 30.0, 60.0
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [2**63 - 2, 2**63 - 1, 2**63, 2**64])
+def test_announced_length_that_no_route_can_allow_is_refused_with_the_head(length):
+    connection = ServerConnection()
+    connection.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length)
+    if length < 2**63:
+        assert isinstance(connection.next_event(), Request)
+        return
+    with pytest.raises(RemoteProtocolError) as caught:
+        connection.next_event()
+    assert (caught.value.status, caught.value.code) == (413, "content_too_large")
