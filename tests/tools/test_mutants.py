@@ -53,6 +53,7 @@ def test_mutants_of_a_statement_change_its_operator_or_value(source, summary, ch
         "x: Annotated[int, Range(ge=1)]",
         "assert a < b",
         "assert_never(a)",
+        "if TYPE_CHECKING:\n    from a import b",
         "log.info('x', number=a)",
         "@dataclass(frozen=True)\nclass C:\n    pass",
         "def __repr__(self):\n    return 1",

@@ -197,7 +197,12 @@ class _Finder(ast.NodeVisitor):
     # -- Changes --
 
     def _negate(self, test: ast.expr) -> None:
-        """Negate a condition, unless another change of it does the same."""
+        """Negate a condition, unless another change of it does the same.
+
+        What is imported for annotations alone is left as it is, like the annotations.
+        """
+        if isinstance(test, ast.Name) and test.id == "TYPE_CHECKING":
+            return
         if not isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Constant):
             self._replace(test, f"(not ({self._text(test)}))", "condition negated")
 

@@ -149,3 +149,15 @@ def test_details_are_the_bytes_of_their_trailer():
     error = StatusError(StatusCode.ABORTED, "", (("grpc-status-details-bin", b"\1"),))
     assert error.details == b"\1"
     assert StatusError(StatusCode.ABORTED).details == b""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "te", "content-type", "grpc-status", "grpc-message", "grpc-timeout", "grpc-encoding",
+        "grpc-accept-encoding",
+    ],
+)  # fmt: skip
+def test_field_of_the_protocol_is_not_metadata(name):
+    fields = ((b"a", b"1"), (name.encode(), b"x"), (b"grpc-status-details-bin", b"AQ"))
+    assert decode_metadata(fields) == (("a", "1"), ("grpc-status-details-bin", b"\1"))

@@ -4,7 +4,15 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from kakuri_grpc import Channel, DeadlineExceeded, Keepalive, Processed, Unavailable
+from kakuri_grpc import (
+    Backoff,
+    Channel,
+    ChannelState,
+    DeadlineExceeded,
+    Keepalive,
+    Processed,
+    Unavailable,
+)
 from kakuri_http2 import _frames as frames
 
 from .echo_service import DOWN, UNARY, Answer, Question, our_server
@@ -282,3 +290,36 @@ async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_p
         await server.listen(f"unix:{tmp_path}/s")
         answer = await channel.call(UNARY, Question(text="again"), timeout=30)
     assert answer.text == "again"
+
+
+# The states of a channel, and calls while it waits to connect again.
+
+
+async def test_channel_is_connecting_until_the_settings_of_the_server_come(monkeypatch):
+    network = Network(monkeypatch)
+    network.opening = b""
+    async with Channel("unix:/played") as channel:
+        assert channel.state is ChannelState.IDLE
+        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        peer = await network.peer()
+        assert channel.state is ChannelState.CONNECTING
+        peer.settings()
+        await turns(lambda: peer.streams)
+        assert channel.state is ChannelState.READY
+        peer.answer(1)
+        assert await call == Answer()
+    assert channel.state is ChannelState.SHUTDOWN
+
+
+async def test_call_before_the_next_attempt_to_connect_fails_at_once(monkeypatch):
+    network = Network(monkeypatch)
+    network.refuses = 1
+    async with Channel("unix:/played", backoff=Backoff(first=600.0, longest=600.0)) as channel:
+        for _ in range(3):
+            call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+            await turns(call.done)
+            with pytest.raises(Unavailable, match="connection refused") as caught:
+                await call
+            assert caught.value.processed is Processed.NO
+            assert channel.state is ChannelState.TRANSIENT_FAILURE
+    assert network.peers == []

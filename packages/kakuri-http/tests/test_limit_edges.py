@@ -3,6 +3,7 @@
 import pytest
 from kakuri_http import (
     NEED_DATA,
+    PAUSED,
     ClientConnection,
     Data,
     EndOfMessage,
@@ -178,3 +179,21 @@ def test_announced_length_that_no_route_can_allow_is_refused_with_the_head(lengt
     with pytest.raises(RemoteProtocolError) as caught:
         connection.next_event()
     assert (caught.value.status, caught.value.code) == (413, "content_too_large")
+
+
+@pytest.mark.parametrize("data", [b"\n", b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\n"])
+def test_bare_line_feed_as_the_first_byte_of_a_line_is_refused_at_once(data):
+    connection = ServerConnection()
+    connection.receive_data(data)
+    with pytest.raises(RemoteProtocolError, match="got a bare LF"):
+        connection.next_event()
+
+
+def test_client_is_paused_after_a_response_that_comes_before_the_end_of_its_request():
+    connection = ClientConnection()
+    connection.send(Request("POST", "/", Headers(), host="a", length=5))
+    connection.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    events = [connection.next_event() for _ in range(5)]
+    assert isinstance(events[0], Response)
+    assert isinstance(events[2], EndOfMessage)
+    assert events[3] is events[4] is PAUSED
