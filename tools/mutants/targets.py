@@ -91,10 +91,10 @@ class Place:
 
     @property
     def code(self) -> str:
-        """The source line in which the change begins, without its indentation."""
+        """The source line in which the change begins, without indentation and comment."""
         source = self.path.read_bytes()
         first = source.rfind(b"\n", 0, self.mutant.start) + 1
-        return source[first:].split(b"\n", 1)[0].decode().strip()
+        return source[first:].split(b"\n", 1)[0].decode().partition("  # ")[0].strip()
 
     def __str__(self) -> str:
         line = self.path.read_bytes().count(b"\n", 0, self.mutant.start) + 1

@@ -123,8 +123,9 @@ async def test_call_that_the_server_does_not_end_ends_at_its_deadline(monkeypatc
             call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=0.02))
         peer = await network.peer()
         await turns(lambda: peer.streams)
-        with pytest.raises(DeadlineExceeded):
+        with pytest.raises(DeadlineExceeded) as caught:
             await asyncio.wait_for(call, 5.0)
+        assert "0.02 s" in str(caught.value)
         assert peer.of_kind(frames.RST_STREAM)
         assert not peer.driver.deadlines
 
@@ -164,3 +165,18 @@ async def test_many_different_timeouts_are_sent_and_few_remembered(tmp_path):
             assert len(channel._connections.current._heads) <= 64
             assert len(channel._connections.current._seen) <= 64
     assert timeouts == pytest.approx([100.0 + number for number in range(200)], abs=5)
+
+
+async def test_many_different_metadata_are_sent_and_few_heads_remembered(monkeypatch):
+    network = Network(monkeypatch)
+    async with Channel("unix:/played") as channel:
+        for number in range(200):
+            metadata = (("number", str(number)),)
+            call = asyncio.ensure_future(
+                channel.call(UNARY, Question(), timeout=None, metadata=metadata)
+            )
+            peer = await network.peer()
+            await turns(lambda number=number: len(network.peers[0].streams) > number)
+            peer.answer(2 * number + 1)
+            assert await call == Answer()
+        assert len(peer.driver._heads) <= 64

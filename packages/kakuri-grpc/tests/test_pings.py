@@ -323,3 +323,14 @@ async def test_call_before_the_next_attempt_to_connect_fails_at_once(monkeypatch
             assert caught.value.processed is Processed.NO
             assert channel.state is ChannelState.TRANSIENT_FAILURE
     assert network.peers == []
+
+
+async def test_call_without_a_delay_between_attempts_fails_with_the_first_attempt(monkeypatch):
+    network = Network(monkeypatch)
+    network.refuses = 1
+    async with Channel("unix:/played", backoff=Backoff(first=0.0)) as channel:
+        call = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=None))
+        await turns(call.done)
+        with pytest.raises(Unavailable, match="connection refused"):
+            await call
+    assert network.peers == []

@@ -2,7 +2,14 @@
 
 import pytest
 from kakuri_control_plane._presence import Presence
-from kakuri_rpc import AgentError, AgentTimeout, AgentUnreachable, ErrorCode, ErrorReply
+from kakuri_rpc import (
+    AgentError,
+    AgentTimeout,
+    AgentUnreachable,
+    ClientClosed,
+    ErrorCode,
+    ErrorReply,
+)
 from structlog.testing import capture_logs
 
 
@@ -44,3 +51,12 @@ async def test_refusal_by_the_agent_counts_as_an_answer():
         await ask(presence, AgentUnreachable("connection refused"))
         await ask(presence, AgentError(ErrorReply(ErrorCode.NOT_FOUND, "no workload")))
     assert [line["event"] for line in lines] == ["agent lost", "agent answers again"]
+
+
+async def test_request_that_was_not_sent_says_nothing_about_the_agent():
+    presence = Presence("agent")
+    with capture_logs() as lines:
+        await ask(presence, ClientClosed("the client was closed"))
+        await ask(presence, AgentUnreachable("connection refused"))
+        await ask(presence, ClientClosed("the client was closed"))
+    assert [line["event"] for line in lines] == ["agent lost"]
