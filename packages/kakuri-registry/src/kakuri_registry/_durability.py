@@ -4,7 +4,15 @@ from enum import Enum
 
 
 class Durability(Enum):
-    """Whether a store has the latest change of a workload."""
+    """Whether a store has the latest change of a workload.
+
+    Attributes:
+        is_reportable: Whether the workload's state may be reported and acted upon now: a crash
+            would not undo it (SAVED), or waiting is of no use (BLOCKED), so that workloads can be
+            queried and stopped while the disk fails. The state of a workload that is PENDING or
+            UNREGISTERED may be reported after `StoreWriter.saved`.
+
+    """
 
     SAVED = "saved"
     """The store has everything that the registry knows of the workload."""
@@ -18,12 +26,6 @@ class Durability(Enum):
     BLOCKED = "blocked"
     """The store accepts no changes at present. The latest change is retried until it does."""
 
-    @property
-    def is_reportable(self) -> bool:
-        """Whether the workload's state may be reported and acted upon now.
-
-        A crash would not undo it (SAVED), or waiting is of no use (BLOCKED): workloads can then be
-        queried and stopped while the disk fails. The state of a workload that is PENDING or
-        UNREGISTERED may be reported after `StoreWriter.saved`.
-        """
-        return self is Durability.SAVED or self is Durability.BLOCKED
+    def __init__(self, value: str) -> None:
+        # Not a property: it is asked for at each request for a status.
+        self.is_reportable = value in ("saved", "blocked")

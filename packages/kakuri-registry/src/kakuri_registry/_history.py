@@ -1,4 +1,4 @@
-"""What a workload has been through."""
+"""The history of a workload: its latest transitions."""
 
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -8,19 +8,27 @@ from kakuri_workload import WorkloadState
 from kakuri_registry._entry import WorkloadEntry
 
 MAX_HISTORY = 16
-"""The transitions that are kept of a workload: two or three runs of one that crashes."""
+"""Number of transitions that are kept: two or three runs of a workload that crashes."""
 
 MAX_HISTORY_MESSAGE = 256
-"""Characters of a message that history keeps; the entry has the whole of the latest."""
+"""Characters of a message in the history; the entry has the latest message in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of a workload: the state it came to, when, and why.
+    """A transition of a workload to a state, or to another reason or attempt in the same state.
 
-    The same state with another reason is a step of its own, and so is each attempt. `count` is the
-    number of attempts in a row that ended in this step after the same steps. Only the steps of the
-    last of them are kept, so that a crash loop does not push out earlier history.
+    Attributes:
+        at: When it happened.
+        state: The state afterwards.
+        attempt: The attempt, counted from 0.
+        reason: The reason of the state.
+        message: The message of the state, at most `MAX_HISTORY_MESSAGE` characters.
+        exit_code: The exit code of an ended run.
+        count: Number of consecutive attempts that ended with this transition after the same
+            transitions. Only those of the last attempt are kept, so that a crash loop does not
+            push out earlier history.
+
     """
 
     at: float
@@ -33,11 +41,11 @@ class Transition:
 
 
 History: TypeAlias = tuple[Transition, ...]
-"""Transitions, the oldest first. As it is kept it lacks the first, which the entry tells too."""
+"""Transitions, oldest first. A stored history lacks the registration, which the entry has."""
 
 
 def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> History:
-    """Give the history of a workload that has changed, as it is kept."""
+    """Return the stored history of a workload after a change of its entry."""
     run, earlier = after.run, before.run
     if (
         earlier.state is run.state
@@ -77,7 +85,7 @@ def _signature(steps: list[Transition]) -> list[tuple[object, ...]]:
 
 
 def complete(history: History, entry: WorkloadEntry) -> History:
-    """Give a history that begins with the registration, unless that is too long ago."""
+    """Return a stored history with the registration in front, unless it has been pushed out."""
     if len(history) == MAX_HISTORY:
         return history
     return (Transition(entry.registered_at, WorkloadState.PENDING), *history)
