@@ -11,7 +11,7 @@ from .processes import curl
 
 @pytest.fixture
 async def cri():
-    async with FakeCri() as fake:
+    async with FakeCri(handlers=("", "edera", "qemu", "runc")) as fake:
         yield fake
 
 
@@ -60,3 +60,39 @@ async def test_workload_posted_to_the_control_plane_runs_in_the_container_runtim
         answer = await asyncio.to_thread(curl, f"{url}/workloads/web")
         state = json.loads(answer.body)["state"]
     assert cri.sandbox("web").handler == "edera"
+
+
+@pytest.mark.parametrize("runtime", ["cri", "sidecar"])
+async def test_workload_runs_in_a_class_that_a_handler_configures_and_in_no_other(
+    start, cri, tmp_path, runtime
+):
+    zones = [
+        "--cri", str(cri.endpoint), "--log-dir", str(tmp_path / "logs"),
+        "--handler", "machine=qemu", "--handler", "plain=runc",
+    ]  # fmt: skip
+
+    def submit():
+        options = zones
+        if runtime == "sidecar":
+            socket = f"unix:{tmp_path}/sidecar.sock"
+            start("kakuri-sidecar", "--listen", socket, *zones)
+            options = ["--sidecar", socket]
+        agent = start(
+            "kakuri-agent", "--listen", f"unix:{tmp_path}/agent.sock", "--runtime", runtime,
+            *options, "--state-dir", str(tmp_path / "state"),
+        )  # fmt: skip
+        plane = start("kakuri-control-plane", "--listen", "127.0.0.1:0", "--agent", agent.address)
+        url = f"http://{plane.address}"
+        ready = any(curl(f"{url}/readyz").status == 200 for _ in range(1000))
+        assert ready
+        document = {"id": "web", "image": "app:1", "memory_mb": 64, "cpu_millicores": 100}
+        return [
+            curl(f"{url}/workloads", "--data", json.dumps({**document, "runtime_class": name}))
+            for name in ("edera-zone", "plain")
+        ]
+
+    refused, accepted = await asyncio.to_thread(submit)
+    assert (refused.status, accepted.status) == (400, 201)
+    assert "expected 'machine' or 'plain', got 'edera-zone'" in refused.body
+    await cri.calls.wait_for("StartContainer")
+    assert cri.sandbox("web").handler == "runc"

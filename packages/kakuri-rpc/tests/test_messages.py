@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from kakuri_json import JSONError, decode, encode
 from kakuri_rpc import (
@@ -285,3 +287,10 @@ def test_longest_history_fits_into_a_line():
 def test_largest_piece_of_a_log_is_decoded():
     log = Log(bytes(MAX_LOG_DATA), "x" * 128, ended=True)
     assert decode(encode(log), type=Reply) == log
+
+
+def test_node_without_handlers_has_the_default_runtime_class():
+    node = Node("1", "cri", simulated=False, workloads=0)
+    assert node.runtime_classes == {"edera-zone"}
+    assert replace(node, runtime_handlers={}).runtime_classes == {"edera-zone"}
+    assert replace(node, runtime_handlers={"machine": "qemu"}).runtime_classes == {"machine"}

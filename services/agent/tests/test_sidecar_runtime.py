@@ -646,3 +646,16 @@ async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_under_
     await asked(sidecar, 2)
     held.set()
     assert [target.partition("=")[2] for _, target, _ in sidecar.asked] == ["3600", "1"]
+
+
+async def test_handlers_of_a_sidecar_are_those_that_its_events_report(runtime, sidecar, watcher):
+    assert runtime.handlers == {}
+    handlers = {"edera-zone": "edera", "machine": "qemu"}
+    sidecar.send_events(RuntimeHealth(available=True, handlers=handlers), ZoneChanged(zone()))
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.handlers == handlers
+    sidecar.send_events(
+        RuntimeHealth(available=False, message="gone"), ZoneChanged(zone(state=FAILED))
+    )
+    await watcher.until(("changed", "wl-1"))
+    assert runtime.handlers == handlers

@@ -251,11 +251,50 @@ async def test_syntax_error_has_its_line():
         assert "line 2" in body["detail"]
 
 
-async def test_unknown_runtime_class_is_a_fault_with_its_path():
-    async with api(Status("wl-1", State.PENDING)) as call:
+def node(**handlers):
+    return Node("1", "cri", simulated=False, workloads=0, runtime_handlers=handlers or None)
+
+
+async def test_workload_of_a_class_that_the_node_lacks_is_400_with_the_classes():
+    async with api(node(machine="qemu", plain="runc")) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD | {"runtime_class": "other"})
+        assert (status, body["errors"]) == (400, [
+            {"path": "$.runtime_class", "message": "expected 'machine' or 'plain', got 'other'"}
+        ])  # fmt: skip
+        assert call.asked == [DescribeNode()]
+
+
+async def test_workload_of_another_class_on_a_node_without_handlers_is_400():
+    async with api(node()) as call:
         status, body, _ = await call("POST", "/workloads", WORKLOAD | {"runtime_class": "runc"})
+        message = "expected 'edera-zone', got 'runc'"
+        assert (status, body["errors"]) == (400, [{"path": "$.runtime_class", "message": message}])
+
+
+async def test_workload_of_a_class_that_the_node_has_is_submitted_and_the_class_remembered():
+    def answer(request):
+        if isinstance(request, DescribeNode):
+            return node(machine="qemu")
+        return Status("wl-1", State.PENDING)
+
+    async with api(answer) as call:
+        for _ in range(2):
+            status, _, _ = await call("POST", "/workloads", WORKLOAD | {"runtime_class": "machine"})
+            assert status == 201
+        kinds = [type(request) for request in call.asked]
+        assert kinds == [DescribeNode, StartWorkload, StartWorkload]
+
+
+async def test_workload_of_a_class_that_the_agent_has_lost_is_400():
+    def answer(request):
+        if isinstance(request, DescribeNode):
+            return node(machine="qemu")
+        return ErrorReply(ErrorCode.BAD_REQUEST, "expected runtime class machine", id="wl-1")
+
+    async with api(answer) as call:
+        status, body, _ = await call("POST", "/workloads", WORKLOAD)
         assert (status, body["errors"][0]["path"]) == (400, "$.runtime_class")
-        assert call.asked == []
+        assert [type(request) for request in call.asked] == [StartWorkload, DescribeNode]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ async def next_of(events, kind):
 async def test_event_stream_begins_with_every_zone(runtime, node):
     _, zone = await node.start()
     events = node.events()
-    assert await anext(events) == RuntimeHealth(available=True)
+    handlers = {"edera-zone": "edera"}
+    assert await anext(events) == RuntimeHealth(available=True, handlers=handlers)
     assert await anext(events) == ZoneChanged(zone)
     assert await anext(events) == ZonesListed()
     assert await anext(events) == ZonesListed()  # the heartbeat

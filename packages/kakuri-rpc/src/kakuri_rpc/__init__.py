@@ -41,6 +41,7 @@ from kakuri_rpc._messages import (
     StopWorkload,
     Transition,
     WorkloadList,
+    runtime_classes,
 )
 from kakuri_rpc._server import LateReply, serve
 from kakuri_rpc._version import __version__
@@ -88,6 +89,7 @@ __all__ = [
     "__version__",
     "check_document",
     "check_received",
+    "runtime_classes",
     "serve",
 ]
 

@@ -1,9 +1,19 @@
 """The messages of the agent protocol: JSON objects, one per line, distinguished by `type`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from kakuri_workload import MaxLength, Range, Run, Workload, WorkloadId, WorkloadState, printable
+from kakuri_workload import (
+    DEFAULT_RUNTIME_CLASS,
+    MaxLength,
+    Range,
+    Run,
+    Workload,
+    WorkloadId,
+    WorkloadState,
+    printable,
+)
 
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -176,6 +186,16 @@ class WorkloadList(AnyReply):
     next: WorkloadId | None = None
 
 
+def runtime_classes(handlers: Mapping[str, str] | None) -> frozenset[str]:
+    """Return the runtime classes of a node: those with a handler, or else the default one.
+
+    Args:
+        handlers: the runtime's handler for each class; empty or None if it has not reported them.
+
+    """
+    return frozenset(handlers or (DEFAULT_RUNTIME_CLASS,))
+
+
 @dataclass(frozen=True, slots=True)
 class Node(AnyReply):
     """The description of a node.
@@ -193,7 +213,7 @@ class Node(AnyReply):
             started.
         message: why the runtime is not available, or what else an operator should know.
         runtime_endpoint: the kind of socket to the runtime or sidecar: "unix" or "tcp".
-        runtime_handlers: the runtime's handler for each runtime class, where the agent chooses it.
+        runtime_handlers: the runtime's handler for each runtime class, where they are known.
     """
 
     version: str
@@ -208,6 +228,11 @@ class Node(AnyReply):
     message: str | None = None
     runtime_endpoint: str | None = None
     runtime_handlers: dict[str, str] | None = None
+
+    @property
+    def runtime_classes(self) -> frozenset[str]:
+        """The runtime classes that a workload on this node may have."""
+        return runtime_classes(self.runtime_handlers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,14 @@ class ZonesListed(_Event):
 
 @dataclass(frozen=True, slots=True)
 class RuntimeHealth(_Event):
-    """Whether the container runtime answers; zones continue to run while it does not."""
+    """Whether the container runtime answers; zones continue to run while it does not.
+
+    `handlers` has the runtime's handler for each runtime class that zones may have.
+    """
 
     available: bool
     message: str | None = None
+    handlers: dict[str, str] | None = None
 
 
 ZoneEvent: TypeAlias = ZoneChanged | ZoneGone | ZonesListed | RuntimeHealth

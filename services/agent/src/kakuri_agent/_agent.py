@@ -40,6 +40,7 @@ from kakuri_rpc import (
     StopWorkload,
     Transition,
     WorkloadList,
+    runtime_classes,
 )
 from kakuri_workload import DesiredState, Workload
 
@@ -50,9 +51,6 @@ from kakuri_agent._workload_logs import WorkloadLogs
 from kakuri_agent.runtimes._protocol import Runtime
 
 log = structlog.get_logger()
-
-RUNTIME_CLASSES = frozenset({"edera-zone"})
-"""The runtime classes that a workload may ask for, unless the runtime has handlers for others."""
 
 MAX_REMOVING_BYTES = 256 << 20
 """Bytes of ended workloads that wait to be removed, above which new workloads are refused.
@@ -138,7 +136,7 @@ class Agent:
             return self._start_when_durable(workload)
         if known is not None:
             return _conflict(known)
-        classes = self._runtime.handlers.keys() or RUNTIME_CLASSES
+        classes = runtime_classes(self._runtime.handlers)
         if workload.runtime_class not in classes:
             expected = " or ".join(sorted(classes))
             return ErrorReply(

@@ -12,19 +12,22 @@ from typing import ClassVar
 
 from kakuri_daemon.api import APIRouter, json_response
 from kakuri_http import Headers, Request, Response, problem
-from kakuri_json import Fault, ValidationError, decode
+from kakuri_json import decode
 from kakuri_rpc import (
     LIMITS,
     AgentClient,
+    AgentError,
     AgentLog,
+    ErrorCode,
     RPCError,
     State,
     check_document,
     check_received,
 )
-from kakuri_workload import DEFAULT_RUNTIME_CLASS, MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
+from kakuri_workload import MAX_DOCUMENT_BYTES, WORKLOAD_ID, Workload
 
 from kakuri_control_plane._admission import Admission
+from kakuri_control_plane._classes import RuntimeClasses
 from kakuri_control_plane._logs import Logs, reader_of
 from kakuri_control_plane._presence import Presence
 from kakuri_control_plane._problems import PROBLEMS, agent_problem, runtime_unavailable
@@ -80,6 +83,7 @@ class Api:
         self._logs = Logs(agent)
         self._admission = Admission()
         self._presence = Presence(name)
+        self._classes = RuntimeClasses(agent, self._presence)
 
     def router(self) -> APIRouter:
         """Return the routes of the API."""
@@ -106,7 +110,14 @@ class Api:
             return problem(415, code="unsupported_media_type", detail=detail)
         async with self._admission.admitted(len(request.body)):
             workload = _read_workload(request.body)
-            status = await self._presence.of(self._agent.start_workload(workload))
+            await self._classes.check(workload.runtime_class)
+            try:
+                status = await self._presence.of(self._agent.start_workload(workload))
+            except AgentError as error:
+                if error.code is ErrorCode.BAD_REQUEST:  # the node may have other classes by now
+                    self._classes.forget()
+                    await self._classes.check(workload.runtime_class)
+                raise
         headers = {"Location": f"/workloads/{workload.id}"}
         return json_response(workload, 200 if status.existing else 201, headers)
 
@@ -186,8 +197,5 @@ def _read_workload(document: bytes) -> Workload:
     """
     check_received(document)
     workload: Workload = decode(document, type=Workload, limits=LIMITS)
-    if workload.runtime_class != DEFAULT_RUNTIME_CLASS:
-        message = f"expected {DEFAULT_RUNTIME_CLASS!r}, got {workload.runtime_class!r:.80}"
-        raise ValidationError((Fault("$.runtime_class", message),))
     check_document(workload, len(document))
     return workload

@@ -100,7 +100,9 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
             orphan_grace=settings.orphan_grace,
         )
         stack.push_async_callback(zones.close)
-        monitor = Monitor(runtime, reader, table, zones.reconcile, settings.monitor)
+        monitor = Monitor(
+            runtime, reader, table, zones.reconcile, settings.monitor, settings.handlers
+        )
         ended = EndedLogs(logs, settings.ended_log_bytes)
         rotation = LogRotation(
             runtime, table, logs, ended, lambda: zones.busy, settings.rotate_interval

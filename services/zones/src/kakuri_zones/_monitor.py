@@ -51,12 +51,14 @@ class Monitor:
         table: ZoneTable,
         on_listed: Callable[[Mapping[str, ObservedZone]], None],
         times: MonitorTimes = DEFAULT_TIMES,
+        handlers: Mapping[str, str] | None = None,
     ) -> None:
         self._cri = cri
         self._reader = reader
         self._table = table
         self._on_listed = on_listed
         self._times = times
+        self._handlers = None if handlers is None else dict(handlers)
         self._wakeup = asyncio.Event()
         self._has_logged_outage = False  # once per outage, however the errors change
         self.has_events: bool | None = None
@@ -92,12 +94,14 @@ class Monitor:
             if not self._has_logged_outage:
                 log.warning("the runtime does not answer", error=str(error))
             self._has_logged_outage = True
-            self._table.set_health(RuntimeHealth(available=False, message=str(error)))
+            self._table.set_health(
+                RuntimeHealth(available=False, message=str(error), handlers=self._handlers)
+            )
             return
         if not self._table.health.available:
             log.info("the runtime answers", zones=len(observed))
         self._has_logged_outage = False
-        self._table.set_health(RuntimeHealth(available=True))
+        self._table.set_health(RuntimeHealth(available=True, handlers=self._handlers))
         self._on_listed(self._table.end_listing(observed, begun))
 
     async def _follow_events(self) -> None:

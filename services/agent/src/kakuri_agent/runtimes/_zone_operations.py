@@ -39,7 +39,7 @@ class ZoneOperations(Protocol):
 
     @property
     def handlers(self) -> Mapping[str, str]:
-        """From runtime classes to the runtime's handlers; empty if a sidecar has them."""
+        """From runtime classes to the runtime's handlers; empty if only events report them."""
 
     @property
     def logs_outages(self) -> bool:

@@ -93,8 +93,8 @@ class ZoneRuntime:
 
     @property
     def handlers(self) -> Mapping[str, str]:
-        """From runtime classes to the runtime's handlers; empty if a sidecar has them."""
-        return self._zones.handlers
+        """From runtime classes to the runtime's handlers; empty until they are known."""
+        return self._zones.handlers or self._view.handlers
 
     @property
     def is_listed(self) -> bool:

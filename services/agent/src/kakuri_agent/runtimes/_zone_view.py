@@ -1,7 +1,7 @@
 """The observed state of all zones, kept up to date from a stream of events."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -64,6 +64,7 @@ class ZoneView:
         self._logs_outages = logs_outages
         self.opened = asyncio.Event()  # set by the first event of the first stream
         self.is_listed = False
+        self.handlers: Mapping[str, str] = {}  # as the events reported them last
         self.fault: str | None = "the runtime has not been reached yet"
         self._is_lost = False  # as the log reported it last
         self._breaks = 0  # since all zones were last listed, of streams with at least one event
@@ -102,11 +103,13 @@ class ZoneView:
                 self._drop(zone_id)
             case ZonesListed():
                 self._receive_list()
-            case RuntimeHealth(available=True):
+            case RuntimeHealth(available=True, handlers=handlers):
+                self.handlers = handlers or self.handlers
                 self.fault = None
                 if self.is_listed:
                     self._log_recovery()
-            case RuntimeHealth(message=message):
+            case RuntimeHealth(message=message, handlers=handlers):
+                self.handlers = handlers or self.handlers
                 fault = message or "the runtime does not answer"
                 self._fail("runtime lost", fault, fault)
 
