@@ -102,3 +102,18 @@ def test_default_limits_are_the_documented_ones():
     assert (limits.continuations, limits.settings, limits.settings_frames) == (32, 32, 10)
     assert (limits.unsent_answers, limits.idle_frames, limits.empty_frames) == (100, 1000, 100)
     assert (limits.interim_responses, limits.peer_resets, limits.own_resets) == (10, 200, 1000)
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"proxy-authorization"])
+def test_credentials_are_never_indexed(name):
+    encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
+    assert isinstance(decoder.decode(encoder.encode(((name, b"secret"),)))[0], NeverIndexed)
+    assert encoder.table.entries == []
+
+
+@pytest.mark.parametrize("name", [b"content-length", b"grpc-timeout", b"etag", b"date", b"age"])
+def test_field_whose_value_seldom_comes_again_is_not_indexed(name):
+    encoder, decoder = Encoder(), Decoder(max_list_size=10_000)
+    (field,) = decoder.decode(encoder.encode(((name, b"1"),)))
+    assert not isinstance(field, NeverIndexed)
+    assert encoder.table.entries == []

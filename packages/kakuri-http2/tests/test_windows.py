@@ -8,6 +8,7 @@ from kakuri_http2 import (
     ErrorCode,
     Limits,
     Request,
+    Response,
     ServerConnection,
 )
 
@@ -171,3 +172,42 @@ def test_stream_whose_content_has_left_reports_that_once_if_it_was_asked_to():
     connection.send(Data(1, bytes(40_000)))
     connection.data_to_send()
     assert Drained(1) not in feed(connection, frame("PING", 1, 0, bytes(8)), "whole")
+
+
+def test_streams_that_the_connection_window_held_back_continue_in_turn_after_more_was_queued():
+    connection = open_client(window=1 << 20)
+    other = connection.send(CALL)
+    for stream in (1, other):
+        connection.send(Data(stream, bytes(100_000)))
+    connection.data_to_send()
+    connection.send(Data(1, b"more"))
+    feed(connection, frame("WINDOW_UPDATE", 0, 0, (65_536).to_bytes(4, "big")), "whole")
+    assert [one.stream for one in of_kind(connection, "DATA")] == [1, other, 1, other]
+
+
+def test_resets_by_this_side_among_streams_that_finish_are_not_a_flood():
+    connection = open_server(Limits(own_resets=2))
+    malformed = block(("A", "b"))
+    for number in range(3, 83, 4):
+        feed(connection, frame("HEADERS", 5, number, malformed), "whole")
+        feed(connection, frame("HEADERS", 5, number + 2, REQUEST), "whole")
+        connection.send(Response(number + 2, 200, end=True))
+        connection.data_to_send()
+    assert not connection.is_over
+    for number in range(83, 87, 2):
+        feed(connection, frame("HEADERS", 5, number, malformed), "whole")
+        connection.data_to_send()
+    assert not connection.is_over
+    feed(connection, frame("HEADERS", 5, 87, malformed), "whole")
+    assert connection.is_over
+
+
+@pytest.mark.parametrize("number", [0x8000_0001, 0xFFFF_FFFF])
+def test_reserved_bit_of_a_stream_identifier_is_ignored(number):
+    connection = ServerConnection()
+    connection.receive_data(PREFACE + settings() + frame("PING", 0, 0x8000_0000, bytes(8)))
+    events = feed(connection, frame("HEADERS", 5, number, REQUEST), "whole")
+    assert events[-1].stream == number & 0x7FFF_FFFF
+    connection.send(Response(number & 0x7FFF_FFFF, 200, end=True))
+    kinds = [one.kind for one in read(connection.data_to_send())]
+    assert kinds.count(TYPES["PING"]) == kinds.count(TYPES["HEADERS"]) == 1
