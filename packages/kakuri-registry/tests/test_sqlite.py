@@ -247,22 +247,6 @@ def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(p
         assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_database_of_an_earlier_schema_with_an_id_twice_is_recovered(path):
-    path.parent.mkdir()
-    script = (CASES / "schema-5.sql").read_text()
-    with closing(sqlite3.connect(path)) as old:
-        # As after damage to the index: SQLite's own check of the constraint has failed before.
-        old.executescript(script.replace("NOT NULL UNIQUE", "NOT NULL"))
-        old.execute("UPDATE workloads SET id = 'wl-run', version = 9 WHERE id = 'wl-end'")
-        old.commit()
-    with closing(SQLiteStore(path)) as store:
-        loaded = store.load()
-    assert {entry.workload.id: entry.version for entry in loaded.entries} == {
-        "wl-run": 9, "wl-stop": 8,
-    }  # fmt: skip
-    assert "2 workloads were recovered" in loaded.problems[0].message
-
-
 def test_failed_migration_leaves_the_old_database_unchanged(path):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as old:
