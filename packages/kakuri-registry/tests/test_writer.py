@@ -123,8 +123,9 @@ async def test_changes_made_during_a_write_are_written_together_by_the_next(
 
 
 async def test_change_that_no_caller_awaits_is_written_after_one_that_a_caller_awaits(
-    registry, writer, store
+    monkeypatch, registry, writer, store
 ):
+    monkeypatch.setattr("kakuri_registry._writer.BATCH_DELAY_SECONDS", 3600)
     registry.register(workload("a"), now=0)
     await writer.saved("a")
     registry.update("a", Run(PENDING, reason="Pulling"), now=1)
@@ -132,6 +133,8 @@ async def test_change_that_no_caller_awaits_is_written_after_one_that_a_caller_a
     await writer.saved("b")
     assert writer.durability("a") is not SAVED
     registry.update("a", Run(RUNNING), now=2)
+    writer._batch_timer.cancel()
+    writer._flush_batch()  # as the timer does
     await until(lambda: writer.durability("a") is SAVED)
     assert store.writes == [["a"], ["b"], ["a"]]
     assert [entry.state for entry in store.load().entries] == [RUNNING, PENDING]
