@@ -62,7 +62,15 @@ REMOVAL_GRACE_SECONDS = 10
 
 
 class Agent:
-    """Runs the workloads of one node."""
+    """Runs the workloads of one node.
+
+    Example:
+        registry = WorkloadRegistry.load(store.load())
+        async with StoreWriter(registry, store) as writer:
+            agent = Agent(registry, writer, SimulatedRuntime())
+            reply = agent.handle(StartWorkload(workload))
+
+    """
 
     def __init__(
         self,
@@ -92,7 +100,22 @@ class Agent:
         )
 
     def handle(self, request: Request) -> Reply | Awaitable[LateReply]:
-        """Answer one request of the agent protocol."""
+        """Answer one request of the agent protocol.
+
+        Changes are recorded as desired state and acknowledged once they are on disk; the reconciler
+        carries them out afterwards. A state is reported only if a crash would not undo it, or while
+        the disk accepts no changes.
+
+        Args:
+            request: The request. Its fields have been validated by the decoder.
+
+        Returns:
+            The reply, if it is available at once. Otherwise an awaitable of the reply, or of a
+            function that builds it: a list of a thousand states takes much more memory than the
+            entries that it is built from, so it is built when it is sent. Cancelling the awaitable
+            does not withdraw the request.
+
+        """
         match request:
             case GetStatus(id=workload_id):
                 return self._report(workload_id, self._get_status)

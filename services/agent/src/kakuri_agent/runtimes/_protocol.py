@@ -68,10 +68,23 @@ class Runtime(Protocol):
         """Why the runtime can't be used at the moment; None if it can."""
 
     def attach(self, observer: Observer) -> None:
-        """Begin to list zones, and notify this observer. Called once, before any other method."""
+        """Begin to list zones, and notify this observer.
+
+        Called once, before any other method. Until `is_listed`, a zone that is not in the view may
+        exist all the same.
+        """
 
     def start(self, spec: ZoneSpec) -> None:
-        """Begin to start a zone, or its next attempt. The view has the reason of a failed start."""
+        """Begin to start a zone, or its next attempt.
+
+        The view then has the zone as pending, and later as running or, with the reason, as failed.
+        A failed start leaves nothing in the runtime. A start of an attempt that was started before
+        has no effect, and neither has one while the zone is being stopped or removed.
+
+        Args:
+            spec: The zone's workload and its attempt.
+
+        """
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
         """Begin to stop a zone: its process receives a signal, and is killed after the grace time.
@@ -80,7 +93,17 @@ class Runtime(Protocol):
         """
 
     def remove(self, zone_id: str, grace_seconds: int) -> None:
-        """Begin to stop a zone and to remove it with its log."""
+        """Begin to stop a zone and to remove it with its log.
+
+        The observer's `zone_gone` is called when nothing of it exists any more; no earlier start
+        brings it back afterwards. That is so, too, if there was no such zone.
+
+        Args:
+            zone_id: The zone.
+            grace_seconds: Time between the signal and the kill of its process. A shorter time than
+                that of a removal in progress takes effect at once.
+
+        """
 
     def status(self, zone_id: str) -> ZoneStatus | None:
         """Return the status of a zone in the view; None if it is not there."""
