@@ -1,7 +1,7 @@
 """How much a line client's connection takes before further requests wait."""
 
 import pytest
-from kakuri_tcp import LineClientLimits
+from kakuri_tcp import ConnectFailed, LineClientLimits, RequestLost
 from kakuri_tcp._line_client_connection import LineClientConnection
 from kakuri_tcp.testing import MemoryTransport, run_pending
 
@@ -60,3 +60,14 @@ async def test_link_whose_oldest_request_was_given_up_waits_for_its_reply(link, 
     assert not link.is_closing
     for other in sent:
         other.cancel()
+
+
+async def test_requests_of_a_lost_link_know_whether_they_were_sent(link):
+    transport = MemoryTransport(link)
+    sent = [link.send(b"1", 1e9, 1.0), link.send(b"2", 1e9, 1.0)]
+    await run_pending()
+    unsent = [link.send(b"3", 1e9, 1.0), link.send(b"4", 1e9, 1.0)]
+    assert transport.take() == b"1\n2\n"
+    link.connection_lost(None)
+    assert [type(future.exception()) for future in sent] == [RequestLost] * 2
+    assert [type(future.exception()) for future in unsent] == [ConnectFailed] * 2
