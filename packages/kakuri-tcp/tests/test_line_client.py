@@ -142,3 +142,11 @@ async def test_request_during_a_back_off_beyond_connect_timeout_fails_at_once():
             ConnectFailed, match=r"connection refused; next attempt in [3-6]\d\.\d s"
         ):
             await client.request(b"a", timeout=5)
+
+
+async def test_client_is_closed_at_the_end_of_its_block():
+    async with await listen_lines(LOCAL, bytes.upper) as server:
+        async with LineClient(server.endpoint) as client:
+            assert await client.request(b"a") == b"A"
+        with pytest.raises(ClientClosed):
+            await client.request(b"a")

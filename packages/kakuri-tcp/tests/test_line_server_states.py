@@ -140,3 +140,15 @@ async def test_fault_that_ended_a_connection_stays_when_its_input_is_discarded()
     assert connection.fault is first
     transport.lose(None)
     await run_pending()
+
+
+async def test_lines_that_waited_for_the_peer_to_read_are_answered_once_it_does():
+    peer = Peer()
+    peer.act("feed", b"i%d\n" * 9 % tuple(range(9)))
+    assert len(peer.requests) < 9
+    for _ in range(9):
+        await run_pending()
+        peer.act("take", 100)
+    assert peer.received == b"".join(b"<i%d>\n" % number for number in range(9))
+    peer.connection.abort()
+    await run_pending()
