@@ -140,7 +140,7 @@ def test_what_a_runtime_exaggerates_is_cut(connection):
         ("env", "a\nb\na\nc", "expected keys and values in env, got 4 lines"),
         ("args", r"\x", r"expected an escape in args, got '\\\\x'"),
         ("command", "\\", r"expected an escape in command, got '\\\\'"),
-        ("history", "1.0\npending", "expected six words for each step of history, got 2"),
+        ("history", "1.0\npending", "expected six lines for each step of history, got 2"),
         ("history", "1.0\npending\nx\n\n\n", "expected numbers in history"),
         ("history", "1.0\nflying\n1\n\n\n", "in state, got 'flying'"),
     ],

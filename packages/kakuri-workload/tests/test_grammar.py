@@ -1,4 +1,4 @@
-"""What a submitter may name; ids and image references by the cases beside this file."""
+"""The grammars of ids, image references, labels, users, variables and working directories."""
 
 import json
 import re
@@ -13,25 +13,25 @@ IDS = json.loads((CASES / "workload-ids.json").read_text())
 IMAGES = json.loads((CASES / "image-references.json").read_text())
 
 
-def test_there_are_cases():
+def test_grammar_has_enough_cases():
     assert len(IDS) >= 25
     assert len(IMAGES) >= 45
 
 
 @pytest.mark.parametrize("case", IDS, ids=lambda case: case["name"])
-def test_workload_ids(case):
+def test_workload_id_is_accepted_as_an_rfc_1123_label_alone(case):
     assert (re.fullmatch(WORKLOAD_ID, case["id"]) is not None) == (case["expect"] == "accept")
 
 
 @pytest.mark.parametrize("case", IMAGES, ids=lambda case: case["name"])
-def test_image_references(case):
+def test_image_reference_is_accepted_by_its_grammar_alone(case):
     reference = case["reference"]
     fits = len(reference) <= MAX_IMAGE_LENGTH and re.fullmatch(IMAGE_REFERENCE, reference)
     assert bool(fits) == (case["grammar"] == "valid"), case
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r", " "])
-def test_nothing_passes_behind_the_end(newline):
+def test_id_or_image_with_trailing_whitespace_is_refused(newline):
     assert not re.fullmatch(WORKLOAD_ID, f"web{newline}")
     assert not re.fullmatch(IMAGE_REFERENCE, f"nginx{newline}")
 
@@ -43,7 +43,7 @@ def test_nothing_passes_behind_the_end(newline):
         "notkubernetes.io/x", "edera",
     ],
 )  # fmt: skip
-def test_labels_of_submitters(key):
+def test_label_key_without_a_reserved_prefix_is_accepted(key):
     assert re.fullmatch(LABEL_KEY, key)
 
 
@@ -56,7 +56,7 @@ def test_labels_of_submitters(key):
         "dev.edera/cpu", "edera.dev/x", "nerdctl/name", "", "/x", "x/", "-x", "a/b/c", "é",
     ],
 )  # fmt: skip
-def test_labels_that_the_node_keeps_for_itself_or_that_are_none(key):
+def test_label_key_that_is_reserved_or_malformed_is_refused(key):
     assert not re.fullmatch(LABEL_KEY, key)
 
 

@@ -1,9 +1,8 @@
-"""The registry: which workloads there are, and how far each has come.
+"""The registry of a node's workloads: what was submitted, and the observed state of each.
 
-It holds immutable snapshots, so that what a caller got never changes behind its back and what a
-caller keeps never reaches into the registry. It reads no clock and makes no ids: both come as
-arguments, and the same calls always give the same registry. It is not locked; share it between
-threads only behind a lock of your own.
+It holds immutable snapshots: one that a caller has never changes, and nothing that a caller passed
+in changes the registry later. Times and ids are arguments, so the same calls always make the same
+registry. It has no lock; threads that share it need one of their own.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,10 +54,10 @@ class WorkloadRegistry:
     def load(
         cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
     ) -> "WorkloadRegistry":
-        """Make a registry of what a store held; its versions go on from there.
+        """Return a registry with what a store held; versions continue from the store's.
 
-        All of it is taken, even if it is more than max_workloads. The feed begins here: readers
-        from before have to list again.
+        Everything is loaded, even above max_workloads. The log of changes is empty: readers from
+        before have to list again.
         """
         registry = cls(max_workloads=max_workloads, max_changes=max_changes)
         for entry in loaded.entries:
@@ -80,8 +79,8 @@ class WorkloadRegistry:
     ) -> WorkloadEntry:
         """Add a workload as pending; its mappings and lists are replaced by immutable copies.
 
-        One that is adopted, because it runs already, is no new one to a store: it is kept though
-        there is no room for others.
+        One that is adopted, because it runs already, does not count as new to a store: it is
+        stored even if there is no room for others.
         Raises DuplicateWorkload if its id is taken and RegistryFull at the limit.
         """
         if workload.id in self._entries:
@@ -150,13 +149,13 @@ class WorkloadRegistry:
         failures: int = 0,
         attempt: int | None = None,
     ) -> WorkloadEntry:
-        """Put a workload whose run has ended back to pending, as its next attempt.
+        """Return a workload whose run has ended to pending, as its next attempt.
 
-        `restart_at` is when that attempt is due, if it has not begun; reason, message and
-        exit_code tell how the last one ended, `failures` how many in a row did not run well.
-        `attempt` is for a later one than the next. Times stay those of the last run.
+        `restart_at` is when that attempt is due. Reason, message and exit_code describe the end of
+        the last one, and `failures` is the number of runs in a row that did not stay up. `attempt`
+        is for one later than the next. Times stay those of the last run.
         Raises UnknownWorkload, IllegalTransition for a terminal state, and ValueError for an
-        attempt that has been.
+        attempt that is not later than the present one.
         """
         entry = self._known(workload_id)
         if entry.state.is_terminal:
@@ -216,11 +215,11 @@ class WorkloadRegistry:
         )
 
     def get(self, workload_id: str) -> WorkloadEntry | None:
-        """Give the present snapshot of a workload, or None if there is no such workload."""
+        """Return the present snapshot of a workload; None if it is not registered."""
         return self._entries.get(workload_id)
 
     def history(self, workload_id: str) -> History:
-        """Give what a workload has been through, the oldest first; the oldest steps get lost.
+        """Return the latest transitions of a workload, the oldest first.
 
         Raises UnknownWorkload.
         """
@@ -228,7 +227,7 @@ class WorkloadRegistry:
         return complete(self._histories.get(workload_id, ()), entry)
 
     def remove(self, workload_id: str) -> WorkloadEntry:
-        """Forget a workload and give its last snapshot. Raises UnknownWorkload."""
+        """Remove a workload and return its last snapshot. Raises UnknownWorkload."""
         entry = self._known(workload_id)
         del self._entries[workload_id]
         self._histories.pop(workload_id, None)
@@ -245,11 +244,11 @@ class WorkloadRegistry:
         after: str = "",
         limit: int = MAX_PAGE,
     ) -> list[WorkloadEntry]:
-        """Give a page of snapshots in the order of their ids, if asked for of one state or label.
+        """Return a page of snapshots in the order of their ids, optionally of one state or label.
 
         The page begins after the id `after`, which need not exist any more, so paging stays
-        stable while workloads come and go. It takes time in proportion to the page, whatever is
-        asked for. Raises ValueError for a limit outside 1 to MAX_PAGE.
+        stable while workloads are added and removed. The time depends only on the size of the
+        page. Raises ValueError for a limit outside 1 to MAX_PAGE.
         """
         _check_limit(limit)
         ids = islice(self._index.after(after, state, label), limit)
@@ -300,13 +299,13 @@ class WorkloadRegistry:
         return self._change_log.after(after, limit)
 
     def count(self, state: WorkloadState) -> int:
-        """Tell how many workloads are in a state."""
+        """Return how many workloads are in a state."""
         return self._index.count(state)
 
     def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
-        """Have every change told as it is made, or no longer; there is one subscriber.
+        """Call a function with every change as it is made; None for no function.
 
-        It must not change the registry.
+        There is one subscriber, which must not change the registry.
         """
         self._on_change = on_change
 

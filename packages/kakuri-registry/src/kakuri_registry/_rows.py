@@ -1,8 +1,8 @@
-"""An entry as a row of a table, and back: a column for each field.
+"""Converts entries to rows of a table and back: a column for each field.
 
-Text is text, unless it has what UTF-8 can't say (lone surrogates): then it is bytes. A list is its
-items on lines of their own with backslash, newline and NUL escaped, a mapping is the list of its
-keys and values in turn, and what is empty is NULL.
+Text is stored as text, or as bytes if UTF-8 can't encode it (lone surrogates). A list is stored as
+one line for each item, with backslash, newline and NUL escaped; a mapping as the list of its keys
+and values in turn. Empty lists and mappings are NULL.
 """
 
 import re
@@ -28,7 +28,7 @@ from kakuri_registry._frozen import EMPTY, FrozenDict
 from kakuri_registry._history import History, Transition
 
 Cell: TypeAlias = str | bytes | int | float | None
-"""What SQLite can keep."""
+"""A value that SQLite can store."""
 
 COLUMNS = (
     "id", "version", "state", "registered_at", "changed_at", "reason", "message", "exit_code",
@@ -43,7 +43,7 @@ LARGEST = 2**63 - 1
 """SQLite's integers have 64 bits."""
 
 MAX_STORED_TEXT = 4 << 20
-"""Characters of the longest text that is kept or believed; an agent takes no line so long."""
+"""Characters of the longest text that is stored or read; no line of an agent is so long."""
 
 _NUMBERS = ("version", "exit_code", "attempt", "failures", "grace_seconds", "memory_mb",
             "cpu_millicores", "max_restarts")  # fmt: skip
@@ -59,7 +59,7 @@ _OPTIONAL = frozenset(
 )  # fmt: skip
 
 MAX_SHARED = 1024
-"""Texts that are kept once for all rows that have them: beyond so many, they are not common."""
+"""The number of texts that rows share; above it, texts are not common enough to share."""
 
 _STATES = {state.value: state for state in WorkloadState}
 _DESIRED = {desired.value: desired for desired in DesiredState}
@@ -74,11 +74,11 @@ _IMAGE = re.compile(IMAGE_REFERENCE)
 
 
 class BadRow(ValueError):
-    """A row does not say what an entry is."""
+    """A row is not a valid entry."""
 
 
 def row_of(change: Change) -> tuple[Cell, ...]:
-    """Give the row of a change that is not a removal; `keepable` for what SQLite refuses of it."""
+    """Return the row of a change that is not a removal; `keepable` converts what SQLite refuses."""
     entry = change.entry
     assert entry is not None
     workload = entry.workload
@@ -120,7 +120,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
 
 
 def keepable(cell: Cell) -> Cell:
-    """Give what SQLite can keep of a cell: bytes for lone surrogates, the nearest number."""
+    """Return what SQLite can store of a cell: bytes for lone surrogates, the nearest number."""
     if isinstance(cell, str):
         try:
             cell.encode()
@@ -132,7 +132,7 @@ def keepable(cell: Cell) -> Cell:
 
 
 class RowReader:
-    """Reads rows; text that many of them have in common is kept once."""
+    """Reads rows; text that many of them have in common is stored once."""
 
     def __init__(self) -> None:
         self._images: dict[str, str] = {}
@@ -140,8 +140,8 @@ class RowReader:
         self._good_kinds: set[tuple[type, ...]] = set()
 
     def read(self, row: Sequence[Any]) -> Change:
-        """Give the entry and the history of a row, as the change that wrote it. Raises BadRow."""
-        # Of a million rows most look alike: what is right for one is right for the next.
+        """Return the change that wrote a row, with its entry and history. Raises BadRow."""
+        # Most of a million rows have the same types: types that are valid once are valid again.
         kinds = tuple(map(type, row))
         if kinds not in self._good_kinds:
             row = [_checked(*cell) for cell in zip(COLUMNS, row, strict=True)]
@@ -202,7 +202,7 @@ class RowReader:
         return Change(workload_id, version, entry, steps)
 
     def _name(self, text: str) -> str:
-        """Give text that is mostly the same in many rows."""
+        """Return a text, shared with other rows that have the same one."""
         if len(text) > MAX_ID_LENGTH or len(self._names) >= MAX_SHARED:
             return text
         return self._names.setdefault(text, text)
@@ -215,13 +215,13 @@ class RowReader:
         return image
 
     def _read_steps(self, text: str) -> History:
-        words = _read_lines("history", text)
-        if len(words) % 6:
-            raise BadRow(f"expected six words for each step of history, got {len(words)}")
+        lines = _read_lines("history", text)
+        if len(lines) % 6:
+            raise BadRow(f"expected six lines for each step of history, got {len(lines)}")
         steps = []
         try:
-            for start in range(0, len(words), 6):
-                at, state, numbers, reason, message, exit_code = words[start : start + 6]
+            for start in range(0, len(lines), 6):
+                at, state, numbers, reason, message, exit_code = lines[start : start + 6]
                 attempt, _, count = numbers.partition("*")
                 steps.append(
                     Transition(
@@ -255,7 +255,7 @@ def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
 
 
 def _history(history: History) -> str:
-    """Give six lines for each step; a mark before a text tells the empty from none."""
+    """Return six lines for each step; a mark distinguishes an empty text from None."""
     steps = []
     for step in history:
         reason, message = step.reason, step.message
@@ -272,7 +272,7 @@ def _escaped(text: str) -> str:
 
 
 def _checked(column: str, cell: object) -> object:
-    """Give a cell if a column may hold its kind, and bytes as the text that they are."""
+    """Return a cell if its type is valid for the column; bytes are decoded to text."""
     kind = _KINDS[column]
     if cell is None and column in _OPTIONAL:
         return None
@@ -280,7 +280,7 @@ def _checked(column: str, cell: object) -> object:
         try:
             return cell.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            pass  # as any other that is no text
+            pass  # reported below like any other type
     if type(cell) is not kind:
         raise BadRow(f"expected {_KIND_NAMES[kind]} in {column}, got {short(cell)}")
     return cell
@@ -312,6 +312,6 @@ def _read_mapping(column: str, text: str) -> dict[str, str]:
 
 
 def short(value: object) -> str:
-    """Give a value for a message, cut to what one can read."""
+    """Return a value for a message, shortened to a readable length."""
     text = repr(value[:64] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 80 else f"{text[:79]}…"
