@@ -24,8 +24,9 @@ async def service():
     core, _ = resource.getrlimit(resource.RLIMIT_CORE)
     print("drained", gc.get_threshold()[0], soft == hard, core, flush=True)
 
-configure_logs()
+log = configure_logs()
 run(service)
+log.close(10)
 """
 
 COMMAND = f"""
@@ -34,7 +35,7 @@ from kakuri_daemon import DaemonCommand
 
 @click.command(cls=DaemonCommand, name="test-daemon", default_listen="127.0.0.1:0")
 def main(listen):
-    exec({DAEMON.replace("configure_logs()", "")!r}, {{}})
+    exec({DAEMON.replace("log = configure_logs()", "").replace("log.close(10)", "")!r}, {{}})
 
 main()
 """
@@ -133,11 +134,11 @@ def test_systemd_is_notified_of_ready_watchdog_and_stopping(tmp_path):
 
 def test_daemon_whose_loop_hangs_exits_with_status_70():
     hanging = DAEMON.replace("lambda line: line", "hang").replace(
-        "configure_logs()",
+        "log = configure_logs()",
         "from kakuri_daemon import _supervision\n"
         "_supervision.LoopWatchdog.__init__.__kwdefaults__.update(hang_checks=4, interval=0.25)\n"
         "def hang(line):\n    import threading; threading.Event().wait()\n"
-        "configure_logs()",
+        "log = configure_logs()",
     )
     with subprocess.Popen(
         [sys.executable, "-c", hanging], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
