@@ -302,3 +302,18 @@ def test_sweep_interval_is_an_eighth_of_the_shortest_timeout(limits, name, short
     names = ["idle_timeout", "write_timeout"] + ["line_timeout"] * (limits is LineServerLimits)
     made = limits(**dict.fromkeys(names, 100.0) | {name: shortest})
     assert made.sweep_interval == pytest.approx(interval)
+
+
+async def test_connection_that_ends_while_it_waits_holds_nothing_and_takes_no_turn(shared, make):
+    (first, _), (second, peer) = make(2)
+    peer.feed(b"x")
+    first.turns.clock.now += 100
+    first.data_received(b"y\n")  # uses up the turn
+    peer.feed(b"z\n")
+    assert second in shared.turns
+    before = shared.turns.clock.now
+    second.connection_lost(None)
+    assert second not in shared.turns
+    assert shared.input.total == 0
+    await run_pending()
+    assert shared.turns.clock.now == before
