@@ -36,3 +36,10 @@ def test_working_directory_counts_bytes():
     ((path, message),) = oversized_strings(workload(working_dir="/" + "é" * 2048))
     assert path == "$.working_dir"
     assert message == "expected a path of at most 4095 bytes, got 4097 bytes"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(100, "N" * 100), (101, "N" * 100 + "…")])
+def test_variable_that_is_too_long_is_named_by_a_hundred_characters(length, shown):
+    entry = workload(env={"N" * length: "v" * 131_072})
+    ((path, _),) = oversized_strings(entry)
+    assert path == f"$.env[{shown!r}]"

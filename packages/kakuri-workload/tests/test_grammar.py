@@ -26,6 +26,7 @@ def test_workload_id_is_accepted_as_an_rfc_1123_label_alone(case):
 @pytest.mark.parametrize("case", IMAGES, ids=lambda case: case["name"])
 def test_image_reference_is_accepted_by_its_grammar_alone(case):
     reference = case["reference"]
+    assert MAX_IMAGE_LENGTH == 255
     fits = len(reference) <= MAX_IMAGE_LENGTH and re.fullmatch(IMAGE_REFERENCE, reference)
     assert bool(fits) == (case["grammar"] == "valid"), case
 

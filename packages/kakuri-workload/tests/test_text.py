@@ -34,3 +34,14 @@ def test_printable_cuts_long_text_with_an_ellipsis():
     assert printable("x" * 10, 10) == "x" * 10
     assert printable("x" * 11, 10) == "x" * 9 + "…"
     assert printable("\x1b[2J" * 3, 10) == "\\x1b[2J\\x…"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("abcde", "abcde"), ("abcdef", "abcd…"), ("a\x1b", "a\\x1b"), ("ab\x1b", "ab\\x…"),
+        ("\x1bé", "\\x1bé"), ("abcd\x1b", "abcd…"), ("abc\x1bd", "abc\\…"), ("", ""),
+    ],
+)  # fmt: skip
+def test_printable_text_has_at_most_the_characters_that_it_may_have(text, shown):
+    assert printable(text, 5) == shown
