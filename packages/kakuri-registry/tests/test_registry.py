@@ -25,7 +25,7 @@ from kakuri_workload.testing import workload
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
 
 
-def test_a_registered_workload_is_pending():
+def test_register_returns_a_pending_entry():
     registry = WorkloadRegistry()
     entry = registry.register(workload(), now=7.0)
     assert (entry.run, entry.registered_at, entry.changed_at) == (Run(PENDING), 7.0, 7.0)
@@ -35,7 +35,7 @@ def test_a_registered_workload_is_pending():
     assert list(registry) == [entry]
 
 
-def test_a_duplicate_id_is_an_error_of_its_own_and_changes_nothing():
+def test_register_of_a_known_id_raises_duplicate_workload_and_changes_nothing():
     registry = WorkloadRegistry()
     entry = registry.register(workload(), now=0)
     with pytest.raises(DuplicateWorkload, match="'wl-1' is already registered") as caught:
@@ -44,7 +44,7 @@ def test_a_duplicate_id_is_an_error_of_its_own_and_changes_nothing():
     assert registry.get("wl-1") is entry
 
 
-def test_a_full_registry_refuses_and_recovers():
+def test_full_registry_refuses_workloads_until_one_is_removed():
     registry = WorkloadRegistry(max_workloads=2)
     registry.register(workload("a"), now=0)
     registry.register(workload("b"), now=0)
@@ -61,7 +61,9 @@ PATHS = {PENDING: [], RUNNING: [RUNNING], SUCCEEDED: [RUNNING, SUCCEEDED], FAILE
 
 @pytest.mark.parametrize("current", WorkloadState)
 @pytest.mark.parametrize("target", WorkloadState)
-def test_every_step_is_legal_or_an_error_that_names_both_states(current, target):
+def test_update_follows_the_state_machine_or_raises_an_error_that_names_both_states(
+    current, target
+):
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for state in PATHS[current]:
@@ -90,19 +92,19 @@ def test_every_step_is_legal_or_an_error_that_names_both_states(current, target)
         (PENDING, SUCCEEDED, "expected running or failed"),
     ],
 )
-def test_illegal_transition_says_what_is_possible_instead(current, target, why):
+def test_illegal_transition_message_lists_the_possible_states(current, target, why):
     error = IllegalTransition("w", current, target)
     step = f"from {current.value} to {target.value}"
     assert str(error) == f"workload 'w' can't go {step}: {why}"
 
 
-def test_the_table_and_its_questions_agree():
+def test_can_become_and_is_terminal_agree_with_the_table_of_transitions():
     assert {(a, b) for a in WorkloadState for b in WorkloadState if a.can_become(b)} == LEGAL
     assert [state for state in WorkloadState if state.is_terminal] == [SUCCEEDED, FAILED]
     assert set(TRANSITIONS) == set(WorkloadState)
 
 
-def test_a_snapshot_never_changes():
+def test_entry_does_not_change_after_an_update():
     registry = WorkloadRegistry()
     first = registry.register(workload(), now=0)
     registry.update("wl-1", Run(RUNNING), now=1)
@@ -120,7 +122,7 @@ def test_a_snapshot_never_changes():
         lambda r: r.remove("nope"),
     ],
 )
-def test_an_unknown_id_is_an_error_that_names_it(act):
+def test_unknown_id_raises_unknown_workload_that_names_it(act):
     with pytest.raises(UnknownWorkload) as caught:
         act(WorkloadRegistry())
     assert str(caught.value) == "no workload 'nope' is registered"
@@ -128,7 +130,7 @@ def test_an_unknown_id_is_an_error_that_names_it(act):
     assert WorkloadRegistry().get("nope") is None
 
 
-def test_pages_are_stable_while_workloads_come_and_go():
+def test_page_after_an_id_is_correct_while_workloads_are_added_and_removed():
     registry = WorkloadRegistry()
     for name in ("d", "a", "c", "e"):
         registry.register(workload(name), now=0)
@@ -140,7 +142,7 @@ def test_pages_are_stable_while_workloads_come_and_go():
     assert registry.page(after="e") == []
 
 
-def test_a_page_can_be_of_one_state():
+def test_page_of_a_state_has_only_workloads_in_that_state():
     registry = WorkloadRegistry()
     for name in ("a", "b", "c"):
         registry.register(workload(name), now=0)
@@ -149,7 +151,7 @@ def test_a_page_can_be_of_one_state():
     assert [entry.workload.id for entry in registry.page(state=PENDING, limit=1)] == ["a"]
 
 
-def test_coming_and_going_leaves_nothing_behind():
+def test_index_does_not_grow_with_workloads_that_were_removed():
     registry = WorkloadRegistry()
     registry.register(workload("stays"), now=0)
     for number in range(10_000):
@@ -163,7 +165,7 @@ def test_coming_and_going_leaves_nothing_behind():
 
 
 @pytest.mark.parametrize("limit", [0, -1, MAX_PAGE + 1])
-def test_a_limit_outside_its_range_is_refused(limit):
+def test_page_with_a_limit_out_of_range_raises_value_error(limit):
     with pytest.raises(ValueError, match=f"from 1 to {MAX_PAGE}, got {limit}"):
         WorkloadRegistry().page(limit=limit)
 
@@ -171,7 +173,7 @@ def test_a_limit_outside_its_range_is_refused(limit):
 @given(
     st.lists(st.tuples(st.sampled_from(["register", "remove", "list"]), st.sampled_from("abcdef")))
 )
-def test_listing_agrees_with_a_plain_dict(steps):
+def test_pages_agree_with_a_set_after_any_changes(steps):
     registry, model, versions = WorkloadRegistry(), set(), [-1]
     for step, name in steps:
         if step == "register" and name not in model:
@@ -198,7 +200,7 @@ def ids(entries) -> list[str]:
     return [entry.workload.id for entry in entries]
 
 
-def test_a_page_can_be_of_one_label_and_of_a_state_besides():
+def test_page_of_a_label_can_be_limited_to_a_state():
     registry = WorkloadRegistry()
     for name, team in [("d", "red"), ("a", "red"), ("c", "blue"), ("b", "red"), ("e", None)]:
         registry.register(workload(name, labels={"team": team} if team else {}), now=0)
@@ -217,7 +219,7 @@ def test_a_page_can_be_of_one_label_and_of_a_state_besides():
     assert (registry.count(RUNNING), registry.count(PENDING)) == (1, 1)
 
 
-def test_a_page_of_a_rare_state_is_not_found_by_walking_everything(monkeypatch):
+def test_page_of_a_rare_state_reads_only_what_it_returns(monkeypatch):
     registry = WorkloadRegistry()
     for number in range(5000):
         registry.register(workload(f"w-{number:04}"), now=0)
@@ -249,7 +251,7 @@ def test_page_of_a_state_and_a_label_reads_only_what_it_returns():
         max_size=40,
     )
 )
-def test_pages_of_every_combination_agree_with_a_search(steps):
+def test_page_of_any_state_and_label_agrees_with_a_search_of_all_entries(steps):
     registry = WorkloadRegistry()
     for step, name, team in steps:
         entry = registry.get(name)
@@ -272,7 +274,7 @@ def test_pages_of_every_combination_agree_with_a_search(steps):
             )
 
 
-def test_history_tells_states_reasons_and_attempts():
+def test_history_has_state_reason_attempt_and_exit_code_of_each_transition():
     registry = WorkloadRegistry()
     registry.register(workload(), now=1)
     registry.update("wl-1", Run(PENDING, reason="Pulling", message="nginx:latest"), now=2)
@@ -293,7 +295,7 @@ def test_history_tells_states_reasons_and_attempts():
     assert registry.history("wl-1") == (Transition(8, PENDING),)
 
 
-def test_history_is_bounded():
+def test_history_keeps_the_latest_sixteen_transitions():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     for number in range(1, 15):
@@ -305,7 +307,7 @@ def test_history_is_bounded():
     assert [step.attempt for step in history] == list(range(40 - MAX_HISTORY, 40))
 
 
-def test_changes_can_be_followed_from_any_version():
+def test_changes_returns_those_after_any_kept_version():
     registry = WorkloadRegistry()
     begin = registry.version
     registry.register(workload("a"), now=0)
@@ -330,7 +332,7 @@ def test_removed_workload_is_not_kept_alive_by_the_registry():
     assert holders == []
 
 
-def test_a_reader_who_is_too_late_or_too_early_has_to_list_again():
+def test_changes_after_a_compacted_or_future_version_raises_compacted():
     registry = WorkloadRegistry(max_changes=3)
     for name in "abcde":
         registry.register(workload(name), now=0)
@@ -346,14 +348,14 @@ def test_a_reader_who_is_too_late_or_too_early_has_to_list_again():
         registry.changes(3, limit=0)
 
 
-def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
+def test_removable_returns_workloads_past_retention_in_the_order_they_ended():
     registry = WorkloadRegistry()
     for name in "abcd":
         registry.register(workload(name), now=0)
     registry.update("b", Run(FAILED), now=10)
     registry.update("a", Run(FAILED), now=20)
     registry.update("c", Run(RUNNING), now=5)
-    registry.set_desired("b", DesiredState.STOP, now=25)  # does not make it younger
+    registry.set_desired("b", DesiredState.STOP, now=25)  # its end is still at 10
     assert registry.removable(now=20, retention=10) == []
     assert ids(registry.removable(now=21, retention=10)) == ["b"]
     assert ids(registry.removable(now=31, retention=10)) == ["b", "a"]
@@ -364,7 +366,7 @@ def test_the_finished_can_be_removed_after_their_time_the_oldest_first():
     assert ids(registry.removable(now=31, retention=10)) == ["a"]
 
 
-def test_what_ended_while_the_clock_was_ahead_keeps_nothing_else():
+def test_removable_skips_a_workload_that_ended_in_the_future():
     registry = WorkloadRegistry()
     for name, ended in (("ahead", 9999), ("b", 20)):
         registry.register(workload(name), now=1)
@@ -373,7 +375,7 @@ def test_what_ended_while_the_clock_was_ahead_keeps_nothing_else():
     assert ids(registry.removable(now=99999, retention=10)) == ["ahead", "b"]
 
 
-def test_another_run_has_its_own_times_and_address():
+def test_next_run_does_not_inherit_times_address_or_digest():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=1)
     registry.update(
@@ -393,7 +395,7 @@ def test_another_run_has_its_own_times_and_address():
     assert entry.run.image_digest is None
 
 
-def test_a_restart_may_be_told_of_a_later_attempt():
+def test_restart_with_a_given_attempt_may_skip_some_but_not_go_back():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=1)
     entry = registry.restart("a", now=2, restart_at=None, attempt=5)
@@ -402,17 +404,17 @@ def test_a_restart_may_be_told_of_a_later_attempt():
         registry.restart("a", now=2, restart_at=None, attempt=5)
 
 
-def test_a_subscriber_is_told_every_change_until_it_has_enough():
-    registry, told = WorkloadRegistry(), []
-    registry.subscribe(told.append)
+def test_subscriber_gets_every_change_until_it_is_unsubscribed():
+    registry, changes = WorkloadRegistry(), []
+    registry.subscribe(changes.append)
     entry = registry.register(workload("a"), now=0)
     registry.remove("a")
     registry.subscribe(None)
     registry.register(workload("b"), now=0)
-    assert told == [Change("a", 1, entry, (), True), Change("a", 2, None)]
+    assert changes == [Change("a", 1, entry, (), True), Change("a", 2, None)]
 
 
-def test_want_of_the_same_end_keeps_the_shorter_grace_time():
+def test_repeated_stop_keeps_the_shorter_grace_time():
     registry = WorkloadRegistry()
     registry.register(workload(), now=0)
     registry.set_desired("wl-1", DesiredState.STOP, now=1, grace_seconds=3600)
@@ -434,7 +436,7 @@ def crash(registry: WorkloadRegistry, attempt: int, code: int = 3) -> None:
     registry.restart("a", now=now + 2, restart_at=now + 9, reason="BackOff", exit_code=code)
 
 
-def test_history_counts_attempts_that_go_the_same_way_and_keeps_the_last():
+def test_history_of_a_crash_loop_keeps_and_counts_the_last_attempt():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=0)
     for attempt in range(20):
@@ -451,7 +453,7 @@ def test_history_counts_attempts_that_go_the_same_way_and_keeps_the_last():
     ]
 
 
-def test_history_keeps_what_was_before_a_loop_and_what_breaks_it():
+def test_history_keeps_transitions_before_a_crash_loop_and_those_that_differ():
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=0)
     for attempt, code in enumerate([1, 3, 3, 3, 4, 3]):
@@ -467,7 +469,7 @@ def test_history_keeps_what_was_before_a_loop_and_what_breaks_it():
 
 
 @pytest.mark.parametrize("state", [WorkloadState.SUCCEEDED, WorkloadState.FAILED])
-def test_workload_that_has_ended_is_not_restarted(state):
+def test_restart_of_an_ended_workload_raises_illegal_transition(state):
     registry = WorkloadRegistry()
     registry.register(workload("a"), now=0)
     registry.update("a", Run(WorkloadState.RUNNING), now=1)

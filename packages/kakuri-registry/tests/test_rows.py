@@ -10,8 +10,8 @@ from kakuri_registry._rows import (
     MAX_STORED_TEXT,
     BadRow,
     RowReader,
-    keepable,
     row_of,
+    storable,
 )
 from kakuri_registry._schema import migrate
 from kakuri_registry._statements import PUT, SELECT
@@ -82,14 +82,14 @@ def connection():
 
 
 @given(entry=ENTRIES, history=HISTORIES)
-def test_what_is_written_is_read_back(connection, entry, history):
+def test_any_entry_and_history_are_read_as_written(connection, entry, history):
     change = Change(entry.workload.id, entry.version, entry, history)
     connection.execute("DELETE FROM workloads")
     row = row_of(change)
     try:
         connection.execute(PUT[1], row)
     except UnicodeEncodeError:
-        connection.execute(PUT[1], [keepable(cell) for cell in row])
+        connection.execute(PUT[1], [storable(cell) for cell in row])
     (row,) = connection.execute(SELECT)
     assert RowReader().read(row) == change
 
@@ -100,14 +100,14 @@ def change(**fields: object) -> Change:
     return Change("wl-1", 1, entry)
 
 
-def test_every_field_has_its_column():
+def test_row_has_a_cell_for_every_column():
     assert len(row_of(change())) == len(COLUMNS)
 
 
-def test_what_a_runtime_exaggerates_is_cut(connection):
+def test_exit_code_and_message_beyond_their_limits_are_cut(connection):
     connection.execute("DELETE FROM workloads")
-    said = change(exit_code=10**30, message="m" * (MAX_STORED_TEXT + 1))
-    connection.execute(PUT[1], [keepable(cell) for cell in row_of(said)])
+    changed = change(exit_code=10**30, message="m" * (MAX_STORED_TEXT + 1))
+    connection.execute(PUT[1], [storable(cell) for cell in row_of(changed)])
     (row,) = connection.execute(SELECT)
     entry = RowReader().read(row).entry
     assert (entry.run.exit_code, len(entry.run.message)) == (LARGEST, MAX_STORED_TEXT)
@@ -116,12 +116,12 @@ def test_what_a_runtime_exaggerates_is_cut(connection):
 @pytest.mark.parametrize(
     ("column", "cell", "message"),
     [
-        ("id", "No Id", "expected a workload's id, got 'No Id'"),
-        ("id", "a" * 64, "expected a workload's id"),
+        ("id", "No Id", "expected the id of a workload in id, got 'No Id'"),
+        ("id", "a" * 64, "expected the id of a workload in id"),
         ("id", None, "expected text in id, got None"),
         ("id", b"\xff", "expected text in id"),
-        ("image", "no image!", "expected an image reference, got 'no image!'"),
-        ("image", "a" * 256, "expected an image reference"),
+        ("image", "no image!", "expected an image reference in image, got 'no image!'"),
+        ("image", "a" * 256, "expected an image reference in image"),
         ("image", 5, "expected text in image, got 5"),
         ("image", None, "expected text in image, got None"),
         ("state", "flying", "expected pending, running, succeeded, failed in state, got 'flying'"),
@@ -140,19 +140,19 @@ def test_what_a_runtime_exaggerates_is_cut(connection):
         ("env", "a\nb\na\nc", "expected keys and values in env, got 4 lines"),
         ("args", r"\x", r"expected an escape in args, got '\\\\x'"),
         ("command", "\\", r"expected an escape in command, got '\\\\'"),
-        ("history", "1.0\npending", "expected six lines for each step of history, got 2"),
+        ("history", "1.0\npending", "expected six lines for each transition in history, got 2"),
         ("history", "1.0\npending\nx\n\n\n", "expected numbers in history"),
         ("history", "1.0\nflying\n1\n\n\n", "in state, got 'flying'"),
     ],
 )
-def test_a_bad_row_is_told_by_its_column(column, cell, message):
+def test_invalid_cell_raises_bad_row_that_names_its_column(column, cell, message):
     row = list(row_of(change()))
     row[COLUMNS.index(column)] = cell
     with pytest.raises(BadRow, match=message):
         RowReader().read(row)
 
 
-def test_common_text_is_kept_once():
+def test_rows_with_the_same_text_share_one_object():
     reader = RowReader()
     rows = [row_of(change(reason=reason)) for reason in ("".join(["Pull", "ing"]), "Pulling")]
     first, second = (reader.read(row).entry for row in rows)

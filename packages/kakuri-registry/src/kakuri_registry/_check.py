@@ -9,7 +9,7 @@ from pathlib import Path
 from kakuri_registry._errors import StoreFailed
 from kakuri_registry._folder import companion, lock_store
 from kakuri_registry._recovery import text_or_bytes
-from kakuri_registry._rows import BadRow, RowReader, short
+from kakuri_registry._rows import BadRow, RowReader, shorten
 from kakuri_registry._schema import SCHEMA_VERSION, refuse_foreign
 from kakuri_registry._sqlite_errors import is_damage, translate_os_error, translate_sqlite_error
 from kakuri_registry._statements import SELECT
@@ -95,7 +95,7 @@ def _report(connection: sqlite3.Connection) -> StoreReport:
                 reader.read(row)
                 count += 1
             except BadRow as error:
-                workload_id = row[0] if isinstance(row[0], str) else short(row[0])
+                workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
                 problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
     except sqlite3.DatabaseError as error:
         if not is_damage(error):

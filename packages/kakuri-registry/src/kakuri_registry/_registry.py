@@ -30,7 +30,7 @@ MAX_WORKLOADS = 200_000
 """The default limit: about 200 MB of snapshots, and hundreds of times what one machine can run."""
 
 MAX_PAGE = 1000
-"""The most entries that one page holds."""
+"""The largest number of entries in a page."""
 
 _PENDING = Run(WorkloadState.PENDING)
 
@@ -54,10 +54,10 @@ class WorkloadRegistry:
     def load(
         cls, loaded: Loaded, *, max_workloads: int = MAX_WORKLOADS, max_changes: int = MAX_CHANGES
     ) -> "WorkloadRegistry":
-        """Return a registry with what a store held; versions continue from the store's.
+        """Return a registry with the contents of a store; its versions continue from there.
 
-        Everything is loaded, even above max_workloads. The log of changes is empty: readers from
-        before have to list again.
+        All workloads are loaded, even more than `max_workloads`. The change log is empty, so
+        readers that followed the registry of an earlier process get Compacted, and list again.
         """
         registry = cls(max_workloads=max_workloads, max_changes=max_changes)
         for entry in loaded.entries:
@@ -79,9 +79,18 @@ class WorkloadRegistry:
     ) -> WorkloadEntry:
         """Add a workload as pending; its mappings and lists are replaced by immutable copies.
 
-        One that is adopted, because it runs already, does not count as new to a store: it is
-        stored even if there is no room for others.
-        Raises DuplicateWorkload if its id is taken and RegistryFull at the limit.
+        Args:
+            workload: The workload.
+            now: The time of the registration.
+            is_adopted: Whether the workload runs already. A store does not count it as new, so
+                it is stored even when the disk has no room for new workloads.
+
+        Returns:
+            The new snapshot.
+
+        Raises:
+            DuplicateWorkload: A workload has this id already.
+            RegistryFull: The registry has `max_workloads` workloads.
         """
         if workload.id in self._entries:
             raise DuplicateWorkload(workload.id)
@@ -102,16 +111,16 @@ class WorkloadRegistry:
         their earlier values, and the attempt stays the entry's (`Run.after`).
 
         Args:
-            workload_id: the workload.
-            run: what was observed.
-            now: the time of the change.
+            workload_id: The workload.
+            run: What was observed.
+            now: The time of the change.
 
         Returns:
             The new snapshot.
 
         Raises:
-            UnknownWorkload: no workload has this id.
-            IllegalTransition: the state machine has no transition to the state.
+            UnknownWorkload: No workload has this id.
+            IllegalTransition: The state machine has no transition to the state.
 
         Example:
             registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())
@@ -151,11 +160,25 @@ class WorkloadRegistry:
     ) -> WorkloadEntry:
         """Return a workload whose run has ended to pending, as its next attempt.
 
-        `restart_at` is when that attempt is due. Reason, message and exit_code describe the end of
-        the last one, and `failures` is the number of runs in a row that did not stay up. `attempt`
-        is for one later than the next. Times stay those of the last run.
-        Raises UnknownWorkload, IllegalTransition for a terminal state, and ValueError for an
-        attempt that is not later than the present one.
+        The start and end times stay those of the last run until the next one begins.
+
+        Args:
+            workload_id: The workload.
+            now: The time of the change.
+            restart_at: When the next attempt is due; None if it has begun already.
+            reason: Why the workload is pending, such as `BackOff`.
+            message: How the last run ended.
+            exit_code: The exit code of the last run.
+            failures: The number of runs in a row that did not stay up.
+            attempt: The new attempt; by default the one after the present one.
+
+        Returns:
+            The new snapshot.
+
+        Raises:
+            UnknownWorkload: No workload has this id.
+            IllegalTransition: The state is terminal.
+            ValueError: The new attempt is not later than the present one.
         """
         entry = self._known(workload_id)
         if entry.state.is_terminal:
@@ -187,11 +210,22 @@ class WorkloadRegistry:
     def set_desired(
         self, workload_id: str, desired: DesiredState, *, now: float, grace_seconds: int = 0
     ) -> WorkloadEntry:
-        """Set the desired state of a workload and the grace time of its end.
+        """Set the desired state of a workload, and the grace time of its end.
 
-        The desired state only ever changes from run to stop to remove. Once it is not run, a grace
-        time replaces a longer one and never a shorter one. Returns the present entry itself if
-        nothing changes. Raises UnknownWorkload.
+        The desired state changes from run to stop to remove, never back. Once it is stop or remove,
+        a shorter grace time replaces a longer one.
+
+        Args:
+            workload_id: The workload.
+            desired: The desired state.
+            now: The time of the change.
+            grace_seconds: Seconds that the workload may take to end by itself.
+
+        Returns:
+            The new snapshot, or the present one if nothing changes.
+
+        Raises:
+            UnknownWorkload: No workload has this id.
         """
         entry = self._known(workload_id)
         if entry.desired is not DesiredState.RUN:
@@ -219,15 +253,20 @@ class WorkloadRegistry:
         return self._entries.get(workload_id)
 
     def history(self, workload_id: str) -> History:
-        """Return the latest transitions of a workload, the oldest first.
+        """Return the latest transitions of a workload, oldest first.
 
-        Raises UnknownWorkload.
+        Raises:
+            UnknownWorkload: No workload has this id.
         """
         entry = self._known(workload_id)
         return complete(self._histories.get(workload_id, ()), entry)
 
     def remove(self, workload_id: str) -> WorkloadEntry:
-        """Remove a workload and return its last snapshot. Raises UnknownWorkload."""
+        """Remove a workload and return its last snapshot.
+
+        Raises:
+            UnknownWorkload: No workload has this id.
+        """
         entry = self._known(workload_id)
         del self._entries[workload_id]
         self._histories.pop(workload_id, None)
@@ -244,11 +283,19 @@ class WorkloadRegistry:
         after: str = "",
         limit: int = MAX_PAGE,
     ) -> list[WorkloadEntry]:
-        """Return a page of snapshots in the order of their ids, optionally of one state or label.
+        """Return a page of snapshots in the order of their ids.
 
-        The page begins after the id `after`, which need not exist any more, so paging stays
-        stable while workloads are added and removed. The time depends only on the size of the
-        page. Raises ValueError for a limit outside 1 to MAX_PAGE.
+        It takes time in proportion to the page, whatever the state, the label and `after`.
+
+        Args:
+            state: Return only workloads in this state.
+            label: Return only workloads with this label, a key and a value.
+            after: Begin after this id. It need not exist any more, so paging continues correctly
+                while workloads are added and removed.
+            limit: The largest number of snapshots.
+
+        Raises:
+            ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_limit(limit)
         ids = islice(self._index.after(after, state, label), limit)
@@ -257,11 +304,20 @@ class WorkloadRegistry:
     def removable(
         self, *, now: float, retention: float, budget: int | None = None, limit: int = MAX_PAGE
     ) -> list[WorkloadEntry]:
-        """Return workloads that have ended and need not be kept, the one that ended first in front.
+        """Return ended workloads that may be removed, in the order in which they ended.
 
-        They came to their final state more than `retention` seconds before now, or are in the way
-        of later ones: without them, `ended_bytes` is at most `budget`. One that is being removed
-        is left out. Raises ValueError for a limit outside 1 to MAX_PAGE.
+        These are the workloads that ended more than `retention` seconds ago, and as many more as
+        have to be removed to reduce `ended_bytes` to `budget`. Workloads that are being removed
+        already are left out.
+
+        Args:
+            now: The present time.
+            retention: Seconds for which an ended workload is kept.
+            budget: Bytes that all ended workloads may take together; None for no limit.
+            limit: The largest number of workloads.
+
+        Raises:
+            ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_limit(limit)
         excess = 0 if budget is None else self.ended_bytes - budget
@@ -271,7 +327,7 @@ class WorkloadRegistry:
                 break
             if excess <= 0:
                 if since > now:
-                    continue  # the clock was set back: it keeps none that ended after it
+                    continue  # the clock was set back since; later ones may still be due
                 if since >= now - retention:
                     break
             excess -= size
@@ -291,9 +347,16 @@ class WorkloadRegistry:
     def changes(self, after: int, *, limit: int = MAX_PAGE) -> list[ChangedWorkload]:
         """Return which workloads changed after a version, the oldest change first.
 
-        A reader begins with `version`, then lists, then asks for what came after that version,
-        and goes on after the version of the last change that it got. Raises Compacted if the feed
-        does not reach back so far, and ValueError for a limit outside 1 to MAX_PAGE.
+        To follow the registry, read `version`, list the workloads, request the changes after that
+        version, and continue after the version of the last change that was returned.
+
+        Args:
+            after: The version.
+            limit: The largest number of changes.
+
+        Raises:
+            Compacted: Some of the changes are no longer kept: list again.
+            ValueError: The limit is not from 1 to MAX_PAGE.
         """
         _check_limit(limit)
         return self._change_log.after(after, limit)
@@ -303,15 +366,16 @@ class WorkloadRegistry:
         return self._index.count(state)
 
     def subscribe(self, on_change: Callable[[Change], None] | None) -> None:
-        """Call a function with every change as it is made; None for no function.
+        """Call a function with every change as it is made, in place of the earlier subscriber.
 
-        There is one subscriber, which must not change the registry.
+        Args:
+            on_change: The function, which must not change the registry; None for no subscriber.
         """
         self._on_change = on_change
 
     @property
     def version(self) -> int:
-        """How many changes the registry has seen."""
+        """The version after the latest change; it only grows, also across restarts."""
         return self._version
 
     def __len__(self) -> int:
@@ -329,9 +393,9 @@ class WorkloadRegistry:
     def _put(self, before: WorkloadEntry, entry: WorkloadEntry) -> WorkloadEntry:
         workload_id = entry.workload.id
         self._entries[workload_id] = entry
-        past = self._histories.get(workload_id, ())
-        history = extended(past, before, entry)
-        if history is not past:
+        known = self._histories.get(workload_id, ())
+        history = extended(known, before, entry)
+        if history is not known:
             self._histories[workload_id] = history
         if before.state is not entry.state:
             self._index.move(before.state, entry)
@@ -356,7 +420,7 @@ class WorkloadRegistry:
     def _as_ended(self, entry: WorkloadEntry) -> Ended:
         workload_id = entry.workload.id
         history = self._histories.get(workload_id, ())
-        # Changes of a workload that has ended are not steps: its last step is its end.
+        # Later changes of an ended workload are not transitions, so its last transition is its end.
         since = history[-1].at if history else entry.changed_at
         return Ended(workload_id, since, entry_size(entry, history))
 

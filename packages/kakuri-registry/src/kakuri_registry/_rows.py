@@ -37,10 +37,10 @@ COLUMNS = (
     "command", "args", "env", "working_dir", "user", "labels", "restart_policy", "max_restarts",
     "history", "pull", "image_digest",
 )  # fmt: skip
-"""The columns of a row, in this order."""
+"""The columns of a row, in this order; `wanted` has the desired state."""
 
 LARGEST = 2**63 - 1
-"""SQLite's integers have 64 bits."""
+"""The largest integer that SQLite can store: they are signed and have 64 bits."""
 
 MAX_STORED_TEXT = 4 << 20
 """Characters of the longest text that is stored or read; no line of an agent is so long."""
@@ -78,7 +78,7 @@ class BadRow(ValueError):
 
 
 def row_of(change: Change) -> tuple[Cell, ...]:
-    """Return the row of a change that is not a removal; `keepable` converts what SQLite refuses."""
+    """Return the row of a change that is not a removal; `storable` converts what SQLite refuses."""
     entry = change.entry
     assert entry is not None
     workload = entry.workload
@@ -119,7 +119,7 @@ def row_of(change: Change) -> tuple[Cell, ...]:
     )
 
 
-def keepable(cell: Cell) -> Cell:
+def storable(cell: Cell) -> Cell:
     """Return what SQLite can store of a cell: bytes for lone surrogates, the nearest number."""
     if isinstance(cell, str):
         try:
@@ -137,16 +137,20 @@ class RowReader:
     def __init__(self) -> None:
         self._images: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._good_kinds: set[tuple[type, ...]] = set()
+        self._valid_kinds: set[tuple[type, ...]] = set()
 
     def read(self, row: Sequence[Any]) -> Change:
-        """Return the change that wrote a row, with its entry and history. Raises BadRow."""
+        """Return the change that wrote a row, with its entry and history.
+
+        Raises:
+            BadRow: The row is not a valid entry.
+        """
         # Most of a million rows have the same types: types that are valid once are valid again.
         kinds = tuple(map(type, row))
-        if kinds not in self._good_kinds:
+        if kinds not in self._valid_kinds:
             row = [_checked(*cell) for cell in zip(COLUMNS, row, strict=True)]
-            if bytes not in kinds and len(self._good_kinds) < MAX_SHARED:
-                self._good_kinds.add(kinds)
+            if bytes not in kinds and len(self._valid_kinds) < MAX_SHARED:
+                self._valid_kinds.add(kinds)
         (
             workload_id, version, state, registered_at, changed_at, reason, message, exit_code,
             address, started_at, ended_at, attempt, restart_at,
@@ -155,7 +159,7 @@ class RowReader:
             pull, image_digest,
         ) = row  # fmt: skip
         if len(workload_id) > MAX_ID_LENGTH or not _ID.fullmatch(workload_id):
-            raise BadRow(f"expected a workload's id, got {short(workload_id)}")
+            raise BadRow(f"expected the id of a workload in id, got {shorten(workload_id)}")
         if message is not None and len(message) > MAX_STORED_TEXT:
             raise BadRow(
                 f"expected at most {MAX_STORED_TEXT} characters in message, got {len(message)}"
@@ -198,8 +202,8 @@ class RowReader:
             _DESIRED.get(desired) or _unknown("wanted", desired, _DESIRED),
             grace_seconds,
         )
-        steps = () if history is None else self._read_steps(history)
-        return Change(workload_id, version, entry, steps)
+        transitions = () if history is None else self._read_history(history)
+        return Change(workload_id, version, entry, transitions)
 
     def _name(self, text: str) -> str:
         """Return a text, shared with other rows that have the same one."""
@@ -209,21 +213,21 @@ class RowReader:
 
     def _read_image(self, image: str) -> str:
         if len(image) > MAX_IMAGE_LENGTH or not _IMAGE.fullmatch(image):
-            raise BadRow(f"expected an image reference, got {short(image)}")
+            raise BadRow(f"expected an image reference in image, got {shorten(image)}")
         if len(self._images) < MAX_SHARED:
             self._images[image] = image
         return image
 
-    def _read_steps(self, text: str) -> History:
+    def _read_history(self, text: str) -> History:
         lines = _read_lines("history", text)
         if len(lines) % 6:
-            raise BadRow(f"expected six lines for each step of history, got {len(lines)}")
-        steps = []
+            raise BadRow(f"expected six lines for each transition in history, got {len(lines)}")
+        transitions = []
         try:
             for start in range(0, len(lines), 6):
                 at, state, numbers, reason, message, exit_code = lines[start : start + 6]
                 attempt, _, count = numbers.partition("*")
-                steps.append(
+                transitions.append(
                     Transition(
                         float(at),
                         _STATES.get(state) or _unknown("state", state, _STATES),
@@ -238,7 +242,7 @@ class RowReader:
             raise
         except ValueError as error:
             raise BadRow(f"expected numbers in history: {error}") from error
-        return tuple(steps)
+        return tuple(transitions)
 
 
 def _lines(items: Iterable[str]) -> str:
@@ -255,16 +259,18 @@ def _flat(mapping: Mapping[str, str]) -> Iterable[str]:
 
 
 def _history(history: History) -> str:
-    """Return six lines for each step; a mark distinguishes an empty text from None."""
-    steps = []
-    for step in history:
-        reason, message = step.reason, step.message
+    """Return six lines for each transition; a mark distinguishes an empty text from None."""
+    transitions = []
+    for each in history:
+        reason, message = each.reason, each.message
         reason = "" if reason is None else "=" + _escaped(reason)
         message = "" if message is None else "=" + _escaped(message)
-        code = "" if step.exit_code is None else step.exit_code
-        attempt = f"{step.attempt}" if step.count == 1 else f"{step.attempt}*{step.count}"
-        steps.append(f"{step.at!r}\n{step.state.value}\n{attempt}\n{reason}\n{message}\n{code}")
-    return "\n".join(steps)
+        code = "" if each.exit_code is None else each.exit_code
+        attempt = f"{each.attempt}" if each.count == 1 else f"{each.attempt}*{each.count}"
+        transitions.append(
+            f"{each.at!r}\n{each.state.value}\n{attempt}\n{reason}\n{message}\n{code}"
+        )
+    return "\n".join(transitions)
 
 
 def _escaped(text: str) -> str:
@@ -282,12 +288,12 @@ def _checked(column: str, cell: object) -> object:
         except UnicodeDecodeError:
             pass  # reported below like any other type
     if type(cell) is not kind:
-        raise BadRow(f"expected {_KIND_NAMES[kind]} in {column}, got {short(cell)}")
+        raise BadRow(f"expected {_KIND_NAMES[kind]} in {column}, got {shorten(cell)}")
     return cell
 
 
 def _unknown(column: str, cell: str, members: Mapping[str, object]) -> NoReturn:
-    raise BadRow(f"expected {', '.join(members)} in {column}, got {short(cell)}")
+    raise BadRow(f"expected {', '.join(members)} in {column}, got {shorten(cell)}")
 
 
 def _read_lines(column: str, text: str) -> list[str]:
@@ -311,7 +317,7 @@ def _read_mapping(column: str, text: str) -> dict[str, str]:
     return mapping
 
 
-def short(value: object) -> str:
+def shorten(value: object) -> str:
     """Return a value for a message, shortened to a readable length."""
     text = repr(value[:64] if isinstance(value, str | bytes) else value)
     return text if len(text) <= 80 else f"{text[:79]}…"

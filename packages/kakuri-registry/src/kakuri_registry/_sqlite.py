@@ -23,7 +23,7 @@ from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._folder import check_files, companion, lock_store, open_private_folder
 from kakuri_registry._history import History
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
-from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, short
+from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, shorten
 from kakuri_registry._schema import refuse_foreign
 from kakuri_registry._space_reserve import SpaceReserve
 from kakuri_registry._sqlite_errors import (
@@ -276,7 +276,7 @@ class SQLiteStore:
             try:
                 change = reader.read(row)
             except BadRow as error:
-                workload_id = row[0] if isinstance(row[0], str) else short(row[0])
+                workload_id = row[0] if isinstance(row[0], str) else shorten(row[0])
                 problems.append(StoreProblem(f"a workload can't be loaded: {error}", workload_id))
                 continue
             assert change.entry is not None

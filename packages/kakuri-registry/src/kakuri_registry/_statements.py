@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 
-from kakuri_registry._rows import COLUMNS, Cell, keepable
+from kakuri_registry._rows import COLUMNS, Cell, storable
 
 CHUNKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Numbers of workloads that one statement writes.
@@ -64,7 +64,7 @@ def in_chunks(
         try:
             connection.execute(statements[size], cells)
         except (UnicodeEncodeError, OverflowError):  # before anything was written
-            connection.execute(statements[size], [keepable(cell) for cell in cells])
+            connection.execute(statements[size], [storable(cell) for cell in cells])
 
 
 def is_large(row: Sequence[Cell]) -> bool:
