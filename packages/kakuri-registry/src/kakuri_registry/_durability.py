@@ -28,4 +28,4 @@ class Durability(Enum):
 
     def __init__(self, value: str) -> None:
         # Not a property: it is asked for at each request for a status.
-        self.is_reportable = value in ("saved", "blocked")
+        self.is_reportable: bool = value in ("saved", "blocked")
