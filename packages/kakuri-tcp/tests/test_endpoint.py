@@ -39,6 +39,11 @@ def test_text_that_is_not_an_endpoint_is_refused_and_quoted(text):
         Endpoint.parse(text)
 
 
+def test_bare_path_is_refused_with_the_form_of_a_unix_socket():
+    with pytest.raises(EndpointError, match=r"got '/run/x\.sock'; a Unix socket is unix:PATH$"):
+        Endpoint.parse("/run/x.sock")
+
+
 @pytest.mark.parametrize(
     ("text", "is_loopback"),
     [

@@ -56,6 +56,8 @@ class Endpoint:
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
             return cls.unix(path.removeprefix("//") if path.startswith("//") else path)
+        if text.startswith("/"):
+            raise EndpointError(f"expected {_FORMS}, got {text!r}; a Unix socket is unix:PATH")
         scheme, rest = "tcp", text
         if match := _SCHEME.fullmatch(text):
             scheme, rest = match[1], match[2]
