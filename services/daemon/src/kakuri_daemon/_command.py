@@ -298,7 +298,9 @@ def _check_setting(path: Path, key: str, value: object, option: click.Parameter)
     else:
         expected, fits = "a string", isinstance(value, str)
     if not fits:
-        message = f"{path}: expected {expected} for '{key}', got {value!r}"
+        got = str(value).lower() if isinstance(value, bool) else repr(value)  # as TOML writes it
+        hint = f": write [{value!r}]" if option.multiple and isinstance(value, str) else ""
+        message = f"{path}: expected {expected} for '{key}', got {got}{hint}"
         raise DaemonError(message)
 
 
