@@ -283,7 +283,7 @@ async def test_check_store_exits_with_0_for_an_intact_and_1_for_a_damaged_store(
         await client.close()
     path = tmp_path / "state/simulated.sqlite"
     capsys.readouterr()
-    assert check(capsys, path.parent) == (0, (f"{path}: intact, 1 workloads\n", ""))
+    assert check(capsys, path.parent) == (0, (f"{path}: intact, 1 workload\n", ""))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE workloads SET state = 'odd'")
     status, written = check(capsys, path.parent)

@@ -123,7 +123,8 @@ class StateFolder:
                 about = "" if problem.workload_id is None else f" ({problem.workload_id})"
                 report(f"{path}: {problem.message}{about}")
             verdict = "damaged" if found.problems else "intact"
-            report(f"{path}: {verdict}, {found.workloads} workloads")
+            noun = "workload" if found.workloads == 1 else "workloads"
+            report(f"{path}: {verdict}, {found.workloads} {noun}")
             is_intact &= not found.problems
         return is_intact
 
@@ -144,7 +145,8 @@ async def open_registry(store: Store) -> AsyncIterator[tuple[WorkloadRegistry, S
         except StoreError as error:
             raise DaemonError(str(error)) from error
         for problem in loaded.problems:
-            log.error("store damaged", problem=problem.message, id=problem.workload_id)
+            about = {} if problem.workload_id is None else {"id": problem.workload_id}
+            log.error("store damaged", problem=problem.message, **about)
         registry = WorkloadRegistry.load(loaded)
         if len(registry):
             log.info("workloads known", number=len(registry))
