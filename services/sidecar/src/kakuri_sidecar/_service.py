@@ -49,6 +49,7 @@ async def sidecar_service(
         Runtime(channel, timeouts=settings.timeouts) as runtime,
         zone_node(runtime, settings) as node,
     ):
+        log.info("zones are run", cri=str(settings.cri), handlers=dict(settings.handlers))
         router = APIRouter(PROBLEMS, ids={"zone": WORKLOAD_ID})
         router.check(refuse_browsers)
         if listen.scheme != "unix":
