@@ -1,6 +1,6 @@
 """Start an agent and a control plane side by side, and take both down together.
 
-Usage: python -m tools.up [--agent HOST:PORT] [--listen HOST:PORT]
+Usage: ./nox -s up -- [--agent HOST:PORT] [--listen HOST:PORT]
 """
 
 import argparse
@@ -71,7 +71,7 @@ def await_end(process: subprocess.Popen[str], ended: threading.Event) -> None:
 
 def main() -> None:
     """Run both daemons until Ctrl-C, SIGTERM, or the end of one of them."""
-    parser = argparse.ArgumentParser(prog="nox -s up --")
+    parser = argparse.ArgumentParser(prog="./nox -s up --")
     parser.add_argument("--agent", default="127.0.0.1:9000", help="where the agent listens")
     parser.add_argument(
         "--listen", default="127.0.0.1:8080", help="where the control plane listens"
