@@ -30,7 +30,7 @@ async def url(start, cri, tmp_path):
     return f"http://{(await asyncio.to_thread(daemons)).address}"
 
 
-async def test_readyz_is_503_with_the_reason_while_the_container_runtime_is_away(url, cri):
+async def test_readyz_is_503_with_the_reason_while_the_container_runtime_is_unavailable(url, cri):
     async def reached(status):
         while (answer := await asyncio.to_thread(curl, f"{url}/readyz")).status != status:
             pass

@@ -205,7 +205,7 @@ def test_body_target_and_head_over_the_limit_are_413_414_and_431(url, tmp_path):
     assert curl(f"{url}/workloads", "-H", f"X-Large: {'a' * 100_000}").status == 431
 
 
-def test_simulated_workload_ends_as_its_script_says(start, tmp_path):
+def test_simulated_workload_ends_by_its_script(start, tmp_path):
     script = tmp_path / "script.toml"
     script.write_text(
         '[[outcome]]\nimage = "job:ok"\nstart_delay = 0\nrun_time = 0.01\n'

@@ -78,7 +78,7 @@ async def test_pipelined_responses_keep_the_order_of_requests():
     assert got == [b"slow" if i % 2 else b"quick" for i in range(1, 20)]
 
 
-async def test_response_to_connection_close_says_close():
+async def test_response_to_connection_close_has_connection_close():
     async with wired() as wire:
         wire.send(GET.replace(b"Host: a", b"Host: a\r\nConnection: close") + GET)
         status, fields, _ = await wire.read_response()

@@ -124,7 +124,7 @@ def test_second_response_to_a_request_raises_local_protocol_error():
 
 
 @pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
-def test_client_that_asks_to_close_does_not_use_the_connection_again(sent):
+def test_client_that_sent_connection_close_does_not_reuse_the_connection(sent):
     for keep_alive in (True, False):
         connection = ClientConnection()
         request = Request("GET", "/", Headers(), host="a")

@@ -65,7 +65,7 @@ def test_encode_beyond_max_length_in_bytes_raises_limit_error():
         encode("ééé", limits=limits)
 
 
-def test_encode_with_limits_writes_dataclass_like_without():
+def test_encode_of_dataclass_with_limits_writes_the_same_as_without():
     point = Point(1, [2])
     assert encode(point, limits=Limits(max_depth=2)) == encode(point)
     with pytest.raises(LimitError, match="levels of nesting"):

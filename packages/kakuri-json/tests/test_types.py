@@ -263,7 +263,7 @@ def test_decode_of_each_type_returns_its_value(kind, text, value):
         (int, '"' + "x" * 100 + '"', "expected an integer, got '" + "x" * 60 + "'…"),
     ],
 )
-def test_decode_of_wrong_value_says_what_was_expected(kind, text, message):
+def test_decode_of_wrong_value_names_what_was_expected(kind, text, message):
     for _ in range(2):
         with pytest.raises(ValidationError) as caught:
             kakuri_json.decode(text, type=kind)

@@ -87,8 +87,8 @@ def test_update_follows_the_state_machine_or_raises_an_error_that_names_both_sta
 @pytest.mark.parametrize(
     ("current", "target", "why"),
     [
-        (FAILED, FAILED, "failed is a final state"),
-        (SUCCEEDED, RUNNING, "succeeded is a final state"),
+        (FAILED, FAILED, "failed is a terminal state"),
+        (SUCCEEDED, RUNNING, "succeeded is a terminal state"),
         (PENDING, SUCCEEDED, "expected running or failed"),
     ],
 )

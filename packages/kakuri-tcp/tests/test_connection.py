@@ -251,7 +251,7 @@ async def test_drain_closes_the_connection_by_default(connection, transport):
     assert connection.events == ["opened", None, "ended"]
 
 
-async def test_peer_that_reads_slowly_and_steadily_is_not_cut_off(connection, transport):
+async def test_peer_that_reads_slowly_and_steadily_is_not_aborted(connection, transport):
     connection.write(b"x" * 10_000)
     now = time.monotonic()
     for second in range(0, 400, 4):
@@ -274,7 +274,7 @@ async def test_peer_that_reads_slowly_and_steadily_gets_all_before_the_close(con
     assert connection.events == ["opened", "paused", "resumed", None, "ended"]
 
 
-async def test_peer_that_does_not_read_is_cut_off_though_more_is_written(connection, transport):
+async def test_peer_that_does_not_read_is_aborted_although_more_is_written(connection, transport):
     now = time.monotonic()
     for second in range(7):
         connection.write(b"x" * 200)

@@ -28,7 +28,7 @@ async def test_connection_is_writable_up_to_its_limit_in_every_turn(link):
             future.cancel()
 
 
-async def test_link_that_sends_all_the_time_keeps_the_timer_of_its_deadlines(link):
+async def test_connection_that_sends_continuously_keeps_the_timer_of_its_deadlines(link):
     MemoryTransport(link)
     first = link.send(b"1", 1e9, 1.0)
     timer = link._timer
@@ -39,7 +39,7 @@ async def test_link_that_sends_all_the_time_keeps_the_timer_of_its_deadlines(lin
         future.cancel()
 
 
-async def test_link_checks_deadlines_fifty_times_a_second(link):
+async def test_connection_checks_deadlines_fifty_times_a_second(link):
     MemoryTransport(link)
     future = link.send(b"1", 1e9, 1.0)
     assert link._timer.when() - link._loop.time() <= 0.03
@@ -50,7 +50,7 @@ async def test_link_checks_deadlines_fifty_times_a_second(link):
 
 
 @pytest.mark.parametrize("others", [0, 1])
-async def test_link_whose_oldest_request_was_given_up_waits_for_its_reply(link, others):
+async def test_connection_whose_oldest_request_was_cancelled_waits_for_its_reply(link, others):
     MemoryTransport(link)
     link.send(b"1", 1e9, 1.0).cancel()
     sent = [link.send(b"2", 1e9, 1.0) for _ in range(others)]
@@ -62,7 +62,7 @@ async def test_link_whose_oldest_request_was_given_up_waits_for_its_reply(link, 
         other.cancel()
 
 
-async def test_requests_of_a_lost_link_know_whether_they_were_sent(link):
+async def test_requests_of_a_lost_connection_raise_request_lost_or_connect_failed(link):
     transport = MemoryTransport(link)
     sent = [link.send(b"1", 1e9, 1.0), link.send(b"2", 1e9, 1.0)]
     await run_pending()

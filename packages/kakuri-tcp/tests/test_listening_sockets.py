@@ -59,7 +59,7 @@ async def test_kernel_spreads_connections_between_the_servers_of_one_port():
     assert names == {b"1", b"2"}
 
 
-async def test_server_of_a_shared_unix_socket_serves_on_when_another_one_ends(tmp_path):
+async def test_server_of_a_shared_unix_socket_continues_when_another_one_ends(tmp_path):
     parent, first, second = open_listening_sockets(endpoint_of("unix", tmp_path), 3)
     async with await listen(second, lambda: Named(b"2")) as server:
         await (await listen(first, lambda: Named(b"1"))).close()
@@ -68,7 +68,7 @@ async def test_server_of_a_shared_unix_socket_serves_on_when_another_one_ends(tm
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-async def test_connection_waits_for_the_server_that_takes_the_sockets_over(kind, tmp_path):
+async def test_connection_waits_until_another_server_takes_over_the_sockets(kind, tmp_path):
     (opened,) = open_listening_sockets(endpoint_of(kind, tmp_path), 1)
     answer = asyncio.create_task(name_of_server(opened.endpoint))
     copies = [os.dup(descriptor) for descriptor in opened.descriptors]
@@ -80,7 +80,7 @@ async def test_connection_waits_for_the_server_that_takes_the_sockets_over(kind,
     opened.close()
 
 
-async def test_endpoint_that_another_program_shares_with_its_own_processes_is_taken():
+async def test_endpoint_that_another_program_shares_among_its_processes_is_in_use():
     others = open_listening_sockets(ANY_PORT, 2)
     with pytest.raises(ListenFailed, match="in use"):
         open_listening_sockets(others[0].endpoint, 2)
@@ -102,7 +102,7 @@ async def test_sockets_of_a_name_listen_at_every_address_at_one_port(monkeypatch
         each.close()
 
 
-def test_socket_file_is_removed_by_the_process_that_made_it_alone(tmp_path):
+def test_socket_file_is_removed_only_by_the_process_that_created_it(tmp_path):
     path = tmp_path / "socket"
     first, second = open_listening_sockets(Endpoint.parse(f"unix:{path}"), 2)
     second.close()

@@ -68,7 +68,7 @@ async def test_process_without_contention_works_at_once(turns):
     assert turns.waiting == []
 
 
-async def test_runs_again_is_what_the_latest_turn_asked_for(turns):
+async def test_runs_again_is_false_for_a_connection_that_is_queued_outside_its_turn(turns):
     seen = [turns.runs_again]
     job = Job(turns, [0.006, 0.006])
     turns.process(job)  # uses up its slice, and asks for a turn
@@ -125,7 +125,7 @@ async def test_cheap_request_passes_expensive_ones_after_at_most_one_of_them(tur
     assert log.index(cheap) - asked <= 1
 
 
-async def test_connection_that_asks_often_and_little_stays_ahead_of_floods(turns):
+async def test_connection_with_frequent_cheap_requests_stays_ahead_of_floods(turns):
     """An ordinary client asks more in the end than a flood has used of one slice."""
     log = []
     for _ in range(250):
@@ -161,7 +161,7 @@ async def test_connection_that_used_least_time_is_served_first(turns):
         assert log[asked:].index(polite) <= 4  # two slices of two requests
 
 
-async def test_expensive_request_is_answered_although_cheap_ones_never_end(turns):
+async def test_expensive_request_is_answered_during_endless_cheap_ones(turns):
     for _ in range(2):
         turns.process(Job(turns, [0.02]))
     expensive = Job(turns, [0.05], size=262_144)
@@ -183,7 +183,7 @@ async def test_expensive_request_is_answered_although_cheap_ones_never_end(turns
         max_size=20,
     )
 )
-async def test_every_connection_is_served_in_the_end_and_in_its_own_order(given_jobs):
+async def test_every_connection_is_served_eventually_and_in_its_own_order(given_jobs):
     turns = Turns(turn_time=0.02, slice_time=0.005, clock=Clock())
     log = []
     jobs = [Job(turns, costs, size, log) for costs, size in given_jobs]

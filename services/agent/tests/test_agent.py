@@ -285,7 +285,7 @@ async def test_gap_in_a_log_is_passed_on_before_and_after_its_end(agent, runtime
     assert await agent.handle(ReadLog("wl-1", after="0")) == Log(b"", "1", ended=True, gap=True)
 
 
-async def test_bounded_log_ends_where_the_runtime_says(agent, runtime, settle):
+async def test_bounded_log_ends_where_the_runtime_reports_its_end(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     assert await agent.handle(ReadLog("wl-1", bounded=True)) == Log(b"", "start", ended=True)
     runtime.logs["wl-1"] = b"words"

@@ -83,7 +83,7 @@ async def test_runtime_class_with_a_handler_runs_and_any_other_is_refused(node):
         assert got.value.code is ErrorCode.BAD_REQUEST
 
 
-async def test_runtime_that_is_away_is_a_fault_until_it_is_back(node):
+async def test_unavailable_runtime_is_a_fault_until_it_answers_again(node):
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)
@@ -220,7 +220,7 @@ async def test_log_that_is_awaited_arrives_when_it_is_written(node):
         assert (await reading).data == b"late\n"
 
 
-async def test_log_is_read_while_the_runtime_is_away(node):
+async def test_log_is_read_while_the_runtime_is_unavailable(node):
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)

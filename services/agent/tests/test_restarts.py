@@ -37,7 +37,7 @@ def test_restart_policy_names_the_ends_after_which_a_workload_runs_again(policy,
     assert {end for end in (SUCCEEDED, FAILED) if is_restarted(policy, end)} == restarted
 
 
-def test_figures_of_the_agent_are_the_documented_ones():
+def test_constants_of_the_agent_are_the_documented_ones():
     assert (_restarts.STABLE_SECONDS, _restarts.MAX_JITTER) == (600.0, 0.25)
     assert _restarts.STOP_REASONS == (None, "Error", "OOMKilled")
     assert (_retention.CHECK_SECONDS, _retention.NEXT_CHECK_SECONDS) == (60.0, 1.0)
@@ -61,7 +61,9 @@ def seconds_to_next_check(retention):
 
 
 @pytest.mark.parametrize(("count", "seconds"), [(0, 60), (1, 60), (2, 1), (3, 1)])
-async def test_next_check_of_retention_is_soon_if_more_may_be_left(monkeypatch, count, seconds):
+async def test_next_check_of_retention_is_after_a_second_if_there_may_be_more(
+    monkeypatch, count, seconds
+):
     monkeypatch.setattr(_retention, "REMOVED_PER_CHECK", 2)
     removed = []
     retention = Retention(ended(count), removed.append, 100.0, clock=lambda: 1000.0)
@@ -116,7 +118,7 @@ async def begin(registry, reconciler, settle, **fields):
     await settle()
 
 
-async def test_entry_of_a_failed_run_says_why_and_when_it_is_restarted(
+async def test_entry_of_a_failed_run_has_the_reason_and_the_time_of_its_restart(
     restarting, registry, runtime, settle
 ):
     reconciler, clock = restarting
@@ -135,7 +137,7 @@ async def test_entry_of_a_failed_run_says_why_and_when_it_is_restarted(
 
 
 @pytest.mark.parametrize(("seconds", "failures"), [(599.0, 2), (600.0, 1), (601.0, 1)])
-async def test_run_that_was_not_observed_is_good_by_its_own_times(
+async def test_run_that_was_not_observed_counts_as_stable_by_its_own_times(
     restarting, registry, runtime, settle, seconds, failures
 ):
     reconciler, clock = restarting

@@ -10,7 +10,7 @@ import pytest
 from kakuri_control_plane import _api
 from kakuri_control_plane._admission import (
     LARGE_DOCUMENT,
-    MAX_UNDER_WAY,
+    MAX_IN_PROGRESS,
     MAX_WAITING,
     TURNS_BETWEEN,
     Admission,
@@ -25,7 +25,7 @@ from kakuri_workload import Workload
 
 async def turns_of_all():
     """Run as many turns of the event loop as admitting the documents takes."""
-    for _ in range(MAX_UNDER_WAY * (TURNS_BETWEEN + 2)):
+    for _ in range(MAX_IN_PROGRESS * (TURNS_BETWEEN + 2)):
         await asyncio.sleep(0)
 
 
@@ -49,41 +49,43 @@ async def crowd(admission, number, size=LARGE_DOCUMENT):
 
 async def test_large_documents_are_admitted_a_few_at_a_time_and_in_order():
     admission = Admission()
-    async with crowd(admission, MAX_UNDER_WAY + 3) as (admitted, leave):
-        assert admitted == list(range(MAX_UNDER_WAY))
+    async with crowd(admission, MAX_IN_PROGRESS + 3) as (admitted, leave):
+        assert admitted == list(range(MAX_IN_PROGRESS))
         assert repr(admission) == "<Admission 3 waiting>"
         leave.set()
-    assert admitted == list(range(MAX_UNDER_WAY + 3))
+    assert admitted == list(range(MAX_IN_PROGRESS + 3))
     assert repr(admission) == "<Admission 0 waiting>"
 
 
 async def test_small_documents_never_wait():
     admission = Admission()
-    async with crowd(admission, MAX_UNDER_WAY + 1), admission.admitted(LARGE_DOCUMENT - 1):
+    async with crowd(admission, MAX_IN_PROGRESS + 1), admission.admitted(LARGE_DOCUMENT - 1):
         pass
 
 
 async def test_large_document_is_refused_when_the_queue_is_full():
     admission = Admission()
-    async with crowd(admission, MAX_UNDER_WAY + MAX_WAITING) as (admitted, _):
-        with pytest.raises(TooManyLargeDocuments, match="expected at most 68 documents of 16384"):
+    async with crowd(admission, MAX_IN_PROGRESS + MAX_WAITING) as (admitted, _):
+        with pytest.raises(
+            TooManyLargeDocuments, match="68 documents of at least 16384 bytes are in"
+        ):
             async with admission.admitted(LARGE_DOCUMENT):
                 raise AssertionError
-        assert len(admitted) == MAX_UNDER_WAY
+        assert len(admitted) == MAX_IN_PROGRESS
     async with admission.admitted(LARGE_DOCUMENT):
         pass
 
 
 async def test_document_cancelled_while_waiting_leaves_the_queue():
     admission = Admission()
-    async with crowd(admission, MAX_UNDER_WAY):
+    async with crowd(admission, MAX_IN_PROGRESS):
         waits = asyncio.create_task(admission.admitted(LARGE_DOCUMENT).__aenter__())
         await asyncio.sleep(0)
         waits.cancel()
         await asyncio.gather(waits, return_exceptions=True)
         assert repr(admission) == "<Admission 0 waiting>"
-    async with crowd(admission, MAX_UNDER_WAY) as (admitted, _):
-        assert len(admitted) == MAX_UNDER_WAY
+    async with crowd(admission, MAX_IN_PROGRESS) as (admitted, _):
+        assert len(admitted) == MAX_IN_PROGRESS
 
 
 class StuckAgent:
@@ -121,7 +123,7 @@ async def test_post_of_a_large_document_is_503_with_retry_after_while_too_many_w
     submit = submit_to(agent)
     large = [
         asyncio.create_task(submit(post(f"w-{number}", LARGE_DOCUMENT)))
-        for number in range(MAX_UNDER_WAY + MAX_WAITING)
+        for number in range(MAX_IN_PROGRESS + MAX_WAITING)
     ]
     await turns_of_all()
     response = await submit(post("one-more", LARGE_DOCUMENT))
@@ -129,7 +131,7 @@ async def test_post_of_a_large_document_is_503_with_retry_after_while_too_many_w
     assert loads(response.body)["code"] == "busy"
     small = asyncio.create_task(submit(post("small")))
     await asyncio.sleep(0)
-    assert agent.asked == [*(f"w-{number}" for number in range(MAX_UNDER_WAY)), "small"]
+    assert agent.asked == [*(f"w-{number}" for number in range(MAX_IN_PROGRESS)), "small"]
     agent.answers.set()
     answers = await asyncio.gather(small, *large)
     assert {answer.status for answer in answers} == {201}
@@ -147,7 +149,7 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
     monkeypatch.setattr(_api, "decode", counting)
     submit = submit_to(StuckAgent())
     faulty = request(b'{"args":[' + b"1," * (LARGE_DOCUMENT // 2) + b"1]}")
-    posts = [asyncio.create_task(submit(faulty)) for _ in range(2 * MAX_UNDER_WAY)]
+    posts = [asyncio.create_task(submit(faulty)) for _ in range(2 * MAX_IN_PROGRESS)]
     seen = []
     while not all(each.done() for each in posts):
         before = decoded
@@ -162,7 +164,7 @@ async def test_small_requests_are_answered_between_two_large_documents(monkeypat
 
 async def test_document_cancelled_between_its_slot_and_its_turn_frees_the_slot():
     admission = Admission()
-    for _ in range(MAX_UNDER_WAY + 1):
+    for _ in range(MAX_IN_PROGRESS + 1):
         first, second = admission.admitted(LARGE_DOCUMENT), admission.admitted(LARGE_DOCUMENT)
         await first.__aenter__()
         task = asyncio.create_task(second.__aenter__())
@@ -172,8 +174,8 @@ async def test_document_cancelled_between_its_slot_and_its_turn_frees_the_slot()
             await task
         await first.__aexit__()
         await turns_of_all()
-    async with crowd(admission, MAX_UNDER_WAY) as (admitted, _):
-        assert len(admitted) == MAX_UNDER_WAY
+    async with crowd(admission, MAX_IN_PROGRESS) as (admitted, _):
+        assert len(admitted) == MAX_IN_PROGRESS
 
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

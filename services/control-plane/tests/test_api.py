@@ -563,19 +563,19 @@ async def test_command_given_as_a_string_gets_an_error_with_the_list_to_write(
         ("/workloads/", "did you mean /workloads?"),
         ("/workload/web", "did you mean /workloads/web?"),
         ("/health", "did you mean /healthz?"),
-        ("/", "there are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
-        ("/version", "there are /workloads, "),
+        ("/", "the paths are /workloads, /workloads/:id, /workloads/:id/log, /workloads/:id/history"),
+        ("/version", "the paths are /workloads, "),
         ("/v1/workloads", "did you mean /workloads?"),
         ("/workloads/web/stop", "did you mean /workloads/web?"),
         ("/workloads/a-long-name/restart", "did you mean /workloads/a-long-name?"),
-        ("/" + "x" * 5000, "there are /workloads, "),
+        ("/" + "x" * 5000, "the paths are /workloads, "),
     ],
 )  # fmt: skip
 async def test_unknown_path_is_404_with_a_similar_path(path, words):
     async with api(Status("wl-1", State.PENDING)) as call:
         status, body, _ = await call("GET", path)
         assert (status, body["code"]) == (404, "not_found")
-        assert body["detail"].startswith(f"nothing is at {path}; ")
+        assert body["detail"].startswith(f"unknown path {path}; ")
         assert words in body["detail"]
 
 

@@ -36,7 +36,7 @@ async def sizes_of(log):
 
 
 @pytest.mark.parametrize("size", [1, SHORT_PIECE - 1])
-async def test_log_that_never_ends_is_at_its_end_after_as_many_short_pieces_as_may_come(size):
+async def test_log_whose_agent_reports_no_end_ends_after_256_short_pieces(size):
     log = Pieces(size)
     assert await sizes_of(log) == [size] * MAX_SHORT_PIECES
     assert log.is_closed
@@ -53,8 +53,8 @@ async def test_log_ends_with_a_piece_without_data():
     assert await sizes_of(Pieces(0)) == []
 
 
-def test_figures_of_the_control_plane_are_the_documented_ones():
+def test_constants_of_the_control_plane_are_the_documented_ones():
     assert (_logs.WAIT_SECONDS, _logs.PAUSE, _logs.RETURN_SECONDS) == (30.0, 0.25, 20.0)
     assert (SHORT_PIECE, MAX_SHORT_PIECES) == (MAX_LOG_DATA // 2, 256)
-    assert (_admission.LARGE_DOCUMENT, _admission.MAX_UNDER_WAY) == (16_384, 4)
+    assert (_admission.LARGE_DOCUMENT, _admission.MAX_IN_PROGRESS) == (16_384, 4)
     assert (_admission.MAX_WAITING, _admission.TURNS_BETWEEN) == (64, 4)

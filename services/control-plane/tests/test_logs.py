@@ -252,7 +252,7 @@ async def test_error_after_the_first_piece_aborts_the_response(last, query, capl
     assert "was cut off" in caplog.text
 
 
-async def test_log_while_the_runtime_is_away_is_503_with_retry_after():
+async def test_log_while_the_runtime_is_unavailable_is_503_with_retry_after():
     away = ErrorReply(ErrorCode.RUNTIME_UNAVAILABLE, "the sidecar can't be reached")
     async with api(lambda _: away) as (client, _):
         response = await client.request("GET", "/workloads/wl-1/log")
@@ -280,7 +280,7 @@ async def test_log_without_a_gap_has_no_trailer():
 
 
 @pytest.mark.parametrize("code", [ErrorCode.RUNTIME, ErrorCode.RUNTIME_UNAVAILABLE])
-async def test_followed_log_continues_after_the_runtime_is_back(code):
+async def test_followed_log_continues_once_the_runtime_answers_again(code):
     asked = []
 
     def answer(request):
@@ -295,7 +295,7 @@ async def test_followed_log_continues_after_the_runtime_is_back(code):
     assert asked == [None, "1", "1"]
 
 
-async def test_followed_log_continues_after_the_agent_is_back():
+async def test_followed_log_continues_once_the_agent_answers_again():
     agent = await serve(ANY_PORT, pieces(b"one"))
     async with (
         control_plane(agent) as (client, _),
@@ -308,7 +308,7 @@ async def test_followed_log_continues_after_the_agent_is_back():
             assert [piece async for piece in received] == [b"two"]
 
 
-async def test_followed_log_of_an_agent_that_stays_away_is_aborted(monkeypatch):
+async def test_followed_log_of_an_agent_that_stays_unreachable_is_aborted(monkeypatch):
     monkeypatch.setattr(_logs, "RETURN_SECONDS", 0.1)
     agent = await serve(ANY_PORT, pieces(b"one"))
     async with (
@@ -520,5 +520,7 @@ async def test_slow_reader_of_a_large_log_takes_little_memory():
     ],
     ids=repr,
 )  # fmt: skip
-def test_followed_log_waits_only_for_an_agent_or_runtime_that_is_away(error, is_temporary):
+def test_followed_log_waits_only_for_an_unreachable_agent_or_unavailable_runtime(
+    error, is_temporary
+):
     assert _is_temporary(error) == is_temporary

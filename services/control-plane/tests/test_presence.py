@@ -20,10 +20,10 @@ async def ask(presence, error=None):
         return "answer"
 
     if error is None:
-        assert await presence.of(answer()) == "answer"
+        assert await presence.track(answer()) == "answer"
     else:
         with pytest.raises(type(error)):
-            await presence.of(answer())
+            await presence.track(answer())
 
 
 async def test_loss_and_return_of_the_agent_are_logged_once_each():
@@ -53,7 +53,7 @@ async def test_refusal_by_the_agent_counts_as_an_answer():
     assert [line["event"] for line in lines] == ["agent lost", "agent answers again"]
 
 
-async def test_request_that_was_not_sent_says_nothing_about_the_agent():
+async def test_request_that_was_not_sent_changes_nothing_about_the_agent():
     presence = Presence("agent")
     with capture_logs() as lines:
         await ask(presence, ClientClosed("the client was closed"))

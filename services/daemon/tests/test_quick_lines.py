@@ -105,7 +105,7 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
     assert line in (None, general(None, "info", {**request_fields(access), "event": "request"}))
 
 
-def test_request_without_oddities_takes_the_fast_path(renderings):
+def test_request_of_plain_text_takes_the_fast_path(renderings):
     quick, _, lines = renderings
     lines.clear()
     assert quick.write_request(ACCESS)
@@ -120,7 +120,7 @@ def test_request_with_a_hostile_text_is_left_to_the_general_rendering(form, fiel
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_request_with_a_query_is_left_to_what_hides_it(form):
+def test_request_with_a_query_is_left_to_the_general_rendering(form):
     assert form.request(ACCESS._replace(target="/x?token=secret")) is None
 
 

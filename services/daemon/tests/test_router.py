@@ -115,7 +115,7 @@ async def test_unexpected_exception_of_a_handler_is_passed_on():
         await respond(routes, "GET", "/")
 
 
-async def test_own_problem_of_a_subclass_comes_before_the_default():
+async def test_problem_of_a_subclass_is_used_before_that_of_its_base():
     routes = APIRouter({ValidationError: lambda error: problem(422, code="own")})
 
     async def fail(request):
@@ -132,12 +132,14 @@ def test_router_conflicts_are_raised_as_usual(things):
 
 async def test_unknown_path_suggests_a_similar_one_with_the_given_id(things):
     _, body = await respond(things, "GET", "/thinks/a")
-    assert body["detail"] == "nothing is at /thinks/a; did you mean /things/a?"
+    assert body["detail"] == "unknown path /thinks/a; did you mean /things/a?"
 
 
 async def test_unknown_path_that_resembles_none_lists_all_without_types(things):
     _, body = await respond(things, "GET", "/jobs")
-    assert body["detail"] == "nothing is at /jobs; there are /things, /things/:id, /things/:id/stop"
+    assert (
+        body["detail"] == "unknown path /jobs; the paths are /things, /things/:id, /things/:id/stop"
+    )
 
 
 def path_of(length):

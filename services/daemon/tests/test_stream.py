@@ -40,7 +40,7 @@ def test_log_stream_whose_reader_is_stuck_drops_lines_and_counts_them():
     for number in range(5):
         stream.write(f"{number}\n")
     stream.close(0)
-    expected = f"{first}0\n1\n3 pieces of the log were dropped: the reader is too slow\n".encode()
+    expected = f"{first}0\n1\n3 log lines were dropped: the reader is too slow\n".encode()
     while len(text) < len(expected):
         text += os.read(read, PIPE_BYTES)
     stream.close(10)
@@ -93,7 +93,7 @@ def test_log_stream_writes_the_first_line_at_once_and_joins_those_of_its_pause(m
 @pytest.mark.parametrize(
     "lengths", [[1], [4096], [4095, 1], [4096, 1], [5000, 5000, 1], [100] * 200]
 )
-def test_log_stream_writes_whole_lines_that_a_pipe_takes_at_once(lengths):
+def test_log_stream_writes_whole_lines_in_pieces_that_a_pipe_writes_atomically(lengths):
     lines = [b"x" * (length - 1) + b"\n" for length in lengths]
     pieces = list(_pieces(b"".join(lines)))
     assert b"".join(pieces) == b"".join(lines)
@@ -102,5 +102,5 @@ def test_log_stream_writes_whole_lines_that_a_pipe_takes_at_once(lengths):
     assert len(pieces) <= len(lines)
 
 
-def test_log_stream_writes_what_has_no_line_feed():
+def test_log_stream_writes_text_without_a_line_feed():
     assert list(_pieces(b"a\nb")) == [b"a\n", b"b"]

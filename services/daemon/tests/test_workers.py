@@ -80,7 +80,7 @@ def is_alive(pid):
     return True
 
 
-async def test_workers_serve_one_endpoint_and_are_gone_after_the_context(endpoint, command):
+async def test_workers_serve_one_endpoint_and_have_ended_after_the_context(endpoint, command):
     command(WORKER.format(endpoint=str(endpoint), number=2))
     with capture_logs() as log:
         async with _workers._worker_processes(endpoint, 2, None) as real:
@@ -138,7 +138,7 @@ async def test_worker_that_does_not_start_is_an_error_and_stops_the_others(comma
             pass
 
 
-async def test_command_that_is_missing_is_an_error(monkeypatch):
+async def test_worker_whose_interpreter_is_missing_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(DaemonError, match="No such file or directory"):
         async with _workers._worker_processes(ANY_PORT, 1, None):
@@ -166,7 +166,7 @@ async def test_workers_end_with_a_parent_that_is_killed(parent):
             await _workers._ended(pid)
 
 
-async def test_parent_that_gets_sigterm_ends_with_its_workers_and_says_one_line(parent):
+async def test_parent_that_gets_sigterm_ends_with_its_workers_and_prints_one_line(parent):
     first = parent.stdout.readline()
     parent.terminate()
     assert first.startswith("listening on 127.0.0.1:")
@@ -175,7 +175,7 @@ async def test_parent_that_gets_sigterm_ends_with_its_workers_and_says_one_line(
 
 
 @pytest.mark.parametrize("given", ["", "x", "1,,2", "999"])
-def test_variable_that_names_no_sockets_is_an_error(monkeypatch, given):
+def test_variable_without_listening_sockets_is_an_error(monkeypatch, given):
     monkeypatch.setenv(_workers.VARIABLE, given)
     with pytest.raises(DaemonError, match="expected listening sockets in _KAKURI_WORKER_SOCKETS"):
         run_workers(lambda _listening: None, ANY_PORT, 1)

@@ -3,7 +3,7 @@
 RegistryError
 ├── DuplicateWorkload   the id is taken (also a ValueError)
 ├── UnknownWorkload     no workload has that id (also a KeyError)
-├── IllegalTransition   the state machine has no such step (also a ValueError)
+├── IllegalTransition   the state machine has no such transition (also a ValueError)
 ├── RegistryFull        the limit on the number of workloads is reached
 ├── Compacted           these changes are no longer kept: list again (also a LookupError)
 └── StoreError          a store can't be opened, read or written
@@ -48,11 +48,11 @@ class UnknownWorkload(RegistryError, KeyError):
 
 
 class IllegalTransition(RegistryError, ValueError):
-    """The state machine has no step from the current state to the requested one."""
+    """The state machine has no transition from the current state to the requested one."""
 
     def __init__(self, workload_id: str, current: WorkloadState, target: WorkloadState) -> None:
         possible = " or ".join(state.value for state in WorkloadState if current.can_become(state))
-        why = f"expected {possible}" if possible else f"{current.value} is a final state"
+        why = f"expected {possible}" if possible else f"{current.value} is a terminal state"
         super().__init__(
             f"workload {workload_id!r} can't go from {current.value} to {target.value}: {why}"
         )

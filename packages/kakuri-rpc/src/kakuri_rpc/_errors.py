@@ -85,7 +85,7 @@ class TooManyLogs(RPCError):
     """
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} logs are open already, which is the most at a time")
+        super().__init__(f"{limit} logs are open already, which is the limit")
         self.limit = limit
 
 

@@ -51,12 +51,12 @@ class SharedBudget(Generic[_Holder]):
         """Remove the connections that hold the most for the longest time until there is room."""
         now = self._clock()
 
-        def blame(holder: _Holder) -> tuple[float, int]:
+        def byte_seconds(holder: _Holder) -> tuple[float, int]:
             size, since = self._held[holder]
             return size * (now - since), size
 
         removed: list[_Holder] = []
-        for holder in sorted(self._held, key=blame, reverse=True):
+        for holder in sorted(self._held, key=byte_seconds, reverse=True):
             if self.has_room:
                 break
             self.set(holder, 0)

@@ -20,7 +20,7 @@ from kakuri_tcp._lingering import Lingering
 from kakuri_tcp._shared import BY_PROTOCOL, BY_TURNS, SharedConnection, SharedResources
 from kakuri_tcp._turns import Turns
 
-# Bytes that the peer has not received and has received, before the first measurement.
+# Bytes that the peer has not received and those that it has, before the first measurement.
 _NOT_MEASURED: tuple[float, float] = 0, math.inf
 # A connection with this many unprocessed bytes is not read until its next turn, because it would
 # receive more in each turn than it can process.
@@ -31,7 +31,7 @@ class ConnectionObserver(Protocol):
     """A server or a client, which keeps account of its connections."""
 
     def connection_ended(self, connection: "Connection", fault: ConnectionFault | None) -> None:
-        """Remove a connection; `fault` is None when it was closed by agreement."""
+        """Remove a connection; `fault` is None if it was closed normally."""
 
 
 class Connection(asyncio.Protocol):
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         peer: the other end, as text for logs.
-        limits: of the server; on the client's side the defaults.
+        limits: the server's limits; on the client's side, the default ones.
         write: sends bytes in order, without waiting; bytes after the end are dropped.
         made_progress: whether the peer made progress since the last sweep.
         is_writing_paused: the peer reads too slowly; produce nothing more for now.
@@ -157,7 +157,7 @@ class Connection(asyncio.Protocol):
         """Handle a peer that reads too slowly: stop producing."""
 
     def writing_resumed(self) -> None:
-        """Handle a peer that has caught up: go on producing."""
+        """Handle a peer that has caught up: continue to produce."""
 
     def drain(self) -> None:
         """Complete the requests in progress, then close; closes at once unless overridden."""
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         self.abort(fault)
 
     def closed(self, fault: ConnectionFault | None) -> None:
-        """Handle the end of the connection; `fault` is None if it was closed regularly."""
+        """Handle the end of the connection; `fault` is None if it was closed normally."""
 
     def work(self) -> None:
         """Process received data until this connection's slice of time is over.
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fault(self) -> ConnectionFault | None:
-        """Why the connection ended, if it was not closed regularly."""
+        """Why the connection ended abnormally; None if it was closed normally."""
         return self._fault
 
     @property

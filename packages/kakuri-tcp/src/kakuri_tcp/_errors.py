@@ -11,7 +11,7 @@
     │   └── ClientClosed         the caller closed the client
     ├── RequestLost          sent, and the connection broke: check before you repeat it
     ├── RequestTimeout       sent, and no reply in time: check before you repeat it
-    ├── ConnectionFault      why a connection ended, if neither side closed it regularly
+    ├── ConnectionFault      why a connection ended abnormally
     │   ├── ConnectionLost       the network or the peer broke it
     │   ├── IdleTimeout          the peer made no progress
     │   ├── WriteTimeout         the peer did not read
@@ -31,12 +31,12 @@ from typing import Any
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a duration for people: 4.9998 s, read off a clock a moment later, is `5 s`."""
+    """Return a duration as text for messages, rounded to milliseconds: 4.9998 is `5 s`."""
     return f"{round(seconds, 3) or seconds:g} s"
 
 
 class TCPError(Exception):
-    """The base of every error that this package raises."""
+    """The base of all errors of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # copy and pickle would call the class with `args`, but it takes other arguments.
@@ -98,7 +98,8 @@ class UntrustedServer(ConnectFailed):
 
     def __init__(self, endpoint: str, uid: int) -> None:
         super().__init__(
-            endpoint, f"user {uid} listens there, who is not root, this user or a trusted one"
+            endpoint,
+            f"user {uid} listens there, and is not root, this user or a trusted one",
         )
         self.uid = uid
 
@@ -111,7 +112,7 @@ class TooManyRequests(RequestNotSent):
     """
 
     def __init__(self, endpoint: str, limit: int) -> None:
-        super().__init__(f"{limit} requests to {endpoint} are in flight, which is the most")
+        super().__init__(f"{limit} requests to {endpoint} are in flight, which is the limit")
         self.endpoint = endpoint
         self.limit = limit
 
@@ -149,7 +150,7 @@ class RequestTimeout(TCPError, TimeoutError):
 
 
 class ConnectionFault(TCPError):
-    """Why a connection ended, if neither side closed it regularly."""
+    """Why a connection ended abnormally."""
 
 
 class ConnectionLost(ConnectionFault, ConnectionError):

@@ -48,9 +48,7 @@ class LineClientConnection(Connection):
         self._writable: asyncio.Future[None] | None = None
         self._stalled_at = 0.0
         self._is_late = False  # a request has timed out, and no reply came since
-        self._is_ticking = (
-            False  # the timer is that of deadlines, otherwise that of the idle timeout
-        )
+        self._is_ticking = False  # the timer checks deadlines, not the idle timeout
         self._timer: asyncio.TimerHandle | None = None
         self.pending: deque[tuple[asyncio.Future[bytes], float, float]] = deque()
         self.replies = 0
@@ -166,7 +164,7 @@ class LineClientConnection(Connection):
         self._timer = self._loop.call_later(_TICK, self._tick)
 
     def _tick(self) -> None:
-        """Fail the requests that timed out; close the connection if it is of no more use."""
+        """Fail the requests that timed out; close the connection if it is no longer useful."""
         now = self._loop.time()
         waits = False
         for future, deadline, timeout in self.pending:

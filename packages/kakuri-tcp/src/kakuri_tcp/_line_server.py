@@ -151,9 +151,8 @@ class _LineServerConnection(Connection):
             self._first_byte = None
         self._decoder.receive_data(data)
         if self._turn is None:
-            self.turns.process(
-                self
-            )  # called for each read, so without the detour through `process`
+            # Not through `self.process`, because this is called for each read.
+            self.turns.process(self)
 
     def receive_eof(self) -> None:
         self._decoder.receive_eof()
@@ -204,7 +203,7 @@ class _LineServerConnection(Connection):
         self.process()
 
     def work(self) -> None:
-        """Write ready replies, answer received lines, and decide whether to go on reading."""
+        """Write ready replies, answer received lines, and decide whether to continue reading."""
         if self.is_closing:
             return
         replies: list[bytes] = []

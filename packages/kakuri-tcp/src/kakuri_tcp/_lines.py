@@ -41,7 +41,7 @@ class LineDecoder:
 
     @property
     def has_partial_line(self) -> bool:
-        """Whether, once `next_line` gave None, the start of an unfinished line is held."""
+        """Whether the beginning of a line is held, once `next_line` has returned None."""
         return bool(self._partial)
 
     @property

@@ -1,4 +1,4 @@
-"""How a workload's present run is doing."""
+"""The observed state of one run of a workload."""
 
 from dataclasses import dataclass
 
@@ -35,9 +35,9 @@ class Run:
     def after(self, before: "Run") -> "Run":
         """Return this observation, completed by the one before it of the same workload.
 
-        A runtime does not report every field every time: the address of a stopped zone is gone, for
+        A runtime does not report every field every time: a stopped zone has no address, for
         example. A field that is None keeps its earlier value, except that the times and the digest
-        of the previous attempt end where this one starts. The attempt is that of `before`.
+        of the previous attempt are dropped when a run begins. The attempt is that of `before`.
 
         Args:
             before: the observation that was known until now.

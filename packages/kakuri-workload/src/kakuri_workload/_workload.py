@@ -154,7 +154,7 @@ class Workload:
         user: user and group by id or name; the image's by default.
         labels: keys and values to select workloads by.
         restart_policy: whether a run that has ended is followed by another one.
-        max_restarts: bounds the restarts in a row after which no run stayed up.
+        max_restarts: largest number of consecutive restarts after runs that did not stay up.
         pull: when to pull the image. By default, an image without a tag or with the tag `latest`
             is always pulled, any other one when it is missing.
 

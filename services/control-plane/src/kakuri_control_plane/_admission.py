@@ -11,9 +11,9 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 LARGE_DOCUMENT = 16_384
-"""Bytes of a large document, at least; an ordinary one has a few hundred."""
+"""Bytes from which a document is large; an ordinary one has a few hundred."""
 
-MAX_UNDER_WAY = 4
+MAX_IN_PROGRESS = 4
 """Large documents that are decoded, or sent to the agent, at the same time."""
 
 MAX_WAITING = 64
@@ -33,8 +33,8 @@ class TooManyLargeDocuments(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            f"expected at most {MAX_UNDER_WAY + MAX_WAITING} documents of {LARGE_DOCUMENT} bytes "
-            "or more at a time, got one more"
+            f"{MAX_IN_PROGRESS + MAX_WAITING} documents of at least {LARGE_DOCUMENT} bytes are in "
+            "progress or waiting, which is the limit"
         )
 
 
@@ -46,7 +46,7 @@ class Admission:
     """
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._slots = asyncio.Semaphore(MAX_IN_PROGRESS)
         self._gate = asyncio.Semaphore(1)  # for the time of the event loop
         self._waiting = 0
 

@@ -52,12 +52,12 @@ MAYBE_JSON = re.compile(
     r"|application/x-www-form-urlencoded)\s*(?:;.*)?",
     re.IGNORECASE,
 )
-"""Media types whose content is or may be JSON; curl -d calls everything a form."""
+"""Media types whose content is or may be JSON; curl -d labels every body as a form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The response to a probe; `message` is for operators, and may be set while all is well."""
+    """The response to a probe; `message` is for operators, and may be set when the status is ok."""
 
     __json__: ClassVar = {"omit_defaults": True}
 
@@ -112,7 +112,7 @@ class Api:
             workload = _read_workload(request.body)
             await self._classes.check(workload.runtime_class)
             try:
-                status = await self._presence.of(self._agent.start_workload(workload))
+                status = await self._presence.track(self._agent.start_workload(workload))
             except AgentError as error:
                 if error.code is ErrorCode.BAD_REQUEST:  # the node may have other classes by now
                     self._classes.forget()
@@ -123,14 +123,14 @@ class Api:
 
     async def get_workload(self, request: Request) -> Response:
         """Return the state of a workload."""
-        status = await self._presence.of(self._agent.get_status(request.params["id"]))
+        status = await self._presence.track(self._agent.get_status(request.params["id"]))
         return json_response(WorkloadView.of(status))
 
     async def get_log(self, request: Request, query: LogQuery) -> Response:
         """Return the output of a workload, and with `follow` also what it writes from now on."""
         workload_id = request.params["id"]
         if request.method == "HEAD":
-            await self._presence.of(self._logs.check(workload_id))
+            await self._presence.track(self._logs.check(workload_id))
             return Response(200, iter(()), headers=LOG_HEADERS, content_type=LOG_TYPE)
         log, pieces = await self._logs.open(workload_id, query, reader_of(request.peer))
         headers = {**LOG_HEADERS, "Trailer": "Kakuri-Log-Gap"}
@@ -140,7 +140,7 @@ class Api:
 
     async def get_history(self, request: Request) -> Response:
         """Return the transitions of a workload."""
-        history = await self._presence.of(self._agent.get_history(request.params["id"]))
+        history = await self._presence.track(self._agent.get_history(request.params["id"]))
         return json_response(HistoryView.of(history))
 
     async def end_followed_logs(self) -> None:
@@ -149,13 +149,13 @@ class Api:
 
     async def delete_workload(self, request: Request) -> Response:
         """Stop and remove a workload: 202 while the agent is doing so."""
-        status = await self._presence.of(self._agent.remove_workload(request.params["id"]))
+        status = await self._presence.track(self._agent.remove_workload(request.params["id"]))
         return json_response(WorkloadView.of(status), 202)
 
     async def list_workloads(self, _request: Request, query: PageQuery) -> Response:
         """Return a page of workloads in the order of their ids."""
         state = None if query.state is None else State.of(query.state)
-        page = await self._presence.of(
+        page = await self._presence.track(
             self._agent.list_workloads(
                 state=state, after=query.after, limit=query.limit, label=query.label
             )
@@ -169,7 +169,7 @@ class Api:
     async def readyz(self, _request: Request) -> Response:
         """Report whether workloads can be run: the agent and its runtime answer."""
         try:
-            node = await self._presence.of(self._agent.describe_node())
+            node = await self._presence.track(self._agent.describe_node())
         except RPCError as error:
             return agent_problem(error, status=503)
         if not node.runtime_available:

@@ -11,7 +11,7 @@ MAX_SHOWN = 400
 
 
 class RuntimeClasses:
-    """The runtime classes of the node; the agent is asked when a workload has another one."""
+    """The runtime classes of the node, cached: only for another one is the agent asked."""
 
     def __init__(self, agent: AgentClient, presence: Presence) -> None:
         self._agent = agent
@@ -19,7 +19,7 @@ class RuntimeClasses:
         self._known = frozenset((DEFAULT_RUNTIME_CLASS,))
 
     def forget(self) -> None:
-        """Ask the agent again at the next check."""
+        """Clear the cache, so that the next check asks the agent."""
         self._known = frozenset()
 
     async def check(self, runtime_class: str) -> None:
@@ -32,7 +32,7 @@ class RuntimeClasses:
         """
         if runtime_class in self._known:
             return
-        node = await self._presence.of(self._agent.describe_node())
+        node = await self._presence.track(self._agent.describe_node())
         self._known = node.runtime_classes
         if runtime_class not in self._known:
             expected = printable(" or ".join(map(repr, sorted(self._known))), MAX_SHOWN)

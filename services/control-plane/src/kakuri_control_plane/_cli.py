@@ -14,7 +14,7 @@ from kakuri_control_plane._api import Api
 from kakuri_control_plane._version import __version__
 
 MIN_TIMEOUT, MAX_TIMEOUT = 0.1, 300.0
-"""Seconds. A healthy agent may need more than less; clients give up earlier than after more."""
+"""Seconds. A healthy agent may need the shortest time; clients do not wait for the longest."""
 
 HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 """A host name of a Host field (RFC 9110 section 7.2), without a port."""

@@ -23,7 +23,7 @@ class Presence:
         self._agent = agent
         self._is_lost = False
 
-    async def of(self, request: Awaitable[T]) -> T:
+    async def track(self, request: Awaitable[T]) -> T:
         """Await a request to the agent, and log if the agent was lost or answers again."""
         try:
             reply = await request

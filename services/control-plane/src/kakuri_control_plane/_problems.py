@@ -70,7 +70,7 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
             usual, code = _STATUSES.get(error.code, 500), error.code.value
             if error.code is ErrorCode.CAPACITY:
                 retry = RETRY_WHEN_FREED
-        case AgentUnreachable() | ClientClosed():  # the control plane is stopping
+        case AgentUnreachable() | ClientClosed():  # closed while the control plane stops
             usual, code = UNAVAILABLE, "agent_unreachable"
         case AgentTimeout():
             usual, code = 504, "agent_timeout"
@@ -85,7 +85,7 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     return problem(status, code=code, detail=str(error), headers=headers)
 
 
-def busy(error: TooManyLargeDocuments) -> Response:
+def busy_problem(error: TooManyLargeDocuments) -> Response:
     """Return the response to a request that may be repeated when others have been answered."""
     return problem(UNAVAILABLE, code="busy", detail=str(error), headers=RETRY_AFTER)
 
@@ -98,7 +98,7 @@ def runtime_unavailable(reason: str | None) -> Response:
 
 PROBLEMS: Mapping[type[Exception], Callable[[Any], Response]] = {
     ValidationError: workload_problem,
-    TooManyLargeDocuments: busy,
+    TooManyLargeDocuments: busy_problem,
     RPCError: agent_problem,
 }
-"""What the handlers raise, and the function that makes the response."""
+"""The exceptions of the handlers, each with the function that returns its response."""

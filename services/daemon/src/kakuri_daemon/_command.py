@@ -36,7 +36,7 @@ LAST_LINES_SECONDS = 1.0
 """Seconds that the end of the process waits until its last log lines are written."""
 
 MAX_WORKERS = 256
-"""More processes than any machine needs for the work of one: beyond is a mistake in typing."""
+"""The largest number of worker processes; a larger one is most likely a typing error."""
 
 log = structlog.get_logger()
 
@@ -136,7 +136,7 @@ class DaemonCommand(click.Command):
                 show_default=True,
                 expose_value=False,
                 callback=_keep_log_option,
-                help="How the log on standard error is written.",
+                help="Format of the log on standard error.",
             ),
             click.Option(
                 ["--log-level"],
@@ -145,7 +145,7 @@ class DaemonCommand(click.Command):
                 show_default=True,
                 expose_value=False,
                 callback=_keep_log_option,
-                help="The least important events that are logged.",
+                help="Lowest level of the events that are logged.",
             ),
         ]
         prefix = name.upper().replace("-", "_")
@@ -180,8 +180,8 @@ class DaemonCommand(click.Command):
             with suppress(OSError):  # standard error may be closed
                 click.echo(f"{name}: {line}", err=True)
             return error.exit_code
-        except click.exceptions.Exit as asked:
-            return asked.exit_code
+        except click.exceptions.Exit as end:
+            return end.exit_code
         except click.Abort:
             return EXIT_INTERRUPTED
         return 0
@@ -191,7 +191,7 @@ class DaemonCommand(click.Command):
         try:
             return super().make_context(*args, **options)
         except BrokenPipeError:
-            raise  # the reader closed it, and need not be informed
+            raise  # no reader is left to inform
         except OSError as error:
             raise DaemonError(f"can't write to standard output: {error.strerror}") from error
 
@@ -217,7 +217,7 @@ class DaemonCommand(click.Command):
             stream.close(LAST_LINES_SECONDS)
 
     def unknown_variables(self) -> list[str]:
-        """Return a line for each unknown variable that resembles one of this daemon."""
+        """Return a warning for each unknown variable that resembles one of this daemon's."""
         own = f"{(self.name or '').upper().replace('-', '_')}_"
         known = {name for option in self.params for name in option.envvar or ()}
         shared = tuple(name.removeprefix("KAKURI") for name in known)

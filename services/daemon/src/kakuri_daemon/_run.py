@@ -1,4 +1,4 @@
-"""Running a daemon's process: ready, serving, draining, stopped."""
+"""Runs a daemon's process: announces readiness, serves, drains and stops."""
 
 import asyncio
 import resource
@@ -134,7 +134,7 @@ def _announce(endpoint: Endpoint) -> None:
         sys.stdout.write(f"listening on {endpoint}\n")
         sys.stdout.flush()
     except OSError as error:
-        message = f"can't announce on standard output that it is ready: {error.strerror}"
+        message = f"can't write to standard output that the daemon is ready: {error.strerror}"
         raise DaemonError(message) from error
 
 

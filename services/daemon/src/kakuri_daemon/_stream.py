@@ -67,11 +67,9 @@ class LogStream:
                 text = "".join(self._waiting)
                 self._waiting.clear()
                 if self._dropped:
-                    text += (
-                        f"{self._dropped} pieces of the log were dropped: the reader is too slow\n"
-                    )
+                    text += f"{self._dropped} log lines were dropped: the reader is too slow\n"
                     self._dropped = 0
-            with suppress(OSError):  # the reader is gone
+            with suppress(OSError):  # the reader has closed the pipe
                 for piece in _pieces(text.encode("utf-8", "backslashreplace")):
                     self._write(piece)
             self._closed.wait(PAUSE_SECONDS)

@@ -167,6 +167,6 @@ class LoopWatchdog:
 
 
 def _end_process() -> None:
-    print("the event loop hangs; where every thread is:", file=sys.stderr, flush=True)
+    print("the event loop hangs; the stack of every thread:", file=sys.stderr, flush=True)
     faulthandler.dump_traceback(all_threads=True)
     os._exit(EXIT_HUNG)

@@ -102,7 +102,7 @@ async def _worker_processes(
             stack.callback(sockets.close)
         lifeline = stack.enter_context(_pipe())
         workers = [_Worker(index, sockets, lifeline[0]) for index, sockets in enumerate(opened, 1)]
-        tasks = [asyncio.create_task(worker.keep()) for worker in workers]
+        tasks = [asyncio.create_task(worker.keep_running()) for worker in workers]
         try:
             await _all_ready(workers, tasks)
             yield opened[0].endpoint
@@ -143,7 +143,7 @@ class _Worker:
         if self._process is not None:
             self._process.terminate()
 
-    async def keep(self) -> None:
+    async def keep_running(self) -> None:
         """Run a process, and replace it when it ends, until `stop` is called.
 
         Raises:
@@ -216,7 +216,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 async def _ended(pid: int) -> None:
-    """Wait until a child process has ended; it remains to be reaped (pidfd_open(2))."""
+    """Wait until a child process has ended, without reaping it (pidfd_open(2))."""
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
     descriptor = os.pidfd_open(pid)
@@ -229,7 +229,7 @@ async def _ended(pid: int) -> None:
 
 
 def _environment(descriptors: list[int]) -> dict[str, str]:
-    """Return a worker's environment: systemd is informed by the parent alone."""
+    """Return a worker's environment; only the parent notifies systemd."""
     environment = dict(os.environ)
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
         environment.pop(name, None)

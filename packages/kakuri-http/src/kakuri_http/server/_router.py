@@ -351,7 +351,7 @@ class Router:
             return self._not_implemented(request)
         if request.path == "*" and request.method == "OPTIONS":
             return Response(204, headers={"Allow": ", ".join(sorted(self._methods))})
-        return problem(404, detail=f"nothing is at {request.path}", code="not_found")
+        return problem(404, detail=f"unknown path {request.path}", code="not_found")
 
     def _not_implemented(self, request: Request) -> Response:
         return problem(

@@ -13,10 +13,10 @@ log = structlog.get_logger()
 
 
 def access_log() -> Callable[[AccessEntry], None] | None:
-    """Return a function that logs requests; None where the log takes no such line.
+    """Return a function that logs requests; None if the log level omits them.
 
-    Call it after `configure_logs`: the lines of requests, most of a busy log, are then made
-    without structlog wherever that gives the same line.
+    Call it after `configure_logs`. Most lines of a busy log are those of requests, so they are
+    rendered without structlog where the result is the same.
     """
     if not logging.getLogger().isEnabledFor(logging.INFO):
         return None
@@ -37,7 +37,7 @@ def _log_request(access: AccessEntry) -> None:
 
 
 def request_fields(access: AccessEntry) -> dict[str, object]:
-    """Return the fields of the line about an exchange, in their order."""
+    """Return the fields of an exchange's log line, in their order."""
     return {
         "peer": access.peer,
         "method": access.method,

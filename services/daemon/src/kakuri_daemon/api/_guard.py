@@ -3,9 +3,9 @@
 An API on a loopback port can be reached by every page that a browser on this machine shows, and
 such a page may send any JSON as text/plain. Two headers reveal it:
 
-- Browsers say which site a request comes from (Fetch Metadata, Origin), and pages can't forge it.
+- Browsers send the site that a request comes from (Fetch Metadata, Origin); pages can't forge it.
 - After DNS rebinding, a page reaches this server under a name of the attacker's, which the browser
-  sends as Host (RFC 9110 section 7.4). A rebound page never has an address there.
+  sends as Host (RFC 9110 section 7.4). The Host of a rebound page is therefore never an address.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from kakuri_http import Request, Response, problem
 LOCAL_NAMES = frozenset({"localhost"})
 
 MAX_REMEMBERED_HOSTS = 64
-"""Values of Host that are known to be accepted: to parse an address takes longer than to route."""
+"""Accepted values of Host that are cached: parsing an address takes longer than routing."""
 
 BROWSER_FIELDS = ("sec-fetch-site", "sec-fetch-mode", "origin", "referer")
 
@@ -24,7 +24,7 @@ BROWSER_FIELDS = ("sec-fetch-site", "sec-fetch-mode", "origin", "referer")
 class HostGuard:
     """A check for `Router.check`: rejects requests whose Host is not a name of this server (421).
 
-    Requests without Host pass: HTTP/1.0 allows to omit it, and no browser does.
+    Requests without Host pass: HTTP/1.0 clients may omit it, and browsers never do.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from kakuri_daemon.api._problems import document_problem, query_problem
 from kakuri_daemon.api._queries import QueryError, read_query, refuse_query
 
 MAX_PATH = 200
-"""Characters of a path for which similar ones are looked up, because comparing is quadratic."""
+"""Longest path, in characters, that is compared with the routes: comparing takes quadratic time."""
 
 SIMILARITY = 0.75
 """From 0 to 1: `/workload` and `/workloads/` are similar to `/workloads`, `/jobs` is not."""
@@ -96,12 +96,12 @@ class APIRouter(Router):
         answer = super().resolve(request)
         if isinstance(answer, Route) or answer.status != _NOT_FOUND:
             return answer
-        detail = f"nothing is at {request.path}"
+        detail = f"unknown path {request.path}"
         if similar := self.similar(request.path):
             detail += f"; did you mean {similar}?"
         else:
             patterns = dict.fromkeys(_untyped(route.pattern) for route in self.routes)
-            detail += f"; there are {', '.join(patterns)}"
+            detail += f"; the paths are {', '.join(patterns)}"
         return problem(_NOT_FOUND, code="not_found", detail=detail)
 
     def similar(self, path: str) -> str | None:
@@ -115,7 +115,7 @@ class APIRouter(Router):
             for place, segment in enumerate(segments):
                 if segment.startswith(":") and place < len(given) and given[place]:
                     segments[place] = given[place]
-            if _may_be(segments, given):
+            if _resembles(segments, given):
                 candidate = "/".join(segments)
                 candidates[candidate.lower()] = candidate
         found = get_close_matches(path.lower(), candidates, n=1, cutoff=SIMILARITY)
@@ -163,7 +163,7 @@ def _untyped(pattern: str) -> str:
     return _TYPED.sub(r"/:\1", pattern)
 
 
-def _may_be(segments: list[str], given: list[str]) -> bool:
+def _resembles(segments: list[str], given: list[str]) -> bool:
     """Return whether each segment is similar to the given one, if there are as many."""
     return len(segments) != len(given) or all(
         SequenceMatcher(None, one.lower(), other.lower()).ratio() >= SEGMENT_SIMILARITY
