@@ -1,6 +1,5 @@
 """The client of a runtime."""
 
-from types import TracebackType
 from typing import Self
 
 from kakuri_cri import api
@@ -28,12 +27,7 @@ class Runtime(Lists):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from copy import copy
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from kakuri_http2 import ErrorCode, Exchange, ExchangeEnded
@@ -75,12 +74,7 @@ class Call(Generic[Request, Answer]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.cancel()
 
     def __aiter__(self) -> Self:

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Self, TypeVar
 
 from kakuri_http2 import ExchangeEnded, Processed
@@ -81,12 +80,7 @@ class Channel:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @property

@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
 from typing import Any, Self, cast
 
 from kakuri_http2 import Exchange, ExchangeEnded, Request, ServerDriver
@@ -181,12 +180,7 @@ class Server:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @functools.cached_property

@@ -6,7 +6,6 @@ A client belongs to one thread. It keeps one connection to each endpoint.
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Self
 
 from kakuri_tcp import ClientTLS, Endpoint
@@ -110,12 +109,7 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

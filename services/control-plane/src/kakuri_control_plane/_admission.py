@@ -73,7 +73,7 @@ class Admission:
             raise
         self._open_gate_after(TURNS_BETWEEN)
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._slots.release()
 
     def _open_gate_after(self, turns: int) -> None:

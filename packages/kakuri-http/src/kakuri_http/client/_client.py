@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Self
 
 from kakuri_tcp import ClientTLS, Endpoint
@@ -144,12 +143,7 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:
