@@ -1,6 +1,8 @@
 """A daemon with several processes: started, replaced, stopped, and never left behind."""
 
 import asyncio
+import errno
+import gc
 import os
 import signal
 import subprocess
@@ -80,6 +82,14 @@ def is_alive(pid):
     return True
 
 
+def has_child_process():
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
 async def test_workers_serve_one_endpoint_and_have_ended_after_the_context(endpoint, command):
     command(WORKER.format(endpoint=str(endpoint), number=2))
     with capture_logs() as log:
@@ -145,6 +155,60 @@ async def test_worker_whose_interpreter_is_missing_is_an_error(monkeypatch):
             pass
 
 
+@pytest.mark.parametrize(("function", "number"), [("pipe", 1), ("pidfd_open", 0)])
+async def test_worker_that_gets_no_descriptors_is_an_error_and_leaves_no_process(
+    command, monkeypatch, function, number
+):
+    command("import sys; sys.stdin.read()")
+    original, calls = getattr(os, function), []
+
+    def open_or_fail(*arguments):
+        calls.append(arguments)
+        if len(calls) > number:  # the first pipe is the parent's lifeline
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return original(*arguments)
+
+    monkeypatch.setattr(os, function, open_or_fail)
+    with pytest.raises(DaemonError, match="worker 1 did not start: Too many open files"):
+        async with _workers._worker_processes(ANY_PORT, 1, None):
+            pass
+    assert not has_child_process()
+
+
+async def test_worker_that_cannot_be_replaced_for_want_of_descriptors_is_retried(
+    command, monkeypatch
+):
+    command("print('listening on something', flush=True); raise SystemExit(3)")
+    monkeypatch.setattr(_workers, "MIN_DELAY", 0.001)
+    pipe, calls, retried = os.pipe, [], asyncio.Event()
+
+    def fail_once():
+        calls.append(1)
+        if len(calls) == 4:  # after the lifeline's, the first process's and its Popen's
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if len(calls) == 5:
+            retried.set()
+        return pipe()
+
+    monkeypatch.setattr(os, "pipe", fail_once)
+    with capture_logs() as log:
+        async with _workers._worker_processes(ANY_PORT, 1, None):
+            await retried.wait()
+    ends = [entry["end"] for entry in log if entry["event"] == "worker ended"]
+    assert ends[:2] == ["status 3", "Too many open files"]
+
+
+async def test_several_workers_that_do_not_start_are_reported_as_one_error(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    unhandled = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: unhandled.append(what))
+    with pytest.raises(DaemonError, match="worker 1 did not start"):
+        async with _workers._worker_processes(ANY_PORT, 3, None):
+            pass
+    gc.collect()  # a task reports an exception that was never retrieved when it is deleted
+    assert unhandled == []
+
+
 @pytest.fixture
 def parent():
     """A daemon with two workers in a process of its own, killed at the end."""
@@ -174,7 +238,7 @@ async def test_parent_that_gets_sigterm_ends_with_its_workers_and_prints_one_lin
     assert parent.wait(10) == 0
 
 
-@pytest.mark.parametrize("given", ["", "x", "1,,2", "999"])
+@pytest.mark.parametrize("given", ["", "x", "1,,2", "999", "-1", "9" * 30])
 def test_variable_without_listening_sockets_is_an_error(monkeypatch, given):
     monkeypatch.setenv(_workers.VARIABLE, given)
     with pytest.raises(DaemonError, match="expected listening sockets in _KAKURI_WORKER_SOCKETS"):

@@ -83,7 +83,7 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
         return None
     try:
         return ListeningSockets.inherited(endpoint, [int(each) for each in given.split(",")])
-    except (OSError, ValueError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise DaemonError(f"expected listening sockets in {VARIABLE}, got {given!r}") from error
 
 
@@ -109,7 +109,8 @@ async def _worker_processes(
         finally:
             for worker in workers:
                 worker.stop()
-            await asyncio.wait(tasks)
+            # Of several that did not start, one is reported.
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _all_ready(workers: list["_Worker"], tasks: list[asyncio.Task[None]]) -> None:
@@ -167,21 +168,28 @@ class _Worker:
             delay = min(2 * delay, MAX_DELAY)
 
     async def _run(self) -> str:
-        """Run one process to its end, and return how it ended."""
-        with _pipe() as (reading, writing):
-            try:
+        """Run one process to its end, and return how it ended or why it was not started."""
+        try:
+            with _pipe() as (reading, writing):
                 self._process = process = self._start(writing)
-            except OSError as error:
-                return error.strerror or str(error)
-            loop = asyncio.get_running_loop()
-            loop.add_reader(reading, self._take_line, reading)
-            try:
-                await _ended(process.pid)
-            finally:
-                loop.remove_reader(reading)
-                self._process = None
-                status = process.wait()
+                try:
+                    await self._wait(process, reading)
+                finally:
+                    self._process = None
+                    process.kill()  # no effect unless the wait failed: it has ended
+                    status = process.wait()
+        except OSError as error:  # no descriptor, memory or process is left for it
+            return error.strerror or str(error)
         return signal.Signals(-status).name if status < 0 else f"status {status}"
+
+    async def _wait(self, process: subprocess.Popen[bytes], reading: int) -> None:
+        """Wait until a process has ended, and take its line in the meantime."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reading, self._take_line, reading)
+        try:
+            await _ended(process.pid)
+        finally:
+            loop.remove_reader(reading)
 
     def _start(self, stdout: int) -> subprocess.Popen[bytes]:
         """Start this process's command again, with the worker's sockets."""
