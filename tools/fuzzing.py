@@ -15,7 +15,7 @@ def seeds(count: int) -> Iterator[int]:
     """Yield the seeds of one test.
 
     Args:
-        count: how many; ignored while `KAKURI_FUZZ_SECONDS` is set.
+        count: How many; ignored while `KAKURI_FUZZ_SECONDS` is set.
     """
     seconds = float(os.environ.get(SECONDS, "0"))
     if not seconds:

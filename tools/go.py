@@ -18,11 +18,11 @@ def build(source: Path, program: Path) -> Path:
     """Compile one file.
 
     Args:
-        source: the file.
-        program: where the executable goes.
+        source: The file.
+        program: Where the executable goes.
 
     Raises:
-        subprocess.CalledProcessError: it does not compile, or a package is missing.
+        subprocess.CalledProcessError: It does not compile, or a package is missing.
 
     """
     settings = {"GO111MODULE": "off", "GOPATH": PACKAGES, "GOFLAGS": ""}

@@ -24,7 +24,7 @@ def tables(xml: str) -> str:
     """Return the module's source.
 
     Raises:
-        ValueError: the text is not that of RFC 7541.
+        ValueError: The text is not that of RFC 7541.
 
     """
     entries = [(name, value) for _, name, value in _ENTRY.findall(xml)]

@@ -40,7 +40,7 @@ def near_misses(parsed: Any) -> Iterator[str]:
     """Yield texts that repeat what a parsed expression repeats, and then do not match it.
 
     Args:
-        parsed: what `re._parser.parse` returns.
+        parsed: What `re._parser.parse` returns.
     """
     for prefix, body in _repeats(parsed, ""):
         for count, ending in product(REPETITIONS, _ENDINGS):
@@ -129,9 +129,9 @@ def slow_text(pattern: "re.Pattern[Any]", parsed: Any, *, searches: bool) -> str
     """Return a text that an expression takes too long for, or None.
 
     Args:
-        pattern: the expression.
-        parsed: the same, as `re._parser.parse` returns it.
-        searches: whether it is searched for, and not only matched from one place on.
+        pattern: The expression.
+        parsed: The same, as `re._parser.parse` returns it.
+        searches: Whether it is searched for, and not only matched from one place on.
     """
     methods = [pattern.match, pattern.fullmatch, *([pattern.search] if searches else [])]
     for text in near_misses(parsed):

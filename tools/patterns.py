@@ -30,7 +30,7 @@ def repeats_group_possessively(parsed: Iterable[Any]) -> bool:
     """Return whether a parsed expression has a possessive repeat of more than one character.
 
     Args:
-        parsed: what `re._parser.parse` returns, or a part of it.
+        parsed: What `re._parser.parse` returns, or a part of it.
     """
     for code, argument in parsed:
         if str(code) == "POSSESSIVE_REPEAT":
@@ -61,8 +61,8 @@ def watching(
     Expressions that `re` has in its cache are not compiled again and not reported again.
 
     Args:
-        report: called with the name of the compiling module and the expression.
-        is_offender: returns whether a parsed expression is not allowed.
+        report: Called with the name of the compiling module and the expression.
+        is_offender: Returns whether a parsed expression is not allowed.
     """
     parse = _parser.parse
 

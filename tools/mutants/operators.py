@@ -28,11 +28,11 @@ class Mutant:
     """One change of a module.
 
     Attributes:
-        start: offset of the first byte that is replaced.
-        end: offset after the last one.
-        text: what takes their place.
-        lines: first and last line of the smallest statement, or head of one, around the change.
-        summary: the change in a few words.
+        start: Offset of the first byte that is replaced.
+        end: Offset after the last one.
+        text: What takes their place.
+        lines: First and last line of the smallest statement, or head of one, around the change.
+        summary: The change in a few words.
     """
 
     start: int

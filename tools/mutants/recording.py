@@ -41,8 +41,8 @@ class Recording:
     """What one run of a member's tests has shown.
 
     Attributes:
-        seconds: by the id of each test that is to be used, the processor's time that it took.
-        lines: by module and number of line, the tests that run the line, or "*" for all of them.
+        seconds: By the id of each test that is to be used, the processor's time that it took.
+        lines: By module and number of line, the tests that run the line, or "*" for all of them.
     """
 
     seconds: dict[str, float]

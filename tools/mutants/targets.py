@@ -80,9 +80,9 @@ class Place:
     """A change, and the module where it is made.
 
     Attributes:
-        module: path of the module, from the package on: `kakuri_http/_pool.py`.
-        path: where the member keeps it.
-        mutant: the change.
+        module: Path of the module, from the package on: `kakuri_http/_pool.py`.
+        path: Where the member keeps it.
+        mutant: The change.
     """
 
     module: str

@@ -56,15 +56,15 @@ class Worker:
     The tests run from the repository; a process of tests finds the copy before the editable.
 
     Attributes:
-        unstable: the tests that have failed without a change.
+        unstable: The tests that have failed without a change.
     """
 
     def __init__(self, member: Member, folder: Path) -> None:
         """Copy a member's source.
 
         Args:
-            member: whose modules are changed.
-            folder: where the copy is made.
+            member: Whose modules are changed.
+            folder: Where the copy is made.
         """
         self._source = folder / "src"
         self._log = folder / "noticed"
@@ -82,8 +82,8 @@ class Worker:
         A test that fails without the change as well is left out from then on.
 
         Args:
-            place: the change.
-            tests: the ids of the tests that can notice it, in the order to run them, with the
+            place: The change.
+            tests: The ids of the tests that can notice it, in the order to run them, with the
                 seconds that each took.
         """
         while True:

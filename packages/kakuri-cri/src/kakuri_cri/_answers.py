@@ -24,7 +24,7 @@ async def read_answer(method: Method[Any, A], data: bytes) -> A:
     """Return the message of an answer without holding the event loop for long.
 
     Raises:
-        CallUnanswered: the answer is not a valid message of the method's type.
+        CallUnanswered: The answer is not a valid message of the method's type.
 
     """
     if len(data) > _LARGE:

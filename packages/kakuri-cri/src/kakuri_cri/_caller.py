@@ -28,7 +28,7 @@ class Caller:
     """Calls methods of a runtime over a channel.
 
     Attributes:
-        timeouts: how long calls may take.
+        timeouts: How long calls may take.
 
     """
 
@@ -38,12 +38,12 @@ class Caller:
         """Create a client; the first call connects.
 
         Args:
-            runtime: the endpoint of its socket, such as `unix:/run/containerd/containerd.sock`, or
+            runtime: The endpoint of its socket, such as `unix:/run/containerd/containerd.sock`, or
                 a channel, which the client then closes.
-            timeouts: how long calls may take.
+            timeouts: How long calls may take.
 
         Raises:
-            EndpointError: the text is not an endpoint.
+            EndpointError: The text is not an endpoint.
 
         """
         self._name = str(runtime)
@@ -67,14 +67,14 @@ class Caller:
         """Call any method that neither side streams.
 
         Args:
-            method: an attribute of `api.RuntimeService` or `api.ImageService`.
-            request: its message.
-            timeout: seconds for the whole call; None for no limit.
+            method: An attribute of `api.RuntimeService` or `api.ImageService`.
+            request: Its message.
+            timeout: Seconds for the whole call; None for no limit.
 
         Raises:
-            CriError: the call failed; the class says how.
-            TypeError: the request is not of the method's class.
-            EncodeError: a field of the request has a value that its kind cannot hold.
+            CriError: The call failed; the class says how.
+            TypeError: The request is not of the method's class.
+            EncodeError: A field of the request has a value that its kind cannot hold.
 
         """
         data = _encoded(method, request)
@@ -117,7 +117,7 @@ def expected(name: str, field: str, value: A | None) -> A:
     An empty id, for instance, would later select every sandbox.
 
     Raises:
-        CallUnanswered: the field is absent or empty.
+        CallUnanswered: The field is absent or empty.
 
     """
     if not value:

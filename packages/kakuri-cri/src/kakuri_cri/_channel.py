@@ -8,10 +8,10 @@ class ChannelError(Exception):
     """A call ended without an answer, or with another status than OK.
 
     Attributes:
-        code: name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE`
+        code: Name of a gRPC status, such as `NOT_FOUND`. The channel itself uses `UNAVAILABLE`
             without a connection, `DEADLINE_EXCEEDED` after the timeout, and `RESOURCE_EXHAUSTED`
             for a message over its limit.
-        message: the server's message, or the channel's own.
+        message: The server's message, or the channel's own.
 
     """
 
@@ -44,12 +44,12 @@ class Channel(Protocol):
         Cancelling the call also cancels it on the server.
 
         Args:
-            path: of the method, such as `/runtime.v1.RuntimeService/Version`.
-            request: the encoded message.
-            timeout: seconds for the whole call, including connecting; None for no limit.
+            path: Of the method, such as `/runtime.v1.RuntimeService/Version`.
+            request: The encoded message.
+            timeout: Seconds for the whole call, including connecting; None for no limit.
 
         Raises:
-            ChannelError: there is no answer, or a status other than OK.
+            ChannelError: There is no answer, or a status other than OK.
 
         """
         ...
@@ -62,7 +62,7 @@ class Channel(Protocol):
         Closing the generator cancels the call. The server has to wait while answers are not read.
 
         Raises:
-            ChannelError: the call ended with a status other than OK, or its connection was lost.
+            ChannelError: The call ended with a status other than OK, or its connection was lost.
 
         """
         ...

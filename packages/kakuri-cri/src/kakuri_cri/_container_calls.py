@@ -23,14 +23,14 @@ class ContainerCalls(Caller):
         The call is not idempotent; see `run_pod_sandbox`. The image must be on the node.
 
         Args:
-            sandbox_id: of a sandbox that is ready.
-            config: with `metadata`, which names the container in its sandbox.
-            sandbox_config: the configuration that the sandbox was created with.
-            timeout: seconds; `timeouts.usual` if None.
+            sandbox_id: Of a sandbox that is ready.
+            config: With `metadata`, which names the container in its sandbox.
+            sandbox_config: The configuration that the sandbox was created with.
+            timeout: Seconds; `timeouts.usual` if None.
 
         Raises:
-            NameReserved: a container with this metadata exists or is being created.
-            CriError: the call failed.
+            NameReserved: A container with this metadata exists or is being created.
+            CriError: The call failed.
 
         """
         request = api.CreateContainerRequest(
@@ -44,8 +44,8 @@ class ContainerCalls(Caller):
         """Start a container that was created.
 
         Raises:
-            StartUnderWay: an earlier call is starting it.
-            CriError: the call failed.
+            StartUnderWay: An earlier call is starting it.
+            CriError: The call failed.
 
         """
         request = api.StartContainerRequest(container_id=container_id)
@@ -58,8 +58,8 @@ class ContainerCalls(Caller):
         requires success as well, but containerd 1.6 raises NotFound.
 
         Args:
-            container_id: of the container.
-            grace_seconds: seconds before the container is killed, added to `timeouts.usual`; 0 to
+            container_id: Of the container.
+            grace_seconds: Seconds before the container is killed, added to `timeouts.usual`; 0 to
                 kill it at once.
 
         """
@@ -78,8 +78,8 @@ class ContainerCalls(Caller):
         """Return a container's state, times and exit code.
 
         Raises:
-            NotFound: there is no container of this id.
-            CriError: the call failed.
+            NotFound: There is no container of this id.
+            CriError: The call failed.
 
         """
         request = api.ContainerStatusRequest(container_id=container_id)
@@ -93,9 +93,9 @@ class ContainerCalls(Caller):
         """Return the containers that have all of these labels.
 
         Args:
-            labels: all of them must match exactly.
-            sandbox_id: of the sandbox whose containers to return; empty for all.
-            timeout: seconds; `timeouts.usual` if None.
+            labels: All of them must match exactly.
+            sandbox_id: Of the sandbox whose containers to return; empty for all.
+            timeout: Seconds; `timeouts.usual` if None.
 
         """
         selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
@@ -121,10 +121,10 @@ class ContainerCalls(Caller):
         """Change the limits of a container; they are in force when the call returns.
 
         Args:
-            container_id: of the container.
-            resources: a field that is 0 or empty keeps its value.
-            annotations: for the runtime.
-            timeout: seconds; `timeouts.usual` if None.
+            container_id: Of the container.
+            resources: A field that is 0 or empty keeps its value.
+            annotations: For the runtime.
+            timeout: Seconds; `timeouts.usual` if None.
 
         """
         request = api.UpdateContainerResourcesRequest(
@@ -139,13 +139,13 @@ class ContainerCalls(Caller):
         """Write a checkpoint of a running container to an archive of the host.
 
         Args:
-            container_id: of the container.
-            location: path of the archive.
-            timeout_seconds: after which the runtime stops the command; 0 for the runtime's default.
+            container_id: Of the container.
+            location: Path of the archive.
+            timeout_seconds: After which the runtime stops the command; 0 for the runtime's default.
 
         Raises:
-            Unimplemented: the runtime has no checkpoints.
-            CriError: the call failed.
+            Unimplemented: The runtime has no checkpoints.
+            CriError: The call failed.
 
         """
         request = api.CheckpointContainerRequest(
@@ -165,14 +165,14 @@ class ContainerCalls(Caller):
         answer over `MAX_RECEIVED` fails with RESOURCE_EXHAUSTED.
 
         Args:
-            container_id: of a running container.
-            command: program and arguments.
-            timeout_seconds: after which the runtime kills the command; 0 for no limit, in which
+            container_id: Of a running container.
+            command: Program and arguments.
+            timeout_seconds: After which the runtime kills the command; 0 for no limit, in which
                 case the call has no deadline either.
 
         Raises:
-            CallTimeout: the command took too long, or the runtime did not answer.
-            CriError: the call failed.
+            CallTimeout: The command took too long, or the runtime did not answer.
+            CriError: The call failed.
 
         """
         request = api.ExecSyncRequest(

@@ -39,9 +39,9 @@ class CriError(Exception):
     """A call to the runtime failed.
 
     Attributes:
-        call: name of the call in the protocol, such as `RunPodSandbox`.
-        message: of the runtime or the channel, printable and at most 4096 characters.
-        code: name of the gRPC status.
+        call: Name of the call in the protocol, such as `RunPodSandbox`.
+        message: Of the runtime or the channel, printable and at most 4096 characters.
+        code: Name of the gRPC status.
 
     """
 
@@ -92,8 +92,8 @@ def failure_of(call: str, error: ChannelError) -> CriError:
     """Return the error to raise for a call that failed.
 
     Args:
-        call: name of the call in the protocol.
-        error: what the channel raised.
+        call: Name of the call in the protocol.
+        error: What the channel raised.
 
     """
     message = error.message or error.code.lower().replace("_", " ")

@@ -21,11 +21,11 @@ class GrpcChannel:
         """Create a channel; the first call connects.
 
         Args:
-            endpoint: of the runtime, such as `unix:/run/containerd/containerd.sock`.
-            max_received: limit of one answer, in bytes.
+            endpoint: Of the runtime, such as `unix:/run/containerd/containerd.sock`.
+            max_received: Limit of one answer, in bytes.
 
         Raises:
-            EndpointError: the text is not an endpoint.
+            EndpointError: The text is not an endpoint.
 
         """
         limits = Limits(received=max_received)

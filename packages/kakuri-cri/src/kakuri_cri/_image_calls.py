@@ -45,13 +45,13 @@ class ImageCalls(Caller):
         """Pull an image, and return the reference to create containers from.
 
         Args:
-            image: the name of the image.
-            timeout: seconds; None for no limit, because a registry may be slow.
-            auth: credentials for the registry.
-            sandbox_config: of the sandbox that the image is for, if there is one.
+            image: The name of the image.
+            timeout: Seconds; None for no limit, because a registry may be slow.
+            auth: Credentials for the registry.
+            sandbox_config: Of the sandbox that the image is for, if there is one.
 
         Raises:
-            CriError: the call failed.
+            CriError: The call failed.
 
         """
         request = api.PullImageRequest(

@@ -11,9 +11,9 @@ class Timeouts:
     """Seconds that calls may take; the defaults are the kubelet's.
 
     Attributes:
-        usual: of calls without a timeout of their own. StopContainer and ExecSync add their grace
+        usual: Of calls without a timeout of their own. StopContainer and ExecSync add their grace
             time or timeout to it.
-        run_pod_sandbox: of RunPodSandbox, which may boot a virtual machine.
+        run_pod_sandbox: Of RunPodSandbox, which may boot a virtual machine.
 
     """
 

@@ -15,13 +15,13 @@ class ProbeResult:
     """The result of `Runtime.probe`.
 
     Attributes:
-        name: the runtime's name, such as `containerd`.
-        version: the runtime's version, in its own format.
-        api_version: the version of the CRI, always `v1`.
-        handlers: features by the name of a runtime handler; the default handler has an empty name.
+        name: The runtime's name, such as `containerd`.
+        version: The runtime's version, in its own format.
+        api_version: The version of the CRI, always `v1`.
+        handlers: Features by the name of a runtime handler; the default handler has an empty name.
             None if the runtime does not list its handlers (before CRI 1.30).
-        conditions: by type; `RuntimeReady` and `NetworkReady` are required by the protocol.
-        features: of the runtime as a whole; None before CRI 1.31.
+        conditions: By type; `RuntimeReady` and `NetworkReady` are required by the protocol.
+        features: Of the runtime as a whole; None before CRI 1.31.
         cgroup_driver: None if the runtime does not report it (before CRI 1.28).
 
     """

@@ -38,12 +38,12 @@ class Runtime(Lists):
         """Return names, versions, handlers and conditions of the runtime.
 
         Args:
-            timeout: seconds for each of the three calls; `timeouts.usual` if None.
+            timeout: Seconds for each of the three calls; `timeouts.usual` if None.
 
         Raises:
-            RuntimeUnavailable: no runtime answers, or it is still starting.
-            Unimplemented: the runtime speaks another version of the CRI.
-            CriError: a call failed.
+            RuntimeUnavailable: No runtime answers, or it is still starting.
+            Unimplemented: The runtime speaks another version of the CRI.
+            CriError: A call failed.
 
         """
         return await probe(self, self._seconds(timeout))
@@ -59,8 +59,8 @@ class Runtime(Lists):
         """Return the runtime's conditions and handlers.
 
         Args:
-            timeout: seconds; `timeouts.usual` if None.
-            verbose: whether to include the runtime's own information in `info`, JSON by key.
+            timeout: Seconds; `timeouts.usual` if None.
+            verbose: Whether to include the runtime's own information in `info`, JSON by key.
 
         """
         request = api.StatusRequest(verbose=verbose)

@@ -18,12 +18,12 @@ class SandboxCalls(Caller):
         that exists. To try again, increase `metadata.attempt`.
 
         Args:
-            config: of the sandbox, with `metadata`, which names it.
-            handler: name of the runtime handler; empty for the runtime's default.
+            config: Of the sandbox, with `metadata`, which names it.
+            handler: Name of the runtime handler; empty for the runtime's default.
 
         Raises:
-            NameReserved: a sandbox with this metadata exists or is being created.
-            CriError: the call failed.
+            NameReserved: A sandbox with this metadata exists or is being created.
+            CriError: The call failed.
 
         """
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
@@ -52,8 +52,8 @@ class SandboxCalls(Caller):
         """Return a sandbox's state, addresses and handler.
 
         Raises:
-            NotFound: there is no sandbox of this id.
-            CriError: the call failed.
+            NotFound: There is no sandbox of this id.
+            CriError: The call failed.
 
         """
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
@@ -84,10 +84,10 @@ class SandboxCalls(Caller):
         What the runtime does with them is its choice (CRI 1.33); older ones raise Unimplemented.
 
         Args:
-            sandbox_id: of the sandbox.
-            overhead: resources that the sandbox itself needs.
-            resources: the sum over its containers.
-            timeout: seconds; `timeouts.usual` if None.
+            sandbox_id: Of the sandbox.
+            overhead: Resources that the sandbox itself needs.
+            resources: The sum over its containers.
+            timeout: Seconds; `timeouts.usual` if None.
 
         """
         request = api.UpdatePodSandboxResourcesRequest(

@@ -20,8 +20,8 @@ class StatsCalls(Caller):
         """Return the usage of a container.
 
         Raises:
-            NotFound: there is no container of this id.
-            CriError: the call failed.
+            NotFound: There is no container of this id.
+            CriError: The call failed.
 
         """
         request = api.ContainerStatsRequest(container_id=container_id)
@@ -35,9 +35,9 @@ class StatsCalls(Caller):
         """Return the usage of the running containers that have all of these labels.
 
         Args:
-            labels: all of them must match exactly.
-            sandbox_id: of the sandbox whose containers to return; empty for all.
-            timeout: seconds; `timeouts.usual` if None.
+            labels: All of them must match exactly.
+            sandbox_id: Of the sandbox whose containers to return; empty for all.
+            timeout: Seconds; `timeouts.usual` if None.
 
         """
         selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
@@ -52,8 +52,8 @@ class StatsCalls(Caller):
         """Return the usage of a sandbox and its containers (CRI 1.23).
 
         Raises:
-            NotFound: there is no sandbox of this id.
-            CriError: the call failed.
+            NotFound: There is no sandbox of this id.
+            CriError: The call failed.
 
         """
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)

@@ -40,9 +40,9 @@ class Call(Generic[Request, Answer]):
     reading holds the server back.
 
     Attributes:
-        metadata: what the server sent before its first message; None until then.
-        trailers: what the server sent at the end; None until then.
-        deadline: when the call has to end, by the clock of the event loop.
+        metadata: What the server sent before its first message; None until then.
+        trailers: What the server sent at the end; None until then.
+        deadline: When the call has to end, by the clock of the event loop.
 
     """
 
@@ -90,10 +90,10 @@ class Call(Generic[Request, Answer]):
         """Send a message; waits while the server does not take what was sent before.
 
         Raises:
-            MessageTooLarge: the message exceeds `Limits.sent`.
-            LocalError: this side has ended the messages.
-            StatusError: the call has ended; `receive` raises the same.
-            DeadlineExceeded: the time is over.
+            MessageTooLarge: The message exceeds `Limits.sent`.
+            LocalError: This side has ended the messages.
+            StatusError: The call has ended; `receive` raises the same.
+            DeadlineExceeded: The time is over.
 
         """
         data = to_bytes(request, self._method.request)
@@ -124,9 +124,9 @@ class Call(Generic[Request, Answer]):
         """Return the server's next message, or None if the call has ended with OK.
 
         Raises:
-            StatusError: the call has ended with another status.
-            DeadlineExceeded: the time is over.
-            MessageTooLarge: the message exceeds `Limits.received`; the call is cancelled.
+            StatusError: The call has ended with another status.
+            DeadlineExceeded: The time is over.
+            MessageTooLarge: The message exceeds `Limits.received`; the call is cancelled.
 
         """
         if self._error is not None:
@@ -185,7 +185,7 @@ class Call(Generic[Request, Answer]):
         """Return the message of a call that has exactly one.
 
         Raises:
-            StatusError: the call has failed, or there is no message, or more than one.
+            StatusError: The call has failed, or there is no message, or more than one.
 
         """
         answer = await self.receive()

@@ -49,14 +49,14 @@ class Channel:
         """Create a channel to the given endpoints; the first call connects.
 
         Args:
-            endpoints: one or more servers of the same service, such as `unix:/run/x.sock` or
+            endpoints: One or more servers of the same service, such as `unix:/run/x.sock` or
                 `tls://host:443`. They are tried in turn.
-            tls: for endpoints of TLS; the application protocol `h2` is asked for.
-            authority: the name of the service; the endpoint's host unless given, and `localhost`
+            tls: For endpoints of TLS; the application protocol `h2` is asked for.
+            authority: The name of the service; the endpoint's host unless given, and `localhost`
                 on Unix sockets.
-            limits: sizes of messages, and of the connection below.
-            backoff: how long to wait after a failure.
-            keepalive: pings on silent connections; by default every 30 s, but not on Unix sockets.
+            limits: Sizes of messages, and of the connection below.
+            backoff: How long to wait after a failure.
+            keepalive: Pings on silent connections; by default every 30 s, but not on Unix sockets.
 
         """
         if not endpoints:
@@ -100,19 +100,19 @@ class Channel:
         """Send one message and return the one answer.
 
         Args:
-            method: which call; neither side may stream.
-            request: the message.
-            timeout: seconds for everything, from waiting for a connection to the answer; None for
+            method: Which call; neither side may stream.
+            request: The message.
+            timeout: Seconds for everything, from waiting for a connection to the answer; None for
                 no limit.
-            metadata: pairs of names and values to send along.
-            wait_for_ready: wait for a connection until the timeout, instead of failing as soon as
+            metadata: Pairs of names and values to send along.
+            wait_for_ready: Wait for a connection until the timeout, instead of failing as soon as
                 there is none.
 
         Raises:
-            StatusError: the server answered with another status than OK; the class says which.
-            Unavailable: there is no answer; `processed` says whether to repeat.
-            DeadlineExceeded: the time is over.
-            MessageTooLarge: the request or the answer exceeds the limits.
+            StatusError: The server answered with another status than OK; the class says which.
+            Unavailable: There is no answer; `processed` says whether to repeat.
+            DeadlineExceeded: The time is over.
+            MessageTooLarge: The request or the answer exceeds the limits.
 
         """
         content = frame_message(self._encoded(request, method))
@@ -154,11 +154,11 @@ class Channel:
         """Start a call in which either side may send any number of messages.
 
         Args:
-            method: which call.
-            request: the only message of this side; without it, `Call.send` and `Call.end` send.
-            timeout: seconds for the whole call; None for no limit.
-            metadata: pairs of names and values to send along.
-            wait_for_ready: as for `call`.
+            method: Which call.
+            request: The only message of this side; without it, `Call.send` and `Call.end` send.
+            timeout: Seconds for the whole call; None for no limit.
+            metadata: Pairs of names and values to send along.
+            wait_for_ready: As for `call`.
 
         Returns:
             The call, to be used as an async context manager.

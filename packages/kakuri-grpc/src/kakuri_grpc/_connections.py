@@ -28,9 +28,9 @@ class Connections:
     """The connection that calls are sent on, the attempt at the next, and those that end.
 
     Attributes:
-        current: the last connection that was made; None before the first and after a failed
+        current: The last connection that was made; None before the first and after a failed
             attempt. It may have ended.
-        is_closed: whether no more connections are made.
+        is_closed: Whether no more connections are made.
 
     """
 
@@ -90,11 +90,11 @@ class Connections:
         """Return a connection that accepts calls.
 
         Args:
-            wait_for_ready: try until there is one, instead of failing with the first attempt.
+            wait_for_ready: Try until there is one, instead of failing with the first attempt.
 
         Raises:
-            Unavailable: there is none.
-            LocalError: the channel is closed.
+            Unavailable: There is none.
+            LocalError: The channel is closed.
 
         """
         while True:

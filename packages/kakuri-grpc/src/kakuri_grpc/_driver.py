@@ -53,14 +53,14 @@ class ChannelDriver(ClientDriver):
     """A client's connection that reports when it is ready, idle, or silent for too long.
 
     Attributes:
-        loop: the event loop of the connection.
-        interval: seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
+        loop: The event loop of the connection.
+        interval: Seconds of silence before a ping; None for never. Doubled by `too_many_pings`, and
             the next connection of the channel inherits it.
-        deadlines: of its calls.
-        has_answered: whether a call was answered, whatever its status.
-        good_head: fields of the last valid head of a gRPC response. Equal header blocks result in
+        deadlines: Of its calls.
+        has_answered: Whether a call was answered, whatever its status.
+        good_head: Fields of the last valid head of a gRPC response. Equal header blocks result in
             the same object, so repeated heads are not checked again.
-        good_trailers: fields of the last trailers with status OK, for the same purpose.
+        good_trailers: Fields of the last trailers with status OK, for the same purpose.
 
     """
 
@@ -75,11 +75,11 @@ class ChannelDriver(ClientDriver):
         """Create the connection.
 
         Args:
-            authority: of the requests.
-            scheme: of the requests.
-            limits: what the server may do.
-            keepalive: when to ping.
-            going_away: called when the server announces that it accepts no more calls (GOAWAY).
+            authority: Of the requests.
+            scheme: Of the requests.
+            limits: What the server may do.
+            keepalive: When to ping.
+            going_away: Called when the server announces that it accepts no more calls (GOAWAY).
 
         """
         super().__init__(limits)
@@ -117,7 +117,7 @@ class ChannelDriver(ClientDriver):
         """Wait until a call can be sent; the caller sends it before it awaits anything else.
 
         Raises:
-            ExchangeEnded: the connection accepts no call any more, and this one was not sent.
+            ExchangeEnded: The connection accepts no call any more, and this one was not sent.
 
         """
         while self._doubt is not None:
@@ -139,7 +139,7 @@ class ChannelDriver(ClientDriver):
         """Send the request of a call with one message in each direction.
 
         Raises:
-            LocalError: the server does not accept that much metadata.
+            LocalError: The server does not accept that much metadata.
 
         """
         call = UnaryCall(self, limit, timeout, deadline)
@@ -158,7 +158,7 @@ class ChannelDriver(ClientDriver):
         """Send the head of a call in which messages stream.
 
         Raises:
-            LocalError: the server does not accept that much metadata.
+            LocalError: The server does not accept that much metadata.
 
         """
         exchange = Exchange(self)
@@ -220,7 +220,7 @@ class ChannelDriver(ClientDriver):
         """Wait for the server's SETTINGS.
 
         Raises:
-            ExchangeEnded: the connection ended before they came.
+            ExchangeEnded: The connection ended before they came.
 
         """
         await asyncio.shield(self._is_ready)
@@ -322,7 +322,7 @@ class ChannelDriver(ClientDriver):
         """Ping a server that was silent until a call's deadline, and start no calls meanwhile.
 
         Args:
-            began: when the call was sent, by the clock of the event loop.
+            began: When the call was sent, by the clock of the event loop.
 
         """
         now = self._loop.time()

@@ -25,9 +25,9 @@ class StatusError(GRPCError):
     """A call ended with another status than OK.
 
     Attributes:
-        code: the status.
-        message: what the server says about it.
-        trailers: all metadata that came with it, `grpc-status-details-bin` included.
+        code: The status.
+        message: What the server says about it.
+        trailers: All metadata that came with it, `grpc-status-details-bin` included.
 
     """
 
@@ -144,8 +144,8 @@ class DeadlineExceeded(GRPCError, TimeoutError):
     """The time for a call is over. The server may have acted, or may still act.
 
     Attributes:
-        seconds: how long the call was allowed to take.
-        message: what the server says, if it answered with DEADLINE_EXCEEDED: its own work for the
+        seconds: How long the call was allowed to take.
+        message: What the server says, if it answered with DEADLINE_EXCEEDED: its own work for the
             call may have a shorter time.
 
     """
@@ -163,8 +163,8 @@ class MessageTooLarge(GRPCError, ValueError):
     """A message is larger than it may be.
 
     Attributes:
-        size: bytes of the message, as announced if it was received.
-        limit: bytes that it may have.
+        size: Bytes of the message, as announced if it was received.
+        limit: Bytes that it may have.
 
     """
 

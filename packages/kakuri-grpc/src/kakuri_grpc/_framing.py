@@ -56,8 +56,8 @@ class MessageReader:
         """Return the next whole message, or None if more content is needed.
 
         Raises:
-            MessageTooLarge: the prefix announces more than the limit.
-            CompressedMessage: the flag says that the message is compressed.
+            MessageTooLarge: The prefix announces more than the limit.
+            CompressedMessage: The flag says that the message is compressed.
 
         """
         if self._length < 0 and not self._read_prefix():

@@ -12,11 +12,11 @@ class Limits:
     """What a peer may send, and how much may wait.
 
     Attributes:
-        received: bytes of one received message. 4 MiB, as in other libraries; checked before a byte
+        received: Bytes of one received message. 4 MiB, as in other libraries; checked before a byte
             of it is kept.
-        sent: bytes of one sent message. None: the receiver's limit decides.
-        waiting_calls: calls that wait for a stream or a connection. 1000: more are refused at once.
-        http2: limits of the connection below.
+        sent: Bytes of one sent message. None: the receiver's limit decides.
+        waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
+        http2: Limits of the connection below.
 
     """
 
@@ -31,11 +31,11 @@ class Backoff:
     """How long a channel waits before it connects again (gRPC document "Connection backoff").
 
     Attributes:
-        first: seconds after the first failure.
-        factor: by which each wait is longer than the one before.
-        longest: seconds of the longest wait.
-        jitter: part of a wait by which it varies, so that clients do not come back all at once.
-        connect: seconds that one attempt may take.
+        first: Seconds after the first failure.
+        factor: By which each wait is longer than the one before.
+        longest: Seconds of the longest wait.
+        jitter: Part of a wait by which it varies, so that clients do not come back all at once.
+        connect: Seconds that one attempt may take.
 
     """
 
@@ -55,10 +55,10 @@ class Keepalive:
     server answers pings meanwhile. A server that does not answer gets another connection.
 
     Attributes:
-        interval: seconds between two pings while calls are open. None: never, as on Unix sockets,
+        interval: Seconds between two pings while calls are open. None: never, as on Unix sockets,
             where the end of the peer is always noticed. Servers may refuse frequent pings: the
             interval is doubled when one says so.
-        timeout: seconds within which the answer to any ping has to come.
+        timeout: Seconds within which the answer to any ping has to come.
 
     """
 

@@ -15,8 +15,8 @@ def to_bytes(message: object, cls: type) -> bytes:
     """Return the bytes of a message of a class; for `bytes`, the same.
 
     Raises:
-        TypeError: the message is of another class, whose fields the peer would take for others.
-        EncodeError: a field holds a value that its kind cannot encode.
+        TypeError: The message is of another class, whose fields the peer would take for others.
+        EncodeError: A field holds a value that its kind cannot encode.
 
     """
     if not isinstance(message, cls):
@@ -28,7 +28,7 @@ def from_bytes(data: bytes, cls: type[T]) -> T:
     """Return the message that some bytes encode; for `bytes`, the same.
 
     Raises:
-        DecodeError: the data is not a valid message of the class.
+        DecodeError: The data is not a valid message of the class.
 
     """
     return cast("T", data) if cls is bytes else decode(data, type=cls)

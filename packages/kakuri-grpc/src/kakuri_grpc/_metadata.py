@@ -32,7 +32,7 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     """Return metadata as header fields.
 
     Raises:
-        ValueError: a name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
+        ValueError: A name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
             or is a field of HTTP that frames the call; or a value does not fit its name.
 
     """
@@ -58,7 +58,7 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
     """Return the metadata among header fields.
 
     Raises:
-        ValueError: a value of a name that ends in `-bin` is not base64.
+        ValueError: A value of a name that ends in `-bin` is not base64.
 
     """
     metadata: list[tuple[str, str | bytes]] = []
@@ -83,7 +83,7 @@ def decode_base64(text: bytes) -> bytes:
     """Return the bytes of base64 with or without padding.
 
     Raises:
-        ValueError: the text is not base64.
+        ValueError: The text is not base64.
 
     """
     stripped = text.strip(b" ").rstrip(b"=")
@@ -131,7 +131,7 @@ def decode_timeout(value: bytes) -> float:
     """Return the seconds of a `grpc-timeout`.
 
     Raises:
-        ValueError: it is not one to eight digits and a unit.
+        ValueError: It is not one to eight digits and a unit.
 
     """
     match = _TIMEOUT.fullmatch(value)

@@ -21,7 +21,7 @@ def check_head(status: int, fields: Fields) -> bool:
         Whether messages follow; otherwise its fields include the status of the call.
 
     Raises:
-        StatusError: it is not the head of an answer of gRPC, or its metadata can't be read.
+        StatusError: It is not the head of an answer of gRPC, or its metadata can't be read.
 
     """
     named = dict(fields)
@@ -39,12 +39,12 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     """Return the metadata of the trailers of a call that ended with OK.
 
     Args:
-        fields: the trailers, or the head if there is nothing else.
-        timeout: of the call.
+        fields: The trailers, or the head if there is nothing else.
+        timeout: Of the call.
 
     Raises:
-        StatusError: the status is another, or there is none.
-        DeadlineExceeded: the server says that the time is over.
+        StatusError: The status is another, or there is none.
+        DeadlineExceeded: The server says that the time is over.
 
     """
     metadata = read_metadata(fields)
@@ -67,10 +67,10 @@ def early_end(
     """Return the status of a call whose stream ended before its trailers.
 
     Args:
-        message: what happened.
-        code: of the RST_STREAM frame.
-        processed: whether the server may have acted.
-        is_connection_over: whether the stream ended with its connection.
+        message: What happened.
+        code: Of the RST_STREAM frame.
+        processed: Whether the server may have acted.
+        is_connection_over: Whether the stream ended with its connection.
 
     """
     status = status_of_reset(code)
@@ -84,7 +84,7 @@ def read_metadata(fields: Fields) -> Metadata:
     """Return the metadata among fields.
 
     Raises:
-        StatusError: a value is not base64. It fails the call, not the connection.
+        StatusError: A value is not base64. It fails the call, not the connection.
 
     """
     try:

@@ -41,10 +41,10 @@ class ServerCall:
     """The call that a handler answers, apart from its messages.
 
     Attributes:
-        path: of the method.
-        metadata: what the client sent along.
-        deadline: by `time.monotonic()`; None if the client waits for ever.
-        trailers: metadata to send at the end; a handler may set it.
+        path: Of the method.
+        metadata: What the client sent along.
+        deadline: By `time.monotonic()`; None if the client waits for ever.
+        trailers: Metadata to send at the end; a handler may set it.
 
     """
 
@@ -116,8 +116,8 @@ class Server:
         """Register the handler that answers a method.
 
         Raises:
-            TypeError: the handler is not of the kind that the method needs.
-            ValueError: the method has a handler already.
+            TypeError: The handler is not of the kind that the method needs.
+            ValueError: The method has a handler already.
 
         """
         kind = "an async generator function" if method.server_streams else "a coroutine function"
@@ -137,7 +137,7 @@ class Server:
         A Unix socket is only for this user and root.
 
         Raises:
-            OSError: the endpoint is taken, or may not be used.
+            OSError: The endpoint is taken, or may not be used.
 
         """
         where = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint

@@ -42,9 +42,9 @@ class UnaryCall:
     """One call.
 
     Attributes:
-        stream: its number on the driver's connection.
-        deadline: by the clock of the event loop; infinite without a timeout.
-        finished: done when `message` returns or raises.
+        stream: Its number on the driver's connection.
+        deadline: By the clock of the event loop; infinite without a timeout.
+        finished: Done when `message` returns or raises.
 
     """
 
@@ -81,9 +81,9 @@ class UnaryCall:
         """Return the message of the answer, after `finished` is done.
 
         Raises:
-            StatusError: the call has failed, or there is no message, or more than one.
-            DeadlineExceeded: the time is over.
-            MessageTooLarge: the message exceeds the limit.
+            StatusError: The call has failed, or there is no message, or more than one.
+            DeadlineExceeded: The time is over.
+            MessageTooLarge: The message exceeds the limit.
 
         """
         if self._error is not None:

@@ -69,7 +69,7 @@ class ClientConnection(Connection):
             The number of the stream; of a new one for a Request.
 
         Raises:
-            LocalProtocolError: there is no stream available, the stream was ended, a field is not
+            LocalProtocolError: There is no stream available, the stream was ended, a field is not
                 allowed, or the fields of a request are more than the server says it accepts.
 
         """
@@ -90,7 +90,7 @@ class ClientConnection(Connection):
         """Check a request's head, so that it can be sent any number of times.
 
         Raises:
-            LocalProtocolError: a field is not allowed.
+            LocalProtocolError: A field is not allowed.
 
         """
         authority = ((b":authority", request.authority),) if request.authority else ()
@@ -122,17 +122,17 @@ class ClientConnection(Connection):
         """Send a request, as `send` does, from a prepared head.
 
         Args:
-            request: what `prepare` returned.
-            receiver: what the stream reports to, instead of events.
-            fields: more fields, after the prepared ones.
-            content: what follows the head.
-            is_end: whether nothing follows the content.
+            request: What `prepare` returned.
+            receiver: What the stream reports to, instead of events.
+            fields: More fields, after the prepared ones.
+            content: What follows the head.
+            is_end: Whether nothing follows the content.
 
         Returns:
             The number of the stream.
 
         Raises:
-            LocalProtocolError: there is no stream available, a field is not allowed, or the fields
+            LocalProtocolError: There is no stream available, a field is not allowed, or the fields
                 are more than the server says it accepts.
 
         """

@@ -51,7 +51,7 @@ class ClientDriver(Driver[ClientConnection]):
         """Send a request; waits, first come first served, while the server allows no more streams.
 
         Raises:
-            ExchangeEnded: the connection accepts no more requests; its `processed` is `NO`.
+            ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
 
         """
         if not self.has_room:
@@ -71,7 +71,7 @@ class ClientDriver(Driver[ClientConnection]):
         """Wait until a request can be sent; the caller sends it before it awaits anything else.
 
         Raises:
-            ExchangeEnded: the connection accepts no more requests; its `processed` is `NO`.
+            ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
 
         """
         if not self.connection.accepts_streams:

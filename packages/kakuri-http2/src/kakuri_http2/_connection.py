@@ -36,9 +36,9 @@ class Connection(InboundFields):
     """What both roles have in common.
 
     Attributes:
-        limits: what the peer may do.
-        peer_settings_received: whether the peer's first SETTINGS frame came.
-        settings_acknowledged: whether the peer has acknowledged ours.
+        limits: What the peer may do.
+        peer_settings_received: Whether the peer's first SETTINGS frame came.
+        settings_acknowledged: Whether the peer has acknowledged ours.
 
     """
 

@@ -44,9 +44,9 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
     """The protocol of one connection.
 
     Attributes:
-        connection: the core.
-        closed: done when the transport is closed.
-        last_received: when something last came from the peer, by the clock of the event loop.
+        connection: The core.
+        closed: Done when the transport is closed.
+        last_received: When something last came from the peer, by the clock of the event loop.
 
     """
 

@@ -39,8 +39,8 @@ class RemoteProtocolError(HTTP2Error, ValueError):
     """The peer broke the protocol, and the connection has to end.
 
     Attributes:
-        message: what was expected and what was received.
-        code: what the GOAWAY frame says.
+        message: What was expected and what was received.
+        code: What the GOAWAY frame says.
 
     """
 
@@ -64,8 +64,8 @@ class LimitExceeded(RemoteProtocolError):
     """The peer exceeds a limit.
 
     Attributes:
-        limit: name of the field of Limits.
-        maximum: the value of that limit.
+        limit: Name of the field of Limits.
+        maximum: The value of that limit.
 
     """
 
@@ -86,7 +86,7 @@ class HeaderListTooLarge(HTTP2Error, ValueError):
     """The fields of one message are too large; the connection remains usable.
 
     Attributes:
-        maximum: bytes that names and values may have, with 32 for each field.
+        maximum: Bytes that names and values may have, with 32 for each field.
 
     """
 

@@ -21,13 +21,13 @@ class Request:
     """The head of a request.
 
     Attributes:
-        method: such as `b"POST"`.
+        method: Such as `b"POST"`.
         path: `:path`, such as `b"/runtime.v1.RuntimeService/Version"`.
         authority: `:authority`, or empty if there is none.
-        fields: the other fields, names in lower case.
+        fields: The other fields, names in lower case.
         scheme: `b"http"` or `b"https"`.
-        end: whether nothing follows.
-        stream: of a received request; a client's `send` returns it.
+        end: Whether nothing follows.
+        stream: Of a received request; a client's `send` returns it.
 
     """
 
@@ -76,12 +76,12 @@ class StreamReset:
     """A stream ended before both sides had ended it.
 
     Attributes:
-        stream: its number.
-        code: of the RST_STREAM frame, as a number, because peers may send codes without a name.
+        stream: Its number.
+        code: Of the RST_STREAM frame, as a number, because peers may send codes without a name.
             For a stream that GOAWAY or the end of the connection ended, the connection's code.
-        by_peer: whether the peer ended it.
+        by_peer: Whether the peer ended it.
         processed: `NO` if the peer has not processed the request, so that it can be repeated.
-        message: what was wrong, if this side ended it.
+        message: What was wrong, if this side ended it.
 
     """
 
@@ -125,7 +125,7 @@ class ConnectionEnded:
     """The connection has ended; no event follows.
 
     Attributes:
-        error: what the peer did wrong; None if it closed the connection.
+        error: What the peer did wrong; None if it closed the connection.
 
     """
 

@@ -37,8 +37,8 @@ class ExchangeEnded(HTTP2Error):
     """An exchange ended before it was complete.
 
     Attributes:
-        code: of the RST_STREAM or GOAWAY frame, as a number.
-        by_peer: whether the peer ended it.
+        code: Of the RST_STREAM or GOAWAY frame, as a number.
+        by_peer: Whether the peer ended it.
         processed: NO if the peer surely did nothing, so that the request can be repeated.
 
     """
@@ -64,12 +64,12 @@ class Exchange:
     """One request and its response, seen from either side.
 
     Attributes:
-        stream: the number of its stream.
-        head: the head that the peer sent: a Request on a server, a Response on a client; None
+        stream: The number of its stream.
+        head: The head that the peer sent: a Request on a server, a Response on a client; None
             until it came.
-        trailers: the fields after the content that the peer sent; empty until then.
-        is_complete: whether the peer has ended its side.
-        on_end: called when the exchange ends before it is complete, within the handling of a frame:
+        trailers: The fields after the content that the peer sent; empty until then.
+        is_complete: Whether the peer has ended its side.
+        on_end: Called when the exchange ends before it is complete, within the handling of a frame:
             it must not call the connection.
 
     """
@@ -93,7 +93,7 @@ class Exchange:
         """Wait for the head of the response; interim ones are passed over.
 
         Raises:
-            ExchangeEnded: the exchange ended before.
+            ExchangeEnded: The exchange ended before.
 
         """
         while self.head is None:
@@ -106,7 +106,7 @@ class Exchange:
         Taking a piece gives its credit back, so a reader that pauses holds the peer back.
 
         Raises:
-            ExchangeEnded: the exchange ended before its content was complete.
+            ExchangeEnded: The exchange ended before its content was complete.
 
         """
         while not self._pieces:
@@ -121,7 +121,7 @@ class Exchange:
         """Send content; waits while more than `MAX_QUEUED` bytes wait for the peer.
 
         Raises:
-            ExchangeEnded: the exchange has ended.
+            ExchangeEnded: The exchange has ended.
 
         """
         self.send_now(data, end=end)
@@ -135,7 +135,7 @@ class Exchange:
         """Send content without waiting; only for small content, as the peer may read it late.
 
         Raises:
-            ExchangeEnded: the exchange has ended.
+            ExchangeEnded: The exchange has ended.
 
         """
         self._check()

@@ -27,12 +27,12 @@ class Head:
     """The checked fields of a message.
 
     Attributes:
-        pseudo: the pseudo-fields by name.
-        fields: the others.
-        length: of the content, as content-length says it; None without one.
-        size: of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
-        is_request: whether the pseudo-fields were checked as those of a request already.
-        status: of a response, once its pseudo-fields were checked; 0 until then.
+        pseudo: The pseudo-fields by name.
+        fields: The others.
+        length: Of the content, as content-length says it; None without one.
+        size: Of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
+        is_request: Whether the pseudo-fields were checked as those of a request already.
+        status: Of a response, once its pseudo-fields were checked; 0 until then.
 
     """
 
@@ -53,7 +53,7 @@ def check_fields(listed: Iterable[Field]) -> Head:
     """Split fields into pseudo-fields and others, and check what holds for all messages.
 
     Raises:
-        MalformedMessage: a name or value is not allowed, or a pseudo-field comes late or twice.
+        MalformedMessage: A name or value is not allowed, or a pseudo-field comes late or twice.
 
     """
     pseudo: dict[bytes, bytes] = {}
@@ -86,7 +86,7 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
     """Return the request that checked fields describe (section 8.3.1).
 
     Raises:
-        MalformedMessage: a pseudo-field is missing or not one of a request, or the path is empty.
+        MalformedMessage: A pseudo-field is missing or not one of a request, or the path is empty.
 
     """
     if not head.is_request:
@@ -122,7 +122,7 @@ def status_of(head: Head) -> int:
     """Return the status of a response's checked fields (section 8.3.2).
 
     Raises:
-        MalformedMessage: there is no `:status` of three digits, or another pseudo-field.
+        MalformedMessage: There is no `:status` of three digits, or another pseudo-field.
 
     """
     if head.status:

@@ -16,31 +16,31 @@ class Limits:
     calls of `Connection.start_interval`, which the drivers make every ten seconds.
 
     Attributes:
-        stream_window: bytes of content that one stream may hold unread
+        stream_window: Bytes of content that one stream may hold unread
             (SETTINGS_INITIAL_WINDOW_SIZE), at least 65,535. 4 MiB: one answer of a usual size
             arrives without waiting for credit.
-        connection_window: the same for all streams together, at least 65,535. 16 MiB.
-        concurrent_streams: streams that the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS);
+        connection_window: The same for all streams together, at least 65,535. 16 MiB.
+        concurrent_streams: Streams that the peer may have open (SETTINGS_MAX_CONCURRENT_STREAMS);
             what exceeds them is refused. 100, the least that RFC 9113 recommends.
-        frame_size: bytes of a frame's payload (SETTINGS_MAX_FRAME_SIZE). 16 KiB, the smallest that
+        frame_size: Bytes of a frame's payload (SETTINGS_MAX_FRAME_SIZE). 16 KiB, the smallest that
             a peer may assume.
-        header_list: bytes of one message's decoded fields, 32 added for each
+        header_list: Bytes of one message's decoded fields, 32 added for each
             (SETTINGS_MAX_HEADER_LIST_SIZE). 64 KiB. Bounds what a small block may grow to
             (CVE-2016-6581).
-        header_table: bytes of the table that the peer may use for its fields. 4096, as in HPACK.
-        header_block: bytes of one message's encoded fields over all its frames. 64 KiB.
+        header_table: Bytes of the table that the peer may use for its fields. 4096, as in HPACK.
+        header_block: Bytes of one message's encoded fields over all its frames. 64 KiB.
         continuations: CONTINUATION frames of one message, empty ones included. 32: at 16 KiB each
             they hold eight times the largest block (VU#421644).
-        settings: entries of one SETTINGS frame. 32; there are seven in use.
+        settings: Entries of one SETTINGS frame. 32; there are seven in use.
         settings_frames: SETTINGS frames without progress between them. 10 (CVE-2019-9515).
-        unsent_answers: answers that wait to be sent (acknowledgements, resets, credit). 100: a peer
+        unsent_answers: Answers that wait to be sent (acknowledgements, resets, credit). 100: a peer
             that asks and does not read is cut off (CVE-2019-9512).
-        idle_frames: frames without progress between them: PING, PRIORITY, unknown types, frames of
+        idle_frames: Frames without progress between them: PING, PRIORITY, unknown types, frames of
             closed streams. 1000 (CVE-2019-9513).
         empty_frames: DATA frames without content and end, one after another. 100 (CVE-2019-9518).
         interim_responses: 1xx responses to one request. 10.
-        peer_resets: streams that the peer may reset more than it finishes. 200 (CVE-2023-44487).
-        own_resets: streams that this side may have to reset more than finish. 1000
+        peer_resets: Streams that the peer may reset more than it finishes. 200 (CVE-2023-44487).
+        own_resets: Streams that this side may have to reset more than finish. 1000
             (RUSTSEC-2024-0003, CVE-2025-8671).
 
     """

@@ -23,8 +23,8 @@ class ServerConnection(Connection):
         """Create the server's side of a connection.
 
         Args:
-            limits: what the client may do.
-            accept: returns what each new request's stream reports to. Without it, requests and
+            limits: What the client may do.
+            accept: Returns what each new request's stream reports to. Without it, requests and
                 what follows them are events.
 
         """
@@ -55,7 +55,7 @@ class ServerConnection(Connection):
         stream that the client has reset meanwhile is dropped.
 
         Raises:
-            LocalProtocolError: the stream was not opened or was ended, or a field is not allowed.
+            LocalProtocolError: The stream was not opened or was ended, or a field is not allowed.
 
         """
         if isinstance(message, Response):

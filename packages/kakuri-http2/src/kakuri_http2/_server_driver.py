@@ -20,9 +20,9 @@ class ServerDriver(Driver[ServerConnection]):
         """Create the protocol of a server's connection.
 
         Args:
-            handler: sends the response with the exchange's methods. If it raises, or returns
+            handler: Sends the response with the exchange's methods. If it raises, or returns
                 without having ended the exchange, the exchange is reset with INTERNAL_ERROR.
-            limits: what the client may do.
+            limits: What the client may do.
 
         """
         super().__init__(ServerConnection(limits, self._accept))

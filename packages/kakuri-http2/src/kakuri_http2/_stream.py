@@ -14,25 +14,25 @@ class Stream:
     """One exchange.
 
     Attributes:
-        number: the stream identifier.
-        state: see `_states`.
-        send_window: bytes of content that the peer lets us send; negative after it lowered its
+        number: The stream identifier.
+        state: See `_states`.
+        send_window: Bytes of content that the peer lets us send; negative after it lowered its
             initial window.
-        receive_window: bytes of content that the peer may still send.
-        unread: received bytes whose credit was not returned.
-        credit: bytes that were consumed and not yet returned to the peer as credit.
-        queue: messages to send once the windows allow it; None or empty if there are none.
-        queued: bytes of content in the queue.
-        is_ending: whether the queue holds the end of the stream.
-        is_scheduled: whether the stream is in one of the connection's queues of streams to write.
-        has_sent_head: whether this side has sent its message's head, on a server the final one.
-        reports_drained: whether Drained is due once the queue is empty.
-        has_head: whether the message's head came, on the client's side the final one.
-        length: what content-length announces, or None.
-        received: bytes of content so far, padding left out.
+        receive_window: Bytes of content that the peer may still send.
+        unread: Received bytes whose credit was not returned.
+        credit: Bytes that were consumed and not yet returned to the peer as credit.
+        queue: Messages to send once the windows allow it; None or empty if there are none.
+        queued: Bytes of content in the queue.
+        is_ending: Whether the queue holds the end of the stream.
+        is_scheduled: Whether the stream is in one of the connection's queues of streams to write.
+        has_sent_head: Whether this side has sent its message's head, on a server the final one.
+        reports_drained: Whether Drained is due once the queue is empty.
+        has_head: Whether the message's head came, on the client's side the final one.
+        length: What content-length announces, or None.
+        received: Bytes of content so far, padding left out.
         interim: 1xx responses so far.
-        receiver: what the stream reports to.
-        is_bodiless: whether content-length announces nothing that follows: for HEAD and 304.
+        receiver: What the stream reports to.
+        is_bodiless: Whether content-length announces nothing that follows: for HEAD and 304.
 
     """
 

@@ -58,7 +58,7 @@ def codec_of(cls: type[Any]) -> Codec:
     """Return the codec of a class.
 
     Raises:
-        UnsupportedTypeError: the class does not describe a message.
+        UnsupportedTypeError: The class does not describe a message.
 
     """
     codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)
@@ -91,14 +91,14 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
     is zero; a field that may be None is written if it is not None, an empty message included.
 
     Args:
-        message: an instance of a dataclass whose fields have numbers.
-        deterministic: write the entries of maps in the order of their keys, so that equal
+        message: An instance of a dataclass whose fields have numbers.
+        deterministic: Write the entries of maps in the order of their keys, so that equal
             messages give equal bytes. Otherwise they keep the order of the mapping.
         limits: `depth` bounds how deeply messages nest; the other limits are for decoding.
 
     Raises:
-        EncodeError: a field holds a value that its kind cannot encode; says which.
-        UnsupportedTypeError: the class does not describe a message.
+        EncodeError: A field holds a value that its kind cannot encode; says which.
+        UnsupportedTypeError: The class does not describe a message.
 
     Source: protobuf.dev/programming-guides/encoding.
 
@@ -128,14 +128,14 @@ def decode(
     merged. Unknown fields are skipped, or kept by a class that has an attribute for them.
 
     Args:
-        data: the whole message.
-        type: a dataclass whose fields have numbers.
-        limits: what the message may take.
+        data: The whole message.
+        type: A dataclass whose fields have numbers.
+        limits: What the message may take.
 
     Raises:
-        DecodeError: the data is not a valid message of the type; says where and at which byte.
-        LimitError: it exceeds a limit. This is a DecodeError, too.
-        UnsupportedTypeError: the class does not describe a message.
+        DecodeError: The data is not a valid message of the type; says where and at which byte.
+        LimitError: It exceeds a limit. This is a DecodeError, too.
+        UnsupportedTypeError: The class does not describe a message.
 
     Source: protobuf.dev/programming-guides/encoding.
 

@@ -14,9 +14,9 @@ def construction(cls: type[Any], values: dict[str, str], names: dict[str, Any]) 
     """Return statements that return an instance.
 
     Args:
-        cls: the class.
-        values: an expression for each field, in the order of the class.
-        names: gets what the statements refer to.
+        cls: The class.
+        values: An expression for each field, in the order of the class.
+        names: Gets what the statements refer to.
 
     """
     names["cls"] = cls

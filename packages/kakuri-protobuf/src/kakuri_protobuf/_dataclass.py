@@ -37,12 +37,12 @@ def dataclass(
     """Return a decorator that makes a class a dataclass when the class is first used.
 
     Args:
-        frozen: only True; the parameters are those of the standard decorator.
-        slots: only True.
-        kw_only: only True.
+        frozen: Only True; the parameters are those of the standard decorator.
+        slots: Only True.
+        kw_only: Only True.
 
     Raises:
-        TypeError: a parameter is False.
+        TypeError: A parameter is False.
 
     """
     if not (frozen and slots and kw_only):

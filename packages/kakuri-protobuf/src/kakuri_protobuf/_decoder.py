@@ -44,10 +44,10 @@ def compile_decoder(
     """Return the decoder of a message.
 
     Args:
-        schema: the message.
-        decoder_of: returns the decoder of a nested message; called when one is first met, so that
+        schema: The message.
+        decoder_of: Returns the decoder of a nested message; called when one is first met, so that
             recursive types and large families of types cost nothing before.
-        is_counting: whether elements are counted. Messages with fewer bytes than the limit on
+        is_counting: Whether elements are counted. Messages with fewer bytes than the limit on
             elements need not be counted.
 
     """

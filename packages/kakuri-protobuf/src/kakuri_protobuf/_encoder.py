@@ -26,8 +26,8 @@ def compile_encoder(schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) 
     """Return the encoder of a message.
 
     Args:
-        schema: the message.
-        encoder_of: returns the encoder of a nested message; called when one is first met.
+        schema: The message.
+        encoder_of: Returns the encoder of a nested message; called when one is first met.
 
     """
     return _Writer(schema, encoder_of).compile()
@@ -219,7 +219,7 @@ def _otherwise(*names: str) -> list[str]:
     """Return statements that reject false values of another type, which would be omitted.
 
     Args:
-        names: of the types; the first is the usual one.
+        names: Of the types; the first is the usual one.
 
     """
     types = names[0] if len(names) == 1 else f"({', '.join(names)})"

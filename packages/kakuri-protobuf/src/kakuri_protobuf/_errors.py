@@ -19,9 +19,9 @@ class DecodeError(ProtobufError):
     """The bytes are not a valid message.
 
     Attributes:
-        message: what was expected and what was found, without the place.
-        path: where in the message, such as `status.mounts[2].host_path`; "" for the message itself.
-        position: index of the byte at which decoding failed, counted from the start of the data.
+        message: What was expected and what was found, without the place.
+        path: Where in the message, such as `status.mounts[2].host_path`; "" for the message itself.
+        position: Index of the byte at which decoding failed, counted from the start of the data.
 
     """
 
@@ -47,8 +47,8 @@ class LimitError(DecodeError):
     """The data exceeds one of the limits.
 
     Attributes:
-        limit: name of the field of Limits.
-        maximum: the value of that limit.
+        limit: Name of the field of Limits.
+        maximum: The value of that limit.
 
     """
 
@@ -65,8 +65,8 @@ class EncodeError(ProtobufError):
     """A field holds a value that cannot be encoded.
 
     Attributes:
-        message: what was expected and what was found, without the place.
-        path: where in the message, such as `config.env[0].key`.
+        message: What was expected and what was found, without the place.
+        path: Where in the message, such as `config.env[0].key`.
 
     """
 
@@ -87,10 +87,10 @@ class ProtoSyntaxError(ProtobufError):
     """A .proto file is not valid.
 
     Attributes:
-        message: what was expected and what was found, without the place.
-        file: name of the file as it was given.
-        line: line of the first wrong token, from 1.
-        column: column of the first wrong token in characters, from 1.
+        message: What was expected and what was found, without the place.
+        file: Name of the file as it was given.
+        line: Line of the first wrong token, from 1.
+        column: Column of the first wrong token in characters, from 1.
 
     """
 

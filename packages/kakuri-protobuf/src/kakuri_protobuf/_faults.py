@@ -15,10 +15,10 @@ def find_fault(message: Any, schema: Schema, schemas: Any, depth: int) -> Encode
     """Return the first fault of a message, or None if it can be encoded.
 
     Args:
-        message: the value that could not be encoded.
-        schema: what it should be.
-        schemas: a function that returns the schema of a class.
-        depth: how deeply messages may still nest.
+        message: The value that could not be encoded.
+        schema: What it should be.
+        schemas: A function that returns the schema of a class.
+        depth: How deeply messages may still nest.
 
     """
     for path, text in _message(message, schema, schemas, depth):

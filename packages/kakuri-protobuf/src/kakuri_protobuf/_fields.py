@@ -31,14 +31,14 @@ class Field:
     """One field of a message.
 
     Attributes:
-        name: of the attribute.
-        number: on the wire.
-        kind: of a value, of an element if the field is repeated, or of a value if it is a map.
-        label: how often it may occur.
-        type: class of the enum or message; None for other kinds.
-        is_packed: whether the elements are written together.
-        oneof: name of the oneof that the field is a member of.
-        key: kind of the keys of a map.
+        name: Of the attribute.
+        number: On the wire.
+        kind: Of a value, of an element if the field is repeated, or of a value if it is a map.
+        label: How often it may occur.
+        type: Class of the enum or message; None for other kinds.
+        is_packed: Whether the elements are written together.
+        oneof: Name of the oneof that the field is a member of.
+        key: Kind of the keys of a map.
 
     """
 
@@ -73,7 +73,7 @@ def schema_of(cls: type[Any]) -> Schema:
     """Return the schema that a dataclass describes.
 
     Raises:
-        UnsupportedTypeError: the class is not a dataclass, or one of its fields has no number, a
+        UnsupportedTypeError: The class is not a dataclass, or one of its fields has no number, a
             number twice or out of range, or a type without a wire format.
 
     """

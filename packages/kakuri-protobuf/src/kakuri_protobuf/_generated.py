@@ -19,10 +19,10 @@ def define(what: str, cls: type[Any], text: str, names: dict[str, Any]) -> None:
     The text is kept by that namespace alone, so it goes when the functions go.
 
     Args:
-        what: what the functions do, such as "decode".
-        cls: the message class.
-        text: the definitions.
-        names: the namespace; gets the definitions, and holds what they refer to.
+        what: What the functions do, such as "decode".
+        cls: The message class.
+        text: The definitions.
+        names: The namespace; gets the definitions, and holds what they refer to.
 
     """
     names["__name__"] = __name__

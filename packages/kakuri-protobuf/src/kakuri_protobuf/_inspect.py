@@ -27,7 +27,7 @@ def inspect(data: bytes | bytearray | memoryview) -> str:
     3: 150
 
     Raises:
-        DecodeError: the data is not a message of any type.
+        DecodeError: The data is not a message of any type.
 
     """
     b = bytes(memoryview(data))

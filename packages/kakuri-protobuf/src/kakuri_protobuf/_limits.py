@@ -8,12 +8,12 @@ class Limits:
     """Limits for one message.
 
     Attributes:
-        size: bytes of the encoded message. 64 MiB: the largest message that other libraries read
+        size: Bytes of the encoded message. 64 MiB: the largest message that other libraries read
             by default.
-        depth: nested messages and groups, known and unknown alike. 100, as in the official
+        depth: Nested messages and groups, known and unknown alike. 100, as in the official
             libraries, so that what they write can be read; each level takes a frame of the
             interpreter's stack.
-        elements: elements of repeated fields and entries of maps, in the whole message. An empty
+        elements: Elements of repeated fields and entries of maps, in the whole message. An empty
             message is 2 bytes on the wire and 100 times as much in memory, so a limit on bytes
             does not bound memory.
 

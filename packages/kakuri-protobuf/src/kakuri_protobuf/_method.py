@@ -12,11 +12,11 @@ class Method(Generic[Request, Response_co]):
     """One call that a service offers.
 
     Attributes:
-        path: of the HTTP/2 request in gRPC, such as `/runtime.v1.RuntimeService/Version`.
-        request: class of the messages that the client sends.
-        response: class of the messages that the server sends.
-        client_streams: whether the client sends any number of messages instead of one.
-        server_streams: whether the server sends any number of messages instead of one.
+        path: Of the HTTP/2 request in gRPC, such as `/runtime.v1.RuntimeService/Version`.
+        request: Class of the messages that the client sends.
+        response: Class of the messages that the server sends.
+        client_streams: Whether the client sends any number of messages instead of one.
+        server_streams: Whether the server sends any number of messages instead of one.
 
     """
 

@@ -63,9 +63,9 @@ class ValueWriter:
         """Return statements that read a value after its tag.
 
         Args:
-            field: the field.
-            target: the variable to set, or None to append to the field's list.
-            old: the variable that holds a message to merge into.
+            field: The field.
+            target: The variable to set, or None to append to the field's list.
+            old: The variable that holds a message to merge into.
 
         """
         kind = field.kind

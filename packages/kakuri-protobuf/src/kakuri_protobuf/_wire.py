@@ -67,15 +67,15 @@ def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
     Groups may nest in it; a stack of their numbers takes the place of recursion.
 
     Args:
-        b: the data.
-        p: position after the tag.
-        end: where the enclosing message ends.
-        tag: number and wire type of the field.
-        depth: how many more groups may nest.
+        b: The data.
+        p: Position after the tag.
+        end: Where the enclosing message ends.
+        tag: Number and wire type of the field.
+        depth: How many more groups may nest.
 
     Raises:
-        DecodeError: the value is malformed or goes beyond the end.
-        LimitError: groups nest too deeply.
+        DecodeError: The value is malformed or goes beyond the end.
+        LimitError: Groups nest too deeply.
 
     """
     open_groups: list[int] = []

@@ -12,16 +12,16 @@ class WorkloadEntry:
     Times are seconds since the epoch, as passed to the registry.
 
     Attributes:
-        workload: what was submitted.
-        run: the observed state of its present run, or of the last one while it waits for the next.
-        version: the registry's version after the change that made this snapshot. It increases with
+        workload: What was submitted.
+        run: The observed state of its present run, or of the last one while it waits for the next.
+        version: The registry's version after the change that made this snapshot. It increases with
             every change, so of two snapshots the one with the larger version is the later.
-        registered_at: when it was registered.
-        changed_at: when this snapshot was made.
-        failures: the number of runs that failed since one last stayed up.
-        restart_at: when the next run is due, while the workload waits for it.
-        desired: what was requested.
-        grace_seconds: how long the workload may take to end by itself once it is stopped.
+        registered_at: When it was registered.
+        changed_at: When this snapshot was made.
+        failures: The number of runs that failed since one last stayed up.
+        restart_at: When the next run is due, while the workload waits for it.
+        desired: What was requested.
+        grace_seconds: How long the workload may take to end by itself once it is stopped.
 
     """
 

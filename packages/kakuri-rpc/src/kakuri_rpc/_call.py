@@ -41,17 +41,17 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
     protocol may be repeated.
 
     Args:
-        lines: the connection to the agent.
-        request: the request.
-        reply_type: the class of its reply.
-        timeout: seconds for everything.
+        lines: The connection to the agent.
+        request: The request.
+        reply_type: The class of its reply.
+        timeout: Seconds for everything.
 
     Raises:
-        AgentError: the agent answered with an error.
-        AgentUnreachable: the request was not sent, or was sent twice without a reply.
-        AgentTimeout: no reply in time.
-        UnexpectedReply: the reply does not match the request.
-        ClientClosed: the caller closed the client.
+        AgentError: The agent answered with an error.
+        AgentUnreachable: The request was not sent, or was sent twice without a reply.
+        AgentTimeout: No reply in time.
+        UnexpectedReply: The reply does not match the request.
+        ClientClosed: The caller closed the client.
     """
     line = encode(request)
     deadline = time.monotonic() + timeout

@@ -55,11 +55,11 @@ class AgentClient:
         """Create a client; nothing is sent yet.
 
         Args:
-            endpoint: where the agent listens.
-            timeout: seconds for the reply to a request, connecting included.
+            endpoint: Where the agent listens.
+            timeout: Seconds for the reply to a request, connecting included.
 
         Raises:
-            kakuri_tcp.EndpointError: the text is not an endpoint.
+            kakuri_tcp.EndpointError: The text is not an endpoint.
         """
         self._endpoint = Endpoint.of(endpoint)
         self._lines = LineClient(self._endpoint)
@@ -108,10 +108,10 @@ class AgentClient:
         """Return a page of statuses in the order of their ids.
 
         Args:
-            state: only workloads in this state.
-            after: only ids after this one: `next` of the page before.
-            limit: statuses on the page, 1 to MAX_PAGE.
-            label: only workloads with this label, as `key=value`.
+            state: Only workloads in this state.
+            after: Only ids after this one: `next` of the page before.
+            limit: Statuses on the page, 1 to MAX_PAGE.
+            label: Only workloads with this label, as `key=value`.
         """
         request = ListWorkloads(state, after, limit, label)
         return await call(self._lines, request, WorkloadList, self._timeout)
@@ -137,15 +137,15 @@ class AgentClient:
         time: a log of the reader that follows the most, or of another reader that reads more.
 
         Args:
-            workload_id: the workload.
-            tail: begin with this number of the last lines; by default at the beginning.
-            after: begin after this cursor; `tail` is ignored then.
-            bounded: read up to the end that the log has at the first read.
-            follow: whether the caller will wait for output that is yet to come.
-            reader: for whom the log is read, such as the address of a client.
+            workload_id: The workload.
+            tail: Begin with this number of the last lines; by default at the beginning.
+            after: Begin after this cursor; `tail` is ignored then.
+            bounded: Read up to the end that the log has at the first read.
+            follow: Whether the caller will wait for output that is yet to come.
+            reader: For whom the log is read, such as the address of a client.
 
         Raises:
-            TooManyLogs: all slots are taken, and none can be freed.
+            TooManyLogs: All slots are taken, and none can be freed.
         """
         return AgentLog(
             self._endpoint,
@@ -169,13 +169,13 @@ class AgentClient:
         """Return one piece of a workload's log; use `open_log` for more than one.
 
         Args:
-            workload_id: the workload.
-            tail: begin with this number of the last lines; by default at the beginning.
-            after: begin after this cursor; `tail` is ignored then.
-            wait_seconds: how long to wait for output, 0 to 30; the client's timeout comes on top.
+            workload_id: The workload.
+            tail: Begin with this number of the last lines; by default at the beginning.
+            after: Begin after this cursor; `tail` is ignored then.
+            wait_seconds: How long to wait for output, 0 to 30; the client's timeout comes on top.
 
         Raises:
-            TooManyLogs: all slots for logs are taken.
+            TooManyLogs: All slots for logs are taken.
         """
         async with self.open_log(workload_id, tail=tail, after=after) as log:
             return await log.read(wait_seconds=wait_seconds)

@@ -23,11 +23,11 @@ def check_received(document: bytes, *, limit: int = MAX_DOCUMENT_BYTES) -> None:
     Decoding costs the event loop up to 0.1 ms for each kilobyte, and a line may have 1 MiB.
 
     Args:
-        document: a workload as received, or a message with one.
-        limit: bytes that the compact encoding of the workload may have.
+        document: A workload as received, or a message with one.
+        limit: Bytes that the compact encoding of the workload may have.
 
     Raises:
-        DocumentTooLarge: the encoding has more than `limit` bytes, whatever the document contains.
+        DocumentTooLarge: The encoding has more than `limit` bytes, whatever the document contains.
     """
     if len(document) <= limit + MAX_AROUND:
         return
@@ -47,14 +47,14 @@ def check_document(
     check costs nothing for a document that is small as received.
 
     Args:
-        workload: the decoded workload.
-        received: bytes of the text that it was decoded from.
-        limit: bytes that the compact encoding may have.
-        path: the workload's place in the message; the paths of faults begin with it.
+        workload: The decoded workload.
+        received: Bytes of the text that it was decoded from.
+        limit: Bytes that the compact encoding may have.
+        path: The workload's place in the message; the paths of faults begin with it.
 
     Raises:
-        DocumentTooLarge: the encoding has more than `limit` bytes.
-        kakuri_json.ValidationError: an argument, a variable or a path is longer than Linux accepts.
+        DocumentTooLarge: The encoding has more than `limit` bytes.
+        kakuri_json.ValidationError: An argument, a variable or a path is longer than Linux accepts.
     """
     if received * MAX_GROWTH > limit and (size := len(encode(workload))) > limit:
         raise DocumentTooLarge(size, limit)

@@ -32,9 +32,9 @@ class AgentError(RPCError):
     """The agent refused a request or failed to carry it out.
 
     Attributes:
-        code: why.
-        message: the agent's message.
-        workload_id: the workload that the request was about, if the agent named it.
+        code: Why.
+        message: The agent's message.
+        workload_id: The workload that the request was about, if the agent named it.
     """
 
     def __init__(self, error: ErrorReply) -> None:
@@ -64,8 +64,8 @@ class DocumentTooLarge(RPCError, ValueError):
     """A workload is larger than it may be.
 
     Attributes:
-        size: bytes of its compact encoding, or a lower bound.
-        limit: bytes that it may have.
+        size: Bytes of its compact encoding, or a lower bound.
+        limit: Bytes that it may have.
     """
 
     def __init__(self, size: int, limit: int, *, is_exact: bool = True) -> None:
@@ -81,7 +81,7 @@ class TooManyLogs(RPCError):
     """A client has as many logs open as it may.
 
     Attributes:
-        limit: the number of logs that may be open.
+        limit: The number of logs that may be open.
     """
 
     def __init__(self, limit: int) -> None:

@@ -36,13 +36,13 @@ class AgentLog:
     the log or leave its context.
 
     Attributes:
-        workload_id: the workload.
-        reader: for whom the log is read; slots are shared fairly among readers.
-        has_ended: everything was read, and nothing will follow.
-        has_gap: bytes were removed before they could be read, so that some of the pieces read so
+        workload_id: The workload.
+        reader: For whom the log is read; slots are shared fairly among readers.
+        has_ended: Everything was read, and nothing will follow.
+        has_gap: Bytes were removed before they could be read, so that some of the pieces read so
             far are not adjacent.
-        has_yielded: it was closed to free its slot for another log.
-        quiet_since: when it was opened or last had data, by the event loop's clock.
+        has_yielded: It was closed to free its slot for another log.
+        quiet_since: When it was opened or last had data, by the event loop's clock.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class AgentLog:
         """Return the next piece, which is empty if there is no output within the wait.
 
         Args:
-            wait_seconds: how long to wait for output, 0 to 30.
+            wait_seconds: How long to wait for output, 0 to 30.
 
         Raises:
             AgentError, AgentUnreachable, AgentTimeout, UnexpectedReply: as for `AgentClient`. The
                 position does not change, so the read may be repeated.
-            ClientClosed: the log or its client was closed.
+            ClientClosed: The log or its client was closed.
         """
         request = ReadLog(
             self.workload_id, self._tail, self._after, wait_seconds, bounded=self._bounded
@@ -132,7 +132,7 @@ class LogSlots:
         """Add a log, and close another one if all slots are taken.
 
         Raises:
-            TooManyLogs: no slot can be freed.
+            TooManyLogs: No slot can be freed.
         """
         logs = list(self._logs)
         if len(logs) >= MAX_OPEN_LOGS:

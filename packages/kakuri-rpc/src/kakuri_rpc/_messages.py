@@ -85,10 +85,10 @@ class ListWorkloads(AnyRequest):
     """Ask for a page of statuses in the order of their ids.
 
     Attributes:
-        state: only workloads in this state.
-        after: only ids after this one.
-        limit: statuses on the page.
-        label: only workloads with this label.
+        state: Only workloads in this state.
+        after: Only ids after this one.
+        limit: Statuses on the page.
+        label: Only workloads with this label.
     """
 
     state: State | None = None
@@ -102,11 +102,11 @@ class ReadLog(AnyRequest):
     """Ask for a piece of a workload's log.
 
     Attributes:
-        id: the workload.
-        tail: without a cursor, begin with this number of the last lines; None for all of them.
-        after: the cursor to begin after.
-        wait_seconds: how long the reply may wait if there is no output yet.
-        bounded: read up to the end that the log has at the first of these requests, which is
+        id: The workload.
+        tail: Without a cursor, begin with this number of the last lines; None for all of them.
+        after: The cursor to begin after.
+        wait_seconds: How long the reply may wait if there is no output yet.
+        bounded: Read up to the end that the log has at the first of these requests, which is
             recorded in the cursors; `ended` is then true at that end.
     """
 
@@ -134,17 +134,17 @@ class Status(AnyReply):
     """The status of a workload, of its current run or its last one.
 
     Attributes:
-        id: the workload.
-        state: its state.
-        reason: why it is in that state, as a short code.
-        message: the same for people.
-        exit_code: the exit code of its main process.
-        address: its IP address.
-        started_at: when the run started, in seconds since the epoch by the runtime's clock.
-        ended_at: when it ended.
-        attempt: the number of restarts so far.
+        id: The workload.
+        state: Its state.
+        reason: Why it is in that state, as a short code.
+        message: The same for people.
+        exit_code: The exit code of its main process.
+        address: Its IP address.
+        started_at: When the run started, in seconds since the epoch by the runtime's clock.
+        ended_at: When it ended.
+        attempt: The number of restarts so far.
         existing: StartWorkload found the workload already there.
-        image_digest: the digest of the image that runs or ran.
+        image_digest: The digest of the image that runs or ran.
     """
 
     id: WorkloadId
@@ -190,7 +190,7 @@ def runtime_classes(handlers: Mapping[str, str] | None) -> frozenset[str]:
     """Return the runtime classes of a node: those with a handler, or else the default one.
 
     Args:
-        handlers: the runtime's handler for each class; empty or None if it has not reported them.
+        handlers: The runtime's handler for each class; empty or None if it has not reported them.
 
     """
     return frozenset(handlers or (DEFAULT_RUNTIME_CLASS,))
@@ -201,19 +201,19 @@ class Node(AnyReply):
     """The description of a node.
 
     Attributes:
-        version: of the agent.
-        runtime: the kind of runtime: sidecar, cri or simulated.
-        simulated: whether workloads only seem to run.
-        workloads: the number of workloads.
+        version: Of the agent.
+        runtime: The kind of runtime: sidecar, cri or simulated.
+        simulated: Whether workloads only seem to run.
+        workloads: The number of workloads.
         memory_mb: MiB for all workloads together, where the agent knows it.
         memory_mb_used: MiB that are reserved.
-        cpu_millicores: millicores for all workloads together, where the agent knows it.
-        cpu_millicores_used: millicores that are reserved.
-        runtime_available: whether the runtime answers; if not, zones continue to run, and none is
+        cpu_millicores: Millicores for all workloads together, where the agent knows it.
+        cpu_millicores_used: Millicores that are reserved.
+        runtime_available: Whether the runtime answers; if not, zones continue to run, and none is
             started.
-        message: why the runtime is not available, or what else an operator should know.
-        runtime_endpoint: the kind of socket to the runtime or sidecar: "unix" or "tcp".
-        runtime_handlers: the runtime's handler for each runtime class, where they are known.
+        message: Why the runtime is not available, or what else an operator should know.
+        runtime_endpoint: The kind of socket to the runtime or sidecar: "unix" or "tcp".
+        runtime_handlers: The runtime's handler for each runtime class, where they are known.
     """
 
     version: str
@@ -240,10 +240,10 @@ class Log(AnyReply):
     """A piece of a workload's log, byte for byte.
 
     Attributes:
-        data: the bytes; may be empty.
-        next: the cursor after them.
-        ended: nothing will follow: the workload has ended for good, and this is the last piece.
-        gap: bytes between the request's cursor and `data` were removed before they could be read.
+        data: The bytes; may be empty.
+        next: The cursor after them.
+        ended: Nothing will follow: the workload has ended for good, and this is the last piece.
+        gap: Bytes between the request's cursor and `data` were removed before they could be read.
     """
 
     data: Annotated[bytes, MaxLength(MAX_LOG_DATA)]
@@ -257,13 +257,13 @@ class Transition:
     """One change of a workload's state.
 
     Attributes:
-        at: when, in seconds since the epoch by the agent's clock.
-        state: the new state.
-        reason: why, as a short code.
-        message: the same for people.
-        exit_code: the exit code of the main process.
-        attempt: the number of restarts so far.
-        count: how many attempts in a row ended with this transition after the same ones; those of
+        at: When, in seconds since the epoch by the agent's clock.
+        state: The new state.
+        reason: Why, as a short code.
+        message: The same for people.
+        exit_code: The exit code of the main process.
+        attempt: The number of restarts so far.
+        count: How many attempts in a row ended with this transition after the same ones; those of
             the earlier attempts are left out.
     """
 
@@ -314,9 +314,9 @@ class ErrorReply(AnyReply):
     """An error, which may be the reply to any request. On the wire its type is `Error`.
 
     Attributes:
-        id: the workload that the request was about, if any.
-        code: the kind of error.
-        message: the same for people.
+        id: The workload that the request was about, if any.
+        code: The kind of error.
+        message: The same for people.
     """
 
     __json__: ClassVar[dict[str, Any]] = {**AnyReply.__json__, "tag_value": "Error"}

@@ -78,18 +78,18 @@ async def serve(
     so no awaitable should take longer than its request allows.
 
     Args:
-        endpoint: where to listen.
-        handler: returns the reply, or an awaitable of it. The result of the awaitable may be a
+        endpoint: Where to listen.
+        handler: Returns the reply, or an awaitable of it. The result of the awaitable may be a
             function that builds a large reply: it is called within the connection's share of the
             loop's time, so that many replies that become ready together use little memory and
             don't delay other connections. If the handler raises, the reply is `internal` and the
             log has the traceback.
-        limits: limits of connections and lines.
-        max_document: bytes of a workload in its compact encoding; larger ones get `too_large`.
-        access: who may connect to a Unix socket.
+        limits: Limits of connections and lines.
+        max_document: Bytes of a workload in its compact encoding; larger ones get `too_large`.
+        access: Who may connect to a Unix socket.
 
     Raises:
-        kakuri_tcp.ListenFailed: the address can't be used.
+        kakuri_tcp.ListenFailed: The address can't be used.
     """
 
     def read(line: bytes) -> Request:

@@ -13,8 +13,8 @@ class SharedBudget(Generic[_Holder]):
     large message in a moment, a peer that wants to occupy memory holds it.
 
     Attributes:
-        limit: bytes for all connections together.
-        total: bytes that they hold now.
+        limit: Bytes for all connections together.
+        total: Bytes that they hold now.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:

@@ -43,22 +43,22 @@ async def connect(
         connection = await connect("127.0.0.1:9000", Shout, timeout=1.0)
 
     Args:
-        endpoint: where to connect; the addresses of a host name are tried in their order.
-        factory: creates the connection, or another asyncio protocol.
-        timeout: seconds for name resolution, connecting and the TLS handshake together.
-        tls: for the scheme "tls": which servers to trust, and the client's certificate. By
+        endpoint: Where to connect; the addresses of a host name are tried in their order.
+        factory: Creates the connection, or another asyncio protocol.
+        timeout: Seconds for name resolution, connecting and the TLS handshake together.
+        tls: For the scheme "tls": which servers to trust, and the client's certificate. By
             default, the system's authorities are trusted and no certificate is sent.
-        trusted_uids: for the scheme "unix": users whose servers are trusted besides root and the
+        trusted_uids: For the scheme "unix": users whose servers are trusted besides root and the
             user of this process.
 
     Returns:
         What `factory` returned, connected.
 
     Raises:
-        ConnectFailed: the endpoint could not be reached; names it and the reason.
-        UntrustedServer: the Unix socket's server runs as another user.
-        TLSSettingsError: a file of the TLS settings can't be used.
-        EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
+        ConnectFailed: The endpoint could not be reached; names it and the reason.
+        UntrustedServer: The Unix socket's server runs as another user.
+        TLSSettingsError: A file of the TLS settings can't be used.
+        EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)
@@ -124,7 +124,7 @@ def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
     """Return the TLS context for an endpoint, if it needs one, and the server's expected name.
 
     Raises:
-        TypeError: the settings are of another type.
+        TypeError: The settings are of another type.
     """
     if not isinstance(tls, ClientTLS | None):
         raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")

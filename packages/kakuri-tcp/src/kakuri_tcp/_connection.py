@@ -58,14 +58,14 @@ class Connection(asyncio.Protocol):
     called at any time and again; `closed` is called exactly once, at the end.
 
     Attributes:
-        peer: the other end, as text for logs.
-        limits: the server's limits; on the client's side, the default ones.
-        write: sends bytes in order, without waiting; bytes after the end are dropped.
-        made_progress: whether the peer made progress since the last sweep.
-        is_writing_paused: the peer reads too slowly; produce nothing more for now.
-        context: the context (contextvars) of the call that started the server. Copy it for each
+        peer: The other end, as text for logs.
+        limits: The server's limits; on the client's side, the default ones.
+        write: Sends bytes in order, without waiting; bytes after the end are dropped.
+        made_progress: Whether the peer made progress since the last sweep.
+        is_writing_paused: The peer reads too slowly; produce nothing more for now.
+        context: The context (contextvars) of the call that started the server. Copy it for each
             request, and run the application's code for the request in the copy.
-        turns: the server's turns; when `turns.slice_left()` is 0 or less, this connection's slice
+        turns: The server's turns; when `turns.slice_left()` is 0 or less, this connection's slice
             of time is over.
     """
 
@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
         calls `super().sweep(now)`.
 
         Args:
-            now: the seconds of `time.monotonic`.
+            now: The seconds of `time.monotonic`.
         """
         if self._closing_since is not None or self.is_writing_paused:
             left, taken = outstanding(self._transport)

@@ -29,9 +29,9 @@ class Endpoint:
 
     Attributes:
         scheme: "tcp", "tls" or "unix".
-        host: a host name or an address without brackets; empty for "unix".
+        host: A host name or an address without brackets; empty for "unix".
         port: 0 to 65535, 0 meaning that the kernel chooses; 0 for "unix".
-        path: the absolute path of a Unix socket; empty for the others.
+        path: The absolute path of a Unix socket; empty for the others.
     """
 
     scheme: Literal["tcp", "tls", "unix"]
@@ -48,8 +48,8 @@ class Endpoint:
                 `unix:///PATH` or `unix:/PATH`.
 
         Raises:
-            EndpointError: the text has none of these forms, or an invalid host, port or path.
-            TypeError: it is not text.
+            EndpointError: The text has none of these forms, or an invalid host, port or path.
+            TypeError: It is not text.
         """
         if not isinstance(text, str):
             raise TypeError(f"expected an endpoint such as '127.0.0.1:9000', got {text!r:.80}")
@@ -84,8 +84,8 @@ class Endpoint:
         Every function of this package that takes an endpoint calls it, so all of them take text.
 
         Raises:
-            EndpointError: the text is not an endpoint.
-            TypeError: the value is neither an endpoint nor text.
+            EndpointError: The text is not an endpoint.
+            TypeError: The value is neither an endpoint nor text.
         """
         return value if isinstance(value, Endpoint) else cls.parse(value)
 
@@ -94,7 +94,7 @@ class Endpoint:
         """Return the endpoint of a TCP host and port.
 
         Raises:
-            EndpointError: the host is not a name or an address, or the port is out of range.
+            EndpointError: The host is not a name or an address, or the port is out of range.
         """
         return cls("tcp", _checked_host(host), _checked_port(port))
 
@@ -108,7 +108,7 @@ class Endpoint:
         """Return the endpoint of a Unix socket.
 
         Raises:
-            EndpointError: the path is not absolute, too long for the system, or names an abstract
+            EndpointError: The path is not absolute, too long for the system, or names an abstract
                 socket, which has no access rights (the class of CVE-2020-15257).
         """
         if path.startswith(("@", "\0")):

@@ -51,7 +51,7 @@ class TLSSettingsError(TCPError, ValueError):
     """A file for TLS is missing or invalid.
 
     Attributes:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, expected: str, path: str | os.PathLike[str], reason: str) -> None:
@@ -63,7 +63,7 @@ class ListenFailed(TCPError, OSError):
     """An endpoint could not be listened on.
 
     Attributes:
-        endpoint: the endpoint, as text.
+        endpoint: The endpoint, as text.
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
@@ -79,8 +79,8 @@ class ConnectFailed(RequestNotSent, ConnectionError):
     """A peer could not be reached; nothing was sent to it.
 
     Attributes:
-        endpoint: the endpoint, as text.
-        reason: why, such as the operating system's error.
+        endpoint: The endpoint, as text.
+        reason: Why, such as the operating system's error.
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
@@ -93,7 +93,7 @@ class UntrustedServer(ConnectFailed):
     """The server of a Unix socket is neither root nor this process's user; nothing was sent to it.
 
     Attributes:
-        uid: the server's user.
+        uid: The server's user.
     """
 
     def __init__(self, endpoint: str, uid: int) -> None:
@@ -108,7 +108,7 @@ class TooManyRequests(RequestNotSent):
     """A client has as many requests in flight as it may.
 
     Attributes:
-        limit: the number of requests that may be in flight.
+        limit: The number of requests that may be in flight.
     """
 
     def __init__(self, endpoint: str, limit: int) -> None:
@@ -125,8 +125,8 @@ class RequestLost(TCPError, ConnectionError):
     """The connection ended after a request was sent; it is unknown whether it was carried out.
 
     Attributes:
-        endpoint: the endpoint, as text.
-        reason: why the connection ended.
+        endpoint: The endpoint, as text.
+        reason: Why the connection ended.
     """
 
     def __init__(self, endpoint: str, reason: str) -> None:
@@ -139,8 +139,8 @@ class RequestTimeout(TCPError, TimeoutError):
     """No reply came in time; it is unknown whether the request was carried out.
 
     Attributes:
-        endpoint: the endpoint, as text.
-        timeout: the seconds that were allowed.
+        endpoint: The endpoint, as text.
+        timeout: The seconds that were allowed.
     """
 
     def __init__(self, endpoint: str, timeout: float) -> None:
@@ -169,7 +169,7 @@ class Overloaded(ConnectionFault):
     """A server closed the connection because its connections together used too much.
 
     Attributes:
-        limit: the name of the exceeded limit of ServerLimits, or "shed" after `Server.shed`.
+        limit: The name of the exceeded limit of ServerLimits, or "shed" after `Server.shed`.
     """
 
     def __init__(self, limit: str) -> None:
@@ -181,8 +181,8 @@ class UnexpectedProtocol(ConnectionFault, ValueError):
     """A connection began with a byte that the server's protocol does not begin with.
 
     Attributes:
-        expected: the allowed first bytes.
-        got: the byte that came.
+        expected: The allowed first bytes.
+        got: The byte that came.
     """
 
     def __init__(self, expected: bytes, got: bytes) -> None:
@@ -199,7 +199,7 @@ class LineTooLong(LineError):
     """A line is longer than the limit.
 
     Attributes:
-        limit: bytes that a line may have, without its end.
+        limit: Bytes that a line may have, without its end.
     """
 
     def __init__(self, limit: int) -> None:
@@ -211,7 +211,7 @@ class IncompleteLine(LineError):
     """The stream ended inside a line.
 
     Attributes:
-        size: bytes of the line that were received.
+        size: Bytes of the line that were received.
     """
 
     def __init__(self, size: int) -> None:

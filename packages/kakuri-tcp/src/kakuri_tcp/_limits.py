@@ -8,35 +8,35 @@ class ServerLimits:
     """Limits of any server; times in seconds, sizes in bytes.
 
     Attributes:
-        connections: open connections. For one more, the connection that has been idle for the
+        connections: Open connections. For one more, the connection that has been idle for the
             longest time is closed, or the new one if all are busy. Below the usual descriptor
             limit of a service, so that the service reaches its own limit first.
-        connections_per_peer: open connections of one IPv4 address, one IPv6 /64 or one local user;
+        connections_per_peer: Open connections of one IPv4 address, one IPv6 /64 or one local user;
             half of all, so that no peer can use them all. All loopback addresses count as one
             peer.
-        reserved_connections: connections kept for peers that have none yet, so that peers with
+        reserved_connections: Connections kept for peers that have none yet, so that peers with
             many can't keep a new peer out; at most an eighth of `connections`.
-        idle_timeout: seconds without progress by the peer; frees the memory of forgotten
+        idle_timeout: Seconds without progress by the peer; frees the memory of forgotten
             connections.
-        write_timeout: seconds in which the peer reads nothing while writing is paused or the
+        write_timeout: Seconds in which the peer reads nothing while writing is paused or the
             connection is closing. A peer that reads slowly but steadily gets everything.
-        linger_timeout: seconds to wait after the last reply until the peer stops sending. If a
+        linger_timeout: Seconds to wait after the last reply until the peer stops sending. If a
             connection is closed earlier, the system sends a reset, which destroys the reply.
-        linger_bytes: bytes that are dropped meanwhile before the peer is cut off; far more than an
+        linger_bytes: Bytes that are dropped meanwhile before the peer is cut off; far more than an
             honest peer has in flight when the last reply reaches it.
-        handshake_timeout: seconds for a TLS handshake.
-        write_buffer: unsent bytes above which writing is paused; it resumes at a quarter of them.
-        unfinished_input: bytes of all connections together that were received and not processed:
+        handshake_timeout: Seconds for a TLS handshake.
+        write_buffer: Unsent bytes above which writing is paused; it resumes at a quarter of them.
+        unfinished_input: Bytes of all connections together that were received and not processed:
             a few hundred of the largest requests. Above it, connections that hold more than 16 KiB
             are not read; if that doesn't help within a second, or above 125 % of it, those that
             hold the most for the longest time are closed.
-        unsent_output: bytes of all connections together that are written to peers that read too
+        unsent_output: Bytes of all connections together that are written to peers that read too
             slowly. Above it, those that hold the most for the longest time are aborted. Larger
             than `unfinished_input` because replies are larger than requests.
-        turn_time: seconds that all connections together may work in one turn of the event loop;
+        turn_time: Seconds that all connections together may work in one turn of the event loop;
             timers and new connections are late by at most that.
-        slice_time: seconds that one connection may work while others wait for their turn.
-        backlog: connections that the kernel holds until they are accepted.
+        slice_time: Seconds that one connection may work while others wait for their turn.
+        backlog: Connections that the kernel holds until they are accepted.
     """
 
     connections: int = 16_384
@@ -91,11 +91,11 @@ class LineServerLimits(ServerLimits):
     """Limits of a line server.
 
     Attributes:
-        line: bytes of a line, without its end.
-        line_timeout: seconds from the first byte of a line to its end; bounds how long a peer that
+        line: Bytes of a line, without its end.
+        line_timeout: Seconds from the first byte of a line to its end; bounds how long a peer that
             sends single bytes holds a buffer.
-        requests_in_flight: requests of one connection without a reply; above it, reading pauses.
-        requests_in_flight_of_all: the same of all connections together, because each is a task of
+        requests_in_flight: Requests of one connection without a reply; above it, reading pauses.
+        requests_in_flight_of_all: The same of all connections together, because each is a task of
             some kilobytes; above it, each connection may have four.
     """
 
@@ -115,16 +115,16 @@ class LineClientLimits:
     """Limits of a line client; times in seconds, sizes in bytes.
 
     Attributes:
-        line: bytes of a request or a reply, without its end.
-        requests_in_flight: requests without a reply, those that are not sent yet included.
-        unsent: bytes written in one turn of the event loop before further requests wait.
-        connect_timeout: seconds for connecting, the wait between attempts included; while the peer
+        line: Bytes of a request or a reply, without its end.
+        requests_in_flight: Requests without a reply, those that are not sent yet included.
+        unsent: Bytes written in one turn of the event loop before further requests wait.
+        connect_timeout: Seconds for connecting, the wait between attempts included; while the peer
             is down, a request fails within that.
-        first_backoff: seconds to wait after the first failure; doubled after each further one.
-        backoff: the longest wait between two attempts to connect.
-        idle_timeout: seconds without requests after which the connection is closed; shorter than a
+        first_backoff: Seconds to wait after the first failure; doubled after each further one.
+        backoff: The longest wait between two attempts to connect.
+        idle_timeout: Seconds without requests after which the connection is closed; shorter than a
             server's, so that no request meets a connection that the server is just closing.
-        stall_timeout: seconds without any reply, while the oldest request has timed out, after
+        stall_timeout: Seconds without any reply, while the oldest request has timed out, after
             which the connection is closed.
     """
 

@@ -34,8 +34,8 @@ class LineClient:
     context.
 
     Attributes:
-        endpoint: the peer's endpoint.
-        limits: the client's limits.
+        endpoint: The peer's endpoint.
+        limits: The client's limits.
     """
 
     def __init__(
@@ -49,15 +49,15 @@ class LineClient:
         """Create a client; nothing is sent yet.
 
         Args:
-            endpoint: where to connect.
-            limits: limits of lines, requests and time; None for the default ones.
-            tls: for the scheme "tls": which servers to trust, and the client's certificate.
-            trusted_uids: for the scheme "unix": users whose servers are trusted besides root and
+            endpoint: Where to connect.
+            limits: Limits of lines, requests and time; None for the default ones.
+            tls: For the scheme "tls": which servers to trust, and the client's certificate.
+            trusted_uids: For the scheme "unix": users whose servers are trusted besides root and
                 the user of this process.
 
         Raises:
-            TLSSettingsError: a file of the TLS settings can't be used.
-            EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
+            TLSSettingsError: A file of the TLS settings can't be used.
+            EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
         """
         endpoint = Endpoint.of(endpoint)
         tls_for(endpoint, tls)
@@ -111,21 +111,21 @@ class LineClient:
         when it comes.
 
         Args:
-            line: the request, without its end.
-            timeout: seconds for everything, connecting included; up to 20 ms late.
+            line: The request, without its end.
+            timeout: Seconds for everything, connecting included; up to 20 ms late.
 
         Returns:
             The reply, without its end.
 
         Raises:
-            RequestNotSent: nothing was sent, so the request may be repeated (ConnectFailed,
+            RequestNotSent: Nothing was sent, so the request may be repeated (ConnectFailed,
                 TooManyRequests, ClientClosed).
-            RequestLost: it was sent, and the connection ended before the reply. It is unknown
+            RequestLost: It was sent, and the connection ended before the reply. It is unknown
                 whether it was carried out.
-            RequestTimeout: it was sent, and no reply came in time. The same applies.
-            ValueError: the line is longer than the limit, contains a line feed, or ends with a
+            RequestTimeout: It was sent, and no reply came in time. The same applies.
+            ValueError: The line is longer than the limit, contains a line feed, or ends with a
                 carriage return.
-            RuntimeError: the client has been used in another event loop.
+            RuntimeError: The client has been used in another event loop.
         """
         if not isinstance(line, bytes):
             raise TypeError(f"expected bytes as a request line, got {type(line).__name__}")

@@ -77,9 +77,9 @@ class LineClientConnection(Connection):
         """Queue a request line; it is sent at the end of this turn of the event loop.
 
         Args:
-            line: the request, without its end.
-            deadline: when it times out, by the loop's clock.
-            timeout: the caller's timeout, for the error.
+            line: The request, without its end.
+            deadline: When it times out, by the loop's clock.
+            timeout: The caller's timeout, for the error.
         """
         if not self._is_ticking:
             self._begin_ticking()

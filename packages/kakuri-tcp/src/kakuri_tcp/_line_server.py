@@ -67,30 +67,30 @@ async def listen_lines(
     (contextvars), a copy of this call's; its awaitable runs in it.
 
     Args:
-        endpoint: where to listen.
-        handler: called with each line without its end; returns the reply without its end, or an
+        endpoint: Where to listen.
+        handler: Called with each line without its end; returns the reply without its end, or an
             awaitable of it. To refuse a line and close the connection, it raises a LineError before
             it returns. Any other exception is a fault of the handler: it is logged, and closes the
             connection too.
-        limits: limits of connections and lines; None for the default ones.
-        on_fault: returns the last reply before the connection closes, or None for none. Called
+        limits: Limits of connections and lines; None for the default ones.
+        on_fault: Returns the last reply before the connection closes, or None for none. Called
             with LineTooLong, IncompleteLine, the handler's LineError, or HandlerFailed.
-        encode_result: called with the done future of an awaitable when its reply is due; returns
+        encode_result: Called with the done future of an awaitable when its reply is due; returns
             the reply, and raises nothing. By default, the future's result is the reply.
-        first_byte: the bytes that a connection may begin with, such as `b"{"` if every line is a
+        first_byte: The bytes that a connection may begin with, such as `b"{"` if every line is a
             JSON object. A connection that begins with another byte speaks another protocol: it is
             aborted with the fault UnexpectedProtocol, without an answer, and no line of it
             reaches the handler.
-        first_line: a handler for the first line of each connection, which may be stricter. If it
+        first_line: A handler for the first line of each connection, which may be stricter. If it
             raises a LineError, nothing else of the connection is read.
-        tls: as for `listen`.
-        access: as for `listen`.
+        tls: As for `listen`.
+        access: As for `listen`.
 
     Raises:
-        ListenFailed: the address is in use, not of this machine, or not permitted.
-        EndpointError: the text is not an endpoint.
-        TLSSettingsError: a file of the TLS settings can't be used.
-        TypeError: an argument is of another type.
+        ListenFailed: The address is in use, not of this machine, or not permitted.
+        EndpointError: The text is not an endpoint.
+        TLSSettingsError: A file of the TLS settings can't be used.
+        TypeError: An argument is of another type.
     """
     limits = DEFAULT_LINE_SERVER_LIMITS if limits is None else limits
     check_type("limits", limits, LineServerLimits)

@@ -73,9 +73,9 @@ class LineDecoder:
         """Return the next line without its end, or None if it is not complete yet.
 
         Raises:
-            LineTooLong: the next line is longer than the limit; raised as soon as that is certain,
+            LineTooLong: The next line is longer than the limit; raised as soon as that is certain,
                 before its end has come.
-            IncompleteLine: the stream ended inside a line.
+            IncompleteLine: The stream ended inside a line.
         """
         while self._error is None:
             end = self._chunk.find(b"\n", self._start)

@@ -23,9 +23,9 @@ class ListeningSockets:
     """The listening sockets of an endpoint; `listen` accepts them in place of the endpoint.
 
     Attributes:
-        endpoint: the endpoint with its real port.
-        sockets: one for each address.
-        file: the file of a Unix socket; None in a process that inherited the socket, because the
+        endpoint: The endpoint with its real port.
+        sockets: One for each address.
+        file: The file of a Unix socket; None in a process that inherited the socket, because the
             process that created the file removes it.
     """
 
@@ -38,11 +38,11 @@ class ListeningSockets:
         """Take over listening sockets that the parent process opened.
 
         Args:
-            endpoint: the endpoint that the parent listens on.
-            descriptors: the parent's `descriptors`; the result owns them from now on.
+            endpoint: The endpoint that the parent listens on.
+            descriptors: The parent's `descriptors`; the result owns them from now on.
 
         Raises:
-            OSError: a descriptor is not an open socket.
+            OSError: A descriptor is not an open socket.
         """
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for listener in sockets:
@@ -79,17 +79,17 @@ def open_listening_sockets(
     inherits them, accepts them: keep the sockets open while a process is replaced.
 
     Args:
-        endpoint: where to listen; with port 0, the kernel chooses one port for all.
-        number: the number of processes, at least 1.
-        limits: limits of the servers; `backlog` applies to each socket.
-        access: who may connect to a Unix socket; by default this user and root.
+        endpoint: Where to listen; with port 0, the kernel chooses one port for all.
+        number: The number of processes, at least 1.
+        limits: Limits of the servers; `backlog` applies to each socket.
+        access: Who may connect to a Unix socket; by default this user and root.
 
     Returns:
         The sockets of each process. Close all of them at the end; the first one removes the file
         of a Unix socket.
 
     Raises:
-        ListenFailed: the address is in use, not of this machine, or not permitted.
+        ListenFailed: The address is in use, not of this machine, or not permitted.
     """
     if number < 1:
         raise ValueError(f"expected a number of processes from 1, got {number}")
@@ -125,7 +125,7 @@ def open_sockets_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) 
     """Listen on an endpoint.
 
     Raises:
-        ListenFailed: the address is in use, not of this machine, or not permitted.
+        ListenFailed: The address is in use, not of this machine, or not permitted.
     """
     try:
         if endpoint.scheme == "unix":

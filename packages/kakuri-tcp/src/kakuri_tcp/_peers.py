@@ -24,11 +24,11 @@ class Peer:
     """The other end of an accepted socket.
 
     Attributes:
-        key: equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
+        key: Equal for all sockets that count as one peer: an IPv4 address, an IPv6 /64 (the usual
             network of one subscriber, RFC 6177), or a local user. Every local process may use all
             of 127.0.0.0/8, so the loopback addresses of both families are one peer.
-        text: for logs.
-        credentials: of a Unix socket, if the system has them.
+        text: For logs.
+        credentials: Of a Unix socket, if the system has them.
     """
 
     key: str
@@ -60,12 +60,12 @@ def check_server(connected: socket.socket, endpoint: str, trusted_uids: Collecti
     are not checked.
 
     Args:
-        connected: the client's socket.
-        endpoint: the endpoint, for the error.
-        trusted_uids: users whose servers are trusted besides root and the user of this process.
+        connected: The client's socket.
+        endpoint: The endpoint, for the error.
+        trusted_uids: Users whose servers are trusted besides root and the user of this process.
 
     Raises:
-        UntrustedServer: the server runs as another user.
+        UntrustedServer: The server runs as another user.
     """
     server = credentials_of(connected)
     if server is not None and server.uid not in {0, os.geteuid(), *trusted_uids}:

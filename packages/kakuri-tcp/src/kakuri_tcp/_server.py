@@ -57,9 +57,9 @@ class Server:
     call `drain` before.
 
     Attributes:
-        endpoint: where it listens, with the real port.
-        limits: the limits of its connections.
-        counters: event counts since the start.
+        endpoint: Where it listens, with the real port.
+        limits: The limits of its connections.
+        counters: Event counts since the start.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Server:
         effect in the next turn of the loop. `counters.overloaded` counts the connections.
 
         Raises:
-            RuntimeError: the event loop is closed.
+            RuntimeError: The event loop is closed.
         """
         self._loop.call_soon_threadsafe(self._shared.shed)
 
@@ -126,7 +126,7 @@ class Server:
         """Stop accepting, let connections complete their requests in progress, then close.
 
         Args:
-            deadline: seconds after which the remaining connections are aborted.
+            deadline: Seconds after which the remaining connections are aborted.
 
         Returns:
             The number of connections that were aborted.
@@ -321,17 +321,17 @@ async def listen(
     it is full, an idle connection is closed for a new one; see `ServerLimits.connections`.
 
     Args:
-        endpoint: where to listen; or sockets that already listen, which the server then owns.
-        factory: creates the connection for one peer; takes no arguments.
-        limits: limits of connections, memory and time; None for the default ones.
-        tls: the certificate; required for the scheme "tls", and only allowed for it.
-        access: who may connect to a Unix socket; by default this user and root.
+        endpoint: Where to listen; or sockets that already listen, which the server then owns.
+        factory: Creates the connection for one peer; takes no arguments.
+        limits: Limits of connections, memory and time; None for the default ones.
+        tls: The certificate; required for the scheme "tls", and only allowed for it.
+        access: Who may connect to a Unix socket; by default this user and root.
 
     Raises:
-        ListenFailed: the address is in use, not of this machine, or not permitted.
-        EndpointError: the text is not an endpoint.
-        TLSSettingsError: a file of the TLS settings can't be used.
-        TypeError: an argument is of another type.
+        ListenFailed: The address is in use, not of this machine, or not permitted.
+        EndpointError: The text is not an endpoint.
+        TLSSettingsError: A file of the TLS settings can't be used.
+        TypeError: An argument is of another type.
     """
     access = access if access is not None else UnixAccess()
     opened: ListeningSockets | None = None

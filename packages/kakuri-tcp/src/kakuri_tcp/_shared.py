@@ -39,12 +39,12 @@ class SharedResources:
     """The turns and the budgets of one server's connections.
 
     Attributes:
-        turns: when each connection may work.
-        input: bytes that were received and are not processed.
-        output: bytes that were written to peers that read too slowly.
-        in_flight: requests of all connections without a reply.
-        context: the context (contextvars) of the call that started the server.
-        aborted: the number of connections that were closed because of a limit.
+        turns: When each connection may work.
+        input: Bytes that were received and are not processed.
+        output: Bytes that were written to peers that read too slowly.
+        in_flight: Requests of all connections without a reply.
+        context: The context (contextvars) of the call that started the server.
+        aborted: The number of connections that were closed because of a limit.
     """
 
     def __init__(self, limits: ServerLimits) -> None:

@@ -18,11 +18,11 @@ class ServerTLS:
     """TLS settings of a server.
 
     Attributes:
-        certificate: path of a PEM file with the certificate and its chain.
-        key: path of a PEM file with its private key, if it is not in the same file.
-        client_ca: path of a PEM file with the authorities of client certificates; if set, peers
+        certificate: Path of a PEM file with the certificate and its chain.
+        key: Path of a PEM file with its private key, if it is not in the same file.
+        client_ca: Path of a PEM file with the authorities of client certificates; if set, peers
             without such a certificate are refused in the handshake.
-        alpn: application protocols in order of preference (RFC 7301).
+        alpn: Application protocols in order of preference (RFC 7301).
     """
 
     certificate: str | os.PathLike[str]
@@ -34,7 +34,7 @@ class ServerTLS:
         """Read the files and return the context.
 
         Raises:
-            TLSSettingsError: a file is missing or invalid.
+            TLSSettingsError: A file is missing or invalid.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.options |= ssl.OP_NO_RENEGOTIATION
@@ -50,12 +50,12 @@ class ClientTLS:
     """TLS settings of a client.
 
     Attributes:
-        ca: path of a PEM file with the authorities to trust; None for the system's.
-        certificate: path of a PEM file with the client's certificate and its chain.
-        key: path of a PEM file with its private key, if it is not in the same file.
-        server_name: the name that the server's certificate must have; None for the endpoint's
+        ca: Path of a PEM file with the authorities to trust; None for the system's.
+        certificate: Path of a PEM file with the client's certificate and its chain.
+        key: Path of a PEM file with its private key, if it is not in the same file.
+        server_name: The name that the server's certificate must have; None for the endpoint's
             host.
-        alpn: application protocols in order of preference (RFC 7301).
+        alpn: Application protocols in order of preference (RFC 7301).
     """
 
     ca: str | os.PathLike[str] | None = None
@@ -68,7 +68,7 @@ class ClientTLS:
         """Read the files and return the context.
 
         Raises:
-            TLSSettingsError: a file is missing or invalid.
+            TLSSettingsError: A file is missing or invalid.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # Python makes OpenSSL 3 accept the end of a stream without close_notify; clients have to

@@ -57,7 +57,7 @@ class Turns(Generic[_Worker]):
     """The turns of a server's connections on an event loop.
 
     Attributes:
-        clock: the seconds of a monotonic clock; tests may replace it.
+        clock: The seconds of a monotonic clock; tests may replace it.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Turns(Generic[_Worker]):
         would be started in one turn, and run in the next one.
 
         Args:
-            size: bytes that the task is going to process.
+            size: Bytes that the task is going to process.
         """
         seconds = _SECONDS_PER_TASK + size * _SECONDS_PER_BYTE
         self._expected += seconds

@@ -19,8 +19,8 @@ class UnixAccess:
     """Who may connect to a Unix socket.
 
     Attributes:
-        mode: mode of the socket's file; users with write permission may connect.
-        group: name or number of the file's group; None for the default.
+        mode: Mode of the socket's file; users with write permission may connect.
+        group: Name or number of the file's group; None for the default.
     """
 
     mode: int = 0o600
@@ -58,8 +58,8 @@ def listen_unix(name: str, backlog: int, access: UnixAccess) -> tuple[socket.soc
     Locking the folder instead would let every user who can open it hold the lock.
 
     Raises:
-        ListenFailed: the path is in use.
-        OSError: the system refuses.
+        ListenFailed: The path is in use.
+        OSError: The system refuses.
     """
     path = Path(name)
     group = None if access.group is None else _group_number(path, access.group)

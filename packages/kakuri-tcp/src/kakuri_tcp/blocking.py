@@ -38,9 +38,9 @@ class LineReader:
         """Wait for the next line and return it without its end; None at the end of the stream.
 
         Raises:
-            LineTooLong: the next line is longer than the limit.
-            IncompleteLine: the stream ended inside a line.
-            TimeoutError: the connection's timeout passed; the next call continues the line.
+            LineTooLong: The next line is longer than the limit.
+            IncompleteLine: The stream ended inside a line.
+            TimeoutError: The connection's timeout passed; the next call continues the line.
         """
         while (line := self._decoder.next_line()) is None and not self._has_ended:
             if data := self._connection.receive():
@@ -59,7 +59,7 @@ class Connection:
     """One stream to a peer; a context manager that closes it on exit.
 
     Attributes:
-        peer: the other end, as text for logs.
+        peer: The other end, as text for logs.
     """
 
     def __init__(self, connected: socket.socket, peer: str) -> None:
@@ -86,7 +86,7 @@ class Connection:
 
         Raises:
             ConnectionLost: TLS ended without close_notify, as if an attacker cut the connection.
-            TimeoutError: the connection's timeout passed.
+            TimeoutError: The connection's timeout passed.
         """
         try:
             return self._socket.recv(_READ_SIZE)
@@ -112,7 +112,7 @@ class Connection:
         """Send a line, and its end.
 
         Raises:
-            ValueError: the line contains a line feed.
+            ValueError: The line contains a line feed.
         """
         if b"\n" in line:
             raise ValueError(f"expected a line without its end, got {line[-80:]!r}")
@@ -135,7 +135,7 @@ class Server:
     """A listening endpoint; a context manager that closes it on exit.
 
     Attributes:
-        endpoint: where it listens, with the real port.
+        endpoint: Where it listens, with the real port.
     """
 
     def __init__(
@@ -149,14 +149,14 @@ class Server:
         """Listen on a TCP endpoint or a Unix socket.
 
         Args:
-            endpoint: where to listen, at every address of a host name.
-            timeout: seconds for each wait of the server and its connections.
-            backlog: connections that the kernel holds until they are accepted.
-            access: who may connect to a Unix socket.
+            endpoint: Where to listen, at every address of a host name.
+            timeout: Seconds for each wait of the server and its connections.
+            backlog: Connections that the kernel holds until they are accepted.
+            access: Who may connect to a Unix socket.
 
         Raises:
-            ListenFailed: the address is in use, not of this machine, or not permitted.
-            EndpointError: the text is not an endpoint, or its scheme is "tls".
+            ListenFailed: The address is in use, not of this machine, or not permitted.
+            EndpointError: The text is not an endpoint, or its scheme is "tls".
         """
         endpoint = Endpoint.of(endpoint)
         if endpoint.scheme == "tls":
@@ -179,7 +179,7 @@ class Server:
         """Wait for the next connection.
 
         Raises:
-            TimeoutError: the server's timeout passed.
+            TimeoutError: The server's timeout passed.
         """
         with selectors.DefaultSelector() as selector:
             for listener in self._listeners.sockets:
@@ -209,18 +209,18 @@ def connect(
     """Open a connection to an endpoint.
 
     Args:
-        endpoint: where to connect; the addresses of a host name are tried in their order.
-        timeout: seconds for connecting to one address, and for each later wait.
-        tls: for the scheme "tls": which servers to trust, and the client's certificate. By
+        endpoint: Where to connect; the addresses of a host name are tried in their order.
+        timeout: Seconds for connecting to one address, and for each later wait.
+        tls: For the scheme "tls": which servers to trust, and the client's certificate. By
             default, the system's authorities are trusted and no certificate is sent.
-        trusted_uids: for the scheme "unix": users whose servers are trusted besides root and the
+        trusted_uids: For the scheme "unix": users whose servers are trusted besides root and the
             user of this process.
 
     Raises:
-        ConnectFailed: the endpoint could not be reached; names it and the reason.
-        UntrustedServer: the Unix socket's server runs as another user.
-        TLSSettingsError: a file of the TLS settings can't be used.
-        EndpointError: the text is not an endpoint, or `tls` is given for another scheme.
+        ConnectFailed: The endpoint could not be reached; names it and the reason.
+        UntrustedServer: The Unix socket's server runs as another user.
+        TLSSettingsError: A file of the TLS settings can't be used.
+        EndpointError: The text is not an endpoint, or `tls` is given for another scheme.
     """
     endpoint = Endpoint.of(endpoint)
     context, server_name = tls_for(endpoint, tls)

@@ -11,11 +11,11 @@ class LogRequest:
     """The part of a log to read: the last `tail` lines, or the content after a cursor.
 
     Attributes:
-        tail: number of lines from the end; the whole log by default. Ignored with `after`.
-        after: the cursor at which an earlier part ended.
-        limit: largest size of the part in bytes.
-        wait: seconds to wait for content if there is none. Ignored with `bounded`.
-        bounded: whether the log ends, for this reader, where it ended at its first read. The
+        tail: Number of lines from the end; the whole log by default. Ignored with `after`.
+        after: The cursor at which an earlier part ended.
+        limit: Largest size of the part in bytes.
+        wait: Seconds to wait for content if there is none. Ignored with `bounded`.
+        bounded: Whether the log ends, for this reader, where it ended at its first read. The
             cursors carry that end, so a log that grows as quickly as it is read has one.
 
     """
@@ -32,10 +32,10 @@ class LogChunk:
     """A part of a zone's log.
 
     Attributes:
-        data: the bytes that the container wrote, of both streams in the order of the log.
-        next: the cursor after them.
-        has_ended: whether nothing will ever follow.
-        has_gap: whether bytes between the request's cursor and `data` were removed unread. The data
+        data: The bytes that the container wrote, of both streams in the order of the log.
+        next: The cursor after them.
+        has_ended: Whether nothing will ever follow.
+        has_gap: Whether bytes between the request's cursor and `data` were removed unread. The data
             begins at the oldest byte that still exists.
 
     """

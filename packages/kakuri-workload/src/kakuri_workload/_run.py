@@ -10,15 +10,15 @@ class Run:
     """The observed state of one run of a workload: the present one, or the last one.
 
     Attributes:
-        state: its state.
-        reason: a short code for the state, such as `OOMKilled`.
-        message: what a runtime or registry reported about it, at length.
-        exit_code: the exit code of its process, once it has ended.
-        address: the zone's address.
-        started_at: when its process started, in seconds since the epoch by the runtime's clock.
-        ended_at: when its process ended, by the same clock.
-        attempt: the number of restarts before it.
-        image_digest: the digest of the image that it was created from.
+        state: Its state.
+        reason: A short code for the state, such as `OOMKilled`.
+        message: What a runtime or registry reported about it, at length.
+        exit_code: The exit code of its process, once it has ended.
+        address: The zone's address.
+        started_at: When its process started, in seconds since the epoch by the runtime's clock.
+        ended_at: When its process ended, by the same clock.
+        attempt: The number of restarts before it.
+        image_digest: The digest of the image that it was created from.
 
     """
 
@@ -40,7 +40,7 @@ class Run:
         of the previous attempt are dropped when a run begins. The attempt is that of `before`.
 
         Args:
-            before: the observation that was known until now.
+            before: The observation that was known until now.
 
         """
         begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING

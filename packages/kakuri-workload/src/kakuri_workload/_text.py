@@ -11,8 +11,8 @@ def printable(text: str, max_length: int) -> str:
     already printable and short enough is returned unchanged, so calling it twice changes nothing.
 
     Args:
-        text: what the other program sent.
-        max_length: characters of the result; a longer one ends with an ellipsis.
+        text: What the other program sent.
+        max_length: Characters of the result; a longer one ends with an ellipsis.
 
     """
     if len(text) <= max_length and text.isprintable():

@@ -142,20 +142,20 @@ class Workload:
     where they are decoded.
 
     Attributes:
-        id: an RFC 1123 label, unique on the node.
-        image: an OCI image reference.
-        runtime_class: the runtime class that a node maps to a handler of its container runtime.
-        memory_mb: memory limit in units of 2**20 bytes.
+        id: An RFC 1123 label, unique on the node.
+        image: An OCI image reference.
+        runtime_class: The runtime class that a node maps to a handler of its container runtime.
+        memory_mb: Memory limit in units of 2**20 bytes.
         cpu_millicores: CPU limit; 1000 are one core.
-        command: replaces the image's entry point, unless it is empty.
-        args: replaces the image's command, unless it is empty.
-        env: environment variables, in addition to the image's.
-        working_dir: absolute path; the image's by default.
-        user: user and group by id or name; the image's by default.
-        labels: keys and values to select workloads by.
-        restart_policy: whether a run that has ended is followed by another one.
-        max_restarts: largest number of consecutive restarts after runs that did not stay up.
-        pull: when to pull the image. By default, an image without a tag or with the tag `latest`
+        command: Replaces the image's entry point, unless it is empty.
+        args: Replaces the image's command, unless it is empty.
+        env: Environment variables, in addition to the image's.
+        working_dir: Absolute path; the image's by default.
+        user: User and group by id or name; the image's by default.
+        labels: Keys and values to select workloads by.
+        restart_policy: Whether a run that has ended is followed by another one.
+        max_restarts: Largest number of consecutive restarts after runs that did not stay up.
+        pull: When to pull the image. By default, an image without a tag or with the tag `latest`
             is always pulled, any other one when it is missing.
 
     """

@@ -39,7 +39,7 @@ def present_spelling(document: Any) -> Any:
     have that spelling. To be removed with the release after this one.
 
     Args:
-        document: a decoded JSON value; one that is not in the earlier spelling is returned as it
+        document: A decoded JSON value; one that is not in the earlier spelling is returned as it
             is.
 
     """

@@ -10,8 +10,8 @@ def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
     """Return a small valid workload.
 
     Args:
-        workload_id: its id.
-        changes: fields of `Workload` that differ from the example of the contracts, such as
+        workload_id: Its id.
+        changes: Fields of `Workload` that differ from the example of the contracts, such as
             `labels={"team": "blue"}`.
 
     """

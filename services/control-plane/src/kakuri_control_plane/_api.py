@@ -76,8 +76,8 @@ class Api:
         """Create the handlers.
 
         Args:
-            agent: the client of the agent; the caller closes it.
-            name: the agent's name in the log.
+            agent: The client of the agent; the caller closes it.
+            name: The agent's name in the log.
         """
         self._agent = agent
         self._logs = Logs(agent)
@@ -192,8 +192,8 @@ def _read_workload(document: bytes) -> Workload:
     """Return a submitted workload.
 
     Raises:
-        JSONError: the document is invalid; it has every fault.
-        DocumentTooLarge: its compact encoding is too large.
+        JSONError: The document is invalid; it has every fault.
+        DocumentTooLarge: Its compact encoding is too large.
     """
     check_received(document)
     workload: Workload = decode(document, type=Workload, limits=LIMITS)

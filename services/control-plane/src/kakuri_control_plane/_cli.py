@@ -87,15 +87,15 @@ async def control_plane_service(
     """Serve the API while the context is entered; yield the endpoint with its real port.
 
     Args:
-        listen: where to listen, or sockets that do; port 0 lets the kernel choose.
-        agent: where the agent listens.
-        agent_timeout: seconds that the agent may take to answer.
-        allowed_hosts: names besides localhost and the host of `listen` under which callers may
+        listen: Where to listen, or sockets that do; port 0 lets the kernel choose.
+        agent: Where the agent listens.
+        agent_timeout: Seconds that the agent may take to answer.
+        allowed_hosts: Names besides localhost and the host of `listen` under which callers may
             reach the server.
-        access: who may connect to a Unix socket.
+        access: Who may connect to a Unix socket.
 
     Raises:
-        kakuri_tcp.ListenFailed: the address can't be used.
+        kakuri_tcp.ListenFailed: The address can't be used.
     """
     async with AgentClient(agent, timeout=agent_timeout) as client:
         api = Api(client, str(agent))

@@ -72,16 +72,16 @@ class Logs:
         """Open a log and read its first piece.
 
         Args:
-            workload_id: the workload whose log it is.
-            query: which part of the log to read, and whether to follow it.
-            reader: the client, as `reader_of` returns it; slots are shared among readers.
+            workload_id: The workload whose log it is.
+            query: Which part of the log to read, and whether to follow it.
+            reader: The client, as `reader_of` returns it; slots are shared among readers.
 
         Returns:
             The log, whose `has_gap` is final when all pieces were read, and its pieces. An error
             after the first piece is raised as RPCError while they are iterated.
 
         Raises:
-            RPCError: the first piece could not be read.
+            RPCError: The first piece could not be read.
         """
         log = self._agent.open_log(
             workload_id,

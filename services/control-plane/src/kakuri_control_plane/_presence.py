@@ -18,7 +18,7 @@ class Presence:
         """Create the record of an agent.
 
         Args:
-            agent: its name in the log.
+            agent: Its name in the log.
         """
         self._agent = agent
         self._is_lost = False

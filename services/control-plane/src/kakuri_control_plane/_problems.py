@@ -61,8 +61,8 @@ def agent_problem(error: RPCError, *, status: int | None = None) -> Response:
     """Return the response to a request that the agent refused, failed at, or did not answer.
 
     Args:
-        error: what the agent's client raised.
-        status: the status, where it does not depend on the error.
+        error: What the agent's client raised.
+        status: The status, where it does not depend on the error.
     """
     retry = RETRY_AFTER
     match error:

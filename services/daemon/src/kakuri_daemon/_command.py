@@ -94,12 +94,12 @@ class DaemonCommand(click.Command):
         """Add the shared options, and a variable for each option.
 
         Args:
-            name: the command, like kakuri-agent.
-            default_listen: the default of --listen.
-            foreign_variables: names that begin like this daemon's variables and belong to another
+            name: The command, like kakuri-agent.
+            default_listen: The default of --listen.
+            foreign_variables: Names that begin like this daemon's variables and belong to another
                 daemon: KAKURI_AGENT_TIMEOUT is the control plane's --agent-timeout. They cause no
                 warning.
-            attributes: arguments of click.Command.
+            attributes: Arguments of click.Command.
         """
         super().__init__(name, **attributes)
         self._foreign_variables = foreign_variables

@@ -57,7 +57,7 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
 
     Args:
         log_format: "text" or "json".
-        log_level: the lowest level that is logged, one of LEVELS.
+        log_level: The lowest level that is logged, one of LEVELS.
 
     Returns:
         The stream that writes the lines; close it at the end, so that the last lines are written.

@@ -59,10 +59,10 @@ class Collector:
         """Create a collector.
 
         Args:
-            loop: the event loop to run on.
-            memory: returns the size of the process in bytes.
-            timer: returns processor seconds.
-            trim: returns free memory of the process to the system.
+            loop: The event loop to run on.
+            memory: Returns the size of the process in bytes.
+            timer: Returns processor seconds.
+            trim: Returns free memory of the process to the system.
         """
         self._loop = loop
         self._memory = memory or resident_bytes

@@ -18,15 +18,15 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
     relative to the descriptor.
 
     Args:
-        path: the folder.
-        make: whether to create it, with mode 0700, if it is missing.
+        path: The folder.
+        make: Whether to create it, with mode 0700, if it is missing.
 
     Returns:
         A descriptor of the folder, for the caller to close.
 
     Raises:
-        PermissionError: it belongs to another user, or others may write to it.
-        OSError: it can't be created or opened.
+        PermissionError: It belongs to another user, or others may write to it.
+        OSError: It can't be created or opened.
     """
     if make:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

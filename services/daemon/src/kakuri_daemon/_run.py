@@ -41,13 +41,13 @@ def run(
     of descriptors, and leaves no core file.
 
     Args:
-        service: returns an async context manager. Entering it starts to listen and yields the real
+        service: Returns an async context manager. Entering it starts to listen and yields the real
             endpoint; leaving it completes requests in progress.
-        lifeline: a descriptor whose other end the parent process holds; its end stops the service
+        lifeline: A descriptor whose other end the parent process holds; its end stops the service
             as SIGTERM does.
 
     Raises:
-        DaemonError: the service can't listen.
+        DaemonError: The service can't listen.
     """
     _memory.prepare()
     _raise_descriptor_limit()

@@ -17,11 +17,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     FIFOs are refused: a device may never end, and opening a FIFO may block.
 
     Args:
-        path: the file.
+        path: The file.
 
     Raises:
-        OSError: it can't be read, is not a regular file, or is larger than 1 MiB.
-        ValueError: it is not TOML.
+        OSError: It can't be read, is not a regular file, or is larger than 1 MiB.
+        ValueError: It is not TOML.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:

@@ -83,7 +83,7 @@ def shed_with(shed: Callable[[], None]) -> None:
     Call it while the service starts. Outside of `run` it does nothing.
 
     Args:
-        shed: called from another thread; for example `kakuri_tcp.Server.shed`.
+        shed: Called from another thread; for example `kakuri_tcp.Server.shed`.
     """
     registered = _shedding.get(None)
     if registered is not None:
@@ -109,11 +109,11 @@ class LoopWatchdog:
         """Create a watchdog.
 
         Args:
-            loop: the event loop to watch.
-            hang_checks: consecutive checks without a turn after which `end` is called.
-            shed_checks: consecutive checks without a turn after which load is shed, each time.
-            interval: seconds between checks.
-            end: ends the process; by default with status 70.
+            loop: The event loop to watch.
+            hang_checks: Consecutive checks without a turn after which `end` is called.
+            shed_checks: Consecutive checks without a turn after which load is shed, each time.
+            interval: Seconds between checks.
+            end: Ends the process; by default with status 70.
         """
         self._loop = loop
         self._hang_checks = hang_checks

@@ -55,13 +55,13 @@ def run_workers(
     """Run a service as `run` does, in several processes if `number` is more than one.
 
     Args:
-        service: returns the service of one process; called with what it has to listen on.
-        endpoint: where to listen; port 0 lets the kernel choose.
-        number: the number of processes, at least 1.
-        access: who may connect to a Unix socket.
+        service: Returns the service of one process; called with what it has to listen on.
+        endpoint: Where to listen; port 0 lets the kernel choose.
+        number: The number of processes, at least 1.
+        access: Who may connect to a Unix socket.
 
     Raises:
-        DaemonError: the endpoint can't be used, or a worker did not start.
+        DaemonError: The endpoint can't be used, or a worker did not start.
     """
     sockets = _inherited_sockets(endpoint)
     if sockets is not None:
@@ -76,7 +76,7 @@ def _inherited_sockets(endpoint: Endpoint) -> ListeningSockets | None:
     """Return the sockets that a parent has opened for this process; None without a parent.
 
     Raises:
-        DaemonError: a descriptor is not a socket, because another program set the variable.
+        DaemonError: A descriptor is not a socket, because another program set the variable.
     """
     given = os.environ.pop(VARIABLE, None)
     if given is None:
@@ -148,7 +148,7 @@ class _Worker:
         """Run a process, and replace it when it ends, until `stop` is called.
 
         Raises:
-            DaemonError: the first process ended before it listened.
+            DaemonError: The first process ended before it listened.
         """
         loop = asyncio.get_running_loop()
         delay = MIN_DELAY

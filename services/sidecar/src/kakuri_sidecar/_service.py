@@ -34,13 +34,13 @@ async def sidecar_service(
     context is left.
 
     Args:
-        listen: where to listen; port 0 lets the kernel choose.
-        settings: how zones are run.
-        drain: seconds that requests in progress may take at the end.
+        listen: Where to listen; port 0 lets the kernel choose.
+        settings: How zones are run.
+        drain: Seconds that requests in progress may take at the end.
 
     Raises:
-        kakuri_tcp.ListenFailed: the address can't be used.
-        kakuri_zones.NodeUnavailable: another process manages this node's zones, or the log folder
+        kakuri_tcp.ListenFailed: The address can't be used.
+        kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log folder
             can't be used.
 
     """

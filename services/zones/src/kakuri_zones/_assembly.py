@@ -45,12 +45,12 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
     folder is held while the context is entered.
 
     Args:
-        runtime: a client of the runtime, which the caller closes afterwards.
-        settings: see Settings.
+        runtime: A client of the runtime, which the caller closes afterwards.
+        settings: See Settings.
 
     Raises:
-        NodeLocked: another process manages zones with the same log folder.
-        NodeUnavailable: the log folder can't be used.
+        NodeLocked: Another process manages zones with the same log folder.
+        NodeUnavailable: The log folder can't be used.
 
     Example:
         async with Runtime(channel) as runtime, zone_node(runtime, settings) as node:

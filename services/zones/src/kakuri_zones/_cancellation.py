@@ -18,8 +18,8 @@ class Cancellation:
     """Cancels an operation.
 
     Args:
-        message: of the StartCancelled to raise.
-        timeout: seconds that the call in progress may still take.
+        message: Of the StartCancelled to raise.
+        timeout: Seconds that the call in progress may still take.
 
     """
 
@@ -36,11 +36,11 @@ class Cancellation:
         """Await a call and return its result.
 
         Args:
-            call: the call to the runtime.
-            at_once: whether the call can be abandoned without waiting for its answer.
+            call: The call to the runtime.
+            at_once: Whether the call can be abandoned without waiting for its answer.
 
         Raises:
-            StartCancelled: the operation was cancelled before the call was answered.
+            StartCancelled: The operation was cancelled before the call was answered.
 
         """
         if self._cancelled.is_set():

@@ -14,11 +14,11 @@ class CgroupParent:
     """Returns the cgroup parent of zones, and requests the runtime's cgroup driver only once.
 
     Args:
-        cri: the runtime.
-        configured: a parent to use in any case.
+        cri: The runtime.
+        configured: A parent to use in any case.
 
     Attributes:
-        has_runtime_config: whether the runtime reports its cgroup driver, which it does from
+        has_runtime_config: Whether the runtime reports its cgroup driver, which it does from
             CRI 1.28 on; None before the first request.
 
     """
@@ -32,7 +32,7 @@ class CgroupParent:
         """Return the parent: the one for cgroupfs if the runtime does not report its driver.
 
         Raises:
-            CriError: the runtime does not answer.
+            CriError: The runtime does not answer.
 
         """
         if self._parent is None:
@@ -44,7 +44,7 @@ class CgroupParent:
         """Request the driver; return the parent for it, or None if the runtime has no such call.
 
         Raises:
-            CriError: the runtime does not answer.
+            CriError: The runtime does not answer.
 
         """
         try:

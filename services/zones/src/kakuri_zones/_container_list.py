@@ -35,9 +35,9 @@ class ContainerList:
     """Lists every container of Kakuri, in one call or zone by zone.
 
     Args:
-        cri: the runtime.
-        is_final: returns whether the runtime has nothing more to report about a container.
-        timeout: seconds for one list call.
+        cri: The runtime.
+        is_final: Returns whether the runtime has nothing more to report about a container.
+        timeout: Seconds for one list call.
 
     """
 
@@ -63,13 +63,13 @@ class ContainerList:
         """List the containers of all zones.
 
         Args:
-            sandboxes: every sandbox of Kakuri, as just listed.
+            sandboxes: Every sandbox of Kakuri, as just listed.
 
         Returns:
             The containers as listed, without what only ContainerStatus reports.
 
         Raises:
-            CriError: a list call failed.
+            CriError: A list call failed.
 
         """
         if not self.is_by_zone:

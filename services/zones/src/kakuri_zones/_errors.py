@@ -32,7 +32,7 @@ class ZoneError(Exception):
     """The base of every error that this package raises itself.
 
     Attributes:
-        code: identifies the kind of error in answers of HTTP APIs and in logs.
+        code: Identifies the kind of error in answers of HTTP APIs and in logs.
 
     """
 
@@ -78,7 +78,7 @@ class PullFailed(StartFailed):
     """The image of a zone could not be pulled.
 
     Attributes:
-        is_transient: whether the same pull may succeed later.
+        is_transient: Whether the same pull may succeed later.
 
     """
 
@@ -105,7 +105,7 @@ class NodeLocked(NodeUnavailable):
     Two of them would undo each other's partially created sandboxes and containers.
 
     Attributes:
-        folder: the log folder that both are configured with.
+        folder: The log folder that both are configured with.
 
     """
 

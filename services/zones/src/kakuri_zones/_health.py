@@ -99,11 +99,11 @@ async def check_health(
     """Query the runtime and return its health.
 
     Args:
-        cri: the client of the runtime.
-        monitor: knows whether the runtime reports events.
-        cgroup_parent: knows whether the runtime has the call RuntimeConfig.
-        handlers: the handlers that zones need.
-        own: conditions of the node, in addition to the runtime's.
+        cri: The client of the runtime.
+        monitor: Knows whether the runtime reports events.
+        cgroup_parent: Knows whether the runtime has the call RuntimeConfig.
+        handlers: The handlers that zones need.
+        own: Conditions of the node, in addition to the runtime's.
 
     """
     try:

@@ -32,10 +32,10 @@ class CollectionLimits:
 
     Attributes:
         high, low: use at which removal begins and ends; with 100, nothing is removed for space.
-        min_age: time for which an image is kept after it was first seen.
-        max_age: time since its last use after which an image is removed in any case; 0 for never.
-        keep: references of images that are never removed.
-        interval: time between two collections.
+        min_age: Time for which an image is kept after it was first seen.
+        max_age: Time since its last use after which an image is removed in any case; 0 for never.
+        keep: References of images that are never removed.
+        interval: Time between two collections.
 
     """
 
@@ -79,7 +79,7 @@ class ImageCollector:
     """Removes unused images periodically.
 
     Attributes:
-        problem: why the last collection could not free enough space; None if it could.
+        problem: Why the last collection could not free enough space; None if it could.
 
     """
 
@@ -113,7 +113,7 @@ class ImageCollector:
         """Remove images that are too old, and others while the disk is too full.
 
         Raises:
-            CriError: a list call failed.
+            CriError: A list call failed.
 
         """
         candidates = await self._candidates()

@@ -39,10 +39,10 @@ class NodeImage:
     """An image that is on the node.
 
     Attributes:
-        id: the reference to create containers from.
-        user: user of its configuration, `USER[:GROUP]`; root by default.
-        digest: digest of the manifest that its reference stands for; None if unknown.
-        working_dir: working directory of its configuration; empty if unknown.
+        id: The reference to create containers from.
+        user: User of its configuration, `USER[:GROUP]`; root by default.
+        digest: Digest of the manifest that its reference stands for; None if unknown.
+        working_dir: Working directory of its configuration; empty if unknown.
 
     """
 
@@ -98,15 +98,15 @@ class Images:
         Cancelling the caller cancels the pull, unless other starts wait for it as well.
 
         Args:
-            image: the reference as submitted.
-            policy: when to pull; None means `always` without a tag or with the tag `latest`, and
+            image: The reference as submitted.
+            policy: When to pull; None means `always` without a tag or with the tag `latest`, and
                 `missing` otherwise.
-            report: receives messages about the progress of a pull.
-            hold: receives the id of the image.
+            report: Receives messages about the progress of a pull.
+            hold: Receives the id of the image.
 
         Raises:
-            PullFailed: the image could not be pulled.
-            CriError: the runtime does not answer, or refuses.
+            PullFailed: The image could not be pulled.
+            CriError: The runtime does not answer, or refuses.
 
         """
         reference = tagged(image)
@@ -228,8 +228,8 @@ class Images:
         """Return the part of an image's configuration that the runtime reports.
 
         Raises:
-            StartFailed: it is larger than any real one.
-            CriError: the runtime does not answer, or refuses.
+            StartFailed: It is larger than any real one.
+            CriError: The runtime does not answer, or refuses.
 
         """
         info = (await self._cri.image_info(image.id)).get("info", "")

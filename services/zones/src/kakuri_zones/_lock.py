@@ -20,8 +20,8 @@ def node_lock(folder: Path) -> Iterator[None]:
     """Hold the exclusive lock of a log folder, which is created if it is missing.
 
     Raises:
-        NodeLocked: another process holds the lock.
-        NodeUnavailable: the folder belongs to another user, others may write to it, or it can't
+        NodeLocked: Another process holds the lock.
+        NodeUnavailable: The folder belongs to another user, others may write to it, or it can't
             be created or opened.
 
     """

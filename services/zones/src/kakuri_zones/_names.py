@@ -25,8 +25,8 @@ def named(config: C, cri_attempt: int) -> C:
     """Return the configuration of an object under another name.
 
     Args:
-        config: the configuration.
-        cri_attempt: the attempt in the object's metadata, which is the part of the name that
+        config: The configuration.
+        cri_attempt: The attempt in the object's metadata, which is the part of the name that
             distinguishes the objects of one zone. It is not the attempt of the spec.
 
     """
@@ -43,18 +43,18 @@ async def create_named(
     """Create an object under the first name that the runtime accepts.
 
     Args:
-        config: the configuration of the object.
-        known: the objects of the same kind that the zone has.
-        create: creates the object; receives the configuration under a name.
-        find: lists the zone, and returns an object that an unanswered call has created.
+        config: The configuration of the object.
+        known: The objects of the same kind that the zone has.
+        create: Creates the object; receives the configuration under a name.
+        find: Lists the zone, and returns an object that an unanswered call has created.
 
     Returns:
         What `create` or `find` returned.
 
     Raises:
-        NameReserved: each of MAX_NAMES names is reserved.
-        CallTimeout: the last call was not answered in time, and has created nothing so far.
-        CriError: a call failed.
+        NameReserved: Each of MAX_NAMES names is reserved.
+        CallTimeout: The last call was not answered in time, and has created nothing so far.
+        CriError: A call failed.
 
     """
     first = cri_attempt = max((each.cri_attempt for each in known), default=-1) + 1

@@ -74,21 +74,21 @@ class ZoneNode:
         in progress.
 
         Args:
-            spec: what to start.
-            check: called after that wait and right before the start begins; an exception that it
+            spec: What to start.
+            check: Called after that wait and right before the start begins; an exception that it
                 raises is passed on, and nothing is started.
 
         Returns:
             The zone's status, and whether it existed already.
 
         Raises:
-            UnknownRuntimeClass: no handler is configured for the spec's runtime class.
-            ZoneConflict: another spec has this id, the attempt is lower than the zone's, or an
+            UnknownRuntimeClass: No handler is configured for the spec's runtime class.
+            ZoneConflict: Another spec has this id, the attempt is lower than the zone's, or an
                 earlier attempt still runs.
-            StartFailed: the zone could not be started, and everything that was created has been
+            StartFailed: The zone could not be started, and everything that was created has been
                 removed; PullFailed if the image could not be pulled.
-            StartCancelled: it was stopped or removed before its container started.
-            CriError: the runtime did not answer; the outcome is unknown.
+            StartCancelled: It was stopped or removed before its container started.
+            CriError: The runtime did not answer; the outcome is unknown.
 
         """
         classes = self._zones.runtime_classes
@@ -101,16 +101,16 @@ class ZoneNode:
         """Stop a zone's container and sandbox, and cancel its start in progress.
 
         Args:
-            zone_id: the zone.
-            grace_seconds: seconds that the container may take to end after SIGTERM.
+            zone_id: The zone.
+            grace_seconds: Seconds that the container may take to end after SIGTERM.
 
         Returns:
             The zone's last status. Without a container_id, its container never ran, and the zone no
             longer exists.
 
         Raises:
-            UnknownZone: there is no zone with this id.
-            CriError: the runtime did not answer or refused.
+            UnknownZone: There is no zone with this id.
+            CriError: The runtime did not answer or refused.
 
         """
         return await self._zones.stop(_check_id(zone_id), grace_seconds)
@@ -119,13 +119,13 @@ class ZoneNode:
         """Stop a zone and remove its container, sandbox and log; succeed if there is no such zone.
 
         Args:
-            zone_id: the zone.
-            grace_seconds: seconds that the container may take to end after SIGTERM.
+            zone_id: The zone.
+            grace_seconds: Seconds that the container may take to end after SIGTERM.
 
         Raises:
-            UnknownZone: the text is not a valid id.
-            CriError: the runtime did not answer or refused.
-            LogStorageError: part of the log could not be removed.
+            UnknownZone: The text is not a valid id.
+            CriError: The runtime did not answer or refused.
+            LogStorageError: Part of the log could not be removed.
 
         """
         await self._zones.remove(_check_id(zone_id), grace_seconds)
@@ -134,8 +134,8 @@ class ZoneNode:
         """Return a zone's status with its spec; without the spec if the runtime does not answer.
 
         Raises:
-            UnknownZone: there is no zone with this id.
-            RuntimeUnavailable: the runtime has not been listed yet, so the zone may exist.
+            UnknownZone: There is no zone with this id.
+            RuntimeUnavailable: The runtime has not been listed yet, so the zone may exist.
 
         """
         spec: ZoneSpec | None = None
@@ -152,7 +152,7 @@ class ZoneNode:
         """Return the status of every zone, without specs, in the order of their ids.
 
         Raises:
-            RuntimeUnavailable: the runtime has not been listed yet.
+            RuntimeUnavailable: The runtime has not been listed yet.
 
         """
         self._expect_listing()
@@ -187,13 +187,13 @@ class ZoneNode:
         """Read a part of a zone's log; pass the chunk's `next` as `after` to read on.
 
         Args:
-            zone_id: the zone.
-            request: the part to read; by default, the first part of the oldest content.
+            zone_id: The zone.
+            request: The part to read; by default, the first part of the oldest content.
 
         Raises:
             UnknownZone, UnknownLog: there is no such log.
             LogCursorError: `request.after` is not a cursor.
-            LogStorageError: the log can't be read.
+            LogStorageError: The log can't be read.
 
         Example:
             cursor, has_ended = None, False
@@ -221,14 +221,14 @@ class ZoneNode:
         """Check that a zone has a log and return an iterator over its content.
 
         Args:
-            zone_id: the zone.
-            tail: begin at the last so many lines instead of at the oldest byte.
-            follow: continue until the zone has ended or is removed, instead of stopping at the
+            zone_id: The zone.
+            tail: Begin at the last so many lines instead of at the oldest byte.
+            follow: Continue until the zone has ended or is removed, instead of stopping at the
                 present end of the log.
 
         Raises:
             UnknownZone, UnknownLog: there is no such log.
-            LogStorageError: the log can't be read.
+            LogStorageError: The log can't be read.
 
         """
         last = await self._logs.tail(_check_id(zone_id), tail or 0)

@@ -24,8 +24,8 @@ class Probe:
         """Create a probe.
 
         Args:
-            check: checks the health of the runtime.
-            prompt: seconds after which a recent answer is returned instead.
+            check: Checks the health of the runtime.
+            prompt: Seconds after which a recent answer is returned instead.
 
         """
         self._check = check

@@ -46,15 +46,15 @@ class PullLimits:
     """Limits of a pull, in seconds.
 
     Attributes:
-        timeout: limit of the whole pull, with all of its attempts.
-        stall_timeout: limit of the time without progress; 0 for no limit. It does not apply if the
+        timeout: Limit of the whole pull, with all of its attempts.
+        stall_timeout: Limit of the time without progress; 0 for no limit. It does not apply if the
             runtime does not report the use of its file systems.
-        retry_window: time after the first transient failure in which the pull is retried; 0 to
+        retry_window: Time after the first transient failure in which the pull is retried; 0 to
             fail at once.
-        first_retry: pause after the first failure; doubled after each further one.
+        first_retry: Pause after the first failure; doubled after each further one.
         check_stall_timeout: `stall_timeout` of a pull that checks for a newer image, while the
             image on the node can be used instead.
-        progress_interval: time between two checks of the progress.
+        progress_interval: Time between two checks of the progress.
 
     """
 
@@ -88,17 +88,17 @@ class Puller:
         """Pull an image.
 
         Args:
-            image: the reference, with its tag or digest.
-            report: receives messages about the progress.
-            is_check: the node has an image of this name, which can be used instead, so the first
+            image: The reference, with its tag or digest.
+            report: Receives messages about the progress.
+            is_check: The node has an image of this name, which can be used instead, so the first
                 failure is final.
 
         Returns:
             The reference to create containers from.
 
         Raises:
-            PullFailed: the image could not be pulled; the message is the registry's.
-            CallUnanswered: the runtime does not answer.
+            PullFailed: The image could not be pulled; the message is the registry's.
+            CallUnanswered: The runtime does not answer.
 
         """
         log.info("pulling", image=image)

@@ -51,7 +51,7 @@ class RuntimeReader:
     """Returns the observed state of zones.
 
     Attributes:
-        being_removed: ids of sandboxes and containers to leave out.
+        being_removed: Ids of sandboxes and containers to leave out.
 
     """
 
@@ -71,7 +71,7 @@ class RuntimeReader:
         stuck object does not delay the others.
 
         Raises:
-            CriError: a list call failed, or the runtime is unavailable.
+            CriError: A list call failed, or the runtime is unavailable.
 
         """
         sandboxes = await self._cri.list_pod_sandboxes(labels.OURS, self._timeout)
@@ -84,7 +84,7 @@ class RuntimeReader:
         """Return one zone; None if the runtime has no object of it.
 
         Raises:
-            CriError: a call failed.
+            CriError: A call failed.
 
         """
         selected = labels.of_zone(zone_id)
@@ -104,7 +104,7 @@ class RuntimeReader:
             None if there is no container, or if another version of this program wrote its spec.
 
         Raises:
-            CriError: the call failed.
+            CriError: The call failed.
 
         """
         listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)

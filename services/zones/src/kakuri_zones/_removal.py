@@ -85,7 +85,7 @@ class Remover:
             container that another of its clients has deleted.
 
         Raises:
-            CriError: one could not be removed.
+            CriError: One could not be removed.
 
         """
         absent: set[str] = set()
@@ -106,7 +106,7 @@ class Remover:
         every other list, and removed again until it is no longer listed.
 
         Raises:
-            CriError: a call failed, or objects remain.
+            CriError: A call failed, or objects remain.
 
         """
         absent: frozenset[str] = frozenset()

@@ -28,7 +28,7 @@ class LogRotation:
     """Rotates the logs of running zones, and trims those of ended ones, until it is cancelled.
 
     Args:
-        busy: returns the ids of the zones that are being started, stopped or removed.
+        busy: Returns the ids of the zones that are being started, stopped or removed.
 
     """
 

@@ -18,9 +18,9 @@ class RunIdentity:
     Every attempt of a spec can use the same sandbox; a container belongs to one attempt.
 
     Attributes:
-        zone_id: the zone.
-        attempt: the number of the attempt, from 0.
-        spec_hash: identifies the spec, whatever the attempt; see `_labels.spec_hash`.
+        zone_id: The zone.
+        attempt: The number of the attempt, from 0.
+        spec_hash: Identifies the spec, whatever the attempt; see `_labels.spec_hash`.
 
     """
 
@@ -37,7 +37,7 @@ class RunIdentity:
         """Return whether the container of this run was started already.
 
         Raises:
-            ZoneConflict: another spec or a later attempt has the zone's id, or an earlier attempt
+            ZoneConflict: Another spec or a later attempt has the zone's id, or an earlier attempt
                 still runs.
 
         """

@@ -29,28 +29,28 @@ class Settings:
     """How a node runs zones; times are in seconds.
 
     Attributes:
-        cri: the runtime's socket, for the caller that creates the Runtime.
-        handlers: the runtime's handler for each runtime class. An empty handler would select the
+        cri: The runtime's socket, for the caller that creates the Runtime.
+        handlers: The runtime's handler for each runtime class. An empty handler would select the
             runtime's default one, so it is not allowed.
-        cgroup_parent: the cgroup below which zones are created; None for the default of the
+        cgroup_parent: The cgroup below which zones are created; None for the default of the
             runtime's cgroup driver.
-        log_dir: the folder in which the runtime writes logs, with a folder for each zone.
-        ended_log_bytes: budget for the logs of all ended zones together.
-        has_hosts: whether each zone gets its own hosts file, which is mounted from that folder.
+        log_dir: The folder in which the runtime writes logs, with a folder for each zone.
+        ended_log_bytes: Budget for the logs of all ended zones together.
+        has_hosts: Whether each zone gets its own hosts file, which is mounted from that folder.
         dns_servers, dns_searches: the resolvers and search domains of zones; without them, those
             of the host that a zone can reach.
-        collection: when images are removed.
-        pulls: limits of pulls.
-        timeouts: limits of calls to the runtime, for the caller that creates the Runtime.
-        monitor: intervals between listings of the runtime.
-        retries: pauses between attempts to remove an object.
-        read_timeout: limit of calls that list or inspect.
-        orphan_grace: how long partially created objects are kept for a start that adopts them.
-        end_delay: how long a provisional end is held back, because the runtime may still report
+        collection: When images are removed.
+        pulls: Limits of pulls.
+        timeouts: Limits of calls to the runtime, for the caller that creates the Runtime.
+        monitor: Intervals between listings of the runtime.
+        retries: Pauses between attempts to remove an object.
+        read_timeout: Limit of calls that list or inspect.
+        orphan_grace: How long partially created objects are kept for a start that adopts them.
+        end_delay: How long a provisional end is held back, because the runtime may still report
             another reason.
-        cancel_timeout: how long a creating call may continue after its start was cancelled.
-        heartbeat: the longest silence of a stream of events.
-        rotate_interval: time between two checks of the size of logs.
+        cancel_timeout: How long a creating call may continue after its start was cancelled.
+        heartbeat: The longest silence of a stream of events.
+        rotate_interval: Time between two checks of the size of logs.
 
     """
 

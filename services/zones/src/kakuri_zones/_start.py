@@ -64,10 +64,10 @@ class Start:
     """Carries out one start of a spec by a handler of the runtime.
 
     Args:
-        spec: the spec to start.
-        handler: the runtime's handler that has to run the sandbox.
-        cgroup_parent: returns the cgroup parent of sandboxes.
-        cancel_timeout: seconds that a creating call may continue after the start was cancelled,
+        spec: The spec to start.
+        handler: The runtime's handler that has to run the sandbox.
+        cgroup_parent: Returns the cgroup parent of sandboxes.
+        cancel_timeout: Seconds that a creating call may continue after the start was cancelled,
             because its answer names the object to remove.
 
     """
@@ -116,10 +116,10 @@ class Start:
         """Start the zone, report it to the table, and return whether it existed already.
 
         Raises:
-            ZoneConflict: another run or another spec has this id.
-            StartFailed: the start failed; everything that it created was removed.
+            ZoneConflict: Another run or another spec has this id.
+            StartFailed: The start failed; everything that it created was removed.
             StartCancelled: `cancel` was called; everything that it created was removed.
-            CallUnanswered: the outcome is unknown.
+            CallUnanswered: The outcome is unknown.
 
         """
         observed = await self._reader.zone(self.spec.id)
@@ -249,7 +249,7 @@ class Start:
         """Return a sandbox with its primary address, and all of its addresses.
 
         Raises:
-            StartFailed: another handler than the requested one runs it.
+            StartFailed: Another handler than the requested one runs it.
 
         """
         status = await self._cancellation.guard(self._cri.pod_sandbox_status(sandbox.id))
@@ -298,7 +298,7 @@ class Start:
         """Start a container and return it with its status.
 
         Raises:
-            StartFailed: the runtime refused, with its message.
+            StartFailed: The runtime refused, with its message.
 
         """
         guard = self._cancellation.guard
@@ -330,7 +330,7 @@ class Start:
         """Wait until an earlier StartContainer call has succeeded or failed.
 
         Raises:
-            CallTimeout: it took longer than a start may take.
+            CallTimeout: It took longer than a start may take.
 
         """
         pause = FIRST_POLL

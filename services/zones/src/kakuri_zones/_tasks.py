@@ -31,7 +31,7 @@ async def gather_bounded(
     """Await calls, at most `limit` of them at the same time, and return their results in order.
 
     Raises:
-        Exception: that of the first call that failed; the other calls continue.
+        Exception: That of the first call that failed; the other calls continue.
 
     """
     slots = asyncio.Semaphore(limit)

@@ -43,8 +43,8 @@ class ZoneConfig:
     """What the runtime creates a zone's objects from, under the first name of each.
 
     Attributes:
-        sandbox: the configuration of the sandbox, without sysctls: not every handler accepts them.
-        container: the configuration of the container, without mounts: the hosts file needs the
+        sandbox: The configuration of the sandbox, without sysctls: not every handler accepts them.
+        container: The configuration of the container, without mounts: the hosts file needs the
             sandbox's address.
 
     """
@@ -65,12 +65,12 @@ def zone_config(
     """Return the configuration of a zone.
 
     Args:
-        spec: what to run.
-        spec_hash: its `_labels.spec_hash`.
-        image: the image on the node.
-        log: where the runtime writes the zone's log.
-        cgroup_parent: of the sandbox, in the form of the runtime's cgroup driver.
-        dns_config: the resolver configuration; None for a copy of the host's.
+        spec: What to run.
+        spec_hash: Its `_labels.spec_hash`.
+        image: The image on the node.
+        log: Where the runtime writes the zone's log.
+        cgroup_parent: Of the sandbox, in the form of the runtime's cgroup driver.
+        dns_config: The resolver configuration; None for a copy of the host's.
 
     """
     workload, limits = spec.workload, resources(spec.workload)

@@ -74,11 +74,11 @@ class ZoneNetwork:
     """Provides the hosts file, resolvers and sysctls of zones.
 
     Args:
-        logs: the hosts file is kept in the folder of the zone's log, and is removed with it.
-        servers: addresses of the resolvers of every zone; the host's if empty.
-        searches: search domains of every zone; the host's if empty.
-        has_hosts: whether a zone gets its own hosts file, which is mounted from the host.
-        resolver_files: the host's resolver configurations; the first with a reachable server is
+        logs: The hosts file is kept in the folder of the zone's log, and is removed with it.
+        servers: Addresses of the resolvers of every zone; the host's if empty.
+        searches: Search domains of every zone; the host's if empty.
+        has_hosts: Whether a zone gets its own hosts file, which is mounted from the host.
+        resolver_files: The host's resolver configurations; the first with a reachable server is
             used.
 
     """
@@ -137,7 +137,7 @@ class ZoneNetwork:
         """Write a zone's hosts file and return the mounts of its container.
 
         Raises:
-            LogError: the file can't be written.
+            LogError: The file can't be written.
 
         """
         if not self._has_hosts:

@@ -40,11 +40,11 @@ class Zones:
     """Starts, stops and removes zones.
 
     Args:
-        new_start: creates the start of a spec by a handler of the runtime.
-        handlers: the runtime's handler for each runtime class.
-        orphan_grace: seconds for which objects of an unfinished start of an earlier process are
+        new_start: Creates the start of a spec by a handler of the runtime.
+        handlers: The runtime's handler for each runtime class.
+        orphan_grace: Seconds for which objects of an unfinished start of an earlier process are
             kept for a start that adopts them.
-        clock: returns seconds.
+        clock: Returns seconds.
 
     """
 
@@ -125,7 +125,7 @@ class Zones:
             None if neither is known.
 
         Raises:
-            CriError: the runtime did not answer or refused.
+            CriError: The runtime did not answer or refused.
 
         """
         if (current := self._starts.get(zone_id)) is not None:

@@ -33,7 +33,7 @@ def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     """Read `CLASS=HANDLER` pairs.
 
     Raises:
-        click.BadParameter: a class occurs twice, there is none, or a handler is empty, which would
+        click.BadParameter: A class occurs twice, there is none, or a handler is empty, which would
             select the runtime's default handler without isolation.
 
     """
@@ -258,7 +258,7 @@ def _pop_settings(values: dict[str, Any]) -> Settings:
     """Remove the values of these options from those of a command, and return them as settings.
 
     Raises:
-        DaemonError: the thresholds of image removal contradict each other.
+        DaemonError: The thresholds of image removal contradict each other.
 
     """
     high, low = values.pop("image_gc_high"), values.pop("image_gc_low")

@@ -14,7 +14,7 @@ def quick_settings(**fields: Any) -> Settings:
     """Return settings whose pauses and intervals are milliseconds, so that tests do not wait.
 
     Args:
-        fields: fields of `Settings`, which replace the quick ones. `cri` is required, such as
+        fields: Fields of `Settings`, which replace the quick ones. `cri` is required, such as
             `FakeCri.endpoint` of `kakuri_cri.testing`.
 
     """

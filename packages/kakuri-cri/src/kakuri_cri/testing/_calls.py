@@ -11,10 +11,10 @@ class CriCall:
     """A call that was received.
 
     Attributes:
-        method: name of the call, such as `RunPodSandbox`.
-        request: the request message; bytes in a proxy.
-        at: when it was received, by `time.monotonic`.
-        code: name of the gRPC status of its answer, such as `OK`; None while it is in progress, or
+        method: Name of the call, such as `RunPodSandbox`.
+        request: The request message; bytes in a proxy.
+        at: When it was received, by `time.monotonic`.
+        code: Name of the gRPC status of its answer, such as `OK`; None while it is in progress, or
             if its caller cancelled it or its connection broke.
 
     """
@@ -29,7 +29,7 @@ class Calls:
     """The calls that were received, in order.
 
     Attributes:
-        all: the calls.
+        all: The calls.
 
     """
 
@@ -60,7 +60,7 @@ class Calls:
         """Wait until a method was called `number` times, and return the last of these calls.
 
         Raises:
-            TimeoutError: there were fewer calls within `timeout` seconds.
+            TimeoutError: There were fewer calls within `timeout` seconds.
 
         """
         async with asyncio.timeout(timeout), self._added:

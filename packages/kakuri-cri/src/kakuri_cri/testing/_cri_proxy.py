@@ -32,9 +32,9 @@ class CriProxy:
     it was cancelled by then. A fault "finish-then-…" replaces the first answer.
 
     Attributes:
-        upstream: path of the runtime's socket.
-        faults: the faults of the next calls.
-        calls: the calls that were received.
+        upstream: Path of the runtime's socket.
+        faults: The faults of the next calls.
+        calls: The calls that were received.
 
     """
 
@@ -44,12 +44,12 @@ class CriProxy:
         """Create a proxy.
 
         Args:
-            upstream: path of the runtime's socket.
-            path: of the proxy's socket; by default in a temporary directory.
-            faults: fault scripts by method; see `parse_faults`.
+            upstream: Path of the runtime's socket.
+            path: Of the proxy's socket; by default in a temporary directory.
+            faults: Fault scripts by method; see `parse_faults`.
 
         Raises:
-            ValueError: a fault is not valid.
+            ValueError: A fault is not valid.
 
         """
         self.upstream = upstream

@@ -37,11 +37,11 @@ class FakeCri:
     idempotent calls. A call continues after its caller has cancelled it, except for a pull.
 
     Attributes:
-        faults: the faults of the next calls.
-        calls: the calls that were received.
-        node: its version, conditions and handlers.
-        images: on the node and in the registry.
-        unimplemented: methods that it answers with UNIMPLEMENTED.
+        faults: The faults of the next calls.
+        calls: The calls that were received.
+        node: Its version, conditions and handlers.
+        images: On the node and in the registry.
+        unimplemented: Methods that it answers with UNIMPLEMENTED.
 
     """
 
@@ -58,15 +58,15 @@ class FakeCri:
         """Create a runtime.
 
         Args:
-            path: of its socket; by default in a temporary directory.
-            images: by name, an image or only its state.
-            default_image: for every other name.
-            handlers: names of its runtime handlers; the default one has an empty name.
-            unimplemented: methods that it answers with UNIMPLEMENTED.
-            faults: fault scripts by method; see `parse_faults`.
+            path: Of its socket; by default in a temporary directory.
+            images: By name, an image or only its state.
+            default_image: For every other name.
+            handlers: Names of its runtime handlers; the default one has an empty name.
+            unimplemented: Methods that it answers with UNIMPLEMENTED.
+            faults: Fault scripts by method; see `parse_faults`.
 
         Raises:
-            ValueError: a fault or the state of an image is not valid.
+            ValueError: A fault or the state of an image is not valid.
 
         """
         self.faults: Faults = Faults(faults)
@@ -123,7 +123,7 @@ class FakeCri:
         """Return the newest sandbox with this id, or this name in its metadata.
 
         Raises:
-            LookupError: there is none.
+            LookupError: There is none.
 
         """
         for sandbox in reversed(self.sandboxes):
@@ -135,7 +135,7 @@ class FakeCri:
         """Return the newest container with this id, or in a sandbox with this id or name.
 
         Raises:
-            LookupError: there is none.
+            LookupError: There is none.
 
         """
         for container in reversed(self.containers):
@@ -155,13 +155,13 @@ class FakeCri:
         """End the process of a running container.
 
         Args:
-            name: id of the container, or id or name of its sandbox.
-            code: its exit code.
-            reason: as in its status; "Completed" or "Error" if empty.
-            message: as in its status.
+            name: Id of the container, or id or name of its sandbox.
+            code: Its exit code.
+            reason: As in its status; "Completed" or "Error" if empty.
+            message: As in its status.
 
         Raises:
-            LookupError: there is no such container.
+            LookupError: There is no such container.
 
         """
         self._runtime.end(self.container(name), code, reason, message)
@@ -172,7 +172,7 @@ class FakeCri:
         A line is logged when it is complete or longer than 16 KiB.
 
         Raises:
-            LookupError: there is no such container, or it has no log.
+            LookupError: There is no such container, or it has no log.
 
         """
         log = self.container(name).log
@@ -184,7 +184,7 @@ class FakeCri:
         """Make a sandbox NOTREADY while its containers stay RUNNING, as after a guest crash.
 
         Raises:
-            LookupError: there is no such sandbox.
+            LookupError: There is no such sandbox.
 
         """
         self._runtime.end_sandbox(self.sandbox(name))

@@ -44,10 +44,10 @@ class Fault:
     """The fault of one call.
 
     Attributes:
-        outcome: how the call ends.
-        delay: additional seconds before it is carried out.
-        code: the gRPC status, if the call fails.
-        message: the message of the error.
+        outcome: How the call ends.
+        delay: Additional seconds before it is carried out.
+        code: The gRPC status, if the call fails.
+        message: The message of the error.
 
     """
 
@@ -64,7 +64,7 @@ def parse_faults(script: str) -> list[Fault]:
     """Return the faults of a script, one for each call that it applies to.
 
     Raises:
-        ValueError: a term of the script is not valid; the message has the term.
+        ValueError: A term of the script is not valid; the message has the term.
 
     """
     faults: list[Fault] = []
@@ -104,7 +104,7 @@ class Faults:
         """Replace the pending faults of a method.
 
         Raises:
-            ValueError: the script is not valid.
+            ValueError: The script is not valid.
 
         """
         self._queues[method] = deque(parse_faults(script))

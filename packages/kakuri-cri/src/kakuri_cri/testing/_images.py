@@ -18,8 +18,8 @@ class FakeImages:
     """The images on the node, and those that can be pulled.
 
     Attributes:
-        used_bytes: total size of the images, as ImageFsInfo reports.
-        mountpoint: of their file system, as ImageFsInfo reports.
+        used_bytes: Total size of the images, as ImageFsInfo reports.
+        mountpoint: Of their file system, as ImageFsInfo reports.
 
     """
 

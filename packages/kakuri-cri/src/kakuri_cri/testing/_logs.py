@@ -16,10 +16,10 @@ def log_line(
     """Return a line of a CRI log.
 
     Args:
-        content: the container's output, without a line feed.
+        content: The container's output, without a line feed.
         stream: "stdout" or "stderr".
-        is_partial: whether the container's line continues in the next log line.
-        at: nanoseconds since the epoch; now if None.
+        is_partial: Whether the container's line continues in the next log line.
+        at: Nanoseconds since the epoch; now if None.
 
     """
     seconds, nanoseconds = divmod(time.time_ns() if at is None else at, 1_000_000_000)
@@ -35,7 +35,7 @@ class LogWriter:
         """Open the file to append to it.
 
         Raises:
-            OSError: it cannot be opened, for instance because its directory is missing.
+            OSError: It cannot be opened, for instance because its directory is missing.
 
         """
         self.path = path

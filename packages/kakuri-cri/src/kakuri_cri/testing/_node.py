@@ -11,15 +11,15 @@ class FakeNode:
     """Answers Version, Status and RuntimeConfig.
 
     Attributes:
-        conditions: by type; without NetworkReady no sandbox can be created.
-        handlers: names of the runtime handlers; the default one has an empty name.
-        lists_handlers: whether Status has them, as runtimes do since CRI 1.30.
-        stops_missing: whether StopContainer succeeds for a container that does not exist, as the
+        conditions: By type; without NetworkReady no sandbox can be created.
+        handlers: Names of the runtime handlers; the default one has an empty name.
+        lists_handlers: Whether Status has them, as runtimes do since CRI 1.30.
+        stops_missing: Whether StopContainer succeeds for a container that does not exist, as the
             protocol requires; containerd 1.6 answers NOT_FOUND.
         cgroup_driver: "systemd" or "cgroupfs".
-        sandbox_image: reference of the image of sandboxes, as containerd reports it.
-        name: of the runtime.
-        version: of the runtime.
+        sandbox_image: Reference of the image of sandboxes, as containerd reports it.
+        name: Of the runtime.
+        version: Of the runtime.
 
     """
 

@@ -29,16 +29,16 @@ class FakeImage:
     Attributes:
         state: "present" on the node, "pullable" from the registry, "missing" in the registry, or
             "hanging": a pull never completes.
-        size: bytes.
-        user: the `USER` of its configuration.
-        working_dir: the `WORKDIR` of its configuration.
-        version: distinguishes images of one name; each version has its own id.
-        is_pinned: whether the runtime reports it as pinned, so that it is not removed.
-        output: written to stdout when a container starts.
-        exit_code: with which a container exits right after its start; None if it keeps running.
-        start_error: message of the error of every start; None if starts succeed.
-        on_term: exit code after SIGTERM; None if a container ignores it.
-        commands: stdout and exit code of ExecSync, by argument vector; any other command exits
+        size: Bytes.
+        user: The `USER` of its configuration.
+        working_dir: The `WORKDIR` of its configuration.
+        version: Distinguishes images of one name; each version has its own id.
+        is_pinned: Whether the runtime reports it as pinned, so that it is not removed.
+        output: Written to stdout when a container starts.
+        exit_code: With which a container exits right after its start; None if it keeps running.
+        start_error: Message of the error of every start; None if starts succeed.
+        on_term: Exit code after SIGTERM; None if a container ignores it.
+        commands: Stdout and exit code of ExecSync, by argument vector; any other command exits
             with 127.
 
     """
@@ -66,13 +66,13 @@ class FakeSandbox:
     """A sandbox.
 
     Attributes:
-        id: its id.
-        config: its configuration.
-        metadata: of the configuration.
-        handler: name of its runtime handler.
-        created_at: nanoseconds since the epoch.
-        ip: its address.
-        is_ready: whether it is SANDBOX_READY.
+        id: Its id.
+        config: Its configuration.
+        metadata: Of the configuration.
+        handler: Name of its runtime handler.
+        created_at: Nanoseconds since the epoch.
+        ip: Its address.
+        is_ready: Whether it is SANDBOX_READY.
 
     """
 
@@ -126,23 +126,23 @@ class FakeContainer:
     """A container.
 
     Attributes:
-        id: its id.
-        sandbox: its sandbox.
-        config: its configuration.
-        metadata: of the configuration.
-        image: the image it was created from.
-        image_ref: id of the image.
-        created_at: nanoseconds since the epoch, as `started_at` and `finished_at`.
-        state: in the protocol's terms.
-        exit_code: of its process.
-        reason: of its exit, such as "Completed" or "Error".
-        message: of its exit.
-        resources: set by UpdateContainerResources; None until then.
+        id: Its id.
+        sandbox: Its sandbox.
+        config: Its configuration.
+        metadata: Of the configuration.
+        image: The image it was created from.
+        image_ref: Id of the image.
+        created_at: Nanoseconds since the epoch, as `started_at` and `finished_at`.
+        state: In the protocol's terms.
+        exit_code: Of its process.
+        reason: Of its exit, such as "Completed" or "Error".
+        message: Of its exit.
+        resources: Set by UpdateContainerResources; None until then.
         cpu_nanoseconds: CPU time in its statistics.
-        memory_bytes: working set in its statistics.
-        log: writes its log; None before its start, or without a log path.
-        is_starting: whether a StartContainer call is in progress; further ones are refused.
-        ended: set when it has exited.
+        memory_bytes: Working set in its statistics.
+        log: Writes its log; None before its start, or without a log path.
+        is_starting: Whether a StartContainer call is in progress; further ones are refused.
+        ended: Set when it has exited.
 
     """
 

@@ -81,7 +81,7 @@ class FakeRuntime(FakeCommands):
         """Run a container, or make it fail if its image has a `start_error`.
 
         Raises:
-            Refusal: the start failed.
+            Refusal: The start failed.
 
         """
         message = container.image.start_error

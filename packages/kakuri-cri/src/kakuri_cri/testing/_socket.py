@@ -22,7 +22,7 @@ class SocketServer:
     has a path that is too long for a socket.
 
     Attributes:
-        path: of the socket.
+        path: Of the socket.
 
     """
 

@@ -21,13 +21,13 @@ class FakeState:
     """The sandboxes and containers of a runtime.
 
     Attributes:
-        sandboxes: by id.
-        containers: by id.
-        images: the images.
-        events: the events.
-        node: the runtime's version, conditions and handlers.
-        reserved: ids of objects that exist or are being created, by their reserved names.
-        addresses: the last bytes of the next sandboxes' addresses.
+        sandboxes: By id.
+        containers: By id.
+        images: The images.
+        events: The events.
+        node: The runtime's version, conditions and handlers.
+        reserved: Ids of objects that exist or are being created, by their reserved names.
+        addresses: The last bytes of the next sandboxes' addresses.
 
     """
 
@@ -84,7 +84,7 @@ class FakeState:
         """Reserve a name for a new object, and return the object's id.
 
         Raises:
-            Refusal: the name is reserved.
+            Refusal: The name is reserved.
 
         """
         owner = self.reserved.get(name)

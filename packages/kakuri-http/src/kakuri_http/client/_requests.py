@@ -133,7 +133,7 @@ class Redirects:
         """Return the request to send after a response, or None if the response is the result.
 
         Raises:
-            InvalidURL: the location is not an http or https URL, or leads from https to http.
+            InvalidURL: The location is not an http or https URL, or leads from https to http.
             TooManyRedirects: `limit` redirects have been followed.
 
         """
@@ -160,7 +160,7 @@ def follow_redirect(
     again, so a redirect that needs it is not followed.
 
     Raises:
-        InvalidURL: the location is not an http or https URL, or leads from https to http.
+        InvalidURL: The location is not an http or https URL, or leads from https to http.
 
     """
     location = response.headers.get("location")

@@ -25,8 +25,8 @@ class Decoder:
         """Create a decoder.
 
         Args:
-            table_size: our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
-            max_list_size: bytes of a decoded block's names and values, 32 added for each field.
+            table_size: Our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
+            max_list_size: Bytes of a decoded block's names and values, 32 added for each field.
 
         """
         self._table = DynamicTable(table_size)
@@ -54,8 +54,8 @@ class Decoder:
         """Return the fields of a whole header block.
 
         Raises:
-            HPACKError: the block is not valid; the connection has to end, as the tables may differ.
-            HeaderListTooLarge: the fields exceed `max_list_size`. The block was read to its end, so
+            HPACKError: The block is not valid; the connection has to end, as the tables may differ.
+            HeaderListTooLarge: The fields exceed `max_list_size`. The block was read to its end, so
                 that the connection remains usable.
 
         """
@@ -147,9 +147,9 @@ def read_integer(block: bytes, position: int, value: int) -> tuple[int, int]:
     """Read the rest of an integer whose prefix was all ones (RFC 7541 section 5.1).
 
     Args:
-        block: the bytes.
-        position: after the prefix.
-        value: of the prefix.
+        block: The bytes.
+        position: After the prefix.
+        value: Of the prefix.
 
     """
     for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):

@@ -32,9 +32,9 @@ class Encoder:
         """Create an encoder.
 
         Args:
-            table_size: the most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
+            table_size: The most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
                 4096 until it says otherwise.
-            indexes_paths: whether `:path` is put into the table, as for calls of few methods.
+            indexes_paths: Whether `:path` is put into the table, as for calls of few methods.
 
         """
         self._wanted_size = table_size

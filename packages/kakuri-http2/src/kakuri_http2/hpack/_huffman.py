@@ -56,7 +56,7 @@ def decode(data: bytes) -> bytes:
     """Return the string that Huffman-coded bytes stand for. Takes time in proportion to them.
 
     Raises:
-        HPACKError: the padding is too long or not of ones, or the end of the string is coded.
+        HPACKError: The padding is too long or not of ones, or the end of the string is coded.
 
     """
     known = _decoded.get(data)

@@ -24,10 +24,10 @@ class DynamicTable:
     """Fields that were sent before, the newest first.
 
     Attributes:
-        entries: the fields; index 0 is the newest.
-        size: of all entries, with the overhead of each.
-        max_size: what size may become.
-        generation: grows with each change, so that what was derived from the table can be kept
+        entries: The fields; index 0 is the newest.
+        size: Of all entries, with the overhead of each.
+        max_size: What size may become.
+        generation: Grows with each change, so that what was derived from the table can be kept
             as long as it stays the same.
 
     """

@@ -23,14 +23,14 @@ def compile_text(
     """Return the source of a Python module with the messages of a .proto file.
 
     Args:
-        text: the file's content.
-        file: its name, for errors and for the module's docstring.
-        read_import: returns the content of an imported file, or None if it is not there. That is
+        text: The file's content.
+        file: Its name, for errors and for the module's docstring.
+        read_import: Returns the content of an imported file, or None if it is not there. That is
             an error only if one of its types is used.
-        keep_unknown: give each message an attribute `unknown_fields` that keeps unknown fields.
+        keep_unknown: Give each message an attribute `unknown_fields` that keeps unknown fields.
 
     Raises:
-        ProtoSyntaxError: the file is not valid, or uses a type that is not declared.
+        ProtoSyntaxError: The file is not valid, or uses a type that is not declared.
 
     """
     root = _parsed(text, file)
@@ -58,13 +58,13 @@ def compile_file(path: Path, *, include: Sequence[Path] = (), keep_unknown: bool
     """Return the source of a Python module with the messages of a .proto file.
 
     Args:
-        path: the file.
-        include: folders in which imported files are looked up; the file's own folder is the last.
-        keep_unknown: as for `compile_text`.
+        path: The file.
+        include: Folders in which imported files are looked up; the file's own folder is the last.
+        keep_unknown: As for `compile_text`.
 
     Raises:
-        ProtoSyntaxError: a file is not valid.
-        OSError: the file cannot be read.
+        ProtoSyntaxError: A file is not valid.
+        OSError: The file cannot be read.
 
     """
     folders = [*include, path.parent]

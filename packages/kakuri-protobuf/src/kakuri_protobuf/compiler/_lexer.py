@@ -42,7 +42,7 @@ def tokenize(text: str, file: str) -> list[Token]:
     """Return the tokens of a file, without space and comments, and one of kind "end" last.
 
     Raises:
-        ProtoSyntaxError: a character begins no token, or a comment or string does not end.
+        ProtoSyntaxError: A character begins no token, or a comment or string does not end.
 
     """
     tokens: list[Token] = []

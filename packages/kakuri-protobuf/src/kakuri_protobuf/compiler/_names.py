@@ -32,9 +32,9 @@ def class_attributes(
     """Return the attributes for the fields of a message, or for the methods of a service.
 
     Args:
-        names: in the file.
-        classes: which the body of the class refers to.
-        taken: attributes that the class has beside.
+        names: In the file.
+        classes: Which the body of the class refers to.
+        taken: Attributes that the class has beside.
 
     """
     hidden = {*_USED_IN_CLASSES, *_USED_IN_MODULES, *classes, *taken}

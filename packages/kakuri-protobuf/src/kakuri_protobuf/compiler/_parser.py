@@ -27,11 +27,11 @@ def parse(text: str, file: str) -> FileNode:
     """Return what a file says.
 
     Args:
-        text: the file's content.
-        file: its name, for errors.
+        text: The file's content.
+        file: Its name, for errors.
 
     Raises:
-        ProtoSyntaxError: the text is not a .proto file of syntax proto2 or proto3.
+        ProtoSyntaxError: The text is not a .proto file of syntax proto2 or proto3.
 
     """
     return _Parser(tokenize(text, file), file).file()

@@ -29,7 +29,7 @@ class Scope:
     """All messages and enums that a file can refer to, by full name.
 
     Attributes:
-        missing: names of imported files that were not found, for errors about unknown types.
+        missing: Names of imported files that were not found, for errors about unknown types.
 
     """
 
@@ -41,7 +41,7 @@ class Scope:
         """Declare the messages and enums of a file.
 
         Raises:
-            ProtoSyntaxError: a name is taken.
+            ProtoSyntaxError: A name is taken.
 
         """
         for message in file.messages:
@@ -71,7 +71,7 @@ class Scope:
         """Return the full name of the message or enum that a name refers to.
 
         Raises:
-            ProtoSyntaxError: there is no such type.
+            ProtoSyntaxError: There is no such type.
 
         """
         if name.startswith("."):
@@ -92,7 +92,7 @@ def check(file: FileNode) -> None:
     """Check what the grammar leaves open: numbers, names, labels and options.
 
     Raises:
-        ProtoSyntaxError: the file breaks a rule of its syntax; says which and where.
+        ProtoSyntaxError: The file breaks a rule of its syntax; says which and where.
 
     """
     for message in file.messages:

@@ -17,9 +17,9 @@ class FieldNode:
 
     Attributes:
         label: "optional", "required", "repeated" or "".
-        type: a scalar's name or a message's or enum's as written; "map" for maps.
+        type: A scalar's name or a message's or enum's as written; "map" for maps.
         key, value: the types of a map.
-        is_group: whether it is a group, whose message `type` names.
+        is_group: Whether it is a group, whose message `type` names.
 
     """
 
@@ -92,9 +92,9 @@ class FileNode:
     """A whole file.
 
     Attributes:
-        name: of the file, for errors.
+        name: Of the file, for errors.
         syntax: "proto2" or "proto3".
-        imports: names of imported files with their positions; `True` for public ones.
+        imports: Names of imported files with their positions; `True` for public ones.
 
     """
 

@@ -52,7 +52,7 @@ class Writer:
         """Return the module's source.
 
         Raises:
-            ProtoSyntaxError: a name refers to nothing, or two names become one in Python.
+            ProtoSyntaxError: A name refers to nothing, or two names become one in Python.
 
         """
         order = self._needed()

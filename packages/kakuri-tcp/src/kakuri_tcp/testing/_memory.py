@@ -13,8 +13,8 @@ class MemoryTransport(asyncio.Transport):
     Data that is fed while reading is paused waits, as it would in the kernel.
 
     Attributes:
-        protocol: the current protocol.
-        has_eof: whether the protocol has ended its stream.
+        protocol: The current protocol.
+        has_eof: Whether the protocol has ended its stream.
     """
 
     def __init__(self, protocol: asyncio.Protocol) -> None:

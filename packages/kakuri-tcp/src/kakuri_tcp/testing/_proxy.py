@@ -23,10 +23,10 @@ class Faults:
     """Faults of both directions.
 
     Attributes:
-        latency: seconds by which every byte is delayed.
-        size: bytes of a piece; every piece is sent separately.
-        bandwidth: bytes per second.
-        black_hole: drop all bytes, and keep the connections open.
+        latency: Seconds by which every byte is delayed.
+        size: Bytes of a piece; every piece is sent separately.
+        bandwidth: Bytes per second.
+        black_hole: Drop all bytes, and keep the connections open.
     """
 
     latency: float = 0.0
@@ -42,8 +42,8 @@ class FaultProxy:
             proxy.faults = Faults(latency=0.1)
 
     Attributes:
-        endpoint: where it listens while the context is entered.
-        faults: the faults from now on.
+        endpoint: Where it listens while the context is entered.
+        faults: The faults from now on.
     """
 
     def __init__(self, upstream: Endpoint | str, faults: Faults = Faults()) -> None:

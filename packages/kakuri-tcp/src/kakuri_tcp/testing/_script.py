@@ -37,7 +37,7 @@ async def play(protocol: asyncio.Protocol, steps: Iterable[Step]) -> MemoryTrans
         await play(protocol, [Send(b"a\n"), Expect(b"A\n"), End()])
 
     Raises:
-        AssertionError: the peer received something else.
+        AssertionError: The peer received something else.
     """
     transport = MemoryTransport(protocol)
     for number, step in enumerate(steps, 1):

@@ -18,7 +18,7 @@ async def until(condition: Callable[[], bool], *, timeout: float = 10.0) -> None
     """Wait until a condition holds that no event announces.
 
     Raises:
-        TimeoutError: it did not hold within `timeout` seconds.
+        TimeoutError: It did not hold within `timeout` seconds.
     """
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for

@@ -33,9 +33,9 @@ class HostGuard:
         """Create a check.
 
         Args:
-            names: the server's names besides localhost.
-            loopback_only: of IP addresses, accept only those of loopback.
-            hint: how an operator allows one more name, such as "the server needs --allowed-host";
+            names: The server's names besides localhost.
+            loopback_only: Of IP addresses, accept only those of loopback.
+            hint: How an operator allows one more name, such as "the server needs --allowed-host";
                 the refused name is appended.
         """
         self._names = LOCAL_NAMES | {name.lower() for name in names}

@@ -36,7 +36,7 @@ class QueryError(Exception):
     """A query has faults.
 
     Attributes:
-        faults: all of them, each with its path, such as `query.state`.
+        faults: All of them, each with its path, such as `query.state`.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -52,11 +52,11 @@ def read_query(request: Request, query_type: type[Q]) -> Q:
     """Return a request's query as an instance of a dataclass.
 
     Args:
-        request: the request.
-        query_type: a dataclass, each of whose fields has a default.
+        request: The request.
+        query_type: A dataclass, each of whose fields has a default.
 
     Raises:
-        QueryError: a parameter is unknown, repeated or invalid. All faults are reported at once;
+        QueryError: A parameter is unknown, repeated or invalid. All faults are reported at once;
             of a repeated parameter only the repetition, because it is unknown which value is meant.
     """
     if not request.query_string:

@@ -48,10 +48,10 @@ class APIRouter(Router):
         """Create a router.
 
         Args:
-            problems: the responses for exceptions of the handlers; the first entry that matches
+            problems: The responses for exceptions of the handlers; the first entry that matches
                 is used. QueryError and JSONError need no entry. Any other exception is the
                 server's 500.
-            ids: the types of parameters, each with the regular expression of its ids.
+            ids: The types of parameters, each with the regular expression of its ids.
         """
         super().__init__(dict.fromkeys(ids, str))
         self._ids = {kind: re.compile(pattern) for kind, pattern in ids.items()}
@@ -76,17 +76,17 @@ class APIRouter(Router):
         """Add a route.
 
         Args:
-            method: the method, such as GET.
-            pattern: the path; `:name<type>` is a parameter whose type is one of `ids`.
-            handler: a coroutine function, or a function that returns a Response. It is called
+            method: The method, such as GET.
+            pattern: The path; `:name<type>` is a parameter whose type is one of `ids`.
+            handler: A coroutine function, or a function that returns a Response. It is called
                 with the request and, if `query` is given, the query.
-            streaming: whether the handler reads the content itself.
-            body_limit: bytes of content, if other than the server's limit.
-            query: the dataclass of the query; None refuses every parameter.
+            streaming: Whether the handler reads the content itself.
+            body_limit: Bytes of content, if other than the server's limit.
+            query: The dataclass of the query; None refuses every parameter.
 
         Raises:
-            kakuri_http.RouteError: the pattern or the method is not valid.
-            kakuri_http.RouteConflict: another route has the same paths.
+            kakuri_http.RouteError: The pattern or the method is not valid.
+            kakuri_http.RouteConflict: Another route has the same paths.
         """
         answer = self._answer_with(handler, query, _TYPED.findall(pattern))
         super().add(method, pattern, answer, streaming=streaming, body_limit=body_limit)

@@ -28,13 +28,13 @@ async def serving(
     own before you leave the context, or they last for all of `drain_seconds`.
 
     Args:
-        listen: where to listen, or sockets that do; port 0 lets the kernel choose.
-        router: the routes.
-        access: who may connect to a Unix socket.
-        drain_seconds: seconds that requests in progress may take at the end.
+        listen: Where to listen, or sockets that do; port 0 lets the kernel choose.
+        router: The routes.
+        access: Who may connect to a Unix socket.
+        drain_seconds: Seconds that requests in progress may take at the end.
 
     Raises:
-        kakuri_tcp.ListenFailed: the address can't be used.
+        kakuri_tcp.ListenFailed: The address can't be used.
     """
     server = await serve(listen, router, access_log=access_log(), access=access)
     shed_with(server.shed)

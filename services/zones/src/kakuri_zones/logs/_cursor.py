@@ -32,7 +32,7 @@ class Cursor:
         """Read a cursor from text.
 
         Raises:
-            LogCursorError: the text is not a cursor.
+            LogCursorError: The text is not a cursor.
 
         """
         found = _cursor.fullmatch(text)
@@ -46,7 +46,7 @@ class Cursor:
         """Read a cursor that may have an end: `POSITION-END`.
 
         Raises:
-            LogCursorError: the text is not a cursor.
+            LogCursorError: The text is not a cursor.
 
         """
         position, dash, end = text.partition("-")

@@ -37,10 +37,10 @@ class TrimmedLog:
     """The removed part of an ended log, or all of it.
 
     Attributes:
-        zone: the zone's id.
-        files: how many files were removed.
-        size: bytes of the removed files.
-        left: remaining bytes of the log.
+        zone: The zone's id.
+        files: How many files were removed.
+        size: Bytes of the removed files.
+        left: Remaining bytes of the log.
 
     """
 
@@ -75,17 +75,17 @@ class EndedLogs:
         continues.
 
         Args:
-            live: the zones whose logs are neither counted nor touched. Call `trim` right
+            live: The zones whose logs are neither counted nor touched. Call `trim` right
                 after determining them, with no await between, so that its work is queued before
                 that of a later start.
-            ends: when zones have ended, in seconds since the epoch. Any other zone counts as
+            ends: When zones have ended, in seconds since the epoch. Any other zone counts as
                 ended when its log was last written to.
 
         Returns:
             What was removed, by zone.
 
         Raises:
-            LogStorageError: the folder of all logs can't be listed.
+            LogStorageError: The folder of all logs can't be listed.
 
         """
         return await self._logs.run(self._trim, live, ends)

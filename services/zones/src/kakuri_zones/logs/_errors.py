@@ -20,7 +20,7 @@ class UnknownLog(LogError, LookupError):
     """A zone has no log.
 
     Attributes:
-        zone: the zone's id.
+        zone: The zone's id.
 
     """
 
@@ -39,7 +39,7 @@ class LogCursorError(LogError, ValueError):
     """A text that is not a cursor.
 
     Attributes:
-        cursor: the text.
+        cursor: The text.
 
     """
 
@@ -54,7 +54,7 @@ class LogStorageError(LogError, OSError):
     """A log's files could not be created, read, renamed or removed; the cause is an OSError.
 
     Attributes:
-        zone: the zone's id.
+        zone: The zone's id.
 
     """
 

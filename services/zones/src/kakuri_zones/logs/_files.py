@@ -62,7 +62,7 @@ def check_zone(zone: str) -> str:
     """Return the id if it is a valid folder name.
 
     Raises:
-        LogNameError: it is not.
+        LogNameError: It is not.
 
     """
     if _zone.fullmatch(zone) is None:
@@ -74,7 +74,7 @@ def current_name(attempt: int) -> str:
     """Return the name of the file that the runtime writes to.
 
     Raises:
-        LogNameError: the attempt can't name a file.
+        LogNameError: The attempt can't name a file.
 
     """
     if not 0 <= attempt <= MAX_ATTEMPT:
@@ -87,8 +87,8 @@ def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
     """Yield a descriptor of a zone's folder, and translate OSError from the block.
 
     Raises:
-        UnknownLog: there is no such folder.
-        LogStorageError: it can't be opened, or the block raised OSError.
+        UnknownLog: There is no such folder.
+        LogStorageError: It can't be opened, or the block raised OSError.
 
     """
     check_zone(zone)
@@ -114,7 +114,7 @@ def create_folder(root: Path, zone: str) -> None:
     """Create a zone's folder, or deny other users access to an existing one.
 
     Raises:
-        LogStorageError: it could not be created, or something else has its name.
+        LogStorageError: It could not be created, or something else has its name.
 
     """
     check_zone(zone)
@@ -135,8 +135,8 @@ def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
     """Put a file that every user may read into a zone's folder, in place of an earlier one.
 
     Raises:
-        UnknownLog: there is no such folder.
-        LogStorageError: the file can't be written.
+        UnknownLog: There is no such folder.
+        LogStorageError: The file can't be written.
 
     """
     part = f"{name}.part"
@@ -157,7 +157,7 @@ def remove_folder(root: Path, zone: str) -> None:
     """Remove a zone's folder with its content, if it exists.
 
     Raises:
-        LogStorageError: it could not be removed completely.
+        LogStorageError: It could not be removed completely.
 
     """
     check_zone(zone)
@@ -227,7 +227,7 @@ def open_file(folder: int, file: LogFile) -> int:
     """Return a descriptor of a listed file.
 
     Raises:
-        FileNotFoundError: it was removed, or another file has its name.
+        FileNotFoundError: It was removed, or another file has its name.
 
     """
     descriptor = os.open(file.name, _FILE, dir_fd=folder)

@@ -38,11 +38,11 @@ class Reading:
     """The result of a read.
 
     Attributes:
-        content: what the container wrote.
-        next: the position after the content.
-        is_complete: whether that is the end of the log.
-        has_gap: whether content after the cursor is missing.
-        name: the file that `next` is in, if there is one.
+        content: What the container wrote.
+        next: The position after the content.
+        is_complete: Whether that is the end of the log.
+        has_gap: Whether content after the cursor is missing.
+        name: The file that `next` is in, if there is one.
 
     """
 

@@ -109,8 +109,8 @@ class LogStore:
         Logs of much earlier attempts are removed. The call may be repeated.
 
         Raises:
-            LogNameError: the id or the attempt can't name a file.
-            LogStorageError: the folder can't be created.
+            LogNameError: The id or the attempt can't name a file.
+            LogStorageError: The folder can't be created.
 
         """
         location = self.location(zone, attempt)
@@ -121,7 +121,7 @@ class LogStore:
         """Return the location of an attempt's log, which need not exist.
 
         Raises:
-            LogNameError: the id or the attempt can't name a file.
+            LogNameError: The id or the attempt can't name a file.
 
         """
         return LogLocation(str(self._root / check_zone(zone)), current_name(attempt))
@@ -136,8 +136,8 @@ class LogStore:
             The path of the file.
 
         Raises:
-            UnknownLog: the zone has no folder.
-            LogStorageError: the file can't be written.
+            UnknownLog: The zone has no folder.
+            LogStorageError: The file can't be written.
 
         """
         await self.run(write_file, self._root, zone, name, content)
@@ -151,7 +151,7 @@ class LogStore:
         """Remove a zone's log, if it exists.
 
         Raises:
-            LogStorageError: it could not be removed completely.
+            LogStorageError: It could not be removed completely.
 
         """
         await self.run(remove_folder, self._root, zone)
@@ -167,8 +167,8 @@ class LogStore:
         crash interrupted is completed.
 
         Raises:
-            UnknownLog: the zone has no folder.
-            LogStorageError: a file can't be renamed.
+            UnknownLog: The zone has no folder.
+            LogStorageError: A file can't be renamed.
 
         """
         name = await self.run(self._rename, zone, attempt)
@@ -190,8 +190,8 @@ class LogStore:
         ignored.
 
         Raises:
-            UnknownLog: the zone has no log.
-            LogStorageError: it can't be read.
+            UnknownLog: The zone has no log.
+            LogStorageError: It can't be read.
 
         """
         return str(await self.run(self._tail, zone, lines, attempt))
@@ -211,9 +211,9 @@ class LogStore:
         last container has ended, so that nothing more will be written.
 
         Raises:
-            LogCursorError: the text is not a cursor.
-            UnknownLog: the zone has no log, or it was removed meanwhile.
-            LogStorageError: it can't be read.
+            LogCursorError: The text is not a cursor.
+            UnknownLog: The zone has no log, or it was removed meanwhile.
+            LogStorageError: It can't be read.
 
         """
         cursor = Cursor() if after is None else Cursor.parse(after)
@@ -242,9 +242,9 @@ class LogStore:
         quickly as it is read can be read to an end.
 
         Raises:
-            LogCursorError: the text is not a cursor.
-            UnknownLog: the zone has no log, or it was removed meanwhile.
-            LogStorageError: it can't be read.
+            LogCursorError: The text is not a cursor.
+            UnknownLog: The zone has no log, or it was removed meanwhile.
+            LogStorageError: It can't be read.
 
         """
         cursor, last = (Cursor(), None) if after is None else Cursor.parse_bounded(after)
@@ -275,9 +275,9 @@ class LogStore:
         memory of one piece, and misses what is rotated away meanwhile.
 
         Raises:
-            LogCursorError: the text is not a cursor.
-            UnknownLog: the zone has no log.
-            LogStorageError: it can't be read.
+            LogCursorError: The text is not a cursor.
+            UnknownLog: The zone has no log.
+            LogStorageError: It can't be read.
 
         """
         if not follow:
