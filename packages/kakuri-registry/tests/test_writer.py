@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kakuri_registry import (
@@ -14,6 +15,7 @@ from kakuri_registry import (
     StoreWriter,
     WorkloadRegistry,
     _tidier,
+    _writer,
 )
 from kakuri_workload import DesiredState, Run, WorkloadState
 from kakuri_workload.testing import workload
@@ -584,6 +586,29 @@ async def test_closed_writer_does_not_tidy(registry, store):
         timer = writer._tidier._timer
     assert timer.cancelled()
     assert store.tidied == 0
+
+
+async def test_closed_writer_does_not_repeat_a_write_that_fails_after_it(
+    registry, store, monkeypatch
+):
+    monkeypatch.setattr(_writer, "FIRST_RETRY_SECONDS", 0.0)
+    with ThreadPoolExecutor(1) as executor:
+        writer = StoreWriter(registry, store, executor=executor)
+        registry.register(workload("a"), now=0)
+        await writer.flushed()
+        store.gate.clear()
+        store.faults = [StoreFailed("the disk stumbled")]
+        registry.update("a", Run(RUNNING), now=1)
+        closing = asyncio.create_task(writer.close())
+        await until(lambda: writer._backlog.writing)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        store.gate.set()
+        await until(lambda: writer.error is not None)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert store.writes == [["a"], ["a"]]
 
 
 async def test_concurrent_flushed_without_registrations_share_one_wait(registry, store):

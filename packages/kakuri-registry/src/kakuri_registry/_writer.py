@@ -94,7 +94,6 @@ class StoreWriter:
         self._flushing: list[_Outcome] = []  # callers that share one wait for known workloads
         self._error: StoreError | None = None
         self._registration_error: StoreError | None = None
-        self._is_closed = False
         self._executor = executor
         self._thread: ThreadPoolExecutor | None = None
         self._tidier = Tidier(store, self._submit)
@@ -205,7 +204,7 @@ class StoreWriter:
         """
         try:
             has_failed = False
-            while self.backlog and not self._is_closed:
+            while self.backlog:
                 try:
                     await self.flushed()
                 except StoreError:  # a refused registration has been withdrawn: try the rest again
@@ -279,7 +278,7 @@ class StoreWriter:
 
     def _begin_write(self) -> None:
         self._next_write = None
-        if self._backlog.writing or self._is_closed:
+        if self._backlog.writing:
             return
         changes = self._backlog.take(only_new=self._retry is not None)
         if changes:
@@ -366,7 +365,6 @@ class StoreWriter:
         self._write_soon()
 
     def _stop(self) -> None:
-        self._is_closed = True
         self._registry.subscribe(None)
         self._tidier.close()
         for timer in (self._retry, self._batch_timer, self._next_write):
