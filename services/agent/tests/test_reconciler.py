@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from kakuri_agent import Agent, Capacity, Reconciler
+from kakuri_agent import Agent, Capacity, Reconciler, _work_queue
 from kakuri_agent._work_queue import WORKLOADS_PER_TURN
 from kakuri_registry import MemoryStore, StoreFailed, StoreFull, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
@@ -519,7 +519,10 @@ async def test_start_after_a_removal_waits_until_the_removal_is_on_disk(
     agent.close()
 
 
-async def test_removal_on_a_failing_disk_only_stops_the_zone(slow, registry, runtime, settle):
+async def test_removal_on_a_failing_disk_only_stops_the_zone_until_it_is_saved(
+    slow, registry, runtime, settle, monkeypatch
+):
+    monkeypatch.setattr(_work_queue, "STORE_RETRY_SECONDS", 0.0)
     store, writer = slow
     store.takes_nothing = True
     runtime.zones["wl-1"] = ZoneStatus("wl-1", RUNNING)
@@ -532,7 +535,6 @@ async def test_removal_on_a_failing_disk_only_stops_the_zone(slow, registry, run
     assert {order[0] for order in runtime.commands} == {"stop"}
     store.takes_nothing = False
     await writer.flushed()
-    agent.enqueue("wl-1")
     await settle()
     assert runtime.commands[-1][:2] == ("remove", "wl-1")
     agent.close()
