@@ -26,6 +26,14 @@ def test_variable_counts_with_its_name_and_the_equals_sign():
     ]
 
 
+def test_variable_of_wide_characters_counts_bytes():
+    # As many bytes as are allowed and one more, of which the equals sign is the last.
+    ((path, message),) = oversized_strings(workload(env={"\U0001f600": "\U0001f600" * 32_767}))
+    assert path == "$.env['\U0001f600']"
+    assert message.endswith("at most 131071 bytes, got 131073 bytes")
+    assert list(oversized_strings(workload(env={"\U0001f600": "\U0001f600" * 32_766}))) == []
+
+
 def test_path_of_a_long_variable_name_is_shortened():
     ((path, _),) = oversized_strings(workload(env={"N" * 70_000: "x" * 70_000}))
     assert path == f"$.env['{'N' * 100}…']"
