@@ -70,8 +70,11 @@ def test_metadata_is_read_back_with_bytes_under_names_that_end_in_bin():
 
 @pytest.mark.parametrize(
     "name",
-    ["", "A", "a b", ":path", "grpc-timeout", "content-type", "content-length", "te", "host"],
-)
+    [
+        "", "A", "a b", ":path", "grpc-timeout", "content-type", "content-length", "te", "host",
+        "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",
+    ],
+)  # fmt: skip
 def test_name_of_metadata_that_is_not_free_is_refused(name):
     with pytest.raises(ValueError, match="name of metadata"):
         encode_metadata([(name, "x")])

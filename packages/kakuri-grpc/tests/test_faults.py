@@ -20,7 +20,7 @@ from kakuri_grpc import (
 from kakuri_http2 import ErrorCode
 from kakuri_http2 import _frames as frames
 
-from .echo_service import BOTH, DOWN, UNARY, Answer, Question
+from .echo_service import BOTH, DOWN, UNARY, UP, Answer, Question
 from .scripted_peer import GOOD_HEAD, OK, Network, turns
 
 LAST = (1 << 31) - 1
@@ -107,6 +107,28 @@ async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
     await turns(lambda: peer.is_closed)  # drained, it is closed by this side if not by the peer
     assert is_clean(peer)
     await turns(lambda: channel.state is ChannelState.READY)
+
+
+async def test_closing_a_channel_closes_a_connection_that_drains(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.goaway(LAST))
+    await turns(lambda: len(network.peers) == 2)
+    await channel.close()
+    assert peer.is_closed
+    assert await status_of(call) is StatusCode.UNAVAILABLE
+
+
+async def test_closing_a_channel_waits_for_calls_on_a_connection_that_drains(channel, network):
+    peer, (call,) = await started(channel, network)
+    peer.send(peer.goaway(LAST))
+    await turns(lambda: len(network.peers) == 2)
+    closing = asyncio.ensure_future(channel.close(grace=60.0))
+    await asyncio.sleep(0)
+    assert not peer.is_closed
+    peer.answer(1, HELLO)
+    assert await call == Answer(text="hello")
+    await closing
+    assert peer.is_closed
 
 
 async def test_second_goaway_ends_the_streams_that_the_first_one_spared(channel, network):
@@ -645,6 +667,22 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         with pytest.raises(StatusError) as caught:
             await call.receive()
         assert caught.value.code is StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "got none"), (2, "got more")])
+async def test_sole_answer_of_another_number_of_messages_is_internal(
+    channel, network, number, words
+):
+    opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
+    peer = await network.peer()
+    await turns(opening.done)
+    async with await opening as running:
+        await running.end()
+        peer.send(peer.head(1), *[peer.message(1, HELLO)] * number, peer.trailers(1))
+        with pytest.raises(StatusError, match=f"expected one message, {words}") as caught:
+            await running.sole_answer()
+    assert caught.value.code is StatusCode.INTERNAL
+    assert is_clean(peer)
 
 
 async def test_early_end_by_the_server_stops_a_client_that_streams(channel, network):

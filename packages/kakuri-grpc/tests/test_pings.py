@@ -95,6 +95,15 @@ async def test_ping_without_an_answer_ends_the_connection_and_its_calls(called):
     assert peer.of_kind(frames.GOAWAY)
 
 
+async def test_connection_that_ended_has_no_timer(called):
+    peer, call = called
+    timer = peer.driver._keepalive
+    peer.lose()
+    with pytest.raises(Unavailable):
+        await call
+    assert timer.cancelled()
+
+
 async def test_unix_sockets_are_not_pinged_while_calls_have_time(monkeypatch):
     network = Network(monkeypatch)
     async with Channel("unix:/played", keepalive=KEEPALIVE) as channel:
@@ -212,6 +221,36 @@ async def test_late_call_pings_a_server_that_fell_silent_long_before_the_deadlin
     assert pings(peer) == 1
 
 
+@pytest.mark.parametrize(("seconds", "expected"), [(9.5, 0), (10.0, 1)])
+async def test_late_call_pings_a_server_that_was_silent_for_the_timeout(
+    silent_server, monkeypatch, seconds, expected
+):
+    peer = await silent_server.peer()
+    driver = peer.driver
+    now = float(int(driver.loop.time()) + 1)
+    driver.last_received = now - seconds
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.loop, "time", lambda: now)
+        driver.call_expired(now - 100.0)
+    driver.flush()
+    assert pings(peer) == expected
+
+
+@pytest.mark.parametrize("since_call", [0.0, 1.0])
+async def test_late_call_pings_a_server_that_sent_nothing_since_the_call(
+    silent_server, monkeypatch, since_call
+):
+    peer = await silent_server.peer()
+    driver = peer.driver
+    now = float(int(driver.loop.time()) + 1)
+    driver.last_received = now - 5.0
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.loop, "time", lambda: now)
+        driver.call_expired(driver.last_received - since_call)
+    driver.flush()
+    assert pings(peer) == (since_call == 0.0)
+
+
 async def test_late_stream_pings_a_silent_server(silent_server):
     peer = await silent_server.peer()
     async with await silent_server.channel.stream(DOWN, Question(), timeout=600.0) as stream:
@@ -273,8 +312,17 @@ async def test_channel_that_closes_in_doubt_fails_the_calls_that_wait(silent_ser
 
 
 async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_path):
+    was_called = asyncio.Event()
+
     async def freeze(reader, writer):
         writer.write(frames.settings_frame({}) + frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
+        await reader.readexactly(len(frames.PREFACE))
+        kind = None
+        while kind != frames.HEADERS:
+            head = await reader.readexactly(9)
+            kind = head[3]
+            await reader.readexactly(int.from_bytes(head[:3], "big"))
+        was_called.set()
         await reader.read()
         writer.close()
 
@@ -283,8 +331,12 @@ async def test_call_after_a_frozen_server_was_replaced_reaches_the_new_one(tmp_p
         our_server() as server,
         Channel(f"unix:{tmp_path}/s", keepalive=Keepalive(timeout=0.05)) as channel,
     ):
+        late = asyncio.ensure_future(channel.call(UNARY, Question(), timeout=600))
+        await was_called.wait()
+        (timed,) = channel._connections.current.deadlines._calls
+        timed.expire()
         with pytest.raises(DeadlineExceeded):
-            await channel.call(UNARY, Question(), timeout=0.05)
+            await late
         frozen.close()
         (tmp_path / "s").unlink(missing_ok=True)
         await server.listen(f"unix:{tmp_path}/s")
