@@ -139,7 +139,7 @@ def test_daemon_that_is_terminated_finishes_requests_in_flight(start):
 
 
 @pytest.mark.parametrize("name", DAEMONS)
-def test_daemon_whose_log_reader_is_gone_continues_to_serve(name):
+def test_daemon_whose_log_reader_is_closed_continues_to_serve(name):
     """Its reader goes away before the first line; the daemon serves, and ends on SIGTERM."""
     process = subprocess.Popen(
         [BIN / name, "--listen", "127.0.0.1:0", "--log-level", "debug"],

@@ -62,7 +62,7 @@ def test_nox_without_a_python_fails_with_one_line(nox):
     assert "'/nowhere/python3', which does not run; name one: PYTHON=python3.12 ./nox" in line
 
 
-def test_nox_without_pip_fails_with_one_line_that_says_how_to_install_it(nox):
+def test_nox_without_pip_fails_with_one_line_on_how_to_install_it(nox):
     done = nox(pip="none")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2

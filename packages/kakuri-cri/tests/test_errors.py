@@ -93,7 +93,7 @@ async def test_start_that_is_under_way_raises_start_under_way():
     assert type(await failure("StopContainer", "UNKNOWN", message)) is CallRefused
 
 
-async def test_error_without_message_says_its_status():
+async def test_error_without_message_names_its_status():
     assert (await failure("Version", "PERMISSION_DENIED")).message == "permission denied"
 
 

@@ -191,7 +191,7 @@ async def test_stream_that_failed_keeps_its_error_after_it_is_cancelled(channel)
         await running.receive()
 
 
-async def test_stream_that_is_cancelled_before_its_end_says_so(channel):
+async def test_stream_that_is_cancelled_before_its_end_reports_it(channel):
     async with await channel.stream(BOTH, timeout=10) as running:
         pass
     with pytest.raises(StatusError, match="cancelled here") as caught:

@@ -259,7 +259,9 @@ async def test_doubled_interval_outlives_a_failed_attempt(network):
         assert await second == Answer(text="hello")
 
 
-async def test_call_during_a_failed_reconnection_says_that_nothing_was_processed(channel, network):
+async def test_call_during_a_failed_reconnection_reports_that_nothing_was_processed(
+    channel, network
+):
     peer, (call,) = await started(channel, network)
     network.refuses = 10
     peer.send(peer.goaway(1))

@@ -157,7 +157,7 @@ def test_blocking_request_that_the_server_does_not_read_raises_write_timeout():
         assert caught.value.phase == "write"
 
 
-def test_blocking_client_follows_at_most_the_redirects_asked_for(endpoint):
+def test_blocking_client_follows_at_most_the_given_number_of_redirects(endpoint):
     with BlockingClient(endpoint) as client:
         assert client.request("GET", "/a").status == 302
         assert client.request("GET", "/a", redirects=2).body == b"d=e"

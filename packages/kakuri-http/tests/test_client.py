@@ -429,7 +429,7 @@ async def test_closed_client_raises_connect_failed():
     assert len(heads) == 1
 
 
-async def test_redirects_are_followed_up_to_the_number_asked_for():
+async def test_redirects_are_followed_up_to_the_given_number():
     redirect = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
     secret = {"Authorization": "Bearer x", "X-Kept": "1"}
     async with (
@@ -460,7 +460,7 @@ async def test_redirect_changes_the_method_by_its_status(method, status, then):
     assert heads[1].startswith(f"{then} /b HTTP/1.1\r\n".encode())
 
 
-async def test_redirects_beyond_the_number_asked_for_raise_too_many_redirects():
+async def test_redirects_beyond_the_given_number_raise_too_many_redirects():
     redirect = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
     async with scripted(*[redirect] * 3) as (url, heads), Client() as client:
         with pytest.raises(TooManyRedirects):

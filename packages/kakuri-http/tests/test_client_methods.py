@@ -55,7 +55,7 @@ async def test_client_method_with_a_body_sends_it(kind, name):
 
 
 @pytest.mark.parametrize("kind", [Client, BlockingClient])
-async def test_client_method_follows_redirects_if_asked(kind):
+async def test_client_method_follows_redirects_if_requested(kind):
     assert (await described(kind, "get", "/")).status == 307
     assert (await described(kind, "get", "/", redirects=1)).text() == "GET /moved None "
 

@@ -110,7 +110,7 @@ def test_check_that_is_not_callable_raises_type_error():
     [
         ("/w/:id", "/w/:name", "expected ':id' as in '/w/:id', got ':name' in '/w/:name'"),
         ("/w/:n<int>", "/w/:n/x", "expected ':n<int>' as in '/w/:n<int>', got ':n' in '/w/:n/x'"),
-        ("/w/:id", "/w/:id", "expected one route for GET /w/:id, got /w/:id too"),
+        ("/w/:id", "/w/:id", "GET /w/:id has the same paths as the route /w/:id"),
     ],
 )
 def test_route_conflict_names_the_other_route(first, second, message):

@@ -219,7 +219,7 @@ def test_streams_above_the_servers_limit_are_refused_as_not_processed():
     assert pair.server._streams.keys() == {first}
 
 
-def test_going_away_ends_streams_above_the_last_one_as_not_processed():
+def test_goaway_ends_streams_above_the_last_one_as_not_processed():
     client = ClientConnection()
     client.receive_data(settings())
     first, second = client.send(CALL), client.send(CALL)

@@ -65,7 +65,7 @@ def test_document_that_is_cut_off_anywhere_has_the_error_of_loads():
 
 
 @pytest.mark.parametrize("character", ["]", "}", ",", ":", "'", "x", "\x00", "1", '"', "\\", "/"])
-def test_document_with_a_character_too_many_has_the_error_of_loads(character):
+def test_document_with_an_extra_character_has_the_error_of_loads(character):
     for position in range(len(DOCUMENT) + 1):
         text = (DOCUMENT[:position] + character + DOCUMENT[position:]).encode()
         expected = syntax_error_of(lambda text=text: loads(text))

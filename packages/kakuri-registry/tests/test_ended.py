@@ -1,5 +1,5 @@
 from kakuri_registry import Loaded, WorkloadRegistry, entry_size, spec_size
-from kakuri_registry._sizes import ENTRY_BYTES, STEP_BYTES, TEXT_BYTES
+from kakuri_registry._sizes import ENTRY_BYTES, TEXT_BYTES, TRANSITION_BYTES
 from kakuri_workload import DesiredState, Run, Workload, WorkloadState
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -35,7 +35,7 @@ def test_entry_size_counts_message_and_history():
     register(registry, "a")
     entry = registry.update("a", Run(FAILED, reason="Error", message="m" * 10), now=1)
     size = entry_size(entry, registry.history("a")[1:])
-    assert size == spec_size(entry.workload) + STEP_BYTES + 4 * TEXT_BYTES + 2 * (5 + 10)
+    assert size == spec_size(entry.workload) + TRANSITION_BYTES + 4 * TEXT_BYTES + 2 * (5 + 10)
 
 
 def test_ended_bytes_counts_ended_workloads_until_their_removal():

@@ -67,7 +67,9 @@ def test_reserve_of_more_than_the_node_raises_never_fits(limits, message):
 @pytest.mark.parametrize(
     ("memory_mb", "reserved", "says_so"), [(299, 300, True), (300, 300, False), (301, 301, False)]
 )
-def test_reserve_of_a_small_workload_counts_the_floor_and_says_so(memory_mb, reserved, says_so):
+def test_reserve_of_a_small_workload_counts_the_floor_and_the_message_names_it(
+    memory_mb, reserved, says_so
+):
     capacity = Capacity(memory_mb=reserved, memory_floor_mb=300)
     capacity.reserve(workload("a", memory_mb=memory_mb))
     assert capacity.memory_mb_used == reserved

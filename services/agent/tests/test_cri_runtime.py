@@ -146,7 +146,7 @@ async def test_end_during_a_start_leaves_nothing(node, call, command):
     "call",
     ["PullImage", "RunPodSandbox", "PodSandboxStatus", "CreateContainer", "StartContainer"],
 )
-async def test_start_that_an_agent_left_under_way_is_carried_on_by_the_next(node, call):
+async def test_start_in_progress_at_the_end_of_an_agent_is_completed_by_the_next(node, call):
     node.cri.faults.set(call, "delay(100)")
     async with node.agent() as client:
         await run(client)
@@ -158,7 +158,7 @@ async def test_start_that_an_agent_left_under_way_is_carried_on_by_the_next(node
 
 
 @pytest.mark.parametrize("call", ["StopContainer", "RemoveContainer", "RemovePodSandbox"])
-async def test_removal_that_an_agent_left_under_way_is_carried_on_by_the_next(node, call):
+async def test_removal_in_progress_at_the_end_of_an_agent_is_completed_by_the_next(node, call):
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)
@@ -183,7 +183,7 @@ async def test_workload_removed_while_its_sandbox_was_created_for_a_dead_agent_l
         assert (await client.list_workloads()).workloads == []
 
 
-async def test_end_of_a_run_while_no_agent_was_there_is_reported_by_the_next(node):
+async def test_end_of_a_run_without_an_agent_is_reported_by_the_next_agent(node):
     async with node.agent() as client:
         await run(client)
         await reached(client, State.RUNNING)

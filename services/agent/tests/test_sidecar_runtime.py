@@ -621,7 +621,7 @@ async def test_lost_sidecar_is_logged_with_the_cause(tmp_path, watcher):
     assert "No such file or directory" in line["error"]
 
 
-async def test_stop_with_a_shorter_grace_time_replaces_the_one_under_way(runtime, sidecar):
+async def test_stop_with_a_shorter_grace_time_replaces_the_one_in_progress(runtime, sidecar):
     held = asyncio.Event()
     sidecar.answers["POST"] = [held]
     for grace_seconds in (3600, 3600, 5, 60):
@@ -636,7 +636,7 @@ async def test_stop_with_a_shorter_grace_time_replaces_the_one_under_way(runtime
     assert sent.count("3600") <= 1
 
 
-async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_under_way(
+async def test_removal_with_a_shorter_grace_time_is_sent_while_another_is_in_progress(
     runtime, sidecar
 ):
     sidecar.answers["DELETE"] = [held := asyncio.Event(), Response(204)]

@@ -98,7 +98,7 @@ async def test_runtime_config_without_linux_gives_the_default_parent():
     assert await CgroupParent(bare())() == "/kakuri"
 
 
-async def test_health_without_conditions_says_which_are_missing(tmp_path):
+async def test_health_without_conditions_names_the_missing_ones(tmp_path):
     settings = Settings(cri=Endpoint.unix("/unused"), log_dir=tmp_path)
     async with bare() as cri, zone_node(cri, settings) as node:
         health = await node.health()

@@ -456,7 +456,7 @@ async def test_bounded_reads_end_at_the_first_end_over_rotations(store, log, lim
     assert (await everything(store)).startswith(expected + later)
 
 
-async def test_bounded_read_whose_files_are_gone_has_ended(store, log):
+async def test_bounded_read_whose_files_were_removed_has_ended(store, log):
     log.write("0.log", line(b"a"))
     first = await store.read_bounded("zone", None, limit=1)
     (log.folder / "0.log").unlink()

@@ -31,7 +31,7 @@ def check_seconds(value: Any, name: str, *, may_be_none: bool = False) -> None:
         shown = "seconds or None" if may_be_none else "seconds"
         raise TypeError(f"expected {shown} as {name}, got {type(value).__name__}")
     if not value >= 0:
-        raise ValueError(f"expected seconds from 0 on as {name}, got {value!r}")
+        raise ValueError(f"expected at least 0 seconds as {name}, got {value!r}")
 
 
 def check_count(value: Any, name: str, *, least: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong, ordered by what a caller would do about it.
+"""The errors of this package, by what a caller would do about them.
 
 HTTPError
 ├── ProtocolError (ValueError)
@@ -27,7 +27,7 @@ import kakuri_tcp
 
 
 class HTTPError(Exception):
-    """Base of the errors that this package defines."""
+    """The base of all errors of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # copy and pickle would call the class with `args`, but it takes other arguments.

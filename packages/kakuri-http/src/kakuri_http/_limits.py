@@ -62,7 +62,8 @@ class Limits(ServerLimits):
     body_rate: int = 1 * KIB
     """Bytes per second at which content has to arrive after `body_timeout`; 408."""
     half_closed_timeout: float = 3.0
-    """How long a handler may run after the client shut its sending side: it may be away."""
+    """How long a handler may run after the client shut its sending side, because it may have
+    disconnected."""
 
     @property
     def sweep_interval(self) -> float:

@@ -159,7 +159,7 @@ def written(one: dict[str, Any], stream: int) -> bytes:
 
 @pytest.mark.parametrize("cuts", CUTS)
 @pytest.mark.parametrize("case", SCENARIOS, ids=lambda case: case["name"])
-def test_client_scenario_ends_as_the_suite_says(case, cuts):
+def test_client_scenario_ends_as_the_suite_expects(case, cuts):
     connection = ClientConnection()
     kinds = {one["type"] for one in case["server_sends"]}
     if "instead_of_preface" not in kinds:

@@ -1,4 +1,4 @@
-"""What can be wrong with a document, a value or a type.
+"""The errors of this package, about documents, values and types.
 
 JSONError (ValueError)
 ├── JSONSyntaxError                    the text is not valid JSON (RFC 8259)

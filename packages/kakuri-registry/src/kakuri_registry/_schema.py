@@ -12,7 +12,7 @@ from kakuri_registry._errors import StoreFailed, StoreTooNew
 from kakuri_registry._folder import open_file
 
 APPLICATION_ID = 0x4B414B55
-"""Marks a database as one of this package ("KAKU"), for us and for file(1)."""
+"""Marks a database as one of this package ("KAKU"), also for file(1)."""
 
 MIGRATIONS = {
     0: (
@@ -96,10 +96,15 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def refuse_foreign(path: Path) -> None:
-    """Check the file of a database before anything in it is changed.
+    """Check that a database is one of this package, before anything in it is changed.
 
-    `migrate` checks what is only in its log. Raises StoreTooNew for a database of a
-    later version, StoreFailed for another application's, and OSError.
+    Only the header of the file is read; `migrate` checks what is only in the log.
+
+    Raises:
+        StoreTooNew: A later version of this package has written it.
+        StoreFailed: Another application has written it.
+        OSError: It can't be read.
+
     """
     try:
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
@@ -120,12 +125,11 @@ def refuse_foreign(path: Path) -> None:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set how a database keeps what was removed from it. To be called before anything is written.
+    """Configure what a database does with removed content; call it before anything is written.
 
-    Pages are overwritten with zeros when their content is removed (not every build of SQLite does
-    that by itself): a removed workload may have had secrets in its environment. A database that
-    is made now can give pages back to the file system; one of an earlier version keeps them for
-    what comes.
+    Removed content is overwritten with zeros, because a workload may have had secrets in its
+    environment, and not every build of SQLite does so by default. A new database can return free
+    pages to the file system; one of an earlier version keeps them for later rows.
     """
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     if not pages:  # to an existing database this would be a write

@@ -1,7 +1,7 @@
-"""What a workload takes in memory and in a store, in bytes.
+"""The size of a workload in memory and in a store, in bytes.
 
-These are charges rather than measurements: the same workload always has the same size, also in the
-next process, and the size is never much below what the process really uses for it.
+Sizes are computed, not measured: the same workload has the same size in every process, and its
+size is not much less than the memory that it takes.
 """
 
 from kakuri_workload import Workload
@@ -10,13 +10,13 @@ from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._history import History
 
 ENTRY_BYTES = 1024
-"""Charged for each workload besides its texts: the entry, its indexes and its row."""
+"""Bytes of a workload without its texts: the entry, its indexes and its row."""
 
-STEP_BYTES = 256
-"""Charged for each step of a history besides its texts."""
+TRANSITION_BYTES = 256
+"""Bytes of a transition in a history without its texts."""
 
 TEXT_BYTES = 64
-"""Charged for each text besides its characters: the header of a `str`, and its place."""
+"""Bytes of a text without its characters: the header of a `str`, and a reference to it."""
 
 
 def spec_size(workload: Workload) -> int:
@@ -39,10 +39,10 @@ def spec_size(workload: Workload) -> int:
 def entry_size(entry: WorkloadEntry, history: History) -> int:
     """Return the size of a workload in bytes: its specification, its messages, its history."""
     texts = [entry.run.reason, entry.run.message]
-    for step in history:
-        texts += (step.reason, step.message)
-    said = [text for text in texts if text is not None]
-    return spec_size(entry.workload) + STEP_BYTES * len(history) + _size(said)
+    for transition in history:
+        texts += (transition.reason, transition.message)
+    given = [text for text in texts if text is not None]
+    return spec_size(entry.workload) + TRANSITION_BYTES * len(history) + _size(given)
 
 
 def _size(texts: list[str]) -> int:

@@ -143,9 +143,7 @@ class Redirects:
         if following is None:
             return None
         if len(self._locations) == self._limit:
-            raise TooManyRedirects(
-                f"expected at most {self._limit} redirects, got more", self._locations
-            )
+            raise TooManyRedirects(f"redirected more than {self._limit} times", self._locations)
         self._locations.append(following.url)
         return following
 

@@ -212,7 +212,7 @@ class Router:
             node = self._descend(node, segment, pattern)
         if other := node.routes.get(method):
             raise RouteConflict(
-                f"expected one route for {method} {pattern}, got {other.pattern} too"
+                f"{method} {pattern} has the same paths as the route {other.pattern}"
             )
         route = Route(method, pattern, handler, streaming, body_limit)
         node.routes[method] = route
