@@ -43,6 +43,11 @@ def test_dump_to_text_file_raises_type_error():
         dump(1, io.StringIO())
 
 
+def test_dump_to_path_raises_type_error():
+    with pytest.raises(TypeError, match=r"expected a file opened in binary mode, got str$"):
+        dump(1, "document.json")
+
+
 @pytest.mark.parametrize("write", [dumps, encode])
 @pytest.mark.parametrize(
     ("indent", "error", "message"),

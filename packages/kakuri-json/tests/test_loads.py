@@ -59,6 +59,11 @@ def test_load_passes_policy_for_duplicate_keys_on():
         load(io.BytesIO(b'{"a":1,"a":2}'))
 
 
+def test_load_of_path_raises_type_error():
+    with pytest.raises(TypeError, match=r"expected a file opened in binary mode, got str$"):
+        load("document.json")
+
+
 def test_load_of_text_file_raises_type_error():
     with pytest.raises(TypeError, match="expected a file opened in binary mode, got str"):
         load(io.StringIO("{}"))

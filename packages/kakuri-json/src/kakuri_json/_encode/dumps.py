@@ -126,8 +126,11 @@ def dump(
         EncodeError: As in `encode`.
         LimitError: As in `encode`.
         UnsupportedTypeError: As in `encode`.
-        TypeError: The file was opened in text mode, so its `write` requires a str.
+        TypeError: The file was opened in text mode, so its `write` requires a str, or it is the
+            path of a file.
     """
+    if not hasattr(file, "write"):
+        raise TypeError(f"expected a file opened in binary mode, got {type(file).__name__}")
     file.write(encode(value, indent=indent, sort_keys=sort_keys, limits=limits))
 
 

@@ -85,9 +85,11 @@ def load(
     Raises:
         JSONSyntaxError: As in `loads`.
         LimitError: As in `loads`.
-        TypeError: The file was opened in text mode.
+        TypeError: The file was opened in text mode, or it is the path of one.
     """
     limits = limits_or_default(limits)
+    if not hasattr(file, "read"):
+        raise TypeError(f"expected a file opened in binary mode, got {type(file).__name__}")
     parts: list[bytes] = []
     missing = limits.max_length + 1
     while missing > 0:
