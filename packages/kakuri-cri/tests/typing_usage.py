@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import assert_type
 
+import kakuri_cri
 from kakuri_cri import Channel, CriError, ProbeResult, Runtime, Timeouts, api
 from kakuri_cri.testing import FakeCri, Fault, parse_faults
 
@@ -54,3 +55,7 @@ async def the_fake_runtime_has_an_address_and_faults() -> None:
         assert_type(parse_faults("ok"), list[Fault])
         async with Runtime(fake.endpoint) as runtime:
             assert_type(runtime, Runtime)
+
+
+def misspelled_names_are_reported() -> None:
+    print(kakuri_cri.no_such_name)  # type: ignore[attr-defined]

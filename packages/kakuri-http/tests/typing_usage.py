@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import assert_type
 
+import kakuri_http
 from kakuri_http import (
     NEED_DATA,
     PAUSED,
@@ -135,3 +136,7 @@ def cores_exchange_messages(client: ClientConnection, server: ServerConnection) 
             case _:
                 pass
     return server.send(Response(200, None)) + server.send(Data(b"x")) + server.send(EndOfMessage())
+
+
+def misspelled_names_are_reported() -> None:
+    print(kakuri_http.no_such_name)  # type: ignore[attr-defined]

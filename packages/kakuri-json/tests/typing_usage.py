@@ -101,3 +101,7 @@ def errors_say_what_is_wrong(data: bytes) -> None:
         assert_type(error.maximum, int)
     except JSONError:
         raise
+
+
+def misspelled_names_are_reported() -> None:
+    print(kakuri_json.no_such_name)  # type: ignore[attr-defined]

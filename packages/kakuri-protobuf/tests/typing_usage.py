@@ -41,3 +41,7 @@ def a_method_knows_both_messages() -> None:
 
 def errors_are_value_errors(error: DecodeError) -> ValueError:
     return error
+
+
+def misspelled_names_are_reported() -> None:
+    print(kp.no_such_name)  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import assert_type
 
+import kakuri_registry
 from kakuri_registry import (
     Change,
     Compacted,
@@ -59,3 +60,7 @@ def stores_are_interchangeable(path: Path, changes: Sequence[Change]) -> None:
 
 def errors_are_a_tree(error: StoreError, compacted: Compacted) -> list[Exception]:
     return [error, compacted]
+
+
+def misspelled_names_are_reported() -> None:
+    print(kakuri_registry.no_such_name)  # type: ignore[attr-defined]

@@ -124,15 +124,17 @@ _OF_CLIENT = frozenset({"Client", "StreamedResponse"})  # servers don't pay for 
 _FORMER_NAMES = {"Access": "AccessEntry", "HttpError": "HTTPError", "InvalidUrl": "InvalidURL"}
 
 
-def __getattr__(name: str) -> object:
-    if name in _FORMER_NAMES:
-        warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
-        return globals()[_FORMER_NAMES[name]]
-    if name not in _OF_CLIENT:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    client = import_module("kakuri_http.client")
-    _publish({each: getattr(client, each) for each in _OF_CLIENT})
-    return globals()[name]
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        if name in _FORMER_NAMES:
+            warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
+            return globals()[_FORMER_NAMES[name]]
+        if name not in _OF_CLIENT:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        client = import_module("kakuri_http.client")
+        _publish({each: getattr(client, each) for each in _OF_CLIENT})
+        return globals()[name]
 
 
 def __dir__() -> list[str]:

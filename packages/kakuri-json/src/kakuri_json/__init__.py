@@ -80,17 +80,19 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _FORMER_NAMES = {"StructureError": "ValidationError", "UnprintableError": "EncodeError"}
 
 
-def __getattr__(name: str) -> object:
-    if name in _FORMER_NAMES:
-        from warnings import warn  # noqa: PLC0415 (only here)
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
-        warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
-        return __getattr__(_FORMER_NAMES[name])
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module(f"{__name__}.{_HOMES[name]}")
-    _publish()
-    return globals()[name]
+    def __getattr__(name: str) -> object:
+        if name in _FORMER_NAMES:
+            from warnings import warn  # noqa: PLC0415 (only here)
+
+            warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
+            return __getattr__(_FORMER_NAMES[name])
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import_module(f"{__name__}.{_HOMES[name]}")
+        _publish()
+        return globals()[name]
 
 
 def _publish() -> None:

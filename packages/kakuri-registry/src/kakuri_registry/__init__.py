@@ -30,6 +30,8 @@ from kakuri_registry._store import Loaded, MemoryStore, Store, StoreProblem
 from kakuri_registry._version import __version__
 from kakuri_registry._writer import WRITER_FAILPOINTS, StoreWriter
 
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+
 __all__ = [
     "MAX_CHANGES",
     "MAX_HISTORY",
@@ -77,9 +79,11 @@ for _name in __all__:  # tracebacks show where users import a name from
         _value.__module__ = __name__
 
 
-def __getattr__(name: str) -> object:
-    """Find what was imported from here in commits before the first release."""
-    if name not in kakuri_workload.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
-    return getattr(kakuri_workload, name)
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        """Find what was imported from here in commits before the first release."""
+        if name not in kakuri_workload.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        warn(f"{name} is now in kakuri_workload", DeprecationWarning, stacklevel=2)
+        return getattr(kakuri_workload, name)
