@@ -356,8 +356,8 @@ def test_damaged_database_is_recovered_with_all_readable_rows(path, which):
         assert store.load().problems == ()
 
 
-def test_file_that_is_not_a_database_is_kept_and_replaced(path):
-    path.parent.mkdir()
+def test_file_of_a_store_that_is_no_longer_a_database_is_kept_and_replaced(path):
+    SQLiteStore(path).close()
     for number in (1, 2):
         path.write_bytes(b"not a database, but as long as one, for sure" * 100)
         with closing(SQLiteStore(path)) as store:
@@ -365,6 +365,17 @@ def test_file_that_is_not_a_database_is_kept_and_replaced(path):
             assert loaded.entries == []
             assert "0 workloads were recovered" in loaded.problems[0].message
         assert path.with_name(f"kakuri.db.damaged-{number}").read_bytes().startswith(b"not a")
+
+
+@pytest.mark.parametrize("content", [b"notes\n", b"notes of somebody " * 100])
+def test_file_that_never_was_a_database_is_refused_and_not_changed(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    path.chmod(0o644)
+    with pytest.raises(StoreFailed, match=r"in '.*/notes\.txt', got another kind of file"):
+        SQLiteStore(path)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (content, 0o644)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_truncated_database_is_recovered(path):

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from kakuri_registry._errors import StoreFailed, StoreTooNew
-from kakuri_registry._folder import open_file
+from kakuri_registry._folder import companion, open_file
 
 APPLICATION_ID = 0x4B414B55
 """Marks a database as one of this package ("KAKU"), also for file(1)."""
@@ -98,11 +98,13 @@ _MAGIC = b"SQLite format 3\0"
 def refuse_foreign(path: Path) -> None:
     """Check that a database is one of this package, before anything in it is changed.
 
-    Only the header of the file is read; `migrate` checks what is only in the log.
+    Only the header of the file is read; `migrate` checks what is only in the log. A file without
+    the header of a database is a damaged one only beside the lock of a store; without the lock,
+    the path is most likely wrong.
 
     Raises:
         StoreTooNew: A later version of this package has written it.
-        StoreFailed: Another application has written it.
+        StoreFailed: Another application has written it, or it never was a database.
         OSError: It can't be read.
 
     """
@@ -112,11 +114,15 @@ def refuse_foreign(path: Path) -> None:
     except FileNotFoundError:
         return
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        if header and not companion(path, ".lock").exists():
+            raise StoreFailed(
+                f"expected a database of this package in {str(path)!r}, got another kind of file"
+            )
         return
     pages, version, application_id = (
         int.from_bytes(header[at : at + 4], "big") for at in (28, 60, 68)
     )
-    has_log = path.with_name(path.name + "-wal").exists()
+    has_log = companion(path, "-wal").exists()
     # A database of ours has no mark yet while its first transaction is in the log only.
     if application_id != APPLICATION_ID and (application_id or (pages > 1 and not has_log)):
         raise _foreign(str(path))
