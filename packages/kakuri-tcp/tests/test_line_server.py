@@ -177,6 +177,12 @@ async def test_invalid_reply_closes_the_connection(reply, caplog):
         assert caplog.records
 
 
+async def test_reply_that_is_text_is_reported_with_what_was_expected(caplog):
+    async with await listen_lines(LOCAL, lambda line: line.decode()) as server:
+        assert await exchange(server, b"hello\n") == b""
+    assert "expected bytes or an awaitable as reply, got 'hello'" in caplog.text
+
+
 async def until_the_end(server, data):
     """Send bytes over a plain socket; return what came back until the end or a reset."""
     loop = asyncio.get_running_loop()

@@ -264,7 +264,7 @@ class _LineServerConnection(Connection):
                 else:
                     reply = self._start(answer, context)
                     self.turns.expect(len(line))
-            except LineError:
+            except (LineError, HandlerFailed):
                 raise
             except Exception as error:
                 raise HandlerFailed(f"{handler!r} raised {error!r}") from error
@@ -394,6 +394,8 @@ def _start(
     """Run an awaitable; from Python 3.12 on, a coroutine that never waits is done at once."""
     if asyncio.isfuture(awaitable):
         return awaitable
+    if not isinstance(awaitable, Awaitable):
+        raise HandlerFailed(f"expected bytes or an awaitable as reply, got {awaitable!r:.200}")
     coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
