@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections import OrderedDict
@@ -176,6 +177,25 @@ async def test_content_that_is_cut_off_raises(kind, head, is_tls, ending, tmp_pa
 
     folder = folder_of(tmp_path, is_tls)
     with raw_server(answer, folder) as (url, tls), pytest.raises(HTTPError):
+        await requested(kind, url, tls)
+
+
+@pytest.mark.parametrize("ending", [reset, socket.socket.close], ids=["reset", "close"])
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"HTTP/1.1 20", b"HTTP/1.1 103 Early Hints\r\n\r\n",
+     b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n"],
+    ids=["nothing", "head", "interim", "length", "chunked"],
+)  # fmt: skip
+@EACH_KIND
+async def test_response_that_is_cut_off_is_connection_broken(kind, start, ending):
+    def answer(peer):
+        read_head(peer)
+        peer.sendall(start)
+        ending(peer)
+
+    with raw_server(answer) as (url, tls), pytest.raises(ConnectionBroken):
         await requested(kind, url, tls)
 
 

@@ -6,9 +6,16 @@ from collections.abc import Iterable
 
 from kakuri_tcp.blocking import Connection
 
-from kakuri_http._errors import ClientError, ConnectionBroken, HTTPError, RequestTimeout
+from kakuri_http._errors import (
+    ClientError,
+    ConnectionBroken,
+    HTTPError,
+    RemoteProtocolError,
+    RequestTimeout,
+)
 from kakuri_http._limits import DEFAULT_POOL_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http.client._faults import connection_closed, response_fault
 from kakuri_http.client._requests import Content, piece_of
 from kakuri_http.core._client import ClientConnection, ClientEvent
 from kakuri_http.core._events import (
@@ -101,7 +108,7 @@ class BlockingConnection:
 
     def _next_event(self, wait: float | None) -> ClientEvent:
         peer = self._connection.peer
-        while (event := self._core.next_event()) is NEED_DATA:
+        while (event := self._parsed_event()) is NEED_DATA:
             self._set_timeout(wait)
             try:
                 data = self._connection.receive()
@@ -114,8 +121,15 @@ class BlockingConnection:
             else:
                 self._core.receive_eof()
         if isinstance(event, ConnectionClosed):
-            raise ConnectionBroken(f"{peer} closed the connection before the response was complete")
+            raise connection_closed(peer)
         return event
+
+    def _parsed_event(self) -> ClientEvent:
+        try:
+            return self._core.next_event()
+        except RemoteProtocolError as error:
+            fault = response_fault(error, self._connection.peer)
+            raise fault from fault.__cause__
 
     def _read_head(self) -> ReceivedResponse:
         while True:

@@ -13,7 +13,6 @@ from kakuri_tcp import Connection, ConnectionFault
 
 from kakuri_http._body_stream import StreamedBody
 from kakuri_http._errors import (
-    ConnectionBroken,
     RemoteProtocolError,
     RequestTimeout,
     ResponseClosed,
@@ -21,6 +20,7 @@ from kakuri_http._errors import (
 from kakuri_http._headers import Headers
 from kakuri_http._limits import Limits, Timeouts
 from kakuri_http._messages import ReceivedResponse, Request
+from kakuri_http.client._faults import connection_closed, response_fault
 from kakuri_http.client._requests import Content, piece_of
 from kakuri_http.core._client import ClientConnection
 from kakuri_http.core._events import (
@@ -192,9 +192,7 @@ class ClientProtocol(Connection):
 
     def closed(self, fault: ConnectionFault | None) -> None:
         """Fail the exchange in progress."""
-        error = ConnectionBroken(
-            f"{self.peer} closed the connection before the response was complete"
-        )
+        error = connection_closed(self.peer)
         error.__cause__ = fault
         self._fail(error)
 
@@ -227,7 +225,7 @@ class ClientProtocol(Connection):
                     self._end_response(exchange, event.trailers)
                     break
         except RemoteProtocolError as error:
-            self._fail(error)
+            self._fail(response_fault(error, self.peer))
             self.abort()
 
     def _end_response(self, exchange: Exchange, trailers: Headers) -> None:

@@ -21,6 +21,8 @@ from kakuri_http.core._heads import HeadParser, parse_response_head
 from kakuri_http.core._states import Kind, State
 from kakuri_http.core._writers import WITHOUT_CONTENT, compose_request_head
 
+_NAME = b"HTTP/"  # as every status line begins
+
 ClientEvent = (
     ReceivedResponse | InterimResponse | Data | EndOfMessage | ConnectionClosed | NeedData | Paused
 )
@@ -169,7 +171,7 @@ class ClientConnection(CoreConnection):
         complete, self._position = parser.parse(self._buffer, self._position)
         if not complete:
             if self._has_eof:
-                raise cut_off("a response's head")
+                raise _unfinished(parser.start_line or bytes(self._buffer[self._position :]))
             return NEED_DATA
         self._parser = None
         response, framing = parse_response_head(parser.start_line or b"", parser.fields)
@@ -210,3 +212,10 @@ class ClientConnection(CoreConnection):
     def _begin_exchange(self) -> None:
         self._interims = 0
         self._reader = None
+
+
+def _unfinished(start: bytes) -> RemoteProtocolError:
+    """Return the error for a head that the connection's end cut off, if it was one of HTTP."""
+    if _NAME.startswith(start[: len(_NAME)]):
+        return cut_off("a response's head")
+    return RemoteProtocolError(f"expected 'HTTP/1.1 status reason', got {start[:80]!r}")

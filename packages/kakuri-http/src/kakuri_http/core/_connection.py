@@ -208,9 +208,13 @@ class CoreConnection:
         return event.data
 
 
-def cut_off(what: str) -> RemoteProtocolError:
+class CutOff(RemoteProtocolError):
+    """The peer closed the connection inside a message. A client reports it as ConnectionBroken."""
+
+
+def cut_off(what: str) -> CutOff:
     """Return the error for a connection that closes inside a message."""
-    return RemoteProtocolError(f"the peer closed the connection before the end of {what}")
+    return CutOff(f"the peer closed the connection before the end of {what}")
 
 
 def _not_now(kind: Kind, side: str, state: State) -> LocalProtocolError:
