@@ -207,14 +207,6 @@ async def test_stream_whose_time_is_over_is_ended(channel):
     assert channel._connections.current.connection.open_streams == 0
 
 
-async def test_stream_without_any_time_says_so(channel):
-    assert await call(channel)  # connects
-    async with await channel.stream(BOTH, timeout=0) as running:
-        with pytest.raises(DeadlineExceeded, match="longer than 0 s") as caught:
-            await running.receive()
-    assert caught.value.seconds == 0
-
-
 async def test_client_streams_its_messages(channel):
     async with await channel.stream(UP, timeout=10) as running:
         for number in range(100):

@@ -671,6 +671,14 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         assert caught.value.code is StatusCode.INTERNAL
 
 
+async def test_stream_without_any_time_says_so(channel, network):
+    await started(channel, network)
+    async with await channel.stream(BOTH, timeout=0) as running:
+        with pytest.raises(DeadlineExceeded, match="longer than 0 s") as caught:
+            await running.receive()
+    assert caught.value.seconds == 0
+
+
 @pytest.mark.parametrize(("number", "words"), [(0, "got none"), (2, "got more")])
 async def test_sole_answer_of_another_number_of_messages_is_internal(
     channel, network, number, words
