@@ -557,3 +557,8 @@ def test_errors_survive_pickle_and_copy(error):
 def test_limits_out_of_range_are_refused(arguments, error):
     with pytest.raises(error):
         Limits(**arguments)
+
+
+def test_request_of_text_raises_type_error_that_quotes_its_fields():
+    with pytest.raises(TypeError, match=r"expected bytes in all fields, got .*'GET'"):
+        ClientConnection().send(Request("GET", "/"))

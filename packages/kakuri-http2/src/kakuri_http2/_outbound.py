@@ -178,6 +178,8 @@ class Outbound:
                 head = check_fields(fields)
             except MalformedMessage as error:
                 raise LocalProtocolError(str(error)) from error
+            except TypeError as error:
+                raise TypeError(f"expected bytes in all fields, got {fields!r:.200}") from error
             if len(self._checked) >= _REMEMBERED_HEADS:
                 self._checked.clear()
             self._checked[fields] = head
