@@ -56,32 +56,37 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
     message = run.message
     if message is not None and len(message) > MAX_HISTORY_MESSAGE:
         message = message[: MAX_HISTORY_MESSAGE - 1] + "…"
-    step = Transition(after.changed_at, run.state, run.attempt, run.reason, message, run.exit_code)
+    transition = Transition(
+        after.changed_at, run.state, run.attempt, run.reason, message, run.exit_code
+    )
     if run.attempt > earlier.attempt:
-        history, step = _folded(history, step, earlier.attempt)
-    return (*history, step) if len(history) < MAX_HISTORY else (*history[1:], step)
+        history, transition = _folded(history, transition, earlier.attempt)
+    return (*history, transition) if len(history) < MAX_HISTORY else (*history[1:], transition)
 
 
-def _folded(history: History, step: Transition, attempt: int) -> tuple[History, Transition]:
-    """Drop the attempt before the last one if both had the same steps; `step` ends the last one."""
+def _folded(history: History, transition: Transition, attempt: int) -> tuple[History, Transition]:
+    """Drop the attempt before the last one if both had the same transitions.
+
+    `transition` ends the last one.
+    """
     last = [each for each in history if each.attempt == attempt]
-    if attempt == 0 or not last or last[0].reason != step.reason:
-        return history, step  # the first attempt, or one whose beginning was dropped
+    if attempt == 0 or not last or last[0].reason != transition.reason:
+        return history, transition  # the first attempt, or one whose beginning was dropped
     ended_before, last = last[0], last[1:]  # an attempt begins with the end of the one before it
     start = len(history) - len(last) - 1
     begin = start
     while begin and history[begin - 1].attempt == attempt - 1:
         begin -= 1
     before = list(history[begin:start])
-    if attempt > 1 and before and before[0].reason == step.reason:
+    if attempt > 1 and before and before[0].reason == transition.reason:
         before, begin = before[1:], begin + 1
-    if _signature([*before, ended_before]) != _signature([*last, step]):
-        return history, step
-    return (*history[:begin], *last), replace(step, count=ended_before.count + 1)
+    if _signature([*before, ended_before]) != _signature([*last, transition]):
+        return history, transition
+    return (*history[:begin], *last), replace(transition, count=ended_before.count + 1)
 
 
-def _signature(steps: list[Transition]) -> list[tuple[object, ...]]:
-    return [(step.state, step.reason, step.exit_code) for step in steps]
+def _signature(transitions: list[Transition]) -> list[tuple[object, ...]]:
+    return [(each.state, each.reason, each.exit_code) for each in transitions]
 
 
 def complete(history: History, entry: WorkloadEntry) -> History:

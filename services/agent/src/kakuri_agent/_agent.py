@@ -346,15 +346,15 @@ class Agent:
             workload_id,
             [
                 Transition.of(
-                    step.at,
-                    step.state,
-                    reason=step.reason,
-                    message=step.message,
-                    exit_code=step.exit_code,
-                    attempt=step.attempt,
-                    count=step.count,
+                    each.at,
+                    each.state,
+                    reason=each.reason,
+                    message=each.message,
+                    exit_code=each.exit_code,
+                    attempt=each.attempt,
+                    count=each.count,
                 )
-                for step in self._registry.history(workload_id)
+                for each in self._registry.history(workload_id)
             ],
         )
 

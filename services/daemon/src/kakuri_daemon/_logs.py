@@ -2,6 +2,9 @@
 
 Any field may contain what a peer sent. So long values are cut, and control characters are escaped
 once: an event is always one line, and a terminal interprets nothing in it.
+
+Most events are rendered by `_fast_lines`, with the same result: a change of the format changes both
+modules, and a property test compares them.
 """
 
 import logging
@@ -14,12 +17,12 @@ import structlog
 from kakuri_http import AccessEntry
 from kakuri_json import dumps
 
-from kakuri_daemon._quick_lines import (
+from kakuri_daemon._fast_lines import (
     EVENT_WIDTH,
     JSON,
     MAX_VALUE_LENGTH,
     TEXT,
-    QuickForm,
+    FastPaths,
     timestamp,
 )
 from kakuri_daemon._stream import LogStream
@@ -77,8 +80,8 @@ def configure_logs(log_format: str = "text", log_level: str = "info") -> LogStre
     general = [*shared, render]
     processors = general
     if log_format == "json" or not has_colors:
-        quick = JSON if log_format == "json" else TEXT
-        processors = [LineRenderer(quick, general, stream.write)]
+        fast = JSON if log_format == "json" else TEXT
+        processors = [LineRenderer(fast, general, stream.write)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -101,16 +104,16 @@ class LineRenderer:
 
     def __init__(
         self,
-        quick: QuickForm,
+        fast: FastPaths,
         general: Sequence[structlog.typing.Processor],
         write: Callable[[str], object],
     ) -> None:
-        self._quick = quick
+        self._fast = fast
         self._general = general
         self._write = write
 
     def __call__(self, logger: Any, method: str, event: Event) -> Any:
-        line = self._quick.event(method, event) if method in LEVELS else None
+        line = self._fast.event(method, event) if method in LEVELS else None
         if line is not None:
             return line
         result: Any = event
@@ -120,7 +123,7 @@ class LineRenderer:
 
     def write_request(self, access: AccessEntry) -> bool:
         """Write the line of an exchange without structlog; return False if that is not possible."""
-        line = self._quick.request(access)
+        line = self._fast.request(access)
         if line is not None:
             self._write(f"{line}\n")
         return line is not None

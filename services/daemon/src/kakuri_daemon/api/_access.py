@@ -6,8 +6,8 @@ from collections.abc import Callable
 import structlog
 from kakuri_http import AccessEntry
 
+from kakuri_daemon._fast_lines import without_query
 from kakuri_daemon._logs import LineRenderer
-from kakuri_daemon._quick_lines import without_query
 
 log = structlog.get_logger()
 

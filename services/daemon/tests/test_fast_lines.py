@@ -7,14 +7,14 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_daemon import configure_logs
+from kakuri_daemon._fast_lines import JSON, MAX_VALUE_LENGTH, TEXT, FastPaths, timestamp
 from kakuri_daemon._logs import LineRenderer
-from kakuri_daemon._quick_lines import JSON, MAX_VALUE_LENGTH, TEXT, QuickForm, timestamp
 from kakuri_daemon.api._access import request_fields
 from kakuri_http import AccessEntry
 
 FORMS = {"text": TEXT, "json": JSON}
 
-ALWAYS_GENERAL = QuickForm(lambda _level, _event: None, lambda _access: None)
+ALWAYS_GENERAL = FastPaths(lambda _level, _event: None, lambda _access: None)
 
 HOSTILE_TEXTS = [
     "", " ", "plain", "two parts", " edge", "edge ", "a=b", 'say "hi"', "it's", "back\\slash",
@@ -42,9 +42,9 @@ def renderings(request):
     lines = []
     stream = configure_logs(request.param)
     (configured,) = structlog.get_config()["processors"]
-    quick = LineRenderer(FORMS[request.param], configured._general, lines.append)
+    fast = LineRenderer(FORMS[request.param], configured._general, lines.append)
     general = LineRenderer(ALWAYS_GENERAL, configured._general, lines.append)
-    yield quick, general, lines
+    yield fast, general, lines
     stream.close(10)
     structlog.reset_defaults()
     logging.getLogger().handlers, logging.getLogger().level = before
@@ -65,9 +65,9 @@ def clock():
     level=st.sampled_from(["debug", "info", "warning", "error", "critical"]),
 )
 def test_event_with_any_values_has_the_same_line_on_both_paths(renderings, event, values, level):
-    quick, general, _ = renderings
+    fast, general, _ = renderings
     expected = general(None, level, {**values, "event": event})
-    assert quick(None, level, {**values, "event": event}) == expected
+    assert fast(None, level, {**values, "event": event}) == expected
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -82,9 +82,9 @@ def test_event_with_a_field_of_the_log_itself_is_left_to_the_general_rendering(f
 
 
 def test_simple_event_takes_the_fast_path(renderings):
-    quick, general, _ = renderings
+    fast, general, _ = renderings
     event = {"id": "wl-1", "image": "nginx:latest", "n": 1, "s": 0.5, "ok": True, "no": None}
-    line = quick._quick.event("info", {**event, "event": "workload accepted"})
+    line = fast._fast.event("info", {**event, "event": "workload accepted"})
     assert line == general(None, "info", {**event, "event": "workload accepted"})
 
 
@@ -93,7 +93,7 @@ ACCESS = AccessEntry("127.0.0.1:5", "GET", "/workloads/wl-1", 200, 3, 0.00154, c
 
 @given(data=st.data())
 def test_request_with_any_values_has_the_line_that_structlog_would_write(renderings, data):
-    quick, general, _ = renderings
+    fast, general, _ = renderings
     hostile = st.sampled_from(HOSTILE_TEXTS) | st.text()
     strategies = {
         "peer": hostile, "method": hostile, "target": hostile, "complete": st.booleans(),
@@ -101,14 +101,14 @@ def test_request_with_any_values_has_the_line_that_structlog_would_write(renderi
     }  # fmt: skip
     assert strategies.keys() == set(AccessEntry._fields)
     access = ACCESS._replace(**data.draw(st.fixed_dictionaries({}, optional=strategies)))
-    line = quick._quick.request(access)
+    line = fast._fast.request(access)
     assert line in (None, general(None, "info", {**request_fields(access), "event": "request"}))
 
 
 def test_request_of_plain_text_takes_the_fast_path(renderings):
-    quick, _, lines = renderings
+    fast, _, lines = renderings
     lines.clear()
-    assert quick.write_request(ACCESS)
+    assert fast.write_request(ACCESS)
     assert len(lines) == 1
 
 

@@ -41,7 +41,7 @@ def _second(seconds: int) -> str:
 
 
 @dataclass(frozen=True)
-class QuickForm:
+class FastPaths:
     """The fast paths of one form of the log."""
 
     event: Callable[[str, Mapping[str, Any]], str | None]
@@ -118,5 +118,5 @@ def _json_request(access: AccessEntry) -> str | None:
     )
 
 
-TEXT = QuickForm(_text_line, _text_request)
-JSON = QuickForm(_json_line, _json_request)
+TEXT = FastPaths(_text_line, _text_request)
+JSON = FastPaths(_json_line, _json_request)
