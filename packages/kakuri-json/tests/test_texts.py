@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kakuri_json import JSONError, JSONSyntaxError, LimitError, Limits, ValidationError
 from kakuri_json._decode.string_batches import read_good, unescape_all
+from kakuri_json._syntax.scanning import skip_plain
 from kakuri_json._syntax.strings import quote, quote_all, read_escaped
 
 ONE_BY_ONE = Limits(max_length=2**25)
@@ -93,7 +94,7 @@ def test_unescape_all_equals_unescaping_each_string(candidates):
     refused = False
     for body in candidates:
         try:
-            value, end = read_escaped(f'{body}"', 0)
+            value, end = read_escaped(f'{body}"', 0, skip_plain(body, 0))
         except JSONSyntaxError as error:
             refused = refused or "surrogate" in str(error)
         else:
@@ -101,8 +102,67 @@ def test_unescape_all_equals_unescaping_each_string(candidates):
                 good.append((body, value))
     assert list(unescape_all([body for body, _ in good])) == [value for _, value in good]
     if refused:
-        with pytest.raises(JSONSyntaxError, match="surrogate"):
+        with pytest.raises(ValueError, match="surrogate"):
             unescape_all([*(body for body, _ in good), "\\ud83d"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        r"\/", r"\\/", r"\\\/", r"\/\\", r"\\u0041", r"\\\u0041", r"\\ud83d", r"a\\\\n",
+        r"é\n", r"世\n", r"😀\n", r"\\世", r"\\😀", r"世\u4e16\ud83d\ude00", r"\u00E9\u00e9\u0000",
+        r"\ud83d\ude00\uD83D\uDE00", r"\ud7ff\ue000", r"\"\b\f\n\r\t", r"\n" * 9_999 + r"\/",
+        r"\u0041" * 20_001,
+    ],
+)  # fmt: skip
+def test_loads_of_escapes_agrees_with_json(body):
+    assert kakuri_json.loads(f'["{body}","{body}a"]') == json.loads(f'["{body}","{body}a"]')
+
+
+@pytest.mark.parametrize(
+    ("body", "position", "got"),
+    [
+        (r"\n\a", 4, r"'\\a'"),
+        (r"\n\v", 4, r"'\\v'"),
+        (r"\n\x41", 4, r"'\\x'"),
+        (r"\n\101", 4, r"'\\1'"),
+        (r"\n\N{DIGIT ONE}", 4, r"'\\N'"),
+        (r"\n\U0001f600", 4, r"'\\U'"),
+        (r"\n\'", 4, '"'),
+        ("\\n\\\n", 4, r"'\\\n'"),
+        (r"\n\u12", 4, """'12"'"""),
+        (r"\n\u12世1", 4, "'12世1'"),
+        (r"\n\u00é1", 4, "'00é1'"),
+        (r"\n\u 041", 4, "' 041'"),
+        (r"\n\u", 4, """'"'"""),
+        ("\\n\\u\\u0041", 4, r"'\\u00'"),
+        ("\\n\t", 4, "U+0009"),
+        (r"\ud83d\x41", 2, r"\ud83d"),
+        (r"\x41\ud83d", 2, r"'\\x'"),
+        (r"\ud83d\ude00\ude00", 14, r"\ude00"),
+        (r"\n" * 20_000 + r"\q", 40_002, r"'\\q'"),
+    ],
+)
+def test_loads_of_escape_that_only_python_has_raises_syntax_error(body, position, got):
+    with pytest.raises(JSONSyntaxError) as caught:
+        kakuri_json.loads(f'["{body}"')
+    assert caught.value.position == position
+    assert got in caught.value.got
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        [r"\ud83d", r"\ude00"],
+        [r"\ud83d", "a", r"\udc01"],
+        [r"\ud83d\ude00", r"\udc01"],
+        [r"\ud83d\ude00", r"a \udc01", "b"],
+        ["a", r"\uD83D", "b"],
+    ],
+)
+def test_unescape_all_of_lone_surrogate_raises_value_error(bodies):
+    with pytest.raises(ValueError, match="surrogate"):
+        unescape_all(bodies)
 
 
 @given(st.lists(texts, max_size=5))

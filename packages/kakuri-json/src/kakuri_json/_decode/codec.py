@@ -182,10 +182,21 @@ class UnionCodec(Codec):
                 member.learn_value(text, value)
 
 
-BY_IDENTITY: dict[int, Callable[[], Codec | None]] = {}
+class _References(dict[Any, Callable[[], Codec | None]]):
+    """Weak references to codecs by their keys; the one of an unknown key returns None."""
+
+    def __missing__(self, key: Any) -> Callable[[], None]:
+        return _no_codec
+
+
+def _no_codec() -> None:
+    """Return None, like a weak reference to an object that was freed."""
+
+
+BY_IDENTITY = _References()
 """References to codecs by the identity of their type: hashing a union takes longer than decoding a
 message. A codec keeps its type alive, so the identity is valid while the codec exists."""
-_BY_KEY: dict[Any, Callable[[], Codec | None]] = {}
+_BY_KEY = _References()
 """The same for types that are equal but not identical."""
 _shared: dict[int, Codec] = {}
 """Codecs of types without a class of the program, like `list[int]`."""
@@ -201,11 +212,11 @@ def codec_of(annotation: Any) -> Codec:
     Raises:
         UnsupportedTypeError: The type has no codec.
     """
-    known = BY_IDENTITY.get(id(annotation), no_codec)()
+    known = BY_IDENTITY[id(annotation)]()
     if known is not None:
         return known
     key = _type_key(annotation)
-    codec = _BY_KEY.get(key, no_codec)()
+    codec = _BY_KEY[key]()
     if codec is None:
         shape = shape_of(annotation)
         tagged = isinstance(shape, Union) and shape.tag is not None
@@ -221,10 +232,6 @@ def codec_of(annotation: Any) -> Codec:
     return codec
 
 
-def no_codec() -> None:
-    """Return None, like a weak reference to an object that was freed."""
-
-
 def _keep(kept: dict[int, Codec], codec: Codec, at_most: int) -> None:
     with _lock:
         if len(kept) >= at_most:
@@ -232,7 +239,7 @@ def _keep(kept: dict[int, Codec], codec: Codec, at_most: int) -> None:
         kept[id(codec)] = codec
 
 
-def _refer(references: dict[Any, Callable[[], Codec | None]], key: Any, codec: Codec) -> None:
+def _refer(references: _References, key: Any, codec: Codec) -> None:
     references[key] = weakref.ref(codec, lambda _: references.pop(key, None))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kakuri_json._decode.layouts import Layout
 from kakuri_json._decode.patterns import cached, embed
+from kakuri_json._syntax.scanning import ESCAPE, PLAIN
 from kakuri_json._syntax.strings import quote, unescape
 from kakuri_json._types.formats import READERS
 from kakuri_json._types.shapes import Choice, Constraint, Scalar, Shape, Text
@@ -20,11 +21,10 @@ _INTEGER = "-?+(?!0[0-9])[0-9]{1,18}+"
 _POSITIVE = "[1-9][0-9]{0,17}+"
 # An integer has no negative zero, so -0 is left to the general path.
 _NUMBER = rf"(?!-0(?![.eE])){_INTEGER}(?:\.[0-9]{{1,30}}+|)(?:[eE][-+]?+[0-9]{{1,2}}+|)"
-_PLAIN = r'[^"\\\x00-\x1f]*+'
 MOST = 4095
 """Items after the first one, or escapes, that one loop matches. The matcher keeps about 100 bytes
 for each until the loop ends."""
-_ESCAPED = rf'{_PLAIN}(?>(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_PLAIN}){{0,{MOST}}})'
+_ESCAPED = rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,{MOST}}})"
 
 
 class NotRegular(Exception):
@@ -153,7 +153,7 @@ class ScalarCompiler:
 
     def _string(self, constraints: tuple[Constraint, ...]) -> Part:
         name = group = self.group()
-        pattern = _ESCAPED if self.layout.escaped else _PLAIN
+        pattern = _ESCAPED if self.layout.escaped else PLAIN
         conditions: list[str] = []
         if self.layout.escaped:
             name = group.replace("g", "s")
@@ -161,7 +161,7 @@ class ScalarCompiler:
             conditions.append(f"({name} := {code}) is not None")
         for constraint in constraints:
             embedded = None
-            if constraint.pattern is not None and pattern is _PLAIN:
+            if constraint.pattern is not None and pattern is PLAIN:
                 embedded = embed(constraint.pattern)
                 pattern = embedded or pattern
             conditions += self._tests(constraint, name, embedded=embedded is not None)
@@ -178,7 +178,7 @@ class ScalarCompiler:
         group = self.group()
         name = group.replace("g", "t")
         reader = self.constant(READERS[shape.format][1])
-        return Part(f'"{CAPTURE}{_PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
+        return Part(f'"{CAPTURE}{PLAIN})"', name, [f"({name} := {reader}({group})) is not None"])
 
     def _choice(self, shape: Choice) -> Part:
         tokens = {_token(encoded): decoded for encoded, decoded in shape.rows}

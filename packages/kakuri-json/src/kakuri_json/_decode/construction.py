@@ -59,8 +59,8 @@ def construction(record: Record, values: list[str], constants: dict[str, Any]) -
         return [f"return {{{', '.join(items)}}}"]
     if not _only_sets_fields(cls, names):
         return [f"return cls({keywords})"]
-    constants["new"] = object.__new__
     if _inherits(cls, "__setattr__"):
+        constants["new"] = object.__new__
         return ["self = new(cls)", *_assignments(names, values), "return self"]
     if not _is_frozen_by_dataclass(cls) or any(_is_descriptor(cls, name) for name in names):
         return [f"return cls({keywords})"]
@@ -68,9 +68,10 @@ def construction(record: Record, values: list[str], constants: dict[str, Any]) -
     if twin is not None:
         constants["twin"] = twin
         assignments = _assignments(names, values)
-        return ["self = new(twin)", *assignments, "self.__class__ = cls", "return self"]
+        return ["self = twin()", *assignments, "self.__class__ = cls", "return self"]
     if all(isinstance(getattr(cls, name, None), MemberDescriptorType) for name in names):
         constants |= {f"set_{name}": getattr(cls, name).__set__ for name in names}
+        constants["new"] = object.__new__
         setters = [f"set_{name}(self, {value})" for name, value in zip(names, values, strict=True)]
         return ["self = new(cls)", *setters, "return self"]
     return [f"return cls({keywords})"]

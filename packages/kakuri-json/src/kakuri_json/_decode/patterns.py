@@ -57,6 +57,9 @@ def embed(pattern: str) -> str | None:
                     return None
                 end = position + 3
             parts.append("(?:")
+        elif pattern.startswith(")?", position) and pattern[position + 2 :][:1] not in ("?", "+"):
+            end = position + 2
+            parts.append("|)")  # means the same as ")?", and the matcher keeps no count
         elif character == "[":
             end = _skip_class(pattern, position)
             if end is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from kakuri_json._errors import JSONSyntaxError, LimitError, Location
 from kakuri_json._limits import Limits, exceeded
+from kakuri_json._syntax.scanning import PLAIN
 
 _NUMBER_PARTS = re.compile(r"(-?)(0|[1-9][0-9]*+)?(\.)?([0-9]++)?([eE][-+]?)?([0-9]++)?").match
 _NON_NUMBER = re.compile(r"[-+]?(?:NaN|nan|Infinity|infinity|Inf|inf)\b").match
@@ -159,7 +160,7 @@ def explain_separator(text: str, at: int, expected: str) -> JSONSyntaxError:
     return syntax_error(text, at, expected, _here(text, at))
 
 
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
+_PLAIN = re.compile(PLAIN).match
 _HEX = re.compile(r"[0-9a-fA-F]{4}").match
 
 

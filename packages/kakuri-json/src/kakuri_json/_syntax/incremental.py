@@ -25,8 +25,8 @@ from kakuri_json._syntax.diagnosis import (
     limit_error,
     syntax_error,
 )
-from kakuri_json._syntax.scanning import skip_number
-from kakuri_json._syntax.strings import read_escaped
+from kakuri_json._syntax.scanning import PLAIN, skip_number
+from kakuri_json._syntax.strings import unescape
 
 
 class EventKind(enum.Enum):
@@ -69,7 +69,7 @@ _NEED_DATA = Event(EventKind.NEED_DATA)
 _END = Event(EventKind.END)
 _STARTS = {"{": Event(EventKind.START_OBJECT), "[": Event(EventKind.START_ARRAY)}
 _SPACE = re.compile(r"[ \t\n\r]*+").match
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*+').match
+_PLAIN = re.compile(PLAIN).match
 _ESCAPE = re.compile(
     r'\\(?:["\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4})'
 ).match
@@ -341,8 +341,8 @@ class IncrementalParser:
             if escape is None:
                 raise explain_string(self._text, self._at, self._at)
             try:
-                value = read_escaped(escape[0] + '"', 0)[0]
-            except JSONSyntaxError:
+                value = unescape(escape[0])
+            except UnicodeDecodeError:
                 raise explain_string(self._text, self._at, self._at) from None
             self._append(value, escape.end())
 

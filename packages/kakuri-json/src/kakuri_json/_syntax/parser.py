@@ -101,7 +101,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     key = text[start + 1 : position]
                     position += 1
                 else:
-                    key, position = read_escaped(text, start + 1)
+                    key, position = read_escaped(text, start + 1, position)
                 if key in members and not last_key_wins:
                     raise syntax_error(
                         text, start, "every key of an object once", f"{key[:60]!r} again"
@@ -125,7 +125,7 @@ def parse_value(  # noqa: C901 - one loop over local variables is fastest
                     value = text[start:position]
                     position += 1
                 else:
-                    value, position = read_escaped(text, start)
+                    value, position = read_escaped(text, start, position)
             elif code == _OPEN_OBJECT or code == _OPEN_ARRAY:  # noqa: SIM109 - mypyc would make a tuple
                 if depth >= max_depth:
                     raise limit_error(text, position, limits, "max_depth")
