@@ -30,7 +30,7 @@ VALUES = (
     | st.booleans()
     | st.none()
     | st.integers(-(10**20), 10**20)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats()
     | st.binary(max_size=5)
 )
 

@@ -44,6 +44,14 @@ def test_event_is_one_line_of_json(lines):
     }
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_float_that_is_not_finite_is_a_string_in_json(lines, value):
+    read = lines(log_format="json")
+    structlog.get_logger().info("measured", ms=value)
+    (line,) = read()
+    assert json.loads(line)["ms"] == str(value)
+
+
 def test_event_is_one_line_of_text(lines):
     read = lines()
     structlog.get_logger().warning("careful", id="wl-1")

@@ -8,6 +8,7 @@ modules, and a property test compares them.
 """
 
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, MutableMapping, Sequence
@@ -142,7 +143,9 @@ def _shorten(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _shortened(value: Any, limit: int) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):  # JSON has no number for others
         return value
     text = value if isinstance(value, str) else str(value)
     if len(text) > limit:
