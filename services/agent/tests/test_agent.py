@@ -38,6 +38,33 @@ async def test_equal_start_returns_the_current_status(agent, runtime, settle):
     assert agent.handle(StartWorkload(workload())) == Status("wl-1", State.RUNNING, existing=True)
 
 
+async def test_equal_start_of_a_running_workload_is_not_reconciled(
+    agent, runtime, settle, monkeypatch
+):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    await settle()
+    visited = []
+    monkeypatch.setattr(runtime, "status", visited.append)
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    assert visited == []
+
+
+async def test_equal_start_of_a_workload_that_is_to_stop_is_reconciled(
+    agent, runtime, settle, monkeypatch
+):
+    agent.handle(StartWorkload(workload()))
+    runtime.change(RUNNING)
+    agent.handle(StopWorkload("wl-1"))
+    await settle()
+    visited = []
+    monkeypatch.setattr(runtime, "status", visited.append)
+    agent.handle(StartWorkload(workload()))
+    await settle()
+    assert visited == ["wl-1"]
+
+
 async def test_equal_start_of_an_ended_workload_starts_nothing(agent, runtime, settle):
     agent.handle(StartWorkload(workload()))
     runtime.change(FAILED, reason="Error")

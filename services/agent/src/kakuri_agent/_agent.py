@@ -42,7 +42,7 @@ from kakuri_rpc import (
     WorkloadList,
     runtime_classes,
 )
-from kakuri_workload import DesiredState, Workload
+from kakuri_workload import DesiredState, Workload, WorkloadState
 
 from kakuri_agent._capacity import Capacity, InsufficientCapacity, NeverFits
 from kakuri_agent._reconciler import Reconciler
@@ -220,7 +220,10 @@ class Agent:
         """
         if self._writer.durability(entry.workload.id) is not Durability.SAVED:
             return self._acknowledge_when_durable(entry, existing=existing)
-        self._reconciler.enqueue(entry.workload.id)
+        # A workload that runs as desired needs nothing: it is reconciled when its zone changes.
+        is_as_desired = entry.desired is DesiredState.RUN and entry.state is WorkloadState.RUNNING
+        if not is_as_desired:
+            self._reconciler.enqueue(entry.workload.id)
         return self._accepted(entry, existing=existing)
 
     def _acknowledge_when_durable(
