@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from kakuri_http._errors import LocalProtocolError
@@ -85,12 +86,22 @@ class Headers:
         return f"Headers({self._fields()!r})"
 
 
+@lru_cache(256)
+def _key(name: str) -> bytes:
+    """Return what the line of a field begins with, after the end of the line before it."""
+    return b"\n%b:" % name.lower().encode("latin-1", "replace")
+
+
 def _checked_pairs(fields: Any) -> list[tuple[str, str]]:
-    if isinstance(fields, str | bytes) or not isinstance(fields, Iterable):
+    pairs: list[Any]
+    if isinstance(fields, dict):  # the usual case: the checks by abstract classes are slow
+        pairs = list(fields.items())
+    elif isinstance(fields, (str, bytes)) or not isinstance(fields, Iterable):
         raise TypeError(f"expected pairs of texts as headers, got {type(fields).__name__}")
-    pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
+    else:
+        pairs = list(fields.items() if isinstance(fields, Mapping) else fields)
     for pair in pairs:
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(f"expected a name and a value as header field, got {pair!r:.80}")
         check_field(*pair)
     return pairs
@@ -141,7 +152,7 @@ class LazyHeaders(Headers):
         folded = self._folded
         if not folded:
             self._folded = folded = b"\n" + block.lower()
-        key = b"\n%b:" % name.lower().encode("latin-1", "replace")
+        key = _key(name)
         at = folded.find(key)
         if at < 0:
             return default

@@ -79,8 +79,10 @@ def refuse_other_sites(request: Request) -> Response | None:
     if site is not None and site not in ("same-origin", "none"):
         return _of_other_page(f"site, {site!r}")
     origin = headers.get("origin")
+    if origin is None:
+        return None
     host = headers.get("host")
-    if origin is not None and not (host and _authority_of(origin) == host.lower()):
+    if not host or _authority_of(origin) != host.lower():
         return _of_other_page(f"origin, {origin!r}")
     return None
 
