@@ -72,7 +72,7 @@ async def call(lines: LineClient, request: Request, reply_type: type[R], timeout
     except JSONError as error:
         faults = printable(one_line(error), MAX_QUOTED)
         raise UnexpectedReply(f"the reply is not valid in the agent protocol: {faults}") from error
-    if not isinstance(reply, reply_type | ErrorReply):
+    if not isinstance(reply, (reply_type, ErrorReply)):
         quoted = printable(repr(reply), MAX_QUOTED)
         raise UnexpectedReply(
             f"expected {reply_type.__name__} for {type(request).__name__}, got {quoted}"

@@ -35,18 +35,20 @@ from kakuri_rpc._messages import (
 
 R = TypeVar("R", Status, WorkloadList, Node, Log, History, ErrorReply)
 
+_ABOUT_ONE = (Status, History, ErrorReply)
+
 
 def mismatch(request: Request, reply: AnyReply) -> str | None:
     """Return why `reply` can't be the reply to `request`, or None if it can."""
-    match request, reply:
-        case ListWorkloads(), WorkloadList():
+    if not isinstance(reply, _ABOUT_ONE):
+        if isinstance(request, ListWorkloads) and isinstance(reply, WorkloadList):
             return next(_page_faults(request, reply), None)
-        case StartWorkload(workload=workload), Status() | History() | ErrorReply():
-            asked: str | None = workload.id
-        case _, Status() | History() | ErrorReply():
-            asked = getattr(request, "id", None)
-        case _:
-            return None
+        return None
+    asked: str | None
+    if isinstance(request, StartWorkload):
+        asked = request.workload.id
+    else:
+        asked = getattr(request, "id", None)
     # An error may leave the id out, and a request without one may be refused because of any.
     if reply.id == asked or (isinstance(reply, ErrorReply) and (asked is None or reply.id is None)):
         return None
@@ -104,4 +106,4 @@ def _clean_status(status: S) -> S:
 
 
 def _clean(text: str | None, max_length: int) -> str | None:
-    return text if text is None else printable(text, max_length)
+    return text and printable(text, max_length)
