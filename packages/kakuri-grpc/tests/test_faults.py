@@ -112,7 +112,8 @@ async def test_goaway_completes_streams_up_to_its_last_and_repeats_the_others(
 async def test_closing_a_channel_closes_a_connection_that_drains(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.goaway(LAST))
-    await turns(lambda: len(network.peers) == 2)
+    await turns(lambda: channel.state is ChannelState.READY)  # on another connection
+    assert len(network.peers) == 2
     await channel.close()
     assert peer.is_closed
     assert await status_of(call) is StatusCode.UNAVAILABLE
@@ -121,7 +122,8 @@ async def test_closing_a_channel_closes_a_connection_that_drains(channel, networ
 async def test_closing_a_channel_waits_for_calls_on_a_connection_that_drains(channel, network):
     peer, (call,) = await started(channel, network)
     peer.send(peer.goaway(LAST))
-    await turns(lambda: len(network.peers) == 2)
+    await turns(lambda: channel.state is ChannelState.READY)  # on another connection
+    assert len(network.peers) == 2
     closing = asyncio.ensure_future(channel.close(grace=60.0))
     await asyncio.sleep(0)
     assert not peer.is_closed
@@ -669,6 +671,18 @@ async def test_streaming_call_ends_with_the_status_of_a_reset_after_its_messages
         with pytest.raises(StatusError) as caught:
             await call.receive()
         assert caught.value.code is StatusCode.INTERNAL
+
+
+async def test_sending_on_a_stream_after_its_connection_ended_is_unavailable(channel, network):
+    opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
+    peer = await network.peer()
+    await turns(opening.done)
+    async with await opening as running:
+        peer.lose()
+        await turns(lambda: channel._connections.current is None or peer.driver.closed.done())
+        for send in (running.send(Question()), running.end(), running.receive()):
+            with pytest.raises(Unavailable):
+                await send
 
 
 async def test_stream_without_any_time_says_so(channel, network):

@@ -62,6 +62,18 @@ def test_repeated_fields_become_one_byte_each():
     assert len(second) == len(third) == 2 < len(first)
 
 
+def test_block_that_is_encoded_again_and_again_follows_the_table():
+    encoder, decoder = Encoder(), Decoder()
+    first, second = ((b"x-a", b"1"),), ((b"x-b", b"2"),)
+    for fields in (first, second, first, second):
+        for _ in range(4):  # the same tuple: what was encoded is remembered
+            assert decoder.decode(encoder.encode(fields)) == fields
+    for number in range(3):
+        new = ((b"x-c", b"%d" % number),)
+        for fields in (new, new, new, first, second, first):
+            assert decoder.decode(encoder.encode(fields)) == fields
+
+
 def test_secret_fields_are_never_indexed():
     encoder, decoder = Encoder(), Decoder()
     secret = (b"authorization", b"Bearer x")
