@@ -5,7 +5,9 @@ compiled wheel is built for the occasion (hatch-mypyc and a C compiler are neede
 """
 
 import json
+import os
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,10 @@ def bars(axes: Any, rows: dict[str, dict[str, float]], title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def python_build() -> str:
+    return "of the distribution" if sys.base_prefix == "/usr" else "not of the distribution"
+
+
 def main() -> None:
     growth, seconds = stream_memory(100_000_000)
     codecs = workloads.measure()
@@ -120,7 +126,8 @@ def main() -> None:
         ["MB/s", f"{100 / seconds:.1f}"],
     ]
     intro = (
-        f"Python {platform.python_version()}, {platform.machine()}; the fastest of seven rounds that take turns. "
+        f"Python {platform.python_version()} {python_build()}, {platform.machine()}; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} cores; the fastest of seven rounds that take turns. "
         "Written by `nox -s bench -- kakuri-json`.\n"
     )
     parts = [

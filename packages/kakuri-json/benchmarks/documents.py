@@ -24,12 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def documents() -> dict[str, bytes]:
+    dice = random.Random(8259)
+    letters = (
+        "abcdefghijklmnopqrstuvwxyz " * 3 + '"\\/\n\r\t\b\f' * 2 + "äöüßé世界日本語" * 2 + "🌊"
+    )
+    escaped = ["".join(dice.choices(letters, k=dice.randint(5, 60))) for _ in range(6000)]
+    found = {"synthetic escapes": json.dumps(escaped).encode()}
     folder = os.environ.get("KAKURI_CORPORA")
     if folder:
-        return {
-            path.name: path.read_bytes() for path in sorted(Path(folder).glob("json-bench/*.json"))
-        }
-    dice = random.Random(8259)
+        paths = sorted(Path(folder).glob("json-bench/*.json"))
+        return {path.name: path.read_bytes() for path in paths} | found
     fields = {"id": "wl-123", "image": "nginx:latest", "memory_mb": 512}
     numbers = [
         [[dice.uniform(-180, 180), dice.uniform(-90, 90)] for _ in range(500)] for _ in range(60)
@@ -44,7 +48,7 @@ def documents() -> dict[str, bytes]:
     workloads = [
         {"workload": fields, "state": "running", "seconds": dice.random()} for _ in range(1500)
     ]
-    return {
+    return found | {
         "synthetic numbers": json.dumps(numbers).encode(),
         "synthetic text": json.dumps(texts, ensure_ascii=False).encode(),
         "synthetic workloads, indented": json.dumps(workloads, indent=2).encode(),
