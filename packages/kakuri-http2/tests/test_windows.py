@@ -163,6 +163,13 @@ def test_stream_without_window_does_not_hold_up_content_that_is_queued_after_it(
     ]  # fmt: skip
 
 
+def test_stream_whose_content_never_waited_reports_nothing():
+    connection = open_client(window=1 << 20)
+    connection.send(Data(1, bytes(40_000)))
+    connection.data_to_send()
+    assert Drained(1) not in feed(connection, frame("PING", 1, 0, bytes(8)), "whole")
+
+
 def test_stream_whose_content_has_left_reports_that_once_if_it_was_asked_to():
     connection = open_client(window=1 << 20)
     connection.report_drained(1)
