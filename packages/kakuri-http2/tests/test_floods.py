@@ -65,6 +65,8 @@ BOTH = [
     ("own_resets", "PRIORITY-length", lambda n: frame("PRIORITY", 0, 1, b"x"), True),
 ]  # fmt: skip
 SERVER = [
+    ("idle_frames", "WINDOW_UPDATE-reset", lambda n: (b"" if n else frame("HEADERS", 5, 3, REQUEST)
+     + frame("RST_STREAM", 0, 3, bytes(4))) + frame("WINDOW_UPDATE", 0, 3, INCREMENT), True),
     ("peer_resets", "rapid reset", lambda n: frame("HEADERS", 5, 2 * n + 3, REQUEST)
      + frame("RST_STREAM", 0, 2 * n + 3, bytes(4)), True),
     ("own_resets", "malformed head", lambda n: frame("HEADERS", 5, 2 * n + 3, block(("A", "b"))),
