@@ -1,5 +1,6 @@
 """Each limit applies to every function: the maximum is accepted, one more is not."""
 
+import tracemalloc
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -135,6 +136,21 @@ def test_container_with_too_many_items_does_not_change_the_depth():
 
 def test_default_limits_are_the_documented_ones():
     assert Limits() == (512, 4300, 67_108_864, 100_000)
+
+
+def test_large_value_of_the_wrong_kind_is_skipped_in_little_memory():
+    text = '{"known":[' + ",".join(["[1,2]"] * 50_000) + "]}"
+    with pytest.raises(kakuri_json.ValidationError):  # what is made once is made now
+        kakuri_json.decode('{"known":[' + "1," * 2_000 + "1]}", type=Ignoring)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with pytest.raises(kakuri_json.ValidationError, match="expected an integer, got an array"):
+            kakuri_json.decode(text, type=Ignoring)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000  # as lists, 50,000 pairs take four
 
 
 @pytest.mark.parametrize(

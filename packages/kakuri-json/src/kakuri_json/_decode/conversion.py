@@ -43,6 +43,9 @@ class Cursor(Protocol):
     def whole(self, value: Any) -> Any:
         """Return the complete value for which begin() returned `value`, with everything inside."""
 
+    def skip(self, value: Any) -> None:
+        """Move past the value for which begin() returned `value`."""
+
     def abandon(self, start: int | None, value: Any) -> None:
         """Move past a container that was entered, from any position inside it."""
 
@@ -87,6 +90,9 @@ class ValueCursor:
 
     def whole(self, value: Any) -> Any:
         return value
+
+    def skip(self, value: Any) -> None:
+        pass
 
     def abandon(self, start: int | None, value: Any) -> None:
         pass
@@ -150,10 +156,7 @@ class Conversion:
         return INVALID
 
     def mismatch(self, path: Path, shape: Shape, value: Any, position: int | None) -> object:
-        """Add the fault that a value does not have the shape, and move past the value.
-
-        What is inside the value is parsed all the same, so a fault of its syntax is found.
-        """
+        """Add the fault that a value does not have the shape, and move past the value."""
         self.fault(path, f"expected {describe(shape)}, got {shorten(value)}", position)
-        self.cursor.whole(value)
+        self.cursor.skip(value)
         return INVALID

@@ -215,7 +215,7 @@ def _union(
         got = "nothing" if tag is INVALID else shorten(tag)
         tags = ", ".join(map(shorten, shape.tagged))
         conversion.fault((path, shape.tag), f"expected one of {tags}, got {got}", place)
-        conversion.cursor.whole(value)
+        conversion.cursor.skip(value)
         return INVALID
     if kind is dict or kind is list or kind is tuple:
         # At most one member fits: a union that needs trial and error has no codec.
@@ -267,7 +267,10 @@ def _record(
             conversion.fault(
                 inside, f"expected one of {known}, got {shorten(key)}{suggestion}", begin
             )
-        cursor.whole(one)
+        else:
+            cursor.whole(one)
+            continue
+        cursor.skip(one)
     if not has_tag:
         conversion.fault(
             (path, shape.tag), f"expected {shorten(shape.tag_value)}, got nothing", start

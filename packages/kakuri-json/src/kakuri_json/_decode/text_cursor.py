@@ -3,7 +3,9 @@
 So each fault has a position, and nothing is read after the last fault that is reported.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from kakuri_json._decode.runs import Runs
@@ -85,11 +87,21 @@ class TextCursor:
             )
         return value
 
+    def skip(self, value: Any) -> None:
+        if value is _OBJECT or value is _ARRAY:
+            # The value is not needed: if it may be large, only its grammar is checked.
+            is_large = len(self.text) - self._start >= LARGE
+            end = skip_value(self.text, self._start) if is_large else -1
+            if end < 0:
+                self.whole(value)
+            else:
+                self.position = end
+
     def abandon(self, start: int | None, value: Any) -> None:
         assert start is not None
         self._start = self.position = start
         self._depth -= 1
-        self.whole(value)
+        self.skip(value)
 
     def count(self, value: Any) -> int | None:  # noqa: ARG002
         return None
@@ -181,11 +193,12 @@ class TextCursor:
         found, where = missing, start
         for name in self.members(value):
             where = self.position
-            one = self.whole(self.begin())
+            one = self.begin()
             if name == key:
                 # `encode` writes the tag first, and the members after it are read later.
-                found = one
+                found = self.whole(one)
                 break
+            self.skip(one)
         else:
             where = start
             self._depth += 1
@@ -246,3 +259,48 @@ class TextCursor:
         if position >= len(self.text):
             return explain_end(self.text, in_object=in_object, key_follows=key_follows)
         return explain_separator(self.text, position, expected)
+
+
+_SPACE = r"[ \t\n\r]*+"
+_PLAIN = r'[^"\\\x00-\x1f]*+'
+_LEVELS = 4
+"""Levels of nesting that the expression matches; its length doubles with each."""
+
+
+def _many(pattern: str) -> str:
+    """Repeat a pattern; the matcher needs memory for each thousand matches, not for each match."""
+    return f"(?>(?:(?>(?:{pattern}){{1,1000}}))*)"
+
+
+_ESCAPES = _many(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _PLAIN)
+_STRING = f'"{_PLAIN}{_ESCAPES}"'
+_NUMBER = r"-?+(?!0[0-9])[0-9]++(?:\.[0-9]++|)(?:[eE][-+]?+[0-9]++|)"
+_SCALAR = f"{_STRING}|{_NUMBER}|true|false|null"
+
+
+def _container(value: str) -> str:
+    """Return the expression of an array or object of such values."""
+    # Each item includes the comma after it, if another item follows.
+    item = rf"{value}{_SPACE}(?:,{_SPACE}(?!\])|(?=\]))"
+    member = rf'{_STRING}{_SPACE}:{_SPACE}{value}{_SPACE}(?:,{_SPACE}(?=")|(?=\}}))'
+    return rf"\[{_SPACE}{_many(item)}\]|\{{{_SPACE}{_many(member)}\}}"
+
+
+@cache
+def _expression() -> "re.Pattern[str]":
+    value = f"(?>{_SCALAR})"
+    for _ in range(_LEVELS - 1):
+        value = f"(?>{_SCALAR}|{_container(value)})"
+    return re.compile(_container(value))
+
+
+def skip_value(text: str, position: int) -> int:
+    """Return the position after the container that begins at a position.
+
+    Its grammar is checked, but neither duplicate keys nor the limits of numbers.
+
+    Returns:
+        The position, or -1 if the container is not valid or nested too deeply for the expression.
+    """
+    match = _expression().match(text, position)
+    return -1 if match is None else match.end()
