@@ -693,9 +693,9 @@ async def test_stream_without_any_time_says_so(channel, network):
     assert caught.value.seconds == 0
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "got none"), (2, "got more")])
+@pytest.mark.parametrize(("number", "expected"), [(0, "got none"), (2, "got more")])
 async def test_sole_answer_of_another_number_of_messages_is_internal(
-    channel, network, number, words
+    channel, network, number, expected
 ):
     opening = asyncio.ensure_future(channel.stream(UP, timeout=60))
     peer = await network.peer()
@@ -703,7 +703,7 @@ async def test_sole_answer_of_another_number_of_messages_is_internal(
     async with await opening as running:
         await running.end()
         peer.send(peer.head(1), *[peer.message(1, HELLO)] * number, peer.trailers(1))
-        with pytest.raises(StatusError, match=f"expected one message, {words}") as caught:
+        with pytest.raises(StatusError, match=f"expected one message, {expected}") as caught:
             await running.sole_answer()
     assert caught.value.code is StatusCode.INTERNAL
     assert is_clean(peer)

@@ -59,15 +59,15 @@ async def test_silent_peer_that_answers_pings_keeps_its_calls():
         await asyncio.gather(call, return_exceptions=True)
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "got none"), (2, "got more")])
+@pytest.mark.parametrize(("count", "expected"), [(0, "got none"), (2, "got more")])
 async def test_call_with_another_number_of_answers_than_one_is_an_internal_error(
-    tmp_path, count, words
+    tmp_path, count, expected
 ):
     unary = Method(DOWN.path, Question, Answer)
     async with our_server() as server:
         await server.listen(f"unix:{tmp_path}/s")
         async with Channel(f"unix:{tmp_path}/s") as channel:
-            with pytest.raises(StatusError, match=words) as caught:
+            with pytest.raises(StatusError, match=expected) as caught:
                 await channel.call(unary, Question(count=count), timeout=30)
             assert caught.value.code is StatusCode.INTERNAL
             assert (await channel.call(unary, Question(count=1), timeout=30)) is not None

@@ -174,7 +174,7 @@ def test_array_longer_than_max_length_is_rejected_before_conversion():
 
 
 @pytest.mark.parametrize(
-    ("bounds", "words"),
+    ("bounds", "expected"),
     [
         ({"ge": 1, "le": 5}, "an integer from 1 to 5"),
         ({"ge": 1, "lt": 5}, "an integer of at least 1 and below 5"),
@@ -184,7 +184,7 @@ def test_array_longer_than_max_length_is_rejected_before_conversion():
         ({"ge": 2, "multiple_of": 2}, "an integer of at least 2 that is a multiple of 2"),
     ],
 )
-def test_fault_names_all_bounds_of_a_constraint(bounds, words):
+def test_fault_names_all_bounds_of_a_constraint(bounds, expected):
     with pytest.raises(ValidationError) as caught:
         kakuri_json.decode("-1", type=Annotated[int, Mark(**bounds)])
-    assert caught.value.faults[0].message == f"expected {words}, got -1"
+    assert caught.value.faults[0].message == f"expected {expected}, got -1"

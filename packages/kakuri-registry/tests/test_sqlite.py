@@ -367,7 +367,7 @@ def test_file_of_a_store_that_is_no_longer_a_database_is_kept_and_replaced(path)
         assert path.with_name(f"kakuri.db.damaged-{number}").read_bytes().startswith(b"not a")
 
 
-@pytest.mark.parametrize("content", [b"notes\n", b"notes of somebody " * 100])
+@pytest.mark.parametrize("content", [b"notes\n", b"other notes " * 100])
 def test_file_that_never_was_a_database_is_refused_and_not_changed(tmp_path, content):
     path = tmp_path / "notes.txt"
     path.write_bytes(content)

@@ -28,7 +28,7 @@ class Codec:
     """The compiled functions of one class.
 
     It is an attribute of the class, so it goes when the class goes, and a subclass, which inherits
-    the attribute, is told apart by `cls`.
+    the attribute, is distinguished by `cls`.
     """
 
     __slots__ = ("cls", "counting_decoder", "decoder", "encoder", "schema")

@@ -242,7 +242,7 @@ def _rank(member: Shape) -> int:
 
 
 def _check_distinct(members: list[Shape], annotation: Any) -> None:
-    """Reject a union whose arrays or objects could only be told apart by trying each member."""
+    """Reject a union whose arrays or objects can be distinguished only by trying each member."""
     inner = [member.inner if isinstance(member, Constrained) else member for member in members]
     arrays = sum(isinstance(member, (Sequence, FixedTuple)) for member in inner)
     mappings = sum(isinstance(member, Mapping) for member in inner)
