@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from mypy_extensions import i64
 
 _VALID: Final = re.compile(rf"{PLAIN}(?>(?:{ESCAPE}{PLAIN}){{0,9999}})").match
+# Both begin with the same characters, which the search finds faster than alternatives.
 _LONE_SURROGATE: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
-    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+    r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F])"
 ).search
 
 
@@ -46,17 +47,17 @@ def read_escaped(text: str, start: "i64", special: "i64") -> tuple[str, "i64"]:
             return unescape(text[start:position]), position + 1
         except UnicodeDecodeError:
             pass
-    raise _explain_escaped(text, start)
+    raise _explain_escaped(text, start, special)
 
 
-def _explain_escaped(text: str, start: "i64") -> JSONSyntaxError:
-    """Return the error for the string whose body begins at a position."""
-    position: i64 = start
+def _explain_escaped(text: str, start: "i64", special: "i64") -> JSONSyntaxError:
+    """Return the error for the string of `read_escaped`."""
+    position: i64 = special
     while (valid := _VALID(text, position)) is not None and valid.end() > position:
         position = valid.end()
     # The replacement has the length of an escaped backslash, so positions do not change.
-    lone = _LONE_SURROGATE(text[start:position].replace("\\\\", "  "))
-    return explain_string(text, start - 1, position if lone is None else start + lone.start())
+    lone = _LONE_SURROGATE(text[special:position].replace("\\\\", "  "))
+    return explain_string(text, start - 1, position if lone is None else special + lone.start())
 
 
 def unescape(body: str) -> str:
