@@ -23,7 +23,6 @@ def build(source: Path, program: Path) -> Path:
 
     Raises:
         subprocess.CalledProcessError: It does not compile, or a package is missing.
-
     """
     settings = {"GO111MODULE": "off", "GOPATH": PACKAGES, "GOFLAGS": ""}
     subprocess.run(

@@ -25,7 +25,6 @@ def tables(xml: str) -> str:
 
     Raises:
         ValueError: The text is not that of RFC 7541.
-
     """
     entries = [(name, value) for _, name, value in _ENTRY.findall(xml)]
     codes = {

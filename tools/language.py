@@ -76,6 +76,10 @@ GIVE = Term("Give, Tell, Say, Let at the start of a docstring", "Return, Report,
             r"(?:Give|Tell|Say|Let|Have|Take(?! over))")  # fmt: skip
 _GIVE = re.compile(rf"\s*{GIVE.pattern}\b")
 
+BLANK_END = Term("a blank line at the end of a docstring", "the closing quotes on the next line",
+                 r"\n[ \t]*\n[ \t]*\Z")  # fmt: skip
+_BLANK_END = re.compile(BLANK_END.pattern)
+
 _FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.MULTILINE | re.DOTALL)
 _QUOTED = re.compile(
     r"``.*?``|`[^`]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<=\])\([^)\s]*\)|<!--.*?-->", re.DOTALL
@@ -126,6 +130,8 @@ def in_python(text: str) -> Iterator[tuple[int, Term, str]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _in_function(node)
+        elif isinstance(node, ast.Expr) and _BLANK_END.search(_text(node.value)):
+            yield node.end_lineno or node.lineno, BLANK_END, '"""'
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             for line, term, found in in_prose(node.value):
                 yield node.lineno + line, term, found
@@ -139,6 +145,10 @@ def _in_function(
     if node.name.startswith("test_"):
         for _, term, found in in_prose(node.name.replace("_", " ")):
             yield node.lineno, term, found
+
+
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def findings(root: Path = ROOT) -> list[Finding]:

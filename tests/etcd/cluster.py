@@ -21,7 +21,6 @@ class Member:
         cluster: names and addresses of all members.
         flags: of the program, beside those that every member has.
         process: the process; None while it is not running.
-
     """
 
     def __init__(self, name: str, client_port: int, peer_port: int, folder: Path) -> None:

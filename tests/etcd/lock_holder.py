@@ -41,7 +41,6 @@ class Holder:
 
     Attributes:
         until: when it has to consider the lock lost, unless it renews its lease before.
-
     """
 
     def __init__(self, channel, name):

@@ -82,7 +82,6 @@ class User:
     Attributes:
         token: the last token; empty before the first.
         fetched: how many tokens were fetched.
-
     """
 
     def __init__(self, channel, name):

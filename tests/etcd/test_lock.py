@@ -18,7 +18,6 @@ class Contender:
 
     Attributes:
         holds: from when until when it held the lock each time, by its own clock.
-
     """
 
     def __init__(self, process):

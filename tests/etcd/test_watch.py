@@ -38,7 +38,6 @@ class Watcher:
     Attributes:
         events: keys with the revisions of their events, in the order of arrival.
         streams: how many streams were opened and answered.
-
     """
 
     def __init__(self, channel, start):

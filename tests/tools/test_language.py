@@ -74,6 +74,15 @@ def test_glossary_term_told_is_found_in_context(): ...
     ]
 
 
+@pytest.mark.parametrize("owner", ["", "class A:\n    ", "def f():\n    ", "x = 1\n"])
+def test_docstring_with_a_blank_line_at_its_end_is_found(owner):
+    last = owner.count("\n") + 4
+    text = owner + '"""Return one.\n\n    More.\n{}    """\n'
+
+    assert found_in_python(text.format("\n")) == [(last + 1, '"""')]
+    assert found_in_python(text.format("")) == []
+
+
 def test_check_reports_a_file_with_more_findings_than_its_baseline():
     old, new = (Finding("a.md", line, TERMS[0], "told") for line in (1, 2))
 

@@ -49,7 +49,6 @@ class System:
         daemons: names of the daemons that run.
         zone_daemons: names of the daemons that manage zones.
         runtime_options: options with which an agent runs zones here.
-
     """
 
     def __init__(

@@ -11,7 +11,6 @@ class ScriptedChannel:
         answers: a message or an exception by the name of the call; a list for a stream.
         calls: name, encoded request and timeout of each call so far.
         is_closed: whether the client has closed it.
-
     """
 
     def __init__(self, **answers):

@@ -28,7 +28,6 @@ class Peer:
     Attributes:
         driver: the client's driver.
         received: the frames of the client, its preface left out.
-
     """
 
     def __init__(self, driver: Any) -> None:
@@ -125,7 +124,6 @@ class Network:
         settings: what each new peer sends first.
         opening: what it sends instead.
         refuses: how many of the next attempts fail.
-
     """
 
     def __init__(self, monkeypatch: Any) -> None:

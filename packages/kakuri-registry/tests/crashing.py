@@ -72,7 +72,6 @@ def one_round(path: Path, chance: random.Random) -> tuple[dict[str, set[int]], i
     Returns:
         The positions in the cycle that each workload may have, the latest version and the number of
         changes that were saved.
-
     """
     step = chance.choice([None, None, *WRITER_FAILPOINTS, *STORE_FAILPOINTS])
     lines = chance.randrange(1, 200) if step is None else -1

@@ -313,7 +313,6 @@ class World:
             pace: Factor of the pauses of clients; random if it is None.
             healthy_seconds: How long the disk is healthy between two faults, on average.
             runtime: The runtime of the agents: a "sidecar" that outlives them, or "cri".
-
         """
         self.rng = random.Random(seed)
         self.pace = pace or self.rng.choice((1.0, 1.0, 0.1))

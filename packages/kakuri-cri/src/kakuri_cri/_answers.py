@@ -25,7 +25,6 @@ async def read_answer(method: Method[Any, A], data: bytes) -> A:
 
     Raises:
         CallUnanswered: The answer is not a valid message of the method's type.
-
     """
     if len(data) > _LARGE:
         return await asyncio.to_thread(_decoded, method, data)

@@ -29,7 +29,6 @@ class Caller:
 
     Attributes:
         timeouts: How long calls may take.
-
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class Caller:
 
         Raises:
             EndpointError: The text is not an endpoint.
-
         """
         self._name = str(runtime)
         self._channel: Channel
@@ -75,7 +73,6 @@ class Caller:
             CriError: The call failed; the class says how.
             TypeError: The request is not of the method's class.
             EncodeError: A field of the request has a value that its kind cannot hold.
-
         """
         data = _encoded(method, request)
         began = time.monotonic()
@@ -118,7 +115,6 @@ def expected(name: str, field: str, value: A | None) -> A:
 
     Raises:
         CallUnanswered: The field is absent or empty.
-
     """
     if not value:
         raise CallUnanswered(name, f"the answer has no {field}", "INTERNAL")

@@ -12,7 +12,6 @@ class ChannelError(Exception):
             without a connection, `DEADLINE_EXCEEDED` after the timeout, and `RESOURCE_EXHAUSTED`
             for a message over its limit.
         message: The server's message, or the channel's own.
-
     """
 
     def __init__(self, code: str, message: str = "") -> None:
@@ -50,7 +49,6 @@ class Channel(Protocol):
 
         Raises:
             ChannelError: There is no answer, or a status other than OK.
-
         """
         ...
 
@@ -63,7 +61,6 @@ class Channel(Protocol):
 
         Raises:
             ChannelError: The call ended with a status other than OK, or its connection was lost.
-
         """
         ...
 

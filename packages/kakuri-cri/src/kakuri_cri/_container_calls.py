@@ -31,7 +31,6 @@ class ContainerCalls(Caller):
         Raises:
             NameReserved: A container with this metadata exists or is being created.
             CriError: The call failed.
-
         """
         request = api.CreateContainerRequest(
             pod_sandbox_id=sandbox_id, config=config, sandbox_config=sandbox_config
@@ -46,7 +45,6 @@ class ContainerCalls(Caller):
         Raises:
             StartUnderWay: An earlier call is starting it.
             CriError: The call failed.
-
         """
         request = api.StartContainerRequest(container_id=container_id)
         await self.call(_SERVICE.StartContainer, request, timeout=self._seconds(timeout))
@@ -61,7 +59,6 @@ class ContainerCalls(Caller):
             container_id: Of the container.
             grace_seconds: Seconds before the container is killed, added to `timeouts.usual`; 0 to
                 kill it at once.
-
         """
         request = api.StopContainerRequest(container_id=container_id, timeout=grace_seconds)
         timeout = self.timeouts.usual + grace_seconds
@@ -80,7 +77,6 @@ class ContainerCalls(Caller):
         Raises:
             NotFound: There is no container of this id.
             CriError: The call failed.
-
         """
         request = api.ContainerStatusRequest(container_id=container_id)
         timeout = self._seconds(timeout)
@@ -96,7 +92,6 @@ class ContainerCalls(Caller):
             labels: All of them must match exactly.
             sandbox_id: Of the sandbox whose containers to return; empty for all.
             timeout: Seconds; `timeouts.usual` if None.
-
         """
         selected = api.ContainerFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainersRequest(filter=selected)
@@ -125,7 +120,6 @@ class ContainerCalls(Caller):
             resources: A field that is 0 or empty keeps its value.
             annotations: For the runtime.
             timeout: Seconds; `timeouts.usual` if None.
-
         """
         request = api.UpdateContainerResourcesRequest(
             container_id=container_id, linux=resources, annotations=annotations or {}
@@ -146,7 +140,6 @@ class ContainerCalls(Caller):
         Raises:
             Unimplemented: The runtime has no checkpoints.
             CriError: The call failed.
-
         """
         request = api.CheckpointContainerRequest(
             container_id=container_id, location=location, timeout=timeout_seconds
@@ -173,7 +166,6 @@ class ContainerCalls(Caller):
         Raises:
             CallTimeout: The command took too long, or the runtime did not answer.
             CriError: The call failed.
-
         """
         request = api.ExecSyncRequest(
             container_id=container_id, cmd=tuple(command), timeout=timeout_seconds

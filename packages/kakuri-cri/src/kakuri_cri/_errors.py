@@ -42,7 +42,6 @@ class CriError(Exception):
         call: Name of the call in the protocol, such as `RunPodSandbox`.
         message: Of the runtime or the channel, printable and at most 4096 characters.
         code: Name of the gRPC status.
-
     """
 
     def __init__(self, call: str, message: str, code: str = "UNKNOWN") -> None:
@@ -94,7 +93,6 @@ def failure_of(call: str, error: ChannelError) -> CriError:
     Args:
         call: Name of the call in the protocol.
         error: What the channel raised.
-
     """
     message = error.message or error.code.lower().replace("_", " ")
     # A channel's own message has the path of the socket, which our caller's clients must not see.

@@ -24,7 +24,6 @@ class Events(Generic[A]):
     ...     async with runtime.events() as events:
     ...         async for event in events:
     ...             print(event.container_id, event.container_event_type)
-
     """
 
     def __init__(self, method: Method[Any, A], answers: AsyncGenerator[bytes, None]) -> None:

@@ -26,7 +26,6 @@ class GrpcChannel:
 
         Raises:
             EndpointError: The text is not an endpoint.
-
         """
         limits = Limits(received=max_received)
         self._channel = kakuri_grpc.Channel(endpoint, limits=limits, backoff=_BACKOFF)

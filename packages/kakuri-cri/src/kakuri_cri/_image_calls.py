@@ -52,7 +52,6 @@ class ImageCalls(Caller):
 
         Raises:
             CriError: The call failed.
-
         """
         request = api.PullImageRequest(
             image=api.ImageSpec(image=image), auth=auth, sandbox_config=sandbox_config

@@ -14,7 +14,6 @@ class Timeouts:
         usual: Of calls without a timeout of their own. StopContainer and ExecSync add their grace
             time or timeout to it.
         run_pod_sandbox: Of RunPodSandbox, which may boot a virtual machine.
-
     """
 
     usual: float = 120.0

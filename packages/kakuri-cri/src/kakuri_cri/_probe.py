@@ -23,7 +23,6 @@ class ProbeResult:
         conditions: By type; `RuntimeReady` and `NetworkReady` are required by the protocol.
         features: Of the runtime as a whole; None before CRI 1.31.
         cgroup_driver: None if the runtime does not report it (before CRI 1.28).
-
     """
 
     name: str

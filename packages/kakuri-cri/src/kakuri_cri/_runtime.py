@@ -21,7 +21,6 @@ class Runtime(Lists):
     ...     async with Runtime(f"unix:{socket}") as runtime:
     ...         containers = await runtime.list_containers({"app": "web"})
     ...     return [one.metadata.name for one in containers if one.metadata]
-
     """
 
     async def __aenter__(self) -> Self:
@@ -44,7 +43,6 @@ class Runtime(Lists):
             RuntimeUnavailable: No runtime answers, or it is still starting.
             Unimplemented: The runtime speaks another version of the CRI.
             CriError: A call failed.
-
         """
         return await probe(self, self._seconds(timeout))
 
@@ -61,7 +59,6 @@ class Runtime(Lists):
         Args:
             timeout: Seconds; `timeouts.usual` if None.
             verbose: Whether to include the runtime's own information in `info`, JSON by key.
-
         """
         request = api.StatusRequest(verbose=verbose)
         return await self.call(_SERVICE.Status, request, timeout=self._seconds(timeout))

@@ -24,7 +24,6 @@ class SandboxCalls(Caller):
         Raises:
             NameReserved: A sandbox with this metadata exists or is being created.
             CriError: The call failed.
-
         """
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
         timeout = self.timeouts.run_pod_sandbox
@@ -54,7 +53,6 @@ class SandboxCalls(Caller):
         Raises:
             NotFound: There is no sandbox of this id.
             CriError: The call failed.
-
         """
         request = api.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)
@@ -88,7 +86,6 @@ class SandboxCalls(Caller):
             overhead: Resources that the sandbox itself needs.
             resources: The sum over its containers.
             timeout: Seconds; `timeouts.usual` if None.
-
         """
         request = api.UpdatePodSandboxResourcesRequest(
             pod_sandbox_id=sandbox_id, overhead=overhead, resources=resources

@@ -22,7 +22,6 @@ class StatsCalls(Caller):
         Raises:
             NotFound: There is no container of this id.
             CriError: The call failed.
-
         """
         request = api.ContainerStatsRequest(container_id=container_id)
         timeout = self._seconds(timeout)
@@ -38,7 +37,6 @@ class StatsCalls(Caller):
             labels: All of them must match exactly.
             sandbox_id: Of the sandbox whose containers to return; empty for all.
             timeout: Seconds; `timeouts.usual` if None.
-
         """
         selected = api.ContainerStatsFilter(label_selector=labels, pod_sandbox_id=sandbox_id)
         request = api.ListContainerStatsRequest(filter=selected)
@@ -54,7 +52,6 @@ class StatsCalls(Caller):
         Raises:
             NotFound: There is no sandbox of this id.
             CriError: The call failed.
-
         """
         request = api.PodSandboxStatsRequest(pod_sandbox_id=sandbox_id)
         timeout = self._seconds(timeout)

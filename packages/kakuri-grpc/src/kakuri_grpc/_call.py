@@ -43,7 +43,6 @@ class Call(Generic[Request, Answer]):
         metadata: What the server sent before its first message; None until then.
         trailers: What the server sent at the end; None until then.
         deadline: When the call has to end, by the clock of the event loop.
-
     """
 
     def __init__(
@@ -94,7 +93,6 @@ class Call(Generic[Request, Answer]):
             LocalError: This side has ended the messages.
             StatusError: The call has ended; `receive` raises the same.
             DeadlineExceeded: The time is over.
-
         """
         data = to_bytes(request, self._method.request)
         if self._limits.sent is not None and len(data) > self._limits.sent:
@@ -127,7 +125,6 @@ class Call(Generic[Request, Answer]):
             StatusError: The call has ended with another status.
             DeadlineExceeded: The time is over.
             MessageTooLarge: The message exceeds `Limits.received`; the call is cancelled.
-
         """
         if self._error is not None:
             raise self._failed()
@@ -186,7 +183,6 @@ class Call(Generic[Request, Answer]):
 
         Raises:
             StatusError: The call has failed, or there is no message, or more than one.
-
         """
         answer = await self.receive()
         if answer is None:

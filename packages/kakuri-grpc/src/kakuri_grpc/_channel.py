@@ -34,7 +34,6 @@ class Channel:
     ...     async with Channel(f"unix:{path}") as channel:
     ...         answer = await channel.call(VERSION, VersionRequest(), timeout=2.0)
     ...     return answer.runtime_name
-
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class Channel:
             limits: Sizes of messages, and of the connection below.
             backoff: How long to wait after a failure.
             keepalive: Pings on silent connections; by default every 30 s, but not on Unix sockets.
-
         """
         if not endpoints:
             raise ValueError("expected an endpoint")
@@ -113,7 +111,6 @@ class Channel:
             Unavailable: There is no answer; `processed` says whether to repeat.
             DeadlineExceeded: The time is over.
             MessageTooLarge: The request or the answer exceeds the limits.
-
         """
         content = frame_message(self._encoded(request, method))
         fields = encode_metadata(metadata) if metadata else ()
@@ -162,7 +159,6 @@ class Channel:
 
         Returns:
             The call, to be used as an async context manager.
-
         """
         fields = encode_metadata(metadata) if metadata else ()
         message = None if request is None else frame_message(self._encoded(request, method))

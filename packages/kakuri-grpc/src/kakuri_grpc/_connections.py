@@ -31,7 +31,6 @@ class Connections:
         current: The last connection that was made; None before the first and after a failed
             attempt. It may have ended.
         is_closed: Whether no more connections are made.
-
     """
 
     def __init__(
@@ -95,7 +94,6 @@ class Connections:
         Raises:
             Unavailable: There is none.
             LocalError: The channel is closed.
-
         """
         while True:
             if self.is_closed:

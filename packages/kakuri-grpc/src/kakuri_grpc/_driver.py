@@ -61,7 +61,6 @@ class ChannelDriver(ClientDriver):
         good_head: Fields of the last valid head of a gRPC response. Equal header blocks result in
             the same object, so repeated heads are not checked again.
         good_trailers: Fields of the last trailers with status OK, for the same purpose.
-
     """
 
     def __init__(
@@ -80,7 +79,6 @@ class ChannelDriver(ClientDriver):
             limits: What the server may do.
             keepalive: When to ping.
             going_away: Called when the server announces that it accepts no more calls (GOAWAY).
-
         """
         super().__init__(limits)
         self.loop: asyncio.AbstractEventLoop = self._loop
@@ -118,7 +116,6 @@ class ChannelDriver(ClientDriver):
 
         Raises:
             ExchangeEnded: The connection accepts no call any more, and this one was not sent.
-
         """
         while self._doubt is not None:
             await asyncio.shield(self._doubt)
@@ -140,7 +137,6 @@ class ChannelDriver(ClientDriver):
 
         Raises:
             LocalError: The server does not accept that much metadata.
-
         """
         call = UnaryCall(self, limit, timeout, deadline)
         call.stream = self._start(call, path, metadata, timeout, content, is_end=True)
@@ -159,7 +155,6 @@ class ChannelDriver(ClientDriver):
 
         Raises:
             LocalError: The server does not accept that much metadata.
-
         """
         exchange = Exchange(self)
         exchange.stream = self._start(exchange, path, metadata, timeout, b"", is_end=False)
@@ -221,7 +216,6 @@ class ChannelDriver(ClientDriver):
 
         Raises:
             ExchangeEnded: The connection ended before they came.
-
         """
         await asyncio.shield(self._is_ready)
 
@@ -323,7 +317,6 @@ class ChannelDriver(ClientDriver):
 
         Args:
             began: When the call was sent, by the clock of the event loop.
-
         """
         now = self._loop.time()
         is_silent = now - self.last_received >= min(now - began, self._ping_timeout)

@@ -28,7 +28,6 @@ class StatusError(GRPCError):
         code: The status.
         message: What the server says about it.
         trailers: All metadata that came with it, `grpc-status-details-bin` included.
-
     """
 
     def __init__(self, code: StatusCode, message: str = "", trailers: Metadata = ()) -> None:
@@ -124,7 +123,6 @@ class Unavailable(KnownStatusError):
 
     Attributes:
         processed: NO if the server surely did nothing, so that any call can be repeated.
-
     """
 
     code: StatusCode = StatusCode.UNAVAILABLE
@@ -147,7 +145,6 @@ class DeadlineExceeded(GRPCError, TimeoutError):
         seconds: How long the call was allowed to take.
         message: What the server says, if it answered with DEADLINE_EXCEEDED: its own work for the
             call may have a shorter time.
-
     """
 
     def __init__(self, seconds: float, message: str = "") -> None:
@@ -165,7 +162,6 @@ class MessageTooLarge(GRPCError, ValueError):
     Attributes:
         size: Bytes of the message, as announced if it was received.
         limit: Bytes that it may have.
-
     """
 
     def __init__(self, size: int, limit: int) -> None:

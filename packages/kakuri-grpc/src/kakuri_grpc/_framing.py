@@ -58,7 +58,6 @@ class MessageReader:
         Raises:
             MessageTooLarge: The prefix announces more than the limit.
             CompressedMessage: The flag says that the message is compressed.
-
         """
         if self._length < 0 and not self._read_prefix():
             return None

@@ -17,7 +17,6 @@ class Limits:
         sent: Bytes of one sent message. None: the receiver's limit decides.
         waiting_calls: Calls that wait for a stream or a connection. 1000: more are refused at once.
         http2: Limits of the connection below.
-
     """
 
     received: int = 4 * MIB
@@ -36,7 +35,6 @@ class Backoff:
         longest: Seconds of the longest wait.
         jitter: Part of a wait by which it varies, so that clients do not come back all at once.
         connect: Seconds that one attempt may take.
-
     """
 
     first: float = 0.1
@@ -59,7 +57,6 @@ class Keepalive:
             where the end of the peer is always noticed. Servers may refuse frequent pings: the
             interval is doubled when one says so.
         timeout: Seconds within which the answer to any ping has to come.
-
     """
 
     interval: float | None = 30.0

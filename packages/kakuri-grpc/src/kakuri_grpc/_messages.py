@@ -17,7 +17,6 @@ def to_bytes(message: object, cls: type) -> bytes:
     Raises:
         TypeError: The message is of another class, whose fields the peer would take for others.
         EncodeError: A field holds a value that its kind cannot encode.
-
     """
     if not isinstance(message, cls):
         raise TypeError(f"expected a message of class {cls.__name__}, got {message!r:.200}")
@@ -29,6 +28,5 @@ def from_bytes(data: bytes, cls: type[T]) -> T:
 
     Raises:
         DecodeError: The data is not a valid message of the class.
-
     """
     return cast("T", data) if cls is bytes else decode(data, type=cls)

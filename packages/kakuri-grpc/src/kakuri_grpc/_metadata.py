@@ -34,7 +34,6 @@ def encode_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[Field,
     Raises:
         ValueError: A name is not of lower-case letters, digits and `_.-`, or begins with `grpc-`,
             or is a field of HTTP that frames the call; or a value does not fit its name.
-
     """
     fields = []
     for name, value in metadata:
@@ -59,7 +58,6 @@ def decode_metadata(fields: Iterable[Field]) -> Metadata:
 
     Raises:
         ValueError: A value of a name that ends in `-bin` is not base64.
-
     """
     metadata: list[tuple[str, str | bytes]] = []
     for raw, value in fields:
@@ -84,7 +82,6 @@ def decode_base64(text: bytes) -> bytes:
 
     Raises:
         ValueError: The text is not base64.
-
     """
     stripped = text.strip(b" ").rstrip(b"=")
     try:
@@ -132,7 +129,6 @@ def decode_timeout(value: bytes) -> float:
 
     Raises:
         ValueError: It is not one to eight digits and a unit.
-
     """
     match = _TIMEOUT.fullmatch(value)
     if match is None:

@@ -22,7 +22,6 @@ def check_head(status: int, fields: Fields) -> bool:
 
     Raises:
         StatusError: It is not the head of an answer of gRPC, or its metadata can't be read.
-
     """
     named = dict(fields)
     kind = named.get(b"content-type", b"")
@@ -45,7 +44,6 @@ def check_trailers(fields: Fields, timeout: float | None) -> Metadata:
     Raises:
         StatusError: The status is another, or there is none.
         DeadlineExceeded: The server says that the time is over.
-
     """
     metadata = read_metadata(fields)
     named = dict(fields)
@@ -71,7 +69,6 @@ def early_end(
         code: Of the RST_STREAM frame.
         processed: Whether the server may have acted.
         is_connection_over: Whether the stream ended with its connection.
-
     """
     status = status_of_reset(code)
     is_unavailable = is_connection_over or processed is Processed.NO
@@ -85,7 +82,6 @@ def read_metadata(fields: Fields) -> Metadata:
 
     Raises:
         StatusError: A value is not base64. It fails the call, not the connection.
-
     """
     try:
         return decode_metadata(fields)

@@ -45,7 +45,6 @@ class ServerCall:
         metadata: What the client sent along.
         deadline: By `time.monotonic()`; None if the client waits for ever.
         trailers: Metadata to send at the end; a handler may set it.
-
     """
 
     def __init__(
@@ -118,7 +117,6 @@ class Server:
         Raises:
             TypeError: The handler is not of the kind that the method needs.
             ValueError: The method has a handler already.
-
         """
         kind = "an async generator function" if method.server_streams else "a coroutine function"
         is_kind: Callable[[object], bool] = (
@@ -138,7 +136,6 @@ class Server:
 
         Raises:
             OSError: The endpoint is taken, or may not be used.
-
         """
         where = Endpoint.parse(endpoint) if isinstance(endpoint, str) else endpoint
         loop = asyncio.get_running_loop()

@@ -45,7 +45,6 @@ class UnaryCall:
         stream: Its number on the driver's connection.
         deadline: By the clock of the event loop; infinite without a timeout.
         finished: Done when `message` returns or raises.
-
     """
 
     __slots__ = (
@@ -84,7 +83,6 @@ class UnaryCall:
             StatusError: The call has failed, or there is no message, or more than one.
             DeadlineExceeded: The time is over.
             MessageTooLarge: The message exceeds the limit.
-
         """
         if self._error is not None:
             raise copy(self._error)  # the traceback of the original would keep this call in a cycle

@@ -22,7 +22,6 @@ class StreamedBody:
         is_paused: Whether the connection is not being read, because the reader has enough.
         has_ended: Whether the content is complete.
         trailers: The fields after the content, once it is complete.
-
     """
 
     def __init__(

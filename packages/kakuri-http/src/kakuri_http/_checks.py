@@ -10,7 +10,6 @@ def checked(value: Any, expected: type[T], name: str) -> T:
 
     Raises:
         TypeError: It is of another type; the message names both and the argument.
-
     """
     if not isinstance(value, expected):
         shown = "text" if expected is str else expected.__name__

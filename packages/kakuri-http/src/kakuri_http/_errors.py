@@ -44,7 +44,6 @@ class RemoteProtocolError(ProtocolError):
     Attributes:
         status: What a server responds with.
         code: Short, stable name of the cause.
-
     """
 
     def __init__(self, message: str, *, status: int = 400, code: str = "bad_request") -> None:
@@ -58,7 +57,6 @@ class LimitExceeded(RemoteProtocolError):
 
     Attributes:
         limit: Its name in `Limits`.
-
     """
 
     def __init__(self, message: str, *, limit: str, status: int, code: str) -> None:
@@ -97,7 +95,6 @@ class UntrustedServer(ConnectFailed):
 
     Attributes:
         uid: The user that listens there.
-
     """
 
     def __init__(self, message: str, *, uid: int) -> None:
@@ -128,7 +125,6 @@ class RequestTimeout(ClientError, TimeoutError):
 
     Attributes:
         phase: Its name in `Timeouts`.
-
     """
 
     def __init__(self, message: str, *, phase: str) -> None:
@@ -145,7 +141,6 @@ class TooManyRedirects(ClientError):
 
     Attributes:
         locations: URLs of the redirects that were followed.
-
     """
 
     def __init__(self, message: str, locations: Sequence[str]) -> None:

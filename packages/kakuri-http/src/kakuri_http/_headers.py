@@ -31,7 +31,6 @@ class Headers:
             LocalProtocolError: RFC 9110 does not allow a name or a value. So nothing can be
                 smuggled into a message through one.
             TypeError: The fields are not pairs of texts.
-
         """
         self._index: dict[str, str] | None = None
         if isinstance(fields, Headers):
@@ -177,7 +176,6 @@ def check_field(name: Any, value: Any) -> None:
     Raises:
         LocalProtocolError: The name or the value is not allowed.
         TypeError: One of them is not text.
-
     """
     if not isinstance(name, str):
         raise TypeError(f"expected text as field name, got {type(name).__name__}")

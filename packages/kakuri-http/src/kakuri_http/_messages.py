@@ -53,7 +53,6 @@ class Request:
         keep_alive: Whether the client wants to keep the connection.
         expects_continue: Whether the client waits for 100 before it sends the content.
         peer: Address of the client, in a server.
-
     """
 
     # Defaults of the class: most requests never set these, and a server makes many.
@@ -90,7 +89,6 @@ class Request:
 
         Raises:
             RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
-
         """
         return dict(self.query_pairs)
 
@@ -100,7 +98,6 @@ class Request:
 
         Raises:
             RemoteProtocolError: The query is not percent-encoded UTF-8. A server responds 400.
-
         """
         try:
             return parse_query(self.query_string)
@@ -114,7 +111,6 @@ class Request:
             ClientDisconnected: The client disconnected before the end of the content.
             LimitExceeded: The content is larger, or comes more slowly, than `Limits` allow.
             RuntimeError: The route was not added with `streaming=True`; its content is in `body`.
-
         """
         if self.stream_source is None:
             raise RuntimeError("the route was not added with streaming=True; read request.body")
@@ -155,7 +151,6 @@ class Response:
         Raises:
             LocalProtocolError: The status or a field can't be sent.
             TypeError: An argument is of the wrong type.
-
         """
         if not isinstance(status, int):
             raise TypeError(f"expected a number as status, got {type(status).__name__}")
@@ -203,7 +198,6 @@ class ReceivedResponse(Response):
         trailers: The fields after chunked content.
         http_version: `1.1` or `1.0`.
         keep_alive: Whether the server keeps the connection.
-
     """
 
     reason: str
@@ -227,7 +221,6 @@ class ReceivedResponse(Response):
         Raises:
             RemoteProtocolError: The content is not in this encoding, or the charset is not one of
                 UTF-8, UTF-16, US-ASCII, ISO-8859-1 and Windows-1252.
-
         """
         if encoding is None:
             found = _CHARSET.search(self.content_type or "")
@@ -252,7 +245,6 @@ class ReceivedResponse(Response):
 
         Raises:
             RemoteProtocolError: Content-Type is not `application/json` or `application/…+json`.
-
         """
         if not _JSON_TYPE.match(self.content_type or ""):
             raise RemoteProtocolError(

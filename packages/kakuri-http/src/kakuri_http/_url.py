@@ -38,7 +38,6 @@ class URL:
         host: Value of the Host field.
         target: Path and query, percent-encoded.
         origin: Scheme, host and port, as `https://example.com`.
-
     """
 
     endpoint: Endpoint
@@ -61,7 +60,6 @@ def parse_url(text: str, endpoint: Endpoint | None = None) -> URL:
     Raises:
         InvalidURL: It is not such a URL, or has characters that have to be percent-encoded.
         TypeError: It is not text.
-
     """
     checked(text, str, "URL")
     if endpoint is not None:
@@ -147,7 +145,6 @@ def percent_encode(text: str) -> str:
     Raises:
         InvalidURL: The text has a lone surrogate.
         TypeError: It is not text.
-
     """
     try:
         encoded = checked(text, str, "part of a URL").encode()
@@ -161,7 +158,6 @@ def percent_decode(text: str) -> str:
 
     Raises:
         ValueError: A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8.
-
     """
     if "%" not in text:
         return text
@@ -190,7 +186,6 @@ def encode_query(params: Params) -> str:
     Example:
         >>> encode_query({"name": "wörld", "limit": 5})
         'name=w%C3%B6rld&limit=5'
-
     """
     return "&".join(
         f"{percent_encode(name)}={_encode_value(value)}" for name, value in _pairs_of(params)
@@ -228,7 +223,6 @@ def parse_query(query: str) -> tuple[tuple[str, str], ...]:
 
     Raises:
         ValueError: An escape does not decode.
-
     """
     pairs = []
     for part in query.split("&"):

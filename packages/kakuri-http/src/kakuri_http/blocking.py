@@ -83,7 +83,6 @@ class BlockingClient(Methods[Pieces, ReceivedResponse]):
     Example:
         >>> with BlockingClient("127.0.0.1:8080") as client:
         ...     client.get("/workloads").text()
-
     """
 
     def __init__(

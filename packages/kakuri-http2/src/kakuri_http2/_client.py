@@ -29,7 +29,6 @@ class ClientConnection(Connection):
     >>> connection = ClientConnection()
     >>> stream = connection.send(Request(b"GET", b"/", authority=b"localhost", end=True))
     >>> data = connection.data_to_send()  # to be written to the server
-
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -71,7 +70,6 @@ class ClientConnection(Connection):
         Raises:
             LocalProtocolError: There is no stream available, the stream was ended, a field is not
                 allowed, or the fields of a request are more than the server says it accepts.
-
         """
         if isinstance(message, Request):
             return self._open(message)
@@ -91,7 +89,6 @@ class ClientConnection(Connection):
 
         Raises:
             LocalProtocolError: A field is not allowed.
-
         """
         authority = ((b":authority", request.authority),) if request.authority else ()
         fields = (
@@ -134,7 +131,6 @@ class ClientConnection(Connection):
         Raises:
             LocalProtocolError: There is no stream available, a field is not allowed, or the fields
                 are more than the server says it accepts.
-
         """
         if self.available_streams <= 0:
             raise LocalProtocolError(f"{self!r} accepts no request now")

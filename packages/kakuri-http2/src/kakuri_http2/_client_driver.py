@@ -23,7 +23,6 @@ class ClientDriver(Driver[ClientConnection]):
     ...         exchange = await client.open(Request(b"GET", b"/", b"localhost", end=True))
     ...         await exchange.response()
     ...         return await exchange.read()
-
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -52,7 +51,6 @@ class ClientDriver(Driver[ClientConnection]):
 
         Raises:
             ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
-
         """
         if not self.has_room:
             await self.wait_for_room()
@@ -72,7 +70,6 @@ class ClientDriver(Driver[ClientConnection]):
 
         Raises:
             ExchangeEnded: The connection accepts no more requests; its `processed` is `NO`.
-
         """
         if not self.connection.accepts_streams:
             raise _not_sent()
@@ -109,7 +106,6 @@ class ClientDriver(Driver[ClientConnection]):
 
         Returns:
             The number of its stream, which reports to the receiver.
-
         """
         connection = self.connection
         stream = connection.start(request, receiver, fields=fields, content=content, is_end=is_end)

@@ -39,7 +39,6 @@ class Connection(InboundFields):
         limits: What the peer may do.
         peer_settings_received: Whether the peer's first SETTINGS frame came.
         settings_acknowledged: Whether the peer has acknowledged ours.
-
     """
 
     def __init__(self, limits: Limits | None = None) -> None:

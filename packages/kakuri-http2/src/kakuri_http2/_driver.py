@@ -47,7 +47,6 @@ class Driver(asyncio.BufferedProtocol, Generic[C]):
         connection: The core.
         closed: Done when the transport is closed.
         last_received: When something last came from the peer, by the clock of the event loop.
-
     """
 
     def __init__(self, connection: C) -> None:

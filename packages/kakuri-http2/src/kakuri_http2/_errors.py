@@ -41,7 +41,6 @@ class RemoteProtocolError(HTTP2Error, ValueError):
     Attributes:
         message: What was expected and what was received.
         code: What the GOAWAY frame says.
-
     """
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.PROTOCOL_ERROR) -> None:
@@ -66,7 +65,6 @@ class LimitExceeded(RemoteProtocolError):
     Attributes:
         limit: Name of the field of Limits.
         maximum: The value of that limit.
-
     """
 
     def __init__(
@@ -87,7 +85,6 @@ class HeaderListTooLarge(HTTP2Error, ValueError):
 
     Attributes:
         maximum: Bytes that names and values may have, with 32 for each field.
-
     """
 
     def __init__(self, maximum: int) -> None:

@@ -28,7 +28,6 @@ class Request:
         scheme: `b"http"` or `b"https"`.
         end: Whether nothing follows.
         stream: Of a received request; a client's `send` returns it.
-
     """
 
     method: bytes
@@ -82,7 +81,6 @@ class StreamReset:
         by_peer: Whether the peer ended it.
         processed: `NO` if the peer has not processed the request, so that it can be repeated.
         message: What was wrong, if this side ended it.
-
     """
 
     stream: int
@@ -126,7 +124,6 @@ class ConnectionEnded:
 
     Attributes:
         error: What the peer did wrong; None if it closed the connection.
-
     """
 
     error: RemoteProtocolError | None

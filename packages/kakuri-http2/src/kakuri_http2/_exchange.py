@@ -40,7 +40,6 @@ class ExchangeEnded(HTTP2Error):
         code: Of the RST_STREAM or GOAWAY frame, as a number.
         by_peer: Whether the peer ended it.
         processed: NO if the peer surely did nothing, so that the request can be repeated.
-
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Exchange:
         is_complete: Whether the peer has ended its side.
         on_end: Called when the exchange ends before it is complete, within the handling of a frame:
             it must not call the connection.
-
     """
 
     def __init__(
@@ -94,7 +92,6 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange ended before.
-
         """
         while self.head is None:
             await self._wait()
@@ -107,7 +104,6 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange ended before its content was complete.
-
         """
         while not self._pieces:
             if self.is_complete:
@@ -122,7 +118,6 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange has ended.
-
         """
         self.send_now(data, end=end)
         while self._driver.connection.unsent(self.stream) > MAX_QUEUED:
@@ -136,7 +131,6 @@ class Exchange:
 
         Raises:
             ExchangeEnded: The exchange has ended.
-
         """
         self._check()
         self._driver.send(Data(self.stream, data, end))

@@ -33,7 +33,6 @@ class Head:
         size: Of the fields of a request that is sent, as SETTINGS_MAX_HEADER_LIST_SIZE counts.
         is_request: Whether the pseudo-fields were checked as those of a request already.
         status: Of a response, once its pseudo-fields were checked; 0 until then.
-
     """
 
     pseudo: dict[bytes, bytes]
@@ -54,7 +53,6 @@ def check_fields(listed: Iterable[Field]) -> Head:
 
     Raises:
         MalformedMessage: A name or value is not allowed, or a pseudo-field comes late or twice.
-
     """
     pseudo: dict[bytes, bytes] = {}
     others: list[Field] = []
@@ -87,7 +85,6 @@ def request_of(head: Head, stream: int, *, end: bool) -> Request:
 
     Raises:
         MalformedMessage: A pseudo-field is missing or not one of a request, or the path is empty.
-
     """
     if not head.is_request:
         _check_request(head.pseudo)
@@ -123,7 +120,6 @@ def status_of(head: Head) -> int:
 
     Raises:
         MalformedMessage: There is no `:status` of three digits, or another pseudo-field.
-
     """
     if head.status:
         return head.status

@@ -42,7 +42,6 @@ class Limits:
         peer_resets: Streams that the peer may reset more than it finishes. 200 (CVE-2023-44487).
         own_resets: Streams that this side may have to reset more than finish. 1000
             (RUSTSEC-2024-0003, CVE-2025-8671).
-
     """
 
     stream_window: int = 4 << 20

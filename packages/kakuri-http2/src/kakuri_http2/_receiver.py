@@ -23,7 +23,6 @@ class Receiver(Protocol):
         Returns:
             Whether its flow-control credit can be returned now. Otherwise the program calls
             `Connection.consumed` later, which holds the peer back until then.
-
         """
 
     def receive_trailers(self, fields: Fields) -> None:

@@ -26,7 +26,6 @@ class ServerConnection(Connection):
             limits: What the client may do.
             accept: Returns what each new request's stream reports to. Without it, requests and
                 what follows them are events.
-
         """
         super().__init__(limits)
         self._accept = accept
@@ -56,7 +55,6 @@ class ServerConnection(Connection):
 
         Raises:
             LocalProtocolError: The stream was not opened or was ended, or a field is not allowed.
-
         """
         if isinstance(message, Response):
             self._send_response(message)

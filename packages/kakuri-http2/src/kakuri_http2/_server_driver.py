@@ -23,7 +23,6 @@ class ServerDriver(Driver[ServerConnection]):
             handler: Sends the response with the exchange's methods. If it raises, or returns
                 without having ended the exchange, the exchange is reset with INTERNAL_ERROR.
             limits: What the client may do.
-
         """
         super().__init__(ServerConnection(limits, self._accept))
         self._handler = handler

@@ -33,7 +33,6 @@ class Stream:
         interim: 1xx responses so far.
         receiver: What the stream reports to.
         is_bodiless: Whether content-length announces nothing that follows: for HEAD and 304.
-
     """
 
     __slots__ = (

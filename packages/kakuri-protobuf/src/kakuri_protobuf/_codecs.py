@@ -59,7 +59,6 @@ def codec_of(cls: type[Any]) -> Codec:
 
     Raises:
         UnsupportedTypeError: The class does not describe a message.
-
     """
     codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)
     if codec is None or codec.cls is not cls:
@@ -101,7 +100,6 @@ def encode(message: object, *, deterministic: bool = False, limits: Limits | Non
         UnsupportedTypeError: The class does not describe a message.
 
     Source: protobuf.dev/programming-guides/encoding.
-
     """
     cls = type(message)
     codec: Codec | None = getattr(cls, "__kakuri_protobuf_codec__", None)  # a call less
@@ -138,7 +136,6 @@ def decode(
         UnsupportedTypeError: The class does not describe a message.
 
     Source: protobuf.dev/programming-guides/encoding.
-
     """
     limits = limits or DEFAULT_LIMITS
     b = data if isinstance(data, bytes) else bytes(memoryview(data))

@@ -17,7 +17,6 @@ def construction(cls: type[Any], values: dict[str, str], names: dict[str, Any]) 
         cls: The class.
         values: An expression for each field, in the order of the class.
         names: Gets what the statements refer to.
-
     """
     names["cls"] = cls
     call = ", ".join(f"{name}={value}" for name, value in values.items())

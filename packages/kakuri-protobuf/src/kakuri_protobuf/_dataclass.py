@@ -43,7 +43,6 @@ def dataclass(
 
     Raises:
         TypeError: A parameter is False.
-
     """
     if not (frozen and slots and kw_only):
         raise TypeError("expected a frozen dataclass with slots and keyword-only fields")

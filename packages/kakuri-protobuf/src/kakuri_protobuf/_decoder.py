@@ -49,7 +49,6 @@ def compile_decoder(
             recursive types and large families of types cost nothing before.
         is_counting: Whether elements are counted. Messages with fewer bytes than the limit on
             elements need not be counted.
-
     """
     return _Writer(schema, decoder_of, is_counting=is_counting).compile()
 

@@ -28,7 +28,6 @@ def compile_encoder(schema: Schema, encoder_of: Callable[[type[Any]], Encoder]) 
     Args:
         schema: The message.
         encoder_of: Returns the encoder of a nested message; called when one is first met.
-
     """
     return _Writer(schema, encoder_of).compile()
 
@@ -220,7 +219,6 @@ def _otherwise(*names: str) -> list[str]:
 
     Args:
         names: Of the types; the first is the usual one.
-
     """
     types = names[0] if len(names) == 1 else f"({', '.join(names)})"
     return [f"elif v.__class__ is not {names[0]} and not isinstance(v, {types}): raise TypeError"]

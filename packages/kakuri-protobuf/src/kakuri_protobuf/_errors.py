@@ -22,7 +22,6 @@ class DecodeError(ProtobufError):
         message: What was expected and what was found, without the place.
         path: Where in the message, such as `status.mounts[2].host_path`; "" for the message itself.
         position: Index of the byte at which decoding failed, counted from the start of the data.
-
     """
 
     def __init__(self, message: str, path: str = "", position: int = -1) -> None:
@@ -49,7 +48,6 @@ class LimitError(DecodeError):
     Attributes:
         limit: Name of the field of Limits.
         maximum: The value of that limit.
-
     """
 
     def __init__(
@@ -67,7 +65,6 @@ class EncodeError(ProtobufError):
     Attributes:
         message: What was expected and what was found, without the place.
         path: Where in the message, such as `config.env[0].key`.
-
     """
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -91,7 +88,6 @@ class ProtoSyntaxError(ProtobufError):
         file: Name of the file as it was given.
         line: Line of the first wrong token, from 1.
         column: Column of the first wrong token in characters, from 1.
-
     """
 
     def __init__(self, message: str, file: str = "", line: int = 0, column: int = 0) -> None:

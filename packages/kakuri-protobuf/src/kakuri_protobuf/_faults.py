@@ -19,7 +19,6 @@ def find_fault(message: Any, schema: Schema, schemas: Any, depth: int) -> Encode
         schema: What it should be.
         schemas: A function that returns the schema of a class.
         depth: How deeply messages may still nest.
-
     """
     for path, text in _message(message, schema, schemas, depth):
         return EncodeError(text, path)

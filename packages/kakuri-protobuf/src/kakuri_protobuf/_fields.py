@@ -39,7 +39,6 @@ class Field:
         is_packed: Whether the elements are written together.
         oneof: Name of the oneof that the field is a member of.
         key: Kind of the keys of a map.
-
     """
 
     name: str
@@ -75,7 +74,6 @@ def schema_of(cls: type[Any]) -> Schema:
     Raises:
         UnsupportedTypeError: The class is not a dataclass, or one of its fields has no number, a
             number twice or out of range, or a type without a wire format.
-
     """
     is_class: bool = isinstance(cls, type)
     if not (is_class and dataclasses.is_dataclass(cls)):

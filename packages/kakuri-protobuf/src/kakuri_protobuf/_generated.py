@@ -23,7 +23,6 @@ def define(what: str, cls: type[Any], text: str, names: dict[str, Any]) -> None:
         cls: The message class.
         text: The definitions.
         names: The namespace; gets the definitions, and holds what they refer to.
-
     """
     names["__name__"] = __name__
     names["__loader__"] = _Source(text)

@@ -28,7 +28,6 @@ def inspect(data: bytes | bytearray | memoryview) -> str:
 
     Raises:
         DecodeError: The data is not a message of any type.
-
     """
     b = bytes(memoryview(data))
     return "\n".join(_fields(b, 0, len(b), 0))

@@ -16,7 +16,6 @@ class Limits:
         elements: Elements of repeated fields and entries of maps, in the whole message. An empty
             message is 2 bytes on the wire and 100 times as much in memory, so a limit on bytes
             does not bound memory.
-
     """
 
     size: int = 64 << 20

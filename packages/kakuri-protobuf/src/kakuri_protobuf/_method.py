@@ -17,7 +17,6 @@ class Method(Generic[Request, Response_co]):
         response: Class of the messages that the server sends.
         client_streams: Whether the client sends any number of messages instead of one.
         server_streams: Whether the server sends any number of messages instead of one.
-
     """
 
     path: str

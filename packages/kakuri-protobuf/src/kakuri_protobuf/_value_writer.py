@@ -66,7 +66,6 @@ class ValueWriter:
             field: The field.
             target: The variable to set, or None to append to the field's list.
             old: The variable that holds a message to merge into.
-
         """
         kind = field.kind
         if kind is Kind.STRING:

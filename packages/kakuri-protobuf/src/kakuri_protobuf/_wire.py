@@ -76,7 +76,6 @@ def skip(b: bytes, p: int, end: int, tag: int, depth: int) -> int:
     Raises:
         DecodeError: The value is malformed or goes beyond the end.
         LimitError: Groups nest too deeply.
-
     """
     open_groups: list[int] = []
     while True:

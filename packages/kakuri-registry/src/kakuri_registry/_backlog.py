@@ -20,7 +20,6 @@ class PendingChange:
         is_reregistration: Whether it registers a workload whose removal is not in the store yet, so
             that the store may still have the earlier workload of that id.
         waiting: The callbacks to call with the outcome.
-
     """
 
     __slots__ = ("change", "is_reregistration", "waiting")
@@ -54,7 +53,6 @@ class Backlog:
         writing: The batch that is being written.
         is_batch_due: Whether the next batch contains all pending changes, not only urgent ones.
         splits_registrations: Whether registrations and other changes are written separately.
-
     """
 
     def __init__(self) -> None:
@@ -110,7 +108,6 @@ class Backlog:
 
         Args:
             only_new: Whether to take only registrations while they are written separately.
-
         """
         for workload_id in self._select(only_new=only_new):
             self._urgent.pop(workload_id, None)
@@ -155,7 +152,6 @@ class Backlog:
 
         Returns:
             The callbacks to call with the error.
-
         """
         waiting: list[OnSaved] = []
         for workload_id, pending in refused.items():

@@ -20,7 +20,6 @@ class Change(NamedTuple):
         entry: The workload's snapshot after the change; None if it was removed.
         history: Its transitions since its registration.
         is_new: Whether the change is the registration.
-
     """
 
     workload_id: str
@@ -39,7 +38,6 @@ class ChangedWorkload(NamedTuple):
     Attributes:
         workload_id: The workload.
         version: The registry's version after the change.
-
     """
 
     workload_id: str
@@ -52,7 +50,6 @@ class ChangeLog:
     Args:
         version: The registry's version before the first change.
         size: The number of changes to keep.
-
     """
 
     def __init__(self, version: int, *, size: int = MAX_CHANGES) -> None:
@@ -69,7 +66,6 @@ class ChangeLog:
 
         Raises:
             Compacted: Some of them are no longer kept, or the version is in the future.
-
         """
         oldest = self._version - len(self._changes)
         if not oldest <= version <= self._version:

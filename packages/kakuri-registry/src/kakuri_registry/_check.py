@@ -27,7 +27,6 @@ class StoreReport:
     Attributes:
         workloads: Number of workloads that can be loaded.
         problems: The problems that were found.
-
     """
 
     workloads: int
@@ -48,7 +47,6 @@ def check_store(path: str | os.PathLike[str]) -> StoreReport:
         StoreMismatch: The log next to it belongs to another run.
         StoreTooNew: A later version of this package has written it.
         StoreFailed: It does not exist, belongs to another application, or can't be read.
-
     """
     database = Path(path)
     try:

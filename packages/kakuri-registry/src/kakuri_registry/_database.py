@@ -26,7 +26,6 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, int, int]:
         StoreError: The log or the database belongs to another run, version or application.
         sqlite3.Error: The database is damaged or can't be written.
         OSError: The system failed.
-
     """
     # SQLite creates the log with the mode of the database.
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT)

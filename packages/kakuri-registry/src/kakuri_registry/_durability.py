@@ -11,7 +11,6 @@ class Durability(Enum):
             would not undo it (SAVED), or waiting is of no use (BLOCKED), so that workloads can be
             queried and stopped while the disk fails. The state of a workload that is PENDING or
             UNREGISTERED may be reported after `StoreWriter.saved`.
-
     """
 
     SAVED = "saved"

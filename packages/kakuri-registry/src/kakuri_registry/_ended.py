@@ -11,7 +11,6 @@ class Ended(NamedTuple):
         workload_id: The workload.
         since: When it ended.
         size: Its size in bytes.
-
     """
 
     workload_id: str
@@ -25,7 +24,6 @@ class EndedWorkloads:
     Attributes:
         kept_bytes: Size of those that are not being removed.
         removing_bytes: Size of those that are being removed.
-
     """
 
     def __init__(self, kept: Iterable[Ended] = (), removing: Iterable[Ended] = ()) -> None:

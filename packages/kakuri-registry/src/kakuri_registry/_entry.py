@@ -22,7 +22,6 @@ class WorkloadEntry:
         restart_at: When the next run is due, while the workload waits for it.
         desired: What was requested.
         grace_seconds: How long the workload may take to end by itself once it is stopped.
-
     """
 
     workload: Workload

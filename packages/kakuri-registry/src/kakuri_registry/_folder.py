@@ -35,7 +35,6 @@ def open_private_folder(path: Path, *, make: bool = True) -> int:
     Raises:
         PermissionError: It belongs to another user, or others may write to it.
         OSError: It can't be created or opened.
-
     """
     if make:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +61,6 @@ def check_files(folder: int, path: Path) -> None:
 
     Raises:
         PermissionError: One of them is not a regular file, or belongs to another user.
-
     """
     for name in os.listdir(folder):
         if name == path.name or name.startswith((f"{path.name}-", f"{path.name}.")):
@@ -87,7 +85,6 @@ def open_file(path: Path, flags: int) -> int:
     Raises:
         PermissionError: It is not a regular file, or belongs to another user.
         OSError: It can't be opened; ELOOP if it is a link.
-
     """
     descriptor = os.open(path, flags | _FILE, 0o600)
     try:
@@ -128,7 +125,6 @@ def lock_store(path: Path) -> int:
     Raises:
         StoreLocked: Another process has locked it.
         OSError: The lock file can't be opened.
-
     """
     # SQLite's own lock is on the database file, which recovery replaces.
     descriptor = open_file(companion(path, ".lock"), os.O_RDWR | os.O_CREAT)

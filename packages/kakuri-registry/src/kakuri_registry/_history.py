@@ -28,7 +28,6 @@ class Transition:
         count: Number of consecutive attempts that ended with this transition after the same
             transitions. Only those of the last attempt are kept, so that a crash loop does not
             push out earlier history.
-
     """
 
     at: float

@@ -39,7 +39,6 @@ def recover(path: Path) -> tuple[Path, int]:
     Raises:
         sqlite3.Error: The new database can't be written.
         OSError: The same, or the files can't be renamed.
-
     """
     rows, version = _read(path)
     part = companion(path, ".part")

@@ -124,7 +124,6 @@ class WorkloadRegistry:
 
         Example:
             registry.update("web", Run(WorkloadState.RUNNING, address="10.0.0.2"), now=time.time())
-
         """
         entry = self._known(workload_id)
         present, state = entry.run.state, run.state

@@ -106,7 +106,6 @@ def refuse_foreign(path: Path) -> None:
         StoreTooNew: A later version of this package has written it.
         StoreFailed: Another application has written it, or it never was a database.
         OSError: It can't be read.
-
     """
     try:
         with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
@@ -155,7 +154,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     Raises:
         StoreTooNew: A later version of this package has written the database.
         StoreFailed: Another application has written it.
-
     """
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()

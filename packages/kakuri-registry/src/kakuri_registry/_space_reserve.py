@@ -17,7 +17,6 @@ class SpaceReserve:
     Args:
         path: The file.
         size: Its size in bytes; 0 for no reserve.
-
     """
 
     def __init__(self, path: Path, size: int) -> None:
@@ -36,7 +35,6 @@ class SpaceReserve:
 
         Raises:
             OSError: The file system can't be queried, or fails for another reason than space.
-
         """
         if not self._size:
             return True

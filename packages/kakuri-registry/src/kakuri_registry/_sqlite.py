@@ -83,7 +83,6 @@ class SQLiteStore:
             registry = WorkloadRegistry.load(store.load())
             async with StoreWriter(registry, store) as writer:
                 ...
-
     """
 
     is_nonblocking = False
@@ -111,7 +110,6 @@ class SQLiteStore:
             StoreFull: There is no room to create it.
             StoreFailed: The folder is open to other users, the database belongs to another
                 application, or the system failed.
-
         """
         self._path = Path(path)
         self._failpoint = failpoint
@@ -151,7 +149,6 @@ class SQLiteStore:
 
         Raises:
             StoreError: The database can't be read or recovered.
-
         """
         with self._mutex:
             return self._read()
@@ -163,7 +160,6 @@ class SQLiteStore:
             StoreFull: There is no room. Changes of known workloads fail only if the reserve is used
                 up, too.
             StoreFailed: The database can't be written, or is closed.
-
         """
         with self._mutex:
             self._write(changes)
@@ -179,7 +175,6 @@ class SQLiteStore:
         Raises:
             StoreFull: There is no room.
             StoreFailed: The database can't be written, or is closed.
-
         """
         with self._mutex:
             if self._reserve.is_released:

@@ -23,7 +23,6 @@ class StoreProblem:
     Attributes:
         message: What is wrong.
         workload_id: The workload that could not be loaded; None for other problems.
-
     """
 
     message: str
@@ -39,7 +38,6 @@ class Loaded:
         histories: Transitions since the registration, by workload id; without the empty ones.
         version: The registry's version to continue from.
         problems: What could not be loaded.
-
     """
 
     entries: Sequence[WorkloadEntry] = ()
@@ -65,7 +63,6 @@ class Store(Protocol):
 
         Raises:
             StoreError: The store can't be read.
-
         """
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -80,7 +77,6 @@ class Store(Protocol):
         Raises:
             StoreFull: There is no room.
             StoreFailed: The store can't be written for another reason.
-
         """
 
     def tidy(self) -> bool:
@@ -91,7 +87,6 @@ class Store(Protocol):
 
         Raises:
             StoreError: The store can't be written.
-
         """
 
     def close(self) -> None:

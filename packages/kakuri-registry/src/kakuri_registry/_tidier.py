@@ -20,7 +20,6 @@ class Tidier:
     Args:
         store: The store to tidy.
         submit: Runs a function on the thread that writes to the store.
-
     """
 
     def __init__(self, store: Store, submit: Callable[[Callable[[], None]], None]) -> None:

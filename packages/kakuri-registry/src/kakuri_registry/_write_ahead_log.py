@@ -43,7 +43,6 @@ def check_log(path: Path) -> None:
 
     Raises:
         StoreMismatch: The log belongs to another run.
-
     """
     log = companion(path, "-wal")
     if not log.exists() or log.stat().st_size == 0:
@@ -68,7 +67,6 @@ def begin_session(connection: sqlite3.Connection) -> bool:
 
     Raises:
         sqlite3.Error: The database can't be written for another reason.
-
     """
     with suppress(sqlite3.OperationalError):
         session = secrets.randbits(SESSION_BITS)

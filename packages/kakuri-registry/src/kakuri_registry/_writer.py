@@ -57,7 +57,6 @@ class StoreWriter:
             await writer.saved(workload.id)  # on disk: survives a crash of process and machine
             registry.update(workload.id, Run(WorkloadState.RUNNING), now=time.time())
             assert writer.durability(workload.id) is Durability.PENDING
-
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class StoreWriter:
 
         Raises:
             RuntimeError: No event loop is running.
-
         """
         self._registry = registry
         self._store = store
@@ -139,7 +137,6 @@ class StoreWriter:
             StoreFull: The store has no room. A registration was withdrawn from the registry; any
                 other change remains and is retried.
             StoreFailed: The store could not write, with the same consequences.
-
         """
         if self._backlog.has(workload_id):
             await self._all_saved([workload_id])
@@ -153,7 +150,6 @@ class StoreWriter:
             workload_id: The workload.
             on_saved: Called with None, or with the error that `saved` would raise; immediately if
                 there is nothing to wait for. It must not raise.
-
         """
         if not self._backlog.has(workload_id):
             on_saved(None)
@@ -175,7 +171,6 @@ class StoreWriter:
         Raises:
             StoreFull: The store has no room for all changes; see `saved`.
             StoreFailed: The store could not write them; see `saved`.
-
         """
         if registrations:
             await self._all_saved(self._backlog.ids)
@@ -200,7 +195,6 @@ class StoreWriter:
         Raises:
             StoreFull: Some changes could not be written at the second attempt, and are lost.
             StoreFailed: The same, for another reason.
-
         """
         try:
             has_failed = False

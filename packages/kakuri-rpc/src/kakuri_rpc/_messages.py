@@ -191,7 +191,6 @@ def runtime_classes(handlers: Mapping[str, str] | None) -> frozenset[str]:
 
     Args:
         handlers: The runtime's handler for each class; empty or None if it has not reported them.
-
     """
     return frozenset(handlers or (DEFAULT_RUNTIME_CLASS,))
 

@@ -20,7 +20,6 @@ def oversized_strings(workload: Workload) -> Iterator[tuple[str, str]]:
 
     Yields:
         The path of the string (`$.args[2]`, `$.env['NAME']`) and a message with both sizes.
-
     """
     # Most strings are short, and then the longest of them decides for all.
     for field, items in (("command", workload.command), ("args", workload.args)):

@@ -17,7 +17,6 @@ class LogRequest:
         wait: Seconds to wait for content if there is none. Ignored with `bounded`.
         bounded: Whether the log ends, for this reader, where it ended at its first read. The
             cursors carry that end, so a log that grows as quickly as it is read has one.
-
     """
 
     tail: int | None = None
@@ -37,7 +36,6 @@ class LogChunk:
         has_ended: Whether nothing will ever follow.
         has_gap: Whether bytes between the request's cursor and `data` were removed unread. The data
             begins at the oldest byte that still exists.
-
     """
 
     data: bytes

@@ -19,7 +19,6 @@ class Run:
         ended_at: When its process ended, by the same clock.
         attempt: The number of restarts before it.
         image_digest: The digest of the image that it was created from.
-
     """
 
     state: WorkloadState
@@ -41,7 +40,6 @@ class Run:
 
         Args:
             before: The observation that was known until now.
-
         """
         begins = before.state is WorkloadState.PENDING and self.state is WorkloadState.RUNNING
         known = _NOTHING if begins else before

@@ -13,7 +13,6 @@ def printable(text: str, max_length: int) -> str:
     Args:
         text: What the other program sent.
         max_length: Characters of the result; a longer one ends with an ellipsis.
-
     """
     if len(text) <= max_length and text.isprintable():
         return text

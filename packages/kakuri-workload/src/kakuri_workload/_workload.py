@@ -157,7 +157,6 @@ class Workload:
         max_restarts: Largest number of consecutive restarts after runs that did not stay up.
         pull: When to pull the image. By default, an image without a tag or with the tag `latest`
             is always pulled, any other one when it is missing.
-
     """
 
     __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True}

@@ -41,7 +41,6 @@ def present_spelling(document: Any) -> Any:
     Args:
         document: A decoded JSON value; one that is not in the earlier spelling is returned as it
             is.
-
     """
     if not isinstance(document, dict) or "image" not in document:
         return document

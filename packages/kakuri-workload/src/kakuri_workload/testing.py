@@ -13,7 +13,6 @@ def workload(workload_id: str = "wl-1", **changes: Any) -> Workload:
         workload_id: Its id.
         changes: Fields of `Workload` that differ from the example of the contracts, such as
             `labels={"team": "blue"}`.
-
     """
     fields: dict[str, Any] = {
         "image": "nginx:latest",

@@ -69,7 +69,6 @@ class Agent:
         async with StoreWriter(registry, store) as writer:
             agent = Agent(registry, writer, SimulatedRuntime())
             reply = agent.handle(StartWorkload(workload))
-
     """
 
     def __init__(
@@ -114,7 +113,6 @@ class Agent:
             function that builds it: a list of a thousand states takes much more memory than the
             entries that it is built from, so it is built when it is sent. Cancelling the awaitable
             does not withdraw the request.
-
         """
         match request:
             case GetStatus(id=workload_id):

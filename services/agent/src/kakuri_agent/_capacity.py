@@ -49,7 +49,6 @@ class Capacity:
             NeverFits: It needs more than the node's total capacity; the message has the figures.
             InsufficientCapacity: It needs more than is available at the moment; the message
                 has the figures.
-
         """
         needed = self._needs(workload)
         for what, unit, need, used, total in (

@@ -58,7 +58,6 @@ class Reconciler:
             clock: Wall clock, for the times of entries.
             jitter: Source of random numbers from 0 to 1, for back-offs.
             on_change: Called with the id of each workload after it was reconciled or removed.
-
         """
         self._registry = registry
         self._writer = writer

@@ -28,7 +28,6 @@ class StatusUpdater:
         volatile: Has the time since when each workload has been running.
         clock: Wall clock, for the times of entries.
         jitter: Source of random numbers from 0 to 1, for back-offs.
-
     """
 
     def __init__(

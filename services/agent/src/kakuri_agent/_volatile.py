@@ -20,7 +20,6 @@ class VolatileState:
         disk_retry: Timer that reconciles it after the disk refused the entry.
         running_since: When its run began, by the loop's clock, if it was observed running.
         stopped_sandbox: Id of the sandbox that was stopped after its last run had ended.
-
     """
 
     back_off: asyncio.TimerHandle | None = None

@@ -27,7 +27,6 @@ class WorkQueue:
         writer: Reports when an entry is on disk.
         volatile: Has the timers of each workload.
         reconcile: The function. It may add the workload again.
-
     """
 
     def __init__(

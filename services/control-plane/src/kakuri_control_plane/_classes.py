@@ -28,7 +28,6 @@ class RuntimeClasses:
         Raises:
             ValidationError: The node does not have it.
             RPCError: The agent can't be asked.
-
         """
         if runtime_class in self._known:
             return

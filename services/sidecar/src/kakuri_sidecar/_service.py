@@ -42,7 +42,6 @@ async def sidecar_service(
         kakuri_tcp.ListenFailed: The address can't be used.
         kakuri_zones.NodeUnavailable: Another process manages this node's zones, or the log folder
             can't be used.
-
     """
     channel = GrpcioChannel(settings.cri)
     async with (

@@ -57,7 +57,6 @@ async def zone_node(runtime: Runtime, settings: Settings) -> AsyncIterator[ZoneN
             status, existed = await node.start(ZoneSpec(workload))
             async for event in node.events():
                 ...
-
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(node_lock(settings.log_dir))

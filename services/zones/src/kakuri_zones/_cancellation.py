@@ -20,7 +20,6 @@ class Cancellation:
     Args:
         message: Of the StartCancelled to raise.
         timeout: Seconds that the call in progress may still take.
-
     """
 
     def __init__(self, message: str, timeout: float) -> None:
@@ -41,7 +40,6 @@ class Cancellation:
 
         Raises:
             StartCancelled: The operation was cancelled before the call was answered.
-
         """
         if self._cancelled.is_set():
             call.close()

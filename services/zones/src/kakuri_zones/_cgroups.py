@@ -20,7 +20,6 @@ class CgroupParent:
     Attributes:
         has_runtime_config: Whether the runtime reports its cgroup driver, which it does from
             CRI 1.28 on; None before the first request.
-
     """
 
     def __init__(self, cri: Runtime, configured: str | None = None) -> None:
@@ -33,7 +32,6 @@ class CgroupParent:
 
         Raises:
             CriError: The runtime does not answer.
-
         """
         if self._parent is None:
             self._parent = await self.request() or CGROUPFS_PARENT
@@ -45,7 +43,6 @@ class CgroupParent:
 
         Raises:
             CriError: The runtime does not answer.
-
         """
         try:
             config = await self._cri.runtime_config(timeout)

@@ -38,7 +38,6 @@ class ContainerList:
         cri: The runtime.
         is_final: Returns whether the runtime has nothing more to report about a container.
         timeout: Seconds for one list call.
-
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class ContainerList:
 
         Raises:
             CriError: A list call failed.
-
         """
         if not self.is_by_zone:
             try:

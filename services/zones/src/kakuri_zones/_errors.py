@@ -33,7 +33,6 @@ class ZoneError(Exception):
 
     Attributes:
         code: Identifies the kind of error in answers of HTTP APIs and in logs.
-
     """
 
     code: str = "internal"
@@ -66,7 +65,6 @@ class StartFailed(ZoneError):
 
     Attributes:
         reason: "ImagePullFailed" or "StartError".
-
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -79,7 +77,6 @@ class PullFailed(StartFailed):
 
     Attributes:
         is_transient: Whether the same pull may succeed later.
-
     """
 
     def __init__(self, message: str, *, is_transient: bool) -> None:
@@ -106,7 +103,6 @@ class NodeLocked(NodeUnavailable):
 
     Attributes:
         folder: The log folder that both are configured with.
-
     """
 
     code = "node_locked"
@@ -126,7 +122,6 @@ def error_code(error: ZoneError | CriError) -> str:
         The `code` of a ZoneError; "RuntimeUnavailable" for a call to the runtime whose outcome is
         unknown, after which the operation can be repeated; "RuntimeError" for one that the runtime
         refused.
-
     """
     if isinstance(error, ZoneError):
         return error.code

@@ -104,7 +104,6 @@ async def check_health(
         cgroup_parent: Knows whether the runtime has the call RuntimeConfig.
         handlers: The handlers that zones need.
         own: Conditions of the node, in addition to the runtime's.
-
     """
     try:
         version, status = await asyncio.gather(

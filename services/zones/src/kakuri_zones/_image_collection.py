@@ -36,7 +36,6 @@ class CollectionLimits:
         max_age: Time since its last use after which an image is removed in any case; 0 for never.
         keep: References of images that are never removed.
         interval: Time between two collections.
-
     """
 
     high: int = 85
@@ -80,7 +79,6 @@ class ImageCollector:
 
     Attributes:
         problem: Why the last collection could not free enough space; None if it could.
-
     """
 
     def __init__(
@@ -114,7 +112,6 @@ class ImageCollector:
 
         Raises:
             CriError: A list call failed.
-
         """
         candidates = await self._candidates()
         now = self._clock()

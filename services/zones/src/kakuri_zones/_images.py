@@ -43,7 +43,6 @@ class NodeImage:
         user: User of its configuration, `USER[:GROUP]`; root by default.
         digest: Digest of the manifest that its reference stands for; None if unknown.
         working_dir: Working directory of its configuration; empty if unknown.
-
     """
 
     id: str
@@ -107,7 +106,6 @@ class Images:
         Raises:
             PullFailed: The image could not be pulled.
             CriError: The runtime does not answer, or refuses.
-
         """
         reference = tagged(image)
         while True:
@@ -230,7 +228,6 @@ class Images:
         Raises:
             StartFailed: It is larger than any real one.
             CriError: The runtime does not answer, or refuses.
-
         """
         info = (await self._cri.image_info(image.id)).get("info", "")
         if len(info) > MAX_INFO:

@@ -23,7 +23,6 @@ def node_lock(folder: Path) -> Iterator[None]:
         NodeLocked: Another process holds the lock.
         NodeUnavailable: The folder belongs to another user, others may write to it, or it can't
             be created or opened.
-
     """
     try:
         descriptor = open_private_folder(folder)

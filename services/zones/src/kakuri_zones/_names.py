@@ -28,7 +28,6 @@ def named(config: C, cri_attempt: int) -> C:
         config: The configuration.
         cri_attempt: The attempt in the object's metadata, which is the part of the name that
             distinguishes the objects of one zone. It is not the attempt of the spec.
-
     """
     assert config.metadata is not None  # it has the rest of the name
     return replace(config, metadata=replace(config.metadata, attempt=cri_attempt))
@@ -55,7 +54,6 @@ async def create_named(
         NameReserved: Each of MAX_NAMES names is reserved.
         CallTimeout: The last call was not answered in time, and has created nothing so far.
         CriError: A call failed.
-
     """
     first = cri_attempt = max((each.cri_attempt for each in known), default=-1) + 1
     while True:

@@ -89,7 +89,6 @@ class ZoneNode:
                 removed; PullFailed if the image could not be pulled.
             StartCancelled: It was stopped or removed before its container started.
             CriError: The runtime did not answer; the outcome is unknown.
-
         """
         classes = self._zones.runtime_classes
         if spec.workload.runtime_class not in classes:
@@ -111,7 +110,6 @@ class ZoneNode:
         Raises:
             UnknownZone: There is no zone with this id.
             CriError: The runtime did not answer or refused.
-
         """
         return await self._zones.stop(_check_id(zone_id), grace_seconds)
 
@@ -126,7 +124,6 @@ class ZoneNode:
             UnknownZone: The text is not a valid id.
             CriError: The runtime did not answer or refused.
             LogStorageError: Part of the log could not be removed.
-
         """
         await self._zones.remove(_check_id(zone_id), grace_seconds)
 
@@ -136,7 +133,6 @@ class ZoneNode:
         Raises:
             UnknownZone: There is no zone with this id.
             RuntimeUnavailable: The runtime has not been listed yet, so the zone may exist.
-
         """
         spec: ZoneSpec | None = None
         if self._table.get(zone_id) is not None:
@@ -153,7 +149,6 @@ class ZoneNode:
 
         Raises:
             RuntimeUnavailable: The runtime has not been listed yet.
-
         """
         self._expect_listing()
         return self._table.all()
@@ -171,7 +166,6 @@ class ZoneNode:
                 match event:
                     case ZoneChanged(status): print(status.id, status.state)
                     case ZoneGone(zone_id): print(zone_id, "was removed")
-
         """
         watcher = self._table.watch()
         self._monitor.wake()
@@ -201,7 +195,6 @@ class ZoneNode:
                 chunk = await node.read_log("web", LogRequest(after=cursor, wait=30))
                 sys.stdout.buffer.write(chunk.data)
                 cursor, has_ended = chunk.next, chunk.has_ended
-
         """
         _check_id(zone_id)
         request = request or LogRequest()
@@ -229,7 +222,6 @@ class ZoneNode:
         Raises:
             UnknownZone, UnknownLog: there is no such log.
             LogStorageError: The log can't be read.
-
         """
         last = await self._logs.tail(_check_id(zone_id), tail or 0)
         after = last if tail is not None else None

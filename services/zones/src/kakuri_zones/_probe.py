@@ -26,7 +26,6 @@ class Probe:
         Args:
             check: Checks the health of the runtime.
             prompt: Seconds after which a recent answer is returned instead.
-
         """
         self._check = check
         self._prompt = prompt

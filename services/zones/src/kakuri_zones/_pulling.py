@@ -55,7 +55,6 @@ class PullLimits:
         check_stall_timeout: `stall_timeout` of a pull that checks for a newer image, while the
             image on the node can be used instead.
         progress_interval: Time between two checks of the progress.
-
     """
 
     timeout: float = 1800.0
@@ -99,7 +98,6 @@ class Puller:
         Raises:
             PullFailed: The image could not be pulled; the message is the registry's.
             CallUnanswered: The runtime does not answer.
-
         """
         log.info("pulling", image=image)
         began = self._clock()

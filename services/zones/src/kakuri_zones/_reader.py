@@ -52,7 +52,6 @@ class RuntimeReader:
 
     Attributes:
         being_removed: Ids of sandboxes and containers to leave out.
-
     """
 
     def __init__(self, cri: Runtime, *, timeout: float | None = None) -> None:
@@ -72,7 +71,6 @@ class RuntimeReader:
 
         Raises:
             CriError: A list call failed, or the runtime is unavailable.
-
         """
         sandboxes = await self._cri.list_pod_sandboxes(labels.OURS, self._timeout)
         containers = await self._list.all(sandboxes)
@@ -85,7 +83,6 @@ class RuntimeReader:
 
         Raises:
             CriError: A call failed.
-
         """
         selected = labels.of_zone(zone_id)
         sandboxes, containers = await asyncio.gather(
@@ -105,7 +102,6 @@ class RuntimeReader:
 
         Raises:
             CriError: The call failed.
-
         """
         listed = await self._cri.list_containers(labels.of_zone(zone_id), timeout=self._timeout)
         document: str | None = None

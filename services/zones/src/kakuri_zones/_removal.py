@@ -86,7 +86,6 @@ class Remover:
 
         Raises:
             CriError: One could not be removed.
-
         """
         absent: set[str] = set()
         for sandbox_id in sorted(objects.sandboxes):
@@ -107,7 +106,6 @@ class Remover:
 
         Raises:
             CriError: A call failed, or objects remain.
-
         """
         absent: frozenset[str] = frozenset()
         for _ in range(MAX_ROUNDS + 1):

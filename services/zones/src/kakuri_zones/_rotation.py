@@ -29,7 +29,6 @@ class LogRotation:
 
     Args:
         busy: Returns the ids of the zones that are being started, stopped or removed.
-
     """
 
     def __init__(

@@ -21,7 +21,6 @@ class RunIdentity:
         zone_id: The zone.
         attempt: The number of the attempt, from 0.
         spec_hash: Identifies the spec, whatever the attempt; see `_labels.spec_hash`.
-
     """
 
     zone_id: str
@@ -39,7 +38,6 @@ class RunIdentity:
         Raises:
             ZoneConflict: Another spec or a later attempt has the zone's id, or an earlier attempt
                 still runs.
-
         """
         container = observed.container
         if container is not None and self.attempt < container.attempt:

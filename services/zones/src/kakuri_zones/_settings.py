@@ -51,7 +51,6 @@ class Settings:
         cancel_timeout: How long a creating call may continue after its start was cancelled.
         heartbeat: The longest silence of a stream of events.
         rotate_interval: Time between two checks of the size of logs.
-
     """
 
     cri: Endpoint

@@ -69,7 +69,6 @@ class Start:
         cgroup_parent: Returns the cgroup parent of sandboxes.
         cancel_timeout: Seconds that a creating call may continue after the start was cancelled,
             because its answer names the object to remove.
-
     """
 
     def __init__(
@@ -120,7 +119,6 @@ class Start:
             StartFailed: The start failed; everything that it created was removed.
             StartCancelled: `cancel` was called; everything that it created was removed.
             CallUnanswered: The outcome is unknown.
-
         """
         observed = await self._reader.zone(self.spec.id)
         if observed is not None and self._run.was_started(observed):
@@ -250,7 +248,6 @@ class Start:
 
         Raises:
             StartFailed: Another handler than the requested one runs it.
-
         """
         status = await self._cancellation.guard(self._cri.pod_sandbox_status(sandbox.id))
         if status.runtime_handler != self._handler:
@@ -299,7 +296,6 @@ class Start:
 
         Raises:
             StartFailed: The runtime refused, with its message.
-
         """
         guard = self._cancellation.guard
         try:
@@ -331,7 +327,6 @@ class Start:
 
         Raises:
             CallTimeout: It took longer than a start may take.
-
         """
         pause = FIRST_POLL
         try:

@@ -32,7 +32,6 @@ async def gather_bounded(
 
     Raises:
         Exception: That of the first call that failed; the other calls continue.
-
     """
     slots = asyncio.Semaphore(limit)
 

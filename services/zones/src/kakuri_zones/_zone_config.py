@@ -46,7 +46,6 @@ class ZoneConfig:
         sandbox: The configuration of the sandbox, without sysctls: not every handler accepts them.
         container: The configuration of the container, without mounts: the hosts file needs the
             sandbox's address.
-
     """
 
     sandbox: api.PodSandboxConfig
@@ -71,7 +70,6 @@ def zone_config(
         log: Where the runtime writes the zone's log.
         cgroup_parent: Of the sandbox, in the form of the runtime's cgroup driver.
         dns_config: The resolver configuration; None for a copy of the host's.
-
     """
     workload, limits = spec.workload, resources(spec.workload)
     sandbox_labels = labels.sandbox_labels(spec, spec_hash)

@@ -80,7 +80,6 @@ class ZoneNetwork:
         has_hosts: Whether a zone gets its own hosts file, which is mounted from the host.
         resolver_files: The host's resolver configurations; the first with a reachable server is
             used.
-
     """
 
     def __init__(
@@ -138,7 +137,6 @@ class ZoneNetwork:
 
         Raises:
             LogError: The file can't be written.
-
         """
         if not self._has_hosts:
             return []

@@ -45,7 +45,6 @@ class Zones:
         orphan_grace: Seconds for which objects of an unfinished start of an earlier process are
             kept for a start that adopts them.
         clock: Returns seconds.
-
     """
 
     def __init__(
@@ -126,7 +125,6 @@ class Zones:
 
         Raises:
             CriError: The runtime did not answer or refused.
-
         """
         if (current := self._starts.get(zone_id)) is not None:
             return current[0].spec

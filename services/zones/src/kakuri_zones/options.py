@@ -35,7 +35,6 @@ def read_handlers(pairs: Iterable[str]) -> dict[str, str]:
     Raises:
         click.BadParameter: A class occurs twice, there is none, or a handler is empty, which would
             select the runtime's default handler without isolation.
-
     """
     handlers: dict[str, str] = {}
     for pair in pairs:
@@ -242,7 +241,6 @@ def zone_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.command(cls=DaemonCommand, name="my-command", default_listen="unix:/run/my.sock")
     @zone_options
     def main(listen: Endpoint, *, zones: Settings) -> None: ...
-
     """
 
     @functools.wraps(function)
@@ -259,7 +257,6 @@ def _pop_settings(values: dict[str, Any]) -> Settings:
 
     Raises:
         DaemonError: The thresholds of image removal contradict each other.
-
     """
     high, low = values.pop("image_gc_high"), values.pop("image_gc_low")
     if low > high:

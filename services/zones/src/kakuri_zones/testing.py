@@ -16,7 +16,6 @@ def quick_settings(**fields: Any) -> Settings:
     Args:
         fields: Fields of `Settings`, which replace the quick ones. `cri` is required, such as
             `FakeCri.endpoint` of `kakuri_cri.testing`.
-
     """
     quick: dict[str, Any] = {
         "pulls": PullLimits(

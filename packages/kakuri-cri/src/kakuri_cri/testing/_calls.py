@@ -16,7 +16,6 @@ class CriCall:
         at: When it was received, by `time.monotonic`.
         code: Name of the gRPC status of its answer, such as `OK`; None while it is in progress, or
             if its caller cancelled it or its connection broke.
-
     """
 
     method: str
@@ -30,7 +29,6 @@ class Calls:
 
     Attributes:
         all: The calls.
-
     """
 
     def __init__(self) -> None:
@@ -61,7 +59,6 @@ class Calls:
 
         Raises:
             TimeoutError: There were fewer calls within `timeout` seconds.
-
         """
         async with asyncio.timeout(timeout), self._added:
             await self._added.wait_for(lambda: len(self.of(method)) >= number)

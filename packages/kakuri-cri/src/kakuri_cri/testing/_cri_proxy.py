@@ -35,7 +35,6 @@ class CriProxy:
         upstream: Path of the runtime's socket.
         faults: The faults of the next calls.
         calls: The calls that were received.
-
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class CriProxy:
 
         Raises:
             ValueError: A fault is not valid.
-
         """
         self.upstream = upstream
         self.faults: Faults = Faults(faults)

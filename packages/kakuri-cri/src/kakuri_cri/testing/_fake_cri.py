@@ -42,7 +42,6 @@ class FakeCri:
         node: Its version, conditions and handlers.
         images: On the node and in the registry.
         unimplemented: Methods that it answers with UNIMPLEMENTED.
-
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class FakeCri:
 
         Raises:
             ValueError: A fault or the state of an image is not valid.
-
         """
         self.faults: Faults = Faults(faults)
         self.calls: Calls = Calls()
@@ -124,7 +122,6 @@ class FakeCri:
 
         Raises:
             LookupError: There is none.
-
         """
         for sandbox in reversed(self.sandboxes):
             if name in {sandbox.id, sandbox.metadata.name}:
@@ -136,7 +133,6 @@ class FakeCri:
 
         Raises:
             LookupError: There is none.
-
         """
         for container in reversed(self.containers):
             sandbox = container.sandbox
@@ -162,7 +158,6 @@ class FakeCri:
 
         Raises:
             LookupError: There is no such container.
-
         """
         self._runtime.end(self.container(name), code, reason, message)
 
@@ -173,7 +168,6 @@ class FakeCri:
 
         Raises:
             LookupError: There is no such container, or it has no log.
-
         """
         log = self.container(name).log
         if log is None:
@@ -185,7 +179,6 @@ class FakeCri:
 
         Raises:
             LookupError: There is no such sandbox.
-
         """
         self._runtime.end_sandbox(self.sandbox(name))
 
@@ -204,7 +197,6 @@ class FakeCri:
         Args:
             objects: "kept" as they were, "dead" as after a reboot of the node (sandboxes NOTREADY,
                 containers EXITED with 255), or "lost".
-
         """
         if self._server.is_open:
             await self.crash()

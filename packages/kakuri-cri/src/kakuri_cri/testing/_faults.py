@@ -48,7 +48,6 @@ class Fault:
         delay: Additional seconds before it is carried out.
         code: The gRPC status, if the call fails.
         message: The message of the error.
-
     """
 
     outcome: Outcome = Outcome.DONE
@@ -65,7 +64,6 @@ def parse_faults(script: str) -> list[Fault]:
 
     Raises:
         ValueError: A term of the script is not valid; the message has the term.
-
     """
     faults: list[Fault] = []
     for term in script.split("->"):
@@ -105,7 +103,6 @@ class Faults:
 
         Raises:
             ValueError: The script is not valid.
-
         """
         self._queues[method] = deque(parse_faults(script))
 

@@ -20,7 +20,6 @@ class FakeImages:
     Attributes:
         used_bytes: Total size of the images, as ImageFsInfo reports.
         mountpoint: Of their file system, as ImageFsInfo reports.
-
     """
 
     def __init__(self, images: Mapping[str, FakeImage], default: FakeImage) -> None:

@@ -20,7 +20,6 @@ def log_line(
         stream: "stdout" or "stderr".
         is_partial: Whether the container's line continues in the next log line.
         at: Nanoseconds since the epoch; now if None.
-
     """
     seconds, nanoseconds = divmod(time.time_ns() if at is None else at, 1_000_000_000)
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
@@ -36,7 +35,6 @@ class LogWriter:
 
         Raises:
             OSError: It cannot be opened, for instance because its directory is missing.
-
         """
         self.path = path
         self._file = path.open("ab", buffering=0)

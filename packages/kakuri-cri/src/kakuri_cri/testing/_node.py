@@ -20,7 +20,6 @@ class FakeNode:
         sandbox_image: Reference of the image of sandboxes, as containerd reports it.
         name: Of the runtime.
         version: Of the runtime.
-
     """
 
     def __init__(self, handlers: Collection[str]) -> None:

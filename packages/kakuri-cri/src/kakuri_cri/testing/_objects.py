@@ -40,7 +40,6 @@ class FakeImage:
         on_term: Exit code after SIGTERM; None if a container ignores it.
         commands: Stdout and exit code of ExecSync, by argument vector; any other command exits
             with 127.
-
     """
 
     state: str = "pullable"
@@ -73,7 +72,6 @@ class FakeSandbox:
         created_at: Nanoseconds since the epoch.
         ip: Its address.
         is_ready: Whether it is SANDBOX_READY.
-
     """
 
     id: str
@@ -143,7 +141,6 @@ class FakeContainer:
         log: Writes its log; None before its start, or without a log path.
         is_starting: Whether a StartContainer call is in progress; further ones are refused.
         ended: Set when it has exited.
-
     """
 
     id: str

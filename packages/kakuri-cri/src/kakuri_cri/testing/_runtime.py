@@ -82,7 +82,6 @@ class FakeRuntime(FakeCommands):
 
         Raises:
             Refusal: The start failed.
-
         """
         message = container.image.start_error
         if message is None and container.log_path:

@@ -23,7 +23,6 @@ class SocketServer:
 
     Attributes:
         path: Of the socket.
-
     """
 
     def __init__(self, path: Path | None, add_methods: Callable[[Server], None]) -> None:

@@ -28,7 +28,6 @@ class FakeState:
         node: The runtime's version, conditions and handlers.
         reserved: Ids of objects that exist or are being created, by their reserved names.
         addresses: The last bytes of the next sandboxes' addresses.
-
     """
 
     def __init__(self, images: FakeImages, node: FakeNode) -> None:
@@ -85,7 +84,6 @@ class FakeState:
 
         Raises:
             Refusal: The name is reserved.
-
         """
         owner = self.reserved.get(name)
         if owner is not None:

@@ -91,7 +91,6 @@ class BlockingConnection:
             ConnectionBroken: The connection closed.
             RequestTimeout: The server did not read, or did not respond, in time.
             RemoteProtocolError: The response is not valid HTTP/1.1.
-
         """
         self._timeouts, self._deadline = timeouts, deadline
         self._core.body_limit = NO_BODY_LIMIT if body_limit is None else body_limit

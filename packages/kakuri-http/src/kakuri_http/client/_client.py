@@ -36,7 +36,6 @@ class StreamedResponse:
         reason: The phrase after the status, often empty.
         headers: The fields.
         http_version: `1.1` or `1.0`.
-
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class StreamedResponse:
             ConnectionBroken: The connection closed before the content ended.
             RequestTimeout: The server sent nothing for `Timeouts.read`.
             ResponseClosed: The block has ended.
-
         """
         pieces: list[bytes] = []
         size = 0
@@ -99,7 +97,6 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         >>> async with Client("unix:/run/kakuri/sidecar.sock") as client:
         ...     response = await client.get("/zones", params={"limit": 5})
         ...     response.status, response.json(json.loads)
-
     """
 
     def __init__(
@@ -127,7 +124,6 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
         Raises:
             EndpointError: The endpoint is not valid.
             TypeError: An argument is of the wrong type.
-
         """
         self._endpoint = None if endpoint is None else Endpoint.of(endpoint)
         self._timeouts = checked_or_default(timeouts, Timeouts, "timeouts")
@@ -200,7 +196,6 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
             >>> response = await client.request("POST", "/workloads", body=b"{}")
             >>> response.status, response.headers.get("location"), response.text()
             (201, '/workloads/a', '{"id":"a"}')
-
         """
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         following = Redirects(redirects, self._endpoint)
@@ -257,7 +252,6 @@ class Client(Methods[Body, Coroutine[Any, Any, ReceivedResponse]]):
             >>> async with client.stream("GET", "/workloads/a/logs") as response:
             ...     async for piece in response:
             ...         sys.stdout.buffer.write(piece)
-
         """
         timeouts = self._timeouts if timeouts is None else checked(timeouts, Timeouts, "timeouts")
         if body_limit is not None:

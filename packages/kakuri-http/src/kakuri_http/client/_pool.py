@@ -63,7 +63,6 @@ class Pool:
             ConnectFailed: No connection could be opened, or the client is closed.
             RequestTimeout: No slot became free in time.
             RuntimeError: The client was first used in another event loop.
-
         """
         self._check_loop()
         self._check_open(endpoint)

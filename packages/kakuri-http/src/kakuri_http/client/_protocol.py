@@ -73,7 +73,6 @@ class Exchange:
         Raises:
             ResponseClosed: The exchange is over.
             TimeoutError: No content arrived for `Timeouts.read`.
-
         """
         assert self.content is not None
         while True:
@@ -254,7 +253,6 @@ class ClientProtocol(Connection):
             ConnectionBroken: The connection closed.
             RequestTimeout: The server did not read, or did not respond, in time.
             RemoteProtocolError: The response is not valid HTTP/1.1.
-
         """
         self.core.body_limit = body_limit
         self._exchange = exchange = Exchange(timeouts)

@@ -29,7 +29,6 @@ def content_of(body: Any, *, is_async: bool) -> Content:
 
     Raises:
         TypeError: The body is of another type.
-
     """
     if isinstance(body, bytes):
         return body
@@ -103,7 +102,6 @@ def make_request(request: ClientRequest, url: URL) -> Request:
 
     Raises:
         LocalProtocolError: The client writes one of the fields itself.
-
     """
     fields, body = request.headers, request.body
     for name, _ in fields:
@@ -135,7 +133,6 @@ class Redirects:
         Raises:
             InvalidURL: The location is not an http or https URL, or leads from https to http.
             TooManyRedirects: `limit` redirects have been followed.
-
         """
         if not self._limit:
             return None
@@ -159,7 +156,6 @@ def follow_redirect(
 
     Raises:
         InvalidURL: The location is not an http or https URL, or leads from https to http.
-
     """
     location = response.headers.get("location")
     if response.status not in _REDIRECTS or location is None:

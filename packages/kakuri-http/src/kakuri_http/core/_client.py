@@ -38,7 +38,6 @@ class ClientConnection(CoreConnection):
         >>> connection.receive_data(b"HTTP/1.1 204 No Content\r\n\r\n")
         >>> connection.next_event(), connection.next_event()
         (<ReceivedResponse 204>, EndOfMessage(trailers=Headers([])))
-
     """
 
     keep_alive: bool
@@ -81,7 +80,6 @@ class ClientConnection(CoreConnection):
 
         Raises:
             LocalProtocolError: The event can't be sent, or not now.
-
         """
         if isinstance(event, Request):
             return self._send_request(event)
@@ -126,7 +124,6 @@ class ClientConnection(CoreConnection):
             RemoteProtocolError: The bytes are not a valid response, are over a limit
                 (LimitExceeded), are unsolicited, or were cut off. The connection can then only be
                 closed.
-
         """
         state = self.response_state
         if state.is_terminal:

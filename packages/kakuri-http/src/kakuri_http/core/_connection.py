@@ -41,7 +41,6 @@ class CoreConnection:
         keep_alive: Whether the connection may serve another exchange after this one. Set it to
             False before sending a message to close the connection after it.
         exchanges: Number of exchanges that have ended.
-
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -72,7 +71,6 @@ class CoreConnection:
 
         Args:
             data: Any number of bytes, cut anywhere. They are not copied unless they have to wait.
-
         """
         if self._position >= len(self._buffer) and not self._incoming:
             self._buffer = data
@@ -141,7 +139,6 @@ class CoreConnection:
 
         Raises:
             LimitExceeded: The announced length is over it.
-
         """
         self._meter.limit = limit
         if isinstance(self._reader, LengthReader):

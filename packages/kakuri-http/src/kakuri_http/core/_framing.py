@@ -33,7 +33,6 @@ def read_framing(fields: Fields, *, minor: int) -> Framing:
 
     Raises:
         RemoteProtocolError: 400, or 501 for a transfer coding other than chunked.
-
     """
     lengths: list[bytes] = []
     codings: list[bytes] = []

@@ -35,7 +35,6 @@ class HeadParser:
             limits: On the lines and their number.
             folds: Whether to replace obs-fold by a space, as user agents do (RFC 9112 5.2), instead
                 of rejecting it.
-
         """
         self._limits = limits
         self._folds = folds
@@ -57,7 +56,6 @@ class HeadParser:
 
         Raises:
             RemoteProtocolError: 400, 414 or 431.
-
         """
         while True:
             end = data.find(b"\n", position)
@@ -158,7 +156,6 @@ def parse_request_head(line: bytes, fields: Fields, limits: Limits) -> tuple[Req
 
     Raises:
         RemoteProtocolError: 400, 413, 417, 501 or 505.
-
     """
     method, target, minor = parse_request_line(line)
     host = _read_host(fields, minor)
@@ -241,7 +238,6 @@ def parse_response_head(line: bytes, fields: Fields) -> tuple[ReceivedResponse, 
 
     Raises:
         RemoteProtocolError: A line is not valid.
-
     """
     match = _grammar.status_line.fullmatch(line)
     if match is None:

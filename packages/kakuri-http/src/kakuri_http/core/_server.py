@@ -51,7 +51,6 @@ class ServerConnection(CoreConnection):
         (<Request GET />, EndOfMessage(trailers=Headers([])))
         >>> connection.send(Response(200, b"hello"))[:15]
         b'HTTP/1.1 200 OK'
-
     """
 
     keep_alive: bool
@@ -153,7 +152,6 @@ class ServerConnection(CoreConnection):
             RemoteProtocolError: The bytes are not a valid request, or over a limit (LimitExceeded).
                 Raised once; `status` is what to respond with if no response has begun. After that,
                 the connection can only be closed, and events are ConnectionClosed.
-
         """
         state = self.request_state
         try:
@@ -242,7 +240,6 @@ class ServerConnection(CoreConnection):
         Raises:
             LocalProtocolError: The event can't be sent now, or its content does not fit its length.
                 Nothing has changed, unless the response had begun.
-
         """
         if isinstance(event, Response):
             body, request = event.body, self._request

@@ -39,7 +39,6 @@ def check_path(path: bytes) -> None:
 
     Raises:
         RemoteProtocolError: 400.
-
     """
     try:
         decoded = percent_decode(path.decode("ascii"))

@@ -118,7 +118,6 @@ def compose_interim(response: InterimResponse) -> bytes:
 
     Raises:
         LocalProtocolError: A field is one of the framing (RFC 9110 8.6, RFC 9112 6.1).
-
     """
     for name, _ in response.headers:
         if name.lower() in _FRAMING:
@@ -136,7 +135,6 @@ def compose_request_head(request: Request) -> bytes:
     Raises:
         LocalProtocolError: The method, target or host is not valid, or a field is one that is
             written from `host`, `length` and `keep_alive`.
-
     """
     method, target = request.method, request.target
     if not _METHOD.fullmatch(method) or method == "CONNECT":

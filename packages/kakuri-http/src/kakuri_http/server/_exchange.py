@@ -32,7 +32,6 @@ class AccessEntry(NamedTuple):  # a server makes one for each request: the cheap
         sent: Bytes of content that were sent.
         seconds: From the arrival of the request's head to the last byte handed to the transport.
         complete: Whether the response was sent to its end.
-
     """
 
     peer: str

@@ -52,7 +52,6 @@ def problem(
         code: Short, stable name of the cause, for programs.
         errors: The faults of a document, each `{"path": …, "message": …}`.
         headers: Further fields, such as Allow.
-
     """
     members = [f'"title":{quote(title or REASONS.get(status, "Error"))}', f'"status":{status}']
     if detail is not None:

@@ -65,7 +65,6 @@ def parse_pattern(pattern: str, converters: Mapping[str, Converter]) -> tuple[Se
 
     Raises:
         RouteError: A segment is neither.
-
     """
     if not pattern.startswith("/"):
         raise RouteError(f"expected a pattern that starts with '/', got {pattern!r}")
@@ -110,7 +109,6 @@ class Route:
         handler: Called with the request.
         streaming: Whether the handler is called with the head and reads the content itself.
         body_limit: Largest content in bytes; None for the server's limit.
-
     """
 
     method: str
@@ -154,7 +152,6 @@ class Router:
         Args:
             converters: Types of parameters besides `str`, `int` and `label`, by their names. Each
                 turns text into a value, or raises ValueError if the path does not exist.
-
         """
         self._converters = {**CONVERTERS, **(converters or {})}
         self._root = _Node()
@@ -200,7 +197,6 @@ class Router:
             >>> def show(request: Request) -> Response:
             ...     return Response(200, request.params["id"].encode())
             >>> router.add("GET", "/workloads/:id", show)
-
         """
         _check_types(method, pattern, handler, body_limit)
         is_token = method.isascii() and token.fullmatch(method.encode()) is not None
@@ -229,7 +225,6 @@ class Router:
         Example:
             >>> @router.route("POST", "/workloads", body_limit=65_536)
             ... async def submit(request: Request) -> Response: ...
-
         """
 
         def decorate(handler: HandlerT) -> HandlerT:
@@ -260,7 +255,6 @@ class Router:
 
         Raises:
             TypeError: The check is not a function.
-
         """
         if not callable(check):
             raise TypeError(f"expected a function as check, got {check!r:.80}")

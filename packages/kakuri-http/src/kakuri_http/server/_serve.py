@@ -48,7 +48,6 @@ async def serve(
         >>> async with await serve("127.0.0.1:0", router) as server:
         ...     print(server.endpoint)
         ...     await asyncio.Event().wait()
-
     """
     checked(router, Router, "router")
     bounds = checked_or_default(limits, Limits, "limits")

@@ -27,7 +27,6 @@ class Decoder:
         Args:
             table_size: Our SETTINGS_HEADER_TABLE_SIZE as the peer knows it.
             max_list_size: Bytes of a decoded block's names and values, 32 added for each field.
-
         """
         self._table = DynamicTable(table_size)
         self._limit = table_size
@@ -57,7 +56,6 @@ class Decoder:
             HPACKError: The block is not valid; the connection has to end, as the tables may differ.
             HeaderListTooLarge: The fields exceed `max_list_size`. The block was read to its end, so
                 that the connection remains usable.
-
         """
         if self._known_generation == self._table.generation and not self._must_update:
             known = self._known.get(block)
@@ -150,7 +148,6 @@ def read_integer(block: bytes, position: int, value: int) -> tuple[int, int]:
         block: The bytes.
         position: After the prefix.
         value: Of the prefix.
-
     """
     for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):
         byte = block[position]

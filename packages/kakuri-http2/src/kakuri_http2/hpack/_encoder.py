@@ -35,7 +35,6 @@ class Encoder:
             table_size: The most that we want to keep; the peer's SETTINGS_HEADER_TABLE_SIZE is
                 4096 until it says otherwise.
             indexes_paths: Whether `:path` is put into the table, as for calls of few methods.
-
         """
         self._wanted_size = table_size
         self._table = SearchableTable(min(table_size, 4096))

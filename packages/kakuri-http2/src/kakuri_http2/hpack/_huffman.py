@@ -57,7 +57,6 @@ def decode(data: bytes) -> bytes:
 
     Raises:
         HPACKError: The padding is too long or not of ones, or the end of the string is coded.
-
     """
     known = _decoded.get(data)
     if known is not None:

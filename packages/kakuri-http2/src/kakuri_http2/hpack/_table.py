@@ -29,7 +29,6 @@ class DynamicTable:
         max_size: What size may become.
         generation: Grows with each change, so that what was derived from the table can be kept
             as long as it stays the same.
-
     """
 
     __slots__ = ("entries", "generation", "max_size", "size")

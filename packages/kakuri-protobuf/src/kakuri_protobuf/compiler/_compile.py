@@ -31,7 +31,6 @@ def compile_text(
 
     Raises:
         ProtoSyntaxError: The file is not valid, or uses a type that is not declared.
-
     """
     root = _parsed(text, file)
     scope = Scope()
@@ -65,7 +64,6 @@ def compile_file(path: Path, *, include: Sequence[Path] = (), keep_unknown: bool
     Raises:
         ProtoSyntaxError: A file is not valid.
         OSError: The file cannot be read.
-
     """
     folders = [*include, path.parent]
 

@@ -43,7 +43,6 @@ def tokenize(text: str, file: str) -> list[Token]:
 
     Raises:
         ProtoSyntaxError: A character begins no token, or a comment or string does not end.
-
     """
     tokens: list[Token] = []
     line, line_start, index = 1, 0, 0

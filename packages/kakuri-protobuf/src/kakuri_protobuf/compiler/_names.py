@@ -35,7 +35,6 @@ def class_attributes(
         names: In the file.
         classes: Which the body of the class refers to.
         taken: Attributes that the class has beside.
-
     """
     hidden = {*_USED_IN_CLASSES, *_USED_IN_MODULES, *classes, *taken}
     return _attributes(names, "__", hidden)  # Python mangles names that begin so

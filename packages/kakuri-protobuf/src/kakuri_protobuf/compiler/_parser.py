@@ -32,7 +32,6 @@ def parse(text: str, file: str) -> FileNode:
 
     Raises:
         ProtoSyntaxError: The text is not a .proto file of syntax proto2 or proto3.
-
     """
     return _Parser(tokenize(text, file), file).file()
 

@@ -30,7 +30,6 @@ class Scope:
 
     Attributes:
         missing: Names of imported files that were not found, for errors about unknown types.
-
     """
 
     messages: dict[str, tuple[MessageNode, FileNode]] = field(default_factory=dict)
@@ -42,7 +41,6 @@ class Scope:
 
         Raises:
             ProtoSyntaxError: A name is taken.
-
         """
         for message in file.messages:
             self._add_message(message, file.package, file)
@@ -72,7 +70,6 @@ class Scope:
 
         Raises:
             ProtoSyntaxError: There is no such type.
-
         """
         if name.startswith("."):
             candidates = [name[1:]]
@@ -93,7 +90,6 @@ def check(file: FileNode) -> None:
 
     Raises:
         ProtoSyntaxError: The file breaks a rule of its syntax; says which and where.
-
     """
     for message in file.messages:
         _check_message(message, file)

@@ -20,7 +20,6 @@ class FieldNode:
         type: A scalar's name or a message's or enum's as written; "map" for maps.
         key, value: the types of a map.
         is_group: Whether it is a group, whose message `type` names.
-
     """
 
     name: str
@@ -95,7 +94,6 @@ class FileNode:
         name: Of the file, for errors.
         syntax: "proto2" or "proto3".
         imports: Names of imported files with their positions; `True` for public ones.
-
     """
 
     name: str

@@ -53,7 +53,6 @@ class Writer:
 
         Raises:
             ProtoSyntaxError: A name refers to nothing, or two names become one in Python.
-
         """
         order = self._needed()
         names = self._names = self._class_names(order)

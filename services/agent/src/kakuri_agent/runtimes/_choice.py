@@ -41,7 +41,6 @@ async def choose_runtime(
         zones: Has the socket of the container runtime.
         last: The name of the runtime that ran the zones of this node last, if any did. They exist
             whether or not anything answers now, so the simulated runtime can't take its place.
-
     """
     if await _sidecar_answers(sidecar):
         return SidecarZones.name, "the sidecar answers"
@@ -72,7 +71,6 @@ async def open_runtime(
 
     Raises:
         DaemonError: The script can't be read, or another process manages this node's zones.
-
     """
     async with AsyncExitStack() as stack:
         runtime: Runtime

@@ -134,7 +134,6 @@ async def node_zones(settings: Settings) -> AsyncIterator[NodeZones]:
 
     Raises:
         NodeUnavailable: Another process manages them, or the folder of logs can't be used.
-
     """
     channel = GrpcChannel(settings.cri)
     async with (

@@ -83,7 +83,6 @@ class Runtime(Protocol):
 
         Args:
             spec: The zone's workload and its attempt.
-
         """
 
     def stop(self, zone_id: str, grace_seconds: int) -> None:
@@ -102,7 +101,6 @@ class Runtime(Protocol):
             zone_id: The zone.
             grace_seconds: Time between the signal and the kill of its process. A shorter time than
                 that of a removal in progress takes effect at once.
-
         """
 
     def status(self, zone_id: str) -> ZoneStatus | None:

@@ -28,7 +28,6 @@ class ZoneLogs:
             zones: Reads the logs and reports which grow.
             retry: The first and the longest pause before the stream of events about logs is
                 opened again, in seconds.
-
         """
         self._zones = zones
         self._retry = retry
@@ -43,7 +42,6 @@ class ZoneLogs:
             UnknownCursor: The request's cursor is not one of this log.
             RuntimeUnavailable: The sidecar or the runtime does not answer.
             RuntimeFault: The log can't be read.
-
         """
         if not request.wait:
             return await self._zones.read_log(zone_id, request)

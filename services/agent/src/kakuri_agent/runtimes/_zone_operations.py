@@ -13,7 +13,6 @@ class Refused(RuntimeFault):
 
     Attributes:
         code: The error code, such as "ImagePullFailed" or "conflict".
-
     """
 
     def __init__(self, message: str, code: str = "StartError") -> None:
@@ -54,7 +53,6 @@ class ZoneOperations(Protocol):
 
         Raises:
             Refused: The zone could not be started; everything it created was removed.
-
         """
 
     async def stop(self, zone_id: str, grace_seconds: int) -> ZoneStatus | None:
@@ -62,7 +60,6 @@ class ZoneOperations(Protocol):
 
         Raises:
             Refused: The runtime did not stop it.
-
         """
 
     async def remove(self, zone_id: str, grace_seconds: int) -> None:
@@ -70,7 +67,6 @@ class ZoneOperations(Protocol):
 
         Raises:
             Refused: The runtime did not remove it.
-
         """
 
     async def zone(self, zone_id: str) -> ZoneStatus | None:
@@ -89,7 +85,6 @@ class ZoneOperations(Protocol):
             NoLog: The zone has no log.
             UnknownCursor: The request's cursor is not one of this log.
             RuntimeFault: The log can't be read.
-
         """
 
     def log_events(self) -> AsyncGenerator[LogEvent]:

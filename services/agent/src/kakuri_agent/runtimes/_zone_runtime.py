@@ -67,7 +67,6 @@ class ZoneRuntime:
             zones: Carries out the operations; closed with the runtime.
             start_timeout: Seconds that a start may take before it counts as failed.
             retry: The first and the longest pause before an operation is repeated, in seconds.
-
         """
         self._zones = zones
         self._start_timeout = start_timeout
@@ -220,7 +219,6 @@ class ZoneRuntime:
 
         Raises:
             Refused: The zone could not be started. A refused stop or removal is repeated.
-
         """
         pause, longest = self._retry
         if not self._view.opened.is_set():  # until then, another agent may be in charge

@@ -25,7 +25,6 @@ class ZoneSpecs:
     Args:
         fetch: Returns a zone with its spec; None if there is no such zone any more.
         on_found: Is called with a zone's id once `take` would return its spec.
-
     """
 
     def __init__(

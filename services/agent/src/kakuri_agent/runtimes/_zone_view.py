@@ -38,7 +38,6 @@ class _Removed:
         latest: The last status that such an event reported.
         successor: Id of the sandbox of a zone that was started since with the same id.
         lists: Number of heartbeats since the removal.
-
     """
 
     latest: ZoneStatus | None = None
@@ -57,7 +56,6 @@ class ZoneView:
         Args:
             on_change: Called with the id of each zone that changes, before the observer.
             logs_outages: Whether to log when the zones are lost and when they are reached again.
-
         """
         self.observer: Observer | None = None
         self._on_change = on_change
@@ -122,7 +120,6 @@ class ZoneView:
         Args:
             fault: Message for clients of the agent.
             cause: The error in the agent's log, which may name the sidecar's socket.
-
         """
         error = cause or fault
         self.is_listed = False
@@ -168,7 +165,6 @@ class ZoneView:
             zone_id: The zone.
             ran: Its latest attempt that had a container; None if no attempt had. A later attempt
                 that waited to start has failed.
-
         """
         known = self._unstarted.get(zone_id) or self._zones.get(zone_id)
         attempt = 0 if known is None else known.attempt
@@ -246,7 +242,6 @@ async def follow_events(zones: ZoneOperations, view: ZoneView, retry: tuple[floa
         zones: Source of the events; the stream is opened again whenever it breaks.
         view: Receives the events.
         retry: The first and the longest pause before the stream is opened again, in seconds.
-
     """
     pause, longest = retry
     while True:

@@ -33,7 +33,6 @@ class Cursor:
 
         Raises:
             LogCursorError: The text is not a cursor.
-
         """
         found = _cursor.fullmatch(text)
         if found is None:
@@ -47,7 +46,6 @@ class Cursor:
 
         Raises:
             LogCursorError: The text is not a cursor.
-
         """
         position, dash, end = text.partition("-")
         try:

@@ -41,7 +41,6 @@ class TrimmedLog:
         files: How many files were removed.
         size: Bytes of the removed files.
         left: Remaining bytes of the log.
-
     """
 
     zone: str
@@ -86,7 +85,6 @@ class EndedLogs:
 
         Raises:
             LogStorageError: The folder of all logs can't be listed.
-
         """
         return await self._logs.run(self._trim, live, ends)
 

@@ -21,7 +21,6 @@ class UnknownLog(LogError, LookupError):
 
     Attributes:
         zone: The zone's id.
-
     """
 
     code = "not_found"
@@ -40,7 +39,6 @@ class LogCursorError(LogError, ValueError):
 
     Attributes:
         cursor: The text.
-
     """
 
     code = "bad_request"
@@ -55,7 +53,6 @@ class LogStorageError(LogError, OSError):
 
     Attributes:
         zone: The zone's id.
-
     """
 
     def __init__(self, zone: str, action: str, reason: str) -> None:

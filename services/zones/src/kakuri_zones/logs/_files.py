@@ -63,7 +63,6 @@ def check_zone(zone: str) -> str:
 
     Raises:
         LogNameError: It is not.
-
     """
     if _zone.fullmatch(zone) is None:
         raise LogNameError(f"expected the id of a zone, got {zone[:100]!r}")
@@ -75,7 +74,6 @@ def current_name(attempt: int) -> str:
 
     Raises:
         LogNameError: The attempt can't name a file.
-
     """
     if not 0 <= attempt <= MAX_ATTEMPT:
         raise LogNameError(f"expected an attempt from 0 to {MAX_ATTEMPT}, got {attempt}")
@@ -89,7 +87,6 @@ def open_folder(root: Path, zone: str, action: str) -> Iterator[int]:
     Raises:
         UnknownLog: There is no such folder.
         LogStorageError: It can't be opened, or the block raised OSError.
-
     """
     check_zone(zone)
     try:
@@ -115,7 +112,6 @@ def create_folder(root: Path, zone: str) -> None:
 
     Raises:
         LogStorageError: It could not be created, or something else has its name.
-
     """
     check_zone(zone)
     try:
@@ -137,7 +133,6 @@ def write_file(root: Path, zone: str, name: str, content: bytes) -> None:
     Raises:
         UnknownLog: There is no such folder.
         LogStorageError: The file can't be written.
-
     """
     part = f"{name}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -158,7 +153,6 @@ def remove_folder(root: Path, zone: str) -> None:
 
     Raises:
         LogStorageError: It could not be removed completely.
-
     """
     check_zone(zone)
     try:
@@ -228,7 +222,6 @@ def open_file(folder: int, file: LogFile) -> int:
 
     Raises:
         FileNotFoundError: It was removed, or another file has its name.
-
     """
     descriptor = os.open(file.name, _FILE, dir_fd=folder)
     if os.fstat(descriptor).st_ino != file.inode:
@@ -298,7 +291,6 @@ def remove_ended(folder: int, excess: int) -> list[LogFile]:
 
     Returns:
         The removed files, oldest first.
-
     """
     removed: list[LogFile] = []
     for file in list_files(folder):

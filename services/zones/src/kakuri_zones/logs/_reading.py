@@ -43,7 +43,6 @@ class Reading:
         is_complete: Whether that is the end of the log.
         has_gap: Whether content after the cursor is missing.
         name: The file that `next` is in, if there is one.
-
     """
 
     content: bytes

@@ -111,7 +111,6 @@ class LogStore:
         Raises:
             LogNameError: The id or the attempt can't name a file.
             LogStorageError: The folder can't be created.
-
         """
         location = self.location(zone, attempt)
         await self.run(self._prepare, zone, attempt)
@@ -122,7 +121,6 @@ class LogStore:
 
         Raises:
             LogNameError: The id or the attempt can't name a file.
-
         """
         return LogLocation(str(self._root / check_zone(zone)), current_name(attempt))
 
@@ -138,7 +136,6 @@ class LogStore:
         Raises:
             UnknownLog: The zone has no folder.
             LogStorageError: The file can't be written.
-
         """
         await self.run(write_file, self._root, zone, name, content)
         return self._root / zone / name
@@ -152,7 +149,6 @@ class LogStore:
 
         Raises:
             LogStorageError: It could not be removed completely.
-
         """
         await self.run(remove_folder, self._root, zone)
 
@@ -169,7 +165,6 @@ class LogStore:
         Raises:
             UnknownLog: The zone has no folder.
             LogStorageError: A file can't be renamed.
-
         """
         name = await self.run(self._rename, zone, attempt)
         if name is None:
@@ -192,7 +187,6 @@ class LogStore:
         Raises:
             UnknownLog: The zone has no log.
             LogStorageError: It can't be read.
-
         """
         return str(await self.run(self._tail, zone, lines, attempt))
 
@@ -214,7 +208,6 @@ class LogStore:
             LogCursorError: The text is not a cursor.
             UnknownLog: The zone has no log, or it was removed meanwhile.
             LogStorageError: It can't be read.
-
         """
         cursor = Cursor() if after is None else Cursor.parse(after)
         limit = max(1, min(limit, MAX_READ))
@@ -245,7 +238,6 @@ class LogStore:
             LogCursorError: The text is not a cursor.
             UnknownLog: The zone has no log, or it was removed meanwhile.
             LogStorageError: It can't be read.
-
         """
         cursor, last = (Cursor(), None) if after is None else Cursor.parse_bounded(after)
         if last is None:
@@ -278,7 +270,6 @@ class LogStore:
             LogCursorError: The text is not a cursor.
             UnknownLog: The zone has no log.
             LogStorageError: It can't be read.
-
         """
         if not follow:
             async for content in self._stream_to_end(zone, after):
