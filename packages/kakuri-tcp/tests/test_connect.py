@@ -14,7 +14,8 @@ from kakuri_tcp import (
     listen,
     listen_lines,
 )
-from kakuri_tcp._connect import is_self_connected, reason_of
+from kakuri_tcp._connect import is_self_connected
+from kakuri_tcp._reasons import reason_of
 from kakuri_tcp.testing import FaultProxy
 
 LOCAL = Endpoint.parse("127.0.0.1:0")

@@ -6,7 +6,6 @@ without an event loop.
 """
 
 from importlib import import_module
-from warnings import warn
 
 from kakuri_http._errors import (
     ClientDisconnected,
@@ -48,20 +47,20 @@ from kakuri_http.core import (
     ServerConnection,
     State,
 )
-from kakuri_http.server import (
-    AccessEntry,
-    AccessLog,
-    Check,
-    Handler,
-    Route,
-    Router,
-    problem,
-    serve,
-)
 
 TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
     from kakuri_http.client import Client, StreamedResponse
+    from kakuri_http.server import (
+        AccessEntry,
+        AccessLog,
+        Check,
+        Handler,
+        Route,
+        Router,
+        problem,
+        serve,
+    )
 
 __all__ = [
     "CONNECTION_CLOSED",
@@ -117,7 +116,20 @@ __all__ = [
     "serve",
 ]
 
-_OF_CLIENT = frozenset({"Client", "StreamedResponse"})  # servers don't pay for their import
+# Imported when they are first used: servers do without the client, and both without the other's
+# event loop and TLS.
+_HOMES = {
+    "AccessEntry": "server",
+    "AccessLog": "server",
+    "Check": "server",
+    "Client": "client",
+    "Handler": "server",
+    "Route": "server",
+    "Router": "server",
+    "StreamedResponse": "client",
+    "problem": "server",
+    "serve": "server",
+}
 
 
 # Spelled so in commits before the first release.
@@ -128,12 +140,15 @@ if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
 
     def __getattr__(name: str) -> object:
         if name in _FORMER_NAMES:
+            from warnings import warn  # noqa: PLC0415 (only here)
+
             warn(f"{name} is now {_FORMER_NAMES[name]}", DeprecationWarning, stacklevel=2)
-            return globals()[_FORMER_NAMES[name]]
-        if name not in _OF_CLIENT:
+            name = _FORMER_NAMES[name]
+            return globals().get(name) or __getattr__(name)
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        client = import_module("kakuri_http.client")
-        _publish({each: getattr(client, each) for each in _OF_CLIENT})
+        home = import_module(f"{__name__}.{_HOMES[name]}")
+        _publish({each: getattr(home, each) for each, at in _HOMES.items() if at == _HOMES[name]})
         return globals()[name]
 
 
@@ -149,4 +164,4 @@ def _publish(values: dict[str, object]) -> None:
             value.__module__ = __name__
 
 
-_publish({name: globals()[name] for name in __all__ if name not in _OF_CLIENT})
+_publish({name: globals()[name] for name in __all__ if name not in _HOMES})

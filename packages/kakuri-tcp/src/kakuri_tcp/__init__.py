@@ -1,7 +1,12 @@
-"""Endpoints, servers, clients and line framing over TCP and Unix sockets."""
+"""Endpoints, servers, clients and line framing over TCP and Unix sockets.
 
-from kakuri_tcp._connect import connect
-from kakuri_tcp._connection import Connection
+What needs an event loop is imported when it is first used, so that `kakuri_tcp.blocking` does
+without it.
+"""
+
+from importlib import import_module
+from sys import modules
+
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import (
     ClientClosed,
@@ -27,15 +32,20 @@ from kakuri_tcp._errors import (
     WriteTimeout,
 )
 from kakuri_tcp._limits import LineClientLimits, LineServerLimits, ServerLimits
-from kakuri_tcp._line_client import LineClient
-from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import ListeningSockets, open_listening_sockets
 from kakuri_tcp._peers import Credentials
-from kakuri_tcp._server import Counters, Server, listen
 from kakuri_tcp._tls import ClientTLS, ServerTLS
 from kakuri_tcp._unix import UnixAccess
 from kakuri_tcp._version import __version__
+
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
+if TYPE_CHECKING:
+    from kakuri_tcp._connect import connect
+    from kakuri_tcp._connection import Connection
+    from kakuri_tcp._line_client import LineClient
+    from kakuri_tcp._line_server import FaultHandler, LineHandler, listen_lines
+    from kakuri_tcp._server import Counters, Server, listen
 
 __all__ = [
     "ClientClosed",
@@ -82,7 +92,42 @@ __all__ = [
     "open_listening_sockets",
 ]
 
-for _name in __all__:  # tracebacks show where users import a name from
-    _value = globals()[_name]
-    if hasattr(_value, "__qualname__") and _value.__module__.startswith(f"{__name__}."):
-        _value.__module__ = __name__
+_HOMES = {
+    "Connection": "_connection",
+    "Counters": "_server",
+    "FaultHandler": "_line_server",
+    "LineClient": "_line_client",
+    "LineHandler": "_line_server",
+    "Server": "_server",
+    "connect": "_connect",
+    "listen": "_server",
+    "listen_lines": "_line_server",
+}
+
+
+if not TYPE_CHECKING:  # with a __getattr__, type checkers accept every name
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import_module(f"{__name__}.{_HOMES[name]}")
+        _publish()
+        return globals()[name]
+
+
+def _publish() -> None:
+    """Bind the names of each loaded module here; tracebacks show the public name."""
+    for name in __all__:
+        home = modules.get(f"{__name__}.{_HOMES[name]}") if name in _HOMES else modules[__name__]
+        value = getattr(home, name) if home is not None else None
+        if value is not None:
+            globals()[name] = value
+            if hasattr(value, "__qualname__") and value.__module__.startswith(f"{__name__}."):
+                value.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_publish()

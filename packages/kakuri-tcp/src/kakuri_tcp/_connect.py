@@ -3,16 +3,16 @@
 import asyncio
 import errno
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kakuri_tcp._endpoint import Endpoint
-from kakuri_tcp._errors import ConnectFailed, EndpointError, format_seconds
+from kakuri_tcp._errors import ConnectFailed, format_seconds
 from kakuri_tcp._peers import check_server
-from kakuri_tcp._tls import ClientTLS, client_context
+from kakuri_tcp._reasons import reason_of
+from kakuri_tcp._tls import ClientTLS, tls_for
 
 C = TypeVar("C", bound=asyncio.BaseProtocol)
 
@@ -22,8 +22,6 @@ CONNECT_TIMEOUT = 5.0
 # Seconds between attempts while the backlog of a Unix socket is full: Linux has no way to wait for
 # it.
 _QUEUE_FULL_WAIT = 0.01
-
-_NUMBER = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 async def connect(
@@ -120,22 +118,6 @@ async def _open_unix(
         raise
 
 
-def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
-    """Return the TLS context for an endpoint, if it needs one, and the server's expected name.
-
-    Raises:
-        TypeError: The settings are of another type.
-    """
-    if not isinstance(tls, ClientTLS | None):
-        raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")
-    if endpoint.scheme != "tls":
-        if tls is not None:
-            raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")
-        return None, ""
-    tls = tls or ClientTLS()
-    return client_context(tls), tls.server_name or endpoint.host
-
-
 def is_self_connected(transport: asyncio.BaseTransport) -> bool:
     """Return whether a connection is connected to itself.
 
@@ -143,17 +125,3 @@ def is_self_connected(transport: asyncio.BaseTransport) -> bool:
     may choose it as the local port (simultaneous open, RFC 9293 section 3.5).
     """
     return bool(transport.get_extra_info("sockname") == transport.get_extra_info("peername"))
-
-
-def reason_of(error: OSError) -> str:
-    """Return why connecting failed, with the system's message."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate was not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {getattr(error, 'reason', None) or error}"
-    if isinstance(error, socket.gaierror):
-        return f"its name was not found: {error.strerror}"
-    # asyncio replaces the system's message, and joins those of all addresses of a name.
-    numbers = [error.errno] if error.errno else map(int, _NUMBER.findall(str(error)))
-    reasons = dict.fromkeys(os.strerror(number).lower() for number in numbers)
-    return " and ".join(reasons) or str(error)

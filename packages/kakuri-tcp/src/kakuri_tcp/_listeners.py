@@ -1,6 +1,5 @@
 """Listening sockets: all addresses of a host name, or a file."""
 
-import asyncio
 import errno
 import os
 import socket
@@ -113,12 +112,6 @@ def open_listening_sockets(
             each.close()
         raise ListenFailed(str(first.endpoint), error.strerror or str(error)) from error
     return opened
-
-
-async def open_sockets(endpoint: Endpoint, backlog: int, access: UnixAccess) -> ListeningSockets:
-    """Listen on an endpoint; names are resolved in a thread. Raises ListenFailed."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, open_sockets_blocking, endpoint, backlog, access)
 
 
 def open_sockets_blocking(endpoint: Endpoint, backlog: int, access: UnixAccess) -> ListeningSockets:

@@ -9,8 +9,10 @@ import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kakuri_tcp._errors import TLSSettingsError
+from kakuri_tcp._endpoint import Endpoint
+from kakuri_tcp._errors import EndpointError, TLSSettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +136,19 @@ def _load_authorities(context: ssl.SSLContext, path: str | os.PathLike[str]) -> 
 
 def _no_password() -> str:
     raise ValueError("the key is encrypted")
+
+
+def tls_for(endpoint: Endpoint, tls: Any) -> tuple[ssl.SSLContext | None, str]:
+    """Return the TLS context for an endpoint, if it needs one, and the server's expected name.
+
+    Raises:
+        TypeError: The settings are of another type.
+    """
+    if not isinstance(tls, ClientTLS | None):
+        raise TypeError(f"expected ClientTLS as tls, got {type(tls).__name__}")
+    if endpoint.scheme != "tls":
+        if tls is not None:
+            raise EndpointError(f"expected tls:// with TLS settings, got '{endpoint}'")
+        return None, ""
+    tls = tls or ClientTLS()
+    return client_context(tls), tls.server_name or endpoint.host

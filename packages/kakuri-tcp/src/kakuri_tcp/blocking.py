@@ -10,13 +10,13 @@ import ssl
 from collections.abc import Collection, Iterator
 from typing import Self, cast
 
-from kakuri_tcp._connect import reason_of, tls_for
 from kakuri_tcp._endpoint import Endpoint
 from kakuri_tcp._errors import ConnectFailed, ConnectionLost, EndpointError
 from kakuri_tcp._lines import LineDecoder
 from kakuri_tcp._listeners import open_sockets_blocking
 from kakuri_tcp._peers import check_server, identify
-from kakuri_tcp._tls import ClientTLS
+from kakuri_tcp._reasons import reason_of
+from kakuri_tcp._tls import ClientTLS, tls_for
 from kakuri_tcp._unix import UnixAccess
 
 __all__ = ["Connection", "LineReader", "Server", "connect"]
