@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 from kakuri_json import decode, encode
-from kakuri_rpc import Reply, Request, Transition
-from kakuri_workload import Workload, WorkloadState, ZoneEvent, ZoneSpec, ZoneStatus
+from kakuri_rpc import Reply, Request
+from kakuri_workload import Transition, Workload, WorkloadState, ZoneEvent, ZoneSpec, ZoneStatus
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))

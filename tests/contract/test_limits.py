@@ -19,7 +19,7 @@ from kakuri_cri._errors import MAX_MESSAGE as MAX_CRI_MESSAGE
 from kakuri_daemon.api import APIRouter
 from kakuri_http import Limits
 from kakuri_json import decode, encode
-from kakuri_registry import MAX_HISTORY, SQLiteStore, StoreWriter, WorkloadRegistry
+from kakuri_registry import SQLiteStore, StoreWriter, WorkloadRegistry
 from kakuri_rpc import (
     MAX_LOG_DATA,
     MAX_PAGE,
@@ -32,7 +32,6 @@ from kakuri_rpc import (
     StartWorkload,
     State,
     Status,
-    Transition,
     WorkloadList,
     check_document,
 )
@@ -50,12 +49,14 @@ from kakuri_sidecar._problems import zone_problem
 from kakuri_tcp import LineClientLimits, LineDecoder, LineServerLimits
 from kakuri_workload import (
     MAX_DOCUMENT_BYTES,
+    MAX_HISTORY,
     MAX_SPEC_BYTES,
     MAX_STRING_BYTES,
     WORKLOAD_ID,
     LogGrown,
     RestartPolicy,
     RuntimeHealth,
+    Transition,
     Workload,
     WorkloadState,
     ZoneChanged,
@@ -285,7 +286,7 @@ def largest_history():
         exit_code=LARGEST,
         attempt=LARGEST,
     )
-    return History("w" * 63, [step] * (MAX_HISTORY + 1))
+    return History("w" * 63, [step] * MAX_HISTORY)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import sqlite3
 
 import pytest
 from kakuri_registry import (
-    MAX_HISTORY,
     MemoryStore,
     SQLiteStore,
     StoreFailed,
@@ -15,7 +14,7 @@ from kakuri_registry import (
     _writer,
 )
 from kakuri_registry._history import MAX_HISTORY_MESSAGE
-from kakuri_workload import Run, Workload, WorkloadState
+from kakuri_workload import MAX_HISTORY, Run, Workload, WorkloadState
 
 RUNNING = WorkloadState.RUNNING
 

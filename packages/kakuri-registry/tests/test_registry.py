@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kakuri_registry import (
-    MAX_HISTORY,
     MAX_PAGE,
     Change,
     ChangedWorkload,
@@ -14,12 +13,11 @@ from kakuri_registry import (
     IllegalTransition,
     RegistryError,
     RegistryFull,
-    Transition,
     UnknownWorkload,
     WorkloadRegistry,
 )
 from kakuri_registry._ordered import MAX_UNMERGED
-from kakuri_workload import TRANSITIONS, DesiredState, Run, WorkloadState
+from kakuri_workload import MAX_HISTORY, TRANSITIONS, DesiredState, Run, Transition, WorkloadState
 from kakuri_workload.testing import workload
 
 PENDING, RUNNING, SUCCEEDED, FAILED = WorkloadState
@@ -285,10 +283,10 @@ def test_history_has_state_reason_attempt_and_exit_code_of_each_transition():
     registry.update("wl-1", Run(FAILED, reason="Stopped", message="m" * 300), now=7)
     assert registry.history("wl-1") == (
         Transition(1, PENDING),
-        Transition(2, PENDING, 0, "Pulling", "nginx:latest"),
+        Transition(2, PENDING, "Pulling", "nginx:latest"),
         Transition(4, RUNNING),
-        Transition(5, PENDING, 1, "Error", None, 3),
-        Transition(7, FAILED, 1, "Stopped", "m" * 255 + "…"),
+        Transition(5, PENDING, "Error", None, 3, 1),
+        Transition(7, FAILED, "Stopped", "m" * 255 + "…", attempt=1),
     )
     registry.remove("wl-1")
     registry.register(workload(), now=8)

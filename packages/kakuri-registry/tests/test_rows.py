@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kakuri_registry import Change, Transition, WorkloadEntry
+from kakuri_registry import Change, WorkloadEntry
 from kakuri_registry._rows import (
     COLUMNS,
     LARGEST,
@@ -15,7 +15,15 @@ from kakuri_registry._rows import (
 )
 from kakuri_registry._schema import migrate
 from kakuri_registry._statements import PUT, SELECT
-from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Run, Workload, WorkloadState
+from kakuri_workload import (
+    DesiredState,
+    PullPolicy,
+    RestartPolicy,
+    Run,
+    Transition,
+    Workload,
+    WorkloadState,
+)
 
 TEXT = st.text(st.characters(), max_size=8) | st.sampled_from(
     ["", "\n", "\\n", "\\", "\0", "\ud800"]
@@ -68,7 +76,7 @@ ENTRIES = st.builds(
     grace_seconds=NUMBER,
 )
 HISTORIES = st.lists(
-    st.builds(Transition, TIME, STATES, NUMBER, st.none() | TEXT, st.none() | TEXT, EXIT_CODES),
+    st.builds(Transition, TIME, STATES, st.none() | TEXT, st.none() | TEXT, EXIT_CODES, NUMBER),
     max_size=3,
 ).map(tuple)
 

@@ -18,7 +18,6 @@ from kakuri_registry import (
     StoreFull,
     StoreLocked,
     StoreTooNew,
-    Transition,
     WorkloadEntry,
     WorkloadRegistry,
     _folder,
@@ -27,7 +26,15 @@ from kakuri_registry import (
 from kakuri_registry._rows import COLUMNS
 from kakuri_registry._schema import SCHEMA_VERSION
 from kakuri_registry._store import no_failpoint
-from kakuri_workload import DesiredState, PullPolicy, RestartPolicy, Run, Workload, WorkloadState
+from kakuri_workload import (
+    DesiredState,
+    PullPolicy,
+    RestartPolicy,
+    Run,
+    Transition,
+    Workload,
+    WorkloadState,
+)
 from kakuri_workload.testing import workload
 
 CASES = Path(__file__).parent / "cases"
@@ -238,7 +245,7 @@ def test_database_with_ids_of_the_runtime_loses_their_columns_and_nothing_else(p
     assert (stopping.desired, stopping.grace_seconds) == (DesiredState.STOP, 5)
     assert loaded.histories["wl-run"] == (
         Transition(1001.5, RUNNING),
-        Transition(1003.0, PENDING, 1, "BackOff", why, 3),
+        Transition(1003.0, PENDING, "BackOff", why, 3, 1),
     )
     with closing(sqlite3.connect(path)) as new:
         columns = {row[1] for row in new.execute("PRAGMA table_info(workloads)")}

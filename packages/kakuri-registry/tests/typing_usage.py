@@ -9,7 +9,6 @@ from kakuri_registry import (
     Change,
     Compacted,
     Durability,
-    History,
     Loaded,
     MemoryStore,
     SQLiteStore,
@@ -19,7 +18,7 @@ from kakuri_registry import (
     WorkloadEntry,
     WorkloadRegistry,
 )
-from kakuri_workload import Run, Workload, WorkloadState
+from kakuri_workload import History, Run, Workload, WorkloadState
 
 
 def snapshots_are_returned_by_every_change(registry: WorkloadRegistry, workload: Workload) -> None:

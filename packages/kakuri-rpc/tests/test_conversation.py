@@ -23,13 +23,12 @@ from kakuri_rpc import (
     State,
     Status,
     StopWorkload,
-    Transition,
     UnexpectedReply,
     WorkloadList,
     serve,
 )
 from kakuri_tcp import Endpoint, listen_lines
-from kakuri_workload import Workload
+from kakuri_workload import Transition, Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)

@@ -22,11 +22,9 @@ from kakuri_rpc import (
     State,
     Status,
     StopWorkload,
-    Transition,
     WorkloadList,
 )
-from kakuri_rpc._fields import MAX_TRANSITIONS
-from kakuri_workload import Run, Workload, WorkloadState
+from kakuri_workload import MAX_HISTORY, Run, Transition, Workload, WorkloadState
 
 SPEC = b'{"id":"wl-1","image":"nginx:latest","runtime_class":"edera-zone","memory_mb":512,"cpu_millicores":500}'
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -248,9 +246,10 @@ def test_status_of_a_run_has_its_fields_with_long_texts_shortened():
     )
 
 
-def test_transition_with_a_long_reason_has_it_shortened():
-    assert Transition.of(1.0, WorkloadState.FAILED, reason="r" * 65, attempt=2) == Transition(
-        1.0, State.FAILED, "r" * 63 + "…", attempt=2
+def test_history_with_a_long_reason_has_it_shortened():
+    transition = Transition(1.0, WorkloadState.FAILED, "r" * 65, attempt=2)
+    assert History.of("a", (transition,)) == History(
+        "a", [Transition(1.0, State.FAILED, "r" * 63 + "…", attempt=2)]
     )
 
 
@@ -273,15 +272,18 @@ def test_longest_page_fits_into_a_line():
 
 
 def test_longest_history_fits_into_a_line():
-    longest = Transition.of(
+    longest = Transition(
         253_402_300_798.123456,
         WorkloadState.SUCCEEDED,
         reason="\0" * 5000,
         message="\0" * 5000,
         exit_code=-(2**31),
         attempt=2**31,
+        count=2**31,
     )
-    assert len(encode(History("x" * 63, [longest] * MAX_TRANSITIONS))) < 1024 * 1024
+    history = History.of("x" * 63, [longest] * MAX_HISTORY)
+    assert len(history.transitions) == 16
+    assert len(encode(history)) < 1024 * 1024
 
 
 def test_largest_piece_of_a_log_is_decoded():

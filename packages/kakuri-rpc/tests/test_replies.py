@@ -13,12 +13,11 @@ from kakuri_rpc import (
     Node,
     State,
     Status,
-    Transition,
     UnexpectedReply,
     WorkloadList,
 )
 from kakuri_tcp import Endpoint, listen_lines
-from kakuri_workload import Workload
+from kakuri_workload import MAX_HISTORY, Transition, Workload
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = Workload("wl-1", "nginx:latest", "edera-zone", 512, 500)
@@ -110,7 +109,7 @@ async def test_status_outside_its_limits_is_unexpected(answered, line):
 
 
 async def test_history_beyond_its_limit_is_unexpected(answered):
-    history = History("wl-1", [Transition(float(n), State.PENDING) for n in range(101)])
+    history = History("wl-1", [Transition(float(n), State.PENDING) for n in range(MAX_HISTORY + 1)])
     client = await answered(encode(history))
     with pytest.raises(UnexpectedReply):
         await client.get_history("wl-1")
@@ -146,5 +145,6 @@ async def test_text_of_an_error_is_made_printable_and_cut(answered):
 
 
 async def test_text_of_a_stored_entry_is_made_printable_when_it_is_sent():
-    transition = Transition.of(1.0, State.FAILED.workload_state, reason=FOREIGN, message=FOREIGN)
+    stored = Transition(1.0, State.FAILED.workload_state, reason=FOREIGN, message=FOREIGN)
+    (transition,) = History.of("a", (stored,)).transitions
     assert (transition.reason, transition.message) == (SHOWN, SHOWN)

@@ -19,11 +19,11 @@ from kakuri_rpc import (
     StartWorkload,
     State,
     Status,
-    Transition,
     WorkloadList,
     serve,
 )
 from kakuri_tcp import Endpoint
+from kakuri_workload import Transition
 
 ANY_PORT = Endpoint.parse("127.0.0.1:0")
 WORKLOAD = {

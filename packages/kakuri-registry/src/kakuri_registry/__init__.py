@@ -22,7 +22,6 @@ from kakuri_registry._errors import (
     StoreTooNew,
     UnknownWorkload,
 )
-from kakuri_registry._history import MAX_HISTORY, History, Transition
 from kakuri_registry._registry import MAX_PAGE, MAX_WORKLOADS, WorkloadRegistry
 from kakuri_registry._sizes import entry_size, spec_size
 from kakuri_registry._sqlite import RESERVE_BYTES, STORE_FAILPOINTS, VERSION_GAP, SQLiteStore
@@ -34,7 +33,6 @@ TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 
 __all__ = [
     "MAX_CHANGES",
-    "MAX_HISTORY",
     "MAX_PAGE",
     "MAX_WORKLOADS",
     "RESERVE_BYTES",
@@ -46,7 +44,6 @@ __all__ = [
     "Compacted",
     "DuplicateWorkload",
     "Durability",
-    "History",
     "IllegalTransition",
     "Loaded",
     "MemoryStore",
@@ -63,7 +60,6 @@ __all__ = [
     "StoreReport",
     "StoreTooNew",
     "StoreWriter",
-    "Transition",
     "UnknownWorkload",
     "WorkloadEntry",
     "WorkloadRegistry",

@@ -3,9 +3,10 @@
 from collections import deque
 from typing import NamedTuple
 
+from kakuri_workload import History
+
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import Compacted
-from kakuri_registry._history import History
 
 MAX_CHANGES = 4096
 """The number of changes that a registry keeps; a reader that needs an earlier one lists again."""

@@ -1,46 +1,14 @@
-"""The history of a workload: its latest transitions."""
+"""The history of a workload as it is stored: without the registration, which the entry has."""
 
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Iterable
+from dataclasses import replace
 
-from kakuri_workload import WorkloadState
+from kakuri_workload import MAX_HISTORY, History, Transition, WorkloadState
 
 from kakuri_registry._entry import WorkloadEntry
 
-MAX_HISTORY = 16
-"""Number of transitions that are kept: two or three runs of a workload that crashes."""
-
 MAX_HISTORY_MESSAGE = 256
 """Characters of a message in the history; the entry has the latest message in full."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A transition of a workload to a state, or to another reason or attempt in the same state.
-
-    Attributes:
-        at: When it happened.
-        state: The state afterwards.
-        attempt: The attempt, counted from 0.
-        reason: The reason of the state.
-        message: The message of the state, at most `MAX_HISTORY_MESSAGE` characters.
-        exit_code: The exit code of an ended run.
-        count: Number of consecutive attempts that ended with this transition after the same
-            transitions. Only those of the last attempt are kept, so that a crash loop does not
-            push out earlier history.
-    """
-
-    at: float
-    state: WorkloadState
-    attempt: int = 0
-    reason: str | None = None
-    message: str | None = None
-    exit_code: int | None = None
-    count: int = 1
-
-
-History: TypeAlias = tuple[Transition, ...]
-"""Transitions, oldest first. A stored history lacks the registration, which the entry has."""
 
 
 def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> History:
@@ -56,14 +24,16 @@ def extended(history: History, before: WorkloadEntry, after: WorkloadEntry) -> H
     if message is not None and len(message) > MAX_HISTORY_MESSAGE:
         message = message[: MAX_HISTORY_MESSAGE - 1] + "…"
     transition = Transition(
-        after.changed_at, run.state, run.attempt, run.reason, message, run.exit_code
+        after.changed_at, run.state, run.reason, message, run.exit_code, run.attempt
     )
     if run.attempt > earlier.attempt:
         history, transition = _folded(history, transition, earlier.attempt)
     return (*history, transition) if len(history) < MAX_HISTORY else (*history[1:], transition)
 
 
-def _folded(history: History, transition: Transition, attempt: int) -> tuple[History, Transition]:
+def _folded(
+    history: History, transition: Transition[WorkloadState], attempt: int
+) -> tuple[History, Transition[WorkloadState]]:
     """Drop the attempt before the last one if both had the same transitions.
 
     `transition` ends the last one.
@@ -84,7 +54,7 @@ def _folded(history: History, transition: Transition, attempt: int) -> tuple[His
     return (*history[:begin], *last), replace(transition, count=ended_before.count + 1)
 
 
-def _signature(transitions: list[Transition]) -> list[tuple[object, ...]]:
+def _signature(transitions: Iterable[Transition[WorkloadState]]) -> list[tuple[object, ...]]:
     return [(each.state, each.reason, each.exit_code) for each in transitions]
 
 

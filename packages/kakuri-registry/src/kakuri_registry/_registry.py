@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from kakuri_workload import DesiredState, Run, Workload, WorkloadState
+from kakuri_workload import DesiredState, History, Run, Workload, WorkloadState
 
 from kakuri_registry._change_log import MAX_CHANGES, Change, ChangedWorkload, ChangeLog
 from kakuri_registry._ended import Ended, EndedWorkloads
@@ -21,7 +21,7 @@ from kakuri_registry._errors import (
     UnknownWorkload,
 )
 from kakuri_registry._frozen import freeze
-from kakuri_registry._history import History, complete, extended
+from kakuri_registry._history import complete, extended
 from kakuri_registry._index import Index
 from kakuri_registry._sizes import entry_size
 from kakuri_registry._store import Loaded

@@ -15,9 +15,11 @@ from kakuri_workload import (
     MAX_IMAGE_LENGTH,
     WORKLOAD_ID,
     DesiredState,
+    History,
     PullPolicy,
     RestartPolicy,
     Run,
+    Transition,
     Workload,
     WorkloadState,
 )
@@ -25,7 +27,6 @@ from kakuri_workload import (
 from kakuri_registry._change_log import Change
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._frozen import EMPTY, FrozenDict
-from kakuri_registry._history import History, Transition
 
 Cell: TypeAlias = str | bytes | int | float | None
 """A value that SQLite can store."""
@@ -231,10 +232,10 @@ class RowReader:
                     Transition(
                         float(at),
                         _STATES.get(state) or _unknown("state", state, _STATES),
-                        int(attempt),
                         self._name(reason[1:]) if reason else None,
                         message[1:] if message else None,
                         int(exit_code) if exit_code else None,
+                        int(attempt),
                         int(count or 1),
                     )
                 )

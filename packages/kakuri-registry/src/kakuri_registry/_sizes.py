@@ -4,10 +4,9 @@ Sizes are computed, not measured: the same workload has the same size in every p
 size is not much less than the memory that it takes.
 """
 
-from kakuri_workload import Workload
+from kakuri_workload import History, Workload
 
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._history import History
 
 ENTRY_BYTES = 1024
 """Bytes of a workload without its texts: the entry, its indexes and its row."""

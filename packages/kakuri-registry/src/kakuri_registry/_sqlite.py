@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from kakuri_workload import History
+
 from kakuri_registry._change_log import Change
 from kakuri_registry._database import open_database
 from kakuri_registry._entry import WorkloadEntry
 from kakuri_registry._errors import StoreFailed, StoreFull
 from kakuri_registry._folder import check_files, companion, lock_store, open_private_folder
-from kakuri_registry._history import History
 from kakuri_registry._recovery import complete_recovery, recover, text_or_bytes
 from kakuri_registry._rows import BadRow, Cell, RowReader, row_of, shorten
 from kakuri_registry._schema import refuse_foreign

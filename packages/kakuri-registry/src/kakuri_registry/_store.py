@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from kakuri_workload import History
+
 from kakuri_registry._change_log import Change
 from kakuri_registry._entry import WorkloadEntry
-from kakuri_registry._history import History
 
 Failpoint: TypeAlias = Callable[[str], None]
 """Called with the name of each failpoint: a place at which a test may kill the process or raise."""

@@ -39,7 +39,6 @@ from kakuri_rpc._messages import (
     StartWorkload,
     Status,
     StopWorkload,
-    Transition,
     WorkloadList,
     runtime_classes,
 )
@@ -83,7 +82,6 @@ __all__ = [
     "Status",
     "StopWorkload",
     "TooManyLogs",
-    "Transition",
     "UnexpectedReply",
     "WorkloadList",
     "__version__",

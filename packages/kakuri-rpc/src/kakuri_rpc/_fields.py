@@ -30,9 +30,6 @@ MAX_PAGE = 100
 """Statuses in one reply: with the longest messages, every character escaped to six bytes, they
 still fit into a line of 1 MiB."""
 
-MAX_TRANSITIONS = 100
-"""Transitions in one reply: more than an agent keeps, and few enough to fit into a line."""
-
 MAX_LOG_DATA = 65_536
 """Bytes of a log in one reply: few replies for a long log, little memory for each reader."""
 
@@ -64,14 +61,6 @@ LabelSelector = Annotated[
 
 Count = Annotated[int, Range(ge=0, le=2**53)]
 """A number of workloads or resources, exact in every JSON reader (RFC 8259 section 6)."""
-
-Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
-
-ExitCode = Annotated[int, Range(ge=-(2**31), le=2**31 - 1)]
-"""An exit code; CRI has an int32."""
-
-Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
-"""Seconds since the epoch, up to the end of the year 9999, the last with four digits."""
 
 
 class State(Enum):

@@ -1,14 +1,19 @@
 """The messages of the agent protocol: JSON objects, one per line, distinguished by `type`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from kakuri_workload import (
     DEFAULT_RUNTIME_CLASS,
+    MAX_HISTORY,
+    Attempt,
+    ExitCode,
     MaxLength,
     Range,
     Run,
+    Timestamp,
+    Transition,
     Workload,
     WorkloadId,
     WorkloadState,
@@ -25,15 +30,11 @@ from kakuri_rpc._fields import (
     MAX_PAGE,
     MAX_REASON_LENGTH,
     MAX_TAIL,
-    MAX_TRANSITIONS,
-    Attempt,
     Count,
     ErrorCode,
-    ExitCode,
     LabelSelector,
     LogCursor,
     State,
-    Timestamp,
 )
 
 
@@ -252,60 +253,30 @@ class Log(AnyReply):
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
-    """One change of a workload's state.
-
-    Attributes:
-        at: When, in seconds since the epoch by the agent's clock.
-        state: The new state.
-        reason: Why, as a short code.
-        message: The same for people.
-        exit_code: The exit code of the main process.
-        attempt: The number of restarts so far.
-        count: How many attempts in a row ended with this transition after the same ones; those of
-            the earlier attempts are left out.
-    """
-
-    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
-
-    at: Timestamp
-    state: State
-    reason: str | None = None
-    message: str | None = None
-    exit_code: ExitCode | None = None
-    attempt: Attempt = 0
-    count: Attempt = 1
-
-    @classmethod
-    def of(
-        cls,
-        at: float,
-        state: WorkloadState,
-        *,
-        reason: str | None = None,
-        message: str | None = None,
-        exit_code: int | None = None,
-        attempt: int = 0,
-        count: int = 1,
-    ) -> "Transition":
-        """Return a transition of the registry; a long reason or message is shortened."""
-        return cls(
-            at,
-            State.of(state),
-            reason and printable(reason, MAX_REASON_LENGTH),
-            message and printable(message, MAX_MESSAGE_LENGTH),
-            exit_code,
-            attempt,
-            count,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class History(AnyReply):
     """The transitions of a workload, oldest first."""
 
     id: WorkloadId
-    transitions: Annotated[list[Transition], MaxLength(MAX_TRANSITIONS)]
+    transitions: Annotated[list[Transition[State]], MaxLength(MAX_HISTORY)]
+
+    @classmethod
+    def of(cls, workload_id: str, history: Iterable[Transition[WorkloadState]]) -> "History":
+        """Return the history of a workload; long reasons and messages are shortened."""
+        return cls(
+            workload_id,
+            [
+                Transition(
+                    each.at,
+                    State.of(each.state),
+                    each.reason and printable(each.reason, MAX_REASON_LENGTH),
+                    each.message and printable(each.message, MAX_MESSAGE_LENGTH),
+                    each.exit_code,
+                    each.attempt,
+                    each.count,
+                )
+                for each in history
+            ],
+        )
 
 
 @dataclass(frozen=True, slots=True)

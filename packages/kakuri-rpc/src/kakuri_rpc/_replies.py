@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from kakuri_workload import printable
+from kakuri_workload import Transition, printable
 
 from kakuri_rpc._fields import (
     MAX_ADDRESS_LENGTH,
@@ -18,6 +18,7 @@ from kakuri_rpc._fields import (
     MAX_MESSAGE_LENGTH,
     MAX_NAME_LENGTH,
     MAX_REASON_LENGTH,
+    State,
 )
 from kakuri_rpc._messages import (
     AnyReply,
@@ -29,7 +30,6 @@ from kakuri_rpc._messages import (
     Request,
     StartWorkload,
     Status,
-    Transition,
     WorkloadList,
 )
 
@@ -89,7 +89,7 @@ def _page_faults(request: ListWorkloads, page: WorkloadList) -> Iterator[str]:
         yield f"expected the next page to begin after {last!r}, got {page.next!r}"
 
 
-S = TypeVar("S", Status, Transition)
+S = TypeVar("S", Status, Transition[State])
 
 
 def _clean_status(status: S) -> S:

@@ -26,6 +26,14 @@ from kakuri_workload._logs import DEFAULT_LOG_BYTES, LogChunk, LogRequest
 from kakuri_workload._run import Run
 from kakuri_workload._state import TRANSITIONS, DesiredState, WorkloadState
 from kakuri_workload._text import printable
+from kakuri_workload._transition import (
+    MAX_HISTORY,
+    Attempt,
+    ExitCode,
+    History,
+    Timestamp,
+    Transition,
+)
 from kakuri_workload._version import __version__
 from kakuri_workload._workload import (
     DEFAULT_RUNTIME_CLASS,
@@ -51,6 +59,7 @@ __all__ = [
     "IMAGE_REFERENCE",
     "LABEL_KEY",
     "MAX_DOCUMENT_BYTES",
+    "MAX_HISTORY",
     "MAX_ID_LENGTH",
     "MAX_IMAGE_LENGTH",
     "MAX_RESTARTS",
@@ -59,8 +68,11 @@ __all__ = [
     "TRANSITIONS",
     "WORKLOAD_ID",
     "Arguments",
+    "Attempt",
     "DesiredState",
     "Environment",
+    "ExitCode",
+    "History",
     "ImageReference",
     "Labels",
     "LogChunk",
@@ -77,6 +89,8 @@ __all__ = [
     "RuntimeClass",
     "RuntimeHealth",
     "Text",
+    "Timestamp",
+    "Transition",
     "User",
     "WorkingDirectory",
     "Workload",

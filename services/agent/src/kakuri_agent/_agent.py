@@ -38,7 +38,6 @@ from kakuri_rpc import (
     StartWorkload,
     Status,
     StopWorkload,
-    Transition,
     WorkloadList,
     runtime_classes,
 )
@@ -343,21 +342,7 @@ class Agent:
     def _get_history(self, workload_id: str) -> Reply:
         if workload_id not in self._registry:
             return _not_found(workload_id)
-        return History(
-            workload_id,
-            [
-                Transition.of(
-                    each.at,
-                    each.state,
-                    reason=each.reason,
-                    message=each.message,
-                    exit_code=each.exit_code,
-                    attempt=each.attempt,
-                    count=each.count,
-                )
-                for each in self._registry.history(workload_id)
-            ],
-        )
+        return History.of(workload_id, self._registry.history(workload_id))
 
 
 def _conflict(known: WorkloadEntry) -> ErrorReply:

@@ -4,8 +4,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kakuri_rpc import History, Status, Transition, WorkloadList
-from kakuri_workload import WorkloadState
+from kakuri_rpc import History, State, Status, WorkloadList
+from kakuri_workload import Transition, WorkloadState
 
 
 @dataclass(slots=True)  # not frozen: it is used once, and created in half of the time
@@ -73,7 +73,7 @@ class TransitionView:
     count: int = 1
 
     @classmethod
-    def of(cls, transition: Transition) -> "TransitionView":
+    def of(cls, transition: Transition[State]) -> "TransitionView":
         """Return the view of an agent's transition."""
         return cls(
             date_time(transition.at),

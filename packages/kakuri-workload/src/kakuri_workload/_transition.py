@@ -1,0 +1,54 @@
+"""The history of a workload: its latest transitions."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from kakuri_workload._grammar import Range
+from kakuri_workload._state import WorkloadState
+
+MAX_HISTORY = 16
+"""Number of transitions that are kept: two or three runs of a workload that crashes."""
+
+Attempt = Annotated[int, Range(ge=0, le=2**31 - 1)]
+"""A number of restarts."""
+
+ExitCode = Annotated[int, Range(ge=-(2**31), le=2**31 - 1)]
+"""An exit code; CRI has an int32."""
+
+Timestamp = Annotated[float, Range(ge=0, le=253_402_300_799)]
+"""Seconds since the epoch, up to the end of the year 9999, the last with four digits."""
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Transition(Generic[S]):
+    """A transition of a workload to a state, or to another reason or attempt in the same state.
+
+    `S` is `WorkloadState`, or the spelling of the states in a protocol.
+
+    Attributes:
+        at: When it happened, in seconds since the epoch by the agent's clock.
+        state: The state afterwards.
+        reason: The reason of the state, as a short code.
+        message: The same for people.
+        exit_code: The exit code of an ended run.
+        attempt: The number of restarts so far.
+        count: Number of consecutive attempts that ended with this transition after the same
+            transitions. Only those of the last attempt are kept, so that a crash loop does not
+            push out earlier history.
+    """
+
+    __json__: ClassVar[dict[str, Any]] = {"omit_defaults": True, "unknown": "ignore"}
+
+    at: Timestamp
+    state: S
+    reason: str | None = None
+    message: str | None = None
+    exit_code: ExitCode | None = None
+    attempt: Attempt = 0
+    count: Attempt = 1
+
+
+History: TypeAlias = tuple[Transition[WorkloadState], ...]
+"""At most `MAX_HISTORY` transitions, oldest first."""
